@@ -1,0 +1,108 @@
+"""doit-tofu: validate, plan, deploy, verify and drift-check OpenTofu stacks, as a doit task graph.
+
+A repository's `dodo.py` is one line, `from doit_tofu import *`; what it gets is doit's configuration and the task
+creators below. Nothing is read at import: the star fetches `DOIT_CONFIG`, and that loads the project.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .run import Run
+
+    DOIT_CONFIG: dict[str, Any]
+
+__all__ = [
+    "DOIT_CONFIG",
+    "task__planned",
+    "task_deploy",
+    "task_drift",
+    "task_graph",
+    "task_plan",
+    "task_setup",
+    "task_status",
+    "task_validate",
+    "task_verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "DOIT_CONFIG":
+        from .start import doit_config
+
+        return doit_config(_run())
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+@cache
+def _run() -> Run:
+    from .start import start
+
+    return start()
+
+
+def task_setup() -> Iterator[dict[str, Any]]:
+    """Have the engine."""
+    from . import setup
+
+    return setup.tasks(_run())
+
+
+def task_validate() -> Iterator[dict[str, Any]]:
+    """Validate."""
+    from . import validate
+
+    return validate.tasks(_run())
+
+
+def task_plan() -> Iterator[dict[str, Any]]:
+    """Plan."""
+    from . import plan
+
+    return plan.tasks(_run())
+
+
+def task__planned() -> dict[str, Any]:
+    """Every plan before any apply."""
+    from . import deploy
+
+    return deploy.barrier()
+
+
+def task_deploy() -> Iterator[dict[str, Any]]:
+    """Deploy."""
+    from . import deploy
+
+    return deploy.tasks(_run())
+
+
+def task_verify() -> Iterator[dict[str, Any]]:
+    """Verify."""
+    from . import verify
+
+    return verify.tasks(_run())
+
+
+def task_drift() -> Iterator[dict[str, Any]]:
+    """Drift."""
+    from . import drift
+
+    return drift.tasks(_run())
+
+
+def task_status() -> Iterator[dict[str, Any]]:
+    """Status."""
+    from . import status
+
+    return status.tasks(_run())
+
+
+def task_graph() -> Iterator[dict[str, Any]]:
+    """Graph."""
+    from . import graph
+
+    return graph.tasks(_run())

@@ -1,0 +1,60 @@
+"""Whether a stack is affected, and why: its inputs now against those of its last receipt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from . import inputs, receipt
+from .receipt import Outcome
+
+if TYPE_CHECKING:
+    from .inputs import Inputs
+    from .project import Project, Stack
+    from .receipt import Receipt
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What a stack's inputs are, what its receipt says, and why the two call for a plan; no reasons, no plan."""
+
+    inputs: Inputs
+    receipt: Receipt | None
+    reasons: list[str]
+
+    @property
+    def affected(self) -> bool:
+        """Whether the stack has to be planned and deployed."""
+        return bool(self.reasons)
+
+    @property
+    def unverified(self) -> bool:
+        """Whether it is deployed, but its checks have not passed since."""
+        return self.receipt is not None and self.receipt.applied and self.receipt.verified is not True
+
+    @property
+    def why(self) -> str:
+        """The reasons on one line."""
+        return inputs.summary(self.reasons)
+
+
+def assess(project: Project, stack: Stack) -> Assessment:
+    """Compare a stack with its receipt; reads files, starts nothing.
+
+    Raises:
+        ConfigError: A var file is missing, or a setting cannot be filled in.
+        RecordError: A receipt or outputs record cannot be read.
+    """
+    last = receipt.read(project.layout, stack.name)
+    now = inputs.gather(project, stack, produced=last.produced if last else ())
+    if last is None:
+        reasons = ["never deployed from here"]
+    elif last.outcome is Outcome.STARTED:
+        reasons = [f"its last apply was cut off (begun {last.started_at})"]
+    elif last.outcome is Outcome.FAILED:
+        reasons = [f"its last apply failed ({last.finished_at})"]
+    elif last.inputs_digest == now.digest:
+        reasons = []
+    else:
+        reasons = inputs.reasons(last.inputs, now.labels)
+    return Assessment(now, last, reasons)

@@ -1,0 +1,265 @@
+"""Plan artifacts: the saved plan, the manifest that binds it, and the checks that deploy makes before it applies."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import zipfile
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from .errors import ArtifactRefusedError, RecordError
+from .files import canonical_json, read_json, sha256_bytes, sha256_file, write_json
+from .inputs import reasons, summary
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .inputs import Inputs
+    from .layout import Layout
+    from .receipt import Receipt
+
+FORMAT = 1
+_CLOCK_SKEW = timedelta(minutes=5)  # between the machine that planned and the one that deploys
+_LARGEST = 1 << 31
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a saved plan was made of and for.
+
+    `origin` is `plan` for an artifact to be reviewed and handed over, `deploy` for one that a deploy made for itself.
+    `digest` is the SHA-256 over all other fields: it finds a manifest that was changed or torn, not a forger.
+    """
+
+    stack: str
+    environment: str
+    origin: str
+    plan_sha256: str
+    inputs_digest: str
+    inputs: dict[str, str]
+    commit: str | None
+    dirty: bool
+    engine: str
+    lock_digest: str | None
+    lineage: str | None
+    serial: int | None
+    created_at: str
+    counts: dict[str, int] = field(default_factory=dict)
+    mocked: list[str] = field(default_factory=list)
+    format: int = FORMAT
+
+    def to_json(self) -> dict[str, Any]:
+        """The manifest with its digest."""
+        body = asdict(self)
+        return {**body, "digest": sha256_bytes(canonical_json(body))}
+
+    @property
+    def age(self) -> timedelta:
+        """How long ago it was made."""
+        return datetime.now(UTC) - datetime.fromisoformat(self.created_at)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What an artifact must match to be applied here and now."""
+
+    environment: str
+    inputs: Inputs
+    commit: str | None
+    dirty: bool
+    engine: str
+    lock_digest: str | None
+    max_age: timedelta
+    receipt: Receipt | None
+
+
+def discard(layout: Layout, stack: str) -> None:
+    """Remove a stack's artifact: a planning that fails must not leave the old one to be applied.
+
+    Raises:
+        RecordError: A file cannot be removed.
+    """
+    for path in (layout.plan(stack), layout.manifest(stack), layout.plan_json(stack), layout.claim(stack)):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise RecordError(
+                f"cannot remove {layout.relative(path)}: {error.strerror}",
+                stack=stack,
+                untouched="nothing was planned or applied",
+                next_step="make the folder writable, then run the same command again",
+            ) from error
+
+
+def pending(layout: Layout, stack: str) -> bool:
+    """Whether there is an artifact that no deploy has taken yet; cheap."""
+    if not os.path.lexists(layout.plan(stack)) and not os.path.lexists(layout.manifest(stack)):
+        return False
+    try:
+        claim = read_json(layout.claim(stack))
+        manifest = read_json(layout.manifest(stack))
+        return bool(not claim or claim.get("plan_sha256") != manifest.get("plan_sha256"))
+    except (RecordError, AttributeError):
+        return True
+
+
+def origin(layout: Layout, stack: str) -> str | None:
+    """The origin that the manifest states, unverified; None when it cannot be read."""
+    try:
+        return str(read_json(layout.manifest(stack))["origin"])
+    except (RecordError, TypeError, KeyError):
+        return None
+
+
+def claim(layout: Layout, manifest: Manifest) -> None:
+    """Take an artifact, durably, before it is applied: from now on it is never applied again.
+
+    Raises:
+        RecordError: The claim cannot be written; nothing was applied.
+    """
+    write_json(layout.claim(manifest.stack), {"plan_sha256": manifest.plan_sha256})
+
+
+def state_of_plan(path: Path) -> tuple[str | None, int | None]:
+    """The lineage and serial of the state that a saved plan was made for; None where it cannot be read.
+
+    A saved plan is a zip file with the state in it (https://opentofu.org/docs/internals/json-format/ describes only
+    its JSON form; the layout is the engine's own and was checked with 1.12).
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            state = json.loads(archive.read("tfstate"))
+        return state.get("lineage") or None, int(state["serial"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, RuntimeError):
+        return None, None
+
+
+def load(layout: Layout, stack: str) -> Manifest:
+    """Read a manifest that is whole and belongs to this stack's plan file, byte for byte.
+
+    Raises:
+        ArtifactRefusedError: Something is missing, was changed, or is not a plain file.
+    """
+    plan, path = layout.plan(stack), layout.manifest(stack)
+    for file in (plan, path):
+        _plain_file(layout, file, stack)
+    try:
+        record = json.loads(path.read_bytes())
+        digest = record.pop("digest")
+        manifest = Manifest(**record)
+        _check_types(manifest)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise _refused("manifest-unreadable", stack, f"{layout.relative(path)} cannot be read as a manifest") from None
+    if digest != sha256_bytes(canonical_json(record)):
+        raise _refused("manifest-changed", stack, f"{layout.relative(path)} was changed after it was written")
+    if manifest.format != FORMAT:
+        raise _refused("format", stack, f"the manifest has format {manifest.format}, this version reads {FORMAT}")
+    if not _SHA256.fullmatch(manifest.plan_sha256) or sha256_file(plan) != manifest.plan_sha256:
+        raise _refused("plan-changed", stack, f"{layout.relative(plan)} is not the file that was planned: its hash differs")
+    return manifest
+
+
+def verify(manifest: Manifest, stack: str, expected: Expected) -> None:
+    """Refuse an artifact that is not for this stack, this environment, this tree, this engine, this moment.
+
+    Raises:
+        ArtifactRefusedError: By name, the first thing that does not match.
+    """
+    for reason, message in _mismatches(manifest, stack, expected):
+        raise _refused(reason, stack, message)
+
+
+def _mismatches(manifest: Manifest, stack: str, expected: Expected) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    if manifest.stack != stack:
+        found.append(("stack", f"this is a plan of stack '{manifest.stack}'"))
+    if manifest.environment != expected.environment:
+        found.append(
+            ("environment", f"this is a plan for environment '{manifest.environment}', not '{expected.environment}'")
+        )
+    if manifest.mocked:
+        names = ", ".join(manifest.mocked)
+        found.append(("mocked", f"this plan was made with stand-ins for {names}: it is for review only"))
+    receipt = expected.receipt
+    if receipt is not None and receipt.plan_sha256 == manifest.plan_sha256:
+        found.append(("applied", f"this plan was already applied ({receipt.outcome} at {receipt.finished_at or '?'})"))
+    if manifest.commit != expected.commit:
+        old, new = (commit[:8] if commit else "no commit" for commit in (manifest.commit, expected.commit))
+        found.append(("commit", f"this plan was made at {old}, the tree is at {new}"))
+    if manifest.dirty and not expected.dirty:
+        found.append(("dirty", "this plan was made in a tree with uncommitted changes; this tree has none"))
+    if manifest.engine != expected.engine:
+        found.append(("engine", f"this plan was made by {manifest.engine}, the engine here is {expected.engine}"))
+    if manifest.lock_digest != expected.lock_digest:
+        what = "is missing" if expected.lock_digest is None else "is another one than when this was planned"
+        found.append(("lock-file", f".terraform.lock.hcl {what}"))
+    if manifest.inputs_digest != sha256_bytes(canonical_json(manifest.inputs)):
+        found.append(("inputs-digest", "the manifest's inputs do not have the digest that it states"))
+    if manifest.inputs_digest != expected.inputs.digest:
+        why = summary(reasons(manifest.inputs, expected.inputs.labels))
+        found.append(("inputs", f"this plan was made of other inputs: {why}"))
+    if manifest.age > expected.max_age:
+        found.append(("age", f"this plan is {_hours(manifest.age)} old, more than {_hours(expected.max_age)}"))
+    if manifest.age < -_CLOCK_SKEW:
+        found.append(("future", f"this plan says it was made in the future, at {manifest.created_at}"))
+    if (
+        receipt is not None
+        and receipt.serial is not None
+        and manifest.serial is not None
+        and manifest.lineage in (receipt.lineage, None)
+        and manifest.serial < receipt.serial
+    ):
+        message = f"the state moved on: planned for serial {manifest.serial}, last applied is {receipt.serial}"
+        found.append(("stale", message))
+    return found
+
+
+def _check_types(manifest: Manifest) -> None:
+    """Raise a ValueError or TypeError where a field is not of its kind."""
+    if datetime.fromisoformat(manifest.created_at).tzinfo is None:
+        raise ValueError("created_at")
+    texts = (manifest.stack, manifest.environment, manifest.origin, manifest.plan_sha256, manifest.inputs_digest)
+    mappings = (manifest.inputs, manifest.counts)
+    if not all(isinstance(text, str) for text in (*texts, manifest.engine)):
+        raise TypeError("text")
+    if not all(isinstance(mapping, dict) for mapping in mappings) or not isinstance(manifest.mocked, list):
+        raise TypeError("mapping")
+    if not isinstance(manifest.serial, int | None) or not isinstance(manifest.dirty, bool):
+        raise TypeError("number")
+
+
+def _plain_file(layout: Layout, path: Path, stack: str) -> None:
+    name = layout.relative(path)
+    try:
+        status = path.lstat()
+    except OSError:
+        raise _refused("missing", stack, f"{name} is missing") from None
+    inside = path.parent.resolve() == layout.base.resolve() / "plans" / stack
+    if not stat.S_ISREG(status.st_mode) or not inside:
+        raise _refused("not-a-file", stack, f"{name} is not a plain file in its own folder")
+    if status.st_size > _LARGEST:
+        raise _refused("size", stack, f"{name} is larger than a plan can be")
+
+
+def _refused(reason: str, stack: str, message: str) -> ArtifactRefusedError:
+    return ArtifactRefusedError(reason, message, stack=stack)
+
+
+def _hours(span: timedelta) -> str:
+    return f"{span.total_seconds() / 3600:.1f} h"
+
+
+def store(layout: Layout, manifest: Manifest) -> None:
+    """Write a manifest beside its plan, which must be there and durable by now.
+
+    Raises:
+        RecordError: It cannot be written.
+    """
+    with layout.plan(manifest.stack).open("rb") as stream:
+        os.fsync(stream.fileno())
+    write_json(layout.manifest(manifest.stack), manifest.to_json())

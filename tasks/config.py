@@ -1,0 +1,255 @@
+"""From YAML files and `DEPLOY_*` variables to one validated Config, or to errors that say where."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+from pydantic_settings import EnvSettingsSource
+from pydantic_settings.exceptions import SettingsError
+
+from . import yamlfile
+from .errors import ConfigError, ConfigErrors, nearest
+from .model import ENVIRONMENT_PATTERN, Config
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic.fields import FieldInfo
+    from pydantic_core import ErrorDetails
+
+    from .yamlfile import Document, KeyPath
+
+PIPELINE_FILE = "config/pipeline.yaml"
+ENVIRONMENTS_DIR = "config/environments"
+SCHEMA_FILE = "config/pipeline.schema.json"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A validated configuration for one environment, and where each of its keys stands."""
+
+    config: Config
+    environment: str
+    documents: tuple[Document, ...]
+
+    def where(self, *path: str | int) -> str:
+        """`file:line` of a key, or of the nearest key above it; the overriding file wins."""
+        return _where(self.documents, path)
+
+    def error(self, message: str, *path: str | int, **places: str | None) -> ConfigError:
+        """A config error at a key."""
+        return ConfigError(message, where=self.where(*path), key=dotted(path), **places)
+
+
+def dotted(path: KeyPath) -> str:
+    """A key path as people write it: `stacks.web.verify[0].url`."""
+    return re.sub(r"\.\[", "[", ".".join(f"[{part}]" if isinstance(part, int) else part for part in path))
+
+
+def load(root: Path, environment: str | None = None) -> Loaded:
+    """Read, merge and validate the configuration.
+
+    Args:
+        root: The repository's root.
+        environment: The environment's name; by default what the pipeline file says.
+
+    Raises:
+        ConfigError: A file cannot be read, or there is no such environment.
+        ConfigErrors: All that is wrong with the keys and values.
+    """
+    pipeline_path = root / PIPELINE_FILE
+    if not pipeline_path.exists():
+        raise ConfigError(
+            "there is no configuration here",
+            where=PIPELINE_FILE,
+            next_step=f"write {PIPELINE_FILE}; `version: 1` is enough when the stacks are in stacks/",
+        )
+    pipeline = yamlfile.load(pipeline_path, PIPELINE_FILE)
+    name = environment or os.environ.get("DEPLOY_DEFAULT_ENVIRONMENT") or pipeline.data.get("default_environment")
+    name = "local" if name is None else str(name)
+    documents = [pipeline]
+    if overrides := _environment_document(root, name, pipeline):
+        documents.append(overrides)
+    merged: dict[str, Any] = {}
+    for document in documents:
+        merged = _merge(merged, document.data)
+    return Loaded(_validate(merged, tuple(documents)), name, tuple(documents))
+
+
+def environments(root: Path) -> list[str]:
+    """The names that have a file in `config/environments/`, sorted."""
+    return sorted(path.stem for path in (root / ENVIRONMENTS_DIR).glob("*.y*ml"))
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of `config/pipeline.yaml`, for editors."""
+    schema = Config.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _environment_document(root: Path, name: str, pipeline: Document) -> Document | None:
+    for suffix in ("yaml", "yml"):
+        path = root / ENVIRONMENTS_DIR / f"{name}.{suffix}"
+        if re.fullmatch(ENVIRONMENT_PATTERN, name) and path.is_file():
+            return yamlfile.load(path, path.relative_to(root).as_posix())
+    known = environments(root)
+    default = str(pipeline.data.get("default_environment", "local"))
+    if name == default and name not in known:
+        return None
+    raise ConfigError(
+        f"there is no environment '{name}'{nearest(name, [*known, default])}",
+        where=f"{ENVIRONMENTS_DIR}/{name}.yaml",
+        next_step=f"write {ENVIRONMENTS_DIR}/{name}.yaml (it may be empty), or name another: `doit env=NAME ...`",
+    )
+
+
+def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Deep merge of mappings; lists and plain values of `above` replace those of `below`."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _validate(data: dict[str, Any], documents: tuple[Document, ...]) -> Config:
+    stray = [key for key in data if not isinstance(key, str)]
+    if stray:
+        raise ConfigError(f"a key must be text, not {stray[0]!r}", where=_where(documents, (str(stray[0]),)))
+
+    class Layered(Config):
+        """Config whose environment variables lie over the files' values."""
+
+        @classmethod
+        def settings_customise_sources(cls, settings_cls: Any, init_settings: Any, **_: Any) -> Any:
+            stacks = data.get("stacks")
+            return _Variables(settings_cls, list(stacks) if isinstance(stacks, dict) else []), init_settings
+
+    try:
+        return Layered(**_without_nulls(data))
+    except ValidationError as error:
+        raise ConfigErrors([_explain(detail, documents) for detail in _relevant(error.errors())]) from None
+    except SettingsError as error:
+        raise ConfigError(f"a DEPLOY_ environment variable cannot be read: {error}") from None
+    except (TypeError, RecursionError) as error:
+        raise ConfigError(f"the configuration has no sensible shape: {error}", where=documents[0].name) from None
+
+
+def _without_nulls(data: dict[str, Any]) -> dict[str, Any]:
+    """`stacks:` and `network:` with nothing behind them mean the defaults; an environment can so undo a key."""
+    kept = {key: value for key, value in data.items() if value is not None}
+    if isinstance(kept.get("stacks"), dict):
+        kept["stacks"] = {name: {} if stack is None else stack for name, stack in kept["stacks"].items()}
+    return kept
+
+
+class _Variables(EnvSettingsSource):
+    """`DEPLOY_STACKS__WEB_APP__...` also reaches a stack called `web-app` or `Web.App`: names have no dashes there."""
+
+    def __init__(self, settings_cls: Any, stacks: list[Any]) -> None:
+        super().__init__(settings_cls)
+        self._stacks = {re.sub(r"[^a-z0-9]", "_", str(name).lower()): name for name in stacks}
+
+    def __call__(self) -> dict[str, Any]:
+        values = super().__call__()
+        if isinstance(values.get("stacks"), dict):
+            values["stacks"] = {self._stacks.get(name, name): value for name, value in values["stacks"].items()}
+        return values
+
+    def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:
+        if field_name == "version":  # DEPLOY_VERSION is what many pipelines call their own release
+            return None
+        return super().prepare_field_value(field_name, field, value, value_is_complex)
+
+
+def _relevant(details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Without the second and third reading of one value (`var_files` may be text or a mapping)."""
+    seen: set[tuple[Any, ...]] = set()
+    kept = []
+    for detail in details:
+        place = _path_of(detail)
+        if place not in seen:
+            kept.append(detail)
+            seen.add(place)
+    return kept
+
+
+def _path_of(detail: ErrorDetails) -> KeyPath:
+    """The key path of an error, without the union members and key marks that pydantic puts into it."""
+    return tuple(
+        part
+        for part in detail["loc"]
+        if isinstance(part, int) or not re.fullmatch(r"\[key\]|http|(list|dict|str|int)(\[.*\])?|VarFile", part)
+    )
+
+
+def _explain(detail: ErrorDetails, documents: tuple[Document, ...]) -> ConfigError:
+    path = _path_of(detail)
+    variable = _variable_of(path)
+    where = f"environment variable {variable}" if variable else _where(documents, path)
+    value = detail.get("input")
+    if detail["type"] == "extra_forbidden":
+        siblings = _known_keys(path[:-1])
+        message = f"there is no key '{path[-1]}' here{nearest(str(path[-1]), siblings)}"
+    elif detail["type"] == "missing":
+        message = "this key is required"
+    elif detail["type"] == "string_pattern_mismatch":
+        message = f"{value!r:.80} cannot be a name or reference here; it must match {detail['ctx']['pattern']}"
+    else:
+        message = detail["msg"].removeprefix("Value error, ")
+        message = message[:1].lower() + message[1:]
+        if variable is None and not isinstance(value, dict | list):
+            message += f"; found {value!r:.80}"
+        if detail["type"] == "literal_error" and isinstance(value, str):
+            expected = re.findall(r"'([^']+)'", str(detail.get("ctx", {}).get("expected", "")))
+            message += nearest(value, expected)
+    return ConfigError(message, where=where, key=dotted(path) or None)
+
+
+def _known_keys(path: KeyPath) -> list[str]:
+    """The keys that may stand at a place, read from the schema."""
+    schema = json_schema()
+    definitions = schema.get("$defs", {})
+    node: Any = schema
+    for part in path:
+        node = _resolve(node, definitions)
+        if isinstance(part, int):
+            node = node.get("items", {})
+        elif part in node.get("properties", {}):
+            node = node["properties"][part]
+        else:
+            patterns = list(node.get("patternProperties", {}).values())
+            node = patterns[0] if patterns else node.get("additionalProperties") or {}
+            node = node if isinstance(node, dict) else {}
+    return list(_resolve(node, definitions).get("properties", {}))
+
+
+def _resolve(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    for option in [node, *node.get("anyOf", []), *node.get("allOf", []), *node.get("oneOf", [])]:
+        if "$ref" in option:
+            found: dict[str, Any] = definitions[option["$ref"].rsplit("/", 1)[1]]
+            return found
+    return next((option for option in node.get("anyOf", []) if "properties" in option or "items" in option), node)
+
+
+def _variable_of(path: KeyPath) -> str | None:
+    """The environment variable that set a key, or a part of it."""
+    for length in range(len(path), 0, -1):
+        name = "DEPLOY_" + "__".join(re.sub(r"[^A-Z0-9]", "_", str(part).upper()) for part in path[:length])
+        if name in {key.upper() for key in os.environ} and path != ("default_environment",):
+            return name
+    return None
+
+
+def _where(documents: tuple[Document, ...], path: KeyPath) -> str:
+    for length in range(len(path), -1, -1):
+        for document in reversed(documents):
+            if (length or document is documents[0]) and path[:length] in document.lines:
+                return f"{document.name}:{document.lines[path[:length]]}"
+    return documents[0].name
+

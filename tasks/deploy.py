@@ -1,0 +1,210 @@
+"""`doit deploy`: once every plan is there, apply exactly the saved plans in dependency order, each with its checks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from . import affected, artifact, inputs, outputs, plan, receipt, upstream, verify, workdir
+from .action import StageAction, is_current
+from .engine import failure, is_stale
+from .errors import ArtifactRefusedError, DeployError, EngineError, StoppedError
+from .receipt import Outcome, Receipt
+from .result import Result, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .affected import Assessment
+    from .artifact import Manifest
+    from .engine import Completed, Context
+    from .project import Stack
+    from .run import Run
+
+STAGE = "deploy"
+BARRIER = "_planned"
+
+
+def tasks(run: Run) -> Iterator[dict[str, Any]]:
+    """`deploy:<stack>`: after the barrier that every plan passes first, and after the deploys of its upstreams."""
+    yield {"name": None, "doc": "plan every affected stack, then apply those very plans and check what runs"}
+    for name, stack in run.project.stacks.items():
+        yield {
+            "name": name,
+            "actions": [StageAction(run, STAGE, name, act)],
+            "task_dep": [BARRIER, f"plan:{name}", *(f"{STAGE}:{other}" for other in run.project.graph.needs[name])],
+            "uptodate": [is_current(run, STAGE, stack, up_to_date)],
+            "doc": f"deploy {stack.path}",
+        }
+
+
+def barrier() -> dict[str, Any]:
+    """The task that stands between all plans and any apply.
+
+    Its edges are set when the selection is known (see `raise_barrier`): `doit deploy:x` must not plan every stack.
+    """
+    return {"basename": BARRIER, "actions": None, "doc": "every plan is there"}
+
+
+def raise_barrier(all_tasks: dict[str, Any], selected: list[str]) -> bool:
+    """Make the barrier depend on the plan of each stack that this run deploys; False when it deploys none."""
+    pending, seen = list(selected), set()
+    while pending:
+        name = pending.pop()
+        if name not in seen and name in all_tasks:
+            seen.add(name)
+            pending += all_tasks[name].task_dep
+    stacks = sorted(name.removeprefix(f"{STAGE}:") for name in seen if name.startswith(f"{STAGE}:"))
+    all_tasks[BARRIER].task_dep[:] = [f"plan:{name}" for name in stacks]
+    return bool(stacks)
+
+
+def up_to_date(run: Run, stack: Stack) -> bool:
+    """Whether there is nothing to do: unaffected now that its upstreams are deployed, verified, no artifact waiting."""
+    if artifact.pending(run.layout, stack.name):
+        return False
+    assessment = affected.assess(run.project, stack)
+    return not assessment.affected and not (assessment.unverified and stack.settings.verify)
+
+
+def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what `-a` forces is planned, and so is here
+    """Apply the stack's artifact, or one made now where its upstreams have just changed; then run its checks."""
+    assessment = affected.assess(run.project, stack)
+    ready, how = _artifact(run, stack, assessment)
+    if ready is None:
+        if assessment.unverified or not assessment.receipt:
+            return verified(run, stack, Result(STAGE, stack.name, summary="already applied, its checks are to pass yet"))
+        return Result(STAGE, stack.name, Status.UNAFFECTED, "not affected")
+    applied = _apply(run, stack, ready, assessment)
+    outcome = Result(
+        STAGE, stack.name, summary=f"{applied.text}{how}", counts=ready.counts, reasons=assessment.reasons,
+        details={"commit": ready.commit, "plan_sha256": ready.plan_sha256, "outputs": applied.outputs,
+                 "replanned": bool(how)},
+    )  # fmt: skip
+    return verified(run, stack, outcome)
+
+
+def verified(run: Run, stack: Stack, outcome: Result) -> Result:
+    """The result after the stack's checks; the receipt says whether they passed, so that the next run checks again.
+
+    Raises:
+        CheckFailedError: One did not come true.
+    """
+    checks = verify.run_checks(run, stack)
+    if checks:
+        outcome.details["checks"] = checks
+        outcome.summary += f"; {len(checks)} check{'s' if len(checks) > 1 else ''} passed"
+    return outcome
+
+
+def _artifact(run: Run, stack: Stack, assessment: Assessment) -> tuple[Manifest | None, str]:
+    """The verified artifact to apply, and how it came about; None when nothing is to be applied."""
+    if artifact.pending(run.layout, stack.name):
+        try:
+            return plan.check(run, stack, assessment), ""
+        except ArtifactRefusedError as error:
+            if error.reason != "inputs" or not _only_upstreams_moved(run, stack, assessment):
+                raise
+            why = "planned again: an upstream's output changed"
+    elif assessment.affected:
+        why = "planned after its upstream" if not assessment.receipt else "planned: an upstream's output changed"
+    else:
+        return None, ""
+    given = upstream.values(run, stack)
+    if given.missing:
+        raise DeployError(
+            f"its upstream was deployed, but has no output {given.missing_text(stack)}",
+            stack=stack.name,
+            untouched="nothing of this stack was changed",
+            next_step="correct `inputs` of this stack, or the outputs of that one",
+        )
+    plan.make(run, stack, given.values, origin="deploy")
+    return plan.check(run, stack, affected.assess(run.project, stack)), f"; {why}"
+
+
+def _only_upstreams_moved(run: Run, stack: Stack, assessment: Assessment) -> bool:
+    """Whether an artifact differs from now only by outputs that this very run's applies have changed."""
+    manifest = artifact.load(run.layout, stack.name)
+    old, new = manifest.inputs, assessment.inputs.labels
+    changed = {label for label in {*old, *new} if old.get(label) != new.get(label)}
+    moved = {
+        label
+        for variable, reference in stack.inputs.items()
+        for label in [inputs.output_label(reference, variable)]
+        if f"{STAGE}:{reference.stack}" in run.results
+    }
+    return changed <= moved
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What an apply did, for its result: counts in words and the non-sensitive outputs."""
+
+    text: str
+    outputs: dict[str, Any]
+
+
+def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -> Applied:
+    """Apply a verified plan; the receipt is durable before this returns or raises."""
+    layout, engine, last = run.layout, run.engine(), assessment.receipt
+    with workdir.context(run, stack, STAGE, upstream.values(run, stack).values) as (where, variables):
+        workdir.initialize(run, stack, where, backend=True)
+        run.stop.check(f"{STAGE}:{stack.name}")
+        begun = Receipt(
+            stack.name, run.project.environment, Outcome.STARTED, manifest.plan_sha256, manifest.inputs_digest,
+            manifest.inputs, manifest.commit, started_at=receipt.now(), counts=manifest.counts,
+            produced=list(last.produced) if last else [], deployed=last.deployed if last else None,
+        )  # fmt: skip
+        artifact.claim(layout, manifest)
+        receipt.write(layout, begun)
+        try:
+            done = engine.run(
+                where, "apply", "-no-color", "-input=false", f"-lock-timeout={run.project.config.engine.lock_timeout:g}s",
+                *workdir.state_arguments(run.project, stack), *variables, str(layout.plan(stack.name)), events=True,
+            )  # fmt: skip
+        except StoppedError:
+            receipt.write(layout, begun.ended(Outcome.FAILED))
+            raise
+        if not done.ok:
+            receipt.write(layout, begun.ended(Outcome.FAILED))
+            raise _apply_error(stack, done, where)
+        found = _outputs(run, stack, done)
+        lineage, serial = workdir.serial_of_state(run, stack, where)
+    outputs.store(layout, stack.name, found)
+    mentioned = inputs.mentioned(run.project, stack) - _file_labels(manifest)
+    ended = begun.ended(
+        Outcome.APPLIED, lineage=lineage, serial=serial, verified=None if stack.settings.verify else True,
+        produced=sorted({*begun.produced, *mentioned}),
+    )  # fmt: skip
+    receipt.write(layout, ended)
+    shown = {name: output.value for name, output in found.items() if not output.sensitive}
+    return Applied(plan.counts_text(manifest.counts), run.mask.value(shown))
+
+
+def _apply_error(stack: Stack, done: Completed, where: Context) -> DeployError:
+    if is_stale(done.summaries()):
+        return ArtifactRefusedError("stale", "the state moved on since this was planned", stack=stack.name)
+    error: EngineError = failure("apply failed", done, where, next_step="correct the cause, then `doit deploy` again")
+    error.untouched = "what was applied before the error is in the state; the rest is unchanged"
+    left = where.folder / "errored.tfstate"
+    if left.exists():
+        error.next_step = (
+            f"the state could not be saved and is in {left}: when its backend is back,"
+            f" `tofu -chdir={where.folder} state push errored.tfstate`, then remove the file"
+        )
+    return error
+
+
+def _outputs(run: Run, stack: Stack, done: Completed) -> dict[str, outputs.Output]:
+    """The outputs after an apply: from its own stream, unless one is sensitive or there is no stream."""
+    events = [event["outputs"] for event in done.events if event.get("type") == "outputs"]
+    if events and not any(item.get("sensitive") for item in events[-1].values()):
+        return outputs.parse(events[-1])
+    if not events and not run.project.module(stack.name).outputs:
+        return {}
+    return upstream.read(run, stack)
+
+
+def _file_labels(manifest: Manifest) -> set[str]:
+    """The paths that were inputs of the plan."""
+    return {label.partition(" ")[2] for label in manifest.inputs if label.startswith(("file ", "module "))}

@@ -1,0 +1,86 @@
+"""`doit drift`: a fresh plan of every stack, to find what is no longer as it was deployed; changes nothing."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from . import affected, changes, upstream, workdir
+from .action import StageAction
+from .engine import failure
+from .result import Result, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .affected import Assessment
+    from .changes import PlanChanges
+    from .project import Stack
+    from .run import Run
+
+STAGE = "drift"
+
+
+def tasks(run: Run) -> Iterator[dict[str, Any]]:
+    """`drift:<stack>`: always run when asked for; a stack that drifted is no failure of the task."""
+    yield {"name": None, "doc": "tell what is no longer as deployed: exit code 2 when anything, 1 when a check failed"}
+    for name, stack in run.project.stacks.items():
+        yield {"name": name, "actions": [StageAction(run, STAGE, name, act)], "doc": f"compare {stack.path} with what is"}
+
+
+def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a stage's signature
+    """Plan a stack against what is there, and tell drift from code that was never deployed."""
+    assessment = affected.assess(run.project, stack)
+    given = upstream.values(run, stack)
+    if given.missing:
+        summary = f"never deployed: it waits for {given.missing_text(stack)}"
+        return Result(STAGE, stack.name, Status.UNDEPLOYED, summary, reasons=assessment.reasons)
+    found = _plan(run, stack, given.values)
+    drifted, pending = _tell_apart(found, assessment)
+    names = [str(item.get("address") or f"output {item.get('name')}") for item in drifted or pending]
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004 - one line
+    details = {"changes": found.to_json(), "drifted": drifted, "pending": pending}
+    counts = {"drifted": len(drifted), "pending": len(pending)}
+    if drifted:
+        summary = f"drifted: {shown}" + (f"; and {len(pending)} changes in code not deployed yet" if pending else "")
+        return Result(STAGE, stack.name, Status.DRIFTED, summary, counts=counts, details=details)
+    if not found.counts.empty:
+        state = "never deployed" if assessment.receipt is None else "code not deployed yet"
+        return Result(
+            STAGE, stack.name, Status.UNDEPLOYED, f"{state}: {shown}", assessment.reasons, counts, details
+        )  # fmt: skip
+    return Result(STAGE, stack.name, summary="as deployed", details=details)
+
+
+def _plan(run: Run, stack: Stack, values: dict[str, Any]) -> PlanChanges:
+    """A plan that is read and thrown away."""
+    with workdir.context(run, stack, STAGE, values) as (where, variables):
+        workdir.initialize(run, stack, where, backend=True)
+        path = where.data_dir / "drift.tfplan"
+        path.unlink(missing_ok=True)
+        try:
+            completed = run.engine().run(
+                where, "plan", "-no-color", "-input=false", "-detailed-exitcode", f"-out={path}",
+                f"-lock-timeout={run.project.config.engine.lock_timeout:g}s",
+                *workdir.state_arguments(run.project, stack), *variables, events=True,
+            )  # fmt: skip
+            if not completed.ok:
+                raise failure(f"{run.engine().kind} plan failed", completed, where)
+            os.chmod(path, 0o600)  # noqa: PTH101 - it holds every value in clear
+            return changes.read(run.engine().json(where, "show", "-json", "-no-color", str(path)), run.mask)
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _tell_apart(found: PlanChanges, assessment: Assessment) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What drifted, and what code that is not deployed yet would change.
+
+    Drift is what the engine found changed outside of it and would now change back. Where the code and all other
+    inputs are as they were deployed, whatever the plan would change is drift too: nothing else can have caused it.
+    """
+    planned = {item["address"]: item for item in found.resources}
+    outside = [planned.get(item["address"], item) for item in found.drift if item["address"] in planned]
+    rest = [item for address, item in planned.items() if address not in {entry["address"] for entry in outside}]
+    if assessment.affected:
+        return outside, [*rest, *found.outputs]
+    return [*outside, *rest, *([] if planned else found.outputs)], []

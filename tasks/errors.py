@@ -1,0 +1,139 @@
+"""What can go wrong, said for the person at 3 a.m.: one exception class per cause, one way to show it."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class ExitCode(IntEnum):
+    """The exit codes of the process. A failure outranks drift."""
+
+    OK = 0
+    FAILED = 1
+    DRIFT = 2
+
+
+class DeployError(Exception):
+    """An expected failure.
+
+    Args:
+        message: What happened, in one sentence, without secrets.
+        where: `file:line` or another place a person can go to.
+        key: The config key path (`stacks.web.inputs`).
+        stack: The stack it is about.
+        untouched: What was not changed.
+        next_step: What to run or edit next.
+    """
+
+    kind = "error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: str | None = None,
+        key: str | None = None,
+        stack: str | None = None,
+        untouched: str | None = None,
+        next_step: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.key = key
+        self.stack = stack
+        self.untouched = untouched
+        self.next_step = next_step
+
+    def render(self) -> str:
+        """The message with its place, what is untouched and what to do next; several lines, no trailing newline."""
+        head = f"{self.kind}: " + (f"{self.key}: " if self.key else "") + self.message
+        rows = [("where", self.where), ("stack", self.stack), ("untouched", self.untouched), ("next", self.next_step)]
+        return "\n".join([head, *(f"  {name}: {text}" for name, text in rows if text)])
+
+
+class ConfigError(DeployError):
+    """The configuration says something that cannot be."""
+
+    kind = "config error"
+
+
+class ConfigErrors(DeployError):
+    """Everything that is wrong with the configuration, all at once."""
+
+    kind = "config error"
+
+    def __init__(self, errors: Sequence[ConfigError]) -> None:
+        super().__init__(f"{len(errors)} errors in the configuration")
+        self.errors = list(errors)
+
+    def render(self) -> str:
+        """Each error's own text, in the order they were found."""
+        return "\n".join(error.render() for error in self.errors)
+
+
+class EngineError(DeployError):
+    """The engine could not be had, or one of its commands failed."""
+
+    kind = "engine error"
+
+    def __init__(self, message: str, *, log: str = "", **places: str | None) -> None:
+        super().__init__(message, **places)
+        self.log = log
+
+
+class ArtifactRefusedError(DeployError):
+    """A plan artifact that deploy must not apply; `reason` is a short stable word for it."""
+
+    kind = "refused"
+
+    def __init__(self, reason: str, message: str, *, stack: str, next_step: str | None = None) -> None:
+        super().__init__(
+            message,
+            stack=stack,
+            untouched="nothing of this stack was changed",
+            next_step=next_step or f"`doit plan:{stack}` makes a new plan to review; then `doit deploy`",
+        )
+        self.reason = reason
+
+
+class RecordError(DeployError):
+    """One of the product's own files cannot be read or written."""
+
+    kind = "record error"
+
+
+class CheckFailedError(DeployError):
+    """A check of a deployed stack did not come true in time."""
+
+    kind = "check failed"
+
+
+class RunLockedError(DeployError):
+    """Another run holds this environment."""
+
+    kind = "locked"
+
+
+class StoppedError(DeployError):
+    """The run was asked to stop (SIGINT or SIGTERM)."""
+
+    kind = "stopped"
+
+
+def nearest(word: str, candidates: Sequence[str]) -> str:
+    """A ` (nearest: 'x')` hint for an error message, or the known names when none is near; empty without candidates."""
+    from difflib import get_close_matches
+
+    names = sorted(candidates)
+    if not names:
+        return ""
+    match = get_close_matches(word, names, n=1, cutoff=0.5)
+    if match:
+        return f" (nearest: '{match[0]}')"
+    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")  # noqa: PLR2004 - what fits one line
+    return f" (known: {shown})"

@@ -1,0 +1,97 @@
+"""Durable files: every record is written whole or not at all, and read with an error that names it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from .errors import RecordError
+
+
+def sha256_bytes(data: bytes) -> str:
+    """Hex SHA-256 of some bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Hex SHA-256 of a file's content, read in blocks."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def canonical_json(value: Any) -> bytes:
+    """The one JSON text of a value (sorted keys, no spaces): what digests are taken of."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode()
+
+
+def fsync_dir(path: Path) -> None:
+    """Make a rename inside this folder durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Write a file by temporary file, flush, fsync and rename: readers see the old content or the new.
+
+    Args:
+        path: The file; its folder is made when missing.
+        data: All of its content.
+        durable: False leaves out the fsync, for what can be made again (reports, caches).
+
+    Raises:
+        RecordError: The disk is full, the folder is read-only, or the like. The old content still stands.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(data)
+                if durable:
+                    stream.flush()
+                    os.fsync(stream.fileno())
+            Path(name).replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                Path(name).unlink()
+            raise
+        if durable:
+            fsync_dir(path.parent)
+    except OSError as error:
+        raise RecordError(
+            f"cannot write {path}: {error.strerror or error}",
+            untouched="the file's former content stands",
+            next_step="make room or make the folder writable, then run the same command again",
+        ) from error
+
+
+def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
+    """`write_atomic` of a value as readable JSON."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n"
+    write_atomic(path, text.encode(), durable=durable)
+
+
+def read_json(path: Path) -> Any:
+    """The value of a JSON file, or None when there is no such file.
+
+    Raises:
+        RecordError: It is there and cannot be read or is not JSON.
+    """
+    try:
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise RecordError(
+            f"cannot read {path}: {error}",
+            where=str(path),
+            next_step="remove the file if its content is lost, then run the same command again",
+        ) from error

@@ -1,0 +1,63 @@
+"""`doit graph`: the stack graph as text, Mermaid or DOT; starts nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from doit.exceptions import TaskFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .run import Run
+    from .stackgraph import StackGraph
+
+STAGE = "graph"
+
+
+def tasks(run: Run) -> Iterator[dict[str, Any]]:
+    """`graph`: prints; `-f` chooses the form."""
+
+    def show(form: str) -> TaskFailed | None:
+        if form not in FORMS:
+            return TaskFailed(f"there is no form '{form}'; known: {', '.join(FORMS)}")
+        run.say(FORMS[form](run.project.graph))
+        return None
+
+    yield {
+        "basename": STAGE,
+        "actions": [show],
+        "params": [
+            {"name": "form", "short": "f", "long": "format", "default": "text",
+             "choices": [(name, "") for name in FORMS], "help": "text, mermaid or dot"},
+        ],
+        "doc": "show which stack needs which",
+        "verbosity": 2,
+    }  # fmt: skip
+
+
+def as_text(graph: StackGraph) -> str:
+    """One line per stack, by waves: each needs only stacks of the waves above."""
+    lines = []
+    for number, wave in enumerate(graph.waves(), 1):
+        lines.append(f"wave {number}")
+        lines += [f"  {name}" + (f"  needs {', '.join(graph.needs[name])}" if graph.needs[name] else "") for name in wave]
+    return "\n".join(lines) or "no stacks"
+
+
+def as_mermaid(graph: StackGraph) -> str:
+    """A Mermaid flowchart (https://mermaid.js.org/syntax/flowchart.html): arrows go the way of the deploy."""
+    ids = {name: f"s{position}" for position, name in enumerate(graph.order)}
+    lines = ["flowchart LR", *(f'  {ids[name]}["{name}"]' for name in graph.order)]
+    lines += [f"  {ids[upstream]} --> {ids[name]}" for name in graph.order for upstream in graph.needs[name]]
+    return "\n".join(lines)
+
+
+def as_dot(graph: StackGraph) -> str:
+    """A Graphviz digraph (https://graphviz.org/doc/info/lang.html): arrows go the way of the deploy."""
+    lines = ["digraph stacks {", "  rankdir=LR;", *(f'  "{name}";' for name in graph.order)]
+    lines += [f'  "{upstream}" -> "{name}";' for name in graph.order for upstream in graph.needs[name]]
+    return "\n".join([*lines, "}"])
+
+
+FORMS = {"text": as_text, "mermaid": as_mermaid, "dot": as_dot}

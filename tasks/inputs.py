@@ -1,0 +1,159 @@
+"""The inputs digest: everything that can change a stack's plan, each part with a label that says what it is."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from . import outputs, variables
+from .files import canonical_json, sha256_bytes
+from .project import backend_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from .project import OutputReference, Project, Stack
+    from .rootmodule import NamedPath
+
+LOCK_FILE = ".terraform.lock.hcl"
+ABSENT = "absent"
+_NOT_CONFIGURATION = (".md", ".tfstate", ".tfstate.backup", ".lock.info", ".pyc")
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Labels such as `file stacks/web/main.tf` or `output network.subnet_id`, each with the digest of its content."""
+
+    labels: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 over all labels: equal exactly when nothing that can change the plan has changed."""
+        return sha256_bytes(canonical_json(dict(self.labels)))
+
+
+def gather(project: Project, stack: Stack, *, produced: Collection[str] = ()) -> Inputs:
+    """The inputs of a stack as they are now; cheap where files are unchanged since they were last read.
+
+    Args:
+        project: The project.
+        stack: The stack.
+        produced: Files that the stack's own applies wrote and its configuration only mentions: they are no inputs.
+
+    Raises:
+        ConfigError: A var file is missing, or a setting cannot be filled in.
+        RecordError: The outputs of an upstream cannot be read.
+    """
+    return Inputs(dict(sorted(_labels(project, stack, produced))))
+
+
+def reasons(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """Why two sets of labels differ, in words, the likeliest cause first."""
+    changed = [label for label in sorted({*before, *after}, key=_rank) if before.get(label) != after.get(label)]
+    words = []
+    for label in changed:
+        verb = "added" if label not in before else "removed" if label not in after else "changed"
+        if after.get(label) == ABSENT:
+            verb = "is missing"
+        words.append(f"{label} {verb}")
+    return words
+
+
+def summary(words: list[str]) -> str:
+    """A list of reasons on one line: the first few, and how many more."""
+    more = len(words) - _SHOWN
+    return "; ".join(words[:_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+
+
+def output_label(reference: OutputReference, variable: str) -> str:
+    """The label of an upstream's output that a variable gets."""
+    return f"output {reference} (variable {variable})"
+
+
+def mentioned(project: Project, stack: Stack) -> set[str]:
+    """The files that the configuration mentions without reading them, and that are there."""
+    found: set[str] = set()
+    for named in project.module(stack.name).named:
+        if not named.read:
+            found.update(path for path, _ in _files_of(project, named))
+    return found
+
+
+def _rank(label: str) -> tuple[int, str]:
+    order = ("file", "module", "variable", "output", "var file", "watched")
+    return next((index for index, kind in enumerate(order) if label.startswith(kind + " ")), len(order)), label
+
+
+def _labels(project: Project, stack: Stack, produced: Collection[str]) -> Iterator[tuple[str, str]]:
+    module, index = project.module(stack.name), project.index
+    own = [*module.files, *variables.automatic_var_files(project, stack)]
+    called = [file for files in module.modules.values() for file in files]
+    for kind, paths in (("file", own), ("module", called)):
+        for path in paths:
+            yield f"{kind} {path}", index.digest(path) or ABSENT
+    configuration = {*own, *called}
+    lock = f"{stack.path}/{LOCK_FILE}"
+    if (digest := index.digest(lock)) is not None:
+        yield f"lock file {lock}", digest
+    for named in module.named:
+        for path, digest in _files_of(project, named):
+            if path not in configuration and (named.read or path not in produced):
+                yield f"file {path}", digest
+    for path in _watched(project, stack):
+        yield f"watched file {path}", index.digest(path) or ABSENT
+    for position, path in enumerate(variables.var_files(project, stack)):
+        yield f"var file {path}", f"{position} {index.digest(path)}"
+    for name, value in variables.configured(project, stack).items():
+        yield f"variable {name}", _digest(value)
+    for name, text in variables.from_environment(project, stack).items():
+        yield f"environment variable {name}", _digest(text)
+    for variable, upstream in outputs.upstream_digests(project, stack).items():
+        yield output_label(stack.inputs[variable], variable), upstream or ABSENT
+    if (backend := backend_settings(project, stack, portable=True)) is not None:
+        yield "backend settings", _digest(backend)
+    yield "engine version", f"{project.config.engine.kind} {project.config.engine.version}"
+
+
+def _files_of(project: Project, named: NamedPath) -> Iterator[tuple[str, str]]:
+    """The files that a named path stands for, with their digests; a file that is read and not there is absent."""
+    index = project.index
+    if not index.is_folder(named.path):
+        digest = index.digest(named.path)
+        if digest is not None:
+            yield named.path, digest
+        elif named.read and named.exact:
+            yield named.path, ABSENT
+        return
+    for path in index.below(named.path):
+        name = posixpath.basename(path)
+        if not named.read and (name.startswith(".") or name.endswith(_NOT_CONFIGURATION)):
+            continue
+        if name.endswith((".tfstate", ".tfstate.backup")):
+            continue  # what an apply writes is no input of the plan
+        if (digest := index.digest(path)) is not None:
+            yield path, digest
+
+
+def _watched(project: Project, stack: Stack) -> Iterator[str]:
+    """The files that the `watch` globs match, relative to the repository's root."""
+    from pathlib import Path
+
+    for position, pattern in enumerate(stack.settings.watch):
+        joined = posixpath.normpath(posixpath.join(stack.path, pattern))
+        parts = joined.split("/")
+        fixed = next((at for at, part in enumerate(parts) if any(mark in part for mark in "*?[")), len(parts) - 1)
+        base = Path(project.root, *parts[:fixed])
+        try:
+            matches = sorted(base.glob("/".join(parts[fixed:])))
+        except (ValueError, NotImplementedError, IndexError) as error:
+            message = f"'{pattern}' is not a glob: {error}"
+            raise project.loaded.error(message, "stacks", stack.name, "watch", position) from None
+        for path in matches:
+            if path.is_file():
+                yield posixpath.join(*parts[:fixed], path.relative_to(base).as_posix()) if fixed else path.name
+
+
+def _digest(value: object) -> str:
+    return sha256_bytes(canonical_json(value))

@@ -1,0 +1,94 @@
+"""Where things lie below `.deploy/`: one folder per environment to cache or hand over, one cache that is neither."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEPLOY_DIR = ".deploy"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths of one environment.
+
+    `.deploy/<env>/` holds what may pass between CI jobs. `.deploy/.cache/` holds what must not: engine data
+    directories (they contain absolute links) and what can be read again from the sources.
+    """
+
+    root: Path
+    environment: str
+
+    @property
+    def base(self) -> Path:
+        """`.deploy/<env>`: the folder to cache or to hand over."""
+        return self.root / DEPLOY_DIR / self.environment
+
+    @property
+    def cache(self) -> Path:
+        """`.deploy/.cache`: never handed over, safe to delete."""
+        return self.root / DEPLOY_DIR / ".cache"
+
+    @property
+    def reports(self) -> Path:
+        """What people and forges read."""
+        return self.base / "reports"
+
+    @property
+    def records(self) -> Path:
+        """doit's own records."""
+        return self.base / "doit.db"
+
+    @property
+    def run_lock(self) -> Path:
+        """Held while a run may change this environment."""
+        return self.base / "run.lock"
+
+    @property
+    def crash_log(self) -> Path:
+        """Where the traceback of an unexpected error goes."""
+        return self.base / "crash.log"
+
+    @property
+    def file_index(self) -> Path:
+        """Digests and facts of source files, by their stat."""
+        return self.cache / "files.json"
+
+    def plan(self, stack: str) -> Path:
+        """The saved plan."""
+        return self.base / "plans" / stack / "plan.tfplan"
+
+    def manifest(self, stack: str) -> Path:
+        """What binds the saved plan."""
+        return self.base / "plans" / stack / "manifest.json"
+
+    def claim(self, stack: str) -> Path:
+        """Names the artifact that a deploy has taken: it is not taken twice."""
+        return self.base / "plans" / stack / "claim.json"
+
+    def plan_json(self, stack: str) -> Path:
+        """The structured changes, redacted."""
+        return self.base / "plans" / stack / "plan.json"
+
+    def receipt(self, stack: str) -> Path:
+        """Proof of the last apply."""
+        return self.base / "receipts" / f"{stack}.json"
+
+    def outputs(self, stack: str) -> Path:
+        """The stack's outputs as of the last apply."""
+        return self.base / "outputs" / f"{stack}.json"
+
+    def result(self, stage: str, stack: str) -> Path:
+        """The record of a task's latest run."""
+        return self.base / "results" / stage / f"{stack}.json"
+
+    def data_dir(self, stack: str) -> Path:
+        """The engine's data directory (`TF_DATA_DIR`) of a stack in this environment."""
+        return self.cache / "data" / self.environment / stack
+
+    def relative(self, path: Path) -> str:
+        """A path as people and records see it: POSIX, relative to the repository's root."""
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()

@@ -1,0 +1,92 @@
+"""Known secrets: whatever the product prints or writes goes through here first."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import threading
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MASK = "(sensitive value)"
+_SHORTEST = 4  # a shorter value stands everywhere by chance; masking it would make all text unreadable
+_SECRET_NAME = re.compile(r"PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|PRIVATE_KEY|ACCESS_KEY|API_KEY|CONN_STR")
+_ORDINARY = frozenset({"true", "false", "null", "none"})
+
+
+class Masker:
+    """Replaces the secrets it knows, also base64, URL and JSON encoded, and line by line."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._secrets: set[str] = set()
+        self._pattern: re.Pattern[str] | None = None
+        self.add(value for name, value in os.environ.items() if _SECRET_NAME.search(name.upper()))
+
+    def add(self, values: Iterable[Any]) -> None:
+        """Learn secrets: texts, numbers, or lists and mappings of them."""
+        found = {form for value in values for text in _leaves(value) for form in _forms(text)}
+        with self._lock:
+            if found - self._secrets:
+                self._secrets |= found
+                longest_first = sorted(self._secrets, key=lambda text: (-len(text), text))
+                self._pattern = re.compile("|".join(re.escape(text) for text in longest_first))
+
+    def text(self, text: str) -> str:
+        """The text with every known secret replaced."""
+        return self._pattern.sub(MASK, text) if self._pattern else text
+
+    def value(self, value: Any) -> Any:
+        """A JSON value with every known secret replaced, in keys too."""
+        if self._pattern is None:
+            return value
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {self.text(str(key)): self.value(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.value(item) for item in value]
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return MASK if str(value) in self._secrets else value
+        return value
+
+
+def _leaves(value: Any) -> Iterable[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _leaves(item)
+            del key
+    elif isinstance(value, list | tuple | set):
+        for item in value:
+            yield from _leaves(item)
+    elif isinstance(value, str):
+        yield value
+        if value[:1] in ("[", "{"):  # TF_VAR_* of a list or an object
+            try:
+                yield from _leaves(json.loads(value))
+            except (ValueError, RecursionError):
+                return
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield str(value)
+
+
+def _forms(text: str) -> Iterable[str]:
+    """How a secret may stand in a text; each line of a longer one counts by itself."""
+    plain = {text, text.strip(), *(line.strip() for line in text.splitlines())}
+    for form in plain:
+        if len(form) < _SHORTEST or form.lower() in _ORDINARY:
+            continue
+        yield form
+        yield json.dumps(form)[1:-1]
+        yield json.dumps(form, ensure_ascii=False)[1:-1]
+        yield json.dumps(form)[1:-1].replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+        yield quote(form, safe="")
+        for encoder in (base64.b64encode, base64.urlsafe_b64encode):
+            yield encoder(form.encode()).decode()
+    if len(text) >= _SHORTEST:
+        yield base64.b64encode(text.encode()).decode()

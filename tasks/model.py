@@ -1,0 +1,137 @@
+"""The shape of the configuration: frozen, typed, each key with one line that the schema and the docs show too."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"
+ENVIRONMENT_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
+
+StackName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+EnvironmentName = Annotated[str, StringConstraints(pattern=ENVIRONMENT_PATTERN)]
+VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
+OutputReference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]*\.[A-Za-z_][A-Za-z0-9_-]*$")]
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+
+
+class Model(BaseModel):
+    """Base of all parts: unknown keys are errors, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Engine(Model):
+    """Which engine runs, and how it is waited for."""
+
+    kind: Literal["tofu", "terraform"] = Field("tofu", description="`tofu`, or `terraform` for a stack not yet moved.")
+    version: str = Field("1.12.6", description="An exact version, or a constraint like `>=1.12, <2` or `~> 1.12.0`.")
+    path: str | None = Field(None, description="The engine's binary; by default found on PATH, downloaded or built.")
+    releases: str | None = Field(None, description="Base URL of a mirror of the engine's official releases.")
+    lock_timeout: Seconds = Field(60, description="Seconds to wait for a state lock that somebody else holds.")
+
+    @field_validator("version")
+    @classmethod
+    def _version_is_a_constraint(cls, value: str) -> str:
+        from .version import VersionConstraint
+
+        VersionConstraint.parse(value)
+        return value
+
+
+class Backend(Model):
+    """Where state is kept; `{stack}`, `{environment}`, `{root}` and `${ENV}` are filled in."""
+
+    kind: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")] = Field(
+        description="The backend's type: local, http, pg, s3, ..."
+    )
+    settings: dict[str, str | int | float | bool] = Field(
+        default_factory=dict, description="Its settings; credentials belong in the environment (TF_HTTP_*, PG*, AWS_*)."
+    )
+
+
+class VarFile(Model):
+    """A var file that may be missing."""
+
+    path: str = Field(description="Relative to the stack; `{stack}` and `{environment}` are filled in.")
+    optional: bool = Field(False, description="True: not an error when there is no such file.")
+
+
+class HttpCheck(Model):
+    """True when a URL answers as expected."""
+
+    kind: Literal["http"]
+    url: str = Field(description="`{outputs.NAME}`, `{stack}`, `{environment}` and `${ENV}` are filled in.")
+    method: Literal["GET", "HEAD", "POST", "PUT", "OPTIONS"] = Field("GET", description="The request's method.")
+    status: int | list[int] = Field(200, description="The expected status, or a list of them.")
+    contains: str | None = Field(None, description="Text that the body must contain; filled in like `url`.")
+    timeout: Seconds = Field(60, description="Seconds until the check has failed.")
+    interval: Annotated[float, Field(gt=0, le=3600)] = Field(1, description="Seconds between two tries.")
+
+    @property
+    def statuses(self) -> list[int]:
+        """The accepted statuses."""
+        return self.status if isinstance(self.status, list) else [self.status]
+
+
+Check = HttpCheck  # further kinds join here as a union, told apart by `kind`
+
+
+class Stack(Model):
+    """A root module with one state per environment; what is not said here is found in its folder."""
+
+    path: str | None = Field(None, description="The root module's folder; by default `stacks/<name>` or as discovered.")
+    enabled: bool = Field(True, description="False: this environment does not have the stack.")
+    depends_on: list[StackName] = Field(default_factory=list, description="Stacks that are deployed before this one.")
+    inputs: dict[VariableName, OutputReference] = Field(
+        default_factory=dict, description="Variable of this stack from an upstream's output: `network.subnet_id`."
+    )
+    mocks: dict[VariableName, Any] = Field(
+        default_factory=dict, description="Stand-ins for `inputs` not there yet; for review, never applied."
+    )
+    variables: dict[VariableName, Any] = Field(default_factory=dict, description="Values for the stack's variables.")
+    var_files: list[str | VarFile] = Field(
+        default_factory=list, description="Var files in order, relative to the stack; a missing one is an error."
+    )
+    watch: list[str] = Field(
+        default_factory=list, description="More files that can change the plan: globs, relative to the stack."
+    )
+    backend: Backend | None = Field(None, description="This stack's own backend, in place of the common one.")
+    verify: list[Check] = Field(default_factory=list, description="Checks that must come true after each apply.")
+
+
+class Drift(Model):
+    """What `doit drift` makes of what it finds."""
+
+    undeployed: Literal["alert", "report"] = Field(
+        "alert", description="`alert`: code that was never deployed ends with 2, as drift does; `report`: it is only told."
+    )
+
+
+class Plan(Model):
+    """What is asked of a plan artifact."""
+
+    max_age: float = Field(
+        168, gt=0, le=8760, description="Hours after which a plan artifact is too old to be applied."
+    )
+
+
+class Config(BaseSettings):
+    """doit-tofu's configuration: `config/pipeline.yaml`, then `config/environments/<env>.yaml`, then `DEPLOY_*`."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix="DEPLOY_", env_nested_delimiter="__", title="doit-tofu pipeline"
+    )
+
+    version: Literal[1] = Field(description="The version of this format.")
+    default_environment: EnvironmentName = Field("local", description="The environment when none is named.")
+    engine: Engine = Field(default_factory=Engine, description="The engine and its version.")  # type: ignore[arg-type]
+    discover: list[str] = Field(default=["stacks/*"], description="Globs of folders that hold root modules.")
+    backend: Backend | None = Field(None, description="Where state is kept; by default what each stack says.")
+    stacks: dict[StackName, Stack] = Field(
+        default_factory=dict, description="Stacks, where they differ from the defaults."
+    )
+    plan: Plan = Field(default_factory=Plan, description="Rules for plan artifacts.")  # type: ignore[arg-type]
+    drift: Drift = Field(default_factory=Drift, description="Rules for drift.")  # type: ignore[arg-type]

@@ -1,0 +1,190 @@
+"""`doit plan`: a saved plan for every affected stack, bound by a manifest, ready to be reviewed and applied."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from . import affected, artifact, changes, upstream, workdir
+from .action import StageAction, is_current
+from .artifact import Expected, Manifest
+from .engine import failure
+from .errors import ArtifactRefusedError, DeployError
+from .files import sha256_file, write_json
+from .receipt import now
+from .result import Result, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .affected import Assessment
+    from .project import Stack
+    from .run import Run
+
+STAGE = "plan"
+
+
+def tasks(run: Run) -> Iterator[dict[str, Any]]:
+    """`plan:<stack>`: after its validation; up to date when unaffected, or when its artifact still fits."""
+    yield {"name": None, "doc": "save a plan for every affected stack, for review; changes nothing"}
+    for name, stack in run.project.stacks.items():
+        yield {
+            "name": name,
+            "actions": [StageAction(run, STAGE, name, act)],
+            "task_dep": [f"validate:{name}"],
+            "targets": [str(run.layout.plan(name)), str(run.layout.manifest(name))],
+            "uptodate": [is_current(run, STAGE, stack, up_to_date)],
+            "clean": True,
+            "doc": f"plan {stack.path}",
+        }
+
+
+def up_to_date(run: Run, stack: Stack) -> bool:
+    """Whether nothing has to be planned: unaffected without an artifact, or planned already from these very inputs."""
+    waiting = artifact.pending(run.layout, stack.name)
+    if run.deploying and waiting:
+        return False  # it is verified, whatever it is
+    assessment = affected.assess(run.project, stack)
+    if not waiting:
+        return not assessment.affected
+    if not assessment.affected or artifact.origin(run.layout, stack.name) != STAGE:
+        return False
+    try:
+        check(run, stack, assessment)
+    except ArtifactRefusedError:
+        return False
+    return True
+
+
+def act(run: Run, stack: Stack, forced: bool) -> Result:
+    """Plan one stack; in a deploy, accept the artifact that was handed over, or refuse it."""
+    layout = run.layout
+    assessment = affected.assess(run.project, stack)
+    if run.deploying and artifact.pending(layout, stack.name) and artifact.origin(layout, stack.name) != "deploy":
+        manifest = check(run, stack, assessment)
+        return Result(
+            STAGE, stack.name, summary=f"{counts_text(manifest.counts)}, as planned at {manifest.created_at}",
+            counts=manifest.counts, reasons=assessment.reasons, details={"origin": manifest.origin},
+        )  # fmt: skip
+    if not assessment.affected and not forced:
+        artifact.discard(layout, stack.name)
+        return Result(STAGE, stack.name, Status.UNAFFECTED, "not affected; the plan that was there is discarded")
+    given = upstream.values(run, stack)
+    mocked = [name for name in given.missing if name in stack.settings.mocks and not run.deploying]
+    if set(given.missing) - set(mocked):
+        artifact.discard(layout, stack.name)
+        summary = f"deferred until {given.missing_text(stack)} is there"
+        return Result(STAGE, stack.name, Status.DEFERRED, summary, reasons=assessment.reasons)
+    values = {**given.values, **{name: stack.settings.mocks[name] for name in mocked}}
+    made = make(run, stack, values, origin="deploy" if run.deploying else STAGE, mocked=mocked)
+    summary = made.text + (f"; made with stand-ins for {', '.join(mocked)}: not for deploy" if mocked else "")
+    return Result(
+        STAGE, stack.name, summary=summary, counts=made.manifest.counts,
+        reasons=assessment.reasons or ["asked for with -a"],
+        details={"origin": made.manifest.origin, "mocked": mocked, "changes": made.changes},
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Made:
+    """A plan that was just made: its manifest, its redacted changes, its counts in words."""
+
+    manifest: Manifest
+    changes: dict[str, Any]
+    text: str
+
+
+def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked: list[str] | None = None) -> Made:
+    """Plan a stack and store the artifact; whatever goes wrong, no artifact is left.
+
+    Args:
+        run: The run.
+        stack: The stack.
+        values: Its variables from upstream outputs.
+        origin: `plan` for review, `deploy` for what this deploy made for itself.
+        mocked: The variables whose values are stand-ins.
+
+    Raises:
+        EngineError: The engine could not plan.
+        StoppedError: The run was asked to stop.
+    """
+    layout, project = run.layout, run.project
+    artifact.discard(layout, stack.name)
+    try:
+        with workdir.context(run, stack, STAGE, values) as (where, variables):
+            workdir.initialize(run, stack, where, backend=True)
+            last = affected.assess(project, stack)  # the inputs as they are now: init may have written the lock file
+            path = layout.plan(stack.name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            arguments = [
+                "-no-color", "-input=false", "-detailed-exitcode", f"-out={path}",
+                f"-lock-timeout={project.config.engine.lock_timeout:g}s",
+                *workdir.state_arguments(project, stack), *variables,
+            ]  # fmt: skip
+            engine = run.engine()
+            completed = engine.run(where, "plan", *arguments, events=True)
+            if not completed.ok:
+                raise failure(f"{engine.kind} plan failed", completed, where)
+            os.chmod(path, 0o600)  # noqa: PTH101 - it holds every value in clear
+            read = changes.read(engine.json(where, "show", "-json", "-no-color", str(path)), run.mask)
+            if read.errored:
+                raise failure("the plan is incomplete and could not be applied", completed, where)
+        lineage, serial = artifact.state_of_plan(path)
+        manifest = Manifest(
+            stack=stack.name,
+            environment=project.environment,
+            origin=origin,
+            plan_sha256=sha256_file(path),
+            inputs_digest=last.inputs.digest,
+            inputs=dict(last.inputs.labels),
+            commit=run.revision.commit,
+            dirty=run.revision.dirty,
+            engine=f"{engine.kind} {engine.version}",
+            lock_digest=workdir.lock_digest(project, stack),
+            lineage=lineage,
+            serial=serial,
+            created_at=now(),
+            counts=asdict(read.counts),
+            mocked=mocked or [],
+        )
+        body = {"stack": stack.name, "environment": project.environment, **read.to_json()}
+        write_json(layout.plan_json(stack.name), body, durable=False)
+        artifact.store(layout, manifest)
+    except BaseException:
+        artifact.discard(layout, stack.name)
+        raise
+    return Made(manifest, read.to_json(), read.counts.text())
+
+
+def check(run: Run, stack: Stack, assessment: Assessment) -> Manifest:
+    """The manifest of a stack's artifact when it may be applied here and now.
+
+    Raises:
+        ArtifactRefusedError: It may not; says why.
+    """
+    manifest = artifact.load(run.layout, stack.name)
+    engine = run.engine()
+    expected = Expected(
+        environment=run.project.environment,
+        inputs=assessment.inputs,
+        commit=run.revision.commit,
+        dirty=run.revision.dirty,
+        engine=f"{engine.kind} {engine.version}",
+        lock_digest=workdir.lock_digest(run.project, stack),
+        max_age=timedelta(hours=run.project.config.plan.max_age),
+        receipt=assessment.receipt,
+    )
+    artifact.verify(manifest, stack.name, expected)
+    return manifest
+
+
+def counts_text(counts: dict[str, int]) -> str:
+    """A manifest's counts in words."""
+    try:
+        return changes.Counts(**counts).text()
+    except TypeError:
+        raise DeployError("the manifest's counts cannot be read") from None
+
+

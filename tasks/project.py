@@ -1,0 +1,252 @@
+"""The project: configuration, stacks found on disk and their graph, with every cross-reference checked."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from . import config as configuration
+from . import interpolate, model, rootmodule
+from .errors import ConfigError, ConfigErrors, nearest
+from .fileindex import FileIndex
+from .layout import Layout
+from .stackgraph import CycleError, StackGraph
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from .config import Loaded
+    from .rootmodule import RootModule
+
+_CREDENTIAL = re.compile(r"password|passwd|token|secret|conn_str|access_key|sas_|credential", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class OutputReference:
+    """An output of an upstream stack that a variable gets."""
+
+    stack: str
+    output: str
+
+    def __str__(self) -> str:
+        return f"{self.stack}.{self.output}"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack: where its root module is, what the configuration says of it, what it reads from others."""
+
+    name: str
+    path: str
+    settings: model.Stack
+    backend: model.Backend | None
+    inputs: dict[str, OutputReference] = field(default_factory=dict)
+
+
+class Project:
+    """All that is known before anything runs; `stacks` and `graph` hold the enabled stacks of one environment."""
+
+    def __init__(self, root: Path, loaded: Loaded, index: FileIndex, stacks: dict[str, Stack]) -> None:
+        self.root = root
+        self.loaded = loaded
+        self.config = loaded.config
+        self.environment = loaded.environment
+        self.layout = Layout(root, loaded.environment)
+        self.index = index
+        self.stacks = stacks
+        self._modules: dict[str, RootModule] = {}
+        self._check()
+        needs = {
+            name: {*stack.settings.depends_on, *(reference.stack for reference in stack.inputs.values())}
+            for name, stack in stacks.items()
+        }
+        try:
+            self.graph = StackGraph.build(needs)
+        except CycleError as error:
+            start = error.path[0]
+            key = "depends_on" if error.path[1] in stacks[start].settings.depends_on else "inputs"
+            raise loaded.error(f"these stacks need each other: {error}", "stacks", start, key) from None
+
+    def module(self, name: str) -> RootModule:
+        """What the configuration of a stack says; read once."""
+        if name not in self._modules:
+            self._modules[name] = rootmodule.read(self.index, self.stacks[name].path)
+        return self._modules[name]
+
+    def placeholders(self, stack: str) -> dict[str, str]:
+        """What `{name}` stands for in a stack's settings."""
+        return {"stack": stack, "environment": self.environment, "root": str(self.root)}
+
+    def key(self, stack: str, *path: str | int) -> str:
+        """A key path below a stack, as errors name it."""
+        return configuration.dotted(("stacks", stack, *path))
+
+    def unknown_stack(self, name: str) -> str:
+        """What to say of a stack's name that is not one."""
+        return f"there is no stack '{name}'{nearest(name, list(self.stacks))}"
+
+    def _check(self) -> None:
+        errors: list[ConfigError] = []
+        for name, stack in self.stacks.items():
+            errors.extend(self._check_references(name, stack))
+            errors.extend(self._check_backend(name, stack))
+        if errors:
+            raise ConfigErrors(errors)
+
+    def _check_references(self, name: str, stack: Stack) -> Iterable[ConfigError]:
+        at = ("stacks", name)
+        for position, upstream in enumerate(stack.settings.depends_on):
+            if upstream not in self.stacks:
+                yield self.loaded.error(self.unknown_stack(upstream), *at, "depends_on", position)
+        for variable, reference in stack.inputs.items():
+            if reference.stack not in self.stacks:
+                yield self.loaded.error(self.unknown_stack(reference.stack), *at, "inputs", variable)
+                continue
+            upstream = self.module(reference.stack)
+            if reference.output not in upstream.outputs and not upstream.broken:
+                message = f"stack '{reference.stack}' has no output '{reference.output}'"
+                message += nearest(reference.output, list(upstream.outputs))
+                yield self.loaded.error(message, *at, "inputs", variable)
+        for variable in stack.settings.mocks:
+            if variable not in stack.inputs:
+                message = f"'{variable}' is no input of this stack{nearest(variable, list(stack.inputs))}"
+                yield self.loaded.error(message, *at, "mocks", variable)
+        yield from self._check_variables(name, stack)
+
+    def _check_variables(self, name: str, stack: Stack) -> Iterable[ConfigError]:
+        given = [("inputs", variable) for variable in stack.inputs]
+        given += [("variables", variable) for variable in stack.settings.variables]
+        if not given:
+            return
+        module = self.module(name)
+        for key, variable in given:
+            if variable not in module.variables and not module.broken:
+                message = f"{stack.path} declares no variable '{variable}'{nearest(variable, list(module.variables))}"
+                yield self.loaded.error(message, "stacks", name, key, variable)
+            if key == "variables" and variable in stack.inputs:
+                message = f"'{variable}' is given twice: here and by inputs"
+                yield self.loaded.error(message, "stacks", name, key, variable)
+
+    def _check_backend(self, name: str, stack: Stack) -> Iterable[ConfigError]:
+        backend, own = stack.backend, stack.settings.backend is not None
+        at: tuple[str, ...] = ("stacks", name, "backend") if own else ("backend",)
+        module = self.module(name)
+        if module.broken:
+            return
+        if backend is None:
+            fixed = module.backend is not None and not module.backend_varies
+            if fixed and self.environment != self.config.default_environment:
+                yield self.loaded.error(
+                    f"{stack.path} keeps one state for all environments: its backend \"{module.backend}\" is fixed",
+                    "stacks", name, "backend",
+                    next_step="set `backend.settings` with {environment} in them, for example a path or an address",
+                )  # fmt: skip
+            return
+        if module.backend != backend.kind:
+            found = f"backend \"{module.backend}\"" if module.backend else "no backend"
+            yield self.loaded.error(
+                f"{stack.path} has {found}, but its state is to be kept in \"{backend.kind}\"", *at,
+                next_step=f'write `terraform {{ backend "{backend.kind}" {{}} }}` into a file of {stack.path}',
+            )  # fmt: skip
+        for setting in backend.settings:
+            if _CREDENTIAL.search(setting):
+                yield self.loaded.error(
+                    f"'{setting}' is a credential: the engine would store it in clear in every plan",
+                    *at, "settings", setting,
+                    next_step="give it by the engine's environment variables (TF_HTTP_PASSWORD, PG_CONN_STR, AWS_...)",
+                )  # fmt: skip
+
+
+def load(root: Path, environment: str | None = None) -> Project:
+    """Read the configuration, find the stacks, check what refers to what.
+
+    Raises:
+        ConfigError: The configuration, or the first part of it that nothing else can be checked without, is wrong.
+        ConfigErrors: Every cross-reference that is wrong.
+    """
+    loaded = configuration.load(root, environment)
+    index = FileIndex(root, Layout(root, loaded.environment).file_index)
+    folders = _discover(root, loaded, index)
+    configured = loaded.config.stacks
+    taken = {_normal(settings.path) for settings in configured.values() if settings.path}
+    found = {name: path for name, path in folders.items() if path not in taken or name in configured}
+    stacks: dict[str, Stack] = {}
+    errors: list[ConfigError] = []
+    for name in sorted({*found, *configured}):
+        settings = configured.get(name) or model.Stack()  # type: ignore[call-arg]
+        if not settings.enabled:
+            continue
+        path = _normal(settings.path) if settings.path else found.get(name, f"stacks/{name}")
+        problem = _folder_problem(index, path, sorted(folders))
+        if problem:
+            errors.append(loaded.error(problem, "stacks", name, *(["path"] if settings.path else [])))
+            continue
+        inputs = {}
+        for variable, text in settings.inputs.items():
+            upstream, _, output = text.rpartition(".")
+            inputs[variable] = OutputReference(upstream, output)
+        stacks[name] = Stack(name, path, settings, settings.backend or loaded.config.backend, inputs)
+    if errors:
+        raise ConfigErrors(errors)
+    return Project(root, loaded, index, stacks)
+
+
+def _discover(root: Path, loaded: Loaded, index: FileIndex) -> dict[str, str]:
+    """Stack name to folder, for every folder that `discover` matches and that has configuration in it."""
+    found: dict[str, str] = {}
+    for position, pattern in enumerate(loaded.config.discover):
+        fixed = posixpath.dirname(re.split(r"[*?\[]", pattern, maxsplit=1)[0])
+        try:
+            folders = sorted(path.relative_to(root).as_posix() for path in root.glob(pattern) if path.is_dir())
+        except (ValueError, NotImplementedError, IndexError, OSError) as error:
+            raise loaded.error(f"'{pattern}' is not a glob below the root: {error}", "discover", position) from None
+        for folder in folders:
+            if any(part.startswith(".") for part in folder.split("/")) or not index.configuration(folder):
+                continue
+            name = posixpath.relpath(folder, fixed) if fixed else folder
+            if not re.fullmatch(model.NAME_PATTERN, name):
+                message = f"the folder {folder} cannot be a stack's name; rename it, or name it under `stacks:`"
+                raise loaded.error(message, "discover", position)
+            if found.setdefault(name, folder) != folder:
+                message = f"two folders would be the stack '{name}': {found[name]} and {folder}"
+                raise loaded.error(message, "discover", position)
+    return found
+
+
+def _normal(path: str) -> str:
+    return posixpath.normpath(path)
+
+
+def _folder_problem(index: FileIndex, path: str, known: list[str]) -> str | None:
+    if path.startswith(("../", "/")) or path in ("..", "."):
+        return f"a stack's folder must be inside the repository, and not be all of it: '{path}'"
+    if not index.is_folder(path):
+        return f"there is no folder {path} for this stack{nearest(posixpath.basename(path), known)}"
+    if not index.configuration(path):
+        return f"there is no configuration (*.tf, *.tofu) in {path}"
+    return None
+
+
+def backend_settings(project: Project, stack: Stack, *, portable: bool = False) -> dict[str, Any] | None:
+    """The kind and the filled-in settings of a stack's configured backend, or None when the stack itself says.
+
+    Args:
+        project: The project.
+        stack: The stack.
+        portable: True leaves `{root}` as it is, for digests that must not depend on the place.
+
+    Raises:
+        ConfigError: A placeholder or environment variable has no value.
+    """
+    if stack.backend is None:
+        return None
+    values = project.placeholders(stack.name) | ({"root": "{root}"} if portable else {})
+    settings = {}
+    for name, value in stack.backend.settings.items():
+        key = f"backend.settings.{name}"
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        settings[name] = interpolate.fill(text, values, key=key)
+    return {"kind": stack.backend.kind, "settings": settings}

@@ -1,0 +1,167 @@
+"""doit's reporter: begins and ends the run, prints a line per task, and makes the exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from . import artifact, console, deploy, records, report
+from . import result as results
+from .engine import dropped_variables
+from .errors import DeployError, ExitCode
+from .result import Result, Status
+
+if TYPE_CHECKING:
+    from doit.exceptions import BaseFail
+
+    from .run import Run
+
+_STAGES = ("validate", "plan", "deploy", "verify", "drift")
+_LOCKING = frozenset({*_STAGES, "setup"})
+_WITH_BACKEND = frozenset({"plan", "deploy", "drift"})
+
+
+class Reporter:
+    """Reports one run; doit makes it from the class that `bound` gives."""
+
+    desc = "doit-tofu's own: one line per task, a summary, exit codes 0, 1 and 2"
+    run: ClassVar[Run]
+
+    def __init__(self, outstream: Any, options: Any) -> None:
+        del outstream, options
+        self._selected: set[str] = set()
+        self._errors: list[str] = []
+        self._console = console.Console(self.run)
+
+    def initialize(self, tasks: dict[str, Any], selected: list[str]) -> None:
+        """Begin: take the environment's lock, heed signals, raise the barrier before the applies."""
+        run = self.run
+        self._selected = {name.partition(":")[0] for name in selected}
+        run.deploying = deploy.raise_barrier(tasks, selected)
+        run.planning = bool(self._selected & _WITH_BACKEND)
+        if not selected:
+            self._console.overview(tasks)
+        try:
+            if self._selected & _LOCKING:
+                run.take_lock(f"doit {' '.join(sys.argv[1:])}")
+        except DeployError as error:
+            self._fail_at_once(error)
+        run.active = True
+        if self._selected & _LOCKING:
+            run.stop.install()
+            if names := dropped_variables():
+                run.say(f"not passed on to the engine: {', '.join(names)}")
+            self._console.start()
+
+    def get_status(self, task: Any) -> None:
+        """A task is looked at."""
+
+    def execute_task(self, task: Any) -> None:
+        """A task begins; under threads this comes from the worker."""
+        if ":" in task.name:
+            self._console.begins(task.name)
+
+    def add_success(self, task: Any) -> None:
+        """A task ended well."""
+        records.flush()
+        if outcome := self.run.results.get(task.name):
+            self._console.ended(outcome, selected=outcome.stage in self._selected)
+
+    def add_failure(self, task: Any, fail: BaseFail) -> None:
+        """A task failed, or could not run because another one did."""
+        records.flush()
+        stage, _, stack = task.name.partition(":")
+        outcome = self.run.results.get(task.name)
+        if outcome is None and stage in _STAGES and stack:
+            kind = type(fail).__name__
+            if kind == "UnmetDependency":
+                outcome = Result(stage, stack, Status.NOT_RUN, f"not run: {_short(fail)} failed")
+            else:
+                outcome = Result(stage, stack, Status.FAILED, str(fail.message), error=self.run.mask.text(fail.get_msg()))
+            self.run.results[task.name] = outcome
+        elif outcome is None and task.name != deploy.BARRIER and type(fail).__name__ != "UnmetDependency":
+            if fail.report:
+                self._errors.append(self.run.mask.text(fail.get_msg()))
+            else:
+                self._errors.append("")
+        if outcome:
+            self._console.ended(outcome, selected=True)
+
+    def skip_uptodate(self, task: Any) -> None:
+        """A task has nothing to do; an artifact that still fits is shown again in the report."""
+        stage, _, stack = task.name.partition(":")
+        if stage == "plan" and stack and artifact.pending(self.run.layout, stack):
+            known = results.read(self.run.layout, stage, stack)
+            if known and known.status is Status.OK:
+                known.details["reused"] = True
+                self.run.results[task.name] = known
+                self._console.ended(known, selected=stage in self._selected)
+                return
+        if stack:
+            self.run.results[task.name] = Result(stage, stack, Status.UNAFFECTED, "not affected")
+
+    def skip_ignore(self, task: Any) -> None:
+        """A task is skipped because of an earlier `doit ignore`."""
+        self.run.say(f"{task.name}: skipped, as `doit ignore` said earlier; `doit forget {task.name}` undoes it")
+
+    def cleanup_error(self, exception: Any) -> None:
+        """A teardown failed."""
+        self._errors.append(self.run.mask.text(exception.get_msg()))
+
+    def runtime_error(self, msg: str) -> None:
+        """doit itself failed."""
+        self._errors.append(self.run.mask.text(msg))
+
+    def teardown_task(self, task: Any) -> None:
+        """A teardown begins; nothing here has one."""
+
+    def complete_run(self) -> None:
+        """End: reports, summary, exit code; an exception that is under way goes on."""
+        run = self.run
+        self._console.stop()
+        run.project.index.save()
+        if sys.exc_info()[0] is not None:
+            run.release_lock()
+            return
+        paths = []
+        if run.active and run.results:
+            order = {name: position for position, name in enumerate(run.project.graph.order)}
+            for stage in ("plan", "drift"):
+                found = [item for item in run.results.values() if item.stage == stage]
+                if any(item.status is not Status.UNAFFECTED for item in found) or (found and stage in self._selected):
+                    found.sort(key=lambda item: order.get(item.stack, -1))
+                    paths.append(report.write(run.layout, stage, found, commit=run.revision.short))
+        for text in self._errors:
+            if text:
+                run.say(text)
+        code = self._exit_code()
+        if self._selected & _LOCKING:
+            self._console.summary(self._selected, code, [path for path in paths if path])
+        run.release_lock()
+        raise SystemExit(int(code))
+
+    def _exit_code(self) -> ExitCode:
+        statuses = {item.status for item in self.run.results.values()}
+        if self._errors or self.run.stop.requested or statuses & {Status.FAILED, Status.NOT_RUN}:
+            return ExitCode.FAILED
+        alerting = {Status.DRIFTED}
+        if self.run.project.config.drift.undeployed == "alert":
+            alerting.add(Status.UNDEPLOYED)
+        return ExitCode.DRIFT if "drift" in self._selected and statuses & alerting else ExitCode.OK
+
+    def _fail_at_once(self, error: DeployError) -> None:
+        self.run.say(error.render())
+        raise SystemExit(int(ExitCode.FAILED))
+
+
+def bound(run: Run) -> type[Reporter]:
+    """The reporter class for a run: doit wants a class, not an instance."""
+    return type("BoundReporter", (Reporter,), {"run": run})
+
+
+def _short(fail: BaseFail) -> str:
+    """The names of the tasks that failed, without the barrier between plans and applies."""
+    names = [name for name in str(fail.message).split() if name != deploy.BARRIER]
+    return ", ".join(names[:3]) or "a plan"
+
+

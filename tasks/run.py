@@ -1,0 +1,135 @@
+"""One run: what its tasks share, and the lock that keeps two runs from changing one environment at once."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import sys
+import threading
+import time
+from functools import cached_property
+from typing import IO, TYPE_CHECKING, Any
+
+from . import git, setup
+from .engine import Engine
+from .errors import RecordError, RunLockedError
+from .layout import DEPLOY_DIR
+from .masking import Masker
+from .receipt import now
+from .stop import Stop
+
+if TYPE_CHECKING:
+    from .git import Revision
+    from .project import Project
+    from .result import Result
+
+
+class Run:
+    """The shared state of one `doit` process.
+
+    Args:
+        project: What is to be run on.
+
+    Attributes:
+        results: The result of each task that ended, by doit's name of it.
+        deploying: Whether a deploy was selected: artifacts that are there must then fit, not be replaced.
+        planning: Whether anything was selected that needs the stacks' backends.
+        current: Tasks that were found up to date; one of them that runs all the same was forced (`doit -a`).
+    """
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.layout = project.layout
+        self.mask = Masker()
+        self.stop = Stop(self.say)
+        self.results: dict[str, Result] = {}
+        self.active = False
+        self.deploying = False
+        self.planning = False
+        self.current: set[str] = set()
+        self.initialized: dict[str, bool] = {}
+        self.started = time.monotonic()
+        self._engine: Engine | None = None
+        self._engine_lock = threading.Lock()
+        self._print_lock = threading.Lock()
+        self._lock_file: IO[str] | None = None
+        self.live: Any = None
+
+    @cached_property
+    def revision(self) -> Revision:
+        """The commit of the tree; asked of git once, when it is first needed."""
+        return git.revision(self.project.root)
+
+    def engine(self) -> Engine:
+        """The engine, found, downloaded or built when it is first needed.
+
+        Raises:
+            EngineError: It cannot be had.
+        """
+        with self._engine_lock:
+            if self._engine is None:
+                settings = self.project.config.engine
+                found = setup.obtain(settings, self.stop, self.say)
+                plugins = setup.cache_dir() / "providers"
+                plugins.mkdir(parents=True, exist_ok=True)
+                self._engine = Engine(
+                    found.binary, settings.kind, found.version, plugin_cache=plugins, stop=self.stop, mask=self.mask
+                )
+            return self._engine
+
+    def say(self, text: str) -> None:
+        """Print lines for people, secrets masked, one caller at a time."""
+        masked = self.mask.text(text)
+        with self._print_lock:
+            if self.live is not None:
+                self.live.console.print(masked, markup=False, highlight=False, soft_wrap=True)
+            else:
+                sys.stdout.write(masked + "\n")
+                sys.stdout.flush()
+
+    def take_lock(self, command: str) -> None:
+        """Hold this environment until the process ends.
+
+        Raises:
+            RunLockedError: Another run holds it; says which.
+            RecordError: The folder cannot be written.
+        """
+        path = self.layout.run_lock
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            ignore = self.layout.root / DEPLOY_DIR / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n")
+            stream = path.open("a+")
+        except OSError as error:
+            raise RecordError(
+                f"cannot write in {self.layout.relative(path.parent)}: {error.strerror}",
+                untouched="nothing was planned or applied",
+                next_step="make room or make the folder writable, then run the same command again",
+            ) from error
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            stream.seek(0)
+            holder = stream.read().strip() or "an unknown process"
+            stream.close()
+            raise RunLockedError(
+                f"another run holds environment '{self.layout.environment}': {holder}",
+                where=self.layout.relative(path),
+                untouched="nothing was planned or applied",
+                next_step="wait for it to end, then run the same command again; the lock ends with that process",
+            ) from None
+        stream.seek(0)
+        stream.truncate()
+        stream.write(f"`{command}`, pid {os.getpid()} on {socket.gethostname()}, since {now()}\n")
+        stream.flush()
+        self._lock_file = stream
+
+    def release_lock(self) -> None:
+        """Give the environment back."""
+        if self._lock_file is not None:
+            self._lock_file.seek(0)
+            self._lock_file.truncate()
+            self._lock_file.close()
+            self._lock_file = None

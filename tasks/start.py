@@ -1,0 +1,71 @@
+"""The beginning: which repository, which environment, and what doit is told; errors here end the process with 1."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, NoReturn
+
+from doit import get_var
+
+from . import project, records
+from .errors import DeployError, ExitCode
+from .layout import DEPLOY_DIR
+from .masking import Masker
+from .run import Run
+
+ENVIRONMENT_VARIABLE = "DEPLOY_ENV"
+_MOST_PARALLEL = 16
+
+
+def start() -> Run:
+    """Load the project in the current folder, where doit has gone to its `dodo.py`.
+
+    The environment is `env=NAME` on the command line, else `DEPLOY_ENV`, else the configuration's default.
+
+    Raises:
+        SystemExit: Something is wrong with it; it was printed.
+    """
+    root = Path.cwd()
+    try:
+        run = Run(project.load(root, get_var("env") or os.environ.get(ENVIRONMENT_VARIABLE) or None))
+        records.prepare(run.layout.records, run.say)
+    except DeployError as error:
+        _end(error.render())
+    except Exception as error:  # noqa: BLE001 - the boundary: a person gets a sentence, the traceback goes to a file
+        _end(f"unexpected error: {type(error).__name__}: {error}\n  next: report it{_log(root)}")
+    return run
+
+
+def doit_config(run: Run) -> dict[str, Any]:
+    """What doit is told by `DOIT_CONFIG`."""
+    from .reporter import bound
+
+    return {
+        "default_tasks": [],
+        "backend": "sqlite3",
+        "dep_file": str(run.layout.records),
+        "reporter": bound(run),
+        "continue": True,
+        "num_process": min(max(os.cpu_count() or 1, 2), _MOST_PARALLEL),
+        "par_type": "thread",
+        "verbosity": 2,
+    }
+
+
+def _end(text: str) -> NoReturn:
+    sys.stderr.write(Masker().text(text) + "\n")
+    raise SystemExit(int(ExitCode.FAILED))
+
+
+def _log(root: Path) -> str:
+    path = root / DEPLOY_DIR / "crash.log"
+    try:
+        path.parent.mkdir(exist_ok=True)
+        with path.open("a") as stream:
+            stream.write(Masker().text(traceback.format_exc()) + "\n")
+    except OSError:
+        return ""
+    return f" with {DEPLOY_DIR}/crash.log"

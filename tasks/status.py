@@ -1,0 +1,91 @@
+"""`doit status`: what is deployed, affected and why, drifted, failing; from files, without starting the engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from doit.exceptions import TaskFailed
+
+from . import affected, artifact, result
+from .errors import DeployError
+from .result import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .project import Stack
+    from .receipt import Receipt
+    from .run import Run
+
+STAGE = "status"
+
+
+def tasks(run: Run) -> Iterator[dict[str, Any]]:
+    """`status`: prints a table."""
+
+    def show() -> TaskFailed | None:
+        try:
+            run.say(text(run))
+        except DeployError as error:
+            run.say(error.render())
+            return TaskFailed(error.message, report=False)
+        return None
+
+    yield {"basename": STAGE, "actions": [show], "verbosity": 2, "doc": "show what is deployed, affected, drifted, failing"}
+
+
+def text(run: Run) -> str:
+    """The table of all stacks of the environment, and what to do next."""
+    rows = [("stack", "deployed", "state")]
+    counts = {"affected": 0, "unverified": 0, "drifted": 0}
+    for name in run.project.graph.order:
+        stack = run.project.stacks[name]
+        assessment = affected.assess(run.project, stack)
+        words = []
+        if assessment.affected:
+            counts["affected"] += 1
+            words.append(f"affected: {assessment.why}")
+        elif assessment.unverified and stack.settings.verify:
+            counts["unverified"] += 1
+            words.append("its checks have not passed")
+        if artifact.pending(run.layout, name):
+            words.append("a plan waits to be deployed")
+        if drifted := _drift(run, stack, assessment.receipt):
+            counts["drifted"] += 1
+            words.append(drifted)
+        rows.append((name, _deployed(assessment.receipt), "; ".join(words) or "up to date"))
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    lines = [f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}".rstrip() for row in rows]
+    facts = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
+    steps = "; `doit deploy` deploys and checks them" if counts["affected"] or counts["unverified"] else ""
+    total = len(rows) - 1
+    lines += ["", f"{run.project.environment}: {total} stack{'s' if total != 1 else ''}, {facts or 'all up to date'}{steps}"]
+    lines += [f"  {line}" for line in gone(run)]
+    return "\n".join(lines)
+
+
+def gone(run: Run) -> list[str]:
+    """What to say of stacks that were deployed from here and are in the configuration no more."""
+    folder = run.layout.base / "receipts"
+    names = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.glob("**/*.json"))
+    return [
+        f"{name}: deployed from here, but no longer a stack of this environment; its resources are still there"
+        for name in names
+        if name not in run.project.stacks
+    ]
+
+
+def _deployed(last: Receipt | None) -> str:
+    if last is None or not last.deployed:
+        return "-"
+    return f"{(last.deployed.get('commit') or 'no commit')[:8]} {last.deployed.get('at', '')}"
+
+
+def _drift(run: Run, stack: Stack, last: Receipt | None) -> str | None:
+    """What the latest drift check found, when nothing was deployed since."""
+    found = result.read(run.layout, "drift", stack.name)
+    if found is None or found.status is not Status.DRIFTED:
+        return None
+    if last is not None and last.finished_at and last.finished_at > found.started_at:
+        return None
+    return f"{found.summary} (found {found.started_at})"

@@ -1,0 +1,99 @@
+"""Stopping in order: one SIGINT to each engine process, once, and no new one after that."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+from .errors import ExitCode, StoppedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import FrameType
+
+
+class Stop:
+    """Whether the run was asked to stop, and the engine processes that are told so.
+
+    The engine takes one SIGINT as "end what is under way, save the state, unlock"; a second one, or a signal to its
+    whole group, loses resources from the state. So each child has a session of its own and is signalled once, by pid.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        # Re-entrant: the handler runs in the main thread, which may hold the lock while it starts a child.
+        self._lock = threading.RLock()
+        self._children: dict[subprocess.Popen[bytes], str] = {}
+        self._woken = threading.Event()
+        self.requested = False
+
+    def install(self) -> None:
+        """Handle SIGINT, SIGTERM and SIGHUP from now on; call it in the main thread."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._handle)
+
+    def start(self, label: str, arguments: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+        """Start a child in its own session and register it, so that a stop reaches it.
+
+        Raises:
+            StoppedError: The run was asked to stop; nothing was started.
+            OSError: The program cannot be run.
+        """
+        with self._lock:
+            self.check(label)
+            child = subprocess.Popen(arguments, start_new_session=True, stdin=subprocess.DEVNULL, **options)
+            self._children[child] = label
+            if self.requested:  # the signal came while the child was being started, in this very thread
+                self._interrupt(child)
+        return child
+
+    def ended(self, child: subprocess.Popen[bytes]) -> None:
+        """Forget a child that was waited for."""
+        with self._lock:
+            self._children.pop(child, None)
+
+    def check(self, label: str) -> None:
+        """Raise StoppedError when the run was asked to stop."""
+        if self.requested:
+            raise StoppedError(
+                f"{label}: not started, the run was asked to stop",
+                untouched="nothing of this was begun",
+                next_step="run the same command again: it goes on from here",
+            )
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep; True when the run was asked to stop meanwhile."""
+        return self._woken.wait(seconds)
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        name = signal.Signals(number).name
+        with self._lock:
+            labels = ", ".join(sorted(self._children.values()))
+            if self.requested:
+                self._abandon(name, labels)
+            self.requested = True
+            self._woken.set()
+            for child in self._children:
+                self._interrupt(child)
+        waits = f"; waiting for {labels} to end what is under way" if labels else ""
+        self._say(f"{name}: stopping{waits}")
+
+    def _interrupt(self, child: subprocess.Popen[bytes]) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child.pid, signal.SIGINT)
+
+    def _abandon(self, name: str, labels: str) -> None:
+        """End at once, leaving the engine to end by itself: it saves its state without us."""
+        text = f"{name} again: no longer waiting"
+        if labels:
+            pids = ", ".join(str(child.pid) for child in self._children)
+            text += f" for {labels} (pid {pids}); it goes on alone and holds its lock until it has saved its state"
+        self._say(text)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(ExitCode.FAILED)

@@ -1,0 +1,153 @@
+"""`doit validate`: configuration, format and `tofu validate`, for what is affected and was not validated as it is."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+import re
+import threading
+from typing import TYPE_CHECKING, Any
+
+from . import affected, variables, workdir
+from .action import StageAction
+from .engine import Context, failure
+from .errors import DeployError, EngineError
+from .result import Result, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .project import Stack
+    from .run import Run
+
+STAGE = "validate"
+_UNFORMATTED, _OK = 3, 0
+_CHUNK = 1000  # files that fit an argument list everywhere
+_BROKEN = re.compile(r"\bon (\S+) line \d+")
+
+
+def tasks(run: Run) -> Iterator[dict[str, Any]]:
+    """`validate:<stack>`: up to date when unaffected, or when its configuration passed before as it is now."""
+    yield {"name": None, "doc": "check the configuration, the format, and each affected stack with the engine"}
+    formats = Formats(run)
+    for name, stack in run.project.stacks.items():
+
+        def uptodate(task: Any, values: dict[str, Any], stack: Stack = stack) -> bool:
+            return up_to_date(run, stack, task, values)
+
+        yield {
+            "name": name,
+            "actions": [StageAction(run, STAGE, name, formats.act)],
+            "uptodate": [uptodate],
+            "doc": f"validate {stack.path}",
+        }
+
+
+def up_to_date(run: Run, stack: Stack, task: Any, values: dict[str, Any]) -> bool:
+    """Whether doit's record says that this configuration passed; the record is of what it was before the task ran."""
+    digest = _digest(run, stack)
+    task.value_savers.append(lambda: {"configuration": digest})
+    if values.get("configuration") == digest:
+        return True
+    try:
+        return not affected.assess(run.project, stack).affected
+    except DeployError:
+        return False
+
+
+class Formats:
+    """The format of all files, asked of the engine once in a run, for every stack that is being validated."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._lock = threading.Lock()
+        self._problems: dict[str, str] | None = None
+
+    def act(self, run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG002 - a stage's signature
+        """Validate one stack: the format of its files and its modules', then `tofu validate`."""
+        problems = self._of(stack)
+        if problems:
+            names = ", ".join(path for path, _ in problems)
+            raise EngineError(
+                f"not formatted, or not to be parsed: {names}",
+                log="\n".join(dict.fromkeys(text for _, text in problems)),
+                stack=stack.name,
+                untouched="nothing was planned or applied",
+                next_step="`tofu fmt " + " ".join(path for path, _ in problems) + "` writes the format",
+            )
+        engine = run.engine()
+        with workdir.context(run, stack, STAGE) as (where, _):
+            workdir.initialize(run, stack, where, backend=run.planning)
+            completed = engine.run(where, "validate", "-no-color", events=True)
+        if not completed.ok:
+            raise failure(f"{engine.kind} validate failed", completed, where)
+        warnings = completed.raw.count("Warning: ")
+        return Result(STAGE, stack.name, Status.OK, f"valid, {warnings} warnings" if warnings else "valid")
+
+    def _of(self, stack: Stack) -> list[tuple[str, str]]:
+        with self._lock:
+            if self._problems is None:
+                self._problems = self._ask()
+        files = {*_files(self._run, stack)}
+        return [(path, text) for path, text in sorted(self._problems.items()) if path in files]
+
+    def _ask(self) -> dict[str, str]:
+        """Path to diff, or to the parse error, of each file that is not as `tofu fmt` would write it."""
+        run, project = self._run, self._run.project
+        paths = {path for stack in project.stacks.values() for path in _files(run, stack) if not path.endswith(".json")}
+        where = Context("validate format", project.root, run.layout.cache / "data" / "format")
+        problems: dict[str, str] = {}
+        names = sorted(paths)
+        for start in range(0, len(names), _CHUNK):
+            problems.update(self._ask_some(where, names[start : start + _CHUNK]))
+        return problems
+
+    def _ask_some(self, where: Context, names: list[str]) -> dict[str, str]:
+        """One call; a file that does not parse hides the others' format, so it is left out and the rest asked again."""
+        problems: dict[str, str] = {}
+        while names:
+            done = self._run.engine().run(where, "fmt", "-no-color", "-check", "-diff", "-list=true", *names)
+            if done.code in (_OK, _UNFORMATTED):
+                return {**problems, **_split(done.output)}
+            broken = {posixpath.normpath(path) for path in _BROKEN.findall(done.output)} & set(names)
+            if not broken:
+                raise failure(f"{self._run.engine().kind} fmt failed", done, where)
+            problems.update(dict.fromkeys(broken, done.output.strip()))
+            names = [name for name in names if name not in broken]
+        return problems
+
+
+def _split(output: str) -> dict[str, str]:
+    """The output of `fmt -check -diff -list` by file: its name, then its diff."""
+    found: dict[str, list[str]] = {}
+    current: list[str] = []
+    lines = output.splitlines()
+    for position, line in enumerate(lines):
+        following = lines[position + 1] if position + 1 < len(lines) else ""
+        if following.startswith("--- old/"):
+            current = found.setdefault(posixpath.normpath(line), [])
+        else:
+            current.append(line)
+    return {path: "\n".join(text) for path, text in found.items()}
+
+
+def _files(run: Run, stack: Stack) -> Iterator[str]:
+    """The files whose format counts: configuration, modules, var files in native syntax."""
+    yield from run.project.module(stack.name).configuration()
+    for path in [*variables.automatic_var_files(run.project, stack), *variables.var_files(run.project, stack)]:
+        if not path.endswith(".json"):
+            yield path
+
+
+def _digest(run: Run, stack: Stack) -> str:
+    digest = hashlib.sha256(f"{run.project.config.engine.kind} {run.project.config.engine.version}\0".encode())
+    for path in _files_or_none(run, stack):
+        digest.update(f"{path}\0{run.project.index.digest(path)}\0".encode())
+    return digest.hexdigest()
+
+
+def _files_or_none(run: Run, stack: Stack) -> list[str]:
+    try:
+        return list(_files(run, stack))
+    except DeployError:
+        return list(run.project.module(stack.name).configuration())

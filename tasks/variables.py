@@ -1,0 +1,145 @@
+"""The values a stack's variables get from outside its folder, and how the engine is handed them."""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from . import hcl, interpolate
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .project import Project, Stack
+
+_PREFIX = "TF_VAR_"
+_CONTROL = {"\\b": "\\u0008", "\\f": "\\u000c"}
+
+
+def configured(project: Project, stack: Stack) -> dict[str, Any]:
+    """The values that the configuration gives, with `${ENV}` filled in.
+
+    Raises:
+        ConfigError: An environment variable is not set.
+    """
+    return {
+        name: interpolate.expand_environment(value, key=project.key(stack.name, "variables", name))
+        for name, value in stack.settings.variables.items()
+    }
+
+
+def from_environment(project: Project, stack: Stack) -> dict[str, str]:
+    """The `TF_VAR_*` variables of this process that the stack declares, by their full names."""
+    declared = project.module(stack.name).variables
+    return {
+        name: value
+        for name, value in sorted(os.environ.items())
+        if name.startswith(_PREFIX) and name.removeprefix(_PREFIX) in declared
+    }
+
+
+def var_files(project: Project, stack: Stack) -> list[str]:
+    """The stack's var files in order, relative to the repository's root; optional ones only where they are.
+
+    Raises:
+        ConfigError: A file that is not optional is missing.
+    """
+    found = []
+    for position, entry in enumerate(stack.settings.var_files):
+        path, optional = (entry, False) if isinstance(entry, str) else (entry.path, entry.optional)
+        key = project.key(stack.name, "var_files", position)
+        filled = interpolate.fill(path, project.placeholders(stack.name), key=key)
+        full = posixpath.normpath(posixpath.join(stack.path, filled))
+        if project.index.digest(full) is not None:
+            found.append(full)
+        elif not optional:
+            raise project.loaded.error(
+                f"there is no var file {full}",
+                "stacks", stack.name, "var_files", position,
+                next_step=f"write {full}, or mark it: {{path: {path}, optional: true}}",
+            )  # fmt: skip
+    return found
+
+
+def automatic_var_files(project: Project, stack: Stack) -> list[str]:
+    """The var files in the stack's folder that the engine loads by itself."""
+    names = [name for name in project.index.names(stack.path) if _is_automatic(name)]
+    return [f"{stack.path}/{name}" for name in names]
+
+
+def sensitive_values(project: Project, stack: Stack, given: Mapping[str, Any]) -> list[Any]:
+    """Every value that a variable declared sensitive may have: by default, file, environment or configuration.
+
+    Args:
+        project: The project.
+        stack: The stack.
+        given: Values of this run that come from upstream outputs.
+    """
+    module = project.module(stack.name)
+    names = set(module.sensitive)
+    values = [module.variables[name].default for name in names if module.variables[name].has_default]
+    if names:
+        for path in [*automatic_var_files(project, stack), *var_files(project, stack)]:
+            values += [value for name, value in _file_values(project, path).items() if name in names]
+        values += [
+            value for name, value in from_environment(project, stack).items() if name.removeprefix(_PREFIX) in names
+        ]
+        values += [value for name, value in {**configured(project, stack), **given}.items() if name in names]
+    return values
+
+
+@contextmanager
+def handed_over(values: Mapping[str, Any]) -> Iterator[tuple[list[str], tuple[int, ...]]]:
+    """Variables for one engine command, without argv or disk: arguments and file descriptors to pass on.
+
+    The values stand in a file that lives in memory only (Linux); elsewhere in an unlinked-after-use private file.
+    A var file wins over everything but a later one, so the configuration wins over the stack's own files.
+    """
+    if not values:
+        yield [], ()
+        return
+    text = "".join(f"{name} = {_expression(value)}\n" for name, value in sorted(values.items())).encode()
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("variables", 0)
+        try:
+            os.write(descriptor, text)
+            yield [f"-var-file=/dev/fd/{descriptor}"], (descriptor,)
+        finally:
+            os.close(descriptor)
+        return
+    import tempfile
+
+    with tempfile.NamedTemporaryFile(prefix="variables-", suffix=".tfvars") as file:
+        file.write(text)
+        file.flush()
+        yield [f"-var-file={file.name}"], ()
+
+
+def _is_automatic(name: str) -> bool:
+    return name in ("terraform.tfvars", "terraform.tfvars.json") or name.endswith((".auto.tfvars", ".auto.tfvars.json"))
+
+
+def _file_values(project: Project, path: str) -> dict[str, Any]:
+    try:
+        with open(project.index.absolute(path), "rb") as stream:  # noqa: PTH123 - an indexed path
+            content = stream.read()
+        if path.endswith(".json"):
+            values = json.loads(content)
+            return values if isinstance(values, dict) else {}
+        return hcl.read_values(content)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"cannot read the var file {path}: {error}", where=path) from error
+
+
+def _expression(value: Any) -> str:
+    """A JSON value as an HCL expression: the same text, but for template marks and two escapes HCL does not know."""
+    text = json.dumps(value, ensure_ascii=True).replace("${", "$${").replace("%{", "%%{")
+    if "\\b" in text or "\\f" in text:
+        import re
+
+        text = re.sub(r"\\.", lambda match: _CONTROL.get(match[0], match[0]), text)
+    return text

@@ -1,0 +1,159 @@
+"""A stack made ready for the engine: its context, and `tofu init` where something that matters to it has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import posixpath
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from . import variables
+from .engine import Context, failure
+from .errors import RecordError
+from .files import canonical_json, read_json, sha256_bytes, write_json
+from .inputs import LOCK_FILE
+from .project import backend_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from .project import Project, Stack
+    from .run import Run
+
+
+@contextmanager
+def context(run: Run, stack: Stack, stage: str, given: Mapping[str, Any] | None = None) -> Iterator[tuple[Context, list[str]]]:
+    """Where a stack's commands run, and the arguments that carry its variables.
+
+    Args:
+        run: The run.
+        stack: The stack.
+        stage: What is being done, for messages.
+        given: Values from upstream outputs.
+    """
+    project = run.project
+    run.mask.add(variables.sensitive_values(project, stack, given or {}))
+    values = {**variables.configured(project, stack), **(given or {})}
+    files = [f"-var-file={_from(stack, path)}" for path in variables.var_files(project, stack)]
+    with variables.handed_over(values) as (arguments, descriptors):
+        yield (
+            Context(
+                f"{stage} {stack.name}",
+                project.root / stack.path,
+                run.layout.data_dir(stack.name),
+                variables.from_environment(project, stack),
+                descriptors,
+            ),
+            [*files, *arguments],
+        )
+
+
+def state_arguments(project: Project, stack: Stack) -> list[str]:
+    """`-state` for a stack that says nothing of where its state is, in another environment than the default one.
+
+    The engine keeps such a state in the stack's folder. The default environment leaves it there, as by hand; every
+    other one has its own, where the engine's workspaces would have it.
+    """
+    path = implied_state(project, stack)
+    return [f"-state={path}"] if path and project.environment != project.config.default_environment else []
+
+
+def implied_state(project: Project, stack: Stack) -> str | None:
+    """The state file, relative to the stack, when neither the stack nor the configuration names a backend."""
+    if stack.backend is not None or project.module(stack.name).backend is not None:
+        return None
+    if project.environment == project.config.default_environment:
+        return "terraform.tfstate"
+    return f"terraform.tfstate.d/{project.environment}/terraform.tfstate"
+
+
+def state_file(project: Project, stack: Stack) -> Path | None:
+    """The state file when the state is a local one whose place is known; else None."""
+    if implied := implied_state(project, stack):
+        return project.root / stack.path / implied
+    settings = backend_settings(project, stack)
+    if settings is None or settings["kind"] != "local" or "path" not in settings["settings"]:
+        return None
+    return project.root / stack.path / str(settings["settings"]["path"])
+
+
+def serial_of_state(run: Run, stack: Stack, where: Context) -> tuple[str | None, int | None]:
+    """The lineage and serial of the state as it is now; None where there is none."""
+    path = state_file(run.project, stack)
+    try:
+        if path is not None:
+            state = json.loads(path.read_bytes())
+        else:
+            state = run.engine().json(where, "state", "pull")
+        return state.get("lineage"), int(state["serial"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None, None
+
+
+def lock_digest(project: Project, stack: Stack) -> str | None:
+    """Hex SHA-256 of the stack's dependency lock file; None when it has none."""
+    return project.index.digest(f"{stack.path}/{LOCK_FILE}")
+
+
+def initialize(run: Run, stack: Stack, where: Context, *, backend: bool) -> None:
+    """`tofu init`, unless nothing that it depends on has changed since it last succeeded.
+
+    Args:
+        run: The run.
+        stack: The stack.
+        where: Its context.
+        backend: Whether the backend is needed; `validate` alone needs none, nor its credentials.
+
+    Raises:
+        EngineError: It failed.
+    """
+    done = run.initialized.get(stack.name)
+    if done is not None and (done or not backend):
+        return
+    engine = run.engine()
+    marker = where.data_dir / "initialized.json"
+    try:
+        before = read_json(marker)
+    except RecordError:
+        before = None
+    if before == _mark(run, stack, backend=True) or (not backend and before == _mark(run, stack, backend=False)):
+        run.initialized[stack.name] = before.get("backend", False)
+        return
+    marker.unlink(missing_ok=True)
+    arguments = ["-no-color", "-input=false"]
+    if backend:
+        arguments.append("-reconfigure")
+        settings = backend_settings(run.project, stack)
+        if settings is not None:
+            arguments += [f"-backend-config={key}={value}" for key, value in settings["settings"].items()]
+    else:
+        arguments.append("-backend=false")
+    completed = engine.run(where, "init", *arguments)
+    if not completed.ok:
+        raise failure(f"{engine.kind} init failed", completed, where)
+    write_json(marker, _mark(run, stack, backend=backend), durable=False)
+    run.initialized[stack.name] = backend
+
+
+def _mark(run: Run, stack: Stack, *, backend: bool) -> dict[str, Any]:
+    """What an init depends on; the lock file counts as it is afterwards, as init itself may write it."""
+    project = run.project
+    digest = hashlib.sha256()
+    for path in project.module(stack.name).configuration():
+        digest.update(f"{path}\0{project.index.digest(path)}\0".encode())
+    settings = sha256_bytes(canonical_json(backend_settings(project, stack))) if backend else None
+    return {
+        "backend": backend,
+        "configuration": digest.hexdigest(),
+        "lock": lock_digest(project, stack),
+        "settings": settings,
+        "engine": f"{run.engine().kind} {run.engine().version}",
+        "root": str(project.root),
+    }
+
+
+def _from(stack: Stack, path: str) -> str:
+    """A path as seen from the stack's folder, where the engine runs."""
+    return posixpath.relpath(path, stack.path)

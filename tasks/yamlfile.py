@@ -1,0 +1,99 @@
+"""YAML read together with the line of every key, so that an error can say where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KeyPath = tuple[str | int, ...]
+
+_MAX_NODES = 200_000  # aliases can make a small file an endless one
+
+
+@dataclass(frozen=True)
+class Document:
+    """A YAML mapping; `lines` gives the 1-based line of each key path, the empty path being the file's start."""
+
+    name: str
+    data: dict[str, Any]
+    lines: dict[KeyPath, int]
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that refuses a key written twice: YAML would silently keep the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: dict[Any, int] = {}
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            line = key_node.start_mark.line + 1
+            try:
+                if key in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"key {key!r} stands twice, first in line {seen[key]}", key_node.start_mark
+                    )
+                seen[key] = line
+            except TypeError as error:
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key must be plain text", key_node.start_mark
+                ) from error
+        return super().construct_mapping(node, deep=deep)
+
+
+def load(path: Path, name: str) -> Document:
+    """The mapping in a YAML file; an empty file is an empty mapping.
+
+    Args:
+        path: The file.
+        name: How errors call it: POSIX, relative to the repository's root.
+
+    Raises:
+        ConfigError: It cannot be read, is not YAML, or is not a mapping; says the line.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot read {name}: {error.strerror}", where=name) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}", where=name) from error
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        data = loader.construct_document(node) if node is not None else {}
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{name}:{mark.line + 1}" if mark else name
+        raise ConfigError(f"not valid YAML: {error.problem or error.context}", where=where) from error
+    except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigError(f"not valid YAML: {reason}", where=name) from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"a mapping is expected here, not {data!r:.60}", where=f"{name}:1")
+    lines: dict[KeyPath, int] = {(): 1}
+    _collect(node, (), lines, name, ())
+    return Document(name, data, lines)
+
+
+def _collect(node: yaml.Node | None, path: KeyPath, lines: dict[KeyPath, int], name: str, above: tuple[int, ...]) -> None:
+    if id(node) in above or len(lines) > _MAX_NODES:
+        raise ConfigError("an alias that contains itself, or far too many of them", where=name)
+    above = (*above, id(node))
+    if isinstance(node, yaml.MappingNode):
+        for key_node, value_node in node.value:
+            key = (*path, str(key_node.value))
+            lines[key] = key_node.start_mark.line + 1
+            _collect(value_node, key, lines, name, above)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            key = (*path, index)
+            lines[key] = item.start_mark.line + 1
+            _collect(item, key, lines, name, above)
