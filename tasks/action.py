@@ -44,6 +44,7 @@ class StageAction(BaseAction):  # type: ignore[misc]
         self._run, self._stage, self._name, self._act = run, stage, name, act
 
     def __str__(self) -> str:
+        """The task, as doit shows it."""
         return f"{self._stage} {self._name}"
 
     def execute(self, out: Any = None, err: Any = None) -> BaseFail | None:  # noqa: ARG002 - doit's signature

@@ -160,7 +160,9 @@ def load(layout: Layout, stack: str) -> Manifest:
     if manifest.format != FORMAT:
         raise _refused("format", stack, f"the manifest has format {manifest.format}, this version reads {FORMAT}")
     if not _SHA256.fullmatch(manifest.plan_sha256) or sha256_file(plan) != manifest.plan_sha256:
-        raise _refused("plan-changed", stack, f"{layout.relative(plan)} is not the file that was planned: its hash differs")
+        raise _refused(
+            "plan-changed", stack, f"{layout.relative(plan)} is not the file that was planned: its hash differs"
+        )
     return manifest
 
 

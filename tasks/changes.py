@@ -83,7 +83,11 @@ def read(plan: Mapping[str, Any], mask: Masker) -> PlanChanges:
         if actions in ((), ("read",)) or (actions == ("no-op",) and not moved and not imported):
             continue
         kind = _KINDS.get(actions, "move" if moved else "import" if imported else "+".join(actions))
-        resources.append(_resource(item, kind, mask) | ({"moved_from": moved} if moved else {}) | ({"imported": True} if imported else {}))  # noqa: E501
+        resources.append(
+            _resource(item, kind, mask)
+            | ({"moved_from": moved} if moved else {})
+            | ({"imported": True} if imported else {})
+        )
     drift = [
         _resource(item, _KINDS.get(tuple((item.get("change") or {}).get("actions") or ()), "change"), mask)
         for item in plan.get("resource_drift") or []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -18,6 +17,7 @@ from .model import ENVIRONMENT_PATTERN, Config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
@@ -126,7 +126,9 @@ def _validate(data: dict[str, Any], documents: tuple[Document, ...]) -> Config:
         """Config whose environment variables lie over the files' values."""
 
         @classmethod
-        def settings_customise_sources(cls, settings_cls: Any, init_settings: Any, **_: Any) -> Any:
+        def settings_customise_sources(  # type: ignore[override]  # it is called with keywords
+            cls, settings_cls: Any, init_settings: Any, **_: Any
+        ) -> Any:
             stacks = data.get("stacks")
             return _Variables(settings_cls, list(stacks) if isinstance(stacks, dict) else []), init_settings
 
@@ -252,4 +254,3 @@ def _where(documents: tuple[Document, ...], path: KeyPath) -> str:
             if (length or document is documents[0]) and path[:length] in document.lines:
                 return f"{document.name}:{document.lines[path[:length]]}"
     return documents[0].name
-

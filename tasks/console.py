@@ -74,10 +74,14 @@ class Console:
     def overview(self, tasks: dict[str, Any]) -> None:
         """What bare `doit` says: what there is."""
         stacks = len(self._run.project.stacks)
-        lines = [f"{stacks} stack{'s' if stacks != 1 else ''} in environment '{self._run.project.environment}'. Commands:"]
+        lines = [
+            f"{stacks} stack{'s' if stacks != 1 else ''} in environment '{self._run.project.environment}'. Commands:"
+        ]
         named = [task for task in tasks.values() if ":" not in task.name and not task.name.startswith("_")]
         lines += [f"  doit {task.name:<9} {task.doc or ''}" for task in sorted(named, key=lambda task: task.name)]
-        lines += ["One stack: `doit plan:STACK`. Another environment: `doit env=NAME plan`. All tasks: `doit list --all`."]
+        lines += [
+            "One stack: `doit plan:STACK`. Another environment: `doit env=NAME plan`. All tasks: `doit list --all`."
+        ]
         self._run.say("\n".join(lines))
 
     def summary(self, selected: set[str], code: ExitCode, reports: Iterable[str]) -> None:

@@ -73,7 +73,9 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what 
     ready, how = _artifact(run, stack, assessment)
     if ready is None:
         if assessment.unverified or not assessment.receipt:
-            return verified(run, stack, Result(STAGE, stack.name, summary="already applied, its checks are to pass yet"))
+            return verified(
+                run, stack, Result(STAGE, stack.name, summary="already applied, its checks are to pass yet")
+            )
         return Result(STAGE, stack.name, Status.UNAFFECTED, "not affected")
     applied = _apply(run, stack, ready, assessment)
     outcome = Result(
@@ -159,7 +161,8 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
         receipt.write(layout, begun)
         try:
             done = engine.run(
-                where, "apply", "-no-color", "-input=false", f"-lock-timeout={run.project.config.engine.lock_timeout:g}s",
+                where, "apply", "-no-color", "-input=false",
+                f"-lock-timeout={run.project.config.engine.lock_timeout:g}s",
                 *workdir.state_arguments(run.project, stack), *variables, str(layout.plan(stack.name)), events=True,
             )  # fmt: skip
         except StoppedError:

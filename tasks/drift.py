@@ -25,7 +25,11 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
     """`drift:<stack>`: always run when asked for; a stack that drifted is no failure of the task."""
     yield {"name": None, "doc": "tell what is no longer as deployed: exit code 2 when anything, 1 when a check failed"}
     for name, stack in run.project.stacks.items():
-        yield {"name": name, "actions": [StageAction(run, STAGE, name, act)], "doc": f"compare {stack.path} with what is"}
+        yield {
+            "name": name,
+            "actions": [StageAction(run, STAGE, name, act)],
+            "doc": f"compare {stack.path} with what is",
+        }
 
 
 def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a stage's signature

@@ -62,7 +62,7 @@ class ConfigError(DeployError):
     kind = "config error"
 
 
-class ConfigErrors(DeployError):
+class ConfigErrors(DeployError):  # noqa: N818 - several ConfigErrors
     """Everything that is wrong with the configuration, all at once."""
 
     kind = "config error"

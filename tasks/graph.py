@@ -41,7 +41,9 @@ def as_text(graph: StackGraph) -> str:
     lines = []
     for number, wave in enumerate(graph.waves(), 1):
         lines.append(f"wave {number}")
-        lines += [f"  {name}" + (f"  needs {', '.join(graph.needs[name])}" if graph.needs[name] else "") for name in wave]
+        lines += [
+            f"  {name}" + (f"  needs {', '.join(graph.needs[name])}" if graph.needs[name] else "") for name in wave
+        ]
     return "\n".join(lines) or "no stacks"
 
 

@@ -229,7 +229,9 @@ def _blocks(body: Node | None) -> Iterator[tuple[str, list[str], Node | None]]:
     for block in body.named_children if body else []:
         if block.type != "block":
             continue
-        words = [_text(child).strip('"') for child in block.named_children if child.type in ("identifier", "string_lit")]
+        words = [
+            _text(child).strip('"') for child in block.named_children if child.type in ("identifier", "string_lit")
+        ]
         if words:
             yield words[0], words[1:], _body(block)
 
@@ -244,7 +246,7 @@ def _text(node: Node) -> str:
     return (node.text or b"").decode("utf-8", "replace")
 
 
-def _literal(node: Node) -> Any:  # noqa: PLR0911 - one return per kind of literal
+def _literal(node: Node) -> Any:
     """The JSON value of a literal expression, or `_UNKNOWN`."""
     kids = node.named_children
     if node.type in ("expression", "literal_value", "collection_value", "template_expr") and len(kids) == 1:

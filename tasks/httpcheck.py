@@ -62,7 +62,9 @@ def _ask(check: model.HttpCheck, url: str, contains: str | None, seconds: float)
     except (requests.RequestException, OSError, ValueError) as error:
         return f"no usable answer: {_cause(error)}"
     text = body.decode(response.encoding or "utf-8", "replace")
-    return None if contains in text else f"status {response.status_code}, but the body does not contain {contains!r:.80}"
+    return (
+        None if contains in text else f"status {response.status_code}, but the body does not contain {contains!r:.80}"
+    )
 
 
 def _cause(error: BaseException) -> str:

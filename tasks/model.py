@@ -106,7 +106,8 @@ class Drift(Model):
     """What `doit drift` makes of what it finds."""
 
     undeployed: Literal["alert", "report"] = Field(
-        "alert", description="`alert`: code that was never deployed ends with 2, as drift does; `report`: it is only told."
+        "alert",
+        description="`alert`: code that was never deployed ends with 2, as drift does; `report`: it is only told.",
     )
 
 

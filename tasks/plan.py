@@ -186,5 +186,3 @@ def counts_text(counts: dict[str, int]) -> str:
         return changes.Counts(**counts).text()
     except TypeError:
         raise DeployError("the manifest's counts cannot be read") from None
-
-

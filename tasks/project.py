@@ -32,6 +32,7 @@ class OutputReference:
     output: str
 
     def __str__(self) -> str:
+        """As the configuration writes it."""
         return f"{self.stack}.{self.output}"
 
 
@@ -105,10 +106,10 @@ class Project:
             if reference.stack not in self.stacks:
                 yield self.loaded.error(self.unknown_stack(reference.stack), *at, "inputs", variable)
                 continue
-            upstream = self.module(reference.stack)
-            if reference.output not in upstream.outputs and not upstream.broken:
+            source = self.module(reference.stack)
+            if reference.output not in source.outputs and not source.broken:
                 message = f"stack '{reference.stack}' has no output '{reference.output}'"
-                message += nearest(reference.output, list(upstream.outputs))
+                message += nearest(reference.output, list(source.outputs))
                 yield self.loaded.error(message, *at, "inputs", variable)
         for variable in stack.settings.mocks:
             if variable not in stack.inputs:
@@ -140,15 +141,15 @@ class Project:
             fixed = module.backend is not None and not module.backend_varies
             if fixed and self.environment != self.config.default_environment:
                 yield self.loaded.error(
-                    f"{stack.path} keeps one state for all environments: its backend \"{module.backend}\" is fixed",
+                    f'{stack.path} keeps one state for all environments: its backend "{module.backend}" is fixed',
                     "stacks", name, "backend",
                     next_step="set `backend.settings` with {environment} in them, for example a path or an address",
                 )  # fmt: skip
             return
         if module.backend != backend.kind:
-            found = f"backend \"{module.backend}\"" if module.backend else "no backend"
+            found = f'backend "{module.backend}"' if module.backend else "no backend"
             yield self.loaded.error(
-                f"{stack.path} has {found}, but its state is to be kept in \"{backend.kind}\"", *at,
+                f'{stack.path} has {found}, but its state is to be kept in "{backend.kind}"', *at,
                 next_step=f'write `terraform {{ backend "{backend.kind}" {{}} }}` into a file of {stack.path}',
             )  # fmt: skip
         for setting in backend.settings:

@@ -83,7 +83,7 @@ def read(layout: Layout, stack: str) -> Receipt | None:
             where=layout.relative(path),
             stack=stack,
             untouched="nothing of this stack was changed",
-            next_step=f"remove it; the stack then counts as never deployed from here, and `doit plan:{stack}` shows why",
+            next_step=f"remove it: the stack then counts as never deployed, and `doit plan:{stack}` shows what is",
         ) from error
 
 

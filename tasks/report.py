@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from .layout import Layout
     from .result import Result
 
-_SIGNS = {"add": "+", "change": "~", "replace": "±", "destroy": "-", "forget": "forget", "move": "move", "import": "import"}
+_SIGNS = {
+    "add": "+",
+    "change": "~",
+    "replace": "±",
+    "destroy": "-",
+    "forget": "forget",
+    "move": "move",
+    "import": "import",
+}
 
 
 def write(layout: Layout, stage: str, results: Iterable[Result], *, commit: str) -> str | None:

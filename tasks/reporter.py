@@ -77,7 +77,9 @@ class Reporter:
             if kind == "UnmetDependency":
                 outcome = Result(stage, stack, Status.NOT_RUN, f"not run: {_short(fail)} failed")
             else:
-                outcome = Result(stage, stack, Status.FAILED, str(fail.message), error=self.run.mask.text(fail.get_msg()))
+                outcome = Result(
+                    stage, stack, Status.FAILED, str(fail.message), error=self.run.mask.text(fail.get_msg())
+                )
             self.run.results[task.name] = outcome
         elif outcome is None and task.name != deploy.BARRIER and type(fail).__name__ != "UnmetDependency":
             if fail.report:
@@ -163,5 +165,3 @@ def _short(fail: BaseFail) -> str:
     """The names of the tasks that failed, without the barrier between plans and applies."""
     names = [name for name in str(fail.message).split() if name != deploy.BARRIER]
     return ", ".join(names[:3]) or "a plan"
-
-

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import subprocess
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,7 +63,8 @@ def find(settings: model.Engine) -> tuple[Found | None, list[str]]:
     Raises:
         EngineError: The configured path is not an engine of the wanted version.
     """
-    wanted, misses = VersionConstraint.parse(settings.version), []
+    wanted = VersionConstraint.parse(settings.version)
+    misses: list[str] = []
     if settings.path:
         binary = Path(settings.path).expanduser().absolute()
         version = version_of(binary, settings.kind)
@@ -159,7 +160,9 @@ def version_of(binary: Path, kind: str) -> str | None:
     version = _ask(binary, kind)
     if version is not None:
         try:
-            write_json(record, {**(known if isinstance(known, dict) else {}), key: {"stamp": stamp, "version": version}})
+            write_json(
+                record, {**(known if isinstance(known, dict) else {}), key: {"stamp": stamp, "version": version}}
+            )
         except RecordError:
             pass  # asked again next time
     return version

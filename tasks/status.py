@@ -31,7 +31,12 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
             return TaskFailed(error.message, report=False)
         return None
 
-    yield {"basename": STAGE, "actions": [show], "verbosity": 2, "doc": "show what is deployed, affected, drifted, failing"}
+    yield {
+        "basename": STAGE,
+        "actions": [show],
+        "verbosity": 2,
+        "doc": "show what is deployed, affected, drifted, failing",
+    }
 
 
 def text(run: Run) -> str:
@@ -59,7 +64,10 @@ def text(run: Run) -> str:
     facts = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
     steps = "; `doit deploy` deploys and checks them" if counts["affected"] or counts["unverified"] else ""
     total = len(rows) - 1
-    lines += ["", f"{run.project.environment}: {total} stack{'s' if total != 1 else ''}, {facts or 'all up to date'}{steps}"]
+    lines += [
+        "",
+        f"{run.project.environment}: {total} stack{'s' if total != 1 else ''}, {facts or 'all up to date'}{steps}",
+    ]
     lines += [f"  {line}" for line in gone(run)]
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""The values that a stack's inputs get from upstream outputs, sensitive ones read from the engine and kept in memory."""
+"""The values that a stack's inputs get from upstream outputs; sensitive ones are kept in memory."""
 
 from __future__ import annotations
 

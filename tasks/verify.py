@@ -60,7 +60,7 @@ def run_checks(run: Run, stack: Stack) -> list[str]:
             f"{len(problems)} of {len(checks)} checks failed: {'; '.join(problems)}",
             stack=stack.name,
             untouched="the stack is applied and stays so; its dependents were not deployed",
-            next_step=f"look into it, then `doit verify:{stack.name}`; `doit deploy` checks again without applying again",
+            next_step=f"look into it, then `doit verify:{stack.name}`; `doit deploy` checks again, and applies nothing",
         )
     return [text for _, text in observed]
 

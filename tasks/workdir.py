@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def context(run: Run, stack: Stack, stage: str, given: Mapping[str, Any] | None = None) -> Iterator[tuple[Context, list[str]]]:
+def context(
+    run: Run, stack: Stack, stage: str, given: Mapping[str, Any] | None = None
+) -> Iterator[tuple[Context, list[str]]]:
     """Where a stack's commands run, and the arguments that carry its variables.
 
     Args:
@@ -83,10 +85,7 @@ def serial_of_state(run: Run, stack: Stack, where: Context) -> tuple[str | None,
     """The lineage and serial of the state as it is now; None where there is none."""
     path = state_file(run.project, stack)
     try:
-        if path is not None:
-            state = json.loads(path.read_bytes())
-        else:
-            state = run.engine().json(where, "state", "pull")
+        state = json.loads(path.read_bytes()) if path is not None else run.engine().json(where, "state", "pull")
         return state.get("lineage"), int(state["serial"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None, None

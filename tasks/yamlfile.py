@@ -34,7 +34,7 @@ class _Loader(yaml.SafeLoader):
         for key_node, _ in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":
                 continue
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             line = key_node.start_mark.line + 1
             try:
                 if key in seen:
@@ -64,7 +64,9 @@ def load(path: Path, name: str) -> Document:
     except OSError as error:
         raise ConfigError(f"cannot read {name}: {error.strerror}", where=name) from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}", where=name) from error
+        raise ConfigError(
+            f"not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}", where=name
+        ) from error
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
@@ -83,7 +85,9 @@ def load(path: Path, name: str) -> Document:
     return Document(name, data, lines)
 
 
-def _collect(node: yaml.Node | None, path: KeyPath, lines: dict[KeyPath, int], name: str, above: tuple[int, ...]) -> None:
+def _collect(
+    node: yaml.Node | None, path: KeyPath, lines: dict[KeyPath, int], name: str, above: tuple[int, ...]
+) -> None:
     if id(node) in above or len(lines) > _MAX_NODES:
         raise ConfigError("an alias that contains itself, or far too many of them", where=name)
     above = (*above, id(node))

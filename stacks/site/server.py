@@ -21,7 +21,7 @@ PATIENCE = 10.0
 class Handler(http.server.BaseHTTPRequestHandler):
     """Serves the page as it is on disk, and the version of its specification at /healthz."""
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that http.server wants
+    def do_GET(self) -> None:
         """Answer one request."""
         if self.path == "/healthz":
             body, kind = json.dumps({"status": "ok", "version": SPEC.read_text()}).encode(), "application/json"
