@@ -52,8 +52,8 @@ def render(template: str, **values: Any) -> str:
 
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
     environment = jinja2.Environment(
-        loader=loader, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 - Markdown, quoted by the filters below
+        loader=loader, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined, autoescape=False,  # noqa: S701 - Markdown, quoted by the filters below
     )  # fmt: skip
     environment.filters |= {"code": code, "fenced": fenced, "json": _json, "sign": lambda kind: _SIGNS.get(kind, kind)}
     environment.globals |= {"Status": Status}

@@ -159,12 +159,9 @@ def version_of(binary: Path, kind: str) -> str | None:
         return str(entry["version"])
     version = _ask(binary, kind)
     if version is not None:
-        try:
-            write_json(
-                record, {**(known if isinstance(known, dict) else {}), key: {"stamp": stamp, "version": version}}
-            )
-        except RecordError:
-            pass  # asked again next time
+        others = known if isinstance(known, dict) else {}
+        with suppress(RecordError):  # it is asked again next time
+            write_json(record, {**others, key: {"stamp": stamp, "version": version}})
     return version
 
 
