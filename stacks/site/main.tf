@@ -25,8 +25,10 @@ locals {
   run  = "${path.module}/../../.state/site-${var.environment}"
   spec = sha256(jsonencode([var.host, var.port, var.page, filesha256("${path.module}/server.py")]))
 
-  # What is really there, read anew by every plan. Where /proc is, the process itself is looked at.
-  alive = fileexists("/proc/self/status") ? try(fileexists("/proc/${trimspace(file("${local.run}/pid"))}/status"), false) : fileexists("${local.run}/pid")
+  # What is really there, read anew by every plan. Where /proc is, the process itself is looked at; a dead one that
+  # nobody has waited for yet (state Z) does not count.
+  process = try(file("/proc/${trimspace(file("${local.run}/pid"))}/status"), "")
+  alive   = fileexists("/proc/self/status") ? can(regex("State:\\s+[^ZX]", local.process)) : fileexists("${local.run}/pid")
   same  = try(trimspace(file("${local.run}/spec")), "") == local.spec
   page  = try(filesha256("${local.run}/page.html"), "") == sha256(var.page)
 

@@ -1,0 +1,81 @@
+"""Fixtures of the end-to-end tests: the engine, found or built once, and repositories in named shapes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.repository import ROOT, Repository, minimal_config, reader, resource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+ENGINE_VERSION = "1.12.6"
+
+
+@pytest.fixture(scope="session")
+def tofu() -> Path:
+    """The real engine of the pinned version; `doit setup` in this repository has it, and is run when it is not there."""
+    cached = Path(os.environ.get("DOIT_TOFU_CACHE", Path.home() / ".cache/doit-tofu")) / f"engines/tofu-{ENGINE_VERSION}/tofu"
+    for candidate in (cached, Path(shutil.which("tofu") or "/nonexistent")):
+        if candidate.exists() and f"v{ENGINE_VERSION}" in subprocess.check_output([candidate, "version"], text=True):
+            return candidate
+    subprocess.run([sys.executable, "-m", "doit", "setup"], cwd=ROOT, check=True)
+    assert cached.exists()
+    return cached
+
+
+@pytest.fixture
+def build(tmp_path: Path, tofu: Path) -> Callable[..., Repository]:
+    """Builds a repository from `path:content` strings."""
+    return lambda *files: Repository.create(tmp_path, tofu, *files)
+
+
+@pytest.fixture
+def one(build: Callable[..., Repository]) -> Repository:
+    """One stack `a` with one resource and one output."""
+    return build(minimal_config(), f"stacks/a/main.tf:{resource()}")
+
+
+@pytest.fixture
+def pair(build: Callable[..., Repository]) -> Repository:
+    """Two stacks that know nothing of each other, `a` and `b`."""
+    return build(minimal_config(), f"stacks/a/main.tf:{resource()}", f"stacks/b/main.tf:{resource()}")
+
+
+@pytest.fixture
+def chain(build: Callable[..., Repository]) -> Repository:
+    """`a --> b --> c`: each gives its output `value` to the next one's variable `x`."""
+    return build(
+        minimal_config("stacks:\n  b: {inputs: {x: a.value}}\n  c: {inputs: {x: b.value}}\n"),
+        f"stacks/a/main.tf:{resource()}",
+        f"stacks/b/main.tf:{reader('x')}",
+        f"stacks/c/main.tf:{reader('x')}",
+    )
+
+
+@pytest.fixture
+def example(tmp_path: Path, tofu: Path) -> Iterator[Repository]:
+    """A clone of this repository's own configuration, stacks and modules, its service on a port of its own."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    repository = Repository.create(tmp_path, tofu)
+    for folder in ("config", "stacks", "modules"):
+        shutil.copytree(ROOT / folder, repository.path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    local = repository.path / "config/environments/local.yaml"
+    local.write_text(local.read_text().replace("4173", str(port)))
+    repository.write(".gitignore:.deploy/\n.state/\n.terraform/\n__pycache__/\n")
+    repository.commit("the example")
+    yield repository
+    pid = repository.path / ".state/site-local/pid"
+    if pid.exists():
+        subprocess.run(["kill", pid.read_text()], check=False)
