@@ -29,8 +29,8 @@ locals {
   # nobody has waited for yet (state Z) does not count.
   process = try(file("/proc/${trimspace(file("${local.run}/pid"))}/status"), "")
   alive   = fileexists("/proc/self/status") ? can(regex("State:\\s+[^ZX]", local.process)) : fileexists("${local.run}/pid")
-  same  = try(trimspace(file("${local.run}/spec")), "") == local.spec
-  page  = try(filesha256("${local.run}/page.html"), "") == sha256(var.page)
+  same    = try(trimspace(file("${local.run}/spec")), "") == local.spec
+  page    = try(filesha256("${local.run}/page.html"), "") == sha256(var.page)
 
   # The start script counts its starts. While all is well the wanted start is the last one; else it is the next one,
   # which replaces the service. So the value that was planned is the value that the following plan finds.

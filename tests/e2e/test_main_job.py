@@ -12,6 +12,18 @@ from tests.repository import Repository, minimal_config, reader, resource
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# Valid, but no plan can be made of it.
+UNPLANNABLE = """
+resource "terraform_data" "bad" {
+  lifecycle {
+    precondition {
+      condition     = fileexists("nowhere")
+      error_message = "there is nothing here"
+    }
+  }
+}
+"""
+
 
 def test_the_example_deploys_and_its_service_answers(example: Repository) -> None:
     done = example.doit("deploy")
@@ -77,8 +89,9 @@ def test_a_bare_doit_deploys_nothing_and_says_what_there_is(pair: Repository) ->
 
 
 def test_when_one_plan_fails_nothing_is_deployed(pair: Repository) -> None:
-    pair.write('stacks/b/bad.tf:resource "terraform_data" "bad" {\n  input = file("nowhere")\n}\n')
+    pair.write(f"stacks/b/bad.tf:{UNPLANNABLE}")
     done = pair.doit("deploy", code=1)
+    assert "there is nothing here" in done.out
     assert "nothing was deployed" in done.out
     assert list(pair.path.glob(".state/*.tfstate")) == []
     assert pair.engine_calls("apply") == []
