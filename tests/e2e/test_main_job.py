@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 
 # Valid, but no plan can be made of it.
 UNPLANNABLE = """
+locals {
+  place = "nowhere"
+}
+
 resource "terraform_data" "bad" {
   lifecycle {
     precondition {
-      condition     = fileexists("nowhere")
+      condition     = fileexists(local.place)
       error_message = "there is nothing here"
     }
   }
