@@ -166,18 +166,17 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
                 *workdir.state_arguments(run.project, stack), *variables, str(layout.plan(stack.name)), events=True,
             )  # fmt: skip
         except StoppedError:
-            receipt.write(layout, begun.ended(Outcome.FAILED))
+            receipt.write(layout, begun.ended(Outcome.FAILED, produced=_produced(run, stack, begun)))
             raise
         if not done.ok:
-            receipt.write(layout, begun.ended(Outcome.FAILED))
+            receipt.write(layout, begun.ended(Outcome.FAILED, produced=_produced(run, stack, begun)))
             raise _apply_error(stack, done, where)
         found = _outputs(run, stack, done)
         lineage, serial = workdir.serial_of_state(run, stack, where)
-    outputs.store(layout, stack.name, found)
-    mentioned = inputs.mentioned(run.project, stack) - _file_labels(manifest)
+    outputs.store(layout, stack.name, found, run.mask)
     ended = begun.ended(
         Outcome.APPLIED, lineage=lineage, serial=serial, verified=None if stack.settings.verify else True,
-        produced=sorted({*begun.produced, *mentioned}),
+        produced=_produced(run, stack, begun),
     )  # fmt: skip
     receipt.write(layout, ended)
     shown = {name: output.value for name, output in found.items() if not output.sensitive}
@@ -208,6 +207,5 @@ def _outputs(run: Run, stack: Stack, done: Completed) -> dict[str, outputs.Outpu
     return upstream.read(run, stack)
 
 
-def _file_labels(manifest: Manifest) -> set[str]:
-    """The paths that were inputs of the plan."""
-    return {label.partition(" ")[2] for label in manifest.inputs if label.startswith(("file ", "module "))}
+def _produced(run: Run, stack: Stack, begun: Receipt) -> list[str]:
+    return sorted({*begun.produced, *inputs.written_since(run.project, stack, begun.inputs)})

@@ -59,13 +59,21 @@ class FileIndex:
         if known is None:
             if entry[3] is None:
                 try:
-                    with open(self.absolute(path), "rb") as stream:  # noqa: PTH123 - see `absolute`
-                        entry[3] = hcl.read_facts(path, stream.read()).to_json()
+                    entry[3] = hcl.without_secrets(self.read_facts(path)).to_json()
                 except OSError:
                     return hcl.Facts()
                 self._changed = True
             known = self._facts[key] = hcl.Facts.from_json(entry[3])
         return known
+
+    def read_facts(self, path: str) -> hcl.Facts:
+        """What a configuration file says, secrets included: read now, not kept.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        with open(self.absolute(path), "rb") as stream:  # noqa: PTH123 - see `absolute`
+            return hcl.read_facts(path, stream.read())
 
     def names(self, folder: str) -> list[str]:
         """The names of the plain files in a folder, sorted; nothing when it is not there."""

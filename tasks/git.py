@@ -37,6 +37,12 @@ def revision(root: Path) -> Revision:
     return Revision(commit.strip(), dirty=bool(status is None or status.strip()))
 
 
+def tracked(root: Path, paths: list[str]) -> set[str] | None:
+    """Those of some paths, relative to `root`, that git tracks; None without git."""
+    listed = _git(root, "ls-files", "-z", "--", *(f":(literal){path}" for path in paths))
+    return None if listed is None else {path for path in listed.split("\0") if path}
+
+
 def _git(root: Path, *arguments: str) -> str | None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environment["GIT_OPTIONAL_LOCKS"] = "0"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tree_sitter import Node
 
-FACTS_VERSION = 3  # a cache of facts made by another version of this module is not used
+FACTS_VERSION = 4  # a cache of facts made by another version of this module is not used
 _FILE_FUNCTIONS = re.compile(r"^(file[a-z0-9]*|templatefile|abspath)$")
 _ANCHORED_PATH = re.compile(r"\$\{\s*path\.(module|root|cwd)\s*\}((?:/[A-Za-z0-9_.@+-]*)*)")
 _RELATIVE_PATH = re.compile(r"(?:^|(?<=[\s=:,'\"]))\.{1,2}/[A-Za-z0-9_./@+-]*")
@@ -42,7 +42,7 @@ class PathReference:
 
 @dataclass(frozen=True)
 class Variable:
-    """A declared input variable; `default` is its JSON value where it is a literal one."""
+    """A declared input variable; `default` is its JSON value where it is a literal one and not sensitive."""
 
     name: str
     sensitive: bool = False
@@ -111,6 +111,14 @@ def read_facts(name: str, content: bytes) -> Facts:
     else:
         _read_native(content, found)
     return found.facts()
+
+
+def without_secrets(facts: Facts) -> Facts:
+    """The same facts without the defaults of sensitive variables: what may be kept on disk."""
+    variables = tuple(
+        replace(variable, default=None) if variable.sensitive else variable for variable in facts.variables
+    )
+    return replace(facts, variables=variables)
 
 
 def read_values(content: bytes) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import outputs, variables
+from . import git, outputs, variables
 from .files import canonical_json, sha256_bytes
 from .project import backend_settings
 
@@ -72,13 +72,22 @@ def output_label(reference: OutputReference, variable: str) -> str:
     return f"output {reference} (variable {variable})"
 
 
-def mentioned(project: Project, stack: Stack) -> set[str]:
-    """The files that the configuration mentions without reading them, and that are there."""
-    found: set[str] = set()
+def written_since(project: Project, stack: Stack, planned: Mapping[str, str]) -> list[str]:
+    """The files that a stack's apply wrote: mentioned by its configuration, not as they were planned, not in git.
+
+    They are what the stack makes, not what it is made of, though a string names them. A file that git tracks is
+    somebody's source, whoever changed it meanwhile. Without git, only a file that was not there before counts.
+    """
+    found: dict[str, str] = {}
     for named in project.module(stack.name).named:
         if not named.read:
-            found.update(path for path, _ in _files_of(project, named))
-    return found
+            found.update(_files_of(project, named))
+    labels = {path: planned.get(f"file {path}") for path in found if f"module {path}" not in planned}
+    changed = sorted(path for path, before in labels.items() if before != found[path])
+    tracked = git.tracked(project.root, changed) if changed else set()
+    if tracked is None:
+        return [path for path in changed if labels[path] is None]
+    return [path for path in changed if path not in tracked]
 
 
 def _rank(label: str) -> tuple[int, str]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .layout import Layout
+    from .masking import Masker
     from .project import Project, Stack
 
 
@@ -32,15 +33,15 @@ def parse(values: Mapping[str, Any]) -> dict[str, Output]:
     }
 
 
-def store(layout: Layout, stack: str, outputs: Mapping[str, Output]) -> None:
-    """Keep outputs durably: values of the non-sensitive, digests alone of the sensitive.
+def store(layout: Layout, stack: str, outputs: Mapping[str, Output], mask: Masker) -> None:
+    """Keep outputs durably: values of the non-sensitive, digests alone of those that are or hold a known secret.
 
     Raises:
         RecordError: The file cannot be written.
     """
     record = {
         name: {"sensitive": True, "digest": output.digest}
-        if output.sensitive
+        if output.sensitive or mask.value(output.value) != output.value
         else {"sensitive": False, "digest": output.digest, "value": output.value}
         for name, output in outputs.items()
     }

@@ -81,8 +81,9 @@ def sensitive_values(project: Project, stack: Stack, given: Mapping[str, Any]) -
     """
     module = project.module(stack.name)
     names = set(module.sensitive)
-    values = [module.variables[name].default for name in names if module.variables[name].has_default]
+    values: list[Any] = []
     if names:
+        values += [default for path in module.files for default in _sensitive_defaults(project, path)]
         for path in [*automatic_var_files(project, stack), *var_files(project, stack)]:
             values += [value for name, value in _file_values(project, path).items() if name in names]
         values += [
@@ -121,6 +122,12 @@ def handed_over(values: Mapping[str, Any]) -> Iterator[tuple[list[str], tuple[in
 
 def _is_automatic(name: str) -> bool:
     return name in ("terraform.tfvars", "terraform.tfvars.json") or name.endswith((".auto.tfvars", ".auto.tfvars.json"))
+
+
+def _sensitive_defaults(project: Project, path: str) -> list[Any]:
+    if not any(variable.sensitive and variable.has_default for variable in project.index.facts(path).variables):
+        return []
+    return [variable.default for variable in project.index.read_facts(path).variables if variable.sensitive]
 
 
 def _file_values(project: Project, path: str) -> dict[str, Any]:

@@ -22,7 +22,10 @@ ENGINE_VERSION = "1.12.6"
 @pytest.fixture(scope="session")
 def tofu() -> Path:
     """The real engine of the pinned version; `doit setup` in this repository has it, and is run when it is not there."""
-    cached = Path(os.environ.get("DOIT_TOFU_CACHE", Path.home() / ".cache/doit-tofu")) / f"engines/tofu-{ENGINE_VERSION}/tofu"
+    cached = (
+        Path(os.environ.get("DOIT_TOFU_CACHE", Path.home() / ".cache/doit-tofu"))
+        / f"engines/tofu-{ENGINE_VERSION}/tofu"
+    )
     for candidate in (cached, Path(shutil.which("tofu") or "/nonexistent")):
         if candidate.exists() and f"v{ENGINE_VERSION}" in subprocess.check_output([candidate, "version"], text=True):
             return candidate

@@ -63,7 +63,9 @@ def _inject_code(repository: Repository) -> None:
         for name in source.namelist():
             content = source.read(name)
             if name.endswith("main.tf"):
-                content = content.replace(b"input = ", b'provisioner "local-exec" { command = "touch /tmp/owned" }\n  input = ')
+                content = content.replace(
+                    b"input = ", b'provisioner "local-exec" { command = "touch /tmp/owned" }\n  input = '
+                )
             archive.writestr(name, content)
     _plan(repository).write_bytes(target.getvalue())
 
@@ -115,7 +117,10 @@ MANIPULATIONS: dict[str, tuple[Callable[[Repository], None], str]] = {
     "no manifest": (lambda r: _manifest(r).unlink(), "manifest.json is missing"),
     "a manifest that is no JSON": (lambda r: _manifest(r).write_text("{"), "cannot be read as a manifest"),
     "a manifest that is a list": (lambda r: _manifest(r).write_text("[]"), "cannot be read as a manifest"),
-    "a manifest without a field": (lambda r: _manifest(r).write_text('{"stack": "a", "digest": ""}'), "cannot be read as a manifest"),
+    "a manifest without a field": (
+        lambda r: _manifest(r).write_text('{"stack": "a", "digest": ""}'),
+        "cannot be read as a manifest",
+    ),
     "an edited manifest": (lambda r: _edit(r, max_age=1), "cannot be read as a manifest"),
     "an edited commit": (lambda r: _edit(r, commit="0" * 40), "was changed after it was written"),
     "another format": (lambda r: _forge(r, format=2), "has format 2"),
@@ -126,7 +131,10 @@ MANIPULATIONS: dict[str, tuple[Callable[[Repository], None], str]] = {
     "another commit": (_other_commit, "the tree is at"),
     "no commit": (lambda r: _forge(r, commit=None), "was made at no commit"),
     "a dirty tree": (lambda r: _forge(r, dirty=True), "uncommitted changes"),
-    "another engine version": (lambda r: _forge(r, engine="tofu 1.12.5"), "made by tofu 1.12.5, the engine here is tofu 1.12.6"),
+    "another engine version": (
+        lambda r: _forge(r, engine="tofu 1.12.5"),
+        "made by tofu 1.12.5, the engine here is tofu 1.12.6",
+    ),
     "another engine": (lambda r: _forge(r, engine="terraform 1.12.6"), "made by terraform 1.12.6"),
     "a lock file that came since": (_other_lock_file, ".terraform.lock.hcl is another one"),
     "a lock file that is gone": (lambda r: _forge(r, lock_digest="0" * 64), ".terraform.lock.hcl is missing"),
@@ -149,7 +157,9 @@ def test_a_manipulated_artifact_is_refused_by_name_and_nothing_is_changed(pair: 
     pair.write(f"stacks/a/main.tf:{resource('1.1')}")
     pair.commit()
     pair.doit("plan")
-    before = {stack: path.read_bytes() for stack in "ab" if (path := pair.path / f".state/{stack}-local.tfstate").exists()}
+    before = {
+        stack: path.read_bytes() for stack in "ab" if (path := pair.path / f".state/{stack}-local.tfstate").exists()
+    }
     pair.engine_calls()
     manipulate(pair)
     done = pair.doit("deploy", code=1)
@@ -157,7 +167,9 @@ def test_a_manipulated_artifact_is_refused_by_name_and_nothing_is_changed(pair: 
     assert "FAILED" in done.task("plan", "a")
     assert "`doit plan:a`" in done.out
     assert pair.engine_calls("apply") == []
-    after = {stack: path.read_bytes() for stack in "ab" if (path := pair.path / f".state/{stack}-local.tfstate").exists()}
+    after = {
+        stack: path.read_bytes() for stack in "ab" if (path := pair.path / f".state/{stack}-local.tfstate").exists()
+    }
     assert before == after
 
 

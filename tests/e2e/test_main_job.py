@@ -103,9 +103,7 @@ def test_when_one_plan_fails_nothing_is_deployed(pair: Repository) -> None:
 
 
 def test_independent_stacks_go_on_after_a_failed_apply_and_dependents_do_not(build: Callable[..., Repository]) -> None:
-    failing = (
-        'resource "terraform_data" "bad" {\n  provisioner "local-exec" {\n    command = "test -e ../../repaired"\n  }\n}\n'
-    )
+    failing = 'resource "terraform_data" "bad" {\n  provisioner "local-exec" {\n    command = "test -e ../../repaired"\n  }\n}\n'
     repository = build(
         minimal_config("stacks:\n  after: {depends_on: [bad]}\n"),
         f"stacks/after/main.tf:{resource()}",
@@ -148,9 +146,7 @@ def test_deploying_one_stack_brings_what_it_needs_and_no_more(build: Callable[..
 
 def test_two_environments_keep_states_apart_without_a_word_in_the_stack(build: Callable[..., Repository]) -> None:
     bare = resource().replace('terraform {\n  backend "local" {}\n}\n\n', "")
-    repository = build(
-        "config/pipeline.yaml:version: 1\n", "config/environments/dev.yaml:", f"stacks/a/main.tf:{bare}"
-    )
+    repository = build("config/pipeline.yaml:version: 1\n", "config/environments/dev.yaml:", f"stacks/a/main.tf:{bare}")
     repository.doit("deploy")
     repository.doit("env=dev", "deploy")
     local = json.loads((repository.path / "stacks/a/terraform.tfstate").read_text())

@@ -1,0 +1,212 @@
+"""Nothing leaks: secrets pushed through every stage are found in the engine's own plan and state, nowhere else."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+from typing import TYPE_CHECKING
+
+from tests.repository import Repository, minimal_config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+STACK = """
+terraform {
+  backend "local" {}
+}
+
+variable "from_config" {
+  type      = string
+  sensitive = true
+}
+
+variable "from_environment" {
+  type      = string
+  sensitive = true
+}
+
+variable "from_file" {
+  type      = object({ user = string, keys = list(string) })
+  sensitive = true
+}
+
+variable "from_default" {
+  type      = string
+  sensitive = true
+  default   = "default-secret-8811"
+}
+
+resource "terraform_data" "it" {
+  input = {
+    config      = var.from_config
+    environment = var.from_environment
+    file        = var.from_file
+    default     = var.from_default
+    encoded     = base64encode(var.from_config)
+  }
+}
+
+resource "terraform_data" "leaks" {
+  input            = nonsensitive(var.from_config)
+  triggers_replace = [nonsensitive(base64encode(var.from_environment))]
+
+  provisioner "local-exec" {
+    command = "echo says $SECRET; test ! -e ../../broken"
+    environment = {
+      SECRET = nonsensitive(var.from_default)
+    }
+  }
+}
+
+output "given" {
+  value     = var.from_config
+  sensitive = true
+}
+
+output "leaked" {
+  value = nonsensitive(var.from_environment)
+}
+"""
+
+READER = """
+terraform {
+  backend "local" {}
+}
+
+variable "x" {
+  type      = string
+  sensitive = true
+}
+
+resource "terraform_data" "it" {
+  input = var.x
+}
+
+check "says" {
+  assert {
+    condition     = var.x == "never"
+    error_message = "the value is ${nonsensitive(var.x)}"
+  }
+}
+"""
+
+SECRETS = {
+    "config": 'config-secret-"quoted"-4711',
+    "environment": "line one of it\nline two of it <&>",
+    "file user": "file-user-secret",
+    "file key": "file/key+secret=",
+    "default": "default-secret-8811",
+    "password": "http-password-0815",
+}
+
+
+def _forms(secret: str) -> list[bytes]:
+    plain = [secret, *secret.splitlines(), json.dumps(secret)[1:-1], base64.b64encode(secret.encode()).decode()]
+    return [form.encode() for form in plain]
+
+
+def _found(folder: Path) -> list[str]:
+    hits = []
+    for path in folder.rglob("*"):
+        if path.is_file() and path.suffix != ".tfplan":
+            content = path.read_bytes()
+            hits += [
+                f"{path}: {name}" for name, secret in SECRETS.items() for form in _forms(secret) if form in content
+            ]
+    return hits
+
+
+def _leaked(text: str) -> list[str]:
+    return [name for name, secret in SECRETS.items() for form in _forms(secret) if form.decode() in text]
+
+
+def _repository(build: Callable[..., Repository]) -> Repository:
+    repository = build(
+        minimal_config(
+            'stacks:\n'
+            '  a: {variables: {from_config: "${THE_SECRET}"}, var_files: [secrets.tfvars]}\n'
+            '  b: {inputs: {x: a.given}}\n'
+        ),
+        f"stacks/a/main.tf:{STACK.lstrip()}",
+        f"stacks/b/main.tf:{READER.lstrip()}",
+    )  # fmt: skip
+    values = {"user": SECRETS["file user"], "keys": [SECRETS["file key"]]}
+    repository.write(f"stacks/a/secrets.tfvars:from_file = {json.dumps(values)}\n")
+    repository.variables = {
+        "THE_SECRET": SECRETS["config"],
+        "TF_VAR_from_environment": SECRETS["environment"],
+        "TF_HTTP_PASSWORD": SECRETS["password"],
+    }
+    subprocess.run([str(repository.tofu), "fmt", "stacks/a"], cwd=repository.path, check=True, capture_output=True)
+    return repository
+
+
+def test_secrets_are_found_in_plan_and_state_alone(build: Callable[..., Repository]) -> None:
+    repository = _repository(build)
+    out = repository.doit("plan").out
+    assert "(sensitive value)" in repository.deploy_dir("plans/a/plan.json").read_text()
+    for arguments in (
+        ["plan"],
+        ["deploy"],
+        ["drift"],
+        ["status"],
+        ["-a", "deploy"],
+        ["list", "--all"],
+        ["info", "plan:a"],
+    ):
+        out += repository.doit(*arguments, code=None).out
+    assert repository.state("b")["resources"], out
+    assert SECRETS["config"] in json.dumps(repository.state("a")["resources"]).replace('\\\\\\"', '"').replace(
+        '\\"', '"'
+    )
+    assert _leaked(out) == []
+    assert _found(repository.path / ".deploy") == []
+
+
+def test_secrets_are_masked_in_what_a_failing_engine_says(build: Callable[..., Repository]) -> None:
+    repository = _repository(build)
+
+    repository.write("broken")
+    done = repository.doit("deploy", code=1)
+    assert "local-exec" in done.out
+    assert _leaked(done.out) == []
+    assert _found(repository.path / ".deploy") == []
+
+
+def test_sensitive_outputs_reach_dependents_without_a_trace(build: Callable[..., Repository]) -> None:
+    repository = _repository(build)
+
+    repository.doit("deploy")
+    stored = repository.json("outputs", "a.json")["outputs"]["given"]
+    assert stored["sensitive"] is True
+    assert "value" not in stored
+    values = [
+        item["attributes"]["input"]["value"]
+        for entry in repository.state("b")["resources"]
+        for item in entry["instances"]
+    ]
+    assert values == [SECRETS["config"]]
+    log = "\n".join(repository.engine_calls())
+    assert _leaked(log) == []
+
+
+def test_a_changed_sensitive_output_makes_its_dependents_affected(build: Callable[..., Repository]) -> None:
+    repository = _repository(build)
+
+    repository.doit("deploy")
+    repository.engine_calls()
+    repository.doit("deploy")
+    assert repository.engine_calls() == []
+    repository.variables["THE_SECRET"] = "another-secret-99"
+    done = repository.doit("deploy")
+    assert "an upstream's output changed" in done.task("deploy", "b")
+    values = [
+        item["attributes"]["input"]["value"]
+        for entry in repository.state("b")["resources"]
+        for item in entry["instances"]
+    ]
+    assert values == ["another-secret-99"]
+    assert "another-secret-99" not in done.out
