@@ -120,7 +120,7 @@ def _labels(project: Project, stack: Stack, produced: Collection[str]) -> Iterat
         yield f"environment variable {name}", _digest(text)
     for variable, upstream in outputs.upstream_digests(project, stack).items():
         yield output_label(stack.inputs[variable], variable), upstream or ABSENT
-    if (backend := backend_settings(project, stack, portable=True)) is not None:
+    if (backend := backend_settings(project, stack)) is not None:
         yield "backend settings", _digest(backend)
     yield "engine version", f"{project.config.engine.kind} {project.config.engine.version}"
 

@@ -78,8 +78,9 @@ class Project:
         return self._modules[name]
 
     def placeholders(self, stack: str) -> dict[str, str]:
-        """What `{name}` stands for in a stack's settings."""
-        return {"stack": stack, "environment": self.environment, "root": str(self.root)}
+        """What `{name}` stands for in a stack's settings; `{root}` is seen from its folder, so that nothing is absolute."""
+        up = posixpath.relpath(".", self.stacks[stack].path)
+        return {"stack": stack, "environment": self.environment, "root": up}
 
     def key(self, stack: str, *path: str | int) -> str:
         """A key path below a stack, as errors name it."""
@@ -231,20 +232,15 @@ def _folder_problem(index: FileIndex, path: str, known: list[str]) -> str | None
     return None
 
 
-def backend_settings(project: Project, stack: Stack, *, portable: bool = False) -> dict[str, Any] | None:
+def backend_settings(project: Project, stack: Stack) -> dict[str, Any] | None:
     """The kind and the filled-in settings of a stack's configured backend, or None when the stack itself says.
-
-    Args:
-        project: The project.
-        stack: The stack.
-        portable: True leaves `{root}` as it is, for digests that must not depend on the place.
 
     Raises:
         ConfigError: A placeholder or environment variable has no value.
     """
     if stack.backend is None:
         return None
-    values = project.placeholders(stack.name) | ({"root": "{root}"} if portable else {})
+    values = project.placeholders(stack.name)
     settings = {}
     for name, value in stack.backend.settings.items():
         key = f"backend.settings.{name}"

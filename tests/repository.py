@@ -196,7 +196,7 @@ def reader(*names: str) -> str:
 
 def minimal_config(more: str = "") -> str:
     """A pipeline file with a local backend of one state per stack and environment."""
-    head = 'version: 1\nbackend: {kind: local, settings: {path: "../../.state/{stack}-{environment}.tfstate"}}\n'
+    head = 'version: 1\nbackend: {kind: local, settings: {path: "{root}/.state/{stack}-{environment}.tfstate"}}\n'
     return "config/pipeline.yaml:" + head + dedent(more)
 
 

@@ -1,0 +1,134 @@
+"""What a person sees: errors with their place and way out, whole output of what failed, no surprises from doit's options."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.repository import Repository, minimal_config, resource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("version: 1\nstakcs: {}\n", ["config/pipeline.yaml:2", "stakcs", "nearest: 'stacks'"]),
+        (
+            "version: 1\nstacks:\n  a: {depends_on: [b]}\n",
+            ["config/pipeline.yaml:3", "stacks.a.depends_on[0]", "no stack 'b'"],
+        ),
+        ("version: 1\nengine: {version: new}\n", ["config/pipeline.yaml:2", "engine.version", "'new'"]),
+        ("version: 2\n", ["config/pipeline.yaml:1", "version"]),
+        ("version: [\n", ["config/pipeline.yaml", "not valid YAML"]),
+    ],
+)
+@pytest.mark.parametrize("command", ["list", "plan", "status"])
+def test_a_config_error_names_its_place_and_starts_nothing(
+    one: Repository, text: str, expected: list[str], command: str
+) -> None:
+    one.write(f"config/pipeline.yaml:{text}")
+    done = one.doit(command, code=1)
+    for part in expected:
+        assert part in done.out
+    assert one.engine_calls() == []
+
+
+def test_an_unknown_environment_is_an_error_with_the_nearest_name(one: Repository) -> None:
+    one.write("config/environments/prod.yaml:")
+    done = one.doit("env=prdo", "plan", code=1)
+    assert "there is no environment 'prdo' (nearest: 'prod')" in done.out
+
+
+def test_a_missing_var_file_is_said_before_anything_starts(build: Callable[..., Repository]) -> None:
+    repository = build(
+        minimal_config("stacks:\n  a: {var_files: ['{environment}.tfvars']}\n"), f"stacks/a/main.tf:{resource()}"
+    )
+    done = repository.doit("plan", code=1)
+    assert "there is no var file stacks/a/local.tfvars" in done.out
+    assert "config/pipeline.yaml:4" in done.out
+    assert repository.engine_calls("plan") == []
+
+
+def test_a_failing_stacks_output_is_whole_and_not_interleaved(build: Callable[..., Repository]) -> None:
+    failing = "".join(
+        f'\nresource "terraform_data" "bad{number}" {{\n  provisioner "local-exec" {{\n    command = "sleep 0.1; false"\n  }}\n}}\n'
+        for number in range(4)
+    )
+    repository = build(
+        minimal_config(),
+        *(f"stacks/{name}/main.tf:{resource(extra=failing)}" for name in ("one", "two", "three")),
+    )
+    done = repository.doit("-n", "3", "deploy", code=1)
+    lines = done.out.splitlines()
+    for name in ("one", "two", "three"):
+        begin, end = (
+            lines.index(f"---- deploy:{name}: output ----"),
+            lines.index(f"---- deploy:{name}: end of output ----"),
+        )
+        block = lines[begin + 1 : end]
+        assert not any(line.startswith("----") for line in block)
+        assert sum("Error: local-exec provisioner error" in line for line in block) == 4
+
+
+def test_another_reporter_is_refused_rather_than_given_other_exit_codes(one: Repository) -> None:
+    done = one.doit("-r", "zero", "deploy", code=None)
+    assert done.code != 0
+    assert one.engine_calls("apply") == []
+
+
+def test_a_missing_config_says_what_to_write(one: Repository) -> None:
+    (one.path / "config/pipeline.yaml").unlink()
+    done = one.doit("plan", code=1)
+    assert "write config/pipeline.yaml" in done.out
+
+
+def test_what_the_engine_does_not_get_is_named(one: Repository) -> None:
+    done = one.doit("plan", TF_WORKSPACE="blue", TF_CLI_ARGS_plan="-destroy", TF_DATA_DIR="/nowhere")
+    assert "not passed on to the engine: TF_CLI_ARGS_plan, TF_DATA_DIR, TF_WORKSPACE" in done.out
+    assert "+1 ~0 -0" in done.task("plan", "a")
+
+
+def test_the_graph_has_three_forms(chain: Repository) -> None:
+    assert "b  needs a" in chain.doit("graph").out
+    mermaid = chain.doit("graph", "-f", "mermaid").out
+    assert mermaid.startswith("flowchart LR")
+    assert "s0 --> s1" in mermaid
+    assert '"b" -> "c";' in chain.doit("graph", "--format", "dot").out
+
+
+def test_status_tells_affected_and_why_and_starts_nothing(pair: Repository) -> None:
+    pair.doit("deploy:a")
+    pair.engine_calls()
+    done = pair.doit("status")
+    assert "up to date" in done.line("a ", "up to date")
+    assert "affected: never deployed from here" in done.out
+    assert pair.engine_calls() == []
+
+
+def test_on_a_terminal_there_is_a_live_line_and_the_same_lines_in_the_end(one: Repository) -> None:
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "doit", "deploy"], cwd=one.path, env=one.environment(TERM="xterm"),
+        stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+    )  # fmt: skip
+    os.close(slave)
+    seen = b""
+    while True:
+        try:
+            chunk = os.read(master, 4096)
+        except OSError:
+            break
+        if not chunk:
+            break
+        seen += chunk
+    os.close(master)
+    assert process.wait() == 0
+    assert b"deploy:a" in seen or b"plan:a" in seen
+    assert b"1 deployed" in seen

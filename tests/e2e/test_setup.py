@@ -1,0 +1,174 @@
+"""Having the engine: the order of the ways to it, each one tried, and one clear error when none leads there."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import io
+import platform
+import shutil
+import threading
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.repository import Repository, minimal_config, resource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+MACHINE = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
+ARCHIVE = f"tofu_1.12.6_{platform.system().lower()}_{MACHINE}.zip"
+
+
+def _say_version(text: str) -> str:
+    return f"#!/bin/sh\necho '{text}'\n"
+
+
+@pytest.fixture
+def bare(build: Callable[..., Repository]) -> Repository:
+    """A repository without an engine on PATH, and without Go."""
+    repository = build(minimal_config(), f"stacks/a/main.tf:{resource()}")
+    shutil.rmtree(repository.bin)
+    return repository
+
+
+@pytest.fixture
+def releases() -> Iterator[tuple[str, dict[str, bytes]]]:
+    """A loopback mirror of releases: its address, and the files that it has."""
+    files: dict[str, bytes] = {}
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = files.get(self.path.rpartition("/")[2])
+            self.send_response(404 if body is None else 200)
+            self.send_header("Content-Length", str(len(body or b"")))
+            self.end_headers()
+            self.wfile.write(body or b"")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/v{{version}}", files
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def _publish(files: dict[str, bytes], binary: bytes) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("tofu", binary)
+    files[ARCHIVE] = buffer.getvalue()
+    files["tofu_1.12.6_SHA256SUMS"] = f"{hashlib.sha256(files[ARCHIVE]).hexdigest()}  {ARCHIVE}\n".encode()
+
+
+def _engine(repository: Repository, folder: Path, text: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    script = folder / "tofu"
+    script.write_text(text)
+    script.chmod(0o755)
+    return script
+
+
+def test_the_engine_on_path_is_used_when_its_version_is_the_wanted_one(one: Repository) -> None:
+    assert f"tofu 1.12.6, from PATH: {one.bin}/tofu" in one.doit("setup").out
+
+
+def test_a_configured_path_comes_first_and_must_be_right(one: Repository) -> None:
+    chosen = _engine(one, one.home / "chosen", _say_version("OpenTofu v1.12.6"))
+    assert f"from engine.path: {chosen}" in one.doit("setup", DEPLOY_ENGINE__PATH=str(chosen)).out
+    wrong = _engine(one, one.home / "wrong", _say_version("OpenTofu v1.9.0"))
+    done = one.doit("setup", DEPLOY_ENGINE__PATH=str(wrong), code=1)
+    assert "is tofu 1.9.0; wanted is 1.12.6" in done.out
+    assert "correct engine.path" in done.out
+    done = one.doit("plan", DEPLOY_ENGINE__PATH="/nowhere", code=1)
+    assert "is no tofu that runs" in done.out
+
+
+def test_terraform_is_not_taken_for_tofu(one: Repository) -> None:
+    posing = _engine(one, one.home / "posing", _say_version("Terraform v1.12.6"))
+    assert "is no tofu that runs" in one.doit("setup", DEPLOY_ENGINE__PATH=str(posing), code=1).out
+
+
+def test_a_wrong_version_on_path_gives_way_to_the_cache(bare: Repository) -> None:
+    _engine(bare, bare.bin, _say_version("OpenTofu v1.9.0"))
+    cached = bare.home / "cache/engines/tofu-1.12.6"
+    _engine(bare, cached, _say_version("OpenTofu v1.12.6"))
+    assert f"from cache: {cached}/tofu" in bare.doit("setup").out
+
+
+def test_a_constraint_takes_any_version_it_allows(one: Repository) -> None:
+    assert "1.12.6" in one.doit("setup", DEPLOY_ENGINE__VERSION="~> 1.12.0").out
+    assert (
+        "not >=1.13"
+        in one.doit("setup", DEPLOY_ENGINE__VERSION=">=1.13", DEPLOY_ENGINE__RELEASES="http://127.0.0.1:9", code=1).out
+    )
+
+
+def test_a_release_is_downloaded_checked_and_used_for_a_real_plan(
+    bare: Repository, releases: tuple[str, dict[str, bytes]], tofu: Path
+) -> None:
+    address, files = releases
+    _publish(files, tofu.read_bytes())
+    done = bare.doit("plan", DEPLOY_ENGINE__RELEASES=address)
+    assert "setup: downloading tofu 1.12.6" in done.out
+    assert "+1 ~0 -0" in done.task("plan", "a")
+    files.clear()
+    assert "from cache" in bare.doit("setup", DEPLOY_ENGINE__RELEASES=address).out
+
+
+def test_a_release_that_is_not_what_was_published_is_not_used(
+    bare: Repository, releases: tuple[str, dict[str, bytes]]
+) -> None:
+    address, files = releases
+    _publish(files, _say_version("OpenTofu v1.12.6").encode())
+    files[ARCHIVE] += b"\0"
+    done = bare.doit("plan", DEPLOY_ENGINE__RELEASES=address, code=1)
+    assert "is not what was published: SHA-256" in done.out
+    assert not list((bare.home / "cache/engines").glob("*/tofu"))
+
+
+def test_a_release_of_another_version_than_it_says_is_not_used(
+    bare: Repository, releases: tuple[str, dict[str, bytes]]
+) -> None:
+    address, files = releases
+    _publish(files, _say_version("OpenTofu v1.11.0").encode())
+    done = bare.doit("setup", DEPLOY_ENGINE__RELEASES=address, code=1)
+    assert "says it is 1.11.0, not 1.12.6" in done.out
+    assert not list((bare.home / "cache/engines").glob("*/tofu"))
+
+
+def test_without_network_and_toolchain_one_error_names_all_ways_and_the_ways_out(bare: Repository) -> None:
+    bare.variables["PATH"] = f"{bare.bin}:/usr/bin:/bin"
+    done = bare.doit("plan", DEPLOY_ENGINE__RELEASES="http://127.0.0.1:9/v1", code=1)
+    for text in (
+        "there is no tofu 1.12.6, and none could be had",
+        "no tofu on PATH",
+        "cannot download http://127.0.0.1:9/v1/tofu_1.12.6_SHA256SUMS",
+        "no Go toolchain on PATH",
+        "set engine.path",
+        "then `doit setup`",
+    ):
+        assert text in done.out
+    assert done.out.count("and none could be had") <= 2
+
+
+def test_only_the_pinned_version_can_be_built(bare: Repository) -> None:
+    done = bare.doit("setup", DEPLOY_ENGINE__VERSION="1.12.5", DEPLOY_ENGINE__RELEASES="http://127.0.0.1:9", code=1)
+    assert "only tofu 1.12.6 can be built here, not tofu 1.12.5" in done.out
+
+
+def test_a_build_that_fails_shows_what_the_toolchain_said(bare: Repository) -> None:
+    bare.bin.mkdir()
+    script = bare.bin / "go"
+    script.write_text("#!/bin/sh\necho 'go: no network' >&2\nexit 1\n")
+    script.chmod(0o755)
+    done = bare.doit("setup", DEPLOY_ENGINE__RELEASES="http://127.0.0.1:9", code=1)
+    assert "`go build` of tofu 1.12.6 failed" in done.out
+    assert "go: no network" in done.out
