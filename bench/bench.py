@@ -1,0 +1,255 @@
+"""Speed, in figures and in ratios of one run: `python bench/bench.py [--stacks N] [--rounds N] [--only a,b,c]`.
+
+It needs the package's dependencies, git and the engine on PATH. Everything happens in a temporary folder. Times are
+wall times, the median of the rounds, with the file cache warm; what is compared takes turns at going first, and a
+ratio is the median of the rounds' ratios. Trust the ratios rather than the seconds: both sides of a ratio saw the
+same machine. Where that machine is shared, the ratio of processor times is steadier still; it stands in brackets.
+Where there is a target, it stands behind the figure, with `ok` or `MISSED`; the targets are meant for 100 stacks.
+
+a. `doit plan` of N stacks (100), two at a time, beside a bare loop: `xargs -P 2` over the very engine commands that
+   it runs, one `fmt` of all files, then `init`, `validate`, `plan -out` and `show -json` of each stack.
+     cold       nothing is there yet: no engine data directory, no plan, none of doit's records
+     warm       the same again after a comment was changed in every stack
+     planned    the same once more: every plan is there and fits, so only doit runs
+b. Nothing is affected, everything is deployed: `doit plan`, `doit deploy` and `doit status` of 10 N and of 100 N
+   stacks (1,000 and 10,000), the ratio of the two, and the peak memory of the larger.
+c. From the interpreter's start to the end of the first task: `doit graph` of 3 stacks, beside `python -c pass` and
+   `python -c "import doit.doit_cmd"`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from repository import create, environment, touch_stacks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+PARALLEL = 2
+_RACY_SECONDS = 2.5  # younger files are read again in the next run; see tasks/fileindex.py
+_QUICK = 5  # rounds of what takes less than a second, for each round of the rest
+
+_BARE = """\
+export TF_IN_AUTOMATION=1 TF_INPUT=0 CHECKPOINT_DISABLE=1 TF_PLUGIN_CACHE_DIR="$HOME/cache/providers"
+mkdir -p .bare/plans "$TF_PLUGIN_CACHE_DIR"
+TF_DATA_DIR="$PWD/.bare/format" tofu fmt -no-color -check -diff -list=true stacks/*/main.tf modules/*/main.tf
+ls stacks | xargs -P {parallel} -I STACK sh -c '
+  out="$PWD/.bare/plans/STACK"
+  export TF_DATA_DIR="$PWD/.bare/data/STACK"
+  mkdir -p "$TF_DATA_DIR"
+  cd stacks/STACK
+  set -e
+  tofu init -no-color -input=false -reconfigure -backend-config=path=../../.state/STACK-bare.tfstate > "$out.log"
+  tofu validate -json-into="$out.validate" -no-color >> "$out.log"
+  tofu plan -json-into="$out.events" -no-color -input=false -detailed-exitcode -out="$out.tfplan" \\
+    -lock-timeout=60s >> "$out.log" || [ $? -eq 2 ]
+  tofu show -json -no-color "$out.tfplan" > "$out.json"
+'
+"""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process and its children took: wall and processor time in seconds, peak memory of the largest in MB."""
+
+    seconds: float
+    processor: float
+    megabytes: float
+
+
+@dataclass(frozen=True)
+class Costs:
+    """The costs of one contender, round by round."""
+
+    rounds: list[Cost]
+
+    @property
+    def seconds(self) -> float:
+        """The median wall time."""
+        return statistics.median(cost.seconds for cost in self.rounds)
+
+    @property
+    def megabytes(self) -> float:
+        """The largest peak."""
+        return max(cost.megabytes for cost in self.rounds)
+
+    def over(self, other: Costs) -> float:
+        """How many times the wall time of another contender: the median of the rounds."""
+        return statistics.median(a.seconds / b.seconds for a, b in zip(self.rounds, other.rounds, strict=True))
+
+    def processor_over(self, other: Costs) -> float:
+        """How many times the processor time of another contender: the median of the rounds."""
+        return statistics.median(a.processor / b.processor for a, b in zip(self.rounds, other.rounds, strict=True))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what was asked for and print it as it comes; 1 when a target was missed."""
+    parser = argparse.ArgumentParser(description="Measure the speed of doit-tofu.")
+    parser.add_argument("--stacks", type=int, default=100, help="stacks of part a; part b has 10 and 100 times as many")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds; each figure is their median")
+    parser.add_argument("--only", default="a,b,c", help="the parts to measure: a, b, c, with commas between them")
+    options = parser.parse_args(arguments)
+    parts = {"a": plan_beside_bare_loop, "b": nothing_affected, "c": start}
+    print(_facts())
+    table = Table()
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        for part in options.only.split(","):
+            parts[part](Path(folder) / part, options.stacks, options.rounds, table)
+    return 1 if table.missed else 0
+
+
+class Table:
+    """Rows of a name, a figure, a ratio and a target, printed as they are added."""
+
+    def __init__(self) -> None:
+        self.missed = False
+
+    def title(self, text: str) -> None:
+        """Begin a part."""
+        print(f"\n{text}", flush=True)
+
+    def row(self, name: str, figure: str, ratio: str = "", *, value: float = 0, limit: float | None = None) -> None:
+        """Print a row; with a limit, say whether the value keeps it."""
+        verdict = ""
+        if limit is not None:
+            kept = value <= limit
+            verdict = f"at most {limit:g}: {'ok' if kept else 'MISSED'}"
+            self.missed = self.missed or not kept
+        print(f"  {name:<34}{figure:>12}  {ratio:<32}{verdict}".rstrip(), flush=True)
+
+
+def plan_beside_bare_loop(base: Path, stacks: int, rounds: int, table: Table) -> None:
+    """Part a."""
+    root = create(base, stacks)
+    table.title(f"a. doit plan of {stacks:,} stacks beside a bare loop, {PARALLEL} at a time")
+
+    plan = partial(doit, root, "-n", str(PARALLEL), "plan")
+    contenders = {"bare": partial(run, root, "sh", "-c", _BARE.format(parallel=PARALLEL)), "doit": plan}
+
+    def forget(_number: int) -> None:
+        for name in (".bare", ".deploy"):
+            shutil.rmtree(root / name, ignore_errors=True)
+
+    def change(number: int) -> None:
+        touch_stacks(root, f"round {number}")
+
+    _compare(table, "cold", in_turns(rounds, contenders, before=forget), limit=1.15)
+    warm = in_turns(rounds, contenders, before=change)
+    _compare(table, "warm", warm)
+    again = in_turns(rounds, {"doit": plan})["doit"]
+    table.row("planned, doit", f"{again.seconds:.2f} s", f"{again.over(warm['bare']):.2f} of the warm bare loop")
+
+
+def _compare(table: Table, name: str, costs: dict[str, Costs], limit: float | None = None) -> None:
+    bare, ours = costs["bare"], costs["doit"]
+    ratio = ours.over(bare)
+    shown = f"{ratio:.2f} of the bare loop ({ours.processor_over(bare):.2f})"
+    table.row(f"{name}, bare loop", f"{bare.seconds:.2f} s")
+    table.row(f"{name}, doit", f"{ours.seconds:.2f} s", shown, value=ratio, limit=limit)
+
+
+def nothing_affected(base: Path, stacks: int, rounds: int, table: Table) -> None:
+    """Part b."""
+    few, many = 10 * stacks, 100 * stacks
+    table.title(f"b. nothing affected among {few:,} and {many:,} deployed stacks")
+    roots = {count: create(base / str(count), count) for count in (few, many)}
+    for root in roots.values():
+        run(root, sys.executable, str(Path(__file__).parent / "deployed.py"), str(root))
+    time.sleep(_RACY_SECONDS)
+    for root in roots.values():
+        doit(root, "plan")  # so that the index of files is there, as after a deploy
+    for command in ("plan", "deploy", "status"):
+        costs = in_turns(rounds, {str(count): partial(doit, root, command) for count, root in roots.items()})
+        small, large = costs[str(few)], costs[str(many)]
+        times = large.over(small)
+        table.row(f"{command}, {few:,} stacks", f"{small.seconds:.2f} s", value=small.seconds, limit=0.9)
+        table.row(f"{command}, {many:,} stacks", f"{large.seconds:.2f} s", f"{times:.1f} times", value=times, limit=12)
+        table.row(f"{command}, {many:,} stacks", f"{large.megabytes:.0f} MB", value=large.megabytes, limit=700)
+
+
+def start(base: Path, _stacks: int, rounds: int, table: Table) -> None:
+    """Part c."""
+    root = create(base, 3)
+    table.title("c. from the interpreter's start to the end of the first task")
+    doit(root, "graph")
+    costs = in_turns(
+        rounds * _QUICK,
+        {
+            "python -c pass": partial(run, root, sys.executable, "-c", "pass"),
+            "import doit.doit_cmd": partial(run, root, sys.executable, "-c", "import doit.doit_cmd"),
+            "doit graph": partial(doit, root, "graph"),
+        },
+    )
+    for name, cost in costs.items():
+        limit = 0.35 if name == "doit graph" else None
+        ratio = f"{cost.over(costs['python -c pass']):.1f} times"
+        table.row(name, f"{cost.seconds:.3f} s", ratio, value=cost.seconds, limit=limit)
+
+
+def in_turns(
+    rounds: int, contenders: Mapping[str, Callable[[], Cost]], before: Callable[[int], None] = lambda _: None
+) -> dict[str, Costs]:
+    """The costs of some contenders, each run once in every round, in an order that turns around each time."""
+    costs: dict[str, list[Cost]] = {name: [] for name in contenders}
+    for number in range(rounds):
+        before(number)
+        names = list(contenders)
+        for name in names if number % 2 == 0 else reversed(names):
+            costs[name].append(contenders[name]())
+    return {name: Costs(found) for name, found in costs.items()}
+
+
+def doit(root: Path, *arguments: str) -> Cost:
+    """Run doit in a repository."""
+    return run(root, sys.executable, "-m", "doit", *arguments)
+
+
+def run(root: Path, *command: str) -> Cost:
+    """Run a command in a repository to its end.
+
+    Raises:
+        SystemExit: It failed; its output was printed.
+    """
+    with tempfile.TemporaryFile() as output:
+        began = time.perf_counter()
+        child = subprocess.Popen(
+            command, cwd=root, env=environment(root), stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+        _, status, usage = os.wait4(child.pid, 0)
+        seconds = time.perf_counter() - began
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode:
+            output.seek(0)
+            print(output.read().decode("utf-8", "replace"), file=sys.stderr)
+            raise SystemExit(f"{' '.join(command)[:80]} ended with {child.returncode}")
+    return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def _facts() -> str:
+    """What machine and versions the figures are of."""
+    asked = subprocess.run(
+        ["tofu", "version"], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=True
+    )
+    engine = asked.stdout.splitlines()[0]
+    load = " ".join(f"{number:.1f}" for number in os.getloadavg())
+    return (
+        f"{len(os.sched_getaffinity(0))} cores ({platform.machine()}, load {load} at the start),"
+        f" Python {platform.python_version()}, {engine}"
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
