@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource
-from pydantic_settings.exceptions import SettingsError
 
 from . import yamlfile
 from .errors import ConfigError, ConfigErrors, nearest
@@ -36,10 +35,11 @@ class Loaded:
     config: Config
     environment: str
     documents: tuple[Document, ...]
+    variables: Mapping[str, Any] = field(default_factory=dict)
 
     def where(self, *path: str | int) -> str:
-        """`file:line` of a key, or of the nearest key above it; the overriding file wins."""
-        return _where(self.documents, path)
+        """`file:line` of a key, or of the nearest key above it; what overrides wins."""
+        return _place(path, self.documents, self.variables)
 
     def error(self, message: str, *path: str | int, **places: str | None) -> ConfigError:
         """A config error at a key."""
@@ -78,7 +78,9 @@ def load(root: Path, environment: str | None = None) -> Loaded:
     merged: dict[str, Any] = {}
     for document in documents:
         merged = _merge(merged, document.data)
-    return Loaded(_validate(merged, tuple(documents)), name, tuple(documents))
+    variables = _environment_variables(merged)
+    config = _validate(_merge(_without_nulls(merged), variables), tuple(documents), variables)
+    return Loaded(config, name, tuple(documents), variables)
 
 
 def environments(root: Path) -> list[str]:
@@ -93,18 +95,18 @@ def json_schema() -> dict[str, Any]:
 
 
 def _environment_document(root: Path, name: str, pipeline: Document) -> Document | None:
-    for suffix in ("yaml", "yml"):
-        path = root / ENVIRONMENTS_DIR / f"{name}.{suffix}"
-        if re.fullmatch(ENVIRONMENT_PATTERN, name) and path.is_file():
-            return yamlfile.load(path, path.relative_to(root).as_posix())
     known = environments(root)
+    for suffix in ("yaml", "yml") if name in known and re.fullmatch(ENVIRONMENT_PATTERN, name) else ():
+        path = root / ENVIRONMENTS_DIR / f"{name}.{suffix}"
+        if path.is_file():
+            return yamlfile.load(path, path.relative_to(root).as_posix())
     default = str(pipeline.data.get("default_environment", "local"))
     if name == default and name not in known:
         return None
     raise ConfigError(
-        f"there is no environment '{name}'{nearest(name, [*known, default])}",
-        where=f"{ENVIRONMENTS_DIR}/{name}.yaml",
-        next_step=f"write {ENVIRONMENTS_DIR}/{name}.yaml (it may be empty), or name another: `doit env=NAME ...`",
+        f"there is no environment '{name:.80}'{nearest(name, [*known, default])}",
+        where=f"{ENVIRONMENTS_DIR}/{name:.80}.yaml",
+        next_step=f"write {ENVIRONMENTS_DIR}/{name:.80}.yaml (it may be empty), or name another: `doit env=NAME ...`",
     )
 
 
@@ -117,27 +119,33 @@ def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _validate(data: dict[str, Any], documents: tuple[Document, ...]) -> Config:
+class _Given(Config):
+    """Config from what it is called with alone: the environment's variables are merged in before."""
+
+    @classmethod
+    def settings_customise_sources(  # type: ignore[override]  # it is called with keywords
+        cls, settings_cls: Any, init_settings: Any, **_: Any
+    ) -> Any:
+        del settings_cls
+        return (init_settings,)
+
+
+def _environment_variables(data: dict[str, Any]) -> dict[str, Any]:
+    """What the `DEPLOY_*` variables say, in the shape of the configuration."""
+    stacks = data.get("stacks")
+    return _Variables(Config, list(stacks) if isinstance(stacks, dict) else [])()
+
+
+def _validate(data: dict[str, Any], documents: tuple[Document, ...], variables: Mapping[str, Any]) -> Config:
     stray = [key for key in data if not isinstance(key, str)]
     if stray:
-        raise ConfigError(f"a key must be text, not {stray[0]!r}", where=_where(documents, (str(stray[0]),)))
-
-    class Layered(Config):
-        """Config whose environment variables lie over the files' values."""
-
-        @classmethod
-        def settings_customise_sources(  # type: ignore[override]  # it is called with keywords
-            cls, settings_cls: Any, init_settings: Any, **_: Any
-        ) -> Any:
-            stacks = data.get("stacks")
-            return _Variables(settings_cls, list(stacks) if isinstance(stacks, dict) else []), init_settings
-
+        where = _place((str(stray[0]),), documents, variables)
+        raise ConfigError(f"a key must be text, not {stray[0]!r:.80}", where=where)
     try:
-        return Layered(**_without_nulls(data))
+        return _Given(**data)
     except ValidationError as error:
-        raise ConfigErrors([_explain(detail, documents) for detail in _relevant(error.errors())]) from None
-    except SettingsError as error:
-        raise ConfigError(f"a DEPLOY_ environment variable cannot be read: {error}") from None
+        found = _relevant([(_path_of(detail, data), detail) for detail in error.errors()])
+        raise ConfigErrors([_explain(path, detail, documents, variables) for path, detail in found]) from None
     except (TypeError, RecursionError) as error:
         raise ConfigError(f"the configuration has no sensible shape: {error}", where=documents[0].name) from None
 
@@ -166,34 +174,48 @@ class _Variables(EnvSettingsSource):
     def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:
         if field_name == "version":  # DEPLOY_VERSION is what many pipelines call their own release
             return None
-        return super().prepare_field_value(field_name, field, value, value_is_complex)
+        try:
+            return super().prepare_field_value(field_name, field, value, value_is_complex)
+        except (ValueError, RecursionError) as error:
+            prefix = f"DEPLOY_{field_name.upper()}"
+            names = [name for name in sorted(_variable_names()) if f"{name}__".startswith(f"{prefix}__")]
+            where = f"environment variable {' or '.join(names)}"
+            raise ConfigError(f"JSON is expected here: {error}", where=where, key=field_name) from None
 
 
-def _relevant(details: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Without the second and third reading of one value (`var_files` may be text or a mapping)."""
-    seen: set[tuple[Any, ...]] = set()
-    kept = []
-    for detail in details:
-        place = _path_of(detail)
-        if place not in seen:
-            kept.append(detail)
-            seen.add(place)
-    return kept
+def _relevant(errors: list[tuple[KeyPath, ErrorDetails]]) -> list[tuple[KeyPath, ErrorDetails]]:
+    """One error for each place, and none for a place that is wrong within.
+
+    Where a value may have two shapes (`var_files` takes text or mappings) each is an error of its own: the one about
+    a key within says more than that the whole is not of the other shape.
+    """
+    within = {path[:length] for path, _ in errors for length in range(len(path))}
+    kept: dict[KeyPath, ErrorDetails] = {}
+    for path, detail in errors:
+        if path not in within:
+            kept.setdefault(path, detail)
+    return list(kept.items())
 
 
-def _path_of(detail: ErrorDetails) -> KeyPath:
-    """The key path of an error, without the union members and key marks that pydantic puts into it."""
-    return tuple(
-        part
-        for part in detail["loc"]
-        if isinstance(part, int) or not re.fullmatch(r"\[key\]|http|(list|dict|str|int)(\[.*\])?|VarFile", part)
-    )
+def _path_of(detail: ErrorDetails, data: Any) -> KeyPath:
+    """The key path of an error: without the union members and key marks that pydantic puts between the keys."""
+    path: list[str | int] = []
+    for position, part in enumerate(detail["loc"]):
+        if isinstance(data, dict) and part in data:
+            path.append(str(part))
+            data = data[part]
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+            path.append(part)
+            data = data[part]
+        elif detail["type"] == "missing" and position == len(detail["loc"]) - 1:
+            path.append(part)
+    return tuple(path)
 
 
-def _explain(detail: ErrorDetails, documents: tuple[Document, ...]) -> ConfigError:
-    path = _path_of(detail)
-    variable = _variable_of(path)
-    where = f"environment variable {variable}" if variable else _where(documents, path)
+def _explain(
+    path: KeyPath, detail: ErrorDetails, documents: tuple[Document, ...], variables: Mapping[str, Any]
+) -> ConfigError:
+    variable = _variable_of(path, documents, variables)
     value = detail.get("input")
     if detail["type"] == "extra_forbidden":
         siblings = _known_keys(path[:-1])
@@ -201,16 +223,21 @@ def _explain(detail: ErrorDetails, documents: tuple[Document, ...]) -> ConfigErr
     elif detail["type"] == "missing":
         message = "this key is required"
     elif detail["type"] == "string_pattern_mismatch":
-        message = f"{value!r:.80} cannot be a name or reference here; it must match {detail['ctx']['pattern']}"
+        found = "this value" if variable else f"{value!r:.80}"
+        message = f"{found} cannot be a name or reference here; it must match {detail['ctx']['pattern']}"
     else:
         message = detail["msg"].removeprefix("Value error, ")
         message = message[:1].lower() + message[1:]
-        if variable is None and not isinstance(value, dict | list):
-            message += f"; found {value!r:.80}"
+        if variable is None:  # a variable's value may be a secret
+            message += f"; found {_shown(value)}"
         if detail["type"] == "literal_error" and isinstance(value, str):
             expected = re.findall(r"'([^']+)'", str(detail.get("ctx", {}).get("expected", "")))
             message += nearest(value, expected)
-    return ConfigError(message, where=where, key=dotted(path) or None)
+    return ConfigError(message, where=_place(path, documents, variables), key=dotted(path) or None)
+
+
+def _shown(value: Any) -> str:
+    return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else f"{value!r:.80}"
 
 
 def _known_keys(path: KeyPath) -> list[str]:
@@ -239,16 +266,35 @@ def _resolve(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any
     return next((option for option in node.get("anyOf", []) if "properties" in option or "items" in option), node)
 
 
-def _variable_of(path: KeyPath) -> str | None:
-    """The environment variable that set a key, or a part of it."""
+def _variable_names() -> set[str]:
+    return {name.upper() for name in os.environ}
+
+
+def _variable_of(path: KeyPath, documents: tuple[Document, ...], variables: Mapping[str, Any]) -> str | None:
+    """The environment variable that set a key, or a part of it; None when a file did."""
+    node: Any = variables
+    for length, part in enumerate(path):
+        if not isinstance(node, dict):
+            break  # the variable set all that is here
+        if part not in node:
+            if not node or any(path[:length] in document.lines for document in documents):
+                return None
+            break  # the key is missing in what only variables say
+        node = node[part]
+    names = _variable_names()
     for length in range(len(path), 0, -1):
         name = "DEPLOY_" + "__".join(re.sub(r"[^A-Z0-9]", "_", str(part).upper()) for part in path[:length])
-        if name in {key.upper() for key in os.environ} and path != ("default_environment",):
+        if name in names:
             return name
+        if inner := sorted(found for found in names if found.startswith(f"{name}__")):
+            return inner[0]
     return None
 
 
-def _where(documents: tuple[Document, ...], path: KeyPath) -> str:
+def _place(path: KeyPath, documents: tuple[Document, ...], variables: Mapping[str, Any]) -> str:
+    """Where a person finds a key: the variable that set it, or the file and line of it or the nearest key above."""
+    if variable := _variable_of(path, documents, variables):
+        return f"environment variable {variable}"
     for length in range(len(path), -1, -1):
         for document in reversed(documents):
             if (length or document is documents[0]) and path[:length] in document.lines:

@@ -17,26 +17,37 @@ _TOKEN = re.compile(
 )
 
 
-def expand_environment(value: Any, *, key: str) -> Any:
+def expand_environment(value: Any, *, key: str, where: str | None = None) -> Any:
     """A config value with `${NAME}` and `${NAME:-default}` filled in, in every string within; `$${` is a plain `${`.
+
+    Args:
+        value: A JSON value.
+        key: Its key path, for errors.
+        where: The place of the key, for errors.
 
     Raises:
         ConfigError: A variable is not set and has no default.
     """
     if isinstance(value, dict):
-        return {name: expand_environment(item, key=f"{key}.{name}") for name, item in value.items()}
+        return {name: expand_environment(item, key=f"{key}.{name}", where=where) for name, item in value.items()}
     if isinstance(value, list):
-        return [expand_environment(item, key=f"{key}[{index}]") for index, item in enumerate(value)]
-    return _substitute(value, None, key) if isinstance(value, str) else value
+        return [expand_environment(item, key=f"{key}[{index}]", where=where) for index, item in enumerate(value)]
+    return _substitute(value, None, key, where) if isinstance(value, str) else value
 
 
-def fill(text: str, values: Mapping[str, str], *, key: str) -> str:
+def fill(text: str, values: Mapping[str, str], *, key: str, where: str | None = None) -> str:
     """A config string with `{stack}`-like placeholders and `${NAME}` filled in.
 
+    Args:
+        text: The string.
+        values: What the placeholders stand for.
+        key: Its key path, for errors.
+        where: The place of the key, for errors.
+
     Raises:
-        ConfigError: A placeholder has no value here.
+        ConfigError: A placeholder has no value here, or an environment variable is not set.
     """
-    return _substitute(text, values, key)
+    return _substitute(text, values, key, where)
 
 
 def placeholders(text: str) -> list[str]:
@@ -44,7 +55,7 @@ def placeholders(text: str) -> list[str]:
     return [match["placeholder"] for match in _TOKEN.finditer(text) if match["placeholder"]]
 
 
-def _substitute(text: str, values: Mapping[str, str] | None, key: str) -> str:
+def _substitute(text: str, values: Mapping[str, str] | None, key: str, where: str | None) -> str:
     """Both kinds in one pass, so that what is filled in is never read as a placeholder itself."""
 
     def replace(match: re.Match[str]) -> str:
@@ -52,7 +63,8 @@ def _substitute(text: str, values: Mapping[str, str] | None, key: str) -> str:
             if values is None:
                 return match[0]
             if name not in values:
-                raise ConfigError(f"there is no value for {{{name}}} here{nearest(name, list(values))}", key=key)
+                message = f"there is no value for {{{name}}} here{nearest(name, list(values))}"
+                raise ConfigError(message, key=key, where=where)
             return values[name]
         if match["escaped"]:
             return match[0][1:]
@@ -61,6 +73,7 @@ def _substitute(text: str, values: Mapping[str, str] | None, key: str) -> str:
             raise ConfigError(
                 f"the environment variable {match['variable']} is not set",
                 key=key,
+                where=where,
                 next_step=f"set {match['variable']}, or give a default: ${{{match['variable']}:-value}}",
             )
         return found

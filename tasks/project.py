@@ -78,7 +78,7 @@ class Project:
         return self._modules[name]
 
     def placeholders(self, stack: str) -> dict[str, str]:
-        """What `{name}` stands for in a stack's settings; `{root}` is seen from its folder, so that nothing is absolute."""
+        """What `{name}` stands for in a stack's settings; `{root}` is seen from its folder: nothing is absolute."""
         up = posixpath.relpath(".", self.stacks[stack].path)
         return {"stack": stack, "environment": self.environment, "root": up}
 
@@ -182,7 +182,7 @@ def load(root: Path, environment: str | None = None) -> Project:
         if not settings.enabled:
             continue
         path = _normal(settings.path) if settings.path else found.get(name, f"stacks/{name}")
-        problem = _folder_problem(index, path, sorted(folders))
+        problem = None if path == found.get(name) else _folder_problem(index, path, folders)
         if problem:
             errors.append(loaded.error(problem, "stacks", name, *(["path"] if settings.path else [])))
             continue
@@ -222,11 +222,11 @@ def _normal(path: str) -> str:
     return posixpath.normpath(path)
 
 
-def _folder_problem(index: FileIndex, path: str, known: list[str]) -> str | None:
+def _folder_problem(index: FileIndex, path: str, known: Iterable[str]) -> str | None:
     if path.startswith(("../", "/")) or path in ("..", "."):
         return f"a stack's folder must be inside the repository, and not be all of it: '{path}'"
     if not index.is_folder(path):
-        return f"there is no folder {path} for this stack{nearest(posixpath.basename(path), known)}"
+        return f"there is no folder {path} for this stack{nearest(posixpath.basename(path), list(known))}"
     if not index.configuration(path):
         return f"there is no configuration (*.tf, *.tofu) in {path}"
     return None
@@ -241,9 +241,11 @@ def backend_settings(project: Project, stack: Stack) -> dict[str, Any] | None:
     if stack.backend is None:
         return None
     values = project.placeholders(stack.name)
+    above = ("stacks", stack.name) if stack.settings.backend is not None else ()
     settings = {}
     for name, value in stack.backend.settings.items():
-        key = f"backend.settings.{name}"
+        path = (*above, "backend", "settings", name)
         text = str(value).lower() if isinstance(value, bool) else str(value)
-        settings[name] = interpolate.fill(text, values, key=key)
+        key, where = configuration.dotted(path), project.loaded.where(*path)
+        settings[name] = interpolate.fill(text, values, key=key, where=where)
     return {"kind": stack.backend.kind, "settings": settings}

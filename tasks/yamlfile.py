@@ -29,7 +29,9 @@ class Document:
 class _Loader(yaml.SafeLoader):
     """SafeLoader that refuses a key written twice: YAML would silently keep the last one."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        # Here and not in `construct_mapping`: there, `<<` has already put the keys that it may override into the node.
+        node = super().compose_mapping_node(anchor)
         seen: dict[Any, int] = {}
         for key_node, _ in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":
@@ -46,7 +48,21 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(
                     None, None, "a key must be plain text", key_node.start_mark
                 ) from error
-        return super().construct_mapping(node, deep=deep)
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, LookupError, AttributeError, TypeError) as error:
+            # What PyYAML lets through: `2027-99-01`, `!!int ""`, `!!bool x`, `!!timestamp x`.
+            kind = node.tag.rpartition(":")[2]
+            problem = f"this is no {kind}" + (f": {error}" if isinstance(error, ValueError) else "")
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > _MAX_NODES:
+            raise yaml.constructor.ConstructorError(None, None, "`<<` makes too many keys of this", node.start_mark)
 
 
 def load(path: Path, name: str) -> Document:
@@ -64,8 +80,9 @@ def load(path: Path, name: str) -> Document:
     except OSError as error:
         raise ConfigError(f"cannot read {name}: {error.strerror}", where=name) from error
     except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError(
-            f"not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}", where=name
+            f"not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}", where=f"{name}:{line}"
         ) from error
     try:
         loader = _Loader(text)
@@ -75,13 +92,17 @@ def load(path: Path, name: str) -> Document:
         mark = error.problem_mark or error.context_mark
         where = f"{name}:{mark.line + 1}" if mark else name
         raise ConfigError(f"not valid YAML: {error.problem or error.context}", where=where) from error
-    except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as error:
+    except (yaml.YAMLError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(f"not valid YAML: {reason}", where=name) from error
     if not isinstance(data, dict):
-        raise ConfigError(f"a mapping is expected here, not {data!r:.60}", where=f"{name}:1")
+        shown = f"a {type(data).__name__}" if isinstance(data, list | set) else f"{data!r:.60}"
+        raise ConfigError(f"a mapping is expected here, not {shown}", where=f"{name}:1")
     lines: dict[KeyPath, int] = {(): 1}
-    _collect(node, (), lines, name, ())
+    try:
+        _collect(node, (), lines, name, ())
+    except RecursionError as error:
+        raise ConfigError("nested too deep", where=name) from error
     return Document(name, data, lines)
 
 
