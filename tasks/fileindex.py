@@ -35,7 +35,7 @@ class FileIndex:
         self._facts: dict[str, hcl.Facts] = {}
         try:
             stored = json.loads(cache.read_bytes())
-            if stored["version"] == hcl.FACTS_VERSION:
+            if stored["version"] == hcl.FACTS_VERSION and isinstance(stored["files"], dict):
                 self._entries = stored["files"]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             pass  # a cache that cannot be read is a cache that is not there

@@ -12,6 +12,8 @@ from typing import Any
 
 from .errors import RecordError
 
+_ERRORS = "surrogatepass"  # a file's name that is not UTF-8 is a lone surrogate in Python; `json.loads` reads it back
+
 
 def sha256_bytes(data: bytes) -> str:
     """Hex SHA-256 of some bytes."""
@@ -26,7 +28,9 @@ def sha256_file(path: Path) -> str:
 
 def canonical_json(value: Any) -> bytes:
     """The one JSON text of a value (sorted keys, no spaces): what digests are taken of."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode()
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode(
+        errors=_ERRORS
+    )
 
 
 def fsync_dir(path: Path) -> None:
@@ -76,7 +80,7 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     """`write_atomic` of a value as readable JSON."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n"
-    write_atomic(path, text.encode(), durable=durable)
+    write_atomic(path, text.encode(errors=_ERRORS), durable=durable)
 
 
 def read_json(path: Path) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from tree_sitter import Node
 
-FACTS_VERSION = 4  # a cache of facts made by another version of this module is not used
+FACTS_VERSION = 5  # a cache of facts made by another version of this module is not used
 _FILE_FUNCTIONS = re.compile(r"^(file[a-z0-9]*|templatefile|abspath)$")
 _ANCHORED_PATH = re.compile(r"\$\{\s*path\.(module|root|cwd)\s*\}((?:/[A-Za-z0-9_.@+-]*)*)")
 _RELATIVE_PATH = re.compile(r"(?:^|(?<=[\s=:,'\"]))\.{1,2}/[A-Za-z0-9_./@+-]*")
@@ -197,19 +198,23 @@ def _add_call(call: Node, found: _Found) -> None:
 
 def _template_path(node: Node) -> PathReference | None:
     """The path in a string like `"${path.module}/files/${var.x}.json"`, or a bare `path.module`; else None."""
-    text = _text(node).strip().strip('"')
+    while node.type in ("expression", "template_expr", "literal_value") and len(node.named_children) == 1:
+        node = node.named_children[0]
+    text = _text(node).strip()
+    quoted = node.type in ("quoted_template", "string_lit")
+    if quoted:
+        text = text.strip('"')
     match = re.match(r"^(?:\$\{\s*path\.(module|root|cwd)\s*\}|path\.(module|root|cwd)$)(.*)$", text, re.DOTALL)
-    relative = re.match(r"^(\.{1,2}/[^\s]*)$", text)
     if match:
         base = "module" if "module" in (match[1], match[2]) else "root"
         rest = match[3].lstrip("/")
-    elif relative and "${" in text:
-        base, rest = "root", relative[1]
+    elif quoted and "${" in text and not text.startswith(("${", "%{", "/", "~")):
+        base, rest = "root", text
     else:
         return None
     known, dynamic = re.split(r"[$%]\{", rest, maxsplit=1)[0], "${" in rest or "%{" in rest
     if not dynamic and "\n" not in known:
-        return PathReference(base, known.split(" ")[0] or ".", exact=bool(known))
+        return PathReference(base, known or ".", exact=bool(known))
     folder = known.rsplit("/", 1)[0] if "/" in known else "."
     return PathReference(base, folder, exact=False)
 
@@ -256,25 +261,32 @@ def _text(node: Node) -> str:
 
 def _literal(node: Node) -> Any:
     """The JSON value of a literal expression, or `_UNKNOWN`."""
+    try:
+        return _literal_value(node)
+    except RecursionError:
+        return _UNKNOWN
+
+
+def _literal_value(node: Node) -> Any:
     kids = node.named_children
     if node.type in ("expression", "literal_value", "collection_value", "template_expr") and len(kids) == 1:
-        return _literal(kids[0])
+        return _literal_value(kids[0])
     if node.type == "string_lit":
         return _unescape(_text(node)[1:-1])
     if node.type == "heredoc_template" and not any(kid.type == "template_interpolation" for kid in kids):
         return "".join(_text(kid) for kid in kids if kid.type == "template_literal")
-    if node.type in ("bool_lit", "numeric_lit", "null_lit"):
+    if node.type in ("bool_lit", "numeric_lit", "null_lit", "operation"):  # `-1` is an operation
         try:
             return json.loads(_text(node))
         except ValueError:
             return _UNKNOWN
     if node.type == "tuple":
-        items = [_literal(kid) for kid in kids if kid.type == "expression"]
+        items = [_literal_value(kid) for kid in kids if kid.type == "expression"]
         return _UNKNOWN if any(item is _UNKNOWN for item in items) else items
     if node.type == "object":
         pairs = {}
-        for element in (kid for kid in kids if kid.type == "object_elem"):
-            key, value = element.named_children[0], _literal(element.named_children[-1])
+        for element in (kid for kid in kids if kid.type == "object_elem" and kid.named_children):
+            key, value = element.named_children[0], _literal_value(element.named_children[-1])
             if value is _UNKNOWN:
                 return _UNKNOWN
             pairs[_text(key).strip().strip('"')] = value
@@ -288,7 +300,10 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 def _unescape(text: str) -> str:
     def replace(match: re.Match[str]) -> str:
         code = match[1]
-        return chr(int(code[1:], 16)) if code[0] in "uU" else _ESCAPES.get(code, match[0])
+        if len(code) == 1:
+            return _ESCAPES.get(code, match[0])
+        number = int(code[1:], 16)
+        return "\ufffd" if number > sys.maxunicode or 0xD800 <= number < 0xE000 else chr(number)  # noqa: PLR2004
 
     plain = re.sub(r"\\(u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", replace, text)
     return plain.replace("$${", "${").replace("%%{", "%{")
@@ -314,9 +329,11 @@ def _read_json(content: bytes, found: _Found) -> None:
         if isinstance(section, dict):
             _read_json_section(section, found)
     for text in _strings(data):
-        if "${" in text:
+        if "${" not in text:
+            found.paths.extend(_mentions(text))
+        else:
             quoted = json.dumps(text, ensure_ascii=False).replace('\\"', '"') if '\\"' in text else f'"{text}"'
-            _find_paths(_parse(f"x = {quoted}\n".encode()), found)
+            _find_paths(_parse(f"x = {quoted}\n".encode(errors="replace")), found)
 
 
 def _read_json_section(section: dict[str, Any], found: _Found) -> None:
@@ -347,11 +364,13 @@ def _labelled(value: Any) -> dict[str, dict[str, Any]]:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _strings(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _strings(item)
+    """Every text in a JSON value, however deep it is."""
+    pending = [value]
+    while pending:
+        current = pending.pop()
+        if isinstance(current, str):
+            yield current
+        elif isinstance(current, dict):
+            pending.extend(reversed(current.values()))
+        elif isinstance(current, list):
+            pending.extend(reversed(current))
