@@ -17,6 +17,8 @@ _KINDS = {
     ("create",): "add", ("update",): "change", ("delete",): "destroy", ("forget",): "forget",
     ("delete", "create"): "replace", ("create", "delete"): "replace", ("create", "forget"): "replace",
 }  # fmt: skip
+_COUNTED = frozenset(_KINDS.values()) - {"change"} | {"move", "import"}  # what we do not know is a change
+_SHOWN = ("address", "moved_from", "before", "after")
 _SIGNS = (("add", "+"), ("change", "~"), ("replace", "±"), ("destroy", "-"))
 
 
@@ -72,7 +74,8 @@ class PlanChanges:
 def read(plan: Mapping[str, Any], mask: Masker) -> PlanChanges:
     """Reduce the output of `tofu show -json PLAN` (https://opentofu.org/docs/internals/json-format/).
 
-    Everything sensitive is replaced, and learned by the masker: the engine's own output may repeat it.
+    Everything sensitive is replaced, and learned by the masker: the engine's own output may repeat it, and so may
+    values that are not marked.
     """
     resources = []
     for item in plan.get("resource_changes") or []:
@@ -102,7 +105,10 @@ def read(plan: Mapping[str, Any], mask: Masker) -> PlanChanges:
         for check in plan.get("checks") or []
         if check.get("status") in ("fail", "error")
     ]
-    return PlanChanges(_count(resources, outputs), resources, drift, outputs, failed, bool(plan.get("errored")))
+    counts = _count(resources, outputs)
+    for item in [*resources, *drift, *outputs]:  # only now is every secret of the plan known
+        item.update({key: mask.value(item[key]) for key in _SHOWN if key in item})
+    return PlanChanges(counts, resources, drift, outputs, failed, bool(plan.get("errored")))
 
 
 def _resource(item: Mapping[str, Any], kind: str, mask: Masker) -> dict[str, Any]:
@@ -120,7 +126,7 @@ def _resource(item: Mapping[str, Any], kind: str, mask: Masker) -> dict[str, Any
 def _values(change: Mapping[str, Any], mask: Masker) -> dict[str, Any]:
     before = _redact(change.get("before"), change.get("before_sensitive"), mask)
     after = _redact(change.get("after"), change.get("after_sensitive"), mask)
-    return {"before": mask.value(before), "after": mask.value(_with_unknown(after, change.get("after_unknown")))}
+    return {"before": before, "after": _with_unknown(after, change.get("after_unknown"))}
 
 
 def _redact(value: Any, sensitive: Any, mask: Masker) -> Any:
@@ -135,16 +141,22 @@ def _redact(value: Any, sensitive: Any, mask: Masker) -> Any:
     if isinstance(value, list) and isinstance(sensitive, list):
         marks = [*sensitive, *[None] * (len(value) - len(sensitive))]
         return [_redact(item, mark, mask) for item, mark in zip(value, marks, strict=False)]
-    return value
+    return _redact(value, True, mask) if _any(sensitive) else value  # not shaped alike: all of it, to be safe
+
+
+def _any(marks: Any) -> bool:
+    if isinstance(marks, dict | list):
+        return any(_any(mark) for mark in (marks.values() if isinstance(marks, dict) else marks))
+    return marks is True
 
 
 def _with_unknown(value: Any, unknown: Any) -> Any:
     if unknown is True:
         return value if value is not None else UNKNOWN
-    if isinstance(unknown, dict):
-        base = value if isinstance(value, dict) else {}
+    if isinstance(unknown, dict) and (value is None or isinstance(value, dict)):
+        base = value or {}
         merged = {key: _with_unknown(base.get(key), mark) for key, mark in unknown.items()}
-        return {**base, **{key: item for key, item in merged.items() if item is not None}}
+        return {**base, **{key: item for key, item in merged.items() if item is not None}} or value
     if isinstance(unknown, list) and isinstance(value, list):
         marks = [*unknown, *[None] * (len(value) - len(unknown))]
         return [_with_unknown(item, mark) for item, mark in zip(value, marks, strict=False)]
@@ -155,7 +167,7 @@ def _count(resources: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> Co
     kinds = [item["action"] for item in resources]
     return Counts(
         add=kinds.count("add"),
-        change=kinds.count("change"),
+        change=sum(kind not in _COUNTED for kind in kinds),
         replace=kinds.count("replace"),
         destroy=kinds.count("destroy"),
         move=sum("moved_from" in item for item in resources),

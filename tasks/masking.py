@@ -8,7 +8,7 @@ import os
 import re
 import threading
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote_from_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,9 +58,8 @@ class Masker:
 
 def _leaves(value: Any) -> Iterable[str]:
     if isinstance(value, dict):
-        for key, item in value.items():
+        for item in value.values():
             yield from _leaves(item)
-            del key
     elif isinstance(value, list | tuple | set):
         for item in value:
             yield from _leaves(item)
@@ -85,8 +84,18 @@ def _forms(text: str) -> Iterable[str]:
         yield json.dumps(form)[1:-1]
         yield json.dumps(form, ensure_ascii=False)[1:-1]
         yield json.dumps(form)[1:-1].replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-        yield quote(form, safe="")
+        data = _bytes(form)
+        for safe in ("", "/"):
+            quoted = quote_from_bytes(data, safe=safe)
+            yield quoted
+            yield quoted.replace("%20", "+")  # as in forms and queries
         for encoder in (base64.b64encode, base64.urlsafe_b64encode):
-            yield encoder(form.encode()).decode()
-    if len(text) >= _SHORTEST:
-        yield base64.b64encode(text.encode()).decode()
+            yield encoder(data).decode().rstrip("=")  # some leave the padding out
+
+
+def _bytes(text: str) -> bytes:
+    """The bytes of a text; variables of the environment may hold others than UTF-8."""
+    try:
+        return text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode(errors="surrogatepass")
