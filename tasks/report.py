@@ -62,7 +62,8 @@ def render(template: str, **values: Any) -> str:
 
 def code(text: Any) -> str:
     """Text as Markdown code within a line or a table cell, whatever is in it."""
-    plain = re.sub(r"\s+", " ", str(text)).replace("|", "\\|")
+    # In a table a bar ends the cell, in code too, unless an odd number of backslashes stands before it.
+    plain = re.sub(r"(\\*)\|", r"\1\1\\|", re.sub(r"\s+", " ", str(text)))
     longest = max((len(ticks) for ticks in re.findall(r"`+", plain)), default=0)
     fence = "`" * (longest + 1)
     pad = " " if plain.startswith("`") or plain.endswith("`") else ""

@@ -42,8 +42,12 @@ class VersionConstraint:
         if self.exact is not None:
             return version == self.exact
         from packaging.specifiers import SpecifierSet
+        from packaging.version import InvalidVersion
 
-        return SpecifierSet(self._specifiers(self.text)).contains(version, prereleases=True)
+        try:
+            return SpecifierSet(self._specifiers(self.text)).contains(version, prereleases=True)
+        except InvalidVersion:  # somebody's own build may be called anything
+            return False
 
 
 def _specifier(part: str) -> str:
