@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .inputs import Inputs
     from .project import Project, Stack
     from .receipt import Receipt
+    from .run import Run
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,15 @@ class Assessment:
     def why(self) -> str:
         """The reasons on one line."""
         return inputs.summary(self.reasons)
+
+
+def assess_once(run: Run, stack: Stack) -> Assessment:
+    """`assess`, for deciding whether tasks are up to date: once in a run, and again when an upstream was applied."""
+    applied = tuple(sorted(run.applied.intersection(run.project.graph.needs[stack.name])))
+    known = run.assessed.get(stack.name)
+    if known is None or known[0] != applied or stack.name in run.applied:
+        known = run.assessed[stack.name] = (applied, assess(run.project, stack))
+    return known[1]
 
 
 def assess(project: Project, stack: Stack) -> Assessment:

@@ -63,7 +63,7 @@ def up_to_date(run: Run, stack: Stack) -> bool:
     """Whether there is nothing to do: unaffected now that its upstreams are deployed, verified, no artifact waiting."""
     if artifact.pending(run.layout, stack.name):
         return False
-    assessment = affected.assess(run.project, stack)
+    assessment = affected.assess_once(run, stack)
     return not assessment.affected and not (assessment.unverified and stack.settings.verify)
 
 
@@ -174,6 +174,7 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
         found = _outputs(run, stack, done)
         lineage, serial = workdir.serial_of_state(run, stack, where)
     outputs.store(layout, stack.name, found, run.mask)
+    run.applied.add(stack.name)
     ended = begun.ended(
         Outcome.APPLIED, lineage=lineage, serial=serial, verified=None if stack.settings.verify else True,
         produced=_produced(run, stack, begun),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class Layout:
     root: Path
     environment: str
 
-    @property
+    @cached_property  # asked for several times for every stack
     def base(self) -> Path:
         """`.deploy/<env>`: the folder to cache or to hand over."""
         return self.root / DEPLOY_DIR / self.environment
@@ -59,31 +60,31 @@ class Layout:
 
     def plan(self, stack: str) -> Path:
         """The saved plan."""
-        return self.base / "plans" / stack / "plan.tfplan"
+        return self.base / f"plans/{stack}/plan.tfplan"
 
     def manifest(self, stack: str) -> Path:
         """What binds the saved plan."""
-        return self.base / "plans" / stack / "manifest.json"
+        return self.base / f"plans/{stack}/manifest.json"
 
     def claim(self, stack: str) -> Path:
         """Names the artifact that a deploy has taken: it is not taken twice."""
-        return self.base / "plans" / stack / "claim.json"
+        return self.base / f"plans/{stack}/claim.json"
 
     def plan_json(self, stack: str) -> Path:
         """The structured changes, redacted."""
-        return self.base / "plans" / stack / "plan.json"
+        return self.base / f"plans/{stack}/plan.json"
 
     def receipt(self, stack: str) -> Path:
         """Proof of the last apply."""
-        return self.base / "receipts" / f"{stack}.json"
+        return self.base / f"receipts/{stack}.json"
 
     def outputs(self, stack: str) -> Path:
         """The stack's outputs as of the last apply."""
-        return self.base / "outputs" / f"{stack}.json"
+        return self.base / f"outputs/{stack}.json"
 
     def result(self, stage: str, stack: str) -> Path:
         """The record of a task's latest run."""
-        return self.base / "results" / stage / f"{stack}.json"
+        return self.base / f"results/{stage}/{stack}.json"
 
     def data_dir(self, stack: str) -> Path:
         """The engine's data directory (`TF_DATA_DIR`) of a stack in this environment."""

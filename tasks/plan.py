@@ -46,7 +46,7 @@ def up_to_date(run: Run, stack: Stack) -> bool:
     waiting = artifact.pending(run.layout, stack.name)
     if run.deploying and waiting:
         return False  # it is verified, whatever it is
-    assessment = affected.assess(run.project, stack)
+    assessment = affected.assess_once(run, stack)
     if not waiting:
         return not assessment.affected
     if not assessment.affected or artifact.origin(run.layout, stack.name) != STAGE:
@@ -55,6 +55,7 @@ def up_to_date(run: Run, stack: Stack) -> bool:
         check(run, stack, assessment)
     except ArtifactRefusedError:
         return False
+    run.reused.add(stack.name)
     return True
 
 

@@ -79,7 +79,7 @@ class Project:
 
     def placeholders(self, stack: str) -> dict[str, str]:
         """What `{name}` stands for in a stack's settings; `{root}` is seen from its folder: nothing is absolute."""
-        up = posixpath.relpath(".", self.stacks[stack].path)
+        up = "../" * posixpath.normpath(self.stacks[stack].path).count("/") + ".."  # relpath would ask for the folder
         return {"stack": stack, "environment": self.environment, "root": up}
 
     def key(self, stack: str, *path: str | int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import artifact, console, deploy, records, report
+from . import console, deploy, records, report
 from . import result as results
 from .engine import dropped_variables
 from .errors import DeployError, ExitCode
@@ -92,7 +92,7 @@ class Reporter:
     def skip_uptodate(self, task: Any) -> None:
         """A task has nothing to do; an artifact that still fits is shown again in the report."""
         stage, _, stack = task.name.partition(":")
-        if stage == "plan" and stack and artifact.pending(self.run.layout, stack):
+        if stage == "plan" and stack in self.run.reused:
             known = results.read(self.run.layout, stage, stack)
             if known and known.status is Status.OK:
                 known.details["reused"] = True

@@ -20,6 +20,7 @@ from .receipt import now
 from .stop import Stop
 
 if TYPE_CHECKING:
+    from .affected import Assessment
     from .git import Revision
     from .project import Project
     from .result import Result
@@ -35,6 +36,9 @@ class Run:
         results: The result of each task that ended, by doit's name of it.
         deploying: Whether a deploy was selected: artifacts that are there must then fit, not be replaced.
         planning: Whether anything was selected that needs the stacks' backends.
+        applied: Stacks whose plan was applied in this run.
+        assessed: What is affected, as found before anything ran, see `affected.assess_once`.
+        reused: Stacks whose artifact was found to fit as it is.
         current: Tasks that were found up to date; one of them that runs all the same was forced (`doit -a`).
     """
 
@@ -48,6 +52,9 @@ class Run:
         self.deploying = False
         self.planning = False
         self.current: set[str] = set()
+        self.reused: set[str] = set()
+        self.applied: set[str] = set()
+        self.assessed: dict[str, tuple[tuple[str, ...], Assessment]] = {}
         self.initialized: dict[str, bool] = {}
         self.started = time.monotonic()
         self._engine: Engine | None = None

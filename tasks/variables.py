@@ -35,11 +35,8 @@ def configured(project: Project, stack: Stack) -> dict[str, Any]:
 def from_environment(project: Project, stack: Stack) -> dict[str, str]:
     """The `TF_VAR_*` variables of this process that the stack declares, by their full names."""
     declared = project.module(stack.name).variables
-    return {
-        name: value
-        for name, value in sorted(os.environ.items())
-        if name.startswith(_PREFIX) and name.removeprefix(_PREFIX) in declared
-    }
+    names = (_PREFIX + name for name in sorted(declared))  # asked for every stack: not a walk over all that is set
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def var_files(project: Project, stack: Stack) -> list[str]:
