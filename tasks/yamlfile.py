@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 KeyPath = tuple[str | int, ...]
 
 _MAX_NODES = 200_000  # aliases can make a small file an endless one
+_MAX_DEPTH = 100
 
 
 @dataclass(frozen=True)
@@ -95,30 +96,26 @@ def load(path: Path, name: str) -> Document:
     except (yaml.YAMLError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(f"not valid YAML: {reason}", where=name) from error
+    if data is None:  # `---` and no more
+        return Document(name, {}, {(): 1})
     if not isinstance(data, dict):
         shown = f"a {type(data).__name__}" if isinstance(data, list | set) else f"{data!r:.60}"
         raise ConfigError(f"a mapping is expected here, not {shown}", where=f"{name}:1")
     lines: dict[KeyPath, int] = {(): 1}
-    try:
-        _collect(node, (), lines, name, ())
-    except RecursionError as error:
-        raise ConfigError("nested too deep", where=name) from error
+    _collect(node, (), lines, name)
     return Document(name, data, lines)
 
 
-def _collect(
-    node: yaml.Node | None, path: KeyPath, lines: dict[KeyPath, int], name: str, above: tuple[int, ...]
-) -> None:
-    if id(node) in above or len(lines) > _MAX_NODES:
-        raise ConfigError("an alias that contains itself, or far too many of them", where=name)
-    above = (*above, id(node))
+def _collect(node: yaml.Node | None, path: KeyPath, lines: dict[KeyPath, int], name: str) -> None:
+    if len(path) > _MAX_DEPTH or len(lines) > _MAX_NODES:
+        raise ConfigError("nested too deep, or aliases without end", where=name)
     if isinstance(node, yaml.MappingNode):
         for key_node, value_node in node.value:
             key = (*path, str(key_node.value))
             lines[key] = key_node.start_mark.line + 1
-            _collect(value_node, key, lines, name, above)
+            _collect(value_node, key, lines, name)
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             key = (*path, index)
             lines[key] = item.start_mark.line + 1
-            _collect(item, key, lines, name, above)
+            _collect(item, key, lines, name)

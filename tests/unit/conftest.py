@@ -1,0 +1,44 @@
+"""Fixtures of the unit tests: a clean environment, and repositories made of `path:content` strings."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from textwrap import dedent
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# The same examples in every run: a test that fails only sometimes is worth less than one that always does.
+settings.register_profile("unit", max_examples=120, deadline=None, derandomize=True, database=None)
+settings.load_profile("unit")
+
+_STRAY = ("DEPLOY_", "TF_VAR_", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Autouse: whoever runs the tests may have variables that configure the product, or proxies."""
+    for name in list(os.environ):
+        if name.upper().startswith(_STRAY):
+            monkeypatch.delenv(name)
+
+
+def write(root: Path, *files: str) -> Path:
+    """Write files given as `path:content` (content is dedented); gives the root."""
+    for text in files:
+        name, _, content = text.partition(":")
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(content))
+    return root
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Callable[..., Path]:
+    """Writes `path:content` files into a fresh folder and gives it."""
+    return lambda *files: write(tmp_path, *files)

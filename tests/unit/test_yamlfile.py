@@ -1,0 +1,151 @@
+"""YAML with lines: what loads, where its keys stand, and how each kind of broken file is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks import yamlfile
+from tasks.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tasks.yamlfile import Document
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Callable[[str | bytes], Document]:
+    """Loads a text as `config/x.yaml`."""
+
+    def load(text: str | bytes) -> Document:
+        path = tmp_path / "x.yaml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return yamlfile.load(path, "config/x.yaml")
+
+    return load
+
+
+def error(load: Callable[[str | bytes], Document], text: str | bytes) -> tuple[str, str | None]:
+    """The message and the place of the error that a text is."""
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+    return caught.value.message, caught.value.where
+
+
+def test_every_key_and_list_item_has_its_line(load: Callable[[str], Document]) -> None:
+    document = load("a: 1\nb:\n  - x\n  - y: 2\n    z: {w: 3}\n")
+    assert document.data == {"a": 1, "b": ["x", {"y": 2, "z": {"w": 3}}]}
+    assert document.lines == {
+        (): 1, ("a",): 1, ("b",): 2, ("b", 0): 3, ("b", 1): 4, ("b", 1, "y"): 4, ("b", 1, "z"): 5, ("b", 1, "z", "w"): 5,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# only a comment\n", "---\n...\n"])
+def test_an_empty_file_is_an_empty_mapping(load: Callable[[str], Document], text: str) -> None:
+    assert load(text).data == {}
+    assert load(text).lines == {(): 1}
+
+
+def test_merge_keys_override_without_standing_twice(load: Callable[[str], Document]) -> None:
+    document = load(
+        "deep: {er: {still: &mid {<<: &low {size: 1, name: x}, size: 2}}}\ntop: {<<: *mid, size: 3}\nlow: {<<: *low}\n"
+    )
+    assert document.data["deep"]["er"]["still"] == {"size": 2, "name": "x"}
+    assert document.data["top"] == {"size": 3, "name": "x"}
+    assert document.data["low"] == {"size": 1, "name": "x"}
+
+
+def test_an_anchor_overridden_below_a_merge_that_is_read_first_does_not_stand_twice(
+    load: Callable[[str], Document],
+) -> None:
+    document = load("a: {b: {c: &v1 {<<: {k: 1}, k: 2}}}\nd: {<<: *v1}\n")
+    assert document.data == {"a": {"b": {"c": {"k": 2}}}, "d": {"k": 2}}
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        yamlfile.load(tmp_path / "x.yaml", "config/x.yaml")
+    assert caught.value.render() == (
+        "config error: cannot read config/x.yaml: No such file or directory\n  where: config/x.yaml"
+    )
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"^cannot read config/x\.yaml: Is a directory$"):
+        yamlfile.load(tmp_path, "config/x.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "line"),
+    [
+        ("a: 1\nb: 2\na: 3\n", "not valid YAML: key 'a' stands twice, first in line 1", 3),
+        ("a:\n  b: 1\n  c: 1\n  b: 2\n", "not valid YAML: key 'b' stands twice, first in line 2", 4),
+        ("a: {b: 1,\n  b: 2}\n", "not valid YAML: key 'b' stands twice, first in line 1", 2),
+        ("a: 1\n? [x]\n: 2\n", "not valid YAML: a key must be plain text", 2),
+        ("a: 1\nb: [1, 2\n", "not valid YAML: expected ',' or ']', but got '<stream end>'", 3),
+        ("a: 1\n\tb: 2\n", "not valid YAML: found character '\\t' that cannot start any token", 2),
+        ("a: 1\n--- \nb: 2\n", "not valid YAML: but found another document", 2),
+        ("a: *nowhere\n", "not valid YAML: found undefined alias 'nowhere'", 1),
+        ("a: 1\nb: !python/object:os.system x\n",
+         "not valid YAML: could not determine a constructor for the tag '!python/object:os.system'", 2),
+        ("a: 1\nb: 2027-99-01\n", "not valid YAML: this is no timestamp: month must be in 1..12", 2),
+        ("a: 1\nb: !!int ''\n", "not valid YAML: this is no int", 2),
+        ("a: 1\nb: !!bool x\n", "not valid YAML: this is no bool", 2),
+        ("a: 1\nb: !!timestamp x\n", "not valid YAML: this is no timestamp", 2),
+        ("- 1\n", "a mapping is expected here, not a list", 1),
+        ("just text\n", "a mapping is expected here, not 'just text'", 1),
+        ("!!set {x}\n", "a mapping is expected here, not a set", 1),
+        (b"a: 1\nb: \xff\n", "not UTF-8 text: byte 8 is 0xff", 2),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told_with_its_line(
+    load: Callable[[str | bytes], Document], text: str | bytes, message: str, line: int
+) -> None:
+    assert error(load, text) == (message, f"config/x.yaml:{line}")
+
+
+def test_a_control_character_is_told_with_the_file(load: Callable[[str], Document]) -> None:
+    message, where = error(load, "a: \x00\n")
+    assert (message, where) == (
+        "not valid YAML: unacceptable character #x0000: special characters are not allowed", "config/x.yaml",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a [*a]\n",
+        "a: &a {b: *a}\n",
+        "a0: &a0 [1, 2]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}, *a{n - 1}]\n" for n in range(1, 40)),
+    ],
+    ids=["list in itself", "mapping in itself", "aliases of aliases"],
+)
+def test_aliases_cannot_make_a_small_file_an_endless_one(load: Callable[[str], Document], text: str) -> None:
+    _, where = error(load, text)
+    assert where is not None
+    assert where.startswith("config/x.yaml")
+
+
+def test_merges_cannot_make_a_small_file_an_endless_one(load: Callable[[str], Document]) -> None:
+    merged = "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, 12))
+    message, where = error(load, "a0: &a0 {x: 1}\n" + merged)
+    assert message == "not valid YAML: `<<` makes too many keys of this"
+    assert where == "config/x.yaml:7"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: " + "[" * 1000 + "]" * 1000 + "\n",
+        "- &a0 []\n" + "".join(f"- &a{n} [*a{n - 1}]\n" for n in range(1, 1100)),
+        "a: &a0 []\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 300)),
+    ],
+    ids=["brackets", "a list of aliases", "a mapping of aliases"],
+)
+def test_deep_nesting_is_an_error_and_no_crash(load: Callable[[str], Document], text: str) -> None:
+    _, where = error(load, text)
+    assert where is not None
+    assert where.startswith("config/x.yaml")
