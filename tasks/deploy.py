@@ -129,13 +129,7 @@ def _only_upstreams_moved(run: Run, stack: Stack, assessment: Assessment) -> boo
     manifest = artifact.load(run.layout, stack.name)
     old, new = manifest.inputs, assessment.inputs.labels
     changed = {label for label in {*old, *new} if old.get(label) != new.get(label)}
-    moved = {
-        label
-        for variable, reference in stack.inputs.items()
-        for label in [inputs.output_label(reference, variable)]
-        if f"{STAGE}:{reference.stack}" in run.results
-    }
-    return changed <= moved
+    return changed <= set(inputs.upstream_labels(run.project, stack, among=run.applied))
 
 
 @dataclass(frozen=True)
@@ -166,10 +160,10 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
                 *workdir.state_arguments(run.project, stack), *variables, str(layout.plan(stack.name)), events=True,
             )  # fmt: skip
         except StoppedError:
-            receipt.write(layout, begun.ended(Outcome.FAILED, produced=_produced(run, stack, begun)))
+            receipt.write(layout, begun.ended(Outcome.FAILED, **_less_produced(run, stack, begun)))
             raise
         if not done.ok:
-            receipt.write(layout, begun.ended(Outcome.FAILED, produced=_produced(run, stack, begun)))
+            receipt.write(layout, begun.ended(Outcome.FAILED, **_less_produced(run, stack, begun)))
             raise _apply_error(stack, done, where)
         found = _outputs(run, stack, done)
         lineage, serial = workdir.serial_of_state(run, stack, where)
@@ -177,7 +171,7 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
     run.applied.add(stack.name)
     ended = begun.ended(
         Outcome.APPLIED, lineage=lineage, serial=serial, verified=None if stack.settings.verify else True,
-        produced=_produced(run, stack, begun),
+        **_less_produced(run, stack, begun),
     )  # fmt: skip
     receipt.write(layout, ended)
     shown = {name: output.value for name, output in found.items() if not output.sensitive}
@@ -208,5 +202,8 @@ def _outputs(run: Run, stack: Stack, done: Completed) -> dict[str, outputs.Outpu
     return upstream.read(run, stack)
 
 
-def _produced(run: Run, stack: Stack, begun: Receipt) -> list[str]:
-    return sorted({*begun.produced, *inputs.written_since(run.project, stack, begun.inputs)})
+def _less_produced(run: Run, stack: Stack, begun: Receipt) -> dict[str, Any]:
+    """What the apply wrote, and the inputs without it: from now on that is what the stack is compared with."""
+    produced = {*begun.produced, *inputs.written_since(run.project, stack, begun.inputs)}
+    left = {label: value for label, value in begun.inputs.items() if label.removeprefix("file ") not in produced}
+    return {"produced": sorted(produced), "inputs": left, "inputs_digest": inputs.Inputs(left).digest}

@@ -37,6 +37,12 @@ def revision(root: Path) -> Revision:
     return Revision(commit.strip(), dirty=bool(status is None or status.strip()))
 
 
+def files(root: Path) -> list[str] | None:
+    """All files below `root` that are tracked or new, not those that are ignored; sorted; None without git."""
+    listed = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    return None if listed is None else sorted({path for path in listed.split("\0") if path})
+
+
 def tracked(root: Path, paths: list[str]) -> set[str] | None:
     """Those of some paths, relative to `root`, that git tracks; None without git."""
     listed = _git(root, "ls-files", "-z", "--", *(f":(literal){path}" for path in paths))

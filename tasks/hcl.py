@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+from . import hclsyntax
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tree_sitter import Node
 
-FACTS_VERSION = 5  # a cache of facts made by another version of this module is not used
+Parts = tuple[str, ...]  # see `hclsyntax.parts`
+
+FACTS_VERSION = 6  # a cache of facts made by another version of this module is not used
 _FILE_FUNCTIONS = re.compile(r"^(file[a-z0-9]*|templatefile|abspath)$")
 _ANCHORED_PATH = re.compile(r"\$\{\s*path\.(module|root|cwd)\s*\}((?:/[A-Za-z0-9_.@+-]*)*)")
 _RELATIVE_PATH = re.compile(r"(?:^|(?<=[\s=:,'\"]))\.{1,2}/[A-Za-z0-9_./@+-]*")
 _VARIES = re.compile(r"\b(var|local|terraform)\.")
-_UNKNOWN = object()
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,32 @@ class Variable:
 
 
 @dataclass(frozen=True)
+class Read:
+    """A path that a function reads and that depends on locals or variables; `folder` is what `fileset` takes."""
+
+    parts: Parts
+    folder: bool
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of a module: its source, and those of its arguments that are texts."""
+
+    source: str
+    arguments: dict[str, Parts]
+
+
+@dataclass(frozen=True)
+class RemoteState:
+    """A `terraform_remote_state`: whose state it reads, and which outputs; no `outputs` where it may be any."""
+
+    name: str
+    backend: str
+    settings: dict[str, Parts]
+    outputs: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
 class Facts:
     """What one file says that matters to others; `backend_varies` where its settings depend on variables."""
 
@@ -62,6 +90,11 @@ class Facts:
     backend: str | None = None
     backend_varies: bool = False
     broken: bool = False
+    backend_settings: dict[str, Parts] = field(default_factory=dict)
+    reads: tuple[Read, ...] = ()
+    locals: dict[str, Parts] = field(default_factory=dict)
+    calls: tuple[Call, ...] = ()
+    remote_states: tuple[RemoteState, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """A JSON value that `from_json` reads back."""
@@ -78,7 +111,22 @@ class Facts:
             value["backend"],
             value["backend_varies"],
             value["broken"],
-        )
+            _tuples(value["backend_settings"]),
+            tuple(Read(tuple(item["parts"]), item["folder"]) for item in value["reads"]),
+            _tuples(value["locals"]),
+            tuple(Call(item["source"], _tuples(item["arguments"])) for item in value["calls"]),
+            tuple(
+                RemoteState(
+                    item["name"], item["backend"], _tuples(item["settings"]),
+                    None if item["outputs"] is None else tuple(item["outputs"]),
+                )
+                for item in value["remote_states"]
+            ),
+        )  # fmt: skip
+
+
+def _tuples(value: dict[str, list[str]]) -> dict[str, Parts]:
+    return {name: tuple(parts) for name, parts in value.items()}
 
 
 @dataclass
@@ -90,12 +138,18 @@ class _Found:
     backend: str | None = None
     backend_varies: bool = False
     broken: bool = False
+    backend_settings: dict[str, Parts] = field(default_factory=dict)
+    reads: list[Read] = field(default_factory=list)
+    locals: dict[str, Parts] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
+    remote_states: list[RemoteState] = field(default_factory=list)
 
     def facts(self) -> Facts:
         named = [reference for reference in self.paths if reference.read or reference.path not in self.modules]
         return Facts(
             tuple(self.modules), tuple(dict.fromkeys(named)), tuple(self.variables), tuple(self.outputs),
-            self.backend, self.backend_varies, self.broken,
+            self.backend, self.backend_varies, self.broken, self.backend_settings, tuple(self.reads), self.locals,
+            tuple(self.calls), tuple(self.remote_states),
         )  # fmt: skip
 
 
@@ -125,9 +179,9 @@ def without_secrets(facts: Facts) -> Facts:
 def read_values(content: bytes) -> dict[str, Any]:
     """The literal values of a var file in native syntax; expressions that are no literals are left out."""
     values = {}
-    for name, expression in _attributes(_body(_parse(content))):
-        value = _literal(expression)
-        if value is not _UNKNOWN:
+    for name, expression in hclsyntax.attributes(hclsyntax.body(hclsyntax.parse(content))):
+        value = hclsyntax.literal(expression)
+        if value is not hclsyntax.UNKNOWN:
             values[name] = value
     return values
 
@@ -135,35 +189,69 @@ def read_values(content: bytes) -> dict[str, Any]:
 # --- native syntax ---------------------------------------------------------------------------------------------------
 
 
-def _parse(content: bytes) -> Node:
-    import tree_sitter
-    import tree_sitter_hcl
-
-    parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_hcl.language()))
-    return parser.parse(content).root_node
-
-
 def _read_native(content: bytes, found: _Found) -> None:
-    root = _parse(content)
+    root = hclsyntax.parse(content)
     found.broken = root.has_error
-    for kind, labels, body in _blocks(_body(root)):
-        attributes = dict(_attributes(body))
+    for kind, labels, body in hclsyntax.blocks(hclsyntax.body(root)):
+        attributes = dict(hclsyntax.attributes(body))
         if kind == "module" and "source" in attributes:
-            _add_module(_literal(attributes["source"]), _template_path(attributes["source"]), found)
+            _add_module(hclsyntax.literal(attributes["source"]), _template_path(attributes["source"]), found)
+            arguments = {name: hclsyntax.parts(value) for name, value in attributes.items() if name != "source"}
+            _add_call_of_module(attributes["source"], arguments, found)
+        elif kind == "locals":
+            found.locals.update({name: hclsyntax.parts(value) for name, value in attributes.items()})
+        elif kind == "data" and labels[:1] == ["terraform_remote_state"] and len(labels) > 1:
+            _add_remote_state(labels[1], attributes, hclsyntax.text(root), found)
         elif kind == "variable" and labels:
-            default = _literal(attributes["default"]) if "default" in attributes else None
-            sensitive = "sensitive" in attributes and _text(attributes["sensitive"]).strip() != "false"
+            default = hclsyntax.literal(attributes["default"]) if "default" in attributes else None
+            sensitive = "sensitive" in attributes and hclsyntax.text(attributes["sensitive"]).strip() != "false"
             found.variables.append(
-                Variable(labels[0], sensitive, "default" in attributes, None if default is _UNKNOWN else default)
+                Variable(
+                    labels[0], sensitive, "default" in attributes, None if default is hclsyntax.UNKNOWN else default
+                )
             )
         elif kind == "output" and labels:
             found.outputs.append(labels[0])
         elif kind == "terraform":
-            for inner, inner_labels, settings in _blocks(body):
+            for inner, inner_labels, settings in hclsyntax.blocks(body):
                 if inner in ("backend", "cloud"):
                     found.backend = inner_labels[0] if inner_labels else inner
-                    found.backend_varies = settings is not None and bool(_VARIES.search(_text(settings)))
+                    found.backend_varies = settings is not None and bool(_VARIES.search(hclsyntax.text(settings)))
+                    pairs = hclsyntax.attributes(settings)
+                    found.backend_settings = {name: hclsyntax.parts(value) for name, value in pairs}
     _find_paths(root, found)
+
+
+def _add_call_of_module(source: Node, arguments: dict[str, Parts], found: _Found) -> None:
+    """Note a call of a local module, whose source was just taken, with what it is given."""
+    if isinstance(hclsyntax.literal(source), str) or _template_path(source):
+        found.calls.append(Call(found.modules[-1], arguments))
+
+
+def _add_remote_state(name: str, attributes: dict[str, Node], text: str, found: _Found) -> None:
+    backend = hclsyntax.literal(attributes["backend"]) if "backend" in attributes else None
+    settings: dict[str, Parts] = {}
+    if "config" in attributes:
+        node = attributes["config"]
+        while node.type in ("expression", "collection_value") and len(node.named_children) == 1:
+            node = node.named_children[0]
+        for element in node.named_children if node.type == "object" else []:
+            if element.type == "object_elem" and len(element.named_children) > 1:
+                key = hclsyntax.text(element.named_children[0]).strip().strip('"')
+                settings[key] = hclsyntax.parts(element.named_children[-1])
+    if isinstance(backend, str):
+        found.remote_states.append(RemoteState(name, backend, settings, outputs_read(name, text)))
+
+
+def outputs_read(name: str, text: str) -> tuple[str, ...] | None:
+    """The outputs of a `terraform_remote_state` that a file's text refers to; None where it may be any."""
+    found = set()
+    for match in re.finditer(rf"\bdata\.terraform_remote_state\.{re.escape(name)}\b(\[[^\]]*\])?", text):
+        following = re.match(r"\.outputs(?:\.([A-Za-z_][A-Za-z0-9_-]*)|\[\"([^\"]+)\"\])", text[match.end() :])
+        if following is None:
+            return None
+        found.add(following[1] or following[2])
+    return tuple(sorted(found))
 
 
 def _find_paths(node: Node, found: _Found) -> None:
@@ -174,25 +262,30 @@ def _find_paths(node: Node, found: _Found) -> None:
         if current.type == "function_call":
             _add_call(current, found)
         elif current.type in ("quoted_template", "heredoc_template", "string_lit"):
-            found.paths.extend(_mentions(_text(current).strip('"')))
+            found.paths.extend(_mentions(hclsyntax.text(current).strip('"')))
         stack.extend(current.named_children)
 
 
 def _add_call(call: Node, found: _Found) -> None:
     children = call.named_children
     arguments = next((child for child in children if child.type == "function_arguments"), None)
-    if not children or arguments is None or not _FILE_FUNCTIONS.match(_text(children[0])):
+    if not children or arguments is None or not _FILE_FUNCTIONS.match(hclsyntax.text(children[0])):
         return
     first = next((child for child in arguments.named_children if child.type == "expression"), None)
     if first is None:
         return
-    value = _literal(first)
-    folder = _text(children[0]) == "fileset"
+    value = hclsyntax.literal(first)
+    folder = hclsyntax.text(children[0]) == "fileset"
+    pieces = hclsyntax.parts(first)
+    open_ended = any(piece.startswith(("$local.", "$var.")) for piece in pieces) or pieces == (hclsyntax.ANYTHING,)
+    if open_ended and ("path.module" not in hclsyntax.text(first) or hclsyntax.ANYTHING not in pieces):
+        found.reads.append(Read(pieces, folder))
+        return
     if isinstance(value, str):
         found.paths.append(PathReference("root", value, not folder, read=True))
     elif reference := _template_path(first):
         found.paths.append(PathReference(reference.base, reference.path, reference.exact and not folder, read=True))
-    elif "path.module" in _text(first):
+    elif "path.module" in hclsyntax.text(first):
         found.paths.append(PathReference("module", ".", exact=False, read=True))
 
 
@@ -200,7 +293,7 @@ def _template_path(node: Node) -> PathReference | None:
     """The path in a string like `"${path.module}/files/${var.x}.json"`, or a bare `path.module`; else None."""
     while node.type in ("expression", "template_expr", "literal_value") and len(node.named_children) == 1:
         node = node.named_children[0]
-    text = _text(node).strip()
+    text = hclsyntax.text(node).strip()
     quoted = node.type in ("quoted_template", "string_lit")
     if quoted:
         text = text.strip('"')
@@ -232,83 +325,6 @@ def _mentions(text: str) -> Iterator[PathReference]:
         yield PathReference("root", word[0].rpartition("/")[0] if dynamic else word[0], exact=not dynamic)
 
 
-def _body(root: Node) -> Node | None:
-    if root.type == "body":
-        return root
-    return next((child for child in root.named_children if child.type == "body"), None)
-
-
-def _blocks(body: Node | None) -> Iterator[tuple[str, list[str], Node | None]]:
-    for block in body.named_children if body else []:
-        if block.type != "block":
-            continue
-        words = [
-            _text(child).strip('"') for child in block.named_children if child.type in ("identifier", "string_lit")
-        ]
-        if words:
-            yield words[0], words[1:], _body(block)
-
-
-def _attributes(body: Node | None) -> Iterator[tuple[str, Node]]:
-    for attribute in body.named_children if body else []:
-        if attribute.type == "attribute" and len(attribute.named_children) > 1:
-            yield _text(attribute.named_children[0]), attribute.named_children[-1]
-
-
-def _text(node: Node) -> str:
-    return (node.text or b"").decode("utf-8", "replace")
-
-
-def _literal(node: Node) -> Any:
-    """The JSON value of a literal expression, or `_UNKNOWN`."""
-    try:
-        return _literal_value(node)
-    except RecursionError:
-        return _UNKNOWN
-
-
-def _literal_value(node: Node) -> Any:
-    kids = node.named_children
-    if node.type in ("expression", "literal_value", "collection_value", "template_expr") and len(kids) == 1:
-        return _literal_value(kids[0])
-    if node.type == "string_lit":
-        return _unescape(_text(node)[1:-1])
-    if node.type == "heredoc_template" and not any(kid.type == "template_interpolation" for kid in kids):
-        return "".join(_text(kid) for kid in kids if kid.type == "template_literal")
-    if node.type in ("bool_lit", "numeric_lit", "null_lit", "operation"):  # `-1` is an operation
-        try:
-            return json.loads(_text(node))
-        except ValueError:
-            return _UNKNOWN
-    if node.type == "tuple":
-        items = [_literal_value(kid) for kid in kids if kid.type == "expression"]
-        return _UNKNOWN if any(item is _UNKNOWN for item in items) else items
-    if node.type == "object":
-        pairs = {}
-        for element in (kid for kid in kids if kid.type == "object_elem" and kid.named_children):
-            key, value = element.named_children[0], _literal_value(element.named_children[-1])
-            if value is _UNKNOWN:
-                return _UNKNOWN
-            pairs[_text(key).strip().strip('"')] = value
-        return pairs
-    return _UNKNOWN
-
-
-_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
-
-
-def _unescape(text: str) -> str:
-    def replace(match: re.Match[str]) -> str:
-        code = match[1]
-        if len(code) == 1:
-            return _ESCAPES.get(code, match[0])
-        number = int(code[1:], 16)
-        return "\ufffd" if number > sys.maxunicode or 0xD800 <= number < 0xE000 else chr(number)  # noqa: PLR2004
-
-    plain = re.sub(r"\\(u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", replace, text)
-    return plain.replace("$${", "${").replace("%%{", "%{")
-
-
 def _add_module(source: Any, reference: PathReference | None, found: _Found) -> None:
     if isinstance(source, str):
         found.modules.append(source)
@@ -333,7 +349,7 @@ def _read_json(content: bytes, found: _Found) -> None:
             found.paths.extend(_mentions(text))
         else:
             quoted = json.dumps(text, ensure_ascii=False).replace('\\"', '"') if '\\"' in text else f'"{text}"'
-            _find_paths(_parse(f"x = {quoted}\n".encode(errors="replace")), found)
+            _find_paths(hclsyntax.parse(f"x = {quoted}\n".encode(errors="replace")), found)
 
 
 def _read_json_section(section: dict[str, Any], found: _Found) -> None:

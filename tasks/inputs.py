@@ -13,12 +13,13 @@ from .project import backend_settings
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from .project import OutputReference, Project, Stack
+    from .project import Project, Stack
     from .rootmodule import NamedPath
 
 LOCK_FILE = ".terraform.lock.hcl"
 ABSENT = "absent"
 _NOT_CONFIGURATION = (".md", ".tfstate", ".tfstate.backup", ".lock.info", ".pyc")
+_NO_FILES = ("/proc/", "/sys/", "/dev/")  # what the kernel makes up anew for every reader
 _SHOWN = 3
 
 
@@ -40,7 +41,7 @@ def gather(project: Project, stack: Stack, *, produced: Collection[str] = ()) ->
     Args:
         project: The project.
         stack: The stack.
-        produced: Files that the stack's own applies wrote and its configuration only mentions: they are no inputs.
+        produced: Files that the stack's own applies wrote: they are no inputs.
 
     Raises:
         ConfigError: A var file is missing, or a setting cannot be filled in.
@@ -67,26 +68,43 @@ def summary(words: list[str]) -> str:
     return "; ".join(words[:_SHOWN]) + (f"; and {more} more" if more > 0 else "")
 
 
-def output_label(reference: OutputReference, variable: str) -> str:
-    """The label of an upstream's output that a variable gets."""
-    return f"output {reference} (variable {variable})"
+def upstream_labels(project: Project, stack: Stack, among: Collection[str] | None = None) -> dict[str, str]:
+    """The labels of the upstream outputs that a stack gets or reads; of some upstreams only where `among` names them.
+
+    Raises:
+        RecordError: The outputs of an upstream cannot be read.
+    """
+    labels = {}
+    for variable, reference in stack.inputs.items():
+        if among is None or reference.stack in among:
+            known = outputs.stored(project.layout, reference.stack) or {}
+            found = known.get(reference.output)
+            labels[f"output {reference} (variable {variable})"] = found.digest if found else ABSENT
+    for read in project.remote_reads.get(stack.name, ()):
+        if among is None or read.stack in among:
+            known = outputs.stored(project.layout, read.stack) or {}
+            names = sorted(known) if read.outputs is None else read.outputs
+            digests = {name: known[name].digest if name in known else ABSENT for name in names}
+            shown = "any output" if read.outputs is None else "output " + ", ".join(read.outputs)
+            labels[f"{shown} of {read.stack} (terraform_remote_state.{read.name})"] = _digest(digests)
+    return labels
 
 
 def written_since(project: Project, stack: Stack, planned: Mapping[str, str]) -> list[str]:
-    """The files that a stack's apply wrote: mentioned by its configuration, not as they were planned, not in git.
+    """The files that a stack's apply wrote: named by its configuration, not as they were planned, not in git.
 
-    They are what the stack makes, not what it is made of, though a string names them. A file that git tracks is
+    They are what the stack makes, not what it is made of, though its configuration names them, or reads them to see
+    what is there. A file that git tracks is
     somebody's source, whoever changed it meanwhile. Without git, only a file that was not there before counts.
     """
     found: dict[str, str] = {}
     for named in project.module(stack.name).named:
-        if not named.read:
-            found.update(_files_of(project, named))
-    labels = {path: planned.get(f"file {path}") for path in found if f"module {path}" not in planned}
+        found.update(item for item in _files_of(project, named) if item[1] != ABSENT)
+    labels = {path: planned.get(f"file {path}", ABSENT) for path in found if f"module {path}" not in planned}
     changed = sorted(path for path, before in labels.items() if before != found[path])
     tracked = git.tracked(project.root, changed) if changed else set()
     if tracked is None:
-        return [path for path in changed if labels[path] is None]
+        return [path for path in changed if labels[path] == ABSENT]
     return [path for path in changed if path not in tracked]
 
 
@@ -108,7 +126,7 @@ def _labels(project: Project, stack: Stack, produced: Collection[str]) -> Iterat
         yield f"lock file {lock}", digest
     for named in module.named:
         for path, digest in _files_of(project, named):
-            if path not in configuration and (named.read or path not in produced):
+            if path not in configuration and path not in produced:
                 yield f"file {path}", digest
     for path in _watched(project, stack):
         yield f"watched file {path}", index.digest(path) or ABSENT
@@ -118,8 +136,10 @@ def _labels(project: Project, stack: Stack, produced: Collection[str]) -> Iterat
         yield f"variable {name}", _digest(value)
     for name, text in variables.from_environment(project, stack).items():
         yield f"environment variable {name}", _digest(text)
-    for variable, upstream in outputs.upstream_digests(project, stack).items():
-        yield output_label(stack.inputs[variable], variable), upstream or ABSENT
+    yield from upstream_labels(project, stack).items()
+    if module.unknown:
+        where = ", ".join(sorted(module.unknown))
+        yield f"any file (one whose name cannot be told is read in {where})", project.tree_digest
     if (backend := backend_settings(project, stack)) is not None:
         yield "backend settings", _digest(backend)
     yield "engine version", f"{project.config.engine.kind} {project.config.engine.version}"
@@ -128,6 +148,8 @@ def _labels(project: Project, stack: Stack, produced: Collection[str]) -> Iterat
 def _files_of(project: Project, named: NamedPath) -> Iterator[tuple[str, str]]:
     """The files that a named path stands for, with their digests; a file that is read and not there is absent."""
     index = project.index
+    if named.path.startswith(_NO_FILES):
+        return
     if not index.is_folder(named.path):
         digest = index.digest(named.path)
         if digest is not None:

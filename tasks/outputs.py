@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from .layout import Layout
     from .masking import Masker
-    from .project import Project, Stack
 
 
 @dataclass(frozen=True)
@@ -69,16 +68,6 @@ def stored(layout: Layout, stack: str) -> dict[str, Output] | None:
             where=layout.relative(path),
             next_step=f"remove it; `doit -a deploy:{stack}` writes it again",
         ) from error
-
-
-def upstream_digests(project: Project, stack: Stack) -> dict[str, str | None]:
-    """For each variable that an upstream gives: the digest of the value as last applied, None when there is none."""
-    digests: dict[str, str | None] = {}
-    for variable, reference in stack.inputs.items():
-        outputs = stored(project.layout, reference.stack) or {}
-        output = outputs.get(reference.output)
-        digests[variable] = output.digest if output else None
-    return digests
 
 
 def _digest(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from . import config as configuration
@@ -60,22 +61,47 @@ class Project:
         self.stacks = stacks
         self._modules: dict[str, RootModule] = {}
         self._check()
+        from . import remotestate
+
+        self.remote_reads = remotestate.find(self)
         needs = {
-            name: {*stack.settings.depends_on, *(reference.stack for reference in stack.inputs.values())}
+            name: {
+                *stack.settings.depends_on,
+                *(reference.stack for reference in stack.inputs.values()),
+                *(item.stack for item in self.remote_reads.get(name, ())),
+            }
             for name, stack in stacks.items()
         }
         try:
             self.graph = StackGraph.build(needs)
         except CycleError as error:
             start = error.path[0]
-            key = "depends_on" if error.path[1] in stacks[start].settings.depends_on else "inputs"
+            inputs = {reference.stack for reference in stacks[start].inputs.values()}
+            key = "inputs" if error.path[1] in inputs else "depends_on"
             raise loaded.error(f"these stacks need each other: {error}", "stacks", start, key) from None
 
     def module(self, name: str) -> RootModule:
         """What the configuration of a stack says; read once."""
         if name not in self._modules:
-            self._modules[name] = rootmodule.read(self.index, self.stacks[name].path)
+            from . import variables
+
+            stack = self.stacks[name]
+            self._modules[name] = rootmodule.read(
+                self.index, stack.path, lambda: variables.known_beforehand(self, stack)
+            )
         return self._modules[name]
+
+    @cached_property
+    def tree_digest(self) -> str:
+        """A digest over every file of the repository that git does not ignore; for what reads who knows what."""
+        import hashlib
+
+        from . import git
+
+        digest = hashlib.sha256()
+        for path in git.files(self.root) or sorted(self.index.below(".")):
+            digest.update(f"{path}\0{self.index.digest(path)}\0".encode())
+        return digest.hexdigest()
 
     def placeholders(self, stack: str) -> dict[str, str]:
         """What `{name}` stands for in a stack's settings; `{root}` is seen from its folder: nothing is absolute."""

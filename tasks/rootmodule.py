@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from . import hclsyntax
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from .fileindex import FileIndex
-    from .hcl import Facts, Variable
+    from .hcl import Facts, Parts, RemoteState, Variable
+
+_MOST_CALLS = 200  # of one stack's modules with different arguments; beyond that the arguments count as unknown
+_DEEPEST = 20  # locals that refer to locals
 
 
 @dataclass(frozen=True)
 class NamedPath:
-    """A path outside the configuration proper that it reads or mentions, relative to the repository's root."""
+    """A path outside the configuration proper that it reads or mentions, relative to the repository's root.
+
+    An absolute one begins with `/`. `exact` is False where all below the folder is meant.
+    """
 
     path: str
     exact: bool
@@ -27,7 +35,7 @@ class RootModule:
     """The configuration in one folder.
 
     `files` are its own files, `modules` the files of each local module that it calls, directly or not; `broken` are
-    those that do not parse.
+    those that do not parse. `unknown` are files that read a path which cannot be told without running them.
     """
 
     path: str
@@ -37,8 +45,11 @@ class RootModule:
     outputs: set[str] = field(default_factory=set)
     backend: str | None = None
     backend_varies: bool = False
+    backend_settings: dict[str, str] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
     named: list[NamedPath] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    remote_states: list[tuple[RemoteState, dict[str, str]]] = field(default_factory=list)
 
     @property
     def sensitive(self) -> list[str]:
@@ -52,40 +63,148 @@ class RootModule:
             yield from files
 
 
-def read(index: FileIndex, path: str) -> RootModule:
-    """The root module in a folder, from its files alone."""
+@dataclass(frozen=True)
+class _Scope:
+    """What a module's expressions can refer to: its folder as the engine sees it, its texts by name."""
+
+    folder: str
+    variables: Mapping[str, str]
+    locals: Mapping[str, Parts]
+
+
+def read(index: FileIndex, path: str, known: Callable[[], Mapping[str, Any]] = dict) -> RootModule:
+    """The root module in a folder, from its files alone.
+
+    Args:
+        index: The files.
+        path: The folder, relative to the repository's root.
+        known: Gives the values of its variables that are known beforehand; asked only where a path depends on one.
+    """
     module = RootModule(path)
     module.files = index.configuration(path)
-    pending = []
-    for file in module.files:
-        facts = index.facts(file)
-        module.variables.update({variable.name: variable for variable in facts.variables})
-        module.outputs.update(facts.outputs)
-        if facts.backend:
-            module.backend, module.backend_varies = facts.backend, facts.backend_varies
-        pending += _take(module, file, facts)
-    while pending:
-        folder = pending.pop()
-        if folder in module.modules or folder == path:
-            continue
-        module.modules[folder] = index.configuration(folder)
-        for file in module.modules[folder]:
-            pending += _take(module, file, index.facts(file))
+    facts = {file: index.facts(file) for file in module.files}
+    for fact in facts.values():
+        module.variables.update({variable.name: variable for variable in fact.variables})
+        module.outputs.update(fact.outputs)
+    needs = any(fact.reads or fact.remote_states or fact.backend_settings or fact.calls for fact in facts.values())
+    values = _texts({**_defaults(facts), **known()}) if needs else {}
+    scope = _scope(".", facts, values)
+    for fact in facts.values():
+        if fact.backend:
+            module.backend, module.backend_varies = fact.backend, fact.backend_varies
+            module.backend_settings = _resolve_all(fact.backend_settings, scope)
+        for state in fact.remote_states:
+            module.remote_states.append((state, _resolve_all(state.settings, scope)))
+    _walk(index, module, facts, scope, set())
     return module
 
 
-def _take(module: RootModule, file: str, facts: Facts) -> list[str]:
-    """Note what a file names; gives the folders of the local modules that it calls."""
+def _walk(
+    index: FileIndex, module: RootModule, facts: Mapping[str, Facts], scope: _Scope, seen: set[tuple[Any, ...]]
+) -> None:
+    """Take a module's files, then those of the modules it calls, each once for each set of arguments."""
+    pending = [(facts, scope)]
+    while pending:
+        current, inside = pending.pop()
+        for file, fact in current.items():
+            _take(module, file, fact, inside)
+            arguments = {call.source: _resolve_all(call.arguments, inside) for call in fact.calls}
+            for source in fact.module_sources:
+                if not source.startswith(("./", "../")):
+                    continue
+                folder = posixpath.normpath(posixpath.join(posixpath.dirname(file), source))
+                if folder == module.path:
+                    continue
+                module.modules.setdefault(folder, index.configuration(folder))
+                given = arguments.get(source, {}) if len(seen) < _MOST_CALLS else {}
+                key = (folder, tuple(sorted(given.items())))
+                if key not in seen:
+                    seen.add(key)
+                    below = {name: index.facts(name) for name in module.modules[folder]}
+                    defaults = _texts(_defaults(below)) if len(seen) < _MOST_CALLS else {}
+                    passed = {name for call in fact.calls if call.source == source for name in call.arguments}
+                    kept = {name: value for name, value in defaults.items() if name not in passed}
+                    seen_from = posixpath.relpath(folder, module.path)
+                    pending.append((below, _scope(seen_from, below, {**kept, **given})))
+
+
+def _take(module: RootModule, file: str, facts: Facts, scope: _Scope) -> None:
+    """Note what a file names."""
     folder = posixpath.dirname(file)
-    if facts.broken:
+    if facts.broken and file not in module.broken:
         module.broken.append(file)
     for reference in facts.paths:
         base = folder if reference.base == "module" else module.path
-        if not reference.path.startswith(("/", "~")):
+        if not reference.path.startswith("~") and (reference.read or not reference.path.startswith("/")):
             path = posixpath.normpath(posixpath.join(base, reference.path))
             module.named.append(NamedPath(path, reference.exact, reference.read))
-    return [
-        posixpath.normpath(posixpath.join(folder, source))
-        for source in facts.module_sources
-        if source.startswith(("./", "../"))
-    ]
+    for found in facts.reads:
+        text, whole = _resolve(found.parts, scope)
+        if not whole:
+            text = text.rpartition("/")[0]
+            if not text.strip("./"):
+                if file not in module.unknown:
+                    module.unknown.append(file)
+                continue
+        path = posixpath.normpath(posixpath.join(module.path, text))
+        exact = whole and not found.folder
+        if exact or not path.startswith(("/", "../")):  # not all that is below some folder of the machine
+            module.named.append(NamedPath(path, exact, read=True))
+
+
+def _scope(folder: str, facts: Mapping[str, Facts], values: Mapping[str, str]) -> _Scope:
+    found: dict[str, Parts] = {}
+    for fact in facts.values():
+        found.update(fact.locals)
+    return _Scope(folder, values, found)
+
+
+def _defaults(facts: Mapping[str, Facts]) -> dict[str, Any]:
+    return {
+        variable.name: variable.default
+        for fact in facts.values()
+        for variable in fact.variables
+        if variable.has_default and not variable.sensitive
+    }
+
+
+def _texts(values: Mapping[str, Any]) -> dict[str, str]:
+    """The values that can be put into a text, as the engine would put them."""
+    texts = {}
+    for name, value in values.items():
+        if isinstance(value, bool):
+            texts[name] = str(value).lower()
+        elif isinstance(value, str | int):
+            texts[name] = str(value)
+    return texts
+
+
+def _resolve_all(parts: Mapping[str, Parts], scope: _Scope) -> dict[str, str]:
+    """Those that can be told whole."""
+    resolved = {name: _resolve(value, scope) for name, value in parts.items()}
+    return {name: text for name, (text, whole) in resolved.items() if whole}
+
+
+def _resolve(parts: Parts, scope: _Scope, depth: int = 0) -> tuple[str, bool]:
+    """The text that parts make as far as it is known, and whether that is all of it."""
+    text = ""
+    for part in parts:
+        kind, rest = part[0], part[1:]
+        if kind == hclsyntax.TEXT:
+            text += rest
+            continue
+        if kind != hclsyntax.REFERENCE:
+            return text, False
+        where, _, name = rest.partition(".")
+        if where == "path":
+            text += scope.folder if name == "module" else "."
+        elif where == "var" and name in scope.variables:
+            text += scope.variables[name]
+        elif where == "local" and name in scope.locals and depth < _DEEPEST:
+            more, whole = _resolve(scope.locals[name], scope, depth + 1)
+            text += more
+            if not whole:
+                return text, False
+        else:
+            return text, False
+    return text, True

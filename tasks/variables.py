@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import posixpath
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from . import hcl, interpolate
-from .errors import ConfigError
+from .errors import ConfigError, DeployError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -66,6 +66,25 @@ def automatic_var_files(project: Project, stack: Stack) -> list[str]:
     """The var files in the stack's folder that the engine loads by itself."""
     names = [name for name in project.index.names(stack.path) if _is_automatic(name)]
     return [f"{stack.path}/{name}" for name in names]
+
+
+def known_beforehand(project: Project, stack: Stack) -> dict[str, Any]:
+    """The values of variables that are known before anything runs, the stronger over the weaker; never raises.
+
+    For telling which files an expression reads; so what cannot be told is simply not there.
+    """
+    values: dict[str, Any] = {}
+    for name, text in os.environ.items():
+        if name.startswith(_PREFIX):
+            values[name.removeprefix(_PREFIX)] = text
+    with suppress(DeployError):
+        for path in [*automatic_var_files(project, stack), *var_files(project, stack)]:
+            values |= _file_values(project, path)
+    for name, value in stack.settings.variables.items():
+        values.pop(name, None)
+        with suppress(DeployError):
+            values[name] = interpolate.expand_environment(value, key=name)
+    return {name: value for name, value in values.items() if name not in stack.inputs}
 
 
 def sensitive_values(project: Project, stack: Stack, given: Mapping[str, Any]) -> list[Any]:

@@ -1,0 +1,136 @@
+"""HCL's syntax tree: parsing, blocks, attributes, literal values, and what a string is put together from.
+
+The syntax is https://github.com/hashicorp/hcl/blob/main/hclsyntax/spec.md, parsed by tree-sitter-hcl.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tree_sitter import Node
+
+UNKNOWN = object()
+TEXT, REFERENCE, ANYTHING = "=", "$", "?"  # how a part of a string begins, see `parts`
+_REFERENCE = re.compile(r"(local|var)\.[A-Za-z_][A-Za-z0-9_-]*|path\.(module|root|cwd)")
+
+
+def parse(content: bytes) -> Node:
+    """The root of the syntax tree; errors are nodes of it."""
+    import tree_sitter
+    import tree_sitter_hcl
+
+    parser = tree_sitter.Parser(tree_sitter.Language(tree_sitter_hcl.language()))
+    return parser.parse(content).root_node
+
+
+def body(root: Node) -> Node | None:
+    """The body of a file or block."""
+    if root.type == "body":
+        return root
+    return next((child for child in root.named_children if child.type == "body"), None)
+
+
+def blocks(inside: Node | None) -> Iterator[tuple[str, list[str], Node | None]]:
+    """The blocks of a body: kind, labels, body."""
+    for block in inside.named_children if inside else []:
+        if block.type != "block":
+            continue
+        words = [text(child).strip('"') for child in block.named_children if child.type in ("identifier", "string_lit")]
+        if words:
+            yield words[0], words[1:], body(block)
+
+
+def attributes(inside: Node | None) -> Iterator[tuple[str, Node]]:
+    """The attributes of a body: name, expression."""
+    for attribute in inside.named_children if inside else []:
+        if attribute.type == "attribute" and len(attribute.named_children) > 1:
+            yield text(attribute.named_children[0]), attribute.named_children[-1]
+
+
+def text(node: Node) -> str:
+    """A node's own text."""
+    return (node.text or b"").decode("utf-8", "replace")
+
+
+def literal(node: Node) -> Any:
+    """The JSON value of a literal expression, or `UNKNOWN`."""
+    try:
+        return _literal_value(node)
+    except RecursionError:
+        return UNKNOWN
+
+
+def _literal_value(node: Node) -> Any:
+    kids = node.named_children
+    if node.type in ("expression", "literal_value", "collection_value", "template_expr") and len(kids) == 1:
+        return _literal_value(kids[0])
+    if node.type == "string_lit":
+        return _unescape(text(node)[1:-1])
+    if node.type == "heredoc_template" and not any(kid.type == "template_interpolation" for kid in kids):
+        return "".join(text(kid) for kid in kids if kid.type == "template_literal")
+    if node.type in ("bool_lit", "numeric_lit", "null_lit", "operation"):  # `-1` is an operation
+        try:
+            return json.loads(text(node))
+        except ValueError:
+            return UNKNOWN
+    if node.type == "tuple":
+        items = [_literal_value(kid) for kid in kids if kid.type == "expression"]
+        return UNKNOWN if any(item is UNKNOWN for item in items) else items
+    if node.type == "object":
+        pairs = {}
+        for element in (kid for kid in kids if kid.type == "object_elem" and kid.named_children):
+            key, value = element.named_children[0], _literal_value(element.named_children[-1])
+            if value is UNKNOWN:
+                return UNKNOWN
+            pairs[text(key).strip().strip('"')] = value
+        return pairs
+    return UNKNOWN
+
+
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
+
+
+def _unescape(text: str) -> str:
+    def replace(match: re.Match[str]) -> str:
+        code = match[1]
+        if len(code) == 1:
+            return _ESCAPES.get(code, match[0])
+        number = int(code[1:], 16)
+        return "\ufffd" if number > sys.maxunicode or 0xD800 <= number < 0xE000 else chr(number)  # noqa: PLR2004
+
+    plain = re.sub(r"\\(u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", replace, text)
+    return plain.replace("$${", "${").replace("%%{", "%{")
+
+
+def parts(node: Node) -> tuple[str, ...]:
+    """What a text expression is put together from.
+
+    Each part begins with `=` (a known text follows), `$` (a reference follows: `local.x`, `var.x`, `path.module`), or
+    is `?`: anything.
+    """
+    while node.type in ("expression", "template_expr", "literal_value") and len(node.named_children) == 1:
+        node = node.named_children[0]
+    value = literal(node)
+    if isinstance(value, str):
+        return (TEXT + value,)
+    if node.type == "quoted_template":
+        found: list[str] = []
+        for child in node.named_children:
+            if child.type == "template_literal":
+                found.append(TEXT + _unescape(text(child)))
+            elif child.type == "template_interpolation":
+                found.append(_reference(text(child).strip().removeprefix("${").removesuffix("}").strip("~ \t\n")))
+            elif child.type not in ("quoted_template_start", "quoted_template_end"):
+                found.append(ANYTHING)
+        return tuple(found)
+    return (_reference(text(node).strip()),)
+
+
+def _reference(expression: str) -> str:
+    return REFERENCE + expression if _REFERENCE.fullmatch(expression) else ANYTHING
