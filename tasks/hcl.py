@@ -224,7 +224,8 @@ def _read_native(content: bytes, found: _Found) -> None:
 
 def _add_call_of_module(source: Node, arguments: dict[str, Parts], found: _Found) -> None:
     """Note a call of a local module, whose source was just taken, with what it is given."""
-    if isinstance(hclsyntax.literal(source), str) or _template_path(source):
+    reference = _template_path(source)
+    if isinstance(hclsyntax.literal(source), str) or (reference and reference.exact):
         found.calls.append(Call(found.modules[-1], arguments))
 
 

@@ -208,7 +208,7 @@ def load(root: Path, environment: str | None = None) -> Project:
         if not settings.enabled:
             continue
         path = _normal(settings.path) if settings.path else found.get(name, f"stacks/{name}")
-        problem = None if path == found.get(name) else _folder_problem(index, path, folders)
+        problem = None if path == found.get(name) else _folder_problem(index, path, folders.values())
         if problem:
             errors.append(loaded.error(problem, "stacks", name, *(["path"] if settings.path else [])))
             continue
@@ -228,6 +228,8 @@ def _discover(root: Path, loaded: Loaded, index: FileIndex) -> dict[str, str]:
     for position, pattern in enumerate(loaded.config.discover):
         fixed = posixpath.dirname(re.split(r"[*?\[]", pattern, maxsplit=1)[0])
         try:
+            if ".." in pattern.split("/"):
+                raise ValueError("it leaves the repository")
             folders = sorted(path.relative_to(root).as_posix() for path in root.glob(pattern) if path.is_dir())
         except (ValueError, NotImplementedError, IndexError, OSError) as error:
             raise loaded.error(f"'{pattern}' is not a glob below the root: {error}", "discover", position) from None
@@ -252,7 +254,7 @@ def _folder_problem(index: FileIndex, path: str, known: Iterable[str]) -> str | 
     if path.startswith(("../", "/")) or path in ("..", "."):
         return f"a stack's folder must be inside the repository, and not be all of it: '{path}'"
     if not index.is_folder(path):
-        return f"there is no folder {path} for this stack{nearest(posixpath.basename(path), list(known))}"
+        return f"there is no folder {path} for this stack{nearest(path, list(known))}"
     if not index.configuration(path):
         return f"there is no configuration (*.tf, *.tofu) in {path}"
     return None

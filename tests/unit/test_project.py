@@ -1,0 +1,382 @@
+"""The project: stacks found on disk, and every cross-reference that leads nowhere, each with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks import project
+from tasks.errors import ConfigError, ConfigErrors
+from tests.unit.conftest import write
+from tests.unit.test_config import ANY, every_error_names_its_place, paths
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+NETWORK = 'output "subnet_id" { value = "s" }\noutput "region" { value = "r" }\n'
+WEB = 'variable "subnet_id" {}\nvariable "size" { default = 1 }\n'
+STACKS = (f"stacks/network/main.tf:{NETWORK}", f"stacks/web/main.tf:{WEB}")
+
+
+@pytest.fixture
+def load(tree: Callable[..., Path]) -> Callable[..., project.Project]:
+    """Loads a project from the text below `version: 1` (so its first line is 2) and `path:content` files."""
+
+    def load(text: str = "", *files: str, environment: str | None = None) -> project.Project:
+        return project.load(tree(f"config/pipeline.yaml:version: 1\n{text}", *files), environment)
+
+    return load
+
+
+@pytest.fixture
+def errors(load: Callable[..., project.Project]) -> Callable[..., str]:
+    """All that is wrong with a project, as it is shown."""
+
+    def errors(*arguments: str, environment: str | None = None) -> str:
+        with pytest.raises((ConfigError, ConfigErrors)) as caught:
+            load(*arguments, environment=environment)
+        rendered: str = caught.value.render()
+        return rendered
+
+    return errors
+
+
+# --- what is found ---------------------------------------------------------------------------------------------------
+
+
+def test_stacks_are_the_folders_with_configuration_named_by_what_the_glob_leaves_open(
+    load: Callable[..., project.Project],
+) -> None:
+    found = load(
+        'discover: ["stacks/*", "teams/*/*"]\n',
+        *STACKS,
+        "stacks/docs/README.md:no stack",
+        "stacks/.hidden/main.tf:",
+        "stacks/tofu/main.tofu:",
+        "stacks/json/main.tf.json:{}",
+        "stacks/file.tf:",
+        "teams/a/db/main.tf:",
+    )
+    assert {name: stack.path for name, stack in found.stacks.items()} == {
+        "a/db": "teams/a/db", "json": "stacks/json", "network": "stacks/network", "tofu": "stacks/tofu",
+        "web": "stacks/web",
+    }  # fmt: skip
+
+
+def test_a_folder_that_the_configuration_names_otherwise_is_not_found_twice(
+    load: Callable[..., project.Project],
+) -> None:
+    found = load("stacks:\n  edge: {path: stacks/web/}\n", *STACKS)
+    assert {name: stack.path for name, stack in found.stacks.items()} == {
+        "edge": "stacks/web", "network": "stacks/network",
+    }  # fmt: skip
+
+
+def test_a_stack_that_is_switched_off_is_not_there_and_nothing_of_it_is_checked(
+    load: Callable[..., project.Project],
+) -> None:
+    found = load("stacks:\n  web: {enabled: false, depends_on: [nowhere], path: no/where}\n", *STACKS)
+    assert list(found.stacks) == ["network"]
+
+
+def test_inputs_are_dependencies_too(load: Callable[..., project.Project]) -> None:
+    found = load("stacks:\n  web: {inputs: {subnet_id: network.subnet_id}}\n", *STACKS)
+    assert found.graph.order == ("network", "web")
+    assert found.stacks["web"].inputs == {"subnet_id": project.OutputReference("network", "subnet_id")}
+
+
+def test_an_input_may_name_a_stack_with_dots(load: Callable[..., project.Project]) -> None:
+    found = load("stacks:\n  web: {inputs: {subnet_id: a.b.subnet_id}}\n", STACKS[1], f"stacks/a.b/main.tf:{NETWORK}")
+    assert found.stacks["web"].inputs["subnet_id"] == project.OutputReference("a.b", "subnet_id")
+
+
+def test_a_configuration_that_does_not_parse_is_the_engines_to_tell(load: Callable[..., project.Project]) -> None:
+    found = load(
+        "stacks:\n  web: {inputs: {anything: network.anything}, variables: {x: 1}}\n",
+        "stacks/network/main.tf:output {{{",
+        "stacks/web/main.tf:variable {{{",
+    )
+    assert list(found.stacks) == ["network", "web"]
+
+
+def test_placeholders_are_relative_to_the_stack(load: Callable[..., project.Project]) -> None:
+    found = load('discover: ["teams/*/*"]\n', "teams/a/db/main.tf:")
+    assert found.placeholders("a/db") == {"stack": "a/db", "environment": "local", "root": "../../.."}
+
+
+# --- what refers to nothing ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "rendered"),
+    [
+        pytest.param(
+            "stacks:\n  web:\n    depends_on: [network, netwrok]\n",
+            "config error: stacks.web.depends_on[1]: there is no stack 'netwrok' (nearest: 'network')\n"
+            "  where: config/pipeline.yaml:4",
+            id="depends_on names no stack",
+        ),
+        pytest.param(
+            "stacks:\n  web:\n    inputs:\n      subnet_id: netwok.subnet_id\n",
+            "config error: stacks.web.inputs.subnet_id: there is no stack 'netwok' (nearest: 'network')\n"
+            "  where: config/pipeline.yaml:5",
+            id="inputs name no stack",
+        ),
+        pytest.param(
+            "stacks:\n  web:\n    inputs:\n      subnet_id: network.subnet\n",
+            "config error: stacks.web.inputs.subnet_id: stack 'network' has no output 'subnet' (nearest: 'subnet_id')\n"
+            "  where: config/pipeline.yaml:5",
+            id="inputs name no output",
+        ),
+        pytest.param(
+            "stacks:\n  web:\n    inputs: {subnet: network.subnet_id}\n",
+            "config error: stacks.web.inputs.subnet: stacks/web declares no variable 'subnet' (nearest: 'subnet_id')\n"
+            "  where: config/pipeline.yaml:4",
+            id="inputs give no variable",
+        ),
+        pytest.param(
+            "stacks:\n  web:\n    variables:\n      siez: 3\n",
+            "config error: stacks.web.variables.siez: stacks/web declares no variable 'siez' (nearest: 'size')\n"
+            "  where: config/pipeline.yaml:5",
+            id="undeclared variable",
+        ),
+        pytest.param(
+            "stacks:\n  web:\n    inputs: {subnet_id: network.subnet_id}\n    variables: {subnet_id: x}\n",
+            "config error: stacks.web.variables.subnet_id: 'subnet_id' is given twice: here and by inputs\n"
+            "  where: config/pipeline.yaml:5",
+            id="a variable given twice",
+        ),
+        pytest.param(
+            "stacks:\n  web:\n    inputs: {subnet_id: network.subnet_id}\n    mocks: {subnet: x}\n",
+            "config error: stacks.web.mocks.subnet: 'subnet' is no input of this stack (nearest: 'subnet_id')\n"
+            "  where: config/pipeline.yaml:5",
+            id="a mock of no input",
+        ),
+        pytest.param(
+            "stacks:\n  web: {depends_on: [network]}\n  network:\n    depends_on: [web]\n",
+            "config error: stacks.network.depends_on: these stacks need each other: network -> web -> network\n"
+            "  where: config/pipeline.yaml:5",
+            id="cycle",
+        ),
+        pytest.param(
+            "stacks:\n  web:\n    depends_on: [web]\n",
+            "config error: stacks.web.depends_on: these stacks need each other: web -> web\n"
+            "  where: config/pipeline.yaml:4",
+            id="a stack that needs itself",
+        ),
+        pytest.param(
+            "stacks:\n  web:\n    inputs: {subnet_id: network.subnet_id}\n  network: {depends_on: [web]}\n",
+            "config error: stacks.network.depends_on: these stacks need each other: network -> web -> network\n"
+            "  where: config/pipeline.yaml:5",
+            id="cycle by an input",
+        ),
+        pytest.param(
+            "stacks:\n  databse: {}\n  web:\n    path: stack/web\n",
+            "config error: stacks.databse: there is no folder stacks/databse for this stack"
+            " (nearest: 'stacks/web')\n  where: config/pipeline.yaml:3\n"
+            "config error: stacks.web.path: there is no folder stack/web for this stack"
+            " (nearest: 'stacks/web')\n  where: config/pipeline.yaml:5",
+            id="missing folders",
+        ),
+        pytest.param(
+            "stacks:\n  web: {path: config}\n  up: {path: ../x}\n  all: {path: ./}\n  top: {path: /etc}\n",
+            "config error: stacks.all.path: a stack's folder must be inside the repository, and not be all of it: '.'\n"
+            "  where: config/pipeline.yaml:5\n"
+            "config error: stacks.top.path: a stack's folder must be inside the repository, and not be all of it:"
+            " '/etc'\n  where: config/pipeline.yaml:6\n"
+            "config error: stacks.up.path: a stack's folder must be inside the repository, and not be all of it:"
+            " '../x'\n  where: config/pipeline.yaml:4\n"
+            "config error: stacks.web.path: there is no configuration (*.tf, *.tofu) in config\n"
+            "  where: config/pipeline.yaml:3",
+            id="folders that cannot be a stack's",
+        ),
+        pytest.param(
+            "discover:\n  - stacks/*\n  - ../*\n",
+            "config error: discover[1]: '../*' is not a glob below the root: it leaves the repository\n"
+            "  where: config/pipeline.yaml:4",
+            id="a glob that leaves the repository",
+        ),
+    ],
+)  # fmt: skip
+def test_what_leads_nowhere_is_said_with_its_place_and_the_nearest(
+    errors: Callable[..., str], text: str, rendered: str
+) -> None:
+    assert errors(text, *STACKS) == rendered
+
+
+def test_everything_that_leads_nowhere_is_said_at_once(errors: Callable[..., str]) -> None:
+    found = errors(
+        "stacks:\n  network: {depends_on: [a]}\n  web: {depends_on: [b], variables: {c: 1}, inputs: {d: e.f}}\n",
+        *STACKS,
+    )
+    assert [line.split(": ")[1] for line in found.splitlines() if line.startswith("config error")] == [
+        "stacks.network.depends_on[0]", "stacks.web.depends_on[0]", "stacks.web.inputs.d", "stacks.web.inputs.d",
+        "stacks.web.variables.c",
+    ]  # fmt: skip
+
+
+def test_an_error_of_an_environment_file_names_that_file_and_line(errors: Callable[..., str]) -> None:
+    assert errors(
+        "stacks:\n  web: {variables: {size: 1}}\n", *STACKS,
+        "config/environments/prod.yaml:stacks:\n  web:\n    variables:\n      sise: 2\n",
+        environment="prod",
+    ) == (
+        "config error: stacks.web.variables.sise: stacks/web declares no variable 'sise' (nearest: 'size')\n"
+        "  where: config/environments/prod.yaml:4"
+    )  # fmt: skip
+
+
+def test_a_reference_that_a_variable_makes_names_the_variable(
+    errors: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEPLOY_STACKS__WEB__DEPENDS_ON", '["netwrk"]')
+    assert errors("stacks: {web: {}}\n", *STACKS) == (
+        "config error: stacks.web.depends_on[0]: there is no stack 'netwrk' (nearest: 'network')\n"
+        "  where: environment variable DEPLOY_STACKS__WEB__DEPENDS_ON"
+    )
+
+
+def test_two_folders_of_one_name_are_both_named(errors: Callable[..., str]) -> None:
+    assert errors('discover: ["stacks/*", "more/*"]\n', "stacks/a/main.tf:", "more/a/main.tf:") == (
+        "config error: discover[1]: two folders would be the stack 'a': stacks/a and more/a\n"
+        "  where: config/pipeline.yaml:2"
+    )
+
+
+def test_a_folder_that_cannot_be_a_name_says_the_way_out(errors: Callable[..., str]) -> None:
+    assert errors("", "stacks/my stack/main.tf:") == (
+        "config error: discover[0]: the folder stacks/my stack cannot be a stack's name; rename it, or name it under"
+        " `stacks:`\n  where: config/pipeline.yaml:1"
+    )
+
+
+# --- the backend -----------------------------------------------------------------------------------------------------
+
+PG = 'terraform {\n  backend "pg" {}\n}\n'
+
+
+@pytest.mark.parametrize(
+    "setting", ["password", "conn_str", "access_key", "secret_key", "token", "sas_token", "client_secret", "Password"]
+)
+def test_a_credential_in_the_backends_settings_is_refused_without_its_value(
+    errors: Callable[..., str], setting: str
+) -> None:
+    found = errors(
+        f"stacks:\n  db:\n    backend:\n      kind: pg\n      settings:\n        {setting}: hunter2\n",
+        f"stacks/db/main.tf:{PG}",
+    )
+    assert found == (
+        f"config error: stacks.db.backend.settings.{setting}: '{setting}' is a credential: the engine would store it in"
+        " clear in every plan\n  where: config/pipeline.yaml:7\n"
+        "  next: give it by the engine's environment variables (TF_HTTP_PASSWORD, PG_CONN_STR, AWS_...)"
+    )
+
+
+def test_a_backend_that_the_stack_does_not_have_is_named_with_what_to_write(errors: Callable[..., str]) -> None:
+    assert errors("backend: {kind: http}\n", f"stacks/db/main.tf:{PG}", "stacks/web/main.tf:") == (
+        'config error: backend: stacks/db has backend "pg", but its state is to be kept in "http"\n'
+        "  where: config/pipeline.yaml:2\n"
+        '  next: write `terraform { backend "http" {} }` into a file of stacks/db\n'
+        'config error: backend: stacks/web has no backend, but its state is to be kept in "http"\n'
+        "  where: config/pipeline.yaml:2\n"
+        '  next: write `terraform { backend "http" {} }` into a file of stacks/web'
+    )
+
+
+def test_a_fixed_backend_is_refused_where_environments_would_share_it(
+    load: Callable[..., project.Project], errors: Callable[..., str]
+) -> None:
+    files = ("config/environments/prod.yaml:", f"stacks/db/main.tf:{PG}")
+    assert list(load("", *files).stacks) == ["db"]
+    assert errors("", *files, environment="prod") == (
+        'config error: stacks.db.backend: stacks/db keeps one state for all environments: its backend "pg" is fixed\n'
+        "  where: config/pipeline.yaml:1\n"
+        "  next: set `backend.settings` with {environment} in them, for example a path or an address"
+    )
+
+
+def test_backend_settings_are_filled_in_as_the_engine_takes_them(load: Callable[..., project.Project]) -> None:
+    found = load(
+        'backend: {kind: pg, settings: {schema_name: "{stack}-{environment}", skip: true, n: 3}}\n',
+        f"stacks/db/main.tf:{PG}",
+    )
+    assert project.backend_settings(found, found.stacks["db"]) == {
+        "kind": "pg", "settings": {"schema_name": "db-local", "skip": "true", "n": "3"},
+    }  # fmt: skip
+    bare = load("", f"stacks/db/main.tf:{PG}")
+    assert project.backend_settings(bare, bare.stacks["db"]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "line"),
+    [
+        ('backend:\n  kind: pg\n  settings: {schema_name: "{stak}"}\n', "backend.settings.schema_name", 4),
+        ('stacks:\n  db:\n    backend:\n      kind: pg\n      settings: {schema_name: "{stak}"}\n',
+         "stacks.db.backend.settings.schema_name", 6),
+    ],
+)  # fmt: skip
+def test_a_setting_that_cannot_be_filled_in_names_its_place(
+    load: Callable[..., project.Project], text: str, key: str, line: int
+) -> None:
+    found = load(text, f"stacks/db/main.tf:{PG}")
+    with pytest.raises(ConfigError) as caught:
+        project.backend_settings(found, found.stacks["db"])
+    assert caught.value.render() == (
+        f"config error: {key}: there is no value for {{stak}} here (nearest: 'stack')\n"
+        f"  where: config/pipeline.yaml:{line}"
+    )
+
+
+# --- no mangled configuration gives anything else --------------------------------------------------------------------
+
+COMPLETE = """\
+version: 1
+discover: ["stacks/*"]
+stacks:
+  network: {}
+  web:
+    path: stacks/web
+    depends_on: [network]
+    inputs: {subnet_id: network.subnet_id}
+    mocks: {subnet_id: mock}
+    variables: {size: 3}
+"""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A repository with two stacks, whose pipeline file the test writes."""
+    return write(tmp_path_factory.mktemp("mangled"), *STACKS, "config/pipeline.yaml:")
+
+
+HARSH = st.sampled_from(
+    ["", ".", "..", "../x", "/", "**", "*", "stacks/**", "stacks/[", "\0", "stacks/web", "network.subnet_id", "web.x",
+     "a" * 300, "~", "stacks/*/main.tf", "\\", "stacks//web", "stacks/web/../network"]
+)  # fmt: skip
+
+
+@given(
+    st.sampled_from(sorted(filter(None, paths(yaml.safe_load(COMPLETE))), key=str)),
+    ANY | HARSH | st.lists(HARSH, max_size=3) | st.dictionaries(HARSH, HARSH, max_size=2),
+)
+def test_any_value_at_any_key_is_a_project_or_a_config_error(root: Path, path: tuple[Any, ...], value: Any) -> None:
+    data = yaml.safe_load(COMPLETE)
+    node = data
+    for part in path[:-1]:
+        node = node[part]
+    node[path[-1]] = value
+    (root / "config/pipeline.yaml").write_text(yaml.safe_dump(data))
+    try:
+        project.load(root)
+    except (ConfigError, ConfigErrors) as error:
+        every_error_names_its_place(error)
+
+
+def test_the_mangled_test_begins_with_a_project_that_loads(root: Path) -> None:
+    (root / "config/pipeline.yaml").write_text(COMPLETE)
+    assert project.load(root).graph.order == ("network", "web")
