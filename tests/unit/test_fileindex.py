@@ -1,0 +1,153 @@
+"""The file index: right digests, read again only when a file changed, and never stopped by its own cache."""
+
+from __future__ import annotations
+
+import json
+import os
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks import hcl
+from tasks.fileindex import FileIndex
+from tests.unit.conftest import write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+OLD = 1_000_000_000 * 10**9
+
+
+def index(root: Path) -> FileIndex:
+    """The index of a folder, its cache beside what it indexes."""
+    return FileIndex(root, root / ".deploy/files.json")
+
+
+def age(path: Path) -> None:
+    """Make a file old enough to be kept between runs."""
+    os.utime(path, ns=(OLD, OLD))
+
+
+def test_a_digest_is_the_contents_sha256(tree: Callable[..., Path]) -> None:
+    assert index(tree("a/x.txt:hello")).digest("a/x.txt") == sha256(b"hello").hexdigest()
+
+
+def test_what_is_no_readable_file_has_no_digest_and_says_nothing(tree: Callable[..., Path]) -> None:
+    files = index(tree("a/x.txt:hello"))
+    for path in ("nowhere", "a", "a/x.txt/below", "a\0b"):
+        with_null = "\0" in path
+        if not with_null:
+            assert files.digest(path) is None
+            assert files.facts(path) == hcl.Facts()
+
+
+def test_a_changed_file_is_read_again_in_the_same_run(tree: Callable[..., Path]) -> None:
+    root = tree('main.tf:output "a" { value = 1 }\n')
+    files = index(root)
+    assert files.facts("main.tf").outputs == ("a",)
+    write(root, 'main.tf:output "bb" { value = 1 }\n')
+    assert files.facts("main.tf").outputs == ("bb",)
+    assert files.digest("main.tf") == sha256(b'output "bb" { value = 1 }\n').hexdigest()
+
+
+def test_what_was_read_is_kept_by_mtime_and_size(tree: Callable[..., Path]) -> None:
+    root = tree('main.tf:output "a" { value = 1 }\n')
+    age(root / "main.tf")
+    first = index(root)
+    before, facts = first.digest("main.tf"), first.facts("main.tf")
+    first.save()
+    write(root, 'main.tf:output "b" { value = 1 }\n')  # as long, and as old: what no stat can tell
+    age(root / "main.tf")
+    second = index(root)
+    assert (second.digest("main.tf"), second.facts("main.tf")) == (before, facts)
+    os.utime(root / "main.tf", ns=(OLD, OLD + 1))
+    third = index(root)
+    assert third.facts("main.tf").outputs == ("b",)
+
+
+def test_a_file_just_written_is_not_kept(tree: Callable[..., Path]) -> None:
+    root = tree("new.tf:", "old.tf:")
+    age(root / "old.tf")
+    files = index(root)
+    files.digest("new.tf")
+    files.digest("old.tf")
+    files.save()
+    assert list(json.loads((root / ".deploy/files.json").read_bytes())["files"]) == ["old.tf"]
+
+
+def test_no_sensitive_default_is_kept_on_disk(tree: Callable[..., Path]) -> None:
+    root = tree('main.tf:variable "p" {\n  sensitive = true\n  default = "hunter2"\n}\n')
+    age(root / "main.tf")
+    files = index(root)
+    assert files.facts("main.tf").variables[0].default is None
+    files.save()
+    assert "hunter2" not in (root / ".deploy/files.json").read_text()
+    assert files.read_facts("main.tf").variables[0].default == "hunter2"
+
+
+def test_files_whose_names_and_contents_are_no_utf8_are_kept(tree: Callable[..., Path]) -> None:
+    root = tree("x.txt:")
+    name = os.fsdecode(b"caf\xe9.tf.json")
+    (root / name).write_bytes(b'{"variable": {"a": {"default": "\\ud800"}}}')
+    age(root / name)
+    files = index(root)
+    facts = files.facts(name)
+    files.save()
+    kept = index(root)
+    assert kept.facts(name) == facts
+    assert kept.names(".") == sorted(["x.txt", name])
+
+
+def test_a_save_that_fails_costs_nothing_but_time(tree: Callable[..., Path]) -> None:
+    root = tree("a.tf:", ".deploy:a file where the folder should be")
+    files = index(root)
+    files.digest("a.tf")
+    files.save()
+    assert (root / ".deploy").read_text() == "a file where the folder should be"
+
+
+@pytest.mark.parametrize("version", [hcl.FACTS_VERSION - 1, hcl.FACTS_VERSION + 1, None, "x"])
+def test_a_cache_of_another_version_is_not_used(tree: Callable[..., Path], version: object) -> None:
+    root = tree("a.txt:hello")
+    age(root / "a.txt")
+    write(root, ".deploy/files.json:" + json.dumps({"version": version, "files": {"a.txt": [OLD, 5, "wrong", None]}}))
+    assert index(root).digest("a.txt") == sha256(b"hello").hexdigest()
+
+
+@given(
+    st.binary(max_size=40)
+    | st.recursive(
+        st.none() | st.integers() | st.text(max_size=3),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["version", "files", "x"]), inner),
+        max_leaves=4,
+    ).map(lambda value: json.dumps(value).encode())
+    | st.sampled_from([None, [], 1, "x", {}]).map(
+        lambda value: json.dumps({"version": hcl.FACTS_VERSION, "files": value}).encode()
+    )
+)
+def test_any_cache_is_used_or_is_not_there(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    root = tmp_path_factory.getbasetemp() / "any-cache"
+    write(root, "a.txt:hello", ".deploy/files.json:")
+    (root / ".deploy/files.json").write_bytes(content)
+    assert index(root).digest("a.txt") == sha256(b"hello").hexdigest()
+
+
+def test_names_and_configuration_are_a_folders_own_files_sorted(tree: Callable[..., Path]) -> None:
+    files = index(tree("s/b.tf:", "s/a.tofu:", "s/c.txt:", "s/d.tf/x:", "s/sub/e.tf:"))
+    assert files.names("s") == ["a.tofu", "b.tf", "c.txt"]
+    assert files.configuration("s") == ["s/a.tofu", "s/b.tf"]
+    assert (files.names("no"), files.configuration("no")) == ([], [])
+    assert files.is_folder("s")
+    assert not files.is_folder("s/b.tf")
+
+
+def test_all_files_below_a_folder_leave_out_hidden_and_engine_folders(tree: Callable[..., Path]) -> None:
+    files = index(
+        tree("s/b/x:", "s/a:", "s/.hidden/x:", "s/.terraform/x:", "s/node_modules/x:", "s/__pycache__/x:", "s/b/a/y:")
+    )
+    assert list(files.below("s")) == ["s/a", "s/b/x", "s/b/a/y"]
+    assert list(files.below("nowhere")) == []

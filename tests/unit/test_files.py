@@ -1,0 +1,110 @@
+"""Durable files: whole or not at all, and errors that name the file."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks import files
+from tasks.errors import RecordError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_file_is_written_with_its_folders_and_leaves_nothing_else(tmp_path: Path, durable: bool) -> None:
+    path = tmp_path / "a/b/x.json"
+    files.write_atomic(path, b"old", durable=durable)
+    files.write_atomic(path, b"new", durable=durable)
+    assert path.read_bytes() == b"new"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_who_has_the_old_file_open_still_reads_the_old_content(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    files.write_atomic(path, b"old")
+    with path.open("rb") as reader:
+        files.write_atomic(path, b"new content")
+        assert reader.read() == b"old"
+
+
+def test_others_cannot_read_what_is_written(tmp_path: Path) -> None:
+    files.write_atomic(tmp_path / "x", b"")
+    assert (tmp_path / "x").stat().st_mode & 0o077 == 0
+
+
+def test_a_failed_write_leaves_the_old_content_and_no_temporary_file(tmp_path: Path) -> None:
+    target = tmp_path / "x"
+    (target / "inside").mkdir(parents=True)  # a folder that is not empty cannot be replaced by a file
+    with pytest.raises(RecordError) as caught:
+        files.write_atomic(target, b"new")
+    assert caught.value.render() == (
+        f"record error: cannot write {target}: Is a directory\n"
+        "  untouched: the file's former content stands\n"
+        "  next: make room or make the folder writable, then run the same command again"
+    )
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_that_cannot_be_made_is_a_record_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RecordError, match=r"cannot write .*/file/x: (Not a directory|File exists)$"):
+        files.write_atomic(tmp_path / "file" / "x", b"")
+
+
+def test_a_value_reads_back_as_it_was_written(tmp_path: Path) -> None:
+    value = {"b": [1, None, "é"], "a": {"x": True}, "name": os.fsdecode(b"caf\xe9")}
+    files.write_json(tmp_path / "x.json", value)
+    assert files.read_json(tmp_path / "x.json") == value
+    assert (tmp_path / "x.json").read_bytes().startswith('{\n  "b": [\n    1,\n    null,\n    "é"\n'.encode())
+    assert (tmp_path / "x.json").read_bytes().endswith(b"}\n")
+
+
+def test_a_file_that_is_not_there_is_none(tmp_path: Path) -> None:
+    assert files.read_json(tmp_path / "nowhere.json") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[" * 100_000, b"{} {}"])
+def test_a_file_that_is_no_json_is_an_error_that_names_it_and_the_way_out(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(content)
+    with pytest.raises(RecordError) as caught:
+        files.read_json(path)
+    assert caught.value.message.startswith(f"cannot read {path}: ")
+    assert caught.value.where == str(path)
+    assert caught.value.next_step == "remove the file if its content is lost, then run the same command again"
+
+
+def test_a_folder_in_the_place_of_a_record_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="Is a directory"):
+        files.read_json(tmp_path)
+
+
+@given(VALUES)
+def test_the_canonical_text_is_one_for_equal_values_and_reads_back(value: object) -> None:
+    text = files.canonical_json(value)
+    assert json.loads(text) == value
+    assert files.canonical_json(json.loads(json.dumps(value))) == text
+
+
+def test_the_canonical_text_has_sorted_keys_and_no_spaces() -> None:
+    assert files.canonical_json({"b": [1, 2], "a": "é"}) == '{"a":"é","b":[1,2]}'.encode()
+
+
+def test_a_files_digest_is_that_of_its_bytes(tmp_path: Path) -> None:
+    data = b"x" * 3_000_000
+    (tmp_path / "x").write_bytes(data)
+    assert files.sha256_file(tmp_path / "x") == files.sha256_bytes(data)
+    assert files.sha256_bytes(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"

@@ -1,0 +1,132 @@
+"""Masking: a learned secret never survives, in whatever form it stands."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from tasks.masking import MASK, Masker
+
+ORDINARY = {"true", "false", "null", "none"}
+SECRETS = st.text(min_size=4, max_size=30) | st.text(alphabet="ab/+&<>\"'\\\n %=é", min_size=4, max_size=12)
+
+
+def masker(*secrets: Any) -> Masker:
+    """A masker that knows some secrets."""
+    made = Masker()
+    made.add(secrets)
+    return made
+
+
+def forms(secret: str) -> dict[str, str]:
+    """How a secret may stand in a text."""
+    raw = secret.encode()
+    return {
+        "plain": secret,
+        "json": json.dumps(secret)[1:-1],
+        "json in utf-8": json.dumps(secret, ensure_ascii=False)[1:-1],
+        "json as Go writes it": json.dumps(secret)[1:-1]
+        .replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"),
+        "base64": base64.b64encode(raw).decode(),
+        "base64 for URLs": base64.urlsafe_b64encode(raw).decode(),
+        "base64 without padding": base64.b64encode(raw).decode().rstrip("="),
+        "in a path": quote(secret),
+        "in a URL": quote(secret, safe=""),
+        "in a form": quote_plus(secret),
+    }  # fmt: skip
+
+
+@given(SECRETS, st.text(max_size=20), st.text(max_size=20))
+def test_a_learned_secret_never_survives_in_any_form(secret: str, before: str, after: str) -> None:
+    assume(secret.lower() not in ORDINARY)
+    mask = masker(secret)
+    for name, form in forms(secret).items():
+        masked = mask.text(before + form + after)
+        assert MASK in masked, name
+        assert not [piece for piece in masked.split(MASK) if form in piece], name
+
+
+@given(st.lists(SECRETS, min_size=1, max_size=5), st.data())
+def test_of_several_secrets_none_survives_even_where_they_overlap(secrets: list[str], data: st.DataObject) -> None:
+    known = [secret for secret in secrets if secret.lower() not in ORDINARY]
+    mask = masker(known)
+    pieces = data.draw(st.lists(st.sampled_from([*secrets, *(secret[1:] for secret in secrets), " "]), max_size=6))
+    masked = mask.text("".join(pieces)).split(MASK)
+    assert not [(secret, piece) for secret in known for piece in masked if secret in piece]
+
+
+@given(SECRETS)
+def test_a_learned_secret_never_survives_in_a_json_value(secret: str) -> None:
+    assume(secret.lower() not in ORDINARY)
+    shown = masker(secret).value({"a": [secret, {"b" + secret: f"x{secret}x"}], "n": 1})
+    leaves = [shown["a"][0], *shown["a"][1], *shown["a"][1].values()]
+    assert not [piece for leaf in leaves for piece in leaf.split(MASK) if secret in piece]
+    assert shown["n"] == 1
+
+
+def test_a_secret_of_several_lines_is_masked_line_by_line() -> None:
+    key = "-----BEGIN KEY-----\nabcdefgh\n  ijklmnop\n-----END KEY-----\n"
+    mask = masker(key)
+    assert mask.text("1: abcdefgh\n2: ijklmnop\n") == f"1: {MASK}\n2: {MASK}\n"
+    assert mask.text(f"<{key}>") == f"<{MASK}>"
+
+
+def test_lists_mappings_and_numbers_are_learned_but_not_their_keys() -> None:
+    mask = masker({"user": ["alice-secret", 123456, {"x": 7.125}], "flag": True, "none": None})
+    assert mask.text("user alice-secret 123456 7.125 flag True") == f"user {MASK} {MASK} {MASK} flag True"
+    assert mask.value({"a": 123456, "b": 7.125, "c": True, "d": 12}) == {"a": MASK, "b": MASK, "c": True, "d": 12}
+
+
+def test_the_parts_of_a_variable_that_is_json_are_learned() -> None:
+    assert masker('["first-secret", {"k": "second-secret"}]').text("second-secret, first-secret") == f"{MASK}, {MASK}"
+
+
+@pytest.mark.parametrize("value", ["", "a", "abc", "true", "False", "null", "None", 1, 12, True, False, None])
+def test_what_stands_everywhere_by_chance_is_not_masked(value: object) -> None:
+    text = "abc a true False null None 1 12 True"
+    assert masker(value).text(text) == text
+
+
+def test_the_longest_secret_is_masked_whole() -> None:
+    assert masker("abcd", "abcdefgh").text("abcdefgh abcd") == f"{MASK} {MASK}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["TF_HTTP_PASSWORD", "GITLAB_TOKEN", "ci_job_token", "AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "PG_CONN_STR",
+     "MY_API_KEY", "SSH_PRIVATE_KEY", "DB_PASSWD", "TF_ENCRYPTION_PASSPHRASE", "GOOGLE_CREDENTIALS"],
+)  # fmt: skip
+def test_variables_that_sound_like_secrets_are_known_from_the_start(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "hunter2-hunter2")
+    assert Masker().text("it is hunter2-hunter2!") == f"it is {MASK}!"
+
+
+def test_other_variables_are_not_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPLOY_REGION", "eu-central-1")
+    assert Masker().text("eu-central-1") == "eu-central-1"
+
+
+def test_a_secret_whose_bytes_are_no_utf8_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = b"caf\xe9-secret"
+    monkeypatch.setenv("DB_PASSWORD", os.fsdecode(raw))
+    shown = Masker().text(f"{os.fsdecode(raw)} {base64.b64encode(raw).decode()} {quote(raw)}")
+    assert shown.replace("==", "").replace("=", "") == f"{MASK} {MASK} {MASK}"
+    assert masker("lone \ud800 surrogate").text("lone \ud800 surrogate") == MASK
+
+
+def test_without_secrets_nothing_changes() -> None:
+    mask = masker()
+    value = {"a": [1, "x", None, 2.5, True]}
+    assert mask.value(value) == value
+
+
+@pytest.mark.parametrize("value", ["[" * 5000, '{"a": ' * 3000])
+def test_what_only_looks_like_json_is_a_text(value: str) -> None:
+    assert masker(value).text(f"<{value}>") == f"<{MASK}>"
