@@ -48,6 +48,14 @@ def assess_once(run: Run, stack: Stack) -> Assessment:
     return known[1]
 
 
+def _affected_since_base(project: Project, name: str) -> bool:
+    """Whether a stack without a receipt is affected; remembered, as each of its dependents asks."""
+    known = project.baseline.known if project.baseline else {}
+    if name not in known:
+        known[name] = receipt.read(project.layout, name) is None and assess(project, project.stacks[name]).affected
+    return known[name]
+
+
 def assess(project: Project, stack: Stack) -> Assessment:
     """Compare a stack with its receipt; reads files, starts nothing.
 
@@ -57,7 +65,14 @@ def assess(project: Project, stack: Stack) -> Assessment:
     """
     last = receipt.read(project.layout, stack.name)
     now = inputs.gather(project, stack, produced=last.produced if last else ())
-    if last is None:
+    if last is None and project.baseline is not None:
+        reasons = project.baseline.reasons(project, stack, now)
+        reasons += [
+            f"its upstream {name} is affected"
+            for name in project.graph.needs[stack.name]
+            if _affected_since_base(project, name)
+        ]
+    elif last is None:
         reasons = ["never deployed from here"]
     elif last.outcome is Outcome.STARTED:
         reasons = [f"its last apply was cut off (begun {last.started_at})"]

@@ -164,7 +164,7 @@ def dropped_variables() -> list[str]:
 def failure(message: str, done: Completed, context: Context, *, next_step: str | None = None) -> EngineError:
     """An error that carries what the engine said, whole; the state's lock is named with the way out."""
     summaries = done.summaries()
-    detail = f"{message}: {summaries[0]}" if summaries else f"{message} (exit code {done.code})"
+    detail = f"{message}: {'; '.join(dict.fromkeys(summaries))}" if summaries else f"{message} (exit code {done.code})"
     if any("state lock" in summary for summary in summaries) and (lock := _lock_id(done.output)):
         next_step = f"when nobody uses it any more: tofu -chdir={context.folder} force-unlock {lock}"
     return EngineError(detail, log=done.output, stack=context.label.rpartition(" ")[2] or None, next_step=next_step)

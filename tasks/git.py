@@ -49,6 +49,50 @@ def tracked(root: Path, paths: list[str]) -> set[str] | None:
     return None if listed is None else {path for path in listed.split("\0") if path}
 
 
+def merge_base(root: Path, ref: str) -> str | None:
+    """The commit that this tree's and a ref's history have in common last; None when there is none, or no such ref."""
+    if ref.startswith("-") or _git(root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}") is None:
+        return None
+    found = _git(root, "merge-base", ref, "HEAD")
+    return found.strip() if found else None
+
+
+def resolve(root: Path, ref: str) -> str | None:
+    """The commit that a ref names; None when there is no such ref."""
+    found = None if ref.startswith("-") else _git(root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
+    return found.strip() if found else None
+
+
+def differences(root: Path, commit: str) -> tuple[set[str], set[str]]:
+    """The paths in which this tree differs from a commit, uncommitted and new files included: changed, removed.
+
+    A renamed file is a removed and a new one.
+    """
+    listed = _git(root, "diff", "--name-status", "-z", "--no-renames", "--relative", commit, "--", ".") or ""
+    fields = listed.split("\0")
+    changed: set[str] = set()
+    removed: set[str] = set()
+    for status, path in zip(fields[::2], fields[1::2], strict=False):
+        (removed if status.startswith("D") else changed).add(path)
+    new = _git(root, "ls-files", "-z", "--others", "--exclude-standard") or ""
+    return changed | {path for path in new.split("\0") if path}, removed
+
+
+def content(root: Path, commit: str, path: str) -> bytes | None:
+    """A file's content at a commit, the path relative to `root`; None when it is not there."""
+    found = _git(root, "show", f"{commit}:./{path}")
+    return None if found is None else found.encode()
+
+
+def move_tag(root: Path, tag: str, commit: str, *, push: bool) -> str | None:
+    """Move a tag to a commit, and push it where asked; gives what went wrong, or None."""
+    if _git(root, "tag", "--force", "--", tag, commit) is None:
+        return f"git cannot move the tag {tag}"
+    if push and _git(root, "push", "--quiet", "--force", "origin", f"refs/tags/{tag}") is None:
+        return f"git cannot push the tag {tag} to origin"
+    return None
+
+
 def _git(root: Path, *arguments: str) -> str | None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environment["GIT_OPTIONAL_LOCKS"] = "0"

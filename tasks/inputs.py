@@ -151,6 +151,8 @@ def _files_of(project: Project, named: NamedPath) -> Iterator[tuple[str, str]]:
     if named.path.startswith(_NO_FILES):
         return
     if not index.is_folder(named.path):
+        if not named.read and named.path.endswith(_NOT_CONFIGURATION):
+            return
         digest = index.digest(named.path)
         if digest is not None:
             yield named.path, digest

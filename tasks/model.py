@@ -102,6 +102,15 @@ class Stack(Model):
     verify: list[Check] = Field(default_factory=list, description="Checks that must come true after each apply.")
 
 
+class Deploy(Model):
+    """How a deploy is remembered where no receipts are kept."""
+
+    tag: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_{][A-Za-z0-9_./{}-]*$")] | None = Field(
+        None, description="A git tag that a complete deploy moves to its commit: `deployed-{environment}`."
+    )
+    push: bool = Field(False, description="True: push that tag to `origin`.")
+
+
 class Drift(Model):
     """What `doit drift` makes of what it finds."""
 
@@ -135,4 +144,8 @@ class Config(BaseSettings):
         default_factory=dict, description="Stacks, where they differ from the defaults."
     )
     plan: Plan = Field(default_factory=Plan, description="Rules for plan artifacts.")  # type: ignore[arg-type]
+    follows: EnvironmentName | None = Field(
+        None, description="The environment that must have a stack's code first; `plan` says what it has not."
+    )
+    deploy: Deploy = Field(default_factory=Deploy, description="How deploys are remembered.")  # type: ignore[arg-type]
     drift: Drift = Field(default_factory=Drift, description="Rules for drift.")  # type: ignore[arg-type]

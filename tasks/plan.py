@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from . import affected, artifact, changes, upstream, workdir
+from . import affected, artifact, changes, outputs, upstream, workdir
 from .action import StageAction, is_current
 from .artifact import Expected, Manifest
 from .engine import failure
-from .errors import ArtifactRefusedError, DeployError
+from .errors import ArtifactRefusedError, DeployError, EngineError
 from .files import sha256_file, write_json
 from .receipt import now
 from .result import Result, Status
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .run import Run
 
 STAGE = "plan"
+_NO_STATE = "Unable to find remote state"
 
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
@@ -79,13 +80,26 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
         summary = f"deferred until {given.missing_text(stack)} is there"
         return Result(STAGE, stack.name, Status.DEFERRED, summary, reasons=assessment.reasons)
     values = {**given.values, **{name: stack.settings.mocks[name] for name in mocked}}
-    made = make(run, stack, values, origin="deploy" if run.deploying else STAGE, mocked=mocked)
+    try:
+        made = make(run, stack, values, origin="deploy" if run.deploying else STAGE, mocked=mocked)
+    except EngineError as error:
+        waits = _unapplied_siblings(run, stack)
+        if not waits or _NO_STATE not in error.message:
+            raise
+        summary = f"deferred until {', '.join(waits)} is there"
+        return Result(STAGE, stack.name, Status.DEFERRED, summary, reasons=assessment.reasons)
     summary = made.text + (f"; made with stand-ins for {', '.join(mocked)}: not for deploy" if mocked else "")
     return Result(
         STAGE, stack.name, summary=summary, counts=made.manifest.counts,
         reasons=assessment.reasons or ["asked for with -a"],
         details={"origin": made.manifest.origin, "mocked": mocked, "changes": made.changes},
     )  # fmt: skip
+
+
+def _unapplied_siblings(run: Run, stack: Stack) -> list[str]:
+    """The stacks whose state this one reads and of which nothing was applied yet."""
+    reads = run.project.remote_reads.get(stack.name, ())
+    return sorted({read.stack for read in reads if outputs.stored(run.layout, read.stack) is None})
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from .baseline import Baseline
     from .config import Loaded
     from .rootmodule import RootModule
 
@@ -59,6 +60,7 @@ class Project:
         self.layout = Layout(root, loaded.environment)
         self.index = index
         self.stacks = stacks
+        self.baseline: Baseline | None = None
         self._modules: dict[str, RootModule] = {}
         self._check()
         from . import remotestate

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import console, deploy, records, report
+from . import console, deploy, deployed, records, report, status
 from . import result as results
 from .engine import dropped_variables
 from .errors import DeployError, ExitCode
@@ -42,6 +42,8 @@ class Reporter:
         if not selected:
             self._console.overview(tasks)
         try:
+            if run.deploying:
+                deployed.refuse_for_deploy(run)
             if self._selected & _LOCKING:
                 run.take_lock(f"doit {' '.join(sys.argv[1:])}")
         except DeployError as error:
@@ -136,7 +138,12 @@ class Reporter:
         for text in self._errors:
             if text:
                 run.say(text)
+        if "plan" in self._selected or run.deploying:
+            for text in status.gone(run):
+                run.say(text)
         code = self._exit_code()
+        if code is ExitCode.OK and run.deploying:
+            deployed.remember(run)
         if self._selected & _LOCKING:
             self._console.summary(self._selected, code, [path for path in paths if path])
         run.release_lock()

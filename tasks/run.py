@@ -22,6 +22,7 @@ from .stop import Stop
 if TYPE_CHECKING:
     from .affected import Assessment
     from .git import Revision
+    from .outputs import Output
     from .project import Project
     from .result import Result
 
@@ -39,6 +40,7 @@ class Run:
         applied: Stacks whose plan was applied in this run.
         assessed: What is affected, as found before anything ran, see `affected.assess_once`.
         reused: Stacks whose artifact was found to fit as it is.
+        base_given: The base that was named on the command line, when it is another one than the deployed tag.
         current: Tasks that were found up to date; one of them that runs all the same was forced (`doit -a`).
     """
 
@@ -51,6 +53,7 @@ class Run:
         self.active = False
         self.deploying = False
         self.planning = False
+        self.base_given: str | None = None
         self.current: set[str] = set()
         self.reused: set[str] = set()
         self.applied: set[str] = set()
@@ -60,6 +63,8 @@ class Run:
         self._engine: Engine | None = None
         self._engine_lock = threading.Lock()
         self._print_lock = threading.Lock()
+        self.reading_lock = threading.Lock()
+        self.read_outputs: dict[str, dict[str, Output]] = {}
         self._lock_file: IO[str] | None = None
         self.live: Any = None
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from doit import get_var
 
-from . import project, records
+from . import deployed, project, records
 from .errors import DeployError, ExitCode
 from .layout import DEPLOY_DIR
 from .masking import Masker
@@ -36,6 +36,7 @@ def start() -> Run:
     root = Path.cwd()
     try:
         run = Run(project.load(root, get_var("env") or os.environ.get(ENVIRONMENT_VARIABLE) or None))
+        deployed.choose_base(run, get_var("base"))
         records.prepare(run.layout.records, run.say)
     except DeployError as error:
         _end(error.render())

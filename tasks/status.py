@@ -76,7 +76,16 @@ def gone(run: Run) -> list[str]:
     """What to say of stacks that were deployed from here and are in the configuration no more."""
     folder = run.layout.base / "receipts"
     names = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.glob("**/*.json"))
-    return [
+    baseline = run.project.baseline
+    left = (
+        [
+            f"{folder}: a stack at {baseline.ref}, and none any more; its resources are still there"
+            for folder in baseline.gone(run.project)
+        ]
+        if baseline
+        else []
+    )
+    return left + [
         f"{name}: deployed from here, but no longer a stack of this environment; its resources are still there"
         for name in names
         if name not in run.project.stacks

@@ -34,7 +34,9 @@ def values(run: Run, stack: Stack) -> Given:
     """
     given, missing = {}, []
     for variable, reference in stack.inputs.items():
-        known = outputs.stored(run.layout, reference.stack) or {}
+        known = outputs.stored(run.layout, reference.stack)
+        if known is None:
+            known = _from_state(run, run.project.stacks[reference.stack])
         output = known.get(reference.output)
         if output is not None and output.sensitive:
             output = read(run, run.project.stacks[reference.stack]).get(reference.output)
@@ -44,6 +46,20 @@ def values(run: Run, stack: Stack) -> Given:
         else:
             given[variable] = output.value
     return Given(given, missing)
+
+
+def _from_state(run: Run, stack: Stack) -> dict[str, Output]:
+    """The outputs of a stack of which nothing is recorded here, as on a fresh clone: from its state, asked once a run.
+
+    What is found is recorded, as after an apply, so that the inputs digest of this run has it too.
+    """
+    with run.reading_lock:
+        if stack.name not in run.read_outputs:
+            found = read(run, stack)
+            if found:
+                outputs.store(run.layout, stack.name, found, run.mask)
+            run.read_outputs[stack.name] = found
+        return run.read_outputs[stack.name] if stack.name not in run.applied else {}
 
 
 def read(run: Run, stack: Stack) -> dict[str, Output]:

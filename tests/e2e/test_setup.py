@@ -68,7 +68,7 @@ def _publish(files: dict[str, bytes], binary: bytes) -> None:
     files["tofu_1.12.6_SHA256SUMS"] = f"{hashlib.sha256(files[ARCHIVE]).hexdigest()}  {ARCHIVE}\n".encode()
 
 
-def _engine(repository: Repository, folder: Path, text: str) -> Path:
+def _engine(folder: Path, text: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     script = folder / "tofu"
     script.write_text(text)
@@ -81,9 +81,9 @@ def test_the_engine_on_path_is_used_when_its_version_is_the_wanted_one(one: Repo
 
 
 def test_a_configured_path_comes_first_and_must_be_right(one: Repository) -> None:
-    chosen = _engine(one, one.home / "chosen", _say_version("OpenTofu v1.12.6"))
+    chosen = _engine(one.home / "chosen", _say_version("OpenTofu v1.12.6"))
     assert f"from engine.path: {chosen}" in one.doit("setup", DEPLOY_ENGINE__PATH=str(chosen)).out
-    wrong = _engine(one, one.home / "wrong", _say_version("OpenTofu v1.9.0"))
+    wrong = _engine(one.home / "wrong", _say_version("OpenTofu v1.9.0"))
     done = one.doit("setup", DEPLOY_ENGINE__PATH=str(wrong), code=1)
     assert "is tofu 1.9.0; wanted is 1.12.6" in done.out
     assert "correct engine.path" in done.out
@@ -92,14 +92,14 @@ def test_a_configured_path_comes_first_and_must_be_right(one: Repository) -> Non
 
 
 def test_terraform_is_not_taken_for_tofu(one: Repository) -> None:
-    posing = _engine(one, one.home / "posing", _say_version("Terraform v1.12.6"))
+    posing = _engine(one.home / "posing", _say_version("Terraform v1.12.6"))
     assert "is no tofu that runs" in one.doit("setup", DEPLOY_ENGINE__PATH=str(posing), code=1).out
 
 
 def test_a_wrong_version_on_path_gives_way_to_the_cache(bare: Repository) -> None:
-    _engine(bare, bare.bin, _say_version("OpenTofu v1.9.0"))
+    _engine(bare.bin, _say_version("OpenTofu v1.9.0"))
     cached = bare.home / "cache/engines/tofu-1.12.6"
-    _engine(bare, cached, _say_version("OpenTofu v1.12.6"))
+    _engine(cached, _say_version("OpenTofu v1.12.6"))
     assert f"from cache: {cached}/tofu" in bare.doit("setup").out
 
 

@@ -1,0 +1,129 @@
+"""What changed since a base: git objects of the merge base against this tree, for stacks that have no receipt."""
+
+from __future__ import annotations
+
+import fnmatch
+import posixpath
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import config, git, hcl
+from .errors import ConfigError, DeployError
+from .files import canonical_json
+
+if TYPE_CHECKING:
+    from .inputs import Inputs
+    from .project import Project, Stack
+
+_PATH_LABELS = ("file ", "module ", "lock file ", "watched file ", "var file ")
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A base that counts as deployed.
+
+    Paths are relative to the repository's root. `changed` are those that differ from the base in this tree, new and
+    uncommitted ones too; `removed` those that the base has and this tree has not. `before` is the configuration at the
+    base, None where it cannot be read; then every stack counts as affected. `known` remembers which stacks are.
+    """
+
+    ref: str
+    commit: str
+    changed: frozenset[str]
+    removed: frozenset[str]
+    before: config.Loaded | None = field(repr=False)
+    known: dict[str, bool] = field(repr=False, default_factory=dict)
+
+    def reasons(self, project: Project, stack: Stack, inputs: Inputs) -> list[str]:
+        """Why a stack is affected since the base, in words; nothing when it is as at the base."""
+        since = f"since {self.ref}"
+        if self.before is None:
+            return [f"the configuration {since} cannot be compared"]
+        words = []
+        for label in inputs.labels:
+            kind = next((kind for kind in _PATH_LABELS if label.startswith(kind)), None)
+            touched = kind is not None and label.removeprefix(kind) in self.changed | self.removed
+            if touched or (label.startswith("any file ") and (self.changed or self.removed)):
+                words.append(f"{label} changed {since}")
+        words += [
+            f"file {path} was removed {since}" for path in sorted(self.removed) if _belonged(project, stack, path)
+        ]
+        if _settings(self.before, stack.name) != _settings(project.loaded, stack.name):
+            words.append(f"its configuration changed {since}")
+        return words
+
+    def gone(self, project: Project) -> list[str]:
+        """Folders that held a stack at the base and hold none now."""
+        patterns = (self.before or project.loaded).config.discover
+        folders = {posixpath.dirname(path) for path in self.removed if hcl.is_configuration(path)}
+        return sorted(
+            folder
+            for folder in folders
+            if any(fnmatch.fnmatch(folder, pattern) for pattern in patterns) and not project.index.configuration(folder)
+        )
+
+
+def find(project: Project, ref: str) -> Baseline:
+    """The baseline that a ref names.
+
+    Raises:
+        ConfigError: There is no such ref, or no common history with it.
+    """
+    root = project.root
+    commit = git.merge_base(root, ref)
+    if commit is None:
+        raise ConfigError(
+            f"base={ref}: there is no such commit here, or it has no history in common with this tree",
+            next_step=f"fetch it first: `git fetch origin {ref.rpartition('/')[2]}`, in a shallow clone with --unshallow",
+        )
+    changed, removed = git.differences(root, commit)
+    return Baseline(ref, commit, frozenset(changed), frozenset(removed), _configuration_at(project, commit))
+
+
+def _configuration_at(project: Project, commit: str) -> config.Loaded | None:
+    """The configuration at a commit, read from git's objects."""
+    names = [config.PIPELINE_FILE]
+    names += [f"{config.ENVIRONMENTS_DIR}/{project.environment}.{suffix}" for suffix in ("yaml", "yml")]
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            content = git.content(project.root, commit, name)
+            if content is not None:
+                path = Path(folder, name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+        environments = Path(folder, config.ENVIRONMENTS_DIR)
+        if not any(environments.glob("*")):
+            environments.mkdir(parents=True, exist_ok=True)
+            (environments / f"{project.environment}.yaml").touch()
+        try:
+            return config.load(Path(folder), project.environment)
+        except DeployError:
+            return None
+
+
+def _settings(loaded: config.Loaded, name: str) -> bytes:
+    """What of a configuration can change a stack's plan, but for its files; checks and the like cannot."""
+    whole = loaded.config
+    stack: Any = whole.stacks.get(name)
+    engine = [whole.engine.kind, whole.engine.version]
+    values: dict[str, Any] = {"engine": engine, "enabled": stack is None or stack.enabled}
+    backend = (stack.backend if stack and stack.backend else None) or whole.backend
+    values["backend"] = backend.model_dump() if backend else None
+    if stack is not None:
+        chosen = stack.model_dump(include={"path", "inputs", "variables", "var_files", "watch"})
+        values |= {key: value for key, value in chosen.items() if value}
+    return canonical_json(values)
+
+
+def _belonged(project: Project, stack: Stack, path: str) -> bool:
+    """Whether a removed path was, for all that is known, an input of a stack."""
+    module, folder, name = project.module(stack.name), posixpath.dirname(path), posixpath.basename(path)
+    own = folder == stack.path or folder in module.modules
+    if own and (hcl.is_configuration(name) or name.endswith((".tfvars", ".tfvars.json", ".hcl"))):
+        return True
+    if any(not named.exact and path.startswith(named.path + "/") for named in module.named):
+        return True
+    patterns = [posixpath.normpath(posixpath.join(stack.path, pattern)) for pattern in stack.settings.watch]
+    return any(fnmatch.fnmatch(path, pattern.replace("**/", "*")) for pattern in patterns)

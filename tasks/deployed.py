@@ -1,0 +1,69 @@
+"""What is known to be deployed where there are no receipts: a base for reviews, a tag that deploy itself moves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import git, interpolate, receipt
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from .project import Project
+    from .run import Run
+
+
+def tag_name(project: Project) -> str | None:
+    """The tag that a complete deploy of this environment moves, when one is configured."""
+    tag = project.config.deploy.tag
+    return interpolate.fill(tag, {"environment": project.environment}, key="deploy.tag") if tag else None
+
+
+def choose_base(run: Run, ref: str | None) -> None:
+    """Set the project's baseline: `base=REF` from the command line, else the tag of the last complete deploy.
+
+    Raises:
+        ConfigError: There is no such ref.
+    """
+    project = run.project
+    tag = tag_name(project)
+    run.base_given = ref if ref and ref != tag else None
+    if not ref and (tag is None or git.resolve(project.root, tag) is None):
+        return
+    if ref is None and all(receipt.read(run.layout, name) for name in project.stacks):
+        return  # receipts say it better
+    from . import baseline
+
+    project.baseline = baseline.find(project, ref or str(tag))
+
+
+def refuse_for_deploy(run: Run) -> None:
+    """Refuse a base that nobody knows to be deployed: what a failed pipeline left undone would be skipped for good.
+
+    Raises:
+        ConfigError: `base=` names something else than the tag of the last complete deploy.
+    """
+    if run.base_given is None:
+        return
+    raise ConfigError(
+        f"base={run.base_given} is for plans: nothing says that it was ever deployed whole",
+        untouched="nothing was planned or applied",
+        next_step="leave it out: receipts decide, or `deploy.tag`, which a complete deploy moves; else all is affected",
+    )
+
+
+def remember(run: Run) -> None:
+    """Move the tag when every stack of the environment is now deployed and verified from this clean commit."""
+    project = run.project
+    tag, commit = tag_name(project), run.revision.commit if project.config.deploy.tag else None
+    if tag is None or commit is None or run.revision.dirty:
+        return
+    from .affected import assess
+
+    for stack in project.stacks.values():
+        found = assess(project, stack)
+        if found.affected or (found.unverified and found.receipt is not None and stack.settings.verify):
+            return
+    if git.resolve(project.root, tag) != commit and (
+        problem := git.move_tag(project.root, tag, commit, push=project.config.deploy.push)
+    ):
+        run.say(f"{problem}; the next deploy without receipts takes the former one as its base")
