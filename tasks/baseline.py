@@ -76,7 +76,7 @@ def find(project: Project, ref: str) -> Baseline:
     if commit is None:
         raise ConfigError(
             f"base={ref}: there is no such commit here, or it has no history in common with this tree",
-            next_step=f"fetch it first: `git fetch origin {ref.rpartition('/')[2]}`, in a shallow clone with --unshallow",
+            next_step=f"`git fetch origin {ref.rpartition('/')[2]}` first, in a shallow clone with --unshallow",
         )
     changed, removed = git.differences(root, commit)
     return Baseline(ref, commit, frozenset(changed), frozenset(removed), _configuration_at(project, commit))

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from . import affected, artifact, changes, outputs, upstream, workdir
+from . import affected, artifact, changes, outputs, promotion, upstream, workdir
 from .action import StageAction, is_current
 from .artifact import Expected, Manifest
 from .engine import failure
@@ -89,6 +89,8 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
         summary = f"deferred until {', '.join(waits)} is there"
         return Result(STAGE, stack.name, Status.DEFERRED, summary, reasons=assessment.reasons)
     summary = made.text + (f"; made with stand-ins for {', '.join(mocked)}: not for deploy" if mocked else "")
+    if behind := promotion.missing(run.project, stack.name, assessment.inputs):
+        summary += f"; {behind}"
     return Result(
         STAGE, stack.name, summary=summary, counts=made.manifest.counts,
         reasons=assessment.reasons or ["asked for with -a"],

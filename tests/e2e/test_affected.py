@@ -390,3 +390,30 @@ def test_a_stack_that_left_the_configuration_is_reported(pair: Repository) -> No
     shutil.rmtree(pair.path / "stacks/b")
     assert "b: deployed from here, but no longer a stack" in pair.doit("status").out
     assert "b: deployed from here, but no longer a stack" in pair.doit("plan").out
+
+
+def test_a_plan_says_what_never_reached_the_environment_to_follow(build: Callable[..., Repository]) -> None:
+    repository = build(
+        minimal_config(), "config/environments/prod.yaml:follows: local\n", f"stacks/a/main.tf:{resource()}"
+    )
+    assert "never deployed to local" in repository.doit("env=prod", "plan").task("plan", "a")
+    repository.doit("deploy")
+    repository.doit("env=prod", "plan")
+    assert "local yet" not in repository.doit("-a", "env=prod", "plan").task("plan", "a")
+    repository.write(f"stacks/a/main.tf:{resource('2')}")
+    done = repository.doit("env=prod", "plan")
+    assert "not in local yet: file stacks/a/main.tf changed" in done.task("plan", "a")
+    repository.doit("deploy")
+    assert "local yet" not in repository.doit("-a", "env=prod", "plan").task("plan", "a")
+
+
+def test_two_environments_run_at_once_in_one_tree(build: Callable[..., Repository]) -> None:
+    repository = build(
+        minimal_config(), "config/environments/dev.yaml:", *(f"stacks/{name}/main.tf:{resource()}" for name in "abcd")
+    )
+    processes = [repository.start("deploy"), repository.start("env=dev", "deploy")]
+    for process in processes:
+        out, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, out
+    lineages = {repository.state(name, environment)["lineage"] for name in "abcd" for environment in ("local", "dev")}
+    assert len(lineages) == 8
