@@ -18,7 +18,7 @@ _CODE = ("file ", "module ", "lock file ", "watched file ")
 
 
 def missing(project: Project, stack: str, inputs: Inputs) -> str | None:
-    """What of a stack's code never reached the environment to follow, in words; None when all of it has, or none is set.
+    """What of a stack's code never reached the environment to follow, in words; None when all has, or none is set.
 
     Code is compared by content, so a commit that changes something else counts as arrived.
 
