@@ -125,6 +125,18 @@ def claim(layout: Layout, manifest: Manifest) -> None:
     write_json(layout.claim(manifest.stack), {"plan_sha256": manifest.plan_sha256})
 
 
+def release(layout: Layout, stack: str) -> None:
+    """Give an artifact back that was taken, when nothing of it was applied.
+
+    Raises:
+        RecordError: The claim cannot be removed; the artifact then counts as applied and has to be planned again.
+    """
+    try:
+        layout.claim(stack).unlink(missing_ok=True)
+    except OSError as error:
+        raise RecordError(f"cannot remove {layout.relative(layout.claim(stack))}: {error.strerror}") from error
+
+
 def state_of_plan(path: Path) -> tuple[str | None, int | None]:
     """The lineage and serial of the state that a saved plan was made for; None where it cannot be read.
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from . import affected, artifact, changes, outputs, promotion, upstream, workdir
+from . import affected, artifact, changes, errored, outputs, promotion, statelock, upstream, workdir
 from .action import StageAction, is_current
 from .artifact import Expected, Manifest
 from .engine import failure
@@ -63,6 +63,7 @@ def up_to_date(run: Run, stack: Stack) -> bool:
 def act(run: Run, stack: Stack, forced: bool) -> Result:
     """Plan one stack; in a deploy, accept the artifact that was handed over, or refuse it."""
     layout = run.layout
+    errored.refuse(run, stack)
     assessment = affected.assess(run.project, stack)
     if run.deploying and artifact.pending(layout, stack.name) and artifact.origin(layout, stack.name) != "deploy":
         manifest = check(run, stack, assessment)
@@ -137,11 +138,10 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
             path.parent.mkdir(parents=True, exist_ok=True)
             arguments = [
                 "-no-color", "-input=false", "-detailed-exitcode", f"-out={path}",
-                f"-lock-timeout={project.config.engine.lock_timeout:g}s",
                 *workdir.state_arguments(project, stack), *variables,
             ]  # fmt: skip
             engine = run.engine()
-            completed = engine.run(where, "plan", *arguments, events=True)
+            completed = statelock.run(run, where, "plan", *arguments)
             if not completed.ok:
                 raise failure(f"{engine.kind} plan failed", completed, where)
             os.chmod(path, 0o600)  # noqa: PTH101 - it holds every value in clear
