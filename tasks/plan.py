@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from . import affected, artifact, changes, errored, outputs, promotion, statelock, upstream, workdir
+from . import affected, artifact, changes, errored, outputs, promotion, receipt, statelock, upstream, workdir
 from .action import StageAction, is_current
 from .artifact import Expected, Manifest
 from .engine import failure
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 STAGE = "plan"
 _NO_STATE = "Unable to find remote state"
+_MOMENT = 0.05
 
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
@@ -130,6 +131,7 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
     """
     layout, project = run.layout, run.project
     artifact.discard(layout, stack.name)
+    _let_the_second_pass(run, stack)
     try:
         with workdir.context(run, stack, STAGE, values) as (where, variables):
             workdir.initialize(run, stack, where, backend=True)
@@ -173,6 +175,17 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
         artifact.discard(layout, stack.name)
         raise
     return Made(manifest, read.to_json(), read.counts.text())
+
+
+def _let_the_second_pass(run: Run, stack: Stack) -> None:
+    """Wait, where the last apply was begun in this very second.
+
+    A plan has the second it was made in, and nothing else that tells it from another plan of the same inputs and
+    state: the new one would be taken for the one that was applied, and be refused.
+    """
+    last = receipt.read(run.layout, stack.name)
+    while last is not None and last.started_at == now() and not run.stop.wait(_MOMENT):
+        pass
 
 
 def check(run: Run, stack: Stack, assessment: Assessment) -> Manifest:

@@ -77,7 +77,7 @@ def held(done: Completed, kind: str) -> Lock | None:
     if done.ok or not any("acquiring the state lock" in summary for summary in done.summaries()):
         return None
     if kind == "pg":
-        return Lock("") if re.search(r"already locked", text) else None
+        return Lock("") if re.search("already locked", text, re.IGNORECASE) else None
     fields = dict(_FIELD.findall(text.partition("Lock Info:")[2]))
     if not fields.get("ID"):
         return None
@@ -106,11 +106,17 @@ def way_out(lock: Lock, context: Context) -> str:
 
 
 def _database_way_out(schema: str) -> str:
-    """A lock in PostgreSQL belongs to a session; what ends it is the session's end."""
+    """A lock in PostgreSQL belongs to a session, and ends with it.
+
+    Its key is the number of the state's row; while there is no row yet, the negative FNV-1 hash of schema and table.
+    """
+    creation = 2166136261
+    for byte in f"{schema}\0states".encode():
+        creation = creation * 16777619 % 2**32 ^ byte
     table = '"' + schema.replace('"', '""') + '".states'
     sql = (
         "select pid, pg_terminate_backend(pid) from pg_locks where locktype = $$advisory$$ and granted"  # noqa: S608 - for a person to run
-        f" and objid::bigint in (select id from {table})"
+        f" and (classid::bigint << 32 | objid::bigint) in (select id from {table} union select {-creation})"
     )
     return (
         "the lock ends with the engine that holds it; when that is gone and its database session is not:\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
+import re
 import shlex
 import shutil
 from contextlib import contextmanager
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
 
     from .project import Project, Stack
     from .run import Run
+
+# Several first inits at once: PostgreSQL's `create ... if not exists` is not safe against itself, and fails in all but
+# one of them with one of these. Nothing is lost by trying again.
+_CREATED_AT_ONCE = re.compile(
+    r"pq: (duplicate key value violates unique constraint|tuple concurrently|deadlock detected)"
+)
+_CREATIONS = 10
+_PAUSE = 0.2
 
 
 @contextmanager
@@ -152,6 +161,10 @@ def initialize(run: Run, stack: Stack, where: Context, *, backend: bool) -> None
     else:
         arguments.append("-backend=false")
     completed = engine.run(where, "init", *arguments)
+    for _ in range(_CREATIONS):
+        if completed.ok or not _CREATED_AT_ONCE.search(completed.output) or run.stop.wait(_PAUSE):
+            break
+        completed = engine.run(where, "init", *arguments)
     if not completed.ok:
         raise failure(f"{engine.kind} init failed", completed, where)
     write_json(marker, _mark(run, stack, backend=backend), durable=False)
