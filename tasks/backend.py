@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from . import interpolate
+from .config import dotted
 from .files import canonical_json
 from .masking import SECRET_NAME
 
@@ -44,12 +45,11 @@ def settings(project: Project, stack: Stack) -> dict[str, Any] | None:
     if stack.backend is None:
         return None
     values = project.placeholders(stack.name)
-    return {
-        "kind": stack.backend.kind,
-        "settings": {
-            name: _filled(value, values, f"backend.settings.{name}") for name, value in stack.backend.settings.items()
-        },
-    }
+    filled = {}
+    for name, value in stack.backend.settings.items():
+        path = (*_key(stack), "settings", name)
+        filled[name] = _filled(value, values, dotted(path), project.loaded.where(*path))
+    return {"kind": stack.backend.kind, "settings": filled}
 
 
 def check(project: Project) -> Iterator[ConfigError]:
@@ -103,13 +103,13 @@ def _check_secrets(project: Project, stack: Stack) -> Iterator[ConfigError]:
     """No secret may be a setting: the engine keeps settings in clear in its data directory and in every plan."""
     for path, value in _leaves(stack.backend.settings if stack.backend else {}):
         variable = next((name for name in _VARIABLE.findall(str(value)) if SECRET_NAME.search(name.upper())), None)
-        dotted = ".".join(path)
+        named = ".".join(path)
         if any(_CREDENTIAL.search(part) for part in path):
-            problem = f"'{dotted}' is a credential"
+            problem = f"'{named}' is a credential"
         elif _USER_IN_ADDRESS.search(str(value)):
-            problem = f"'{dotted}' has a user or password in its address"
+            problem = f"'{named}' has a user or password in its address"
         elif variable:
-            problem = f"'{dotted}' has {variable} in it, a secret by its name"
+            problem = f"'{named}' has {variable} in it, a secret by its name"
         else:
             continue
         message = f"{problem}: the engine would store it in clear in every plan"
@@ -164,10 +164,10 @@ def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterable[tuple[tuple[str,
         yield path, value
 
 
-def _filled(value: Any, values: dict[str, str], key: str) -> Any:
+def _filled(value: Any, values: dict[str, str], key: str, where: str) -> Any:
     if isinstance(value, dict):
-        return {name: _filled(item, values, f"{key}.{name}") for name, item in value.items()}
+        return {name: _filled(item, values, f"{key}.{name}", where) for name, item in value.items()}
     if isinstance(value, list):
-        return [_filled(item, values, f"{key}[{position}]") for position, item in enumerate(value)]
+        return [_filled(item, values, f"{key}[{position}]", where) for position, item in enumerate(value)]
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    return interpolate.fill(text, values, key=key)
+    return interpolate.fill(text, values, key=key, where=where)

@@ -45,6 +45,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
 
 def up_to_date(run: Run, stack: Stack) -> bool:
     """Whether nothing has to be planned: unaffected without an artifact, or planned already from these very inputs."""
+    artifact.settle(run.layout, stack.name)
     waiting = artifact.pending(run.layout, stack.name)
     if run.deploying and waiting:
         return False  # it is verified, whatever it is
@@ -136,7 +137,7 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
         with workdir.context(run, stack, STAGE, values) as (where, variables):
             workdir.initialize(run, stack, where, backend=True)
             last = affected.assess(project, stack)  # the inputs as they are now: init may have written the lock file
-            path = layout.plan(stack.name)
+            path = layout.draft(stack.name)
             path.parent.mkdir(parents=True, exist_ok=True)
             arguments = [
                 "-no-color", "-input=false", "-detailed-exitcode", f"-out={path}",
