@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import config, receipt, workdir
+from . import backend, config, receipt, workdir
 from .errors import RecordError, StateNotSavedError
 from .layout import Layout
 from .receipt import Outcome
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 FILE = "errored.tfstate"
 _SHARED = (Path(tempfile.gettempdir()), Path("/dev/shm"))  # noqa: S108 - the last resort; a folder of our own is made
+_UNLOCKED_BY_THE_END = ("local", "pg")  # a lock there ends with the process that took it
 _NO_FILE = "Failed to create local state file"
 
 
@@ -60,12 +62,20 @@ def refuse(run: Run, stack: Stack) -> None:
 
 
 def recovery(run: Run, stack: Stack) -> str:
-    """The commands that save the state where it belongs; alone on their line, to be copied."""
-    file = shlex.quote(f"{stack.path}/{FILE}")
-    return (
+    """The command that saves the state where it belongs, on a line of its own, to be copied."""
+    engine, file = workdir.by_hand(run, stack), shlex.quote(f"{stack.path}/{FILE}")
+    text = (
         "keep that file, it is the only record of what was made; when the backend is back:\n"
-        f"    {workdir.by_hand(run, stack)} state push {FILE} && rm {file}"
+        f"    {engine} state push {FILE} && rm {file}"
     )
+    settings = backend.settings(run.project, stack)
+    kind = settings["kind"] if settings else run.project.module(stack.name).backend or "local"
+    if kind not in _UNLOCKED_BY_THE_END:
+        text += (
+            "\n  where the state is still locked by that very apply, this shows the lock's ID; release it first:\n"
+            f"    {engine} force-unlock -force ID"
+        )
+    return text
 
 
 def found(run: Run, stack: Stack, done: Completed) -> StateNotSavedError | None:
@@ -76,18 +86,19 @@ def found(run: Run, stack: Stack, done: Completed) -> StateNotSavedError | None:
     """
     project, log = run.project, done.output
     place = left = path(project, stack)
+    again = recovery(run, stack)
     if any(_NO_FILE in summary for summary in done.summaries()):
         text, shown = _printed(done.raw), _printed(done.output)
-        log = log.replace(shown, "(the state)") if shown else log
+        log = log.replace(shown or text, "(the state)") if shown or text else log
         left = _keep(text, [place.parent, run.layout.data_dir(stack.name), *_SHARED]) or place
     elif not left.exists():
         return None
     if not left.exists():
         next_step = "nothing could be written: import by hand what the output says was created"
     elif left == place:
-        next_step = recovery(run, stack)
+        next_step = again
     else:
-        next_step = f"make room, `mv {left} {project.layout.relative(place)}`; {recovery(run, stack)}"
+        next_step = f"make room, `mv {left} {project.layout.relative(place)}`; {again}"
     return StateNotSavedError(
         f"applied in part or whole, but the state could not be saved; it is in {project.layout.relative(left)}",
         log=log,
@@ -122,13 +133,15 @@ def _content(left: Path) -> str:
 
 
 def _printed(text: str) -> str:
-    """The state that the engine printed as its last resort: from the first line `{` to the last line `}`."""
-    lines = text.split("\n")
-    try:
-        first, last = lines.index("{"), len(lines) - 1 - lines[::-1].index("}")
-    except ValueError:
-        return ""
-    return "\n".join(lines[first : last + 1])
+    """The state that the engine printed as its last resort, a JSON object at the beginning of a line; else nothing."""
+    for match in re.finditer(r"^\{", text, re.MULTILINE):
+        try:
+            value, end = json.JSONDecoder().raw_decode(text, match.start())
+        except (ValueError, RecursionError):
+            continue
+        if "version" in value or "encrypted_data" in value:
+            return text[match.start() : end]
+    return ""
 
 
 def _keep(text: str, folders: list[Path]) -> Path | None:

@@ -79,7 +79,7 @@ def repository(build: Callable[..., Repository], backend: Backend, tmp_path: Pat
 
 
 @pytest.fixture
-def gone(backend: Backend) -> Iterator[Callable[[], AbstractContextManager[None]]]:
+def gone(backend: Backend) -> Callable[[], AbstractContextManager[None]]:
     """Takes the backend away for a while."""
     from contextlib import contextmanager
 
@@ -97,7 +97,7 @@ def gone(backend: Backend) -> Iterator[Callable[[], AbstractContextManager[None]
         finally:
             database.start()
 
-    yield away
+    return away
 
 
 def _lose_the_backend(repository: Repository, gone: Callable[[], AbstractContextManager[None]], world: Path) -> str:
@@ -161,8 +161,9 @@ def test_the_state_is_kept_and_stops_everything_until_it_is_saved(
         assert left.exists()
         lock = re.search(r"ID:\s+(\S+)", recovered.stdout + recovered.stderr)
         assert lock
-        prefix = command.partition(" state push")[0]
-        assert _run(repository, f"{prefix} force-unlock -force {lock[1]}").returncode == 0
+        unlock = re.search(r"^    (TF_DATA_DIR=.* force-unlock -force) ID$", out, re.MULTILINE)
+        assert unlock
+        assert _run(repository, f"{unlock[1]} {lock[1]}").returncode == 0
         recovered = _run(repository, command)
     assert recovered.returncode == 0, recovered.stdout + recovered.stderr
     assert not left.exists()
