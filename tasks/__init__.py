@@ -32,9 +32,12 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "DOIT_CONFIG":
-        from .start import doit_config
+        try:
+            from .start import doit_config
 
-        return doit_config(_run())
+            return doit_config(_run())
+        except KeyboardInterrupt:  # before there is a handler: nothing was begun, and a traceback says nothing more
+            raise SystemExit("stopped before anything was begun") from None
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -12,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from .errors import ArtifactRefusedError, RecordError
-from .files import canonical_json, read_json, sha256_bytes, sha256_file, write_json
+from .files import canonical_json, fsync_dir, read_json, sha256_bytes, sha256_file, write_json
 from .inputs import reasons, summary
 
 if TYPE_CHECKING:
@@ -81,10 +82,16 @@ class Expected:
 def discard(layout: Layout, stack: str) -> None:
     """Remove a stack's artifact: a planning that fails must not leave the old one to be applied.
 
+    Killed in the middle, it leaves an artifact that counts as taken, not one that has lost a part.
+
     Raises:
         RecordError: A file cannot be removed.
     """
-    for path in (layout.plan(stack), layout.manifest(stack), layout.plan_json(stack), layout.claim(stack)):
+    if os.path.lexists(layout.manifest(stack)):
+        with contextlib.suppress(RecordError, TypeError, KeyError):
+            write_json(layout.claim(stack), {"plan_sha256": read_json(layout.manifest(stack))["plan_sha256"]})
+    parts = (layout.draft, layout.plan, layout.manifest, layout.plan_json, layout.claim)
+    for path in (part(stack) for part in parts):
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
@@ -94,6 +101,22 @@ def discard(layout: Layout, stack: str) -> None:
                 untouched="nothing was planned or applied",
                 next_step="make the folder writable, then run the same command again",
             ) from error
+
+
+def settle(layout: Layout, stack: str) -> None:
+    """End what `store` had begun when it was killed: the manifest is there, its plan still has the draft's name.
+
+    Only for who holds the environment: in another run's hands the plan is about to get its name.
+    """
+    draft, plan = layout.draft(stack), layout.plan(stack)
+    if os.path.lexists(plan) or not os.path.lexists(draft) or not os.path.lexists(layout.manifest(stack)):
+        return
+    with contextlib.suppress(RecordError, OSError, TypeError, KeyError):
+        if (
+            stat.S_ISREG(draft.lstat().st_mode)
+            and sha256_file(draft) == read_json(layout.manifest(stack))["plan_sha256"]
+        ):
+            draft.replace(plan)
 
 
 def pending(layout: Layout, stack: str) -> bool:
@@ -123,6 +146,18 @@ def claim(layout: Layout, manifest: Manifest) -> None:
         RecordError: The claim cannot be written; nothing was applied.
     """
     write_json(layout.claim(manifest.stack), {"plan_sha256": manifest.plan_sha256})
+
+
+def release(layout: Layout, stack: str) -> None:
+    """Give an artifact back that was taken, when nothing of it was applied.
+
+    Raises:
+        RecordError: The claim cannot be removed; the artifact then counts as applied and has to be planned again.
+    """
+    try:
+        layout.claim(stack).unlink(missing_ok=True)
+    except OSError as error:
+        raise RecordError(f"cannot remove {layout.relative(layout.claim(stack))}: {error.strerror}") from error
 
 
 def state_of_plan(path: Path) -> tuple[str | None, int | None]:
@@ -257,11 +292,22 @@ def _hours(span: timedelta) -> str:
 
 
 def store(layout: Layout, manifest: Manifest) -> None:
-    """Write a manifest beside its plan, which must be there and durable by now.
+    """Make a draft and its manifest an artifact, durably; the plan gets its name last.
 
     Raises:
         RecordError: It cannot be written.
     """
-    with layout.plan(manifest.stack).open("rb") as stream:
-        os.fsync(stream.fileno())
-    write_json(layout.manifest(manifest.stack), manifest.to_json())
+    draft, plan = layout.draft(manifest.stack), layout.plan(manifest.stack)
+    try:
+        with draft.open("rb") as stream:
+            os.fsync(stream.fileno())
+        write_json(layout.manifest(manifest.stack), manifest.to_json())
+        draft.replace(plan)
+        fsync_dir(plan.parent)
+    except OSError as error:
+        raise RecordError(
+            f"cannot keep {layout.relative(plan)}: {error.strerror}",
+            stack=manifest.stack,
+            untouched="nothing was applied",
+            next_step="make room or make the folder writable, then run the same command again",
+        ) from error

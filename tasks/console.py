@@ -176,4 +176,4 @@ def _block(outcome: Result) -> list[str]:
     if outcome.log:
         title = f"{outcome.stage}:{outcome.stack}"
         lines += [f"---- {title}: output ----", outcome.log.strip("\n"), f"---- {title}: end of output ----"]
-    return [*lines, *(f"  {line.strip()}" for line in outcome.error.splitlines()[1:])]
+    return [*lines, *(f"  {line.removeprefix('  ')}" for line in outcome.error.splitlines()[1:])]

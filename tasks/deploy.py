@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import affected, artifact, inputs, outputs, plan, receipt, upstream, verify, workdir
+from . import affected, artifact, errored, inputs, outputs, plan, receipt, statelock, upstream, verify, workdir
 from .action import StageAction, is_current
 from .engine import failure, is_stale
 from .errors import ArtifactRefusedError, DeployError, EngineError, StoppedError
@@ -142,7 +142,8 @@ class Applied:
 
 def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -> Applied:
     """Apply a verified plan; the receipt is durable before this returns or raises."""
-    layout, engine, last = run.layout, run.engine(), assessment.receipt
+    layout, last = run.layout, assessment.receipt
+    errored.refuse(run, stack)
     with workdir.context(run, stack, STAGE, upstream.values(run, stack).values) as (where, variables):
         workdir.initialize(run, stack, where, backend=True)
         run.stop.check(f"{STAGE}:{stack.name}")
@@ -154,17 +155,20 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
         artifact.claim(layout, manifest)
         receipt.write(layout, begun)
         try:
-            done = engine.run(
-                where, "apply", "-no-color", "-input=false",
-                f"-lock-timeout={run.project.config.engine.lock_timeout:g}s",
-                *workdir.state_arguments(run.project, stack), *variables, str(layout.plan(stack.name)), events=True,
+            done = statelock.run(
+                run, where, "apply", "-no-color", "-input=false",
+                *workdir.state_arguments(run.project, stack), *variables, str(layout.plan(stack.name)),
             )  # fmt: skip
         except StoppedError:
             receipt.write(layout, begun.ended(Outcome.FAILED, **_less_produced(run, stack, begun)))
             raise
+        if statelock.held(done, where.backend):  # nothing was begun: the same plan may be applied once it is free
+            receipt.restore(layout, stack.name, last)
+            artifact.release(layout, stack.name)
+            raise failure("apply failed", done, where)
         if not done.ok:
             receipt.write(layout, begun.ended(Outcome.FAILED, **_less_produced(run, stack, begun)))
-            raise _apply_error(stack, done, where)
+            raise _apply_error(run, stack, done, where)
         found = _outputs(run, stack, done)
         lineage, serial = workdir.serial_of_state(run, stack, where)
     outputs.store(layout, stack.name, found, run.mask)
@@ -178,17 +182,13 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
     return Applied(plan.counts_text(manifest.counts), run.mask.value(shown))
 
 
-def _apply_error(stack: Stack, done: Completed, where: Context) -> DeployError:
+def _apply_error(run: Run, stack: Stack, done: Completed, where: Context) -> DeployError:
     if is_stale(done.summaries()):
         return ArtifactRefusedError("stale", "the state moved on since this was planned", stack=stack.name)
+    if unsaved := errored.found(run, stack, done):
+        return unsaved
     error: EngineError = failure("apply failed", done, where, next_step="correct the cause, then `doit deploy` again")
     error.untouched = "what was applied before the error is in the state; the rest is unchanged"
-    left = where.folder / "errored.tfstate"
-    if left.exists():
-        error.next_step = (
-            f"the state could not be saved and is in {left}: when its backend is back,"
-            f" `tofu -chdir={where.folder} state push errored.tfstate`, then remove the file"
-        )
     return error
 
 

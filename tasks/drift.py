@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from . import affected, changes, upstream, workdir
+from . import affected, changes, errored, statelock, upstream, workdir
 from .action import StageAction
 from .engine import failure
 from .result import Result, Status
@@ -34,6 +34,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
 
 def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a stage's signature
     """Plan a stack against what is there, and tell drift from code that was never deployed."""
+    errored.refuse(run, stack)
     assessment = affected.assess(run.project, stack)
     given = upstream.values(run, stack)
     if given.missing:
@@ -63,10 +64,9 @@ def _plan(run: Run, stack: Stack, values: dict[str, Any]) -> PlanChanges:
         path = where.data_dir / "drift.tfplan"
         path.unlink(missing_ok=True)
         try:
-            completed = run.engine().run(
-                where, "plan", "-no-color", "-input=false", "-detailed-exitcode", f"-out={path}",
-                f"-lock-timeout={run.project.config.engine.lock_timeout:g}s",
-                *workdir.state_arguments(run.project, stack), *variables, events=True,
+            completed = statelock.run(
+                run, where, "plan", "-no-color", "-input=false", "-detailed-exitcode", f"-out={path}",
+                *workdir.state_arguments(run.project, stack), *variables,
             )  # fmt: skip
             if not completed.ok:
                 raise failure(f"{run.engine().kind} plan failed", completed, where)

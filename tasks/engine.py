@@ -9,7 +9,8 @@ import tempfile
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
-from .errors import EngineError, StoppedError
+from . import statelock
+from .errors import EngineError, StateLockedError, StoppedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,13 +51,20 @@ class Completed:
 
 @dataclass(frozen=True)
 class Context:
-    """Where and as what a command runs: the stack's folder, its data directory, its variables."""
+    """Where and as what a command runs: the stack's folder, its data directory, its variables.
+
+    `backend` is the type of the backend, `schema` the database schema of one that has it; `by_hand` is how a person
+    begins an engine command on the very same state, from the repository's root.
+    """
 
     label: str
     folder: Path
     data_dir: Path
     environment: Mapping[str, str] = field(repr=False, default_factory=dict)
     descriptors: tuple[int, ...] = ()
+    backend: str = "local"
+    schema: str | None = None
+    by_hand: str = "tofu"
 
 
 class Engine:
@@ -162,17 +170,19 @@ def dropped_variables() -> list[str]:
 
 
 def failure(message: str, done: Completed, context: Context, *, next_step: str | None = None) -> EngineError:
-    """An error that carries what the engine said, whole; the state's lock is named with the way out."""
+    """An error that carries what the engine said, whole; a lock is named with its holder and the way out."""
+    stack = context.label.rpartition(" ")[2] or None
+    if lock := statelock.held(done, context.backend):
+        return StateLockedError(
+            statelock.describe(lock),
+            log=done.output,
+            stack=stack,
+            untouched="nothing of this stack was changed",
+            next_step=statelock.way_out(lock, context),
+        )
     summaries = done.summaries()
     detail = f"{message}: {'; '.join(dict.fromkeys(summaries))}" if summaries else f"{message} (exit code {done.code})"
-    if any("state lock" in summary for summary in summaries) and (lock := _lock_id(done.output)):
-        next_step = f"when nobody uses it any more: tofu -chdir={context.folder} force-unlock {lock}"
-    return EngineError(detail, log=done.output, stack=context.label.rpartition(" ")[2] or None, next_step=next_step)
-
-
-def _lock_id(text: str) -> str | None:
-    match = re.search(r"^[│| ]*ID:\s+([0-9a-f-]{8,})", text, re.MULTILINE)
-    return match[1] if match else None
+    return EngineError(detail, log=done.output, stack=stack, next_step=next_step)
 
 
 def _content(file: IO[bytes]) -> str:

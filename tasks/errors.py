@@ -86,6 +86,18 @@ class EngineError(DeployError):
         self.log = log
 
 
+class StateLockedError(EngineError):
+    """Somebody else holds the lock of a stack's state; nothing was begun."""
+
+    kind = "state locked"
+
+
+class StateNotSavedError(EngineError):
+    """An apply's state could not be saved and waits in a file."""
+
+    kind = "state not saved"
+
+
 class ArtifactRefusedError(DeployError):
     """A plan artifact that deploy must not apply; `reason` is a short stable word for it."""
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import git, outputs, variables
+from .backend import settings as backend_settings
 from .files import canonical_json, sha256_bytes
-from .project import backend_settings
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -140,8 +140,8 @@ def _labels(project: Project, stack: Stack, produced: Collection[str]) -> Iterat
     if module.unknown:
         where = ", ".join(sorted(module.unknown))
         yield f"any file (one whose name cannot be told is read in {where})", project.tree_digest
-    if (backend := backend_settings(project, stack)) is not None:
-        yield "backend settings", _digest(backend)
+    if (settings := backend_settings(project, stack)) is not None:
+        yield "backend settings", _digest(settings)
     yield "engine version", f"{project.config.engine.kind} {project.config.engine.version}"
 
 

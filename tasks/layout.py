@@ -62,6 +62,10 @@ class Layout:
         """The saved plan."""
         return self.base / f"plans/{stack}/plan.tfplan"
 
+    def draft(self, stack: str) -> Path:
+        """The saved plan until its manifest is there."""
+        return self.base / f"plans/{stack}/draft.tfplan"
+
     def manifest(self, stack: str) -> Path:
         """What binds the saved plan."""
         return self.base / f"plans/{stack}/manifest.json"

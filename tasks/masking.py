@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MASK = "(sensitive value)"
 _SHORTEST = 4  # a shorter value stands everywhere by chance; masking it would make all text unreadable
-_SECRET_NAME = re.compile(r"PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|PRIVATE_KEY|ACCESS_KEY|API_KEY|CONN_STR")
+SECRET_NAME = re.compile(r"PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|PRIVATE_KEY|ACCESS_KEY|API_KEY|CONN_STR")
 _ORDINARY = frozenset({"true", "false", "null", "none"})
 
 
@@ -26,7 +26,7 @@ class Masker:
         self._lock = threading.Lock()
         self._secrets: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
-        self.add(value for name, value in os.environ.items() if _SECRET_NAME.search(name.upper()))
+        self.add(value for name, value in os.environ.items() if SECRET_NAME.search(name.upper()))
 
     def add(self, values: Iterable[Any]) -> None:
         """Learn secrets: texts, numbers, or lists and mappings of them."""

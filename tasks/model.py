@@ -47,7 +47,7 @@ class Backend(Model):
     kind: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")] = Field(
         description="The backend's type: local, http, pg, s3, ..."
     )
-    settings: dict[str, str | int | float | bool] = Field(
+    settings: dict[str, str | int | float | bool | list[Any] | dict[str, Any]] = Field(
         default_factory=dict, description="Its settings; credentials belong in the environment (TF_HTTP_*, PG*, AWS_*)."
     )
 

@@ -66,7 +66,7 @@ def stored(layout: Layout, stack: str) -> dict[str, Output] | None:
         raise RecordError(
             f"{layout.relative(path)} is not a record of outputs",
             where=layout.relative(path),
-            next_step=f"remove it; `doit -a deploy:{stack}` writes it again",
+            next_step="remove it: the next run reads the outputs from the state again",
         ) from error
 
 

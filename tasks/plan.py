@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from . import affected, artifact, changes, outputs, promotion, upstream, workdir
+from . import affected, artifact, changes, errored, outputs, promotion, receipt, statelock, upstream, workdir
 from .action import StageAction, is_current
 from .artifact import Expected, Manifest
 from .engine import failure
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 STAGE = "plan"
 _NO_STATE = "Unable to find remote state"
+_MOMENT = 0.05
 
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
@@ -44,6 +45,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
 
 def up_to_date(run: Run, stack: Stack) -> bool:
     """Whether nothing has to be planned: unaffected without an artifact, or planned already from these very inputs."""
+    artifact.settle(run.layout, stack.name)
     waiting = artifact.pending(run.layout, stack.name)
     if run.deploying and waiting:
         return False  # it is verified, whatever it is
@@ -63,6 +65,7 @@ def up_to_date(run: Run, stack: Stack) -> bool:
 def act(run: Run, stack: Stack, forced: bool) -> Result:
     """Plan one stack; in a deploy, accept the artifact that was handed over, or refuse it."""
     layout = run.layout
+    errored.refuse(run, stack)
     assessment = affected.assess(run.project, stack)
     if run.deploying and artifact.pending(layout, stack.name) and artifact.origin(layout, stack.name) != "deploy":
         manifest = check(run, stack, assessment)
@@ -129,19 +132,19 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
     """
     layout, project = run.layout, run.project
     artifact.discard(layout, stack.name)
+    _let_the_second_pass(run, stack)
     try:
         with workdir.context(run, stack, STAGE, values) as (where, variables):
             workdir.initialize(run, stack, where, backend=True)
             last = affected.assess(project, stack)  # the inputs as they are now: init may have written the lock file
-            path = layout.plan(stack.name)
+            path = layout.draft(stack.name)
             path.parent.mkdir(parents=True, exist_ok=True)
             arguments = [
                 "-no-color", "-input=false", "-detailed-exitcode", f"-out={path}",
-                f"-lock-timeout={project.config.engine.lock_timeout:g}s",
                 *workdir.state_arguments(project, stack), *variables,
             ]  # fmt: skip
             engine = run.engine()
-            completed = engine.run(where, "plan", *arguments, events=True)
+            completed = statelock.run(run, where, "plan", *arguments)
             if not completed.ok:
                 raise failure(f"{engine.kind} plan failed", completed, where)
             os.chmod(path, 0o600)  # noqa: PTH101 - it holds every value in clear
@@ -173,6 +176,17 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
         artifact.discard(layout, stack.name)
         raise
     return Made(manifest, read.to_json(), read.counts.text())
+
+
+def _let_the_second_pass(run: Run, stack: Stack) -> None:
+    """Wait, where the last apply was begun in this very second.
+
+    A plan has the second it was made in, and nothing else that tells it from another plan of the same inputs and
+    state: the new one would be taken for the one that was applied, and be refused.
+    """
+    last = receipt.read(run.layout, stack.name)
+    while last is not None and last.started_at == now() and not run.stop.wait(_MOMENT):
+        pass
 
 
 def check(run: Run, stack: Stack, assessment: Assessment) -> Manifest:

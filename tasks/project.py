@@ -6,10 +6,10 @@ import posixpath
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from . import backend, model, rootmodule
 from . import config as configuration
-from . import interpolate, model, rootmodule
 from .errors import ConfigError, ConfigErrors, nearest
 from .fileindex import FileIndex
 from .layout import Layout
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from .baseline import Baseline
     from .config import Loaded
     from .rootmodule import RootModule
-
-_CREDENTIAL = re.compile(r"password|passwd|token|secret|conn_str|access_key|sas_|credential", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -122,7 +120,7 @@ class Project:
         errors: list[ConfigError] = []
         for name, stack in self.stacks.items():
             errors.extend(self._check_references(name, stack))
-            errors.extend(self._check_backend(name, stack))
+        errors.extend(backend.check(self))
         if errors:
             raise ConfigErrors(errors)
 
@@ -159,35 +157,6 @@ class Project:
             if key == "variables" and variable in stack.inputs:
                 message = f"'{variable}' is given twice: here and by inputs"
                 yield self.loaded.error(message, "stacks", name, key, variable)
-
-    def _check_backend(self, name: str, stack: Stack) -> Iterable[ConfigError]:
-        backend, own = stack.backend, stack.settings.backend is not None
-        at: tuple[str, ...] = ("stacks", name, "backend") if own else ("backend",)
-        module = self.module(name)
-        if module.broken:
-            return
-        if backend is None:
-            fixed = module.backend is not None and not module.backend_varies
-            if fixed and self.environment != self.config.default_environment:
-                yield self.loaded.error(
-                    f'{stack.path} keeps one state for all environments: its backend "{module.backend}" is fixed',
-                    "stacks", name, "backend",
-                    next_step="set `backend.settings` with {environment} in them, for example a path or an address",
-                )  # fmt: skip
-            return
-        if module.backend != backend.kind:
-            found = f'backend "{module.backend}"' if module.backend else "no backend"
-            yield self.loaded.error(
-                f'{stack.path} has {found}, but its state is to be kept in "{backend.kind}"', *at,
-                next_step=f'write `terraform {{ backend "{backend.kind}" {{}} }}` into a file of {stack.path}',
-            )  # fmt: skip
-        for setting in backend.settings:
-            if _CREDENTIAL.search(setting):
-                yield self.loaded.error(
-                    f"'{setting}' is a credential: the engine would store it in clear in every plan",
-                    *at, "settings", setting,
-                    next_step="give it by the engine's environment variables (TF_HTTP_PASSWORD, PG_CONN_STR, AWS_...)",
-                )  # fmt: skip
 
 
 def load(root: Path, environment: str | None = None) -> Project:
@@ -260,22 +229,3 @@ def _folder_problem(index: FileIndex, path: str, known: Iterable[str]) -> str | 
     if not index.configuration(path):
         return f"there is no configuration (*.tf, *.tofu) in {path}"
     return None
-
-
-def backend_settings(project: Project, stack: Stack) -> dict[str, Any] | None:
-    """The kind and the filled-in settings of a stack's configured backend, or None when the stack itself says.
-
-    Raises:
-        ConfigError: A placeholder or environment variable has no value.
-    """
-    if stack.backend is None:
-        return None
-    values = project.placeholders(stack.name)
-    above = ("stacks", stack.name) if stack.settings.backend is not None else ()
-    settings = {}
-    for name, value in stack.backend.settings.items():
-        path = (*above, "backend", "settings", name)
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        key, where = configuration.dotted(path), project.loaded.where(*path)
-        settings[name] = interpolate.fill(text, values, key=key, where=where)
-    return {"kind": stack.backend.kind, "settings": settings}

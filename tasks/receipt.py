@@ -94,3 +94,18 @@ def write(layout: Layout, receipt: Receipt) -> None:
         RecordError: The disk is full or the folder cannot be written.
     """
     write_json(layout.receipt(receipt.stack), asdict(receipt))
+
+
+def restore(layout: Layout, stack: str, receipt: Receipt | None) -> None:
+    """Put back what stood before an apply that never began.
+
+    Raises:
+        RecordError: The file cannot be written; the apply then counts as cut off, which is planned again.
+    """
+    if receipt is not None:
+        write(layout, receipt)
+        return
+    try:
+        layout.receipt(stack).unlink(missing_ok=True)
+    except OSError as error:
+        raise RecordError(f"cannot remove {layout.relative(layout.receipt(stack))}: {error.strerror}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from .errors import RecordError
@@ -50,21 +51,33 @@ def prepare(path: Path, say: Callable[[str], None]) -> None:
         say(f"{path.name} was not readable; it is now {aside.name}, and doit's records begin anew")
 
 
-def flush() -> None:
+def flush() -> str | None:
     """Write what doit has recorded so far: it would do so at the end of the run only, which a kill prevents.
 
     A commit without waiting for the disk survives a kill; a power loss may tear it, and then `prepare` begins anew.
+
+    Returns:
+        Why it could not be written; doit then forgets this part, as records only save work and receipts decide.
     """
+    import sqlite3
+
     from doit.globals import Globals
 
     backend: Any = getattr(Globals.dep_manager, "backend", None)
     connection, dirty = getattr(backend, "_conn", None), getattr(backend, "_dirty", None)
     if connection is None or dirty is None:
-        return  # another backend was asked for on the command line
-    if not connection.in_transaction:
-        connection.execute("pragma synchronous=off")
-    for task_id in dirty:
-        row = (task_id, backend.codec.encode(backend._cache[task_id]))  # noqa: SLF001 - doit has no public way to do it
-        connection.execute("insert or replace into doit values (?, ?)", row)
-    dirty.clear()
-    connection.commit()
+        return None  # another backend was asked for on the command line
+    problem = None
+    try:
+        if not connection.in_transaction:
+            connection.execute("pragma synchronous=off")
+        for task_id in dirty:
+            row = (task_id, backend.codec.encode(backend._cache[task_id]))  # noqa: SLF001 - doit has no public way to do it
+            connection.execute("insert or replace into doit values (?, ?)", row)
+        connection.commit()
+    except sqlite3.Error as error:
+        problem = str(error)
+        with contextlib.suppress(sqlite3.Error):
+            connection.rollback()
+    dirty.clear()  # else doit would try again when it closes the file, and end with a traceback
+    return problem

@@ -31,6 +31,7 @@ class Reporter:
         del outstream, options
         self._selected: set[str] = set()
         self._errors: list[str] = []
+        self._flush_failed = False
         self._console = console.Console(self.run)
 
     def initialize(self, tasks: dict[str, Any], selected: list[str]) -> None:
@@ -65,13 +66,13 @@ class Reporter:
 
     def add_success(self, task: Any) -> None:
         """A task ended well."""
-        records.flush()
+        self._flush()
         if outcome := self.run.results.get(task.name):
             self._console.ended(outcome, selected=outcome.stage in self._selected)
 
     def add_failure(self, task: Any, fail: BaseFail) -> None:
         """A task failed, or could not run because another one did."""
-        records.flush()
+        self._flush()
         stage, _, stack = task.name.partition(":")
         outcome = self.run.results.get(task.name)
         if outcome is None and stage in _STAGES and stack:
@@ -148,6 +149,13 @@ class Reporter:
             self._console.summary(self._selected, code, [path for path in paths if path])
         run.release_lock()
         raise SystemExit(int(code))
+
+    def _flush(self) -> None:
+        problem = records.flush()
+        if problem and not self._flush_failed:
+            self._flush_failed = True
+            name = self.run.layout.relative(self.run.layout.records)
+            self.run.say(f"{name} cannot be written: {problem}; the next run looks at more, receipts decide; make room")
 
     def _exit_code(self) -> ExitCode:
         statuses = {item.status for item in self.run.results.values()}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from doit.exceptions import TaskFailed
 
-from . import affected, artifact, result
+from . import affected, artifact, errored, result
 from .errors import DeployError
 from .result import Status
 
@@ -53,6 +54,8 @@ def text(run: Run) -> str:
         elif assessment.unverified and stack.settings.verify:
             counts["unverified"] += 1
             words.append("its checks have not passed")
+        if os.path.lexists(errored.path(run.project, stack)):
+            words.append(f"a state that could not be saved waits in {stack.path}/{errored.FILE}")
         if artifact.pending(run.layout, name):
             words.append("a plan waits to be deployed")
         if drifted := _drift(run, stack, assessment.receipt):

@@ -119,7 +119,7 @@ def handed_over(values: Mapping[str, Any]) -> Iterator[tuple[list[str], tuple[in
     if not values:
         yield [], ()
         return
-    text = "".join(f"{name} = {_expression(value)}\n" for name, value in sorted(values.items())).encode()
+    text = "".join(f"{name} = {expression(value)}\n" for name, value in sorted(values.items())).encode()
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("variables", 0)
         try:
@@ -134,6 +134,16 @@ def handed_over(values: Mapping[str, Any]) -> Iterator[tuple[list[str], tuple[in
         file.write(text)
         file.flush()
         yield [f"-var-file={file.name}"], ()
+
+
+def expression(value: Any) -> str:
+    """A JSON value as an HCL expression: the same text, but for template marks and two escapes HCL does not know."""
+    text = json.dumps(value, ensure_ascii=True).replace("${", "$${").replace("%{", "%%{")
+    if "\\b" in text or "\\f" in text:
+        import re
+
+        text = re.sub(r"\\.", lambda match: _CONTROL.get(match[0], match[0]), text)
+    return text
 
 
 def _is_automatic(name: str) -> bool:
@@ -156,13 +166,3 @@ def _file_values(project: Project, path: str) -> dict[str, Any]:
         return hcl.read_values(content)
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"cannot read the var file {path}: {error}", where=path) from error
-
-
-def _expression(value: Any) -> str:
-    """A JSON value as an HCL expression: the same text, but for template marks and two escapes HCL does not know."""
-    text = json.dumps(value, ensure_ascii=True).replace("${", "$${").replace("%{", "%%{")
-    if "\\b" in text or "\\f" in text:
-        import re
-
-        text = re.sub(r"\\.", lambda match: _CONTROL.get(match[0], match[0]), text)
-    return text

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
+import re
+import shlex
+import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from . import variables
+from .backend import settings as backend_settings
 from .engine import Context, failure
 from .errors import RecordError
 from .files import canonical_json, read_json, sha256_bytes, write_json
 from .inputs import LOCK_FILE
-from .project import backend_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,6 +24,14 @@ if TYPE_CHECKING:
 
     from .project import Project, Stack
     from .run import Run
+
+# Several first inits at once: PostgreSQL's `create ... if not exists` is not safe against itself, and fails in all but
+# one of them with one of these. Nothing is lost by trying again.
+_CREATED_AT_ONCE = re.compile(
+    r"pq: (duplicate key value violates unique constraint|tuple concurrently|deadlock detected)"
+)
+_CREATIONS = 10
+_PAUSE = 0.2
 
 
 @contextmanager
@@ -47,9 +58,29 @@ def context(
                 run.layout.data_dir(stack.name),
                 variables.from_environment(project, stack),
                 descriptors,
+                **_place(run, stack),
             ),
             [*files, *arguments],
         )
+
+
+def by_hand(run: Run, stack: Stack) -> str:
+    """How a person begins an engine command on a stack's very state: a shell text, from the repository's root."""
+    engine = run.engine()
+    binary = engine.kind if shutil.which(engine.kind) == str(engine.binary) else str(engine.binary)
+    data_dir = posixpath.relpath(run.layout.data_dir(stack.name), run.project.root / stack.path)
+    return f"TF_DATA_DIR={shlex.quote(data_dir)} {shlex.quote(binary)} -chdir={shlex.quote(stack.path)}"
+
+
+def _place(run: Run, stack: Stack) -> dict[str, Any]:
+    """What a message about a lock needs to know of where the state is."""
+    settings = backend_settings(run.project, stack)
+    kind = settings["kind"] if settings else run.project.module(stack.name).backend
+    return {
+        "backend": kind or "local",
+        "schema": settings["settings"].get("schema_name") if settings else None,
+        "by_hand": by_hand(run, stack),
+    }
 
 
 def state_arguments(project: Project, stack: Stack) -> list[str]:
@@ -126,14 +157,23 @@ def initialize(run: Run, stack: Stack, where: Context, *, backend: bool) -> None
         arguments.append("-reconfigure")
         settings = backend_settings(run.project, stack)
         if settings is not None:
-            arguments += [f"-backend-config={key}={value}" for key, value in settings["settings"].items()]
+            arguments += [f"-backend-config={key}={_setting(value)}" for key, value in settings["settings"].items()]
     else:
         arguments.append("-backend=false")
     completed = engine.run(where, "init", *arguments)
+    for _ in range(_CREATIONS):
+        if completed.ok or not _CREATED_AT_ONCE.search(completed.output) or run.stop.wait(_PAUSE):
+            break
+        completed = engine.run(where, "init", *arguments)
     if not completed.ok:
         raise failure(f"{engine.kind} init failed", completed, where)
     write_json(marker, _mark(run, stack, backend=backend), durable=False)
     run.initialized[stack.name] = backend
+
+
+def _setting(value: Any) -> str:
+    """A backend setting on the engine's command line: plain text, or an expression where it has parts."""
+    return value if isinstance(value, str) else variables.expression(value)
 
 
 def _mark(run: Run, stack: Stack, *, backend: bool) -> dict[str, Any]:

@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests import backends
 from tests.repository import ROOT, Repository, minimal_config, reader, resource
+from tests.servers.objectstore import ObjectStore
+from tests.servers.postgres import Postgres
+from tests.servers.stateserver import StateServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tests.backends import Backend
 
 ENGINE_VERSION = "1.12.6"
 
@@ -82,3 +88,45 @@ def example(tmp_path: Path, tofu: Path) -> Iterator[Repository]:
     pid = repository.path / ".state/site-local/pid"
     if pid.exists():
         subprocess.run(["kill", pid.read_text()], check=False)
+
+
+@pytest.fixture(scope="session")
+def state_server() -> Iterator[StateServer]:
+    """A server of states that speaks GitLab's protocol."""
+    server = StateServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL server."""
+    server = Postgres()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    """An S3 server."""
+    store = ObjectStore()
+    yield store
+    store.stop()
+
+
+@pytest.fixture(params=backends.KINDS)
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
+    """A backend of each kind, for this test alone."""
+    return make_backend(request, request.param, tmp_path)
+
+
+def make_backend(request: pytest.FixtureRequest, kind: str, folder: Path) -> Backend:
+    """A backend of one kind; its server is started when the first test needs it."""
+    name = f"t{abs(hash((str(folder), kind))) % 10**12}"
+    if kind == "local":
+        return backends.local(folder / "states")
+    if kind == "http":
+        return backends.http(request.getfixturevalue("state_server"), name)
+    if kind == "pg":
+        return backends.pg(request.getfixturevalue("postgres"), name)
+    return backends.s3(request.getfixturevalue("object_store"), name)

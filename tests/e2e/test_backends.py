@@ -1,0 +1,219 @@
+"""The same promises on every backend: files, GitLab's HTTP protocol, PostgreSQL, S3 with its native lock."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.repository import Repository, copy_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.backends import Backend
+    from tests.servers.stateserver import StateServer
+
+PLAIN = """
+variable "x" {{
+  type    = any
+  default = null
+}}
+
+resource "terraform_data" "it" {{
+  input = [var.x, "{value}"]
+}}
+
+output "value" {{
+  value = terraform_data.it.output
+}}
+"""
+
+
+def _repository(build: Callable[..., Repository], backend: Backend) -> Repository:
+    """`a --> b`, and a second environment."""
+    repository = build(
+        backend.config("stacks:\n  b: {inputs: {x: a.value}}\n"),
+        "config/environments/dev.yaml:",
+        f"stacks/a/main.tf:{backend.stack(PLAIN.format(value='1'))}",
+        f"stacks/b/main.tf:{backend.stack(PLAIN.format(value='b'))}",
+    )
+    repository.variables.update(backend.variables)
+    return repository
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, and every file within a plan, which is a zip."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file():
+            continue
+        found[str(path)] = path.read_bytes()
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                found.update({f"{path}!{name}": archive.read(name) for name in archive.namelist()})
+    return found
+
+
+def test_plan_deploy_and_nothing_to_do(build: Callable[..., Repository], backend: Backend) -> None:
+    repository = _repository(build, backend)
+    repository.doit("plan")
+    assert backend.state("a", "local") is None
+    repository.doit("deploy")
+    for name in "ab":
+        state, manifest = backend.state(name, "local"), repository.json("plans", name, "manifest.json")
+        receipt = repository.json("receipts", f"{name}.json")
+        assert state is not None
+        assert (receipt["lineage"], receipt["serial"]) == (state["lineage"], state["serial"])
+        assert manifest["serial"] == 0
+    repository.engine_calls()
+    assert "nothing to deploy" in repository.doit("deploy").out
+    assert repository.engine_calls() == []
+
+    repository.write(f"stacks/a/main.tf:{backend.stack(PLAIN.format(value='2'))}")
+    repository.commit()
+    repository.doit("plan")
+    before = backend.state("a", "local")
+    assert before is not None
+    manifest = repository.json("plans", "a", "manifest.json")
+    assert (manifest["lineage"], manifest["serial"]) == (before["lineage"], before["serial"])
+    repository.doit("deploy")
+    after = backend.state("a", "local")
+    assert after is not None
+    assert (after["lineage"], after["serial"]) == (before["lineage"], before["serial"] + 1)
+
+
+def test_drift_is_found(build: Callable[..., Repository], backend: Backend) -> None:
+    """The world changes behind the state's back: the engine's own command plays the person who did it."""
+    repository = _repository(build, backend)
+    repository.doit("deploy")
+    repository.doit("drift")
+    import subprocess
+
+    subprocess.run(
+        [repository.tofu, "state", "rm", "terraform_data.it"], cwd=repository.path / "stacks/a", check=True,
+        env=repository.environment(TF_DATA_DIR=str(repository.path / ".deploy/.cache/data/local/a")),
+        capture_output=True,
+    )  # fmt: skip
+    done = repository.doit("drift", code=2)
+    assert "drifted: terraform_data.it" in done.task("drift", "a")
+    assert "as deployed" in done.task("drift", "b")
+    repository.doit("-a", "deploy:a")
+    repository.doit("drift")
+
+
+def test_a_second_environment_has_a_state_of_its_own(build: Callable[..., Repository], backend: Backend) -> None:
+    repository = _repository(build, backend)
+    repository.doit("deploy")
+    repository.doit("env=dev", "deploy")
+    one, two = backend.state("a", "local"), backend.state("a", "dev")
+    assert one is not None
+    assert two is not None
+    assert one["lineage"] != two["lineage"]
+    repository.engine_calls()
+    repository.doit("deploy")
+    repository.doit("env=dev", "deploy")
+    assert repository.engine_calls() == []
+
+
+def test_credentials_are_found_nowhere(build: Callable[..., Repository], backend: Backend, tmp_path: Path) -> None:
+    repository = _repository(build, backend)
+    said = repository.doit("plan").out
+    contents = _contents(repository.path)
+    assert any(name.endswith("plan.tfplan!tfplan") for name in contents)
+    said += repository.doit("deploy").out + repository.doit("drift").out + repository.log.read_text()
+    contents.update(_contents(tmp_path))
+    for secret in backend.secrets:
+        assert secret not in said
+        assert [name for name, content in contents.items() if secret.encode() in content] == []
+
+
+def test_the_folder_is_all_that_a_clone_elsewhere_needs(
+    build: Callable[..., Repository], backend: Backend, tmp_path: Path
+) -> None:
+    repository = _repository(build, backend)
+    repository.doit("plan")
+    other = repository.clone(tmp_path / "elsewhere" / "deeper")
+    copy_tree(repository.deploy_dir(), other.deploy_dir())
+    done = other.doit("deploy")
+    assert [line.split()[0] for line in other.engine_calls("plan")] == ["b"]  # it was deferred: its upstream is new
+    assert "2 deployed" in done.out
+    state = backend.state("a", "local")
+    assert state is not None
+    assert other.json("receipts", "a.json")["lineage"] == state["lineage"]
+    # And back again: what the deploy job leaves says that nothing is to be done.
+    copy_tree(other.deploy_dir(), repository.deploy_dir())
+    repository.engine_calls()
+    repository.doit("deploy")
+    assert repository.engine_calls() == []
+
+
+def test_an_error_of_the_server_now_and_then_is_waited_out(
+    build: Callable[..., Repository], state_server: StateServer, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    from tests.e2e.conftest import make_backend
+
+    backend = make_backend(request, "http", tmp_path)
+    repository = _repository(build, backend)
+    with state_server.misbehaving(flaky=0.15, delay=0.02):
+        repository.doit("deploy")
+        repository.doit("drift")
+    assert state_server.locks == {}
+    assert backend.state("b", "local") is not None
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ('{address: "http://127.0.0.1/{environment}"}', "stacks 'a' and 'b' would keep one state"),
+        ('{address: "http://me:word@127.0.0.1/{stack}-{environment}"}', "has a user or password in its address"),
+        ('{address: "http://127.0.0.1/{stack}-{environment}?t=${CI_JOB_TOKEN}"}', "has CI_JOB_TOKEN in it"),
+        ('{address: "http://127.0.0.1/{stack}-{environment}", password: x}', "'password' is a credential"),
+    ],
+)
+def test_settings_that_would_lose_or_tell_something_are_refused_before_anything_runs(
+    build: Callable[..., Repository], settings: str, said: str
+) -> None:
+    stack = 'terraform {\n  backend "http" {}\n}\n'
+    repository = build(
+        f"config/pipeline.yaml:version: 1\nbackend: {{kind: http, settings: {settings}}}\n",
+        f"stacks/a/main.tf:{stack}",
+        f"stacks/b/main.tf:{stack}",
+    )
+    done = repository.doit("plan", code=1, CI_JOB_TOKEN="job-token-1234")
+    assert said in done.out
+    assert "config/pipeline.yaml:2" in done.out
+    assert repository.engine_calls() == []
+
+
+def test_two_environments_that_would_share_a_state_are_refused(build: Callable[..., Repository]) -> None:
+    stack = 'terraform {\n  backend "pg" {}\n}\n'
+    repository = build(
+        'config/pipeline.yaml:version: 1\nbackend: {kind: pg, settings: {schema_name: "{stack}"}}\n',
+        "config/environments/dev.yaml:",
+        'config/environments/own.yaml:backend: {settings: {schema_name: "own-{stack}"}}\n',
+        f"stacks/a/main.tf:{stack}",
+    )
+    done = repository.doit("env=dev", "status", code=1)
+    assert "environments 'local' and 'dev' would keep one state" in done.out
+    assert "put {environment} into `schema_name`" in done.out
+    repository.doit("env=own", "status")
+    repository.doit("status")
+
+
+def test_nested_settings_reach_the_backend_as_they_are(
+    build: Callable[..., Repository], request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    from tests.e2e.conftest import make_backend
+
+    backend = make_backend(request, "s3", tmp_path)
+    repository = _repository(build, backend)
+    repository.doit("plan:a")
+    stored = json.loads((repository.path / ".deploy/.cache/data/local/a/terraform.tfstate").read_text())
+    config = stored["backend"]["config"]
+    assert config["endpoints"]["s3"] == backend.server.url
+    assert config["use_lockfile"] is True
+    assert backend.server.keys(backend.place) == []
