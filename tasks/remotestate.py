@@ -6,8 +6,7 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import workdir
-from .project import backend_settings
+from . import backend, workdir
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +61,7 @@ def _own(project: Project, stack: Stack) -> tuple[str, ...] | None:
         return _identity("local", {"path": implied}, stack.path)
     module = project.module(stack.name)
     settings = dict(module.backend_settings)
-    if (configured := backend_settings(project, stack)) is not None:
+    if (configured := backend.settings(project, stack)) is not None:
         settings |= configured["settings"]
     return _identity(module.backend or "", settings, stack.path)
 
