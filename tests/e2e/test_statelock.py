@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,8 @@ def _engines(repository: Repository) -> list[int]:
 def _kill_all(repository: Repository, process: subprocess.Popen[str]) -> None:
     """What the end of a container does: everything at once, the engine too."""
     for pid in _engines(repository):
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it may end between the look and the kill
+            os.kill(pid, signal.SIGKILL)
     process.communicate(timeout=60)
     wait_for(lambda: not _engines(repository), "the end of all processes")
 
