@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from tasks import project
+from tasks.errors import ConfigError, ConfigErrors
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -42,3 +45,26 @@ def write(root: Path, *files: str) -> Path:
 def tree(tmp_path: Path) -> Callable[..., Path]:
     """Writes `path:content` files into a fresh folder and gives it."""
     return lambda *files: write(tmp_path, *files)
+
+
+@pytest.fixture
+def load(tree: Callable[..., Path]) -> Callable[..., project.Project]:
+    """Loads a project from the text below `version: 1` (so its first line is 2) and `path:content` files."""
+
+    def load(text: str = "", *files: str, environment: str | None = None) -> project.Project:
+        return project.load(tree(f"config/pipeline.yaml:version: 1\n{text}", *files), environment)
+
+    return load
+
+
+@pytest.fixture
+def errors(load: Callable[..., project.Project]) -> Callable[..., str]:
+    """All that is wrong with a project, as it is shown."""
+
+    def errors(*arguments: str, environment: str | None = None) -> str:
+        with pytest.raises((ConfigError, ConfigErrors)) as caught:
+            load(*arguments, environment=environment)
+        rendered: str = caught.value.render()
+        return rendered
+
+    return errors

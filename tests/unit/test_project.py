@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import project
+from tasks import backend, project
 from tasks.errors import ConfigError, ConfigErrors
 from tests.unit.conftest import write
 from tests.unit.test_config import ANY, every_error_names_its_place, paths
@@ -21,29 +21,6 @@ if TYPE_CHECKING:
 NETWORK = 'output "subnet_id" { value = "s" }\noutput "region" { value = "r" }\n'
 WEB = 'variable "subnet_id" {}\nvariable "size" { default = 1 }\n'
 STACKS = (f"stacks/network/main.tf:{NETWORK}", f"stacks/web/main.tf:{WEB}")
-
-
-@pytest.fixture
-def load(tree: Callable[..., Path]) -> Callable[..., project.Project]:
-    """Loads a project from the text below `version: 1` (so its first line is 2) and `path:content` files."""
-
-    def load(text: str = "", *files: str, environment: str | None = None) -> project.Project:
-        return project.load(tree(f"config/pipeline.yaml:version: 1\n{text}", *files), environment)
-
-    return load
-
-
-@pytest.fixture
-def errors(load: Callable[..., project.Project]) -> Callable[..., str]:
-    """All that is wrong with a project, as it is shown."""
-
-    def errors(*arguments: str, environment: str | None = None) -> str:
-        with pytest.raises((ConfigError, ConfigErrors)) as caught:
-            load(*arguments, environment=environment)
-        rendered: str = caught.value.render()
-        return rendered
-
-    return errors
 
 
 # --- what is found ---------------------------------------------------------------------------------------------------
@@ -252,83 +229,6 @@ def test_a_folder_that_cannot_be_a_name_says_the_way_out(errors: Callable[..., s
     assert errors("", "stacks/my stack/main.tf:") == (
         "config error: discover[0]: the folder stacks/my stack cannot be a stack's name; rename it, or name it under"
         " `stacks:`\n  where: config/pipeline.yaml:1"
-    )
-
-
-# --- the backend -----------------------------------------------------------------------------------------------------
-
-PG = 'terraform {\n  backend "pg" {}\n}\n'
-
-
-@pytest.mark.parametrize(
-    "setting", ["password", "conn_str", "access_key", "secret_key", "token", "sas_token", "client_secret", "Password"]
-)
-def test_a_credential_in_the_backends_settings_is_refused_without_its_value(
-    errors: Callable[..., str], setting: str
-) -> None:
-    found = errors(
-        f"stacks:\n  db:\n    backend:\n      kind: pg\n      settings:\n        {setting}: hunter2\n",
-        f"stacks/db/main.tf:{PG}",
-    )
-    assert found == (
-        f"config error: stacks.db.backend.settings.{setting}: '{setting}' is a credential: the engine would store it in"
-        " clear in every plan\n  where: config/pipeline.yaml:7\n"
-        "  next: give it by the engine's environment variables (TF_HTTP_PASSWORD, PG_CONN_STR, AWS_...)"
-    )
-
-
-def test_a_backend_that_the_stack_does_not_have_is_named_with_what_to_write(errors: Callable[..., str]) -> None:
-    assert errors("backend: {kind: http}\n", f"stacks/db/main.tf:{PG}", "stacks/web/main.tf:") == (
-        'config error: backend: stacks/db has backend "pg", but its state is to be kept in "http"\n'
-        "  where: config/pipeline.yaml:2\n"
-        '  next: write `terraform { backend "http" {} }` into a file of stacks/db\n'
-        'config error: backend: stacks/web has no backend, but its state is to be kept in "http"\n'
-        "  where: config/pipeline.yaml:2\n"
-        '  next: write `terraform { backend "http" {} }` into a file of stacks/web'
-    )
-
-
-def test_a_fixed_backend_is_refused_where_environments_would_share_it(
-    load: Callable[..., project.Project], errors: Callable[..., str]
-) -> None:
-    files = ("config/environments/prod.yaml:", f"stacks/db/main.tf:{PG}")
-    assert list(load("", *files).stacks) == ["db"]
-    assert errors("", *files, environment="prod") == (
-        'config error: stacks.db.backend: stacks/db keeps one state for all environments: its backend "pg" is fixed\n'
-        "  where: config/pipeline.yaml:1\n"
-        "  next: set `backend.settings` with {environment} in them, for example a path or an address"
-    )
-
-
-def test_backend_settings_are_filled_in_as_the_engine_takes_them(load: Callable[..., project.Project]) -> None:
-    found = load(
-        'backend: {kind: pg, settings: {schema_name: "{stack}-{environment}", skip: true, n: 3}}\n',
-        f"stacks/db/main.tf:{PG}",
-    )
-    assert project.backend_settings(found, found.stacks["db"]) == {
-        "kind": "pg", "settings": {"schema_name": "db-local", "skip": "true", "n": "3"},
-    }  # fmt: skip
-    bare = load("", f"stacks/db/main.tf:{PG}")
-    assert project.backend_settings(bare, bare.stacks["db"]) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "key", "line"),
-    [
-        ('backend:\n  kind: pg\n  settings: {schema_name: "{stak}"}\n', "backend.settings.schema_name", 4),
-        ('stacks:\n  db:\n    backend:\n      kind: pg\n      settings: {schema_name: "{stak}"}\n',
-         "stacks.db.backend.settings.schema_name", 6),
-    ],
-)  # fmt: skip
-def test_a_setting_that_cannot_be_filled_in_names_its_place(
-    load: Callable[..., project.Project], text: str, key: str, line: int
-) -> None:
-    found = load(text, f"stacks/db/main.tf:{PG}")
-    with pytest.raises(ConfigError) as caught:
-        project.backend_settings(found, found.stacks["db"])
-    assert caught.value.render() == (
-        f"config error: {key}: there is no value for {{stak}} here (nearest: 'stack')\n"
-        f"  where: config/pipeline.yaml:{line}"
     )
 
 

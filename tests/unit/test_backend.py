@@ -1,0 +1,122 @@
+"""Backends: what of them is refused before anything runs, and the settings that the engine gets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks import backend
+from tasks.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tasks import project
+
+PG = 'terraform {\n  backend "pg" {}\n}\n'
+
+
+@pytest.mark.parametrize(
+    "setting", ["password", "conn_str", "access_key", "secret_key", "token", "sas_token", "client_secret", "Password"]
+)
+def test_a_credential_in_the_backends_settings_is_refused_without_its_value(
+    errors: Callable[..., str], setting: str
+) -> None:
+    found = errors(
+        f"stacks:\n  db:\n    backend:\n      kind: pg\n      settings:\n        {setting}: hunter2\n",
+        f"stacks/db/main.tf:{PG}",
+    )
+    assert found == (
+        f"config error: stacks.db.backend.settings.{setting}: '{setting}' is a credential: the engine would store it in"
+        " clear in every plan\n  where: config/pipeline.yaml:7\n"
+        "  next: give it by the engine's environment variables (TF_HTTP_PASSWORD, PG_CONN_STR, AWS_...)"
+    )
+
+
+def test_a_backend_that_the_stack_does_not_have_is_named_with_what_to_write(errors: Callable[..., str]) -> None:
+    assert errors(
+        'backend: {kind: http, settings: {address: "http://x/{stack}"}}\n',
+        f"stacks/db/main.tf:{PG}",
+        "stacks/web/main.tf:",
+    ) == (
+        'config error: backend: stacks/db has backend "pg", but its state is to be kept in "http"\n'
+        "  where: config/pipeline.yaml:2\n"
+        '  next: write `terraform { backend "http" {} }` into a file of stacks/db\n'
+        'config error: backend: stacks/web has no backend, but its state is to be kept in "http"\n'
+        "  where: config/pipeline.yaml:2\n"
+        '  next: write `terraform { backend "http" {} }` into a file of stacks/web'
+    )
+
+
+def test_a_fixed_backend_is_refused_where_environments_would_share_it(
+    load: Callable[..., project.Project], errors: Callable[..., str]
+) -> None:
+    files = ("config/environments/prod.yaml:", f"stacks/db/main.tf:{PG}")
+    assert list(load("", *files).stacks) == ["db"]
+    assert errors("", *files, environment="prod") == (
+        'config error: stacks.db.backend: stacks/db keeps one state for all environments: its backend "pg" is fixed\n'
+        "  where: config/pipeline.yaml:1\n"
+        "  next: set `backend.settings` with {environment} in them, for example a path or an address"
+    )
+
+
+def test_backend_settings_are_filled_in_as_the_engine_takes_them(load: Callable[..., project.Project]) -> None:
+    found = load(
+        'backend: {kind: pg, settings: {schema_name: "{stack}-{environment}", skip: true, n: 3}}\n',
+        f"stacks/db/main.tf:{PG}",
+    )
+    assert backend.settings(found, found.stacks["db"]) == {
+        "kind": "pg", "settings": {"schema_name": "db-local", "skip": "true", "n": "3"},
+    }  # fmt: skip
+    bare = load("", f"stacks/db/main.tf:{PG}")
+    assert backend.settings(bare, bare.stacks["db"]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "line"),
+    [
+        ('backend:\n  kind: pg\n  settings: {schema_name: "{stak}"}\n', "backend.settings.schema_name", 4),
+        ('stacks:\n  db:\n    backend:\n      kind: pg\n      settings: {schema_name: "{stak}"}\n',
+         "stacks.db.backend.settings.schema_name", 6),
+    ],
+)  # fmt: skip
+def test_a_setting_that_cannot_be_filled_in_names_its_place(
+    load: Callable[..., project.Project], text: str, key: str, line: int
+) -> None:
+    found = load(text, f"stacks/db/main.tf:{PG}")
+    with pytest.raises(ConfigError) as caught:
+        backend.settings(found, found.stacks["db"])
+    assert caught.value.render() == (
+        f"config error: {key}: there is no value for {{stak}} here (nearest: 'stack')\n"
+        f"  where: config/pipeline.yaml:{line}"
+    )
+
+
+def test_two_stacks_that_would_keep_one_state_are_both_named(errors: Callable[..., str]) -> None:
+    assert errors(
+        "backend: {kind: pg, settings: {schema_name: same}}\n", f"stacks/a/main.tf:{PG}", f"stacks/b/main.tf:{PG}"
+    ) == (
+        "config error: backend.settings: stacks 'a' and 'b' would keep one state, and each would destroy what the other"
+        " made\n  where: config/pipeline.yaml:2\n  next: put {stack} into `schema_name`"
+    )
+
+
+def test_two_environments_that_would_keep_one_state_are_both_named(errors: Callable[..., str]) -> None:
+    text = "stacks:\n  db:\n    backend:\n      kind: pg\n      settings:\n        schema_name: same\n"
+    assert errors(text, f"stacks/db/main.tf:{PG}", "config/environments/prod.yaml:", environment="prod") == (
+        "config error: stacks.db.backend.settings.schema_name: environments 'local' and 'prod' would keep one state\n"
+        "  where: config/pipeline.yaml:7\n"
+        "  next: put {environment} into `schema_name`, or set another one in the environment's own file"
+    )
+
+
+@pytest.mark.parametrize("value", ["http://user:hunter2@x/{stack}", "http://x/${HTTP_TOKEN}/{stack}"])
+def test_a_secret_in_an_address_is_refused_without_its_value(errors: Callable[..., str], value: str) -> None:
+    found = errors(
+        f'backend: {{kind: http, settings: {{address: "{value}"}}}}\n',
+        'stacks/db/main.tf:terraform {\n  backend "http" {}\n}\n',
+    )
+    assert found.startswith("config error: backend.settings.address: 'address' has ")
+    assert ": the engine would store it in clear in every plan\n  where: config/pipeline.yaml:2\n" in found
+    assert "hunter2" not in found
