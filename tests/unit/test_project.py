@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import project
+from tasks import backend, project
 from tasks.errors import ConfigError, ConfigErrors
 from tests.unit.conftest import write
 from tests.unit.test_config import ANY, every_error_names_its_place, paths
@@ -305,11 +305,11 @@ def test_backend_settings_are_filled_in_as_the_engine_takes_them(load: Callable[
         'backend: {kind: pg, settings: {schema_name: "{stack}-{environment}", skip: true, n: 3}}\n',
         f"stacks/db/main.tf:{PG}",
     )
-    assert project.backend_settings(found, found.stacks["db"]) == {
+    assert backend.settings(found, found.stacks["db"]) == {
         "kind": "pg", "settings": {"schema_name": "db-local", "skip": "true", "n": "3"},
     }  # fmt: skip
     bare = load("", f"stacks/db/main.tf:{PG}")
-    assert project.backend_settings(bare, bare.stacks["db"]) is None
+    assert backend.settings(bare, bare.stacks["db"]) is None
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ def test_a_setting_that_cannot_be_filled_in_names_its_place(
 ) -> None:
     found = load(text, f"stacks/db/main.tf:{PG}")
     with pytest.raises(ConfigError) as caught:
-        project.backend_settings(found, found.stacks["db"])
+        backend.settings(found, found.stacks["db"])
     assert caught.value.render() == (
         f"config error: {key}: there is no value for {{stak}} here (nearest: 'stack')\n"
         f"  where: config/pipeline.yaml:{line}"
