@@ -61,8 +61,10 @@ def check(project: Project) -> Iterator[ConfigError]:
         if stack.backend is None:
             yield from _check_own(project, stack)
             continue
-        yield from _check_kind(project, stack)
         yield from _check_secrets(project, stack)
+        if project.module(name).backend != stack.backend.kind:
+            yield _other_kind(project, stack, stack.backend.kind)
+            continue
         yield from _check_environments(project, stack)
         setting = _NAMES_STATE.get(stack.backend.kind, "the setting that names the state")
         other = states.setdefault(_state(project, stack), name)
@@ -89,14 +91,13 @@ def _check_own(project: Project, stack: Stack) -> Iterator[ConfigError]:
         )  # fmt: skip
 
 
-def _check_kind(project: Project, stack: Stack) -> Iterator[ConfigError]:
-    backend, module = stack.backend, project.module(stack.name)
-    if backend is not None and module.backend != backend.kind:
-        found = f'backend "{module.backend}"' if module.backend else "no backend"
-        yield project.loaded.error(
-            f'{stack.path} has {found}, but its state is to be kept in "{backend.kind}"', *_key(stack),
-            next_step=f'write `terraform {{ backend "{backend.kind}" {{}} }}` into a file of {stack.path}',
-        )  # fmt: skip
+def _other_kind(project: Project, stack: Stack, kind: str) -> ConfigError:
+    own = project.module(stack.name).backend
+    found = f'backend "{own}"' if own else "no backend"
+    return project.loaded.error(
+        f'{stack.path} has {found}, but its state is to be kept in "{kind}"', *_key(stack),
+        next_step=f'write `terraform {{ backend "{kind}" {{}} }}` into a file of {stack.path}',
+    )  # fmt: skip
 
 
 def _check_secrets(project: Project, stack: Stack) -> Iterator[ConfigError]:
