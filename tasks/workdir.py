@@ -167,6 +167,8 @@ def initialize(run: Run, stack: Stack, where: Context, *, backend: bool) -> None
         completed = engine.run(where, "init", *arguments)
     if not completed.ok:
         raise failure(f"{engine.kind} init failed", completed, where)
+    if run.project.tree is not None and (path := run.project.tree.take_lock_file(stack.path)):
+        run.say(f"{path}: written by {engine.kind} init, now in this repository; commit it, it pins the providers")
     write_json(marker, _mark(run, stack, backend=backend), durable=False)
     run.initialized[stack.name] = backend
 
