@@ -19,6 +19,7 @@ import stat
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import sourcefiles
@@ -28,7 +29,6 @@ from .layout import DEPLOY_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from .layout import Layout
     from .overlay import Base
@@ -87,6 +87,12 @@ class Tree:
             return None
         write_atomic(kept, content)
         return path
+
+    def rescue(self, path: str) -> Path:
+        """Move a file that cannot be made again out of the tree, to the same place in the overlay's repository."""
+        kept = self.root / path
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        return Path(shutil.move(self.folder / path, kept))
 
 
 def merge(layout: Layout, base: Base) -> Tree:

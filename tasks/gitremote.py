@@ -23,7 +23,7 @@ from .errors import UpstreamError, nearest
 from .setup import cache_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -98,25 +98,31 @@ def parse(text: str, root: Path) -> Remote:
     return Remote(plain, plain, f"{unquote(parts.username)}:{unquote(parts.password or '')}")
 
 
-def look_up(remote: Remote, ref: str) -> str:
-    """The commit that a tag, else a branch, is now.
+def refs(remote: Remote) -> dict[str, str]:
+    """The commit of each tag and branch, by its full name.
 
     Raises:
-        UpstreamError: The remote cannot be reached, or has no such ref.
+        UpstreamError: The remote cannot be reached.
     """
     listed = _git(remote, ["ls-remote", "--heads", "--tags", "--", remote.address], _LOOK_TIMEOUT)
-    refs = {}
-    for line in listed.splitlines():
-        commit, _, name = line.partition("\t")
-        refs[name] = commit
+    lines = (line.partition("\t") for line in listed.splitlines())
+    return {name: commit for commit, _, name in lines if COMMIT.fullmatch(commit)}
+
+
+def choose(remote: Remote, ref: str, known: Mapping[str, str]) -> str:
+    """The commit of a tag, else of a branch.
+
+    Raises:
+        UpstreamError: There is no such ref.
+    """
     for name in (f"refs/tags/{ref}^{{}}", f"refs/tags/{ref}", f"refs/heads/{ref}"):
-        if COMMIT.fullmatch(refs.get(name, "")):
-            return refs[name]
-    known = sorted({re.sub(r"^refs/(heads|tags)/|\^\{\}$", "", name) for name in refs}, reverse=True)
+        if name in known:
+            return known[name]
+    names = sorted({re.sub(r"^refs/(heads|tags)/|\^\{\}$", "", name) for name in known})
     raise UpstreamError(
-        f"{remote.url} has no tag or branch '{ref}'{nearest(ref, known)}",
+        f"{remote.url} has no tag or branch '{ref}'{nearest(ref, names)}",
         untouched="nothing was planned or applied",
-        next_step="correct upstream.ref",
+        next_step="correct upstream.ref, then `doit upstream=update plan`; a full commit id as `ref` needs no tag",
     )
 
 

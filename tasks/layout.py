@@ -68,10 +68,6 @@ class Layout:
         """The file index of the build tree."""
         return self.cache / "tree-files.json"
 
-    def errored(self, stack: str) -> Path:
-        """A state that an apply over a build tree could not save: the tree is no place for it."""
-        return self.base / "errored" / f"{stack}.tfstate"
-
     def hook(self, stage: str, stack: str) -> Path:
         """Says that the hooks after a stage have not all ended well yet."""
         return self.base / "hooks" / stage / f"{stack}.json"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from . import git, gitremote, interpolate, yamlfile
+from .config import PIPELINE_FILE
 from .errors import ConfigError, UpstreamError
 from .files import write_atomic
 
@@ -24,15 +25,16 @@ _UNTOUCHED = "nothing was planned or applied"
 class Base:
     """The upstream of this run.
 
-    `shown` names it for people, without credentials. `exact` is True where its files are those of `commit` and no
-    others. `asked` is True when the ref was compared with the remote in this run. `notes` are to be told, `secrets`
-    to be masked.
+    `shown` names it for people, without credentials. `pinned` is the file that pins it. `exact` is True where its
+    files are those of `commit` and no others. `asked` is True when the ref was compared with the remote in this run.
+    `notes` are to be told, `secrets` to be masked.
     """
 
     folder: Path
     shown: str
     commit: str | None
     dirty: bool = False
+    pinned: str | None = None
     exact: bool = False
     asked: bool = False
     notes: tuple[str, ...] = ()
@@ -67,17 +69,18 @@ def resolve(root: Path, settings: model.Upstream, where: str, *, update: bool = 
         UpstreamError: The ref has moved, or its commit cannot be had.
     """
     if settings.path is not None:
-        return _folder(root, settings.path, where)
+        base = _folder(root, settings.path, where)
+        return replace(base, notes=("the upstream is a folder: there is nothing to pin",)) if update else base
     remote, ref = _remote(root, settings, where), str(settings.ref)
     if gitremote.COMMIT.fullmatch(ref):
         return _pinned(remote, ref, ref, settings.timeout)
     pin = read(root)
     if update:
-        commit = gitremote.look_up(remote, ref)
+        commit = _now(remote, ref)
         base = _pinned(remote, ref, commit, settings.timeout)
         return replace(base, asked=True, notes=_move(root, pin, Pin(remote.url, ref, commit)))
     if pin is None:
-        commit = gitremote.look_up(remote, ref)
+        commit = _now(remote, ref)
         base = _pinned(remote, ref, commit, settings.timeout)
         write(root, Pin(remote.url, ref, commit))
         note = f"upstream {base.shown} is now pinned to {commit} in {LOCK_FILE}; commit that file"
@@ -91,7 +94,7 @@ def resolve(root: Path, settings: model.Upstream, where: str, *, update: bool = 
         )
     asked = settings.check and not gitremote.cached(remote, pin.commit).is_dir()
     if asked:
-        _refuse_moved(pin, gitremote.look_up(remote, ref))
+        _refuse_moved(pin, _now(remote, ref))
     return replace(_pinned(remote, ref, pin.commit, settings.timeout), asked=asked)
 
 
@@ -101,18 +104,19 @@ def confirm(root: Path, settings: model.Upstream, base: Base) -> str | None:
     A run that begins asks once; what only reads files (`status`, `graph`) does not.
 
     Raises:
-        UpstreamError: The ref has moved.
+        UpstreamError: The ref has moved, or is gone.
     """
     if base.asked or not settings.check or settings.git is None or gitremote.COMMIT.fullmatch(str(settings.ref)):
         return None
     pin = read(root)
     if pin is None:
         return None
+    remote = _remote(root, settings, LOCK_FILE)
     try:
-        commit = gitremote.look_up(_remote(root, settings, LOCK_FILE), pin.ref)
+        known = gitremote.refs(remote)
     except UpstreamError as error:
         return f"{error.message}\n  the pinned commit {pin.commit[:8]} is in the cache and is used"
-    _refuse_moved(pin, commit)
+    _refuse_moved(pin, gitremote.choose(remote, pin.ref, known))
     return None
 
 
@@ -168,10 +172,14 @@ def _remote(root: Path, settings: model.Upstream, where: str) -> Remote:
         raise ConfigError(str(error), where=where, key="upstream.git") from None
 
 
+def _now(remote: Remote, ref: str) -> str:
+    return gitremote.choose(remote, ref, gitremote.refs(remote))
+
+
 def _pinned(remote: Remote, ref: str, commit: str, timeout: float) -> Base:
     folder = gitremote.obtain(remote, commit, timeout)
-    shown = remote.url if ref == commit else f"{remote.url} {ref}"
-    return Base(folder, shown, commit, exact=True, secrets=remote.secrets)
+    shown, pinned = (remote.url, PIPELINE_FILE) if ref == commit else (f"{remote.url} {ref}", LOCK_FILE)
+    return Base(folder, shown, commit, pinned=pinned, exact=True, secrets=remote.secrets)
 
 
 def _move(root: Path, old: Pin | None, new: Pin) -> tuple[str, ...]:

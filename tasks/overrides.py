@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING, Any
 
-from . import overlay
 from .buildtree import OVERLAY
 from .config import ENVIRONMENTS_DIR, PIPELINE_FILE, UPSTREAM, dotted
 
@@ -24,9 +23,8 @@ def lines(project: Project) -> Iterator[str]:
     base, tree = project.loaded.base, project.tree
     if base is None or tree is None:
         return
-    pinned = f"by {overlay.LOCK_FILE}" if base.exact else "by nothing: it is a folder"
-    commit = base.revision or "no commit"
-    yield f"overlay of {base.shown}, at {commit}, pinned {pinned}"
+    pinned = f"pinned by {base.pinned}" if base.pinned else "not pinned: it is a folder"
+    yield f"overlay of {base.shown}, at {base.revision or 'no commit'}, {pinned}"
     for path, same in sorted(tree.replaced.items()):
         if not path.startswith(_MERGED):
             yield f"  replaces  {path}{'  (same content)' if same else ''}"

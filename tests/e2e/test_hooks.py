@@ -148,7 +148,7 @@ def test_a_stop_reaches_a_hook_once(hooked: Hooked) -> None:
     script = '#!/bin/sh\ntrap \'echo stopped >> "$1/calls"; exit 3\' INT\necho began > "$1/calls"\nwhile :; do sleep 0.1; done\n'
     repository = hooked(_hook("plan", "before", ", stacks: [a]"), script=script)
     process = repository.start("plan:a")
-    wait_for(lambda: (repository.path / "calls").exists(), "the hook to begin")
+    wait_for((repository.path / "calls").exists, "the hook to begin")
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=30)

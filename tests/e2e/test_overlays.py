@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import shutil
-import subprocess
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.repository import Repository, minimal_config, reader, resource
+from tests.repository import Repository, minimal_config, reader, resource, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -240,6 +241,9 @@ def test_a_ref_that_moved_is_refused_until_it_is_updated(overlay: Overlay) -> No
         assert f"now says {new}" in done.out
         assert "doit upstream=update plan" in done.out
     mine.doit("status")
+    below.git("tag", "--delete", "v1")
+    assert "has no tag or branch 'v1'" in mine.doit("plan", code=1).out
+    below.git("tag", "v1")
     shutil.rmtree(mine.home / "cache" / "upstreams")
     assert f"now says {new}" in mine.doit("status", code=1).out
     assert "commit: '" + old in (mine.path / "config/upstream.lock").read_text()
@@ -433,7 +437,7 @@ def test_without_the_key_nothing_of_overlays_is_imported_or_made(one: Repository
 
 
 def test_the_plan_of_an_overlay_applies_in_a_clone_at_another_place(overlay: Overlay, tmp_path: Path) -> None:
-    below, mine = overlay()
+    _, mine = overlay()
     mine.doit("plan")
     mine.commit("pin")
     mine.doit("plan")
@@ -447,22 +451,65 @@ def test_the_plan_of_an_overlay_applies_in_a_clone_at_another_place(overlay: Ove
 
 def test_a_kill_while_the_tree_is_written_leaves_nothing_behind(overlay: Overlay) -> None:
     below, mine = overlay(upstream="{path: ../../platform/repo}")
-    for number in range(300):
-        below.write(f"stacks/a/files/{number}.txt:{number}")
+    below.write("stacks/a/old.txt:old")
     mine.doit("graph")
-    for number in range(300):
-        (below.path / f"stacks/a/files/{number}.txt").unlink()
-        below.write(f"stacks/a/others/{number}.txt:{number}")
-    for pause in (0.3, 0.35, 0.4, 0.45):
-        process = mine.start("graph")
-        try:
-            process.wait(pause)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        process.communicate()
-    for number in range(299):
-        (below.path / f"stacks/a/others/{number}.txt").unlink()
-    mine.doit("graph")
+    (below.path / "stacks/a/old.txt").unlink()
+    for number in range(3000):
+        below.write(f"stacks/a/new/{number}.txt:{number}")
     tree = mine.path / ".deploy/.cache/tree/stacks/a"
-    assert sorted(path.name for path in tree.iterdir()) == ["main.tf", "others", "page.tftpl"]
-    assert [path.name for path in (tree / "others").iterdir()] == ["299.txt"]
+    process = mine.start("graph")
+    wait_for((tree / "new").exists, "the tree to be written")
+    process.kill()
+    process.communicate()
+    assert 0 < len(list((tree / "new").iterdir())) < 3000
+    for number in range(2999):
+        (below.path / f"stacks/a/new/{number}.txt").unlink()
+    mine.doit("graph")
+    assert sorted(path.name for path in tree.iterdir()) == ["main.tf", "new", "page.tftpl"]
+    assert [path.name for path in (tree / "new").iterdir()] == ["2999.txt"]
+
+
+def test_the_upstreams_format_is_the_upstreams_own(overlay: Overlay) -> None:
+    below, mine = overlay(upstream="{path: ../../platform/repo}")
+    below.write("stacks/a/ugly.tf:locals {\n x=1\n}\n")
+    mine.doit("validate")
+    mine.write("stacks/a/mine.tf:locals {\n y=1\n}\n")
+    assert "stacks/a/mine.tf" in mine.doit("validate", code=1).task("validate", "a")
+
+
+def test_a_state_that_could_not_be_saved_is_taken_out_of_the_tree(overlay: Overlay) -> None:
+    class Broken(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(404)
+
+        def do_POST(self) -> None:
+            self.send_error(400)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Broken) as server:
+        threading.Thread(target=server.serve_forever).start()
+        _, mine = overlay(
+            pipeline=f"stacks: {{d: {{backend: {{kind: http, settings: {{address: 'http://127.0.0.1:{server.server_port}/'}}}}}}}}\n"
+        )
+        mine.write("stacks/d/main.tf:" + resource().replace('backend "local"', 'backend "http"'))
+        done = mine.doit("deploy:d", code=1)
+        server.shutdown()
+    left = mine.path / "stacks/d/errored.tfstate"
+    assert json.loads(left.read_text())["resources"]
+    assert f"state push {left}" in done.out
+    assert not (mine.path / ".deploy/.cache/tree/stacks/d/errored.tfstate").exists()
+    mine.doit("graph")
+    assert left.exists()
+
+
+def test_names_that_are_not_utf8_are_merged(overlay: Overlay) -> None:
+    _, mine = overlay()
+    (mine.path / "stacks/a").mkdir(parents=True)
+    name = os.fsdecode(b"stacks/a/caf\xe9.txt")
+    (mine.path / name).write_text("x")
+    mine.commit()
+    mine.doit("graph")
+    mine.doit("graph")
+    assert (mine.path / ".deploy/.cache/tree" / name).read_text() == "x"
