@@ -19,7 +19,6 @@ import stat
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import sourcefiles
@@ -28,7 +27,8 @@ from .files import canonical_json, write_atomic
 from .layout import DEPLOY_DIR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
+    from pathlib import Path
 
     from .layout import Layout
     from .overlay import Base
@@ -56,19 +56,36 @@ class Source:
 class Tree:
     """The merged tree: which of its files are whose.
 
-    `root` is the overlay's repository and `upstream` the folder of the upstream's files. `files` maps each path to
+    `root` is the overlay's repository and `upstream` the folder of the upstream's files, `exact` as in the base.
+    `files` maps each path to
     `overlay` or `upstream`, `replaced` each path that both have to whether they are equal.
     """
 
     folder: Path
     root: Path
     upstream: Path
+    exact: bool
     files: Mapping[str, str]
     replaced: Mapping[str, bool] = field(default_factory=dict)
 
     def own(self, path: str) -> bool:
         """Whether a file comes from the overlay."""
         return self.files.get(path) == OVERLAY
+
+    def since(self, before: Base, touched: Collection[str]) -> tuple[set[str], set[str]]:
+        """The paths that differ from an earlier tree: changed or new ones, and removed ones.
+
+        Args:
+            before: The upstream of the earlier tree, pinned to a commit.
+            touched: The paths that the overlay has changed, added or removed since.
+        """
+        old = set(sourcefiles.listing(before.folder, exact=True))
+        new = set(sourcefiles.listing(self.upstream, exact=True))
+        moved = old ^ new
+        if before.folder != self.upstream:
+            moved |= {path for path in old & new if not _same(before.folder / path, self.upstream / path)}
+        differ = {*touched, *(path for path in moved if not self.own(path))}
+        return {path for path in differ if path in self.files}, {path for path in differ if path not in self.files}
 
     def take_lock_file(self, stack_path: str) -> str | None:
         """Copy the lock file that the engine wrote or changed into the overlay's repository, where git sees it.
@@ -87,12 +104,6 @@ class Tree:
             return None
         write_atomic(kept, content)
         return path
-
-    def rescue(self, path: str) -> Path:
-        """Move a file that cannot be made again out of the tree, to the same place in the overlay's repository."""
-        kept = self.root / path
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        return Path(shutil.move(self.folder / path, kept))
 
 
 def merge(layout: Layout, base: Base) -> Tree:
@@ -125,7 +136,7 @@ def merge(layout: Layout, base: Base) -> Tree:
             next_step=f"correct that, then run the same command again; `rm -r {layout.relative(folder)}` is safe",
         ) from error
     owners = {path: OVERLAY if source.origin == OVERLAY else UPSTREAM for path, source in sources.items()}
-    return Tree(folder, root, base.folder, owners, replaced)
+    return Tree(folder, root, base.folder, base.exact, owners, replaced)
 
 
 def _check_place(layout: Layout) -> None:

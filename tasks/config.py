@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PIPELINE_FILE = "config/pipeline.yaml"
 ENVIRONMENTS_DIR = "config/environments"
 SCHEMA_FILE = "config/pipeline.schema.json"
+UPSTREAM_LOCK_FILE = "config/upstream.lock"
 UPSTREAM = "upstream:"  # how errors name a file of the upstream
 
 

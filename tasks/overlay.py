@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import git, gitremote, interpolate, yamlfile
 from .config import PIPELINE_FILE
+from .config import UPSTREAM_LOCK_FILE as LOCK_FILE
 from .errors import ConfigError, UpstreamError
 from .files import write_atomic
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from . import model
     from .gitremote import Remote
 
-LOCK_FILE = "config/upstream.lock"
 _HEAD = "# The commit that the upstream's ref is pinned to. Commit this file; `doit upstream=update plan` moves it.\n"
 _UNTOUCHED = "nothing was planned or applied"
 

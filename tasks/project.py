@@ -191,7 +191,6 @@ class Project:
                 message = f"'{variable}' is given twice: here and by inputs"
                 yield self.loaded.error(message, "stacks", name, key, variable)
 
-
     def _check_organization(self) -> Iterable[ConfigError]:
         """Every `{organization.KEY}` in the configuration that is nothing."""
         for path, text in _texts(self.config):

@@ -85,7 +85,7 @@ def known_beforehand(project: Project, stack: Stack) -> dict[str, Any]:
     for name, value in stack.settings.variables.items():
         values.pop(name, None)
         with suppress(DeployError):
-            values[name] = interpolate.expand_environment(value, key=name)
+            values[name] = interpolate.expand_environment(value, key=name, organization=project.organization)
     return {name: value for name, value in values.items() if name not in stack.inputs}
 
 

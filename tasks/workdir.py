@@ -69,7 +69,8 @@ def by_hand(run: Run, stack: Stack) -> str:
     engine = run.engine()
     binary = engine.kind if shutil.which(engine.kind) == str(engine.binary) else str(engine.binary)
     data_dir = posixpath.relpath(run.layout.data_dir(stack.name), run.project.root / stack.path)
-    return f"TF_DATA_DIR={shlex.quote(data_dir)} {shlex.quote(binary)} -chdir={shlex.quote(stack.path)}"
+    folder = run.layout.relative(run.project.root / stack.path)
+    return f"TF_DATA_DIR={shlex.quote(data_dir)} {shlex.quote(binary)} -chdir={shlex.quote(folder)}"
 
 
 def _place(run: Run, stack: Stack) -> dict[str, Any]:

@@ -498,10 +498,13 @@ def test_a_state_that_could_not_be_saved_is_taken_out_of_the_tree(overlay: Overl
         server.shutdown()
     left = mine.path / "stacks/d/errored.tfstate"
     assert json.loads(left.read_text())["resources"]
-    assert f"state push {left}" in done.out
+    assert "it is in stacks/d/errored.tfstate" in done.task("deploy", "d")
+    assert "-chdir=.deploy/.cache/tree/stacks/d state push ../../../../../stacks/d/errored.tfstate" in done.out
+    assert "&& rm stacks/d/errored.tfstate" in done.out
     assert not (mine.path / ".deploy/.cache/tree/stacks/d/errored.tfstate").exists()
     mine.doit("graph")
     assert left.exists()
+    assert "could not be saved" in mine.doit("plan:d", code=1).out
 
 
 def test_names_that_are_not_utf8_are_merged(overlay: Overlay) -> None:
@@ -513,3 +516,36 @@ def test_names_that_are_not_utf8_are_merged(overlay: Overlay) -> None:
     mine.doit("graph")
     mine.doit("graph")
     assert (mine.path / ".deploy/.cache/tree" / name).read_text() == "x"
+
+
+def test_a_base_in_a_fresh_clone_compares_overlay_and_upstream(overlay: Overlay, tmp_path: Path) -> None:
+    below, mine = overlay("stacks/b/main.tf:" + resource("mine"), f"stacks/c/main.tf:{resource()}")
+    below.write(f"stacks/d/main.tf:{resource()}")
+    below.commit()
+    below.git("tag", "v2")
+    mine.doit("status")
+    mine.commit("pin")
+    mine.git("tag", "begin")
+    mine.write(f"stacks/c/main.tf:{resource('2')}")
+    mine.commit()
+    assert mine.doit("base=begin", "plan").line("local:", "planned")
+    assert mine.planned() == ["c"]
+    below.write("stacks/a/page.tftpl:new ${name}\n", f"stacks/b/main.tf:{resource('other')}")
+    below.commit()
+    below.git("tag", "v3")
+    mine.write(f"config/pipeline.yaml:upstream: {{git: 'file://{below.path}', ref: v3}}\n")
+    mine.doit("upstream=update", "status")
+    mine.commit("v3")
+    other = mine.clone(tmp_path / "other")
+    done = other.doit("base=begin", "plan")
+    assert "stacks/a/page.tftpl changed since begin" in done.task("plan", "a")
+    assert "[its upstream a is affected]" in done.task("plan", "b")  # its file is the overlay's own, as it was
+    assert "stacks/c/main.tf changed since begin" in done.task("plan", "c")
+    assert "stacks/d/main.tf changed since begin" in done.task("plan", "d")
+
+
+def test_over_a_folder_a_base_says_nothing_and_all_is_affected(overlay: Overlay) -> None:
+    _, mine = overlay(upstream="{path: ../../platform/repo}")
+    mine.git("tag", "begin")
+    mine.doit("base=begin", "plan")
+    assert mine.planned() == ["a", "b"]
