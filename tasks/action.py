@@ -57,7 +57,7 @@ class StageAction(BaseAction):  # type: ignore[misc]
             return TaskFailed("stopped", report=False)
         started, began = time.monotonic(), now()
         try:
-            outcome = self._act(run, run.project.stacks[self._name], label in run.current)
+            outcome = self._outcome(run.project.stacks[self._name], label in run.current)
         except DeployError as error:
             outcome = failed(run, self._stage, self._name, error)
         except Exception as error:  # noqa: BLE001 - the boundary: a bug must not take the other stacks down
@@ -66,6 +66,14 @@ class StageAction(BaseAction):  # type: ignore[misc]
         outcome.started_at = began
         keep(run, outcome)
         return TaskFailed(outcome.summary, report=False) if outcome.failed else None
+
+    def _outcome(self, stack: Stack, forced: bool) -> Result:
+        """What the stage gives, with the configured hooks around it."""
+        if not self._run.project.config.hooks:
+            return self._act(self._run, stack, forced)
+        from . import hooks
+
+        return hooks.around(self._run, self._stage, stack, lambda: self._act(self._run, stack, forced))
 
 
 def failed(run: Run, stage: str, name: str, error: DeployError) -> Result:
@@ -115,6 +123,10 @@ def is_current(run: Run, stage: str, stack: Stack, check: Check) -> Callable[...
             current = check(run, stack)
         except (DeployError, OSError):
             return False
+        if current and run.project.config.hooks:
+            from . import hooks
+
+            current = not hooks.owed(run, stage, stack)
         if current:
             run.current.add(f"{stage}:{stack.name}")
             task.targets = [target for target in task.targets if _exists(target)]  # none is missing: none is needed

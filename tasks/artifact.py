@@ -34,6 +34,7 @@ class Manifest:
     """What a saved plan was made of and for.
 
     `origin` is `plan` for an artifact to be reviewed and handed over, `deploy` for one that a deploy made for itself.
+    `upstream` is the commit of what an overlay lies over.
     `digest` is the SHA-256 over all other fields: it finds a manifest that was changed or torn, not a forger.
     """
 
@@ -52,6 +53,7 @@ class Manifest:
     created_at: str
     counts: dict[str, int] = field(default_factory=dict)
     mocked: list[str] = field(default_factory=list)
+    upstream: str | None = None
     format: int = FORMAT
 
     def to_json(self) -> dict[str, Any]:
@@ -77,6 +79,7 @@ class Expected:
     lock_digest: str | None
     max_age: timedelta
     receipt: Receipt | None
+    upstream: str | None = None
 
 
 def discard(layout: Layout, stack: str) -> None:
@@ -228,6 +231,9 @@ def _mismatches(manifest: Manifest, stack: str, expected: Expected) -> list[tupl
     if manifest.commit != expected.commit:
         old, new = (commit[:8] if commit else "no commit" for commit in (manifest.commit, expected.commit))
         found.append(("commit", f"this plan was made at {old}, the tree is at {new}"))
+    if manifest.upstream != expected.upstream:
+        old, new = (commit or "no commit" for commit in (manifest.upstream, expected.upstream))
+        found.append(("upstream", f"this plan was made over the upstream at {old}, here it is at {new}"))
     if manifest.dirty and not expected.dirty:
         found.append(("dirty", "this plan was made in a tree with uncommitted changes; this tree has none"))
     if manifest.engine != expected.engine:

@@ -8,14 +8,14 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from . import interpolate
-from .config import dotted
+from .config import ENVIRONMENTS_DIR, dotted
+from .errors import ConfigError
 from .files import canonical_json
 from .masking import SECRET_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from .errors import ConfigError
     from .project import Project, Stack
 
 # The names of settings that are secrets themselves, in all backends of the engine; `..._file` and the like are not.
@@ -58,6 +58,8 @@ def check(project: Project) -> Iterator[ConfigError]:
     for name, stack in project.stacks.items():
         if project.module(name).broken:
             continue
+        if project.tree is not None:
+            yield from _check_tree(project, stack)
         if stack.backend is None:
             yield from _check_own(project, stack)
             continue
@@ -100,6 +102,25 @@ def _other_kind(project: Project, stack: Stack, kind: str) -> ConfigError:
     )  # fmt: skip
 
 
+def _check_tree(project: Project, stack: Stack) -> Iterator[ConfigError]:
+    """An overlay's build tree is a cache: no local state may be in it."""
+    if (stack.backend.kind if stack.backend else project.module(stack.name).backend) not in (None, "local"):
+        return
+    try:
+        known = settings(project, stack)
+    except ConfigError:
+        return  # an environment variable is not set: said where it is needed
+    path = str(known["settings"].get("path", "")) if known else ""
+    root = project.root.as_posix()
+    if posixpath.normpath(posixpath.join(root, stack.path, path)).startswith(f"{root}/"):
+        place = project.layout.relative(project.root)
+        yield project.loaded.error(
+            f"the state of '{stack.name}' would be in {place}, which is a cache", *_key(stack),
+            next_step="keep it in this repository's folder: `backend: {kind: local, settings: {path:"
+            ' "{root}/.state/{stack}-{environment}.tfstate"}}`, or elsewhere',
+        )  # fmt: skip
+
+
 def _check_secrets(project: Project, stack: Stack) -> Iterator[ConfigError]:
     """No secret may be a setting: the engine keeps settings in clear in its data directory and in every plan."""
     for path, value in _leaves(stack.backend.settings if stack.backend else {}):
@@ -125,7 +146,10 @@ def _check_environments(project: Project, stack: Stack) -> Iterator[ConfigError]
     name = _NAMES_STATE.get(backend.kind)
     text = canonical_json(backend.settings).decode()
     overridden = any(
-        path[: len(key)] == key for document in project.loaded.documents[1:] for path in document.lines
+        path[: len(key)] == key
+        for document in project.loaded.documents
+        if ENVIRONMENTS_DIR in document.name
+        for path in document.lines
     ) or any(variable.upper().startswith("DEPLOY_BACKEND") for variable in os.environ)
     if name in backend.settings and "{environment}" not in text and "${" not in text and not overridden:
         yield project.loaded.error(
@@ -137,7 +161,7 @@ def _check_environments(project: Project, stack: Stack) -> Iterator[ConfigError]
 
 def _state(project: Project, stack: Stack) -> bytes:
     """A text that two stacks have in common exactly when their settings name the same state."""
-    backend, values = stack.backend, project.placeholders(stack.name)
+    backend, values = stack.backend, {name: str(value) for name, value in project.placeholders(stack.name).items()}
     if backend is None:
         return stack.name.encode()
     text = canonical_json(backend.settings).decode()
@@ -165,7 +189,7 @@ def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterable[tuple[tuple[str,
         yield path, value
 
 
-def _filled(value: Any, values: dict[str, str], key: str, where: str) -> Any:
+def _filled(value: Any, values: dict[str, Any], key: str, where: str) -> Any:
     if isinstance(value, dict):
         return {name: _filled(item, values, f"{key}.{name}", where) for name, item in value.items()}
     if isinstance(value, list):

@@ -71,7 +71,7 @@ def find(project: Project, ref: str) -> Baseline:
     Raises:
         ConfigError: There is no such ref, or no common history with it.
     """
-    root = project.root
+    root = project.layout.root
     commit = git.merge_base(root, ref)
     if commit is None:
         raise ConfigError(
@@ -79,16 +79,22 @@ def find(project: Project, ref: str) -> Baseline:
             next_step=f"`git fetch origin {ref.rpartition('/')[2]}` first, in a shallow clone with --unshallow",
         )
     changed, removed = git.differences(root, commit)
-    return Baseline(ref, commit, frozenset(changed), frozenset(removed), _configuration_at(project, commit))
+    before = _configuration_at(project, commit)
+    if project.tree is not None:
+        if before is None or before.base is None or not (before.base.exact and project.tree.exact):
+            before = None  # a folder has no yesterday: nothing can be compared
+        else:
+            changed, removed = project.tree.since(before.base, changed | removed)
+    return Baseline(ref, commit, frozenset(changed), frozenset(removed), before)
 
 
 def _configuration_at(project: Project, commit: str) -> config.Loaded | None:
     """The configuration at a commit, read from git's objects."""
-    names = [config.PIPELINE_FILE]
+    names = [config.PIPELINE_FILE, config.UPSTREAM_LOCK_FILE]
     names += [f"{config.ENVIRONMENTS_DIR}/{project.environment}.{suffix}" for suffix in ("yaml", "yml")]
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
-            content = git.content(project.root, commit, name)
+            content = git.content(project.layout.root, commit, name)
             if content is not None:
                 path = Path(folder, name)
                 path.parent.mkdir(parents=True, exist_ok=True)

@@ -21,21 +21,25 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
+    from .overlay import Base
     from .yamlfile import Document, KeyPath
 
 PIPELINE_FILE = "config/pipeline.yaml"
 ENVIRONMENTS_DIR = "config/environments"
 SCHEMA_FILE = "config/pipeline.schema.json"
+UPSTREAM_LOCK_FILE = "config/upstream.lock"
+UPSTREAM = "upstream:"  # how errors name a file of the upstream
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A validated configuration for one environment, and where each of its keys stands."""
+    """A validated configuration for one environment, where each of its keys stands, and what it is an overlay of."""
 
     config: Config
     environment: str
     documents: tuple[Document, ...]
     variables: Mapping[str, Any] = field(default_factory=dict)
+    base: Base | None = None
 
     def where(self, *path: str | int) -> str:
         """`file:line` of a key, or of the nearest key above it; what overrides wins."""
@@ -51,16 +55,18 @@ def dotted(path: KeyPath) -> str:
     return re.sub(r"\.\[", "[", ".".join(f"[{part}]" if isinstance(part, int) else part for part in path))
 
 
-def load(root: Path, environment: str | None = None) -> Loaded:
+def load(root: Path, environment: str | None = None, *, update: bool = False) -> Loaded:
     """Read, merge and validate the configuration.
 
     Args:
         root: The repository's root.
         environment: The environment's name; by default what the pipeline file says.
+        update: Whether an overlay's upstream may be pinned anew.
 
     Raises:
         ConfigError: A file cannot be read, or there is no such environment.
         ConfigErrors: All that is wrong with the keys and values.
+        UpstreamError: The upstream of an overlay cannot be had as it is pinned.
     """
     pipeline_path = root / PIPELINE_FILE
     if not pipeline_path.exists():
@@ -70,17 +76,30 @@ def load(root: Path, environment: str | None = None) -> Loaded:
             next_step=f"write {PIPELINE_FILE}; `version: 1` is enough when the stacks are in stacks/",
         )
     pipeline = yamlfile.load(pipeline_path, PIPELINE_FILE)
-    name = environment or os.environ.get("DEPLOY_DEFAULT_ENVIRONMENT") or pipeline.data.get("default_environment")
-    name = "local" if name is None else str(name)
-    documents = [pipeline]
-    if overrides := _environment_document(root, name, pipeline):
-        documents.append(overrides)
+    base = _base(root, pipeline, update=update)
+    layers: list[tuple[Path, str, Document | None]] = [(root, "", pipeline)]
+    if base is not None:
+        path = base.folder / PIPELINE_FILE
+        lower = yamlfile.load(path, UPSTREAM + PIPELINE_FILE) if path.exists() else None
+        layers.insert(0, (base.folder, UPSTREAM, lower))
+    data: dict[str, Any] = {}
+    for _, _, document in layers:
+        data = _merge(data, document.data if document else {})
+    default = data.get("default_environment")
+    default = "local" if default is None else str(default)
+    name = environment or os.environ.get("DEPLOY_DEFAULT_ENVIRONMENT") or default
+    overrides = _environment_documents([(folder, prefix) for folder, prefix, _ in layers], name, default)
+    pairs = [(document, found) for (_, _, document), found in zip(layers, overrides, strict=True)]
+    documents = tuple(document for pair in pairs for document in pair if document is not None)
     merged: dict[str, Any] = {}
     for document in documents:
+        if "upstream" in document.data and document is not pipeline:
+            message = f"only the overlay's {PIPELINE_FILE} says what its upstream is"
+            raise ConfigError(message, where=f"{document.name}:{document.lines[('upstream',)]}", key="upstream")
         merged = _merge(merged, document.data)
     variables = _environment_variables(merged)
-    config = _validate(_merge(_without_nulls(merged), variables), tuple(documents), variables)
-    return Loaded(config, name, tuple(documents), variables)
+    config = _validate(_merge(_without_nulls(merged), variables), documents, variables)
+    return Loaded(config, name, documents, variables, base)
 
 
 def environments(root: Path) -> list[str]:
@@ -94,20 +113,40 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def _environment_document(root: Path, name: str, pipeline: Document) -> Document | None:
-    known = environments(root)
-    for suffix in ("yaml", "yml") if name in known and re.fullmatch(ENVIRONMENT_PATTERN, name) else ():
-        path = root / ENVIRONMENTS_DIR / f"{name}.{suffix}"
-        if path.is_file():
-            return yamlfile.load(path, path.relative_to(root).as_posix())
-    default = str(pipeline.data.get("default_environment", "local"))
-    if name == default and name not in known:
+def _base(root: Path, pipeline: Document, *, update: bool) -> Base | None:
+    """What this repository is an overlay of; without the key, nothing is even imported."""
+    names = _variable_names()
+    if pipeline.data.get("upstream") is None and not any(name.startswith("DEPLOY_UPSTREAM") for name in names):
         return None
+    variables = {key: value for key, value in _environment_variables({}).items() if key == "upstream"}
+    given = _merge({"version": 1, "upstream": pipeline.data.get("upstream")}, variables)
+    settings = _validate(given, (pipeline,), variables).upstream
+    if settings is None:
+        return None
+    from . import overlay
+
+    return overlay.resolve(root, settings, _place(("upstream",), (pipeline,), variables), update=update)
+
+
+def _environment_documents(layers: list[tuple[Path, str]], name: str, default: str) -> list[Document | None]:
+    """The environment's file of each layer, given by its folder and what its names begin with; one is enough."""
+    known = sorted({found for folder, _ in layers for found in environments(folder)})
+    found = [_environment_document(folder, prefix, name) if name in known else None for folder, prefix in layers]
+    if any(found) or (name == default and name not in known):
+        return found
     raise ConfigError(
         f"there is no environment '{name:.80}'{nearest(name, [*known, default])}",
         where=f"{ENVIRONMENTS_DIR}/{name:.80}.yaml",
         next_step=f"write {ENVIRONMENTS_DIR}/{name:.80}.yaml (it may be empty), or name another: `doit env=NAME ...`",
     )
+
+
+def _environment_document(folder: Path, prefix: str, name: str) -> Document | None:
+    for suffix in ("yaml", "yml") if re.fullmatch(ENVIRONMENT_PATTERN, name) else ():
+        path = folder / ENVIRONMENTS_DIR / f"{name}.{suffix}"
+        if path.is_file():
+            return yamlfile.load(path, prefix + path.relative_to(folder).as_posix())
+    return None
 
 
 def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -295,8 +334,9 @@ def _place(path: KeyPath, documents: tuple[Document, ...], variables: Mapping[st
     """Where a person finds a key: the variable that set it, or the file and line of it or the nearest key above."""
     if variable := _variable_of(path, documents, variables):
         return f"environment variable {variable}"
+    first = next((document for document in documents if not document.name.startswith(UPSTREAM)), documents[0])
     for length in range(len(path), -1, -1):
         for document in reversed(documents):
-            if (length or document is documents[0]) and path[:length] in document.lines:
+            if (length or document is first) and path[:length] in document.lines:
                 return f"{document.name}:{document.lines[path[:length]]}"
-    return documents[0].name
+    return first.name

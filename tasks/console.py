@@ -129,7 +129,7 @@ class Console:
         if self._run.stop.requested:
             return "stopped; the same command again goes on from here"
         if code is ExitCode.FAILED:
-            if "deploy" in selected and not any(item.stage == "deploy" and item.status is Status.OK for item in found):
+            if "deploy" in selected and not self._run.applied:
                 return f"failed: {names or 'see above'}; nothing was deployed"
             return f"failed: {names or 'see above'}"
         if code is ExitCode.DRIFT or any(item.status is Status.DRIFTED for item in found):

@@ -151,6 +151,7 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
             stack.name, run.project.environment, Outcome.STARTED, manifest.plan_sha256, manifest.inputs_digest,
             manifest.inputs, manifest.commit, started_at=receipt.now(), counts=manifest.counts,
             produced=list(last.produced) if last else [], deployed=last.deployed if last else None,
+            upstream=manifest.upstream,
         )  # fmt: skip
         artifact.claim(layout, manifest)
         receipt.write(layout, begun)

@@ -27,7 +27,7 @@ def choose_base(run: Run, ref: str | None) -> None:
     project = run.project
     tag = tag_name(project)
     run.base_given = ref if ref and ref != tag else None
-    if not ref and (tag is None or git.resolve(project.root, tag) is None):
+    if not ref and (tag is None or git.resolve(project.layout.root, tag) is None):
         return
     if ref is None and all(receipt.read(run.layout, name) for name in project.stacks):
         return  # receipts say it better
@@ -63,7 +63,7 @@ def remember(run: Run) -> None:
         found = assess(project, stack)
         if found.affected or (found.unverified and found.receipt is not None and stack.settings.verify):
             return
-    if git.resolve(project.root, tag) != commit and (
-        problem := git.move_tag(project.root, tag, commit, push=project.config.deploy.push)
+    if git.resolve(project.layout.root, tag) != commit and (
+        problem := git.move_tag(project.layout.root, tag, commit, push=project.config.deploy.push)
     ):
         run.say(f"{problem}; the next deploy without receipts takes the former one as its base")

@@ -149,19 +149,24 @@ class Engine:
 
     def child_environment(self, context: Context) -> dict[str, str]:
         """The engine's environment: ours without what would change its meaning, and what it needs."""
-        kept = {name: value for name, value in os.environ.items() if not _DROPPED.match(name)}
-        config = kept.get("TF_CLI_CONFIG_FILE")
-        if config and not os.path.exists(config):  # noqa: PTH110 - a text from outside
-            del kept["TF_CLI_CONFIG_FILE"]  # it would only warn, in every output
         return {
             "TF_PLUGIN_CACHE_DIR": str(self._plugin_cache),
-            **kept,
+            **kept_environment(),
             "TF_IN_AUTOMATION": "1",
             "TF_INPUT": "0",
             "CHECKPOINT_DISABLE": "1",
             "TF_DATA_DIR": str(context.data_dir),
             **context.environment,
         }
+
+
+def kept_environment() -> dict[str, str]:
+    """Our environment without what would change the meaning of the engine's commands."""
+    kept = {name: value for name, value in os.environ.items() if not _DROPPED.match(name)}
+    config = kept.get("TF_CLI_CONFIG_FILE")
+    if config and not os.path.exists(config):  # noqa: PTH110 - a text from outside
+        del kept["TF_CLI_CONFIG_FILE"]  # it would only warn, in every output
+    return kept
 
 
 def dropped_variables() -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
 import re
 import shlex
 import tempfile
@@ -27,8 +28,15 @@ _NO_FILE = "Failed to create local state file"
 
 
 def path(project: Project, stack: Stack) -> Path:
-    """Where the engine leaves a state that it could not save."""
-    return project.root / stack.path / FILE
+    """Where a state is that the engine could not save: it leaves it in the stack's folder, and there it stays.
+
+    But a build tree is a cache: from there it is moved to the same place in the repository.
+    """
+    made, place = project.root / stack.path / FILE, project.layout.root / stack.path / FILE
+    if project.tree is not None and made.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        made.rename(place)
+    return place
 
 
 def refuse(run: Run, stack: Stack) -> None:
@@ -64,9 +72,10 @@ def refuse(run: Run, stack: Stack) -> None:
 def recovery(run: Run, stack: Stack) -> str:
     """The command that saves the state where it belongs, on a line of its own, to be copied."""
     engine, file = workdir.by_hand(run, stack), shlex.quote(f"{stack.path}/{FILE}")
+    seen = posixpath.relpath(run.layout.root / stack.path / FILE, run.project.root / stack.path)
     text = (
         "keep that file, it is the only record of what was made; when the backend is back:\n"
-        f"    {engine} state push {FILE} && rm {file}"
+        f"    {engine} state push {shlex.quote(seen)} && rm {file}"
     )
     settings = backend.settings(run.project, stack)
     kind = settings["kind"] if settings else run.project.module(stack.name).backend or "local"
@@ -120,7 +129,7 @@ def _unfinished(layout: Layout, stack: str) -> bool:
 def _others(project: Project, stack: Stack) -> list[str]:
     """The other environments whose apply may have left the file."""
     names = {*config.environments(project.root), project.config.default_environment} - {project.environment}
-    return [name for name in sorted(names) if _unfinished(Layout(project.root, name), stack.name)]
+    return [name for name in sorted(names) if _unfinished(Layout(project.layout.root, name), stack.name)]
 
 
 def _content(left: Path) -> str:

@@ -76,6 +76,22 @@ class ConfigErrors(DeployError):  # noqa: N818 - several ConfigErrors
         return "\n".join(error.render() for error in self.errors)
 
 
+class UpstreamError(DeployError):
+    """The repository that this one is an overlay of could not be had as it is pinned."""
+
+    kind = "upstream error"
+
+
+class HookError(DeployError):
+    """A hook could not be run, failed, or took too long."""
+
+    kind = "hook failed"
+
+    def __init__(self, message: str, *, log: str = "", **places: str | None) -> None:
+        super().__init__(message, **places)
+        self.log = log
+
+
 class EngineError(DeployError):
     """The engine could not be had, or one of its commands failed."""
 

@@ -99,8 +99,8 @@ def _git(root: Path, *arguments: str) -> str | None:
     try:
         done = subprocess.run(
             ["git", *arguments],
-            cwd=root, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_TIMEOUT,
-            check=False, start_new_session=True,
+            cwd=root, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            errors="surrogateescape", timeout=_TIMEOUT, check=False, start_new_session=True,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -6,7 +6,7 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import git, outputs, variables
+from . import outputs, variables
 from .backend import settings as backend_settings
 from .files import canonical_json, sha256_bytes
 
@@ -102,7 +102,7 @@ def written_since(project: Project, stack: Stack, planned: Mapping[str, str]) ->
         found.update(item for item in _files_of(project, named) if item[1] != ABSENT)
     labels = {path: planned.get(f"file {path}", ABSENT) for path in found if f"module {path}" not in planned}
     changed = sorted(path for path, before in labels.items() if before != found[path])
-    tracked = git.tracked(project.root, changed) if changed else set()
+    tracked = project.tracked(changed) if changed else set()
     if tracked is None:
         return [path for path in changed if labels[path] == ABSENT]
     return [path for path in changed if path not in tracked]

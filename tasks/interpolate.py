@@ -13,15 +13,23 @@ if TYPE_CHECKING:
 
 _TOKEN = re.compile(
     r"\$(?P<escaped>\$)?\{(?P<variable>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}"
-    r"|\{(?P<placeholder>[a-z_]+(?:\.[A-Za-z0-9_-]+)?)\}"
+    r"|\{(?P<placeholder>[a-z_]+(?:\.[A-Za-z0-9_-]+)*)\}"
 )
+ORGANIZATION = "organization."
+_WHOLE = re.compile(r"\{(organization(?:\.[A-Za-z0-9_-]+)+)\}")
 
 
-def expand_environment(value: Any, *, key: str, where: str | None = None) -> Any:
+def expand_environment(
+    value: Any, *, key: str, where: str | None = None, organization: Mapping[str, Any] | None = None
+) -> Any:
     """A config value with `${NAME}` and `${NAME:-default}` filled in, in every string within; `$${` is a plain `${`.
+
+    `{organization.KEY}` is filled in too; a string that is nothing else becomes that value, of whatever type. Other
+    words in braces are left: they are text here.
 
     Args:
         value: A JSON value.
+        organization: The organization's values by `organization.KEY`.
         key: Its key path, for errors.
         where: The place of the key, for errors.
 
@@ -29,13 +37,24 @@ def expand_environment(value: Any, *, key: str, where: str | None = None) -> Any
         ConfigError: A variable is not set and has no default.
     """
     if isinstance(value, dict):
-        return {name: expand_environment(item, key=f"{key}.{name}", where=where) for name, item in value.items()}
+        return {
+            name: expand_environment(item, key=f"{key}.{name}", where=where, organization=organization)
+            for name, item in value.items()
+        }
     if isinstance(value, list):
-        return [expand_environment(item, key=f"{key}[{index}]", where=where) for index, item in enumerate(value)]
-    return _substitute(value, None, key, where) if isinstance(value, str) else value
+        return [
+            expand_environment(item, key=f"{key}[{index}]", where=where, organization=organization)
+            for index, item in enumerate(value)
+        ]
+    if not isinstance(value, str):
+        return value
+    whole = _WHOLE.fullmatch(value)
+    if whole and organization and whole[1] in organization:
+        return organization[whole[1]]
+    return _substitute(value, organization or {}, key, where, only=ORGANIZATION)
 
 
-def fill(text: str, values: Mapping[str, str], *, key: str, where: str | None = None) -> str:
+def fill(text: str, values: Mapping[str, Any], *, key: str, where: str | None = None) -> str:
     """A config string with `{stack}`-like placeholders and `${NAME}` filled in.
 
     Args:
@@ -55,17 +74,20 @@ def placeholders(text: str) -> list[str]:
     return [match["placeholder"] for match in _TOKEN.finditer(text) if match["placeholder"]]
 
 
-def _substitute(text: str, values: Mapping[str, str] | None, key: str, where: str | None) -> str:
-    """Both kinds in one pass, so that what is filled in is never read as a placeholder itself."""
+def _substitute(text: str, values: Mapping[str, Any], key: str, where: str | None, *, only: str = "") -> str:
+    """Both kinds in one pass, so that what is filled in is never read as a placeholder itself.
+
+    `only` is what a placeholder's name must begin with to be one.
+    """
 
     def replace(match: re.Match[str]) -> str:
         if name := match["placeholder"]:
-            if values is None:
+            if not name.startswith(only):
                 return match[0]
             if name not in values:
                 message = f"there is no value for {{{name}}} here{nearest(name, list(values))}"
                 raise ConfigError(message, key=key, where=where)
-            return values[name]
+            return _text(values[name], name, key, where)
         if match["escaped"]:
             return match[0][1:]
         found = os.environ.get(match["variable"], match["default"])
@@ -79,3 +101,13 @@ def _substitute(text: str, values: Mapping[str, str] | None, key: str, where: st
         return found
 
     return _TOKEN.sub(replace, text)
+
+
+def _text(value: Any, name: str, key: str, where: str | None) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if value is None or isinstance(value, dict | list):
+        what = "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else "empty"
+        message = f"{{{name}}} is {what}: no text; only the whole value of a variable can be that"
+        raise ConfigError(message, key=key, where=where)
+    return str(value)

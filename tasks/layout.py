@@ -58,6 +58,20 @@ class Layout:
         """Digests and facts of source files, by their stat."""
         return self.cache / "files.json"
 
+    @property
+    def tree(self) -> Path:
+        """An overlay's build tree: upstream and overlay merged; always here, so that relative paths stay true."""
+        return self.cache / "tree"
+
+    @property
+    def tree_file_index(self) -> Path:
+        """The file index of the build tree."""
+        return self.cache / "tree-files.json"
+
+    def hook(self, stage: str, stack: str) -> Path:
+        """Says that the hooks after a stage have not all ended well yet."""
+        return self.base / "hooks" / stage / f"{stack}.json"
+
     def plan(self, stack: str) -> Path:
         """The saved plan."""
         return self.base / f"plans/{stack}/plan.tfplan"

@@ -168,6 +168,7 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
             created_at=now(),
             counts=asdict(read.counts),
             mocked=mocked or [],
+            upstream=run.upstream,
         )
         body = {"stack": stack.name, "environment": project.environment, **read.to_json()}
         write_json(layout.plan_json(stack.name), body, durable=False)
@@ -206,6 +207,7 @@ def check(run: Run, stack: Stack, assessment: Assessment) -> Manifest:
         lock_digest=workdir.lock_digest(run.project, stack),
         max_age=timedelta(hours=run.project.config.plan.max_age),
         receipt=assessment.receipt,
+        upstream=run.upstream,
     )
     artifact.verify(manifest, stack.name, expected)
     return manifest

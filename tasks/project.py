@@ -6,9 +6,9 @@ import posixpath
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from . import backend, model, rootmodule
+from . import backend, git, interpolate, model, rootmodule
 from . import config as configuration
 from .errors import ConfigError, ConfigErrors, nearest
 from .fileindex import FileIndex
@@ -16,10 +16,11 @@ from .layout import Layout
 from .stackgraph import CycleError, StackGraph
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from .baseline import Baseline
+    from .buildtree import Tree
     from .config import Loaded
     from .rootmodule import RootModule
 
@@ -48,10 +49,17 @@ class Stack:
 
 
 class Project:
-    """All that is known before anything runs; `stacks` and `graph` hold the enabled stacks of one environment."""
+    """All that is known before anything runs; `stacks` and `graph` hold the enabled stacks of one environment.
 
-    def __init__(self, root: Path, loaded: Loaded, index: FileIndex, stacks: dict[str, Stack]) -> None:
-        self.root = root
+    `root` is the folder that all paths of stacks, modules and files are relative to: the repository's root, or for an
+    overlay its build tree. `layout.root` is always the repository's. `organization` holds the organization's values.
+    """
+
+    def __init__(
+        self, root: Path, loaded: Loaded, index: FileIndex, stacks: dict[str, Stack], tree: Tree | None = None
+    ) -> None:
+        self.root = tree.folder if tree else root
+        self.tree = tree
         self.loaded = loaded
         self.config = loaded.config
         self.environment = loaded.environment
@@ -60,6 +68,12 @@ class Project:
         self.stacks = stacks
         self.baseline: Baseline | None = None
         self._modules: dict[str, RootModule] = {}
+        self._from_root = posixpath.relpath(root, tree.folder) if tree else ""
+        self.organization: dict[str, Any] = {}
+        if loaded.config.organization is not None:
+            from . import organization
+
+            self.organization = organization.load(self.root, loaded)
         self._check()
         from . import remotestate
 
@@ -96,17 +110,31 @@ class Project:
         """A digest over every file of the repository that git does not ignore; for what reads who knows what."""
         import hashlib
 
-        from . import git
-
+        names = sorted(self.tree.files) if self.tree else git.files(self.root)
         digest = hashlib.sha256()
-        for path in git.files(self.root) or sorted(self.index.below(".")):
+        for path in names or sorted(self.index.below(".")):
             digest.update(f"{path}\0{self.index.digest(path)}\0".encode())
         return digest.hexdigest()
 
-    def placeholders(self, stack: str) -> dict[str, str]:
-        """What `{name}` stands for in a stack's settings; `{root}` is seen from its folder: nothing is absolute."""
+    def placeholders(self, stack: str) -> dict[str, Any]:
+        """What `{name}` stands for in a stack's settings; `{root}` is seen from its folder: nothing is absolute.
+
+        `{root}` is the repository's root, also for a stack in a build tree.
+        """
         up = "../" * posixpath.normpath(self.stacks[stack].path).count("/") + ".."  # relpath would ask for the folder
-        return {"stack": stack, "environment": self.environment, "root": up}
+        up += f"/{self._from_root}" if self._from_root else ""
+        return {"stack": stack, "environment": self.environment, "root": up, **self.organization}
+
+    @property
+    def root_from_tree(self) -> str:
+        """The repository's root as seen from `root`."""
+        return self._from_root or "."
+
+    def tracked(self, paths: list[str]) -> set[str] | None:
+        """Those of some paths that are somebody's source: in git, or merged into the build tree; None without git."""
+        if self.tree is not None:
+            return self.tree.files.keys() & set(paths)
+        return git.tracked(self.root, paths)
 
     def key(self, stack: str, *path: str | int) -> str:
         """A key path below a stack, as errors name it."""
@@ -121,6 +149,11 @@ class Project:
         for name, stack in self.stacks.items():
             errors.extend(self._check_references(name, stack))
         errors.extend(backend.check(self))
+        errors.extend(self._check_organization())
+        if self.config.hooks:
+            from . import hooks
+
+            errors.extend(hooks.check(self))
         if errors:
             raise ConfigErrors(errors)
 
@@ -158,17 +191,38 @@ class Project:
                 message = f"'{variable}' is given twice: here and by inputs"
                 yield self.loaded.error(message, "stacks", name, key, variable)
 
+    def _check_organization(self) -> Iterable[ConfigError]:
+        """Every `{organization.KEY}` in the configuration that is nothing."""
+        for path, text in _texts(self.config):
+            for name in interpolate.placeholders(text):
+                if name.startswith(interpolate.ORGANIZATION) and name not in self.organization:
+                    message = f"there is no {{{name}}}{nearest(name, list(self.organization))}"
+                    if self.config.organization is None:
+                        message += ": there is no `organization` file in this configuration"
+                    yield self.loaded.error(message, *path)
 
-def load(root: Path, environment: str | None = None) -> Project:
+
+def load(root: Path, environment: str | None = None, *, update: bool = False) -> Project:
     """Read the configuration, find the stacks, check what refers to what.
+
+    Args:
+        root: The repository's root.
+        environment: The environment's name; by default the configuration's default.
+        update: Whether an overlay's upstream may be pinned anew.
 
     Raises:
         ConfigError: The configuration, or the first part of it that nothing else can be checked without, is wrong.
         ConfigErrors: Every cross-reference that is wrong.
     """
-    loaded = configuration.load(root, environment)
-    index = FileIndex(root, Layout(root, loaded.environment).file_index)
-    folders = _discover(root, loaded, index)
+    loaded = configuration.load(root, environment, update=update)
+    layout = Layout(root, loaded.environment)
+    tree = None
+    if loaded.base is not None:
+        from . import buildtree
+
+        tree = buildtree.merge(layout, loaded.base)
+    index = FileIndex(tree.folder, layout.tree_file_index) if tree else FileIndex(root, layout.file_index)
+    folders = _discover(tree.folder if tree else root, loaded, index)
     configured = loaded.config.stacks
     taken = {_normal(settings.path) for settings in configured.values() if settings.path}
     found = {name: path for name, path in folders.items() if path not in taken or name in configured}
@@ -190,7 +244,7 @@ def load(root: Path, environment: str | None = None) -> Project:
         stacks[name] = Stack(name, path, settings, settings.backend or loaded.config.backend, inputs)
     if errors:
         raise ConfigErrors(errors)
-    return Project(root, loaded, index, stacks)
+    return Project(root, loaded, index, stacks, tree)
 
 
 def _discover(root: Path, loaded: Loaded, index: FileIndex) -> dict[str, str]:
@@ -215,6 +269,31 @@ def _discover(root: Path, loaded: Loaded, index: FileIndex) -> dict[str, str]:
                 message = f"two folders would be the stack '{name}': {found[name]} and {folder}"
                 raise loaded.error(message, "discover", position)
     return found
+
+
+def _texts(config: model.Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The texts of a configuration in which the organization's values may be used, with their key paths."""
+    pending: list[tuple[tuple[str | int, ...], Any]] = []
+    if config.backend is not None:
+        pending.append((("backend", "settings"), config.backend.settings))
+    for name, stack in config.stacks.items():
+        at = ("stacks", name)
+        if stack.backend is not None:
+            pending.append(((*at, "backend", "settings"), stack.backend.settings))
+        if stack.variables:
+            pending.append(((*at, "variables"), stack.variables))
+        pending += [((*at, "var_files", number), entry) for number, entry in enumerate(stack.var_files)]
+        pending += [((*at, "verify", number), check) for number, check in enumerate(stack.verify)]
+    pending += [(("hooks", number, "command"), hook.command) for number, hook in enumerate(config.hooks)]
+    while pending:
+        path, value = pending.pop()
+        if isinstance(value, str):
+            if "{" + interpolate.ORGANIZATION in value:
+                yield path, value
+        elif isinstance(value, list):
+            pending += [((*path, number), item) for number, item in enumerate(value)]
+        elif isinstance(value, dict | model.Model):
+            pending += [((*path, name), item) for name, item in dict(value).items()]
 
 
 def _normal(path: str) -> str:

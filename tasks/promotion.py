@@ -28,7 +28,7 @@ def missing(project: Project, stack: str, inputs: Inputs) -> str | None:
     followed = project.config.follows
     if followed is None:
         return None
-    last = receipt.read(Layout(project.root, followed), stack)
+    last = receipt.read(Layout(project.layout.root, followed), stack)
     if last is None or not last.applied:
         return f"never deployed to {followed}"
     words = reasons(_code(last.inputs, last.produced), _code(inputs.labels, last.produced))

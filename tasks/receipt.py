@@ -27,7 +27,8 @@ class Receipt:
     """The last apply of a stack.
 
     `verified` is None before its checks ran. `inputs` are the labels of the inputs digest as they were planned.
-    `produced` are files the stack's applies wrote. `deployed` says what the last successful apply put in place.
+    `produced` are files the stack's applies wrote, `upstream` the commit of what an overlay lies over.
+    `deployed` says what the last successful apply put in place.
     """
 
     stack: str
@@ -45,6 +46,7 @@ class Receipt:
     verified: bool | None = None
     produced: list[str] = field(default_factory=list)
     deployed: dict[str, Any] | None = None
+    upstream: str | None = None
 
     @property
     def applied(self) -> bool:

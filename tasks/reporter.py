@@ -47,6 +47,8 @@ class Reporter:
                 deployed.refuse_for_deploy(run)
             if self._selected & _LOCKING:
                 run.take_lock(f"doit {' '.join(sys.argv[1:])}")
+            if self._selected & set(_STAGES):
+                self._confirm_upstream()
         except DeployError as error:
             self._fail_at_once(error)
         run.active = True
@@ -55,6 +57,15 @@ class Reporter:
             if names := dropped_variables():
                 run.say(f"not passed on to the engine: {', '.join(names)}")
             self._console.start()
+
+    def _confirm_upstream(self) -> None:
+        """Refuse to go on over an upstream whose ref has moved."""
+        settings, base = self.run.project.config.upstream, self.run.project.loaded.base
+        if settings is not None and base is not None:
+            from . import overlay
+
+            if note := overlay.confirm(self.run.layout.root, settings, base):
+                self.run.say(note)
 
     def get_status(self, task: Any) -> None:
         """A task is looked at."""

@@ -70,8 +70,14 @@ class Run:
 
     @cached_property
     def revision(self) -> Revision:
-        """The commit of the tree; asked of git once, when it is first needed."""
-        return git.revision(self.project.root)
+        """The commit of the repository, of an overlay its own; asked of git once, when it is first needed."""
+        return git.revision(self.layout.root)
+
+    @property
+    def upstream(self) -> str | None:
+        """The commit of what this repository is an overlay of."""
+        base = self.project.loaded.base
+        return base.revision if base else None
 
     def engine(self) -> Engine:
         """The engine, found, downloaded or built when it is first needed.

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from doit import get_var
 
 from . import deployed, project, records
-from .errors import DeployError, ExitCode
+from .errors import ConfigError, DeployError, ExitCode
 from .layout import DEPLOY_DIR
 from .masking import Masker
 from .run import Run
@@ -25,6 +25,7 @@ def start() -> Run:
     """Load the project in the current folder, where doit has gone to its `dodo.py`.
 
     The environment is `env=NAME` on the command line, else `DEPLOY_ENV`, else the configuration's default.
+    `upstream=update` there pins an overlay's upstream anew.
 
     Raises:
         SystemExit: Something is wrong with it; it was printed.
@@ -35,7 +36,12 @@ def start() -> Run:
     gc.set_threshold(50_000, 20, 50)
     root = Path.cwd()
     try:
-        run = Run(project.load(root, get_var("env") or os.environ.get(ENVIRONMENT_VARIABLE) or None))
+        environment = get_var("env") or os.environ.get(ENVIRONMENT_VARIABLE) or None
+        run = Run(project.load(root, environment, update=_update()))
+        if run.project.loaded.base is not None:
+            run.mask.add(run.project.loaded.base.secrets)
+            for note in run.project.loaded.base.notes:
+                run.say(note)
         deployed.choose_base(run, get_var("base"))
         records.prepare(run.layout.records, run.say)
     except DeployError as error:
@@ -59,6 +65,14 @@ def doit_config(run: Run) -> dict[str, Any]:
         "par_type": "thread",
         "verbosity": 2,
     }
+
+
+def _update() -> bool:
+    """Whether `upstream=update` stands on the command line."""
+    value = get_var("upstream")
+    if value not in (None, "update"):
+        raise ConfigError(f"`upstream={value}` means nothing", next_step="`doit upstream=update plan` pins it anew")
+    return bool(value)
 
 
 def _end(text: str) -> NoReturn:

@@ -72,6 +72,10 @@ def text(run: Run) -> str:
         f"{run.project.environment}: {total} stack{'s' if total != 1 else ''}, {facts or 'all up to date'}{steps}",
     ]
     lines += [f"  {line}" for line in gone(run)]
+    if run.project.tree is not None:
+        from . import overrides
+
+        lines += ["", *overrides.lines(run.project)]
     return "\n".join(lines)
 
 

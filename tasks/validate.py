@@ -95,6 +95,8 @@ class Formats:
         """Path to diff, or to the parse error, of each file that is not as `tofu fmt` would write it."""
         run, project = self._run, self._run.project
         paths = {path for stack in project.stacks.values() for path in _files(run, stack) if not path.endswith(".json")}
+        if project.tree is not None:  # the upstream's format is the upstream's own
+            paths = {path for path in paths if project.tree.own(path)}
         where = Context("validate format", project.root, run.layout.cache / "data" / "format")
         problems: dict[str, str] = {}
         names = sorted(paths)

@@ -21,13 +21,15 @@ _CONTROL = {"\\b": "\\u0008", "\\f": "\\u000c"}
 
 
 def configured(project: Project, stack: Stack) -> dict[str, Any]:
-    """The values that the configuration gives, with `${ENV}` filled in.
+    """The values that the configuration gives, with `${ENV}` and `{organization.KEY}` filled in.
 
     Raises:
         ConfigError: An environment variable is not set.
     """
     return {
-        name: interpolate.expand_environment(value, key=project.key(stack.name, "variables", name))
+        name: interpolate.expand_environment(
+            value, key=project.key(stack.name, "variables", name), organization=project.organization
+        )
         for name, value in stack.settings.variables.items()
     }
 
@@ -83,7 +85,7 @@ def known_beforehand(project: Project, stack: Stack) -> dict[str, Any]:
     for name, value in stack.settings.variables.items():
         values.pop(name, None)
         with suppress(DeployError):
-            values[name] = interpolate.expand_environment(value, key=name)
+            values[name] = interpolate.expand_environment(value, key=name, organization=project.organization)
     return {name: value for name, value in values.items() if name not in stack.inputs}
 
 

@@ -69,7 +69,8 @@ def by_hand(run: Run, stack: Stack) -> str:
     engine = run.engine()
     binary = engine.kind if shutil.which(engine.kind) == str(engine.binary) else str(engine.binary)
     data_dir = posixpath.relpath(run.layout.data_dir(stack.name), run.project.root / stack.path)
-    return f"TF_DATA_DIR={shlex.quote(data_dir)} {shlex.quote(binary)} -chdir={shlex.quote(stack.path)}"
+    folder = run.layout.relative(run.project.root / stack.path)
+    return f"TF_DATA_DIR={shlex.quote(data_dir)} {shlex.quote(binary)} -chdir={shlex.quote(folder)}"
 
 
 def _place(run: Run, stack: Stack) -> dict[str, Any]:
@@ -167,6 +168,8 @@ def initialize(run: Run, stack: Stack, where: Context, *, backend: bool) -> None
         completed = engine.run(where, "init", *arguments)
     if not completed.ok:
         raise failure(f"{engine.kind} init failed", completed, where)
+    if run.project.tree is not None and (path := run.project.tree.take_lock_file(stack.path)):
+        run.say(f"{path}: written by {engine.kind} init, now in this repository; commit it, it pins the providers")
     write_json(marker, _mark(run, stack, backend=backend), durable=False)
     run.initialized[stack.name] = backend
 

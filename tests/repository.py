@@ -61,6 +61,7 @@ class Repository:
     home: Path
     tofu: Path
     variables: dict[str, str] = field(default_factory=dict)
+    python: Path = Path(sys.executable)
 
     @classmethod
     def create(cls, base: Path, tofu: Path, *files: str) -> Repository:
@@ -102,7 +103,7 @@ class Repository:
     def environment(self, **more: str) -> dict[str, str]:
         """A small environment of its own: nothing of the machine's but what is needed to run."""
         return {
-            "PATH": f"{self.bin}:{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+            "PATH": f"{self.bin}:{self.python.parent}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(self.home),
             "DOIT_TOFU_CACHE": str(self.home / "cache"),
             "GIT_CONFIG_GLOBAL": "/dev/null",
@@ -127,7 +128,7 @@ class Repository:
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """Start doit in a session of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "doit", *arguments], cwd=self.path, env=self.environment(**variables),
+            [str(self.python), "-m", "doit", *arguments], cwd=self.path, env=self.environment(**variables),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             start_new_session=True,
         )  # fmt: skip

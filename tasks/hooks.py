@@ -1,0 +1,158 @@
+"""Hooks: commands of the user's own before and after a stage of a stack; a failing one fails that task.
+
+The commands run where the stacks are looked for, so that `scripts/x` is a file of the repository, or for an overlay of
+its build tree. They get the engine's environment, a session of their own, no input, and a time limit.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from contextlib import suppress
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from . import interpolate
+from .engine import kept_environment
+from .errors import DeployError, HookError, StoppedError, nearest
+from .files import write_json
+from .result import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from . import model
+    from .errors import ConfigError
+    from .project import Project, Stack
+    from .result import Result
+    from .run import Run
+
+_PLACEHOLDERS = ("stack", "environment", "stage", "root", "path")
+_DONE = frozenset({Status.OK, Status.DRIFTED, Status.UNDEPLOYED})
+_GRACE = 5.0  # seconds between SIGTERM and SIGKILL
+_LOOK = 0.05
+
+
+def check(project: Project) -> Iterator[ConfigError]:
+    """What is wrong with the configured hooks, as far as that can be known before anything runs."""
+    known = {*project.stacks, *project.config.stacks}
+    for position, hook in enumerate(project.config.hooks):
+        for number, pattern in enumerate(hook.stacks):
+            if not any(mark in pattern for mark in "*?[") and pattern not in known:
+                yield project.loaded.error(project.unknown_stack(pattern), "hooks", position, "stacks", number)
+        for number, text in enumerate(hook.command):
+            for name in interpolate.placeholders(text):
+                if name not in _PLACEHOLDERS and not name.startswith(interpolate.ORGANIZATION):
+                    message = f"there is no {{{name}}} in a hook{nearest(name, list(_PLACEHOLDERS))}"
+                    yield project.loaded.error(message, "hooks", position, "command", number)
+            if "\0" in text:
+                yield project.loaded.error("a NUL cannot be in an argument", "hooks", position, "command", number)
+
+
+def around(run: Run, stage: str, stack: Stack, act: Callable[[], Result]) -> Result:
+    """A stage with its hooks: those before it, the stage when they ended well, those after it when it was done.
+
+    While hooks after a stage have not all ended well, a marker says so, and the task does not count as up to date:
+    a run that was cut off, or whose hook failed, runs them the next time.
+
+    Raises:
+        HookError: A hook failed; says whether the stage was done.
+    """
+    after = _of(run, stage, "after", stack)
+    marker = run.layout.hook(stage, stack.name)
+    owed = marker.exists()
+    for hook in _of(run, stage, "before", stack):
+        _run(run, stack, *hook, untouched=f"{stage} of this stack was not begun")
+    if after and not owed:
+        write_json(marker, {"stage": stage, "stack": stack.name})
+    try:
+        outcome = act()
+    except DeployError:
+        if not owed:
+            marker.unlink(missing_ok=True)
+        raise
+    again = owed and stage == "deploy" and outcome.status is Status.UNAFFECTED
+    if outcome.status in _DONE or again:
+        for hook in after:
+            try:
+                _run(run, stack, *hook)
+            except (HookError, StoppedError) as error:
+                error.message = f"{stage} itself was done ({outcome.summary}), but: {error.message}"
+                error.untouched = f"what {stage} did stands"
+                error.next_step = f"correct the hook, then `doit {stage}:{stack.name}`: it runs again until it passes"
+                raise
+    if not outcome.failed:
+        marker.unlink(missing_ok=True)
+    return outcome
+
+
+def owed(run: Run, stage: str, stack: Stack) -> bool:
+    """Whether a hook after a stage has still to run; one that is configured no more is not owed."""
+    return run.layout.hook(stage, stack.name).exists() and bool(_of(run, stage, "after", stack))
+
+
+def _of(run: Run, stage: str, when: str, stack: Stack) -> list[tuple[int, model.Hook]]:
+    return [
+        (position, hook)
+        for position, hook in enumerate(run.project.config.hooks)
+        if hook.stage == stage and hook.when == when and any(fnmatchcase(stack.name, text) for text in hook.stacks)
+    ]
+
+
+def _run(run: Run, stack: Stack, position: int, hook: model.Hook, *, untouched: str | None = None) -> None:
+    """Run one hook to its end.
+
+    Raises:
+        HookError: It could not be run, ended with another code than 0, or took too long; its output is in the log.
+        StoppedError: The run was asked to stop.
+    """
+    project, stage = run.project, hook.stage
+    values: dict[str, Any] = {
+        **project.organization, "stack": stack.name, "environment": project.environment, "stage": stage,
+        "root": project.root_from_tree, "path": stack.path,
+    }  # fmt: skip
+    key, where = f"hooks[{position}]", project.loaded.where("hooks", position)
+    command = [interpolate.fill(text, values, key=f"{key}.command", where=where) for text in hook.command]
+    shown = run.mask.text(" ".join(command))
+    label = f"hook {hook.when} {stage} {stack.name}"
+    with tempfile.TemporaryFile() as output:
+        try:
+            child = run.stop.start(
+                label, command, cwd=project.root, env=kept_environment(), stdout=output, stderr=subprocess.STDOUT
+            )
+        except OSError as error:
+            raise HookError(
+                f"`{shown}` cannot be run: {error.strerror}", key=key, where=where, untouched=untouched,
+                next_step="is the file there, and executable? paths are relative to the repository's root",
+            ) from error  # fmt: skip
+        try:
+            code = _wait(child, hook.timeout)
+        finally:
+            run.stop.ended(child)
+        output.seek(0)
+        log = run.mask.text(output.read().decode("utf-8", "replace"))
+    if code == 0:
+        return
+    ended = f"took longer than {hook.timeout:g} s" if code is None else f"ended with {code}"
+    raise HookError(
+        f"the hook `{shown}` {hook.when} {stage} {ended}", log=log, key=key, where=where, untouched=untouched,
+        next_step="correct the hook, then run the same command again",
+    )  # fmt: skip
+
+
+def _wait(child: subprocess.Popen[bytes], timeout: float) -> int | None:
+    """The exit code, or None after the time limit; then it and all it started are ended."""
+    try:
+        return child.wait(timeout)
+    except subprocess.TimeoutExpired:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, number)
+            end = time.monotonic() + _GRACE
+            while child.poll() is None and time.monotonic() < end:
+                time.sleep(_LOOK)
+        child.wait()
+        return None
