@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import backend, project
+from tasks import project
 from tasks.errors import ConfigError, ConfigErrors
 from tests.unit.conftest import write
 from tests.unit.test_config import ANY, every_error_names_its_place, paths
