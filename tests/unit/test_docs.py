@@ -1,0 +1,259 @@
+"""The docs: nothing that a user can meet is missing in them, what is generated is current, every link leads somewhere."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import inspect
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+import tasks
+from tasks import config, engine, masking, model
+from tasks.errors import ExitCode
+from tasks.layout import Layout
+from tests.repository import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+COMMANDS = {name.removeprefix("task_") for name in tasks.__all__ if re.match(r"task_[a-z]", name)}
+DOIT_COMMANDS = {"clean", "dumpdb", "forget", "help", "ignore", "info", "list", "run"}
+KNOWN_PROGRAMS = {
+    "cat", "cd", "cp", "curl", "doit", "echo", "export", "git", "head", "kill", "ls", "mkdir", "mv", "pip", "psql",
+    "python", "python3", "rm", "sleep", "tofu", "tools/doit", "tools/lint", "tools/test", "touch",
+}  # fmt: skip
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+_?|PATH|TERM|GOFLAGS|GOOS|GOARCH")
+_NO_VARIABLES = {"DOIT_CONFIG"}
+
+
+def reference() -> str:
+    return (ROOT / "docs/reference.md").read_text()
+
+
+def section(title: str) -> str:
+    """What stands below a heading of the reference, up to the next one of its level."""
+    match = re.search(rf"^(#+) {re.escape(title)}\n(.*?)(?=^\1 |\Z)", reference(), re.MULTILINE | re.DOTALL)
+    assert match, f"docs/reference.md has no section '{title}'"
+    return match[2]
+
+
+def first_column(title: str) -> list[str]:
+    """The code in the first cells of a section's tables, without the tables' heads."""
+    cells = re.findall(r"^\| ([^|]+) \|", section(title), re.MULTILINE)
+    return [code for cell in cells for code in re.findall(r"`([^`]+)`", cell)]
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted((ROOT / "tasks").glob("*.py")):
+        yield path.name, ast.parse(path.read_text())
+
+
+# Commands, exit codes, options
+
+
+def test_every_command_is_in_the_reference_and_no_other() -> None:
+    documented = {code.split()[1] for code in first_column("Commands") if code.startswith("doit ")}
+    assert documented == COMMANDS
+
+
+def test_every_variable_of_the_command_line_is_in_the_reference() -> None:
+    names = {
+        node.args[0].value
+        for _, module in modules()
+        for node in ast.walk(module)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "get_var"
+        if isinstance(node.args[0], ast.Constant)
+    }
+    assert {code.split("=")[0] for code in first_column("Commands") if "=" in code} == names != set()
+
+
+def test_every_exit_code_is_in_the_reference_and_no_other() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \|", section("Exit codes"), re.MULTILINE)
+    assert {name: int(code) for name, code in rows} == {member.name: member.value for member in ExitCode}
+
+
+# Configuration
+
+
+def key_paths(schema: dict[str, Any], node: dict[str, Any], path: str = "") -> Iterator[str]:
+    """The path of every key that a JSON Schema allows, as the docs write it; independent of the generator."""
+    if "$ref" in node:
+        node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
+    for option in [*node.get("anyOf", []), *node.get("oneOf", [])]:
+        yield from key_paths(schema, option, path)
+    if isinstance(node.get("items"), dict):
+        yield from key_paths(schema, node["items"], f"{path}[]")
+    for inner in [*node.get("patternProperties", {}).values(), node.get("additionalProperties")]:
+        if isinstance(inner, dict):
+            yield from key_paths(schema, inner, f"{path}.<name>")
+    for name, inner in node.get("properties", {}).items():
+        below = f"{path}.{name}" if path else name
+        yield below
+        yield from key_paths(schema, inner, below)
+
+
+def test_every_key_is_in_the_configuration_docs_and_no_other() -> None:
+    schema = config.json_schema()
+    rows = re.findall(r"^\| `([^`]+)` \| [^|]+ \| [^|]+ \| (.*) \|$", _configuration(), re.MULTILINE)
+    assert sorted(name for name, _ in rows) == sorted(set(key_paths(schema, schema)))
+    assert [name for name, meaning in rows if not meaning.strip()] == []
+
+
+def test_the_example_of_the_configuration_docs_is_valid() -> None:
+    [text] = [body for language, body in _FENCE.findall(_configuration()) if language == "yaml" and "version:" in body]
+    assert model.Config(**yaml.safe_load(text)).stacks["runners"].var_files
+
+
+def _configuration() -> str:
+    return (ROOT / "docs/configuration.md").read_text()
+
+
+def test_what_is_generated_is_current() -> None:
+    spec = importlib.util.spec_from_file_location("write_docs", ROOT / "tools/write_docs.py")
+    assert spec is not None
+    assert spec.loader is not None
+    write_docs = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(write_docs)
+    hint = "run `python tools/write_docs.py`"
+    assert _configuration() == write_docs.configuration(), hint
+    assert (ROOT / config.SCHEMA_FILE).read_text() == write_docs.schema(), hint
+
+
+# Environment variables
+
+
+def variables_in_the_code() -> set[str]:
+    """Every constant that is a variable's name, and the parts of the two patterns that match names."""
+    constants = {
+        node.value
+        for _, module in modules()
+        for node in ast.walk(module)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and _VARIABLE.fullmatch(node.value)
+    }
+    dropped = {name.replace(".*", "") for name in engine._DROPPED.pattern.strip("^()$").split("|")}
+    secret = set(masking.SECRET_NAME.pattern.split("|"))
+    return (constants | dropped | secret) - _NO_VARIABLES
+
+
+@pytest.mark.parametrize("name", sorted(variables_in_the_code()))
+def test_every_environment_variable_is_in_the_reference(name: str) -> None:
+    assert re.search(rf"`{re.escape(name)}(\*|=\w+)?`", section("Environment variables"))
+
+
+def test_the_search_for_environment_variables_finds_those_that_are_known() -> None:
+    assert {"DEPLOY_ENV", "DOIT_TOFU_CACHE", "XDG_CACHE_HOME", "TF_CLI_ARGS", "PATH", "TOKEN"} < variables_in_the_code()
+
+
+# Files
+
+
+@pytest.mark.parametrize("name", sorted(set(vars(Layout)) - set(Layout.__annotations__) - {"relative"}))
+def test_every_path_of_the_layout_is_in_the_reference(name: str) -> None:
+    if name.startswith("_"):
+        return
+    found: Any = getattr(Layout(Path("root"), "<env>"), name)
+    if callable(found):
+        found = found(*(f"<{parameter}>" for parameter in inspect.signature(found).parameters))
+    assert found.relative_to("root").as_posix() in first_column("Files")
+
+
+# Refused artifacts
+
+
+def refusals() -> set[str]:
+    """The reason word of every refusal: what is given to the error, to `_refused`, and listed by `_mismatches`."""
+    found = set()
+    for name, module in modules():
+        for node in ast.walk(module):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            called, first = ast.unparse(node.func), node.args[0]
+            if called == "found.append" and name == "artifact.py" and isinstance(first, ast.Tuple):
+                first = first.elts[0]
+            elif called not in ("_refused", "ArtifactRefusedError"):
+                continue
+            if isinstance(first, ast.Constant):
+                found.add(first.value)
+    return found
+
+
+def test_every_reason_of_a_refusal_is_in_the_reference_and_no_other() -> None:
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", section("Refused artifacts"), re.MULTILINE)) == refusals()
+    assert {"stale", "mocked", "missing"} < refusals()
+
+
+# All documents
+
+
+def _prose(path: Path) -> str:
+    """A document without its fenced blocks."""
+    return _FENCE.sub("", path.read_text())
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors of a document's headings, as forges make them."""
+    headings = re.findall(r"^#+ (.*)$", _prose(path), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_every_link_leads_to_a_file_and_a_heading_in_it(path: Path) -> None:
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", _prose(path)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        file = path.parent / name if name else path
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            broken.append(target)
+    assert broken == []
+
+
+def commands(path: Path) -> Iterator[list[str]]:
+    """The words of every command in a document's `sh` blocks, without variables set before it."""
+    for language, body in _FENCE.findall(path.read_text()):
+        if language not in ("sh", "bash", "shell", "console"):
+            continue
+        for line in body.replace("\\\n", " ").splitlines():
+            words = shlex.split(re.sub(r"\$\([^)]*\)", "X", line), comments=True)
+            command: list[str] = []
+            for word in [*words, "&&"]:
+                if word in ("&&", "||", "|", ";", "&"):
+                    if command:
+                        yield command
+                    command = []
+                elif command or not re.match(r"[A-Za-z_]\w*=", word):
+                    command.append(word)
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_every_command_line_begins_with_a_known_program(path: Path) -> None:
+    assert [words for words in commands(path) if words[0] not in KNOWN_PROGRAMS] == []
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_every_doit_command_that_is_shown_exists(path: Path) -> None:
+    inline = re.findall(r"`(?:tools/)?doit ([^`]+)`", _prose(path))
+    shown = [["doit", *text.split()] for text in inline] + [
+        words for words in commands(path) if words[0] in ("doit", "tools/doit")
+    ]
+    unknown = []
+    for words in shown:
+        names = [word for word in words[1:] if "=" not in word and not word.startswith(("-", "<", ">", "2>", "."))]
+        known = COMMANDS | DOIT_COMMANDS
+        if names and names[0].partition(":")[0] not in known and not any(word in ("-n", "-f", "-o") for word in words):
+            unknown.append(" ".join(words))
+    assert unknown == []
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_no_path_of_a_machine_is_shown(path: Path) -> None:
+    assert re.findall(r"(?<![\w.])/(?:tmp|root|home|work|Users)/[^\s`]*", path.read_text()) == []
