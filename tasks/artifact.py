@@ -211,6 +211,9 @@ def verify(manifest: Manifest, stack: str, expected: Expected) -> None:
         ArtifactRefusedError: By name, the first thing that does not match.
     """
     for reason, message in _mismatches(manifest, stack, expected):
+        if reason == "mocked":
+            step = f"`doit plan:{stack} mocks=no` defers it instead; then `doit deploy` plans it after its upstream"
+            raise ArtifactRefusedError(reason, message, stack=stack, next_step=step)
         raise _refused(reason, stack, message)
 
 
@@ -256,6 +259,7 @@ def _mismatches(manifest: Manifest, stack: str, expected: Expected) -> list[tupl
         and manifest.serial is not None
         and manifest.lineage in (receipt.lineage, None)
         and manifest.serial < receipt.serial
+        and manifest.created_at <= (receipt.finished_at or "")  # a later plan is of a state that somebody put back
     ):
         message = f"the state moved on: planned for serial {manifest.serial}, last applied is {receipt.serial}"
         found.append(("stale", message))

@@ -129,14 +129,17 @@ class Console:
         if self._run.stop.requested:
             return "stopped; the same command again goes on from here"
         if code is ExitCode.FAILED:
-            if "deploy" in selected and not self._run.applied:
+            tried = any(item.stage == "deploy" and item.failed for item in found)
+            if "deploy" in selected and not self._run.applied and not tried:
                 return f"failed: {names or 'see above'}; nothing was deployed"
             return f"failed: {names or 'see above'}"
         if code is ExitCode.DRIFT or any(item.status is Status.DRIFTED for item in found):
             return self._drift_verdict(found)
         if "deploy" in selected:
-            done = sum(item.stage == "deploy" and item.status is Status.OK for item in found)
-            return f"{done} deployed" if done else "nothing to deploy, all up to date"
+            if self._run.applied:
+                return f"{len(self._run.applied)} deployed"
+            checked = any(item.stage == "deploy" and item.status is Status.OK for item in found)
+            return "nothing to deploy, its checks passed" if checked else "nothing to deploy, all up to date"
         if "plan" in selected:
             planned = sum(item.stage == "plan" and item.status is not Status.UNAFFECTED for item in found)
             return "planned; `doit deploy` applies exactly this" if planned else "nothing is affected"
@@ -150,7 +153,7 @@ class Console:
             again = " ".join(f"deploy:{name}" for name in drifted[:5])
             lines.append(
                 f"{', '.join(drifted)} drifted. Three ways from here:\n"
-                f"  1. deploy the code again:     doit -a {again}\n"
+                f"  1. deploy the code again:     `doit -a {again}`\n"
                 "  2. take over what is:         change the code until `doit drift` finds nothing\n"
                 f"  3. look into it:              .deploy/{self._run.project.environment}/reports/drift.md"
             )

@@ -77,7 +77,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
         artifact.discard(layout, stack.name)
         return Result(STAGE, stack.name, Status.UNAFFECTED, "not affected; the plan that was there is discarded")
     given = upstream.values(run, stack)
-    mocked = [name for name in given.missing if name in stack.settings.mocks and not run.deploying]
+    mocked = [name for name in given.missing if name in stack.settings.mocks and run.mocking and not run.deploying]
     if set(given.missing) - set(mocked):
         artifact.discard(layout, stack.name)
         summary = f"deferred until {given.missing_text(stack)} is there"

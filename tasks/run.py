@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import socket
 import sys
 import threading
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from .result import Result
 
 
+_COMMAND = re.compile(r"(?:(?<=`)|(?<=:  ))doit (?=(?:-a )?(?:plan|deploy|verify|drift|status)\b)")
+
+
 class Run:
     """The shared state of one `doit` process.
 
@@ -40,6 +44,7 @@ class Run:
         applied: Stacks whose plan was applied in this run.
         assessed: What is affected, as found before anything ran, see `affected.assess_once`.
         reused: Stacks whose artifact was found to fit as it is.
+        mocking: Whether plans may be made with stand-ins; `mocks=no` on the command line forbids it.
         base_given: The base that was named on the command line, when it is another one than the deployed tag.
         current: Tasks that were found up to date; one of them that runs all the same was forced (`doit -a`).
     """
@@ -53,6 +58,7 @@ class Run:
         self.active = False
         self.deploying = False
         self.planning = False
+        self.mocking = True
         self.base_given: str | None = None
         self.current: set[str] = set()
         self.reused: set[str] = set()
@@ -98,13 +104,22 @@ class Run:
 
     def say(self, text: str) -> None:
         """Print lines for people, secrets masked, one caller at a time."""
-        masked = self.mask.text(text)
+        masked = self.mask.text(self.hinted(text))
         with self._print_lock:
             if self.live is not None:
                 self.live.console.print(masked, markup=False, highlight=False, soft_wrap=True)
-            else:
+                return
+            try:
                 sys.stdout.write(masked + "\n")
                 sys.stdout.flush()
+            except BrokenPipeError:  # nobody reads any more (`doit deploy | head`): that ends no deploy
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def hinted(self, text: str) -> str:
+        """The text with this environment in the commands that it shows, when another one is the default."""
+        if self.project.environment == self.project.config.default_environment:
+            return text
+        return _COMMAND.sub(f"doit env={self.project.environment} ", text)
 
     def take_lock(self, command: str) -> None:
         """Hold this environment until the process ends.

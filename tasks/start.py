@@ -35,6 +35,8 @@ def start() -> Run:
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     root = Path.cwd()
+    if any(word == "-r" or word.startswith("--reporter") for word in sys.argv[1:]):
+        _end("doit-tofu reports by itself and makes its own exit codes\n  next: leave out `-r`")
     try:
         environment = get_var("env") or os.environ.get(ENVIRONMENT_VARIABLE) or None
         run = Run(project.load(root, environment, update=_update()))
@@ -42,6 +44,7 @@ def start() -> Run:
             run.mask.add(run.project.loaded.base.secrets)
             for note in run.project.loaded.base.notes:
                 run.say(note)
+        run.mocking = get_var("mocks") != "no"
         deployed.choose_base(run, get_var("base"))
         records.prepare(run.layout.records, run.say)
     except DeployError as error:

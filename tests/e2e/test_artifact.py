@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import time
 import zipfile
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -238,7 +239,11 @@ def test_a_plan_made_of_mocks_is_for_review_only(build: Callable[..., Repository
     assert repository.json("plans", "b", "manifest.json")["mocked"] == ["x"]
     done = repository.doit("deploy", code=1)
     assert "for review only" in done.task("plan", "b")
+    assert "`doit plan:b mocks=no`" in done.out
     assert repository.engine_calls("apply") == []
+    assert "deferred" in repository.doit("plan:b", "mocks=no").task("plan", "b")
+    repository.doit("deploy")
+    assert repository.json("outputs", "b.json")["outputs"]["value"]["value"] == ["1"]
 
 
 def test_planning_again_puts_everything_right(pair: Repository) -> None:
@@ -275,3 +280,14 @@ def test_nothing_absolute_stands_in_what_is_handed_over(pair: Repository) -> Non
     for path in pair.deploy_dir().rglob("*"):
         if path.suffix in (".json", ".md", ".tfplan") and path.is_file():
             assert str(pair.path).encode() not in path.read_bytes(), path
+
+
+def test_a_state_that_was_put_back_is_planned_and_deployed_again(one: Repository) -> None:
+    one.doit("deploy")
+    saved = (one.path / ".state/a-local.tfstate").read_bytes()
+    one.write(f"stacks/a/main.tf:{resource('2')}")
+    one.doit("deploy")
+    (one.path / ".state/a-local.tfstate").write_bytes(saved)
+    time.sleep(1.1)  # the receipt's clock counts whole seconds
+    one.doit("-a", "deploy:a")
+    assert one.state("a")["outputs"]["value"]["value"] == "2"

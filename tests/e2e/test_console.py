@@ -78,8 +78,8 @@ def test_a_failing_stacks_output_is_whole_and_not_interleaved(build: Callable[..
 
 
 def test_another_reporter_is_refused_rather_than_given_other_exit_codes(one: Repository) -> None:
-    done = one.doit("-r", "zero", "deploy", code=None)
-    assert done.code != 0
+    done = one.doit("-r", "zero", "deploy", code=1)
+    assert "leave out `-r`" in done.out
     assert one.engine_calls("apply") == []
 
 
@@ -132,3 +132,17 @@ def test_on_a_terminal_there_is_a_live_line_and_the_same_lines_in_the_end(one: R
     assert process.wait() == 0
     assert b"deploy:a" in seen or b"plan:a" in seen
     assert b"1 deployed" in seen
+
+
+def test_commands_that_are_shown_name_the_environment_when_it_is_not_the_default(one: Repository) -> None:
+    one.write("config/environments/dev.yaml:")
+    assert "`doit env=dev deploy` applies" in one.doit("env=dev", "plan").out
+    assert "`doit deploy` applies" in one.doit("plan").out
+
+
+def test_a_reader_that_goes_away_ends_no_deploy(pair: Repository) -> None:
+    process = pair.start("deploy")
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait(timeout=120) == 0
+    assert pair.json("receipts", "b.json")["outcome"] == "applied"
