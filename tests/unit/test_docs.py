@@ -27,7 +27,7 @@ COMMANDS = {name.removeprefix("task_") for name in tasks.__all__ if re.match(r"t
 DOIT_COMMANDS = {"clean", "dumpdb", "forget", "help", "ignore", "info", "list", "run"}
 KNOWN_PROGRAMS = {
     "cat", "cd", "cp", "curl", "doit", "echo", "export", "git", "head", "kill", "ls", "mkdir", "mv", "pip", "psql",
-    "python", "python3", "rm", "sleep", "tofu", "tools/doit", "tools/lint", "tools/test", "touch",
+    "printf", "python", "python3", "rm", "sed", "sleep", "tofu", "tools/doit", "tools/lint", "tools/test", "touch",
 }  # fmt: skip
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+_?|PATH|TERM|GOFLAGS|GOOS|GOARCH")
@@ -222,7 +222,8 @@ def commands(path: Path) -> Iterator[list[str]]:
     for language, body in _FENCE.findall(path.read_text()):
         if language not in ("sh", "bash", "shell", "console"):
             continue
-        for line in body.replace("\\\n", " ").splitlines():
+        run = re.sub(r"<<'(\w+)'\n.*?^\1$", "", body, flags=re.MULTILINE | re.DOTALL)  # what is written, not run
+        for line in run.replace("\\\n", " ").splitlines():
             words = shlex.split(re.sub(r"\$\([^)]*\)", "X", line), comments=True)
             command: list[str] = []
             for word in [*words, "&&"]:
