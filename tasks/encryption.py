@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "TF_ENCRYPTION"
 SINCE = (1, 10)  # the external key provider came with OpenTofu 1.10.0
+REMOTE_STATE = "terraform_remote_state"
 _CLEAR = "method.unencrypted.clear"
 _SIGNS = {  # what the engine says, its line breaks aside
     "clear": re.compile("encountered unencrypted payload"),
@@ -73,23 +74,22 @@ class Encryption:
         if found is None:
             return None
         key, settings = self.keyring.current, self.keyring.settings
-        name = settings.key or "encryption.key"
+        name, foreign = settings.key or "encryption.key", REMOTE_STATE in text
+        state = f"a state that it reads by {REMOTE_STATE}" if foreign else "its state"
         if found == "clear":
-            happened = f"a state that it reads is in clear, but a key is set ({name})"
-            step = (
-                "if it was never encrypted: `encryption.migrate: true`, and the next `doit deploy` encrypts it; if it"
-                " is a foreign one, read by terraform_remote_state: `encryption.remote_state: any`; if it was encrypted"
-                " before, somebody has replaced it"
-            )
+            happened = f"{state} is in clear, but a key is set ({name})"
+            step = "if it was never encrypted: `encryption.migrate: true`, and the next `doit deploy` encrypts it"
+            step += "; if it is not of this project: `encryption.remote_state: any`" if foreign else ""
+            step += "; if it was encrypted before, somebody has replaced it"
         elif key is None:
-            happened = "a state that it reads is encrypted, and no key is set here"
+            happened = f"{state} is encrypted, and no key is set here"
             step = f"set {name} to the passphrase that it was encrypted with"
         elif found == "encrypted":
-            happened = "a state that it reads is encrypted, but `encryption.state` is false"
+            happened = f"{state} is encrypted, but `encryption.state` is false"
             step = "if it is to be in clear: `encryption.migrate: true`, and the next `doit deploy` decrypts it"
         else:
             others = "".join(f" and {other.variable} ({other.fingerprint})" for other in self.keyring.all[1:])
-            happened = f"a state that it reads is encrypted with another key than {name} ({key.fingerprint}){others}"
+            happened = f"{state} is encrypted with another key than {name} ({key.fingerprint}){others}"
             step = (
                 f"set {name} to the passphrase that it was encrypted with; if that was changed, name a variable that"
                 " holds the old one in `encryption.previous`, and the next `doit deploy` encrypts with the new one"

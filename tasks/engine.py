@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
 from . import statelock
+from .encryption import REMOTE_STATE, Handover
 from .encryption import SINCE as KEYS_SINCE
-from .encryption import Handover
 from .errors import EngineError, StateLockedError, StoppedError
 
 if TYPE_CHECKING:
@@ -218,7 +218,8 @@ def failure(message: str, done: Completed, context: Context, *, next_step: str |
     if done.sealed is not None:
         happened, step = done.sealed
         return EngineError(
-            f"{message}: {happened}", log=done.output, stack=stack,
+            f"{message}: {happened}", stack=stack,
+            log=done.output if REMOTE_STATE in done.output else "",  # which one it is; else there is no more to say
             untouched="nothing of this stack was changed", next_step=step,
         )  # fmt: skip
     if lock := statelock.held(done, context.backend):
