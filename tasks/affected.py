@@ -17,11 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Assessment:
-    """What a stack's inputs are, what its receipt says, and why the two call for a plan; no reasons, no plan."""
+    """What a stack's inputs are, what its receipt says, and why the two call for a plan; no reasons, no plan.
+
+    `rekeyed`: nothing has changed but the key that its state is to be written with.
+    """
 
     inputs: Inputs
     receipt: Receipt | None
     reasons: list[str]
+    rekeyed: bool = False
 
     @property
     def affected(self) -> bool:
@@ -79,7 +83,8 @@ def assess(project: Project, stack: Stack) -> Assessment:
     elif last.outcome is Outcome.FAILED:
         reasons = [f"its last apply failed ({last.finished_at})"]
     elif last.inputs_digest == now.digest:
-        reasons = []
+        rewrite = project.keyring.rewrite(last.state_key)
+        return Assessment(now, last, [rewrite] if rewrite else [], rekeyed=rewrite is not None)
     else:
         reasons = inputs.reasons(last.inputs, now.labels)
     return Assessment(now, last, reasons)

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from . import signature
 from .errors import ArtifactRefusedError, RecordError
 from .files import canonical_json, fsync_dir, read_json, sha256_bytes, sha256_file, write_json
 from .inputs import reasons, summary
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .inputs import Inputs
+    from .keyring import Key
     from .layout import Layout
     from .receipt import Receipt
 
@@ -34,8 +36,9 @@ class Manifest:
     """What a saved plan was made of and for.
 
     `origin` is `plan` for an artifact to be reviewed and handed over, `deploy` for one that a deploy made for itself.
-    `upstream` is the commit of what an overlay lies over.
-    `digest` is the SHA-256 over all other fields: it finds a manifest that was changed or torn, not a forger.
+    `upstream` is the commit of what an overlay lies over. `key` is the fingerprint of the key that it is signed with,
+    if any. In the file stand two more: `digest`, the SHA-256 over all fields, finds a manifest that was changed or
+    torn; `signature` (see there) finds a forger.
     """
 
     stack: str
@@ -54,12 +57,14 @@ class Manifest:
     counts: dict[str, int] = field(default_factory=dict)
     mocked: list[str] = field(default_factory=list)
     upstream: str | None = None
+    key: str | None = None
     format: int = FORMAT
 
-    def to_json(self) -> dict[str, Any]:
-        """The manifest with its digest."""
+    def to_json(self, key: Key | None) -> dict[str, Any]:
+        """The manifest with its digest, and signed when there is a key."""
         body = asdict(self)
-        return {**body, "digest": sha256_bytes(canonical_json(body))}
+        signed = {"signature": signature.sign(body, key)} if key else {}
+        return {**body, "digest": sha256_bytes(canonical_json(body)), **signed}
 
     @property
     def age(self) -> timedelta:
@@ -78,6 +83,7 @@ class Expected:
     engine: str
     lock_digest: str | None
     max_age: timedelta
+    require_clean: bool
     receipt: Receipt | None
     upstream: str | None = None
 
@@ -177,22 +183,32 @@ def state_of_plan(path: Path) -> tuple[str | None, int | None]:
         return None, None
 
 
-def load(layout: Layout, stack: str) -> Manifest:
-    """Read a manifest that is whole and belongs to this stack's plan file, byte for byte.
+def is_encrypted(path: Path) -> bool:
+    """Whether a saved plan is encrypted: one in clear is a zip file."""
+    with path.open("rb") as stream:
+        return stream.read(2) != b"PK"
+
+
+def load(layout: Layout, stack: str, key: Key | None) -> Manifest:
+    """Read a manifest that is whole, signed when there is a key, and belongs to this stack's plan file, byte for byte.
+
+    A plan file carries its own configuration: who can write it and its manifest can run code in the deploy job. Only
+    who has the key can sign.
 
     Raises:
-        ArtifactRefusedError: Something is missing, was changed, or is not a plain file.
+        ArtifactRefusedError: Something is missing, was changed, is not signed, or is not a plain file.
     """
     plan, path = layout.plan(stack), layout.manifest(stack)
     for file in (plan, path):
         _plain_file(layout, file, stack)
     try:
         record = json.loads(path.read_bytes())
-        digest = record.pop("digest")
+        digest, signed = record.pop("digest"), record.pop("signature", None)
         manifest = Manifest(**record)
         _check_types(manifest)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise _refused("manifest-unreadable", stack, f"{layout.relative(path)} cannot be read as a manifest") from None
+    _check_signature(layout, stack, record, signed, key)
     if digest != sha256_bytes(canonical_json(record)):
         raise _refused("manifest-changed", stack, f"{layout.relative(path)} was changed after it was written")
     if manifest.format != FORMAT:
@@ -202,6 +218,29 @@ def load(layout: Layout, stack: str) -> Manifest:
             "plan-changed", stack, f"{layout.relative(plan)} is not the file that was planned: its hash differs"
         )
     return manifest
+
+
+def _check_signature(layout: Layout, stack: str, record: dict[str, Any], signed: Any, key: Key | None) -> None:
+    signer = str(record.get("key"))[:8]
+    name = layout.relative(layout.manifest(stack))
+    if key is None:
+        if signed is not None or record.get("key") is not None:
+            message = f"this plan was made with a key ({signer}), and none is set here"
+            step = f"set the key that `doit plan` had, then `doit deploy`; or `doit plan:{stack}`"
+            raise ArtifactRefusedError("no-key", message, stack=stack, next_step=step)
+        return
+    if signed is None:
+        message = f"{name} is not signed, but a key is set ({key.variable}): anybody may have made it"
+        step = f"`doit plan:{stack}` with the key makes a plan that is signed; then `doit deploy`"
+        raise ArtifactRefusedError("unsigned", message, stack=stack, next_step=step)
+    if not signature.fits(record, signed, key):
+        if signer == key.fingerprint:
+            raise _refused("signature", stack, f"{name} is not what was signed with {key.variable} ({key.fingerprint})")
+        message = f"{name} is signed with another key ({signer}) than {key.variable} holds ({key.fingerprint})"
+        step = (
+            f"set {key.variable} as in the job that planned; or `doit plan:{stack}` with this key; then `doit deploy`"
+        )
+        raise ArtifactRefusedError("signature", message, stack=stack, next_step=step)
 
 
 def verify(manifest: Manifest, stack: str, expected: Expected) -> None:
@@ -237,8 +276,9 @@ def _mismatches(manifest: Manifest, stack: str, expected: Expected) -> list[tupl
     if manifest.upstream != expected.upstream:
         old, new = (commit or "no commit" for commit in (manifest.upstream, expected.upstream))
         found.append(("upstream", f"this plan was made over the upstream at {old}, here it is at {new}"))
-    if manifest.dirty and not expected.dirty:
-        found.append(("dirty", "this plan was made in a tree with uncommitted changes; this tree has none"))
+    if manifest.dirty and (expected.require_clean or not expected.dirty):
+        why = "see plan.require_clean" if expected.dirty else "this tree has none"
+        found.append(("dirty", f"this plan was made in a tree with uncommitted changes; {why}"))
     if manifest.engine != expected.engine:
         found.append(("engine", f"this plan was made by {manifest.engine}, the engine here is {expected.engine}"))
     if manifest.lock_digest != expected.lock_digest:
@@ -276,6 +316,8 @@ def _check_types(manifest: Manifest) -> None:
         raise TypeError("text")
     if not all(isinstance(mapping, dict) for mapping in mappings) or not isinstance(manifest.mocked, list):
         raise TypeError("mapping")
+    if not isinstance(manifest.key, str | None):
+        raise TypeError("key")
     if not isinstance(manifest.serial, int | None) or not isinstance(manifest.dirty, bool):
         raise TypeError("number")
 
@@ -301,8 +343,8 @@ def _hours(span: timedelta) -> str:
     return f"{span.total_seconds() / 3600:.1f} h"
 
 
-def store(layout: Layout, manifest: Manifest) -> None:
-    """Make a draft and its manifest an artifact, durably; the plan gets its name last.
+def store(layout: Layout, manifest: Manifest, key: Key | None) -> None:
+    """Make a draft and its manifest, signed when there is a key, an artifact, durably; the plan gets its name last.
 
     Raises:
         RecordError: It cannot be written.
@@ -311,7 +353,7 @@ def store(layout: Layout, manifest: Manifest) -> None:
     try:
         with draft.open("rb") as stream:
             os.fsync(stream.fileno())
-        write_json(layout.manifest(manifest.stack), manifest.to_json())
+        write_json(layout.manifest(manifest.stack), manifest.to_json(key))
         draft.replace(plan)
         fsync_dir(plan.parent)
     except OSError as error:

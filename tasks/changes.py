@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .masking import Masker
 
 UNKNOWN = "(known after apply)"
+HIDDEN = "(hidden)"
 _KINDS = {
     ("create",): "add", ("update",): "change", ("delete",): "destroy", ("forget",): "forget",
     ("delete", "create"): "replace", ("create", "delete"): "replace", ("create", "forget"): "replace",
@@ -71,11 +72,17 @@ class PlanChanges:
         return {"format": 1, **asdict(self)}
 
 
-def read(plan: Mapping[str, Any], mask: Masker) -> PlanChanges:
+def read(plan: Mapping[str, Any], mask: Masker, *, hidden: bool = False) -> PlanChanges:
     """Reduce the output of `tofu show -json PLAN` (https://opentofu.org/docs/internals/json-format/).
 
     Everything sensitive is replaced, and learned by the masker: the engine's own output may repeat it, and so may
     values that are not marked.
+
+    Args:
+        plan: The plan.
+        mask: The known secrets; learns those of the plan.
+        hidden: Whether to leave out all values: of each resource the names of its fields, and of those that change
+            (`changed`), are kept.
     """
     resources = []
     for item in plan.get("resource_changes") or []:
@@ -107,6 +114,8 @@ def read(plan: Mapping[str, Any], mask: Masker) -> PlanChanges:
     ]
     counts = _count(resources, outputs)
     for item in [*resources, *drift, *outputs]:  # only now is every secret of the plan known
+        if hidden:
+            _hide(item)
         item.update({key: mask.value(item[key]) for key in _SHOWN if key in item})
     return PlanChanges(counts, resources, drift, outputs, failed, bool(plan.get("errored")))
 
@@ -127,6 +136,18 @@ def _values(change: Mapping[str, Any], mask: Masker) -> dict[str, Any]:
     before = _redact(change.get("before"), change.get("before_sensitive"), mask)
     after = _redact(change.get("after"), change.get("after_sensitive"), mask)
     return {"before": before, "after": _with_unknown(after, change.get("after_unknown"))}
+
+
+def _hide(item: dict[str, Any]) -> None:
+    before, after = item["before"], item["after"]
+    if isinstance(before, dict) and isinstance(after, dict):
+        item["changed"] = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+    for side in ("before", "after"):
+        value = item[side]
+        if "address" in item and isinstance(value, dict):
+            item[side] = {name: part if part == UNKNOWN else HIDDEN for name, part in value.items()}
+        elif value not in (None, UNKNOWN):
+            item[side] = HIDDEN
 
 
 def _redact(value: Any, sensitive: Any, mask: Masker) -> Any:

@@ -261,6 +261,8 @@ def _explain(
         message = f"there is no key '{path[-1]}' here{nearest(str(path[-1]), siblings)}"
     elif detail["type"] == "missing":
         message = "this key is required"
+    elif detail["type"] == "secret_value":
+        message = detail["msg"]
     elif detail["type"] == "string_pattern_mismatch":
         found = "this value" if variable else f"{value!r:.80}"
         message = f"{found} cannot be a name or reference here; it must match {detail['ctx']['pattern']}"

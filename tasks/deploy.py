@@ -5,7 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import affected, artifact, errored, inputs, outputs, plan, receipt, statelock, upstream, verify, workdir
+from . import (
+    affected,
+    artifact,
+    changes,
+    errored,
+    inputs,
+    outputs,
+    plan,
+    receipt,
+    statelock,
+    upstream,
+    verify,
+    workdir,
+)
 from .action import StageAction, is_current
 from .engine import failure, is_stale
 from .errors import ArtifactRefusedError, DeployError, EngineError, StoppedError
@@ -77,7 +90,13 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what 
                 run, stack, Result(STAGE, stack.name, summary="already applied, its checks are to pass yet")
             )
         return Result(STAGE, stack.name, Status.UNAFFECTED, "not affected")
-    applied = _apply(run, stack, ready, assessment)
+    try:
+        applied = _apply(run, stack, ready, assessment)
+    except ArtifactRefusedError as error:
+        if not plan.replans(run, error):
+            raise
+        ready, how = _plan_now(run, stack, f"planned again: {error.message}")
+        applied = _apply(run, stack, ready, affected.assess(run.project, stack))
     outcome = Result(
         STAGE, stack.name, summary=f"{applied.text}{how}", counts=ready.counts, reasons=assessment.reasons,
         details={"commit": ready.commit, "plan_sha256": ready.plan_sha256, "outputs": applied.outputs,
@@ -103,7 +122,8 @@ def _artifact(run: Run, stack: Stack, assessment: Assessment) -> tuple[Manifest 
     """The verified artifact to apply, and how it came about; None when nothing is to be applied."""
     if artifact.pending(run.layout, stack.name):
         try:
-            return plan.check(run, stack, assessment), ""
+            how = run.replanned.get(stack.name)
+            return plan.check(run, stack, assessment), f"; {how}" if how else ""
         except ArtifactRefusedError as error:
             if error.reason != "inputs" or not _only_upstreams_moved(run, stack, assessment):
                 raise
@@ -112,6 +132,11 @@ def _artifact(run: Run, stack: Stack, assessment: Assessment) -> tuple[Manifest 
         why = "planned after its upstream" if not assessment.receipt else "planned: an upstream's output changed"
     else:
         return None, ""
+    return _plan_now(run, stack, why)
+
+
+def _plan_now(run: Run, stack: Stack, why: str) -> tuple[Manifest, str]:
+    """A new artifact, made by this deploy for itself, and how it came about."""
     given = upstream.values(run, stack)
     if given.missing:
         raise DeployError(
@@ -126,7 +151,7 @@ def _artifact(run: Run, stack: Stack, assessment: Assessment) -> tuple[Manifest 
 
 def _only_upstreams_moved(run: Run, stack: Stack, assessment: Assessment) -> bool:
     """Whether an artifact differs from now only by outputs that this very run's applies have changed."""
-    manifest = artifact.load(run.layout, stack.name)
+    manifest = artifact.load(run.layout, stack.name, run.project.keyring.current)
     old, new = manifest.inputs, assessment.inputs.labels
     changed = {label for label in {*old, *new} if old.get(label) != new.get(label)}
     return changed <= set(inputs.upstream_labels(run.project, stack, among=run.applied))
@@ -176,10 +201,14 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
     run.applied.add(stack.name)
     ended = begun.ended(
         Outcome.APPLIED, lineage=lineage, serial=serial, verified=None if stack.settings.verify else True,
-        **_less_produced(run, stack, begun),
+        state_key=run.project.keyring.state_key, **_less_produced(run, stack, begun),
     )  # fmt: skip
     receipt.write(layout, ended)
-    shown = {name: output.value for name, output in found.items() if not output.sensitive}
+    shown = {
+        name: changes.HIDDEN if run.hides_values else output.value
+        for name, output in found.items()
+        if not output.sensitive
+    }
     return Applied(plan.counts_text(manifest.counts), run.mask.value(shown))
 
 

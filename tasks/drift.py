@@ -71,7 +71,9 @@ def _plan(run: Run, stack: Stack, values: dict[str, Any]) -> PlanChanges:
             if not completed.ok:
                 raise failure(f"{run.engine().kind} plan failed", completed, where)
             os.chmod(path, 0o600)  # noqa: PTH101 - it holds every value in clear
-            return changes.read(run.engine().json(where, "show", "-json", "-no-color", str(path)), run.mask)
+            return changes.read(
+                run.engine().json(where, "show", "-json", "-no-color", str(path)), run.mask, hidden=run.hides_values
+            )
         finally:
             path.unlink(missing_ok=True)
 
@@ -85,6 +87,6 @@ def _tell_apart(found: PlanChanges, assessment: Assessment) -> tuple[list[dict[s
     planned = {item["address"]: item for item in found.resources}
     outside = [planned.get(item["address"], item) for item in found.drift if item["address"] in planned]
     rest = [item for address, item in planned.items() if address not in {entry["address"] for entry in outside}]
-    if assessment.affected:
+    if assessment.affected and not assessment.rekeyed:
         return outside, [*rest, *found.outputs]
     return [*outside, *rest, *([] if planned else found.outputs)], []

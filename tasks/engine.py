@@ -10,17 +10,21 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
 from . import statelock
+from .encryption import REMOTE_STATE, Handover
+from .encryption import SINCE as KEYS_SINCE
 from .errors import EngineError, StateLockedError, StoppedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
+    from .encryption import Encryption
     from .masking import Masker
     from .stop import Stop
 
 STREAM_SINCE = (1, 12)  # `-json-into` came with OpenTofu 1.12.0
 _DROPPED = re.compile(r"^(TF_WORKSPACE|TF_CLI_ARGS.*|TF_DATA_DIR|TF_VAR_.*|TF_INPUT|TF_STATE_PERSIST_INTERVAL)$")
+_READ_NO_STATE = frozenset({"fmt", "validate", "version"})
 _CHANGES_PRESENT = 2  # what `-detailed-exitcode` gives for a plan that is not empty
 
 
@@ -28,13 +32,15 @@ _CHANGES_PRESENT = 2  # what `-detailed-exitcode` gives for a plan that is not e
 class Completed:
     """An ended engine command: its exit code, its output with secrets masked, and its JSON events.
 
-    `events` follow https://opentofu.org/docs/internals/machine-readable-ui/; they are not masked.
+    `events` follow https://opentofu.org/docs/internals/machine-readable-ui/; they are not masked. `sealed` says what
+    happened and what to do when it failed because a state or plan is not encrypted as expected.
     """
 
     code: int
     output: str
     raw: str = field(repr=False, default="")
     events: list[dict[str, Any]] = field(repr=False, default_factory=list)
+    sealed: tuple[str, str] | None = None
 
     @property
     def ok(self) -> bool:
@@ -68,20 +74,45 @@ class Context:
 
 
 class Engine:
-    """A resolved engine of a known version."""
+    """A resolved engine of a known version.
 
-    def __init__(self, binary: Path, kind: str, version: str, *, plugin_cache: Path, stop: Stop, mask: Masker) -> None:
+    Args:
+        binary: Its path.
+        kind: `tofu` or `terraform`.
+        version: Its version.
+        plugin_cache: Where it keeps providers.
+        encryption: The keys it gets.
+        stop: What starts and stops its processes.
+        mask: The known secrets.
+        terse: Whether of a failed plan or apply only the errors are kept: the rest may show values.
+    """
+
+    def __init__(
+        self, binary: Path, kind: str, version: str, *, plugin_cache: Path, encryption: Encryption, stop: Stop,
+        mask: Masker, terse: bool = False,
+    ) -> None:  # fmt: skip
         self.binary = binary
         self.kind = kind
         self.version = version
         self._plugin_cache = plugin_cache
+        self._encryption = encryption
+        self._terse = terse
         self._stop = stop
         self._mask = mask
 
     @property
     def streams(self) -> bool:
         """Whether it can write its JSON stream beside the human output."""
-        return self.kind == "tofu" and tuple(int(part) for part in self.version.split(".")[:2]) >= STREAM_SINCE
+        return self.kind == "tofu" and self._release >= STREAM_SINCE
+
+    @property
+    def takes_keys(self) -> bool:
+        """Whether it can be given keys to encrypt with."""
+        return self.kind == "tofu" and self._release >= KEYS_SINCE
+
+    @property
+    def _release(self) -> tuple[int, ...]:
+        return tuple(int(part) for part in self.version.split(".")[:2])
 
     def run(
         self, context: Context, command: str, *arguments: str, events: bool = False, apart: bool = False
@@ -104,16 +135,18 @@ class Engine:
         """
         context.data_dir.mkdir(parents=True, exist_ok=True)
         argv = [str(self.binary), command]
-        descriptors = list(context.descriptors)
+        keys = Handover() if command in _READ_NO_STATE else self._encryption.handover()
+        descriptors = [*context.descriptors, *keys.descriptors]
         with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as stream:
             if events and self.streams:
                 descriptors.append(stream.fileno())
                 argv.append(f"-json-into=/dev/fd/{stream.fileno()}")
             argv += arguments
+            environment = {**self.child_environment(context), **keys.environment}
             try:
                 child = self._stop.start(
-                    context.label, argv, cwd=context.folder, env=self.child_environment(context), stdout=output,
-                    stderr=errors if apart else output, pass_fds=descriptors,
+                    context.label, argv, cwd=context.folder, env=environment,
+                    stdout=output, stderr=errors if apart else output, pass_fds=descriptors,
                 )  # fmt: skip
             except OSError as error:
                 raise EngineError(
@@ -131,7 +164,12 @@ class Engine:
                 untouched="what it had done is saved in the state, which is unlocked",
                 next_step="run the same command again: it goes on from here",
             )
-        return Completed(code, self._mask.text(raw + said), raw, _events(streamed))
+        text = self._mask.text(raw + said)
+        if code in (0, _CHANGES_PRESENT):
+            return Completed(code, text, raw, _events(streamed))
+        if self._terse and command in ("plan", "apply"):
+            text = _errors_of(text)
+        return Completed(code, text, raw, _events(streamed), self._encryption.explain(raw + said))
 
     def json(self, context: Context, command: str, *arguments: str) -> Any:
         """The JSON value that a command prints; its warnings are left out.
@@ -151,7 +189,7 @@ class Engine:
         """The engine's environment: ours without what would change its meaning, and what it needs."""
         return {
             "TF_PLUGIN_CACHE_DIR": str(self._plugin_cache),
-            **kept_environment(),
+            **kept_environment(self._encryption.keyring.variables),
             "TF_IN_AUTOMATION": "1",
             "TF_INPUT": "0",
             "CHECKPOINT_DISABLE": "1",
@@ -160,9 +198,9 @@ class Engine:
         }
 
 
-def kept_environment() -> dict[str, str]:
-    """Our environment without what would change the meaning of the engine's commands."""
-    kept = {name: value for name, value in os.environ.items() if not _DROPPED.match(name)}
+def kept_environment(withheld: Collection[str] = ()) -> dict[str, str]:
+    """Our environment without what would change the meaning of the engine's commands, and without what is withheld."""
+    kept = {name: value for name, value in os.environ.items() if not _DROPPED.match(name) and name not in withheld}
     config = kept.get("TF_CLI_CONFIG_FILE")
     if config and not os.path.exists(config):  # noqa: PTH110 - a text from outside
         del kept["TF_CLI_CONFIG_FILE"]  # it would only warn, in every output
@@ -177,6 +215,13 @@ def dropped_variables() -> list[str]:
 def failure(message: str, done: Completed, context: Context, *, next_step: str | None = None) -> EngineError:
     """An error that carries what the engine said, whole; a lock is named with its holder and the way out."""
     stack = context.label.rpartition(" ")[2] or None
+    if done.sealed is not None:
+        happened, step = done.sealed
+        return EngineError(
+            f"{message}: {happened}", stack=stack,
+            log=done.output if REMOTE_STATE in done.output else "",  # which one it is; else there is no more to say
+            untouched="nothing of this stack was changed", next_step=step,
+        )  # fmt: skip
     if lock := statelock.held(done, context.backend):
         return StateLockedError(
             statelock.describe(lock),
@@ -188,6 +233,12 @@ def failure(message: str, done: Completed, context: Context, *, next_step: str |
     summaries = done.summaries()
     detail = f"{message}: {'; '.join(dict.fromkeys(summaries))}" if summaries else f"{message} (exit code {done.code})"
     return EngineError(detail, log=done.output, stack=stack, next_step=next_step)
+
+
+def _errors_of(text: str) -> str:
+    """The output from its first error on: a failed plan is printed before it, with its values."""
+    first = re.search(r"^[│| ]*Error: ", text, re.MULTILINE)
+    return text[first.start() :] if first else text
 
 
 def _content(file: IO[bytes]) -> str:

@@ -121,7 +121,12 @@ def _run(run: Run, stack: Stack, position: int, hook: model.Hook, *, untouched: 
     with tempfile.TemporaryFile() as output:
         try:
             child = run.stop.start(
-                label, command, cwd=project.root, env=kept_environment(), stdout=output, stderr=subprocess.STDOUT
+                label,
+                command,
+                cwd=project.root,
+                env=kept_environment(project.keyring.variables),
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
         except OSError as error:
             raise HookError(

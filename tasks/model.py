@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"
 ENVIRONMENT_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
+DEFAULT_KEY_VARIABLE = "DEPLOY_ENCRYPTION_KEY"
 
 StackName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 EnvironmentName = Annotated[str, StringConstraints(pattern=ENVIRONMENT_PATTERN)]
@@ -120,11 +131,63 @@ class Drift(Model):
     )
 
 
+def _names_a_variable(value: object) -> object:
+    """`NAME` or `${NAME}`; what is found is not shown, as it may be the secret itself."""
+    name = re.fullmatch(r"\$\{([^}]*)\}|(.*)", value, re.DOTALL) if isinstance(value, str) else None
+    found = (name[1] or name[2]) if name else None
+    if value is not None and (found is None or not re.fullmatch(r"[A-Z_][A-Z0-9_]{0,49}", found)):
+        raise PydanticCustomError(
+            "secret_value",
+            "this names the environment variable that holds the passphrase (capitals, digits, `_`; at most 50),"
+            " never the passphrase itself; if it is one, it must be replaced",
+        )
+    return found
+
+
+KeyVariable = Annotated[str, BeforeValidator(_names_a_variable)]
+
+
+class Encryption(Model):
+    """Encryption of plans and states by the engine, and signatures of plan artifacts; for `engine.kind: tofu`."""
+
+    key: Annotated[str | None, BeforeValidator(_names_a_variable)] = Field(
+        DEFAULT_KEY_VARIABLE,
+        description="The environment variable that holds the passphrase (16 characters or more), never the passphrase."
+        " The default one turns encryption on when it is set; any other must be set. `null`: no encryption.",
+    )
+    previous: list[KeyVariable] = Field(
+        default_factory=list,
+        description="Variables that hold former passphrases: states are read with them, and written with `key`.",
+    )
+    state: bool = Field(True, description="Whether states are encrypted too; plans are, whenever a key is set.")
+    migrate: bool = Field(
+        False,
+        description="True: states in clear are read, and encrypted by the next deploy (with `state: false`, the other"
+        " way round). Set it back to false then: until that, a state in clear is taken for a good one.",
+    )
+    remote_state: Literal["encrypted", "any"] = Field(
+        "encrypted", description="`any`: terraform_remote_state may also read states that are in clear."
+    )
+
+
 class Plan(Model):
     """What is asked of a plan artifact."""
 
     max_age: float = Field(
         168, gt=0, le=8760, description="Hours after which a plan artifact is too old to be applied."
+    )
+    require_encryption: bool = Field(False, description="True: no plan is made or applied unless a key is set.")
+    require_clean: bool = Field(
+        False, description="True: a tree with uncommitted changes is not planned, nor a plan of such a tree applied."
+    )
+    on_stale: Literal["refuse", "replan"] = Field(
+        "refuse",
+        description="When the state moved on since a plan was made: `refuse` it, or `replan` and apply the new plan.",
+    )
+    values: Literal["shown", "hidden"] = Field(
+        "shown",
+        description="`hidden`: no attribute or output values in plan.json, results and reports; addresses, actions and"
+        " field names stay.",
     )
 
 
@@ -198,6 +261,10 @@ class Config(BaseSettings):
     backend: Backend | None = Field(None, description="Where state is kept; by default what each stack says.")
     stacks: dict[StackName, Stack] = Field(
         default_factory=dict, description="Stacks, where they differ from the defaults."
+    )
+    encryption: Encryption = Field(
+        default_factory=Encryption,  # type: ignore[arg-type]
+        description="Encryption of plans and states.",
     )
     plan: Plan = Field(default_factory=Plan, description="Rules for plan artifacts.")  # type: ignore[arg-type]
     follows: EnvironmentName | None = Field(

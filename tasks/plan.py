@@ -7,7 +7,20 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from . import affected, artifact, changes, errored, outputs, promotion, receipt, statelock, upstream, workdir
+from . import (
+    affected,
+    artifact,
+    changes,
+    encryption,
+    errored,
+    git,
+    outputs,
+    promotion,
+    receipt,
+    statelock,
+    upstream,
+    workdir,
+)
 from .action import StageAction, is_current
 from .artifact import Expected, Manifest
 from .engine import failure
@@ -68,11 +81,17 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
     errored.refuse(run, stack)
     assessment = affected.assess(run.project, stack)
     if run.deploying and artifact.pending(layout, stack.name) and artifact.origin(layout, stack.name) != "deploy":
-        manifest = check(run, stack, assessment)
-        return Result(
-            STAGE, stack.name, summary=f"{counts_text(manifest.counts)}, as planned at {manifest.created_at}",
-            counts=manifest.counts, reasons=assessment.reasons, details={"origin": manifest.origin},
-        )  # fmt: skip
+        try:
+            manifest = check(run, stack, assessment)
+        except ArtifactRefusedError as error:
+            if not replans(run, error):
+                raise
+            run.replanned[stack.name] = f"planned again: {error.message}"
+        else:
+            return Result(
+                STAGE, stack.name, summary=f"{counts_text(manifest.counts)}, as planned at {manifest.created_at}",
+                counts=manifest.counts, reasons=assessment.reasons, details={"origin": manifest.origin},
+            )  # fmt: skip
     if not assessment.affected and not forced:
         artifact.discard(layout, stack.name)
         return Result(STAGE, stack.name, Status.UNAFFECTED, "not affected; the plan that was there is discarded")
@@ -94,6 +113,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
     summary = made.text + (f"; made with stand-ins for {', '.join(mocked)}: not for deploy" if mocked else "")
     if behind := promotion.missing(run.project, stack.name, assessment.inputs):
         summary += f"; {behind}"
+    summary += f"; {run.replanned[stack.name]}" if stack.name in run.replanned else ""
     return Result(
         STAGE, stack.name, summary=summary, counts=made.manifest.counts,
         reasons=assessment.reasons or ["asked for with -a"],
@@ -127,11 +147,13 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
         mocked: The variables whose values are stand-ins.
 
     Raises:
+        DeployError: The tree is not clean, and has to be.
         EngineError: The engine could not plan.
         StoppedError: The run was asked to stop.
     """
-    layout, project = run.layout, run.project
+    layout, project, key = run.layout, run.project, run.project.keyring.current
     artifact.discard(layout, stack.name)
+    _check_clean(run, stack)
     _let_the_second_pass(run, stack)
     try:
         with workdir.context(run, stack, STAGE, values) as (where, variables):
@@ -148,10 +170,16 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
             if not completed.ok:
                 raise failure(f"{engine.kind} plan failed", completed, where)
             os.chmod(path, 0o600)  # noqa: PTH101 - it holds every value in clear
-            read = changes.read(engine.json(where, "show", "-json", "-no-color", str(path)), run.mask)
+            read = changes.read(
+                engine.json(where, "show", "-json", "-no-color", str(path)), run.mask, hidden=run.hides_values
+            )
             if read.errored:
                 raise failure("the plan is incomplete and could not be applied", completed, where)
-        lineage, serial = artifact.state_of_plan(path)
+            encrypted = artifact.is_encrypted(path)
+            state = workdir.serial_of_state(run, stack, where) if encrypted else artifact.state_of_plan(path)
+        if not encrypted and (warning := encryption.warning_in_ci()):
+            run.say_once(warning)
+        lineage, serial = state
         manifest = Manifest(
             stack=stack.name,
             environment=project.environment,
@@ -169,10 +197,11 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
             counts=asdict(read.counts),
             mocked=mocked or [],
             upstream=run.upstream,
+            key=key.fingerprint if key else None,
         )
         body = {"stack": stack.name, "environment": project.environment, **read.to_json()}
         write_json(layout.plan_json(stack.name), body, durable=False)
-        artifact.store(layout, manifest)
+        artifact.store(layout, manifest, key)
     except BaseException:
         artifact.discard(layout, stack.name)
         raise
@@ -196,7 +225,7 @@ def check(run: Run, stack: Stack, assessment: Assessment) -> Manifest:
     Raises:
         ArtifactRefusedError: It may not; says why.
     """
-    manifest = artifact.load(run.layout, stack.name)
+    manifest = artifact.load(run.layout, stack.name, run.project.keyring.current)
     engine = run.engine()
     expected = Expected(
         environment=run.project.environment,
@@ -206,11 +235,30 @@ def check(run: Run, stack: Stack, assessment: Assessment) -> Manifest:
         engine=f"{engine.kind} {engine.version}",
         lock_digest=workdir.lock_digest(run.project, stack),
         max_age=timedelta(hours=run.project.config.plan.max_age),
+        require_clean=run.project.config.plan.require_clean,
         receipt=assessment.receipt,
         upstream=run.upstream,
     )
     artifact.verify(manifest, stack.name, expected)
     return manifest
+
+
+def replans(run: Run, error: ArtifactRefusedError) -> bool:
+    """Whether a refused artifact may be replaced by a plan made now, without anybody seeing it first."""
+    return error.reason == "stale" and run.project.config.plan.on_stale == "replan"
+
+
+def _check_clean(run: Run, stack: Stack) -> None:
+    if run.project.config.plan.require_clean and run.revision.dirty:
+        names = sorted(set().union(*git.differences(run.layout.root, "HEAD")))
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""  # noqa: PLR2004 - what fits one line
+        raise DeployError(
+            f"the tree has uncommitted changes ({', '.join(names[:3])}{more}), and plan.require_clean is set",
+            where=run.project.loaded.where("plan", "require_clean"),
+            stack=stack.name,
+            untouched="nothing of this stack was changed",
+            next_step="commit them, or put them away (`git stash -u`), then run the same command again",
+        )
 
 
 def counts_text(counts: dict[str, int]) -> str:

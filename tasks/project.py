@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from . import backend, git, interpolate, model, rootmodule
+from . import backend, encryption, git, interpolate, model, rootmodule
 from . import config as configuration
 from .errors import ConfigError, ConfigErrors, nearest
 from .fileindex import FileIndex
+from .keyring import Keyring
 from .layout import Layout
 from .stackgraph import CycleError, StackGraph
 
@@ -67,6 +68,7 @@ class Project:
         self.index = index
         self.stacks = stacks
         self.baseline: Baseline | None = None
+        self.keyring = Keyring(loaded.config.encryption)
         self._modules: dict[str, RootModule] = {}
         self._from_root = posixpath.relpath(root, tree.folder) if tree else ""
         self.organization: dict[str, Any] = {}
@@ -145,7 +147,7 @@ class Project:
         return f"there is no stack '{name}'{nearest(name, list(self.stacks))}"
 
     def _check(self) -> None:
-        errors: list[ConfigError] = []
+        errors = encryption.conflicts(self)
         for name, stack in self.stacks.items():
             errors.extend(self._check_references(name, stack))
         errors.extend(backend.check(self))

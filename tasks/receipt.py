@@ -28,7 +28,8 @@ class Receipt:
 
     `verified` is None before its checks ran. `inputs` are the labels of the inputs digest as they were planned.
     `produced` are files the stack's applies wrote, `upstream` the commit of what an overlay lies over.
-    `deployed` says what the last successful apply put in place.
+    `deployed` says what the last successful apply put in place. `state_key` is the fingerprint of the key that its
+    state was written with, None when in clear.
     """
 
     stack: str
@@ -47,6 +48,7 @@ class Receipt:
     produced: list[str] = field(default_factory=list)
     deployed: dict[str, Any] | None = None
     upstream: str | None = None
+    state_key: str | None = None
 
     @property
     def applied(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import console, deploy, deployed, records, report, status
+from . import console, deploy, deployed, encryption, records, report, status
 from . import result as results
 from .engine import dropped_variables
 from .errors import DeployError, ExitCode
@@ -49,6 +49,9 @@ class Reporter:
                 run.take_lock(f"doit {' '.join(sys.argv[1:])}")
             if self._selected & set(_STAGES):
                 self._confirm_upstream()
+            if run.planning:
+                encryption.require(run.project, plans=bool(self._selected & {"plan", "deploy"}))
+                run.project.keyring.prepare()
         except DeployError as error:
             self._fail_at_once(error)
         run.active = True

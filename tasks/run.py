@@ -13,8 +13,9 @@ from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
 
 from . import git, setup
+from .encryption import Encryption
 from .engine import Engine
-from .errors import RecordError, RunLockedError
+from .errors import EngineError, RecordError, RunLockedError
 from .layout import DEPLOY_DIR
 from .masking import Masker
 from .receipt import now
@@ -39,6 +40,8 @@ class Run:
 
     Attributes:
         results: The result of each task that ended, by doit's name of it.
+        encryption: The keys, as the engine gets them.
+        replanned: Why a stack's artifact was replaced although it had been handed over, where that is allowed.
         deploying: Whether a deploy was selected: artifacts that are there must then fit, not be replaced.
         planning: Whether anything was selected that needs the stacks' backends.
         applied: Stacks whose plan was applied in this run.
@@ -53,8 +56,12 @@ class Run:
         self.project = project
         self.layout = project.layout
         self.mask = Masker()
+        self.mask.add(project.keyring.passphrases)
+        self.encryption = Encryption(project.keyring)
         self.stop = Stop(self.say)
         self.results: dict[str, Result] = {}
+        self.replanned: dict[str, str] = {}
+        self._said: set[str] = set()
         self.active = False
         self.deploying = False
         self.planning = False
@@ -73,6 +80,11 @@ class Run:
         self.read_outputs: dict[str, dict[str, Output]] = {}
         self._lock_file: IO[str] | None = None
         self.live: Any = None
+
+    @property
+    def hides_values(self) -> bool:
+        """Whether values of attributes and outputs are left out of results and reports."""
+        return self.project.config.plan.values == "hidden"
 
     @cached_property
     def revision(self) -> Revision:
@@ -97,9 +109,18 @@ class Run:
                 found = setup.obtain(settings, self.stop, self.say)
                 plugins = setup.cache_dir() / "providers"
                 plugins.mkdir(parents=True, exist_ok=True)
-                self._engine = Engine(
-                    found.binary, settings.kind, found.version, plugin_cache=plugins, stop=self.stop, mask=self.mask
-                )
+                self.mask.add(key.encoded for key in self.project.keyring.all)
+                engine = Engine(
+                    found.binary, settings.kind, found.version, plugin_cache=plugins, encryption=self.encryption,
+                    stop=self.stop, mask=self.mask, terse=self.hides_values,
+                )  # fmt: skip
+                if self.project.keyring.is_set and not engine.takes_keys:
+                    raise EngineError(
+                        f"{engine.kind} {engine.version} cannot be given keys, OpenTofu 1.10.0 and newer can",
+                        untouched="nothing was planned or applied",
+                        next_step=f"set engine.version to a newer one; or unset {self.project.config.encryption.key}",
+                    )
+                self._engine = engine
             return self._engine
 
     def say(self, text: str) -> None:
@@ -120,6 +141,14 @@ class Run:
         if self.project.environment == self.project.config.default_environment:
             return text
         return _COMMAND.sub(f"doit env={self.project.environment} ", text)
+
+    def say_once(self, text: str) -> None:
+        """`say`, unless this run has said it already."""
+        with self._print_lock:
+            known = text in self._said
+            self._said.add(text)
+        if not known:
+            self.say(text)
 
     def take_lock(self, command: str) -> None:
         """Hold this environment until the process ends.

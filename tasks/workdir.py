@@ -11,10 +11,10 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from . import variables
+from . import keyprovider, variables
 from .backend import settings as backend_settings
 from .engine import Context, failure
-from .errors import RecordError
+from .errors import EngineError, RecordError
 from .files import canonical_json, read_json, sha256_bytes, write_json
 from .inputs import LOCK_FILE
 
@@ -70,7 +70,8 @@ def by_hand(run: Run, stack: Stack) -> str:
     binary = engine.kind if shutil.which(engine.kind) == str(engine.binary) else str(engine.binary)
     data_dir = posixpath.relpath(run.layout.data_dir(stack.name), run.project.root / stack.path)
     folder = run.layout.relative(run.project.root / stack.path)
-    return f"TF_DATA_DIR={shlex.quote(data_dir)} {shlex.quote(binary)} -chdir={shlex.quote(folder)}"
+    keys = f"{keyprovider.by_hand(run.project.environment)} " if run.project.keyring.is_set else ""
+    return f"{keys}TF_DATA_DIR={shlex.quote(data_dir)} {shlex.quote(binary)} -chdir={shlex.quote(folder)}"
 
 
 def _place(run: Run, stack: Stack) -> dict[str, Any]:
@@ -118,8 +119,8 @@ def serial_of_state(run: Run, stack: Stack, where: Context) -> tuple[str | None,
     path = state_file(run.project, stack)
     try:
         state = json.loads(path.read_bytes()) if path is not None else run.engine().json(where, "state", "pull")
-        return state.get("lineage"), int(state["serial"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return state.get("lineage"), int(state["serial"])  # an encrypted state file has these two in clear
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EngineError):
         return None, None
 
 

@@ -291,3 +291,83 @@ def test_a_state_that_was_put_back_is_planned_and_deployed_again(one: Repository
     time.sleep(1.1)  # the receipt's clock counts whole seconds
     one.doit("-a", "deploy:a")
     assert one.state("a")["outputs"]["value"]["value"] == "2"
+
+
+def test_a_dirty_tree_is_not_planned_where_it_has_to_be_clean(one: Repository) -> None:
+    one.write(minimal_config("plan: {require_clean: true}\n"))
+    one.commit()
+    one.write("new-file:", f"stacks/a/main.tf:{resource('2')}")
+    for command in ("plan", "deploy"):
+        done = one.doit(command, code=1)
+        assert "uncommitted changes (new-file, stacks/a/main.tf)" in done.task("plan", "a")
+        assert "config/pipeline.yaml:3" in done.out
+        assert one.engine_calls("plan") == []
+    one.commit()
+    one.doit("plan")
+    one.doit("deploy")
+
+
+def test_an_artifact_of_a_dirty_tree_is_refused_in_the_same_dirty_tree_where_it_has_to_be_clean(
+    one: Repository,
+) -> None:
+    one.write("new-file:")
+    one.doit("plan")
+    done = one.doit("deploy", code=1, DEPLOY_PLAN__REQUIRE_CLEAN="true")
+    assert "uncommitted changes; see plan.require_clean" in done.task("plan", "a")
+    assert one.engine_calls("apply") == []
+    one.doit("deploy")
+
+
+def _moved_on(one: Repository) -> dict[str, Any]:
+    """A plan that waits, and a state that somebody else has moved on since; gives that state."""
+    one.doit("deploy")
+    one.write(f"stacks/a/main.tf:{resource('2')}")
+    one.commit()
+    one.doit("plan")
+    path = one.path / ".state/a-local.tfstate"
+    record: dict[str, Any] = json.loads(path.read_text())
+    record["serial"] += 1
+    path.write_text(json.dumps(record))
+    one.engine_calls()
+    return record
+
+
+def test_a_plan_that_the_engine_finds_stale_is_planned_again_where_that_is_allowed(one: Repository) -> None:
+    one.write(minimal_config("plan: {on_stale: replan}\n"))
+    _moved_on(one)
+    old = one.json("plans", "a", "manifest.json")["plan_sha256"]
+    done = one.doit("deploy")
+    assert "planned again: the state moved on since this was planned" in done.task("deploy", "a")
+    assert [line.split()[1] for line in one.engine_calls() if line.split()[1] in ("plan", "apply")] == [
+        "apply", "plan", "apply",
+    ]  # fmt: skip
+    manifest, receipt = one.json("plans", "a", "manifest.json"), one.json("receipts", "a.json")
+    assert receipt["plan_sha256"] == manifest["plan_sha256"] != old
+    assert manifest["origin"] == "deploy"
+    assert one.json("results", "deploy", "a.json")["details"]["replanned"] is True
+    assert one.state("a")["outputs"]["value"]["value"] == "2"
+
+
+def test_a_plan_behind_the_receipt_is_planned_again_where_that_is_allowed(one: Repository) -> None:
+    one.doit("deploy")
+    one.write(f"stacks/a/main.tf:{resource('2')}")
+    one.doit("plan")
+    copy_tree(one.deploy_dir("plans"), one.home / "saved")
+    one.write(f"stacks/a/main.tf:{resource('3')}")
+    one.doit("plan")
+    one.doit("deploy")
+    one.write(f"stacks/a/main.tf:{resource('2')}")
+    copy_tree(one.home / "saved", one.deploy_dir("plans"))
+    one.engine_calls()
+    done = one.doit("deploy", DEPLOY_PLAN__ON_STALE="replan")
+    assert "planned again: the state moved on" in done.task("deploy", "a")
+    assert [line.split()[1] for line in one.engine_calls() if line.split()[1] in ("plan", "apply")] == ["plan", "apply"]
+    assert one.state("a")["outputs"]["value"]["value"] == "2"
+
+
+def test_only_a_stale_plan_is_planned_again(one: Repository) -> None:
+    one.doit("plan")
+    _forge(one, created_at=_hours_ago(169))
+    done = one.doit("deploy", code=1, DEPLOY_PLAN__ON_STALE="replan")
+    assert "169.0 h old" in done.task("plan", "a")
+    assert one.engine_calls("apply") == []

@@ -86,6 +86,29 @@ def test_plan_deploy_and_nothing_to_do(build: Callable[..., Repository], backend
     assert (after["lineage"], after["serial"]) == (before["lineage"], before["serial"] + 1)
 
 
+def test_states_are_encrypted_and_migrated_on_every_backend(build: Callable[..., Repository], backend: Backend) -> None:
+    """The serial of an encrypted plan is asked of the backend, as the plan itself cannot be read."""
+    repository = _repository(build, backend)
+    repository.doit("deploy:a")
+    repository.variables["DEPLOY_ENCRYPTION_KEY"] = "correct-horse-battery-staple"
+    before = backend.state("a", "local")
+    done = repository.doit("deploy", code=1)
+    assert "its state is in clear, but a key is set" in done.task("plan", "a")
+    assert backend.state("a", "local") == before
+    repository.doit("deploy", DEPLOY_ENCRYPTION__MIGRATE="true")
+    for name in "ab":
+        state = backend.state(name, "local")
+        assert state is not None
+        assert state["encrypted_data"]
+    repository.write(f"stacks/a/main.tf:{backend.stack(PLAIN.format(value='2'))}")
+    repository.doit("plan:a")
+    state, manifest = backend.state("a", "local"), repository.json("plans", "a", "manifest.json")
+    assert state is not None
+    assert (manifest["lineage"], manifest["serial"]) == (state["lineage"], state["serial"])
+    repository.doit("deploy")
+    assert repository.json("outputs", "b.json")["outputs"]["value"]["value"][0][1] == "2"
+
+
 def test_drift_is_found(build: Callable[..., Repository], backend: Backend) -> None:
     """The world changes behind the state's back: the engine's own command plays the person who did it."""
     repository = _repository(build, backend)

@@ -26,8 +26,9 @@ DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMANDS = {name.removeprefix("task_") for name in tasks.__all__ if re.match(r"task_[a-z]", name)}
 DOIT_COMMANDS = {"clean", "dumpdb", "forget", "help", "ignore", "info", "list", "run"}
 KNOWN_PROGRAMS = {
-    "cat", "cd", "cp", "curl", "doit", "echo", "export", "git", "head", "kill", "ls", "mkdir", "mv", "pip", "psql",
-    "printf", "python", "python3", "rm", "sed", "sleep", "tofu", "tools/doit", "tools/lint", "tools/test", "touch",
+    "cat", "cd", "cp", "curl", "doit", "echo", "export", "git", "head", "kill", "ls", "mkdir", "mv", "openssl", "pip",
+    "printf", "psql", "python", "python3", "rm", "sed", "sleep", "tofu", "tools/doit", "tools/lint", "tools/test",
+    "touch",
 }  # fmt: skip
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+_?|PATH|TERM|GOFLAGS|GOOS|GOARCH")

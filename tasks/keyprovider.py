@@ -1,0 +1,49 @@
+"""The keys for an engine that is run by hand, where doit is not at hand or is what failed.
+
+`export TF_ENCRYPTION="$(python -m doit_tofu.keyprovider ENVIRONMENT)"`, in the repository's root and with the
+variables that hold the passphrases: from then on `tofu -chdir=stacks/a state pull` and the like read what doit has
+encrypted. What is printed holds no key; it has the engine call this module again, with `--key VARIABLE`, for each.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from . import encryption, project
+from .errors import DeployError, ExitCode
+from .keyring import derive
+
+KEY_OPTION = "--key"
+
+
+def by_hand(environment: str) -> str:
+    """What begins a command line that gives an engine the keys: a shell text, from the repository's root."""
+    python = "python" if shutil.which("python") == sys.executable else shlex.quote(sys.executable)
+    return f'{encryption.VARIABLE}="$({python} -m {__package__}.keyprovider {shlex.quote(environment)})"'
+
+
+def main(arguments: list[str]) -> int:
+    """Print the settings, or a key; gives the exit code."""
+    try:
+        if arguments[:1] == [KEY_OPTION]:
+            sys.stdout.write(encryption.provided(derive(arguments[1], os.environ.get(arguments[1], "").strip())))
+            return ExitCode.OK
+        keyring = project.load(Path.cwd(), arguments[0] if arguments else None).keyring
+        if not keyring.is_set:
+            raise DeployError("no key is set here", next_step=f"set {keyring.settings.key or '`encryption.key`'}")
+    except DeployError as error:
+        sys.stderr.write(error.render() + "\n")
+        return ExitCode.FAILED
+    found = f"PYTHONPATH={Path(__file__).parent.parent}"  # the engine runs in the stack's folder
+    module = f"{__package__}.keyprovider"
+    command = ["env", found, sys.executable, "-m", module, KEY_OPTION]
+    sys.stdout.write(encryption.settings_text(keyring, lambda key: [*command, key.variable]) + "\n")
+    return ExitCode.OK
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
