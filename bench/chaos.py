@@ -66,6 +66,8 @@ _CREATION = 0.15
 _PATIENCE = 180.0
 _TRIES = 8
 _KILLED_AGAIN = 0.25
+_LOCK_TIMEOUT = 15  # an engine that lives on alone needs less; what is named after it is a lock that nobody holds
+_NEWS = 25
 
 _ENGINE = """\
 #!/bin/sh
@@ -149,6 +151,7 @@ class Chaos:
 
     def __init__(self, backend: Backend, base: Path, tofu: Path, seed: int) -> None:
         self.backend, self.tally = backend, Tally(backend.kind, seed)
+        backend.lock_timeout = _LOCK_TIMEOUT
         self._random = random.Random(f"{seed} {backend.kind}")  # noqa: S311 - reproducible
         self._world = base / "world"
         self._world.mkdir(parents=True)
@@ -185,6 +188,9 @@ class Chaos:
                 self._converge(str(number), kill=True)
                 self._judge()
                 self.tally.rounds = number
+                if number % _NEWS == 0 and number < count:
+                    self.tally.seconds = time.monotonic() - started
+                    print(f"  so far: {self.tally.line()}", file=sys.stderr, flush=True)
             self._deploy("drift", "drift", expected=0)
         except ChaosError as error:
             raise ChaosError(

@@ -16,7 +16,7 @@ import pytest
 from tests.repository import Repository, kill_group, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.backends import Backend
     from tests.servers.postgres import Postgres
@@ -34,11 +34,12 @@ resource "terraform_data" "it" {{
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Path:
+def world(tmp_path: Path) -> Iterator[Path]:
     """What is outside of every state and every clone."""
     folder = tmp_path / "world"
     folder.mkdir()
-    return folder
+    yield folder
+    (folder / "go").touch()  # whatever still waits for it ends, when a test failed half-way
 
 
 @pytest.fixture
