@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import ConfigError, ConfigErrors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from .keyring import Key, Keyring
     from .project import Project
@@ -28,6 +28,11 @@ VARIABLE = "TF_ENCRYPTION"
 SINCE = (1, 10)  # the external key provider came with OpenTofu 1.10.0
 REMOTE_STATE = "terraform_remote_state"
 _CLEAR = "method.unencrypted.clear"
+_ALL = ("state", "plan", "remote_state_data_sources")
+_TARGETS: dict[str, tuple[str, ...]] = {  # what a command uses; any other may use all
+    "fmt": (), "validate": (), "version": (), "init": ("state",), "output": ("state",), "state": ("state",),
+    "show": ("plan",),
+}  # fmt: skip
 _SIGNS = {  # what the engine says, its line breaks aside
     "clear": re.compile("encountered unencrypted payload"),
     "encrypted": re.compile("file is encrypted and"),
@@ -54,14 +59,23 @@ class Encryption:
     def __init__(self, keyring: Keyring) -> None:
         self.keyring = keyring
         self._lock = threading.Lock()
-        self._handover: Handover | None = None
+        self._commands: dict[str, list[str]] = {}
+        self._carried = Handover()
 
-    def handover(self) -> Handover:
-        """What each engine process gets; nothing when no key is set."""
+    def handover(self, command: str) -> Handover:
+        """What the process of an engine command gets; nothing when no key is set or the command reads nothing.
+
+        The engine asks for the key once for each target it is told of, and again for each file that it reads: a
+        command is told of what it uses alone.
+        """
+        targets = _TARGETS.get(command, _ALL)
+        if not targets or not self.keyring.is_set:
+            return Handover()
         with self._lock:
-            if self._handover is None:
-                self._handover = self._make() if self.keyring.is_set else Handover()
-            return self._handover
+            if not self._commands:
+                self._carried = self._carry()
+        text = settings_text(self.keyring, lambda key: self._commands[key.fingerprint], targets)
+        return Handover({**self._carried.environment, VARIABLE: text}, self._carried.descriptors)
 
     def explain(self, said: str) -> tuple[str, str] | None:
         """What happened and what to do, when a command failed because a state or plan is not as the keys expect.
@@ -96,23 +110,21 @@ class Encryption:
             )
         return happened, step
 
-    def _make(self) -> Handover:
-        keys = self.keyring.all
+    def _carry(self) -> Handover:
+        """Put each key where its command finds it."""
         environment: dict[str, str] = {}
         descriptors: list[int] = []
-        commands: dict[str, list[str]] = {}
-        for key in keys:
+        for key in self.keyring.all:
             answer = provided(key)
             if hasattr(os, "memfd_create"):
                 descriptor = os.memfd_create("key", 0)
                 os.write(descriptor, answer.encode())
                 descriptors.append(descriptor)
-                commands[key.fingerprint] = ["cat", f"/dev/fd/{descriptor}"]
+                self._commands[key.fingerprint] = ["cat", f"/dev/fd/{descriptor}"]
             else:
                 variable = f"DOIT_TOFU_KEY_{key.fingerprint}"
                 environment[variable] = answer
-                commands[key.fingerprint] = ["printenv", variable]
-        environment[VARIABLE] = settings_text(self.keyring, lambda key: commands[key.fingerprint])
+                self._commands[key.fingerprint] = ["printenv", variable]
         return Handover(environment, tuple(descriptors))
 
 
@@ -123,7 +135,7 @@ def provided(key: Key) -> str:
     return f"{json.dumps(header)}\n{json.dumps({'keys': keys, 'meta': {'external_data': {}}})}\n"
 
 
-def settings_text(keyring: Keyring, command: Callable[[Key], Sequence[str]]) -> str:
+def settings_text(keyring: Keyring, command: Callable[[Key], Sequence[str]], targets: Collection[str] = _ALL) -> str:
     """The value of `TF_ENCRYPTION`; it holds no key.
 
     A key's name in it is made of its fingerprint: the engine stores the name beside what it encrypts, and cannot tell
@@ -132,6 +144,7 @@ def settings_text(keyring: Keyring, command: Callable[[Key], Sequence[str]]) -> 
     Args:
         keyring: The keys; one is set.
         command: The command that prints a key.
+        targets: What is to be encrypted and decrypted.
     """
     keys, settings = keyring.all, keyring.settings
     chain = [f"method.aes_gcm.{_name(key)}" for key in keys]
@@ -152,7 +165,7 @@ def settings_text(keyring: Keyring, command: Callable[[Key], Sequence[str]]) -> 
     }
     if state:
         body["state"] = {**_nested(state), "enforced": _CLEAR not in state}
-    return json.dumps(body)
+    return json.dumps({name: part for name, part in body.items() if name not in _ALL or name in targets})
 
 
 def require(project: Project, *, plans: bool) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
 from . import statelock
-from .encryption import REMOTE_STATE, Handover
+from .encryption import REMOTE_STATE
 from .encryption import SINCE as KEYS_SINCE
 from .errors import EngineError, StateLockedError, StoppedError
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 STREAM_SINCE = (1, 12)  # `-json-into` came with OpenTofu 1.12.0
 _DROPPED = re.compile(r"^(TF_WORKSPACE|TF_CLI_ARGS.*|TF_DATA_DIR|TF_VAR_.*|TF_INPUT|TF_STATE_PERSIST_INTERVAL)$")
-_READ_NO_STATE = frozenset({"fmt", "validate", "version"})
 _CHANGES_PRESENT = 2  # what `-detailed-exitcode` gives for a plan that is not empty
 
 
@@ -135,7 +134,7 @@ class Engine:
         """
         context.data_dir.mkdir(parents=True, exist_ok=True)
         argv = [str(self.binary), command]
-        keys = Handover() if command in _READ_NO_STATE else self._encryption.handover()
+        keys = self._encryption.handover(command)
         descriptors = [*context.descriptors, *keys.descriptors]
         with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as stream:
             if events and self.streams:

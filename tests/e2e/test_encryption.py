@@ -302,7 +302,7 @@ def test_where_there_is_no_file_in_memory_the_key_is_in_the_engines_environment(
 ) -> None:
     monkeypatch.setenv("DEPLOY_ENCRYPTION_KEY", KEY)
     monkeypatch.delattr(os, "memfd_create")
-    given = Encryption(keyring.Keyring(Settings())).handover()
+    given = Encryption(keyring.Keyring(Settings())).handover("show")
     assert given.descriptors == ()
     assert not any(form.decode() in given.environment["TF_ENCRYPTION"] for form in _forms(KEY) if form.isascii())
     one.doit("plan", DEPLOY_ENCRYPTION_KEY=KEY)
