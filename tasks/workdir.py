@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 # Several first inits at once: PostgreSQL's `create ... if not exists` is not safe against itself, and fails in all but
 # one of them with one of these. Nothing is lost by trying again.
 _CREATED_AT_ONCE = re.compile(
-    r"pq: (duplicate key value violates unique constraint|tuple concurrently|deadlock detected)"
+    r"pq: (duplicate key value violates unique constraint|tuple concurrently|deadlock detected"
+    r"|(relation|schema|type) \"[^\"]*\" already exists)"
 )
 _CREATIONS = 10
 _PAUSE = 0.2

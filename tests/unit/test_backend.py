@@ -120,3 +120,24 @@ def test_a_secret_in_an_address_is_refused_without_its_value(errors: Callable[..
     assert found.startswith("config error: backend.settings.address: 'address' has ")
     assert ": the engine would store it in clear in every plan\n  where: config/pipeline.yaml:2\n" in found
     assert "hunter2" not in found
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'pq: relation "global_states_id_seq" already exists (42P07)',
+        'pq: schema "terraform_remote_state" already exists',
+        'pq: duplicate key value violates unique constraint "pg_namespace_nspname_index"',
+        "pq: tuple concurrently updated",
+    ],
+)
+def test_a_first_init_that_lost_the_race_to_create_the_tables_is_known(message):
+    from tasks import workdir
+
+    assert workdir._CREATED_AT_ONCE.search(f"Error: {message}")
+
+
+def test_another_error_of_the_database_is_no_lost_race():
+    from tasks import workdir
+
+    assert not workdir._CREATED_AT_ONCE.search('Error: pq: permission denied for schema "public"')
