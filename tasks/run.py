@@ -55,10 +55,10 @@ class Run:
     def __init__(self, project: Project) -> None:
         self.project = project
         self.layout = project.layout
-        self.mask = Masker()
+        self.mask = Masker(project.config.secrets)
         self.mask.add(project.keyring.passphrases)
         self.encryption = Encryption(project.keyring)
-        self.stop = Stop(self.say)
+        self.stop = Stop(self.say, project.config.engine.grace)
         self.results: dict[str, Result] = {}
         self.replanned: dict[str, str] = {}
         self._said: set[str] = set()
