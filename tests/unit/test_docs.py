@@ -53,7 +53,7 @@ def first_column(title: str) -> list[str]:
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted((ROOT / "tasks").glob("*.py")):
+    for path in sorted((ROOT / "tasks").rglob("*.py")):
         yield path.name, ast.parse(path.read_text())
 
 
