@@ -11,8 +11,8 @@ from . import hclsyntax
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from .facts import Facts, Parts, RemoteState, Variable
     from .fileindex import FileIndex
-    from .hcl import Facts, Parts, RemoteState, Variable
 
 _MOST_CALLS = 200  # of one stack's modules with different arguments; beyond that the arguments count as unknown
 _DEEPEST = 20  # locals that refer to locals
@@ -108,24 +108,33 @@ def _walk(
         current, inside = pending.pop()
         for file, fact in current.items():
             _take(module, file, fact, inside)
-            arguments = {call.source: _resolve_all(call.arguments, inside) for call in fact.calls}
-            for source in fact.module_sources:
+            for source, given in _calls(fact, inside):
                 if not source.startswith(("./", "../")):
                     continue
                 folder = posixpath.normpath(posixpath.join(posixpath.dirname(file), source))
                 if folder == module.path:
                     continue
                 module.modules.setdefault(folder, index.configuration(folder))
-                given = arguments.get(source, {}) if len(seen) < _MOST_CALLS else {}
-                key = (folder, tuple(sorted(given.items())))
+                known = given if len(seen) < _MOST_CALLS else dict.fromkeys(given)
+                key = (folder, tuple(sorted(known.items())))
                 if key not in seen:
                     seen.add(key)
                     below = {name: index.facts(name) for name in module.modules[folder]}
                     defaults = _texts(_defaults(below)) if len(seen) < _MOST_CALLS else {}
-                    passed = {name for call in fact.calls if call.source == source for name in call.arguments}
-                    kept = {name: value for name, value in defaults.items() if name not in passed}
-                    seen_from = posixpath.relpath(folder, module.path)
-                    pending.append((below, _scope(seen_from, below, {**kept, **given})))
+                    values = {name: text for name, text in {**defaults, **known}.items() if text is not None}
+                    pending.append((below, _scope(posixpath.relpath(folder, module.path), below, values)))
+
+
+def _calls(facts: Facts, scope: _Scope) -> Iterator[tuple[str, dict[str, str | None]]]:
+    """The calls of modules: the source, and what each argument is, None where that cannot be told."""
+    called = set()
+    for call in facts.calls:
+        called.add(call.source)
+        known = _resolve_all(call.arguments, scope)
+        yield call.source, {name: known.get(name) for name in call.arguments}
+    for source in facts.module_sources:
+        if source not in called:
+            yield source, {}
 
 
 def _take(module: RootModule, file: str, facts: Facts, scope: _Scope) -> None:

@@ -87,3 +87,26 @@ def test_broken_files_are_named_wherever_they_are(tree: Callable[..., Path]) -> 
 
 def test_a_folder_that_is_not_there_is_an_empty_module(tmp_path: Path) -> None:
     assert read(tmp_path).files == []
+
+
+def test_a_module_that_is_called_twice_is_followed_with_the_arguments_of_both(tree: Callable[..., Path]) -> None:
+    module = read(
+        tree(
+            'stacks/web/main.tf:module "a" {\n  source = "../../m"\n  file = "x.json"\n}\n'
+            'module "b" {\n  source = "../../m"\n  file = "y.json"\n}\n',
+            'm/main.tf:variable "file" {}\nlocals {\n  text = file(var.file)\n}\n',
+        )
+    )
+    assert sorted(item.path for item in module.named if item.read) == ["stacks/web/x.json", "stacks/web/y.json"]
+
+
+def test_json_configuration_is_followed_as_native_one_is(tree: Callable[..., Path]) -> None:
+    module = read(
+        tree(
+            'stacks/web/main.tf.json:{"locals": {"dir": "../../files"}, "module": {"a": {"source": "../../m",'
+            ' "file": "${local.dir}/x.json"}}}',
+            'm/main.tf.json:{"variable": {"file": {}}, "locals": {"text": "${file(var.file)}"}}',
+        )
+    )
+    assert [item.path for item in module.named if item.read] == ["files/x.json"]
+    assert module.unknown == []
