@@ -16,13 +16,15 @@ class PathReference:
 
     `base` is what it is relative to: `module` (the file's folder) or `root` (the stack's folder, where the engine
     runs). `exact` is False when only the path's beginning is known: then all below the folder `path` is meant.
-    `read` is True where a function reads it while planning; else a string only mentions it.
+    `read` is True where a function reads it while planning; else a string only mentions it. `template` is True where
+    that function runs what the file says.
     """
 
     base: str
     path: str
     exact: bool
     read: bool = False
+    template: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Read:
 
     parts: Parts
     folder: bool
+    template: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ class Facts:
             value["backend_varies"],
             value["broken"],
             _tuples(value["backend_settings"]),
-            tuple(Read(tuple(item["parts"]), item["folder"]) for item in value["reads"]),
+            tuple(Read(tuple(item["parts"]), item["folder"], item["template"]) for item in value["reads"]),
             _tuples(value["locals"]),
             tuple(Call(item["source"], _tuples(item["arguments"])) for item in value["calls"]),
             tuple(

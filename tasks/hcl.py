@@ -24,9 +24,14 @@ def is_configuration(name: str) -> bool:
 
 
 def read_facts(name: str, content: bytes) -> Facts:
-    """The facts of a configuration file; a broken file gives what can be read of it and `broken`."""
+    """The facts of a configuration file; a broken file gives what can be read of it and `broken`.
+
+    A file of another name is taken for a template: its facts are the paths that functions in it read.
+    """
     found = Found()
-    if name.endswith(".json"):
+    if not is_configuration(name):
+        _read_template(content, found)
+    elif name.endswith(".json"):
         hcljson.read(content, found)
     else:
         _read_native(content, found)
@@ -78,6 +83,13 @@ def _read_native(content: bytes, found: Found) -> None:
                     pairs = hclsyntax.attributes(settings)
                     found.backend_settings = {name: hclsyntax.parts(value) for name, value in pairs}
     hclreferences.find_paths(root, found)
+
+
+def _read_template(content: bytes, found: Found) -> None:
+    """A template (https://opentofu.org/docs/language/functions/templatefile/), read as the heredoc that it may be."""
+    if b"${" in content or b"%{" in content:
+        hclreferences.find_paths(hclsyntax.parse(b"x = <<END_OF_TEMPLATE\n" + content + b"\nEND_OF_TEMPLATE\n"), found)
+        found.paths = [reference for reference in found.paths if reference.read]  # else it is only text
 
 
 def _add_call_of_module(source: Node, arguments: dict[str, Parts], found: Found) -> None:
