@@ -115,7 +115,7 @@ class MailReceiver:
         self._controller = Controller(self, hostname="127.0.0.1", port=port)
         self._controller.start()
 
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd asks for this name
         import email
         from email import policy
 
