@@ -7,11 +7,12 @@ import json
 import os
 import re
 import threading
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_from_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 MASK = "(sensitive value)"
 _SHORTEST = 4  # a shorter value stands everywhere by chance; masking it would make all text unreadable
@@ -20,13 +21,21 @@ _ORDINARY = frozenset({"true", "false", "null", "none"})
 
 
 class Masker:
-    """Replaces the secrets it knows, also base64, URL and JSON encoded, and line by line."""
+    """Replaces the secrets it knows, also base64, URL and JSON encoded, and line by line.
 
-    def __init__(self) -> None:
+    Args:
+        names: Environment variables, by glob, that hold secrets besides those whose names tell so.
+    """
+
+    def __init__(self, names: Sequence[str] = ()) -> None:
         self._lock = threading.Lock()
         self._secrets: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
-        self.add(value for name, value in os.environ.items() if SECRET_NAME.search(name.upper()))
+        self.add(
+            value
+            for name, value in os.environ.items()
+            if SECRET_NAME.search(name.upper()) or any(fnmatchcase(name, glob) for glob in names)
+        )
 
     def add(self, values: Iterable[Any]) -> None:
         """Learn secrets: texts, numbers, or lists and mappings of them."""

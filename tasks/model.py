@@ -43,6 +43,11 @@ class Engine(Model):
     path: str | None = Field(None, description="The engine's binary; by default found on PATH, downloaded or built.")
     releases: str | None = Field(None, description="Base URL of a mirror of the engine's official releases.")
     lock_timeout: Seconds = Field(60, description="Seconds to wait for a state lock that somebody else holds.")
+    grace: Seconds | None = Field(
+        None,
+        description="Seconds that a run which was told to stop waits for its engine processes; by default as long as"
+        " they take. After that they are left alone, and named: each goes on until it has saved its state.",
+    )
 
     @field_validator("version")
     @classmethod
@@ -329,6 +334,11 @@ class Config(BaseSettings):
         description="Encryption of plans and states.",
     )
     plan: Plan = Field(default_factory=Plan, description="Rules for plan artifacts.")  # type: ignore[arg-type]
+    secrets: list[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_*?]+$")]] = Field(
+        default_factory=list,
+        description="Environment variables, by name or glob, whose values are secrets although their names do not tell"
+        " so: `DATABASE_URL`, `ACME_*`.",
+    )
     follows: EnvironmentName | None = Field(
         None, description="The environment that must have a stack's code first; `plan` says what it has not."
     )

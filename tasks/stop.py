@@ -22,10 +22,14 @@ class Stop:
 
     The engine takes one SIGINT as "end what is under way, save the state, unlock"; a second one, or a signal to its
     whole group, loses resources from the state. So each child has a session of its own and is signalled once, by pid.
+
+    Args:
+        say: Prints a line for people.
+        grace: Seconds to wait for the children after the first signal; None for as long as they take.
     """
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self, say: Callable[[str], None], grace: float | None = None) -> None:
+        self._say, self._grace = say, grace
         # Re-entrant: the handler runs in the main thread, which may hold the lock while it starts a child.
         self._lock = threading.RLock()
         self._children: dict[subprocess.Popen[bytes], str] = {}
@@ -73,24 +77,34 @@ class Stop:
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         name = signal.Signals(number).name
         with self._lock:
-            labels = ", ".join(sorted(self._children.values()))
             if self.requested:
-                self._abandon(name, labels)
+                self._abandon(f"{name} again: no longer waiting")
+            labels = ", ".join(sorted(self._children.values()))
             self.requested = True
             self._woken.set()
             for child in self._children:
                 self._interrupt(child)
-        waits = f"; waiting for {labels} to end what is under way" if labels else ""
+        limit = "" if self._grace is None else f", for at most {self._grace:g} s"
+        waits = f"; waiting for {labels} to end what is under way{limit}" if labels else ""
         self._say(f"{name}: stopping{waits}")
+        if self._grace is not None:
+            timer = threading.Timer(self._grace, self._give_up)
+            timer.daemon = True
+            timer.start()
+
+    def _give_up(self) -> None:
+        with self._lock:
+            if self._children:
+                self._abandon(f"{self._grace:g} s are over (engine.grace): no longer waiting")
 
     def _interrupt(self, child: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child.pid, signal.SIGINT)
 
-    def _abandon(self, name: str, labels: str) -> None:
+    def _abandon(self, text: str) -> None:
         """End at once, leaving the engine to end by itself: it saves its state without us."""
-        text = f"{name} again: no longer waiting"
-        if labels:
+        if self._children:
+            labels = ", ".join(sorted(self._children.values()))
             pids = ", ".join(str(child.pid) for child in self._children)
             text += f" for {labels} (pid {pids}); it goes on alone and holds its lock until it has saved its state"
         self._say(text)

@@ -10,12 +10,14 @@ import yaml
 from .errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 KeyPath = tuple[str | int, ...]
 
 _MAX_NODES = 200_000  # aliases can make a small file an endless one
 _MAX_DEPTH = 100
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 @dataclass(frozen=True)
@@ -30,12 +32,17 @@ class Document:
 class _Loader(yaml.SafeLoader):
     """SafeLoader that refuses a key written twice: YAML would silently keep the last one."""
 
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._flattened: dict[int, bool] = {}  # by node; False while it is being done
+        self._merged = 0
+
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         # Here and not in `construct_mapping`: there, `<<` has already put the keys that it may override into the node.
         node = super().compose_mapping_node(anchor)
         seen: dict[Any, int] = {}
         for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
+            if key_node.tag == _MERGE:
                 continue
             key = self.construct_object(key_node, deep=True)
             line = key_node.start_mark.line + 1
@@ -61,9 +68,42 @@ class _Loader(yaml.SafeLoader):
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        super().flatten_mapping(node)
-        if len(node.value) > _MAX_NODES:
+        """Resolve `<<` into keys, each once: an own key before a merged one, an earlier source before a later one.
+
+        PyYAML's own keeps overridden keys in the node: repeated merges make it grow without end, and its releases
+        differ in which of them wins where a node is flattened twice.
+        """
+        if id(node) in self._flattened:
+            if not self._flattened[id(node)]:
+                raise yaml.constructor.ConstructorError(None, None, "this merges itself", node.start_mark)
+            return
+        self._flattened[id(node)] = False
+        own = [pair for pair in node.value if pair[0].tag != _MERGE]
+        seen = {self.construct_object(key, deep=True) for key, _ in own}
+        merged = []
+        for source in self._sources(node):
+            self.flatten_mapping(source)
+            for pair in source.value:
+                key = self.construct_object(pair[0], deep=True)
+                if key not in seen:
+                    seen.add(key)
+                    merged.append(pair)
+        self._merged += len(merged)
+        if self._merged > _MAX_NODES:
             raise yaml.constructor.ConstructorError(None, None, "`<<` makes too many keys of this", node.start_mark)
+        node.value = merged + own
+        self._flattened[id(node)] = True
+
+    @staticmethod
+    def _sources(node: yaml.MappingNode) -> Iterator[yaml.MappingNode]:
+        """The mappings that `<<` names, the strongest first."""
+        for key, value in node.value:
+            if key.tag == _MERGE:
+                for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                    if not isinstance(source, yaml.MappingNode):
+                        problem = "`<<` takes a mapping, or a list of them"
+                        raise yaml.constructor.ConstructorError(None, None, problem, source.start_mark)
+                    yield source
 
 
 def load(path: Path, name: str) -> Document:

@@ -124,6 +124,32 @@ def test_a_second_signal_says_what_is_abandoned_and_the_engine_saves_its_state_a
     assert (slow.path / "created").read_text() == "x\n"
 
 
+def test_after_the_grace_the_run_ends_and_names_the_engine_that_saves_its_state_alone(slow: Repository) -> None:
+    process = slow.start("deploy", DEPLOY_ENGINE__GRACE="0.1")
+    wait_for(lambda: _begun(slow), "the slow resource")
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "SIGTERM: stopping; waiting for deploy a to end what is under way, for at most 0.1 s" in out
+    assert "0.1 s are over (engine.grace): no longer waiting for deploy a (pid" in out
+    wait_for(lambda: "ended" in _text(slow), "the engine's end")
+    assert (slow.home / "signals").read_text().splitlines() == ["SIGINT", "ended"]
+    assert "first" in {item["name"] for item in slow.state("a")["resources"]}
+    slow.write("go")
+    slow.doit("deploy")
+    assert (slow.path / "created").read_text() == "x\n"
+
+
+def test_a_run_that_ends_within_its_grace_ends_as_without_one(slow: Repository) -> None:
+    process = slow.start("deploy", DEPLOY_ENGINE__GRACE="60")
+    wait_for(lambda: _begun(slow), "the slow resource")
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "no longer waiting" not in out
+    assert "the same command again goes on from here" in out
+
+
 def test_killed_in_mid_apply_the_engine_lives_on_and_the_next_deploy_converges(slow: Repository) -> None:
     process = slow.start("deploy")
     wait_for(lambda: _begun(slow), "the slow resource")
@@ -153,9 +179,11 @@ def test_a_second_run_at_once_fails_clearly_and_changes_nothing(slow: Repository
     assert f"pid {process.pid}" in done.out
     status = slow.doit("status")
     assert "its last apply was cut off" in status.out
+    assert f"`doit deploy`, pid {process.pid}" in status.line("a run is under way")
     slow.write("go")
     process.communicate(timeout=60)
     assert process.returncode == 0
+    assert "under way" not in slow.doit("status").out
     assert (slow.path / "created").read_text() == "x\n"
 
 

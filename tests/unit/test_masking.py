@@ -113,6 +113,13 @@ def test_other_variables_are_not_secrets(monkeypatch: pytest.MonkeyPatch) -> Non
     assert Masker().text("eu-central-1") == "eu-central-1"
 
 
+@pytest.mark.parametrize("glob", ["DATABASE_URL", "DATABASE_*", "*_URL"])
+def test_variables_that_the_configuration_names_are_secrets_too(monkeypatch: pytest.MonkeyPatch, glob: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgres://me:hunter2@db")
+    assert Masker(["OTHER", glob]).text("at postgres://me:hunter2@db/x") == f"at {MASK}/x"
+    assert Masker(["OTHER"]).text("postgres://me:hunter2@db") == "postgres://me:hunter2@db"
+
+
 def test_a_secret_whose_bytes_are_no_utf8_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
     raw = b"caf\xe9-secret"
     monkeypatch.setenv("DB_PASSWORD", os.fsdecode(raw))

@@ -131,9 +131,30 @@ def test_aliases_cannot_make_a_small_file_an_endless_one(load: Callable[[str], D
 
 def test_merges_cannot_make_a_small_file_an_endless_one(load: Callable[[str], Document]) -> None:
     merged = "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, 12))
-    message, where = error(load, "a0: &a0 {x: 1}\n" + merged)
+    assert load("a0: &a0 {x: 1}\n" + merged).data == {f"a{n}": {"x": 1} for n in range(12)}
+    growing = "".join(f"a{n}: &a{n} {{<<: *a{n - 1}, k{n}: 1}}\n" for n in range(1, 700))
+    message, where = error(load, "a0: &a0 {x: 1}\n" + growing)
     assert message == "not valid YAML: `<<` makes too many keys of this"
-    assert where == "config/x.yaml:7"
+    assert where is not None
+    assert where.startswith("config/x.yaml:6")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: &a {<<: *a}\n", "not valid YAML: this merges itself"),
+        ("a: &a {<<: {<<: *a}}\n", "not valid YAML: this merges itself"),
+        ("a: {<<: 3}\n", "not valid YAML: `<<` takes a mapping, or a list of them"),
+        ("a: {<<: [{b: 1}, 3]}\n", "not valid YAML: `<<` takes a mapping, or a list of them"),
+    ],
+)
+def test_a_merge_of_what_cannot_be_merged_says_so(load: Callable[[str], Document], text: str, message: str) -> None:
+    assert error(load, text) == (message, "config/x.yaml:1")
+
+
+def test_of_two_merged_mappings_the_first_one_wins(load: Callable[[str], Document]) -> None:
+    document = load("a: &a {k: 1, m: 1}\nb: &b {k: 2, n: 2}\nc: {<<: [*a, *b], m: 3}\n")
+    assert document.data["c"] == {"k": 1, "n": 2, "m": 3}
 
 
 @pytest.mark.parametrize(
