@@ -115,7 +115,7 @@ def test_a_failure_says_where_what_and_what_to_do(told: Repository, web: WebRece
     [post] = web.take()
     text = post.json["text"]
     commit = told.git("rev-parse", "--short=8", "HEAD")
-    for part in ("local", "a (deploy): tofu apply failed: local-exec", "`doit deploy` again", "not run: b", commit):
+    for part in ("local", "a (deploy): apply failed: local-exec", "`doit deploy` again", "not run: b", commit):
         assert part in text, text
     assert "https://ci.example.test/jobs/1" in text
     [call] = hook.take()
@@ -192,7 +192,7 @@ def test_a_broken_template_is_said_and_the_built_in_text_goes_out(told: Reposito
         out = _deploy(told, 1)
         assert f"chat: the template `body` is broken, the built-in one was used: {word}" in out
         [post] = web.take()
-        assert "a (deploy): tofu apply failed" in post.json["text"]
+        assert "a (deploy): apply failed" in post.json["text"]
 
 
 def test_an_own_template_is_used(told: Repository, web: WebReceiver) -> None:
