@@ -11,6 +11,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -252,6 +253,67 @@ class Organization(Model):
     )
 
 
+def _names_a_url(value: object) -> object:
+    """`${NAME}` alone; what is found is not shown, as it may be a URL with its credentials."""
+    name = re.fullmatch(r"\$\{([A-Za-z_][A-Za-z0-9_]{0,99})\}", value) if isinstance(value, str) else None
+    if value is not None and name is None:
+        raise PydanticCustomError(
+            "secret_value",
+            "this names an environment variable, as in ${SLACK_URL}, and nothing else: URLs of notifications and"
+            " signing secrets are secrets, never written here; if this was one, it must be replaced",
+        )
+    return name[1] if name else None
+
+
+UrlVariable = Annotated[
+    str, BeforeValidator(_names_a_url), WithJsonSchema({"type": "string", "pattern": r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}$"})
+]
+Event = Literal["failure", "drift", "recovery", "deploy"]
+Command = Literal["validate", "plan", "deploy", "verify", "drift"]
+
+
+class Channel(Model):
+    """Somebody who is told what happened."""
+
+    url: UrlVariable = Field(
+        description="`${NAME}`: the environment variable that holds the URL, one of apprise or of a webhook."
+    )
+    name: Annotated[str, StringConstraints(pattern=ENVIRONMENT_PATTERN)] | None = Field(
+        None, description="What it is called in messages and records; by default the variable's name."
+    )
+    kind: Literal["apprise", "webhook"] = Field(
+        "apprise", description="`apprise`: chat, mail and the like; `webhook`: signed JSON (Standard Webhooks)."
+    )
+    secret: UrlVariable | None = Field(
+        None, description="`${NAME}`: the environment variable that holds a webhook's signing secret."
+    )
+    on: list[Event] = Field(default=["failure", "drift", "recovery"], min_length=1, description="What it is told.")
+    environments: list[str] = Field(default=["*"], min_length=1, description="Globs of environments.")
+    stacks: list[str] = Field(default=["*"], min_length=1, description="Globs of stack names.")
+    commands: list[Command] = Field(
+        default=["deploy", "verify", "drift"],
+        min_length=1,
+        description="The commands whose runs it is told of; a merge request's `plan` is not one by default.",
+    )
+    repeat: Annotated[float, Field(gt=0, le=8760)] | None = Field(
+        None, description="Hours after which what still fails or drifts is told again; by default never."
+    )
+    timeout: Annotated[float, Field(gt=0, le=300)] = Field(10, description="Seconds that telling it may take in all.")
+    title: str | None = Field(None, description="A Jinja2 template of the title, in place of the built-in one.")
+    body: str | None = Field(None, description="A Jinja2 template of the text, in place of the built-in one.")
+
+    @property
+    def label(self) -> str:
+        """What it is called; never the URL."""
+        return self.name or self.url
+
+    @model_validator(mode="after")
+    def _webhooks_are_signed(self) -> Self:
+        if (self.kind == "webhook") != (self.secret is not None):
+            raise ValueError("`kind: webhook` and `secret` belong together: a webhook is signed, nothing else is")
+        return self
+
+
 class Config(BaseSettings):
     """doit-tofu's configuration: `config/pipeline.yaml`, then `config/environments/<env>.yaml`, then `DEPLOY_*`."""
 
@@ -285,3 +347,14 @@ class Config(BaseSettings):
     upstream: Upstream | None = Field(None, description="What this repository is an overlay of.")
     hooks: list[Hook] = Field(default_factory=list, description="Commands of yours around the stages.")
     organization: Organization | None = Field(None, description="Your own values, for all of the configuration.")
+    notify: list[Channel] = Field(default_factory=list, description="Who is told of failures, drift and recoveries.")
+
+    @field_validator("notify")
+    @classmethod
+    def _channels_have_names(cls, value: list[Channel]) -> list[Channel]:
+        labels = [channel.label for channel in value]
+        if twice := sorted({label for label in labels if labels.count(label) > 1}):
+            raise PydanticCustomError(
+                "secret_value", f"two channels are called {twice[0]}: give each a `name` of its own"
+            )
+        return value

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from . import console, deploy, deployed, encryption, records, report, status
 from . import result as results
 from .engine import dropped_variables
-from .errors import DeployError, ExitCode
+from .errors import DeployError, ExitCode, RunLockedError
 from .result import Result, Status
 
 if TYPE_CHECKING:
@@ -159,6 +159,7 @@ class Reporter:
         code = self._exit_code()
         if code is ExitCode.OK and run.deploying:
             deployed.remember(run)
+        self._notify(self._errors)
         if self._selected & _LOCKING:
             self._console.summary(self._selected, code, [path for path in paths if path])
         run.release_lock()
@@ -180,8 +181,17 @@ class Reporter:
             alerting.add(Status.UNDEPLOYED)
         return ExitCode.DRIFT if "drift" in self._selected and statuses & alerting else ExitCode.OK
 
+    def _notify(self, errors: list[str]) -> None:
+        """Tell those who want to know; nothing in it changes the outcome."""
+        if self.run.project.config.notify and self._selected & set(_STAGES):
+            from . import notifications
+
+            notifications.tell(self.run, self._selected, errors)
+
     def _fail_at_once(self, error: DeployError) -> None:
         self.run.say(error.render())
+        if not isinstance(error, RunLockedError):  # whoever holds the environment also tells what becomes of it
+            self._notify([self.run.mask.text(error.render())])
         raise SystemExit(int(ExitCode.FAILED))
 
 

@@ -57,6 +57,10 @@ class Run:
         self.layout = project.layout
         self.mask = Masker(project.config.secrets)
         self.mask.add(project.keyring.passphrases)
+        if project.config.notify:
+            from .notifications import channels
+
+            self.mask.add(channels.secrets(project.config.notify))
         self.encryption = Encryption(project.keyring)
         self.stop = Stop(self.say, project.config.engine.grace)
         self.results: dict[str, Result] = {}
