@@ -173,8 +173,7 @@ class Run:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            stream.seek(0)
-            holder = stream.read().strip() or "an unknown process"
+            holder = _holder(stream)
             stream.close()
             raise RunLockedError(
                 f"another run holds environment '{self.layout.environment}': {holder}",
@@ -188,6 +187,18 @@ class Run:
         stream.flush()
         self._lock_file = stream
 
+    def under_way(self) -> str | None:
+        """The other run that holds this environment at this moment, in words; None when none does."""
+        try:
+            with self.layout.run_lock.open() as stream:
+                try:
+                    fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return _holder(stream)
+        except OSError:  # there never was one, or it cannot be known
+            return None
+        return None
+
     def release_lock(self) -> None:
         """Give the environment back."""
         if self._lock_file is not None:
@@ -195,3 +206,8 @@ class Run:
             self._lock_file.truncate()
             self._lock_file.close()
             self._lock_file = None
+
+
+def _holder(stream: IO[str]) -> str:
+    stream.seek(0)
+    return stream.read().strip() or "an unknown process"

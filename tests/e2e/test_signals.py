@@ -179,9 +179,11 @@ def test_a_second_run_at_once_fails_clearly_and_changes_nothing(slow: Repository
     assert f"pid {process.pid}" in done.out
     status = slow.doit("status")
     assert "its last apply was cut off" in status.out
+    assert f"`doit deploy`, pid {process.pid}" in status.line("a run is under way")
     slow.write("go")
     process.communicate(timeout=60)
     assert process.returncode == 0
+    assert "under way" not in slow.doit("status").out
     assert (slow.path / "created").read_text() == "x\n"
 
 
