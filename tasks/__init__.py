@@ -23,6 +23,7 @@ __all__ = [
     "task_drift",
     "task_graph",
     "task_plan",
+    "task_publish",
     "task_setup",
     "task_status",
     "task_validate",
@@ -109,3 +110,10 @@ def task_graph() -> Iterator[dict[str, Any]]:
     from . import graph
 
     return graph.tasks(_run())
+
+
+def task_publish() -> Iterator[dict[str, Any]]:
+    """Publish."""
+    from .history import publish
+
+    return publish.tasks(_run())
