@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .receipt import Receipt
 
 FORMAT = 1
+STALE = "the state moved on since this was planned"
 _CLOCK_SKEW = timedelta(minutes=5)  # between the machine that planned and the one that deploys
 _LARGEST = 1 << 31
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -135,7 +136,7 @@ def pending(layout: Layout, stack: str) -> bool:
     try:
         claim = read_json(layout.claim(stack))
         manifest = read_json(layout.manifest(stack))
-        return bool(not claim or claim.get("plan_sha256") != manifest.get("plan_sha256"))
+        return not claim or bool(claim.get("stale")) or claim.get("plan_sha256") != manifest.get("plan_sha256")
     except (RecordError, AttributeError):
         return True
 
@@ -167,6 +168,27 @@ def release(layout: Layout, stack: str) -> None:
         layout.claim(stack).unlink(missing_ok=True)
     except OSError as error:
         raise RecordError(f"cannot remove {layout.relative(layout.claim(stack))}: {error.strerror}") from error
+
+
+def mark_stale(layout: Layout, manifest: Manifest) -> None:
+    """Say of an artifact that the engine found it stale: it stays, and is refused, until somebody plans again.
+
+    Raises:
+        RecordError: That cannot be written; the artifact then counts as applied and has to be planned again.
+    """
+    write_json(layout.claim(manifest.stack), {"plan_sha256": manifest.plan_sha256, "stale": True})
+
+
+def refuse_stale(layout: Layout, manifest: Manifest) -> None:
+    """Refuse an artifact that the engine has found stale before.
+
+    Raises:
+        ArtifactRefusedError: It was.
+    """
+    with contextlib.suppress(RecordError, AttributeError):
+        found = read_json(layout.claim(manifest.stack)) or {}
+        if found.get("stale") and found.get("plan_sha256") == manifest.plan_sha256:
+            raise _refused("stale", manifest.stack, STALE)
 
 
 def state_of_plan(path: Path) -> tuple[str | None, int | None]:

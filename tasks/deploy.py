@@ -188,6 +188,10 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
         except StoppedError:
             receipt.write(layout, begun.ended(Outcome.FAILED, **_less_produced(run, stack, begun)))
             raise
+        if is_stale(done.summaries()):  # nothing was begun; a receipt of a failure would have the next deploy plan
+            receipt.restore(layout, stack.name, last)  # for itself, and apply, what nobody has seen
+            artifact.mark_stale(layout, manifest)
+            raise ArtifactRefusedError("stale", artifact.STALE, stack=stack.name)
         if statelock.held(done, where.backend):  # nothing was begun: the same plan may be applied once it is free
             receipt.restore(layout, stack.name, last)
             artifact.release(layout, stack.name)
@@ -213,8 +217,6 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
 
 
 def _apply_error(run: Run, stack: Stack, done: Completed, where: Context) -> DeployError:
-    if is_stale(done.summaries()):
-        return ArtifactRefusedError("stale", "the state moved on since this was planned", stack=stack.name)
     if unsaved := errored.found(run, stack, done):
         return unsaved
     error: EngineError = failure("apply failed", done, where, next_step="correct the cause, then `doit deploy` again")

@@ -240,6 +240,7 @@ def check(run: Run, stack: Stack, assessment: Assessment) -> Manifest:
         upstream=run.upstream,
     )
     artifact.verify(manifest, stack.name, expected)
+    artifact.refuse_stale(run.layout, manifest)
     return manifest
 
 

@@ -348,6 +348,21 @@ def test_a_plan_that_the_engine_finds_stale_is_planned_again_where_that_is_allow
     assert one.state("a")["outputs"]["value"]["value"] == "2"
 
 
+def test_a_plan_that_the_engine_finds_stale_stays_refused_until_somebody_plans_again(one: Repository) -> None:
+    moved = _moved_on(one)
+    receipt = one.json("receipts", "a.json")
+    for _ in range(2):  # the second time must not find a reason to plan for itself what nobody has seen
+        done = one.doit("deploy", code=1)
+        assert "the state moved on since this was planned" in done.out
+        assert "next: `doit plan:a`" in done.out
+        assert one.engine_calls("plan") == []
+        assert json.loads((one.path / ".state/a-local.tfstate").read_text()) == moved
+        assert one.json("receipts", "a.json") == receipt
+    one.doit("plan")
+    one.doit("deploy")
+    assert one.state("a")["outputs"]["value"]["value"] == "2"
+
+
 def test_a_plan_behind_the_receipt_is_planned_again_where_that_is_allowed(one: Repository) -> None:
     one.doit("deploy")
     one.write(f"stacks/a/main.tf:{resource('2')}")
