@@ -24,6 +24,7 @@ __all__ = [
     "task_graph",
     "task_notify_test",
     "task_plan",
+    "task_publish",
     "task_setup",
     "task_status",
     "task_validate",
@@ -117,3 +118,10 @@ def task_notify_test() -> Iterator[dict[str, Any]]:
     from .notifications import trial
 
     return trial.tasks(_run())
+
+
+def task_publish() -> Iterator[dict[str, Any]]:
+    """Publish."""
+    from .history import publish
+
+    return publish.tasks(_run())

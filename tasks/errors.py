@@ -168,6 +168,12 @@ class RunLockedError(DeployError):
     kind = "locked"
 
 
+class PublishError(DeployError):
+    """Run records could not be published; what was deployed is not concerned."""
+
+    kind = "publish failed"
+
+
 class StoppedError(DeployError):
     """The run was asked to stop (SIGINT or SIGTERM)."""
 

@@ -361,6 +361,37 @@ class Hook(Model):
     timeout: Annotated[float, Field(gt=0, le=86_400)] = Field(60, description="Seconds until it is ended and failed.")
 
 
+class History(Model):
+    """How many records of runs are kept in `.deploy/<env>/runs`."""
+
+    keep: int = Field(1000, ge=0, le=100_000, description="The latest runs that are kept; 0: none is recorded.")
+    days: Annotated[float, Field(gt=0, le=3650)] | None = Field(
+        None, description="Days after which a run's record is removed; by default only their number counts."
+    )
+
+
+class Publish(Model):
+    """Where `doit publish` puts run records and reports for the dashboard."""
+
+    to: str | None = Field(
+        None,
+        description="A folder, an `http(s)://` address that takes PUT, or `s3://bucket/prefix`; `${ENV}` is filled in.",
+    )
+    token: KeyVariable | None = Field(
+        "DEPLOY_PUBLISH_TOKEN",
+        description="The environment variable that holds the token for an HTTP address, never the token itself.",
+    )
+    header: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]*$")] = Field(
+        "Authorization",
+        description="The header that carries it: `Authorization` as a bearer token, any other as it is (`JOB-TOKEN`).",
+    )
+    endpoint: str | None = Field(None, description="The S3 endpoint, where it is not Amazon's; `${ENV}` is filled in.")
+    automatic: bool = Field(
+        False, description="True: every run publishes when it ends; a failure is told, and changes no exit code."
+    )
+    timeout: Annotated[float, Field(gt=0, le=600)] = Field(30, description="Seconds that one request may take.")
+
+
 class Organization(Model):
     """A YAML file of your own, whose values are usable as `{organization.KEY}`."""
 
@@ -465,6 +496,11 @@ class Config(BaseSettings):
     reports: Reports = Field(default_factory=Reports, description="How reports look.")  # type: ignore[arg-type]
     upstream: Upstream | None = Field(None, description="What this repository is an overlay of.")
     hooks: list[Hook] = Field(default_factory=list, description="Commands of yours around the stages.")
+    history: History = Field(default_factory=History, description="Records of runs.")  # type: ignore[arg-type]
+    publish: Publish = Field(
+        default_factory=Publish,  # type: ignore[arg-type]
+        description="Publishing of run records.",
+    )
     organization: Organization | None = Field(None, description="Your own values, for all of the configuration.")
     notify: list[Channel] = Field(default_factory=list, description="Who is told of failures, drift and recoveries.")
 
