@@ -39,9 +39,11 @@ class Manifest:
 
     `origin` is `plan` for an artifact to be reviewed and handed over, `deploy` for one that a deploy made for itself.
     `upstream` is the commit of what an overlay lies over. `key` is the fingerprint of the key that it is signed with,
-    if any. `images` are the references that variables got, `unpinned` the images among them that were not in their
-    registry yet; `builds` are the digests of the outputs that were read. In the file stand two more: `digest`, the
-    SHA-256 over all fields, finds a manifest that was changed or torn; `signature` (see there) finds a forger.
+    if any. `policy` is the digest of what it was judged by, `allowed` names the findings that were let through; who
+    applies it judges it again. `images` are the references that variables got, `unpinned` the images among them that
+    were not in their registry yet; `builds` are the digests of the outputs that were read. In the file stand two more:
+    `digest`, the SHA-256 over all fields, finds a manifest that was changed or torn; `signature` (see there) finds a
+    forger.
     """
 
     stack: str
@@ -64,6 +66,8 @@ class Manifest:
     images: dict[str, str] = field(default_factory=dict)
     unpinned: list[str] = field(default_factory=list)
     builds: dict[str, str] = field(default_factory=dict)
+    policy: str | None = None
+    allowed: list[str] = field(default_factory=list)
     format: int = FORMAT
 
     def to_json(self, key: Key | None) -> dict[str, Any]:
@@ -355,10 +359,10 @@ def _check_types(manifest: Manifest) -> None:
     if not all(isinstance(text, str) for text in (*texts, manifest.engine)):
         raise TypeError("text")
     if not all(isinstance(mapping, dict) for mapping in mappings) or not all(
-        isinstance(names, list) for names in (manifest.mocked, manifest.unpinned)
+        isinstance(items, list) for items in (manifest.mocked, manifest.allowed, manifest.unpinned)
     ):
         raise TypeError("mapping")
-    if not isinstance(manifest.key, str | None):
+    if not isinstance(manifest.key, str | None) or not isinstance(manifest.policy, str | None):
         raise TypeError("key")
     if not isinstance(manifest.serial, int | None) or not isinstance(manifest.dirty, bool):
         raise TypeError("number")

@@ -30,7 +30,7 @@ class Receipt:
     `produced` are files the stack's applies wrote, `upstream` the commit of what an overlay lies over.
     `images` are the references that its variables got.
     `deployed` says what the last successful apply put in place. `state_key` is the fingerprint of the key that its
-    state was written with, None when in clear.
+    state was written with, None when in clear. `allowed` names findings of policies that were let through, and why.
     """
 
     stack: str
@@ -51,6 +51,7 @@ class Receipt:
     upstream: str | None = None
     state_key: str | None = None
     images: dict[str, str] = field(default_factory=dict)
+    allowed: list[str] = field(default_factory=list)
 
     @property
     def applied(self) -> bool:
