@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 Parts = tuple[str, ...]  # see `hclsyntax.parts`
 
-FACTS_VERSION = 6  # a cache of facts made by another version of this module is not used
+FACTS_VERSION = 7  # a cache of facts made by another version of this module is not used
+_HIDES = ("sensitive", "ephemeral")  # what makes a variable's value a secret to us
 _FILE_FUNCTIONS = re.compile(r"^(file[a-z0-9]*|templatefile|abspath)$")
 _ANCHORED_PATH = re.compile(r"\$\{\s*path\.(module|root|cwd)\s*\}((?:/[A-Za-z0-9_.@+-]*)*)")
 _RELATIVE_PATH = re.compile(r"(?:^|(?<=[\s=:,'\"]))\.{1,2}/[A-Za-z0-9_./@+-]*")
@@ -45,7 +46,10 @@ class PathReference:
 
 @dataclass(frozen=True)
 class Variable:
-    """A declared input variable; `default` is its JSON value where it is a literal one and not sensitive."""
+    """A declared input variable; `default` is its JSON value where it is a literal one and not sensitive.
+
+    An ephemeral variable counts as sensitive: it is there to be kept nowhere.
+    """
 
     name: str
     sensitive: bool = False
@@ -203,13 +207,7 @@ def _read_native(content: bytes, found: _Found) -> None:
         elif kind == "data" and labels[:1] == ["terraform_remote_state"] and len(labels) > 1:
             _add_remote_state(labels[1], attributes, hclsyntax.text(root), found)
         elif kind == "variable" and labels:
-            default = hclsyntax.literal(attributes["default"]) if "default" in attributes else None
-            sensitive = "sensitive" in attributes and hclsyntax.text(attributes["sensitive"]).strip() != "false"
-            found.variables.append(
-                Variable(
-                    labels[0], sensitive, "default" in attributes, None if default is hclsyntax.UNKNOWN else default
-                )
-            )
+            found.variables.append(_variable(labels[0], attributes))
         elif kind == "output" and labels:
             found.outputs.append(labels[0])
         elif kind == "terraform":
@@ -353,11 +351,23 @@ def _read_json(content: bytes, found: _Found) -> None:
             _find_paths(hclsyntax.parse(f"x = {quoted}\n".encode(errors="replace")), found)
 
 
+def _variable(name: str, attributes: dict[str, Node]) -> Variable:
+    """A declared variable; of a secret one's default that is no literal, all the literals in it."""
+    given = [hclsyntax.text(attributes[flag]).strip() for flag in _HIDES if flag in attributes]
+    sensitive = any(value != "false" for value in given)
+    if "default" not in attributes:
+        return Variable(name, sensitive)
+    default = hclsyntax.literal(attributes["default"])
+    if default is hclsyntax.UNKNOWN:
+        default = list(hclsyntax.literals(attributes["default"])) if sensitive else None
+    return Variable(name, sensitive, has_default=True, default=default)
+
+
 def _read_json_section(section: dict[str, Any], found: _Found) -> None:
     for module in _labelled(section.get("module")).values():
         _add_module(module.get("source"), None, found)
     for name, variable in _labelled(section.get("variable")).items():
-        sensitive = variable.get("sensitive") not in (None, False, "false")
+        sensitive = any(variable.get(flag) not in (None, False, "false") for flag in _HIDES)
         found.variables.append(Variable(name, sensitive, "default" in variable, variable.get("default")))
     found.outputs.extend(_labelled(section.get("output")))
     terraform = section.get("terraform")
