@@ -38,6 +38,7 @@ class Masker:
             for name, value in os.environ.items()
             if SECRET_NAME.search(name.upper()) or any(fnmatchcase(name, glob) for glob in names)
         )
+        self.add(text for value in os.environ.values() for text in _credentials(value))
 
     def add(self, values: Iterable[Any]) -> None:
         """Learn secrets: texts, numbers, or lists and mappings of them."""

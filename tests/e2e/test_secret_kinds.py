@@ -134,14 +134,10 @@ resource "terraform_data" "leaks" {{
   }}
 
   provisioner "local-exec" {{
-    command = "printf '%s\\\\n' {said.replace('"', chr(92) + '"')}; env; test ! -e ../../broken"
+    command = "{{ printf '%s\\n' {said.replace('"', chr(92) + '"')}; env; }} | tee \\"$EXPOSED\\"; test ! -e \\"$BROKEN\\""
     environment = {{
 {handed}
     }}
-  }}
-
-  provisioner "local-exec" {{
-    command = "test ! -e ../../broken || exit 7"
   }}
 }}
 
@@ -207,6 +203,8 @@ def repository(build: Callable[..., Repository], web: WebReceiver) -> Repository
         **{f"CONFIG_{name.upper()}": value for name, value in CONFIG.items()},
         **{f"TF_VAR_{name}": value for name, value in ENVIRONMENT.items()},
         **AMBIENT,
+        "BROKEN": str(made.home / "broken"),  # outside of the repository: no input of the stack
+        "EXPOSED": str(made.home / "exposed"),
         "TF_VAR_ephemeral_one": EPHEMERAL,
         "CHAT_URL": f"mmost://{web.address}/{KEY}",
         "HOOK_URL": f"http://{web.address}/hook/{KEY}",
@@ -219,6 +217,7 @@ def repository(build: Callable[..., Repository], web: WebReceiver) -> Repository
 def test_none_of_thirty_secrets_is_found_anywhere(repository: Repository, web: WebReceiver) -> None:
     assert len(secrets()) >= 30
     found: dict[str, set[str]] = {}
+    broken = repository.home / "broken"
 
     def look(where: str, text: str) -> None:
         if names := leaks(text):
@@ -229,12 +228,16 @@ def test_none_of_thirty_secrets_is_found_anywhere(repository: Repository, web: W
         (["deploy"], "", 0), (["drift"], "", None), (["status"], "", 0), (["info", "plan:a"], "", None),
         (["notify-test"], "", 0),
     ):  # fmt: skip
-        for name in ("broken", "refuse"):
-            (repository.path / name).unlink(missing_ok=True)
+        (repository.path / "refuse").unlink(missing_ok=True)
+        broken.unlink(missing_ok=True)
         if obstacle:
-            repository.write(f"{obstacle}:it is")
+            (broken if obstacle == "broken" else repository.path / obstacle).touch()
         done = repository.doit(*arguments, code=code)
         look(f"output of {' '.join(arguments)}", done.out)
+        if obstacle == "broken":
+            assert "local-exec provisioner error" in done.out
+            exposed = (repository.home / "exposed").read_bytes().decode()
+            assert set(secrets()) - leaks(exposed) == set(), "the engine was never made to say these"
     for path in repository.path.joinpath(".deploy").rglob("*"):
         if path.is_file() and path.suffix != ".tfplan":
             look(path.relative_to(repository.path).as_posix(), path.read_bytes().decode(errors="surrogateescape"))
