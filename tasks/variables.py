@@ -86,7 +86,9 @@ def known_beforehand(project: Project, stack: Stack) -> dict[str, Any]:
         values.pop(name, None)
         with suppress(DeployError):
             values[name] = interpolate.expand_environment(value, key=name, organization=project.organization)
-    return {name: value for name, value in values.items() if name not in stack.inputs}
+    return {
+        name: value for name, value in values.items() if name not in stack.inputs and name not in stack.settings.images
+    }
 
 
 def sensitive_values(project: Project, stack: Stack, given: Mapping[str, Any]) -> list[Any]:
