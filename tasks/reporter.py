@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import console, deploy, deployed, encryption, records, report, status
+from . import console, deploy, deployed, encryption, records, reports, status
 from . import result as results
 from .engine import dropped_variables
 from .errors import DeployError, ExitCode
@@ -149,7 +149,7 @@ class Reporter:
                 found = [item for item in run.results.values() if item.stage == stage]
                 if any(item.status is not Status.UNAFFECTED for item in found) or (found and stage in self._selected):
                     found.sort(key=lambda item: order.get(item.stack, -1))
-                    paths.append(report.write(run.layout, stage, found, commit=run.revision.short))
+                    paths.append(reports.write(run.layout, stage, found, commit=run.revision.short))
         for text in self._errors:
             if text:
                 run.say(text)
