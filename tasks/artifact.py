@@ -38,8 +38,9 @@ class Manifest:
 
     `origin` is `plan` for an artifact to be reviewed and handed over, `deploy` for one that a deploy made for itself.
     `upstream` is the commit of what an overlay lies over. `key` is the fingerprint of the key that it is signed with,
-    if any. In the file stand two more: `digest`, the SHA-256 over all fields, finds a manifest that was changed or
-    torn; `signature` (see there) finds a forger.
+    if any. `meaning` is the digest of what it means (`review.semantic`), which binds `plan.json`. In the file stand
+    two more: `digest`, the SHA-256 over all fields, finds a manifest that was changed or torn; `signature` (see
+    there) finds a forger.
     """
 
     stack: str
@@ -59,6 +60,7 @@ class Manifest:
     mocked: list[str] = field(default_factory=list)
     upstream: str | None = None
     key: str | None = None
+    meaning: str | None = None
     format: int = FORMAT
 
     def to_json(self, key: Key | None) -> dict[str, Any]:

@@ -129,6 +129,12 @@ class ArtifactRefusedError(DeployError):
         self.reason = reason
 
 
+class UnreviewedError(DeployError):
+    """What would be deployed is not what was reviewed, or that is not known, and `plan.on_unreviewed` is `fail`."""
+
+    kind = "not reviewed"
+
+
 class RecordError(DeployError):
     """One of the product's own files cannot be read or written."""
 

@@ -28,6 +28,7 @@ from .errors import ArtifactRefusedError, DeployError, EngineError
 from .files import sha256_file, write_json
 from .receipt import now
 from .result import Result, Status
+from .review import semantic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -198,6 +199,7 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
             mocked=mocked or [],
             upstream=run.upstream,
             key=key.fingerprint if key else None,
+            meaning=semantic.digest(semantic.meaning(read.to_json())),
         )
         body = {"stack": stack.name, "environment": project.environment, **read.to_json()}
         write_json(layout.plan_json(stack.name), body, durable=False)

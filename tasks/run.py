@@ -47,6 +47,7 @@ class Run:
         applied: Stacks whose plan was applied in this run.
         assessed: What is affected, as found before anything ran, see `affected.assess_once`.
         reused: Stacks whose artifact was found to fit as it is.
+        reviewed: What was reviewed, once it was asked for, see `review.gate`.
         mocking: Whether plans may be made with stand-ins; `mocks=no` on the command line forbids it.
         base_given: The base that was named on the command line, when it is another one than the deployed tag.
         current: Tasks that were found up to date; one of them that runs all the same was forced (`doit -a`).
@@ -80,6 +81,7 @@ class Run:
         self.read_outputs: dict[str, dict[str, Output]] = {}
         self._lock_file: IO[str] | None = None
         self.live: Any = None
+        self.reviewed: Any = None
 
     @property
     def hides_values(self) -> bool:
