@@ -134,6 +134,15 @@ class UnreviewedError(DeployError):
 
     kind = "not reviewed"
 
+    def __init__(self, message: str, *, differences: Sequence[str] = (), **places: str | None) -> None:
+        super().__init__(message, **places)
+        self.differences = list(differences)
+
+    def render(self) -> str:
+        """The message, what differs, then as every error."""
+        head, *rows = super().render().split("\n")
+        return "\n".join([head, *(f"  {line}" for line in self.differences), *rows])
+
 
 class RecordError(DeployError):
     """One of the product's own files cannot be read or written."""

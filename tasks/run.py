@@ -12,7 +12,7 @@ import time
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
 
-from . import git, setup
+from . import cilog, git, setup
 from .encryption import Encryption
 from .engine import Engine
 from .errors import EngineError, RecordError, RunLockedError
@@ -81,6 +81,7 @@ class Run:
         self.read_outputs: dict[str, dict[str, Output]] = {}
         self._lock_file: IO[str] | None = None
         self.live: Any = None
+        self.dialect = cilog.dialect()
         self.reviewed: Any = None
 
     @property
@@ -130,10 +131,26 @@ class Run:
         masked = self.mask.text(self.hinted(text))
         with self._print_lock:
             if self.live is not None:
-                self.live.console.print(masked, markup=False, highlight=False, soft_wrap=True)
+                self.live.console.print(cilog.plain(masked), markup=False, highlight=False, soft_wrap=True)
                 return
+        self._write(cilog.harmless(masked, self.dialect))
+
+    def section(self, name: str, title: str, body: str, *, folded: bool) -> None:
+        """`say`, the body in a section that the CI system's log folds.
+
+        Args:
+            name: The section's name, unique in the log.
+            title: Its first line.
+            body: What folds.
+            folded: Whether it is folded at first.
+        """
+        title, body = self.mask.text(self.hinted(title)), self.mask.text(self.hinted(body))
+        self._write(cilog.section(self.dialect, name, title, body, folded=folded))
+
+    def _write(self, text: str) -> None:
+        with self._print_lock:
             try:
-                sys.stdout.write(masked + "\n")
+                sys.stdout.write(text + "\n")
                 sys.stdout.flush()
             except BrokenPipeError:  # nobody reads any more (`doit deploy | head`): that ends no deploy
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -221,9 +221,9 @@ def _opened(run: Run, sealed: Any, where: str) -> Found:
 
 
 def _refusal(run: Run, message: str, differences: list[Difference], *, partly: bool) -> UnreviewedError:
-    lines = [f"\n    {line}" for line in _lines(differences)]
     return UnreviewedError(
-        message + "".join(lines),
+        message,
+        differences=_lines(differences),
         where=run.project.loaded.where("plan", "on_unreviewed"),
         untouched="nothing of this stack was changed" if partly else "nothing was deployed",
         next_step="let a merge request show this plan; or `DEPLOY_PLAN__ON_UNREVIEWED=warn doit deploy`",
