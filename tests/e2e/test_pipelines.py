@@ -97,7 +97,8 @@ class Pipeline:
 
     def folder(self, job: str) -> Path:
         """`.deploy/local` as a job left it."""
-        return self.artifacts / job.replace(":", "_") / ".deploy/local"
+        [folder] = self.artifacts.glob(f"{job.partition(':')[0]}*")  # the client writes `:` in its own way
+        return folder / ".deploy/local"
 
 
 def gitlab(program: Path, repository: Repository, source: str, **variables: str) -> Pipeline:
@@ -106,10 +107,12 @@ def gitlab(program: Path, repository: Repository, source: str, **variables: str)
     shutil.rmtree(state, ignore_errors=True)
     values = {"CI_PIPELINE_SOURCE": source, "CI_DEFAULT_BRANCH": "main", **variables}
     given = [word for name, value in values.items() for word in ("--variable", f"{name}={value}")]
+    if source == "merge_request_event":
+        given += ["--unset-variable", "CI_COMMIT_BRANCH"]  # as in GitLab's pipelines of merge requests
     environment = repository.environment()
     environment["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"
     done = subprocess.run(
-        ["node", str(program), "--force-shell-executor", "--shell-isolation", "--no-color", *given],
+        ["node", str(program), "--force-shell-executor", "--shell-isolation", "--no-artifacts-to-source", "--no-color", *given],
         cwd=repository.path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
         timeout=PATIENCE, check=False,
     )  # fmt: skip
