@@ -166,8 +166,8 @@ def _described(record: Mapping[str, Any], kind: str, mask: Masker) -> dict[str, 
 
 
 def _values(change: Mapping[str, Any], mask: Masker) -> dict[str, Any]:
-    before = _redact(change.get("before"), change.get("before_sensitive"), mask)
-    after = _redact(change.get("after"), change.get("after_sensitive"), mask)
+    before = redact(change.get("before"), change.get("before_sensitive"), mask)
+    after = redact(change.get("after"), change.get("after_sensitive"), mask)
     return {"before": before, "after": _with_unknown(after, change.get("after_unknown"))}
 
 
@@ -220,7 +220,7 @@ def _hide(item: dict[str, Any]) -> None:
             item[side] = HIDDEN
 
 
-def _redact(value: Any, sensitive: Any, mask: Masker) -> Any:
+def redact(value: Any, sensitive: Any, mask: Masker) -> Any:
     """The value without its sensitive parts; `sensitive` is True, or shaped like the value with True where it is."""
     if sensitive is True:
         if value is None:
@@ -228,11 +228,11 @@ def _redact(value: Any, sensitive: Any, mask: Masker) -> Any:
         mask.add([value])
         return MASK
     if isinstance(value, dict) and isinstance(sensitive, dict):
-        return {key: _redact(item, sensitive.get(key), mask) for key, item in value.items()}
+        return {key: redact(item, sensitive.get(key), mask) for key, item in value.items()}
     if isinstance(value, list) and isinstance(sensitive, list):
         marks = [*sensitive, *[None] * (len(value) - len(sensitive))]
-        return [_redact(item, mark, mask) for item, mark in zip(value, marks, strict=False)]
-    return _redact(value, True, mask) if _any(sensitive) else value  # not shaped alike: all of it, to be safe
+        return [redact(item, mark, mask) for item, mark in zip(value, marks, strict=False)]
+    return redact(value, True, mask) if _any(sensitive) else value  # not shaped alike: all of it, to be safe
 
 
 def _any(marks: Any) -> bool:

@@ -116,7 +116,7 @@ class Console:
         lines += [f"address   {text}" for text in self._addresses(found) if "deploy" in selected]
         lines += [f"report    {path}" for path in reports]
         seconds = time.monotonic() - run.started
-        lines.append(f"{run.project.environment}: {self._verdict(selected, code, found)} ({seconds:.1f} s)")
+        lines.append(f"{run.project.environment}: {self.verdict(selected, code, found)} ({seconds:.1f} s)")
         run.say("\n".join(lines))
 
     def _running(self) -> str:
@@ -140,7 +140,8 @@ class Console:
                     lines.append(f"{name}.{output}  {item.value}")
         return lines
 
-    def _verdict(self, selected: set[str], code: ExitCode, found: list[Result]) -> str:
+    def verdict(self, selected: set[str], code: ExitCode, found: list[Result]) -> str:
+        """How the run ended, in words, and what to do next."""
         failed = sorted({item.stack for item in found if item.failed})
         names = ", ".join(failed[:5]) + (" and more" if len(failed) > 5 else "")  # noqa: PLR2004 - what fits a line
         if self._run.stop.requested:

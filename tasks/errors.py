@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,6 +144,27 @@ class UnreviewedError(DeployError):
         return "\n".join([head, *(f"  {line}" for line in self.differences), *rows])
 
 
+class PolicyError(DeployError):
+    """A plan could not be judged: a checker could not be run, or said nothing that can be understood."""
+
+    kind = "policy error"
+
+    def __init__(self, message: str, *, log: str = "", **places: str | None) -> None:
+        super().__init__(message, **places)
+        self.log = log
+
+
+class PolicyRefusedError(DeployError):
+    """A plan that policy does not let through; `findings` are all that was said of it, as JSON values."""
+
+    kind = "refused by policy"
+
+    def __init__(self, message: str, *, findings: list[dict[str, Any]], log: str = "", **places: str | None) -> None:
+        super().__init__(message, **places)
+        self.log = log
+        self.details: dict[str, Any] = {"findings": findings}
+
+
 class RecordError(DeployError):
     """One of the product's own files cannot be read or written."""
 
@@ -160,6 +181,12 @@ class RunLockedError(DeployError):
     """Another run holds this environment."""
 
     kind = "locked"
+
+
+class PublishError(DeployError):
+    """Run records could not be published; what was deployed is not concerned."""
+
+    kind = "publish failed"
 
 
 class StoppedError(DeployError):

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from ..changes import Counts
+from ..policy.finding import SEVERITIES, Finding
 from ..result import Status
 from .diff import Line, dotted, fields
 from .legible import visible
@@ -34,16 +35,6 @@ _WHY = {
 }  # https://opentofu.org/docs/internals/json-format/, `action_reason`
 
 
-class Severity(StrEnum):
-    """How bad a finding of a policy is, worst first."""
-
-    CRITICAL = "critical"
-    HIGH = "high"
-    MEDIUM = "medium"
-    LOW = "low"
-    INFO = "info"
-
-
 class Outcome(StrEnum):
     """What the whole report says, worst first."""
 
@@ -53,22 +44,6 @@ class Outcome(StrEnum):
     DESTRUCTIVE = "destructive"
     CHANGES = "changes"
     NOTHING = "nothing"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a policy says about a plan.
-
-    `allowed` is the reason of an override; then it no longer refuses the plan. `blocking` is whether it does.
-    """
-
-    rule: str
-    severity: str
-    message: str
-    address: str | None = None
-    source: str = "policy"
-    allowed: str | None = None
-    blocking: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,7 +107,7 @@ class StackReport:
     @property
     def counts_text(self) -> str:
         """The counts on one line."""
-        return self.counts.text() if self.status is Status.OK else ""
+        return self.counts.text() if self.status is Status.OK or self.changes else ""
 
 
 @dataclass(frozen=True)
@@ -198,9 +173,8 @@ class Report:
     @property
     def findings(self) -> list[tuple[str, Finding]]:
         """Every finding with its stack, the worst first."""
-        order = list(Severity)
         found = [(stack.name, finding) for stack in self.stacks for finding in stack.findings]
-        return sorted(found, key=lambda item: (not item[1].blocking, order.index(Severity(item[1].severity))))
+        return sorted(found, key=lambda item: (not item[1].blocking, SEVERITIES.index(item[1].severity)))
 
     @property
     def counts(self) -> Counts:
@@ -271,7 +245,8 @@ def _stack(result: Result) -> StackReport:
         counts = Counts()
     else:
         resources, outputs = changes.get("resources") or [], changes.get("outputs") or []
-        counts = Counts(**result.counts) if result.status is Status.OK and _countable(result.counts) else Counts()
+        numbers = changes.get("counts") or result.counts
+        counts = Counts(**numbers) if set(numbers) <= set(asdict(Counts())) else Counts()
     shown = [_change(item) for item in resources]
     return StackReport(
         name=result.stack,
@@ -315,10 +290,6 @@ def _change(item: dict[str, Any]) -> Change:
 
 def _rank(kind: str) -> int:
     return _ORDER.index(kind) if kind in _ORDER else _ORDER.index("change")
-
-
-def _countable(counts: dict[str, int]) -> bool:
-    return set(counts) <= set(asdict(Counts()))
 
 
 def _number(number: int, noun: str) -> str:
