@@ -22,6 +22,7 @@ __all__ = [
     "task_deploy",
     "task_drift",
     "task_graph",
+    "task_notify_test",
     "task_plan",
     "task_publish",
     "task_setup",
@@ -110,6 +111,13 @@ def task_graph() -> Iterator[dict[str, Any]]:
     from . import graph
 
     return graph.tasks(_run())
+
+
+def task_notify_test() -> Iterator[dict[str, Any]]:
+    """Test the notifications."""
+    from .notifications import trial
+
+    return trial.tasks(_run())
 
 
 def task_publish() -> Iterator[dict[str, Any]]:

@@ -38,8 +38,9 @@ class Manifest:
 
     `origin` is `plan` for an artifact to be reviewed and handed over, `deploy` for one that a deploy made for itself.
     `upstream` is the commit of what an overlay lies over. `key` is the fingerprint of the key that it is signed with,
-    if any. In the file stand two more: `digest`, the SHA-256 over all fields, finds a manifest that was changed or
-    torn; `signature` (see there) finds a forger.
+    if any. `policy` is the digest of what it was judged by, `allowed` names the findings that were let through; who
+    applies it judges it again. In the file stand two more: `digest`, the SHA-256 over all fields, finds a manifest that
+    was changed or torn; `signature` (see there) finds a forger.
     """
 
     stack: str
@@ -59,6 +60,8 @@ class Manifest:
     mocked: list[str] = field(default_factory=list)
     upstream: str | None = None
     key: str | None = None
+    policy: str | None = None
+    allowed: list[str] = field(default_factory=list)
     format: int = FORMAT
 
     def to_json(self, key: Key | None) -> dict[str, Any]:
@@ -336,9 +339,11 @@ def _check_types(manifest: Manifest) -> None:
     mappings = (manifest.inputs, manifest.counts)
     if not all(isinstance(text, str) for text in (*texts, manifest.engine)):
         raise TypeError("text")
-    if not all(isinstance(mapping, dict) for mapping in mappings) or not isinstance(manifest.mocked, list):
+    if not all(isinstance(mapping, dict) for mapping in mappings) or not all(
+        isinstance(items, list) for items in (manifest.mocked, manifest.allowed)
+    ):
         raise TypeError("mapping")
-    if not isinstance(manifest.key, str | None):
+    if not isinstance(manifest.key, str | None) or not isinstance(manifest.policy, str | None):
         raise TypeError("key")
     if not isinstance(manifest.serial, int | None) or not isinstance(manifest.dirty, bool):
         raise TypeError("number")

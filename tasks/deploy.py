@@ -100,7 +100,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what 
     outcome = Result(
         STAGE, stack.name, summary=f"{applied.text}{how}", counts=ready.counts, reasons=assessment.reasons,
         details={"commit": ready.commit, "plan_sha256": ready.plan_sha256, "outputs": applied.outputs,
-                 "replanned": bool(how)},
+                 "replanned": bool(how), "allowed": applied.allowed},
     )  # fmt: skip
     return verified(run, stack, outcome)
 
@@ -159,16 +159,18 @@ def _only_upstreams_moved(run: Run, stack: Stack, assessment: Assessment) -> boo
 
 @dataclass(frozen=True)
 class Applied:
-    """What an apply did, for its result: counts in words and the non-sensitive outputs."""
+    """What an apply did, for its result: counts in words, the non-sensitive outputs, what policies were overridden."""
 
     text: str
     outputs: dict[str, Any]
+    allowed: list[str]
 
 
 def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -> Applied:
     """Apply a verified plan; the receipt is durable before this returns or raises."""
     layout, last = run.layout, assessment.receipt
     errored.refuse(run, stack)
+    allowed = plan.require_judged(run, manifest)
     with workdir.context(run, stack, STAGE, upstream.values(run, stack).values) as (where, variables):
         workdir.initialize(run, stack, where, backend=True)
         run.stop.check(f"{STAGE}:{stack.name}")
@@ -176,7 +178,7 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
             stack.name, run.project.environment, Outcome.STARTED, manifest.plan_sha256, manifest.inputs_digest,
             manifest.inputs, manifest.commit, started_at=receipt.now(), counts=manifest.counts,
             produced=list(last.produced) if last else [], deployed=last.deployed if last else None,
-            upstream=manifest.upstream,
+            upstream=manifest.upstream, allowed=allowed,
         )  # fmt: skip
         artifact.claim(layout, manifest)
         receipt.write(layout, begun)
@@ -213,7 +215,7 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
         for name, output in found.items()
         if not output.sensitive
     }
-    return Applied(plan.counts_text(manifest.counts), run.mask.value(shown))
+    return Applied(plan.counts_text(manifest.counts), run.mask.value(shown), allowed)
 
 
 def _apply_error(run: Run, stack: Stack, done: Completed, where: Context) -> DeployError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,6 +127,27 @@ class ArtifactRefusedError(DeployError):
             next_step=next_step or f"`doit plan:{stack}` makes a new plan to review; then `doit deploy`",
         )
         self.reason = reason
+
+
+class PolicyError(DeployError):
+    """A plan could not be judged: a checker could not be run, or said nothing that can be understood."""
+
+    kind = "policy error"
+
+    def __init__(self, message: str, *, log: str = "", **places: str | None) -> None:
+        super().__init__(message, **places)
+        self.log = log
+
+
+class PolicyRefusedError(DeployError):
+    """A plan that policy does not let through; `findings` are all that was said of it, as JSON values."""
+
+    kind = "refused by policy"
+
+    def __init__(self, message: str, *, findings: list[dict[str, Any]], log: str = "", **places: str | None) -> None:
+        super().__init__(message, **places)
+        self.log = log
+        self.details: dict[str, Any] = {"findings": findings}
 
 
 class RecordError(DeployError):

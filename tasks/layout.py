@@ -54,6 +54,11 @@ class Layout:
         return self.base / "crash.log"
 
     @property
+    def notified(self) -> Path:
+        """What each channel was told of that has not ended yet."""
+        return self.base / "notified.json"
+
+    @property
     def file_index(self) -> Path:
         """Digests and facts of source files, by their stat."""
         return self.cache / "files.json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date  # noqa: TC003 - pydantic reads the annotations
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -11,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -196,6 +198,122 @@ class Plan(Model):
     )
 
 
+Severity = Literal["critical", "high", "medium", "low", "info"]
+
+
+class Protect(Model):
+    """Resources that something may not be done to; in all three, `*` is any text and `?` any character."""
+
+    address: str = Field("*", description="Addresses, also as they were before a move: `module.db.*`.")
+    type: str = Field("*", description="Types: `aws_db_*`.")
+    stacks: list[str] = Field(default=["*"], min_length=1, description="Names of stacks.")
+    actions: list[Literal["destroy", "replace", "forget", "change", "create"]] = Field(
+        default=["destroy", "replace"], min_length=1, description="What may not be done."
+    )
+    severity: Severity = Field("high", description="How severe it is to do it.")
+    rule: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")] = Field(
+        "protect", description="The rule's name, for reports and overrides."
+    )
+    reason: str | None = Field(None, description="Why, for whoever is refused.")
+
+    @model_validator(mode="after")
+    def _protects_something(self) -> Self:
+        if self.address == self.type == "*" and self.stacks == ["*"]:
+            raise ValueError("it says neither an `address`, nor a `type`, nor `stacks`: that would protect everything")
+        return self
+
+
+class RequiredTags(Model):
+    """Tags, or labels, that created and changed resources must have."""
+
+    types: list[str] = Field(default=["*"], min_length=1, description="Types of resources; `*` is any text.")
+    attributes: list[str] = Field(
+        default=["tags_all", "tags", "labels"],
+        min_length=1,
+        description="Where tags are: the first of them that a resource has. One that has none is left alone.",
+    )
+    tags: dict[str, str] = Field(min_length=1, description="Each tag, and a regular expression for all of its value.")
+    severity: Severity = Field("high", description="How severe it is not to have one.")
+
+    @field_validator("tags")
+    @classmethod
+    def _patterns_are_patterns(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, pattern in value.items():
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"'{pattern}', for '{name}', is no regular expression: {error}") from None
+        return value
+
+
+class Checker(Model):
+    """A program that is given the redacted plan, in the engine's own JSON format, and finds fault with it."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")] = Field(
+        description="Its name; its rules are `name/rule`."
+    )
+    command: list[str] = Field(
+        min_length=1,
+        description="Program and arguments, no shell; `{plan}` is the plan's file, and `{stack}`, `{environment}`,"
+        " `{root}`, `{path}`, `{organization.KEY}` and `${ENV}` are filled in.",
+    )
+    stacks: list[str] = Field(default=["*"], min_length=1, description="Names of stacks; `*` is any text.")
+    format: Literal["json", "sarif", "exit_code"] = Field(
+        "json", description="What it prints: JSON, SARIF 2.1.0, or nothing but an exit code and a few lines."
+    )
+    findings: list[str] = Field(
+        default=["[]"], min_length=1, description="For `json`, where findings are: `[].failures[]`."
+    )
+    fields: dict[Literal["rule", "severity", "message", "address"], str] = Field(
+        default={"rule": "rule", "severity": "severity", "message": "message", "address": "address"},
+        description="For `json`, where a finding has each of these: `metadata.id`.",
+    )
+    severity: Severity = Field("high", description="How severe a finding is that does not say it itself.")
+    passed: list[int] = Field(default=[0], description="Exit codes that mean: it ran, and all is well.")
+    failed: list[int] = Field(
+        default=[1], description="Exit codes that mean: it ran, and found fault. Any other one refuses the plan."
+    )
+    timeout: Annotated[float, Field(gt=0, le=86_400)] = Field(120, description="Seconds until it is ended and failed.")
+
+    @field_validator("command")
+    @classmethod
+    def _is_given_the_plan(cls, value: list[str]) -> list[str]:
+        if not any("{plan}" in text for text in value):
+            raise ValueError("`{plan}` stands nowhere in it: the program would not know what to judge")
+        return value
+
+
+class Allow(Model):
+    """A finding that does not refuse a plan until a day; `*` is any text, `?` any character."""
+
+    rule: str = Field(min_length=1, description="The rule, as reports name it.")
+    stack: str = Field("*", description="The stack.")
+    address: str = Field("*", description="The resource's address.")
+    reason: str = Field(min_length=1, description="Why; it stands in every report.")
+    until: date = Field(description="The last day that it holds, in UTC.")
+
+
+class Policy(Model):
+    """What plans are judged by before anything is applied."""
+
+    fail_on: Severity = Field("high", description="Findings of this severity, and worse ones, refuse a plan.")
+    protect: list[Protect] = Field(default_factory=list, description="What may not be destroyed, replaced, ...")
+    max_destroy: int | None = Field(
+        None, ge=0, description="How many resources one plan may destroy or replace; severity `critical`."
+    )
+    required_tags: list[RequiredTags] = Field(default_factory=list, description="Tags that resources must have.")
+    checkers: list[Checker] = Field(default_factory=list, description="Programs that judge plans.")
+    allow: list[Allow] = Field(default_factory=list, description="Overrides, each with a reason and its last day.")
+
+
+class Reports(Model):
+    """How reports look."""
+
+    templates: str | None = Field(
+        None, description="A folder of your own templates, relative to the repository's root: `config/templates`."
+    )
+
+
 class Upstream(Model):
     """The repository that this one is an overlay of; said in `config/pipeline.yaml` of the overlay alone."""
 
@@ -283,6 +401,67 @@ class Organization(Model):
     )
 
 
+def _names_a_url(value: object) -> object:
+    """`${NAME}` alone; what is found is not shown, as it may be a URL with its credentials."""
+    name = re.fullmatch(r"\$\{([A-Za-z_][A-Za-z0-9_]{0,99})\}", value) if isinstance(value, str) else None
+    if value is not None and name is None:
+        raise PydanticCustomError(
+            "secret_value",
+            "this names an environment variable, as in ${SLACK_URL}, and nothing else: URLs of notifications and"
+            " signing secrets are secrets, never written here; if this was one, it must be replaced",
+        )
+    return name[1] if name else None
+
+
+UrlVariable = Annotated[
+    str, BeforeValidator(_names_a_url), WithJsonSchema({"type": "string", "pattern": r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}$"})
+]
+Event = Literal["failure", "drift", "recovery", "deploy"]
+Command = Literal["validate", "plan", "deploy", "verify", "drift"]
+
+
+class Channel(Model):
+    """Somebody who is told what happened."""
+
+    url: UrlVariable = Field(
+        description="`${NAME}`: the environment variable that holds the URL, one of apprise or of a webhook."
+    )
+    name: Annotated[str, StringConstraints(pattern=ENVIRONMENT_PATTERN)] | None = Field(
+        None, description="What it is called in messages and records; by default the variable's name."
+    )
+    kind: Literal["apprise", "webhook"] = Field(
+        "apprise", description="`apprise`: chat, mail and the like; `webhook`: signed JSON (Standard Webhooks)."
+    )
+    secret: UrlVariable | None = Field(
+        None, description="`${NAME}`: the environment variable that holds a webhook's signing secret."
+    )
+    on: list[Event] = Field(default=["failure", "drift", "recovery"], min_length=1, description="What it is told.")
+    environments: list[str] = Field(default=["*"], min_length=1, description="Globs of environments.")
+    stacks: list[str] = Field(default=["*"], min_length=1, description="Globs of stack names.")
+    commands: list[Command] = Field(
+        default=["deploy", "verify", "drift"],
+        min_length=1,
+        description="The commands whose runs it is told of; a merge request's `plan` is not one by default.",
+    )
+    repeat: Annotated[float, Field(gt=0, le=8760)] | None = Field(
+        None, description="Hours after which what still fails or drifts is told again; by default never."
+    )
+    timeout: Annotated[float, Field(gt=0, le=300)] = Field(10, description="Seconds that telling it may take in all.")
+    title: str | None = Field(None, description="A Jinja2 template of the title, in place of the built-in one.")
+    body: str | None = Field(None, description="A Jinja2 template of the text, in place of the built-in one.")
+
+    @property
+    def label(self) -> str:
+        """What it is called; never the URL."""
+        return self.name or self.url
+
+    @model_validator(mode="after")
+    def _webhooks_are_signed(self) -> Self:
+        if (self.kind == "webhook") != (self.secret is not None):
+            raise ValueError("`kind: webhook` and `secret` belong together: a webhook is signed, nothing else is")
+        return self
+
+
 class Config(BaseSettings):
     """doit-tofu's configuration: `config/pipeline.yaml`, then `config/environments/<env>.yaml`, then `DEPLOY_*`."""
 
@@ -313,6 +492,8 @@ class Config(BaseSettings):
     )
     deploy: Deploy = Field(default_factory=Deploy, description="How deploys are remembered.")  # type: ignore[arg-type]
     drift: Drift = Field(default_factory=Drift, description="Rules for drift.")  # type: ignore[arg-type]
+    policy: Policy = Field(default_factory=Policy, description="What plans are judged by.")  # type: ignore[arg-type]
+    reports: Reports = Field(default_factory=Reports, description="How reports look.")  # type: ignore[arg-type]
     upstream: Upstream | None = Field(None, description="What this repository is an overlay of.")
     hooks: list[Hook] = Field(default_factory=list, description="Commands of yours around the stages.")
     history: History = Field(default_factory=History, description="Records of runs.")  # type: ignore[arg-type]
@@ -321,3 +502,14 @@ class Config(BaseSettings):
         description="Publishing of run records.",
     )
     organization: Organization | None = Field(None, description="Your own values, for all of the configuration.")
+    notify: list[Channel] = Field(default_factory=list, description="Who is told of failures, drift and recoveries.")
+
+    @field_validator("notify")
+    @classmethod
+    def _channels_have_names(cls, value: list[Channel]) -> list[Channel]:
+        labels = [channel.label for channel in value]
+        if twice := sorted({label for label in labels if labels.count(label) > 1}):
+            raise PydanticCustomError(
+                "secret_value", f"two channels are called {twice[0]}: give each a `name` of its own"
+            )
+        return value

@@ -156,6 +156,10 @@ class Project:
             from . import hooks
 
             errors.extend(hooks.check(self))
+        if self.config.policy.checkers:
+            from .policy import checker
+
+            errors.extend(checker.check(self))
         if errors:
             raise ConfigErrors(errors)
 
@@ -287,6 +291,10 @@ def _texts(config: model.Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
         pending += [((*at, "var_files", number), entry) for number, entry in enumerate(stack.var_files)]
         pending += [((*at, "verify", number), check) for number, check in enumerate(stack.verify)]
     pending += [(("hooks", number, "command"), hook.command) for number, hook in enumerate(config.hooks)]
+    pending += [
+        (("policy", "checkers", number, "command"), checker.command)
+        for number, checker in enumerate(config.policy.checkers)
+    ]
     while pending:
         path, value = pending.pop()
         if isinstance(value, str):

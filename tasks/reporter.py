@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import console, deploy, deployed, encryption, records, report, status
+from . import console, deploy, deployed, encryption, records, reports, status
 from . import result as results
 from .engine import dropped_variables
-from .errors import DeployError, ExitCode
+from .errors import DeployError, ExitCode, RunLockedError
 from .result import Result, Status
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class Reporter:
                 found = [item for item in run.results.values() if item.stage == stage]
                 if any(item.status is not Status.UNAFFECTED for item in found) or (found and stage in self._selected):
                     found.sort(key=lambda item: order.get(item.stack, -1))
-                    paths.append(report.write(run.layout, stage, found, commit=run.revision.short))
+                    paths.append(reports.write(run.layout, stage, found, commit=run.revision.short))
         for text in self._errors:
             if text:
                 run.say(text)
@@ -176,6 +176,7 @@ class Reporter:
         code = self._exit_code()
         if code is ExitCode.OK and run.deploying:
             deployed.remember(run)
+        self._notify(self._errors)
         if self._selected & _LOCKING:
             self._console.summary(self._selected, code, [path for path in paths if path])
         self._remember(code)
@@ -212,8 +213,17 @@ class Reporter:
             alerting.add(Status.UNDEPLOYED)
         return ExitCode.DRIFT if "drift" in self._selected and statuses & alerting else ExitCode.OK
 
+    def _notify(self, errors: list[str]) -> None:
+        """Tell those who want to know; nothing in it changes the outcome."""
+        if self.run.project.config.notify and self._selected & set(_STAGES):
+            from . import notifications
+
+            notifications.tell(self.run, self._selected, errors)
+
     def _fail_at_once(self, error: DeployError) -> None:
         self.run.say(error.render())
+        if not isinstance(error, RunLockedError):  # whoever holds the environment also tells what becomes of it
+            self._notify([self.run.mask.text(error.render())])
         raise SystemExit(int(ExitCode.FAILED))
 
 

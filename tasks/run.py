@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .affected import Assessment
     from .git import Revision
     from .outputs import Output
+    from .policy.judge import Allowance, Judged
     from .project import Project
     from .result import Result
 
@@ -49,6 +50,8 @@ class Run:
         reused: Stacks whose artifact was found to fit as it is.
         mocking: Whether plans may be made with stand-ins; `mocks=no` on the command line forbids it.
         base_given: The base that was named on the command line, when it is another one than the deployed tag.
+        allowances: The findings of policies that the command line allows.
+        judged: The plan that policy let through in this run, by stack.
         current: Tasks that were found up to date; one of them that runs all the same was forced (`doit -a`).
     """
 
@@ -57,6 +60,10 @@ class Run:
         self.layout = project.layout
         self.mask = Masker(project.config.secrets)
         self.mask.add(project.keyring.passphrases)
+        if project.config.notify:
+            from .notifications import channels
+
+            self.mask.add(channels.secrets(project.config.notify))
         self.encryption = Encryption(project.keyring)
         self.stop = Stop(self.say, project.config.engine.grace)
         self.results: dict[str, Result] = {}
@@ -67,6 +74,8 @@ class Run:
         self.planning = False
         self.mocking = True
         self.base_given: str | None = None
+        self.allowances: list[Allowance] = []
+        self.judged: dict[str, Judged] = {}
         self.current: set[str] = set()
         self.reused: set[str] = set()
         self.applied: set[str] = set()
