@@ -29,6 +29,7 @@ from .errors import ArtifactRefusedError, DeployError, EngineError, PolicyError,
 from .files import sha256_file, write_json
 from .receipt import now
 from .result import Result, Status
+from .review import semantic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -265,6 +266,7 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
             images=images,
             unpinned=unpinned,
             builds=build.made_of(project, stack),
+            meaning=semantic.digest(semantic.meaning(read.to_json())),
             policy=_judged_by(run),
             allowed=judged.allowed if judged else [],
         )
