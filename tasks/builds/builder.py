@@ -157,7 +157,7 @@ class Buildah:
 
     def _plain(self, job: Job) -> list[str]:
         """Without TLS only when every base image is on this machine, or where the configuration says so."""
-        hosts = [name.partition("/")[0] for name in bases(job.containerfile.read_text(errors="replace"))]
+        hosts = [name.partition("/")[0] for name in bases(job.containerfile.read_text(errors="replace"), job.args)]
         fine = [is_loopback(host) or (job.insecure and host == job.repository.host) for host in hosts]
         return ["--tls-verify=false"] if hosts and all(fine) else []
 

@@ -191,3 +191,6 @@ def test_only_this_machine_is_loopback() -> None:
 def test_the_bases_of_a_containerfile_are_those_of_other_registries() -> None:
     text = "ARG X\nFROM --platform=$BUILDPLATFORM node:20 AS build\nfrom scratch\nFROM build\nFROM r.example.com/x@sha256:1 as last\n"
     assert bases(text) == ["node:20", "r.example.com/x@sha256:1"]
+    text = "ARG BASE=node:20\nARG TAG\nFROM ${BASE}\nFROM $BASE-slim\nFROM x:${TAG}\n"
+    assert bases(text) == ["node:20", "node:20-slim", "x:${TAG}"]
+    assert bases(text, {"BASE": "r:1/n", "TAG": "2"}) == ["r:1/n", "r:1/n-slim", "x:2"]
