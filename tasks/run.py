@@ -48,7 +48,7 @@ class Run:
         applied: Stacks whose plan was applied in this run.
         assessed: What is affected, as found before anything ran, see `affected.assess_once`.
         reused: Stacks whose artifact was found to fit as it is.
-        reviewed: What was reviewed, once it was asked for, see `review.gate`.
+        reviewed: What was reviewed, once it was asked for, see `review.gate`; `reviewed_file` is where, when named.
         mocking: Whether plans may be made with stand-ins; `mocks=no` on the command line forbids it.
         base_given: The base that was named on the command line, when it is another one than the deployed tag.
         allowances: The findings of policies that the command line allows.
@@ -92,6 +92,7 @@ class Run:
         self.live: Any = None
         self.dialect = cilog.dialect()
         self.reviewed: Any = None
+        self.reviewed_file: str | None = None
 
     @property
     def hides_values(self) -> bool:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from doit import get_var
 from doit.action import BaseAction
 from doit.exceptions import TaskFailed
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from .semantic import Difference, Meaning, Reviewed
 
 STAGE = "review"
-VARIABLE = "reviewed"
 _MOST_LINES = 40
 
 
@@ -156,8 +154,8 @@ def _is_to_apply(run: Run, name: str) -> bool:
 
 def _find(run: Run) -> Found:
     """What was reviewed: from the file that was named, or from the merge request that brought this commit."""
-    if path := get_var(VARIABLE):
-        return _from_file(run, path)
+    if run.reviewed_file:
+        return _from_file(run, run.reviewed_file)
     from ..forges import place as places
 
     place = places.find(run.project.config.forge)
