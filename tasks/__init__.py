@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DOIT_CONFIG",
     "task__planned",
+    "task_build",
     "task_deploy",
     "task_drift",
     "task_graph",
@@ -55,6 +56,13 @@ def task_setup() -> Iterator[dict[str, Any]]:
     from . import setup
 
     return setup.tasks(_run())
+
+
+def task_build() -> Iterator[dict[str, Any]]:
+    """Build."""
+    from . import build
+
+    return build.tasks(_run())
 
 
 def task_validate() -> Iterator[dict[str, Any]]:

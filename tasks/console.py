@@ -105,7 +105,7 @@ class Console:
         """The table at the end, and what to do next."""
         run, found = self._run, list(self._run.results.values())
         lines = [""]
-        for stage in ("validate", "plan", "deploy", "verify", "drift"):
+        for stage in ("build", "validate", "plan", "deploy", "verify", "drift"):
             counts: dict[str, int] = {}
             for item in found:
                 if item.stage == stage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from . import affected, changes, errored, statelock, upstream, workdir
+from . import affected, build, changes, errored, statelock, upstream, workdir
 from .action import StageAction
 from .engine import failure
 from .result import Result, Status
@@ -29,6 +29,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
         yield {
             "name": name,
             "actions": [StageAction(run, STAGE, name, act)],
+            "task_dep": build.needed_by(run, stack),
             "doc": f"compare {stack.path} with what is",
         }
 
@@ -41,7 +42,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     if given.missing:
         summary = f"never deployed: it waits for {given.missing_text(stack)}"
         return Result(STAGE, stack.name, Status.UNDEPLOYED, summary, reasons=assessment.reasons)
-    found, exists = _plan(run, stack, given.values)
+    found, exists = _plan(run, stack, {**given.values, **build.references(run.project, stack)[0]})
     drifted, pending = _tell_apart(found, assessment)
     names = [str(item.get("address") or f"output {item.get('name')}") for item in drifted or pending]
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004 - one line

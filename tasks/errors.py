@@ -92,6 +92,22 @@ class HookError(DeployError):
         self.log = log
 
 
+class BuildError(DeployError):
+    """A build or an image could not be made."""
+
+    kind = "build failed"
+
+    def __init__(self, message: str, *, log: str = "", **places: str | None) -> None:
+        super().__init__(message, **places)
+        self.log = log
+
+
+class RegistryError(DeployError):
+    """A registry of images could not be asked, or refused."""
+
+    kind = "registry error"
+
+
 class EngineError(DeployError):
     """The engine could not be had, or one of its commands failed."""
 

@@ -7,7 +7,8 @@ from typing import Any
 
 Parts = tuple[str, ...]  # see `hclsyntax.parts`
 
-FACTS_VERSION = 7  # a cache of facts that were read by another version is not used
+HIDES = ("sensitive", "ephemeral")  # what makes a variable's value a secret to us
+FACTS_VERSION = 8  # a cache of facts that were read by another version is not used
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,10 @@ class PathReference:
 
 @dataclass(frozen=True)
 class Variable:
-    """A declared input variable; `default` is its JSON value where it is a literal one and not sensitive."""
+    """A declared input variable; `default` is its JSON value where it is a literal one and not sensitive.
+
+    An ephemeral variable counts as sensitive: it is there to be kept nowhere.
+    """
 
     name: str
     sensitive: bool = False

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import hcljson, hclreferences, hclsyntax
-from .facts import Call, Facts, Found, RemoteState, Variable
+from .facts import HIDES, Call, Facts, Found, RemoteState, Variable
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -64,13 +64,7 @@ def _read_native(content: bytes, found: Found) -> None:
         elif kind == "data" and labels[:1] == ["terraform_remote_state"] and len(labels) > 1:
             _add_remote_state(labels[1], attributes, hclsyntax.text(root), found)
         elif kind == "variable" and labels:
-            default = hclsyntax.literal(attributes["default"]) if "default" in attributes else None
-            sensitive = "sensitive" in attributes and hclsyntax.text(attributes["sensitive"]).strip() != "false"
-            found.variables.append(
-                Variable(
-                    labels[0], sensitive, "default" in attributes, None if default is hclsyntax.UNKNOWN else default
-                )
-            )
+            found.variables.append(_variable(labels[0], attributes))
         elif kind == "output" and labels:
             found.outputs.append(labels[0])
         elif kind == "terraform":
@@ -83,6 +77,18 @@ def _read_native(content: bytes, found: Found) -> None:
                     pairs = hclsyntax.attributes(settings)
                     found.backend_settings = {name: hclsyntax.parts(value) for name, value in pairs}
     hclreferences.find_paths(root, found)
+
+
+def _variable(name: str, attributes: dict[str, Node]) -> Variable:
+    """A declared variable; of a secret one's default that is no literal, all the literals in it."""
+    given = [hclsyntax.text(attributes[flag]).strip() for flag in HIDES if flag in attributes]
+    sensitive = any(value != "false" for value in given)
+    if "default" not in attributes:
+        return Variable(name, sensitive)
+    default = hclsyntax.literal(attributes["default"])
+    if default is hclsyntax.UNKNOWN:
+        default = list(hclsyntax.literals(attributes["default"])) if sensitive else None
+    return Variable(name, sensitive, has_default=True, default=default)
 
 
 def _read_template(content: bytes, found: Found) -> None:

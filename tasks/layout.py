@@ -78,6 +78,18 @@ class Layout:
         """The file index of the build tree."""
         return self.cache / "tree-files.json"
 
+    def build(self, name: str) -> Path:
+        """The receipt of a build: what it was made of, and the digest of its outputs; for all environments."""
+        return self.root / DEPLOY_DIR / ".builds" / f"{name}.json"
+
+    def build_lock(self, name: str) -> Path:
+        """Held while a build runs: two runs, of two environments, must not write the same outputs."""
+        return self.root / DEPLOY_DIR / ".builds" / f"{name}.lock"
+
+    def image(self, name: str) -> Path:
+        """Where an image is: its repository, its tag, the digest that pins it."""
+        return self.base / "images" / f"{name}.json"
+
     @property
     def runs(self) -> Path:
         """The records of runs."""

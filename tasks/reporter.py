@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import console, deploy, deployed, encryption, records, reports, status
+from . import build, console, deploy, deployed, encryption, records, reports, status
 from . import result as results
 from .engine import dropped_variables
 from .errors import DeployError, ExitCode, RunLockedError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .history.recorder import Recorder
     from .run import Run
 
-_STAGES = ("validate", "plan", "deploy", "verify", "drift")
+_STAGES = ("build", "validate", "plan", "deploy", "verify", "drift")
 _LOCKING = frozenset({*_STAGES, "setup"})
 _WITH_BACKEND = frozenset({"plan", "deploy", "drift"})
 
@@ -45,6 +45,7 @@ class Reporter:
         self._selected = {name.partition(":")[0] for name in selected}
         self._whole = {name for name in selected if ":" not in name}
         run.deploying = deploy.raise_barrier(tasks, selected)
+        build.join(run, tasks, selected)
         run.planning = bool(self._selected & _WITH_BACKEND)
         if not selected:
             self._console.overview(tasks)

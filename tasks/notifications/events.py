@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _STRENGTH = ("deploy", "plan", "drift", "verify", "validate")  # the command that the stages of a run belong to
 _VARYING = (  # what differs between two runs that fail for the same cause; the order counts
-    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?(\.\d+)?(Z|[+-]\d\d:?\d\d)?",
+    r"\d{4}-\d\d-\d\d[t ]\d\d:\d\d(:\d\d)?(\.\d+)?(z|[+-]\d\d:?\d\d)?",
     r"\b\d\d:\d\d:\d\d(\.\d+)?\b",
     r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b",
     r"\b(?=[a-z]*\d)[0-9a-z]{16,}\b",

@@ -46,14 +46,14 @@ def send(channel: Channel, event: str, title: str, body: str) -> str:
         asset = apprise.AppriseAsset(
             app_id="doit-tofu", async_mode=False, secure_logging=True, storage_mode=apprise.PersistentStoreMode.MEMORY
         )
-        target = apprise.Apprise(asset=asset)
-        if not target.add(channel.url):
+        # Not `Apprise.notify`: it sends from a pool of threads, which the interpreter waits for at its end.
+        service = apprise.Apprise.instantiate(channel.url, asset=asset, suppress_exceptions=True)
+        if service is None:
             return f"{channel.settings.url} holds no URL that apprise knows"
-        for server in target:
-            server.socket_connect_timeout = server.socket_read_timeout = channel.settings.timeout
-            server.redirects = False
+        service.socket_connect_timeout = service.socket_read_timeout = channel.settings.timeout
+        service.redirects = False
         kind = {"failure": "failure", "drift": "warning", "recovery": "success", "deploy": "success"}.get(event, "info")
-        if target.notify(title=title, body=body, notify_type=apprise.NotifyType(kind), body_format="text"):
+        if service.notify(title=title, body=body, notify_type=apprise.NotifyType(kind), body_format="text"):
             return ""
     finally:
         logger.removeHandler(heard)

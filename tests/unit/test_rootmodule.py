@@ -118,7 +118,7 @@ def test_what_a_template_reads_is_named_too(tree: Callable[..., Path]) -> None:
     module = read(
         tree(
             'stacks/web/main.tf:locals {\n  a = templatefile("${path.module}/a.tftpl", {})\n}\n',
-            'stacks/web/a.tftpl:see ./b.txt and ${file("c.txt")}\n%{ if x }${templatefile("d/${"e"}.tpl", {})}%{ endif }\n',
+            'stacks/web/a.tftpl:see ./b.txt and ${file("c.txt")}\n%{ if x }${templatefile("d/${e}.tpl", {})}%{ endif }\n',
             'stacks/web/plain.txt:${file("no.txt")}\n',
         )
     )
