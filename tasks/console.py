@@ -15,6 +15,7 @@ from .result import Status
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from .reports import Report
     from .result import Result
     from .run import Run
 
@@ -83,6 +84,14 @@ class Console:
             "One stack: `doit plan:STACK`. Another environment: `doit env=NAME plan`. All tasks: `doit list --all`."
         ]
         self._run.say("\n".join(lines))
+
+    def report(self, report: Report) -> None:
+        """What changes, before the table at the end."""
+        from .reports import text
+
+        shown = text.render(report, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
+        if shown:
+            self._run.say(shown)
 
     def summary(self, selected: set[str], code: ExitCode, reports: Iterable[str]) -> None:
         """The table at the end, and what to do next."""

@@ -149,7 +149,8 @@ class Reporter:
                 found = [item for item in run.results.values() if item.stage == stage]
                 if any(item.status is not Status.UNAFFECTED for item in found) or (found and stage in self._selected):
                     found.sort(key=lambda item: order.get(item.stack, -1))
-                    paths.append(reports.write(run.layout, stage, found, commit=run.revision.short))
+                    paths += self._report(stage, found)
+            reports.write_junit(run)
         for text in self._errors:
             if text:
                 run.say(text)
@@ -160,9 +161,16 @@ class Reporter:
         if code is ExitCode.OK and run.deploying:
             deployed.remember(run)
         if self._selected & _LOCKING:
-            self._console.summary(self._selected, code, [path for path in paths if path])
+            self._console.summary(self._selected, code, paths)
         run.release_lock()
         raise SystemExit(int(code))
+
+    def _report(self, stage: str, found: list[Result]) -> list[str]:
+        """Show what a stage found and write its report; gives the paths of the files for people."""
+        report = reports.collect(self.run, stage, found)
+        if stage in self._selected:
+            self._console.report(report)
+        return reports.write(self.run, report, reports.templates(self.run))
 
     def _flush(self) -> None:
         problem = records.flush()
