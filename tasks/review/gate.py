@@ -95,6 +95,7 @@ def judge(run: Run, stacks: list[str] | None = None, *, asked: bool = True) -> N
             raise _refusal(run, f"nothing is known to be reviewed: {found.problem}", [], partly=stacks is not None)
         if not found.quiet:
             run.say_once(f"review: nothing is known to be reviewed: {found.problem}")
+            run.notes.append(f"Nothing is known to be reviewed: {found.problem}")
         return
     fresh = {name: known_meaning(run, name) for name in names}
     differences = semantic.compare(found.reviewed, fresh)
@@ -105,6 +106,7 @@ def judge(run: Run, stacks: list[str] | None = None, *, asked: bool = True) -> N
         raise _refusal(run, f"not what was reviewed in {found.where}", differences, partly=stacks is not None)
     if differences:
         head = f"review: differs from what was reviewed in {found.where}:"
+        run.notes.append(f"Not as reviewed in {found.where}: {'; '.join(_lines(differences))}")
         run.say("\n".join([head, *(f"  {line}" for line in _lines(differences))]))
     else:
         run.say(f"review: {', '.join(names[:5])}{' …' if len(names) > 5 else ''} as reviewed in {found.where}")  # noqa: PLR2004
