@@ -17,7 +17,6 @@ from .build import Demand
 from .encryption import Encryption
 from .engine import Engine
 from .errors import EngineError, RecordError, RunLockedError
-from .layout import DEPLOY_DIR
 from .masking import Masker
 from .receipt import now
 from .stop import Stop
@@ -197,10 +196,7 @@ class Run:
         """
         path = self.layout.run_lock
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            ignore = self.layout.root / DEPLOY_DIR / ".gitignore"
-            if not ignore.exists():
-                ignore.write_text("*\n")
+            self.layout.prepare(path.parent)
             stream = path.open("a+")
         except OSError as error:
             raise RecordError(
