@@ -87,7 +87,7 @@ def failed(run: Run, stage: str, name: str, error: DeployError) -> Result:
         run.mask.text(error.message),
         error=run.mask.text(error.render()),
         log=run.mask.text(getattr(error, "log", "")),
-        details={"kind": error.kind, "stopped": stopped},
+        details={"kind": error.kind, "stopped": stopped, **getattr(error, "details", {})},
     )
 
 

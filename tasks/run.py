@@ -22,6 +22,8 @@ from .receipt import now
 from .stop import Stop
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .affected import Assessment
     from .git import Revision
     from .outputs import Output
@@ -49,6 +51,7 @@ class Run:
         reused: Stacks whose artifact was found to fit as it is.
         mocking: Whether plans may be made with stand-ins; `mocks=no` on the command line forbids it.
         base_given: The base that was named on the command line, when it is another one than the deployed tag.
+        waiting: What the checks of a task that is under way wait for, by the task.
         current: Tasks that were found up to date; one of them that runs all the same was forced (`doit -a`).
     """
 
@@ -80,6 +83,7 @@ class Run:
         self.read_outputs: dict[str, dict[str, Output]] = {}
         self._lock_file: IO[str] | None = None
         self.live: Any = None
+        self.waiting: dict[str, Callable[[], str]] = {}
 
     @property
     def hides_values(self) -> bool:
