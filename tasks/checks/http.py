@@ -206,10 +206,11 @@ def _session(check: HttpCheck, look: Look) -> Any:
 
     class Credentials(AuthBase):
         def __call__(self, request: PreparedRequest) -> PreparedRequest:
-            user, password = urls.credentials(check.url)
             if check.bearer:
                 request.headers["Authorization"] = f"Bearer {look.secret(check.bearer)}"
-            elif check.basic:
+                return request
+            user, password = urls.credentials(check.url)
+            if check.basic:
                 user, _, password = (look.secret(check.basic) or "").partition(":")
             if user or password:
                 HTTPBasicAuth(user.encode(), password.encode())(request)

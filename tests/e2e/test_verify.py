@@ -88,7 +88,7 @@ def test_templates_take_outputs_the_environment_and_variables(build: Build, serv
     repository = build(
         verified(
             '{kind: http, url: "http://{outputs.value}/${WHERE}", contains: "{environment} of {stack}"}',
-            '{kind: command, command: [test, "{outputs.value}/{environment}", =, "' + host + '/local"]}',
+            '{kind: command, command: [test, "{outputs.value}/{environment}", "=", "' + host + '/local"]}',
         ),
         f"stacks/a/main.tf:{resource(host)}",
     )

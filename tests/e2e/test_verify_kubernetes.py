@@ -109,7 +109,7 @@ def test_a_deploy_passes_when_its_pod_turns_ready(repository: Repository, space:
     thread = kubelet(repository, space, lambda _: space.ready("web-1"))
     done = repository.doit("deploy")
     thread.join()
-    assert "1 to add; 1 check passed" in done.task("deploy", "web").replace("added", "to add")
+    assert "+1 ~0 -0; 1 check passed" in done.task("deploy", "web")
     [check] = repository.json("results", "deploy", "web.json")["details"]["checks"]
     assert check["observed"] == "1 of 1 pod ready"
 
