@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 __all__ = [
     "DOIT_CONFIG",
     "task__planned",
+    "task_build",
     "task_deploy",
     "task_drift",
     "task_graph",
+    "task_notify_test",
     "task_plan",
+    "task_publish",
     "task_setup",
     "task_status",
     "task_validate",
@@ -55,6 +58,13 @@ def task_setup() -> Iterator[dict[str, Any]]:
     return setup.tasks(_run())
 
 
+def task_build() -> Iterator[dict[str, Any]]:
+    """Build."""
+    from . import build
+
+    return build.tasks(_run())
+
+
 def task_validate() -> Iterator[dict[str, Any]]:
     """Validate."""
     from . import validate
@@ -73,7 +83,7 @@ def task__planned() -> dict[str, Any]:
     """Every plan before any apply."""
     from . import deploy
 
-    return deploy.barrier()
+    return deploy.barrier(_run())
 
 
 def task_deploy() -> Iterator[dict[str, Any]]:
@@ -109,3 +119,17 @@ def task_graph() -> Iterator[dict[str, Any]]:
     from . import graph
 
     return graph.tasks(_run())
+
+
+def task_notify_test() -> Iterator[dict[str, Any]]:
+    """Test the notifications."""
+    from .notifications import trial
+
+    return trial.tasks(_run())
+
+
+def task_publish() -> Iterator[dict[str, Any]]:
+    """Publish."""
+    from .history import publish
+
+    return publish.tasks(_run())

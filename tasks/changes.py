@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .masking import MASK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from .masking import Masker
 
@@ -19,7 +21,7 @@ _KINDS = {
     ("delete", "create"): "replace", ("create", "delete"): "replace", ("create", "forget"): "replace",
 }  # fmt: skip
 _COUNTED = frozenset(_KINDS.values()) - {"change"} | {"move", "import"}  # what we do not know is a change
-_SHOWN = ("address", "moved_from", "before", "after")
+_SHOWN = ("address", "moved_from", "import_id", "replace_paths", "before", "after")
 _SIGNS = (("add", "+"), ("change", "~"), ("replace", "±"), ("destroy", "-"))
 
 
@@ -57,7 +59,8 @@ class PlanChanges:
     """The changes of one plan, without anything sensitive.
 
     `resources`, `drift` and `outputs` hold mappings ready for JSON: an address, an action, the values before and
-    after. `drift` is what changed outside of the engine since its last apply.
+    after. `changed` names the fields that differ, `masked` the paths whose values differ although both are shown as the
+    same. `drift` is what changed outside of the engine since its last apply.
     """
 
     counts: Counts
@@ -81,67 +84,134 @@ def read(plan: Mapping[str, Any], mask: Masker, *, hidden: bool = False) -> Plan
     Args:
         plan: The plan.
         mask: The known secrets; learns those of the plan.
-        hidden: Whether to leave out all values: of each resource the names of its fields, and of those that change
-            (`changed`), are kept.
+        hidden: Whether to leave out all values: of each resource the names of its fields are kept.
     """
-    resources = []
-    for item in plan.get("resource_changes") or []:
-        change = item.get("change") or {}
-        actions = tuple(change.get("actions") or ())
-        moved = item.get("previous_address")
-        imported = bool(change.get("importing"))
-        if actions in ((), ("read",)) or (actions == ("no-op",) and not moved and not imported):
-            continue
-        kind = _KINDS.get(actions, "move" if moved else "import" if imported else "+".join(actions))
-        resources.append(
-            _resource(item, kind, mask)
-            | ({"moved_from": moved} if moved else {})
-            | ({"imported": True} if imported else {})
-        )
-    drift = [
-        _resource(item, _KINDS.get(tuple((item.get("change") or {}).get("actions") or ()), "change"), mask)
-        for item in plan.get("resource_drift") or []
-        if tuple((item.get("change") or {}).get("actions") or ()) != ("no-op",)
+    found = [
+        *(_resource(item, mask) for item in plan.get("resource_changes") or []),
+        *(_drift(item, mask) for item in plan.get("resource_drift") or []),
+        *(_output(name, change, mask) for name, change in sorted((plan.get("output_changes") or {}).items())),
     ]
-    outputs = []
-    for name, change in sorted((plan.get("output_changes") or {}).items()):
-        if change.get("actions") not in (["no-op"], None):
-            outputs.append({"name": name, "action": "+".join(change["actions"]), **_values(change, mask)})
+    shown = [entry for entry in found if entry is not None]
+    for entry in shown:  # only now is every secret of the plan known
+        _finish(entry, mask, hidden=hidden)
+    resources, drift, outputs = ([entry.item for entry in shown if entry.kind is kind] for kind in _Kind)
     failed = [
         str((check.get("address") or {}).get("to_display", "?"))
         for check in plan.get("checks") or []
         if check.get("status") in ("fail", "error")
     ]
-    counts = _count(resources, outputs)
-    for item in [*resources, *drift, *outputs]:  # only now is every secret of the plan known
-        if hidden:
-            _hide(item)
-        item.update({key: mask.value(item[key]) for key in _SHOWN if key in item})
-    return PlanChanges(counts, resources, drift, outputs, failed, bool(plan.get("errored")))
+    return PlanChanges(_count(resources, outputs), resources, drift, outputs, failed, bool(plan.get("errored")))
 
 
-def _resource(item: Mapping[str, Any], kind: str, mask: Masker) -> dict[str, Any]:
-    change = item.get("change") or {}
+class _Kind(Enum):
+    """Where in the plan a change stands."""
+
+    RESOURCE = "resource"
+    DRIFT = "drift"
+    OUTPUT = "output"
+
+
+class _Entry(NamedTuple):
+    """A change as it is shown, with the engine's own record of it."""
+
+    kind: _Kind
+    item: dict[str, Any]
+    change: Mapping[str, Any]
+
+
+def _resource(record: Mapping[str, Any], mask: Masker) -> _Entry | None:
+    """A resource that would change; None for one that stays as and where it is, and for what is only read."""
+    change = record.get("change") or {}
+    actions = tuple(change.get("actions") or ())
+    moved, importing = record.get("previous_address"), change.get("importing")
+    if actions in ((), ("read",)) or (actions == ("no-op",) and not moved and not importing):
+        return None
+    kind = _KINDS.get(actions, "move" if moved else "import" if importing else "+".join(actions))
+    item = _described(record, kind, mask)
+    if moved:
+        item["moved_from"] = moved
+    if importing:
+        item["imported"] = True
+        if isinstance(importing, dict) and (known := importing.get("id") or importing.get("identity")):
+            item["import_id"] = known
+    return _Entry(_Kind.RESOURCE, item, change)
+
+
+def _drift(record: Mapping[str, Any], mask: Masker) -> _Entry | None:
+    change = record.get("change") or {}
+    actions = tuple(change.get("actions") or ())
+    if actions == ("no-op",):
+        return None
+    return _Entry(_Kind.DRIFT, _described(record, _KINDS.get(actions, "change"), mask), change)
+
+
+def _output(name: str, change: Mapping[str, Any], mask: Masker) -> _Entry | None:
+    if change.get("actions") in (["no-op"], None):
+        return None
+    item = {"name": name, "action": "+".join(change["actions"]), **_values(change, mask)}
+    return _Entry(_Kind.OUTPUT, item, change)
+
+
+def _described(record: Mapping[str, Any], kind: str, mask: Masker) -> dict[str, Any]:
+    change = record.get("change") or {}
     return {
-        "address": item.get("address"),
-        "type": item.get("type"),
+        "address": record.get("address"),
+        "type": record.get("type"),
         "action": kind,
-        "reason": item.get("action_reason"),
+        "reason": record.get("action_reason"),
         "replace_paths": change.get("replace_paths") or [],
+        **({"deposed": record["deposed"]} if record.get("deposed") else {}),
         **_values(change, mask),
     }
 
 
 def _values(change: Mapping[str, Any], mask: Masker) -> dict[str, Any]:
-    before = _redact(change.get("before"), change.get("before_sensitive"), mask)
-    after = _redact(change.get("after"), change.get("after_sensitive"), mask)
+    before = redact(change.get("before"), change.get("before_sensitive"), mask)
+    after = redact(change.get("after"), change.get("after_sensitive"), mask)
     return {"before": before, "after": _with_unknown(after, change.get("after_unknown"))}
 
 
+def _finish(entry: _Entry, mask: Masker, *, hidden: bool) -> None:
+    """Mask what is known to be secret only now, hide values where that is asked for, and say what differs."""
+    item, change = entry.item, entry.change
+    before, after = change.get("before"), _with_unknown(change.get("after"), change.get("after_unknown"))
+    if hidden:
+        _hide(item)
+    item.update({key: mask.value(item[key]) for key in _SHOWN if key in item})
+    if entry.kind is not _Kind.OUTPUT:
+        old, new = before or {}, after or {}
+        names = {*old, *new} if isinstance(old, dict) and isinstance(new, dict) else ()
+        item["changed"] = sorted(mask.text(name) for name in names if not same(old.get(name), new.get(name)))
+    if before is not None and after is not None:
+        masked = [mask.value(list(path)) for path in _covered(before, after, item["before"], item["after"], ())]
+        item.update({"masked": masked} if masked else {})
+
+
+def _covered(before: Any, after: Any, shown: Any, shown_after: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    """The paths whose values differ although what is shown of them is the same."""
+    if same(before, after):
+        return
+    values = (before, after, shown, shown_after)
+    if all(isinstance(value, dict) for value in values):
+        for key in sorted(before.keys() & after.keys() & shown.keys() & shown_after.keys()):
+            yield from _covered(before[key], after[key], shown[key], shown_after[key], (*path, key))
+    elif all(isinstance(value, list) for value in values):
+        for place, parts in enumerate(zip(before, after, shown, shown_after, strict=False)):
+            yield from _covered(*parts, (*path, place))
+    elif same(shown, shown_after):
+        yield path
+
+
+def same(before: Any, after: Any) -> bool:
+    """Whether two JSON values are the same: true is not 1, nor is 1.0."""
+    if isinstance(before, str) or type(before) is not type(after):
+        return type(before) is type(after) and before == after
+    return json.dumps(before, sort_keys=True) == json.dumps(after, sort_keys=True)
+
+
 def _hide(item: dict[str, Any]) -> None:
-    before, after = item["before"], item["after"]
-    if isinstance(before, dict) and isinstance(after, dict):
-        item["changed"] = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+    if "import_id" in item:
+        item["import_id"] = HIDDEN
     for side in ("before", "after"):
         value = item[side]
         if "address" in item and isinstance(value, dict):
@@ -150,7 +220,7 @@ def _hide(item: dict[str, Any]) -> None:
             item[side] = HIDDEN
 
 
-def _redact(value: Any, sensitive: Any, mask: Masker) -> Any:
+def redact(value: Any, sensitive: Any, mask: Masker) -> Any:
     """The value without its sensitive parts; `sensitive` is True, or shaped like the value with True where it is."""
     if sensitive is True:
         if value is None:
@@ -158,11 +228,11 @@ def _redact(value: Any, sensitive: Any, mask: Masker) -> Any:
         mask.add([value])
         return MASK
     if isinstance(value, dict) and isinstance(sensitive, dict):
-        return {key: _redact(item, sensitive.get(key), mask) for key, item in value.items()}
+        return {key: redact(item, sensitive.get(key), mask) for key, item in value.items()}
     if isinstance(value, list) and isinstance(sensitive, list):
         marks = [*sensitive, *[None] * (len(value) - len(sensitive))]
-        return [_redact(item, mark, mask) for item, mark in zip(value, marks, strict=False)]
-    return _redact(value, True, mask) if _any(sensitive) else value  # not shaped alike: all of it, to be safe
+        return [redact(item, mark, mask) for item, mark in zip(value, marks, strict=False)]
+    return redact(value, True, mask) if _any(sensitive) else value  # not shaped alike: all of it, to be safe
 
 
 def _any(marks: Any) -> bool:
@@ -178,9 +248,11 @@ def _with_unknown(value: Any, unknown: Any) -> Any:
         base = value or {}
         merged = {key: _with_unknown(base.get(key), mark) for key, mark in unknown.items()}
         return {**base, **{key: item for key, item in merged.items() if item is not None}} or value
-    if isinstance(unknown, list) and isinstance(value, list):
+    if isinstance(unknown, list) and unknown and isinstance(value, list | None):
+        value = value or []
         marks = [*unknown, *[None] * (len(value) - len(unknown))]
-        return [_with_unknown(item, mark) for item, mark in zip(value, marks, strict=False)]
+        items = [*value, *[None] * (len(marks) - len(value))]
+        return [_with_unknown(item, mark) for item, mark in zip(items, marks, strict=True)]
     return value
 
 

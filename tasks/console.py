@@ -9,8 +9,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from . import outputs
+from .cilog import Dialect
 from .errors import DeployError, ExitCode
 from .result import Status
+from .review import semantic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -64,12 +66,27 @@ class Console:
             return
         head = f"{outcome.stage:<9} {outcome.stack:<{self._width}}  "
         if outcome.failed:
-            self._run.say("\n".join([f"{head}FAILED  {outcome.summary}", *_block(outcome)]))
+            self._tell(outcome, f"{head}FAILED  {outcome.summary}", _block(outcome), folded=False)
             return
         why = f"  [{'; '.join(outcome.reasons[:2])}]" if outcome.reasons and outcome.stage == "plan" else ""
         reused = " (as planned before)" if outcome.details.get("reused") else f"  {outcome.seconds:.1f} s"
         took = "" if outcome.status is Status.NOT_RUN else reused
-        self._run.say(f"{head}{outcome.summary}{took}{why}")
+        self._tell(outcome, f"{head}{outcome.summary}{took}{why}", self._changes(outcome), folded=True)
+
+    def _tell(self, outcome: Result, title: str, body: list[str], *, folded: bool) -> None:
+        """A task's line; in CI what belongs to it folds below, and what failed is open."""
+        if body and self._run.dialect is not Dialect.PLAIN:
+            self._run.section(f"{outcome.stage}_{outcome.stack}", title, "\n".join(body), folded=folded)
+        else:
+            self._run.say("\n".join([title, *body]))
+
+    def _changes(self, outcome: Result) -> list[str]:
+        """What a plan would do, a line for each resource and output; in CI alone, where it folds."""
+        changes = outcome.details.get("changes")
+        if outcome.stage not in ("plan", "drift") or not changes or self._run.dialect is Dialect.PLAIN:
+            return []
+        found = semantic.meaning(changes)
+        return [f"  {address}: {semantic.words(entry)}" for address, entry in sorted(found.items())]
 
     def overview(self, tasks: dict[str, Any]) -> None:
         """What bare `doit` says: what there is."""
@@ -88,7 +105,7 @@ class Console:
         """The table at the end, and what to do next."""
         run, found = self._run, list(self._run.results.values())
         lines = [""]
-        for stage in ("validate", "plan", "deploy", "verify", "drift"):
+        for stage in ("build", "validate", "plan", "deploy", "verify", "drift"):
             counts: dict[str, int] = {}
             for item in found:
                 if item.stage == stage:
@@ -99,7 +116,7 @@ class Console:
         lines += [f"address   {text}" for text in self._addresses(found) if "deploy" in selected]
         lines += [f"report    {path}" for path in reports]
         seconds = time.monotonic() - run.started
-        lines.append(f"{run.project.environment}: {self._verdict(selected, code, found)} ({seconds:.1f} s)")
+        lines.append(f"{run.project.environment}: {self.verdict(selected, code, found)} ({seconds:.1f} s)")
         run.say("\n".join(lines))
 
     def _running(self) -> str:
@@ -128,7 +145,8 @@ class Console:
                     lines.append(f"{name}.{output}  {item.value}")
         return lines
 
-    def _verdict(self, selected: set[str], code: ExitCode, found: list[Result]) -> str:
+    def verdict(self, selected: set[str], code: ExitCode, found: list[Result]) -> str:
+        """How the run ended, in words, and what to do next."""
         failed = sorted({item.stack for item in found if item.failed})
         names = ", ".join(failed[:5]) + (" and more" if len(failed) > 5 else "")  # noqa: PLR2004 - what fits a line
         if self._run.stop.requested:

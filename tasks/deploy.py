@@ -21,9 +21,10 @@ from . import (
 )
 from .action import StageAction, is_current
 from .engine import failure, is_stale
-from .errors import ArtifactRefusedError, DeployError, EngineError, StoppedError
+from .errors import ArtifactRefusedError, DeployError, EngineError, StoppedError, UnreviewedError
 from .receipt import Outcome, Receipt
 from .result import Result, Status
+from .review import gate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,12 +52,12 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
         }
 
 
-def barrier() -> dict[str, Any]:
-    """The task that stands between all plans and any apply.
+def barrier(run: Run) -> dict[str, Any]:
+    """The task that stands between all plans and any apply; it compares them with what was reviewed.
 
     Its edges are set when the selection is known (see `raise_barrier`): `doit deploy:x` must not plan every stack.
     """
-    return {"basename": BARRIER, "actions": None, "doc": "every plan is there"}
+    return {"basename": BARRIER, "actions": [gate.Gate(run, BARRIER)], "doc": "every plan is there, and as reviewed"}
 
 
 def raise_barrier(all_tasks: dict[str, Any], selected: list[str]) -> bool:
@@ -100,7 +101,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what 
     outcome = Result(
         STAGE, stack.name, summary=f"{applied.text}{how}", counts=ready.counts, reasons=assessment.reasons,
         details={"commit": ready.commit, "plan_sha256": ready.plan_sha256, "outputs": applied.outputs,
-                 "replanned": bool(how)},
+                 "replanned": bool(how), "allowed": applied.allowed},
     )  # fmt: skip
     return verified(run, stack, outcome)
 
@@ -146,6 +147,11 @@ def _plan_now(run: Run, stack: Stack, why: str) -> tuple[Manifest, str]:
             next_step="correct `inputs` of this stack, or the outputs of that one",
         )
     plan.make(run, stack, given.values, origin="deploy")
+    try:
+        gate.judge(run, [stack.name])
+    except UnreviewedError:
+        artifact.discard(run.layout, stack.name)
+        raise
     return plan.check(run, stack, affected.assess(run.project, stack)), f"; {why}"
 
 
@@ -159,24 +165,27 @@ def _only_upstreams_moved(run: Run, stack: Stack, assessment: Assessment) -> boo
 
 @dataclass(frozen=True)
 class Applied:
-    """What an apply did, for its result: counts in words and the non-sensitive outputs."""
+    """What an apply did, for its result: counts in words, the non-sensitive outputs, what policies were overridden."""
 
     text: str
     outputs: dict[str, Any]
+    allowed: list[str]
 
 
 def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -> Applied:
     """Apply a verified plan; the receipt is durable before this returns or raises."""
     layout, last = run.layout, assessment.receipt
     errored.refuse(run, stack)
-    with workdir.context(run, stack, STAGE, upstream.values(run, stack).values) as (where, variables):
+    allowed = plan.require_judged(run, manifest)
+    given = {**upstream.values(run, stack).values, **manifest.images}  # the very references that were planned
+    with workdir.context(run, stack, STAGE, given) as (where, variables):
         workdir.initialize(run, stack, where, backend=True)
         run.stop.check(f"{STAGE}:{stack.name}")
         begun = Receipt(
             stack.name, run.project.environment, Outcome.STARTED, manifest.plan_sha256, manifest.inputs_digest,
             manifest.inputs, manifest.commit, started_at=receipt.now(), counts=manifest.counts,
             produced=list(last.produced) if last else [], deployed=last.deployed if last else None,
-            upstream=manifest.upstream,
+            upstream=manifest.upstream, allowed=allowed, images=manifest.images,
         )  # fmt: skip
         artifact.claim(layout, manifest)
         receipt.write(layout, begun)
@@ -213,7 +222,7 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
         for name, output in found.items()
         if not output.sensitive
     }
-    return Applied(plan.counts_text(manifest.counts), run.mask.value(shown))
+    return Applied(plan.counts_text(manifest.counts), run.mask.value(shown), allowed)
 
 
 def _apply_error(run: Run, stack: Stack, done: Completed, where: Context) -> DeployError:

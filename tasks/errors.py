@@ -92,6 +92,22 @@ class HookError(DeployError):
         self.log = log
 
 
+class BuildError(DeployError):
+    """A build or an image could not be made."""
+
+    kind = "build failed"
+
+    def __init__(self, message: str, *, log: str = "", **places: str | None) -> None:
+        super().__init__(message, **places)
+        self.log = log
+
+
+class RegistryError(DeployError):
+    """A registry of images could not be asked, or refused."""
+
+    kind = "registry error"
+
+
 class EngineError(DeployError):
     """The engine could not be had, or one of its commands failed."""
 
@@ -127,6 +143,42 @@ class ArtifactRefusedError(DeployError):
             next_step=next_step or f"`doit plan:{stack}` makes a new plan to review; then `doit deploy`",
         )
         self.reason = reason
+
+
+class UnreviewedError(DeployError):
+    """What would be deployed is not what was reviewed, or that is not known, and `plan.on_unreviewed` is `fail`."""
+
+    kind = "not reviewed"
+
+    def __init__(self, message: str, *, differences: Sequence[str] = (), **places: str | None) -> None:
+        super().__init__(message, **places)
+        self.differences = list(differences)
+
+    def render(self) -> str:
+        """The message, what differs, then as every error."""
+        head, *rows = super().render().split("\n")
+        return "\n".join([head, *(f"  {line}" for line in self.differences), *rows])
+
+
+class PolicyError(DeployError):
+    """A plan could not be judged: a checker could not be run, or said nothing that can be understood."""
+
+    kind = "policy error"
+
+    def __init__(self, message: str, *, log: str = "", **places: str | None) -> None:
+        super().__init__(message, **places)
+        self.log = log
+
+
+class PolicyRefusedError(DeployError):
+    """A plan that policy does not let through; `findings` are all that was said of it, as JSON values."""
+
+    kind = "refused by policy"
+
+    def __init__(self, message: str, *, findings: list[dict[str, Any]], log: str = "", **places: str | None) -> None:
+        super().__init__(message, **places)
+        self.log = log
+        self.details: dict[str, Any] = {"findings": findings}
 
 
 class RecordError(DeployError):
@@ -167,6 +219,12 @@ class RunLockedError(DeployError):
     """Another run holds this environment."""
 
     kind = "locked"
+
+
+class PublishError(DeployError):
+    """Run records could not be published; what was deployed is not concerned."""
+
+    kind = "publish failed"
 
 
 class StoppedError(DeployError):

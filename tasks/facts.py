@@ -7,7 +7,8 @@ from typing import Any
 
 Parts = tuple[str, ...]  # see `hclsyntax.parts`
 
-FACTS_VERSION = 7  # a cache of facts that were read by another version is not used
+HIDES = ("sensitive", "ephemeral")  # what makes a variable's value a secret to us
+FACTS_VERSION = 8  # a cache of facts that were read by another version is not used
 
 
 @dataclass(frozen=True)
@@ -16,18 +17,23 @@ class PathReference:
 
     `base` is what it is relative to: `module` (the file's folder) or `root` (the stack's folder, where the engine
     runs). `exact` is False when only the path's beginning is known: then all below the folder `path` is meant.
-    `read` is True where a function reads it while planning; else a string only mentions it.
+    `read` is True where a function reads it while planning; else a string only mentions it. `template` is True where
+    that function runs what the file says.
     """
 
     base: str
     path: str
     exact: bool
     read: bool = False
+    template: bool = False
 
 
 @dataclass(frozen=True)
 class Variable:
-    """A declared input variable; `default` is its JSON value where it is a literal one and not sensitive."""
+    """A declared input variable; `default` is its JSON value where it is a literal one and not sensitive.
+
+    An ephemeral variable counts as sensitive: it is there to be kept nowhere.
+    """
 
     name: str
     sensitive: bool = False
@@ -41,6 +47,7 @@ class Read:
 
     parts: Parts
     folder: bool
+    template: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,7 @@ class Facts:
             value["backend_varies"],
             value["broken"],
             _tuples(value["backend_settings"]),
-            tuple(Read(tuple(item["parts"]), item["folder"]) for item in value["reads"]),
+            tuple(Read(tuple(item["parts"]), item["folder"], item["template"]) for item in value["reads"]),
             _tuples(value["locals"]),
             tuple(Call(item["source"], _tuples(item["arguments"])) for item in value["calls"]),
             tuple(

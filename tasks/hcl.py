@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import hcljson, hclreferences, hclsyntax
-from .facts import Call, Facts, Found, RemoteState, Variable
+from .facts import HIDES, Call, Facts, Found, RemoteState, Variable
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -24,9 +24,14 @@ def is_configuration(name: str) -> bool:
 
 
 def read_facts(name: str, content: bytes) -> Facts:
-    """The facts of a configuration file; a broken file gives what can be read of it and `broken`."""
+    """The facts of a configuration file; a broken file gives what can be read of it and `broken`.
+
+    A file of another name is taken for a template: its facts are the paths that functions in it read.
+    """
     found = Found()
-    if name.endswith(".json"):
+    if not is_configuration(name):
+        _read_template(content, found)
+    elif name.endswith(".json"):
         hcljson.read(content, found)
     else:
         _read_native(content, found)
@@ -59,13 +64,7 @@ def _read_native(content: bytes, found: Found) -> None:
         elif kind == "data" and labels[:1] == ["terraform_remote_state"] and len(labels) > 1:
             _add_remote_state(labels[1], attributes, hclsyntax.text(root), found)
         elif kind == "variable" and labels:
-            default = hclsyntax.literal(attributes["default"]) if "default" in attributes else None
-            sensitive = "sensitive" in attributes and hclsyntax.text(attributes["sensitive"]).strip() != "false"
-            found.variables.append(
-                Variable(
-                    labels[0], sensitive, "default" in attributes, None if default is hclsyntax.UNKNOWN else default
-                )
-            )
+            found.variables.append(_variable(labels[0], attributes))
         elif kind == "output" and labels:
             found.outputs.append(labels[0])
         elif kind == "terraform":
@@ -78,6 +77,25 @@ def _read_native(content: bytes, found: Found) -> None:
                     pairs = hclsyntax.attributes(settings)
                     found.backend_settings = {name: hclsyntax.parts(value) for name, value in pairs}
     hclreferences.find_paths(root, found)
+
+
+def _variable(name: str, attributes: dict[str, Node]) -> Variable:
+    """A declared variable; of a secret one's default that is no literal, all the literals in it."""
+    given = [hclsyntax.text(attributes[flag]).strip() for flag in HIDES if flag in attributes]
+    sensitive = any(value != "false" for value in given)
+    if "default" not in attributes:
+        return Variable(name, sensitive)
+    default = hclsyntax.literal(attributes["default"])
+    if default is hclsyntax.UNKNOWN:
+        default = list(hclsyntax.literals(attributes["default"])) if sensitive else None
+    return Variable(name, sensitive, has_default=True, default=default)
+
+
+def _read_template(content: bytes, found: Found) -> None:
+    """A template (https://opentofu.org/docs/language/functions/templatefile/), read as the heredoc that it may be."""
+    if b"${" in content or b"%{" in content:
+        hclreferences.find_paths(hclsyntax.parse(b"x = <<END_OF_TEMPLATE\n" + content + b"\nEND_OF_TEMPLATE\n"), found)
+        found.paths = [reference for reference in found.paths if reference.read]  # else it is only text
 
 
 def _add_call_of_module(source: Node, arguments: dict[str, Parts], found: Found) -> None:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from . import hclreferences, hclsyntax
-from .facts import Call, RemoteState, Variable
+from .facts import HIDES, Call, RemoteState, Variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +60,7 @@ def _read_section(section: dict[str, Any], found: Found) -> None:
     for block in _listed(section.get("locals")):
         found.locals.update({name: _parts(value) for name, value in block.items()})
     for name, variable in _labelled(section.get("variable")).items():
-        sensitive = variable.get("sensitive") not in (None, False, "false")
+        sensitive = any(variable.get(flag) not in (None, False, "false") for flag in HIDES)
         found.variables.append(Variable(name, sensitive, "default" in variable, variable.get("default")))
     found.outputs.extend(_labelled(section.get("output")))
     for kinds in _listed(section.get("data")):

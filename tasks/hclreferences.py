@@ -52,19 +52,21 @@ def _add_call(call: Node, found: Found) -> None:
     first = next((child for child in arguments.named_children if child.type == "expression"), None)
     if first is None:
         return
-    value = hclsyntax.literal(first)
-    folder = hclsyntax.text(children[0]) == "fileset"
+    value, name = hclsyntax.literal(first), hclsyntax.text(children[0])
+    folder, template = name == "fileset", name == "templatefile"
     pieces = hclsyntax.parts(first)
     open_ended = any(piece.startswith(("$local.", "$var.")) for piece in pieces) or pieces == (hclsyntax.ANYTHING,)
     if open_ended and ("path.module" not in hclsyntax.text(first) or hclsyntax.ANYTHING not in pieces):
-        found.reads.append(Read(pieces, folder))
-        return
-    if isinstance(value, str):
-        found.paths.append(PathReference("root", value, not folder, read=True))
-    elif reference := template_path(first):
-        found.paths.append(PathReference(reference.base, reference.path, reference.exact and not folder, read=True))
+        found.reads.append(Read(pieces, folder, template))
+    elif isinstance(value, str):
+        found.paths.append(PathReference("root", value, not folder, read=True, template=template))
+    elif known := template_path(first):
+        exact = known.exact and not folder
+        found.paths.append(PathReference(known.base, known.path, exact, read=True, template=template))
     elif "path.module" in hclsyntax.text(first):
         found.paths.append(PathReference("module", ".", exact=False, read=True))
+    else:
+        found.reads.append(Read(pieces, folder, template))
 
 
 def template_path(node: Node) -> PathReference | None:

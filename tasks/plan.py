@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from . import (
     affected,
     artifact,
+    build,
     changes,
     encryption,
     errored,
@@ -24,15 +25,17 @@ from . import (
 from .action import StageAction, is_current
 from .artifact import Expected, Manifest
 from .engine import failure
-from .errors import ArtifactRefusedError, DeployError, EngineError
+from .errors import ArtifactRefusedError, DeployError, EngineError, PolicyError, PolicyRefusedError
 from .files import sha256_file, write_json
 from .receipt import now
 from .result import Result, Status
+from .review import semantic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from .affected import Assessment
+    from .changes import PlanChanges
     from .project import Stack
     from .run import Run
 
@@ -68,8 +71,10 @@ def up_to_date(run: Run, stack: Stack) -> bool:
     if not assessment.affected or artifact.origin(run.layout, stack.name) != STAGE:
         return False
     try:
-        check(run, stack, assessment)
+        manifest = check(run, stack, assessment)
     except ArtifactRefusedError:
+        return False
+    if manifest.policy != _judged_by(run):
         return False
     run.reused.add(stack.name)
     return True
@@ -88,10 +93,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
                 raise
             run.replanned[stack.name] = f"planned again: {error.message}"
         else:
-            return Result(
-                STAGE, stack.name, summary=f"{counts_text(manifest.counts)}, as planned at {manifest.created_at}",
-                counts=manifest.counts, reasons=assessment.reasons, details={"origin": manifest.origin},
-            )  # fmt: skip
+            return _accepted(run, stack, manifest, assessment)
     if not assessment.affected and not forced:
         artifact.discard(layout, stack.name)
         return Result(STAGE, stack.name, Status.UNAFFECTED, "not affected; the plan that was there is discarded")
@@ -111,14 +113,71 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
         summary = f"deferred until {', '.join(waits)} is there"
         return Result(STAGE, stack.name, Status.DEFERRED, summary, reasons=assessment.reasons)
     summary = made.text + (f"; made with stand-ins for {', '.join(mocked)}: not for deploy" if mocked else "")
+    for name in made.manifest.images:
+        reference = made.manifest.images[name]
+        loose = stack.settings.images[name] in made.manifest.unpinned
+        summary += f"; {name} = {reference}" + (" (not built yet)" if loose else "")
     if behind := promotion.missing(run.project, stack.name, assessment.inputs):
         summary += f"; {behind}"
     summary += f"; {run.replanned[stack.name]}" if stack.name in run.replanned else ""
     return Result(
         STAGE, stack.name, summary=summary, counts=made.manifest.counts,
         reasons=assessment.reasons or ["asked for with -a"],
-        details={"origin": made.manifest.origin, "mocked": mocked, "changes": made.changes},
+        details={"origin": made.manifest.origin, "mocked": mocked, "changes": made.changes, "findings": made.findings,
+                 "images": made.manifest.images, "unpinned": made.manifest.unpinned},
     )  # fmt: skip
+
+
+def _accepted(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -> Result:
+    """The result of a plan that was handed over: where there are policies they judge it again, from the plan itself.
+
+    Raises:
+        PolicyRefusedError: It may not be applied.
+        PolicyError: It could not be judged.
+    """
+    details: dict[str, Any] = {"origin": manifest.origin}
+    if _judged_by(run) is not None:
+        with workdir.context(run, stack, STAGE, upstream.values(run, stack).values) as (where, _):
+            workdir.initialize(run, stack, where, backend=True)
+            document = run.engine().json(where, "show", "-json", "-no-color", str(run.layout.plan(stack.name)))
+        read = changes.read(document, run.mask, hidden=run.hides_values)
+        details |= {"changes": read.to_json(), "findings": _judge(run, stack, document, read, manifest.plan_sha256)}
+    return Result(
+        STAGE, stack.name, summary=f"{counts_text(manifest.counts)}, as planned at {manifest.created_at}",
+        counts=manifest.counts, reasons=assessment.reasons, details=details,
+    )  # fmt: skip
+
+
+def _judged_by(run: Run) -> str | None:
+    """The digest of the policies that plans are judged by now; None without policies."""
+    policy = run.project.config.policy
+    if not (policy.protect or policy.required_tags or policy.checkers or policy.max_destroy is not None):
+        return None
+    from .policy import judge
+
+    return judge.digest(run)
+
+
+def _judge(
+    run: Run, stack: Stack, document: Mapping[str, Any], read: PlanChanges, plan_sha256: str
+) -> list[dict[str, Any]]:
+    """What the policies find in a plan that they let through, as JSON values; that they did is remembered.
+
+    Raises:
+        PolicyRefusedError: It may not be applied; the error carries the changes too, for the report.
+        PolicyError: It could not be judged.
+    """
+    if _judged_by(run) is None:
+        return []
+    from .policy import judge
+
+    try:
+        findings = judge.judge(run, stack, document)
+    except PolicyRefusedError as error:
+        error.details["changes"] = read.to_json()
+        raise
+    run.judged[stack.name] = judge.Judged(plan_sha256, judge.let_through(findings))
+    return [finding.to_json() for finding in findings]
 
 
 def _unapplied_siblings(run: Run, stack: Stack) -> list[str]:
@@ -129,11 +188,12 @@ def _unapplied_siblings(run: Run, stack: Stack) -> list[str]:
 
 @dataclass(frozen=True)
 class Made:
-    """A plan that was just made: its manifest, its redacted changes, its counts in words."""
+    """A plan that was just made: its manifest, its redacted changes, its counts in words, what policies say of it."""
 
     manifest: Manifest
     changes: dict[str, Any]
     text: str
+    findings: list[dict[str, Any]]
 
 
 def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked: list[str] | None = None) -> Made:
@@ -149,6 +209,8 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
     Raises:
         DeployError: The tree is not clean, and has to be.
         EngineError: The engine could not plan.
+        PolicyRefusedError: Policy does not let it through.
+        PolicyError: It could not be judged.
         StoppedError: The run was asked to stop.
     """
     layout, project, key = run.layout, run.project, run.project.keyring.current
@@ -156,7 +218,8 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
     _check_clean(run, stack)
     _let_the_second_pass(run, stack)
     try:
-        with workdir.context(run, stack, STAGE, values) as (where, variables):
+        images, unpinned = build.references(project, stack)
+        with workdir.context(run, stack, STAGE, {**values, **images}) as (where, variables):
             workdir.initialize(run, stack, where, backend=True)
             last = affected.assess(project, stack)  # the inputs as they are now: init may have written the lock file
             path = layout.draft(stack.name)
@@ -170,9 +233,8 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
             if not completed.ok:
                 raise failure(f"{engine.kind} plan failed", completed, where)
             os.chmod(path, 0o600)  # noqa: PTH101 - it holds every value in clear
-            read = changes.read(
-                engine.json(where, "show", "-json", "-no-color", str(path)), run.mask, hidden=run.hides_values
-            )
+            document = engine.json(where, "show", "-json", "-no-color", str(path))
+            read = changes.read(document, run.mask, hidden=run.hides_values)
             if read.errored:
                 raise failure("the plan is incomplete and could not be applied", completed, where)
             encrypted = artifact.is_encrypted(path)
@@ -180,11 +242,14 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
         if not encrypted and (warning := encryption.warning_in_ci()):
             run.say_once(warning)
         lineage, serial = state
+        plan_sha256 = sha256_file(path)
+        findings = _judge(run, stack, document, read, plan_sha256)
+        judged = run.judged.get(stack.name)
         manifest = Manifest(
             stack=stack.name,
             environment=project.environment,
             origin=origin,
-            plan_sha256=sha256_file(path),
+            plan_sha256=plan_sha256,
             inputs_digest=last.inputs.digest,
             inputs=dict(last.inputs.labels),
             commit=run.revision.commit,
@@ -198,6 +263,12 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
             mocked=mocked or [],
             upstream=run.upstream,
             key=key.fingerprint if key else None,
+            images=images,
+            unpinned=unpinned,
+            builds=build.made_of(project, stack),
+            meaning=semantic.digest(semantic.meaning(read.to_json())),
+            policy=_judged_by(run),
+            allowed=judged.allowed if judged else [],
         )
         body = {"stack": stack.name, "environment": project.environment, **read.to_json()}
         write_json(layout.plan_json(stack.name), body, durable=False)
@@ -205,7 +276,7 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
     except BaseException:
         artifact.discard(layout, stack.name)
         raise
-    return Made(manifest, read.to_json(), read.counts.text())
+    return Made(manifest, read.to_json(), read.counts.text(), findings)
 
 
 def _let_the_second_pass(run: Run, stack: Stack) -> None:
@@ -238,6 +309,7 @@ def check(run: Run, stack: Stack, assessment: Assessment) -> Manifest:
         require_clean=run.project.config.plan.require_clean,
         receipt=assessment.receipt,
         upstream=run.upstream,
+        builds=build.made_of(run.project, stack),
     )
     artifact.verify(manifest, stack.name, expected)
     artifact.refuse_stale(run.layout, manifest)
@@ -245,8 +317,12 @@ def check(run: Run, stack: Stack, assessment: Assessment) -> Manifest:
 
 
 def replans(run: Run, error: ArtifactRefusedError) -> bool:
-    """Whether a refused artifact may be replaced by a plan made now, without anybody seeing it first."""
-    return error.reason == "stale" and run.project.config.plan.on_stale == "replan"
+    """Whether a refused artifact may be replaced by a plan made now, without anybody seeing it first.
+
+    One that names an image by its tag is: the tag is the digest of what the image is made of, so it is the same image
+    that is now named by its own digest.
+    """
+    return error.reason == "unpinned" or (error.reason == "stale" and run.project.config.plan.on_stale == "replan")
 
 
 def _check_clean(run: Run, stack: Stack) -> None:
@@ -260,6 +336,24 @@ def _check_clean(run: Run, stack: Stack) -> None:
             untouched="nothing of this stack was changed",
             next_step="commit them, or put them away (`git stash -u`), then run the same command again",
         )
+
+
+def require_judged(run: Run, manifest: Manifest) -> list[str]:
+    """The findings that were let through of the very plan that is to be applied.
+
+    Raises:
+        PolicyError: There are policies, and this run has not judged these very bytes.
+    """
+    if _judged_by(run) is None:
+        return []
+    judged = run.judged.get(manifest.stack)
+    if judged is None or judged.plan_sha256 != manifest.plan_sha256:
+        raise PolicyError(
+            "this plan was not judged by policy in this run", stack=manifest.stack,
+            untouched="nothing of this stack was changed",
+            next_step=f"`doit plan:{manifest.stack}`, then `doit deploy`",
+        )  # fmt: skip
+    return judged.allowed
 
 
 def counts_text(counts: dict[str, int]) -> str:

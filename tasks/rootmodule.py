@@ -35,7 +35,8 @@ class RootModule:
     """The configuration in one folder.
 
     `files` are its own files, `modules` the files of each local module that it calls, directly or not; `broken` are
-    those that do not parse. `unknown` are files that read a path which cannot be told without running them.
+    those that do not parse. `unknown` are files that read a path which cannot be told without running them; `templates`
+    are files that are filled in.
     """
 
     path: str
@@ -50,6 +51,7 @@ class RootModule:
     named: list[NamedPath] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     remote_states: list[tuple[RemoteState, dict[str, str]]] = field(default_factory=list)
+    templates: set[str] = field(default_factory=set)
 
     @property
     def sensitive(self) -> list[str]:
@@ -107,7 +109,7 @@ def _walk(
     while pending:
         current, inside = pending.pop()
         for file, fact in current.items():
-            _take(module, file, fact, inside)
+            _take(index, module, file, fact, inside)
             for source, given in _calls(fact, inside):
                 if not source.startswith(("./", "../")):
                     continue
@@ -137,9 +139,9 @@ def _calls(facts: Facts, scope: _Scope) -> Iterator[tuple[str, dict[str, str | N
             yield source, {}
 
 
-def _take(module: RootModule, file: str, facts: Facts, scope: _Scope) -> None:
-    """Note what a file names."""
-    folder = posixpath.dirname(file)
+def _take(index: FileIndex, module: RootModule, file: str, facts: Facts, scope: _Scope) -> None:
+    """Note what a file names, and what the templates name that it fills in."""
+    folder, templates = posixpath.dirname(file), []
     if facts.broken and file not in module.broken:
         module.broken.append(file)
     for reference in facts.paths:
@@ -147,6 +149,8 @@ def _take(module: RootModule, file: str, facts: Facts, scope: _Scope) -> None:
         if not reference.path.startswith("~") and (reference.read or not reference.path.startswith("/")):
             path = posixpath.normpath(posixpath.join(base, reference.path))
             module.named.append(NamedPath(path, reference.exact, reference.read))
+            if reference.template:
+                templates.append(path)
     for found in facts.reads:
         text, whole = _resolve(found.parts, scope)
         if not whole:
@@ -159,6 +163,13 @@ def _take(module: RootModule, file: str, facts: Facts, scope: _Scope) -> None:
         exact = whole and not found.folder
         if exact or not path.startswith(("/", "../")):  # not all that is below some folder of the machine
             module.named.append(NamedPath(path, exact, read=True))
+        if exact and found.template:
+            templates.append(path)
+    for path in dict.fromkeys(templates):
+        if path not in module.templates:
+            module.templates.add(path)
+            # What a template is given is not followed: a path in it that varies may be any.
+            _take(index, module, path, index.facts(path), _Scope(scope.folder, {}, {}))
 
 
 def _scope(folder: str, facts: Mapping[str, Facts], values: Mapping[str, str]) -> _Scope:

@@ -12,7 +12,8 @@ import time
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
 
-from . import git, setup
+from . import cilog, git, setup
+from .build import Demand
 from .encryption import Encryption
 from .engine import Engine
 from .errors import EngineError, RecordError, RunLockedError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from .affected import Assessment
     from .git import Revision
     from .outputs import Output
+    from .policy.judge import Allowance, Judged
     from .project import Project
     from .result import Result
 
@@ -49,9 +51,13 @@ class Run:
         applied: Stacks whose plan was applied in this run.
         assessed: What is affected, as found before anything ran, see `affected.assess_once`.
         reused: Stacks whose artifact was found to fit as it is.
+        reviewed: What was reviewed, once it was asked for, see `review.gate`.
         mocking: Whether plans may be made with stand-ins; `mocks=no` on the command line forbids it.
         base_given: The base that was named on the command line, when it is another one than the deployed tag.
         waiting: What the checks of a task that is under way wait for, by the task.
+        demand: What the builds and images of this run are for.
+        allowances: The findings of policies that the command line allows.
+        judged: The plan that policy let through in this run, by stack.
         current: Tasks that were found up to date; one of them that runs all the same was forced (`doit -a`).
     """
 
@@ -60,6 +66,10 @@ class Run:
         self.layout = project.layout
         self.mask = Masker(project.config.secrets)
         self.mask.add(project.keyring.passphrases)
+        if project.config.notify:
+            from .notifications import channels
+
+            self.mask.add(channels.secrets(project.config.notify))
         self.encryption = Encryption(project.keyring)
         self.stop = Stop(self.say, project.config.engine.grace)
         self.results: dict[str, Result] = {}
@@ -70,7 +80,10 @@ class Run:
         self.planning = False
         self.mocking = True
         self.base_given: str | None = None
+        self.allowances: list[Allowance] = []
+        self.judged: dict[str, Judged] = {}
         self.current: set[str] = set()
+        self.demand = Demand()
         self.reused: set[str] = set()
         self.applied: set[str] = set()
         self.assessed: dict[str, tuple[tuple[str, ...], Assessment]] = {}
@@ -84,6 +97,8 @@ class Run:
         self._lock_file: IO[str] | None = None
         self.live: Any = None
         self.waiting: dict[str, Callable[[], str]] = {}
+        self.dialect = cilog.dialect()
+        self.reviewed: Any = None
 
     @property
     def hides_values(self) -> bool:
@@ -132,10 +147,26 @@ class Run:
         masked = self.mask.text(self.hinted(text))
         with self._print_lock:
             if self.live is not None:
-                self.live.console.print(masked, markup=False, highlight=False, soft_wrap=True)
+                self.live.console.print(cilog.plain(masked), markup=False, highlight=False, soft_wrap=True)
                 return
+        self._write(cilog.harmless(masked, self.dialect))
+
+    def section(self, name: str, title: str, body: str, *, folded: bool) -> None:
+        """`say`, the body in a section that the CI system's log folds.
+
+        Args:
+            name: The section's name, unique in the log.
+            title: Its first line.
+            body: What folds.
+            folded: Whether it is folded at first.
+        """
+        title, body = self.mask.text(self.hinted(title)), self.mask.text(self.hinted(body))
+        self._write(cilog.section(self.dialect, name, title, body, folded=folded))
+
+    def _write(self, text: str) -> None:
+        with self._print_lock:
             try:
-                sys.stdout.write(masked + "\n")
+                sys.stdout.write(text + "\n")
                 sys.stdout.flush()
             except BrokenPipeError:  # nobody reads any more (`doit deploy | head`): that ends no deploy
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

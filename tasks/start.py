@@ -25,7 +25,7 @@ def start() -> Run:
     """Load the project in the current folder, where doit has gone to its `dodo.py`.
 
     The environment is `env=NAME` on the command line, else `DEPLOY_ENV`, else the configuration's default.
-    `upstream=update` there pins an overlay's upstream anew.
+    `upstream=update` there pins an overlay's upstream anew; `allow=` and `reason=` override a policy.
 
     Raises:
         SystemExit: Something is wrong with it; it was printed.
@@ -45,6 +45,7 @@ def start() -> Run:
             for note in run.project.loaded.base.notes:
                 run.say(note)
         run.mocking = get_var("mocks") != "no"
+        _allow(run, get_var("allow"), get_var("reason"))
         deployed.choose_base(run, get_var("base"))
         records.prepare(run.layout.records, run.say)
     except DeployError as error:
@@ -68,6 +69,14 @@ def doit_config(run: Run) -> dict[str, Any]:
         "par_type": "thread",
         "verbosity": 2,
     }
+
+
+def _allow(run: Run, allow: str | None, reason: str | None) -> None:
+    """Take note of `allow=` on the command line."""
+    if allow is not None:
+        from .policy.judge import allowances
+
+        run.allowances = allowances(allow, reason)
 
 
 def _update() -> bool:

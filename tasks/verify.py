@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from . import affected, drift, receipt, upstream
+from . import affected, build, drift, receipt, upstream
 from .action import StageAction
 from .errors import CheckFailedError, StoppedError
 from .result import Result, Status
@@ -16,6 +16,7 @@ from .result import Result, Status
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from .changes import PlanChanges
     from .checks.check import Check, Look
     from .checks.waiting import Outcome, Progress
     from .project import Stack
@@ -86,10 +87,13 @@ def _wait(run: Run, stack: Stack, label: str, checks: Sequence[Check], last: Rec
     since = _moment(last.started_at) if last else None
     project = run.project
 
+    def plan() -> PlanChanges:
+        values = {**upstream.values(run, stack).values, **build.references(project, stack)[0]}
+        return drift.fresh_plan(run, stack, values, STAGE)[0]
+
     def looking(deadline: float) -> Look:
         return Look(
-            stack.name, project.environment, project.root, deadline, since, run.stop, run.mask,
-            lambda: drift.fresh_plan(run, stack, upstream.values(run, stack).values, STAGE),
+            stack.name, project.environment, project.root, deadline, since, run.stop, run.mask, plan,
             tuple(project.keyring.variables),
         )  # fmt: skip
 
@@ -151,10 +155,9 @@ def _deployed(last: Receipt | None) -> dict[str, Any]:
     if last is None:
         return {}
     place = last.deployed or {}
-    images = {label.removeprefix("image "): text for label, text in last.inputs.items() if label.startswith("image ")}
     return {
         "plan_sha256": place.get("plan_sha256", last.plan_sha256), "commit": place.get("commit", last.commit),
-        "at": place.get("at", last.finished_at), "images": images,
+        "at": place.get("at", last.finished_at), "images": last.images,
     }  # fmt: skip
 
 

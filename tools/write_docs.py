@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import sys
 import types
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -179,7 +180,9 @@ def _type(hint: Any, metadata: list[Any]) -> str:
         return head if (head, value) == ("mapping", "any value") else f"{head} to {value}"
     if isinstance(hint, type) and issubclass(hint, BaseModel):
         return "mapping, see below"
-    words = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "any value"}[hint]
+    words = {str: "text", int: "whole number", float: "number", bool: "true or false", date: "date", Any: "any value"}[
+        hint
+    ]
     return words + _limits(metadata)
 
 

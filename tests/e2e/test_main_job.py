@@ -82,8 +82,8 @@ def test_planning_again_without_a_change_starts_no_engine_process(pair: Reposito
     assert pair.engine_calls() == []
     assert "as planned before" in done.task("plan", "a")
     report = pair.deploy_dir("reports", "plan.md").read_text()
-    assert "2 planned" in report
-    assert "+ `terraform_data.it`" in report
+    assert report.startswith("### 2 plans (+2 ~0 -0 2 outputs).")
+    assert "**+** `terraform_data.it`" in report
 
 
 def test_a_bare_doit_deploys_nothing_and_says_what_there_is(pair: Repository) -> None:

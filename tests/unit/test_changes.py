@@ -104,7 +104,8 @@ def test_a_resource_is_shown_with_all_that_a_reviewer_needs() -> None:
         {
             "address": "terraform_data.x", "type": "terraform_data", "action": "replace",
             "reason": "replace_because_cannot_update", "replace_paths": [["a"]],
-            "before": {"a": 1}, "after": {"a": 2, "id": UNKNOWN}, "moved_from": "terraform_data.y", "imported": True,
+            "before": {"a": 1}, "after": {"a": 2, "id": UNKNOWN}, "moved_from": "terraform_data.y", "imported": True, "import_id": "i",
+            "changed": ["a", "id"],
         }
     ]  # fmt: skip
     assert json.loads(json.dumps(found.to_json()))["format"] == 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tasks import rootmodule
 from tasks.fileindex import FileIndex
 
@@ -110,3 +112,43 @@ def test_json_configuration_is_followed_as_native_one_is(tree: Callable[..., Pat
     )
     assert [item.path for item in module.named if item.read] == ["files/x.json"]
     assert module.unknown == []
+
+
+def test_what_a_template_reads_is_named_too(tree: Callable[..., Path]) -> None:
+    module = read(
+        tree(
+            'stacks/web/main.tf:locals {\n  a = templatefile("${path.module}/a.tftpl", {})\n}\n',
+            'stacks/web/a.tftpl:see ./b.txt and ${file("c.txt")}\n%{ if x }${templatefile("d/${e}.tpl", {})}%{ endif }\n',
+            'stacks/web/plain.txt:${file("no.txt")}\n',
+        )
+    )
+    assert sorted({(item.path, item.exact) for item in module.named}) == [
+        ("stacks/web/a.tftpl", True), ("stacks/web/c.txt", True), ("stacks/web/d", False),
+    ]  # fmt: skip
+    assert module.unknown == []
+
+
+def test_a_template_that_fills_in_itself_ends(tree: Callable[..., Path]) -> None:
+    module = read(
+        tree(
+            'stacks/web/main.tf:locals {\n  a = templatefile("a.tftpl", {})\n}\n',
+            'stacks/web/a.tftpl:${templatefile("a.tftpl", {})}\n',
+        )
+    )
+    assert {item.path for item in module.named} == {"stacks/web/a.tftpl"}
+
+
+@pytest.mark.parametrize("path", ["${each.key}/x.json", "${name}.json", "${data.x.y.path}/z"])
+def test_a_path_whose_beginning_varies_may_be_any_file(tree: Callable[..., Path], path: str) -> None:
+    module = read(tree(f'stacks/web/main.tf:locals {{\n  a = file("{path}")\n}}\n'))
+    assert module.unknown == ["stacks/web/main.tf"]
+
+
+def test_a_template_that_reads_what_it_is_given_may_read_any_file(tree: Callable[..., Path]) -> None:
+    module = read(
+        tree(
+            'stacks/web/main.tf:locals {\n  a = templatefile("a.tftpl", { name = "x.txt" })\n}\n',
+            "stacks/web/a.tftpl:${file(name)}\n",
+        )
+    )
+    assert module.unknown == ["stacks/web/a.tftpl"]

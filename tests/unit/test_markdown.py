@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.report import code, fenced
+from tasks.reports.markdown import cell, fenced
 
 HARSH = st.text(alphabet="`|\\ \n\ta<>&*_[]~")
 
@@ -35,12 +35,12 @@ def cells(row: str) -> list[str]:
     ],
 )
 def test_code_is_quoted_as_it_stands_in_a_line_or_a_table(text: object, markdown: str) -> None:
-    assert code(text) == markdown
+    assert cell(text) == markdown
 
 
 @given(HARSH)
 def test_no_text_ends_its_line_its_cell_or_its_code_span(text: str) -> None:
-    quoted = code(text)
+    quoted = cell(text)
     assert "\n" not in quoted
     if not quoted:
         assert text == ""

@@ -1,0 +1,141 @@
+"""Checkers: other programs (conftest, checkov, trivy, a script) that are given the redacted plan and find fault."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import interpolate
+from ..engine import kept_environment
+from ..errors import PolicyError, nearest
+from ..files import write_json
+from . import output
+from .finding import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ..errors import ConfigError
+    from ..model import Checker
+    from ..project import Project, Stack
+    from ..run import Run
+
+PLACEHOLDERS = ("plan", "stack", "environment", "root", "path")
+_GRACE = 5.0  # seconds between SIGTERM and SIGKILL
+_LOOK = 0.05
+
+
+def check(project: Project) -> Iterator[ConfigError]:
+    """What is wrong with the configured checkers, as far as that can be known before anything runs."""
+    for position, checker in enumerate(project.config.policy.checkers):
+        for number, text in enumerate(checker.command):
+            for name in interpolate.placeholders(text):
+                if name not in PLACEHOLDERS and not name.startswith(interpolate.ORGANIZATION):
+                    message = f"there is no {{{name}}} in a checker's command{nearest(name, list(PLACEHOLDERS))}"
+                    yield project.loaded.error(message, "policy", "checkers", position, "command", number)
+
+
+def findings(run: Run, stack: Stack, position: int, checker: Checker, plan: Mapping[str, Any]) -> list[Finding]:
+    """What one checker finds in a plan.
+
+    Args:
+        run: The run.
+        stack: The stack that the plan is of.
+        position: The checker's place in the configuration, for messages.
+        checker: The checker.
+        plan: The redacted plan.
+
+    Raises:
+        PolicyError: It could not be run, took too long, or what it said cannot be understood.
+        StoppedError: The run was asked to stop.
+    """
+    where = run.project.loaded.where("policy", "checkers", position)
+    run.layout.cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="policy-", dir=run.layout.cache) as folder:
+        path = Path(folder) / "plan.json"
+        write_json(path, plan, durable=False)
+        code, out, errors = _run(run, stack, checker, path, where)
+    said = run.mask.text(out.replace(str(path), "plan.json"))
+    log = run.mask.text(f"{errors}\n{out}".strip("\n"))
+    if code not in (*checker.passed, *checker.failed):
+        raise _error(checker, stack, where, f"ended with {code}", log)
+    if checker.format == "exit_code":
+        found = [] if code in checker.passed else [_alone(checker, said or run.mask.text(errors))]
+    else:
+        try:
+            found = output.parse(checker, said)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise _error(checker, stack, where, f"cannot be understood: {error}", log) from None
+    if code in checker.failed and not found:
+        raise _error(checker, stack, where, f"ended with {code}, but no finding could be read", log)
+    if run.hides_values:
+        return [replace(item, message="(hidden, as `plan.values` says)") for item in found]
+    return found
+
+
+def _run(run: Run, stack: Stack, checker: Checker, plan: Path, where: str | None) -> tuple[int, str, str]:
+    """The exit code, standard output and standard error."""
+    project = run.project
+    values: dict[str, Any] = {
+        **project.organization, "plan": str(plan), "stack": stack.name, "environment": project.environment,
+        "root": project.root_from_tree, "path": stack.path,
+    }  # fmt: skip
+    key = f"policy.checkers[{checker.name}]"
+    command = [interpolate.fill(text, values, key=key, where=where) for text in checker.command]
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
+        try:
+            child = run.stop.start(
+                f"policy {checker.name} {stack.name}", command, cwd=project.root,
+                env=kept_environment(project.keyring.variables), stdout=out, stderr=errors,
+            )  # fmt: skip
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise _error(checker, stack, where, f"cannot be run: `{command[0]}`: {reason}", "") from error
+        try:
+            code = _wait(child, checker.timeout)
+        finally:
+            run.stop.ended(child)
+        run.stop.check(f"policy {checker.name}")
+        texts = []
+        for stream in (out, errors):
+            stream.seek(0)
+            texts.append(stream.read().decode("utf-8", "replace"))
+    if code is None:
+        raise _error(checker, stack, where, f"took longer than {checker.timeout:g} s", run.mask.text(texts[1]))
+    return code, texts[0], texts[1]
+
+
+def _wait(child: subprocess.Popen[bytes], timeout: float) -> int | None:
+    """The exit code, or None after the time limit; then it and all it started are ended."""
+    try:
+        return child.wait(timeout)
+    except subprocess.TimeoutExpired:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, number)
+            end = time.monotonic() + _GRACE
+            while child.poll() is None and time.monotonic() < end:
+                time.sleep(_LOOK)
+        child.wait()
+        return None
+
+
+def _alone(checker: Checker, said: str) -> Finding:
+    """The one finding of a checker that has no more to say than its exit code and a few lines."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return Finding(f"{checker.name}/failed", checker.severity, " / ".join(lines[-3:])[:500] or "it found fault")
+
+
+def _error(checker: Checker, stack: Stack, where: str | None, happened: str, log: str) -> PolicyError:
+    return PolicyError(
+        f"the policy checker '{checker.name}' {happened}", log=log, where=where, stack=stack.name,
+        untouched="nothing was applied: a plan that cannot be judged is refused",
+        next_step="correct the checker or its configuration, then run the same command again",
+    )  # fmt: skip

@@ -1,0 +1,94 @@
+"""The guards that are built in: what may not be destroyed, how much, and which tags must be there."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from .finding import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ..model import Policy, Protect, RequiredTags
+
+PROTECT, MAX_DESTROY, REQUIRED_TAGS = "protect", "max-destroy", "required-tags"
+_DONE = {"delete": "destroy", "create": "create", "update": "change", "forget": "forget"}
+
+
+def findings(policy: Policy, stack: str, plan: Mapping[str, Any]) -> Iterator[Finding]:
+    """What the guards say about a plan.
+
+    Args:
+        policy: The guards.
+        stack: The stack's name.
+        plan: The engine's own plan (`show -json`), unredacted: no value of it gets into a finding.
+    """
+    changes = plan.get("resource_changes") or []
+    for guard in policy.protect:
+        if any(matches(stack, pattern) for pattern in guard.stacks):
+            yield from _protected(guard, changes)
+    if policy.max_destroy is not None:
+        lost = [str(item.get("address")) for item in changes if "delete" in _actions(item)]
+        if len(lost) > policy.max_destroy:
+            names = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")  # noqa: PLR2004 - one line
+            message = f"{len(lost)} resources would be destroyed or replaced, {policy.max_destroy} may be: {names}"
+            yield Finding(MAX_DESTROY, "critical", message)
+    for tags in policy.required_tags:
+        yield from _untagged(tags, changes)
+
+
+def matches(text: str, pattern: str) -> bool:
+    """Whether `pattern` is all of a text; `*` is any text and `?` any character: brackets are those of addresses."""
+    return bool(_pattern(pattern).fullmatch(text))
+
+
+@cache
+def _pattern(pattern: str) -> re.Pattern[str]:
+    return re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
+
+
+def _protected(guard: Protect, changes: list[Mapping[str, Any]]) -> Iterator[Finding]:
+    for item in changes:
+        actions = _actions(item)
+        done = {_DONE.get(action, action) for action in actions}
+        if {"destroy", "create"} <= done:
+            done = {"replace"}
+        hit = sorted(done & set(guard.actions))
+        addresses = [str(item[key]) for key in ("address", "previous_address") if item.get(key)]
+        if (
+            hit
+            and any(matches(address, guard.address) for address in addresses)
+            and matches(str(item.get("type")), guard.type)
+        ):
+            reason = f": {guard.reason}" if guard.reason else ""
+            yield Finding(guard.rule, guard.severity, f"it is protected from {' and '.join(hit)}{reason}", addresses[0])
+
+
+def _untagged(tags: RequiredTags, changes: list[Mapping[str, Any]]) -> Iterator[Finding]:
+    for item in changes:
+        if not {"create", "update"} & set(_actions(item)) or item.get("mode") == "data":
+            continue
+        if not any(matches(str(item.get("type")), pattern) for pattern in tags.types):
+            continue
+        change = item["change"]
+        after, unknown = change.get("after") or {}, change.get("after_unknown") or {}
+        name = next((name for name in tags.attributes if name in after or name in unknown), None)
+        if name is None:  # this type has no tags
+            continue
+        address = str(item.get("address"))
+        if unknown.get(name) is True:
+            yield Finding(REQUIRED_TAGS, "info", f"`{name}` is known only after the apply", address)
+            continue
+        values, later = (part[name] if isinstance(part.get(name), dict) else {} for part in (after, unknown))
+        for key, pattern in sorted(tags.tags.items()):
+            value = values.get(key)
+            if value in (None, "") and not later.get(key):
+                yield Finding(REQUIRED_TAGS, tags.severity, f"`{name}` has no '{key}'", address)
+            elif value is not None and not re.fullmatch(pattern, str(value)):
+                yield Finding(REQUIRED_TAGS, tags.severity, f"`{name}.{key}` is not as '{pattern}' wants it", address)
+
+
+def _actions(item: Mapping[str, Any]) -> list[str]:
+    return list((item.get("change") or {}).get("actions") or [])

@@ -1,0 +1,151 @@
+"""The judgement of a plan: all findings, less what is allowed, and a refusal when one is bad enough."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..errors import ConfigError, PolicyRefusedError
+from ..files import canonical_json, sha256_bytes
+from . import checker, guards
+from .finding import SEVERITIES, Finding, at_least
+from .redacted import redacted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..project import Stack
+    from ..run import Run
+
+
+class Allowance(NamedTuple):
+    """`allow=RULE[:STACK]` on the command line."""
+
+    rule: str
+    stack: str
+    reason: str
+
+
+class Judged(NamedTuple):
+    """A plan that was let through: its SHA-256, and what was overridden for it, each a line."""
+
+    plan_sha256: str
+    allowed: list[str]
+
+
+def digest(run: Run) -> str:
+    """What plans are judged by today: one that was judged by something else is judged anew."""
+    policy = run.project.config.policy
+    body = {
+        "policy": policy.model_dump(mode="json"), "allowances": list(run.allowances),
+        "expired": [item.until < _today() for item in policy.allow],
+    }  # fmt: skip
+    return sha256_bytes(canonical_json(body))
+
+
+def allowances(allow: str | None, reason: str | None) -> list[Allowance]:
+    """What `allow=RULE[:STACK],...` and `reason=TEXT` on the command line allow.
+
+    Raises:
+        ConfigError: There is no reason, or no rule.
+    """
+    if allow is None:
+        return []
+    if not reason or not reason.strip():
+        raise ConfigError(
+            f"`allow={allow}` needs a reason, which is recorded",
+            next_step=f"`doit plan allow={allow} reason='why this once'`",
+        )
+    found = []
+    for item in allow.split(","):
+        rule, _, stack = item.strip().partition(":")
+        if not rule or set(rule) <= set("*?"):
+            raise ConfigError(
+                f"`allow={allow}` names no rule", next_step="`allow=RULE` or `allow=RULE:STACK`, several with commas"
+            )
+        found.append(Allowance(rule, stack or "*", reason.strip()))
+    return found
+
+
+def judge(run: Run, stack: Stack, plan: Mapping[str, Any]) -> list[Finding]:
+    """All that the policies say about a plan, the worst first; nothing of it refuses the plan.
+
+    Args:
+        run: The run.
+        stack: The stack that it is a plan of.
+        plan: What the engine's `show -json` says of it.
+
+    Raises:
+        PolicyRefusedError: Something of it does; the error carries the findings.
+        PolicyError: A checker failed: nobody knows what it would have said, and so the plan is refused.
+    """
+    policy = run.project.config.policy
+    found = list(guards.findings(policy, stack.name, plan))
+    wanted = [
+        (position, item)
+        for position, item in enumerate(policy.checkers)
+        if any(guards.matches(stack.name, pattern) for pattern in item.stacks)
+    ]
+    body = redacted(plan, run.mask) if wanted else {}
+    for position, item in wanted:
+        found += checker.findings(run, stack, position, item, body)
+    found = [_decided(run, stack, finding) for finding in found]
+    found.sort(key=lambda item: (not item.blocking, SEVERITIES.index(item.severity), item.rule, item.address or ""))
+    refusing = [finding for finding in found if finding.blocking]
+    if refusing:
+        raise _refusal(stack, found, refusing)
+    return found
+
+
+def let_through(findings: list[Finding]) -> list[str]:
+    """The findings that an override let through, a line each, for the records."""
+    return [f"{item.rule} {item.address or '-'}: {item.allowed}" for item in findings if item.allowed]
+
+
+def _decided(run: Run, stack: Stack, finding: Finding) -> Finding:
+    """The finding, masked, with whether it is allowed and whether it refuses the plan."""
+    mask = run.mask.text
+    shown = replace(
+        finding, message=mask(finding.message), rule=mask(finding.rule),
+        address=mask(finding.address) if finding.address else None,
+    )  # fmt: skip
+    if not at_least(finding.severity, run.project.config.policy.fail_on):
+        return shown
+    reason, expired = _allowed(run, stack, finding)
+    if reason or finding.allowed:
+        return replace(shown, allowed=mask(reason or finding.allowed or ""))
+    return replace(shown, message=shown.message + expired, blocking=True)
+
+
+def _allowed(run: Run, stack: Stack, finding: Finding) -> tuple[str | None, str]:
+    """Why a finding is allowed, if it is, and what to say of an override that was for it and has expired."""
+    expired = ""
+    for item in run.project.config.policy.allow:
+        fits = guards.matches(finding.rule, item.rule) and guards.matches(stack.name, item.stack)
+        if fits and guards.matches(finding.address or "", item.address):
+            if item.until >= _today():
+                return f"{item.reason} (until {item.until})", ""
+            expired = f" (an override for it expired on {item.until}: {item.reason})"
+    for rule, name, reason in run.allowances:
+        if guards.matches(finding.rule, rule) and guards.matches(stack.name, name):
+            return f"{reason} (allow={rule}{'' if name == '*' else ':' + name})", ""
+    return None, expired
+
+
+def _refusal(stack: Stack, found: list[Finding], refusing: list[Finding]) -> PolicyRefusedError:
+    first = refusing[0]
+    more = f" (and {len(refusing) - 1} more)" if len(refusing) > 1 else ""
+    place = f"{first.address}: " if first.address else ""
+    lines = [f"{item.severity}  {item.rule}  {item.address or '-'}  {item.message}" for item in refusing]
+    return PolicyRefusedError(
+        f"refused by policy '{first.rule}': {place}{first.message}{more}",
+        findings=[finding.to_json() for finding in found], log="\n".join(lines), stack=stack.name,
+        untouched="nothing of this stack was changed, and no plan of it is left to be applied",
+        next_step="change the plan; or, if it is meant: an entry in `policy.allow`, or"
+        f" `allow={first.rule}:{stack.name} reason='...'` with the same command",
+    )  # fmt: skip
+
+
+def _today() -> Any:
+    return datetime.now(UTC).date()

@@ -1,0 +1,231 @@
+"""What changes within a value, as lines: field by field, texts as unified diffs, JSON and YAML by structure."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..changes import HIDDEN, UNKNOWN, same
+from ..masking import MASK
+from .legible import literal, shorten, shorten_pair, visible
+from .structured import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+Path = tuple[str | int, ...]
+FORCES = "forces replacement"
+_MARKERS = frozenset({UNKNOWN, MASK, HIDDEN})
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_CONTEXT = 3  # lines around a change of a text
+_LONGEST_LINE = 1000
+_MOST_COMPARED = 4_000_000  # pairs of lines: beyond it a comparison would take minutes
+
+
+class Line(NamedTuple):
+    """A line of a diff: `+` after, `-` before, a space for what is the same, `@` where a hunk begins, `!` a remark."""
+
+    sign: str
+    text: str
+
+
+def fields(before: Any, after: Any, *, forces: Sequence[Path] = (), masked: Sequence[Path] = ()) -> list[Line]:
+    """The lines of a change.
+
+    Args:
+        before: The redacted value before; None for what is created.
+        after: The redacted value after; None for what is destroyed.
+        forces: The paths that force a replacement.
+        masked: The paths whose values differ, although both are shown as the same mask.
+    """
+    comparison = _Comparison([tuple(path) for path in forces], {tuple(path) for path in masked})
+    found = list(comparison.lines((), before, after))
+    unseen = [path for path in comparison.forces if path not in comparison.forced]
+    return [*found, *(Line("!", f"{dotted(path)} {FORCES}") for path in unseen)]
+
+
+def dotted(path: Sequence[str | int]) -> str:
+    """A path within a value as a person writes it: `tags["a b"].x[0]`."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif isinstance(part, _As):
+            text += f" as {part}: "
+        elif _IDENTIFIER.fullmatch(part):
+            text += part if not text or text.endswith(": ") else f".{part}"
+        else:
+            text += f"[{shorten(literal(part))}]"
+    return text
+
+
+class _As(str):
+    """A step into a text that was read as JSON or YAML."""
+
+    __slots__ = ()
+
+
+class _Comparison:
+    """One comparison; remembers which of the forcing paths it has named."""
+
+    def __init__(self, forces: list[Path], masked: set[Path]) -> None:
+        self.forces = forces
+        self.masked = masked
+        self.forced: set[Path] = set()
+
+    def lines(self, path: Path, before: Any, after: Any) -> Iterator[Line]:
+        if same(before, after):
+            if path in self.masked:
+                yield from self._changed(path, before, after)
+            elif isinstance(before, dict | list) and any(other[: len(path)] == path for other in self.masked):
+                keys = before if isinstance(before, dict) else range(len(before))
+                for key in keys:
+                    yield from self.lines((*path, key), before[key], after[key])
+        elif isinstance(before, dict | None) and isinstance(after, dict | None) and (before or after):
+            old, new = before or {}, after or {}
+            for key in sorted({*old, *new}):
+                yield from self.lines((*path, key), old.get(key), new.get(key))
+        elif isinstance(before, list | None) and isinstance(after, list | None) and (before or after):
+            yield from self._elements(path, before or [], after or [])
+        elif _is_text(before) and _is_text(after):
+            yield from self._texts(path, before, after)
+        else:
+            yield from self._changed(path, before, after)
+
+    def _elements(self, path: Path, before: list[Any], after: list[Any]) -> Iterator[Line]:
+        """A list, or a set (the plan does not say which): by element, so that one more does not shift the rest."""
+        gone, new = _less(before, after), _less(after, before)
+        if not gone and not new:
+            yield Line("!", f"{dotted(path)}: the same {len(before):,} elements in another order{self._force(path)}")
+            yield from self._changed(path, before, after)
+        elif len(gone) == len(new) and all(_alike(old, item) for (_, old), (_, item) in zip(gone, new, strict=True)):
+            for (_, old), (place, item) in zip(gone, new, strict=True):
+                yield from self.lines((*path, place), old, item)
+        else:
+            for place, item in gone:
+                yield from self.lines((*path, place), item, None)
+            for place, item in new:
+                yield from self.lines((*path, place), None, item)
+        kept = len(after) - len(new)
+        if kept and (gone or new):
+            yield Line(" ", f"{dotted(path)}: {kept:,} more element{'s' if kept > 1 else ''} unchanged")
+
+    def _texts(self, path: Path, before: str, after: str) -> Iterator[Line]:
+        parsed = parse(before), parse(after)
+        if parsed[0] and parsed[1] and parsed[0].kind == parsed[1].kind:
+            inner = list(self.lines((*path, _As(parsed[0].kind)), parsed[0].value, parsed[1].value))
+            if inner:
+                yield from inner
+                return
+            yield Line("!", f"{dotted(path)}: the same {parsed[0].kind}, written in another way{self._force(path)}")
+        if "\n" not in before and "\n" not in after:
+            yield from self._changed(path, *shorten_pair(before, after))
+            return
+        yield Line("!", f"{dotted(path)}: {_sizes(before, after)}{self._force(path)}")
+        yield from unified(before, after)
+
+    def _changed(self, path: Path, before: Any, after: Any) -> Iterator[Line]:
+        name, remark = dotted(path), self._force(path)
+        head = f"{name} = " if name else ""
+        if before is not None:
+            yield from _value("-", head, before, "" if after is not None else remark)
+        if after is not None:
+            yield from _value("+", head, after, remark)
+
+    def _force(self, path: Path) -> str:
+        found = [forcing for forcing in self.forces if forcing == path[: len(forcing)] or path == forcing[: len(path)]]
+        self.forced.update(found)
+        return f"  # {FORCES}" if found else ""
+
+
+def unified(before: str, after: str) -> Iterator[Line]:
+    """Two texts of several lines as a unified diff; blanks at the end of a changed line and a missing end are shown."""
+    old, new = before.split("\n"), after.split("\n")
+    start = _common(old, new)
+    stop = _common(old[start:][::-1], new[start:][::-1])
+    old_rest, new_rest = old[start : len(old) - stop], new[start : len(new) - stop]
+    if len(old_rest) * len(new_rest) > _MOST_COMPARED:
+        yield Line("@", f"@@ -{start + 1},{len(old_rest)} +{start + 1},{len(new_rest)} @@ compared as a whole")
+        groups = [[("replace", 0, len(old_rest), 0, len(new_rest))]]
+        lead, tail = 0, 0
+    else:
+        lead, tail = min(start, _CONTEXT), min(stop, _CONTEXT)
+        old_rest, new_rest = old[start - lead : len(old) - stop + tail], new[start - lead : len(new) - stop + tail]
+        groups = list(difflib.SequenceMatcher(None, old_rest, new_rest, autojunk=False).get_grouped_opcodes(_CONTEXT))
+    base = start - lead
+    for group in groups:
+        if lead or tail or len(groups) > 1:
+            (_, i1, _, j1, _), (_, _, i2, _, j2) = group[0], group[-1]
+            yield Line("@", f"@@ -{base + i1 + 1},{i2 - i1} +{base + j1 + 1},{j2 - j1} @@")
+        for kind, i1, i2, j1, j2 in group:
+            if kind == "equal":
+                yield from (Line(" ", _line(text)) for text in old_rest[i1:i2])
+                continue
+            yield from (Line("-", _line(text, changed=True)) for text in old_rest[i1:i2])
+            yield from (Line("+", _line(text, changed=True)) for text in new_rest[j1:j2])
+    if before.endswith("\n") != after.endswith("\n"):
+        yield Line("!", f"the newline at the end is {'added' if after.endswith(chr(10)) else 'gone'}")
+
+
+def _value(sign: str, head: str, value: Any, remark: str) -> Iterator[Line]:
+    """A value as it is created or destroyed: several lines for a text of several lines."""
+    if isinstance(value, str) and value in _MARKERS:
+        yield Line(sign, f"{head}{value}{remark}")
+    elif isinstance(value, str) and "\n" in value:
+        lines = value.removesuffix("\n").split("\n")
+        end = "" if value.endswith("\n") else ", no newline at the end"
+        yield Line(sign, f"{head}{len(lines):,} line{'s' if len(lines) > 1 else ''}{end}:{remark}")
+        yield from (Line(sign, f"  {_line(text, changed=True)}") for text in lines)
+    else:
+        yield Line(sign, f"{head}{shorten(literal(value), 2 * _LONGEST_LINE)}{remark}")
+
+
+def _line(text: str, *, changed: bool = False) -> str:
+    """A line of a text; in a changed one the blanks at both ends are made visible where they would not be seen."""
+    if changed:
+        body = text.rstrip(" \t")
+        text = body + text[len(body) :].replace(" ", "·").replace("\t", "⇥")
+    return shorten(visible(text), _LONGEST_LINE)
+
+
+def _sizes(before: str, after: str) -> str:
+    old, new = (text.removesuffix("\n").count("\n") + 1 for text in (before, after))
+    size = f"{old:,} lines" if old == new else f"{old:,} lines, then {new:,}"
+    return size + (", only blanks differ" if "".join(before.split()) == "".join(after.split()) else "")
+
+
+def _common(old: list[str], new: list[str]) -> int:
+    most = min(len(old), len(new))
+    return next((place for place in range(most) if old[place] != new[place]), most)
+
+
+def _less(items: list[Any], others: list[Any]) -> list[tuple[int, Any]]:
+    """The elements, with their places, that are not among the others; each of those counts once."""
+    left = Counter(_canonical(item) for item in others)
+    found = []
+    for place, item in enumerate(items):
+        key = _canonical(item)
+        if left[key]:
+            left[key] -= 1
+        else:
+            found.append((place, item))
+    return found
+
+
+def _alike(before: Any, after: Any) -> bool:
+    """Whether one element is the other one changed, rather than another one in its place."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        shared = before.keys() & after.keys()
+        return bool(shared) and 2 * sum(same(before[key], after[key]) for key in shared) >= len({*before, *after})
+    return _is_text(before) and _is_text(after) and ("\n" in before or "\n" in after)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value not in _MARKERS
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)

@@ -1,0 +1,44 @@
+"""Text of strangers made legible: nothing invisible, nothing that turns a line around, nothing endless."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+# Controls (tab and newline apart), what changes the direction of a line (https://trojansource.codes), what has no
+# width, line ends that only some programs know, halves of a character.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_LONGEST = 400
+_AROUND = 40
+
+
+def visible(text: str) -> str:
+    r"""The text with each character that cannot be seen as an escape: `\r`, `\x1b`, `\u202e`."""
+    return _UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1].replace("\\u00", "\\x"), text)
+
+
+def shorten(text: str, longest: int = _LONGEST) -> str:
+    """The text, or its beginning and how much was left out."""
+    if len(text) <= longest:
+        return text
+    return f"{text[:longest]}… ({len(text) - longest:,} more characters)"
+
+
+def shorten_pair(before: str, after: str, longest: int = _LONGEST) -> tuple[str, str]:
+    """Two versions of a long text on one line, cut to where they begin to differ, saying what was cut."""
+    if max(len(before), len(after)) <= longest:
+        return before, after
+    most = min(len(before), len(after))
+    same = next((place for place in range(most) if before[place] != after[place]), most)
+    skipped = max(same - _AROUND, 0)
+    head = f"({skipped:,} same characters) …" if skipped else ""
+    return head + shorten(before[skipped:], longest), head + shorten(after[skipped:], longest)
+
+
+def literal(value: Any) -> str:
+    """A JSON value on one line, in full."""
+    return visible(json.dumps(value, ensure_ascii=False, sort_keys=True))

@@ -1,0 +1,296 @@
+"""The one report that every face shows, made from results alone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from ..changes import Counts
+from ..policy.finding import SEVERITIES, Finding
+from ..result import Status
+from .diff import Line, dotted, fields
+from .legible import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ..result import Result
+
+_DESTRUCTIVE = frozenset({"destroy", "replace"})
+_ORDER = ("destroy", "replace", "forget", "change", "add", "import", "move")
+_WHY = {
+    "replace_because_tainted": "it is tainted: its last apply did not end well",
+    "replace_because_cannot_update": "it cannot be changed in place",
+    "replace_by_request": "asked for by -replace",
+    "replace_by_triggers": "by replace_triggered_by",
+    "delete_because_no_resource_config": "it is not in the configuration any more",
+    "delete_because_wrong_repetition": "count or for_each came or went",
+    "delete_because_count_index": "its index is beyond count",
+    "delete_because_each_key": "its key is not in for_each any more",
+    "delete_because_no_module": "its module is not in the configuration any more",
+    "delete_because_no_move_target": "what it was moved to is not in the configuration",
+    "delete_because_enabled_false": "it is not enabled",
+}  # https://opentofu.org/docs/internals/json-format/, `action_reason`
+
+
+class Outcome(StrEnum):
+    """What the whole report says, worst first."""
+
+    FAILED = "failed"
+    REFUSED = "refused"
+    DRIFTED = "drifted"
+    DESTRUCTIVE = "destructive"
+    CHANGES = "changes"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to one resource or output.
+
+    Args:
+        address: The resource's address, or the output's name.
+        kind: `add`, `change`, `replace`, `destroy`, `forget`, `move`, `import`, or the engine's own word.
+        why: Why the engine does this, in words; empty where it follows from the fields.
+        moved_from: Its address before, when it moves.
+        imported: Whether it is imported; `import_id` is as what.
+        forces: The fields that force its replacement.
+        lines: The difference, field by field.
+    """
+
+    address: str
+    kind: str
+    why: str = ""
+    moved_from: str | None = None
+    imported: bool = False
+    import_id: str | None = None
+    forces: list[str] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+
+    @property
+    def destructive(self) -> bool:
+        """Whether what is there would be destroyed."""
+        return self.kind in _DESTRUCTIVE
+
+
+@dataclass(frozen=True)
+class StackReport:
+    """What one stage found for one stack; `changes` are in the order of their danger, then by address."""
+
+    name: str
+    status: Status
+    summary: str
+    reasons: list[str] = field(default_factory=list)
+    counts: Counts = field(default_factory=Counts)
+    changes: list[Change] = field(default_factory=list)
+    outputs: list[Change] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    failed_checks: list[str] = field(default_factory=list)
+    mocked: list[str] = field(default_factory=list)
+    reused: bool = False
+    error: str = ""
+    log: str = ""
+    seconds: float = 0.0
+
+    @property
+    def destructive(self) -> list[Change]:
+        """The changes that destroy something."""
+        return [change for change in self.changes if change.destructive]
+
+    @property
+    def differs(self) -> bool:
+        """Whether any resource or output changes."""
+        return bool(self.changes or self.outputs)
+
+    @property
+    def counts_text(self) -> str:
+        """The counts on one line."""
+        return self.counts.text() if self.status is Status.OK or self.changes else ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A stage's results for one environment, ready to be shown: no secret is in it, and nothing was cut.
+
+    Args:
+        stage: `plan` or `drift`.
+        environment: The environment.
+        commit: The revision, short.
+        stacks: Each stack's part, in the order of the graph.
+        notes: What else a reader must know, a sentence each.
+    """
+
+    stage: str
+    environment: str
+    commit: str
+    stacks: list[StackReport]
+    notes: list[str] = field(default_factory=list)
+
+    @classmethod
+    def collect(
+        cls, stage: str, results: Iterable[Result], *, environment: str, commit: str, notes: Sequence[str] = ()
+    ) -> Report:
+        """The report of a stage.
+
+        Args:
+            stage: `plan` or `drift`.
+            results: Its results, in the order to show them.
+            environment: The environment.
+            commit: The revision that the run was at.
+            notes: What else a reader must know.
+        """
+        return cls(stage, environment, commit, [_stack(result) for result in results], list(notes))
+
+    def having(self, *statuses: str) -> list[StackReport]:
+        """The stacks that ended in one of these ways."""
+        return [stack for stack in self.stacks if stack.status in statuses]
+
+    @property
+    def shown(self) -> list[StackReport]:
+        """The stacks that there is something to say of, the worst first."""
+        order = [Status.FAILED, Status.DRIFTED, Status.UNDEPLOYED, Status.OK, Status.DEFERRED, Status.NOT_RUN]
+        quiet = self.stage == "drift"
+        found = [
+            stack
+            for stack in self.stacks
+            if stack.status in order and not (quiet and stack.status is Status.OK and not stack.findings)
+        ]
+        return sorted(found, key=lambda stack: (order.index(stack.status), not stack.destructive))
+
+    @property
+    def untouched(self) -> list[str]:
+        """The names of the stacks that nothing happens to."""
+        quiet = {Status.UNAFFECTED} | ({Status.OK} if self.stage == "drift" else set())
+        return [stack.name for stack in self.stacks if stack.status in quiet]
+
+    @property
+    def destructive(self) -> list[tuple[str, Change]]:
+        """Every change that destroys something, with its stack."""
+        return [(stack.name, change) for stack in self.stacks for change in stack.destructive]
+
+    @property
+    def findings(self) -> list[tuple[str, Finding]]:
+        """Every finding with its stack, the worst first."""
+        found = [(stack.name, finding) for stack in self.stacks for finding in stack.findings]
+        return sorted(found, key=lambda item: (not item[1].blocking, SEVERITIES.index(item[1].severity)))
+
+    @property
+    def counts(self) -> Counts:
+        """The counts of all stacks together."""
+        total = dict.fromkeys(asdict(Counts()), 0)
+        for stack in self.stacks:
+            for name, number in asdict(stack.counts).items():
+                total[name] += number
+        return Counts(**total)
+
+    @property
+    def outcome(self) -> Outcome:
+        """What all of it comes to."""
+        if any(finding.blocking for _, finding in self.findings):
+            return Outcome.REFUSED
+        if self.having(Status.FAILED, Status.NOT_RUN):
+            return Outcome.FAILED
+        if self.stage == "drift":
+            return Outcome.DRIFTED if self.having(Status.DRIFTED, Status.UNDEPLOYED) else Outcome.NOTHING
+        if self.destructive:
+            return Outcome.DESTRUCTIVE
+        return Outcome.CHANGES if self.having(Status.OK, Status.DEFERRED) else Outcome.NOTHING
+
+    @property
+    def verdict(self) -> str:
+        """The first line: what this comes to, in one sentence without markup."""
+        if self.stage == "drift":
+            return self._drift_verdict()
+        total, planned, deferred = len(self.stacks), len(self.having(Status.OK)), len(self.having(Status.DEFERRED))
+        if self.outcome is Outcome.REFUSED:
+            refused = len({name for name, finding in self.findings if finding.blocking})
+            return f"Refused by policy: {_number(refused, 'plan')} of {total}. Nothing can be deployed."
+        if self.outcome is Outcome.FAILED:
+            failed, not_run = len(self.having(Status.FAILED)), len(self.having(Status.NOT_RUN))
+            more = f", {not_run} not run" if not_run else ""
+            return f"{failed} of {_number(total, 'stack')} failed{more}: nothing can be deployed."
+        if self.outcome is Outcome.NOTHING:
+            return "Nothing is affected: nothing would be deployed."
+        counts = self.counts
+        parts = [_number(planned, "plan") + f" ({counts.text()})"] if planned else []
+        parts += [f"{deferred} deferred"] if deferred else []
+        lost = counts.destroy + counts.replace
+        head = f"Destroys {_number(lost, 'resource')}: " if lost else ""
+        return f"{head}{', '.join(parts)}."
+
+    def _drift_verdict(self) -> str:
+        numbers = {
+            "drifted": len(self.having(Status.DRIFTED)),
+            "not deployed as in the code": len(self.having(Status.UNDEPLOYED)),
+            "could not be checked": len(self.having(Status.FAILED, Status.NOT_RUN)),
+        }
+        if not any(numbers.values()):
+            return f"No drift: all {_number(len(self.stacks), 'stack')} as deployed."
+        return ", ".join(f"{number} {words}" for words, number in numbers.items()) + f", {len(self.stacks)} in all."
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as a JSON value."""
+        return {"format": 1, "verdict": self.verdict, "outcome": self.outcome, **asdict(self)}
+
+
+def _stack(result: Result) -> StackReport:
+    details = result.details
+    changes = details.get("changes") or {}
+    if result.stage == "drift":
+        found = [*(details.get("drifted") or []), *(details.get("pending") or [])]
+        resources = [item for item in found if "address" in item]
+        outputs = [item for item in found if "address" not in item]
+        counts = Counts()
+    else:
+        resources, outputs = changes.get("resources") or [], changes.get("outputs") or []
+        numbers = changes.get("counts") or result.counts
+        counts = Counts(**numbers) if set(numbers) <= set(asdict(Counts())) else Counts()
+    shown = [_change(item) for item in resources]
+    return StackReport(
+        name=result.stack,
+        status=result.status,
+        summary=visible(result.summary),
+        reasons=[visible(text) for text in result.reasons],
+        counts=counts,
+        changes=sorted(shown, key=lambda change: (_rank(change.kind), change.address)),
+        outputs=[_change({**item, "address": item.get("name")}) for item in outputs],
+        findings=[Finding(**item) for item in details.get("findings") or []],
+        failed_checks=[visible(text) for text in changes.get("failed_checks") or []],
+        mocked=details.get("mocked") or [],
+        reused=bool(details.get("reused")),
+        error=visible(result.error or (result.summary if result.failed else "")),
+        log=visible(result.log),
+        seconds=result.seconds,
+    )
+
+
+def _change(item: dict[str, Any]) -> Change:
+    forces = [tuple(path) for path in item.get("replace_paths") or []]
+    imported = item.get("import_id")
+    reason = item.get("reason")
+    why = _WHY.get(reason, " ".join(re.findall(r"\w+", reason)).replace("_", " ")) if reason else ""
+    if item.get("deposed"):
+        why = "an object that a replacement left behind" + (f"; {why}" if why else "")
+    return Change(
+        address=visible(str(item.get("address"))),
+        kind=str(item.get("action")),
+        why=why,
+        moved_from=visible(item["moved_from"]) if item.get("moved_from") else None,
+        imported=bool(item.get("imported")),
+        import_id=visible(imported if isinstance(imported, str) else str(imported)) if imported is not None else None,
+        forces=sorted({dotted(path) for path in forces}),
+        lines=fields(
+            item.get("before"), item.get("after"), forces=forces,
+            masked=[tuple(path) for path in item.get("masked") or []],
+        ),
+    )  # fmt: skip
+
+
+def _rank(kind: str) -> int:
+    return _ORDER.index(kind) if kind in _ORDER else _ORDER.index("change")
+
+
+def _number(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

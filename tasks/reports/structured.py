@@ -1,0 +1,71 @@
+"""Texts that are JSON or YAML, so that a change in them is shown by what it means."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+_LARGEST_YAML = 100_000  # characters; its parser is slow, and a long text reads well as lines
+
+
+class Structured(NamedTuple):
+    """What a text holds, and as what it was read."""
+
+    kind: str
+    value: Any
+
+
+def parse(text: str) -> Structured | None:
+    """The mapping or list that a text holds as JSON or YAML; None when it is just a text.
+
+    A text in which a mapping has a key twice is just a text: whoever reads it may take the other one.
+    """
+    begin = text.lstrip()[:1]
+    if begin in ("{", "["):
+        try:
+            return Structured("JSON", json.loads(text, object_pairs_hook=_once))
+        except (ValueError, RecursionError):
+            return None
+    lines = text.strip().count("\n") + 1
+    if lines > 1 and len(text) <= _LARGEST_YAML and ": " in text.replace(":\n", ": "):
+        return _yaml(text)
+    return None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def _yaml(text: str) -> Structured | None:
+    import yaml
+
+    try:
+        node = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        value = _plain(node, set())
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return None
+    return Structured("YAML", value) if isinstance(value, dict | list) and value else None
+
+
+def _plain(node: Any, seen: set[int]) -> Any:
+    """A YAML node as mappings, lists and texts; scalars keep their spelling, for that is what a program reads.
+
+    Raises:
+        ValueError: It has aliases (which can make it endless), a key twice, or a key that is no text.
+    """
+    import yaml
+
+    if id(node) in seen:
+        raise ValueError("an alias")
+    seen.add(id(node))
+    if isinstance(node, yaml.MappingNode):
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if len(keys) != len(node.value):
+            raise ValueError("a key that is no text")
+        return _once([(key, _plain(item, seen)) for key, (_, item) in zip(keys, node.value, strict=True)])
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(item, seen) for item in node.value]
+    return node.value if node is not None else None
