@@ -172,11 +172,18 @@ def _deployed_text(deployed: dict[str, Any]) -> str:
 def _record(outcome: Outcome) -> dict[str, Any]:
     """An outcome as results keep it."""
     record = asdict(outcome)
-    return {**record, "observed": record.pop("text"), "check": record.pop("title"), "commands": list(outcome.commands)}
+    title, observed = record.pop("title"), record.pop("text")
+    return {
+        **record,
+        "check": title,
+        "observed": observed,
+        "text": f"{title}: {observed}",
+        "commands": list(outcome.commands),
+    }
 
 
 def _observations(records: Sequence[dict[str, Any]]) -> str:
-    return "; ".join(f"{record['check']}: {record['observed']}" for record in records)
+    return "; ".join(record["text"] for record in records)
 
 
 def _moment(text: str) -> datetime | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.checks.kubernetes_pods import KubernetesPodsCheck
-from tests.servers.kubernetes import Kubernetes, Namespace
+from tests.servers.kubernetes import TOKEN, Kubernetes, Namespace
 from tests.unit.site import Site
 
 if TYPE_CHECKING:
@@ -355,3 +355,21 @@ def test_the_list_of_kubeconfigs_in_the_environment_is_read_as_kubectl_does(
     found = check(kubeconfig=None, context="nowhere", timeout=3600)
     assert (found.passed, found.looks) == (False, 1)
     assert "the kubeconfig cannot be used" in found.text
+
+
+def test_in_a_pod_its_service_account_is_used(
+    space: Namespace, check: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "token").write_text(TOKEN)
+    authority = space.cluster.kubeconfig.parent / "certs/apiserver.crt"
+    monkeypatch.setattr("kubernetes.config.incluster_config.SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
+    monkeypatch.setattr("kubernetes.config.incluster_config.SERVICE_CERT_FILENAME", str(authority))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    space.pod()
+    space.ready()
+    assert "there is no kubeconfig" in check(kubeconfig=None, timeout=3600).text
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(space.cluster.port))
+    assert check(kubeconfig=None).passed
+    assert check(kubeconfig=None, in_cluster=True).passed

@@ -16,6 +16,8 @@ from typing import Any
 import requests
 import urllib3
 import yaml
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.repository import ROOT
 
@@ -73,7 +75,9 @@ class Kubernetes:
         self._etcd_port, self._peer_port, self.port = _free_ports(3)
         (self._base / "tokens.csv").write_text(f"{TOKEN},admin,admin,system:masters\nnobody-token-9c2d,nobody,nobody\n")
         key = self._base / "sa.key"
-        subprocess.run(["openssl", "genrsa", "-out", str(key), "2048"], check=True, capture_output=True)
+        key.write_bytes(
+            rsa.generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        )
         self.kubeconfig = self.write_kubeconfig(self._base / "kubeconfig", TOKEN)
         self._http = requests.Session()
         self._http.trust_env = False  # a bundle of the environment would win over the next line
