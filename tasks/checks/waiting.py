@@ -65,7 +65,7 @@ def wait(check: Check, looking: Looking, progress: Progress) -> Outcome:
         if why is None and left < check.interval:
             why = f"last of {progress.looks} look{'s' if progress.looks > 1 else ''} in {check.timeout:g} s"
             if found.met:
-                why = f"only {progress.in_a_row} times in a row, {check.consecutive} are asked for; {why}"
+                why = f"true {progress.in_a_row} of {check.consecutive} times in a row; {why}"
         if why is not None:
             break
         # Without the `min` a long pause would sleep over the last chance to find it true.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tasks.checks.kubernetes_pods import KubernetesPodsCheck
+from tests.repository import wait_for
 from tests.servers.kubernetes import TOKEN, Kubernetes, Namespace
 from tests.unit.site import Site
 
@@ -29,29 +30,41 @@ def space(kubernetes: Kubernetes, request: pytest.FixtureRequest) -> Namespace:
 
 
 @pytest.fixture
-def check(space: Namespace) -> Callable[..., Outcome]:
+def site() -> Site:
+    """Where the check looks from."""
+    return Site()
+
+
+@pytest.fixture
+def check(space: Namespace, site: Site) -> Callable[..., Outcome]:
     """Waits for pods of the namespace; looks once unless told otherwise."""
 
     def wait(selector: str | None = "app=web", **more: Any) -> Outcome:
         keys = {"timeout": 0, "interval": 0.05, "backoff": 1, "kubeconfig": str(space.cluster.kubeconfig), **more}
         keys = {"selector": None if "workload" in keys else selector, **keys}
-        return Site().wait(KubernetesPodsCheck(kind="kubernetes_pods", namespace=space.name, **keys))
+        return site.wait(KubernetesPodsCheck(kind="kubernetes_pods", namespace=space.name, **keys))
 
     return wait
 
 
 @pytest.fixture
-def later() -> Iterator[Callable[..., None]]:
-    """Does something a moment later, while a check waits."""
-    started: list[threading.Timer] = []
+def then(site: Site) -> Iterator[Callable[..., None]]:
+    """Does things one after the other while a check waits, each when it has looked in vain once more."""
+    started: list[threading.Thread] = []
 
-    def do(action: Callable[[], Any], seconds: float = 0.4) -> None:
-        started.append(threading.Timer(seconds, action))
+    def do(*actions: Callable[[], Any]) -> None:
+        def work() -> None:
+            for action in actions:
+                seen = site.progress.looks
+                wait_for(lambda seen=seen: site.progress.looks > seen, "the check to look")
+                action()
+
+        started.append(threading.Thread(target=work))
         started[-1].start()
 
     yield do
-    for timer in started:
-        timer.join()
+    for thread in started:
+        thread.join()
 
 
 def rollout(space: Namespace, **status: int) -> None:
@@ -87,10 +100,9 @@ def test_fewer_than_min_ready_is_no_success(space: Namespace, check: Callable[..
 
 
 def test_a_pod_that_turns_ready_late_is_waited_for(
-    space: Namespace, check: Callable[..., Outcome], later: Callable[..., None]
+    space: Namespace, check: Callable[..., Outcome], then: Callable[..., None]
 ) -> None:
-    later(space.pod)
-    later(space.ready, 0.8)
+    then(space.pod, space.ready)
     found = check(timeout=PATIENT)
     assert found.passed
     assert found.looks > 2
@@ -153,11 +165,11 @@ def test_a_pod_without_a_node_ends_the_wait_at_once_with_its_event(
 
 
 def test_within_the_grace_a_crash_does_not_end_the_wait(
-    space: Namespace, check: Callable[..., Outcome], later: Callable[..., None]
+    space: Namespace, check: Callable[..., Outcome], then: Callable[..., None]
 ) -> None:
     space.pod()
     space.waiting("web-1", "CrashLoopBackOff")
-    later(space.ready)
+    then(space.ready)
     assert check(timeout=PATIENT, grace=PATIENT).passed
 
 
@@ -315,33 +327,28 @@ def test_credentials_that_may_not_look_are_told_from_invalid_ones(
 
 
 def test_an_api_that_goes_away_in_mid_wait_and_comes_back_is_waited_for(
-    own_kubernetes: Kubernetes, later: Callable[..., None]
+    own_kubernetes: Kubernetes, site: Site, then: Callable[..., None]
 ) -> None:
     space = Namespace(own_kubernetes, "outage")
     space.pod()
-    progress: list[str] = []
+    seen: list[str] = []
 
-    def outage() -> None:
-        own_kubernetes.stop()
-        time.sleep(0.6)
+    def note() -> None:
+        seen.append(site.progress.seen)
+
+    def back() -> None:
         own_kubernetes.start()
         space.ready()
 
-    later(outage)
-    asked = KubernetesPodsCheck(
-        kind="kubernetes_pods", namespace="outage", selector="app=web", timeout=PATIENT, interval=0.05, backoff=1,
-        kubeconfig=str(own_kubernetes.kubeconfig),
+    then(own_kubernetes.stop, lambda: None, note, back)  # a look may have been under way when it went
+    found = site.wait(
+        KubernetesPodsCheck(
+            kind="kubernetes_pods", namespace="outage", selector="app=web", timeout=PATIENT, interval=0.05, backoff=1,
+            kubeconfig=str(own_kubernetes.kubeconfig),
+        )
     )  # fmt: skip
-    observe = KubernetesPodsCheck.observe
-
-    class Watched(KubernetesPodsCheck):
-        def observe(self, look: Any) -> Any:
-            found = observe(self, look)
-            progress.append(found.text)
-            return found
-
-    assert Site().wait(Watched(**asked.model_dump())).passed
-    assert any("cannot be reached: connection refused" in text for text in progress)
+    assert found.passed
+    assert "cannot be reached: connection refused" in seen[0]
 
 
 def test_the_list_of_kubeconfigs_in_the_environment_is_read_as_kubectl_does(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from tests.servers.web import Server, answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from http.server import BaseHTTPRequestHandler
 
     Build = Callable[..., Repository]
 
@@ -135,6 +137,23 @@ def test_a_stack_that_never_settles_is_found_right_after_its_apply(build: Build)
     assert "a fresh plan is not empty: " in done.task("deploy", "a")
     assert "terraform_data.it" in done.task("deploy", "a")
     assert any("`doit drift:a`" in line for line in done.out.splitlines())
+
+
+def test_50_checks_of_a_stack_are_all_under_way_at_once(build: Build, service: Server) -> None:
+    """The service answers none of them until it was asked for all: one after the other would be in vain."""
+    everybody = threading.Barrier(50)
+
+    def together(request: BaseHTTPRequestHandler) -> None:
+        everybody.wait(60)
+        answer(200)(request)
+
+    service.answers["/together"] = together
+    check = f'{{kind: http, url: "{service.url("/together")}", timeout: 60, look_timeout: 60}}'
+    repository = build(verified(*[check] * 50), f"stacks/a/main.tf:{resource()}")
+    assert "50 checks passed" in repository.doit("deploy").task("deploy", "a")
+    found = repository.json("results", "deploy", "a.json")
+    seconds = [item["seconds"] for item in found["details"]["checks"]]
+    assert sum(seconds) > 5 * max(seconds)
 
 
 def test_hooks_for_failures_are_told_and_change_nothing(build: Build, service: Server) -> None:

@@ -14,6 +14,7 @@ class Server(ThreadingHTTPServer):
     """Answers as `/path` was told to; counts the requests."""
 
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.answers: dict[str, Callable[[BaseHTTPRequestHandler], None]] = {}

@@ -22,6 +22,7 @@ class Site:
     stop: Stop = field(default_factory=lambda: Stop(lambda _: None))
     mask: Masker = field(default_factory=Masker)
     plan: Any = None
+    progress: waiting.Progress = field(default_factory=lambda: waiting.Progress(""))
 
     def look(self, deadline: float) -> Look:
         """One look."""
@@ -29,4 +30,5 @@ class Site:
 
     def wait(self, check: Check) -> waiting.Outcome:
         """Wait for a check."""
-        return waiting.wait(check, self.look, waiting.Progress(check.title()))
+        self.progress = waiting.Progress(check.title())
+        return waiting.wait(check, self.look, self.progress)

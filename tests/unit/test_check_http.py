@@ -409,3 +409,15 @@ def test_a_check_that_cannot_be_is_refused_without_showing_secrets(keys: dict[st
     with pytest.raises(ValidationError) as caught:
         check("http://x", **keys)
     assert all("s3 cret" not in detail["msg"] for detail in caught.value.errors())
+
+
+def test_a_service_that_flaps_passes_once_but_never_three_times_in_a_row(server: Server, site: Site) -> None:
+    def flapping(request: BaseHTTPRequestHandler) -> None:
+        answer(200 if len(server.asked) % 3 else 503)(request)
+
+    server.answers["/x"] = flapping
+    assert wait(check(server.url("/x")), site)[0]
+    true, seen = wait(check(server.url("/x"), 1, consecutive=3), site)
+    assert not true
+    assert len(server.asked) > 6
+    assert "in 1 s)" in seen

@@ -59,7 +59,7 @@ def test_a_flapping_service_is_not_taken_for_a_healthy_one(scripted: Callable[..
 
 def test_too_few_looks_in_a_row_are_said(scripted: Callable[..., Scripted], site: Site) -> None:
     found = site.wait(scripted("+", consecutive=5, timeout=0))
-    assert found.text == "up (only 1 times in a row, 5 are asked for; last of 1 look in 0 s)"
+    assert found.text == "up (true 1 of 5 times in a row; last of 1 look in 0 s)"
 
 
 def test_a_final_observation_ends_the_wait_at_once(scripted: Callable[..., Scripted], site: Site) -> None:
