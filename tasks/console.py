@@ -17,6 +17,7 @@ from .review import semantic
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from .reports import Report
     from .result import Result
     from .run import Run
 
@@ -100,6 +101,21 @@ class Console:
             "One stack: `doit plan:STACK`. Another environment: `doit env=NAME plan`. All tasks: `doit list --all`."
         ]
         self._run.say("\n".join(lines))
+
+    def report(self, report: Report) -> None:
+        """What changes, before the table at the end."""
+        from .reports import text
+
+        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and self._run.dialect is Dialect.PLAIN
+        shown = text.render(report, colour=colour)
+        if not shown:
+            return
+        if colour:
+            self._run.show(shown)
+        elif self._run.dialect is Dialect.PLAIN:
+            self._run.say(shown)
+        else:
+            self._run.section(f"report_{report.stage}", f"{report.stage:<9} {report.verdict}", shown, folded=True)
 
     def summary(self, selected: set[str], code: ExitCode, reports: Iterable[str]) -> None:
         """The table at the end, and what to do next."""

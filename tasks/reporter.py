@@ -164,15 +164,16 @@ class Reporter:
             self._remember(None)
             run.release_lock()
             return
-        paths = []
+        paths: list[str] = []
+        self._compare_with_review()
         if run.active and run.results:
             order = {name: position for position, name in enumerate(run.project.graph.order)}
             for stage in ("plan", "drift"):
                 found = [item for item in run.results.values() if item.stage == stage]
                 if any(item.status is not Status.UNAFFECTED for item in found) or (found and stage in self._selected):
                     found.sort(key=lambda item: order.get(item.stack, -1))
-                    paths.append(reports.write(run.layout, stage, found, commit=run.revision.short))
-        self._compare_with_review()
+                    paths += self._report(stage, found)
+            reports.write_junit(run)
         for text in self._errors:
             if text:
                 run.say(text)
@@ -184,7 +185,7 @@ class Reporter:
             deployed.remember(run)
         self._notify(self._errors)
         if self._selected & _LOCKING:
-            self._console.summary(self._selected, code, [path for path in paths if path])
+            self._console.summary(self._selected, code, paths)
             publisher.publish(run, self._whole, code)
         self._remember(code)
         run.release_lock()
@@ -212,6 +213,13 @@ class Reporter:
             from .history import publish
 
             self.run.say(publish.attempt(self.run))
+
+    def _report(self, stage: str, found: list[Result]) -> list[str]:
+        """Show what a stage found and write its report; gives the paths of the files for people."""
+        report = reports.collect(self.run, stage, found)
+        if stage in self._selected:
+            self._console.report(report)
+        return reports.write(self.run, report, reports.templates(self.run))
 
     def _flush(self) -> None:
         problem = records.flush()

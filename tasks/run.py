@@ -51,7 +51,8 @@ class Run:
         applied: Stacks whose plan was applied in this run.
         assessed: What is affected, as found before anything ran, see `affected.assess_once`.
         reused: Stacks whose artifact was found to fit as it is.
-        reviewed: What was reviewed, once it was asked for, see `review.gate`.
+        reviewed: What was reviewed, once it was asked for, see `review.gate`; `reviewed_file` is where, when named.
+        notes: What readers of this run's reports must know besides its results, a sentence each.
         mocking: Whether plans may be made with stand-ins; `mocks=no` on the command line forbids it.
         base_given: The base that was named on the command line, when it is another one than the deployed tag.
         waiting: What the checks of a task that is under way wait for, by the task.
@@ -99,6 +100,8 @@ class Run:
         self.waiting: dict[str, Callable[[], str]] = {}
         self.dialect = cilog.dialect()
         self.reviewed: Any = None
+        self.reviewed_file: str | None = None
+        self.notes: list[str] = []
 
     @property
     def hides_values(self) -> bool:
@@ -150,6 +153,10 @@ class Run:
                 self.live.console.print(cilog.plain(masked), markup=False, highlight=False, soft_wrap=True)
                 return
         self._write(cilog.harmless(masked, self.dialect))
+
+    def show(self, text: str) -> None:
+        """Print text that is made to be read by a terminal or a CI system: its colours and commands count."""
+        self._write(self.mask.text(text))
 
     def section(self, name: str, title: str, body: str, *, folded: bool) -> None:
         """`say`, the body in a section that the CI system's log folds.

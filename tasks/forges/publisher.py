@@ -68,6 +68,7 @@ def _tell(run: Run, place: Place, stage: str, code: ExitCode, *, reviewing: bool
 
 
 def _comment(run: Run, place: Place, client: Client, report: Report) -> None:
+    from .. import reports
     from ..reports import note as face
     from ..reports.model import Outcome
     from ..review import gate, seal
@@ -75,6 +76,7 @@ def _comment(run: Run, place: Place, client: Client, report: Report) -> None:
 
     environment, request = run.project.environment, place.request
     assert request is not None  # noqa: S101 - for the type checker: who calls has looked
+    looks = reports.templates(run)
     seen, key = gate.seen(run, place.head), run.project.keyring.current
     quiet = report.outcome is Outcome.NOTHING
     order = place.order if place.order[0] else (0, time.time_ns())
@@ -90,7 +92,7 @@ def _comment(run: Run, place: Place, client: Client, report: Report) -> None:
     def compose(pushes: dict[note.Order, note.Push]) -> str:
         return note.compose(
             environment, pushes, sealed=sealed, limit=client.limit,
-            report=lambda room: run.mask.text(face.render(report, limit=room, link=place.link)),
+            report=lambda room: run.mask.text(face.render(report, limit=room, link=place.link, templates=looks)),
         )  # fmt: skip
 
     done = comment.publish(client, request, environment, push, compose, wait=run.stop.wait)
@@ -115,15 +117,13 @@ def _status(run: Run, place: Place, client: Client, code: ExitCode, told: tuple[
 
 
 def _report(run: Run, stage: str) -> Report:
-    """The report of this run; of a deploy, what its applies came to."""
-    from ..reports import Report
+    """The report of this run; of a deploy, of what it planned."""
+    from .. import reports
 
     order = {name: position for position, name in enumerate(run.project.graph.order)}
     shown = "drift" if stage == "drift" else "plan"
-    found = sorted(
-        (item for item in run.results.values() if item.stage == shown), key=lambda item: order.get(item.stack, -1)
-    )
-    return Report.collect(shown, found, environment=run.project.environment, commit=run.revision.short)
+    found = [item for item in run.results.values() if item.stage == shown]
+    return reports.collect(run, shown, sorted(found, key=lambda item: order.get(item.stack, -1)))
 
 
 def _keep_record(run: Run, place: Place) -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from doit import get_var
 from doit.action import BaseAction
 from doit.exceptions import TaskFailed
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from .semantic import Difference, Meaning, Reviewed
 
 STAGE = "review"
-VARIABLE = "reviewed"
 _MOST_LINES = 40
 
 
@@ -97,6 +95,7 @@ def judge(run: Run, stacks: list[str] | None = None, *, asked: bool = True) -> N
             raise _refusal(run, f"nothing is known to be reviewed: {found.problem}", [], partly=stacks is not None)
         if not found.quiet:
             run.say_once(f"review: nothing is known to be reviewed: {found.problem}")
+            run.notes.append(f"Nothing is known to be reviewed: {found.problem}")
         return
     fresh = {name: known_meaning(run, name) for name in names}
     differences = semantic.compare(found.reviewed, fresh)
@@ -107,6 +106,7 @@ def judge(run: Run, stacks: list[str] | None = None, *, asked: bool = True) -> N
         raise _refusal(run, f"not what was reviewed in {found.where}", differences, partly=stacks is not None)
     if differences:
         head = f"review: differs from what was reviewed in {found.where}:"
+        run.notes.append(f"Not as reviewed in {found.where}: {'; '.join(_lines(differences))}")
         run.say("\n".join([head, *(f"  {line}" for line in _lines(differences))]))
     else:
         run.say(f"review: {', '.join(names[:5])}{' …' if len(names) > 5 else ''} as reviewed in {found.where}")  # noqa: PLR2004
@@ -156,8 +156,8 @@ def _is_to_apply(run: Run, name: str) -> bool:
 
 def _find(run: Run) -> Found:
     """What was reviewed: from the file that was named, or from the merge request that brought this commit."""
-    if path := get_var(VARIABLE):
-        return _from_file(run, path)
+    if run.reviewed_file:
+        return _from_file(run, run.reviewed_file)
     from ..forges import place as places
 
     place = places.find(run.project.config.forge)

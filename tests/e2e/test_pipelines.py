@@ -203,13 +203,16 @@ class GitHub:
 
     repository: Repository
     base: Path
-    event: dict[str, Any] = field(default_factory=dict)
+    pull_request: dict[str, Any] | None = None
     outputs: list[str] = field(default_factory=list)
     number: int = 0
 
     def call(self, name: str) -> dict[str, tuple[int, Path]]:
         """Call a reusable workflow; gives each job's exit code and checkout."""
         workflow = yaml.safe_load((WORKFLOWS / name).read_text())
+        self.base.mkdir(exist_ok=True)
+        event = {"pull_request": self.pull_request} if self.pull_request else {"ref": "refs/heads/main"}
+        (self.base / "event.json").write_text(json.dumps(event))
         done: dict[str, tuple[int, Path]] = {}
         for job_name, job in workflow["jobs"].items():
             needs = [job["needs"]] if "needs" in job else []
@@ -228,9 +231,11 @@ class GitHub:
                 self._action(step["uses"].partition("@")[0], self._filled(step.get("with", {}), checkout), checkout)
                 continue
             variables = self._filled({**job.get("env", {}), **step.get("env", {})}, checkout)
-            environment = self.repository.environment(
-                **variables, GITHUB_ACTIONS="true", GITHUB_WORKSPACE=str(checkout)
-            )
+            runner = {
+                "GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(checkout), "GITHUB_REPOSITORY": "acme/infra",
+                "GITHUB_EVENT_PATH": str(self.base / "event.json"),
+            }  # fmt: skip
+            environment = self.repository.environment(**variables, **runner)
             ran = subprocess.run(
                 ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]], cwd=checkout, env=environment,
                 stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False,
@@ -245,7 +250,7 @@ class GitHub:
             "inputs.install": "doit --version",
             "github.workspace": str(checkout),
             "github.token": "",
-            "github.event.pull_request.base.sha": self.event.get("base", ""),
+            "github.event.pull_request.base.sha": self.pull_request["base"]["sha"] if self.pull_request else "",
             "secrets.variables": "\n".join(f"{name}={value}" for name, value in self.repository.variables.items()),
         }
 
@@ -280,15 +285,18 @@ class GitHub:
 
 def test_the_workflows_of_github(platform: Repository, tmp_path: Path) -> None:
     github = GitHub(platform, tmp_path / "github")
-    github.event["base"] = platform.git("rev-parse", "HEAD")
+    base = platform.git("rev-parse", "HEAD")
     platform.write('stacks/network/more.tf:resource "terraform_data" "more" {}\n')
     platform.commit("more")
 
+    head = platform.git("rev-parse", "HEAD")
+    github.pull_request = {"number": 1, "base": {"sha": base}, "head": {"sha": head}}
     code, checkout = github.call("review.yml")["review"]
     assert code == 0, github.outputs
     assert not (checkout / ".deploy/local/receipts").exists()
     assert "terraform_data.more" in (github.base / "artifacts/review-local/reports/plan.md").read_text()
 
+    github.pull_request = None
     done = github.call("deploy.yml")
     assert {name: code for name, (code, _) in done.items()} == {"plan": 0, "deploy": 0}, github.outputs
     for name in ("content", "network"):
