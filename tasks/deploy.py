@@ -73,7 +73,7 @@ def up_to_date(run: Run, stack: Stack) -> bool:
     if artifact.pending(run.layout, stack.name):
         return False
     assessment = affected.assess_once(run, stack)
-    return not assessment.affected and not (assessment.unverified and stack.settings.verify)
+    return not assessment.affected and not assessment.unverified
 
 
 def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what `-a` forces is planned, and so is here
@@ -107,7 +107,7 @@ def verified(run: Run, stack: Stack, outcome: Result) -> Result:
     Raises:
         CheckFailedError: One did not come true.
     """
-    checks = verify.run_checks(run, stack)
+    checks = verify.run_checks(run, stack, STAGE)
     if checks:
         outcome.details["checks"] = checks
         outcome.summary += f"; {len(checks)} check{'s' if len(checks) > 1 else ''} passed"

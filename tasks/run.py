@@ -22,6 +22,8 @@ from .receipt import now
 from .stop import Stop
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .affected import Assessment
     from .git import Revision
     from .outputs import Output
@@ -52,6 +54,7 @@ class Run:
         notes: What readers of this run's reports must know besides its results, a sentence each.
         mocking: Whether plans may be made with stand-ins; `mocks=no` on the command line forbids it.
         base_given: The base that was named on the command line, when it is another one than the deployed tag.
+        waiting: What the checks of a task that is under way wait for, by the task.
         demand: What the builds and images of this run are for.
         allowances: The findings of policies that the command line allows.
         judged: The plan that policy let through in this run, by stack.
@@ -93,6 +96,7 @@ class Run:
         self.read_outputs: dict[str, dict[str, Output]] = {}
         self._lock_file: IO[str] | None = None
         self.live: Any = None
+        self.waiting: dict[str, Callable[[], str]] = {}
         self.dialect = cilog.dialect()
         self.reviewed: Any = None
         self.reviewed_file: str | None = None

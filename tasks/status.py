@@ -35,7 +35,7 @@ def text(run: Run) -> str:
         if assessment.affected:
             counts["affected"] += 1
             words.append(f"affected: {assessment.why}")
-        elif assessment.unverified and stack.settings.verify:
+        elif assessment.unverified:
             counts["unverified"] += 1
             words.append("its checks have not passed")
         if os.path.lexists(errored.path(run.project, stack)):
