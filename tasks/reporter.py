@@ -246,6 +246,9 @@ class Reporter:
 
     def _fail_at_once(self, error: DeployError) -> None:
         self.run.say(error.render())
+        if "plan" in self._whole and not isinstance(error, RunLockedError):
+            run = self.run
+            publisher.broke(run.project.config.forge, run.project.environment, error, run.mask, run.say)
         if not isinstance(error, RunLockedError):  # whoever holds the environment also tells what becomes of it
             self._notify([self.run.mask.text(error.render())])
         raise SystemExit(int(ExitCode.FAILED))

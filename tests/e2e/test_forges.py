@@ -121,6 +121,18 @@ def test_a_plan_that_disappears_is_not_left_standing(project: Project) -> None:
     assert "**Resolved" in project.body
 
 
+def test_a_configuration_that_is_broken_is_told_too(project: Project) -> None:
+    project.review(DEPLOY_ENV="local")
+    project.repository.write("config/pipeline.yaml:version: 1\nstakcs: {}\n")
+    project.repository.commit("broken")
+    project.review(code=1, DEPLOY_ENV="local")
+    assert "Nothing could be planned" in project.body.splitlines()[1]
+    assert "stakcs" in project.body
+    project.repository.git("revert", "--no-edit", "HEAD")
+    project.review(DEPLOY_ENV="local")
+    assert "Nothing could be planned" not in project.body.splitlines()[1]
+
+
 def test_two_environments_have_a_comment_each(project: Project) -> None:
     project.repository.write("config/environments/dev.yaml:{}\n", "config/environments/prod.yaml:{}\n")
     project.repository.commit("environments")
