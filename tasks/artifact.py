@@ -63,10 +63,10 @@ class Manifest:
     mocked: list[str] = field(default_factory=list)
     upstream: str | None = None
     key: str | None = None
+    meaning: str | None = None
     images: dict[str, str] = field(default_factory=dict)
     unpinned: list[str] = field(default_factory=list)
     builds: dict[str, str] = field(default_factory=dict)
-    meaning: str | None = None
     policy: str | None = None
     allowed: list[str] = field(default_factory=list)
     format: int = FORMAT

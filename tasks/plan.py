@@ -263,10 +263,10 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
             mocked=mocked or [],
             upstream=run.upstream,
             key=key.fingerprint if key else None,
+            meaning=semantic.digest(semantic.meaning(read.to_json())),
             images=images,
             unpinned=unpinned,
             builds=build.made_of(project, stack),
-            meaning=semantic.digest(semantic.meaning(read.to_json())),
             policy=_judged_by(run),
             allowed=judged.allowed if judged else [],
         )
