@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 __all__ = [
     "DOIT_CONFIG",
     "task__planned",
+    "task_build",
     "task_deploy",
     "task_drift",
     "task_graph",
+    "task_notify_test",
     "task_plan",
+    "task_publish",
     "task_setup",
     "task_status",
     "task_validate",
@@ -53,6 +56,13 @@ def task_setup() -> Iterator[dict[str, Any]]:
     from . import setup
 
     return setup.tasks(_run())
+
+
+def task_build() -> Iterator[dict[str, Any]]:
+    """Build."""
+    from . import build
+
+    return build.tasks(_run())
 
 
 def task_validate() -> Iterator[dict[str, Any]]:
@@ -109,3 +119,17 @@ def task_graph() -> Iterator[dict[str, Any]]:
     from . import graph
 
     return graph.tasks(_run())
+
+
+def task_notify_test() -> Iterator[dict[str, Any]]:
+    """Test the notifications."""
+    from .notifications import trial
+
+    return trial.tasks(_run())
+
+
+def task_publish() -> Iterator[dict[str, Any]]:
+    """Publish."""
+    from .history import publish
+
+    return publish.tasks(_run())

@@ -57,7 +57,7 @@ class StageAction(BaseAction):  # type: ignore[misc]
             return TaskFailed("stopped", report=False)
         started, began = time.monotonic(), now()
         try:
-            outcome = self._outcome(run.project.stacks[self._name], label in run.current)
+            outcome = self._outcome(forced=label in run.current)
         except DeployError as error:
             outcome = failed(run, self._stage, self._name, error)
         except Exception as error:  # noqa: BLE001 - the boundary: a bug must not take the other stacks down
@@ -67,8 +67,9 @@ class StageAction(BaseAction):  # type: ignore[misc]
         keep(run, outcome)
         return TaskFailed(outcome.summary, report=False) if outcome.failed else None
 
-    def _outcome(self, stack: Stack, forced: bool) -> Result:
+    def _outcome(self, *, forced: bool) -> Result:
         """What the stage gives, with the configured hooks around it."""
+        stack = self._run.project.stacks[self._name]
         if not self._run.project.config.hooks:
             return self._act(self._run, stack, forced)
         from . import hooks

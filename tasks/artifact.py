@@ -18,6 +18,7 @@ from .files import canonical_json, fsync_dir, read_json, sha256_bytes, sha256_fi
 from .inputs import reasons, summary
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from .inputs import Inputs
@@ -39,8 +40,10 @@ class Manifest:
     `origin` is `plan` for an artifact to be reviewed and handed over, `deploy` for one that a deploy made for itself.
     `upstream` is the commit of what an overlay lies over. `key` is the fingerprint of the key that it is signed with,
     if any. `policy` is the digest of what it was judged by, `allowed` names the findings that were let through; who
-    applies it judges it again. In the file stand two more: `digest`, the SHA-256 over all fields, finds a manifest that
-    was changed or torn; `signature` (see there) finds a forger.
+    applies it judges it again. `images` are the references that variables got, `unpinned` the images among them that
+    were not in their registry yet; `builds` are the digests of the outputs that were read. In the file stand two more:
+    `digest`, the SHA-256 over all fields, finds a manifest that was changed or torn; `signature` (see there) finds a
+    forger.
     """
 
     stack: str
@@ -60,6 +63,9 @@ class Manifest:
     mocked: list[str] = field(default_factory=list)
     upstream: str | None = None
     key: str | None = None
+    images: dict[str, str] = field(default_factory=dict)
+    unpinned: list[str] = field(default_factory=list)
+    builds: dict[str, str] = field(default_factory=dict)
     policy: str | None = None
     allowed: list[str] = field(default_factory=list)
     format: int = FORMAT
@@ -90,6 +96,7 @@ class Expected:
     require_clean: bool
     receipt: Receipt | None
     upstream: str | None = None
+    builds: Mapping[str, str] = field(default_factory=dict)
 
 
 def discard(layout: Layout, stack: str) -> None:
@@ -328,6 +335,18 @@ def _mismatches(manifest: Manifest, stack: str, expected: Expected) -> list[tupl
     ):
         message = f"the state moved on: planned for serial {manifest.serial}, last applied is {receipt.serial}"
         found.append(("stale", message))
+    return found + _made_otherwise(manifest, expected)
+
+
+def _made_otherwise(manifest: Manifest, expected: Expected) -> list[tuple[str, str]]:
+    """What of builds and images is not as it was planned."""
+    found: list[tuple[str, str]] = []
+    if manifest.builds != expected.builds:
+        names = ", ".join(sorted(set(manifest.builds) | set(expected.builds)))
+        found.append(("build", f"it was planned with other outputs of {names} than those that are here"))
+    if manifest.unpinned:
+        names = ", ".join(manifest.unpinned)
+        found.append(("unpinned", f"this plan was made before the image was in its registry: {names}"))
     return found
 
 
@@ -336,11 +355,11 @@ def _check_types(manifest: Manifest) -> None:
     if datetime.fromisoformat(manifest.created_at).tzinfo is None:
         raise ValueError("created_at")
     texts = (manifest.stack, manifest.environment, manifest.origin, manifest.plan_sha256, manifest.inputs_digest)
-    mappings = (manifest.inputs, manifest.counts)
+    mappings = (manifest.inputs, manifest.counts, manifest.images, manifest.builds)
     if not all(isinstance(text, str) for text in (*texts, manifest.engine)):
         raise TypeError("text")
     if not all(isinstance(mapping, dict) for mapping in mappings) or not all(
-        isinstance(items, list) for items in (manifest.mocked, manifest.allowed)
+        isinstance(items, list) for items in (manifest.mocked, manifest.allowed, manifest.unpinned)
     ):
         raise TypeError("mapping")
     if not isinstance(manifest.key, str | None) or not isinstance(manifest.policy, str | None):

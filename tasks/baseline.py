@@ -14,6 +14,8 @@ from .errors import ConfigError, DeployError
 from .files import canonical_json
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from .inputs import Inputs
     from .project import Project, Stack
 
@@ -43,6 +45,10 @@ class Baseline:
             return [f"the configuration {since} cannot be compared"]
         words = []
         for label in inputs.labels:
+            if project.catalog is not None and label.startswith(("build ", "image ")):
+                if any(_lies_in(path, project.catalog.folders(label)) for path in self.changed | self.removed):
+                    words.append(f"{label} may have changed {since}")
+                continue
             kind = next((kind for kind in _PATH_LABELS if label.startswith(kind)), None)
             touched = kind is not None and label.removeprefix(kind) in self.changed | self.removed
             if touched or (label.startswith("any file ") and (self.changed or self.removed)):
@@ -50,7 +56,9 @@ class Baseline:
         words += [
             f"file {path} was removed {since}" for path in sorted(self.removed) if _belonged(project, stack, path)
         ]
-        if _settings(self.before, stack.name) != _settings(project.loaded, stack.name):
+        catalog = project.catalog
+        builds = catalog.needed_by(stack) if catalog else ()
+        if _settings(self.before, stack.name, builds) != _settings(project.loaded, stack.name, builds):
             words.append(f"its configuration changed {since}")
         return words
 
@@ -109,8 +117,17 @@ def _configuration_at(project: Project, commit: str) -> config.Loaded | None:
             return None
 
 
-def _settings(loaded: config.Loaded, name: str) -> bytes:
-    """What of a configuration can change a stack's plan, but for its files; checks and the like cannot."""
+def _lies_in(path: str, folders: list[str]) -> bool:
+    """Whether a path is one of some folders or files, or lies in one."""
+    normal = [posixpath.normpath(folder) for folder in folders]
+    return any(folder in (".", path) or path.startswith(f"{folder}/") for folder in normal)
+
+
+def _settings(loaded: config.Loaded, name: str, builds: Collection[str] = ()) -> bytes:
+    """What of a configuration can change a stack's plan, but for its files; checks and the like cannot.
+
+    `builds` are the builds that it reads, or that its images contain.
+    """
     whole = loaded.config
     stack: Any = whole.stacks.get(name)
     engine = [whole.engine.kind, whole.engine.version]
@@ -118,8 +135,12 @@ def _settings(loaded: config.Loaded, name: str) -> bytes:
     backend = (stack.backend if stack and stack.backend else None) or whole.backend
     values["backend"] = backend.model_dump() if backend else None
     if stack is not None:
-        chosen = stack.model_dump(include={"path", "inputs", "variables", "var_files", "watch"})
+        chosen = stack.model_dump(include={"path", "inputs", "variables", "var_files", "watch", "builds", "images"})
+        used = {image: whole.images.get(image) for image in stack.images.values()}
+        chosen["made"] = {key: image.model_dump() for key, image in used.items() if image is not None}
         values |= {key: value for key, value in chosen.items() if value}
+    found = {build: whole.builds[build].model_dump() for build in builds if build in whole.builds}
+    values |= {"built": found} if found else {}
     return canonical_json(values)
 
 

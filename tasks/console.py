@@ -97,7 +97,7 @@ class Console:
         """The table at the end, and what to do next."""
         run, found = self._run, list(self._run.results.values())
         lines = [""]
-        for stage in ("validate", "plan", "deploy", "verify", "drift"):
+        for stage in ("build", "validate", "plan", "deploy", "verify", "drift"):
             counts: dict[str, int] = {}
             for item in found:
                 if item.stage == stage:
@@ -108,7 +108,7 @@ class Console:
         lines += [f"address   {text}" for text in self._addresses(found) if "deploy" in selected]
         lines += [f"report    {path}" for path in reports]
         seconds = time.monotonic() - run.started
-        lines.append(f"{run.project.environment}: {self._verdict(selected, code, found)} ({seconds:.1f} s)")
+        lines.append(f"{run.project.environment}: {self.verdict(selected, code, found)} ({seconds:.1f} s)")
         run.say("\n".join(lines))
 
     def _running(self) -> str:
@@ -132,7 +132,8 @@ class Console:
                     lines.append(f"{name}.{output}  {item.value}")
         return lines
 
-    def _verdict(self, selected: set[str], code: ExitCode, found: list[Result]) -> str:
+    def verdict(self, selected: set[str], code: ExitCode, found: list[Result]) -> str:
+        """How the run ended, in words, and what to do next."""
         failed = sorted({item.stack for item in found if item.failed})
         names = ", ".join(failed[:5]) + (" and more" if len(failed) > 5 else "")  # noqa: PLR2004 - what fits a line
         if self._run.stop.requested:

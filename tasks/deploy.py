@@ -171,14 +171,15 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
     layout, last = run.layout, assessment.receipt
     errored.refuse(run, stack)
     allowed = plan.require_judged(run, manifest)
-    with workdir.context(run, stack, STAGE, upstream.values(run, stack).values) as (where, variables):
+    given = {**upstream.values(run, stack).values, **manifest.images}  # the very references that were planned
+    with workdir.context(run, stack, STAGE, given) as (where, variables):
         workdir.initialize(run, stack, where, backend=True)
         run.stop.check(f"{STAGE}:{stack.name}")
         begun = Receipt(
             stack.name, run.project.environment, Outcome.STARTED, manifest.plan_sha256, manifest.inputs_digest,
             manifest.inputs, manifest.commit, started_at=receipt.now(), counts=manifest.counts,
             produced=list(last.produced) if last else [], deployed=last.deployed if last else None,
-            upstream=manifest.upstream, allowed=allowed,
+            upstream=manifest.upstream, allowed=allowed, images=manifest.images,
         )  # fmt: skip
         artifact.claim(layout, manifest)
         receipt.write(layout, begun)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from . import affected, changes, errored, statelock, upstream, workdir
+from . import affected, build, changes, errored, statelock, upstream, workdir
 from .action import StageAction
 from .engine import failure
 from .result import Result, Status
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .run import Run
 
 STAGE = "drift"
+_UNRECORDED = "not as in the code (no receipt here tells whether that is drift)"
 
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
@@ -28,6 +29,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
         yield {
             "name": name,
             "actions": [StageAction(run, STAGE, name, act)],
+            "task_dep": build.needed_by(run, stack),
             "doc": f"compare {stack.path} with what is",
         }
 
@@ -40,7 +42,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     if given.missing:
         summary = f"never deployed: it waits for {given.missing_text(stack)}"
         return Result(STAGE, stack.name, Status.UNDEPLOYED, summary, reasons=assessment.reasons)
-    found = _plan(run, stack, given.values)
+    found, exists = _plan(run, stack, {**given.values, **build.references(run.project, stack)[0]})
     drifted, pending = _tell_apart(found, assessment)
     names = [str(item.get("address") or f"output {item.get('name')}") for item in drifted or pending]
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004 - one line
@@ -50,15 +52,15 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
         summary = f"drifted: {shown}" + (f"; and {len(pending)} changes in code not deployed yet" if pending else "")
         return Result(STAGE, stack.name, Status.DRIFTED, summary, counts=counts, details=details)
     if not found.counts.empty:
-        state = "never deployed" if assessment.receipt is None else "code not deployed yet"
+        state = "code not deployed yet" if assessment.receipt else _UNRECORDED if exists else "never deployed"
         return Result(
             STAGE, stack.name, Status.UNDEPLOYED, f"{state}: {shown}", assessment.reasons, counts, details
         )  # fmt: skip
     return Result(STAGE, stack.name, summary="as deployed", details=details)
 
 
-def _plan(run: Run, stack: Stack, values: dict[str, Any]) -> PlanChanges:
-    """A plan that is read and thrown away."""
+def _plan(run: Run, stack: Stack, values: dict[str, Any]) -> tuple[PlanChanges, bool]:
+    """A plan that is read and thrown away; and whether the state has anything in it."""
     with workdir.context(run, stack, STAGE, values) as (where, variables):
         workdir.initialize(run, stack, where, backend=True)
         path = where.data_dir / "drift.tfplan"
@@ -71,9 +73,9 @@ def _plan(run: Run, stack: Stack, values: dict[str, Any]) -> PlanChanges:
             if not completed.ok:
                 raise failure(f"{run.engine().kind} plan failed", completed, where)
             os.chmod(path, 0o600)  # noqa: PTH101 - it holds every value in clear
-            return changes.read(
-                run.engine().json(where, "show", "-json", "-no-color", str(path)), run.mask, hidden=run.hides_values
-            )
+            shown = run.engine().json(where, "show", "-json", "-no-color", str(path))
+            exists = bool((shown.get("prior_state") or {}).get("values", {}).get("root_module"))
+            return changes.read(shown, run.mask, hidden=run.hides_values), exists
         finally:
             path.unlink(missing_ok=True)
 

@@ -92,6 +92,22 @@ class HookError(DeployError):
         self.log = log
 
 
+class BuildError(DeployError):
+    """A build or an image could not be made."""
+
+    kind = "build failed"
+
+    def __init__(self, message: str, *, log: str = "", **places: str | None) -> None:
+        super().__init__(message, **places)
+        self.log = log
+
+
+class RegistryError(DeployError):
+    """A registry of images could not be asked, or refused."""
+
+    kind = "registry error"
+
+
 class EngineError(DeployError):
     """The engine could not be had, or one of its commands failed."""
 
@@ -166,6 +182,12 @@ class RunLockedError(DeployError):
     """Another run holds this environment."""
 
     kind = "locked"
+
+
+class PublishError(DeployError):
+    """Run records could not be published; what was deployed is not concerned."""
+
+    kind = "publish failed"
 
 
 class StoppedError(DeployError):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import hcl
 from .errors import RecordError
+from .facts import FACTS_VERSION, Facts, without_secrets
 from .files import canonical_json, sha256_file, write_atomic
 
 if TYPE_CHECKING:
@@ -32,10 +33,10 @@ class FileIndex:
         self._lock = threading.Lock()
         self._changed = False
         self._entries: dict[str, list[Any]] = {}
-        self._facts: dict[str, hcl.Facts] = {}
+        self._facts: dict[str, Facts] = {}
         try:
             stored = json.loads(cache.read_bytes())
-            if stored["version"] == hcl.FACTS_VERSION and isinstance(stored["files"], dict):
+            if stored["version"] == FACTS_VERSION and isinstance(stored["files"], dict):
                 self._entries = stored["files"]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             pass  # a cache that cannot be read is a cache that is not there
@@ -49,24 +50,24 @@ class FileIndex:
         entry = self._entry(path)
         return None if entry is None else entry[2]
 
-    def facts(self, path: str) -> hcl.Facts:
+    def facts(self, path: str) -> Facts:
         """What a configuration file says; nothing when it is not there."""
         entry = self._entry(path)
         if entry is None:
-            return hcl.Facts()
+            return Facts()
         key = f"{path}\0{entry[2]}"
         known = self._facts.get(key)
         if known is None:
             if entry[3] is None:
                 try:
-                    entry[3] = hcl.without_secrets(self.read_facts(path)).to_json()
+                    entry[3] = without_secrets(self.read_facts(path)).to_json()
                 except OSError:
-                    return hcl.Facts()
+                    return Facts()
                 self._changed = True
-            known = self._facts[key] = hcl.Facts.from_json(entry[3])
+            known = self._facts[key] = Facts.from_json(entry[3])
         return known
 
-    def read_facts(self, path: str) -> hcl.Facts:
+    def read_facts(self, path: str) -> Facts:
         """What a configuration file says, secrets included: read now, not kept.
 
         Raises:
@@ -106,7 +107,7 @@ class FileIndex:
         youngest = time.time_ns() - _RACY_NS
         kept = {path: entry for path, entry in self._entries.items() if entry[0] < youngest}
         try:
-            data = canonical_json({"version": hcl.FACTS_VERSION, "files": kept})
+            data = canonical_json({"version": FACTS_VERSION, "files": kept})
             write_atomic(self._cache, data, durable=False)
         except RecordError:
             pass

@@ -63,6 +63,15 @@ def resolve(root: Path, ref: str) -> str | None:
     return found.strip() if found else None
 
 
+def last_change(root: Path, folders: list[str]) -> str | None:
+    """The last commit that changed something in some folders; None without git, or when a shallow clone ends first."""
+    found = _git(root, "log", "-1", "--format=%H %P", "--", *(f":(literal){folder}" for folder in folders))
+    commit, _, parents = (found or "").strip().partition(" ")
+    if commit and not parents and (_git(root, "rev-parse", "--is-shallow-repository") or "").strip() == "true":
+        return None
+    return commit or None
+
+
 def differences(root: Path, commit: str) -> tuple[set[str], set[str]]:
     """The paths in which this tree differs from a commit, uncommitted and new files included: changed, removed.
 

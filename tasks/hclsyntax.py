@@ -66,6 +66,18 @@ def literal(node: Node) -> Any:
         return UNKNOWN
 
 
+def literals(node: Node) -> Iterator[Any]:
+    """The literal values within an expression, the largest ones: of `x ? "a" : "b"` both texts."""
+    pending = [node]
+    while pending:
+        node = pending.pop()
+        value = _unescape(text(node)) if node.type == "template_literal" else literal(node)
+        if value is UNKNOWN:
+            pending += node.named_children
+        else:
+            yield value
+
+
 def _literal_value(node: Node) -> Any:
     kids = node.named_children
     if node.type in ("expression", "literal_value", "collection_value", "template_expr") and len(kids) == 1:
@@ -74,6 +86,8 @@ def _literal_value(node: Node) -> Any:
         return _unescape(text(node)[1:-1])
     if node.type == "heredoc_template" and not any(kid.type == "template_interpolation" for kid in kids):
         return "".join(text(kid) for kid in kids if kid.type == "template_literal")
+    if node.type == "quoted_template":
+        return _joined(node)
     if node.type in ("bool_lit", "numeric_lit", "null_lit", "operation"):  # `-1` is an operation
         try:
             return json.loads(text(node))
@@ -91,6 +105,23 @@ def _literal_value(node: Node) -> Any:
             pairs[text(key).strip().strip('"')] = value
         return pairs
     return UNKNOWN
+
+
+def _joined(template: Node) -> Any:
+    """The text of a template whose interpolations are literals themselves: `"a-${"b"}"`."""
+    pieces = []
+    for kid in template.named_children:
+        if kid.type == "template_literal":
+            pieces.append(_unescape(text(kid)))
+        elif kid.type == "template_interpolation":
+            inner = [inside for inside in kid.named_children if inside.type == "expression"]
+            value = _literal_value(inner[0]) if len(inner) == 1 else UNKNOWN
+            if not isinstance(value, str):
+                return UNKNOWN
+            pieces.append(value)
+        elif kid.type not in ("quoted_template_start", "quoted_template_end"):
+            return UNKNOWN
+    return "".join(pieces)
 
 
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}

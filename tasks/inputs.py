@@ -109,7 +109,7 @@ def written_since(project: Project, stack: Stack, planned: Mapping[str, str]) ->
 
 
 def _rank(label: str) -> tuple[int, str]:
-    order = ("file", "module", "variable", "output", "var file", "watched")
+    order = ("file", "module", "build", "image", "variable", "output", "var file", "watched")
     return next((index for index, kind in enumerate(order) if label.startswith(kind + " ")), len(order)), label
 
 
@@ -140,6 +140,8 @@ def _labels(project: Project, stack: Stack, produced: Collection[str]) -> Iterat
     if module.unknown:
         where = ", ".join(sorted(module.unknown))
         yield f"any file (one whose name cannot be told is read in {where})", project.tree_digest
+    if project.catalog is not None:
+        yield from project.catalog.labels(stack).items()
     if (settings := backend_settings(project, stack)) is not None:
         yield "backend settings", _digest(settings)
     yield "engine version", f"{project.config.engine.kind} {project.config.engine.version}"
@@ -147,9 +149,9 @@ def _labels(project: Project, stack: Stack, produced: Collection[str]) -> Iterat
 
 def _files_of(project: Project, named: NamedPath) -> Iterator[tuple[str, str]]:
     """The files that a named path stands for, with their digests; a file that is read and not there is absent."""
-    index = project.index
-    if named.path.startswith(_NO_FILES):
-        return
+    index, catalog = project.index, project.catalog
+    if named.path.startswith(_NO_FILES) or (catalog is not None and catalog.makes(named.path)):
+        return  # what a build makes counts by what it is made of
     if not index.is_folder(named.path):
         if not named.read and named.path.endswith(_NOT_CONFIGURATION):
             return
@@ -161,6 +163,8 @@ def _files_of(project: Project, named: NamedPath) -> Iterator[tuple[str, str]]:
         return
     for path in index.below(named.path):
         name = posixpath.basename(path)
+        if catalog is not None and catalog.makes(path):
+            continue
         if not named.read and (name.startswith(".") or name.endswith(_NOT_CONFIGURATION)):
             continue
         if name.endswith((".tfstate", ".tfstate.backup")):
@@ -185,7 +189,9 @@ def _watched(project: Project, stack: Stack) -> Iterator[str]:
             raise project.loaded.error(message, "stacks", stack.name, "watch", position) from None
         for path in matches:
             if path.is_file():
-                yield posixpath.join(*parts[:fixed], path.relative_to(base).as_posix()) if fixed else path.name
+                found = posixpath.join(*parts[:fixed], path.relative_to(base).as_posix()) if fixed else path.name
+                if project.catalog is None or not project.catalog.makes(found):
+                    yield found
 
 
 def _digest(value: object) -> str:

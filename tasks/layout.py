@@ -54,6 +54,11 @@ class Layout:
         return self.base / "crash.log"
 
     @property
+    def notified(self) -> Path:
+        """What each channel was told of that has not ended yet."""
+        return self.base / "notified.json"
+
+    @property
     def file_index(self) -> Path:
         """Digests and facts of source files, by their stat."""
         return self.cache / "files.json"
@@ -67,6 +72,41 @@ class Layout:
     def tree_file_index(self) -> Path:
         """The file index of the build tree."""
         return self.cache / "tree-files.json"
+
+    def build(self, name: str) -> Path:
+        """The receipt of a build: what it was made of, and the digest of its outputs; for all environments."""
+        return self.root / DEPLOY_DIR / ".builds" / f"{name}.json"
+
+    def build_lock(self, name: str) -> Path:
+        """Held while a build runs: two runs, of two environments, must not write the same outputs."""
+        return self.root / DEPLOY_DIR / ".builds" / f"{name}.lock"
+
+    def image(self, name: str) -> Path:
+        """Where an image is: its repository, its tag, the digest that pins it."""
+        return self.base / "images" / f"{name}.json"
+
+    @property
+    def runs(self) -> Path:
+        """The records of runs."""
+        return self.base / "runs"
+
+    def run_record(self, run: str) -> Path:
+        """The record of a run."""
+        return self.base / f"runs/{run}.json"
+
+    def run_tasks(self, run: str) -> Path:
+        """A line for each task of a run that ended, with all of its result."""
+        return self.base / f"runs/{run}.jsonl"
+
+    @property
+    def overview(self) -> Path:
+        """What is known of every stack of the environment."""
+        return self.base / "overview.json"
+
+    @property
+    def published(self) -> Path:
+        """What was published, and where to."""
+        return self.base / "published.json"
 
     def hook(self, stage: str, stack: str) -> Path:
         """Says that the hooks after a stage have not all ended well yet."""

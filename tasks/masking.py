@@ -9,7 +9,7 @@ import re
 import threading
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote_from_bytes
+from urllib.parse import quote_from_bytes, unquote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 MASK = "(sensitive value)"
 _SHORTEST = 4  # a shorter value stands everywhere by chance; masking it would make all text unreadable
 SECRET_NAME = re.compile(r"PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|PRIVATE_KEY|ACCESS_KEY|API_KEY|CONN_STR")
+_URL_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/@:\s]*):([^/@\s]+)@")
+_TOKEN = re.compile(r"(?=.*\d)(?=.*[A-Za-z])\S{8,}")  # a key of a mapping that is no word
 _ORDINARY = frozenset({"true", "false", "null", "none"})
 
 
@@ -36,6 +38,7 @@ class Masker:
             for name, value in os.environ.items()
             if SECRET_NAME.search(name.upper()) or any(fnmatchcase(name, glob) for glob in names)
         )
+        self.add(text for value in os.environ.values() for text in _credentials(value))
 
     def add(self, values: Iterable[Any]) -> None:
         """Learn secrets: texts, numbers, or lists and mappings of them."""
@@ -65,9 +68,20 @@ class Masker:
         return value
 
 
+def _credentials(value: str) -> Iterable[str]:
+    """The password in a URL, and the URL; one that is the user's name too is a word, and no secret."""
+    if "://" not in value:
+        return
+    for found in _URL_PASSWORD.finditer(value):
+        if found[2] != found[1]:
+            yield from (found[2], unquote(found[2]), f"{found[1]}:{found[2]}@")
+
+
 def _leaves(value: Any) -> Iterable[str]:
     if isinstance(value, dict):
-        for item in value.values():
+        for key, item in value.items():
+            if isinstance(key, str) and _TOKEN.fullmatch(key):
+                yield key
             yield from _leaves(item)
     elif isinstance(value, list | tuple | set):
         for item in value:

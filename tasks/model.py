@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -20,10 +21,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"
 ENVIRONMENT_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
+REPOSITORY_PATTERN = r"^[A-Za-z0-9$][A-Za-z0-9._:${}/-]*[A-Za-z0-9}]$"
 DEFAULT_KEY_VARIABLE = "DEPLOY_ENCRYPTION_KEY"
 
 StackName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 EnvironmentName = Annotated[str, StringConstraints(pattern=ENVIRONMENT_PATTERN)]
+PartName = Annotated[str, StringConstraints(pattern=ENVIRONMENT_PATTERN)]
+EnvironmentVariable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 OutputReference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]*\.[A-Za-z_][A-Za-z0-9_-]*$")]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
@@ -115,8 +119,101 @@ class Stack(Model):
     watch: list[str] = Field(
         default_factory=list, description="More files that can change the plan: globs, relative to the stack."
     )
+    builds: list[PartName] = Field(
+        default_factory=list,
+        description="Builds whose outputs the stack reads; found by itself where its files name them.",
+    )
+    images: dict[VariableName, PartName] = Field(
+        default_factory=dict, description="Variable of this stack from an image: it gets the image's reference."
+    )
     backend: Backend | None = Field(None, description="This stack's own backend, in place of the common one.")
     verify: list[Check] = Field(default_factory=list, description="Checks that must come true after each apply.")
+
+
+class Build(Model):
+    """Something that is made of sources before stacks are planned: outputs in its folder."""
+
+    kind: Literal["node", "command"] = Field(description="`node`: a package's script by npm or pnpm; `command`: yours.")
+    path: str = Field(description="The folder of its sources, relative to the repository's root.")
+    script: str = Field("build", description="For `node`: the script of package.json that makes the outputs.")
+    command: list[str] = Field(
+        default_factory=list, description="For `command`: program and arguments, no shell; run in the folder."
+    )
+    outputs: list[str] = Field(
+        default=["build"], min_length=1, description="What it makes: folders or files, relative to its folder."
+    )
+    depends_on: list[PartName] = Field(default_factory=list, description="Builds that are made before this one.")
+    environment: list[EnvironmentVariable] = Field(
+        default_factory=list, description="Environment variables that change what is made: their values count."
+    )
+    secrets: list[EnvironmentVariable] = Field(
+        default_factory=list, description="Environment variables that it gets although their names say they are secret."
+    )
+    toolchain: list[list[str]] = Field(
+        default_factory=list, description="For `command`: commands that print a version that counts: `[[go, version]]`."
+    )
+    timeout: Annotated[float, Field(gt=0, le=86_400)] = Field(1800, description="Seconds until it is ended and failed.")
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> Self:
+        if (self.kind == "command") != bool(self.command):
+            raise ValueError("`command` is for the kind `command`, which needs one")
+        if self.kind == "node" and self.toolchain:
+            raise ValueError("`toolchain` is for the kind `command`: of the kind `node` it is known")
+        if any(not command for command in self.toolchain):
+            raise ValueError("a command of `toolchain` is empty")
+        return self
+
+
+class Login(Model):
+    """Which environment variables hold the login of a registry."""
+
+    user: EnvironmentVariable = Field(description="Names the variable that holds the user.")
+    password: EnvironmentVariable = Field(description="Names the variable that holds the password or token.")
+
+
+class Image(Model):
+    """An OCI image, whose tag is the digest of what it is made of."""
+
+    repository: Annotated[str, StringConstraints(pattern=REPOSITORY_PATTERN)] = Field(
+        description="Where it is pushed, without a tag: `registry.example.com/team/app`; `${ENV}` is filled in."
+    )
+    context: str = Field(description="The folder that the builder sees, relative to the repository's root.")
+    containerfile: str | None = Field(
+        None, description="Relative to the context; by default `Containerfile`, else `Dockerfile`."
+    )
+    builds: list[PartName] = Field(
+        default_factory=list,
+        description="Builds that it contains; found by itself where their outputs lie in the context.",
+    )
+    target: str | None = Field(None, description="The stage of the Containerfile to build; by default the last one.")
+    args: dict[EnvironmentVariable, str] = Field(
+        default_factory=dict,
+        description="Build arguments, never secret: they stay in the image. `${ENV}` is filled in.",
+    )
+    secrets: dict[PartName, EnvironmentVariable] = Field(
+        default_factory=dict, description="Secret mounts: their id, and the environment variable that holds the secret."
+    )
+    labels: dict[str, str] = Field(
+        default_factory=dict,
+        description="Labels; `{revision}` is the last commit that changed its folders, `${ENV}` is filled in.",
+    )
+    platforms: list[Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?$")]] = Field(
+        default=["linux/amd64"], min_length=1, description="For which platforms; several make one multi-platform image."
+    )
+    builder: Literal["auto", "buildah", "podman", "docker"] = Field(
+        "auto", description="Which program builds it; `auto`: the first of these that is there and works."
+    )
+    attest: list[Literal["sbom", "provenance"]] = Field(
+        default_factory=list,
+        description="What docker buildx attaches; an image with provenance is no longer reproducible.",
+    )
+    login: Login | None = Field(None, description="Its registry's login; see docs/builds.md for what is tried without.")
+    insecure: bool = Field(False, description="True: plain HTTP, or a certificate that nobody vouches for, is fine.")
+    optional: bool = Field(
+        False, description="True: where nothing can build or push it, say so once and go on with the tag."
+    )
+    timeout: Annotated[float, Field(gt=0, le=86_400)] = Field(3600, description="Seconds until it is ended and failed.")
 
 
 class Deploy(Model):
@@ -360,6 +457,37 @@ class Hook(Model):
     timeout: Annotated[float, Field(gt=0, le=86_400)] = Field(60, description="Seconds until it is ended and failed.")
 
 
+class History(Model):
+    """How many records of runs are kept in `.deploy/<env>/runs`."""
+
+    keep: int = Field(1000, ge=0, le=100_000, description="The latest runs that are kept; 0: none is recorded.")
+    days: Annotated[float, Field(gt=0, le=3650)] | None = Field(
+        None, description="Days after which a run's record is removed; by default only their number counts."
+    )
+
+
+class Publish(Model):
+    """Where `doit publish` puts run records and reports for the dashboard."""
+
+    to: str | None = Field(
+        None,
+        description="A folder, an `http(s)://` address that takes PUT, or `s3://bucket/prefix`; `${ENV}` is filled in.",
+    )
+    token: KeyVariable | None = Field(
+        "DEPLOY_PUBLISH_TOKEN",
+        description="The environment variable that holds the token for an HTTP address, never the token itself.",
+    )
+    header: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]*$")] = Field(
+        "Authorization",
+        description="The header that carries it: `Authorization` as a bearer token, any other as it is (`JOB-TOKEN`).",
+    )
+    endpoint: str | None = Field(None, description="The S3 endpoint, where it is not Amazon's; `${ENV}` is filled in.")
+    automatic: bool = Field(
+        False, description="True: every run publishes when it ends; a failure is told, and changes no exit code."
+    )
+    timeout: Annotated[float, Field(gt=0, le=600)] = Field(30, description="Seconds that one request may take.")
+
+
 class Organization(Model):
     """A YAML file of your own, whose values are usable as `{organization.KEY}`."""
 
@@ -367,6 +495,67 @@ class Organization(Model):
     schema_file: str | None = Field(
         None, alias="schema", description="Its JSON Schema (JSON or YAML), relative to the repository's root."
     )
+
+
+def _names_a_url(value: object) -> object:
+    """`${NAME}` alone; what is found is not shown, as it may be a URL with its credentials."""
+    name = re.fullmatch(r"\$\{([A-Za-z_][A-Za-z0-9_]{0,99})\}", value) if isinstance(value, str) else None
+    if value is not None and name is None:
+        raise PydanticCustomError(
+            "secret_value",
+            "this names an environment variable, as in ${SLACK_URL}, and nothing else: URLs of notifications and"
+            " signing secrets are secrets, never written here; if this was one, it must be replaced",
+        )
+    return name[1] if name else None
+
+
+UrlVariable = Annotated[
+    str, BeforeValidator(_names_a_url), WithJsonSchema({"type": "string", "pattern": r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}$"})
+]
+Event = Literal["failure", "drift", "recovery", "deploy"]
+Command = Literal["validate", "plan", "deploy", "verify", "drift"]
+
+
+class Channel(Model):
+    """Somebody who is told what happened."""
+
+    url: UrlVariable = Field(
+        description="`${NAME}`: the environment variable that holds the URL, one of apprise or of a webhook."
+    )
+    name: Annotated[str, StringConstraints(pattern=ENVIRONMENT_PATTERN)] | None = Field(
+        None, description="What it is called in messages and records; by default the variable's name."
+    )
+    kind: Literal["apprise", "webhook"] = Field(
+        "apprise", description="`apprise`: chat, mail and the like; `webhook`: signed JSON (Standard Webhooks)."
+    )
+    secret: UrlVariable | None = Field(
+        None, description="`${NAME}`: the environment variable that holds a webhook's signing secret."
+    )
+    on: list[Event] = Field(default=["failure", "drift", "recovery"], min_length=1, description="What it is told.")
+    environments: list[str] = Field(default=["*"], min_length=1, description="Globs of environments.")
+    stacks: list[str] = Field(default=["*"], min_length=1, description="Globs of stack names.")
+    commands: list[Command] = Field(
+        default=["deploy", "verify", "drift"],
+        min_length=1,
+        description="The commands whose runs it is told of; a merge request's `plan` is not one by default.",
+    )
+    repeat: Annotated[float, Field(gt=0, le=8760)] | None = Field(
+        None, description="Hours after which what still fails or drifts is told again; by default never."
+    )
+    timeout: Annotated[float, Field(gt=0, le=300)] = Field(10, description="Seconds that telling it may take in all.")
+    title: str | None = Field(None, description="A Jinja2 template of the title, in place of the built-in one.")
+    body: str | None = Field(None, description="A Jinja2 template of the text, in place of the built-in one.")
+
+    @property
+    def label(self) -> str:
+        """What it is called; never the URL."""
+        return self.name or self.url
+
+    @model_validator(mode="after")
+    def _webhooks_are_signed(self) -> Self:
+        if (self.kind == "webhook") != (self.secret is not None):
+            raise ValueError("`kind: webhook` and `secret` belong together: a webhook is signed, nothing else is")
+        return self
 
 
 class Config(BaseSettings):
@@ -384,6 +573,8 @@ class Config(BaseSettings):
     stacks: dict[StackName, Stack] = Field(
         default_factory=dict, description="Stacks, where they differ from the defaults."
     )
+    builds: dict[PartName, Build] = Field(default_factory=dict, description="What is built before stacks are planned.")
+    images: dict[PartName, Image] = Field(default_factory=dict, description="Images that stacks deploy.")
     encryption: Encryption = Field(
         default_factory=Encryption,  # type: ignore[arg-type]
         description="Encryption of plans and states.",
@@ -403,4 +594,20 @@ class Config(BaseSettings):
     reports: Reports = Field(default_factory=Reports, description="How reports look.")  # type: ignore[arg-type]
     upstream: Upstream | None = Field(None, description="What this repository is an overlay of.")
     hooks: list[Hook] = Field(default_factory=list, description="Commands of yours around the stages.")
+    history: History = Field(default_factory=History, description="Records of runs.")  # type: ignore[arg-type]
+    publish: Publish = Field(
+        default_factory=Publish,  # type: ignore[arg-type]
+        description="Publishing of run records.",
+    )
     organization: Organization | None = Field(None, description="Your own values, for all of the configuration.")
+    notify: list[Channel] = Field(default_factory=list, description="Who is told of failures, drift and recoveries.")
+
+    @field_validator("notify")
+    @classmethod
+    def _channels_have_names(cls, value: list[Channel]) -> list[Channel]:
+        labels = [channel.label for channel in value]
+        if twice := sorted({label for label in labels if labels.count(label) > 1}):
+            raise PydanticCustomError(
+                "secret_value", f"two channels are called {twice[0]}: give each a `name` of its own"
+            )
+        return value

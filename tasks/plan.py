@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from . import (
     affected,
     artifact,
+    build,
     changes,
     encryption,
     errored,
@@ -111,13 +112,18 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
         summary = f"deferred until {', '.join(waits)} is there"
         return Result(STAGE, stack.name, Status.DEFERRED, summary, reasons=assessment.reasons)
     summary = made.text + (f"; made with stand-ins for {', '.join(mocked)}: not for deploy" if mocked else "")
+    for name in made.manifest.images:
+        reference = made.manifest.images[name]
+        loose = stack.settings.images[name] in made.manifest.unpinned
+        summary += f"; {name} = {reference}" + (" (not built yet)" if loose else "")
     if behind := promotion.missing(run.project, stack.name, assessment.inputs):
         summary += f"; {behind}"
     summary += f"; {run.replanned[stack.name]}" if stack.name in run.replanned else ""
     return Result(
         STAGE, stack.name, summary=summary, counts=made.manifest.counts,
         reasons=assessment.reasons or ["asked for with -a"],
-        details={"origin": made.manifest.origin, "mocked": mocked, "changes": made.changes, "findings": made.findings},
+        details={"origin": made.manifest.origin, "mocked": mocked, "changes": made.changes, "findings": made.findings,
+                 "images": made.manifest.images, "unpinned": made.manifest.unpinned},
     )  # fmt: skip
 
 
@@ -211,7 +217,8 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
     _check_clean(run, stack)
     _let_the_second_pass(run, stack)
     try:
-        with workdir.context(run, stack, STAGE, values) as (where, variables):
+        images, unpinned = build.references(project, stack)
+        with workdir.context(run, stack, STAGE, {**values, **images}) as (where, variables):
             workdir.initialize(run, stack, where, backend=True)
             last = affected.assess(project, stack)  # the inputs as they are now: init may have written the lock file
             path = layout.draft(stack.name)
@@ -255,6 +262,9 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
             mocked=mocked or [],
             upstream=run.upstream,
             key=key.fingerprint if key else None,
+            images=images,
+            unpinned=unpinned,
+            builds=build.made_of(project, stack),
             policy=_judged_by(run),
             allowed=judged.allowed if judged else [],
         )
@@ -297,6 +307,7 @@ def check(run: Run, stack: Stack, assessment: Assessment) -> Manifest:
         require_clean=run.project.config.plan.require_clean,
         receipt=assessment.receipt,
         upstream=run.upstream,
+        builds=build.made_of(run.project, stack),
     )
     artifact.verify(manifest, stack.name, expected)
     artifact.refuse_stale(run.layout, manifest)
@@ -304,8 +315,12 @@ def check(run: Run, stack: Stack, assessment: Assessment) -> Manifest:
 
 
 def replans(run: Run, error: ArtifactRefusedError) -> bool:
-    """Whether a refused artifact may be replaced by a plan made now, without anybody seeing it first."""
-    return error.reason == "stale" and run.project.config.plan.on_stale == "replan"
+    """Whether a refused artifact may be replaced by a plan made now, without anybody seeing it first.
+
+    One that names an image by its tag is: the tag is the digest of what the image is made of, so it is the same image
+    that is now named by its own digest.
+    """
+    return error.reason == "unpinned" or (error.reason == "stale" and run.project.config.plan.on_stale == "replan")
 
 
 def _check_clean(run: Run, stack: Stack) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .baseline import Baseline
+    from .builds.catalog import Catalog
     from .buildtree import Tree
     from .config import Loaded
     from .rootmodule import RootModule
@@ -76,6 +77,11 @@ class Project:
             from . import organization
 
             self.organization = organization.load(self.root, loaded)
+        self.catalog: Catalog | None = None
+        if loaded.config.builds or loaded.config.images:
+            from .builds.catalog import Catalog
+
+            self.catalog = Catalog(self)
         self._check()
         from . import remotestate
 
@@ -108,13 +114,23 @@ class Project:
         return self._modules[name]
 
     @cached_property
+    def source_files(self) -> list[str]:
+        """Every file of the repository that git does not ignore and no build makes; listed once."""
+        return self.list_source_files()
+
+    def list_source_files(self) -> list[str]:
+        """`source_files` as they are now, sorted."""
+        names = sorted(self.tree.files) if self.tree else git.files(self.root)
+        found = names or sorted(path.removeprefix("./") for path in self.index.below("."))
+        return [path for path in found if self.catalog is None or not self.catalog.makes(path)]
+
+    @cached_property
     def tree_digest(self) -> str:
         """A digest over every file of the repository that git does not ignore; for what reads who knows what."""
         import hashlib
 
-        names = sorted(self.tree.files) if self.tree else git.files(self.root)
         digest = hashlib.sha256()
-        for path in names or sorted(self.index.below(".")):
+        for path in self.source_files:
             digest.update(f"{path}\0{self.index.digest(path)}\0".encode())
         return digest.hexdigest()
 
@@ -156,6 +172,10 @@ class Project:
             from . import hooks
 
             errors.extend(hooks.check(self))
+        if any((self.catalog, *(s.settings.builds or s.settings.images for s in self.stacks.values()))):
+            from .builds import check
+
+            errors.extend(check.check(self))
         if self.config.policy.checkers:
             from .policy import checker
 
@@ -186,6 +206,7 @@ class Project:
     def _check_variables(self, name: str, stack: Stack) -> Iterable[ConfigError]:
         given = [("inputs", variable) for variable in stack.inputs]
         given += [("variables", variable) for variable in stack.settings.variables]
+        given += [("images", variable) for variable in stack.settings.images]
         if not given:
             return
         module = self.module(name)
@@ -193,8 +214,11 @@ class Project:
             if variable not in module.variables and not module.broken:
                 message = f"{stack.path} declares no variable '{variable}'{nearest(variable, list(module.variables))}"
                 yield self.loaded.error(message, "stacks", name, key, variable)
-            if key == "variables" and variable in stack.inputs:
-                message = f"'{variable}' is given twice: here and by inputs"
+            others = {"variables": stack.inputs, "images": {**stack.inputs, **stack.settings.variables}}.get(key, {})
+            if variable in others:
+                message = (
+                    f"'{variable}' is given twice: here and by {'inputs' if variable in stack.inputs else 'variables'}"
+                )
                 yield self.loaded.error(message, "stacks", name, key, variable)
 
     def _check_organization(self) -> Iterable[ConfigError]:

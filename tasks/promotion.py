@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .inputs import Inputs
     from .project import Project
 
-_CODE = ("file ", "module ", "lock file ", "watched file ")
+_CODE = ("file ", "module ", "lock file ", "watched file ", "build ", "image ")
 
 
 def missing(project: Project, stack: str, inputs: Inputs) -> str | None:
@@ -37,7 +37,7 @@ def missing(project: Project, stack: str, inputs: Inputs) -> str | None:
 
 def _code(labels: Mapping[str, str], produced: list[str]) -> dict[str, str]:
     return {
-        label: digest
+        label: digest.rpartition(":")[2] if label.startswith("image ") else digest  # each environment has its registry
         for label, digest in labels.items()
         if label.startswith(_CODE) and label.removeprefix("file ") not in produced
     }

@@ -5,18 +5,19 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import console, deploy, deployed, encryption, records, reports, status
+from . import build, console, deploy, deployed, encryption, records, reports, status
 from . import result as results
 from .engine import dropped_variables
-from .errors import DeployError, ExitCode
+from .errors import DeployError, ExitCode, RunLockedError
 from .result import Result, Status
 
 if TYPE_CHECKING:
     from doit.exceptions import BaseFail
 
+    from .history.recorder import Recorder
     from .run import Run
 
-_STAGES = ("validate", "plan", "deploy", "verify", "drift")
+_STAGES = ("build", "validate", "plan", "deploy", "verify", "drift")
 _LOCKING = frozenset({*_STAGES, "setup"})
 _WITH_BACKEND = frozenset({"plan", "deploy", "drift"})
 
@@ -33,12 +34,14 @@ class Reporter:
         self._errors: list[str] = []
         self._flush_failed = False
         self._console = console.Console(self.run)
+        self._history: Recorder | None = None
 
     def initialize(self, tasks: dict[str, Any], selected: list[str]) -> None:
         """Begin: take the environment's lock, heed signals, raise the barrier before the applies."""
         run = self.run
         self._selected = {name.partition(":")[0] for name in selected}
         run.deploying = deploy.raise_barrier(tasks, selected)
+        build.join(run, tasks, selected)
         run.planning = bool(self._selected & _WITH_BACKEND)
         if not selected:
             self._console.overview(tasks)
@@ -55,6 +58,11 @@ class Reporter:
         except DeployError as error:
             self._fail_at_once(error)
         run.active = True
+        if self._selected & set(_STAGES) and run.project.config.history.keep:
+            from .history.recorder import Recorder
+
+            self._history = Recorder(run, sorted(self._selected), tasks)
+            self._history.begin()
         if self._selected & _LOCKING:
             run.stop.install()
             if names := dropped_variables():
@@ -77,12 +85,17 @@ class Reporter:
         """A task begins; under threads this comes from the worker."""
         if ":" in task.name:
             self._console.begins(task.name)
+            if self._history:
+                self._history.begins(task.name)
 
     def add_success(self, task: Any) -> None:
         """A task ended well."""
         self._flush()
-        if outcome := self.run.results.get(task.name):
+        outcome = self.run.results.get(task.name)
+        if outcome:
             self._console.ended(outcome, selected=outcome.stage in self._selected)
+        if self._history:
+            self._history.ended(task.name, outcome)
 
     def add_failure(self, task: Any, fail: BaseFail) -> None:
         """A task failed, or could not run because another one did."""
@@ -105,6 +118,8 @@ class Reporter:
                 self._errors.append("")
         if outcome:
             self._console.ended(outcome, selected=True)
+        if self._history:
+            self._history.ended(task.name, outcome)
 
     def skip_uptodate(self, task: Any) -> None:
         """A task has nothing to do; an artifact that still fits is shown again in the report."""
@@ -115,6 +130,8 @@ class Reporter:
                 known.details["reused"] = True
                 self.run.results[task.name] = known
                 self._console.ended(known, selected=stage in self._selected)
+                if self._history:
+                    self._history.ended(task.name, known)
                 return
         if stack:
             self.run.results[task.name] = Result(stage, stack, Status.UNAFFECTED, "not affected")
@@ -140,6 +157,7 @@ class Reporter:
         self._console.stop()
         run.project.index.save()
         if sys.exc_info()[0] is not None:
+            self._remember(None)
             run.release_lock()
             return
         paths = []
@@ -160,10 +178,26 @@ class Reporter:
         code = self._exit_code()
         if code is ExitCode.OK and run.deploying:
             deployed.remember(run)
+        self._notify(self._errors)
         if self._selected & _LOCKING:
             self._console.summary(self._selected, code, paths)
+        self._remember(code)
         run.release_lock()
         raise SystemExit(int(code))
+
+    def _remember(self, code: ExitCode | None) -> None:
+        """End the run's record, and publish it where that is wanted; neither changes the outcome."""
+        if self._history is None:
+            return
+        found = list(self.run.results.values())
+        verdict = "ended by an unexpected error" if code is None else self._console.verdict(self._selected, code, found)
+        self._history.end(code, verdict)
+        if self._history.problem:
+            self.run.say(f"this run is not in the history: {self._history.problem}")
+        if self.run.project.config.publish.automatic:
+            from .history import publish
+
+            self.run.say(publish.attempt(self.run))
 
     def _report(self, stage: str, found: list[Result]) -> list[str]:
         """Show what a stage found and write its report; gives the paths of the files for people."""
@@ -188,8 +222,17 @@ class Reporter:
             alerting.add(Status.UNDEPLOYED)
         return ExitCode.DRIFT if "drift" in self._selected and statuses & alerting else ExitCode.OK
 
+    def _notify(self, errors: list[str]) -> None:
+        """Tell those who want to know; nothing in it changes the outcome."""
+        if self.run.project.config.notify and self._selected & set(_STAGES):
+            from . import notifications
+
+            notifications.tell(self.run, self._selected, errors)
+
     def _fail_at_once(self, error: DeployError) -> None:
         self.run.say(error.render())
+        if not isinstance(error, RunLockedError):  # whoever holds the environment also tells what becomes of it
+            self._notify([self.run.mask.text(error.render())])
         raise SystemExit(int(ExitCode.FAILED))
 
 

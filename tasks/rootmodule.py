@@ -11,8 +11,8 @@ from . import hclsyntax
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from .facts import Facts, Parts, RemoteState, Variable
     from .fileindex import FileIndex
-    from .hcl import Facts, Parts, RemoteState, Variable
 
 _MOST_CALLS = 200  # of one stack's modules with different arguments; beyond that the arguments count as unknown
 _DEEPEST = 20  # locals that refer to locals
@@ -35,7 +35,8 @@ class RootModule:
     """The configuration in one folder.
 
     `files` are its own files, `modules` the files of each local module that it calls, directly or not; `broken` are
-    those that do not parse. `unknown` are files that read a path which cannot be told without running them.
+    those that do not parse. `unknown` are files that read a path which cannot be told without running them; `templates`
+    are files that are filled in.
     """
 
     path: str
@@ -50,6 +51,7 @@ class RootModule:
     named: list[NamedPath] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     remote_states: list[tuple[RemoteState, dict[str, str]]] = field(default_factory=list)
+    templates: set[str] = field(default_factory=set)
 
     @property
     def sensitive(self) -> list[str]:
@@ -107,30 +109,39 @@ def _walk(
     while pending:
         current, inside = pending.pop()
         for file, fact in current.items():
-            _take(module, file, fact, inside)
-            arguments = {call.source: _resolve_all(call.arguments, inside) for call in fact.calls}
-            for source in fact.module_sources:
+            _take(index, module, file, fact, inside)
+            for source, given in _calls(fact, inside):
                 if not source.startswith(("./", "../")):
                     continue
                 folder = posixpath.normpath(posixpath.join(posixpath.dirname(file), source))
                 if folder == module.path:
                     continue
                 module.modules.setdefault(folder, index.configuration(folder))
-                given = arguments.get(source, {}) if len(seen) < _MOST_CALLS else {}
-                key = (folder, tuple(sorted(given.items())))
+                known = given if len(seen) < _MOST_CALLS else dict.fromkeys(given)
+                key = (folder, tuple(sorted(known.items())))
                 if key not in seen:
                     seen.add(key)
                     below = {name: index.facts(name) for name in module.modules[folder]}
                     defaults = _texts(_defaults(below)) if len(seen) < _MOST_CALLS else {}
-                    passed = {name for call in fact.calls if call.source == source for name in call.arguments}
-                    kept = {name: value for name, value in defaults.items() if name not in passed}
-                    seen_from = posixpath.relpath(folder, module.path)
-                    pending.append((below, _scope(seen_from, below, {**kept, **given})))
+                    values = {name: text for name, text in {**defaults, **known}.items() if text is not None}
+                    pending.append((below, _scope(posixpath.relpath(folder, module.path), below, values)))
 
 
-def _take(module: RootModule, file: str, facts: Facts, scope: _Scope) -> None:
-    """Note what a file names."""
-    folder = posixpath.dirname(file)
+def _calls(facts: Facts, scope: _Scope) -> Iterator[tuple[str, dict[str, str | None]]]:
+    """The calls of modules: the source, and what each argument is, None where that cannot be told."""
+    called = set()
+    for call in facts.calls:
+        called.add(call.source)
+        known = _resolve_all(call.arguments, scope)
+        yield call.source, {name: known.get(name) for name in call.arguments}
+    for source in facts.module_sources:
+        if source not in called:
+            yield source, {}
+
+
+def _take(index: FileIndex, module: RootModule, file: str, facts: Facts, scope: _Scope) -> None:
+    """Note what a file names, and what the templates name that it fills in."""
+    folder, templates = posixpath.dirname(file), []
     if facts.broken and file not in module.broken:
         module.broken.append(file)
     for reference in facts.paths:
@@ -138,6 +149,8 @@ def _take(module: RootModule, file: str, facts: Facts, scope: _Scope) -> None:
         if not reference.path.startswith("~") and (reference.read or not reference.path.startswith("/")):
             path = posixpath.normpath(posixpath.join(base, reference.path))
             module.named.append(NamedPath(path, reference.exact, reference.read))
+            if reference.template:
+                templates.append(path)
     for found in facts.reads:
         text, whole = _resolve(found.parts, scope)
         if not whole:
@@ -150,6 +163,13 @@ def _take(module: RootModule, file: str, facts: Facts, scope: _Scope) -> None:
         exact = whole and not found.folder
         if exact or not path.startswith(("/", "../")):  # not all that is below some folder of the machine
             module.named.append(NamedPath(path, exact, read=True))
+        if exact and found.template:
+            templates.append(path)
+    for path in dict.fromkeys(templates):
+        if path not in module.templates:
+            module.templates.add(path)
+            # What a template is given is not followed: a path in it that varies may be any.
+            _take(index, module, path, index.facts(path), _Scope(scope.folder, {}, {}))
 
 
 def _scope(folder: str, facts: Mapping[str, Facts], values: Mapping[str, str]) -> _Scope:

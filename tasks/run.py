@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
 
 from . import git, setup
+from .build import Demand
 from .encryption import Encryption
 from .engine import Engine
 from .errors import EngineError, RecordError, RunLockedError
@@ -50,6 +51,7 @@ class Run:
         reused: Stacks whose artifact was found to fit as it is.
         mocking: Whether plans may be made with stand-ins; `mocks=no` on the command line forbids it.
         base_given: The base that was named on the command line, when it is another one than the deployed tag.
+        demand: What the builds and images of this run are for.
         allowances: The findings of policies that the command line allows.
         judged: The plan that policy let through in this run, by stack.
         current: Tasks that were found up to date; one of them that runs all the same was forced (`doit -a`).
@@ -60,6 +62,10 @@ class Run:
         self.layout = project.layout
         self.mask = Masker(project.config.secrets)
         self.mask.add(project.keyring.passphrases)
+        if project.config.notify:
+            from .notifications import channels
+
+            self.mask.add(channels.secrets(project.config.notify))
         self.encryption = Encryption(project.keyring)
         self.stop = Stop(self.say, project.config.engine.grace)
         self.results: dict[str, Result] = {}
@@ -73,6 +79,7 @@ class Run:
         self.allowances: list[Allowance] = []
         self.judged: dict[str, Judged] = {}
         self.current: set[str] = set()
+        self.demand = Demand()
         self.reused: set[str] = set()
         self.applied: set[str] = set()
         self.assessed: dict[str, tuple[tuple[str, ...], Assessment]] = {}

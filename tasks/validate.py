@@ -8,7 +8,7 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any
 
-from . import affected, variables, workdir
+from . import affected, build, variables, workdir
 from .action import StageAction
 from .engine import Context, failure
 from .errors import DeployError, EngineError
@@ -38,6 +38,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
         yield {
             "name": name,
             "actions": [StageAction(run, STAGE, name, formats.act)],
+            "task_dep": build.needed_by(run, stack),
             "uptodate": [uptodate],
             "doc": f"validate {stack.path}",
         }

@@ -86,7 +86,9 @@ def known_beforehand(project: Project, stack: Stack) -> dict[str, Any]:
         values.pop(name, None)
         with suppress(DeployError):
             values[name] = interpolate.expand_environment(value, key=name, organization=project.organization)
-    return {name: value for name, value in values.items() if name not in stack.inputs}
+    return {
+        name: value for name, value in values.items() if name not in stack.inputs and name not in stack.settings.images
+    }
 
 
 def sensitive_values(project: Project, stack: Stack, given: Mapping[str, Any]) -> list[Any]:
@@ -121,11 +123,12 @@ def handed_over(values: Mapping[str, Any]) -> Iterator[tuple[list[str], tuple[in
     if not values:
         yield [], ()
         return
-    text = "".join(f"{name} = {expression(value)}\n" for name, value in sorted(values.items())).encode()
+    text = "".join(f"{name} = {expression(value)}\n" for name, value in sorted(values.items()))
+    data = text.encode(errors="backslashreplace")  # half a character: the engine says which variable has it
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("variables", 0)
         try:
-            os.write(descriptor, text)
+            os.write(descriptor, data)
             yield [f"-var-file=/dev/fd/{descriptor}"], (descriptor,)
         finally:
             os.close(descriptor)
@@ -133,14 +136,14 @@ def handed_over(values: Mapping[str, Any]) -> Iterator[tuple[list[str], tuple[in
     import tempfile
 
     with tempfile.NamedTemporaryFile(prefix="variables-", suffix=".tfvars") as file:
-        file.write(text)
+        file.write(data)
         file.flush()
         yield [f"-var-file={file.name}"], ()
 
 
 def expression(value: Any) -> str:
     """A JSON value as an HCL expression: the same text, but for template marks and two escapes HCL does not know."""
-    text = json.dumps(value, ensure_ascii=True).replace("${", "$${").replace("%{", "%%{")
+    text = json.dumps(value, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
     if "\\b" in text or "\\f" in text:
         import re
 

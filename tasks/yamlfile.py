@@ -44,6 +44,8 @@ class _Loader(yaml.SafeLoader):
         for key_node, _ in node.value:
             if key_node.tag == _MERGE:
                 continue
+            if key_node.tag == "tag:yaml.org,2002:bool" and getattr(key_node, "style", "-") is None:
+                key_node.tag = "tag:yaml.org,2002:str"  # `on:` is the word, as in YAML 1.2; PyYAML's 1.1 says true
             key = self.construct_object(key_node, deep=True)
             line = key_node.start_mark.line + 1
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,6 +66,16 @@ def test_code_that_was_never_deployed_is_2_in_other_words_than_drift(pair: Repos
     done = pair.doit("drift", code=2)
     assert "code not deployed yet" in done.task("drift", "a")
     assert "drifted" not in done.out
+
+
+def test_without_receipts_a_deployed_stack_is_not_called_never_deployed(pair: Repository, tmp_path: Path) -> None:
+    pair.doit("deploy")
+    other = pair.clone(tmp_path / "other")
+    shutil.copytree(pair.path / ".state", other.path / ".state")  # as a remote backend would have it
+    other.write(f"stacks/a/main.tf:{resource('changed')}")
+    done = other.doit("drift:a", code=2)
+    assert "not as in the code (no receipt here tells whether that is drift)" in done.task("drift", "a")
+    assert "never deployed" not in done.out
 
 
 def test_undeployed_code_can_be_told_without_an_alert(build: Callable[..., Repository]) -> None:

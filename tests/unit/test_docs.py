@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-COMMANDS = {name.removeprefix("task_") for name in tasks.__all__ if re.match(r"task_[a-z]", name)}
+COMMANDS = {name.removeprefix("task_").replace("_", "-") for name in tasks.__all__ if re.match(r"task_[a-z]", name)}
 DOIT_COMMANDS = {"clean", "dumpdb", "forget", "help", "ignore", "info", "list", "run"}
 KNOWN_PROGRAMS = {
     "cat", "cd", "cp", "curl", "doit", "echo", "export", "git", "head", "kill", "ls", "mkdir", "mv", "openssl", "pip",
@@ -53,7 +53,7 @@ def first_column(title: str) -> list[str]:
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted((ROOT / "tasks").glob("*.py")):
+    for path in sorted((ROOT / "tasks").rglob("*.py")):
         yield path.name, ast.parse(path.read_text())
 
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import hcl
+from tasks.facts import FACTS_VERSION, Facts
 from tasks.fileindex import FileIndex
 from tests.unit.conftest import write
 
@@ -42,7 +42,7 @@ def test_what_is_no_readable_file_has_no_digest_and_says_nothing(tree: Callable[
         with_null = "\0" in path
         if not with_null:
             assert files.digest(path) is None
-            assert files.facts(path) == hcl.Facts()
+            assert files.facts(path) == Facts()
 
 
 def test_a_changed_file_is_read_again_in_the_same_run(tree: Callable[..., Path]) -> None:
@@ -112,7 +112,7 @@ def test_a_save_that_fails_costs_nothing_but_time(tree: Callable[..., Path]) -> 
     assert (root / ".deploy").read_text() == "a file where the folder should be"
 
 
-@pytest.mark.parametrize("version", [hcl.FACTS_VERSION - 1, hcl.FACTS_VERSION + 1, None, "x"])
+@pytest.mark.parametrize("version", [FACTS_VERSION - 1, FACTS_VERSION + 1, None, "x"])
 def test_a_cache_of_another_version_is_not_used(tree: Callable[..., Path], version: object) -> None:
     root = tree("a.txt:hello")
     age(root / "a.txt")
@@ -128,7 +128,7 @@ def test_a_cache_of_another_version_is_not_used(tree: Callable[..., Path], versi
         max_leaves=4,
     ).map(lambda value: json.dumps(value).encode())
     | st.sampled_from([None, [], 1, "x", {}]).map(
-        lambda value: json.dumps({"version": hcl.FACTS_VERSION, "files": value}).encode()
+        lambda value: json.dumps({"version": FACTS_VERSION, "files": value}).encode()
     )
 )
 def test_any_cache_is_used_or_is_not_there(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:

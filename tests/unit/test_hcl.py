@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks import hcl
-from tasks.hcl import Facts, PathReference
+from tasks.facts import Facts, PathReference, without_secrets
 
 COMPLETE = """\
 terraform {
@@ -81,7 +81,7 @@ def test_facts_survive_being_kept() -> None:
 
 
 def test_what_is_kept_holds_no_sensitive_default() -> None:
-    kept = hcl.without_secrets(native(COMPLETE))
+    kept = without_secrets(native(COMPLETE))
     assert "hunter2" not in json.dumps(kept.to_json())
     assert [(variable.name, variable.has_default) for variable in kept.variables] == [
         ("name", True),
@@ -196,6 +196,55 @@ def test_json_says_the_same_as_the_native_notation() -> None:
     assert [(variable.name, variable.sensitive, variable.default) for variable in facts.variables] == [
         ("name", False, "x"), ("password", True, "hunter2"),
     ]  # fmt: skip
+
+
+def test_json_gives_locals_arguments_settings_and_remote_states_as_the_native_notation_does() -> None:
+    text = {
+        "locals": {"where": "files/${var.kind}.txt", "alias": "${local.where}", "size": 3},
+        "module": {"m": {"source": "../m", "file": "${path.module}/x.txt", "other": "${local.alias}", "count": 2}},
+        "data": {
+            "terraform_remote_state": {"net": {"backend": "local", "config": {"path": "../a/${var.kind}.tfstate"}}}
+        },
+        "terraform": {"backend": {"local": {"path": "state/${var.kind}"}}},
+        "output": {"x": {"value": "${data.terraform_remote_state.net.outputs.url}"}, "y": {"value": "${local.size}"}},
+    }
+    same = """
+    locals {
+      where = "files/${var.kind}.txt"
+      alias = local.where
+      size = 3
+    }
+    module "m" {
+      source = "../m"
+      file = "${path.module}/x.txt"
+      other = local.alias
+      count = 2
+    }
+    data "terraform_remote_state" "net" {
+      backend = "local"
+      config = { path = "../a/${var.kind}.tfstate" }
+    }
+    terraform {
+      backend "local" {
+        path = "state/${var.kind}"
+      }
+    }
+    output "x" { value = data.terraform_remote_state.net.outputs.url }
+    output "y" { value = local.size }
+    """
+    facts, expected = hcl.read_facts("main.tf.json", json.dumps(text).encode()), native(same)
+    for name in ("locals", "calls", "remote_states", "backend_settings", "backend_varies", "module_sources", "outputs"):
+        assert getattr(facts, name) == getattr(expected, name), name
+
+
+def test_json_may_list_its_blocks() -> None:
+    text = {
+        "locals": [{"a": "x"}, {"b": "${local.a}"}],
+        "data": [{"terraform_remote_state": [{"n": {"backend": "http"}}]}],
+    }
+    facts = hcl.read_facts("main.tf.json", json.dumps(text).encode())
+    assert facts.locals == {"a": ("=x",), "b": ("$local.a",)}
+    assert [(state.name, state.backend, state.settings) for state in facts.remote_states] == [("n", "http", {})]
 
 
 def test_the_cloud_block_is_a_backend() -> None:

@@ -117,7 +117,8 @@ def test_other_variables_are_not_secrets(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_variables_that_the_configuration_names_are_secrets_too(monkeypatch: pytest.MonkeyPatch, glob: str) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgres://me:hunter2@db")
     assert Masker(["OTHER", glob]).text("at postgres://me:hunter2@db/x") == f"at {MASK}/x"
-    assert Masker(["OTHER"]).text("postgres://me:hunter2@db") == "postgres://me:hunter2@db"
+    monkeypatch.setenv("DATABASE_URL", "hunter2-hunter2")
+    assert Masker(["OTHER"]).text("hunter2-hunter2") == "hunter2-hunter2"
 
 
 def test_a_secret_whose_bytes_are_no_utf8_is_masked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,3 +138,17 @@ def test_without_secrets_nothing_changes() -> None:
 @pytest.mark.parametrize("value", ["[" * 5000, '{"a": ' * 3000])
 def test_what_only_looks_like_json_is_a_text(value: str) -> None:
     assert masker(value).text(f"<{value}>") == f"<{MASK}>"
+
+
+def test_the_password_of_a_url_in_any_variable_is_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgres://app:db-p%40ss@db.example.test/app")
+    monkeypatch.setenv("LOCAL_DB", "postgres://postgres:postgres@localhost/x")
+    made = Masker()
+    assert "db-p%40ss" not in made.text("dial postgres://app:db-p%40ss@db.example.test/app")
+    assert "db-p@ss" not in made.text("password db-p@ss is wrong")
+    assert made.text("the stack postgres") == "the stack postgres"
+
+
+def test_a_token_that_is_a_key_is_a_secret_and_a_word_is_none() -> None:
+    made = masker({"key-is-secret-4711": "x-value", "username": "someone"})
+    assert made.text("key-is-secret-4711 username someone") == f"{MASK} username {MASK}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tasks import rootmodule
 from tasks.fileindex import FileIndex
 
@@ -87,3 +89,66 @@ def test_broken_files_are_named_wherever_they_are(tree: Callable[..., Path]) -> 
 
 def test_a_folder_that_is_not_there_is_an_empty_module(tmp_path: Path) -> None:
     assert read(tmp_path).files == []
+
+
+def test_a_module_that_is_called_twice_is_followed_with_the_arguments_of_both(tree: Callable[..., Path]) -> None:
+    module = read(
+        tree(
+            'stacks/web/main.tf:module "a" {\n  source = "../../m"\n  file = "x.json"\n}\n'
+            'module "b" {\n  source = "../../m"\n  file = "y.json"\n}\n',
+            'm/main.tf:variable "file" {}\nlocals {\n  text = file(var.file)\n}\n',
+        )
+    )
+    assert sorted(item.path for item in module.named if item.read) == ["stacks/web/x.json", "stacks/web/y.json"]
+
+
+def test_json_configuration_is_followed_as_native_one_is(tree: Callable[..., Path]) -> None:
+    module = read(
+        tree(
+            'stacks/web/main.tf.json:{"locals": {"dir": "../../files"}, "module": {"a": {"source": "../../m",'
+            ' "file": "${local.dir}/x.json"}}}',
+            'm/main.tf.json:{"variable": {"file": {}}, "locals": {"text": "${file(var.file)}"}}',
+        )
+    )
+    assert [item.path for item in module.named if item.read] == ["files/x.json"]
+    assert module.unknown == []
+
+
+def test_what_a_template_reads_is_named_too(tree: Callable[..., Path]) -> None:
+    module = read(
+        tree(
+            'stacks/web/main.tf:locals {\n  a = templatefile("${path.module}/a.tftpl", {})\n}\n',
+            'stacks/web/a.tftpl:see ./b.txt and ${file("c.txt")}\n%{ if x }${templatefile("d/${e}.tpl", {})}%{ endif }\n',
+            'stacks/web/plain.txt:${file("no.txt")}\n',
+        )
+    )
+    assert sorted({(item.path, item.exact) for item in module.named}) == [
+        ("stacks/web/a.tftpl", True), ("stacks/web/c.txt", True), ("stacks/web/d", False),
+    ]  # fmt: skip
+    assert module.unknown == []
+
+
+def test_a_template_that_fills_in_itself_ends(tree: Callable[..., Path]) -> None:
+    module = read(
+        tree(
+            'stacks/web/main.tf:locals {\n  a = templatefile("a.tftpl", {})\n}\n',
+            'stacks/web/a.tftpl:${templatefile("a.tftpl", {})}\n',
+        )
+    )
+    assert {item.path for item in module.named} == {"stacks/web/a.tftpl"}
+
+
+@pytest.mark.parametrize("path", ["${each.key}/x.json", "${name}.json", "${data.x.y.path}/z"])
+def test_a_path_whose_beginning_varies_may_be_any_file(tree: Callable[..., Path], path: str) -> None:
+    module = read(tree(f'stacks/web/main.tf:locals {{\n  a = file("{path}")\n}}\n'))
+    assert module.unknown == ["stacks/web/main.tf"]
+
+
+def test_a_template_that_reads_what_it_is_given_may_read_any_file(tree: Callable[..., Path]) -> None:
+    module = read(
+        tree(
+            'stacks/web/main.tf:locals {\n  a = templatefile("a.tftpl", { name = "x.txt" })\n}\n',
+            "stacks/web/a.tftpl:${file(name)}\n",
+        )
+    )
+    assert module.unknown == ["stacks/web/a.tftpl"]

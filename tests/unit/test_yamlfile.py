@@ -170,3 +170,12 @@ def test_deep_nesting_is_an_error_and_no_crash(load: Callable[[str], Document], 
     _, where = error(load, text)
     assert where is not None
     assert where.startswith("config/x.yaml")
+
+
+@pytest.mark.parametrize("word", ["on", "off", "yes", "no", "true"])
+def test_a_key_that_older_yaml_takes_for_true_or_false_is_the_word(load: Callable[[str], Document], word: str) -> None:
+    document = load(f"a: {{{word}: {word}}}\n")
+    assert list(document.data["a"]) == [word]
+    assert document.data["a"][word] in (True, False)
+    with pytest.raises(ConfigError, match="stands twice"):
+        load(f"{word}: 1\n{word}: 2\n")

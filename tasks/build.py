@@ -1,0 +1,223 @@
+"""`doit build`: what is made of sources before stacks are planned: builds, and images that contain them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from .action import StageAction
+from .errors import DeployError
+from .result import Result, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .project import Project, Stack
+    from .run import Run
+
+STAGE = "build"
+IMAGE = "image/"  # what the names of images' tasks begin with
+
+
+@dataclass
+class Demand:
+    """What of all builds and images a run is for.
+
+    `named` were asked for by name, `everything` says that `build` itself was. `planned` and `deployed` are the stacks
+    that the run validates or plans, and those that it deploys; `drifting` are planned whether affected or not.
+    """
+
+    named: set[str] = field(default_factory=set)
+    everything: bool = False
+    planned: set[str] = field(default_factory=set)
+    deployed: set[str] = field(default_factory=set)
+    drifting: set[str] = field(default_factory=set)
+
+
+class BuildAction(StageAction):
+    """Makes a build or an image; its name is no stack's.
+
+    Args:
+        run: The run.
+        name: The task's name after `build:`.
+        make: Makes it; takes whether it was forced although up to date.
+    """
+
+    def __init__(self, run: Run, name: str, make: Callable[[bool], Result]) -> None:
+        super().__init__(run, STAGE, name, lambda *_: Result(STAGE, name))
+        self._make = make
+
+    def _outcome(self, *, forced: bool) -> Result:
+        return self._make(forced)
+
+
+def tasks(run: Run) -> Iterator[dict[str, Any]]:
+    """`build:<name>`, and `build:image/<name>` for an image: up to date by the content of what they are made of."""
+    yield {"name": None, "doc": "make builds and images whose sources changed; changes no stack"}
+    catalog = run.project.catalog
+    if catalog is None:
+        return
+    for name, build in catalog.builds.items():
+        yield {
+            "name": name,
+            "actions": [BuildAction(run, name, _maker(run, name))],
+            "task_dep": [f"{STAGE}:{other}" for other in build.depends_on],
+            "uptodate": [_uptodate(run, name, partial(_build_is_current, run, name))],
+            "doc": f"build {', '.join(catalog.outputs(name))}",
+        }
+    for name, image in catalog.images.items():
+        yield {
+            "name": IMAGE + name,
+            "actions": [BuildAction(run, IMAGE + name, _imager(run, name))],
+            "uptodate": [_uptodate(run, IMAGE + name, partial(_image_is_current, run, name))],
+            "doc": f"have {image.repository} in its registry",
+        }
+
+
+def needed_by(run: Run, stack: Stack) -> list[str]:
+    """The build tasks that must have ended before the engine reads a stack's files."""
+    catalog = run.project.catalog
+    return [f"{STAGE}:{name}" for name in catalog.read_by(stack)] if catalog else []
+
+
+def references(project: Project, stack: Stack) -> tuple[dict[str, str], list[str]]:
+    """The image references that a stack's variables get, and the names of the images that are not pinned yet.
+
+    Raises:
+        ConfigError: A value in an image's configuration cannot be filled in.
+        RecordError: The stack's receipt cannot be read.
+    """
+    if not stack.settings.images:
+        return {}, []
+    from .builds import images
+
+    return images.values(project, stack)
+
+
+def made_of(project: Project, stack: Stack) -> dict[str, str]:
+    """The digests of the outputs that a stack reads, by build."""
+    if project.catalog is None:
+        return {}
+    from .builds import made
+
+    receipts = {name: made.read_build(project.layout, name) for name in project.catalog.read_by(stack)}
+    return {name: receipt.outputs for name, receipt in receipts.items() if receipt}
+
+
+def join(run: Run, all_tasks: dict[str, Any], selected: list[str]) -> None:
+    """Say what the builds are for, and let plans wait for images where the run makes them; once it is selected.
+
+    `doit plan` alone waits for no image: its reference is known without it.
+    """
+    catalog = run.project.catalog
+    if catalog is None:
+        return
+    demand, seen = run.demand, _closure(all_tasks, selected)
+    for kind, stacks in (("validate", demand.planned), ("deploy", demand.deployed), ("drift", demand.drifting)):
+        stacks.update(name.removeprefix(f"{kind}:") for name in seen if name.startswith(f"{kind}:"))
+    demand.everything = STAGE in selected
+    demand.named.update(name.removeprefix(f"{STAGE}:") for name in selected if name.startswith(f"{STAGE}:"))
+    making = demand.everything or any(name.startswith(IMAGE) for name in demand.named)
+    for name in demand.planned:
+        stack = run.project.stacks[name]
+        if f"plan:{name}" in seen and (making or name in demand.deployed):
+            wanted = {f"{STAGE}:{IMAGE}{image}" for image in stack.settings.images.values()}
+            if name not in demand.deployed:
+                wanted &= seen
+            all_tasks[f"plan:{name}"].task_dep.extend(sorted(wanted))
+
+
+def _closure(all_tasks: dict[str, Any], selected: list[str]) -> set[str]:
+    """The names of all tasks that a selection leads to."""
+    pending, seen = list(selected), set()
+    while pending:
+        name = pending.pop()
+        if name not in seen and name in all_tasks:
+            seen.add(name)
+            pending += all_tasks[name].task_dep
+    return seen
+
+
+def _uptodate(run: Run, name: str, check: Callable[[], bool]) -> Callable[..., bool]:
+    """For doit; an error in it is left to the action, which reports it as its own."""
+
+    def uptodate() -> bool:
+        try:
+            current = check()
+        except (DeployError, OSError):
+            return False
+        if current:
+            run.current.add(f"{STAGE}:{name}")
+        return current
+
+    return uptodate
+
+
+def _build_is_current(run: Run, name: str) -> bool:
+    from .builds import make
+
+    return not _build_is_needed(run, name) or make.is_current(run, name)
+
+
+def _build_is_needed(run: Run, name: str) -> bool:
+    """Whether this run needs a build's outputs; one that only an image contains is made when that image is."""
+    catalog, demand, project = run.project.catalog, run.demand, run.project
+    if catalog is None or name in demand.named:
+        return True
+    readers = {stack.name for stack in project.stacks.values() if name in catalog.read_by(stack)}
+    contained = any(name in catalog.context(image).builds for image in catalog.images)
+    if demand.everything and (readers or not contained):
+        return True
+    if readers & demand.drifting or any(_may_be_affected(run, stack) for stack in readers & demand.planned):
+        return True
+    dependents = (other for other, build in catalog.builds.items() if name in build.depends_on)
+    return any(_build_is_needed(run, other) for other in dependents)
+
+
+def _image_is_current(run: Run, name: str) -> bool:
+    from .builds import images
+
+    demand = run.demand
+    users = {stack.name for stack in run.project.stacks.values() if name in stack.settings.images.values()}
+    needed = demand.everything or IMAGE + name in demand.named
+    needed = needed or any(_may_be_affected(run, stack) for stack in users & demand.deployed)
+    return not needed or images.pinned(run.project, name) is not None
+
+
+def _may_be_affected(run: Run, name: str) -> bool:
+    """Whether a stack is affected, or may become so when its upstreams are deployed in this run."""
+    from . import affected
+
+    project = run.project
+    return any(
+        affected.assess_once(run, project.stacks[stack]).affected for stack in {name, *project.graph.upstreams(name)}
+    )
+
+
+def _maker(run: Run, name: str) -> Callable[[bool], Result]:
+    def act(forced: bool) -> Result:
+        from .builds import make
+
+        return Result(STAGE, name, summary=make.make(run, name, forced=forced))
+
+    return act
+
+
+def _imager(run: Run, name: str) -> Callable[[bool], Result]:
+    def act(forced: bool) -> Result:  # noqa: ARG001 - what is there under its tag is what would be built
+        from .builds import images
+
+        try:
+            summary = images.have(run, name)
+        except DeployError as error:
+            return Result(STAGE, IMAGE + name, Status.OK, images.give_up(run, name, error))
+        known = images.pinned(run.project, name)
+        details = (
+            {"tag": run.project.catalog.reference(name), "image": known.reference if known else None}
+            if run.project.catalog
+            else {}
+        )
+        return Result(STAGE, IMAGE + name, summary=summary, details=details)
+
+    return act

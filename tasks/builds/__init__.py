@@ -1,0 +1,1 @@
+"""Builds and images: what is made of sources before stacks are planned, and known by the digest of those sources."""

@@ -1,0 +1,243 @@
+"""The programs that build and push images, and what each is told; none of them is told a secret on its command line."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from .. import program
+from ..engine import kept_environment
+from ..errors import BuildError, StoppedError
+from ..files import read_json
+from ..setup import cache_dir
+from .reference import bases, is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..run import Run
+    from .reference import Repository
+
+_NAMES = ("buildah", "podman", "docker")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_PROBE_TIMEOUT = 60.0
+_WAYS = (
+    "install buildah (Debian: apt-get install buildah), which needs no daemon and no root; or podman; or docker with"
+    " buildx and a daemon that runs; or run this where one of them is; or push the image from there"
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """An image to build and push.
+
+    `folder` holds nothing but the files that count, with plain modes and times; `private` is a folder for files that
+    nobody else may read. `reference` is the repository with the tag.
+    """
+
+    name: str
+    folder: Path
+    containerfile: Path
+    private: Path
+    repository: Repository
+    reference: str
+    platforms: list[str]
+    target: str | None
+    args: dict[str, str]
+    labels: dict[str, str]
+    secrets: dict[str, str]
+    attest: list[str]
+    insecure: bool
+    timeout: float
+    environment: dict[str, str] = field(repr=False, default_factory=dict)
+
+    @property
+    def without_tls(self) -> bool:
+        """Whether the push may go without TLS."""
+        return self.insecure or self.repository.is_local
+
+
+class Builder(Protocol):
+    """A program that builds and pushes."""
+
+    name: str
+
+    def push(self, run: Run, job: Job) -> str:
+        """Build and push; gives the digest of the manifest that was pushed."""
+
+
+def choose(run: Run, image: str) -> Builder:
+    """The builder for an image: the configured one, else the first that is there and works.
+
+    Raises:
+        BuildError: There is none; says what was tried and what to install.
+    """
+    settings = run.project.config.images[image]
+    names = [settings.builder] if settings.builder != "auto" else ["docker"] if settings.attest else list(_NAMES)
+    misses = []
+    for name in names:
+        problem = _problem(run, name)
+        if problem is None:
+            return Docker() if name == "docker" else Buildah(name)
+        misses.append(problem)
+    raise BuildError(
+        f"there is nothing here that can build an image: {'; '.join(misses)}",
+        key=f"images.{image}", where=run.project.loaded.where("images", image),
+        untouched="nothing was built, planned or applied", next_step=_WAYS,
+    )  # fmt: skip
+
+
+def _problem(run: Run, name: str) -> str | None:
+    """Why a builder cannot be used; None when it can."""
+    binary = shutil.which(name)
+    if binary is None:
+        return f"no {name} on PATH"
+    probes = (
+        [["buildx", "version"], ["version", "--format", "{{.Server.Version}}"]] if name == "docker" else [["--version"]]
+    )
+    for probe in probes:
+        try:
+            done = program.run(
+                run.stop, name, [binary, *probe], cwd=run.layout.root, env=kept_environment(), timeout=_PROBE_TIMEOUT
+            )
+        except OSError as error:
+            return f"{name} cannot be run: {error.strerror}"
+        if not done.ok:
+            said = [line.strip() for line in done.output.splitlines() if line.strip()]
+            return f"{name} does not work ({run.mask.text(said[-1] if said else 'it says nothing')[:160]})"
+    return None
+
+
+class Buildah:
+    """buildah, or podman, which builds with it: no daemon, no root, and a store of our own in the cache.
+
+    Its isolation is `chroot` and its store `vfs`, which work in any container of a CI; `BUILDAH_ISOLATION` and
+    `STORAGE_DRIVER` change that, the latter also to the store that it has by itself.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def push(self, run: Run, job: Job) -> str:
+        """Build and push; gives the digest of the manifest that was pushed."""
+        several = len(job.platforms) > 1
+        command = [self.name, *self._store(job)]
+        names = ["--manifest", job.reference] if several else ["--tag", job.reference]
+        isolation = [] if "BUILDAH_ISOLATION" in job.environment else ["--isolation", "chroot"]
+        _run(run, job, [
+            *command, "build", *isolation, "--format", "oci", "--timestamp", "0", "--identity-label=false",
+            f"--platform={','.join(job.platforms)}", *names, *_common(job), *self._plain(job), str(job.folder),
+        ])  # fmt: skip
+        digest = job.private / "digest"
+        tls = ["--tls-verify=false"] if job.without_tls else []
+        pushing = ["manifest", "push", "--all"] if several else ["push"]
+        try:
+            _run(run, job, [
+                *command, *pushing, *tls, "--digestfile", str(digest), job.reference, f"docker://{job.reference}",
+            ])  # fmt: skip
+        finally:
+            removing = ["manifest", "rm"] if several else ["rmi"]
+            _run(run, job, [*command, *removing, job.reference], checked=False)
+        return _digest(job, digest.read_text().strip() if digest.exists() else "")
+
+    def _store(self, job: Job) -> list[str]:
+        if "STORAGE_DRIVER" in job.environment:
+            return []
+        base = cache_dir() / "containers"
+        base.mkdir(parents=True, exist_ok=True)
+        return ["--root", str(base / "storage"), "--runroot", str(base / "run"), "--storage-driver", "vfs"]
+
+    def _plain(self, job: Job) -> list[str]:
+        """Without TLS only when every base image is on this machine, or where the configuration says so."""
+        hosts = [name.partition("/")[0] for name in bases(job.containerfile.read_text(errors="replace"))]
+        fine = [is_loopback(host) or (job.insecure and host == job.repository.host) for host in hosts]
+        return ["--tls-verify=false"] if hosts and all(fine) else []
+
+
+class Docker:
+    """docker buildx, which needs its daemon; `attest` is its own."""
+
+    name = "docker"
+
+    def push(self, run: Run, job: Job) -> str:
+        """Build and push; gives the digest of the manifest that was pushed."""
+        metadata = job.private / "metadata.json"
+        insecure = ",registry.insecure=true" if job.without_tls else ""
+        provenance = "mode=max" if "provenance" in job.attest else "false"
+        _run(run, job, [
+            "docker", "buildx", "build", f"--platform={','.join(job.platforms)}", f"--provenance={provenance}",
+            f"--sbom={'true' if 'sbom' in job.attest else 'false'}", "--metadata-file", str(metadata),
+            f"--output=type=image,name={job.reference},push=true,oci-mediatypes=true,rewrite-timestamp=true{insecure}",
+            *_common(job), str(job.folder),
+        ])  # fmt: skip
+        return _digest(job, str((read_json(metadata) or {}).get("containerimage.digest", "")))
+
+
+def _common(job: Job) -> list[str]:
+    """The options that all builders have alike."""
+    options = ["--file", str(job.containerfile)]
+    options += [f"--build-arg={name}={value}" for name, value in sorted(job.args.items())]
+    options += [f"--label={name}={value}" for name, value in sorted(job.labels.items())]
+    options += [f"--secret=id={name},env={variable}" for name, variable in sorted(job.secrets.items())]
+    return [*options, *([f"--target={job.target}"] if job.target else [])]
+
+
+def environment(job: Job, given: Mapping[str, str]) -> dict[str, str]:
+    """A builder's environment: ours, the login file, a fixed time."""
+    return {
+        **given,
+        "SOURCE_DATE_EPOCH": "0",
+        "REGISTRY_AUTH_FILE": str(job.private / "config.json"),
+        "DOCKER_CONFIG": str(job.private),
+    }
+
+
+def link_docker_settings(private: Path) -> None:
+    """Have docker find its plugins, contexts and builders beside the login file that we made for it."""
+    own = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    for path in own.glob("*") if own.is_dir() else ():
+        if path.name != "config.json":
+            (private / path.name).symlink_to(path.absolute())
+
+
+def _run(run: Run, job: Job, command: list[str], *, checked: bool = True) -> None:
+    try:
+        ended = program.run(
+            run.stop, f"build image/{job.name}", command, cwd=job.folder, env=job.environment, timeout=job.timeout
+        )
+    except OSError as error:
+        raise _error(run, job, f"{command[0]} cannot be run: {error.strerror}") from error
+    except StoppedError:
+        if checked:
+            raise
+        return
+    if ended.ok or not checked:
+        return
+    if run.stop.requested:
+        raise StoppedError(
+            f"image {job.name} was stopped",
+            untouched="nothing was planned or applied",
+            next_step="run the same command again: it goes on from here",
+        )
+    how = f"took longer than {job.timeout:g} s" if ended.code is None else f"ended with {ended.code}"
+    verb = "push" if "push" in command else "build"
+    problem = _error(run, job, f"`{command[0]} {verb}` {how}")
+    problem.log = run.mask.text(ended.output)
+    raise problem
+
+
+def _digest(job: Job, text: str) -> str:
+    if _DIGEST.fullmatch(text):
+        return text
+    raise BuildError(f"image '{job.name}': its builder did not say which digest it pushed, but '{text[:80]}'")
+
+
+def _error(run: Run, job: Job, message: str) -> BuildError:
+    return BuildError(
+        f"image '{job.name}': {message}", key=f"images.{job.name}", where=run.project.loaded.where("images", job.name),
+        untouched="nothing was planned or applied", next_step="correct the cause, then run the same command again",
+    )  # fmt: skip

@@ -1,0 +1,112 @@
+"""Logins of registries: from the environment, else from the file that a login by hand left; never on a command line."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import RegistryError
+from .reference import DOCKER_HUB
+
+if TYPE_CHECKING:
+    from .. import model
+
+_HUB_KEY = "https://index.docker.io/v1/"  # how login files name Docker Hub
+
+
+@dataclass(frozen=True)
+class Login:
+    """A user and a password, and where they come from, for messages."""
+
+    user: str
+    password: str = field(repr=False)
+    source: str
+
+    @property
+    def basic(self) -> str:
+        """As HTTP's Basic authentication and login files have it."""
+        return base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+
+
+def find(image: model.Image, host: str) -> Login | None:
+    """The login for a registry; None when there is none: then it is asked without.
+
+    In order: the variables that `login` names; `DEPLOY_REGISTRY_USER` and `DEPLOY_REGISTRY_PASSWORD`; GitLab's
+    `CI_REGISTRY_USER` and `CI_REGISTRY_PASSWORD` when `CI_REGISTRY` is that very host; the login file.
+
+    Raises:
+        RegistryError: A variable that `login` names is not set.
+    """
+    if image.login is not None:
+        names = (image.login.user, image.login.password)
+        if unset := [name for name in names if not os.environ.get(name)]:
+            raise RegistryError(
+                f"the login of {host} is in {' and '.join(names)}, and {' and '.join(unset)} is not set",
+                untouched="nothing was built or pushed", next_step=f"set {' and '.join(unset)}",
+            )  # fmt: skip
+        return Login(os.environ[names[0]], os.environ[names[1]], " and ".join(names))
+    if login := _from_environment("DEPLOY_REGISTRY_USER", "DEPLOY_REGISTRY_PASSWORD"):
+        return login
+    if os.environ.get("CI_REGISTRY") == host and (login := _from_gitlab()):
+        return login
+    return _from_file(host)
+
+
+def _from_gitlab() -> Login | None:
+    return _from_environment("CI_REGISTRY_USER", "CI_REGISTRY_PASSWORD")
+
+
+def _from_environment(user: str, password: str) -> Login | None:
+    if os.environ.get(user) and os.environ.get(password):
+        return Login(os.environ[user], os.environ[password], f"{user} and {password}")
+    return None
+
+
+def merged_file(host: str, login: Login | None) -> bytes:
+    """A login file for a builder: what the user's own says, GitLab's own registry, and over both the image's login.
+
+    The format is that of https://man.archlinux.org/man/containers-auth.json.5, which Docker reads too.
+    """
+    content = _content()
+    auths = dict(content.get("auths") or {})
+    for name, known in ((os.environ.get("CI_REGISTRY", ""), _from_gitlab()), (host, login)):
+        if name and known:
+            auths[_key(name)] = {"auth": known.basic}
+    return json.dumps({**content, "auths": auths}).encode()
+
+
+def _from_file(host: str) -> Login | None:
+    """A login made by hand (`podman login`, `docker login`); one that a helper program keeps is not asked for."""
+    entry: Any = (_content().get("auths") or {}).get(_key(host))
+    with suppress(ValueError, TypeError, KeyError, UnicodeDecodeError):
+        user, found, password = base64.b64decode(entry["auth"]).decode().partition(":")
+        if found and user:
+            return Login(user, password, "the login file")
+    return None
+
+
+def _content() -> dict[str, Any]:
+    for path in _files():
+        with suppress(OSError, ValueError):
+            value = json.loads(path.read_bytes())
+            if isinstance(value, dict):
+                return value
+    return {}
+
+
+def _files() -> list[Path]:
+    named = os.environ.get("REGISTRY_AUTH_FILE")
+    if named:
+        return [Path(named)]
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    docker = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    return [*([Path(runtime, "containers/auth.json")] if runtime else []), docker / "config.json"]
+
+
+def _key(host: str) -> str:
+    return _HUB_KEY if host == DOCKER_HUB else host

@@ -1,0 +1,195 @@
+"""An image on its way: found by its tag in the registry, else built and pushed; then pinned by its digest."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .. import git, receipt
+from ..engine import kept_environment
+from ..errors import BuildError, ConfigError, DeployError, RegistryError
+from . import builder, credentials, made, make
+from .builder import Job
+from .made import PinnedImage
+from .reference import Repository
+from .registry import Registry
+
+if TYPE_CHECKING:
+    from ..project import Project, Stack
+    from ..run import Run
+    from .catalog import Catalog, Context
+
+REVISION = "{revision}"
+
+
+def pinned(project: Project, name: str) -> PinnedImage | None:
+    """Where an image is, when it is known from a record; asks nobody."""
+    catalog = _catalog(project)
+    known = made.read_image(project.layout, name)
+    if known and (known.repository, known.tag) == (catalog.repository(name), catalog.context(name).tag):
+        return known
+    return None
+
+
+def values(project: Project, stack: Stack) -> tuple[dict[str, str], list[str]]:
+    """The references that a stack's variables get, and the names of the images among them that are not pinned yet.
+
+    An image is pinned where a record of it is, or the stack's receipt has it from the last apply. Else its reference is
+    the tag, which is known before anything is built.
+
+    Raises:
+        ConfigError: A value in an image's configuration cannot be filled in.
+        RecordError: The stack's receipt cannot be read.
+    """
+    given: dict[str, str] = {}
+    loose: list[str] = []
+    if not stack.settings.images:
+        return given, loose
+    catalog, last = _catalog(project), receipt.read(project.layout, stack.name)
+    for variable, name in stack.settings.images.items():
+        known, reference = pinned(project, name), catalog.reference(name)
+        applied = (last.images.get(variable) if last else None) or ""
+        label = last.inputs.get(f"image {name} (variable {variable})") if last else None
+        if known is not None:
+            given[variable] = known.reference
+        elif label == reference and "@" in applied:
+            given[variable] = applied
+        else:
+            given[variable] = reference
+            if not catalog.images[name].optional:
+                loose.append(name)
+    return given, loose
+
+
+def have(run: Run, name: str) -> str:
+    """See that an image is in its registry, and keep its digest; gives a summary.
+
+    Raises:
+        BuildError: It is not there and cannot be built.
+        RegistryError: The registry cannot be asked, or refuses the push.
+        StoppedError: The run was asked to stop.
+    """
+    catalog = _catalog(run.project)
+    settings, context = catalog.images[name], catalog.context(name)
+    try:
+        repository = Repository.parse(catalog.repository(name))
+    except ValueError as error:
+        raise run.project.loaded.error(str(error), "images", name, "repository") from None
+    login = credentials.find(settings, repository.host)
+    registry = Registry(repository, login, insecure=settings.insecure, stop=run.stop, mask=run.mask)
+    digest = registry.digest(context.tag)
+    how = "found"
+    if digest is None:
+        chosen = builder.choose(run, name)
+        for build in context.builds:
+            if not make.is_current(run, build):
+                run.say(f"build     {build}  {make.make(run, build)}")
+        digest = _build(run, name, chosen, repository, login)
+        there = registry.digest(context.tag)
+        if there != digest:
+            raise RegistryError(
+                f"registry {repository.host}: {context.tag} was pushed as {digest}, and is {there or 'not there'}",
+                untouched="nothing was planned or applied",
+                next_step="did somebody else push the same tag just now? then run the same command again",
+            )
+        how = f"built by {chosen.name}"
+    made.write_image(
+        run.layout, PinnedImage(name, catalog.repository(name), context.tag, digest, how, run.revision.commit)
+    )
+    verb = "is in the registry already" if how == "found" else how
+    return f"{catalog.reference(name)} {verb}, pinned as {digest}"
+
+
+def _build(
+    run: Run, name: str, chosen: builder.Builder, repository: Repository, login: credentials.Login | None
+) -> str:
+    """Build and push from a copy of exactly the files that the tag stands for."""
+    catalog = _catalog(run.project)
+    settings, context = catalog.images[name], catalog.context(name)
+    missing = sorted(variable for variable in settings.secrets.values() if variable not in os.environ)
+    if missing:
+        raise BuildError(
+            f"image '{name}' needs the secrets in {', '.join(missing)}, not set here",
+            key=f"images.{name}.secrets", where=run.project.loaded.where("images", name, "secrets"),
+            untouched="nothing was planned or applied", next_step=f"set {', '.join(missing)}",
+        )  # fmt: skip
+    run.mask.add(os.environ[variable] for variable in settings.secrets.values())
+    with tempfile.TemporaryDirectory(prefix="image-") as temporary:
+        private, folder, containerfile = (Path(temporary, part) for part in ("private", "context", "Containerfile"))
+        private.mkdir(mode=0o700)
+        _stage(run, name, folder)
+        shutil.copyfile(run.project.index.absolute(context.containerfile), containerfile)
+        file = private / "config.json"
+        file.touch(mode=0o600)
+        file.write_bytes(credentials.merged_file(repository.host, login))
+        builder.link_docker_settings(private)
+        job = Job(
+            name, folder, containerfile, private, repository, catalog.reference(name), settings.platforms,
+            settings.target, context.args, _labels(run, name, context), settings.secrets, list(settings.attest),
+            settings.insecure, settings.timeout,
+        )  # fmt: skip
+        job.environment.update(builder.environment(job, kept_environment(run.project.keyring.variables)))
+        return chosen.push(run, job)
+
+
+def _stage(run: Run, name: str, folder: Path) -> None:
+    """Copy what counts, with the modes that git knows and one time: any clone, whatever its umask, makes one image."""
+    catalog, project = _catalog(run.project), run.project
+    context = catalog.context(name)
+    now = catalog.read_context(name, project.list_source_files())
+    if now.tag != context.tag:
+        raise BuildError(
+            f"image '{name}': its files changed during this run",
+            untouched="nothing was planned or applied", next_step="run the same command again",
+        )  # fmt: skip
+    prefix = "" if context.folder in (".", "") else f"{context.folder.rstrip('/')}/".removeprefix("./")
+    paths = list(context.files)
+    for build in context.builds:
+        for output in catalog.outputs(build):
+            found = (
+                path.removeprefix(prefix) for path in made.files_of(project.root, output) if path.startswith(prefix)
+            )
+            paths += [path for path in found if not context.patterns.ignore(path)]
+    folder.mkdir()
+    for path in dict.fromkeys(paths):
+        source, target = Path(project.index.absolute(prefix + path)), folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target, follow_symlinks=False)
+        if not target.is_symlink():
+            target.chmod(0o755 if os.access(source, os.X_OK) else 0o644)
+        os.utime(target, (0, 0), follow_symlinks=False)
+    for base, folders, _ in os.walk(folder, topdown=False):
+        for below in folders:
+            if not Path(base, below).is_symlink():
+                Path(base, below).chmod(0o755)
+                os.utime(Path(base, below), (0, 0))
+    folder.chmod(0o755)
+    os.utime(folder, (0, 0))
+
+
+def _labels(run: Run, name: str, context: Context) -> dict[str, str]:
+    """The labels, with the commit where one asks for it; left out where a shallow clone cannot tell it."""
+    if not any(REVISION in text for text in context.labels.values()):
+        return context.labels
+    folders = _catalog(run.project).folders(f"image {name}")
+    commit = git.last_change(run.layout.root, folders)
+    if commit is None:
+        run.say_once(f"image {name}: the commit that changed it last is not known in this clone: no label has it")
+        return {key: text for key, text in context.labels.items() if REVISION not in text}
+    return {key: text.replace(REVISION, commit) for key, text in context.labels.items()}
+
+
+def give_up(run: Run, name: str, error: DeployError) -> str:
+    """What to say of an optional image that could not be had; raises the error for any other one."""
+    if not run.project.config.images[name].optional or isinstance(error, ConfigError):
+        raise error
+    return f"not there, and optional: {error.message}"
+
+
+def _catalog(project: Project) -> Catalog:
+    if project.catalog is None:
+        raise DeployError("there are no images in this configuration")
+    return project.catalog

@@ -1,0 +1,127 @@
+"""What builds and images left: the receipt of a build, with the digest of its outputs; where an image is."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from ..errors import RecordError
+from ..files import read_json, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from ..fileindex import FileIndex
+    from ..layout import Layout
+
+
+@dataclass(frozen=True)
+class BuildReceipt:
+    """A build that was made: the digest of its sources, the toolchain that made it, the digest of its outputs."""
+
+    name: str
+    sources: str
+    outputs: str
+    toolchain: dict[str, str] = field(default_factory=dict)
+    finished_at: str = ""
+
+
+@dataclass(frozen=True)
+class PinnedImage:
+    """An image that is in its registry: its tag, which is the digest of its inputs, and its manifest's digest."""
+
+    name: str
+    repository: str
+    tag: str
+    digest: str
+    how: str = ""
+    commit: str | None = None
+
+    @property
+    def reference(self) -> str:
+        """`repository@sha256:...`: this very image, whatever happens to the tag."""
+        return f"{self.repository}@{self.digest}"
+
+
+def read_build(layout: Layout, name: str) -> BuildReceipt | None:
+    """The receipt of a build; None when there is none that can be read: then it is built again."""
+    try:
+        return BuildReceipt(**read_json(layout.build(name)))
+    except (RecordError, TypeError):
+        return None
+
+
+def write_build(layout: Layout, receipt: BuildReceipt) -> None:
+    """Keep the receipt of a build, durably.
+
+    Raises:
+        RecordError: It cannot be written; the build then counts as not made.
+    """
+    write_json(layout.build(receipt.name), asdict(receipt))
+
+
+def forget_build(layout: Layout, name: str) -> None:
+    """Remove a receipt before its build begins: what is half-made must not count.
+
+    Raises:
+        RecordError: It cannot be removed.
+    """
+    try:
+        layout.build(name).unlink(missing_ok=True)
+    except OSError as error:
+        raise RecordError(f"cannot remove {layout.relative(layout.build(name))}: {error.strerror}") from error
+
+
+def read_image(layout: Layout, name: str) -> PinnedImage | None:
+    """Where an image was found last; None when that is not known."""
+    try:
+        return PinnedImage(**read_json(layout.image(name)))
+    except (RecordError, TypeError):
+        return None
+
+
+def write_image(layout: Layout, image: PinnedImage) -> None:
+    """Keep where an image is.
+
+    Raises:
+        RecordError: It cannot be written.
+    """
+    write_json(layout.image(image.name), asdict(image))
+
+
+def outputs_digest(root: Path, index: FileIndex, outputs: Sequence[str]) -> str | None:
+    """Hex SHA-256 over all files and links of some outputs; None when one of them is not there.
+
+    Args:
+        root: What the paths are relative to.
+        index: Digests of files, by their stat.
+        outputs: Folders and files.
+    """
+    digest = hashlib.sha256()
+    for output in outputs:
+        if not os.path.lexists(root / output):
+            return None
+        for path in files_of(root, output):
+            absolute = root / path
+            if absolute.is_symlink():
+                entry = f"link {os.readlink(absolute)}"  # noqa: PTH115 - a text, not a path
+            else:
+                entry = f"{'executable' if os.access(absolute, os.X_OK) else 'file'} {index.digest(path)}"
+            digest.update(f"{path}\0{entry}\0".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def files_of(root: Path, output: str) -> Iterator[str]:
+    """The paths of all files and links of an output, sorted."""
+    if (root / output).is_symlink() or not (root / output).is_dir():
+        yield output
+        return
+    for base, folders, names in os.walk(root / output):
+        folders.sort()
+        relative = posixpath.normpath(posixpath.join(output, os.path.relpath(base, root / output).replace(os.sep, "/")))
+        links = [name for name in folders if os.path.islink(f"{base}/{name}")]  # noqa: PTH114 - called per folder
+        yield from (f"{relative}/{name}" for name in sorted([*names, *links]))

@@ -1,0 +1,207 @@
+"""Make a build: install what its lock file says, run its script, see that its outputs are there, and keep the proof."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+from .. import program
+from ..engine import kept_environment
+from ..errors import BuildError, DeployError, RecordError, StoppedError
+from ..layout import DEPLOY_DIR
+from ..masking import SECRET_NAME
+from ..receipt import now
+from . import made, node, toolchain
+from .made import BuildReceipt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ..run import Run
+    from .catalog import Catalog
+
+VERSION_VARIABLE = "DOIT_TOFU_BUILD"  # the first digits of the digest of its sources: a version to show
+_VERSION_DIGITS = 12
+_SHOWN = 3
+_PAUSE = 0.2
+
+
+def environment(run: Run, name: str) -> dict[str, str]:
+    """What a build gets of our environment: no secret that it does not ask for, and a fixed time for what it stamps."""
+    catalog = _catalog(run)
+    build = catalog.builds[name]
+    asked = {*build.environment, *build.secrets}
+    kept = kept_environment(run.project.keyring.variables)
+    given = {key: value for key, value in kept.items() if key in asked or not SECRET_NAME.search(key.upper())}
+    run.mask.add(kept[key] for key in build.secrets if key in kept)
+    version = catalog.sources(name).digest[:_VERSION_DIGITS]
+    return {"SOURCE_DATE_EPOCH": "0", **given, VERSION_VARIABLE: version}
+
+
+def is_current(run: Run, name: str) -> bool:
+    """Whether the outputs are there, untouched, made of the sources as they are by the toolchain that is here."""
+    catalog = _catalog(run)
+    receipt = made.read_build(run.layout, name)
+    if receipt is None or receipt.sources != catalog.sources(name).digest:
+        return False
+    if made.outputs_digest(run.project.root, run.project.index, catalog.outputs(name)) != receipt.outputs:
+        return False
+    known = toolchain.versions(run.project.root, catalog.builds[name], environment(run, name))
+    return known is None or known == receipt.toolchain  # without a toolchain nothing can be made anew anyway
+
+
+def make(run: Run, name: str, *, forced: bool = False) -> str:
+    """Make a build, unless another run just did; gives a summary.
+
+    Args:
+        run: The run.
+        name: The build.
+        forced: Whether to make it although it is there.
+
+    Raises:
+        BuildError: It failed, or did not make what it says; nothing of it counts as made.
+        StoppedError: The run was asked to stop.
+        RecordError: The receipt cannot be written.
+    """
+    catalog, project = _catalog(run), run.project
+    build, env = catalog.builds[name], environment(run, name)
+    with _held(run, name) as descriptor:
+        if not forced and is_current(run, name):
+            return "made by another run meanwhile"
+        toolchain.require(name, project.root, build, env)
+        versions = toolchain.versions(project.root, build, env) or {}
+        _remove_outputs(run, name)
+        if build.kind == "node":
+            used = node.manager(project.root / build.path)
+            if not node.is_installed(project.root / build.path, versions):
+                _step(run, name, used.install, env, descriptor)
+                node.note_installed(project.root / build.path, versions)
+            _step(run, name, (used.program, "run", build.script), env, descriptor)
+        else:
+            _step(run, name, build.command, env, descriptor)
+        outputs = catalog.outputs(name)
+        missing = [path for path in outputs if not os.path.lexists(project.root / path)]
+        digest = made.outputs_digest(project.root, project.index, outputs)
+        if missing or digest is None:
+            raise _error(
+                run, name, f"it ended well, but made no {', '.join(missing)}", "correct its `outputs` or its script"
+            )
+        _refuse_changed_sources(run, name)
+        made.write_build(run.layout, BuildReceipt(name, catalog.sources(name).digest, digest, versions, now()))
+    count = sum(1 for path in outputs for _ in made.files_of(project.root, path))
+    by = ", ".join(
+        f"{command.split()[0]} {version.splitlines()[0] if version else '?'}" for command, version in versions.items()
+    )
+    return f"built {', '.join(outputs)}: {count} file{'s' if count != 1 else ''}" + (f" with {by}" if by else "")
+
+
+def _step(run: Run, name: str, command: tuple[str, ...] | list[str], env: Mapping[str, str], descriptor: int) -> None:
+    build = _catalog(run).builds[name]
+    shown = run.mask.text(" ".join(command))
+    folder = run.project.root / build.path
+    try:
+        # It holds the lock as long as anything of it lives: what outlives us is waited for by the next run.
+        ended = program.run(
+            run.stop, f"build {name}", command, cwd=folder, env=env, timeout=build.timeout, descriptors=[descriptor]
+        )
+    except OSError as error:
+        raise _error(run, name, f"`{shown}` cannot be run: {error.strerror}", "correct the command") from error
+    if ended.ok:
+        return
+    if run.stop.requested:
+        raise StoppedError(
+            f"build {name} was stopped",
+            untouched="nothing of it counts as built; nothing was planned or applied",
+            next_step="run the same command again: it builds anew",
+        )
+    how = f"took longer than {build.timeout:g} s" if ended.code is None else f"ended with {ended.code}"
+    problem = _error(
+        run, name, f"`{shown}` in {build.path} {how}", "correct the cause, then run the same command again"
+    )
+    problem.log = run.mask.text(ended.output)
+    raise problem
+
+
+def _remove_outputs(run: Run, name: str) -> None:
+    """Begin with nothing: what an earlier build left would be taken for this one's."""
+    project, catalog = run.project, _catalog(run)
+    outputs = catalog.outputs(name)
+    sources = project.tree.files if project.tree else project.tracked(outputs) or ()
+    if own := sorted(path for path in sources if catalog.makes(path)):
+        message = f"{own[0]} is a source, and lies in its outputs, which are removed before each build"
+        raise _error(run, name, message, "move it, or correct `outputs`")
+    made.forget_build(run.layout, name)
+    for path in outputs:
+        target = project.root / path
+        try:
+            if target.is_symlink() or target.is_file():
+                target.unlink()
+            elif target.exists():
+                shutil.rmtree(target)
+        except OSError as error:
+            raise _error(run, name, f"cannot remove {path}: {error.strerror}", "make it writable") from error
+
+
+def _refuse_changed_sources(run: Run, name: str) -> None:
+    """A build whose sources are not what they were when it began is a build of nobody knows what."""
+    catalog = _catalog(run)
+    before, after = catalog.sources(name), catalog.read_sources(name, run.project.list_source_files())
+    if before.digest == after.digest:
+        return
+    paths = {*before.files, *after.files}
+    changed = sorted(path for path in paths if before.files.get(path) != after.files.get(path))
+    names = ", ".join(changed[:_SHOWN]) + (f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else "")
+    raise _error(
+        run, name, f"its sources changed while it was built: {names}",
+        "run it again; where the build itself writes them, have git ignore them or name them in `outputs`",
+    )  # fmt: skip
+
+
+@contextmanager
+def _held(run: Run, name: str) -> Iterator[int]:
+    """Hold a build's lock, waiting for who holds it: a run of another environment, or what a killed run left."""
+    path = run.layout.build_lock(name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        ignore = run.layout.root / DEPLOY_DIR / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+        stream = path.open("w")
+    except OSError as error:
+        raise RecordError(f"cannot write {run.layout.relative(path)}: {error.strerror}") from error
+    with stream:
+        deadline = time.monotonic() + _catalog(run).builds[name].timeout
+        while not _lock(stream):
+            run.say_once(f"build {name}: waiting for another build of it to end")
+            if run.stop.wait(_PAUSE):
+                run.stop.check(f"build {name}")
+            if time.monotonic() > deadline:
+                step = f"end the process that holds {run.layout.relative(path)} (`fuser` names it)"
+                raise _error(run, name, "another build of it does not end", step)
+        yield stream.fileno()
+
+
+def _lock(stream: IO[str]) -> bool:
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _error(run: Run, name: str, message: str, next_step: str) -> BuildError:
+    return BuildError(
+        f"build '{name}': {message}", where=run.project.loaded.where("builds", name), key=f"builds.{name}",
+        untouched="nothing of it counts as built; nothing was planned or applied", next_step=next_step,
+    )  # fmt: skip
+
+
+def _catalog(run: Run) -> Catalog:
+    catalog = run.project.catalog
+    if catalog is None:
+        raise DeployError("there are no builds in this configuration")
+    return catalog

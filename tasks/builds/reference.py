@@ -1,0 +1,78 @@
+"""Where a registry is: the host and the path that a repository's name means."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+
+# https://github.com/distribution/reference: a name's components
+_COMPONENT = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*")
+_HOST = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d+)?")
+DOCKER_HUB = "docker.io"
+_DOCKER_HUB_SERVER = "registry-1.docker.io"
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A repository: the registry's host (with its port) as people write it, and the path within."""
+
+    host: str
+    path: str
+
+    @classmethod
+    def parse(cls, text: str) -> Repository:
+        """The repository that a name means; without a host it is Docker Hub's.
+
+        Raises:
+            ValueError: It is no repository's name.
+        """
+        first, _, rest = text.partition("/")
+        named = bool(rest) and ("." in first or ":" in first or first == "localhost")
+        host, path = (first, rest) if named else (DOCKER_HUB, text)
+        if host == DOCKER_HUB and "/" not in path:
+            path = f"library/{path}"
+        if not _HOST.fullmatch(host):
+            raise ValueError(f"'{host}' is no host")
+        wrong = [part for part in path.split("/") if not _COMPONENT.fullmatch(part)]
+        if wrong:
+            raise ValueError(
+                f"'{wrong[0]}' cannot be part of a repository's name (small letters, digits, `.`, `_`, `-`)"
+            )
+        return cls(host, path)
+
+    @property
+    def server(self) -> str:
+        """The host that answers for it."""
+        return _DOCKER_HUB_SERVER if self.host == DOCKER_HUB else self.host
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on this machine: then plain HTTP is fine."""
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host (with or without port) is this machine."""
+    match = _HOST.fullmatch(host)
+    name = match[1].strip("[]") if match else host
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def bases(containerfile: str) -> list[str]:
+    """The images that a Containerfile begins with, as written, without its own stages and `scratch`."""
+    stages: set[str] = {"scratch"}
+    found: list[str] = []
+    for match in re.finditer(
+        r"^\s*FROM\s+((?:--\S+\s+)*)(\S+)(?:\s+AS\s+(\S+))?", containerfile, re.MULTILINE | re.IGNORECASE
+    ):
+        if match[2].lower() not in stages:
+            found.append(match[2])
+        if match[3]:
+            stages.add(match[3].lower())
+    return found

@@ -1,0 +1,107 @@
+"""The programs that a build needs: where they are, and which version, asked once for each file they are."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import BuildError, RecordError
+from ..files import read_json, write_json
+from ..setup import cache_dir
+from . import node
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from .. import model
+
+_TIMEOUT = 60
+_GET = {
+    "node": "install Node.js (Debian: apt-get install nodejs npm; or https://nodejs.org/)",
+    "npm": "install npm (Debian: apt-get install npm; or https://nodejs.org/, which brings it)",
+    "pnpm": "install pnpm (`npm install --global pnpm`, or `corepack enable`)",
+}
+
+
+def commands(root: Path, build: model.Build) -> list[list[str]]:
+    """The commands that print the versions that count for a build."""
+    if build.kind == "command":
+        return build.toolchain
+    return [["node", "--version"], [node.manager(root / build.path).program, "--version"]]
+
+
+def versions(root: Path, build: model.Build, environment: Mapping[str, str]) -> dict[str, str] | None:
+    """The versions of a build's toolchain, by command, from a record by stat; None when a program is not there."""
+    found = {}
+    for command in commands(root, build):
+        version = _version(root / build.path, command, environment)
+        if version is None:
+            return None
+        found[" ".join(command)] = version
+    return found
+
+
+def require(name: str, root: Path, build: model.Build, environment: Mapping[str, str]) -> None:
+    """See that a build's programs are there.
+
+    Raises:
+        BuildError: One is not; says what to install.
+    """
+    for program in {command[0] for command in [*commands(root, build), build.command[:1]] if command}:
+        if _find(root / build.path, program, environment) is None:
+            where = "in its folder" if "/" in program else "on PATH"
+            raise BuildError(
+                f"build '{name}' needs `{program}`, which is not {where}",
+                untouched="nothing was built, planned or applied",
+                next_step=f"{_GET.get(program, f'install {program}')}, then run the same command again",
+            )
+
+
+def _find(folder: Path, program: str, environment: Mapping[str, str]) -> str | None:
+    if "/" in program:
+        path = folder / program
+        return str(path) if path.is_file() and os.access(path, os.X_OK) else None
+    return shutil.which(program, path=environment.get("PATH"))
+
+
+def _version(folder: Path, command: Sequence[str], environment: Mapping[str, str]) -> str | None:
+    """What a version command prints; asked again when the program's file is another one."""
+    binary = _find(folder, command[0], environment)
+    if binary is None:
+        return None
+    real = Path(binary).resolve()
+    status = real.stat()
+    stamp = [str(real), status.st_mtime_ns, status.st_size]
+    key, record = (
+        " ".join([binary, *command[1:], node.wanted_manager(folder) or ""]).strip(),
+        cache_dir() / "toolchains.json",
+    )
+    try:
+        known = read_json(record) or {}
+    except RecordError:
+        known = {}
+    entry = known.get(key) if isinstance(known, dict) else None
+    if isinstance(entry, dict) and entry.get("stamp") == stamp:
+        return str(entry["version"])
+    version = _ask([binary, *command[1:]], folder, environment)
+    if version is not None:
+        with suppress(RecordError):  # it is asked again next time
+            write_json(
+                record, {**(known if isinstance(known, dict) else {}), key: {"stamp": stamp, "version": version}}
+            )
+    return version
+
+
+def _ask(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> str | None:
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=dict(environment), stdin=subprocess.DEVNULL, capture_output=True,
+            timeout=_TIMEOUT, check=False, start_new_session=True,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else None

@@ -1,0 +1,151 @@
+"""`overview.json`: what is known of every stack of an environment, brought up to date at the end of each run.
+
+Each thing that is known is a fact: `{at, status, since, run, text}`. Of two facts about the same thing the later one
+counts, whoever found it, so the overviews of several clones or pipelines can be merged (`merge`).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from .. import receipt
+from ..errors import DeployError
+from ..files import read_json, write_atomic
+from ..result import Status
+
+if TYPE_CHECKING:
+    from ..receipt import Receipt
+    from ..result import Result
+    from ..run import Run
+
+FORMAT = 1
+FACTS = ("deployed", "apply", "affected", "drift", "checks", "locked")
+_MOST_REASONS = 5
+_LONGEST = 500
+
+Fact = dict[str, Any]
+
+
+def update(run: Run, head: dict[str, Any]) -> None:
+    """Bring the environment's overview up to date with a run that ends; not written when nothing has changed.
+
+    Args:
+        run: The run.
+        head: Its record.
+
+    Raises:
+        RecordError: It cannot be written, or a receipt cannot be read.
+    """
+    path = run.layout.overview
+    try:
+        old = read_json(path)
+        known = dict(old["stacks"]) if old else {}
+    except (DeployError, TypeError, KeyError, ValueError):
+        old, known = None, {}
+    results: dict[str, dict[str, Result]] = {}
+    for item in run.results.values():
+        if item.stack and item.status not in (Status.UNAFFECTED, Status.NOT_RUN):
+            results.setdefault(item.stack, {})[item.stage] = item
+    stacks = {
+        name: _stack(run, head, name, known.get(name) or {}, results.get(name, {})) for name in run.project.graph.order
+    }
+    if old and stacks == known:
+        return
+    value = {
+        "format": FORMAT, "environment": run.project.environment, "at": head["ended_at"], "run": head["id"],
+        "commit": head["commit"], "stacks": stacks,
+    }  # fmt: skip
+    write_atomic(
+        path, json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass"), durable=False
+    )
+
+
+def merge(mine: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
+    """One overview of two: the stacks of the later one, of each fact the later one."""
+    newer, older = (mine, theirs) if str(mine.get("at")) >= str(theirs.get("at")) else (theirs, mine)
+    stacks = {}
+    for name, entry in newer.get("stacks", {}).items():
+        other = older.get("stacks", {}).get(name) or {}
+        facts = {key: _later(entry.get(key), other.get(key)) for key in FACTS}
+        stacks[name] = {**entry, **{key: fact for key, fact in facts.items() if fact}}
+    return {**newer, "stacks": stacks}
+
+
+def _later(one: Fact | None, other: Fact | None) -> Fact | None:
+    if not one or not other:
+        return one or other
+    return one if str(one.get("at")) >= str(other.get("at")) else other
+
+
+def _stack(
+    run: Run, head: dict[str, Any], name: str, known: dict[str, Any], results: dict[str, Result]
+) -> dict[str, Any]:
+    stack, assessed = run.project.stacks[name], run.assessed.get(name)
+    entry: dict[str, Any] = {
+        **{key: known[key] for key in FACTS if key in known},
+        "path": stack.path,
+        "needs": sorted(run.project.graph.needs.get(name, ())),
+        "has_checks": len(stack.settings.verify),
+    }
+    if results or assessed is None:
+        last = receipt.read(run.layout, name) if results or not known else None
+    else:
+        last = assessed[1].receipt
+    if last is not None:
+        _applied(head, entry, last)
+    if assessed is not None or name in run.applied:
+        reasons = [] if name in run.applied or assessed is None else assessed[1].reasons
+        text = run.mask.text("; ".join(reasons[:_MOST_REASONS]))
+        _note(head, entry, "affected", "affected" if reasons else "unaffected", text)
+    for stage in ("plan", "drift", "deploy", "verify"):
+        if stage in results:
+            _learn(head, entry, results[stage], stack.settings.verify != [], name in run.applied)
+    return entry
+
+
+def _applied(head: dict[str, Any], entry: dict[str, Any], last: Receipt) -> None:
+    """What the receipt says of the last apply, and of the last that was well."""
+    if last.deployed and (entry.get("deployed") or {}).get("at") != last.deployed.get("at"):
+        at = last.deployed.get("at") or ""
+        entry["deployed"] = {
+            "at": at, "status": "deployed", "since": at, "text": "", "commit": last.deployed.get("commit"),
+            **({"run": head["id"], "pipeline": head["pipeline"]} if at >= head["started_at"][:19] else {"run": None}),
+        }  # fmt: skip
+    at = last.finished_at or last.started_at
+    if (entry.get("apply") or {}).get("at") != at:
+        entry["apply"] = {
+            "at": at, "status": str(last.outcome), "since": at, "text": "",
+            "run": head["id"] if at >= head["started_at"][:19] else None,
+        }  # fmt: skip
+
+
+def _learn(head: dict[str, Any], entry: dict[str, Any], result: Result, has_checks: bool, applied: bool) -> None:
+    """What one result says of its stack."""
+    kind, text = result.details.get("kind"), result.summary
+    if kind == "state locked":
+        _note(head, entry, "locked", "locked", text)
+    elif not result.failed and result.status is not Status.DEFERRED:
+        _note(head, entry, "locked", "free", "")
+    if result.stage in ("deploy", "verify") and has_checks:
+        if kind == "check failed":
+            _note(head, entry, "checks", "failing", text)
+        elif not result.failed and result.details.get("checks"):
+            _note(head, entry, "checks", "passed", "")
+    if result.stage == "drift" and not result.failed:
+        status = {Status.DRIFTED: "drifted", Status.UNDEPLOYED: "undeployed"}.get(result.status, "none")
+        _note(head, entry, "drift", status, text if status != "none" else "", again=True)
+    elif result.stage == "deploy" and applied and not result.failed and "drift" in entry:
+        _note(head, entry, "drift", "none", "")
+
+
+def _note(
+    head: dict[str, Any], entry: dict[str, Any], key: str, status: str, text: str, *, again: bool = False
+) -> None:
+    """Keep a fact; one that still holds keeps its beginning, and `again` renews when it was looked at."""
+    at, since, text = head["ended_at"], head["ended_at"], text[:_LONGEST]
+    if (old := entry.get(key)) and old["status"] == status:
+        if old["text"] == text and not again:
+            return
+        since = old["since"]
+    entry[key] = {"at": at, "status": status, "since": since, "run": head["id"], "text": text}

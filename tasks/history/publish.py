@@ -1,0 +1,239 @@
+"""`doit publish`: sends run records, the overview and the reports of an environment to where the dashboard reads them.
+
+At the destination there are
+
+    index.json                    the environments, and the months that each has runs of
+    <env>/overview.json           what is known of every stack
+    <env>/index/<month>.json      a line about each run of the month, so that nobody need list anything
+    <env>/runs/<id>.json, .jsonl  the records, as they are in `.deploy`
+    <env>/reports/...             the latest reports
+
+Several pipelines may publish at once: what they share is written by `amend` only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from doit.exceptions import TaskFailed
+
+from .. import interpolate
+from ..errors import ConfigError, DeployError, PublishError
+from ..files import read_json, sha256_bytes, write_json
+from . import overview
+from .destination import ConflictError, open_destination
+from .retention import run_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..run import Run
+    from .destination import Destination
+
+STAGE = "publish"
+FORMAT = 1
+_TRIES = 12
+_SHOWN = (
+    "id", "environment", "command", "stages", "started_at", "ended_at", "seconds", "exit_code", "stopped", "verdict",
+    "commit", "branch", "dirty", "pipeline", "stacks", "unaffected", "process", "written_at",
+)  # fmt: skip
+
+
+def tasks(run: Run) -> Iterator[dict[str, Any]]:
+    """`publish`: sends what is new."""
+
+    def act() -> TaskFailed | None:
+        try:
+            run.say(publish(run))
+        except DeployError as error:
+            run.say(error.render())
+            return TaskFailed(error.message, report=False)
+        return None
+
+    yield {
+        "basename": STAGE,
+        "actions": [act],
+        "verbosity": 2,
+        "doc": "send run records and reports to where the dashboard reads them",
+    }
+
+
+def attempt(run: Run) -> str:
+    """`publish` at the end of a run: gives what is to be told, and changes no outcome."""
+    try:
+        return publish(run)
+    except DeployError as error:
+        return f"not published, which changes nothing else\n{error.render()}"
+
+
+def publish(run: Run) -> str:
+    """Send what is new or has changed since the last time; gives what was sent, for people.
+
+    Raises:
+        ConfigError: No destination is configured, or a variable in it is not set.
+        PublishError: The destination cannot be reached, or refuses.
+    """
+    settings, loaded = run.project.config.publish, run.project.loaded
+    if not settings.to:
+        raise loaded.error(
+            "there is nowhere to publish to",
+            "publish",
+            "to",
+            next_step="set `publish.to` to a folder, https:// or s3://",
+        )
+    run.mask.add([os.environ.get(settings.token or "", "")])
+    place = _Place(run)
+    to = open_destination(settings, place.filled("to") or "", place.filled("endpoint"))
+    sent = _Sent(run, to)
+    runs, reports = _runs(run, sent), _reports(run)
+    base = run.project.environment
+    known = [(run_id, record) for run_id in runs if (record := _record(run, run_id))]
+    for run_id, _ in known:
+        for path in (run.layout.run_tasks(run_id), run.layout.run_record(run_id)):
+            if path.exists():
+                sent.file(f"{base}/runs/{path.name}", path.read_bytes())
+    for name, data in reports:
+        sent.file(f"{base}/reports/{name}", data)
+    months = sorted({_month(run_id) for run_id, _ in known})
+    for month in months:
+        lines = {run_id: _line(record) for run_id, record in known if _month(run_id) == month}
+        amend(to, f"{base}/index/{month}.json", lambda old, new=lines: _with_runs(old, new))  # type: ignore[misc]
+    mine = read_json(run.layout.overview)
+    if mine:
+        amend(to, f"{base}/overview.json", lambda old: overview.merge(mine, old) if old else mine)
+    amend(to, "index.json", lambda old: _with_months(old, base, months))
+    sent.remember([run_id for run_id, record in known if record["ended_at"]])
+    return f"published {len(known)} run{'s' if len(known) != 1 else ''} to {to.name}"
+
+
+def amend(to: Destination, path: str, change: Callable[[Any], Any]) -> None:
+    """Change a JSON file that others change too: read, change, write only over what was read, else again.
+
+    A server that ignores conditions may let one writer overwrite another: so it is read once more after the write,
+    and written again when the change is not in it.
+
+    Args:
+        to: Where it is.
+        path: The file.
+        change: Makes the new value of the old one, or of None; applied to its own outcome it changes nothing.
+
+    Raises:
+        PublishError: It cannot be read or written, or others are always faster.
+    """
+    for attempt_number in range(_TRIES):
+        data, tag = to.read(path)
+        old = _parsed(data)
+        new = change(old)
+        if new == old:
+            return
+        with suppress(ConflictError):
+            to.write(path, _text(new), tag=tag, new=data is None)
+            if attempt_number == 0:
+                continue
+        time.sleep(random.uniform(0, 0.05 * 2 ** min(attempt_number, 5)))  # noqa: S311 - apart from the others
+    raise PublishError(f"cannot publish to {to.name}: {path} is always changed by others", next_step="`doit publish`")
+
+
+class _Place:
+    """The destination's settings, filled in."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def filled(self, key: str) -> str | None:
+        value = getattr(self._run.project.config.publish, key)
+        if value is None:
+            return None
+        loaded = self._run.project.loaded
+        where = loaded.where("publish", key)
+        expanded = interpolate.expand_environment(value, key=f"publish.{key}", where=where)
+        if not expanded:
+            raise ConfigError("this is empty", where=where, key=f"publish.{key}")
+        return str(expanded)
+
+
+class _Sent:
+    """What this clone has published already, by destination: digests of files, ids of runs that have ended."""
+
+    def __init__(self, run: Run, to: Destination) -> None:
+        self._run, self._to = run, to
+        try:
+            known = read_json(run.layout.published)
+            mine = known.get(to.name) if known else None
+            self._files = dict(mine["files"]) if mine else {}
+            self.runs = set(mine["runs"]) if mine else set()
+        except (DeployError, AttributeError, KeyError, TypeError):
+            self._files, self.runs = {}, set()
+
+    def file(self, path: str, data: bytes) -> None:
+        """Send a file, unless it was sent like this."""
+        digest = sha256_bytes(data)
+        if self._files.get(path) != digest:
+            self._to.write(path, data)
+            self._files[path] = digest
+
+    def remember(self, ended: list[str]) -> None:
+        """Keep what was sent; of runs that have ended their ids say enough."""
+        kept = set(run_ids(self._run.layout))
+        runs = sorted((self.runs | set(ended)) & kept)
+        files = {path: digest for path, digest in self._files.items() if "/runs/" not in path}
+        write_json(self._run.layout.published, {self._to.name: {"files": files, "runs": runs}}, durable=False)
+
+
+def _runs(run: Run, sent: _Sent) -> list[str]:
+    return [run_id for run_id in run_ids(run.layout) if run_id not in sent.runs]
+
+
+def _record(run: Run, run_id: str) -> dict[str, Any] | None:
+    """A run's record; None when it cannot be read, or was removed in between."""
+    try:
+        record = read_json(run.layout.run_record(run_id))
+        return record if isinstance(record, dict) and record.get("id") == run_id else None
+    except DeployError:
+        return None
+
+
+def _reports(run: Run) -> list[tuple[str, bytes]]:
+    folder = run.layout.reports
+    paths = sorted(path for path in folder.glob("*") if path.is_file() and not path.name.startswith("."))
+    return [(path.name, path.read_bytes()) for path in paths]
+
+
+def _month(run_id: str) -> str:
+    return f"{run_id[:4]}-{run_id[4:6]}"
+
+
+def _line(record: dict[str, Any]) -> dict[str, Any]:
+    """What the index says of a run."""
+    statuses: dict[str, int] = {}
+    for task in record.get("tasks", []):
+        statuses[task["status"]] = statuses.get(task["status"], 0) + 1
+    touched = sorted({task["stack"] for task in record.get("tasks", []) if task["stack"]})
+    return {**{key: record[key] for key in _SHOWN if key in record}, "statuses": statuses, "touched": touched[:50]}
+
+
+def _with_runs(old: Any, lines: dict[str, Any]) -> dict[str, Any]:
+    known = old.get("runs", {}) if isinstance(old, dict) else {}
+    return {"format": FORMAT, "runs": dict(sorted({**known, **lines}.items()))}
+
+
+def _with_months(old: Any, environment: str, months: list[str]) -> dict[str, Any]:
+    known = dict(old.get("environments", {})) if isinstance(old, dict) else {}
+    known[environment] = sorted({*known.get(environment, []), *months})
+    return {"format": FORMAT, "environments": dict(sorted(known.items()))}
+
+
+def _parsed(data: bytes | None) -> Any:
+    try:
+        return None if data is None else json.loads(data)
+    except ValueError:
+        return None  # garbage is replaced; every publisher brings back its own part
+
+
+def _text(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")

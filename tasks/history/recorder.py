@@ -1,0 +1,219 @@
+"""One record per run: written when it begins, while its tasks end, and when it ends, so that it can be watched.
+
+`runs/<id>.json` is small and is replaced whole; `runs/<id>.jsonl` has a line for each task that ended, with all of its
+result, and is only appended to. A reader leaves out a last line that was torn. No decision rests on either.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import sys
+import threading
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from ..deploy import BARRIER
+from ..errors import DeployError
+from ..files import read_json, write_atomic
+from ..receipt import now
+from ..result import Status
+from . import overview, pipeline, retention
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..result import Result
+    from ..run import Run
+
+FORMAT = 1
+BEAT = 10.0  # seconds: a run without an end that has not been written for some beats is dead
+_PAUSE = 0.5
+_SHARE = 20  # a write that takes a second is followed by a pause of 20: recording costs at most a twentieth
+_LONGEST = 500
+_MOST = 200
+
+
+class Recorder:
+    """The record of this process's run.
+
+    Args:
+        run: The run.
+        stages: The commands that were asked for.
+        tasks: doit's tasks by name, which know what they wait for.
+    """
+
+    def __init__(self, run: Run, stages: list[str], tasks: Mapping[str, Any]) -> None:
+        self._run, self._known = run, tasks
+        began = datetime.now(UTC)
+        self._clock = time.monotonic()
+        self.id = f"{began:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        commit, branch = pipeline.checkout(run.layout.root)
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._tasks: dict[str, dict[str, Any]] = {}
+        self._lines: list[str] = []
+        self._wake = threading.Event()
+        self._over = False
+        self.problem: str | None = None
+        self.head: dict[str, Any] = {
+            "format": FORMAT,
+            "id": self.id,
+            "environment": run.project.environment,
+            "command": run.mask.text(f"doit {' '.join(sys.argv[1:])}"),
+            "stages": stages,
+            "started_at": began.isoformat(timespec="milliseconds"),
+            "ended_at": None,
+            "seconds": None,
+            "exit_code": None,
+            "stopped": False,
+            "verdict": "",
+            "commit": commit,
+            "branch": branch,
+            "dirty": None,
+            "pipeline": run.mask.value(pipeline.pipeline()),
+            "process": {"host": socket.gethostname(), "pid": os.getpid()},
+            "stacks": len(run.project.stacks),
+        }
+
+    def begin(self) -> None:
+        """Write the record for the first time, and from now on from a thread of its own."""
+        self._write()
+        if self.problem is None:
+            threading.Thread(target=self._keep_writing, name="history", daemon=True).start()
+
+    def begins(self, name: str) -> None:
+        """A task is under way."""
+        stage, _, stack = name.partition(":")
+        entry = {
+            "stage": stage,
+            "stack": stack,
+            "status": "running",
+            "offset": self._elapsed(),
+            "needs": self._of(name),
+        }
+        with self._lock:
+            self._tasks[name] = entry
+        self._wake.set()
+
+    def ended(self, name: str, result: Result | None) -> None:
+        """A task ended; those that had nothing to do are only counted, and some have no result."""
+        if result is None or result.status is Status.UNAFFECTED:
+            with self._lock:
+                self._tasks.pop(name, None)
+            return
+        mask, offset = self._run.mask, self._elapsed()
+        result = self._with_changes(result)
+        entry: dict[str, Any] = {
+            "stage": result.stage,
+            "stack": result.stack,
+            "status": result.status,
+            "summary": mask.text(result.summary)[:_LONGEST],
+            "reasons": [mask.text(reason)[:_LONGEST] for reason in result.reasons[:5]],
+            "counts": {kind: number for kind, number in result.counts.items() if number},
+            "offset": offset,
+            "seconds": 0.0,
+            "needs": self._of(name),
+        }
+        kind = result.details.get("kind")
+        entry |= {"kind": kind} if kind else {}
+        if result.details.get("reused"):
+            entry["reused"] = True
+        if drifted := result.details.get("drifted"):
+            entry["drifted"] = [mask.text(_address(item)) for item in drifted[:_MOST]]
+        if checks := result.details.get("checks"):
+            entry["checks"] = mask.value(checks)
+        line = json.dumps(
+            {"task": name, **mask.value({**asdict(result), "status": str(result.status)})},
+            ensure_ascii=False, separators=(",", ":"), default=str,
+        )  # fmt: skip
+        with self._lock:
+            begun = self._tasks.get(name)
+            if begun is not None:
+                entry["offset"], entry["seconds"] = begun["offset"], round(offset - begun["offset"], 3)
+            self._tasks[name] = entry
+            self._lines.append(line)
+        self._wake.set()
+
+    def end(self, code: int | None, verdict: str) -> None:
+        """Write the end, bring the overview up to date, and remove the oldest records."""
+        run, head = self._run, self.head
+        self._over = True
+        worked = bool(self._tasks)
+        head["ended_at"] = datetime.now(UTC).isoformat(timespec="milliseconds")
+        head["seconds"] = round(self._elapsed(), 3)
+        head["exit_code"], head["verdict"] = code, run.mask.text(verdict)[:_LONGEST]
+        head["stopped"] = run.stop.requested
+        head["unaffected"] = sum(item.status is Status.UNAFFECTED for item in run.results.values())
+        if worked or "revision" in vars(run):
+            head["commit"], head["dirty"] = run.revision.commit or head["commit"], run.revision.dirty
+        self._write(durable=worked)
+        try:
+            if (head["pipeline"] or {}).get("review") is None:  # a merge request says nothing of what is deployed
+                overview.update(run, head)
+            retention.prune(run.layout, run.project.config.history)
+        except (DeployError, OSError) as error:
+            self.problem = self.problem or str(error)
+
+    def _of(self, name: str) -> list[str]:
+        """What a task waits for: other stacks' tasks, and the barrier before the applies."""
+        task = self._known.get(name)
+        return [need for need in task.task_dep if ":" in need or need == BARRIER] if task else []
+
+    def _elapsed(self) -> float:
+        return round(time.monotonic() - self._clock, 3)
+
+    def _with_changes(self, result: Result) -> Result:
+        """The result with the plan that it is about, where another run or the deploy itself made that plan."""
+        planned = result.stage == "plan" or (result.stage == "deploy" and result.details.get("replanned"))
+        if not planned or result.status is not Status.OK or "changes" in result.details:
+            return result
+        try:
+            known = read_json(self._run.layout.plan_json(result.stack))
+        except DeployError:
+            return result
+        from dataclasses import replace
+
+        return replace(result, details={**result.details, "changes": known}) if known else result
+
+    def _keep_writing(self) -> None:
+        while not self._over:
+            self._wake.wait(BEAT)
+            self._wake.clear()
+            if self._over:
+                return
+            began = time.monotonic()
+            self._write()
+            time.sleep(max(_PAUSE, (time.monotonic() - began) * _SHARE))
+
+    def _write(self, *, durable: bool = False) -> None:
+        """Write what has happened so far; a disk that is full ends no run."""
+        layout = self._run.layout
+        with self._writing:
+            if self._over and self.head["ended_at"] is None:
+                return
+            with self._lock:
+                lines, self._lines = self._lines, []
+                tasks = list(self._tasks.values())
+            touched = sorted({task["stack"] for task in tasks if task["stack"]})
+            needs = self._run.project.graph.needs
+            graph = {name: sorted(needs.get(name, ())) for name in touched}
+            record = {**self.head, "written_at": now(), "graph": graph, "tasks": tasks}
+            try:
+                if lines:
+                    path = layout.run_tasks(self.id)
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    with path.open("a", encoding="utf-8", errors="surrogatepass") as stream:
+                        stream.write("".join(f"{line}\n" for line in lines))
+                text = json.dumps(record, ensure_ascii=False, separators=(",", ":"), default=str)
+                write_atomic(layout.run_record(self.id), text.encode(errors="surrogatepass"), durable=durable)
+            except (DeployError, OSError) as error:
+                self.problem = self.problem or str(error)
+
+
+def _address(item: dict[str, Any]) -> str:
+    return str(item.get("address") or f"output {item.get('name')}")

@@ -1,0 +1,82 @@
+"""Channels: from settings and the environment to something that can be told; URLs are secrets all the way."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from .. import model
+    from ..run import Run
+
+_TOKEN_LENGTH = 8  # a shorter part of a path is a word
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A channel with what it needs to be reached."""
+
+    settings: model.Channel
+    url: str = field(repr=False)
+    secret: str = field(repr=False, default="")
+
+    @property
+    def label(self) -> str:
+        """What it is called."""
+        return self.settings.label
+
+
+def wants(settings: model.Channel, environment: str) -> bool:
+    """Whether a channel is for this environment."""
+    return any(fnmatchcase(environment, pattern) for pattern in settings.environments)
+
+
+def opened(run: Run, settings: model.Channel) -> Channel | None:
+    """The channel, or None when a variable it needs is not set, which is said once and is no failure."""
+    if name := missing(settings):
+        run.say_once(f"not notified: {settings.label}: the environment variable {name} is not set")
+        return None
+    return Channel(settings, os.environ[settings.url].strip(), os.environ.get(settings.secret or "", ""))
+
+
+def missing(settings: model.Channel) -> str | None:
+    """The name of a variable that the channel needs and that is not set."""
+    names = [settings.url, *([settings.secret] if settings.secret else [])]
+    return next((name for name in names if not os.environ.get(name, "").strip()), None)
+
+
+def secrets(channels: Sequence[model.Channel]) -> Iterator[str]:
+    """What must not be shown of channels: their URLs, the credentials and tokens in these, signing secrets."""
+    for settings in channels:
+        if settings.secret and (secret := os.environ.get(settings.secret)):
+            yield from (secret, secret.removeprefix("whsec_"))
+        if url := os.environ.get(settings.url, "").strip():
+            yield from (url, *_parts(url))
+
+
+def _parts(url: str) -> Iterator[str]:
+    """The parts of a URL that give access: password, a user who is a token, tokens in the path, values of the query."""
+    try:
+        split = urlsplit(url)
+        path = [*split.path.split("/"), split.fragment]
+        found = [split.password or "", *(value for _, value in parse_qsl(split.query) if _is_token(value))]
+        found += [part for part in (split.username or "", split.hostname or "", *path) if _is_token(part)]
+    except ValueError:
+        return
+    for part in found:
+        yield from (part, unquote(part))
+
+
+def _is_token(text: str) -> bool:
+    """A random-looking word: long, one word, letters and digits mixed."""
+    return (
+        len(text) >= _TOKEN_LENGTH
+        and not any(mark in text for mark in ".@:")
+        and any(sign.isdigit() for sign in text)
+        and any(sign.isalpha() for sign in text)
+    )

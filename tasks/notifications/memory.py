@@ -1,0 +1,133 @@
+"""Memory: what each channel was told of and has not ended, so that nothing rings twice and a recovery rings once."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from ..errors import RecordError
+from ..files import read_json, write_json
+
+if TYPE_CHECKING:
+    from .. import model
+    from ..run import Run
+    from .events import Findings, Item
+
+Incidents = dict[str, dict[str, Any]]
+_FIELDS = frozenset({"event", "stack", "stage", "command", "kind", "what", "fingerprint", "since", "told"})
+_HOUR = 3600
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message to one channel: an event and the stacks that it is about."""
+
+    event: str
+    environment: str
+    items: tuple[Item, ...]
+    facts: dict[str, Any]
+
+    def remember(self, incidents: Incidents, at: str) -> None:
+        """Note that the channel was told."""
+        for item in self.items:
+            if self.event == "recovery":
+                incidents.pop(_key(item.kind, item), None)
+            elif self.event in ("failure", "drift"):
+                note(incidents, self.event, item, at)
+
+
+def read(run: Run) -> dict[str, Incidents]:
+    """What each channel was told; what cannot be read counts as nothing told, and is said."""
+    path = run.layout.notified
+    try:
+        record = read_json(path)
+        if record is None:
+            return {}
+        return {
+            str(label): {key: found for key, found in incidents.items() if found.keys() >= _FIELDS}
+            for label, incidents in record["channels"].items()
+        }
+    except (RecordError, AttributeError, KeyError, TypeError):
+        run.say(f"{run.layout.relative(path)} cannot be read: what was notified before may be notified again")
+        return {}
+
+
+def write(run: Run, records: dict[str, Incidents]) -> None:
+    """Keep what each channel was told; a failure is said."""
+    try:
+        write_json(run.layout.notified, run.mask.value({"format": 1, "channels": records}))
+    except RecordError as error:
+        run.say(f"{error.message}: what was notified now may be notified again")
+
+
+def due(settings: model.Channel, findings: Findings, incidents: Incidents) -> list[Message]:
+    """What a channel is to be told now; incidents that it does not want to hear of are noted, or dropped, here.
+
+    Args:
+        settings: The channel's.
+        findings: What the run found.
+        incidents: What the channel knows.
+    """
+    for key in [key for key, found in incidents.items() if found["stack"] and found["stack"] not in findings.stacks]:
+        del incidents[key]
+    told: dict[str, list[Item]] = {}
+    for event, found in (("failure", findings.failures), ("drift", findings.drifts)):
+        for item in found:
+            if not _concerns(settings, item) or not _is_news(
+                settings, incidents.get(_key(event, item)), item, findings
+            ):
+                continue
+            if event in settings.on:
+                told.setdefault(event, []).append(item)
+            elif "recovery" in settings.on and not {"failure", "drift"} & set(settings.on):
+                note(incidents, event, item, findings.at)  # it is told of the end alone
+    for key, incident in list(incidents.items()):
+        if not findings.ended(incident):
+            continue
+        if "recovery" in settings.on:
+            told.setdefault("recovery", []).append(_recovered(incident))
+        else:
+            del incidents[key]
+    if "deploy" in settings.on and (items := [item for item in findings.deploys if _concerns(settings, item)]):
+        told["deploy"] = list(items)
+    return [Message(event, findings.environment, tuple(items), findings.facts) for event, items in told.items()]
+
+
+def note(incidents: Incidents, event: str, item: Item, at: str) -> None:
+    """Note an incident; one that goes on keeps its beginning."""
+    key = _key(event, item)
+    record = {name: value for name, value in asdict(item).items() if name in _FIELDS}
+    incidents[key] = {**record, "event": event, "told": at, "since": incidents.get(key, {}).get("since") or at}
+
+
+def _key(event: str, item: Item) -> str:
+    return f"{event} {item.command} {item.stack}".strip()
+
+
+def _concerns(settings: model.Channel, item: Item) -> bool:
+    if item.command not in settings.commands:
+        return False
+    return not item.stack or any(fnmatchcase(item.stack, pattern) for pattern in settings.stacks)
+
+
+def _is_news(settings: model.Channel, known: dict[str, Any] | None, item: Item, findings: Findings) -> bool:
+    if known is None or known["fingerprint"] != item.fingerprint:
+        return True
+    return settings.repeat is not None and _hours(known["told"], findings.at) >= settings.repeat
+
+
+def _hours(begin: str, end: str) -> float:
+    try:
+        return (datetime.fromisoformat(end) - datetime.fromisoformat(begin)).total_seconds() / _HOUR
+    except (TypeError, ValueError):
+        return 0.0
+
+
+def _recovered(found: dict[str, Any]) -> Item:
+    from .events import Item
+
+    return replace(
+        Item(found["stack"], found["stage"], found["command"], found["what"]), kind=found["event"], since=found["since"]
+    )

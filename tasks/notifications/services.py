@@ -1,0 +1,60 @@
+"""Chat, mail and the like, by apprise: https://github.com/caronc/apprise/wiki names the URLs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .channels import Channel
+
+_LONGEST = 300
+
+
+class _Heard(logging.Handler):
+    """Keeps what apprise says in this thread: it tells why it failed by logging alone."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._thread = threading.get_ident()
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take one record."""
+        if record.thread == self._thread:
+            self.said.append(record.getMessage())
+
+
+def send(channel: Channel, event: str, title: str, body: str) -> str:
+    """Send one message; gives what went wrong (not masked yet), or nothing.
+
+    Args:
+        channel: The channel.
+        event: The event, for the sign that some services show.
+        title: Its title.
+        body: Its text.
+    """
+    try:
+        import apprise
+    except ImportError:
+        return "apprise is not installed: `pip install 'doit-tofu[notify]'`"
+    heard, logger = _Heard(), logging.getLogger("apprise")
+    logger.propagate = False  # a root logger would print URLs
+    logger.addHandler(heard)
+    try:
+        asset = apprise.AppriseAsset(
+            app_id="doit-tofu", async_mode=False, secure_logging=True, storage_mode=apprise.PersistentStoreMode.MEMORY
+        )
+        # Not `Apprise.notify`: it sends from a pool of threads, which the interpreter waits for at its end.
+        service = apprise.Apprise.instantiate(channel.url, asset=asset, suppress_exceptions=True)
+        if service is None:
+            return f"{channel.settings.url} holds no URL that apprise knows"
+        service.socket_connect_timeout = service.socket_read_timeout = channel.settings.timeout
+        service.redirects = False
+        kind = {"failure": "failure", "drift": "warning", "recovery": "success", "deploy": "success"}.get(event, "info")
+        if service.notify(title=title, body=body, notify_type=apprise.NotifyType(kind), body_format="text"):
+            return ""
+    finally:
+        logger.removeHandler(heard)
+    return (" ".join(" ".join(heard.said[-2:]).split()) or "apprise could not deliver it")[:_LONGEST]

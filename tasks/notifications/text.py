@@ -1,0 +1,100 @@
+"""Texts: a message's title and body, by templates that may be the project's own; short enough for a chat."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .. import model
+    from ..run import Run
+    from .memory import Message
+
+TITLE = (
+    "{% if event == 'test' %}Test of {{ channel }} ({{ environment }})"
+    "{% else %}{{ environment }}: {{ words[event] }}{% if stacks %}: {{ stacks[:3] | join(', ') }}"
+    "{% if stacks | length > 3 %} and {{ stacks | length - 3 }} more{% endif %}{% endif %}{% endif %}"
+)
+BODY = """\
+{% if event == 'test' %}doit-tofu reaches this channel.
+{% endif %}
+{% for item in items[:10] %}
+{% if event == 'recovery' %}
+{{ item.stack or item.command }}: well again; {{ 'drifted' if item.kind == 'drift' else 'failed' }} since \
+{{ item.since }}: {{ item.what }}
+{% else %}
+{{ item.stack or 'run' }} ({{ item.stage }}): {{ item.what }}
+{% if item.next_step and event == 'failure' %}  next: {{ item.next_step }}
+{% endif %}
+{% endif %}
+{% endfor %}
+{% if items | length > 10 %}and {{ items | length - 10 }} more
+{% endif %}
+{% if event == 'failure' and deployed %}deployed in this run: {{ deployed[:10] | join(', ') }}\
+{% if deployed | length > 10 %} and {{ deployed | length - 10 }} more{% endif %}
+
+{% endif %}
+{% if event == 'failure' and not_run %}not run: {{ not_run[:10] | join(', ') }}\
+{% if not_run | length > 10 %} and {{ not_run | length - 10 }} more{% endif %}
+
+{% endif %}
+{% if event == 'drift' %}next: look at reports/drift.md; {{ deploy }} puts back what the code says
+{% endif %}
+{% if commit %}commit {{ commit }}
+{% endif %}
+{% if link %}{{ link }}
+{% endif %}
+"""
+_WORDS = {"failure": "FAILED", "drift": "drifted", "recovery": "recovered", "deploy": "deployed", "test": "test"}
+_LONGEST_TITLE, _LONGEST_BODY = 200, 3000
+
+
+def render(run: Run, settings: model.Channel, message: Message) -> tuple[str, str]:
+    """Title and body of a message, secrets masked; a template that is broken is said, the built-in one stands in."""
+    values = values_of(run, settings, message)
+    title = _one(run, settings, "title", TITLE, values)
+    body = _one(run, settings, "body", BODY, values)
+    return _cut(" ".join(title.split()), _LONGEST_TITLE), _cut(body.strip(), _LONGEST_BODY)
+
+
+def values_of(run: Run, settings: model.Channel, message: Message) -> dict[str, Any]:
+    """What a template may use, also the data of a webhook; secrets masked."""
+    items = [asdict(item) for item in message.items]
+    stacks = list(dict.fromkeys(item.stack for item in message.items if item.stack))
+    masked: dict[str, Any] = run.mask.value(
+        {
+            "event": message.event, "environment": message.environment, "channel": settings.label, "stacks": stacks,
+            "items": items, **message.facts,
+        }
+    )  # fmt: skip
+    return masked
+
+
+def _one(run: Run, settings: model.Channel, name: str, builtin: str, values: dict[str, Any]) -> str:
+    own = getattr(settings, name)
+    if own is not None:
+        try:
+            return _fill(run, own, values)
+        except Exception as error:  # noqa: BLE001 - a template may raise whatever its filters raise
+            first = str(error).splitlines()[0] if str(error) else ""
+            run.say_once(
+                f"{settings.label}: the template `{name}` is broken, the built-in one was used:"
+                f" {type(error).__name__}: {first[:200]}"
+            )
+    return _fill(run, builtin, values)
+
+
+def _fill(run: Run, template: str, values: dict[str, Any]) -> str:
+    """A filled-in template; nothing in it reaches Python's inside, what comes out is masked."""
+    import jinja2
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False
+    )
+    text = environment.from_string(template).render(words=_WORDS, deploy=run.hinted("`doit deploy`"), **values)
+    return run.mask.text(text)
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 4].rstrip() + " ..."

@@ -1,0 +1,466 @@
+"""Images: known by the digest of what they are made of, built and pushed once by a real builder, pinned by digest."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import tarfile
+from base64 import b64encode
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.packages import lock, package, started, watch
+from tests.repository import Repository, copy_tree, minimal_config, resource
+from tests.servers.imageregistry import PASSWORD, USER, ImageRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+CONTAINERFILE = """\
+FROM scratch
+ARG GREETING=none
+COPY busybox /bin/busybox
+COPY page /srv
+RUN ["/bin/busybox", "sh", "-c", "echo $GREETING > /greeting"]
+CMD ["/bin/busybox", "httpd", "-f", "-h", "/srv"]
+"""
+TAKES = (
+    'terraform {\n  backend "local" {}\n}\n\nvariable "image" {\n  type = string\n}\n\n'
+    'resource "terraform_data" "it" {\n  input = var.image\n}\n\noutput "image" {\n  value = terraform_data.it.output\n}\n'
+)
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[ImageRegistry]:
+    """A registry that wants no login."""
+    server = ImageRegistry()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def repository_name(registry: ImageRegistry, tmp_path: Path) -> str:
+    """A repository of the registry for one test alone."""
+    return f"{registry.host}/t{abs(hash(str(tmp_path))) % 10**12}/server"
+
+
+def config(name: str, more: str = "", stacks: str = "stacks: {web: {images: {image: server}}}\n") -> str:
+    """A configuration with the image `server`, which the stack `web` deploys."""
+    return minimal_config(f"images: {{server: {{context: server, repository: {name}{more}}}}}\n{stacks}")
+
+
+@pytest.fixture
+def shop(build: Callable[..., Repository], repository_name: str) -> Repository:
+    """The image `server`; the stack `web` deploys it, `other` knows nothing of it."""
+    repository = build(
+        config(repository_name),
+        f"server/Containerfile:{CONTAINERFILE}",
+        "server/page/index.html:first",
+        f"stacks/web/main.tf:{TAKES}",
+        f"stacks/other/main.tf:{resource()}",
+    )
+    shutil.copy2("/bin/busybox", repository.path / "server/busybox")
+    repository.commit()
+    watch(repository, "buildah")
+    return repository
+
+
+def reference(done_line: str) -> str:
+    return next(word.rstrip(";") for word in done_line.split() if "/server" in word)
+
+
+def test_an_image_is_built_and_pushed_once_and_deployed_by_its_digest(
+    shop: Repository, registry: ImageRegistry, repository_name: str
+) -> None:
+    done = shop.doit("deploy")
+    path = repository_name.partition("/")[2]
+    [tag] = registry.tags(path)
+    _, digest = registry.manifest(path, tag)
+    assert f"{repository_name}:{tag} built by buildah, pinned as {digest}" in done.task("build", "image/server")
+    assert shop.state("web")["outputs"]["image"]["value"] == f"{repository_name}@{digest}"
+    manifest = shop.json("plans", "web", "manifest.json")
+    assert manifest["images"] == {"image": f"{repository_name}@{digest}"}
+    assert manifest["unpinned"] == []
+    assert started(shop) != []
+    shop.engine_calls()
+    assert "nothing to deploy" in shop.doit("deploy").out
+    assert "nothing is affected" in shop.doit("plan").out
+    shop.doit("build")
+    assert started(shop) == []
+    assert shop.engine_calls() == []
+
+
+def test_a_review_shows_the_new_reference_without_a_builder_or_a_registry(
+    shop: Repository, registry: ImageRegistry, repository_name: str
+) -> None:
+    shop.write(config(repository_name.replace(registry.host, "registry.example.invalid")))
+    done = shop.doit("plan")
+    assert started(shop) == []
+    shown = reference(done.task("plan", "web"))
+    assert shown.startswith("registry.example.invalid/")
+    assert len(shown.rpartition(":")[2]) == 32
+    assert "(not built yet)" in done.task("plan", "web")
+    assert shown in (shop.deploy_dir("reports/plan.md")).read_text()
+    shop.write("server/page/index.html:second")
+    assert reference(shop.doit("plan").task("plan", "web")) != shown
+
+
+def test_what_the_review_showed_is_the_tag_that_the_deploy_pushes(
+    shop: Repository, registry: ImageRegistry, repository_name: str
+) -> None:
+    shown = reference(shop.doit("plan").task("plan", "web"))
+    done = shop.doit("deploy")
+    assert registry.tags(repository_name.partition("/")[2]) == [shown.rpartition(":")[2]]
+    assert "planned again: this plan was made before the image was in its registry: server" in done.task("plan", "web")
+    assert "@sha256:" in shop.state("web")["outputs"]["image"]["value"]
+
+
+def test_a_plan_made_after_the_build_is_applied_as_it_is(shop: Repository) -> None:
+    shop.doit("build")
+    planned = shop.doit("plan").task("plan", "web")
+    assert "@sha256:" in planned
+    sha = shop.json("plans", "web", "manifest.json")["plan_sha256"]
+    started(shop)
+    done = shop.doit("deploy")
+    assert "as planned at" in done.task("plan", "web")
+    assert shop.json("receipts", "web.json")["plan_sha256"] == sha
+    assert started(shop) == []
+
+
+def test_build_and_plan_in_one_run_plan_with_the_digest(shop: Repository) -> None:
+    assert "@sha256:" in shop.doit("build", "plan").task("plan", "web")
+
+
+def test_a_second_machine_finds_the_tag_and_builds_nothing(shop: Repository, tmp_path: Path) -> None:
+    shop.doit("deploy")
+    old = os.umask(0o077)
+    try:
+        clone = shop.clone(tmp_path / "elsewhere")
+    finally:
+        os.umask(old)
+    for path in (clone.path / "server").rglob("*"):
+        os.utime(path, (1_000_000, 1_000_000))
+    watch(clone, "buildah")
+    done = clone.doit("deploy")
+    assert "is in the registry already" in done.task("build", "image/server")
+    assert started(clone) == []
+    assert clone.state("web")["outputs"]["image"] == shop.state("web")["outputs"]["image"]
+
+
+def test_two_builds_of_one_tree_have_one_digest(
+    shop: Repository, tmp_path: Path, registry: ImageRegistry, repository_name: str
+) -> None:
+    path = repository_name.partition("/")[2]
+    shop.doit("build")
+    old = os.umask(0o077)
+    try:
+        clone = shop.clone(tmp_path / "elsewhere")
+        clone.write(config(f"{repository_name}-again"), "stacks/other/note.md:an unrelated change")
+        clone.commit()
+        clone.doit("build")
+    finally:
+        os.umask(old)
+    assert registry.tags(path) == registry.tags(f"{path}-again") != []
+    tag = registry.tags(path)[0]
+    assert registry.manifest(path, tag)[1] == registry.manifest(f"{path}-again", tag)[1]
+
+
+def test_one_changed_line_makes_a_new_tag_and_affects_the_stack_that_deploys_it_alone(
+    shop: Repository, registry: ImageRegistry, repository_name: str
+) -> None:
+    shop.doit("deploy")
+    shop.engine_calls()
+    shop.write("server/page/index.html:second")
+    shop.commit()
+    done = shop.doit("deploy")
+    assert shop.planned() == ["web"]
+    assert "[image server (variable image) changed]" in done.task("plan", "web")
+    assert len(registry.tags(repository_name.partition("/")[2])) == 2
+
+
+def test_what_is_not_in_the_context_changes_no_tag(shop: Repository) -> None:
+    first = reference(shop.doit("plan").task("plan", "web"))
+    shop.write("server/.dockerignore:*.md\n.dockerignore\n**/cache\n")
+    ignored = reference(shop.doit("plan").task("plan", "web"))
+    assert ignored == first
+    shop.write("server/README.md:x", "server/page/cache/x:y", "README.md:x")
+    assert reference(shop.doit("-a", "plan:web").task("plan", "web")) == first
+    shop.write("server/page/.hidden:x")
+    assert reference(shop.doit("-a", "plan:web").task("plan", "web")) != first
+
+
+def test_the_image_holds_the_files_that_count_and_no_other(
+    shop: Repository, registry: ImageRegistry, repository_name: str
+) -> None:
+    shop.write(
+        "server/.dockerignore:page/*.md\n!page/kept.md\n",
+        "server/page/notes.md:x",
+        "server/page/kept.md:x",
+        "server/page/junk.tfstate:x",
+    )
+    shop.doit("build")
+    path = repository_name.partition("/")[2]
+    names = _files(registry, path, registry.tags(path)[0])
+    assert {"srv/index.html", "srv/kept.md", "greeting"} <= names
+    assert not {"srv/notes.md", "srv/junk.tfstate"} & names
+
+
+def _files(registry: ImageRegistry, path: str, tag: str) -> set[str]:
+    found = set()
+    for layer in registry.layers(path, tag):
+        with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
+            found |= {member.name for member in archive}
+    return found
+
+
+def test_arguments_labels_and_platforms_are_part_of_the_tag_and_of_the_image(
+    shop: Repository, registry: ImageRegistry, repository_name: str
+) -> None:
+    labels = '{org.opencontainers.image.source: "https://git.example.com/shop", org.opencontainers.image.revision: "{revision}"}'
+    shop.write(config(repository_name, f', args: {{GREETING: "hello ${{WHO}}"}}, labels: {labels}'))
+    commit = shop.commit()
+    done = shop.doit("build", WHO="you")
+    path, tag = repository_name.partition("/")[2], done.task("build", "image/server").split()[2].rpartition(":")[2]
+    found = registry.config(path, tag)["config"]["Labels"]
+    assert found["org.opencontainers.image.source"] == "https://git.example.com/shop"
+    assert found["org.opencontainers.image.revision"] == shop.git("rev-parse", f"{commit}~1")  # the context is older
+    assert registry.config(path, tag)["created"].startswith("1970-01-01")
+    assert shop.doit("build", WHO="they").task("build", "image/server").split()[2].rpartition(":")[2] != tag
+
+
+def test_an_image_of_several_platforms_is_one_index(
+    shop: Repository, registry: ImageRegistry, repository_name: str
+) -> None:
+    shop.write(
+        "server/Containerfile:FROM scratch\nCOPY page /srv\n",
+        config(repository_name, ", platforms: [linux/amd64, linux/arm64]"),
+    )
+    shop.doit("build")
+    path = repository_name.partition("/")[2]
+    index, digest = registry.manifest(path, registry.tags(path)[0])
+    assert sorted(item["platform"]["architecture"] for item in index["manifests"]) == ["amd64", "arm64"]
+    assert shop.json("images", "server.json")["digest"] == digest
+
+
+def test_a_secret_is_mounted_and_is_in_no_command_line_log_or_layer(
+    shop: Repository, registry: ImageRegistry, repository_name: str
+) -> None:
+    secret = "build-s3cret-value"
+    seen = f"{sha256(secret.encode()).hexdigest()}  /run/secrets/token"
+    script = f"/bin/busybox echo '{seen}' | /bin/busybox sha256sum -c > /ok"
+    shop.write(
+        config(repository_name, ", secrets: {token: SHOP_TOKEN}"),
+        "server/Containerfile:FROM scratch\nCOPY busybox /bin/busybox\n"
+        f"RUN --mount=type=secret,id=token {json.dumps(['/bin/busybox', 'sh', '-c', script])}\n",
+    )
+    assert "SHOP_TOKEN, not set here" in shop.doit("build", code=1).out
+    done = shop.doit("build", SHOP_TOKEN=secret)
+    assert secret not in done.out
+    assert secret not in "".join(started(shop))
+    path = repository_name.partition("/")[2]
+    [tag] = registry.tags(path)
+    assert "ok" in _files(registry, path, tag)
+    assert secret not in str(registry.config(path, tag))
+
+
+def test_a_build_that_the_image_contains_is_made_with_it_and_counts_by_its_sources(
+    build: Callable[..., Repository], registry: ImageRegistry, repository_name: str, tmp_path: Path
+) -> None:
+    head = f"builds: {{app: {{kind: node, path: app}}}}\nimages: {{server: {{context: app, repository: {repository_name}}}}}\n"
+    repository = build(
+        minimal_config(head + "stacks: {web: {images: {image: server}}}\n"),
+        *package(),
+        "app/Containerfile:FROM scratch\nCOPY build /srv\n",
+        f"stacks/web/main.tf:{TAKES}",
+    )
+    watch(repository, "npm", "buildah")
+    lock(repository)
+    repository.commit()
+    started(repository)
+    shown = reference(repository.doit("plan").task("plan", "web"))
+    assert started(repository) == []
+    repository.doit("deploy")
+    path, tag = repository_name.partition("/")[2], shown.rpartition(":")[2]
+    assert registry.tags(path) == [tag]
+    assert "srv/index.js" in _files(registry, path, tag)
+    assert any(line.startswith("npm run build") for line in started(repository))
+    clone = repository.clone(tmp_path / "elsewhere")
+    watch(clone, "npm", "buildah")
+    clone.doit("deploy")
+    assert started(clone) == []  # the image is there: nothing that it contains is made
+    repository.write("app/src/text.txt:second")
+    assert reference(repository.doit("plan").task("plan", "web")).rpartition(":")[2] != tag
+
+
+# Logins
+
+
+@pytest.fixture(scope="module")
+def closed() -> Iterator[ImageRegistry]:
+    """A registry that wants a login."""
+    server = ImageRegistry(closed=True)
+    yield server
+    server.remove()
+
+
+def test_a_login_comes_from_the_environment_and_is_in_no_command_line_log_or_file(
+    shop: Repository, closed: ImageRegistry
+) -> None:
+    shop.write(config(f"{closed.host}/team/server"))
+    done = shop.doit("deploy", code=1)
+    assert "it wants a login for team/server" in done.out
+    assert "nothing was deployed" in done.out
+    wrong = shop.doit("deploy", code=1, DEPLOY_REGISTRY_USER=USER, DEPLOY_REGISTRY_PASSWORD="wrong-password")
+    assert "refuses team/server for the login in DEPLOY_REGISTRY_USER" in wrong.out
+    done = shop.doit("deploy", DEPLOY_REGISTRY_USER=USER, DEPLOY_REGISTRY_PASSWORD=PASSWORD)
+    assert len(closed.tags("team/server")) == 1
+    calls = "".join(started(shop))
+    assert "push" in calls
+    files = [path.read_bytes() for path in (shop.path / ".deploy").rglob("*") if path.is_file()]
+    files += [path.read_bytes() for path in (shop.home / "cache").rglob("*.json") if path.is_file()]
+    for text in (done.out, wrong.out, calls, *(content.decode(errors="replace") for content in files)):
+        assert PASSWORD not in text
+        assert "wrong-password" not in text
+
+
+@pytest.mark.parametrize("way", ["named", "gitlab", "file"])
+def test_a_login_may_come_from_named_variables_from_gitlab_or_from_a_file(
+    shop: Repository, closed: ImageRegistry, way: str, tmp_path: Path
+) -> None:
+    name = f"{closed.host}/{way}/server"
+    variables = {}
+    if way == "named":
+        shop.write(config(name, ", login: {user: MY_USER, password: MY_PASSWORD}"))
+        assert "MY_USER and MY_PASSWORD is not set" in shop.doit("build", code=1).out
+        variables = {"MY_USER": USER, "MY_PASSWORD": PASSWORD}
+    else:
+        shop.write(config(name))
+    if way == "gitlab":
+        variables = {"CI_REGISTRY": closed.host, "CI_REGISTRY_USER": USER, "CI_REGISTRY_PASSWORD": PASSWORD}
+    if way == "file":
+        auth = b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        file = tmp_path / "auth.json"
+        file.write_text(f'{{"auths": {{"{closed.host}": {{"auth": "{auth}"}}}}}}')
+        variables = {"REGISTRY_AUTH_FILE": str(file)}
+    shop.doit("build", **variables)
+    assert len(closed.tags(f"{way}/server")) == 1
+
+
+# Without a builder
+
+
+@pytest.fixture
+def without_builder(shop: Repository) -> dict[str, str]:
+    """A PATH without any program that builds images, but a docker whose daemon is not there."""
+    folder = shop.home / "few"
+    folder.mkdir()
+    for program in ("git", "sh", "basename"):
+        (folder / program).symlink_to(shutil.which(program))
+    docker = folder / "docker"
+    docker.write_text("#!/bin/sh\necho 'Cannot connect to the Docker daemon' >&2\nexit 1\n")
+    docker.chmod(0o755)
+    (folder / "tofu").symlink_to(shop.bin / "tofu")
+    return {"PATH": f"{folder}:{shop.python.parent}"}
+
+
+def test_without_a_builder_a_deploy_fails_once_and_says_what_to_install(
+    shop: Repository, without_builder: dict[str, str]
+) -> None:
+    done = shop.doit("deploy", code=1, **without_builder)
+    assert (
+        "there is nothing here that can build an image: no buildah on PATH; no podman on PATH; docker does not work"
+        in done.out
+    )
+    assert done.out.count("apt-get install buildah") == 1
+    assert shop.engine_calls("apply") == []
+
+
+def test_without_a_builder_a_plan_and_a_deploy_of_what_is_in_the_registry_go_on(
+    shop: Repository, without_builder: dict[str, str]
+) -> None:
+    shop.doit("plan", **without_builder)
+    shop.doit("build")
+    (shop.deploy_dir("images/server.json")).unlink()
+    done = shop.doit("deploy", **without_builder)
+    assert "is in the registry already" in done.task("build", "image/server")
+
+
+def test_an_optional_image_is_said_once_and_deployed_by_its_tag(
+    shop: Repository, without_builder: dict[str, str], repository_name: str
+) -> None:
+    shop.write(config(repository_name, ", optional: true"))
+    done = shop.doit("deploy", **without_builder)
+    assert "not there, and optional: there is nothing here that can build an image" in done.task(
+        "build", "image/server"
+    )
+    assert shop.state("web")["outputs"]["image"]["value"].startswith(f"{repository_name}:")
+    assert shop.doit("deploy", **without_builder).out.count("optional") == 0
+
+
+def test_a_registry_that_is_not_there_fails_the_deploy_before_anything_is_applied(shop: Repository) -> None:
+    shop.write(config("127.0.0.1:1/server"))
+    done = shop.doit("deploy", code=1)
+    assert "registry 127.0.0.1:1: connection refused" in done.out
+    assert shop.engine_calls("apply") == []
+
+
+def test_a_failing_containerfile_shows_what_the_builder_said(shop: Repository) -> None:
+    shop.write("server/Containerfile:FROM scratch\nCOPY nowhere /x\n")
+    done = shop.doit("deploy", code=1)
+    assert "`buildah build` ended with" in done.out
+    assert "nowhere" in done.out
+    assert shop.engine_calls("apply") == []
+
+
+# Hand-over, drift
+
+
+def test_the_job_that_deploys_needs_neither_builder_nor_registry_when_the_folder_is_handed_over(
+    shop: Repository, without_builder: dict[str, str], tmp_path: Path
+) -> None:
+    shop.doit("build", "plan")
+    clone = shop.clone(tmp_path / "elsewhere")
+    copy_tree(shop.deploy_dir(), clone.deploy_dir())
+    sha = shop.json("plans", "web", "manifest.json")["plan_sha256"]
+    # With a proxy that is not there, whoever asked the registry would fail.
+    clone.doit(
+        "deploy", HTTP_PROXY="http://127.0.0.1:1", HTTPS_PROXY="http://127.0.0.1:1", PATH=without_builder["PATH"]
+    )
+    assert clone.json("receipts", "web.json")["plan_sha256"] == sha
+
+
+def test_drift_plans_with_the_image_that_is_deployed(shop: Repository) -> None:
+    shop.doit("deploy")
+    (shop.deploy_dir("images/server.json")).unlink()
+    assert "as deployed" in shop.doit("drift").task("drift", "web")
+    shop.write("server/page/index.html:second")
+    assert "code not deployed yet" in shop.doit("drift", code=2).task("drift", "web")
+
+
+@pytest.mark.parametrize(
+    ("image", "stacks", "said"),
+    [
+        (", context: servr", "", "stands twice"),
+        (", contxt: x", "", "there is no key 'contxt' here (nearest: 'context')"),
+        (", containerfile: Nope", "", "there is no server/Nope"),
+        (", builds: [app]", "", "there is no build 'app'"),
+        (", args: {X: '${NPM_TOKEN}'}", "", "NPM_TOKEN belongs under `secrets`"),
+        (", builder: kaniko", "", "images.server.builder"),
+        (", builder: buildah, attest: [sbom]", "", "docker buildx does"),
+        ("", "stacks: {web: {images: {image: sever}}}", "there is no image 'sever' (nearest: 'server')"),
+        ("", "stacks: {web: {images: {imag: server}}}", "declares no variable 'imag' (nearest: 'image')"),
+        ("", "stacks: {web: {images: {image: server}, variables: {image: x}}}", "given twice: here and by variables"),
+    ],
+)
+def test_a_wrong_image_is_found_before_anything_starts(
+    shop: Repository, repository_name: str, image: str, stacks: str, said: str
+) -> None:
+    shop.write(config(repository_name, image, stacks + "\n"))
+    done = shop.doit("plan", code=1)
+    assert said in done.out
+    assert shop.engine_calls() == []

@@ -1,0 +1,67 @@
+"""Notifications, their pure parts: what is the same cause, when it is told again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tasks.model import Channel
+from tasks.notifications import memory
+from tasks.notifications.events import Findings, Item, fingerprint
+from tasks.result import Result, Status
+
+ITEM = Item("web", "deploy", "deploy", "apply failed", "engine error", "f1")
+FINDINGS = Findings(
+    "prod", {"deploy": "deploy", "drift": "drift"}, {}, frozenset({"web", "db"}), "2026-01-01T00:00:00Z", {}, (ITEM,)
+)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("at 2026-01-01T10:00:00Z it failed", "at 2026-02-03T11:12:13.5Z it failed"),
+        ("no answer after 12.5 s, 3 tries", "no answer after 61 s, 14 tries"),
+        ("request 5f0c954e-1b1c-4b7e-9d53-0d2f8f1f6c11", "request 6a0c954e-1b1c-4b7e-9d53-0d2f8f1f6c12"),
+        ("on main.tf line 12, in resource", "on main.tf line 14, in resource"),
+        ("one\ntwo", "two\none"),
+    ],
+)
+def test_times_ids_and_order_make_no_other_cause(one: str, other: str) -> None:
+    assert fingerprint("deploy", "engine error", one) == fingerprint("deploy", "engine error", other)
+
+
+@pytest.mark.parametrize(("one", "other"), [("status 500", "status 503"), ("no route", "quota exceeded")])
+def test_another_cause_is_another_one(one: str, other: str) -> None:
+    assert fingerprint("deploy", "engine error", one) != fingerprint("deploy", "engine error", other)
+
+
+def _told(channel: Channel, findings: Findings, known: memory.Incidents) -> list[str]:
+    messages = memory.due(channel, findings, known)
+    for message in messages:
+        message.remember(known, findings.at)
+    return [message.event for message in messages]
+
+
+def test_what_goes_on_is_told_again_after_the_hours_of_repeat() -> None:
+    channel, known = Channel(url="${X}", repeat=24), {}  # type: ignore[var-annotated]
+    assert _told(channel, FINDINGS, known) == ["failure"]
+    assert _told(channel, replace(FINDINGS, at="2026-01-01T23:59:00Z"), known) == []
+    assert _told(channel, replace(FINDINGS, at="2026-01-02T00:00:00Z"), known) == ["failure"]
+    assert _told(channel, replace(FINDINGS, at="2026-01-02T01:00:00Z"), known) == []
+
+
+def test_a_channel_for_recoveries_alone_hears_of_the_end() -> None:
+    channel, known = Channel(url="${X}", on=["recovery"]), {}  # type: ignore[var-annotated]
+    assert _told(channel, FINDINGS, known) == []
+    well = replace(FINDINGS, failures=(), results={"deploy:web": Result("deploy", "web", Status.UNAFFECTED)})
+    assert _told(channel, well, known) == ["recovery"]
+    assert _told(channel, well, known) == []
+
+
+def test_a_run_that_did_not_look_or_could_not_ends_nothing() -> None:
+    channel, known = Channel(url="${X}"), {}  # type: ignore[var-annotated]
+    _told(channel, FINDINGS, known)
+    for results in ({}, {"deploy:web": Result("deploy", "web", Status.NOT_RUN)}):
+        assert _told(channel, replace(FINDINGS, failures=(), results=results), known) == []
+    assert list(known) == ["failure deploy web"]
