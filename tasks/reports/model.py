@@ -113,7 +113,7 @@ class StackReport:
     @property
     def counts_text(self) -> str:
         """The counts on one line."""
-        return self.counts.text() if self.status is Status.OK or self.changes else ""
+        return "" if self.counts.empty and self.status is not Status.OK else self.counts.text()
 
 
 @dataclass(frozen=True)
