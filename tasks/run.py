@@ -93,6 +93,7 @@ class Run:
         self._engine_lock = threading.Lock()
         self._print_lock = threading.Lock()
         self.reading_lock = threading.Lock()
+        self._stack_locks: dict[str, threading.RLock] = {}
         self.read_outputs: dict[str, dict[str, Output]] = {}
         self._lock_file: IO[str] | None = None
         self.live: Any = None
@@ -101,6 +102,11 @@ class Run:
         self.reviewed: Any = None
         self.reviewed_file: str | None = None
         self.notes: list[str] = []
+
+    def alone_with(self, stack: str) -> threading.RLock:
+        """The lock of a stack's data directory among the threads of this run."""
+        with self._print_lock:
+            return self._stack_locks.setdefault(stack, threading.RLock())
 
     @property
     def hides_values(self) -> bool:
