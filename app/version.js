@@ -39,3 +39,5 @@ export function digest() {
   }
   return hash.digest('hex').slice(0, 12);
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) console.log(digest());

@@ -140,8 +140,13 @@ class Console:
         with self._lock:
             items = sorted(self._under_way.items())
         clock = time.monotonic()
-        shown = "   ".join(f"{name} {clock - since:.0f} s" for name, since in items[:6])
+        shown = "   ".join(f"{name} {clock - since:.0f} s{self._waits_for(name)}" for name, since in items[:6])
         return shown + (f"   and {len(items) - 6} more" if len(items) > 6 else "")  # noqa: PLR2004 - what fits a line
+
+    def _waits_for(self, name: str) -> str:
+        tell = self._run.waiting.get(name)
+        text = self._run.mask.text(tell()) if tell else ""
+        return f" ({text})" if text else ""
 
     def _addresses(self, found: list[Result]) -> list[str]:
         """Outputs that are web addresses, of the stacks of this run."""

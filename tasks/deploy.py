@@ -14,6 +14,7 @@ from . import (
     outputs,
     plan,
     receipt,
+    selection,
     statelock,
     upstream,
     verify,
@@ -62,13 +63,7 @@ def barrier(run: Run) -> dict[str, Any]:
 
 def raise_barrier(all_tasks: dict[str, Any], selected: list[str]) -> bool:
     """Make the barrier depend on the plan of each stack that this run deploys; False when it deploys none."""
-    pending, seen = list(selected), set()
-    while pending:
-        name = pending.pop()
-        if name not in seen and name in all_tasks:
-            seen.add(name)
-            pending += all_tasks[name].task_dep
-    stacks = sorted(name.removeprefix(f"{STAGE}:") for name in seen if name.startswith(f"{STAGE}:"))
+    stacks = sorted(selection.stacks(selection.reached(all_tasks, selected), STAGE))
     all_tasks[BARRIER].task_dep[:] = [f"plan:{name}" for name in stacks]
     return bool(stacks)
 
@@ -78,7 +73,7 @@ def up_to_date(run: Run, stack: Stack) -> bool:
     if artifact.pending(run.layout, stack.name):
         return False
     assessment = affected.assess_once(run, stack)
-    return not assessment.affected and not (assessment.unverified and stack.settings.verify)
+    return not assessment.affected and not assessment.unverified
 
 
 def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what `-a` forces is planned, and so is here
@@ -112,7 +107,7 @@ def verified(run: Run, stack: Stack, outcome: Result) -> Result:
     Raises:
         CheckFailedError: One did not come true.
     """
-    checks = verify.run_checks(run, stack)
+    checks = verify.run_checks(run, stack, STAGE)
     if checks:
         outcome.details["checks"] = checks
         outcome.summary += f"; {len(checks)} check{'s' if len(checks) > 1 else ''} passed"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import date  # noqa: TC003 - pydantic reads the annotations
-from typing import Annotated, Any, Literal, Self
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -18,6 +18,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from .checks.registry import OfItsKind
 
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"
 ENVIRONMENT_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
@@ -80,24 +82,10 @@ class VarFile(Model):
     optional: bool = Field(False, description="True: not an error when there is no such file.")
 
 
-class HttpCheck(Model):
-    """True when a URL answers as expected."""
-
-    kind: Literal["http"]
-    url: str = Field(description="`{outputs.NAME}`, `{stack}`, `{environment}` and `${ENV}` are filled in.")
-    method: Literal["GET", "HEAD", "POST", "PUT", "OPTIONS"] = Field("GET", description="The request's method.")
-    status: int | list[int] = Field(200, description="The expected status, or a list of them.")
-    contains: str | None = Field(None, description="Text that the body must contain; filled in like `url`.")
-    timeout: Seconds = Field(60, description="Seconds until the check has failed.")
-    interval: Annotated[float, Field(gt=0, le=3600)] = Field(1, description="Seconds between two tries.")
-
-    @property
-    def statuses(self) -> list[int]:
-        """The accepted statuses."""
-        return self.status if isinstance(self.status, list) else [self.status]
-
-
-Check = HttpCheck  # further kinds join here as a union, told apart by `kind`
+if TYPE_CHECKING:
+    from .checks.check import Check as AnyCheck
+else:
+    AnyCheck = Annotated[Any, OfItsKind()]  # each kind has its own model, found when the configuration names it
 
 
 class Stack(Model):
@@ -127,7 +115,7 @@ class Stack(Model):
         default_factory=dict, description="Variable of this stack from an image: it gets the image's reference."
     )
     backend: Backend | None = Field(None, description="This stack's own backend, in place of the common one.")
-    verify: list[Check] = Field(default_factory=list, description="Checks that must come true after each apply.")
+    verify: list[AnyCheck] = Field(default_factory=list, description="Checks that must come true after each apply.")
 
 
 class Build(Model):
@@ -478,12 +466,14 @@ class Hook(Model):
     """A command of yours that runs before or after a stage of each stack it is for."""
 
     stage: Literal["validate", "plan", "deploy", "verify", "drift"] = Field(description="The stage.")
-    when: Literal["before", "after"] = Field(description="Before the stage, which waits for it, or after it.")
+    when: Literal["before", "after", "failure"] = Field(
+        description="Before the stage, which waits for it; after it, when it was done; or when it failed."
+    )
     stacks: list[str] = Field(default=["*"], min_length=1, description="Globs of stack names.")
     command: list[str] = Field(
         min_length=1,
         description="Program and arguments, no shell; `{stack}`, `{environment}`, `{stage}`, `{root}`, `{path}`,"
-        " `{organization.KEY}` and `${ENV}` are filled in.",
+        " `{organization.KEY}`, `${ENV}`, and with `when: failure` also `{error}` are filled in.",
     )
     timeout: Annotated[float, Field(gt=0, le=86_400)] = Field(60, description="Seconds until it is ended and failed.")
 

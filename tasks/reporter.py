@@ -9,7 +9,6 @@ from . import build, console, deploy, deployed, encryption, records, reports, st
 from . import result as results
 from .engine import dropped_variables
 from .errors import DeployError, ExitCode, RunLockedError
-from .forges import publisher
 from .result import Result, Status
 from .review import gate
 
@@ -186,6 +185,8 @@ class Reporter:
         self._notify(self._errors)
         if self._selected & _LOCKING:
             self._console.summary(self._selected, code, paths)
+            from .forges import publisher
+
             publisher.publish(run, self._whole, code)
         self._remember(code)
         run.release_lock()
@@ -246,6 +247,11 @@ class Reporter:
 
     def _fail_at_once(self, error: DeployError) -> None:
         self.run.say(error.render())
+        if "plan" in self._whole and not isinstance(error, RunLockedError):
+            from .forges import publisher
+
+            run = self.run
+            publisher.broke(run.project.config.forge, run.project.environment, error, run.mask, run.say)
         if not isinstance(error, RunLockedError):  # whoever holds the environment also tells what becomes of it
             self._notify([self.run.mask.text(error.render())])
         raise SystemExit(int(ExitCode.FAILED))

@@ -17,12 +17,13 @@ from .build import Demand
 from .encryption import Encryption
 from .engine import Engine
 from .errors import EngineError, RecordError, RunLockedError
-from .layout import DEPLOY_DIR
 from .masking import Masker
 from .receipt import now
 from .stop import Stop
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .affected import Assessment
     from .git import Revision
     from .outputs import Output
@@ -53,6 +54,7 @@ class Run:
         notes: What readers of this run's reports must know besides its results, a sentence each.
         mocking: Whether plans may be made with stand-ins; `mocks=no` on the command line forbids it.
         base_given: The base that was named on the command line, when it is another one than the deployed tag.
+        waiting: What the checks of a task that is under way wait for, by the task.
         demand: What the builds and images of this run are for.
         allowances: The findings of policies that the command line allows.
         judged: The plan that policy let through in this run, by stack.
@@ -91,13 +93,20 @@ class Run:
         self._engine_lock = threading.Lock()
         self._print_lock = threading.Lock()
         self.reading_lock = threading.Lock()
+        self._stack_locks: dict[str, threading.RLock] = {}
         self.read_outputs: dict[str, dict[str, Output]] = {}
         self._lock_file: IO[str] | None = None
         self.live: Any = None
+        self.waiting: dict[str, Callable[[], str]] = {}
         self.dialect = cilog.dialect()
         self.reviewed: Any = None
         self.reviewed_file: str | None = None
         self.notes: list[str] = []
+
+    def alone_with(self, stack: str) -> threading.RLock:
+        """The lock of a stack's data directory among the threads of this run."""
+        with self._print_lock:
+            return self._stack_locks.setdefault(stack, threading.RLock())
 
     @property
     def hides_values(self) -> bool:
@@ -197,10 +206,7 @@ class Run:
         """
         path = self.layout.run_lock
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            ignore = self.layout.root / DEPLOY_DIR / ".gitignore"
-            if not ignore.exists():
-                ignore.write_text("*\n")
+            self.layout.prepare(path.parent)
             stream = path.open("a+")
         except OSError as error:
             raise RecordError(

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ExitCode
 from ..files import write_json
 from ..receipt import now
 from ..result import Status
+from ..review.semantic import Reviewed
 from . import place as places
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..errors import DeployError
+    from ..keyring import Key
+    from ..masking import Masker
+    from ..model import Forge
     from ..reports import Report
     from ..run import Run
     from .client import Client
     from .place import Place
 
+_LONGEST = 5000  # characters of an error
 _STAGES = ("deploy", "drift", "plan")
 
 
@@ -44,7 +53,43 @@ def publish(run: Run, whole: set[str], code: ExitCode) -> None:
         wanted = "comment" if reviewing else "commit status"
         run.say(f"forge: no {wanted}: {place.token_name} is not set, see docs/{place.kind}.md")
         return
-    _tell(run, place, stage, code, reviewing=reviewing and settings.comment)
+    try:
+        _tell(run, place, stage, code, reviewing=reviewing and settings.comment)
+    except Exception as error:  # noqa: BLE001 - the boundary: nothing that a forge answers changes how a run ends
+        run.say(f"forge: not told, because of an unexpected error: {type(error).__name__}: {error}")
+
+
+def broke(settings: Forge, environment: str, error: DeployError, mask: Masker, say: Callable[[str], None]) -> None:
+    """Tell the merge request that `doit plan` could not even begin, or an earlier push's plan would stand there.
+
+    Args:
+        settings: The key `forge`, or its defaults where the configuration cannot be read.
+        environment: The environment.
+        error: What is wrong.
+        mask: The known secrets.
+        say: Prints a line.
+    """
+    place = places.find(settings)
+    if place is None or place.request is None or not place.token or not settings.comment:
+        return
+    from ..reports.markdown import fenced
+    from .client import connect
+
+    verdict = f"Nothing could be planned, and nothing can be deployed: {error.kind}."
+    shown = fenced(mask.text(error.render())[:_LONGEST])
+    body = f"### {verdict}\n\nPlan for `{environment}` at `{place.head[:8]}`.\n\n{shown}\n"
+    seen = Reviewed(environment, place.head, complete=False)
+    try:
+        client = connect(place, seconds=settings.timeout, wait=_sleep)
+        page = _Page(environment, verdict, quiet=False, body=lambda _: body, seen=seen)
+        say(f"forge: the comment on {place.request_text} {_put(place, client, page, mask, key=None, wait=_sleep)}")
+    except Exception as problem:  # noqa: BLE001 - the boundary, as above
+        say(f"forge: the comment on {place.request_text} could not be written: {mask.text(str(problem))}")
+
+
+def _sleep(seconds: float) -> bool:
+    time.sleep(seconds)
+    return False
 
 
 def _tell(run: Run, place: Place, stage: str, code: ExitCode, *, reviewing: bool) -> None:
@@ -67,36 +112,56 @@ def _tell(run: Run, place: Place, stage: str, code: ExitCode, *, reviewing: bool
         run.say(f"forge: the commit's status could not be set\n{_indented(error)}")
 
 
+@dataclass(frozen=True)
+class _Page:
+    """What a comment shows: the verdict, the body in no more than so many bytes, and what it means."""
+
+    environment: str
+    verdict: str
+    quiet: bool
+    body: Callable[[int], str]
+    seen: Reviewed
+
+
 def _comment(run: Run, place: Place, client: Client, report: Report) -> None:
     from .. import reports
     from ..reports import note as face
     from ..reports.model import Outcome
-    from ..review import gate, seal
+    from ..review import gate
+
+    looks = reports.templates(run)
+    page = _Page(
+        run.project.environment, report.verdict, quiet=report.outcome is Outcome.NOTHING,
+        body=lambda room: face.render(report, limit=room, link=place.link, templates=looks),
+        seen=gate.seen(run, place.head),
+    )  # fmt: skip
+    done = _put(place, client, page, run.mask, key=run.project.keyring.current, wait=run.stop.wait)
+    run.say(f"forge: the comment on {place.request_text} {done}")
+
+
+def _put(
+    place: Place, client: Client, page: _Page, mask: Masker, *, key: Key | None, wait: Callable[[float], bool]
+) -> str:
+    from ..review import seal
     from . import comment, note
 
-    environment, request = run.project.environment, place.request
-    assert request is not None  # noqa: S101 - for the type checker: who calls has looked
-    looks = reports.templates(run)
-    seen, key = gate.seen(run, place.head), run.project.keyring.current
-    quiet = report.outcome is Outcome.NOTHING
+    assert place.request is not None  # noqa: S101 - for the type checker: who calls has looked
     order = place.order if place.order[0] else (0, time.time_ns())
-    push = note.Push(order, place.head, run.mask.text(report.verdict), now(), quiet)
+    push = note.Push(order, place.head, mask.text(page.verdict), now(), page.quiet)
 
     def sealed(room: int) -> Any:
-        for record in (seen, seen.shorter()):
-            found = seal.sign(run.mask.value(record.to_json()), key)
+        for record in (page.seen, page.seen.shorter()):
+            found = seal.sign(mask.value(record.to_json()), key)
             if len(seal.pack(found)) <= room:
                 return found
         return None
 
     def compose(pushes: dict[note.Order, note.Push]) -> str:
         return note.compose(
-            environment, pushes, sealed=sealed, limit=client.limit,
-            report=lambda room: run.mask.text(face.render(report, limit=room, link=place.link, templates=looks)),
-        )  # fmt: skip
+            page.environment, pushes, sealed=sealed, limit=client.limit, report=lambda room: mask.text(page.body(room))
+        )
 
-    done = comment.publish(client, request, environment, push, compose, wait=run.stop.wait)
-    run.say(f"forge: the comment on {place.request_text} {done}")
+    return comment.publish(client, place.request, page.environment, push, compose, wait=wait)
 
 
 def _deployed(run: Run, code: ExitCode) -> str:

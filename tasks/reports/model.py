@@ -113,7 +113,7 @@ class StackReport:
     @property
     def counts_text(self) -> str:
         """The counts on one line."""
-        return self.counts.text() if self.status is Status.OK or self.changes else ""
+        return "" if self.counts.empty and self.status is not Status.OK else self.counts.text()
 
 
 @dataclass(frozen=True)
@@ -251,6 +251,8 @@ class Report:
 
 
 def _masked(result: Result, mask: Masker) -> Result:
+    if result.status is Status.UNAFFECTED:
+        return result
     return replace(
         result, summary=mask.text(result.summary), reasons=mask.value(result.reasons),
         details=mask.value(result.details), error=mask.text(result.error), log=mask.text(result.log),
@@ -258,6 +260,8 @@ def _masked(result: Result, mask: Masker) -> Result:
 
 
 def _stack(result: Result) -> StackReport:
+    if result.status is Status.UNAFFECTED:  # nearly all of them, as a rule
+        return StackReport(result.stack, result.status, "not affected")
     details = result.details
     changes = details.get("changes") or {}
     if result.stage == "drift":

@@ -121,6 +121,18 @@ def test_a_plan_that_disappears_is_not_left_standing(project: Project) -> None:
     assert "**Resolved" in project.body
 
 
+def test_a_configuration_that_is_broken_is_told_too(project: Project) -> None:
+    project.review(DEPLOY_ENV="local")
+    project.repository.write("config/pipeline.yaml:version: 1\nstakcs: {}\n")
+    project.repository.commit("broken")
+    project.review(code=1, DEPLOY_ENV="local")
+    assert "Nothing could be planned" in project.body.splitlines()[1]
+    assert "stakcs" in project.body
+    project.repository.git("revert", "--no-edit", "HEAD")
+    project.review(DEPLOY_ENV="local")
+    assert "Nothing could be planned" not in project.body.splitlines()[1]
+
+
 def test_two_environments_have_a_comment_each(project: Project) -> None:
     project.repository.write("config/environments/dev.yaml:{}\n", "config/environments/prod.yaml:{}\n")
     project.repository.commit("environments")
@@ -275,3 +287,28 @@ def test_a_file_takes_the_place_of_a_forge(one: Repository) -> None:
 
 def test_outside_of_ci_a_deploy_warns_of_nothing(one: Repository) -> None:
     assert "review" not in one.doit("deploy").out
+
+
+def test_a_plan_json_that_somebody_edited_is_not_believed(on_gitlab: Project) -> None:
+    repository = on_gitlab.repository
+    on_gitlab.review()
+    on_gitlab.merge()
+    reviewed = repository.deploy_dir("plans/a/plan.json").read_text()
+    change(repository, "2", '\nresource "terraform_data" "more" {}\n')
+    on_gitlab.merge(head=repository.git("rev-parse", "HEAD~1"))
+    repository.doit("plan", **on_gitlab.variables(None))
+    repository.deploy_dir("plans/a/plan.json").write_text(reviewed)
+    done = repository.doit("deploy", code=1, **on_gitlab.variables(None, DEPLOY_PLAN__ON_UNREVIEWED="fail"))
+    assert done.line("a:", "what its plan would change is not known")
+
+
+def test_the_log_folds_what_went_well_and_leaves_open_what_failed(on_gitlab: Project) -> None:
+    done = on_gitlab.review()
+    [title] = [line for line in done.out.split("\n") if "section_start" in line and "plan_a" in line]
+    assert "[collapsed=true]" in title
+    on_gitlab.repository.write("stacks/a/broken.tf:resource {\n")
+    on_gitlab.repository.commit("broken")
+    failed = on_gitlab.review(code=1)
+    [title] = [line for line in failed.out.split("\n") if "section_start" in line and "_a" in line]
+    assert "[collapsed=true]" not in title
+    assert "FAILED" in title

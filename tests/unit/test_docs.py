@@ -26,8 +26,8 @@ DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMANDS = {name.removeprefix("task_").replace("_", "-") for name in tasks.__all__ if re.match(r"task_[a-z]", name)}
 DOIT_COMMANDS = {"clean", "dumpdb", "forget", "help", "ignore", "info", "list", "run"}
 KNOWN_PROGRAMS = {
-    "cat", "cd", "cp", "curl", "doit", "echo", "export", "git", "head", "kill", "ls", "mkdir", "mv", "openssl", "pip",
-    "printf", "psql", "python", "python3", "rm", "sed", "sleep", "tofu", "tools/doit", "tools/lint", "tools/test",
+    "cat", "cd", "cp", "curl", "doit", "echo", "export", "git", "head", "kill", "ls", "mkdir", "mv", "node", "openssl", "pip",
+    "printf", "psql", "python", "python3", "rm", "sed", "sleep", "tofu", "tools/app", "tools/doit", "tools/lint", "tools/test",
     "touch",
 }  # fmt: skip
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -104,7 +104,7 @@ def key_paths(schema: dict[str, Any], node: dict[str, Any], path: str = "") -> I
 def test_every_key_is_in_the_configuration_docs_and_no_other() -> None:
     schema = config.json_schema()
     rows = re.findall(r"^\| `([^`]+)` \| [^|]+ \| [^|]+ \| (.*) \|$", _configuration(), re.MULTILINE)
-    assert sorted(name for name, _ in rows) == sorted(set(key_paths(schema, schema)))
+    assert {name for name, _ in rows} == set(key_paths(schema, schema))
     assert [name for name, meaning in rows if not meaning.strip()] == []
 
 

@@ -20,7 +20,10 @@ export interface Fields {
   left: number;
 }
 
+/** What stands for a value that is not known, or not to be seen. */
+const STANDS_FOR = new Set(['(known after apply)', '(sensitive value)', '(hidden)']);
 const MOST = 200;
+const MOST_LINES = 6;
 const LONGEST = 2000;
 const CONTEXT = 2;
 const COMPARED = 600;
@@ -52,7 +55,8 @@ function compare(path: string, before: unknown, after: unknown, replaces: Set<st
     }
   }
   const [old, now] = [shown(before), shown(after)];
-  const several = old !== null && now !== null && (old.includes('\n') || now.includes('\n'));
+  const several =
+    old !== null && now !== null && !STANDS_FOR.has(old) && !STANDS_FOR.has(now) && `${old}${now}`.includes('\n');
   found.push({
     path: path || 'value',
     sign: old === null ? '+' : now === null ? '-' : '~',
@@ -79,8 +83,12 @@ function shown(item: unknown): string | null {
   return typeof item === 'string' ? item : JSON.stringify(item);
 }
 
+/** A text as long as can be read at a glance; what is cut off is said. */
 function cut(text: string): string {
-  return text.length <= LONGEST ? text : `${text.slice(0, LONGEST)}… (${text.length - LONGEST} characters more)`;
+  const lines = text.split('\n');
+  const more = lines.length - (text.endsWith('\n') ? 1 : 0) - MOST_LINES;
+  const head = more > 1 ? `${lines.slice(0, MOST_LINES).join('\n')}\n… (${more} lines more)` : text;
+  return head.length <= LONGEST ? head : `${head.slice(0, LONGEST)}… (${head.length - LONGEST} characters more)`;
 }
 
 /** A diff by lines with a little context, by the longest common subsequence of what lies between equal ends. */

@@ -24,7 +24,7 @@ export function listed(line: Line): ListedRun {
     environment: line.environment,
     command: line.command,
     status: runStatus(line),
-    verdict: line.verdict.split('\n')[0] ?? '',
+    verdict: firstLine(line.verdict),
     startedAt: line.startedAt,
     seconds: line.seconds,
     commit: line.commit,
@@ -34,4 +34,10 @@ export function listed(line: Line): ListedRun {
     host: line.host,
     statuses: line.statuses
   };
+}
+
+/** A verdict's first line, without the sentence that leads over to the next lines. */
+function firstLine(verdict: string): string {
+  const [first = '', ...rest] = verdict.split('\n');
+  return rest.length ? first.replace(/\s[^.]*:$/, '') : first;
 }

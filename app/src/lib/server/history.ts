@@ -21,10 +21,8 @@ export class History {
 
   /** Bring it up to date; those who ask at once wait for one look. */
   async fresh(): Promise<void> {
-    if (this.looking) return await this.looking;
-    if (Date.now() - this.looked < this.source.pause) return;
-    this.looking = this.look();
-    await this.looking;
+    if (this.looked > 0 && (this.source.behind || Date.now() - this.looked < this.source.pause)) return;
+    await this.look();
   }
 
   /** Call back after every change, until the function that this gives is called. */
@@ -65,7 +63,12 @@ export class History {
     return lines.map(parseDetails).filter((item): item is Details => item !== null);
   }
 
-  private async look(): Promise<void> {
+  private look(): Promise<void> {
+    this.looking ??= this.lookOnce();
+    return this.looking;
+  }
+
+  private async lookOnce(): Promise<void> {
     try {
       const changed = await this.source.refresh();
       const before = this.problem;
@@ -78,6 +81,7 @@ export class History {
     } finally {
       this.looked = Date.now();
       this.looking = null;
+      if (this.source.behind && this.problem === null) setImmediate(() => void this.look());
     }
   }
 

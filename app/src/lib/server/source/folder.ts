@@ -1,9 +1,13 @@
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
+import { setImmediate } from 'node:timers/promises';
 import { join } from 'node:path';
 import { ENVIRONMENT, parseLine, parseOverview, RUN_ID, type Line, type Overview } from '$lib/records';
 import { parsed, type Source } from './source';
 
 const TOGETHER = 32;
+const PAUSE = 1000;
+const AT_ONCE = 250; // milliseconds
 
 interface Known {
   lines: Map<string, Line>;
@@ -18,12 +22,20 @@ interface Known {
  * what is looked at again is the list of names and the runs that go on.
  */
 export class FolderSource implements Source {
-  readonly pause = 1000;
   private known = new Map<string, Known>();
+  private until = 0;
+  /** Whether there are records that have not been read yet: the latest come first, and nobody waits for all of them. */
+  behind = false;
 
   constructor(readonly name: string) {}
 
+  get pause(): number {
+    return this.behind ? 0 : PAUSE;
+  }
+
   async refresh(): Promise<boolean> {
+    this.until = Date.now() + AT_ONCE;
+    this.behind = false;
     const entries = await readdir(this.name, { withFileTypes: true });
     const names = entries
       .filter((entry) => entry.isDirectory() && ENVIRONMENT.test(entry.name))
@@ -70,22 +82,30 @@ export class FolderSource implements Source {
     for (const id of known.lines.keys()) {
       if (!ids.has(id)) changed = known.lines.delete(id) || changed;
     }
-    const unended = [...ids].filter((id) => RUN_ID.test(id) && !known.lines.get(id)?.endedAt);
-    for (let start = 0; start < unended.length; start += TOGETHER) {
-      const read = unended.slice(start, start + TOGETHER).map((id) => this.load(known, environment, id));
-      if ((await Promise.all(read)).includes(true)) changed = true;
+    const unended = [...ids]
+      .filter((id) => RUN_ID.test(id) && !known.lines.get(id)?.endedAt)
+      .sort()
+      .reverse();
+    for (const [index, id] of unended.entries()) {
+      if (index % TOGETHER === TOGETHER - 1) {
+        await setImmediate(); // whoever asks for a page meanwhile gets what is known
+        if (Date.now() > this.until) {
+          this.behind = true;
+          break;
+        }
+      }
+      changed = this.load(known, environment, id) || changed;
     }
     if (changed) known.sorted = [...known.lines.values()].sort((one, other) => (one.id < other.id ? 1 : -1));
     this.known.set(environment, known);
     return changed;
   }
 
-  private async load(known: Known, environment: string, id: string): Promise<boolean> {
-    const path = join(this.name, environment, 'runs', `${id}.json`);
-    const now = known.stamps.has(id) ? await stamp(path) : 'new';
-    if (known.stamps.get(id) === now) return false;
-    const line = parseLine(parsed(await content(path)));
-    known.stamps.set(id, now === 'new' ? await stamp(path) : now);
+  private load(known: Known, environment: string, id: string): boolean {
+    const [text, stamp] = contentSync(join(this.name, environment, 'runs', `${id}.json`), known.stamps.get(id));
+    if (text === null) return false;
+    const line = parseLine(parsed(text));
+    known.stamps.set(id, stamp);
     if (!line || line.id !== id || line.environment !== environment) return false;
     if (line.endedAt) known.stamps.delete(id);
     known.lines.set(id, line);
@@ -111,6 +131,22 @@ async function stamp(path: string): Promise<string> {
 }
 
 const LARGEST = 64 * 1024 * 1024;
+
+/** A file's text and stamp, unless it still has a given stamp; without waiting, which costs more than it gives here. */
+function contentSync(path: string, before: string | undefined): [string | null, string] {
+  try {
+    const file = openSync(path, 'r');
+    try {
+      const found = fstatSync(file, { bigint: true });
+      const now = `${found.mtimeNs}-${found.size}-${found.ino}`;
+      return now === before || found.size > LARGEST ? [null, now] : [readFileSync(file, 'utf8'), now];
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    return [null, ''];
+  }
+}
 
 async function content(path: string): Promise<string | null> {
   try {

@@ -14,6 +14,7 @@ interface Kept {
 
 /** What `doit publish` has sent to an HTTP server or to S3: read through the index, so nothing has to be listed. */
 export class HttpSource implements Source {
+  readonly behind = false;
   private kept = new Map<string, Kept>();
   private known = new Map<string, { lines: Line[]; overview: Overview | null }>();
 

@@ -6,6 +6,8 @@ export interface Source {
   readonly name: string;
   /** Milliseconds after which it is worth looking again. */
   readonly pause: number;
+  /** Whether the last look has left something to read. */
+  readonly behind: boolean;
   /** Look for what is new; true when anything has changed. Throws when the source cannot be read at all. */
   refresh(): Promise<boolean>;
   /** The environments, by name. */

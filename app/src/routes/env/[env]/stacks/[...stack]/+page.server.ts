@@ -49,7 +49,7 @@ async function latestPlan(environment: string, stack: string, lines: Line[]): Pr
   for (const line of lines) {
     const wanted = STAGES.map((stage) => `${stage}:${stack}`);
     const found = await history().details(environment, line.id, (name) => wanted.includes(name));
-    const plans = found.filter((item) => item.hasChanges);
+    const plans = found.filter((item) => item.hasChanges && (item.stage !== 'drift' || item.status !== 'ok'));
     const details = plans.sort((one, other) => STAGES.indexOf(other.stage) - STAGES.indexOf(one.stage))[0];
     if (details) return { run: line.id, at: line.startedAt, details };
   }

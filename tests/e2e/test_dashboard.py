@@ -1,0 +1,274 @@
+"""The dashboard shows what real runs left, wherever it reads it from, to whom it may, and in a real browser."""
+
+from __future__ import annotations
+
+import json
+import signal
+import urllib.request
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.repository import ROOT, Repository, minimal_config, reader, resource, wait_for
+from tests.servers.dashboard import Dashboard
+from tests.servers.fileserver import TOKEN, FileServer
+from tests.servers.objectstore import ACCESS_KEY, SECRET_KEY, ObjectStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+NASTY = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
+BROKEN = '\nresource "terraform_data" "bad" {\n  provisioner "local-exec" {\n    command = "exit 3"\n  }\n}\n'
+CONFIG = """
+stacks:
+  web: {inputs: {x: network.value}}
+  edge/cdn: {inputs: {x: web.value}}
+"""
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Dashboard]]:
+    """Starts dashboards, and ends them."""
+    started: list[Dashboard] = []
+
+    def start(source: Path | str, **variables: str) -> Dashboard:
+        started.append(Dashboard(source, **variables))
+        return started[-1]
+
+    yield start
+    for dashboard in started:
+        dashboard.stop()
+
+
+@pytest.fixture
+def deployed(build: Callable[..., Repository]) -> Repository:
+    """Three stacks in a row, deployed by a pipeline; then one that drifted, one that failed, and a plan for another."""
+    text = "".join(f"line {number}\n" for number in range(30))
+    repository = build(
+        minimal_config(CONFIG),
+        f"stacks/network/main.tf:{resource('10.0.0.0/16')}",
+        f"stacks/web/main.tf:{reader('x')}",
+        f"stacks/edge/cdn/main.tf:{reader('x')}",
+        "config/environments/prod.yaml:{}\n",
+    )
+    repository.variables |= {
+        "GITLAB_CI": "true", "CI_PIPELINE_ID": "4711", "CI_PIPELINE_URL": "https://gitlab.example.test/p/4711",
+        "GITLAB_USER_LOGIN": "ada", "CI_COMMIT_BRANCH": "main",
+    }  # fmt: skip
+    repository.doit("-n", "1", "deploy")
+    value = json.dumps(f"{NASTY}\n{text}").replace("${", "$${")
+    notes = f'\nresource "terraform_data" "notes" {{\n  input = {value}\n}}\n'
+    repository.write(f"stacks/web/main.tf:{reader('x')}{notes}")
+    repository.commit("notes")
+    repository.doit("-n", "1", "deploy")
+    state = repository.state("network")
+    state |= {"resources": [], "serial": state["serial"] + 1}
+    (repository.path / ".state/network-local.tfstate").write_text(json.dumps(state))
+    repository.doit("drift", code=2)
+    repository.write(f"stacks/edge/cdn/main.tf:{reader('x')}{BROKEN}")
+    repository.commit("broken")
+    repository.doit("deploy:edge/cdn", code=1)
+    repository.doit("env=prod", "plan")
+    return repository
+
+
+def run_ids(repository: Repository) -> list[str]:
+    return sorted(path.stem for path in repository.deploy_dir("runs").glob("*.json"))
+
+
+# What it shows
+
+
+def test_every_page_is_clean_in_a_real_browser_at_phone_and_desktop_width_light_and_dark(
+    deployed: Repository, serve: Callable[..., Dashboard]
+) -> None:
+    dashboard = serve(deployed.path / ".deploy")
+    first, *_, last = [f"/env/local/runs/{run}" for run in run_ids(deployed)]
+    pages = [
+        "/", "/?show=attention", "/env/local", "/env/prod", "/env/local/runs", first, last, "/env/local/stacks/web",
+        "/env/local/stacks/edge/cdn", "/env/local/stacks/network", "/env/local/drift", "/env/prod/drift",
+    ]  # fmt: skip
+    visits = dashboard.visit(*pages)
+    assert len(visits) == 4 * len(pages)
+    assert [visit for visit in visits if visit["status"] != 200] == []
+    assert [visit for visit in visits if visit["violations"]] == [], "axe-core finds nothing serious"
+    assert [visit for visit in visits if visit["said"]] == [], (
+        "no error, no forbidden style or script, no request outside"
+    )
+    assert [visit for visit in visits if visit["wide"] > 0] == [], "nothing is wider than the window"
+
+
+def test_the_first_page_and_the_stack_show_what_was_deployed_when_and_by_which_pipeline(
+    deployed: Repository, serve: Callable[..., Dashboard]
+) -> None:
+    dashboard = serve(deployed.path / ".deploy")
+    commit = deployed.git("rev-parse", "--short=8", "HEAD~1")
+    home, stack = dashboard.get("/").text, dashboard.get("/env/local/stacks/web").text
+    for words in ("drifted", "apply failed", "edge/cdn", "prod"):
+        assert words in home
+    for words in (commit, "https://gitlab.example.test/p/4711", "ada", "terraform_data.notes"):
+        assert words in stack
+    assert NASTY not in home + stack
+    assert "&lt;script>alert(1)&lt;/script>" in stack
+
+
+def test_a_run_shows_what_failed_and_what_each_task_waited_for(
+    deployed: Repository, serve: Callable[..., Dashboard]
+) -> None:
+    dashboard = serve(deployed.path / ".deploy")
+    first, *_, last = run_ids(deployed)
+    assert 'href="#deploy:network"' in dashboard.get(f"/env/local/runs/{first}").text
+    page = dashboard.get(f"/env/local/runs/{last}").text
+    assert "local-exec provisioner error" in page
+    assert "every plan" in page
+
+
+def test_drift_is_new_then_known_then_resolved(deployed: Repository, serve: Callable[..., Dashboard]) -> None:
+    dashboard = serve(deployed.path / ".deploy")
+
+    def group(title: str) -> str:
+        """The text of one of the three groups."""
+        return dashboard.get("/env/local/drift").text.partition(f'id="group-{title}"')[2].partition("</section>")[0]
+
+    assert "terraform_data.it" in group("New")
+    deployed.doit("drift:network", code=2)
+    wait_for(lambda: "terraform_data.it" in group("Known"), "the drift to be known")
+    assert "terraform_data.it" not in group("New")
+    deployed.doit("-a", "deploy:network")
+    wait_for(lambda: "terraform_data.it" in group("Resolved"), "the drift to be resolved")
+
+
+def test_a_run_is_shown_while_it_goes_on_and_as_killed_when_it_was(
+    build: Callable[..., Repository], serve: Callable[..., Dashboard]
+) -> None:
+    slow = '\nresource "terraform_data" "slow" {\n  provisioner "local-exec" {\n    command = "sleep 600"\n  }\n}\n'
+    repository = build(minimal_config(), f"stacks/a/main.tf:{resource(extra=slow)}")
+    repository.doit("plan")
+    dashboard = serve(repository.path / ".deploy")
+    with urllib.request.urlopen(f"{dashboard.url}/events", timeout=60) as events:
+        first = next(line for line in events if line.startswith(b"data:"))
+        process = repository.start("deploy")
+        assert next(line for line in events if line.startswith(b"data:")) != first, "the browser is told of the new run"
+    wait_for(lambda: len(run_ids(repository)) == 2, "the run's record")
+    path = f"/env/local/runs/{run_ids(repository)[-1]}"
+    wait_for(lambda: 'id="deploy:a"' in dashboard.get(path).text, "the deploy under way")
+    assert "running" in dashboard.get(path).text
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    record = repository.deploy_dir("runs", f"{run_ids(repository)[-1]}.json")
+    stale = json.loads(record.read_text()) | {"written_at": "2026-01-01T00:00:00+00:00"}
+    record.write_text(json.dumps(stale))
+    wait_for(lambda: "This run has no end" in dashboard.get(path).text, "the run to be shown as killed")
+
+
+# Where it reads
+
+
+def test_it_shows_what_was_published_to_an_http_server(deployed: Repository, serve: Callable[..., Dashboard]) -> None:
+    server = FileServer()
+    deployed.doit("publish", DEPLOY_PUBLISH__TO=server.url, DEPLOY_PUBLISH_TOKEN=TOKEN)
+    dashboard = serve(server.url, DASHBOARD_TOKEN=TOKEN)
+    assert "terraform_data.notes" in dashboard.get("/env/local/stacks/web").text
+    assert "every plan" in dashboard.get(f"/env/local/runs/{run_ids(deployed)[0]}").text
+    deployed.doit("verify", "drift", code=2)
+    deployed.doit("publish", DEPLOY_PUBLISH__TO=server.url, DEPLOY_PUBLISH_TOKEN=TOKEN)
+    wait_for(lambda: run_ids(deployed)[-1] in dashboard.get("/env/local/runs").text, "the new run")
+    server.faults += [(500, {})] * 10_000
+    wait_for(lambda: dashboard.get("/readyz").status == 503, "it to say that it cannot read")
+    assert "cannot be read" in dashboard.get("/").text
+    assert "edge/cdn" in dashboard.get("/").text, "what was read before is still there"
+    server.stop()
+
+
+def test_it_shows_what_was_published_to_s3(
+    deployed: Repository, serve: Callable[..., Dashboard], object_store: ObjectStore
+) -> None:
+    object_store.create("shown")
+    keys = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "AWS_DEFAULT_REGION": "us-east-1"}
+    to = {"DEPLOY_PUBLISH__TO": "s3://shown/some/where", "DEPLOY_PUBLISH__ENDPOINT": object_store.url}
+    deployed.doit("publish", **to, **keys)
+    dashboard = serve("s3://shown/some/where", DASHBOARD_S3_ENDPOINT=object_store.url, **keys)
+    assert "terraform_data.notes" in dashboard.get("/env/local/stacks/web").text
+
+
+def test_a_folder_without_records_says_what_to_do(serve: Callable[..., Dashboard], tmp_path: Path) -> None:
+    dashboard = serve(tmp_path)
+    assert "No runs yet" in dashboard.get("/").text
+    assert dashboard.get("/readyz").status == 200
+
+
+def test_a_source_that_is_not_there_is_not_ready_and_says_so(serve: Callable[..., Dashboard], tmp_path: Path) -> None:
+    dashboard = serve(tmp_path / "none")
+    assert (dashboard.get("/healthz").status, dashboard.get("/readyz").status) == (200, 503)
+    assert "there is no such folder" in dashboard.get("/").text
+
+
+def test_records_that_are_torn_or_garbage_are_left_out(deployed: Repository, serve: Callable[..., Dashboard]) -> None:
+    runs = deployed.deploy_dir("runs")
+    (runs / "20260101T000000Z-aaaaaa.json").write_text('{"id": "20260101T0000')
+    (runs / "20260101T000001Z-aaaaaa.json").write_text("[]")
+    (runs / "20260101T000002Z-aaaaaa.json").write_bytes(b"\xff\xfe\x00")
+    with (runs / f"{run_ids(deployed)[-1]}.jsonl").open("a") as stream:
+        stream.write('{"task":"deploy:edge/cdn","sta')
+    dashboard = serve(deployed.path / ".deploy")
+    assert dashboard.get("/env/local").status == 200
+    assert dashboard.get(f"/env/local/runs/{run_ids(deployed)[-1]}").status == 200
+    assert dashboard.get("/env/local/runs/20260101T000001Z-aaaaaa").status == 404
+
+
+# Who may see it, and what
+
+
+def test_only_whom_the_proxy_names_may_come_in_where_that_is_configured(
+    deployed: Repository, serve: Callable[..., Dashboard]
+) -> None:
+    dashboard = serve(deployed.path / ".deploy", DASHBOARD_USER_HEADER="X-Forwarded-User", DASHBOARD_USERS="ada,bob")
+    for path in ("/", "/env/local", "/events", "/env/local/__data.json"):
+        assert dashboard.get(path).status == 403
+    assert dashboard.get("/", X_Forwarded_User="eve").status == 403
+    assert "ada" in dashboard.get("/", X_Forwarded_User="ada").text
+    assert dashboard.get("/healthz").status == 200
+    far = serve(
+        deployed.path / ".deploy",
+        DASHBOARD_USER_HEADER="X-Forwarded-User",
+        DASHBOARD_USERS="*",
+        DASHBOARD_PROXIES="10.0.0.1",
+    )
+    assert far.get("/", X_Forwarded_User="ada").status == 403, "a header that anybody sends is worth nothing"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/env/..%2f..%2f..%2fetc", "/env/local/runs/..%2f..%2freceipts%2fweb", "/env/local/runs/..%2foverview",
+        "/env/.cache", "/env/local/stacks/..%2f..%2f..%2fetc%2fpasswd", "/env/local%00",
+        "/env/__proto__", "/_app/..%2f..%2f..%2fpackage.json", "/env/local/stacks/constructor",
+    ],
+)  # fmt: skip
+def test_no_path_leads_out_of_the_records(one: Repository, serve: Callable[..., Dashboard], path: str) -> None:
+    one.doit("plan")
+    answer = serve(one.path / ".deploy").get(path)
+    assert answer.status in (400, 404)
+    assert "root:" not in answer.text
+
+
+def test_every_answer_keeps_the_page_to_itself(one: Repository, serve: Callable[..., Dashboard]) -> None:
+    one.doit("plan")
+    dashboard = serve(one.path / ".deploy")
+    for path in ("/", "/env/local", "/env/none"):
+        headers = dashboard.get(path).headers
+        policy = headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "'unsafe-inline'" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert (headers["X-Content-Type-Options"], headers["X-Frame-Options"], headers["Referrer-Policy"]) == (
+            "nosniff", "DENY", "no-referrer",
+        )  # fmt: skip
+
+
+def test_health_names_the_version_that_was_deployed_and_the_build(
+    serve: Callable[..., Dashboard], tmp_path: Path
+) -> None:
+    found = json.loads(serve(tmp_path, DASHBOARD_VERSION="abc").get("/healthz").text)
+    assert found == {"status": "ok", "version": "abc", "build": (ROOT / "app/build/version").read_text().strip()}

@@ -1,0 +1,83 @@
+"""The dashboard, built and started as it is deployed."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tests.repository import ROOT
+
+if TYPE_CHECKING:
+    from http.client import HTTPMessage
+    from pathlib import Path
+
+_PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the server gave."""
+
+    status: int
+    headers: HTTPMessage
+    text: str
+
+
+class Dashboard:
+    """A server that is running until `stop`, on a source and with further variables."""
+
+    def __init__(self, source: Path | str, **variables: str) -> None:
+        subprocess.run([ROOT / "tools/app", "build"], check=True, capture_output=True)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        environment = {
+            "PATH": os.environ["PATH"], "HOST": "127.0.0.1", "PORT": str(port), "DASHBOARD_SOURCE": str(source),
+            "DASHBOARD_POLL": "1", **variables,
+        }  # fmt: skip
+        self._process = subprocess.Popen(
+            ["node", ROOT / "app/build/index.js"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        end = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                assert self.get("/healthz").status == 200
+            except OSError:
+                assert time.monotonic() < end, "the dashboard does not answer"
+                assert self._process.poll() is None, "the dashboard ended"
+                time.sleep(0.05)
+            else:
+                return
+
+    def get(self, path: str, **headers: str) -> Answer:
+        """Fetch a page, whatever its status."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = urllib.request.Request(self.url + path, headers=named)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                return Answer(answer.status, answer.headers, answer.read().decode())
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, error.headers, error.read().decode())
+
+    def visit(self, *paths: str) -> list[dict[str, Any]]:
+        """Look at pages with a real browser: desktop and phone, light and dark; see app/tests/browser.mjs."""
+        script, browser = ROOT / "app/tests/browser.mjs", "/usr/bin/chromium"
+        shots = os.environ.get("DASHBOARD_SHOTS", "-")
+        done = subprocess.run(
+            ["node", script, browser, self.url, shots, *paths], check=True, capture_output=True, text=True, timeout=600
+        )
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def stop(self) -> None:
+        """End the server."""
+        self._process.terminate()
+        self._process.wait()
