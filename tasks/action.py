@@ -140,3 +140,17 @@ def _exists(path: str) -> bool:
     from pathlib import Path
 
     return Path(path).exists()
+
+
+def printing(run: Run, name: str, text: Callable[[Run], str], doc: str) -> dict[str, Any]:
+    """A task that prints a text; an expected error is shown, and is its failure."""
+
+    def show() -> TaskFailed | None:
+        try:
+            run.say(text(run))
+        except DeployError as error:
+            run.say(error.render())
+            return TaskFailed(error.message, report=False)
+        return None
+
+    return {"basename": name, "actions": [show], "verbosity": 2, "doc": doc}

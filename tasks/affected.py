@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import inputs, receipt
+from .files import canonical_json, sha256_bytes
 from .receipt import Outcome
 
 if TYPE_CHECKING:
@@ -19,23 +20,20 @@ if TYPE_CHECKING:
 class Assessment:
     """What a stack's inputs are, what its receipt says, and why the two call for a plan; no reasons, no plan.
 
-    `rekeyed`: nothing has changed but the key that its state is to be written with.
+    `rekeyed`: nothing has changed but the key that its state is to be written with. `unverified`: it is deployed, and
+    the checks that it has now have not passed since.
     """
 
     inputs: Inputs
     receipt: Receipt | None
     reasons: list[str]
     rekeyed: bool = False
+    unverified: bool = False
 
     @property
     def affected(self) -> bool:
         """Whether the stack has to be planned and deployed."""
         return bool(self.reasons)
-
-    @property
-    def unverified(self) -> bool:
-        """Whether it is deployed, but its checks have not passed since."""
-        return self.receipt is not None and self.receipt.applied and self.receipt.verified is not True
 
     @property
     def why(self) -> str:
@@ -58,6 +56,19 @@ def _affected_since_base(project: Project, name: str) -> bool:
     if name not in known:
         known[name] = receipt.read(project.layout, name) is None and assess(project, project.stacks[name]).affected
     return known[name]
+
+
+def checks_digest(stack: Stack) -> str:
+    """Hex SHA-256 of what the configuration says of a stack's checks; another one calls for checking again."""
+    checks = [check.model_dump(mode="json", by_alias=True, exclude_unset=True) for check in stack.settings.verify]
+    return sha256_bytes(canonical_json(checks))
+
+
+def _unverified(last: Receipt, stack: Stack) -> bool:
+    """Whether a deployed stack has checks that have not passed since its last apply."""
+    if not stack.settings.verify or not last.applied:
+        return False
+    return last.verified is not True or last.checks != checks_digest(stack)
 
 
 def assess(project: Project, stack: Stack) -> Assessment:
@@ -84,7 +95,8 @@ def assess(project: Project, stack: Stack) -> Assessment:
         reasons = [f"its last apply failed ({last.finished_at})"]
     elif last.inputs_digest == now.digest:
         rewrite = project.keyring.rewrite(last.state_key)
-        return Assessment(now, last, [rewrite] if rewrite else [], rekeyed=rewrite is not None)
+        unverified = _unverified(last, stack)
+        return Assessment(now, last, [rewrite] if rewrite else [], rewrite is not None, unverified)
     else:
         reasons = inputs.reasons(last.inputs, now.labels)
     return Assessment(now, last, reasons)

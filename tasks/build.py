@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from . import selection
 from .action import StageAction
 from .errors import DeployError
 from .result import Result, Status
@@ -113,11 +114,11 @@ def join(run: Run, all_tasks: dict[str, Any], selected: list[str]) -> None:
     catalog = run.project.catalog
     if catalog is None:
         return
-    demand, seen = run.demand, _closure(all_tasks, selected)
+    demand, seen = run.demand, selection.reached(all_tasks, selected)
     for kind, stacks in (("validate", demand.planned), ("deploy", demand.deployed), ("drift", demand.drifting)):
-        stacks.update(name.removeprefix(f"{kind}:") for name in seen if name.startswith(f"{kind}:"))
+        stacks.update(selection.stacks(seen, kind))
     demand.everything = STAGE in selected
-    demand.named.update(name.removeprefix(f"{STAGE}:") for name in selected if name.startswith(f"{STAGE}:"))
+    demand.named.update(selection.stacks(selected, STAGE))
     making = demand.everything or any(name.startswith(IMAGE) for name in demand.named)
     for name in demand.planned:
         stack = run.project.stacks[name]
@@ -126,17 +127,6 @@ def join(run: Run, all_tasks: dict[str, Any], selected: list[str]) -> None:
             if name not in demand.deployed:
                 wanted &= seen
             all_tasks[f"plan:{name}"].task_dep.extend(sorted(wanted))
-
-
-def _closure(all_tasks: dict[str, Any], selected: list[str]) -> set[str]:
-    """The names of all tasks that a selection leads to."""
-    pending, seen = list(selected), set()
-    while pending:
-        name = pending.pop()
-        if name not in seen and name in all_tasks:
-            seen.add(name)
-            pending += all_tasks[name].task_dep
-    return seen
 
 
 def _uptodate(run: Run, name: str, check: Callable[[], bool]) -> Callable[..., bool]:

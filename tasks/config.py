@@ -28,6 +28,7 @@ PIPELINE_FILE = "config/pipeline.yaml"
 ENVIRONMENTS_DIR = "config/environments"
 SCHEMA_FILE = "config/pipeline.schema.json"
 UPSTREAM_LOCK_FILE = "config/upstream.lock"
+_CHECK_DEPTH = 4  # `stacks`, its name, `verify`, the position
 UPSTREAM = "upstream:"  # how errors name a file of the upstream
 
 
@@ -184,7 +185,9 @@ def _validate(data: dict[str, Any], documents: tuple[Document, ...], variables: 
         return _Given(**data)
     except ValidationError as error:
         found = _relevant([(_path_of(detail, data), detail) for detail in error.errors()])
-        raise ConfigErrors([_explain(path, detail, documents, variables) for path, detail in found]) from None
+        raise ConfigErrors(
+            [_explain(path, detail, documents, variables, _kind_of_check(path, data)) for path, detail in found]
+        ) from None
     except (TypeError, RecursionError) as error:
         raise ConfigError(f"the configuration has no sensible shape: {error}", where=documents[0].name) from None
 
@@ -252,16 +255,17 @@ def _path_of(detail: ErrorDetails, data: Any) -> KeyPath:
 
 
 def _explain(
-    path: KeyPath, detail: ErrorDetails, documents: tuple[Document, ...], variables: Mapping[str, Any]
+    path: KeyPath, detail: ErrorDetails, documents: tuple[Document, ...], variables: Mapping[str, Any], kind: str | None
 ) -> ConfigError:
+    """The error of a place; `kind` is that of the check that it is in."""
     variable = _variable_of(path, documents, variables)
     value = detail.get("input")
     if detail["type"] == "extra_forbidden":
-        siblings = _known_keys(path[:-1])
+        siblings = _known_keys(path[:-1], kind)
         message = f"there is no key '{path[-1]}' here{nearest(str(path[-1]), siblings)}"
     elif detail["type"] == "missing":
         message = "this key is required"
-    elif detail["type"] == "secret_value":
+    elif detail["type"] in ("secret_value", "check_kind"):
         message = detail["msg"]
     elif detail["type"] == "string_pattern_mismatch":
         found = "this value" if variable else f"{value!r:.80}"
@@ -281,9 +285,24 @@ def _shown(value: Any) -> str:
     return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else f"{value!r:.80}"
 
 
-def _known_keys(path: KeyPath) -> list[str]:
-    """The keys that may stand at a place, read from the schema."""
-    schema = json_schema()
+def _kind_of_check(path: KeyPath, data: Any) -> str | None:
+    """The kind of the check that a place is in."""
+    if len(path) < _CHECK_DEPTH or path[0] != "stacks" or path[2] != "verify":
+        return None
+    try:
+        return str(data["stacks"][path[1]]["verify"][path[3]]["kind"])
+    except (LookupError, TypeError):
+        return None
+
+
+def _known_keys(path: KeyPath, kind: str | None) -> list[str]:
+    """The keys that may stand at a place, read from the schema; within a check from the model of its kind."""
+    if kind is None:
+        schema = json_schema()
+    else:
+        from .checks import registry
+
+        schema, path = registry.find(kind).model_json_schema(), path[_CHECK_DEPTH:]
     definitions = schema.get("$defs", {})
     node: Any = schema
     for part in path:
@@ -296,7 +315,8 @@ def _known_keys(path: KeyPath) -> list[str]:
             patterns = list(node.get("patternProperties", {}).values())
             node = patterns[0] if patterns else node.get("additionalProperties") or {}
             node = node if isinstance(node, dict) else {}
-    return list(_resolve(node, definitions).get("properties", {}))
+    node = node if "properties" in node else _resolve(node, definitions)
+    return list(node.get("properties", {}))
 
 
 def _resolve(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:

@@ -9,12 +9,15 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from . import outputs
+from .cilog import Dialect
 from .errors import DeployError, ExitCode
 from .result import Status
+from .review import semantic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from .reports import Report
     from .result import Result
     from .run import Run
 
@@ -64,12 +67,27 @@ class Console:
             return
         head = f"{outcome.stage:<9} {outcome.stack:<{self._width}}  "
         if outcome.failed:
-            self._run.say("\n".join([f"{head}FAILED  {outcome.summary}", *_block(outcome)]))
+            self._tell(outcome, f"{head}FAILED  {outcome.summary}", _block(outcome), folded=False)
             return
         why = f"  [{'; '.join(outcome.reasons[:2])}]" if outcome.reasons and outcome.stage == "plan" else ""
         reused = " (as planned before)" if outcome.details.get("reused") else f"  {outcome.seconds:.1f} s"
         took = "" if outcome.status is Status.NOT_RUN else reused
-        self._run.say(f"{head}{outcome.summary}{took}{why}")
+        self._tell(outcome, f"{head}{outcome.summary}{took}{why}", self._changes(outcome), folded=True)
+
+    def _tell(self, outcome: Result, title: str, body: list[str], *, folded: bool) -> None:
+        """A task's line; in CI what belongs to it folds below, and what failed is open."""
+        if body and self._run.dialect is not Dialect.PLAIN:
+            self._run.section(f"{outcome.stage}_{outcome.stack}", title, "\n".join(body), folded=folded)
+        else:
+            self._run.say("\n".join([title, *body]))
+
+    def _changes(self, outcome: Result) -> list[str]:
+        """What a plan would do, a line for each resource and output; in CI alone, where it folds."""
+        changes = outcome.details.get("changes")
+        if outcome.stage not in ("plan", "drift") or not changes or self._run.dialect is Dialect.PLAIN:
+            return []
+        found = semantic.meaning(changes)
+        return [f"  {address}: {semantic.words(entry)}" for address, entry in sorted(found.items())]
 
     def overview(self, tasks: dict[str, Any]) -> None:
         """What bare `doit` says: what there is."""
@@ -83,6 +101,21 @@ class Console:
             "One stack: `doit plan:STACK`. Another environment: `doit env=NAME plan`. All tasks: `doit list --all`."
         ]
         self._run.say("\n".join(lines))
+
+    def report(self, report: Report) -> None:
+        """What changes, before the table at the end."""
+        from .reports import text
+
+        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and self._run.dialect is Dialect.PLAIN
+        shown = text.render(report, colour=colour)
+        if not shown:
+            return
+        if colour:
+            self._run.show(shown)
+        elif self._run.dialect is Dialect.PLAIN:
+            self._run.say(shown)
+        else:
+            self._run.section(f"report_{report.stage}", f"{report.stage:<9} {report.verdict}", shown, folded=True)
 
     def summary(self, selected: set[str], code: ExitCode, reports: Iterable[str]) -> None:
         """The table at the end, and what to do next."""
@@ -106,8 +139,13 @@ class Console:
         with self._lock:
             items = sorted(self._under_way.items())
         clock = time.monotonic()
-        shown = "   ".join(f"{name} {clock - since:.0f} s" for name, since in items[:6])
+        shown = "   ".join(f"{name} {clock - since:.0f} s{self._waits_for(name)}" for name, since in items[:6])
         return shown + (f"   and {len(items) - 6} more" if len(items) > 6 else "")  # noqa: PLR2004 - what fits a line
+
+    def _waits_for(self, name: str) -> str:
+        tell = self._run.waiting.get(name)
+        text = self._run.mask.text(tell()) if tell else ""
+        return f" ({text})" if text else ""
 
     def _addresses(self, found: list[Result]) -> list[str]:
         """Outputs that are web addresses, of the stacks of this run."""

@@ -14,6 +14,7 @@ from . import (
     outputs,
     plan,
     receipt,
+    selection,
     statelock,
     upstream,
     verify,
@@ -21,9 +22,10 @@ from . import (
 )
 from .action import StageAction, is_current
 from .engine import failure, is_stale
-from .errors import ArtifactRefusedError, DeployError, EngineError, StoppedError
+from .errors import ArtifactRefusedError, DeployError, EngineError, StoppedError, UnreviewedError
 from .receipt import Outcome, Receipt
 from .result import Result, Status
+from .review import gate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,23 +53,17 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
         }
 
 
-def barrier() -> dict[str, Any]:
-    """The task that stands between all plans and any apply.
+def barrier(run: Run) -> dict[str, Any]:
+    """The task that stands between all plans and any apply; it compares them with what was reviewed.
 
     Its edges are set when the selection is known (see `raise_barrier`): `doit deploy:x` must not plan every stack.
     """
-    return {"basename": BARRIER, "actions": None, "doc": "every plan is there"}
+    return {"basename": BARRIER, "actions": [gate.Gate(run, BARRIER)], "doc": "every plan is there, and as reviewed"}
 
 
 def raise_barrier(all_tasks: dict[str, Any], selected: list[str]) -> bool:
     """Make the barrier depend on the plan of each stack that this run deploys; False when it deploys none."""
-    pending, seen = list(selected), set()
-    while pending:
-        name = pending.pop()
-        if name not in seen and name in all_tasks:
-            seen.add(name)
-            pending += all_tasks[name].task_dep
-    stacks = sorted(name.removeprefix(f"{STAGE}:") for name in seen if name.startswith(f"{STAGE}:"))
+    stacks = sorted(selection.stacks(selection.reached(all_tasks, selected), STAGE))
     all_tasks[BARRIER].task_dep[:] = [f"plan:{name}" for name in stacks]
     return bool(stacks)
 
@@ -77,7 +73,7 @@ def up_to_date(run: Run, stack: Stack) -> bool:
     if artifact.pending(run.layout, stack.name):
         return False
     assessment = affected.assess_once(run, stack)
-    return not assessment.affected and not (assessment.unverified and stack.settings.verify)
+    return not assessment.affected and not assessment.unverified
 
 
 def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what `-a` forces is planned, and so is here
@@ -111,7 +107,7 @@ def verified(run: Run, stack: Stack, outcome: Result) -> Result:
     Raises:
         CheckFailedError: One did not come true.
     """
-    checks = verify.run_checks(run, stack)
+    checks = verify.run_checks(run, stack, STAGE)
     if checks:
         outcome.details["checks"] = checks
         outcome.summary += f"; {len(checks)} check{'s' if len(checks) > 1 else ''} passed"
@@ -146,6 +142,11 @@ def _plan_now(run: Run, stack: Stack, why: str) -> tuple[Manifest, str]:
             next_step="correct `inputs` of this stack, or the outputs of that one",
         )
     plan.make(run, stack, given.values, origin="deploy")
+    try:
+        gate.judge(run, [stack.name])
+    except UnreviewedError:
+        artifact.discard(run.layout, stack.name)
+        raise
     return plan.check(run, stack, affected.assess(run.project, stack)), f"; {why}"
 
 

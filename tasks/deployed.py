@@ -61,7 +61,7 @@ def remember(run: Run) -> None:
 
     for stack in project.stacks.values():
         found = assess(project, stack)
-        if found.affected or (found.unverified and found.receipt is not None and stack.settings.verify):
+        if found.affected or found.unverified:
             return
     if git.resolve(project.layout.root, tag) != commit and (
         problem := git.move_tag(project.layout.root, tag, commit, push=project.config.deploy.push)

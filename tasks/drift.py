@@ -42,7 +42,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     if given.missing:
         summary = f"never deployed: it waits for {given.missing_text(stack)}"
         return Result(STAGE, stack.name, Status.UNDEPLOYED, summary, reasons=assessment.reasons)
-    found, exists = _plan(run, stack, {**given.values, **build.references(run.project, stack)[0]})
+    found, exists = fresh_plan(run, stack, {**given.values, **build.references(run.project, stack)[0]}, STAGE)
     drifted, pending = _tell_apart(found, assessment)
     names = [str(item.get("address") or f"output {item.get('name')}") for item in drifted or pending]
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004 - one line
@@ -59,11 +59,22 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     return Result(STAGE, stack.name, summary="as deployed", details=details)
 
 
-def _plan(run: Run, stack: Stack, values: dict[str, Any]) -> tuple[PlanChanges, bool]:
-    """A plan that is read and thrown away; and whether the state has anything in it."""
-    with workdir.context(run, stack, STAGE, values) as (where, variables):
+def fresh_plan(run: Run, stack: Stack, values: dict[str, Any], stage: str) -> tuple[PlanChanges, bool]:
+    """The changes of a plan that is read and thrown away; and whether the state has anything in it.
+
+    Args:
+        run: The run.
+        stack: The stack.
+        values: Its variables from upstream outputs.
+        stage: What it is made for.
+
+    Raises:
+        EngineError: The engine could not plan.
+        StoppedError: The run was asked to stop.
+    """
+    with workdir.context(run, stack, stage, values) as (where, variables):
         workdir.initialize(run, stack, where, backend=True)
-        path = where.data_dir / "drift.tfplan"
+        path = where.data_dir / f"{stage}.tfplan"
         path.unlink(missing_ok=True)
         try:
             completed = statelock.run(

@@ -145,6 +145,21 @@ class ArtifactRefusedError(DeployError):
         self.reason = reason
 
 
+class UnreviewedError(DeployError):
+    """What would be deployed is not what was reviewed, or that is not known, and `plan.on_unreviewed` is `fail`."""
+
+    kind = "not reviewed"
+
+    def __init__(self, message: str, *, differences: Sequence[str] = (), **places: str | None) -> None:
+        super().__init__(message, **places)
+        self.differences = list(differences)
+
+    def render(self) -> str:
+        """The message, what differs, then as every error."""
+        head, *rows = super().render().split("\n")
+        return "\n".join([head, *(f"  {line}" for line in self.differences), *rows])
+
+
 class PolicyError(DeployError):
     """A plan could not be judged: a checker could not be run, or said nothing that can be understood."""
 
@@ -173,9 +188,31 @@ class RecordError(DeployError):
 
 
 class CheckFailedError(DeployError):
-    """A check of a deployed stack did not come true in time."""
+    """Checks of a deployed stack did not come true in time.
+
+    Args:
+        message: Which, and what each observed last.
+        deployed: What they looked at, in words.
+        commands: Shell commands with which a person looks further.
+        details: The same for the result.
+        places: As for every error.
+    """
 
     kind = "check failed"
+
+    def __init__(
+        self, message: str, *, deployed: str, commands: Sequence[str], details: dict[str, Any], **places: str | None
+    ) -> None:
+        super().__init__(message, **places)
+        self.deployed = deployed
+        self.commands = commands
+        self.details = details
+
+    def render(self) -> str:
+        """The message with what was deployed and how to look further before what every error says."""
+        head, *rest = super().render().splitlines()
+        rows = [f"  deployed: {self.deployed}"] if self.deployed else []
+        return "\n".join([head, *rows, *(f"  look: `{command}`" for command in self.commands), *rest])
 
 
 class RunLockedError(DeployError):

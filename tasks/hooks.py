@@ -6,16 +6,12 @@ its build tree. They get the engine's environment, a session of their own, no in
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import tempfile
-import time
-from contextlib import suppress
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from . import interpolate
+from . import child, interpolate
 from .engine import kept_environment
 from .errors import DeployError, HookError, StoppedError, nearest
 from .files import write_json
@@ -32,8 +28,6 @@ if TYPE_CHECKING:
 
 _PLACEHOLDERS = ("stack", "environment", "stage", "root", "path")
 _DONE = frozenset({Status.OK, Status.DRIFTED, Status.UNDEPLOYED})
-_GRACE = 5.0  # seconds between SIGTERM and SIGKILL
-_LOOK = 0.05
 
 
 def check(project: Project) -> Iterator[ConfigError]:
@@ -43,16 +37,38 @@ def check(project: Project) -> Iterator[ConfigError]:
         for number, pattern in enumerate(hook.stacks):
             if not any(mark in pattern for mark in "*?[") and pattern not in known:
                 yield project.loaded.error(project.unknown_stack(pattern), "hooks", position, "stacks", number)
+        words = [*_PLACEHOLDERS, *(["error"] if hook.when == "failure" else [])]
         for number, text in enumerate(hook.command):
             for name in interpolate.placeholders(text):
-                if name not in _PLACEHOLDERS and not name.startswith(interpolate.ORGANIZATION):
-                    message = f"there is no {{{name}}} in a hook{nearest(name, list(_PLACEHOLDERS))}"
+                if name not in words and not name.startswith(interpolate.ORGANIZATION):
+                    message = f"there is no {{{name}}} in a hook{nearest(name, words)}"
                     yield project.loaded.error(message, "hooks", position, "command", number)
             if "\0" in text:
                 yield project.loaded.error("a NUL cannot be in an argument", "hooks", position, "command", number)
 
 
 def around(run: Run, stage: str, stack: Stack, act: Callable[[], Result]) -> Result:
+    """A stage with its hooks, and when it failed, by itself or by one of them, those for failures.
+
+    These change nothing of how it ended: one that fails is told beside the failure.
+
+    Raises:
+        DeployError: The stage or one of its hooks failed.
+    """
+    try:
+        return _around(run, stage, stack, act)
+    except StoppedError:
+        raise
+    except DeployError as error:
+        for position, hook in _of(run, stage, "failure", stack):
+            try:
+                _run(run, stack, position, hook, failure=run.mask.text(error.message))
+            except DeployError as other:
+                run.say(f"{stage} {stack.name}: {other.render()}")
+        raise
+
+
+def _around(run: Run, stage: str, stack: Stack, act: Callable[[], Result]) -> Result:
     """A stage with its hooks: those before it, the stage when they ended well, those after it when it was done.
 
     While hooks after a stage have not all ended well, a marker says so, and the task does not count as up to date:
@@ -102,8 +118,10 @@ def _of(run: Run, stage: str, when: str, stack: Stack) -> list[tuple[int, model.
     ]
 
 
-def _run(run: Run, stack: Stack, position: int, hook: model.Hook, *, untouched: str | None = None) -> None:
-    """Run one hook to its end.
+def _run(
+    run: Run, stack: Stack, position: int, hook: model.Hook, *, untouched: str | None = None, failure: str | None = None
+) -> None:
+    """Run one hook to its end; `failure` is what one for failures is told.
 
     Raises:
         HookError: It could not be run, ended with another code than 0, or took too long; its output is in the log.
@@ -112,15 +130,16 @@ def _run(run: Run, stack: Stack, position: int, hook: model.Hook, *, untouched: 
     project, stage = run.project, hook.stage
     values: dict[str, Any] = {
         **project.organization, "stack": stack.name, "environment": project.environment, "stage": stage,
-        "root": project.root_from_tree, "path": stack.path,
+        "root": project.root_from_tree, "path": stack.path, "error": failure,
     }  # fmt: skip
     key, where = f"hooks[{position}]", project.loaded.where("hooks", position)
     command = [interpolate.fill(text, values, key=f"{key}.command", where=where) for text in hook.command]
     shown = run.mask.text(" ".join(command))
-    label = f"hook {hook.when} {stage} {stack.name}"
+    when = "after a failed" if hook.when == "failure" else hook.when
+    label = f"hook {when} {stage} {stack.name}"
     with tempfile.TemporaryFile() as output:
         try:
-            child = run.stop.start(
+            started = run.stop.start(
                 label,
                 command,
                 cwd=project.root,
@@ -134,30 +153,15 @@ def _run(run: Run, stack: Stack, position: int, hook: model.Hook, *, untouched: 
                 next_step="is the file there, and executable? paths are relative to the repository's root",
             ) from error  # fmt: skip
         try:
-            code = _wait(child, hook.timeout)
+            code = child.wait(started, hook.timeout)
         finally:
-            run.stop.ended(child)
+            run.stop.ended(started)
         output.seek(0)
         log = run.mask.text(output.read().decode("utf-8", "replace"))
     if code == 0:
         return
     ended = f"took longer than {hook.timeout:g} s" if code is None else f"ended with {code}"
     raise HookError(
-        f"the hook `{shown}` {hook.when} {stage} {ended}", log=log, key=key, where=where, untouched=untouched,
+        f"the hook `{shown}` {when} {stage} {ended}", log=log, key=key, where=where, untouched=untouched,
         next_step="correct the hook, then run the same command again",
     )  # fmt: skip
-
-
-def _wait(child: subprocess.Popen[bytes], timeout: float) -> int | None:
-    """The exit code, or None after the time limit; then it and all it started are ended."""
-    try:
-        return child.wait(timeout)
-    except subprocess.TimeoutExpired:
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, number)
-            end = time.monotonic() + _GRACE
-            while child.poll() is None and time.monotonic() < end:
-                time.sleep(_LOOK)
-        child.wait()
-        return None

@@ -39,6 +39,11 @@ class Layout:
         return self.base / "reports"
 
     @property
+    def review(self) -> Path:
+        """What a reviewer sees of the latest plan, for the deploy to compare with."""
+        return self.base / "review.json"
+
+    @property
     def records(self) -> Path:
         """doit's own records."""
         return self.base / "doit.db"
@@ -147,6 +152,17 @@ class Layout:
     def data_dir(self, stack: str) -> Path:
         """The engine's data directory (`TF_DATA_DIR`) of a stack in this environment."""
         return self.cache / "data" / self.environment / stack
+
+    def prepare(self, folder: Path) -> None:
+        """Make a folder below `.deploy`, which git ignores from its first one on.
+
+        Raises:
+            OSError: It cannot be made.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        ignore = self.root / DEPLOY_DIR / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
 
     def relative(self, path: Path) -> str:
         """A path as people and records see it: POSIX, relative to the repository's root."""

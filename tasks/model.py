@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import date  # noqa: TC003 - pydantic reads the annotations
-from typing import Annotated, Any, Literal, Self
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -18,6 +18,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from .checks.registry import OfItsKind
 
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"
 ENVIRONMENT_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
@@ -80,24 +82,10 @@ class VarFile(Model):
     optional: bool = Field(False, description="True: not an error when there is no such file.")
 
 
-class HttpCheck(Model):
-    """True when a URL answers as expected."""
-
-    kind: Literal["http"]
-    url: str = Field(description="`{outputs.NAME}`, `{stack}`, `{environment}` and `${ENV}` are filled in.")
-    method: Literal["GET", "HEAD", "POST", "PUT", "OPTIONS"] = Field("GET", description="The request's method.")
-    status: int | list[int] = Field(200, description="The expected status, or a list of them.")
-    contains: str | None = Field(None, description="Text that the body must contain; filled in like `url`.")
-    timeout: Seconds = Field(60, description="Seconds until the check has failed.")
-    interval: Annotated[float, Field(gt=0, le=3600)] = Field(1, description="Seconds between two tries.")
-
-    @property
-    def statuses(self) -> list[int]:
-        """The accepted statuses."""
-        return self.status if isinstance(self.status, list) else [self.status]
-
-
-Check = HttpCheck  # further kinds join here as a union, told apart by `kind`
+if TYPE_CHECKING:
+    from .checks.check import Check as AnyCheck
+else:
+    AnyCheck = Annotated[Any, OfItsKind()]  # each kind has its own model, found when the configuration names it
 
 
 class Stack(Model):
@@ -127,7 +115,7 @@ class Stack(Model):
         default_factory=dict, description="Variable of this stack from an image: it gets the image's reference."
     )
     backend: Backend | None = Field(None, description="This stack's own backend, in place of the common one.")
-    verify: list[Check] = Field(default_factory=list, description="Checks that must come true after each apply.")
+    verify: list[AnyCheck] = Field(default_factory=list, description="Checks that must come true after each apply.")
 
 
 class Build(Model):
@@ -241,8 +229,8 @@ def _names_a_variable(value: object) -> object:
     if value is not None and (found is None or not re.fullmatch(r"[A-Z_][A-Z0-9_]{0,49}", found)):
         raise PydanticCustomError(
             "secret_value",
-            "this names the environment variable that holds the passphrase (capitals, digits, `_`; at most 50),"
-            " never the passphrase itself; if it is one, it must be replaced",
+            "this names the environment variable that holds the secret (capitals, digits, `_`; at most 50),"
+            " never the secret itself; if it is one, it must be replaced",
         )
     return found
 
@@ -287,10 +275,41 @@ class Plan(Model):
         "refuse",
         description="When the state moved on since a plan was made: `refuse` it, or `replan` and apply the new plan.",
     )
+    on_unreviewed: Literal["warn", "fail"] = Field(
+        "warn",
+        description="When a deploy would do what its merge request's plan did not show, or came without one: `warn`, or"
+        " `fail` before anything is applied.",
+    )
     values: Literal["shown", "hidden"] = Field(
         "shown",
         description="`hidden`: no attribute or output values in plan.json, results and reports; addresses, actions and"
         " field names stay.",
+    )
+
+
+class Forge(Model):
+    """GitLab or GitHub: where comments on merge requests and commit statuses go."""
+
+    kind: Literal["auto", "gitlab", "github", "none"] = Field(
+        "auto", description="`auto`: as the CI's variables tell. `none`: no forge is told or asked anything."
+    )
+    url: str | None = Field(
+        None,
+        pattern=r"^https?://[^@\s]+$",
+        description="The API's base URL; by default the CI's: `https://gitlab.example.com/api/v4`.",
+    )
+    project: str | None = Field(
+        None, description="The project that has the merge requests: GitLab's id or path, GitHub's `owner/name`."
+    )
+    token: Annotated[str | None, BeforeValidator(_names_a_variable)] = Field(
+        None,
+        description="The environment variable that holds the token, never the token; by default `GITLAB_TOKEN` or"
+        " `GITHUB_TOKEN`.",
+    )
+    comment: bool = Field(True, description="False: no comments on merge requests.")
+    status: bool = Field(True, description="False: no commit statuses.")
+    timeout: Annotated[float, Field(gt=0, le=3600)] = Field(
+        60, description="Seconds that a run may spend on telling, or asking, the forge, retries included."
     )
 
 
@@ -447,12 +466,14 @@ class Hook(Model):
     """A command of yours that runs before or after a stage of each stack it is for."""
 
     stage: Literal["validate", "plan", "deploy", "verify", "drift"] = Field(description="The stage.")
-    when: Literal["before", "after"] = Field(description="Before the stage, which waits for it, or after it.")
+    when: Literal["before", "after", "failure"] = Field(
+        description="Before the stage, which waits for it; after it, when it was done; or when it failed."
+    )
     stacks: list[str] = Field(default=["*"], min_length=1, description="Globs of stack names.")
     command: list[str] = Field(
         min_length=1,
         description="Program and arguments, no shell; `{stack}`, `{environment}`, `{stage}`, `{root}`, `{path}`,"
-        " `{organization.KEY}` and `${ENV}` are filled in.",
+        " `{organization.KEY}`, `${ENV}`, and with `when: failure` also `{error}` are filled in.",
     )
     timeout: Annotated[float, Field(gt=0, le=86_400)] = Field(60, description="Seconds until it is ended and failed.")
 
@@ -587,6 +608,10 @@ class Config(BaseSettings):
     )
     follows: EnvironmentName | None = Field(
         None, description="The environment that must have a stack's code first; `plan` says what it has not."
+    )
+    forge: Forge = Field(
+        default_factory=Forge,  # type: ignore[arg-type]
+        description="Comments on merge requests, and commit statuses.",
     )
     deploy: Deploy = Field(default_factory=Deploy, description="How deploys are remembered.")  # type: ignore[arg-type]
     drift: Drift = Field(default_factory=Drift, description="Rules for drift.")  # type: ignore[arg-type]

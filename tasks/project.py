@@ -168,6 +168,10 @@ class Project:
             errors.extend(self._check_references(name, stack))
         errors.extend(backend.check(self))
         errors.extend(self._check_organization())
+        if any(stack.settings.verify for stack in self.stacks.values()):
+            from .checks import filling
+
+            errors.extend(filling.wrong(self))
         if self.config.hooks:
             from . import hooks
 

@@ -26,11 +26,11 @@ class Outcome(StrEnum):
 class Receipt:
     """The last apply of a stack.
 
-    `verified` is None before its checks ran. `inputs` are the labels of the inputs digest as they were planned.
-    `produced` are files the stack's applies wrote, `upstream` the commit of what an overlay lies over.
-    `images` are the references that its variables got.
-    `deployed` says what the last successful apply put in place. `state_key` is the fingerprint of the key that its
-    state was written with, None when in clear. `allowed` names findings of policies that were let through, and why.
+    `verified` is None before its checks ran; `checks` is the digest of those that `verified` is about. `inputs` are the
+    labels of the inputs digest as they were planned. `produced` are files the stack's applies wrote, `upstream` the
+    commit of what an overlay lies over. `images` are the references that its variables got. `deployed` says what the
+    last successful apply put in place. `state_key` is the fingerprint of the key that its state was written with, None
+    when in clear. `allowed` names findings of policies that were let through, and why.
     """
 
     stack: str
@@ -50,6 +50,7 @@ class Receipt:
     deployed: dict[str, Any] | None = None
     upstream: str | None = None
     state_key: str | None = None
+    checks: str | None = None
     images: dict[str, str] = field(default_factory=dict)
     allowed: list[str] = field(default_factory=list)
 

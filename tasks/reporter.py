@@ -10,6 +10,7 @@ from . import result as results
 from .engine import dropped_variables
 from .errors import DeployError, ExitCode, RunLockedError
 from .result import Result, Status
+from .review import gate
 
 if TYPE_CHECKING:
     from doit.exceptions import BaseFail
@@ -31,6 +32,7 @@ class Reporter:
     def __init__(self, outstream: Any, options: Any) -> None:
         del outstream, options
         self._selected: set[str] = set()
+        self._whole: set[str] = set()
         self._errors: list[str] = []
         self._flush_failed = False
         self._console = console.Console(self.run)
@@ -40,6 +42,7 @@ class Reporter:
         """Begin: take the environment's lock, heed signals, raise the barrier before the applies."""
         run = self.run
         self._selected = {name.partition(":")[0] for name in selected}
+        self._whole = {name for name in selected if ":" not in name}
         run.deploying = deploy.raise_barrier(tasks, selected)
         build.join(run, tasks, selected)
         run.planning = bool(self._selected & _WITH_BACKEND)
@@ -160,14 +163,16 @@ class Reporter:
             self._remember(None)
             run.release_lock()
             return
-        paths = []
+        paths: list[str] = []
+        self._compare_with_review()
         if run.active and run.results:
             order = {name: position for position, name in enumerate(run.project.graph.order)}
             for stage in ("plan", "drift"):
                 found = [item for item in run.results.values() if item.stage == stage]
                 if any(item.status is not Status.UNAFFECTED for item in found) or (found and stage in self._selected):
                     found.sort(key=lambda item: order.get(item.stack, -1))
-                    paths.append(reports.write(run.layout, stage, found, commit=run.revision.short))
+                    paths += self._report(stage, found)
+            reports.write_junit(run)
         for text in self._errors:
             if text:
                 run.say(text)
@@ -179,10 +184,22 @@ class Reporter:
             deployed.remember(run)
         self._notify(self._errors)
         if self._selected & _LOCKING:
-            self._console.summary(self._selected, code, [path for path in paths if path])
+            self._console.summary(self._selected, code, paths)
+            from .forges import publisher
+
+            publisher.publish(run, self._whole, code)
         self._remember(code)
         run.release_lock()
         raise SystemExit(int(code))
+
+    def _compare_with_review(self) -> None:
+        """After `doit plan` alone; a deploy has compared before it applied."""
+        if "plan" not in self._selected or self.run.deploying or self.run.stop.requested:
+            return
+        try:
+            gate.judge(self.run, asked=False)
+        except DeployError as error:
+            self._errors.append(self.run.mask.text(error.render()))
 
     def _remember(self, code: ExitCode | None) -> None:
         """End the run's record, and publish it where that is wanted; neither changes the outcome."""
@@ -197,6 +214,13 @@ class Reporter:
             from .history import publish
 
             self.run.say(publish.attempt(self.run))
+
+    def _report(self, stage: str, found: list[Result]) -> list[str]:
+        """Show what a stage found and write its report; gives the paths of the files for people."""
+        report = reports.collect(self.run, stage, found)
+        if stage in self._selected:
+            self._console.report(report)
+        return reports.write(self.run, report, reports.templates(self.run))
 
     def _flush(self) -> None:
         problem = records.flush()
@@ -223,6 +247,11 @@ class Reporter:
 
     def _fail_at_once(self, error: DeployError) -> None:
         self.run.say(error.render())
+        if "plan" in self._whole and not isinstance(error, RunLockedError):
+            from .forges import publisher
+
+            run = self.run
+            publisher.broke(run.project.config.forge, run.project.environment, error, run.mask, run.say)
         if not isinstance(error, RunLockedError):  # whoever holds the environment also tells what becomes of it
             self._notify([self.run.mask.text(error.render())])
         raise SystemExit(int(ExitCode.FAILED))

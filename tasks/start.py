@@ -37,18 +37,20 @@ def start() -> Run:
     root = Path.cwd()
     if any(word == "-r" or word.startswith("--reporter") for word in sys.argv[1:]):
         _end("doit-tofu reports by itself and makes its own exit codes\n  next: leave out `-r`")
+    environment = get_var("env") or os.environ.get(ENVIRONMENT_VARIABLE) or None
     try:
-        environment = get_var("env") or os.environ.get(ENVIRONMENT_VARIABLE) or None
         run = Run(project.load(root, environment, update=_update()))
         if run.project.loaded.base is not None:
             run.mask.add(run.project.loaded.base.secrets)
             for note in run.project.loaded.base.notes:
                 run.say(note)
         run.mocking = get_var("mocks") != "no"
+        run.reviewed_file = get_var("reviewed")
         _allow(run, get_var("allow"), get_var("reason"))
         deployed.choose_base(run, get_var("base"))
         records.prepare(run.layout.records, run.say)
     except DeployError as error:
+        _tell_reviewers(environment, error)
         _end(error.render())
     except Exception as error:  # noqa: BLE001 - the boundary: a person gets a sentence, the traceback goes to a file
         _end(f"unexpected error: {type(error).__name__}: {error}\n  next: report it{_log(root)}")
@@ -85,6 +87,17 @@ def _update() -> bool:
     if value not in (None, "update"):
         raise ConfigError(f"`upstream={value}` means nothing", next_step="`doit upstream=update plan` pins it anew")
     return bool(value)
+
+
+def _tell_reviewers(environment: str | None, error: DeployError) -> None:
+    """Of a merge request: an earlier push's plan is not left standing. What `forge` says is not known here."""
+    if environment is None or "plan" not in sys.argv[1:]:
+        return
+    from .forges import publisher
+    from .model import Forge
+
+    mask, settings = Masker(), Forge()  # type: ignore[call-arg]
+    publisher.broke(settings, environment, error, mask, lambda text: print(mask.text(text)))  # noqa: T201 - no run yet
 
 
 def _end(text: str) -> NoReturn:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from doit.exceptions import TaskFailed
-
 from . import affected, artifact, errored, result
-from .errors import DeployError
+from .action import printing
 from .result import Status
 
 if TYPE_CHECKING:
@@ -23,21 +21,7 @@ STAGE = "status"
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
     """`status`: prints a table."""
-
-    def show() -> TaskFailed | None:
-        try:
-            run.say(text(run))
-        except DeployError as error:
-            run.say(error.render())
-            return TaskFailed(error.message, report=False)
-        return None
-
-    yield {
-        "basename": STAGE,
-        "actions": [show],
-        "verbosity": 2,
-        "doc": "show what is deployed, affected, drifted, failing",
-    }
+    yield printing(run, STAGE, text, "show what is deployed, affected, drifted, failing")
 
 
 def text(run: Run) -> str:
@@ -51,7 +35,7 @@ def text(run: Run) -> str:
         if assessment.affected:
             counts["affected"] += 1
             words.append(f"affected: {assessment.why}")
-        elif assessment.unverified and stack.settings.verify:
+        elif assessment.unverified:
             counts["unverified"] += 1
             words.append("its checks have not passed")
         if os.path.lexists(errored.path(run.project, stack)):

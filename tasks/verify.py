@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import time
+from concurrent import futures
+from dataclasses import asdict, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from . import httpcheck, interpolate, outputs, receipt
+from . import affected, build, drift, receipt, upstream
 from .action import StageAction
-from .errors import CheckFailedError
+from .errors import CheckFailedError, StoppedError
 from .result import Result, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from . import model
+    from .changes import PlanChanges
+    from .checks.check import Check, Look
+    from .checks.waiting import Outcome, Progress
     from .project import Stack
+    from .receipt import Receipt
     from .run import Run
 
 STAGE = "verify"
+_TELL_EVERY = 15.0  # seconds between two lines about checks that wait, where there is no live line
+_FEW = 3
 
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
@@ -33,52 +41,153 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     last = receipt.read(run.layout, stack.name)
     if last is None or last.deployed is None:
         return Result(STAGE, stack.name, Status.UNAFFECTED, "not deployed from here: nothing to check")
-    observed = run_checks(run, stack)
+    observed = run_checks(run, stack, STAGE)
     return Result(STAGE, stack.name, summary=f"{len(observed)} passed", details={"checks": observed})
 
 
-def run_checks(run: Run, stack: Stack) -> list[str]:
+def run_checks(run: Run, stack: Stack, stage: str) -> list[dict[str, Any]]:
     """Run all checks of a stack at once and keep in its receipt whether they passed; gives what each observed.
+
+    Args:
+        run: The run.
+        stack: The stack.
+        stage: The stage that waits for them, for who watches.
 
     Raises:
         CheckFailedError: At least one did not come true in time; says what each of those last observed.
+        ConfigError: A check cannot be filled in; none was run.
+        StoppedError: The run was asked to stop; what is known of the stack stays as it was.
     """
-    checks = stack.settings.verify
-    if not checks:
+    if not stack.settings.verify:
         return []
-    with ThreadPoolExecutor(len(checks), thread_name_prefix="check") as pool:
-        observed = list(pool.map(lambda item: _one(run, stack, *item), enumerate(checks)))
-    problems = [text for passed, text in observed if not passed]
+    from .checks import filling
+
     last = receipt.read(run.layout, stack.name)
-    if last is not None and last.applied and last.verified is not (not problems):
-        from dataclasses import replace
-
-        receipt.write(run.layout, replace(last, verified=not problems))
-    if problems:
-        run.stop.check(f"{STAGE}:{stack.name}")
-        raise CheckFailedError(
-            f"{len(problems)} of {len(checks)} checks failed: {'; '.join(problems)}",
-            stack=stack.name,
-            untouched="the stack is applied and stays so; its dependents were not deployed",
-            next_step=f"look into it, then `doit verify:{stack.name}`; `doit deploy` checks again, and applies nothing",
-        )
-    return [text for _, text in observed]
-
-
-def _one(run: Run, stack: Stack, position: int, check: model.Check) -> tuple[bool, str]:
-    key = run.project.key(stack.name, "verify", position)
-    known = outputs.stored(run.layout, stack.name) or {}
-    values = run.project.placeholders(stack.name)
-    for name, output in known.items():
-        if not output.sensitive:
-            values[f"outputs.{name}"] = output.value if isinstance(output.value, str) else _plain(output.value)
-    url = interpolate.fill(check.url, values, key=f"{key}.url")
-    contains = None if check.contains is None else interpolate.fill(check.contains, values, key=f"{key}.contains")
-    passed, text = httpcheck.wait(check, url, contains, run.stop)
-    return passed, run.mask.text(text)
+    checks = [filling.fill(run.project, stack, number) for number in range(len(stack.settings.verify))]
+    outcomes = _wait(run, stack, f"{stage}:{stack.name}", checks, last)
+    found = [run.mask.value(_record(outcome)) for outcome in outcomes]
+    failed = [record for record in found if not record["passed"]]
+    if failed and run.stop.requested:
+        raise StoppedError(
+            f"stopped while it waited for {len(failed)} of {len(found)} checks: {_observations(failed)}",
+            stack=stack.name, untouched="the stack is applied and stays so",
+            next_step="run the same command again: it checks again, and applies nothing",
+        )  # fmt: skip
+    _remember(run, stack, passed=not failed)
+    if failed:
+        raise _failure(run, stack, found, failed, last)
+    return found
 
 
-def _plain(value: Any) -> str:
-    import json
+def _wait(run: Run, stack: Stack, label: str, checks: Sequence[Check], last: Receipt | None) -> list[Outcome]:
+    """Wait for all checks at once, and tell now and then what they wait for."""
+    from .checks import waiting
+    from .checks.check import Look
 
-    return json.dumps(value)
+    since = _moment(last.started_at) if last else None
+    project = run.project
+
+    def plan() -> PlanChanges:
+        values = {**upstream.values(run, stack).values, **build.references(project, stack)[0]}
+        return drift.fresh_plan(run, stack, values, STAGE)[0]
+
+    def looking(deadline: float) -> Look:
+        return Look(
+            stack.name, project.environment, project.root, deadline, since, run.stop, run.mask, plan,
+            tuple(project.keyring.variables),
+        )  # fmt: skip
+
+    progress = [waiting.Progress(check.name or check.title()) for check in checks]
+    run.waiting[label] = lambda: tell(progress)
+    began = time.monotonic()
+    try:
+        with futures.ThreadPoolExecutor(len(checks), thread_name_prefix="check") as pool:
+            waits = [
+                pool.submit(waiting.wait, check, looking, state) for check, state in zip(checks, progress, strict=True)
+            ]
+            while futures.wait(waits, timeout=_TELL_EVERY).not_done:
+                if run.live is None and not run.stop.requested:
+                    run.say(f"{label.replace(':', ' ')}: after {time.monotonic() - began:.0f} s {tell(progress)}")
+            return [each.result() for each in waits]
+    finally:
+        run.waiting.pop(label, None)
+
+
+def tell(progress: Sequence[Progress]) -> str:
+    """What checks that have not ended yet wait for, on one line; empty when there are none."""
+    waits = [state for state in progress if not state.ended]
+    if not waits:
+        return ""
+    shown = "; ".join(f"{state.title}: {state.seen:.100}" for state in waits[:_FEW])
+    more = f" and {len(waits) - _FEW} more" if len(waits) > _FEW else ""
+    return f"{len(waits)} of {len(progress)} checks wait: {shown}{more}"
+
+
+def _remember(run: Run, stack: Stack, *, passed: bool) -> None:
+    """Keep in the receipt whether these very checks have passed."""
+    last = receipt.read(run.layout, stack.name)
+    if last is None or not last.applied:
+        return
+    now = replace(last, verified=passed, checks=affected.checks_digest(stack))
+    if now != last:
+        receipt.write(run.layout, now)
+
+
+def _failure(
+    run: Run, stack: Stack, found: list[dict[str, Any]], failed: list[dict[str, Any]], last: Receipt | None
+) -> CheckFailedError:
+    """The error of checks that did not come true: what was deployed, what was observed, how to look further."""
+    commands = list(dict.fromkeys(command for record in failed for command in record["commands"]))
+    deployed = _deployed(last)
+    return CheckFailedError(
+        f"{len(failed)} of {len(found)} checks failed: {_observations(failed)}",
+        stack=stack.name,
+        deployed=run.mask.text(_deployed_text(deployed)),
+        commands=commands,
+        details={"checks": found, "deployed": run.mask.value(deployed)},
+        untouched="the stack is applied and stays so; its dependents were not deployed",
+        next_step=f"look into it, then `doit verify:{stack.name}`; `doit deploy` checks again, and applies nothing",
+    )
+
+
+def _deployed(last: Receipt | None) -> dict[str, Any]:
+    """What the checks looked at: the plan that was applied last, from which commit, with which images."""
+    if last is None:
+        return {}
+    place = last.deployed or {}
+    return {
+        "plan_sha256": place.get("plan_sha256", last.plan_sha256), "commit": place.get("commit", last.commit),
+        "at": place.get("at", last.finished_at), "images": last.images,
+    }  # fmt: skip
+
+
+def _deployed_text(deployed: dict[str, Any]) -> str:
+    if not deployed:
+        return ""
+    commit = f"commit {deployed['commit'][:12]}" if deployed["commit"] else "no commit"
+    images = "".join(f", image {name} {text}" for name, text in sorted(deployed["images"].items()))
+    return f"plan {deployed['plan_sha256'][:12]} of {commit}, applied {deployed['at']}{images}"
+
+
+def _record(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as results keep it."""
+    record = asdict(outcome)
+    title, observed = record.pop("title"), record.pop("text")
+    return {
+        **record,
+        "check": title,
+        "observed": observed,
+        "text": f"{title}: {observed}",
+        "commands": list(outcome.commands),
+    }
+
+
+def _observations(records: Sequence[dict[str, Any]]) -> str:
+    return "; ".join(record["text"] for record in records)
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None

@@ -39,7 +39,10 @@ _PAUSE = 0.2
 def context(
     run: Run, stack: Stack, stage: str, given: Mapping[str, Any] | None = None
 ) -> Iterator[tuple[Context, list[str]]]:
-    """Where a stack's commands run, and the arguments that carry its variables.
+    """Where a stack's commands run, and the arguments that carry its variables; for one thread at a time.
+
+    A dependent reads a stack's outputs while that one is planned, and two engines in one data directory lock each other
+    out. Whoever holds a stack waits for none but its upstreams, so nobody waits for ever.
 
     Args:
         run: The run.
@@ -51,7 +54,7 @@ def context(
     run.mask.add(variables.sensitive_values(project, stack, given or {}))
     values = {**variables.configured(project, stack), **(given or {})}
     files = [f"-var-file={_from(stack, path)}" for path in variables.var_files(project, stack)]
-    with variables.handed_over(values) as (arguments, descriptors):
+    with run.alone_with(stack.name), variables.handed_over(values) as (arguments, descriptors):
         yield (
             Context(
                 f"{stage} {stack.name}",

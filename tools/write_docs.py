@@ -19,6 +19,8 @@ from pydantic import BaseModel, StringConstraints  # noqa: E402 - only now can `
 from pydantic_core import PydanticUndefined  # noqa: E402
 
 from tasks import config, model  # noqa: E402
+from tasks.checks import registry  # noqa: E402
+from tasks.checks.check import Check  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,6 +98,7 @@ def configuration() -> str:
     parts = [_HEAD]
     for path, part in sections(model.Config, ()):
         title = _code(_dotted(path)) if path else "Top level"
+        title += f" of kind {_code(get_args(_hints(part)['kind'])[0])}" if issubclass(part, Check) else ""
         rows = [_row((*path, field.alias or name), part, name) for name, field in part.model_fields.items()]
         table = "\n".join(["| key | type | default | meaning |", "| --- | --- | --- | --- |", *rows])
         parts.append(f"## {title}\n\n{' '.join((part.__doc__ or '').split())}\n\n{table}\n\n")
@@ -127,6 +130,8 @@ def _models(hint: Any) -> Iterator[tuple[tuple[str, ...], type[BaseModel]]]:
     origin, arguments = get_origin(hint), get_args(hint)
     if isinstance(hint, type) and issubclass(hint, BaseModel):
         yield (), hint
+    elif origin is Annotated and any(isinstance(mark, registry.OfItsKind) for mark in arguments):
+        yield from (((), kind) for kind in registry.built_in())
     elif origin is Annotated:
         yield from _models(arguments[0])
     elif origin in (Union, types.UnionType):
@@ -157,6 +162,8 @@ def _type(hint: Any, metadata: list[Any]) -> str:
     alias = next((name for name, value in _aliases() if value == hint), None)
     if alias and _pattern(hint):
         return _words(alias)
+    if origin is Annotated and any(isinstance(mark, registry.OfItsKind) for mark in arguments):
+        return "mapping, see below"
     if origin is Annotated:
         return _type(arguments[0], list(hint.__metadata__))
     if origin is Literal:

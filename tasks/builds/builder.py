@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -12,8 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 from .. import program
 from ..engine import kept_environment
 from ..errors import BuildError, StoppedError
-from ..files import read_json
-from ..setup import cache_dir
+from ..files import read_json, sha256_bytes
+from ..setup import CACHE_VARIABLE, cache_dir
 from .reference import bases, is_loopback
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 _NAMES = ("buildah", "podman", "docker")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _PROBE_TIMEOUT = 60.0
+_LONGEST_RUN_FOLDER = 50  # characters, of podman
 _WAYS = (
     "install buildah (Debian: apt-get install buildah), which needs no daemon and no root; or podman; or docker with"
     " buildx and a daemon that runs; or run this where one of them is; or push the image from there"
@@ -130,7 +133,8 @@ class Buildah:
         isolation = [] if "BUILDAH_ISOLATION" in job.environment else ["--isolation", "chroot"]
         _run(run, job, [
             *command, "build", *isolation, "--format", "oci", "--timestamp", "0", "--identity-label=false",
-            f"--platform={','.join(job.platforms)}", *names, *_common(job), *self._plain(job), str(job.folder),
+            "--layers=false", f"--platform={','.join(job.platforms)}", *names, *_common(job), *self._plain(job),
+            str(job.folder),
         ])  # fmt: skip
         digest = job.private / "digest"
         tls = ["--tls-verify=false"] if job.without_tls else []
@@ -147,15 +151,35 @@ class Buildah:
     def _store(self, job: Job) -> list[str]:
         if "STORAGE_DRIVER" in job.environment:
             return []
-        base = cache_dir() / "containers"
-        base.mkdir(parents=True, exist_ok=True)
-        return ["--root", str(base / "storage"), "--runroot", str(base / "run"), "--storage-driver", "vfs"]
+        root = cache_dir() / "containers" / "storage"
+        root.mkdir(parents=True, exist_ok=True)
+        return ["--root", str(root), "--runroot", str(_run_folder(root)), "--storage-driver", "vfs"]
 
     def _plain(self, job: Job) -> list[str]:
         """Without TLS only when every base image is on this machine, or where the configuration says so."""
-        hosts = [name.partition("/")[0] for name in bases(job.containerfile.read_text(errors="replace"))]
+        hosts = [name.partition("/")[0] for name in bases(job.containerfile.read_text(errors="replace"), job.args)]
         fine = [is_loopback(host) or (job.insecure and host == job.repository.host) for host in hosts]
         return ["--tls-verify=false"] if hosts and all(fine) else []
+
+
+def _run_folder(root: Path) -> Path:
+    """Where a store keeps what is under way: always the same for a store, and a path that is not too long for podman.
+
+    Raises:
+        BuildError: Somebody else has made a folder of that name.
+    """
+    beside = root.with_name("run")
+    if len(str(beside)) <= _LONGEST_RUN_FOLDER:
+        return beside
+    name = f"doit-tofu-{os.getuid()}-{sha256_bytes(str(root).encode())[:8]}"
+    folder = Path(tempfile.gettempdir(), name)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+        raise BuildError(
+            f"{folder} is somebody else's", next_step=f"set {CACHE_VARIABLE} to a folder with a short name"
+        )
+    return folder
 
 
 class Docker:

@@ -61,6 +61,7 @@ class Catalog:
         self.images = project.config.images
         self._sources: dict[str, Sources] = {}
         self._contexts: dict[str, Context] = {}
+        self._read_by: dict[str, tuple[str, ...]] = {}
         self._made = [path for name in self.builds for path in self.outputs(name)]
         self._made_within = tuple(f"{path}/" for path in self._made)
 
@@ -187,6 +188,8 @@ class Catalog:
 
     def read_by(self, stack: Stack) -> tuple[str, ...]:
         """The builds whose outputs a stack reads: those it names, and those that its configuration's paths lead to."""
+        if stack.name in self._read_by:
+            return self._read_by[stack.name]
         found = set(stack.settings.builds)
         for named in self._project.module(stack.name).named if self.builds else ():
             if maker := self.maker(named.path):
@@ -194,7 +197,8 @@ class Catalog:
             elif named.read and not named.exact:
                 below = f"{named.path}/" if named.path != "." else ""
                 found.update(self.maker(path) or "" for path in self._made if path.startswith(below))
-        return tuple(sorted(found & set(self.builds)))
+        self._read_by[stack.name] = tuple(sorted(found & set(self.builds)))
+        return self._read_by[stack.name]
 
     def needed_by(self, stack: Stack) -> set[str]:
         """The builds that a stack reads, or that its images contain, and those that they need."""

@@ -65,16 +65,18 @@ def clean(text: str) -> list[str]:
             continue
         negated = pattern.startswith("!")
         pattern = _clean(pattern.removeprefix("!").strip())
-        found.append(f"{'!' if negated else ''}{pattern}")
-    return found
+        found.append(_normal(f"{'!' if negated else ''}{pattern}".strip()))
+    return [pattern for pattern in found if pattern]
 
 
 def _clean(path: str) -> str:
     """A path as Go's `filepath.Clean` writes it, without the slash that it may begin with."""
-    if not path:
-        return ""
-    plain = posixpath.normpath(path).lstrip("/")
-    return plain or "/"
+    return _normal(path).removeprefix("/") or path[:1]
+
+
+def _normal(path: str) -> str:
+    plain = posixpath.normpath(path) if path else ""
+    return plain[1:] if plain.startswith("//") else plain
 
 
 def _pattern(line: str) -> _Pattern:

@@ -12,7 +12,6 @@ from typing import IO, TYPE_CHECKING
 from .. import program
 from ..engine import kept_environment
 from ..errors import BuildError, DeployError, RecordError, StoppedError
-from ..layout import DEPLOY_DIR
 from ..masking import SECRET_NAME
 from ..receipt import now
 from . import made, node, toolchain
@@ -166,10 +165,7 @@ def _held(run: Run, name: str) -> Iterator[int]:
     """Hold a build's lock, waiting for who holds it: a run of another environment, or what a killed run left."""
     path = run.layout.build_lock(name)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        ignore = run.layout.root / DEPLOY_DIR / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n")
+        run.layout.prepare(path.parent)
         stream = path.open("w")
     except OSError as error:
         raise RecordError(f"cannot write {run.layout.relative(path)}: {error.strerror}") from error

@@ -5,10 +5,18 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # https://github.com/distribution/reference: a name's components
 _COMPONENT = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*")
 _HOST = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d+)?")
+# https://docs.docker.com/reference/dockerfile/#from
+_FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.MULTILINE | re.IGNORECASE)
+_ARGUMENT = re.compile(r"^\s*ARG\s+(\w+)=(\S+)", re.MULTILINE | re.IGNORECASE)
+_VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 DOCKER_HUB = "docker.io"
 _DOCKER_HUB_SERVER = "registry-1.docker.io"
 
@@ -64,15 +72,21 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def bases(containerfile: str) -> list[str]:
-    """The images that a Containerfile begins with, as written, without its own stages and `scratch`."""
+def bases(containerfile: str, args: Mapping[str, str] | None = None) -> list[str]:
+    """The images that a Containerfile begins with, without its own stages and `scratch`.
+
+    Args:
+        containerfile: Its text.
+        args: Build arguments, over the defaults of `ARG` before the first `FROM`.
+    """
+    head = re.split(r"^\s*FROM\s", containerfile, maxsplit=1, flags=re.MULTILINE | re.IGNORECASE)[0]
+    values = {**dict(_ARGUMENT.findall(head)), **(args or {})}
     stages: set[str] = {"scratch"}
     found: list[str] = []
-    for match in re.finditer(
-        r"^\s*FROM\s+((?:--\S+\s+)*)(\S+)(?:\s+AS\s+(\S+))?", containerfile, re.MULTILINE | re.IGNORECASE
-    ):
-        if match[2].lower() not in stages:
-            found.append(match[2])
-        if match[3]:
-            stages.add(match[3].lower())
+    for match in _FROM.finditer(containerfile):
+        name = _VARIABLE.sub(lambda variable: values.get(variable[1], variable[0]), match[1])
+        if name.lower() not in stages:
+            found.append(name)
+        if match[2]:
+            stages.add(match[2].lower())
     return found

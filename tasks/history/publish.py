@@ -20,9 +20,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from doit.exceptions import TaskFailed
-
 from .. import interpolate
+from ..action import printing
 from ..errors import ConfigError, DeployError, PublishError
 from ..files import read_json, sha256_bytes, write_json
 from . import overview
@@ -46,21 +45,7 @@ _SHOWN = (
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
     """`publish`: sends what is new."""
-
-    def act() -> TaskFailed | None:
-        try:
-            run.say(publish(run))
-        except DeployError as error:
-            run.say(error.render())
-            return TaskFailed(error.message, report=False)
-        return None
-
-    yield {
-        "basename": STAGE,
-        "actions": [act],
-        "verbosity": 2,
-        "doc": "send run records and reports to where the dashboard reads them",
-    }
+    yield printing(run, STAGE, publish, "send run records and reports to where the dashboard reads them")
 
 
 def attempt(run: Run) -> str:

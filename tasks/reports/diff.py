@@ -22,6 +22,7 @@ _MARKERS = frozenset({UNKNOWN, MASK, HIDDEN})
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _CONTEXT = 3  # lines around a change of a text
 _LONGEST_LINE = 1000
+_BRIEF = 120  # characters of a value that becomes unknown
 _MOST_COMPARED = 4_000_000  # pairs of lines: beyond it a comparison would take minutes
 
 
@@ -81,7 +82,7 @@ class _Comparison:
             if path in self.masked:
                 yield from self._changed(path, before, after)
             elif isinstance(before, dict | list) and any(other[: len(path)] == path for other in self.masked):
-                keys = before if isinstance(before, dict) else range(len(before))
+                keys = sorted(before) if isinstance(before, dict) else range(len(before))
                 for key in keys:
                     yield from self.lines((*path, key), before[key], after[key])
         elif isinstance(before, dict | None) and isinstance(after, dict | None) and (before or after):
@@ -130,7 +131,9 @@ class _Comparison:
     def _changed(self, path: Path, before: Any, after: Any) -> Iterator[Line]:
         name, remark = dotted(path), self._force(path)
         head = f"{name} = " if name else ""
-        if before is not None:
+        if after == UNKNOWN and isinstance(before, str | list | dict):
+            yield Line("-", head + _brief(before))
+        elif before is not None:
             yield from _value("-", head, before, "" if after is not None else remark)
         if after is not None:
             yield from _value("+", head, after, remark)
@@ -143,7 +146,7 @@ class _Comparison:
 
 def unified(before: str, after: str) -> Iterator[Line]:
     """Two texts of several lines as a unified diff; blanks at the end of a changed line and a missing end are shown."""
-    old, new = before.split("\n"), after.split("\n")
+    old, new = (text.removesuffix("\n").split("\n") for text in (before, after))
     start = _common(old, new)
     stop = _common(old[start:][::-1], new[start:][::-1])
     old_rest, new_rest = old[start : len(old) - stop], new[start : len(new) - stop]
@@ -181,6 +184,13 @@ def _value(sign: str, head: str, value: Any, remark: str) -> Iterator[Line]:
         yield from (Line(sign, f"  {_line(text, changed=True)}") for text in lines)
     else:
         yield Line(sign, f"{head}{shorten(literal(value), 2 * _LONGEST_LINE)}{remark}")
+
+
+def _brief(value: Any) -> str:
+    """A value on one line, where it says little: what comes after it is not known."""
+    if isinstance(value, str) and "\n" in value:
+        return f"{value.removesuffix(chr(10)).count(chr(10)) + 1:,} lines (not shown: what comes is not known yet)"
+    return value if isinstance(value, str) and value in _MARKERS else shorten(literal(value), _BRIEF)
 
 
 def _line(text: str, *, changed: bool = False) -> str:

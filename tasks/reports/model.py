@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from .legible import visible
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from ..masking import Masker
     from ..result import Result
 
 _DESTRUCTIVE = frozenset({"destroy", "replace"})
@@ -100,6 +101,11 @@ class StackReport:
         return [change for change in self.changes if change.destructive]
 
     @property
+    def remark(self) -> str:
+        """The summary without the numbers that a table has columns for."""
+        return re.sub(r"^\+\d+ ~\d+ (±\d+ )?-\d+(; | |$)", "", self.summary)
+
+    @property
     def differs(self) -> bool:
         """Whether any resource or output changes."""
         return bool(self.changes or self.outputs)
@@ -107,7 +113,7 @@ class StackReport:
     @property
     def counts_text(self) -> str:
         """The counts on one line."""
-        return self.counts.text() if self.status is Status.OK or self.changes else ""
+        return "" if self.counts.empty and self.status is not Status.OK else self.counts.text()
 
 
 @dataclass(frozen=True)
@@ -130,7 +136,14 @@ class Report:
 
     @classmethod
     def collect(
-        cls, stage: str, results: Iterable[Result], *, environment: str, commit: str, notes: Sequence[str] = ()
+        cls,
+        stage: str,
+        results: Iterable[Result],
+        *,
+        environment: str,
+        commit: str,
+        notes: Sequence[str] = (),
+        mask: Masker | None = None,
     ) -> Report:
         """The report of a stage.
 
@@ -140,8 +153,10 @@ class Report:
             environment: The environment.
             commit: The revision that the run was at.
             notes: What else a reader must know.
+            mask: The secrets that are known by now: more than when the first result was kept.
         """
-        return cls(stage, environment, commit, [_stack(result) for result in results], list(notes))
+        stacks = [_stack(result if mask is None else _masked(result, mask)) for result in results]
+        return cls(stage, environment, commit, stacks, list(notes))
 
     def having(self, *statuses: str) -> list[StackReport]:
         """The stacks that ended in one of these ways."""
@@ -235,7 +250,18 @@ class Report:
         return {"format": 1, "verdict": self.verdict, "outcome": self.outcome, **asdict(self)}
 
 
+def _masked(result: Result, mask: Masker) -> Result:
+    if result.status is Status.UNAFFECTED:
+        return result
+    return replace(
+        result, summary=mask.text(result.summary), reasons=mask.value(result.reasons),
+        details=mask.value(result.details), error=mask.text(result.error), log=mask.text(result.log),
+    )  # fmt: skip
+
+
 def _stack(result: Result) -> StackReport:
+    if result.status is Status.UNAFFECTED:  # nearly all of them, as a rule
+        return StackReport(result.stack, result.status, "not affected")
     details = result.details
     changes = details.get("changes") or {}
     if result.stage == "drift":
@@ -256,7 +282,7 @@ def _stack(result: Result) -> StackReport:
         counts=counts,
         changes=sorted(shown, key=lambda change: (_rank(change.kind), change.address)),
         outputs=[_change({**item, "address": item.get("name")}) for item in outputs],
-        findings=[Finding(**item) for item in details.get("findings") or []],
+        findings=[_finding(item) for item in details.get("findings") or []],
         failed_checks=[visible(text) for text in changes.get("failed_checks") or []],
         mocked=details.get("mocked") or [],
         reused=bool(details.get("reused")),
@@ -264,6 +290,11 @@ def _stack(result: Result) -> StackReport:
         log=visible(result.log),
         seconds=result.seconds,
     )
+
+
+def _finding(item: dict[str, Any]) -> Finding:
+    shown: dict[str, Any] = {name: visible(part) if isinstance(part, str) else part for name, part in item.items()}
+    return Finding(**shown)
 
 
 def _change(item: dict[str, Any]) -> Change:

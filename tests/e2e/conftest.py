@@ -13,6 +13,7 @@ import pytest
 
 from tests import backends
 from tests.repository import ROOT, Repository, minimal_config, reader, resource
+from tests.servers.kubernetes import Kubernetes
 from tests.servers.objectstore import ObjectStore
 from tests.servers.postgres import Postgres
 from tests.servers.stateserver import StateServer
@@ -104,6 +105,22 @@ def postgres() -> Iterator[Postgres]:
     server = Postgres()
     yield server
     server.remove()
+
+
+@pytest.fixture(scope="session")
+def kubernetes() -> Iterator[Kubernetes]:
+    """A real Kubernetes API; each test has a namespace of its own."""
+    cluster = Kubernetes()
+    yield cluster
+    cluster.remove()
+
+
+@pytest.fixture
+def own_kubernetes() -> Iterator[Kubernetes]:
+    """One for a test that ends it."""
+    cluster = Kubernetes()
+    yield cluster
+    cluster.remove()
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -374,6 +375,27 @@ def test_against_a_base_a_changed_source_affects_the_stack_that_reads_the_build(
     done = app.doit("plan", "base=base")
     assert "build app may have changed since base" in done.task("plan", "web")
     assert app.planned() == ["web"]
+
+
+def test_an_overlay_builds_what_its_upstream_has_and_overlays(app: Repository, tmp_path: Path, tofu: Path) -> None:
+    app.write(".gitignore:.deploy/\n.state/\n")
+    app.commit()
+    mine = Repository.create(
+        tmp_path / "mine", tofu, f"config/pipeline.yaml:upstream: {{path: {json.dumps(str(app.path))}}}\n"
+    )
+    watch(mine, "npm")
+    made = mine.path / ".deploy/.cache/tree/app/build/index.js"
+    mine.doit("deploy")
+    assert "first" in made.read_text()
+    assert started(mine) == ["npm ci --no-audit --no-fund", "npm run build"]
+    mine.engine_calls()
+    mine.doit("deploy")
+    assert started(mine) == []
+    mine.write("app/src/text.txt:mine")
+    mine.doit("deploy")
+    assert "mine" in made.read_text()
+    assert mine.planned() == ["web"]
+    assert not (app.path / "app/build").exists()
 
 
 @pytest.mark.parametrize(

@@ -442,6 +442,30 @@ def test_drift_plans_with_the_image_that_is_deployed(shop: Repository) -> None:
     assert "code not deployed yet" in shop.doit("drift", code=2).task("drift", "web")
 
 
+def test_an_image_that_the_followed_environment_has_counts_as_arrived_in_whatever_registry(
+    shop: Repository, repository_name: str
+) -> None:
+    images = f"images: {{server: {{repository: {repository_name}-prod}}}}\n"
+    shop.write(f"config/environments/prod.yaml:follows: local\n{images}", "config/environments/local.yaml:")
+    shop.commit()
+    shop.doit("deploy")
+    line = shop.doit("env=prod", "plan").task("plan", "web")
+    assert f"{repository_name}-prod:" in line
+    assert "not in local yet" not in line
+    shop.write("server/page/index.html:second")
+    assert "not in local yet: image server (variable image) changed" in shop.doit("env=prod", "plan").task(
+        "plan", "web"
+    )
+
+
+def test_the_receipt_has_the_digest_and_its_inputs_have_the_tag(shop: Repository, repository_name: str) -> None:
+    shop.doit("build", "plan")
+    shop.doit("deploy")
+    receipt = shop.json("receipts", "web.json")
+    assert receipt["images"]["image"].startswith(f"{repository_name}@sha256:")
+    assert receipt["inputs"]["image server (variable image)"].startswith(f"{repository_name}:")
+
+
 @pytest.mark.parametrize(
     ("image", "stacks", "said"),
     [

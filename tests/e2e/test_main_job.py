@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import urllib.request
 from typing import TYPE_CHECKING
 
@@ -187,3 +188,23 @@ def test_a_module_that_changes_affects_its_callers_only(build: Callable[..., Rep
     done = repository.doit("deploy")
     assert "module modules/m/main.tf changed" in done.out
     assert [line.split()[0] for line in repository.engine_calls("apply")] == ["a"]
+
+
+def test_a_fresh_clone_never_starts_two_engines_on_one_stack_at_once(chain: Repository) -> None:
+    chain.doit("deploy")
+    overlaps = chain.home / "overlaps"
+    chain.engine_script(f"""\
+#!/bin/sh
+if [ "$1" = fmt ] || [ "$1" = version ]; then exec '{chain.tofu}' "$@"; fi
+busy="{chain.home}/busy-$(basename "$PWD")"
+mkdir "$busy" 2>/dev/null || echo "$(basename "$PWD") $*" >> '{overlaps}'
+sleep 0.3
+'{chain.tofu}' "$@"
+code=$?
+rmdir "$busy" 2>/dev/null
+exit $code
+""")
+    shutil.rmtree(chain.path / ".deploy")
+    done = chain.doit("-n", "3", "plan")
+    assert not overlaps.exists(), overlaps.read_text()
+    assert "FAILED" not in done.out

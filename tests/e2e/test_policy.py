@@ -59,7 +59,7 @@ def test_a_protected_resource_is_neither_planned_nor_replaced(deployed: Reposito
     report = deployed.deploy_dir("reports/plan.md").read_text()
     assert report.startswith("### Refused by policy: 1 plan of 1. Nothing can be deployed.")
     assert "| high, **refused** | `protect` | `a` | `terraform_data.it` |" in report
-    assert "triggers_replace" in report  # what was refused is shown
+    assert '+ triggers_replace = "2"  # forces replacement' in report  # what was refused is shown
 
 
 def test_a_refused_plan_holds_up_every_other_one(build: Callable[..., Repository]) -> None:
@@ -231,3 +231,12 @@ def test_hidden_values_are_in_no_finding(one: Repository) -> None:
     one.doit("plan", DEPLOY_PLAN__VALUES="hidden")
     found: dict[str, Any] = one.json("results/plan/a.json")["details"]["findings"][0]
     assert found["message"] == "(hidden, as `plan.values` says)"
+
+
+def test_a_policy_in_the_environment_wins_over_what_a_merge_request_can_change(one: Repository) -> None:
+    one.doit("deploy")
+    one.write(minimal_config("policy: {protect: [], allow: []}\n"), f"stacks/a/main.tf:{replaced_by('1', 'other')}")
+    one.commit()
+    protect = json.dumps([{"type": "terraform_*", "actions": ["destroy"]}])
+    out = one.doit("plan", code=1, DEPLOY_POLICY__PROTECT=protect).out
+    assert "refused by policy 'protect': terraform_data.it: it is protected from destroy" in out

@@ -12,6 +12,7 @@ from hypothesis import settings
 
 from tasks import project
 from tasks.errors import ConfigError, ConfigErrors
+from tests.unit.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,3 +69,9 @@ def errors(load: Callable[..., project.Project]) -> Callable[..., str]:
         return rendered
 
     return errors
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """Where checks look from; nobody asked to stop."""
+    return Site(tmp_path)

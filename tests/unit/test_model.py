@@ -97,5 +97,7 @@ def test_an_input_names_a_stack_and_an_output(reference: str) -> None:
 
 
 def test_a_status_is_one_or_a_list() -> None:
-    assert model.HttpCheck(kind="http", url="x").statuses == [200]
-    assert model.HttpCheck(kind="http", url="x", status=[200, 204]).statuses == [200, 204]
+    from tasks.checks.http import HttpCheck
+
+    assert HttpCheck(kind="http", url="x").statuses == [200]
+    assert HttpCheck(kind="http", url="x", status=[200, 204]).statuses == [200, 204]

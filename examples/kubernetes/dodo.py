@@ -1,0 +1,3 @@
+"""The pipeline of this example."""
+
+from doit_tofu import *

@@ -1,0 +1,69 @@
+"""The `command` check: a program of yours ends as expected."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import tempfile
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from .. import child
+from ..engine import kept_environment
+from ..errors import StoppedError
+from .check import Check, Observation, shown
+
+if TYPE_CHECKING:
+    from .check import Look
+
+_LAST = 1 << 13
+
+
+class CommandCheck(Check):
+    """True when a command ends with the expected code; no shell reads it."""
+
+    ends_by_itself: ClassVar[bool] = True  # it is ended with all that it started, not left behind
+
+    kind: Literal["command"] = Field(description="`command`.")
+    command: list[str] = Field(
+        min_length=1, description="Program and arguments, run at the repository's root; secrets belong in variables."
+    )
+    exit_code: Annotated[int, Field(ge=0, le=255)] = Field(0, description="The code that it must end with.")
+
+    def title(self) -> str:
+        """The command's line."""
+        return f"`{shown(shlex.join(self.command), 80)}`"
+
+    def commands(self) -> tuple[str, ...]:
+        """The command itself."""
+        return (shlex.join(self.command),)
+
+    def observe(self, look: Look) -> Observation:
+        """Run it once."""
+        limit = look.seconds
+        with tempfile.TemporaryFile() as output:
+            try:
+                started = look.stop.start(
+                    f"check of {look.stack}", self.command, cwd=look.root, env=kept_environment(look.withheld),
+                    stdout=output, stderr=subprocess.STDOUT,
+                )  # fmt: skip
+            except StoppedError:
+                return Observation(False, "not begun")
+            except (OSError, ValueError) as error:
+                return Observation(False, f"cannot be run: {getattr(error, 'strerror', None) or error}", final=True)
+            try:
+                code = child.wait(started, limit, lambda: look.stop.requested)
+            finally:
+                look.stop.ended(started)
+            size = output.seek(0, 2)
+            output.seek(max(size - _LAST, 0))
+            lines = output.read().decode("utf-8", "replace").strip().splitlines()
+        said = f": {shown(lines[-1], 200)}" if lines else ""
+        if look.stop.requested:
+            return Observation(False, "was ended")
+        if code is None:
+            return Observation(False, f"took longer than {limit:.3g} s{said}")
+        if code < 0:
+            return Observation(False, f"was ended by signal {-code}{said}")
+        return Observation(code == self.exit_code, f"ended with {code}{said}")

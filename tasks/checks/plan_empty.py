@@ -1,0 +1,44 @@
+"""The `plan_empty` check: right after the apply a plan changes nothing; a stack for which it does never settles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from ..errors import DeployError
+from ..model import Seconds
+from .check import Check, Observation
+
+if TYPE_CHECKING:
+    from .check import Look
+
+_FEW = 5
+
+
+class PlanEmptyCheck(Check):
+    """True when a fresh plan of the stack, made right after the apply, changes nothing."""
+
+    ends_by_itself: ClassVar[bool] = True  # the engine is never left behind: it holds the state's lock
+
+    kind: Literal["plan_empty"] = Field(description="`plan_empty`.")
+    timeout: Seconds = Field(0, description="Seconds to plan again in; 0 plans once.")
+    interval: Annotated[float, Field(gt=0, le=3600)] = Field(5, description="Seconds between the first two plans.")
+
+    def title(self) -> str:
+        """The same for every stack."""
+        return "the plan is empty"
+
+    def observe(self, look: Look) -> Observation:
+        """Plan once."""
+        try:
+            found = look.plan()
+        except DeployError as error:
+            return Observation(False, error.message)
+        if found.counts.empty:
+            return Observation(True, "a fresh plan changes nothing")
+        names = [str(item["address"]) for item in found.resources]
+        names += [f"output {item['name']}" for item in found.outputs]
+        more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
+        text = f"a fresh plan is not empty: {found.counts.text()}: {', '.join(names[:_FEW])}{more}"
+        return Observation(False, text, commands=(f"doit plan:{look.stack}", f"doit drift:{look.stack}"))

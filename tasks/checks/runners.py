@@ -1,0 +1,242 @@
+"""The `gitlab_runner` and `github_runner` checks: runners are registered, online, and the ones that are expected."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from urllib.parse import quote
+
+from pydantic import Field, field_validator, model_validator
+
+from ..model import Seconds
+from ..version import VersionConstraint
+from .check import Check, Observation, SecretName, shown
+from .forge import Forge, ForgeError
+
+if TYPE_CHECKING:
+    from .check import Look
+
+_FEW = 3
+
+
+@dataclass(frozen=True)
+class Runner:
+    """A runner, whichever forge it is registered with; what a forge does not tell is None."""
+
+    name: str
+    online: bool
+    status: str
+    tags: frozenset[str] = field(default_factory=frozenset)
+    paused: bool = False
+    versions: tuple[str, ...] = ()
+    contacted: datetime | None = None
+
+
+class _RunnerCheck(Check):
+    """What both kinds have."""
+
+    timeout: Seconds = Field(120, description="Seconds until the check has failed; 0 looks once.")
+    interval: Annotated[float, Field(gt=0, le=3600)] = Field(3, description="Seconds between the first two looks.")
+    runner: str = Field("*", description="A glob that the runner's description or name matches.")
+    tags: list[str] = Field(default_factory=list, description="Tags (labels) that it must have, all of them.")
+    count: Annotated[int, Field(ge=1)] = Field(1, description="How many such runners there must be at least.")
+
+    def _judge(self, found: list[tuple[Runner, str | None]], place: str) -> Observation:
+        """Enough of the runners are as expected, or what is wrong with those that are not."""
+        good = [runner.name for runner, problem in found if problem is None]
+        text = f"{len(good)} of {len(found)} runner{'s' if len(found) != 1 else ''} of {place} as expected"
+        if len(good) >= self.count:
+            return Observation(True, f"{text}: {', '.join(sorted(good)[:_FEW])}")
+        wanted = f" with the tags {', '.join(self.tags)}" if self.tags else ""
+        if not found:
+            named = "" if self.runner == "*" else f" '{self.runner}'"
+            return Observation(False, f"no runner{named}{wanted} is registered in {place}")
+        bad = [f"{runner.name}: {problem}" for runner, problem in found if problem is not None]
+        more = f" and {len(bad) - _FEW} more" if len(bad) > _FEW else ""
+        return Observation(False, f"{text}, {self.count} asked for; {'; '.join(bad[:_FEW])}{more}")
+
+    def _meant(self, runner: Runner) -> bool:
+        return fnmatchcase(runner.name, self.runner)
+
+    def _lacks(self, runner: Runner) -> str | None:
+        missing = sorted(set(self.tags) - runner.tags)
+        return f"it has no tag {', '.join(missing)}" if missing else None
+
+
+class GitlabRunnerCheck(_RunnerCheck):
+    """True when runners are registered with GitLab, online, and have asked for jobs since the deploy began."""
+
+    kind: Literal["gitlab_runner"] = Field(description="`gitlab_runner`.")
+    api: str = Field("${CI_API_V4_URL:-https://gitlab.com/api/v4}", description="The API's base URL.")
+    project: int | str | None = Field(None, description="The project, by number or path: its runners.")
+    group: int | str | None = Field(
+        None, description="Or the group. With neither: those of the instance, for its admins."
+    )
+    token: SecretName = Field(
+        "GITLAB_TOKEN", description="The variable that holds a token with the scope `read_api`; no job token."
+    )
+    version: str | None = Field(None, description="The runner's version, or a constraint like `>=17, <19`.")
+    paused: bool = Field(False, description="Whether it has to be paused.")
+    contacted_within: Seconds = Field(
+        900, description="Seconds since which it must have asked for jobs at the latest; and never before the deploy."
+    )
+
+    @model_validator(mode="after")
+    def _is_one_scope(self) -> Self:
+        if self.project is not None and self.group is not None:
+            raise ValueError("a check of runners has a `project` or a `group`, not both")
+        return self
+
+    @field_validator("version")
+    @classmethod
+    def _is_a_constraint(cls, value: str | None) -> str | None:
+        if value is not None and "{" not in value:
+            VersionConstraint.parse(value)
+        return value
+
+    def title(self) -> str:
+        """Whose runners, and which."""
+        return f"runners of {self._place}" + (f" ({', '.join(self.tags)})" if self.tags else "")
+
+    def commands(self) -> tuple[str, ...]:
+        """The same list by hand; the token stays in its variable."""
+        url = f"{self.api.rstrip('/')}{self._path}"
+        return (f'curl -sS -H "PRIVATE-TOKEN: ${self.token}" {shlex.quote(url)}',)
+
+    @property
+    def _place(self) -> str:
+        if self.project is not None:
+            return f"project {self.project}"
+        return f"group {self.group}" if self.group is not None else "the instance"
+
+    @property
+    def _path(self) -> str:
+        if self.project is not None:
+            return f"/projects/{quote(str(self.project), safe='')}/runners"
+        return f"/groups/{quote(str(self.group), safe='')}/runners" if self.group is not None else "/runners/all"
+
+    def observe(self, look: Look) -> Observation:
+        """List the runners, and ask for each that is meant (https://docs.gitlab.com/api/runners/)."""
+        try:
+            with Forge(self.api, look, "PRIVATE-TOKEN", self.token) as forge:
+                query = {"tag_list": ",".join(self.tags)} if self.tags else {}
+                listed = [item for item in forge.pages(self._path, query) if self._listed(item)]
+                found = [self._read(forge, item["id"]) for item in listed]
+                return self._judge([(runner, self._problem(runner, look, forge.skew)) for runner in found], self._place)
+        except ForgeError as error:
+            return Observation(False, str(error), final=error.final, commands=self.commands(), pause=error.pause)
+
+    def _listed(self, item: dict[str, Any]) -> bool:
+        names = (item.get("description") or "", item.get("name") or "")
+        return any(fnmatchcase(name, self.runner) for name in names)
+
+    def _read(self, forge: Forge, number: int) -> Runner:
+        """A runner with its managers: the machines behind one registration, which carry the versions."""
+        item = forge.get(f"/runners/{number}")
+        managers = list(forge.pages(f"/runners/{number}/managers", {}, optional=True))
+        contacts = [_moment(entry.get("contacted_at")) for entry in (item, *managers)]
+        status = str(item.get("status") or "unknown")
+        paused = item.get("paused")
+        live = [entry for entry in managers if entry.get("status") == "online"] or managers or [item]
+        return Runner(
+            f"{item.get('description') or item.get('name') or 'runner'} (#{number})", status == "online", status,
+            frozenset(item.get("tag_list") or ()), item.get("active") is False if paused is None else bool(paused),
+            tuple(sorted({str(entry["version"]) for entry in live if entry.get("version")})),
+            max((moment for moment in contacts if moment), default=None),
+        )  # fmt: skip
+
+    def _problem(self, runner: Runner, look: Look, skew: timedelta) -> str | None:
+        """What is wrong with a runner; "online" alone may be two hours old."""
+        if problem := self._lacks(runner):
+            return problem
+        if runner.paused is not self.paused:
+            return "it is paused" if runner.paused else "it is not paused"
+        if not runner.online:
+            return f"it is {runner.status}"
+        if runner.contacted is None:
+            return "it has never asked for jobs"
+        if look.since is not None and runner.contacted < look.since + skew:
+            return f"it last asked for jobs at {runner.contacted:%H:%M:%S} UTC, before the deploy began"
+        age = (datetime.now(UTC) + skew - runner.contacted).total_seconds()
+        if age > self.contacted_within:
+            return f"it last asked for jobs {age:.0f} s ago, expected within {self.contacted_within:g} s"
+        if self.version is not None:
+            constraint = VersionConstraint.parse(self.version)
+            wrong = [version for version in runner.versions if not constraint.allows(version)]
+            if wrong or not runner.versions:
+                return f"its version is {', '.join(wrong) or 'not known'}, expected {self.version}"
+        return None
+
+
+class GithubRunnerCheck(_RunnerCheck):
+    """True when self-hosted runners are registered with GitHub and online."""
+
+    kind: Literal["github_runner"] = Field(description="`github_runner`.")
+    api: str = Field("${GITHUB_API_URL:-https://api.github.com}", description="The API's base URL.")
+    repository: str | None = Field(None, description="`OWNER/NAME`: the runners of a repository.")
+    organization: str | None = Field(None, description="Or those of an organization.")
+    enterprise: str | None = Field(None, description="Or those of an enterprise.")
+    token: SecretName = Field("GITHUB_TOKEN", description="The variable that holds a token that may read runners.")
+    busy: bool | None = Field(None, description="True or false: it must run a job now, or must not.")
+
+    @model_validator(mode="after")
+    def _is_one_scope(self) -> Self:
+        if sum(scope is not None for scope in (self.repository, self.organization, self.enterprise)) != 1:
+            raise ValueError("a check of runners has one of `repository`, `organization` and `enterprise`")
+        return self
+
+    def title(self) -> str:
+        """Whose runners, and which."""
+        return f"runners of {self._place}" + (f" ({', '.join(self.tags)})" if self.tags else "")
+
+    def commands(self) -> tuple[str, ...]:
+        """The same list by hand; the token stays in its variable."""
+        url = f"{self.api.rstrip('/')}{self._path}"
+        return (f'curl -sS -H "Authorization: Bearer ${self.token}" {shlex.quote(url)}',)
+
+    @property
+    def _place(self) -> str:
+        return str(self.repository or self.organization or self.enterprise)
+
+    @property
+    def _path(self) -> str:
+        if self.repository is not None:
+            scope = f"/repos/{quote(self.repository)}"
+        elif self.organization is not None:
+            scope = f"/orgs/{quote(self.organization, safe='')}"
+        else:
+            scope = f"/enterprises/{quote(str(self.enterprise), safe='')}"
+        return f"{scope}/actions/runners"
+
+    def observe(self, look: Look) -> Observation:
+        """List the runners (https://docs.github.com/en/rest/actions/self-hosted-runners)."""
+        try:
+            with Forge(self.api, look, "Authorization", self.token, "Bearer ") as forge:
+                found = [_github(item) for item in forge.pages(self._path, {}, within="runners")]
+        except ForgeError as error:
+            return Observation(False, str(error), final=error.final, commands=self.commands(), pause=error.pause)
+        meant = [(runner, busy) for runner, busy in found if self._meant(runner) and not self._lacks(runner)]
+        return self._judge([(runner, self._problem(runner, busy)) for runner, busy in meant], self._place)
+
+    def _problem(self, runner: Runner, busy: bool) -> str | None:
+        if not runner.online:
+            return f"it is {runner.status}"
+        if self.busy is not None and busy is not self.busy:
+            return "it is busy" if busy else "it is idle"
+        return None
+
+
+def _github(item: dict[str, Any]) -> tuple[Runner, bool]:
+    status = str(item.get("status") or "unknown")
+    labels = frozenset(str(label["name"]) for label in item.get("labels") or ())
+    return Runner(shown(item.get("name") or item.get("id")), status == "online", status, labels), bool(item.get("busy"))
+
+
+def _moment(text: Any) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(text)).astimezone(UTC) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,49 @@
+"""The `tcp` check: a port takes connections."""
+
+from __future__ import annotations
+
+import shlex
+import socket
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from .check import Check, Observation
+
+if TYPE_CHECKING:
+    from .check import Look
+
+
+class TcpCheck(Check):
+    """True when a TCP port takes a connection."""
+
+    kind: Literal["tcp"] = Field(description="`tcp`.")
+    host: str = Field(description="A host name or address.")
+    port: Annotated[int, Field(ge=1, le=65_535)] | str = Field(description="The port; a template may give it.")
+
+    def title(self) -> str:
+        """Host and port."""
+        return f"{self.host}:{self.port}"
+
+    def commands(self) -> tuple[str, ...]:
+        """What a person tries."""
+        return (f"nc -vz {shlex.quote(self.host)} {shlex.quote(str(self.port))}",)
+
+    def observe(self, look: Look) -> Observation:
+        """Connect once."""
+        try:
+            port = int(self.port)
+        except ValueError:
+            return Observation(False, f"{self.port!r:.80} is no port", final=True)
+        look.note("no connection in time")
+        try:
+            with socket.create_connection((self.host, port), timeout=look.seconds):
+                return Observation(True, "takes connections")
+        except (socket.gaierror, UnicodeError):
+            return Observation(False, "the host name is not known")
+        except TimeoutError:
+            return Observation(False, "no connection in time")
+        except ConnectionRefusedError:
+            return Observation(False, "connection refused")
+        except (OSError, OverflowError) as error:
+            return Observation(False, str(getattr(error, "strerror", None) or error))

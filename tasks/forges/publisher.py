@@ -1,0 +1,207 @@
+"""What the end of a run tells the forge: the merge request's comment, the commit's status; it never fails the run."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ExitCode
+from ..files import write_json
+from ..receipt import now
+from ..result import Status
+from ..review.semantic import Reviewed
+from . import place as places
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..errors import DeployError
+    from ..keyring import Key
+    from ..masking import Masker
+    from ..model import Forge
+    from ..reports import Report
+    from ..run import Run
+    from .client import Client
+    from .place import Place
+
+_LONGEST = 5000  # characters of an error
+_STAGES = ("deploy", "drift", "plan")
+
+
+def publish(run: Run, whole: set[str], code: ExitCode) -> None:
+    """Tell the forge, when this is a pipeline of one; what goes wrong is printed.
+
+    Args:
+        run: The run, ended.
+        whole: The commands that ran for all stacks: a part would say of the others what is not known.
+        code: How it ended.
+    """
+    stage = next((stage for stage in _STAGES if stage in whole), None)
+    settings = run.project.config.forge
+    if stage is None or not (settings.comment or settings.status):
+        return
+    place = places.find(settings)
+    if place is None:
+        return
+    reviewing = stage == "plan" and place.request is not None
+    if not reviewing and all(item.status is Status.UNAFFECTED for item in run.results.values()):
+        return
+    if reviewing:
+        _keep_record(run, place)
+    if not place.token:
+        wanted = "comment" if reviewing else "commit status"
+        run.say(f"forge: no {wanted}: {place.token_name} is not set, see docs/{place.kind}.md")
+        return
+    try:
+        _tell(run, place, stage, code, reviewing=reviewing and settings.comment)
+    except Exception as error:  # noqa: BLE001 - the boundary: nothing that a forge answers changes how a run ends
+        run.say(f"forge: not told, because of an unexpected error: {type(error).__name__}: {error}")
+
+
+def broke(settings: Forge, environment: str, error: DeployError, mask: Masker, say: Callable[[str], None]) -> None:
+    """Tell the merge request that `doit plan` could not even begin, or an earlier push's plan would stand there.
+
+    Args:
+        settings: The key `forge`, or its defaults where the configuration cannot be read.
+        environment: The environment.
+        error: What is wrong.
+        mask: The known secrets.
+        say: Prints a line.
+    """
+    place = places.find(settings)
+    if place is None or place.request is None or not place.token or not settings.comment:
+        return
+    from ..reports.markdown import fenced
+    from .client import connect
+
+    verdict = f"Nothing could be planned, and nothing can be deployed: {error.kind}."
+    shown = fenced(mask.text(error.render())[:_LONGEST])
+    body = f"### {verdict}\n\nPlan for `{environment}` at `{place.head[:8]}`.\n\n{shown}\n"
+    seen = Reviewed(environment, place.head, complete=False)
+    try:
+        client = connect(place, seconds=settings.timeout, wait=_sleep)
+        page = _Page(environment, verdict, quiet=False, body=lambda _: body, seen=seen)
+        say(f"forge: the comment on {place.request_text} {_put(place, client, page, mask, key=None, wait=_sleep)}")
+    except Exception as problem:  # noqa: BLE001 - the boundary, as above
+        say(f"forge: the comment on {place.request_text} could not be written: {mask.text(str(problem))}")
+
+
+def _sleep(seconds: float) -> bool:
+    time.sleep(seconds)
+    return False
+
+
+def _tell(run: Run, place: Place, stage: str, code: ExitCode, *, reviewing: bool) -> None:
+    from .client import connect
+    from .http import ForgeError
+
+    settings = run.project.config.forge
+    client = connect(place, seconds=settings.timeout, wait=run.stop.wait)
+    report = _report(run, stage)
+    if reviewing:
+        try:
+            _comment(run, place, client, report)
+        except ForgeError as error:
+            run.say(f"forge: the comment on {place.request_text} could not be written\n{_indented(error)}")
+    try:
+        if settings.status:
+            description = _deployed(run, code) if stage == "deploy" else report.verdict
+            _status(run, place, client, code, (stage, description))
+    except ForgeError as error:
+        run.say(f"forge: the commit's status could not be set\n{_indented(error)}")
+
+
+@dataclass(frozen=True)
+class _Page:
+    """What a comment shows: the verdict, the body in no more than so many bytes, and what it means."""
+
+    environment: str
+    verdict: str
+    quiet: bool
+    body: Callable[[int], str]
+    seen: Reviewed
+
+
+def _comment(run: Run, place: Place, client: Client, report: Report) -> None:
+    from .. import reports
+    from ..reports import note as face
+    from ..reports.model import Outcome
+    from ..review import gate
+
+    looks = reports.templates(run)
+    page = _Page(
+        run.project.environment, report.verdict, quiet=report.outcome is Outcome.NOTHING,
+        body=lambda room: face.render(report, limit=room, link=place.link, templates=looks),
+        seen=gate.seen(run, place.head),
+    )  # fmt: skip
+    done = _put(place, client, page, run.mask, key=run.project.keyring.current, wait=run.stop.wait)
+    run.say(f"forge: the comment on {place.request_text} {done}")
+
+
+def _put(
+    place: Place, client: Client, page: _Page, mask: Masker, *, key: Key | None, wait: Callable[[float], bool]
+) -> str:
+    from ..review import seal
+    from . import comment, note
+
+    assert place.request is not None  # noqa: S101 - for the type checker: who calls has looked
+    order = place.order if place.order[0] else (0, time.time_ns())
+    push = note.Push(order, place.head, mask.text(page.verdict), now(), page.quiet)
+
+    def sealed(room: int) -> Any:
+        for record in (page.seen, page.seen.shorter()):
+            found = seal.sign(mask.value(record.to_json()), key)
+            if len(seal.pack(found)) <= room:
+                return found
+        return None
+
+    def compose(pushes: dict[note.Order, note.Push]) -> str:
+        return note.compose(
+            page.environment, pushes, sealed=sealed, limit=client.limit, report=lambda room: mask.text(page.body(room))
+        )
+
+    return comment.publish(client, place.request, page.environment, push, compose, wait=wait)
+
+
+def _deployed(run: Run, code: ExitCode) -> str:
+    failed = sorted({item.stack or item.stage for item in run.results.values() if item.failed})
+    if code is not ExitCode.OK:
+        return f"{len(run.applied)} deployed, failed: {', '.join(failed) or 'see the log'}"
+    return f"{len(run.applied)} deployed"
+
+
+def _status(run: Run, place: Place, client: Client, code: ExitCode, told: tuple[str, str]) -> None:
+    from .client import State
+
+    stage, description = told
+    if place.head:
+        state = State.SUCCESS if code is ExitCode.OK else State.FAILED
+        name = f"doit-tofu/{stage}/{run.project.environment}"
+        client.status(place.head, state, name, run.mask.text(description), place.link)
+
+
+def _report(run: Run, stage: str) -> Report:
+    """The report of this run; of a deploy, of what it planned."""
+    from .. import reports
+
+    order = {name: position for position, name in enumerate(run.project.graph.order)}
+    shown = "drift" if stage == "drift" else "plan"
+    found = [item for item in run.results.values() if item.stage == shown]
+    return reports.collect(run, shown, sorted(found, key=lambda item: order.get(item.stack, -1)))
+
+
+def _keep_record(run: Run, place: Place) -> None:
+    """Keep what a reviewer sees as a file too, for a deploy that gets it without a forge."""
+    from ..errors import RecordError
+    from ..review import gate, seal
+
+    record = run.mask.value(gate.seen(run, place.head).to_json())
+    try:
+        write_json(run.layout.review, seal.sign(record, run.project.keyring.current), durable=False)
+    except RecordError as error:
+        run.say(error.render())
+
+
+def _indented(error: Any) -> str:
+    return "\n".join(f"  {line}" for line in error.render().splitlines())

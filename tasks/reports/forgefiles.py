@@ -1,0 +1,84 @@
+"""What GitLab and GitHub read themselves: the terraform widget, workflow commands, the step summary."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..result import Status
+from . import note
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .model import Report
+    from .template import Templates
+
+SUMMARY_LIMIT = 1024 * 1024  # bytes of one step; https://docs.github.com/en/actions/reference/workflow-commands
+MOST_ANNOTATIONS = 10  # of each level in one step; GitHub drops the rest without a word
+_LONGEST = 3000
+
+
+def gitlab_terraform(report: Report) -> str:
+    """The JSON for GitLab's `artifacts:reports:terraform`: three numbers, all of them required.
+
+    https://gitlab.com/gitlab-org/gitlab/-/blob/master/lib/gitlab/ci/parsers/terraform/tfplan.rb
+    A replacement is both a creation and a destruction, as in the engine's own summary.
+    """
+    counts = report.counts
+    numbers = {
+        "create": counts.add + counts.replace,
+        "update": counts.change,
+        "delete": counts.destroy + counts.replace,
+    }
+    return json.dumps(numbers) + "\n"
+
+
+def workflow_commands(report: Report) -> Iterator[str]:
+    """GitHub's workflow commands: an error for what failed or was refused, a warning for what is destroyed or drifted.
+
+    https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions
+    """
+    errors = [(f"{report.stage} {stack.name}", stack.error) for stack in report.having(Status.FAILED)]
+    warnings = [
+        (f"{report.stage} {stack.name}", stack.summary) for stack in report.having(Status.DRIFTED, Status.UNDEPLOYED)
+    ]
+    if report.stage == "plan":
+        warnings += [
+            (f"{change.kind} in {name}", f"{change.address} {change.why}".strip())
+            for name, change in report.destructive
+        ]
+    for level, found in (("error", errors), ("warning", warnings)):
+        shown = found if len(found) <= MOST_ANNOTATIONS else found[: MOST_ANNOTATIONS - 1]
+        for title, text in shown:
+            yield f"::{level} title={_property(title)}::{_data(text[:_LONGEST])}"
+        if len(found) > len(shown):
+            rest = f"and {len(found) - len(shown)} more. {report.verdict}"
+            yield f"::{level} title={_property(report.stage)}::{_data(rest)}"
+
+
+def add_step_summary(report: Report, path: str, templates: Templates) -> None:
+    """Add the report to the step's summary, as much of it as there is room for.
+
+    Args:
+        report: The report.
+        path: The file that `$GITHUB_STEP_SUMMARY` names.
+        templates: Where the template comes from.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    file = Path(path)
+    taken = file.stat().st_size if file.exists() else 0
+    text = note.render(report, limit=max(SUMMARY_LIMIT - taken - 1, 0), link=None, templates=templates)
+    with file.open("a", encoding="utf-8") as stream:
+        stream.write(text)
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

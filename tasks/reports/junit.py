@@ -1,0 +1,63 @@
+"""The run as JUnit XML: one suite per stage, one case per stack, for whatever shows test results.
+
+The format is that of Jenkins' schema (https://github.com/jenkinsci/xunit-plugin, `junit-10.xsd`), which GitLab, GitHub
+actions and the rest read too.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+from ..result import Status
+from .legible import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..result import Result
+
+_FAILURES = {Status.FAILED, Status.DRIFTED, Status.UNDEPLOYED}
+_SKIPPED = {Status.UNAFFECTED, Status.DEFERRED, Status.NOT_RUN}
+_NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # https://www.w3.org/TR/xml/#charsets
+
+
+def render(results: Iterable[Result], *, environment: str) -> str:
+    """The results as JUnit XML, in the order they come, by stage."""
+    suites: dict[str, list[Result]] = {}
+    for result in results:
+        suites.setdefault(result.stage, []).append(result)
+    root = ET.Element("testsuites", name=_clean(f"doit-tofu {environment}"))
+    for stage, found in suites.items():
+        suite = ET.SubElement(
+            root, "testsuite", name=_clean(f"{environment}.{stage}"), tests=str(len(found)), errors="0",
+            failures=str(sum(item.status in _FAILURES for item in found)),
+            skipped=str(sum(item.status in _SKIPPED for item in found)),
+            time=f"{sum(item.seconds for item in found):.3f}",
+        )  # fmt: skip
+        starts = sorted(item.started_at for item in found if item.started_at)
+        if starts:
+            suite.set("timestamp", starts[0].partition("+")[0])
+        for item in found:
+            _case(suite, item, environment)
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _case(suite: ET.Element, item: Result, environment: str) -> None:
+    case = ET.SubElement(
+        suite, "testcase", name=_clean(item.stack or item.stage), classname=_clean(f"{environment}.{item.stage}"),
+        time=f"{item.seconds:.3f}",
+    )  # fmt: skip
+    if item.status in _FAILURES:
+        kind = str(item.details.get("kind") or item.status)
+        failure = ET.SubElement(case, "failure", message=_clean(item.summary), type=_clean(kind))
+        failure.text = _clean("\n\n".join(text for text in (item.error or item.summary, item.log) if text))
+    elif item.status in _SKIPPED:
+        ET.SubElement(case, "skipped").text = _clean(item.summary)  # the schema has no attribute for it
+
+
+def _clean(text: str) -> str:
+    """The text without what XML cannot hold."""
+    return _NOT_XML.sub("\ufffd", visible(text))

@@ -1,0 +1,252 @@
+"""Policy: what guards find, how the output of checkers is read, and that what is handed to them holds no secret."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from tasks import model
+from tasks.errors import ConfigError
+from tasks.masking import MASK, Masker
+from tasks.policy import guards, output
+from tasks.policy.finding import SEVERITIES, at_least, severity
+from tasks.policy.judge import allowances
+from tasks.policy.redacted import redacted
+
+
+def change(*actions: str, address: str = "aws_db.a", kind: str = "aws_db", **more: Any) -> dict[str, Any]:
+    outer = {key: more.pop(key) for key in ("previous_address",) if key in more}
+    return {"address": address, "type": kind, "mode": "managed", **outer, "change": {"actions": list(actions), **more}}
+
+
+def found(policy: dict[str, Any], *changes: dict[str, Any], stack: str = "data") -> list[tuple[str, str | None]]:
+    plan = {"resource_changes": list(changes)}
+    return [(item.rule, item.address) for item in guards.findings(model.Policy(**policy), stack, plan)]
+
+
+@pytest.mark.parametrize(
+    ("guard", "item", "hit"),
+    [
+        ({"type": "aws_db"}, change("delete"), True),
+        ({"type": "aws_db"}, change("delete", "create"), True),
+        ({"type": "aws_db"}, change("create", "delete"), True),
+        ({"type": "aws_db"}, change("update"), False),
+        ({"type": "aws_db"}, change("forget"), False),
+        ({"type": "aws_db", "actions": ["forget"]}, change("forget"), True),
+        ({"type": "aws_db", "actions": ["destroy"]}, change("delete", "create"), False),
+        ({"type": "aws_db", "actions": ["change"]}, change("update"), True),
+        ({"type": "aws_*"}, change("delete"), True),
+        ({"type": "gcp_*"}, change("delete"), False),
+        ({"address": 'aws_db.a["x"]'}, change("delete", address='aws_db.a["x"]'), True),
+        ({"address": "aws_db.a[*]"}, change("delete", address="aws_db.a[12]"), True),
+        ({"address": "module.db.*"}, change("delete", address="module.other.x", previous_address="module.db.x"), True),
+        ({"address": "module.db.*"}, change("delete", address="module.db2.x"), False),
+        ({"stacks": ["da*"]}, change("delete"), True),
+        ({"stacks": ["web"]}, change("delete"), False),
+    ],
+)
+def test_a_protected_resource_is_found_by_address_type_and_stack(
+    guard: dict[str, Any], item: dict[str, Any], hit: bool
+) -> None:
+    assert found({"protect": [guard]}, item) == ([("protect", item["address"])] if hit else [])
+
+
+def test_what_would_protect_everything_is_an_error() -> None:
+    with pytest.raises(ValidationError, match="that would protect everything"):
+        model.Protect()
+
+
+@pytest.mark.parametrize(("limit", "hit"), [(0, True), (1, True), (2, False)])
+def test_a_replacement_counts_as_a_destruction(limit: int, hit: bool) -> None:
+    changes = [change("delete"), change("delete", "create"), change("update"), change("forget")]
+    assert bool(found({"max_destroy": limit}, *changes)) is hit
+
+
+@pytest.mark.parametrize(
+    ("more", "rules"),
+    [
+        ({"after": {"tags": {"Owner": "me"}}}, 0),
+        ({"after": {"tags": {"Owner": ""}}}, 1),
+        ({"after": {"tags": {}}}, 1),
+        ({"after": {"tags": None}}, 1),
+        ({"after": {"labels": None}}, 1),
+        ({"after": {"name": "x"}}, 0),
+        ({"after": {}, "after_unknown": {"tags": True}}, 1),
+        ({"after": {"tags": {}}, "after_unknown": {"tags": {"Owner": True}}}, 0),
+        ({"after": {"tags": {"Owner": "you"}}}, 1),
+    ],
+)
+def test_a_tag_must_be_there_with_a_value_that_fits(more: dict[str, Any], rules: int) -> None:
+    assert len(found({"required_tags": [{"tags": {"Owner": "me"}}]}, change("create", **more))) == rules
+
+
+def test_what_is_destroyed_needs_no_tags() -> None:
+    assert (
+        found({"required_tags": [{"tags": {"Owner": "me"}}]}, change("delete", before={"tags": {}}, after=None)) == []
+    )
+
+
+# --- what checkers print ---------------------------------------------------------------------------------------------
+
+
+def checker(**more: Any) -> model.Checker:
+    return model.Checker(**{"name": "own", "command": ["x", "{plan}"], **more})
+
+
+def test_findings_of_conftest_are_read() -> None:
+    said = [
+        {"filename": "plan.json", "namespace": "main", "successes": 1, "failures": [
+            {"msg": "no public buckets", "metadata": {"rule": "S3-1", "severity": "critical", "address": "aws_s3.x"}},
+            {"msg": "plain"},
+        ]},
+        {"filename": "plan.json", "namespace": "other", "successes": 2},
+    ]  # fmt: skip
+    asked = checker(
+        findings=["[].failures[]"],
+        fields={
+            "message": "msg", "rule": "metadata.rule", "severity": "metadata.severity", "address": "metadata.address",
+        },
+    )  # fmt: skip
+    assert [(item.rule, item.severity, item.message, item.address) for item in output.parse(asked, json.dumps(said))] == [
+        ("own/S3-1", "critical", "no public buckets", "aws_s3.x"), ("own/finding", "high", "plain", None),
+    ]  # fmt: skip
+
+
+SARIF = {
+    "version": "2.1.0",
+    "runs": [{
+        "tool": {"driver": {"name": "t", "rules": [
+            {"id": "R1", "defaultConfiguration": {"level": "error"}},
+            {"id": "R2", "properties": {"security-severity": "9.8"}},
+            {"id": "R3"},
+        ]}},
+        "results": [
+            {"ruleId": "R1", "message": {"text": "one"}, "locations": [{"logicalLocations": [{"fullyQualifiedName": "a.b"}]}]},
+            {"ruleIndex": 1, "message": {"text": "two"}, "level": "note"},
+            {"ruleId": "R3", "message": {"text": "three"}},
+            {"ruleId": "R3", "message": {"text": "passed"}, "kind": "pass"},
+            {"ruleId": "R1", "message": {"text": "known"}, "suppressions": [{"kind": "inSource", "justification": "why"}]},
+            {"ruleId": "R9", "level": "none", "message": {"id": "m"}},
+        ],
+    }],
+}  # fmt: skip
+
+
+def test_sarif_is_read_with_the_severity_that_its_rules_have() -> None:
+    items = output.parse(checker(format="sarif"), json.dumps(SARIF))
+    assert [(item.rule, item.severity, item.address, item.allowed) for item in items] == [
+        ("own/R1", "high", "a.b", None), ("own/R2", "critical", None, None), ("own/R3", "medium", None, None),
+        ("own/R1", "high", None, "own: why"), ("own/R9", "info", None, None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "no", "[", "{}", "[]", '{"version": "2.0.0", "runs": []}', '{"version": "2.1.0", "runs": null}',
+        '{"version": "2.1.0", "runs": [{"invocations": [{"executionSuccessful": false}]}]}', "[" * 10_000,
+        '{"version": "2.1.0"}', '{"version": "2.1.0", "runs": [1]}', '{"version": "2.1.0", "runs": [{"results": [1]}]}',
+    ],
+)  # fmt: skip
+def test_what_is_no_sarif_is_an_error_and_never_an_empty_list(text: str) -> None:
+    with pytest.raises((ValueError, TypeError, KeyError, AttributeError)):
+        output.parse(checker(format="sarif"), text)
+
+
+@pytest.mark.parametrize(
+    ("value", "path", "values"),
+    [
+        ([{"f": [1, 2]}, {"f": [3]}, {}], "[].f[]", [1, 2, 3]),
+        ({"a": {"b": 1}}, "a.b", [1]),
+        ({"a": None}, "a[]", []),
+        ([1], "[]", [1]),
+    ],
+)
+def test_a_path_gives_what_stands_there(value: Any, path: str, values: list[Any]) -> None:
+    assert output.at(value, path) == values
+
+
+@pytest.mark.parametrize(("value", "path"), [({}, "[]"), ([], "a"), ({"a": 1}, "a[]"), ([1], "[].a")])
+def test_a_path_through_something_else_is_an_error(value: Any, path: str) -> None:
+    with pytest.raises(ValueError, match="is no path of its output"):
+        output.at(value, path)
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("HIGH", "high"), ("error", "high"), ("WARNING", "medium"), ("note", "low"), (None, "low"), ("odd", "low"), (7, "low")],
+)  # fmt: skip
+def test_the_words_of_other_tools_are_severities(word: object, meant: str) -> None:
+    assert severity(word, "low") == meant
+
+
+def test_a_threshold_takes_in_what_is_worse() -> None:
+    assert [word for word in SEVERITIES if at_least(word, "medium")] == ["critical", "high", "medium"]
+
+
+# --- overrides -------------------------------------------------------------------------------------------------------
+
+
+def test_an_override_of_the_command_line_names_rules_and_stacks() -> None:
+    assert [tuple(item) for item in allowances("protect:a,own/R1", " why ")] == [
+        ("protect", "a", "why"), ("own/R1", "*", "why"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("allow", "reason"), [("protect", None), ("protect", " "), ("", "why"), ("*", "why"), (":a", "why")]
+)
+def test_an_override_without_a_rule_or_a_reason_is_an_error(allow: str, reason: str | None) -> None:
+    with pytest.raises(ConfigError):
+        allowances(allow, reason)
+
+
+# --- what checkers get -----------------------------------------------------------------------------------------------
+
+
+def test_a_plan_for_checkers_has_its_shape_and_no_secret() -> None:
+    secret = "hunter2-x"
+    values = {"p": secret, "n": [{"q": 1}]}
+    marks = {"p": True, "n": [{}]}
+    module = {"resources": [{"address": "a.b", "values": values, "sensitive_values": marks}]}
+    plan = {
+        "format_version": "1.2",
+        "variables": {"v": {"value": secret}, "w": {"value": 1}},
+        "planned_values": {
+            "outputs": {"o": {"sensitive": True, "value": secret}},
+            "root_module": {**module, "child_modules": [module]},
+        },
+        "prior_state": {"format_version": "1.0", "values": {"root_module": module}},
+        "resource_changes": [{"address": "a.b", "change": {
+            "actions": ["update"], "before": values, "after": values, "before_sensitive": marks, "after_sensitive": marks,
+        }}],
+        "output_changes": {"o": {"actions": ["create"], "before": None, "after": secret, "after_sensitive": True}},
+        "configuration": {"root_module": {
+            "variables": {"v": {"sensitive": True, "default": secret}, "w": {}},
+            "module_calls": {"m": {"module": {"variables": {"z": {"sensitive": True, "default": "hunter3-y"}}}}},
+            "resources": [{"expressions": {"x": {"constant_value": f"has {secret}"}}}],
+        }},
+    }  # fmt: skip
+    before = json.dumps(plan)
+    shown = redacted(plan, Masker())
+    assert json.dumps(plan) == before
+    assert "hunter" not in json.dumps(shown)
+    assert shown["resource_changes"][0]["change"]["after"] == {"p": MASK, "n": [{"q": 1}]}
+    assert shown["planned_values"]["root_module"]["child_modules"][0]["resources"][0]["values"]["n"] == [{"q": 1}]
+    assert shown["variables"] == {"v": {"value": MASK}, "w": {"value": 1}}
+    assert shown.keys() == plan.keys()
+
+
+@given(st.recursive(st.none() | st.booleans() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2)))  # fmt: skip
+def test_a_checkers_output_is_read_or_refused(document: Any) -> None:
+    for asked in (checker(), checker(format="sarif"), checker(findings=["a[].b"])):
+        try:
+            items = output.parse(asked, json.dumps(document))
+        except (ValueError, TypeError, KeyError, AttributeError):
+            continue
+        assert all(item.severity in SEVERITIES for item in items)
