@@ -83,7 +83,7 @@ def task__planned() -> dict[str, Any]:
     """Every plan before any apply."""
     from . import deploy
 
-    return deploy.barrier()
+    return deploy.barrier(_run())
 
 
 def task_deploy() -> Iterator[dict[str, Any]]:

@@ -9,8 +9,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from . import outputs
+from .cilog import Dialect
 from .errors import DeployError, ExitCode
 from .result import Status
+from .review import semantic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,12 +67,27 @@ class Console:
             return
         head = f"{outcome.stage:<9} {outcome.stack:<{self._width}}  "
         if outcome.failed:
-            self._run.say("\n".join([f"{head}FAILED  {outcome.summary}", *_block(outcome)]))
+            self._tell(outcome, f"{head}FAILED  {outcome.summary}", _block(outcome), folded=False)
             return
         why = f"  [{'; '.join(outcome.reasons[:2])}]" if outcome.reasons and outcome.stage == "plan" else ""
         reused = " (as planned before)" if outcome.details.get("reused") else f"  {outcome.seconds:.1f} s"
         took = "" if outcome.status is Status.NOT_RUN else reused
-        self._run.say(f"{head}{outcome.summary}{took}{why}")
+        self._tell(outcome, f"{head}{outcome.summary}{took}{why}", self._changes(outcome), folded=True)
+
+    def _tell(self, outcome: Result, title: str, body: list[str], *, folded: bool) -> None:
+        """A task's line; in CI what belongs to it folds below, and what failed is open."""
+        if body and self._run.dialect is not Dialect.PLAIN:
+            self._run.section(f"{outcome.stage}_{outcome.stack}", title, "\n".join(body), folded=folded)
+        else:
+            self._run.say("\n".join([title, *body]))
+
+    def _changes(self, outcome: Result) -> list[str]:
+        """What a plan would do, a line for each resource and output; in CI alone, where it folds."""
+        changes = outcome.details.get("changes")
+        if outcome.stage not in ("plan", "drift") or not changes or self._run.dialect is Dialect.PLAIN:
+            return []
+        found = semantic.meaning(changes)
+        return [f"  {address}: {semantic.words(entry)}" for address, entry in sorted(found.items())]
 
     def overview(self, tasks: dict[str, Any]) -> None:
         """What bare `doit` says: what there is."""
@@ -89,9 +106,16 @@ class Console:
         """What changes, before the table at the end."""
         from .reports import text
 
-        shown = text.render(report, colour=sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
-        if shown:
+        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and self._run.dialect is Dialect.PLAIN
+        shown = text.render(report, colour=colour)
+        if not shown:
+            return
+        if colour:
+            self._run.show(shown)
+        elif self._run.dialect is Dialect.PLAIN:
             self._run.say(shown)
+        else:
+            self._run.section(f"report_{report.stage}", f"{report.stage:<9} {report.verdict}", shown, folded=True)
 
     def summary(self, selected: set[str], code: ExitCode, reports: Iterable[str]) -> None:
         """The table at the end, and what to do next."""

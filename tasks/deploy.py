@@ -21,9 +21,10 @@ from . import (
 )
 from .action import StageAction, is_current
 from .engine import failure, is_stale
-from .errors import ArtifactRefusedError, DeployError, EngineError, StoppedError
+from .errors import ArtifactRefusedError, DeployError, EngineError, StoppedError, UnreviewedError
 from .receipt import Outcome, Receipt
 from .result import Result, Status
+from .review import gate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,12 +52,12 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
         }
 
 
-def barrier() -> dict[str, Any]:
-    """The task that stands between all plans and any apply.
+def barrier(run: Run) -> dict[str, Any]:
+    """The task that stands between all plans and any apply; it compares them with what was reviewed.
 
     Its edges are set when the selection is known (see `raise_barrier`): `doit deploy:x` must not plan every stack.
     """
-    return {"basename": BARRIER, "actions": None, "doc": "every plan is there"}
+    return {"basename": BARRIER, "actions": [gate.Gate(run, BARRIER)], "doc": "every plan is there, and as reviewed"}
 
 
 def raise_barrier(all_tasks: dict[str, Any], selected: list[str]) -> bool:
@@ -146,6 +147,11 @@ def _plan_now(run: Run, stack: Stack, why: str) -> tuple[Manifest, str]:
             next_step="correct `inputs` of this stack, or the outputs of that one",
         )
     plan.make(run, stack, given.values, origin="deploy")
+    try:
+        gate.judge(run, [stack.name])
+    except UnreviewedError:
+        artifact.discard(run.layout, stack.name)
+        raise
     return plan.check(run, stack, affected.assess(run.project, stack)), f"; {why}"
 
 

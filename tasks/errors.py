@@ -145,6 +145,21 @@ class ArtifactRefusedError(DeployError):
         self.reason = reason
 
 
+class UnreviewedError(DeployError):
+    """What would be deployed is not what was reviewed, or that is not known, and `plan.on_unreviewed` is `fail`."""
+
+    kind = "not reviewed"
+
+    def __init__(self, message: str, *, differences: Sequence[str] = (), **places: str | None) -> None:
+        super().__init__(message, **places)
+        self.differences = list(differences)
+
+    def render(self) -> str:
+        """The message, what differs, then as every error."""
+        head, *rows = super().render().split("\n")
+        return "\n".join([head, *(f"  {line}" for line in self.differences), *rows])
+
+
 class PolicyError(DeployError):
     """A plan could not be judged: a checker could not be run, or said nothing that can be understood."""
 

@@ -39,6 +39,11 @@ class Layout:
         return self.base / "reports"
 
     @property
+    def review(self) -> Path:
+        """What a reviewer sees of the latest plan, for the deploy to compare with."""
+        return self.base / "review.json"
+
+    @property
     def records(self) -> Path:
         """doit's own records."""
         return self.base / "doit.db"

@@ -241,8 +241,8 @@ def _names_a_variable(value: object) -> object:
     if value is not None and (found is None or not re.fullmatch(r"[A-Z_][A-Z0-9_]{0,49}", found)):
         raise PydanticCustomError(
             "secret_value",
-            "this names the environment variable that holds the passphrase (capitals, digits, `_`; at most 50),"
-            " never the passphrase itself; if it is one, it must be replaced",
+            "this names the environment variable that holds the secret (capitals, digits, `_`; at most 50),"
+            " never the secret itself; if it is one, it must be replaced",
         )
     return found
 
@@ -287,10 +287,41 @@ class Plan(Model):
         "refuse",
         description="When the state moved on since a plan was made: `refuse` it, or `replan` and apply the new plan.",
     )
+    on_unreviewed: Literal["warn", "fail"] = Field(
+        "warn",
+        description="When a deploy would do what its merge request's plan did not show, or came without one: `warn`, or"
+        " `fail` before anything is applied.",
+    )
     values: Literal["shown", "hidden"] = Field(
         "shown",
         description="`hidden`: no attribute or output values in plan.json, results and reports; addresses, actions and"
         " field names stay.",
+    )
+
+
+class Forge(Model):
+    """GitLab or GitHub: where comments on merge requests and commit statuses go."""
+
+    kind: Literal["auto", "gitlab", "github", "none"] = Field(
+        "auto", description="`auto`: as the CI's variables tell. `none`: no forge is told or asked anything."
+    )
+    url: str | None = Field(
+        None,
+        pattern=r"^https?://[^@\s]+$",
+        description="The API's base URL; by default the CI's: `https://gitlab.example.com/api/v4`.",
+    )
+    project: str | None = Field(
+        None, description="The project that has the merge requests: GitLab's id or path, GitHub's `owner/name`."
+    )
+    token: Annotated[str | None, BeforeValidator(_names_a_variable)] = Field(
+        None,
+        description="The environment variable that holds the token, never the token; by default `GITLAB_TOKEN` or"
+        " `GITHUB_TOKEN`.",
+    )
+    comment: bool = Field(True, description="False: no comments on merge requests.")
+    status: bool = Field(True, description="False: no commit statuses.")
+    timeout: Annotated[float, Field(gt=0, le=3600)] = Field(
+        60, description="Seconds that a run may spend on telling, or asking, the forge, retries included."
     )
 
 
@@ -587,6 +618,10 @@ class Config(BaseSettings):
     )
     follows: EnvironmentName | None = Field(
         None, description="The environment that must have a stack's code first; `plan` says what it has not."
+    )
+    forge: Forge = Field(
+        default_factory=Forge,  # type: ignore[arg-type]
+        description="Comments on merge requests, and commit statuses.",
     )
     deploy: Deploy = Field(default_factory=Deploy, description="How deploys are remembered.")  # type: ignore[arg-type]
     drift: Drift = Field(default_factory=Drift, description="Rules for drift.")  # type: ignore[arg-type]

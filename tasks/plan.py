@@ -29,6 +29,7 @@ from .errors import ArtifactRefusedError, DeployError, EngineError, PolicyError,
 from .files import sha256_file, write_json
 from .receipt import now
 from .result import Result, Status
+from .review import semantic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -262,6 +263,7 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
             mocked=mocked or [],
             upstream=run.upstream,
             key=key.fingerprint if key else None,
+            meaning=semantic.digest(semantic.meaning(read.to_json())),
             images=images,
             unpinned=unpinned,
             builds=build.made_of(project, stack),

@@ -9,7 +9,9 @@ from . import build, console, deploy, deployed, encryption, records, reports, st
 from . import result as results
 from .engine import dropped_variables
 from .errors import DeployError, ExitCode, RunLockedError
+from .forges import publisher
 from .result import Result, Status
+from .review import gate
 
 if TYPE_CHECKING:
     from doit.exceptions import BaseFail
@@ -31,6 +33,7 @@ class Reporter:
     def __init__(self, outstream: Any, options: Any) -> None:
         del outstream, options
         self._selected: set[str] = set()
+        self._whole: set[str] = set()
         self._errors: list[str] = []
         self._flush_failed = False
         self._console = console.Console(self.run)
@@ -40,6 +43,7 @@ class Reporter:
         """Begin: take the environment's lock, heed signals, raise the barrier before the applies."""
         run = self.run
         self._selected = {name.partition(":")[0] for name in selected}
+        self._whole = {name for name in selected if ":" not in name}
         run.deploying = deploy.raise_barrier(tasks, selected)
         build.join(run, tasks, selected)
         run.planning = bool(self._selected & _WITH_BACKEND)
@@ -160,7 +164,8 @@ class Reporter:
             self._remember(None)
             run.release_lock()
             return
-        paths = []
+        paths: list[str] = []
+        self._compare_with_review()
         if run.active and run.results:
             order = {name: position for position, name in enumerate(run.project.graph.order)}
             for stage in ("plan", "drift"):
@@ -181,9 +186,19 @@ class Reporter:
         self._notify(self._errors)
         if self._selected & _LOCKING:
             self._console.summary(self._selected, code, paths)
+            publisher.publish(run, self._whole, code)
         self._remember(code)
         run.release_lock()
         raise SystemExit(int(code))
+
+    def _compare_with_review(self) -> None:
+        """After `doit plan` alone; a deploy has compared before it applied."""
+        if "plan" not in self._selected or self.run.deploying or self.run.stop.requested:
+            return
+        try:
+            gate.judge(self.run, asked=False)
+        except DeployError as error:
+            self._errors.append(self.run.mask.text(error.render()))
 
     def _remember(self, code: ExitCode | None) -> None:
         """End the run's record, and publish it where that is wanted; neither changes the outcome."""

@@ -12,7 +12,7 @@ import time
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
 
-from . import git, setup
+from . import cilog, git, setup
 from .build import Demand
 from .encryption import Encryption
 from .engine import Engine
@@ -49,6 +49,8 @@ class Run:
         applied: Stacks whose plan was applied in this run.
         assessed: What is affected, as found before anything ran, see `affected.assess_once`.
         reused: Stacks whose artifact was found to fit as it is.
+        reviewed: What was reviewed, once it was asked for, see `review.gate`; `reviewed_file` is where, when named.
+        notes: What readers of this run's reports must know besides its results, a sentence each.
         mocking: Whether plans may be made with stand-ins; `mocks=no` on the command line forbids it.
         base_given: The base that was named on the command line, when it is another one than the deployed tag.
         demand: What the builds and images of this run are for.
@@ -92,6 +94,10 @@ class Run:
         self.read_outputs: dict[str, dict[str, Output]] = {}
         self._lock_file: IO[str] | None = None
         self.live: Any = None
+        self.dialect = cilog.dialect()
+        self.reviewed: Any = None
+        self.reviewed_file: str | None = None
+        self.notes: list[str] = []
 
     @property
     def hides_values(self) -> bool:
@@ -140,10 +146,30 @@ class Run:
         masked = self.mask.text(self.hinted(text))
         with self._print_lock:
             if self.live is not None:
-                self.live.console.print(masked, markup=False, highlight=False, soft_wrap=True)
+                self.live.console.print(cilog.plain(masked), markup=False, highlight=False, soft_wrap=True)
                 return
+        self._write(cilog.harmless(masked, self.dialect))
+
+    def show(self, text: str) -> None:
+        """Print text that is made to be read by a terminal or a CI system: its colours and commands count."""
+        self._write(self.mask.text(text))
+
+    def section(self, name: str, title: str, body: str, *, folded: bool) -> None:
+        """`say`, the body in a section that the CI system's log folds.
+
+        Args:
+            name: The section's name, unique in the log.
+            title: Its first line.
+            body: What folds.
+            folded: Whether it is folded at first.
+        """
+        title, body = self.mask.text(self.hinted(title)), self.mask.text(self.hinted(body))
+        self._write(cilog.section(self.dialect, name, title, body, folded=folded))
+
+    def _write(self, text: str) -> None:
+        with self._print_lock:
             try:
-                sys.stdout.write(masked + "\n")
+                sys.stdout.write(text + "\n")
                 sys.stdout.flush()
             except BrokenPipeError:  # nobody reads any more (`doit deploy | head`): that ends no deploy
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -45,6 +45,7 @@ def start() -> Run:
             for note in run.project.loaded.base.notes:
                 run.say(note)
         run.mocking = get_var("mocks") != "no"
+        run.reviewed_file = get_var("reviewed")
         _allow(run, get_var("allow"), get_var("reason"))
         deployed.choose_base(run, get_var("base"))
         records.prepare(run.layout.records, run.say)

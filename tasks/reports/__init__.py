@@ -29,7 +29,9 @@ def templates(run: Run) -> Templates:
 
 def collect(run: Run, stage: str, results: Iterable[Result]) -> Report:
     """The report of a stage of this run, with all that is known to be secret by now masked."""
-    return Report.collect(stage, results, environment=run.project.environment, commit=run.revision.short, mask=run.mask)
+    return Report.collect(
+        stage, results, environment=run.project.environment, commit=run.revision.short, notes=run.notes, mask=run.mask
+    )
 
 
 def write(run: Run, report: Report, looks: Templates) -> list[str]:
@@ -59,7 +61,7 @@ def write(run: Run, report: Report, looks: Templates) -> list[str]:
         run.say(f"the report could not be written: {error.message if isinstance(error, RecordError) else error}")
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in forgefiles.workflow_commands(report):
-            run.say(line)
+            run.show(line)
     return paths[:2]
 
 

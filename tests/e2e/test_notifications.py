@@ -144,7 +144,9 @@ def test_drift_is_told_with_its_stacks_and_the_exit_code_stays_2_whatever_become
 def test_a_channel_that_misbehaves_is_shown_and_changes_no_outcome(
     told: Repository, web: WebReceiver, hook: WebReceiver, answer: int | str
 ) -> None:
-    told.write(minimal_config(CHANNELS.replace("{name:", "{timeout: 2, name:")))
+    told.write(
+        minimal_config(CHANNELS.replace("{name:", "{timeout: 2, name:").replace("2, name: mail", "60, name: mail"))
+    )
     hook.answer = web.answer = answer
     out = told.doit("deploy").out
     assert "not notified: hook: " in out

@@ -1,0 +1,10 @@
+declare global {
+  namespace App {
+    interface Locals {
+      user: string | null;
+      theme: string;
+    }
+  }
+}
+
+export {};

@@ -1,0 +1,39 @@
+import type { Handle } from '@sveltejs/kit';
+import { env } from '$env/dynamic/private';
+import { access } from '$lib/server/access';
+
+const OPEN = new Set(['/healthz', '/readyz']);
+const THEMES = new Set(['light', 'dark']);
+const HEADERS = {
+  'X-Content-Type-Options': 'nosniff',
+  'X-Frame-Options': 'DENY',
+  'Referrer-Policy': 'no-referrer',
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Permissions-Policy': 'camera=(), geolocation=(), microphone=()'
+};
+
+const gate = access(env);
+
+/** Access, the theme, and headers that keep the page to itself. */
+export const handle: Handle = async ({ event, resolve }) => {
+  const theme = event.cookies.get('theme') ?? '';
+  event.locals.theme = THEMES.has(theme) ? theme : 'auto';
+  event.locals.user = null;
+  if (!OPEN.has(event.url.pathname)) {
+    const found = gate.check(event.getClientAddress(), event.request.headers);
+    if ('refused' in found) {
+      return new Response(`403: ${found.refused}\n`, {
+        status: 403,
+        headers: { ...HEADERS, 'Content-Type': 'text/plain' }
+      });
+    }
+    event.locals.user = found.user;
+  }
+  const response = await resolve(event, {
+    transformPageChunk: ({ html }) => html.replace('%theme%', event.locals.theme)
+  });
+  for (const [name, value] of Object.entries(HEADERS)) response.headers.set(name, value);
+  if (!response.headers.has('Cache-Control')) response.headers.set('Cache-Control', 'no-store');
+  return response;
+};

@@ -1,0 +1,64 @@
+/** A commit as people read it. */
+export const short = (commit: string | null): string => (commit ? commit.slice(0, 8) : '');
+
+/** Seconds in words: `0.4 s`, `12 s`, `3 min 20 s`, `1 h 5 min`. */
+export function duration(seconds: number): string {
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 60) return `${Math.round(seconds)} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${Math.round(seconds % 60)} s`.replace(' 0 s', '');
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`.replace(' 0 min', '');
+}
+
+const STEPS: [number, string][] = [
+  [60, 'min'],
+  [24, 'h'],
+  [30, 'd'],
+  [12, 'mo'],
+  [Infinity, 'y']
+];
+
+/** How long ago a moment is: `just now`, `5 min ago`, `3 d ago`. */
+export function ago(moment: string, clock: number): string {
+  let amount = (clock - Date.parse(moment)) / 60_000;
+  if (Number.isNaN(amount)) return '';
+  if (amount < 1) return 'just now';
+  for (const [size, word] of STEPS) {
+    if (amount < size) return `${Math.floor(amount)} ${word} ago`;
+    amount /= size;
+  }
+  return '';
+}
+
+/** A moment in UTC, the same on the server and in every browser: `2026-11-24 17:29:06`. */
+export function moment(text: string): string {
+  const date = new Date(text);
+  return Number.isNaN(date.getTime()) ? '' : date.toISOString().slice(0, 19).replace('T', ' ');
+}
+
+/** A number with its word: `1 stack`, `3 stacks`. */
+export const count = (number: number, word: string): string => `${number} ${word}${number === 1 ? '' : 's'}`;
+
+const SIGNS: [string, string][] = [
+  ['add', '+'],
+  ['change', '~'],
+  ['replace', '±'],
+  ['destroy', '−']
+];
+
+/** The counts of a plan: `+2 ~1`. */
+export function counts(numbers: Record<string, number>): string {
+  const signs = SIGNS.filter(([name]) => numbers[name]).map(([name, sign]) => `${sign}${numbers[name]}`);
+  const rare = ['move', 'imports', 'forget', 'outputs'].filter((name) => numbers[name]);
+  return [...signs, ...rare.map((name) => count(numbers[name] ?? 0, name.replace(/s$/, '')))].join(' ');
+}
+
+/** The path of a stack's page; stacks in folders have slashes in their names. */
+export function stackPath(environment: string, stack: string): string {
+  return `/env/${encodeURIComponent(environment)}/stacks/${stack.split('/').map(encodeURIComponent).join('/')}`;
+}
+
+/** The path of a run's page. */
+export function runPath(environment: string, run: string): string {
+  return `/env/${encodeURIComponent(environment)}/runs/${run}`;
+}

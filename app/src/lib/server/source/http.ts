@@ -1,0 +1,133 @@
+import { AwsClient } from 'aws4fetch';
+import { ENVIRONMENT, parseLine, parseOverview, RUN_ID, type Line, type Overview } from '$lib/records';
+import { parsed, type Source } from './source';
+
+const LARGEST = 64 * 1024 * 1024;
+const MONTH = /^\d{4}-\d{2}$/;
+
+type Fetch = (url: string, options: RequestInit) => Promise<Response>;
+
+interface Kept {
+  etag: string;
+  text: string;
+}
+
+/** What `doit publish` has sent to an HTTP server or to S3: read through the index, so nothing has to be listed. */
+export class HttpSource implements Source {
+  private kept = new Map<string, Kept>();
+  private known = new Map<string, { lines: Line[]; overview: Overview | null }>();
+
+  constructor(
+    readonly name: string,
+    private readonly get: Fetch,
+    readonly pause: number
+  ) {}
+
+  async refresh(): Promise<boolean> {
+    const [text, changed] = await this.fetch('index.json');
+    if (text === null) return this.forget();
+    const index = parsed(text) as { environments?: Record<string, unknown> } | null;
+    const names = Object.keys(index?.environments ?? {}).filter((name) => ENVIRONMENT.test(name));
+    let any = changed;
+    for (const name of names) any = (await this.refreshOne(name, index?.environments?.[name])) || any;
+    for (const name of this.known.keys()) if (!names.includes(name)) this.known.delete(name);
+    return any;
+  }
+
+  environments(): string[] {
+    return [...this.known.keys()].sort();
+  }
+
+  lines(environment: string): Line[] {
+    return this.known.get(environment)?.lines ?? [];
+  }
+
+  overview(environment: string): Overview | null {
+    return this.known.get(environment)?.overview ?? null;
+  }
+
+  async read(environment: string, run: string, kind: 'json' | 'jsonl'): Promise<string | null> {
+    if (!this.known.has(environment) || !RUN_ID.test(run)) return null;
+    const answer = await this.get(this.address(`${environment}/runs/${run}.${kind}`), {});
+    return answer.ok ? await limited(answer) : null;
+  }
+
+  private async refreshOne(environment: string, value: unknown): Promise<boolean> {
+    const months = Array.isArray(value) ? value.filter((month) => typeof month === 'string' && MONTH.test(month)) : [];
+    const [text, overviewChanged] = await this.fetch(`${environment}/overview.json`);
+    const shards = await Promise.all(months.map((month) => this.fetch(`${environment}/index/${month}.json`)));
+    const known = this.known.get(environment);
+    if (known && !overviewChanged && !shards.some(([, changed]) => changed)) return false;
+    const lines = shards.flatMap(([shard]) => {
+      const runs = (parsed(shard) as { runs?: Record<string, unknown> } | null)?.runs ?? {};
+      return Object.values(runs).map(parseLine);
+    });
+    const own = lines.filter((line): line is Line => line !== null && line.environment === environment);
+    own.sort((one, other) => (one.id < other.id ? 1 : -1));
+    this.known.set(environment, { lines: own, overview: parseOverview(parsed(text)) });
+    return true;
+  }
+
+  private forget(): boolean {
+    const had = this.known.size > 0;
+    this.known.clear();
+    return had;
+  }
+
+  private address(path: string): string {
+    return `${this.name}/${path.split('/').map(encodeURIComponent).join('/')}`;
+  }
+
+  /** A file's text, and whether it is another one than before. */
+  private async fetch(path: string): Promise<[string | null, boolean]> {
+    const kept = this.kept.get(path);
+    const answer = await this.get(this.address(path), { headers: kept?.etag ? { 'If-None-Match': kept.etag } : {} });
+    if (answer.status === 304 && kept) return [kept.text, false];
+    if (answer.status === 404) return [null, this.kept.delete(path)];
+    if (!answer.ok) throw new Error(`${this.name}: HTTP ${answer.status}`);
+    const text = await limited(answer);
+    this.kept.set(path, { etag: answer.headers.get('ETag') ?? '', text: text ?? '' });
+    return [text, text !== kept?.text];
+  }
+}
+
+async function limited(answer: Response): Promise<string | null> {
+  if (Number(answer.headers.get('Content-Length') ?? 0) > LARGEST) return null;
+  const text = await answer.text();
+  return text.length > LARGEST ? null : text;
+}
+
+/** A plain HTTP server; with a token, in `Authorization` as a bearer token or in another header as it is. */
+export function httpFetch(token: string, header: string, timeout: number): Fetch {
+  const headers: Record<string, string> = token
+    ? { [header]: header.toLowerCase() === 'authorization' ? `Bearer ${token}` : token }
+    : {};
+  return (url, options) =>
+    fetch(url, {
+      ...options,
+      headers: { ...headers, ...options.headers },
+      redirect: token ? 'error' : 'follow',
+      signal: AbortSignal.timeout(timeout)
+    });
+}
+
+/** S3: requests are signed with the credentials of the environment. */
+export function s3Fetch(environment: Record<string, string | undefined>, timeout: number): Fetch {
+  const client = new AwsClient({
+    accessKeyId: environment.AWS_ACCESS_KEY_ID ?? '',
+    secretAccessKey: environment.AWS_SECRET_ACCESS_KEY ?? '',
+    sessionToken: environment.AWS_SESSION_TOKEN,
+    service: 's3',
+    region: environment.AWS_REGION ?? environment.AWS_DEFAULT_REGION ?? 'us-east-1'
+  });
+  return (url, options) => client.fetch(url, { ...options, signal: AbortSignal.timeout(timeout) });
+}
+
+/** The address of a bucket's part: path style at an endpoint, else Amazon's own. */
+export function s3Address(location: URL, endpoint: string | undefined, region: string): string {
+  const prefix = location.pathname.replace(/^\/+|\/+$/g, '');
+  const base = endpoint
+    ? `${endpoint.replace(/\/+$/, '')}/${location.host}`
+    : `https://${location.host}.s3.${region}.amazonaws.com`;
+  return prefix ? `${base}/${prefix}` : base;
+}

@@ -1,0 +1,16 @@
+import { history } from '$lib/server/history';
+
+/** What every page shows: the environments, who looks, and the moment that `5 min ago` is counted from. */
+export async function load({ locals, depends }) {
+  depends('records');
+  const records = history();
+  await records.fresh();
+  return {
+    environments: records.source.environments(),
+    problem: records.problem ? `${records.source.name}: ${records.problem}` : null,
+    source: records.source.name,
+    user: locals.user,
+    theme: locals.theme,
+    clock: Date.now()
+  };
+}

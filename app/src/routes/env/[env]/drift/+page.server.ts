@@ -1,0 +1,34 @@
+import { driftSets, type Drifted } from '$lib/driftset';
+import { history } from '$lib/server/history';
+import { listed } from '$lib/views';
+
+const LOOKED = 20;
+
+/** What has drifted: newly, still, and no more. */
+export async function load({ params, parent }) {
+  await parent();
+  const records = history();
+  const lines = records.source
+    .lines(params.env)
+    .filter((line) => line.stages.includes('drift') && line.endedAt !== null);
+  const sets = driftSets(await records.runs(params.env, lines.slice(0, LOOKED)));
+  const stacks = records.source.overview(params.env)?.stacks ?? [];
+  const since = Object.fromEntries(
+    stacks.filter((stack) => stack.drift?.status === 'drifted').map((stack) => [stack.name, stack.drift?.since ?? ''])
+  );
+  const drifted = (found: Drifted[]) => found.filter((item) => item.stack in since);
+  const undeployed = stacks
+    .filter((stack) => stack.drift?.status === 'undeployed')
+    .map((stack) => ({ stack: stack.name, text: stack.drift?.text ?? '' }));
+  const gone = [...sets.fresh, ...sets.known].filter((item) => !(item.stack in since)); // deployed again since
+  return {
+    fresh: drifted(sets.fresh),
+    known: drifted(sets.known),
+    resolved: [...sets.resolved, ...gone],
+    since,
+    undeployed,
+    checks: lines.length,
+    last: lines[0] ? listed(lines[0]) : null,
+    runs: lines.slice(0, 10).map(listed)
+  };
+}

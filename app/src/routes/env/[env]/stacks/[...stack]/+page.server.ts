@@ -1,0 +1,57 @@
+import { error } from '@sveltejs/kit';
+import { page } from '$lib/paging';
+import { RUN_ID, type Details, type Line } from '$lib/records';
+import { history } from '$lib/server/history';
+import { marks } from '$lib/state';
+import { listed } from '$lib/views';
+
+const ROWS = 20;
+const LOOKED = 12;
+const STAGES = ['plan', 'deploy', 'drift'];
+
+/** One stack: how it is, its latest plan or the one of a given run, and what happened to it. */
+export async function load({ params, url, parent }) {
+  await parent();
+  const records = history();
+  const overview = records.source.overview(params.env);
+  const stack = overview?.stacks.find((item) => item.name === params.stack) ?? null;
+  const lines = records.source.lines(params.env).filter((line) => line.touched.includes(params.stack));
+  if (!stack && lines.length === 0) error(404, `No stack '${params.stack.slice(0, 200)}' is known here.`);
+  const asked = url.searchParams.get('run') ?? '';
+  const chosen = RUN_ID.test(asked) ? lines.filter((line) => line.id === asked) : lines;
+  const plan = await latestPlan(params.env, params.stack, chosen.slice(0, LOOKED));
+  const shown = page(lines, url.searchParams.get('page'), ROWS);
+  const runs = await records.runs(params.env, shown.items);
+  const past = runs.map((run) => ({
+    run: listed(run),
+    tasks: run.tasks.filter((task) => task.stack === params.stack)
+  }));
+  const neededBy = overview?.stacks.filter((item) => item.needs.includes(params.stack)).map((item) => item.name) ?? [];
+  return {
+    name: params.stack,
+    stack,
+    marks: stack ? marks(stack) : [],
+    neededBy,
+    plan,
+    asked: chosen.length && asked ? asked : '',
+    past: { ...shown, items: past }
+  };
+}
+
+interface Plan {
+  run: string;
+  at: string;
+  details: Details;
+}
+
+/** The latest run that has a plan of this stack, and that plan; a deploy's own one is later than that of its plan. */
+async function latestPlan(environment: string, stack: string, lines: Line[]): Promise<Plan | null> {
+  for (const line of lines) {
+    const wanted = STAGES.map((stage) => `${stage}:${stack}`);
+    const found = await history().details(environment, line.id, (name) => wanted.includes(name));
+    const plans = found.filter((item) => item.hasChanges);
+    const details = plans.sort((one, other) => STAGES.indexOf(other.stage) - STAGES.indexOf(one.stage))[0];
+    if (details) return { run: line.id, at: line.startedAt, details };
+  }
+  return null;
+}

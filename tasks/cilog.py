@@ -1,0 +1,76 @@
+"""What CI systems make of a job's log: sections that fold, and commands that foreign text must not give.
+
+GitLab: https://docs.gitlab.com/ci/jobs/job_logs/#custom-collapsible-sections. GitHub:
+https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]")
+# The runner takes `::name …::` at a line's beginning, white space before it or not, and `##[name]` anywhere.
+_COMMAND = re.compile(r"^\s*::|##\[", re.MULTILINE)
+_NO_NAME = re.compile(r"[^A-Za-z0-9_.-]")
+
+
+class Dialect(Enum):
+    """Whose log it is."""
+
+    PLAIN = "plain"
+    GITLAB = "gitlab"
+    GITHUB = "github"
+
+
+def dialect(environment: Mapping[str, str] = os.environ) -> Dialect:
+    """The dialect of the CI system that runs this."""
+    if environment.get("GITLAB_CI") == "true":
+        return Dialect.GITLAB
+    return Dialect.GITHUB if environment.get("GITHUB_ACTIONS") == "true" else Dialect.PLAIN
+
+
+def plain(text: str) -> str:
+    """The text without colours, cursor movements and other control characters; line ends are kept.
+
+    A section of GitLab begins and ends with such: text that has none cannot begin or end one.
+    """
+    return _CONTROL.sub("", _ESCAPE.sub("", text.replace("\r\n", "\n")))
+
+
+def harmless(text: str, of: Dialect) -> str:
+    """Text that gives the CI system no commands, whoever wrote it."""
+    text = plain(text)
+    if of is not Dialect.GITHUB or not _COMMAND.search(text):
+        return text
+    word = secrets.token_hex(16)  # nobody can guess it, so nothing in the text ends this
+    return f"::stop-commands::{word}\n{text}\n::{word}::"
+
+
+def section(of: Dialect, name: str, title: str, body: str, *, folded: bool) -> str:
+    """A section of a log; without CI it is the title and the body.
+
+    Args:
+        of: The dialect.
+        name: Its name, unique in the log.
+        title: Its first line, always seen.
+        body: What folds.
+        folded: Whether it is folded at first; GitHub folds every group, so one that is not is no group.
+    """
+    body, title = harmless(body, of), harmless(title, of)
+    if of is Dialect.GITLAB:
+        now, safe = int(time.time()), _NO_NAME.sub(".", name)
+        options = "[collapsed=true]" if folded else ""
+        start = f"\x1b[0Ksection_start:{now}:{safe}{options}\r\x1b[0K{title}"
+        return f"{start}\n{body}\n\x1b[0Ksection_end:{now}:{safe}\r\x1b[0K"
+    if of is Dialect.GITHUB and folded and "\n" not in title:
+        return f"::group::{title.replace('%', '%25')}\n{body}\n::endgroup::"
+    return f"{title}\n{body}"

@@ -1,0 +1,72 @@
+"""What the publisher and the review gate need of a forge, whichever it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .place import Place
+
+
+class State(Enum):
+    """A commit status; the value is GitLab's word for it."""
+
+    SUCCESS = "success"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Comment:
+    """A comment on a merge request; `own` is whether the token's user wrote it."""
+
+    id: int
+    body: str
+    own: bool
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A merged merge request: its number, and the last commit of its branch."""
+
+    number: int
+    head: str
+
+
+class Client(Protocol):
+    """A forge."""
+
+    limit: int
+    """The most bytes of a comment."""
+
+    def comments(self, request: int) -> list[Comment]:
+        """All comments on a merge request, in the order of their ids."""
+
+    def create(self, request: int, body: str) -> None:
+        """Write a comment; after an error that was no refusal it may be there all the same, or twice."""
+
+    def update(self, request: int, comment: int, body: str) -> None:
+        """Replace a comment's text."""
+
+    def delete(self, request: int, comment: int) -> None:
+        """Remove a comment; one that is gone already is no error."""
+
+    def status(self, commit: str, state: State, name: str, description: str, link: str | None) -> None:
+        """Set a commit's status of a name."""
+
+    def merged(self, commit: str, branch: str | None) -> Merged | None:
+        """The merge request that brought a commit to a branch; None when none did."""
+
+
+def connect(place: Place, *, seconds: float, wait: Callable[[float], bool]) -> Client:
+    """The client of a place."""
+    if place.kind == "gitlab":
+        from .gitlab import GitLab
+
+        return GitLab(place, seconds=seconds, wait=wait)
+    from .github import GitHub
+
+    return GitHub(place, seconds=seconds, wait=wait)

@@ -1,0 +1,105 @@
+"""GitHub: comments on pull requests (https://docs.github.com/en/rest/issues/comments) and commit statuses."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from .client import Comment, Merged, State
+from .http import Api, ForgeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .place import Place
+
+ACTIONS = "github-actions[bot]"
+_LONGEST_DESCRIPTION = 140
+
+
+class GitHub:
+    """GitHub's REST API, version 2022-11-28.
+
+    Args:
+        place: Which one, which repository, with which token.
+        seconds: How long all requests together may take.
+        wait: Waits so many seconds; true when it was told to stop.
+    """
+
+    limit = 65_536
+
+    def __init__(self, place: Place, *, seconds: float, wait: Callable[[float], bool]) -> None:
+        self._name = place.token_name
+        headers = {
+            "Authorization": f"Bearer {place.token}",
+            "Accept": "application/vnd.github+json",
+            "X-GitHub-Api-Version": "2022-11-28",
+        }
+        self._api = Api(place.api, headers, seconds=seconds, wait=wait, explain=self._explanation)
+        self._repository = f"repos/{quote(place.project)}"
+
+    def comments(self, request: int) -> list[Comment]:
+        """All comments on a pull request, in the order of their ids."""
+        found = [
+            Comment(item["id"], str(item.get("body") or ""), self._is_own(item))
+            for item in self._api.pages(f"{self._repository}/issues/{request}/comments")
+            if isinstance(item.get("id"), int)
+        ]
+        return sorted(found, key=lambda comment: comment.id)
+
+    def create(self, request: int, body: str) -> None:
+        """Write a comment."""
+        self._api.send("POST", f"{self._repository}/issues/{request}/comments", {"body": body})
+
+    def update(self, request: int, comment: int, body: str) -> None:  # noqa: ARG002 - GitHub's ids are the repository's
+        """Replace a comment's text."""
+        self._api.send("PATCH", f"{self._repository}/issues/comments/{comment}", {"body": body})
+
+    def delete(self, request: int, comment: int) -> None:  # noqa: ARG002 - the same
+        """Remove a comment."""
+        try:
+            self._api.send("DELETE", f"{self._repository}/issues/comments/{comment}")
+        except ForgeError as error:
+            if error.status != 404:  # noqa: PLR2004 - another run removed it
+                raise
+
+    def status(self, commit: str, state: State, name: str, description: str, link: str | None) -> None:
+        """Set a commit's status (https://docs.github.com/en/rest/commits/statuses)."""
+        word = "success" if state is State.SUCCESS else "failure"
+        body = {"state": word, "context": name, "description": description[:_LONGEST_DESCRIPTION]}
+        body |= {"target_url": link} if link else {}
+        self._api.send("POST", f"{self._repository}/statuses/{quote(commit, safe='')}", body)
+
+    def merged(self, commit: str, branch: str | None) -> Merged | None:
+        """The pull request that brought a commit to a branch."""
+        found = [
+            item
+            for item in self._api.pages(f"{self._repository}/commits/{quote(commit, safe='')}/pulls")
+            if item.get("merged_at") and branch in (None, (item.get("base") or {}).get("ref"))
+        ]
+        found.sort(key=lambda item: str(item["merged_at"]))
+        return Merged(int(found[-1]["number"]), str((found[-1].get("head") or {}).get("sha") or "")) if found else None
+
+    @cached_property
+    def _me(self) -> str:
+        """The token's user; the token of a job has none, and writes as GitHub's own bot."""
+        try:
+            user = self._api.get("user")
+        except ForgeError as error:
+            if error.status != 403:  # noqa: PLR2004 - "Resource not accessible by integration"
+                raise
+            return ACTIONS
+        return str(user.get("login")) if isinstance(user, dict) else ACTIONS
+
+    def _is_own(self, item: dict[str, Any]) -> bool:
+        user = item.get("user")
+        return isinstance(user, dict) and user.get("login") == self._me
+
+    def _explanation(self, status: int) -> str | None:
+        grant = "the job needs `permissions: {pull-requests: write, statuses: write}`"
+        return {
+            401: f"GitHub does not know the token in {self._name}: set it to `${{{{ github.token }}}}` in the step",
+            403: f"the token in {self._name} may not do this: {grant}; a pull request from a fork never gets them",
+            404: f"GitHub says 404 also of what a token may not see: {grant}",
+        }.get(status)

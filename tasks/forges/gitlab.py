@@ -1,0 +1,101 @@
+"""GitLab: notes on merge requests (https://docs.gitlab.com/api/notes/) and commit statuses."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from .client import Comment, Merged
+from .http import Api, ForgeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .client import State
+    from .place import Place
+
+_LONGEST_DESCRIPTION = 255
+
+
+class GitLab:
+    """GitLab's API, version 4.
+
+    Args:
+        place: Which one, which project, with which token.
+        seconds: How long all requests together may take.
+        wait: Waits so many seconds; true when it was told to stop.
+    """
+
+    limit = 1_000_000
+
+    def __init__(self, place: Place, *, seconds: float, wait: Callable[[float], bool]) -> None:
+        self._name = place.token_name
+        self._api = Api(
+            place.api, {"PRIVATE-TOKEN": place.token}, seconds=seconds, wait=wait, explain=self._explanation
+        )
+        self._project = f"projects/{quote(place.project, safe='')}"
+        self._own = f"projects/{quote(place.own, safe='')}"
+        self._pipeline = place.order[0]
+
+    def comments(self, request: int) -> list[Comment]:
+        """All notes of people and tokens on a merge request, in the order of their ids."""
+        found = self._api.pages(f"{self._project}/merge_requests/{request}/notes", sort="asc", order_by="created_at")
+        notes = [
+            Comment(note["id"], str(note.get("body") or ""), self._is_own(note))
+            for note in found
+            if isinstance(note.get("id"), int) and not note.get("system")
+        ]
+        return sorted(notes, key=lambda note: note.id)
+
+    def create(self, request: int, body: str) -> None:
+        """Write a note."""
+        self._api.send("POST", f"{self._project}/merge_requests/{request}/notes", {"body": body})
+
+    def update(self, request: int, comment: int, body: str) -> None:
+        """Replace a note's text."""
+        self._api.send("PUT", f"{self._project}/merge_requests/{request}/notes/{comment}", {"body": body})
+
+    def delete(self, request: int, comment: int) -> None:
+        """Remove a note."""
+        try:
+            self._api.send("DELETE", f"{self._project}/merge_requests/{request}/notes/{comment}")
+        except ForgeError as error:
+            if error.status != 404:  # noqa: PLR2004 - another run removed it
+                raise
+
+    def status(self, commit: str, state: State, name: str, description: str, link: str | None) -> None:
+        """Set a commit's status (https://docs.gitlab.com/api/commits/#set-commit-pipeline-status)."""
+        body: dict[str, Any] = {"state": state.value, "name": name, "description": description[:_LONGEST_DESCRIPTION]}
+        if link:
+            body["target_url"] = link
+        if self._pipeline:
+            body["pipeline_id"] = self._pipeline
+        self._api.send("POST", f"{self._own}/statuses/{quote(commit, safe='')}", body)
+
+    def merged(self, commit: str, branch: str | None) -> Merged | None:
+        """The merge request that brought a commit to a branch."""
+        found = [
+            item
+            for item in self._api.pages(f"{self._project}/repository/commits/{quote(commit, safe='')}/merge_requests")
+            if item.get("state") == "merged" and branch in (None, item.get("target_branch"))
+        ]
+        found.sort(key=lambda item: str(item.get("merged_at") or ""))
+        return Merged(int(found[-1]["iid"]), str(found[-1].get("sha") or "")) if found else None
+
+    @cached_property
+    def _me(self) -> int | None:
+        user = self._api.get("user")
+        return user.get("id") if isinstance(user, dict) else None
+
+    def _is_own(self, note: dict[str, Any]) -> bool:
+        author = note.get("author")
+        return isinstance(author, dict) and author.get("id") is not None and author["id"] == self._me
+
+    def _explanation(self, status: int) -> str | None:
+        token = f"a project access token with role Developer and scope `api` in {self._name}"
+        return {
+            401: f"GitLab does not know the token in {self._name}, or it has expired: set {token}",
+            403: f"the token in {self._name} may not do this: set {token}; CI_JOB_TOKEN cannot write notes",
+            404: f"GitLab says 404 also of what a token may not see: set {token}, made in this very project",
+        }.get(status)

@@ -1,0 +1,121 @@
+"""The text of our comment: a hidden name, the report, earlier pushes folded, and hidden data for the next run."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..review.seal import SealError, pack, unpack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .client import Comment
+
+MOST_RUNS = 20
+_DATA = re.compile(r"^<!-- doit-tofu:data ([A-Za-z0-9_=-]+) -->\s*$", re.MULTILINE)
+_RESOLVED = (
+    "**Resolved: nothing would be deployed any more.** An earlier push of this branch would have changed something;"
+    " this one does not."
+)
+Order = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Push:
+    """What one pipeline said: `order` tells which is newer, `quiet` that nothing would be deployed."""
+
+    order: Order
+    commit: str
+    verdict: str
+    at: str
+    quiet: bool = False
+
+    def to_json(self) -> list[Any]:
+        """As the hidden data has it."""
+        return [*self.order, self.commit, self.verdict, self.at, self.quiet]
+
+
+@dataclass(frozen=True)
+class Known:
+    """A comment of ours: its pushes by their order, and the sealed record of what it shows, if any."""
+
+    comment: Comment
+    pushes: dict[Order, Push] = field(default_factory=dict)
+    sealed: Any = None
+
+    @property
+    def order(self) -> Order:
+        """The order of the push that it shows."""
+        return max(self.pushes, default=(-1, -1))
+
+
+def name(environment: str) -> str:
+    """The first line of an environment's comment: by this it is found again."""
+    return f"<!-- doit-tofu:plan {environment} -->"
+
+
+def known(comments: Iterable[Comment], environment: str) -> list[Known]:
+    """Our comments for an environment, the oldest first: written by our own user, and with the hidden name.
+
+    Anybody can write a comment with that name; such a one is left alone.
+    """
+    return [
+        _read(comment)
+        for comment in comments
+        if comment.own and comment.body.lstrip().partition("\n")[0].strip() == name(environment)
+    ]
+
+
+def compose(
+    environment: str,
+    pushes: dict[Order, Push],
+    *,
+    report: Callable[[int], str],
+    sealed: Callable[[int], Any],
+    limit: int,
+) -> str:
+    """The comment's text.
+
+    Args:
+        environment: The environment.
+        pushes: All known pushes; the newest is the one that is shown.
+        report: The report in no more than so many bytes.
+        sealed: The record for the deploy to compare with, in no more than so many bytes.
+        limit: The most bytes of a comment.
+    """
+    newest, *earlier = sorted(pushes.values(), key=lambda push: push.order, reverse=True)[:MOST_RUNS]
+    kept = [push.to_json() for push in (newest, *earlier)]
+    room = limit // 4 - len(pack(kept))
+    data = f"<!-- doit-tofu:data {pack({'pushes': kept, 'sealed': sealed(room)})} -->"
+    history = _history(earlier)
+    resolved = f"{_RESOLVED}\n\n" if newest.quiet and any(not push.quiet for push in earlier) else ""
+    head, tail = f"{name(environment)}\n{resolved}", f"\n\n{history}{data}\n"
+    return head + report(limit - len((head + tail).encode())).rstrip() + tail
+
+
+def _history(earlier: list[Push]) -> str:
+    if not earlier:
+        return ""
+    rows = "".join(f"| `{push.commit[:8]}` | {push.at} | {_cell(push.verdict)} |\n" for push in earlier)
+    count = f"{len(earlier)} earlier push{'es' if len(earlier) > 1 else ''}"
+    head = "| commit | planned | result |\n| --- | --- | --- |\n"
+    return f"<details><summary>{count}</summary>\n\n{head}{rows}\n</details>\n\n"
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"[|`<>\[\]\\]", "", " ".join(text.split()))
+
+
+def _read(comment: Comment) -> Known:
+    found = _DATA.findall(comment.body)
+    try:
+        record = unpack(found[-1])
+        pushes = [
+            Push((int(major), int(minor)), str(commit), str(verdict), str(at), quiet is True)
+            for major, minor, commit, verdict, at, quiet in record["pushes"]
+        ]
+        return Known(comment, {push.order: push for push in pushes}, record.get("sealed"))
+    except (IndexError, SealError, KeyError, TypeError, ValueError, AttributeError):
+        return Known(comment)  # somebody edited it: it is ours, and written anew

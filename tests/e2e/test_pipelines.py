@@ -1,0 +1,308 @@
+"""The pipelines that a project includes, run over the example stacks.
+
+GitLab's by gitlab-ci-local (https://github.com/firecow/gitlab-ci-local), GitHub's checked by actionlint and run job by
+job, each in a clone of its own, with what the actions of the marketplace do emulated here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tests import backends
+from tests.repository import ROOT, Repository
+
+if TYPE_CHECKING:
+    from tests.servers.stateserver import StateServer
+
+TOOLS = Path(os.environ.get("DOIT_TOFU_CACHE", Path.home() / ".cache/doit-tofu")) / "test-tools"
+WORKFLOWS = ROOT / ".github/workflows"
+PATIENCE = 300
+
+
+@pytest.fixture
+def platform(example: Repository, state_server: StateServer, tmp_path: Path) -> Iterator[Repository]:
+    """The example stacks as a platform has them: states on a server, the service outside of any checkout."""
+    backend = backends.http(state_server, f"pipelines{abs(hash(str(tmp_path))) % 10**9}")
+    config = yaml.safe_load((example.path / "config/pipeline.yaml").read_text())
+    config["backend"] = {"kind": "http", "settings": yaml.safe_load(backend.settings)}
+    example.write(f"config/pipeline.yaml:{json.dumps(config)}")
+    service = tmp_path / "service"
+    for path in example.path.glob("stacks/*/main.tf"):
+        text = path.read_text().replace('backend "local"', 'backend "http"')
+        path.write_text(text.replace('"${path.module}/../../.state/site-${var.environment}"', f'"{service}"'))
+    example.variables |= backend.variables
+    shutil.copytree(ROOT / "pipelines", example.path / "pipelines")
+    example.write(
+        ".gitlab-ci.yml:include:\n"
+        "  - {local: pipelines/gitlab/doit-tofu.yml, inputs: {environment: local, install: 'doit --version'}}\n",
+        ".gitignore:.deploy/\n.terraform/\n__pycache__/\n.gitlab-ci-local/\n.doit-tofu-cache/\n",
+    )
+    example.commit("a platform")
+    example.git("remote", "add", "origin", "git@gitlab.example.test:acme/infra.git")
+    yield example
+    pid = service / "pid"
+    if pid.exists():
+        subprocess.run(["kill", pid.read_text()], check=False)
+
+
+def sabotage(repository: Repository) -> None:
+    """Somebody stops the service by hand."""
+    [pid] = repository.path.parent.glob("service/pid")
+    subprocess.run(["kill", pid.read_text()], check=True)
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+# GitLab
+
+
+@pytest.fixture(scope="session")
+def gitlab_ci_local() -> Path:
+    """The client, installed once from its lock file."""
+    source = ROOT / "tests/gitlab-ci-local"
+    lock = (source / "package-lock.json").read_bytes()
+    folder = TOOLS / f"gitlab-ci-local-{hashlib.sha256(lock).hexdigest()[:12]}"
+    program = folder / "node_modules/.bin/gitlab-ci-local"
+    if not (folder / "done").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(source, folder)
+        headers = {"npm_config_nodedir": "/usr"} if Path("/usr/include/node").is_dir() else {}
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=folder, env=os.environ | headers, check=True)
+        (folder / "done").touch()
+    return program
+
+
+@dataclass
+class Pipeline:
+    """A run of gitlab-ci-local: exit code, output, and each job's artifacts."""
+
+    code: int
+    out: str
+    jobs: list[str]
+    artifacts: Path
+
+    def folder(self, job: str) -> Path:
+        """`.deploy/local` as a job left it."""
+        [folder] = self.artifacts.glob(f"{job.partition(':')[0]}*")  # the client writes `:` in its own way
+        return folder / ".deploy/local"
+
+
+def gitlab(program: Path, repository: Repository, source: str, **variables: str) -> Pipeline:
+    """Run the pipeline of an event, as its rules have it."""
+    state = repository.path / ".gitlab-ci-local"
+    shutil.rmtree(state, ignore_errors=True)
+    values = {"CI_PIPELINE_SOURCE": source, "CI_DEFAULT_BRANCH": "main", **variables}
+    given = [word for name, value in values.items() for word in ("--variable", f"{name}={value}")]
+    if source == "merge_request_event":
+        given += ["--unset-variable", "CI_COMMIT_BRANCH"]  # as in GitLab's pipelines of merge requests
+    environment = repository.environment()
+    environment["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"
+    done = subprocess.run(
+        ["node", str(program), "--force-shell-executor", "--shell-isolation", "--no-artifacts-to-source", "--no-color", *given],
+        cwd=repository.path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    out = done.stdout + done.stderr
+    jobs = sorted(set(re.findall(r"^(\S+:local)\s+starting", out, re.MULTILINE)))
+    return Pipeline(done.returncode, out, jobs, state / "artifacts")
+
+
+def test_the_pipelines_of_gitlab(platform: Repository, gitlab_ci_local: Path) -> None:
+    base = platform.git("rev-parse", "HEAD")
+    merge_request = gitlab(
+        gitlab_ci_local, platform, "merge_request_event", CI_MERGE_REQUEST_IID="1", CI_MERGE_REQUEST_DIFF_BASE_SHA=base
+    )
+    assert (merge_request.code, merge_request.jobs) == (0, ["review:local"]), merge_request.out
+    assert "nothing is affected" in merge_request.out
+
+    platform.write('stacks/network/more.tf:resource "terraform_data" "more" {}\n')
+    platform.commit("more")
+    merge_request = gitlab(
+        gitlab_ci_local, platform, "merge_request_event", CI_MERGE_REQUEST_IID="1", CI_MERGE_REQUEST_DIFF_BASE_SHA=base
+    )
+    assert (merge_request.code, merge_request.jobs) == (0, ["review:local"]), merge_request.out
+    review = merge_request.folder("review:local")
+    assert "terraform_data.more" in (review / "reports/plan.md").read_text()
+    assert not (review / "receipts").exists()
+
+    main = gitlab(gitlab_ci_local, platform, "push")
+    assert (main.code, main.jobs) == (0, ["deploy:local", "plan:local", "verify:local"]), main.out
+    planned = main.folder("plan:local") / "plans"
+    names = sorted(path.parent.name for path in planned.glob("*/plan.tfplan"))
+    assert names == ["content", "network"]  # `site` is deferred: it needs what they give
+    for name in names:
+        receipt = json.loads((main.folder("deploy:local") / f"receipts/{name}.json").read_text())
+        assert receipt["outcome"] == "applied"
+        assert receipt["plan_sha256"] == sha256(planned / name / "plan.tfplan")
+    assert (main.folder("deploy:local") / "receipts/site.json").exists()
+
+    quiet = gitlab(gitlab_ci_local, platform, "schedule")
+    assert (quiet.code, quiet.jobs) == (0, ["drift:local"]), quiet.out
+    sabotage(platform)
+    drift = gitlab(gitlab_ci_local, platform, "schedule")
+    assert drift.jobs == ["drift:local"]
+    assert drift.code != 0
+    assert re.search(r"drift:local.*\b2\b", drift.out), drift.out
+
+
+# GitHub
+
+
+@pytest.fixture(scope="session")
+def actionlint() -> Path:
+    """actionlint, built once from its pinned module."""
+    source = ROOT / "tools/actionlint"
+    folder = TOOLS / f"actionlint-{sha256(source / 'go.sum')[:12]}"
+    program = folder / "actionlint"
+    if not program.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run(
+            ["go", "build", "-mod=readonly", "-o", str(program), "github.com/rhysd/actionlint/cmd/actionlint"],
+            cwd=source, check=True,
+        )  # fmt: skip
+    return program
+
+
+def test_actionlint_finds_nothing_in_the_workflows(actionlint: Path) -> None:
+    found = subprocess.run(
+        [str(actionlint), "-no-color", *sorted(str(path) for path in WORKFLOWS.glob("*.yml"))],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (found.returncode, found.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("path", sorted(WORKFLOWS.glob("*.yml")), ids=lambda path: path.name)
+def test_every_workflow_is_pinned_has_no_default_permissions_and_never_cancels_a_deploy(path: Path) -> None:
+    workflow = yaml.safe_load(path.read_text())
+    assert workflow["permissions"] == {}
+    for name, job in workflow["jobs"].items():
+        assert job["permissions"]["contents"] == "read"
+        assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", step["uses"]) for step in job["steps"] if "uses" in step)
+        if name == "deploy":
+            assert job["concurrency"]["cancel-in-progress"] is False
+    assert re.findall(r"uses: \S+@[0-9a-f]{40}(?! # v\d+\.\d+\.\d+$)$", path.read_text(), re.MULTILINE) == []
+
+
+@dataclass
+class GitHub:
+    """Runs workflows job by job: a clone for each job, artifacts and caches in folders."""
+
+    repository: Repository
+    base: Path
+    pull_request: dict[str, Any] | None = None
+    outputs: list[str] = field(default_factory=list)
+    number: int = 0
+
+    def call(self, name: str) -> dict[str, tuple[int, Path]]:
+        """Call a reusable workflow; gives each job's exit code and checkout."""
+        workflow = yaml.safe_load((WORKFLOWS / name).read_text())
+        self.base.mkdir(exist_ok=True)
+        event = {"pull_request": self.pull_request} if self.pull_request else {"ref": "refs/heads/main"}
+        (self.base / "event.json").write_text(json.dumps(event))
+        done: dict[str, tuple[int, Path]] = {}
+        for job_name, job in workflow["jobs"].items():
+            needs = [job["needs"]] if "needs" in job else []
+            if all(done[need][0] == 0 for need in needs):
+                done[job_name] = self._job(job)
+        return done
+
+    def _job(self, job: dict[str, Any]) -> tuple[int, Path]:
+        self.number += 1
+        checkout = self.base / f"job-{self.number}"
+        code = 0
+        for step in job["steps"]:
+            if code and step.get("if") != "always()":
+                continue
+            if "uses" in step:
+                self._action(step["uses"].partition("@")[0], self._filled(step.get("with", {}), checkout), checkout)
+                continue
+            variables = self._filled({**job.get("env", {}), **step.get("env", {})}, checkout)
+            runner = {
+                "GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(checkout), "GITHUB_REPOSITORY": "acme/infra",
+                "GITHUB_EVENT_PATH": str(self.base / "event.json"),
+            }  # fmt: skip
+            environment = self.repository.environment(**variables, **runner)
+            ran = subprocess.run(
+                ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]], cwd=checkout, env=environment,
+                stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False,
+            )  # fmt: skip
+            self.outputs.append(ran.stdout + ran.stderr)
+            code = code or ran.returncode
+        return code, checkout
+
+    def _filled(self, values: dict[str, Any], checkout: Path) -> dict[str, str]:
+        known = {
+            "inputs.environment": "local",
+            "inputs.install": "doit --version",
+            "github.workspace": str(checkout),
+            "github.token": "",
+            "github.event.pull_request.base.sha": self.pull_request["base"]["sha"] if self.pull_request else "",
+            "secrets.variables": "\n".join(f"{name}={value}" for name, value in self.repository.variables.items()),
+        }
+
+        def fill(match: re.Match[str]) -> str:
+            return "key" if match[1].startswith("hashFiles(") else known[match[1]]
+
+        return {name: re.sub(r"\$\{\{ (.*?) \}\}", fill, str(value)) for name, value in values.items()}
+
+    def _action(self, action: str, given: dict[str, str], checkout: Path) -> None:
+        if action == "actions/checkout":
+            subprocess.run(["git", "clone", "--quiet", str(self.repository.path), str(checkout)], check=True)
+        elif action == "actions/upload-artifact":
+            self._upload(given, checkout)
+        elif action == "actions/download-artifact":
+            shutil.copytree(self.base / "artifacts" / given["name"], checkout / given["path"], dirs_exist_ok=True)
+        else:
+            assert action in ("actions/setup-python", "actions/cache")
+
+    def _upload(self, given: dict[str, str], checkout: Path) -> None:
+        """Files below the least common folder of the paths; no hidden ones unless they are asked for."""
+        target = self.base / "artifacts" / given["name"]
+        shutil.rmtree(target, ignore_errors=True)
+        found = [path for pattern in given["path"].split() for path in checkout.glob(pattern.rstrip("/"))]
+        files = [file for path in found for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()]
+        assert given["include-hidden-files"] == "True"
+        root = Path(os.path.commonpath(found)) if found else checkout
+        for file in files:
+            place = target / file.relative_to(root if root.is_dir() else root.parent)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, place)  # without its mode, as the action has it
+
+
+def test_the_workflows_of_github(platform: Repository, tmp_path: Path) -> None:
+    github = GitHub(platform, tmp_path / "github")
+    base = platform.git("rev-parse", "HEAD")
+    platform.write('stacks/network/more.tf:resource "terraform_data" "more" {}\n')
+    platform.commit("more")
+
+    head = platform.git("rev-parse", "HEAD")
+    github.pull_request = {"number": 1, "base": {"sha": base}, "head": {"sha": head}}
+    code, checkout = github.call("review.yml")["review"]
+    assert code == 0, github.outputs
+    assert not (checkout / ".deploy/local/receipts").exists()
+    assert "terraform_data.more" in (github.base / "artifacts/review-local/reports/plan.md").read_text()
+
+    github.pull_request = None
+    done = github.call("deploy.yml")
+    assert {name: code for name, (code, _) in done.items()} == {"plan": 0, "deploy": 0}, github.outputs
+    for name in ("content", "network"):
+        receipt = json.loads((done["deploy"][1] / f".deploy/local/receipts/{name}.json").read_text())
+        assert receipt["plan_sha256"] == sha256(done["plan"][1] / f".deploy/local/plans/{name}/plan.tfplan")
+
+    assert github.call("drift.yml")["drift"][0] == 0, github.outputs
+    sabotage(platform)
+    assert github.call("drift.yml")["drift"][0] == 2

@@ -1,0 +1,227 @@
+"""A forge on loopback: GitLab's and GitHub's comments, statuses and merged requests, and ways to misbehave.
+
+As published: https://docs.gitlab.com/api/notes/, https://docs.gitlab.com/api/rest/ (offset pagination: `page`,
+`per_page`, `X-Next-Page`, `Link`), https://docs.gitlab.com/api/commits/,
+https://docs.github.com/en/rest/issues/comments, https://docs.github.com/en/rest/commits/statuses,
+https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+BOT = {"id": 7, "login": "github-actions[bot]", "username": "project_42_bot"}
+SOMEBODY = {"id": 8, "login": "somebody", "username": "somebody"}
+TOKEN = "glpat-a-token-of-tests"
+MOST_PER_PAGE = 100
+
+
+@dataclass
+class Answer:
+    """What is answered in place of the real thing."""
+
+    status: int
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b'{"message": "as the test wants it"}'
+    seconds: float = 0.0
+    dripping: bool = False
+
+
+@dataclass
+class Request:
+    """A request that came in."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: Any
+
+
+class Forge:
+    """The forge; `comments` are those of merge request 1, by id."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.per_page = MOST_PER_PAGE
+        self.comments: dict[int, dict[str, Any]] = {}
+        self.statuses: list[dict[str, Any]] = []
+        self.merged: dict[str, list[dict[str, Any]]] = {}
+        self.requests: list[Request] = []
+        self.answers: list[tuple[re.Pattern[str], Answer]] = []
+        self.before_write: Callable[[str], None] | None = None
+        self.may_ask_who = True
+        self._id = 100
+        self._lock = threading.RLock()
+        forge = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+            def __getattr__(self, name: str) -> Any:
+                if name.startswith("do_"):
+                    return lambda: forge._serve(self)
+                raise AttributeError(name)
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_address[1]}" + ("/api/v4" if self.kind == "gitlab" else "")
+
+    def stop(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+    def answer(self, pattern: str, *answers: Answer) -> None:
+        """Answer the next requests whose `METHOD path` matches in this way, one after the other."""
+        self.answers += [(re.compile(pattern), item) for item in answers]
+
+    def comment(self, body: str, user: dict[str, Any] = BOT, **more: Any) -> int:
+        """Somebody writes a comment."""
+        with self._lock:
+            self._id += 1
+            self.comments[self._id] = {
+                "id": self._id,
+                "body": body,
+                "author": user,
+                "user": user,
+                "system": False,
+                **more,
+            }
+            return self._id
+
+    def ours(self) -> list[dict[str, Any]]:
+        """The comments that the product wrote."""
+        return [item for item in self.comments.values() if item["author"] is BOT and "<!-- doit-tofu" in item["body"]]
+
+    def sent(self, method: str) -> list[Request]:
+        return [item for item in self.requests if item.method == method]
+
+    def _serve(self, handler: BaseHTTPRequestHandler) -> None:
+        parts = urlsplit(handler.path)
+        content = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
+        query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+        body = json.loads(content) if content else None
+        path = parts.path.removeprefix("/api/v4")
+        request = Request(handler.command, path, query, dict(handler.headers), body)
+        with self._lock:
+            self.requests.append(request)
+            found = next((pair for pair in self.answers if pair[0].search(f"{request.method} {path}")), None)
+            if found:
+                self.answers.remove(found)
+        if found:
+            _send(handler, found[1])
+            return
+        if request.method != "GET" and self.before_write:
+            hook, self.before_write = self.before_write, None
+            hook(request.path)
+        with self._lock:
+            _send(handler, self._answer(request))
+
+    def _answer(self, request: Request) -> Answer:
+        given = request.headers.get("PRIVATE-TOKEN") or request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if given != TOKEN:
+            return _json(401, {"message": "401 Unauthorized" if self.kind == "gitlab" else "Bad credentials"})
+        if request.path == "/user":
+            return (
+                _json(200, BOT)
+                if self.may_ask_who
+                else _json(403, {"message": "Resource not accessible by integration"})
+            )
+        base = r"/projects/42" if self.kind == "gitlab" else r"/repos/acme/infra"
+        rest = re.sub(f"^{base}", "", unquote(request.path))
+        if rest == unquote(request.path):
+            return _json(404, {"message": "404 Project Not Found"})
+        return self._gitlab(request, rest) if self.kind == "gitlab" else self._github(request, rest)
+
+    def _gitlab(self, request: Request, rest: str) -> Answer:
+        if match := re.fullmatch(r"/merge_requests/1/notes(?:/(\d+))?", rest):
+            return self._comment(request, match[1], "PUT")
+        if re.fullmatch(r"/statuses/[0-9a-f]{40}", rest) and request.method == "POST":
+            self.statuses.append({"sha": rest.rpartition("/")[2], **request.body})
+            return _json(201, {"id": 1})
+        if match := re.fullmatch(r"/repository/commits/([0-9a-f]{40})/merge_requests", rest):
+            return self._page(request, self.merged.get(match[1], []))
+        return _json(404, {"message": "404 Not Found"})
+
+    def _github(self, request: Request, rest: str) -> Answer:
+        if rest == "/issues/1/comments":
+            return self._comment(request, None, "PATCH")
+        if match := re.fullmatch(r"/issues/comments/(\d+)", rest):
+            return self._comment(request, match[1], "PATCH")
+        if re.fullmatch(r"/statuses/[0-9a-f]{40}", rest) and request.method == "POST":
+            self.statuses.append({"sha": rest.rpartition("/")[2], **request.body})
+            return _json(201, {"id": 1})
+        if match := re.fullmatch(r"/commits/([0-9a-f]{40})/pulls", rest):
+            return self._page(request, self.merged.get(match[1], []))
+        return _json(404, {"message": "Not Found"})
+
+    def _comment(self, request: Request, number: str | None, update: str) -> Answer:
+        if number is None and request.method == "GET":
+            return self._page(request, list(self.comments.values()))
+        most = 1_000_000 if self.kind == "gitlab" else 65_536
+        if request.body and len(request.body["body"]) > most:
+            return _json(400 if self.kind == "gitlab" else 422, {"message": "body is too long"})
+        if number is None and request.method == "POST":
+            return _json(201, self.comments[self.comment(request.body["body"])])
+        item = self.comments.get(int(number or 0))
+        if item is None:
+            return _json(404, {"message": "404 Not Found"})
+        if item["author"] is not BOT:
+            return _json(403, {"message": "403 Forbidden"})
+        if request.method == update:
+            item["body"] = request.body["body"]
+            return _json(200, item)
+        if request.method == "DELETE":
+            del self.comments[item["id"]]
+            return Answer(204, body=b"")
+        return _json(405, {"message": "405 Method Not Allowed"})
+
+    def _page(self, request: Request, items: list[dict[str, Any]]) -> Answer:
+        size = min(int(request.query.get("per_page", 20)), self.per_page)
+        number = int(request.query.get("page", 1))
+        last = len(items) <= number * size
+        answer = _json(200, items[(number - 1) * size : number * size])
+        if self.kind == "gitlab":
+            answer.headers["X-Next-Page"] = "" if last else str(number + 1)
+        if not last:  # a proxy in front of it knows the forge by another name
+            answer.headers["Link"] = f'<https://elsewhere.example/x?page={number + 1}>; rel="next"'
+        return answer
+
+
+def _json(status: int, value: Any) -> Answer:
+    return Answer(status, {"Content-Type": "application/json"}, json.dumps(value).encode())
+
+
+def _send(handler: BaseHTTPRequestHandler, answer: Answer) -> None:
+    try:
+        time.sleep(answer.seconds)
+        handler.send_response(answer.status)
+        for name, value in answer.headers.items():
+            handler.send_header(name, value)
+        if answer.status != 204:
+            handler.send_header("Content-Length", str(len(answer.body)))
+        handler.end_headers()
+        if answer.dripping:
+            for byte in answer.body:
+                handler.wfile.write(bytes([byte]))
+                handler.wfile.flush()
+                time.sleep(0.5)
+        else:
+            handler.wfile.write(answer.body)
+    except OSError:  # who asked has gone
+        handler.close_connection = True
