@@ -127,7 +127,8 @@ class Console:
                 if item.stage == stage:
                     counts[item.status] = counts.get(item.status, 0) + 1
             if counts and (stage in selected or set(counts) != {Status.UNAFFECTED}):
-                words = ", ".join(f"{number} {_WORDS[Status(status)]}" for status, number in sorted(counts.items()))
+                known = _WORDS if stage != "build" else {**_WORDS, Status.UNAFFECTED: "up to date"}
+                words = ", ".join(f"{number} {known[Status(status)]}" for status, number in sorted(counts.items()))
                 lines.append(f"{stage:<9} {words}")
         lines += [f"address   {text}" for text in self._addresses(found) if "deploy" in selected]
         lines += [f"report    {path}" for path in reports]

@@ -11,6 +11,7 @@ from ..errors import nearest
 from ..masking import SECRET_NAME
 from ..stackgraph import CycleError, StackGraph
 from . import node
+from .reference import Repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,6 +87,11 @@ def _check_image(project: Project, name: str, image: model.Image) -> Iterator[Co
                 yield error(message, *at, "args", key)
     if image.attest and image.builder not in ("auto", "docker"):
         yield error(f"{image.builder} attaches none of this, docker buildx does", *at, "attest")
+    if "{" not in image.repository:
+        try:
+            Repository.parse(image.repository.rstrip("/"))
+        except ValueError as wrong:
+            yield error(str(wrong), *at, "repository")
     context = posixpath.normpath(image.context)
     if catalog is not None and catalog.maker(context) is None and (problem := _folder(project, image.context)):
         yield error(problem, *at, "context")

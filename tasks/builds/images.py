@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .catalog import Catalog, Context
 
 REVISION = "{revision}"
+_FOLDER = "doit-tofu-image-"
 
 
 def pinned(project: Project, name: str) -> PinnedImage | None:
@@ -117,7 +118,8 @@ def _build(
             untouched="nothing was planned or applied", next_step=f"set {', '.join(missing)}",
         )  # fmt: skip
     run.mask.add(os.environ[variable] for variable in settings.secrets.values())
-    with tempfile.TemporaryDirectory(prefix="image-") as temporary:
+    _sweep()
+    with tempfile.TemporaryDirectory(prefix=f"{_FOLDER}{os.getpid()}-") as temporary:
         private, folder, containerfile = (Path(temporary, part) for part in ("private", "context", "Containerfile"))
         private.mkdir(mode=0o700)
         _stage(run, name, folder)
@@ -133,6 +135,14 @@ def _build(
         )  # fmt: skip
         job.environment.update(builder.environment(job, kept_environment(run.project.keyring.variables)))
         return chosen.push(run, job)
+
+
+def _sweep() -> None:
+    """Remove what runs that were killed left: there is a login file in it."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
+        pid = path.name.removeprefix(_FOLDER).partition("-")[0]
+        if pid.isdecimal() and path.owner() == Path.home().owner() and not Path("/proc", pid).exists():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _stage(run: Run, name: str, folder: Path) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import tarfile
 from base64 import b64encode
 from hashlib import sha256
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.packages import lock, package, started, watch
-from tests.repository import Repository, copy_tree, minimal_config, resource
+from tests.repository import Repository, copy_tree, minimal_config, resource, wait_for
 from tests.servers.imageregistry import PASSWORD, USER, ImageRegistry
 
 if TYPE_CHECKING:
@@ -434,6 +435,48 @@ def test_the_job_that_deploys_needs_neither_builder_nor_registry_when_the_folder
     assert clone.json("receipts", "web.json")["plan_sha256"] == sha
 
 
+def test_a_killed_run_leaves_no_login_file_once_the_next_one_builds(shop: Repository, closed: ImageRegistry) -> None:
+    login = {"DEPLOY_REGISTRY_USER": USER, "DEPLOY_REGISTRY_PASSWORD": PASSWORD}
+    folder = shop.home / "temporary"
+    folder.mkdir()
+    shop.write(config(f"{closed.host}/killed/server"))
+    slow = ["/bin/busybox", "sh", "-c", "/bin/busybox sleep 600"]
+    shop.write(f"server/Containerfile:FROM scratch\nCOPY busybox /bin/busybox\nRUN {json.dumps(slow)}\n")
+    process = shop.start("build", TMPDIR=str(folder), **login)
+    wait_for(lambda: list(folder.glob("*/private/config.json")), "the build to begin")
+    process.kill()
+    process.communicate()
+    for session in {os.getsid(child) for child in _processes_of(folder)}:
+        os.killpg(session, signal.SIGKILL)
+    assert list(folder.glob("*/private/config.json")) != []
+    shop.write("server/Containerfile:FROM scratch\nCOPY page /srv\n")
+    shop.doit("build", TMPDIR=str(folder), **login)
+    assert len(closed.tags("killed/server")) == 1
+    assert list(folder.glob("*/private")) == []
+
+
+def _processes_of(folder: Path) -> list[int]:
+    """The processes whose command line names a folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if str(folder).encode() in (process / "cmdline").read_bytes():
+                found.append(int(process.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_against_a_base_a_changed_file_of_the_context_affects_the_stack_that_deploys_it(shop: Repository) -> None:
+    shop.git("tag", "base")
+    shop.write("server/page/index.html:second", "README.md:x")
+    shop.commit()
+    done = shop.doit("plan", "base=base")
+    assert "image server (variable image) may have changed since base" in done.task("plan", "web")
+    assert shop.planned() == ["web"]
+    assert "nothing is affected" in shop.doit("plan", "base=HEAD").out
+
+
 def test_drift_plans_with_the_image_that_is_deployed(shop: Repository) -> None:
     shop.doit("deploy")
     (shop.deploy_dir("images/server.json")).unlink()
@@ -464,6 +507,12 @@ def test_the_receipt_has_the_digest_and_its_inputs_have_the_tag(shop: Repository
     receipt = shop.json("receipts", "web.json")
     assert receipt["images"]["image"].startswith(f"{repository_name}@sha256:")
     assert receipt["inputs"]["image server (variable image)"].startswith(f"{repository_name}:")
+
+
+def test_a_repository_that_cannot_be_one_is_found_before_anything_starts(shop: Repository) -> None:
+    shop.write(config("registry.example.com/Team/server"))
+    assert "'Team' cannot be part of a repository's name" in shop.doit("plan", code=1).out
+    assert shop.engine_calls() == []
 
 
 @pytest.mark.parametrize(
