@@ -153,17 +153,18 @@ class Layout:
         """The engine's data directory (`TF_DATA_DIR`) of a stack in this environment."""
         return self.cache / "data" / self.environment / stack
 
-    def prepare(self, folder: Path) -> None:
-        """Make a folder below `.deploy`, which git ignores from its first one on.
-
-        Raises:
-            OSError: It cannot be made.
-        """
-        folder.mkdir(parents=True, exist_ok=True)
-        ignore = self.root / DEPLOY_DIR / ".gitignore"
-        if not ignore.exists():
-            ignore.write_text("*\n")
-
     def relative(self, path: Path) -> str:
         """A path as people and records see it: POSIX, relative to the repository's root."""
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
+
+
+def prepare(layout: Layout, folder: Path) -> None:
+    """Make a folder below `.deploy`, which git ignores from its first one on.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    ignore = layout.root / DEPLOY_DIR / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n")

@@ -17,6 +17,7 @@ from .build import Demand
 from .encryption import Encryption
 from .engine import Engine
 from .errors import EngineError, RecordError, RunLockedError
+from .layout import prepare
 from .masking import Masker
 from .receipt import now
 from .stop import Stop
@@ -206,7 +207,7 @@ class Run:
         """
         path = self.layout.run_lock
         try:
-            self.layout.prepare(path.parent)
+            prepare(self.layout, path.parent)
             stream = path.open("a+")
         except OSError as error:
             raise RecordError(

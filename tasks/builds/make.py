@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING
 from .. import program
 from ..engine import kept_environment
 from ..errors import BuildError, DeployError, RecordError, StoppedError
+from ..layout import prepare
 from ..masking import SECRET_NAME
 from ..receipt import now
 from . import made, node, toolchain
@@ -165,7 +166,7 @@ def _held(run: Run, name: str) -> Iterator[int]:
     """Hold a build's lock, waiting for who holds it: a run of another environment, or what a killed run left."""
     path = run.layout.build_lock(name)
     try:
-        run.layout.prepare(path.parent)
+        prepare(run.layout, path.parent)
         stream = path.open("w")
     except OSError as error:
         raise RecordError(f"cannot write {run.layout.relative(path)}: {error.strerror}") from error

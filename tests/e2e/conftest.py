@@ -72,22 +72,27 @@ def chain(build: Callable[..., Repository]) -> Repository:
 
 @pytest.fixture
 def example(tmp_path: Path, tofu: Path) -> Iterator[Repository]:
-    """A clone of this repository's own configuration, stacks and modules, its service on a port of its own."""
+    """A clone of this repository's own configuration, stacks and modules, its services on ports of their own.
+
+    The dashboard is left out, as where there is no Node: building it takes longer than most tests.
+    """
     import socket
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    with socket.socket() as one, socket.socket() as other:
+        for probe in (one, other):
+            probe.bind(("127.0.0.1", 0))
+        ports = [probe.getsockname()[1] for probe in (one, other)]
     repository = Repository.create(tmp_path, tofu)
-    for folder in ("config", "stacks", "modules"):
-        shutil.copytree(ROOT / folder, repository.path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    repository.variables["DEPLOY_STACKS__DASHBOARD__ENABLED"] = "false"
+    left_out = shutil.ignore_patterns("__pycache__", "node_modules", "build", ".svelte-kit", ".lock")
+    for folder in ("config", "stacks", "modules", "app"):
+        shutil.copytree(ROOT / folder, repository.path / folder, ignore=left_out)
     local = repository.path / "config/environments/local.yaml"
-    local.write_text(local.read_text().replace("4173", str(port)))
-    repository.write(".gitignore:.deploy/\n.state/\n.terraform/\n__pycache__/\n")
+    local.write_text(local.read_text().replace("4173", str(ports[0])).replace("4174", str(ports[1])))
+    shutil.copy(ROOT / ".gitignore", repository.path / ".gitignore")
     repository.commit("the example")
     yield repository
-    pid = repository.path / ".state/site-local/pid"
-    if pid.exists():
+    for pid in (repository.path / ".state").glob("*-local/pid"):
         subprocess.run(["kill", pid.read_text()], check=False)
 
 

@@ -304,11 +304,12 @@ def test_a_plan_json_that_somebody_edited_is_not_believed(on_gitlab: Project) ->
 
 def test_the_log_folds_what_went_well_and_leaves_open_what_failed(on_gitlab: Project) -> None:
     done = on_gitlab.review()
-    [title] = [line for line in done.out.split("\n") if "section_start" in line and "plan_a" in line]
+    [title] = [line for line in done.out.splitlines() if "section_start" in line and "plan_a" in line]
     assert "[collapsed=true]" in title
     on_gitlab.repository.write("stacks/a/broken.tf:resource {\n")
     on_gitlab.repository.commit("broken")
     failed = on_gitlab.review(code=1)
-    [title] = [line for line in failed.out.split("\n") if "section_start" in line and "_a" in line]
-    assert "[collapsed=true]" not in title
-    assert "FAILED" in title
+    lines = failed.out.splitlines()  # the head's carriage return ends a line here
+    [place] = [place for place, line in enumerate(lines) if "section_start" in line and "_a" in line]
+    assert "[collapsed=true]" not in lines[place]
+    assert "FAILED" in lines[place + 1]

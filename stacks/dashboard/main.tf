@@ -1,0 +1,70 @@
+# The dashboard of this repository's own runs, as a service on loopback: built by the pipeline from app/, started by the
+# apply. Its absence is drift, and so is another build or another start script than the deployed one.
+
+terraform {
+  required_version = ">= 1.12"
+  backend "local" {}
+}
+
+variable "environment" {
+  type = string
+}
+
+variable "host" {
+  type = string
+}
+
+variable "port" {
+  type = number
+}
+
+locals {
+  run   = "${path.module}/../../.state/dashboard-${var.environment}"
+  build = "${path.module}/../../app/build"
+  files = { for name in fileset(local.build, "**") : name => filesha256("${local.build}/${name}") }
+  spec  = sha256(jsonencode([var.host, var.port, local.files, filesha256("${path.module}/service.py")]))
+
+  # As in stacks/site: what is really there, read anew by every plan.
+  process = try(file("/proc/${trimspace(file("${local.run}/pid"))}/status"), "")
+  alive   = fileexists("/proc/self/status") ? can(regex("State:\\s+[^ZX]", local.process)) : fileexists("${local.run}/pid")
+  same    = try(trimspace(file("${local.run}/spec")), "") == local.spec
+  starts  = try(tonumber(trimspace(file("${local.run}/starts"))), 0)
+  wanted  = local.alive && local.same ? local.starts : local.starts + 1
+}
+
+resource "terraform_data" "service" {
+  input            = { run = local.run }
+  triggers_replace = [local.spec, local.wanted]
+
+  lifecycle {
+    precondition {
+      condition     = contains(keys(local.files), "index.js")
+      error_message = "app/build is not there; `doit build:dashboard` makes it."
+    }
+  }
+
+  provisioner "local-exec" {
+    command = "python3 service.py start"
+    environment = {
+      RUN    = local.run
+      HOST   = var.host
+      PORT   = var.port
+      SPEC   = local.spec
+      STARTS = local.wanted
+    }
+  }
+
+  provisioner "local-exec" {
+    when        = destroy
+    command     = "python3 service.py stop"
+    environment = { RUN = self.input.run }
+  }
+}
+
+output "url" {
+  value = "http://${var.host}:${var.port}"
+}
+
+output "version" {
+  value = local.spec
+}
