@@ -177,7 +177,7 @@ def refusals() -> set[str]:
             if not isinstance(node, ast.Call) or not node.args:
                 continue
             called, first = ast.unparse(node.func), node.args[0]
-            if called == "found.append" and name == "artifact.py" and isinstance(first, ast.Tuple):
+            if called == "found.append" and name == "manifest.py" and isinstance(first, ast.Tuple):
                 first = first.elts[0]
             elif called not in ("_refused", "ArtifactRefusedError"):
                 continue
