@@ -1,4 +1,4 @@
-"""Plan artifacts: the saved plan, the manifest that binds it, and the checks that deploy makes before it applies."""
+"""Plan artifacts as files: stored whole or not at all, taken once, read with everything in them checked."""
 
 from __future__ import annotations
 
@@ -8,96 +8,22 @@ import os
 import re
 import stat
 import zipfile
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from . import signature
 from .errors import ArtifactRefusedError, RecordError
 from .files import canonical_json, fsync_dir, read_json, sha256_bytes, sha256_file, write_json
-from .inputs import reasons, summary
+from .manifest import FORMAT, Manifest, check_types, refused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-    from .inputs import Inputs
     from .keyring import Key
     from .layout import Layout
-    from .receipt import Receipt
 
-FORMAT = 1
 STALE = "the state moved on since this was planned"
-_CLOCK_SKEW = timedelta(minutes=5)  # between the machine that planned and the one that deploys
 _LARGEST = 1 << 31
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a saved plan was made of and for.
-
-    `origin` is `plan` for an artifact to be reviewed and handed over, `deploy` for one that a deploy made for itself.
-    `upstream` is the commit of what an overlay lies over. `key` is the fingerprint of the key that it is signed with,
-    if any. `policy` is the digest of what it was judged by, `allowed` names the findings that were let through; who
-    applies it judges it again. `images` are the references that variables got, `unpinned` the images among them that
-    were not in their registry yet; `builds` are the digests of the outputs that were read. `meaning` is the digest of
-    what it means (`review.semantic`), which binds `plan.json`. In the file stand two more: `digest`, the SHA-256 over
-    all fields, finds a manifest that was changed or torn; `signature` (see there) finds a forger.
-    """
-
-    stack: str
-    environment: str
-    origin: str
-    plan_sha256: str
-    inputs_digest: str
-    inputs: dict[str, str]
-    commit: str | None
-    dirty: bool
-    engine: str
-    lock_digest: str | None
-    lineage: str | None
-    serial: int | None
-    created_at: str
-    counts: dict[str, int] = field(default_factory=dict)
-    mocked: list[str] = field(default_factory=list)
-    upstream: str | None = None
-    key: str | None = None
-    meaning: str | None = None
-    images: dict[str, str] = field(default_factory=dict)
-    unpinned: list[str] = field(default_factory=list)
-    builds: dict[str, str] = field(default_factory=dict)
-    policy: str | None = None
-    allowed: list[str] = field(default_factory=list)
-    format: int = FORMAT
-
-    def to_json(self, key: Key | None) -> dict[str, Any]:
-        """The manifest with its digest, and signed when there is a key."""
-        body = asdict(self)
-        signed = {"signature": signature.sign(body, key)} if key else {}
-        return {**body, "digest": sha256_bytes(canonical_json(body)), **signed}
-
-    @property
-    def age(self) -> timedelta:
-        """How long ago it was made."""
-        return datetime.now(UTC) - datetime.fromisoformat(self.created_at)
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What an artifact must match to be applied here and now."""
-
-    environment: str
-    inputs: Inputs
-    commit: str | None
-    dirty: bool
-    engine: str
-    lock_digest: str | None
-    max_age: timedelta
-    require_clean: bool
-    receipt: Receipt | None
-    upstream: str | None = None
-    builds: Mapping[str, str] = field(default_factory=dict)
 
 
 def discard(layout: Layout, stack: str) -> None:
@@ -199,7 +125,7 @@ def refuse_stale(layout: Layout, manifest: Manifest) -> None:
     with contextlib.suppress(RecordError, AttributeError):
         found = read_json(layout.claim(manifest.stack)) or {}
         if found.get("stale") and found.get("plan_sha256") == manifest.plan_sha256:
-            raise _refused("stale", manifest.stack, STALE)
+            raise refused("stale", manifest.stack, STALE)
 
 
 def state_of_plan(path: Path) -> tuple[str | None, int | None]:
@@ -238,16 +164,16 @@ def load(layout: Layout, stack: str, key: Key | None) -> Manifest:
         record = json.loads(path.read_bytes())
         digest, signed = record.pop("digest"), record.pop("signature", None)
         manifest = Manifest(**record)
-        _check_types(manifest)
+        check_types(manifest)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise _refused("manifest-unreadable", stack, f"{layout.relative(path)} cannot be read as a manifest") from None
+        raise refused("manifest-unreadable", stack, f"{layout.relative(path)} cannot be read as a manifest") from None
     _check_signature(layout, stack, record, signed, key)
     if digest != sha256_bytes(canonical_json(record)):
-        raise _refused("manifest-changed", stack, f"{layout.relative(path)} was changed after it was written")
+        raise refused("manifest-changed", stack, f"{layout.relative(path)} was changed after it was written")
     if manifest.format != FORMAT:
-        raise _refused("format", stack, f"the manifest has format {manifest.format}, this version reads {FORMAT}")
+        raise refused("format", stack, f"the manifest has format {manifest.format}, this version reads {FORMAT}")
     if not _SHA256.fullmatch(manifest.plan_sha256) or sha256_file(plan) != manifest.plan_sha256:
-        raise _refused(
+        raise refused(
             "plan-changed", stack, f"{layout.relative(plan)} is not the file that was planned: its hash differs"
         )
     return manifest
@@ -268,7 +194,7 @@ def _check_signature(layout: Layout, stack: str, record: dict[str, Any], signed:
         raise ArtifactRefusedError("unsigned", message, stack=stack, next_step=step)
     if not signature.fits(record, signed, key):
         if signer == key.fingerprint:
-            raise _refused("signature", stack, f"{name} is not what was signed with {key.variable} ({key.fingerprint})")
+            raise refused("signature", stack, f"{name} is not what was signed with {key.variable} ({key.fingerprint})")
         message = f"{name} is signed with another key ({signer}) than {key.variable} holds ({key.fingerprint})"
         step = (
             f"set {key.variable} as in the job that planned; or `doit plan:{stack}` with this key; then `doit deploy`"
@@ -276,118 +202,17 @@ def _check_signature(layout: Layout, stack: str, record: dict[str, Any], signed:
         raise ArtifactRefusedError("signature", message, stack=stack, next_step=step)
 
 
-def verify(manifest: Manifest, stack: str, expected: Expected) -> None:
-    """Refuse an artifact that is not for this stack, this environment, this tree, this engine, this moment.
-
-    Raises:
-        ArtifactRefusedError: By name, the first thing that does not match.
-    """
-    for reason, message in _mismatches(manifest, stack, expected):
-        if reason == "mocked":
-            step = f"`doit plan:{stack} mocks=no` defers it instead; then `doit deploy` plans it after its upstream"
-            raise ArtifactRefusedError(reason, message, stack=stack, next_step=step)
-        raise _refused(reason, stack, message)
-
-
-def _mismatches(manifest: Manifest, stack: str, expected: Expected) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    if manifest.stack != stack:
-        found.append(("stack", f"this is a plan of stack '{manifest.stack}'"))
-    if manifest.environment != expected.environment:
-        found.append(
-            ("environment", f"this is a plan for environment '{manifest.environment}', not '{expected.environment}'")
-        )
-    if manifest.mocked:
-        names = ", ".join(manifest.mocked)
-        found.append(("mocked", f"this plan was made with stand-ins for {names}: it is for review only"))
-    receipt = expected.receipt
-    if receipt is not None and receipt.plan_sha256 == manifest.plan_sha256:
-        found.append(("applied", f"this plan was already applied ({receipt.outcome} at {receipt.finished_at or '?'})"))
-    if manifest.commit != expected.commit:
-        old, new = (commit[:8] if commit else "no commit" for commit in (manifest.commit, expected.commit))
-        found.append(("commit", f"this plan was made at {old}, the tree is at {new}"))
-    if manifest.upstream != expected.upstream:
-        old, new = (commit or "no commit" for commit in (manifest.upstream, expected.upstream))
-        found.append(("upstream", f"this plan was made over the upstream at {old}, here it is at {new}"))
-    if manifest.dirty and (expected.require_clean or not expected.dirty):
-        why = "see plan.require_clean" if expected.dirty else "this tree has none"
-        found.append(("dirty", f"this plan was made in a tree with uncommitted changes; {why}"))
-    if manifest.engine != expected.engine:
-        found.append(("engine", f"this plan was made by {manifest.engine}, the engine here is {expected.engine}"))
-    if manifest.lock_digest != expected.lock_digest:
-        what = "is missing" if expected.lock_digest is None else "is another one than when this was planned"
-        found.append(("lock-file", f".terraform.lock.hcl {what}"))
-    if manifest.inputs_digest != sha256_bytes(canonical_json(manifest.inputs)):
-        found.append(("inputs-digest", "the manifest's inputs do not have the digest that it states"))
-    if manifest.inputs_digest != expected.inputs.digest:
-        why = summary(reasons(manifest.inputs, expected.inputs.labels))
-        found.append(("inputs", f"this plan was made of other inputs: {why}"))
-    if manifest.age > expected.max_age:
-        found.append(("age", f"this plan is {_hours(manifest.age)} old, more than {_hours(expected.max_age)}"))
-    if manifest.age < -_CLOCK_SKEW:
-        found.append(("future", f"this plan says it was made in the future, at {manifest.created_at}"))
-    if (
-        receipt is not None
-        and receipt.serial is not None
-        and manifest.serial is not None
-        and manifest.lineage in (receipt.lineage, None)
-        and manifest.serial < receipt.serial
-        and manifest.created_at <= (receipt.finished_at or "")  # a later plan is of a state that somebody put back
-    ):
-        message = f"the state moved on: planned for serial {manifest.serial}, last applied is {receipt.serial}"
-        found.append(("stale", message))
-    return found + _made_otherwise(manifest, expected)
-
-
-def _made_otherwise(manifest: Manifest, expected: Expected) -> list[tuple[str, str]]:
-    """What of builds and images is not as it was planned."""
-    found: list[tuple[str, str]] = []
-    if manifest.builds != expected.builds:
-        names = ", ".join(sorted(set(manifest.builds) | set(expected.builds)))
-        found.append(("build", f"it was planned with other outputs of {names} than those that are here"))
-    if manifest.unpinned:
-        names = ", ".join(manifest.unpinned)
-        found.append(("unpinned", f"this plan was made before the image was in its registry: {names}"))
-    return found
-
-
-def _check_types(manifest: Manifest) -> None:
-    """Raise a ValueError or TypeError where a field is not of its kind."""
-    if datetime.fromisoformat(manifest.created_at).tzinfo is None:
-        raise ValueError("created_at")
-    texts = (manifest.stack, manifest.environment, manifest.origin, manifest.plan_sha256, manifest.inputs_digest)
-    mappings = (manifest.inputs, manifest.counts, manifest.images, manifest.builds)
-    if not all(isinstance(text, str) for text in (*texts, manifest.engine)):
-        raise TypeError("text")
-    if not all(isinstance(mapping, dict) for mapping in mappings) or not all(
-        isinstance(items, list) for items in (manifest.mocked, manifest.allowed, manifest.unpinned)
-    ):
-        raise TypeError("mapping")
-    if not isinstance(manifest.key, str | None) or not isinstance(manifest.policy, str | None):
-        raise TypeError("key")
-    if not isinstance(manifest.serial, int | None) or not isinstance(manifest.dirty, bool):
-        raise TypeError("number")
-
-
 def _plain_file(layout: Layout, path: Path, stack: str) -> None:
     name = layout.relative(path)
     try:
         status = path.lstat()
     except OSError:
-        raise _refused("missing", stack, f"{name} is missing") from None
+        raise refused("missing", stack, f"{name} is missing") from None
     inside = path.parent.resolve() == layout.base.resolve() / "plans" / stack
     if not stat.S_ISREG(status.st_mode) or not inside:
-        raise _refused("not-a-file", stack, f"{name} is not a plain file in its own folder")
+        raise refused("not-a-file", stack, f"{name} is not a plain file in its own folder")
     if status.st_size > _LARGEST:
-        raise _refused("size", stack, f"{name} is larger than a plan can be")
-
-
-def _refused(reason: str, stack: str, message: str) -> ArtifactRefusedError:
-    return ArtifactRefusedError(reason, message, stack=stack)
-
-
-def _hours(span: timedelta) -> str:
-    return f"{span.total_seconds() / 3600:.1f} h"
+        raise refused("size", stack, f"{name} is larger than a plan can be")
 
 
 def store(layout: Layout, manifest: Manifest, key: Key | None) -> None:

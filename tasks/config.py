@@ -12,7 +12,8 @@ from pydantic_settings import EnvSettingsSource
 
 from . import yamlfile
 from .errors import ConfigError, ConfigErrors, nearest
-from .model import ENVIRONMENT_PATTERN, Config
+from .model import Config
+from .model.base import ENVIRONMENT_PATTERN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .affected import Assessment
-    from .artifact import Manifest
     from .engine import Completed, Context
+    from .manifest import Manifest
     from .project import Stack
     from .run import Run
 

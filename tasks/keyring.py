@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .errors import ConfigError
-from .model import DEFAULT_KEY_VARIABLE
+from .model.artifact import DEFAULT_KEY_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,11 +22,12 @@ from . import (
     upstream,
     workdir,
 )
+from . import manifest as manifests
 from .action import StageAction, is_current
-from .artifact import Expected, Manifest
 from .engine import failure
 from .errors import ArtifactRefusedError, DeployError, EngineError, PolicyError, PolicyRefusedError
 from .files import sha256_file, write_json
+from .manifest import Expected, Manifest
 from .receipt import now
 from .result import Result, Status
 from .review import semantic
@@ -311,7 +312,7 @@ def check(run: Run, stack: Stack, assessment: Assessment) -> Manifest:
         upstream=run.upstream,
         builds=build.made_of(run.project, stack),
     )
-    artifact.verify(manifest, stack.name, expected)
+    manifests.verify(manifest, stack.name, expected)
     artifact.refuse_stale(run.layout, manifest)
     return manifest
 

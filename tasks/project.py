@@ -14,6 +14,7 @@ from .errors import ConfigError, ConfigErrors, nearest
 from .fileindex import FileIndex
 from .keyring import Keyring
 from .layout import Layout
+from .model.base import NAME_PATTERN
 from .stackgraph import CycleError, StackGraph
 
 if TYPE_CHECKING:
@@ -296,7 +297,7 @@ def _discover(root: Path, loaded: Loaded, index: FileIndex) -> dict[str, str]:
             if any(part.startswith(".") for part in folder.split("/")) or not index.configuration(folder):
                 continue
             name = posixpath.relpath(folder, fixed) if fixed else folder
-            if not re.fullmatch(model.NAME_PATTERN, name):
+            if not re.fullmatch(NAME_PATTERN, name):
                 message = f"the folder {folder} cannot be a stack's name; rename it, or name it under `stacks:`"
                 raise loaded.error(message, "discover", position)
             if found.setdefault(name, folder) != folder:

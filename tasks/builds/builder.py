@@ -151,9 +151,9 @@ class Buildah:
     def _store(self, job: Job) -> list[str]:
         if "STORAGE_DRIVER" in job.environment:
             return []
-        root = cache_dir() / "containers" / "storage"
+        root = cache_dir() / "containers" / self.name / "storage"
         root.mkdir(parents=True, exist_ok=True)
-        return ["--root", str(root), "--runroot", str(_run_folder(root)), "--storage-driver", "vfs"]
+        return ["--root", str(root), "--runroot", str(_run_folder(self.name, root)), "--storage-driver", "vfs"]
 
     def _plain(self, job: Job) -> list[str]:
         """Without TLS only when every base image is on this machine, or where the configuration says so."""
@@ -162,17 +162,16 @@ class Buildah:
         return ["--tls-verify=false"] if hosts and all(fine) else []
 
 
-def _run_folder(root: Path) -> Path:
+def _run_folder(name: str, root: Path) -> Path:
     """Where a store keeps what is under way: always the same for a store, and a path that is not too long for podman.
 
     Raises:
         BuildError: Somebody else has made a folder of that name.
     """
     beside = root.with_name("run")
-    if len(str(beside)) <= _LONGEST_RUN_FOLDER:
+    if name != "podman" or len(str(beside)) <= _LONGEST_RUN_FOLDER:
         return beside
-    name = f"doit-tofu-{os.getuid()}-{sha256_bytes(str(root).encode())[:8]}"
-    folder = Path(tempfile.gettempdir(), name)
+    folder = Path(tempfile.gettempdir(), f"doit-tofu-{os.getuid()}-{sha256_bytes(str(root).encode())[:8]}")
     folder.mkdir(mode=0o700, exist_ok=True)
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():

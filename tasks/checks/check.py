@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from ..model import Model, Seconds
+from ..model.base import Model, Seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr, model_validator
 
-from ..model import Seconds
+from ..model.base import Seconds
 from . import pods, workloads
 from .check import Check, Observation, shown
 from .kubernetes_api import Api, ApiError

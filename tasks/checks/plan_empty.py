@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from ..errors import DeployError
-from ..model import Seconds
+from ..model.base import Seconds
 from .check import Check, Observation
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from pydantic import Field, field_validator, model_validator
 
-from ..model import Seconds
+from ..model.base import Seconds
 from ..version import VersionConstraint
 from .check import Check, Observation, SecretName, shown
 from .forge import Forge, ForgeError

@@ -170,16 +170,16 @@ def test_every_path_of_the_layout_is_in_the_reference(name: str) -> None:
 
 
 def refusals() -> set[str]:
-    """The reason word of every refusal: what is given to the error, to `_refused`, and listed by `_mismatches`."""
+    """The reason word of every refusal: what is given to the error, to `refused`, and listed by `_mismatches`."""
     found = set()
     for name, module in modules():
         for node in ast.walk(module):
             if not isinstance(node, ast.Call) or not node.args:
                 continue
             called, first = ast.unparse(node.func), node.args[0]
-            if called == "found.append" and name == "artifact.py" and isinstance(first, ast.Tuple):
+            if called == "found.append" and name == "manifest.py" and isinstance(first, ast.Tuple):
                 first = first.elts[0]
-            elif called not in ("_refused", "ArtifactRefusedError"):
+            elif called not in ("refused", "ArtifactRefusedError"):
                 continue
             if isinstance(first, ast.Constant):
                 found.add(first.value)

@@ -14,7 +14,8 @@ from tasks import config, model
 from tests.repository import ROOT
 
 MODELS = [value for value in vars(model).values() if isinstance(value, type) and issubclass(value, BaseModel)]
-OURS = [cls for cls in MODELS if cls.__module__ == model.__name__]
+OURS = [cls for cls in MODELS if cls.__module__.startswith(f"{model.__name__}.")]
+assert model.Config in OURS
 
 
 def merged(below: Any, above: Any) -> Any:
