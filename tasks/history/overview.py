@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 FACTS = ("deployed", "apply", "affected", "drift", "checks", "locked")
+_SHAPE = {"at", "status", "since", "text"}
 _MOST_REASONS = 5
 _LONGEST = 500
 
@@ -38,19 +39,17 @@ def update(run: Run, head: dict[str, Any]) -> None:
         RecordError: It cannot be written, or a receipt cannot be read.
     """
     path = run.layout.overview
-    try:
-        old = read_json(path)
-        known = dict(old["stacks"]) if old else {}
-    except (DeployError, TypeError, KeyError, ValueError):
-        old, known = None, {}
+    known = _known(run)
     results: dict[str, dict[str, Result]] = {}
     for item in run.results.values():
         if item.stack and item.status not in (Status.UNAFFECTED, Status.NOT_RUN):
             results.setdefault(item.stack, {})[item.stage] = item
+    if not results and known and _still_true(run, known):
+        return
     stacks = {
         name: _stack(run, head, name, known.get(name) or {}, results.get(name, {})) for name in run.project.graph.order
     }
-    if old and stacks == known:
+    if known and stacks == known:
         return
     value = {
         "format": FORMAT, "environment": run.project.environment, "at": head["ended_at"], "run": head["id"],
@@ -76,6 +75,29 @@ def _later(one: Fact | None, other: Fact | None) -> Fact | None:
     if not one or not other:
         return one or other
     return one if str(one.get("at")) >= str(other.get("at")) else other
+
+
+def _known(run: Run) -> dict[str, Any]:
+    """What the overview says of each stack; nothing where it is lost or of another shape: runs find it out again."""
+    try:
+        stacks = (read_json(run.layout.overview) or {})["stacks"]
+        facts = [entry[key] for entry in stacks.values() for key in FACTS if key in entry]
+        sound = all(fact.keys() >= _SHAPE for fact in facts)
+    except (DeployError, TypeError, KeyError, AttributeError):
+        return {}
+    return dict(stacks) if sound else {}
+
+
+def _still_true(run: Run, known: dict[str, Any]) -> bool:
+    """Whether a run that did nothing found nothing else either; a thousand stacks are looked through in no time."""
+    stacks = run.project.stacks
+    if known.keys() != stacks.keys() or any(known[name].get("path") != stack.path for name, stack in stacks.items()):
+        return False
+    return all(
+        not assessment.reasons and (known[name].get("affected") or {}).get("status") == "unaffected"
+        for name, (_, assessment) in run.assessed.items()
+        if name in known
+    )
 
 
 def _stack(

@@ -198,8 +198,8 @@ def _line(record: dict[str, Any]) -> dict[str, Any]:
     statuses: dict[str, int] = {}
     for task in record.get("tasks", []):
         statuses[task["status"]] = statuses.get(task["status"], 0) + 1
-    touched = sorted({task["stack"] for task in record.get("tasks", []) if task["stack"]})
-    return {**{key: record[key] for key in _SHOWN if key in record}, "statuses": statuses, "touched": touched[:50]}
+    shown = {key: record[key] for key in _SHOWN if key in record}
+    return {**shown, "statuses": statuses, "touched": sorted(record.get("graph", {}))}
 
 
 def _with_runs(old: Any, lines: dict[str, Any]) -> dict[str, Any]:

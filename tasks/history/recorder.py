@@ -59,6 +59,7 @@ class Recorder:
         self._lines: list[str] = []
         self._wake = threading.Event()
         self._over = False
+        self._writer: threading.Thread | None = None
         self.problem: str | None = None
         self.head: dict[str, Any] = {
             "format": FORMAT,
@@ -81,10 +82,8 @@ class Recorder:
         }
 
     def begin(self) -> None:
-        """Write the record for the first time, and from now on from a thread of its own."""
+        """Write the record for the first time."""
         self._write()
-        if self.problem is None:
-            threading.Thread(target=self._keep_writing, name="history", daemon=True).start()
 
     def begins(self, name: str) -> None:
         """A task is under way."""
@@ -98,6 +97,9 @@ class Recorder:
         }
         with self._lock:
             self._tasks[name] = entry
+            if self._writer is None and self.problem is None:  # a run that has nothing to do needs none
+                self._writer = threading.Thread(target=self._keep_writing, name="history", daemon=True)
+                self._writer.start()
         self._wake.set()
 
     def ended(self, name: str, result: Result | None) -> None:
@@ -199,8 +201,8 @@ class Recorder:
             with self._lock:
                 lines, self._lines = self._lines, []
                 tasks = list(self._tasks.values())
-            touched = sorted({task["stack"] for task in tasks if task["stack"]})
             needs = self._run.project.graph.needs
+            touched = sorted({task["stack"] for task in tasks if task["stage"] != "build" and task["stack"] in needs})
             graph = {name: sorted(needs.get(name, ())) for name in touched}
             record = {**self.head, "written_at": now(), "graph": graph, "tasks": tasks}
             try:

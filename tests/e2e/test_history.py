@@ -6,6 +6,8 @@ import json
 import signal
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.repository import Repository, minimal_config, reader, resource, wait_for
 
 if TYPE_CHECKING:
@@ -199,3 +201,15 @@ def test_a_stack_that_waits_for_one_that_failed_is_recorded_as_not_run(build: Ca
     statuses = {f"{task['stage']}:{task['stack']}": task["status"] for task in run["tasks"]}
     assert (statuses["deploy:a"], statuses["deploy:b"], run["exit_code"]) == ("failed", "not_run", 1)
     assert "exit 3" in lines(repository, run)["deploy:a"]["log"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"stacks": [1]}', '{"stacks": {"a": {"affected": 3}}}', '{"stacks": {"a": 1}}']
+)
+def test_an_overview_that_is_garbage_is_made_anew(one: Repository, text: str) -> None:
+    one.doit("deploy")
+    one.deploy_dir("overview.json").write_text(text)
+    done = one.doit("deploy")
+    assert "history" not in done.out
+    assert overview(one)["a"]["affected"]["status"] == "unaffected"
+    assert overview(one)["a"]["deployed"]["commit"] == one.git("rev-parse", "HEAD")

@@ -178,7 +178,7 @@ export function parseLine(value: unknown): Line | null {
   const process = object(value.process);
   const statuses = numbers(value.statuses);
   for (const task of tasks) statuses[text(task.status)] = (statuses[text(task.status)] ?? 0) + 1;
-  const touched = new Set([...texts(value.touched), ...tasks.map((task) => text(task.stack)).filter(Boolean)]);
+  const touched = new Set([...texts(value.touched), ...Object.keys(object(value.graph))]);
   return {
     id: text(value.id),
     environment: text(value.environment),

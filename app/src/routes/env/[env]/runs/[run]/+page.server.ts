@@ -21,7 +21,8 @@ export async function load({ params, parent }) {
   const last = Math.max(0, ...all.map((task) => task.offset + task.seconds));
   const going = record.endedAt === null ? (Date.parse(record.writtenAt) - Date.parse(record.startedAt)) / 1000 : 0;
   const states: Record<string, string> = {};
-  for (const task of all) states[task.stack] = worse(states[task.stack], task.status);
+  for (const task of all.filter((item) => item.stage !== 'build'))
+    states[task.stack] = worse(states[task.stack], task.status);
   return {
     run: { ...head, status: runStatus(record) },
     tasks,

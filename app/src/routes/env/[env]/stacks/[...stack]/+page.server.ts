@@ -24,7 +24,7 @@ export async function load({ params, url, parent }) {
   const runs = await records.runs(params.env, shown.items);
   const past = runs.map((run) => ({
     run: listed(run),
-    tasks: run.tasks.filter((task) => task.stack === params.stack)
+    tasks: run.tasks.filter((task) => task.stack === params.stack && task.stage !== 'build')
   }));
   const neededBy = overview?.stacks.filter((item) => item.needs.includes(params.stack)).map((item) => item.name) ?? [];
   return {
