@@ -157,7 +157,7 @@ def _build_is_needed(run: Run, name: str) -> bool:
         return True
     readers = {stack.name for stack in project.stacks.values() if name in catalog.read_by(stack)}
     contained = any(name in catalog.context(image).builds for image in catalog.images)
-    if demand.everything and (readers or not contained):
+    if demand.everything and (readers or not (contained or _is_of_others(project, name))):
         return True
     if readers & demand.drifting or any(_may_be_affected(run, stack) for stack in readers & demand.planned):
         return True
@@ -170,9 +170,16 @@ def _image_is_current(run: Run, name: str) -> bool:
 
     demand = run.demand
     users = {stack.name for stack in run.project.stacks.values() if name in stack.settings.images.values()}
-    needed = demand.everything or IMAGE + name in demand.named
+    needed = demand.everything and bool(users or not _is_of_others(run.project, name))
+    needed = needed or IMAGE + name in demand.named
     needed = needed or any(_may_be_affected(run, stack) for stack in users & demand.deployed)
     return not needed or images.pinned(run.project, name) is not None
+
+
+def _is_of_others(project: Project, name: str) -> bool:
+    """Whether stacks that this environment does not have name a build or an image: it is made where they are."""
+    others = [settings for stack, settings in project.config.stacks.items() if stack not in project.stacks]
+    return any(name in (*settings.builds, *settings.images.values()) for settings in others)
 
 
 def _may_be_affected(run: Run, name: str) -> bool:

@@ -360,6 +360,18 @@ def test_a_stack_reads_a_build_that_it_names(app: Repository) -> None:
     assert app.planned() == ["other", "web"]
 
 
+def test_a_build_that_only_another_environments_stack_names_is_made_there(app: Repository) -> None:
+    app.write(minimal_config(NODE + "stacks:\n  other: {builds: [app]}\n  web: {path: stacks/other, enabled: false}\n"))
+    without = {"DEPLOY_STACKS__OTHER__ENABLED": "false"}
+    app.doit("build", **without)
+    assert started(app) == []
+    app.doit("build:app", **without)
+    assert [line.split()[1] for line in started(app) if line.startswith("npm")] == ["ci", "run"]
+    app.write("app/src/text.txt:second")
+    app.doit("build")
+    assert [line.split()[1] for line in started(app) if line.startswith("npm")][-1:] == ["run"]
+
+
 def test_status_says_that_a_build_changed_without_building(app: Repository) -> None:
     app.doit("deploy")
     started(app)

@@ -248,6 +248,7 @@ class GitHub:
         known = {
             "inputs.environment": "local",
             "inputs.install": "doit --version",
+            "inputs.outputs": "",
             "github.workspace": str(checkout),
             "github.token": "",
             "github.event.pull_request.base.sha": self.pull_request["base"]["sha"] if self.pull_request else "",
