@@ -128,6 +128,15 @@ def refuse_stale(layout: Layout, manifest: Manifest) -> None:
             raise refused("stale", manifest.stack, STALE)
 
 
+def description(layout: Layout, manifest: Manifest) -> dict[str, Any] | None:
+    """What a plan does, as `plan.json` says (see `changes.PlanChanges`); None when that file is not this artifact's."""
+    try:
+        found = read_json(layout.plan_json(manifest.stack))
+        return found if sha256_bytes(canonical_json(found)) == manifest.described else None
+    except (RecordError, TypeError, ValueError, RecursionError):
+        return None
+
+
 def state_of_plan(path: Path) -> tuple[str | None, int | None]:
     """The lineage and serial of the state that a saved plan was made for; None where it cannot be read.
 

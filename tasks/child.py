@@ -28,11 +28,16 @@ def wait(child: subprocess.Popen[bytes], seconds: float, unwanted: Callable[[], 
     while (left := end - time.monotonic()) > 0 and not unwanted():
         with suppress(subprocess.TimeoutExpired):
             return child.wait(min(left, _LOOK))
+    end_group(child)
+    return None
+
+
+def end_group(child: subprocess.Popen[bytes]) -> None:
+    """End a child, a leader of its own group, and all it started there."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, number)
         end = time.monotonic() + _GRACE
         while child.poll() is None and time.monotonic() < end:
             time.sleep(_LOOK)
     child.wait()
-    return None

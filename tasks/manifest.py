@@ -30,8 +30,8 @@ class Manifest:
     `upstream` is the commit of what an overlay lies over. `key` is the fingerprint of the key that it is signed with,
     if any. `policy` is the digest of what it was judged by, `allowed` names the findings that were let through; who
     applies it judges it again. `images` are the references that variables got, `unpinned` the images among them that
-    were not in their registry yet; `builds` are the digests of the outputs that were read. `meaning` is the digest of
-    what it means (`review.semantic`), which binds `plan.json`. In the file stand two more: `digest`, the SHA-256 over
+    were not in their registry yet; `builds` are the digests of the outputs that were read. `described` is the
+    SHA-256 over `plan.json`, which says what it does. In the file stand two more: `digest`, the SHA-256 over
     all fields, finds a manifest that was changed or torn; `signature` (see there) finds a forger.
     """
 
@@ -52,7 +52,7 @@ class Manifest:
     mocked: list[str] = field(default_factory=list)
     upstream: str | None = None
     key: str | None = None
-    meaning: str | None = None
+    described: str | None = None
     images: dict[str, str] = field(default_factory=dict)
     unpinned: list[str] = field(default_factory=list)
     builds: dict[str, str] = field(default_factory=dict)

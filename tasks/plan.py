@@ -26,11 +26,10 @@ from . import manifest as manifests
 from .action import StageAction, is_current
 from .engine import failure
 from .errors import ArtifactRefusedError, DeployError, EngineError, PolicyError, PolicyRefusedError
-from .files import sha256_file, write_json
+from .files import canonical_json, sha256_bytes, sha256_file, write_json
 from .manifest import Expected, Manifest
 from .receipt import now
 from .result import Result, Status
-from .review import semantic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -136,7 +135,9 @@ def _accepted(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment
         PolicyRefusedError: It may not be applied.
         PolicyError: It could not be judged.
     """
-    details: dict[str, Any] = {"origin": manifest.origin}
+    details: dict[str, Any] = {"origin": manifest.origin, "images": manifest.images}
+    if described := artifact.description(run.layout, manifest):
+        details["changes"] = described
     if _judged_by(run) is not None:
         with workdir.context(run, stack, STAGE, upstream.values(run, stack).values) as (where, _):
             workdir.initialize(run, stack, where, backend=True)
@@ -246,6 +247,7 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
         plan_sha256 = sha256_file(path)
         findings = _judge(run, stack, document, read, plan_sha256)
         judged = run.judged.get(stack.name)
+        body = {"stack": stack.name, "environment": project.environment, **read.to_json()}
         manifest = Manifest(
             stack=stack.name,
             environment=project.environment,
@@ -264,14 +266,13 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
             mocked=mocked or [],
             upstream=run.upstream,
             key=key.fingerprint if key else None,
-            meaning=semantic.digest(semantic.meaning(read.to_json())),
+            described=sha256_bytes(canonical_json(body)),
             images=images,
             unpinned=unpinned,
             builds=build.made_of(project, stack),
             policy=_judged_by(run),
             allowed=judged.allowed if judged else [],
         )
-        body = {"stack": stack.name, "environment": project.environment, **read.to_json()}
         write_json(layout.plan_json(stack.name), body, durable=False)
         artifact.store(layout, manifest, key)
     except BaseException:

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import tempfile
-import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from .child import end_group, wait
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from .stop import Stop
-
-GRACE = 5.0  # seconds between SIGTERM and SIGKILL
-_LOOK = 0.05
 
 
 @dataclass(frozen=True)
@@ -58,28 +53,9 @@ def run(
             label, arguments, cwd=cwd, env=dict(env), stdout=output, stderr=subprocess.STDOUT, pass_fds=descriptors
         )
         try:
-            code = _wait(child, stop, time.monotonic() + timeout)
+            code = wait(child, timeout, lambda: stop.requested)
         finally:
             end_group(child)  # what it started must not write on
             stop.ended(child)
         output.seek(0)
         return Ended(code, output.read().decode("utf-8", "replace"))
-
-
-def _wait(child: subprocess.Popen[bytes], stop: Stop, deadline: float) -> int | None:
-    while True:
-        with suppress(subprocess.TimeoutExpired):
-            return child.wait(_LOOK)
-        if stop.requested or time.monotonic() >= deadline:
-            return None
-
-
-def end_group(child: subprocess.Popen[bytes]) -> None:
-    """End a child in its own session, and all it started there."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, number)
-        end = time.monotonic() + GRACE
-        while child.poll() is None and time.monotonic() < end:
-            time.sleep(_LOOK)
-    child.wait()

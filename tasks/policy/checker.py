@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import tempfile
-import time
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import interpolate
+from .. import child, interpolate
 from ..engine import kept_environment
 from ..errors import PolicyError, nearest
 from ..files import write_json
@@ -28,8 +23,6 @@ if TYPE_CHECKING:
     from ..run import Run
 
 PLACEHOLDERS = ("plan", "stack", "environment", "root", "path")
-_GRACE = 5.0  # seconds between SIGTERM and SIGKILL
-_LOOK = 0.05
 
 
 def check(project: Project) -> Iterator[ConfigError]:
@@ -91,7 +84,7 @@ def _run(run: Run, stack: Stack, checker: Checker, plan: Path, where: str | None
     command = [interpolate.fill(text, values, key=key, where=where) for text in checker.command]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
         try:
-            child = run.stop.start(
+            started = run.stop.start(
                 f"policy {checker.name} {stack.name}", command, cwd=project.root,
                 env=kept_environment(project.keyring.variables), stdout=out, stderr=errors,
             )  # fmt: skip
@@ -99,9 +92,9 @@ def _run(run: Run, stack: Stack, checker: Checker, plan: Path, where: str | None
             reason = error.strerror if isinstance(error, OSError) else error
             raise _error(checker, stack, where, f"cannot be run: `{command[0]}`: {reason}", "") from error
         try:
-            code = _wait(child, checker.timeout)
+            code = child.wait(started, checker.timeout)
         finally:
-            run.stop.ended(child)
+            run.stop.ended(started)
         run.stop.check(f"policy {checker.name}")
         texts = []
         for stream in (out, errors):
@@ -110,21 +103,6 @@ def _run(run: Run, stack: Stack, checker: Checker, plan: Path, where: str | None
     if code is None:
         raise _error(checker, stack, where, f"took longer than {checker.timeout:g} s", run.mask.text(texts[1]))
     return code, texts[0], texts[1]
-
-
-def _wait(child: subprocess.Popen[bytes], timeout: float) -> int | None:
-    """The exit code, or None after the time limit; then it and all it started are ended."""
-    try:
-        return child.wait(timeout)
-    except subprocess.TimeoutExpired:
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, number)
-            end = time.monotonic() + _GRACE
-            while child.poll() is None and time.monotonic() < end:
-                time.sleep(_LOOK)
-        child.wait()
-        return None
 
 
 def _alone(checker: Checker, said: str) -> Finding:

@@ -119,11 +119,8 @@ def known_meaning(run: Run, name: str) -> Meaning | None:
         ArtifactRefusedError: The artifact is not what its manifest says.
     """
     manifest = artifact.load(run.layout, name, run.project.keyring.current)
-    try:
-        found = semantic.meaning(read_json(run.layout.plan_json(name)))
-    except (RecordError, TypeError, KeyError, AttributeError):
-        return None
-    return found if semantic.digest(found) == manifest.meaning else None
+    found = artifact.description(run.layout, manifest)
+    return semantic.meaning(found) if found else None
 
 
 def seen(run: Run, head: str) -> Reviewed:

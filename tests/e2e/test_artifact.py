@@ -386,3 +386,21 @@ def test_only_a_stale_plan_is_planned_again(one: Repository) -> None:
     done = one.doit("deploy", code=1, DEPLOY_PLAN__ON_STALE="replan")
     assert "169.0 h old" in done.task("plan", "a")
     assert one.engine_calls("apply") == []
+
+
+def test_a_deploy_shows_the_plan_that_was_handed_over(one: Repository) -> None:
+    one.doit("plan")
+    one.doit("deploy")
+    report = one.deploy_dir("reports", "plan.md").read_text()
+    assert "terraform_data.it" in report
+    assert one.json("reports", "gitlab-terraform.json")["create"] == 1
+
+
+def test_a_description_that_is_not_the_plans_own_is_not_shown(one: Repository) -> None:
+    one.doit("plan")
+    path = one.deploy_dir("plans", "a", "plan.json")
+    path.write_text(path.read_text().replace('"1"', '"harmless"'))
+    assert "harmless" in path.read_text()
+    one.doit("deploy")
+    assert "harmless" not in one.deploy_dir("reports", "plan.md").read_text()
+    assert one.state("a")["outputs"]["value"]["value"] == "1"
