@@ -19,7 +19,8 @@ variable "port" {
 }
 
 locals {
-  run   = "${path.module}/../../.state/dashboard-${var.environment}"
+  # Not in .state: whatever lies beside its own files there is an input of the stack `site`.
+  run   = "${path.module}/../../.run/dashboard-${var.environment}"
   build = "${path.module}/../../app/build"
   files = { for name in fileset(local.build, "**") : name => filesha256("${local.build}/${name}") }
   spec  = sha256(jsonencode([var.host, var.port, local.files, filesha256("${path.module}/service.py")]))

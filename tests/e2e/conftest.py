@@ -92,7 +92,7 @@ def example(tmp_path: Path, tofu: Path) -> Iterator[Repository]:
     shutil.copy(ROOT / ".gitignore", repository.path / ".gitignore")
     repository.commit("the example")
     yield repository
-    for pid in (repository.path / ".state").glob("*-local/pid"):
+    for pid in (*repository.path.glob(".state/*/pid"), *repository.path.glob(".run/*/pid")):
         subprocess.run(["kill", pid.read_text()], check=False)
 
 

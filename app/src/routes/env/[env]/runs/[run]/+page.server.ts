@@ -34,7 +34,7 @@ export async function load({ params, parent }) {
   };
 }
 
-const ORDER = ['ok', 'unaffected', 'deferred', 'undeployed', 'not_run', 'drifted', 'running', 'failed'];
+const ORDER = ['unaffected', 'deferred', 'ok', 'undeployed', 'not_run', 'drifted', 'running', 'failed'];
 
 function worse(one: string | undefined, other: string): string {
   return one !== undefined && ORDER.indexOf(one) >= ORDER.indexOf(other) ? one : other;
