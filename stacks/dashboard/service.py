@@ -13,6 +13,8 @@ import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+# In an overlay ROOT is the build tree, .deploy/.cache/tree; the runs are the overlay's.
+RECORDS = next((folder for folder in ROOT.parents if folder.name == ".deploy"), ROOT / ".deploy")
 RUN = Path(os.environ["RUN"]).resolve()
 PID, SPEC, STARTS, LOG = (RUN / name for name in ("pid", "spec", "starts", "log"))
 PATIENCE = 20.0
@@ -31,7 +33,7 @@ def start() -> None:
     spec = os.environ["SPEC"]
     variables = {
         "PATH": os.environ["PATH"], "HOST": os.environ["HOST"], "PORT": os.environ["PORT"],
-        "DASHBOARD_SOURCE": str(ROOT / ".deploy"), "DASHBOARD_VERSION": spec,
+        "DASHBOARD_SOURCE": str(RECORDS), "DASHBOARD_VERSION": spec,
         "SHUTDOWN_TIMEOUT": "2",  # seconds: pages that are open hold a connection
     }  # fmt: skip
     with LOG.open("w") as log:

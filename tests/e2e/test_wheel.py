@@ -48,7 +48,9 @@ def mine(tmp_path: Path, tofu: Path, installed: Path) -> Iterator[Repository]:
         tofu,
         "dodo.py:from doit_tofu import *\n",
         f"config/pipeline.yaml:upstream: {{git: 'file://{bare}', ref: v1.2.0}}\n",
-        f"config/environments/local.yaml:stacks:\n  network: {{variables: {{port: {port}}}}}\n",
+        # The dashboard takes an npm: tests/e2e/test_example_dashboard.py has it.
+        "config/environments/local.yaml:stacks:\n  dashboard: {enabled: false}\n"
+        f"  network: {{variables: {{port: {port}}}}}\n",
     )
     repository.python = installed
     yield repository
