@@ -17,6 +17,7 @@ from repository import ROOT
 sys.path.insert(0, str(ROOT))
 
 from tasks import affected, artifact, git, masking, outputs, project, receipt
+from tasks.manifest import Manifest
 
 
 def main(root: Path) -> None:
@@ -26,17 +27,17 @@ def main(root: Path) -> None:
     layout, commit, mask = loaded.layout, git.revision(root).commit, masking.Masker()
     for name, stack in loaded.stacks.items():
         made_of = affected.assess(loaded, stack).inputs
-        plan = layout.plan(name)
+        plan = layout.draft(name)  # `store` gives it its name
         plan.parent.mkdir(parents=True)
         plan.write_text(name)
         sha256 = hashlib.sha256(plan.read_bytes()).hexdigest()
-        manifest = artifact.Manifest(
+        manifest = Manifest(
             stack=name, environment=loaded.environment, origin="deploy", plan_sha256=sha256,
             inputs_digest=made_of.digest, inputs=dict(made_of.labels), commit=commit, dirty=False,
             engine=f"{loaded.config.engine.kind} {loaded.config.engine.version}", lock_digest=None,
             lineage=name, serial=1, created_at=receipt.now(), counts={"add": 2, "outputs": 1},
         )  # fmt: skip
-        artifact.store(layout, manifest)
+        artifact.store(layout, manifest, None)
         artifact.claim(layout, manifest)
         begun = receipt.Receipt(
             name, loaded.environment, receipt.Outcome.STARTED, sha256, made_of.digest, manifest.inputs, commit,
