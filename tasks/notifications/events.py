@@ -30,6 +30,8 @@ _VARYING = (  # what differs between two runs that fail for the same cause; the 
 )
 _ERROR = re.compile(r"^[│| ]*Error: ", re.MULTILINE)
 _LONGEST = 300
+FAILED_CHECK = "check failed"  # the kind of `errors.CheckFailedError`
+CHECKS = "checks"
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ class Findings:
         if command == "drift":
             return own is not None and own.status is not Status.NOT_RUN
         candidates = [own, deployed]
-        if incident["kind"] == "check failed":
+        if incident["kind"] == FAILED_CHECK:
             checked = self.results.get(f"verify:{stack}")
             candidates.append(checked if checked and checked.status is Status.OK else None)
         return any(
@@ -124,7 +126,8 @@ def _failure(run: Run, result: Result, commands: dict[str, str]) -> Item:
     kind = str(result.details.get("kind", ""))
     begin = _ERROR.search(result.log)
     cause = result.log[begin.start() :] if begin else ""
-    return _item(run, result, commands, fingerprint(result.stage, kind, f"{result.summary}\n{cause}"), kind)
+    stage = CHECKS if kind == FAILED_CHECK else result.stage
+    return _item(run, result, commands, fingerprint(stage, kind, f"{result.summary}\n{cause}"), kind)
 
 
 def _item(run: Run, result: Result, commands: dict[str, str], print_: str = "", kind: str = "") -> Item:

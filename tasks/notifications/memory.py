@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import RecordError
 from ..files import read_json, write_json
+from .events import CHECKS, FAILED_CHECK
 
 if TYPE_CHECKING:
     from .. import model
@@ -33,7 +34,9 @@ class Message:
         """Note that the channel was told."""
         for item in self.items:
             if self.event == "recovery":
-                incidents.pop(_key(item.kind, item), None)
+                over = (item.kind, item.command, item.stack)
+                for key in [key for key, known in incidents.items() if _what(known) == over]:
+                    del incidents[key]
             elif self.event in ("failure", "drift"):
                 note(incidents, self.event, item, at)
 
@@ -103,7 +106,12 @@ def note(incidents: Incidents, event: str, item: Item, at: str) -> None:
 
 
 def _key(event: str, item: Item) -> str:
-    return f"{event} {item.command} {item.stack}".strip()
+    """What makes two incidents one: a check that fails is the same one in a deploy and in a verify."""
+    return f"{event} {CHECKS if item.kind == FAILED_CHECK else item.command} {item.stack}".strip()
+
+
+def _what(known: dict[str, Any]) -> tuple[str, str, str]:
+    return known["event"], known["command"], known["stack"]
 
 
 def _concerns(settings: model.Channel, item: Item) -> bool:

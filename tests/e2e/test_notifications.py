@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.repository import Repository, minimal_config, resource
+from tests.repository import Repository, minimal_config, resource, wait_for
 from tests.servers.receivers import MailReceiver, WebReceiver
 
 if TYPE_CHECKING:
@@ -106,6 +107,44 @@ def test_five_runs_ring_once_for_each_cause_and_once_for_its_end(
         ([well], [well], ["recovery", "deploy"]),
         ([], [], ["deploy"]),
     ]
+
+
+def test_a_run_that_was_stopped_tells_nothing_and_forgets_nothing(told: Repository, web: WebReceiver) -> None:
+    told.write("broken:no route")
+    _deploy(told, 1)
+    assert len(web.take()) == 1
+    (told.path / "broken").unlink()
+    told.write(
+        f"stacks/a/main.tf:{resource(extra=PROBE.replace('test ! -e', 'touch ../../begun; sleep 30; test ! -e'))}"
+    )
+    process = told.start("deploy")
+    wait_for((told.path / "begun").exists, "the apply")
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, out
+    assert web.take() == []
+    told.write(f"stacks/a/main.tf:{resource(extra=PROBE)}")
+    _deploy(told, 0)
+    assert ["recovered" in item.json["text"] for item in web.take()] == [True]
+
+
+def test_a_verify_that_passes_again_is_a_recovery(told: Repository, web: WebReceiver) -> None:
+    check = "verify: [{kind: command, command: [test, -e, well], timeout: 0}]"
+    told.write(minimal_config(CHANNELS.replace("b: {depends_on: [a]}", f"b: {{depends_on: [a], {check}}}")))
+    _deploy(told, 1)
+    assert ["FAILED" in item.json["text"] for item in web.take()] == [True]
+    told.doit("verify", code=1)
+    assert web.take() == []
+    told.write("well:")
+    told.doit("verify")
+    assert ["recovered" in item.json["text"] for item in web.take()] == [True]
+
+
+def test_without_apprise_it_is_said_how_to_get_it(told: Repository, web: WebReceiver) -> None:
+    told.write("missing/apprise/__init__.py:raise ImportError\n", "broken:no route")
+    out = told.doit("deploy", code=1, PYTHONPATH=str(told.path / "missing")).out
+    assert "not notified: chat: apprise is not installed: `pip install 'doit-tofu[notify]'`" in out
+    assert web.take() == []
 
 
 def test_a_failure_says_where_what_and_what_to_do(told: Repository, web: WebReceiver, hook: WebReceiver) -> None:
