@@ -98,6 +98,8 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what 
         details={"commit": ready.commit, "plan_sha256": ready.plan_sha256, "outputs": applied.outputs,
                  "replanned": bool(how), "allowed": applied.allowed},
     )  # fmt: skip
+    if how and (described := artifact.description(run.layout, ready)):
+        outcome.details["changes"] = described  # no plan task shows this plan: it was made here
     return verified(run, stack, outcome)
 
 

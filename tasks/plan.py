@@ -136,9 +136,10 @@ def _accepted(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment
         PolicyError: It could not be judged.
     """
     details: dict[str, Any] = {"origin": manifest.origin, "images": manifest.images}
-    if described := artifact.description(run.layout, manifest):
-        details["changes"] = described
-    if _judged_by(run) is not None:
+    if _judged_by(run) is None:
+        if described := artifact.description(run.layout, manifest):
+            details["changes"] = described
+    else:
         with workdir.context(run, stack, STAGE, upstream.values(run, stack).values) as (where, _):
             workdir.initialize(run, stack, where, backend=True)
             document = run.engine().json(where, "show", "-json", "-no-color", str(run.layout.plan(stack.name)))

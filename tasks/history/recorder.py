@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..deploy import BARRIER
 from ..errors import DeployError
-from ..files import read_json, write_atomic
+from ..files import write_atomic
 from ..receipt import now
 from ..result import Status
 from . import overview, pipeline, retention
@@ -109,7 +109,6 @@ class Recorder:
                 self._tasks.pop(name, None)
             return
         mask, offset = self._run.mask, self._elapsed()
-        result = self._with_changes(result)
         entry: dict[str, Any] = {
             "stage": result.stage,
             "stack": result.stack,
@@ -168,19 +167,6 @@ class Recorder:
 
     def _elapsed(self) -> float:
         return round(time.monotonic() - self._clock, 3)
-
-    def _with_changes(self, result: Result) -> Result:
-        """The result with the plan that it is about, where another run or the deploy itself made that plan."""
-        planned = result.stage == "plan" or (result.stage == "deploy" and result.details.get("replanned"))
-        if not planned or result.status is not Status.OK or "changes" in result.details:
-            return result
-        try:
-            known = read_json(self._run.layout.plan_json(result.stack))
-        except DeployError:
-            return result
-        from dataclasses import replace
-
-        return replace(result, details={**result.details, "changes": known}) if known else result
 
     def _keep_writing(self) -> None:
         while not self._over:

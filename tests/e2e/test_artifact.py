@@ -403,4 +403,6 @@ def test_a_description_that_is_not_the_plans_own_is_not_shown(one: Repository) -
     assert "harmless" in path.read_text()
     one.doit("deploy")
     assert "harmless" not in one.deploy_dir("reports", "plan.md").read_text()
+    [details] = [path for path in one.deploy_dir("runs").glob("*.jsonl") if '"deploy:a"' in path.read_text()]
+    assert "harmless" not in details.read_text()
     assert one.state("a")["outputs"]["value"]["value"] == "1"
