@@ -51,7 +51,8 @@ class Recorder:
         self._run, self._known = run, tasks
         began = datetime.now(UTC)
         self._clock = time.monotonic()
-        self.id = f"{began:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        # Sorted by time, also within a second: retention goes by it.
+        self.id = f"{began:%Y%m%dT%H%M%SZ}-{began.microsecond:05x}{secrets.token_hex(1)[0]}"
         commit, branch = pipeline.checkout(run.layout.root)
         self._lock = threading.Lock()
         self._writing = threading.Lock()
