@@ -16,6 +16,7 @@ from tests.repository import ROOT, Repository, minimal_config, reader, resource
 from tests.servers.kubernetes import Kubernetes
 from tests.servers.objectstore import ObjectStore
 from tests.servers.postgres import Postgres
+from tests.servers.receivers import WebReceiver
 from tests.servers.stateserver import StateServer
 
 if TYPE_CHECKING:
@@ -45,6 +46,14 @@ def tofu() -> Path:
 def build(tmp_path: Path, tofu: Path) -> Callable[..., Repository]:
     """Builds a repository from `path:content` strings."""
     return lambda *files: Repository.create(tmp_path, tofu, *files)
+
+
+@pytest.fixture
+def web() -> Iterator[WebReceiver]:
+    """A web server that keeps what it is sent."""
+    receiver = WebReceiver()
+    yield receiver
+    receiver.stop()
 
 
 @pytest.fixture

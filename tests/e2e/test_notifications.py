@@ -37,13 +37,6 @@ resource "terraform_data" "probe" {
 
 
 @pytest.fixture
-def web() -> Iterator[WebReceiver]:
-    receiver = WebReceiver()
-    yield receiver
-    receiver.stop()
-
-
-@pytest.fixture
 def hook() -> Iterator[WebReceiver]:
     receiver = WebReceiver()
     yield receiver

@@ -14,10 +14,11 @@ from urllib.parse import quote
 import pytest
 
 from tests.repository import Repository, minimal_config
-from tests.servers.receivers import WebReceiver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+
+    from tests.servers.receivers import WebReceiver
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0NzExIn0.c2lnbmF0dXJlLW9mLTQ3MTE"
 PEM = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIBkg4ZcN\nqPEMLINETWO11+/==\n-----END EC PRIVATE KEY-----\n"
@@ -180,13 +181,6 @@ resource "terraform_data" "ephemeral" {
 }
 """)
     return "".join(parts)
-
-
-@pytest.fixture
-def web() -> Iterator[WebReceiver]:
-    receiver = WebReceiver()
-    yield receiver
-    receiver.stop()
 
 
 @pytest.fixture
