@@ -32,6 +32,11 @@ def wait(child: subprocess.Popen[bytes], seconds: float, unwanted: Callable[[], 
     return None
 
 
+def how(code: int | None, seconds: float) -> str:
+    """How a child ended that did not end well, in words; see `wait`."""
+    return f"took longer than {seconds:g} s" if code is None else f"ended with {code}"
+
+
 def end_group(child: subprocess.Popen[bytes]) -> None:
     """End a child, a leader of its own group, and all it started there."""
     for number in (signal.SIGTERM, signal.SIGKILL):

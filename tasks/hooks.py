@@ -160,8 +160,7 @@ def _run(
         log = run.mask.text(output.read().decode("utf-8", "replace"))
     if code == 0:
         return
-    ended = f"took longer than {hook.timeout:g} s" if code is None else f"ended with {code}"
     raise HookError(
-        f"the hook `{shown}` {when} {stage} {ended}", log=log, key=key, where=where, untouched=untouched,
-        next_step="correct the hook, then run the same command again",
+        f"the hook `{shown}` {when} {stage} {child.how(code, hook.timeout)}", log=log, key=key, where=where,
+        untouched=untouched, next_step="correct the hook, then run the same command again",
     )  # fmt: skip

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from .. import program
+from .. import child, program
 from ..engine import kept_environment
 from ..errors import BuildError, StoppedError
 from ..files import read_json, sha256_bytes
@@ -246,7 +246,7 @@ def _run(run: Run, job: Job, command: list[str], *, checked: bool = True) -> Non
             untouched="nothing was planned or applied",
             next_step="run the same command again: it goes on from here",
         )
-    how = f"took longer than {job.timeout:g} s" if ended.code is None else f"ended with {ended.code}"
+    how = child.how(ended.code, job.timeout)
     verb = "push" if "push" in command else "build"
     problem = _error(run, job, f"`{command[0]} {verb}` {how}")
     problem.log = run.mask.text(ended.output)

@@ -9,7 +9,7 @@ import time
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
-from .. import program
+from .. import child, program
 from ..engine import kept_environment
 from ..errors import BuildError, DeployError, RecordError, StoppedError
 from ..layout import prepare
@@ -118,7 +118,7 @@ def _step(run: Run, name: str, command: tuple[str, ...] | list[str], env: Mappin
             untouched="nothing of it counts as built; nothing was planned or applied",
             next_step="run the same command again: it builds anew",
         )
-    how = f"took longer than {build.timeout:g} s" if ended.code is None else f"ended with {ended.code}"
+    how = child.how(ended.code, build.timeout)
     problem = _error(
         run, name, f"`{shown}` in {build.path} {how}", "correct the cause, then run the same command again"
     )

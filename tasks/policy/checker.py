@@ -58,7 +58,7 @@ def findings(run: Run, stack: Stack, position: int, checker: Checker, plan: Mapp
     said = run.mask.text(out.replace(str(path), "plan.json"))
     log = run.mask.text(f"{errors}\n{out}".strip("\n"))
     if code not in (*checker.passed, *checker.failed):
-        raise _error(checker, stack, where, f"ended with {code}", log)
+        raise _error(checker, stack, where, child.how(code, checker.timeout), log)
     if checker.format == "exit_code":
         found = [] if code in checker.passed else [_alone(checker, said or run.mask.text(errors))]
     else:
@@ -101,7 +101,7 @@ def _run(run: Run, stack: Stack, checker: Checker, plan: Path, where: str | None
             stream.seek(0)
             texts.append(stream.read().decode("utf-8", "replace"))
     if code is None:
-        raise _error(checker, stack, where, f"took longer than {checker.timeout:g} s", run.mask.text(texts[1]))
+        raise _error(checker, stack, where, child.how(code, checker.timeout), run.mask.text(texts[1]))
     return code, texts[0], texts[1]
 
 
