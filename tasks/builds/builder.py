@@ -37,14 +37,15 @@ class Job:
     """An image to build and push.
 
     `folder` holds nothing but the files that count, with plain modes and times; `private` is a folder for files that
-    nobody else may read. `reference` is the repository with the tag.
+    nobody else may read. `reference` is the repository with the tag. Without a repository it is only the builder's own
+    name of the image, which goes into `layout`, an OCI image layout.
     """
 
     name: str
     folder: Path
     containerfile: Path
     private: Path
-    repository: Repository
+    repository: Repository | None
     reference: str
     platforms: list[str]
     target: str | None
@@ -57,9 +58,14 @@ class Job:
     environment: dict[str, str] = field(repr=False, default_factory=dict)
 
     @property
+    def layout(self) -> Path:
+        """Where an image goes that has no repository."""
+        return self.private / "layout"
+
+    @property
     def without_tls(self) -> bool:
         """Whether the push may go without TLS."""
-        return self.insecure or self.repository.is_local
+        return self.repository is not None and (self.insecure or self.repository.is_local)
 
 
 class Builder(Protocol):
@@ -115,10 +121,11 @@ class Buildah:
         ])  # fmt: skip
         digest = job.private / "digest"
         tls = ["--tls-verify=false"] if job.without_tls else []
+        target = f"docker://{job.reference}" if job.repository else f"oci:{job.layout}"
         pushing = ["manifest", "push", "--all"] if several else ["push"]
         try:
             _run(run, job, [
-                *command, *pushing, *tls, "--digestfile", str(digest), job.reference, f"docker://{job.reference}",
+                *command, *pushing, *tls, "--digestfile", str(digest), job.reference, target,
             ])  # fmt: skip
         finally:
             removing = ["manifest", "rm"] if several else ["rmi"]
@@ -135,7 +142,8 @@ class Buildah:
     def _plain(self, job: Job) -> list[str]:
         """Without TLS only when every base image is on this machine, or where the configuration says so."""
         hosts = [name.partition("/")[0] for name in bases(job.containerfile.read_text(errors="replace"), job.args)]
-        fine = [is_loopback(host) or (job.insecure and host == job.repository.host) for host in hosts]
+        own = job.repository.host if job.repository and job.insecure else None
+        fine = [is_loopback(host) or host == own for host in hosts]
         return ["--tls-verify=false"] if hosts and all(fine) else []
 
 
@@ -167,11 +175,16 @@ class Docker:
         """Build and push; gives the digest of the manifest that was pushed."""
         metadata = job.private / "metadata.json"
         insecure = ",registry.insecure=true" if job.without_tls else ""
+        output = (
+            f"type=image,name={job.reference},push=true{insecure}"
+            if job.repository
+            else f"type=oci,dest={job.layout},tar=false,name={job.reference}"
+        )
         provenance = "mode=max" if "provenance" in job.attest else "false"
         _run(run, job, [
             "docker", "buildx", "build", f"--platform={','.join(job.platforms)}", f"--provenance={provenance}",
             f"--sbom={'true' if 'sbom' in job.attest else 'false'}", "--metadata-file", str(metadata),
-            f"--output=type=image,name={job.reference},push=true,oci-mediatypes=true,rewrite-timestamp=true{insecure}",
+            f"--output={output},oci-mediatypes=true,rewrite-timestamp=true",
             *_common(job), str(job.folder),
         ])  # fmt: skip
         return _digest(job, str((read_json(metadata) or {}).get("containerimage.digest", "")))
