@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
 import tempfile
 from dataclasses import dataclass, field
@@ -12,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from .. import child, program
-from ..engine import kept_environment
 from ..errors import BuildError, StoppedError
 from ..files import read_json, sha256_bytes
 from ..setup import CACHE_VARIABLE, cache_dir
+from . import probe
 from .reference import bases, is_loopback
 
 if TYPE_CHECKING:
@@ -26,11 +25,10 @@ if TYPE_CHECKING:
 
 _NAMES = ("buildah", "podman", "docker")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_PROBE_TIMEOUT = 60.0
 _LONGEST_RUN_FOLDER = 50  # characters, of podman
 _WAYS = (
     "install buildah (Debian: apt-get install buildah), which needs no daemon and no root; or podman; or docker with"
-    " buildx and a daemon that runs; or run this where one of them is; or push the image from there"
+    " buildx and a builder that answers; or run this where one of them is; or push the image from there"
 )
 
 
@@ -89,7 +87,7 @@ def choose(run: Run, image: str) -> Builder:
     names = [settings.builder] if settings.builder != "auto" else ["docker"] if settings.attest else list(_NAMES)
     misses = []
     for name in names:
-        problem = _problem(run, name)
+        problem = probe.problem(run, name)
         if problem is None:
             return Docker() if name == "docker" else Buildah(name)
         misses.append(problem)
@@ -98,27 +96,6 @@ def choose(run: Run, image: str) -> Builder:
         key=f"images.{image}", where=run.project.loaded.where("images", image),
         untouched="nothing was built, planned or applied", next_step=_WAYS,
     )  # fmt: skip
-
-
-def _problem(run: Run, name: str) -> str | None:
-    """Why a builder cannot be used; None when it can."""
-    binary = shutil.which(name)
-    if binary is None:
-        return f"no {name} on PATH"
-    probes = (
-        [["buildx", "version"], ["version", "--format", "{{.Server.Version}}"]] if name == "docker" else [["--version"]]
-    )
-    for probe in probes:
-        try:
-            done = program.run(
-                run.stop, name, [binary, *probe], cwd=run.layout.root, env=kept_environment(), timeout=_PROBE_TIMEOUT
-            )
-        except OSError as error:
-            return f"{name} cannot be run: {error.strerror}"
-        if not done.ok:
-            said = [line.strip() for line in done.output.splitlines() if line.strip()]
-            return f"{name} does not work ({run.mask.text(said[-1] if said else 'it says nothing')[:160]})"
-    return None
 
 
 class Buildah:
@@ -190,7 +167,7 @@ def _run_folder(name: str, root: Path) -> Path:
 
 
 class Docker:
-    """docker buildx, which needs its daemon; `attest` is its own."""
+    """docker buildx with the builder that it has: a daemon, a container or a buildkitd; `attest` is its own."""
 
     name = "docker"
 
