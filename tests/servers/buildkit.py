@@ -31,9 +31,7 @@ class BuildKit:
         self._folder = Path(tempfile.mkdtemp(prefix="buildkit-"))
         socket = self._folder / "socket"
         settings = self._folder / "buildkitd.toml"
-        settings.write_text(
-            f'[registry."docker.io"]\n  mirrors = ["{mirror}"]\n[registry."{mirror}"]\n  http = true\n'
-        )
+        settings.write_text(f'[registry."docker.io"]\n  mirrors = ["{mirror}"]\n[registry."{mirror}"]\n  http = true\n')
         with (self._folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 [
@@ -49,6 +47,10 @@ class BuildKit:
         self.variables = {"DOCKER_CONFIG": str(docker)}
         self._buildx("create", "--name", "tests", "--driver", "remote", "--use", f"unix://{socket}")
         wait_for(self._is_ready, "buildkitd")
+
+    def forget(self) -> None:
+        """Have the next build begin with nothing."""
+        self._buildx("prune", "--all", "--force")
 
     def remove(self) -> None:
         """End it, and remove all it has."""
