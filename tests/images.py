@@ -53,10 +53,17 @@ def reference(done_line: str) -> str:
     return next(word.rstrip(";") for word in done_line.split() if "/server" in word)
 
 
-def files_of(registry: ImageRegistry, path: str, tag: str) -> set[str]:
-    """The names of what an image's layers hold."""
-    found = set()
+def content_of(registry: ImageRegistry, path: str, tag: str) -> dict[str, bytes]:
+    """What an image's layers hold, by name; of what is no file nothing."""
+    found = {}
     for layer in registry.layers(path, tag):
         with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
-            found |= {member.name for member in archive}
+            for member in archive:
+                stream = archive.extractfile(member)
+                found[member.name] = stream.read() if stream else b""
     return found
+
+
+def files_of(registry: ImageRegistry, path: str, tag: str) -> set[str]:
+    """The names of what an image's layers hold."""
+    return set(content_of(registry, path, tag))

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.images import config, files_of, make_shop
+from tests.images import config, content_of, files_of, make_shop
 from tests.packages import started, watch
+from tests.repository import PATIENCE
 from tests.servers.buildkit import BuildKit
 from tests.servers.imageregistry import PASSWORD, USER, ImageRegistry
+from tests.servers.registryproxy import RegistryProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from tests.repository import Repository
 
@@ -93,6 +96,18 @@ def test_two_builds_of_one_tree_have_one_digest(
     assert registry.tags(path) == registry.tags(f"{path}-again") != []
     tag = registry.tags(path)[0]
     assert registry.manifest(path, tag)[1] == registry.manifest(f"{path}-again", tag)[1]
+
+
+def test_a_change_that_keeps_a_files_size_is_in_the_next_image(
+    shop: Repository, registry: ImageRegistry, repository_name: str
+) -> None:
+    """BuildKit takes a file of the same size and time for the one that it was sent before."""
+    path, found = repository_name.partition("/")[2], []
+    for text in ("first", "third"):
+        shop.write(f"server/page/index.html:{text}")
+        tag = shop.doit("build").task("build", "image/server").split()[2].rpartition(":")[2]
+        found.append(content_of(registry, path, tag)["srv/index.html"])
+    assert found == [b"first", b"third"]
 
 
 def test_arguments_and_labels_are_part_of_the_tag_and_of_the_image(
@@ -183,3 +198,143 @@ def test_a_failing_containerfile_shows_what_the_builder_said(shop: Repository, b
     assert f"`{builder} build` ended with" in done.out
     assert "nowhere" in done.out
     assert shop.engine_calls("apply") == []
+
+
+def test_a_program_of_another_platform_is_said_to_be_the_cause(shop: Repository) -> None:
+    content = bytearray((shop.path / "server/busybox").read_bytes())
+    content[18:20] = b"\x34\x12"  # a machine that nobody has, so nobody emulates it
+    (shop.path / "server/busybox").write_bytes(content)
+    done = shop.doit("build", code=1)
+    assert "exec format error" in done.out
+    assert "next: the Containerfile runs a program of another platform" in done.out
+
+
+# Pushes that do not go well
+
+
+@pytest.fixture
+def behind(registry: ImageRegistry) -> Iterator[Callable[..., RegistryProxy]]:
+    """Puts a proxy in front of the registry."""
+    proxies: list[RegistryProxy] = []
+
+    def start(answer: Callable[[str, str], tuple[int, str, dict[str, str]] | None]) -> RegistryProxy:
+        proxies.append(RegistryProxy(registry.host, answer))
+        return proxies[-1]
+
+    yield start
+    for proxy in proxies:
+        proxy.stop()
+
+
+@pytest.mark.parametrize("problem", [(429, "TOOMANYREQUESTS"), (503, "UNAVAILABLE")])
+def test_a_registry_that_fails_in_the_middle_of_a_push_is_tried_again_or_leaves_nothing_recorded(
+    shop: Repository,
+    builder: str,
+    behind: Callable[..., RegistryProxy],
+    repository_name: str,
+    problem: tuple[int, str],
+) -> None:
+    """Whether a builder tries again is up to it; what may never be is a record of an image that is not there."""
+    left = [1]
+
+    def answer(method: str, _path: str) -> tuple[int, str, dict[str, str]] | None:
+        if method == "PUT" and left[0] > 0:
+            left[0] -= 1
+            return *problem, {"Retry-After": "1"}
+        return None
+
+    proxy = behind(answer)
+    shop.write(config(f"{proxy.host}/{repository_name.partition('/')[2]}", f", builder: {builder}"))
+    done = shop.doit("deploy", code=None)
+    assert len(proxy.answered) == 1
+    if done.code != 0:
+        assert f"`{builder} {'build' if builder == 'docker' else 'push'}` ended with" in done.out
+        assert str(problem[0]) in done.out
+        assert not shop.deploy_dir("images/server.json").exists()
+        assert shop.engine_calls("apply") == []
+        shop.doit("deploy")
+    assert "@sha256:" in shop.state("web")["outputs"]["image"]["value"]
+
+
+def test_a_push_that_is_refused_for_missing_rights_says_whose_and_leaves_nothing_recorded(
+    shop: Repository, builder: str, behind: Callable[..., RegistryProxy], repository_name: str
+) -> None:
+    proxy = behind(lambda method, _: None if method in {"GET", "HEAD"} else (403, "DENIED", {}))
+    shop.write(config(f"{proxy.host}/{repository_name.partition('/')[2]}", f", builder: {builder}"))
+    done = shop.doit("deploy", code=1, DEPLOY_REGISTRY_USER=USER, DEPLOY_REGISTRY_PASSWORD=PASSWORD)
+    assert "may the user of DEPLOY_REGISTRY_USER and DEPLOY_REGISTRY_PASSWORD write" in done.out
+    assert PASSWORD not in done.out
+    assert not shop.deploy_dir("images/server.json").exists()
+    assert shop.engine_calls("apply") == []
+
+
+def test_two_clones_that_push_one_tag_at_once_deploy_one_image(
+    shop: Repository, builder: str, registry: ImageRegistry, repository_name: str
+) -> None:
+    clone = shop.clone(shop.home / "elsewhere")
+    processes = [repository.start("deploy") for repository in (shop, clone)]
+    for process in processes:
+        out, _ = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, out
+        assert f"built by {builder}" in out
+    path = repository_name.partition("/")[2]
+    [tag] = registry.tags(path)
+    deployed = [repository.state("web")["outputs"]["image"]["value"] for repository in (shop, clone)]
+    assert deployed == [f"{repository_name}@{registry.manifest(path, tag)[1]}"] * 2
+
+
+# Docker's own
+
+
+@pytest.mark.parametrize("builder", ["docker"])
+def test_attestations_are_in_the_index_that_is_deployed_and_hold_no_secret(
+    shop: Repository, buildkit: BuildKit, registry: ImageRegistry, repository_name: str
+) -> None:
+    secret = "attested-s3cret-value"
+    buildkit.push_scanner(registry.host)
+    shop.write(
+        config(repository_name, ", builder: docker, attest: [sbom, provenance], secrets: {token: SHOP_TOKEN}"),
+    )
+    shop.doit("deploy", SHOP_TOKEN=secret)
+    path = repository_name.partition("/")[2]
+    index, digest = registry.manifest(path, registry.tags(path)[0])
+    assert shop.state("web")["outputs"]["image"]["value"] == f"{repository_name}@{digest}"
+    image, attestation = index["manifests"]
+    assert image["platform"]["architecture"] == "amd64"
+    assert attestation["annotations"]["vnd.docker.reference.digest"] == image["digest"]
+    statements = [json.loads(layer) for layer in registry.layers(path, attestation["digest"])]
+    assert sorted(statement["predicateType"].split("/")[2] for statement in statements) == ["slsa.dev", "spdx.dev"]
+    assert secret not in json.dumps(statements)
+
+
+@pytest.mark.parametrize("builder", ["docker"])
+def test_a_builder_of_buildx_that_does_not_answer_is_named(shop: Repository, buildkit: BuildKit) -> None:
+    buildkit.add("gone", "unix:///nowhere/socket")
+    done = shop.doit("build", code=1, BUILDX_BUILDER="gone")
+    assert "docker buildx is here, but its builder gone at unix:///nowhere/socket does not answer" in done.out
+    done = shop.doit("build", code=1, BUILDX_BUILDER="default", DOCKER_HOST="unix:///nowhere/docker")
+    assert (
+        "its builder default does not answer (failed to connect to the docker API at unix:///nowhere/docker" in done.out
+    )
+    done = shop.doit("build", code=1, BUILDX_BUILDER="none")
+    assert 'its builder does not answer (ERROR: no builder "none" found)' in done.out
+
+
+@pytest.mark.parametrize("builder", ["docker", "buildah", "podman"])
+def test_a_login_of_the_environment_wins_over_a_helper_that_keeps_passwords(
+    shop: Repository, builder: str, closed: ImageRegistry, tmp_path: Path
+) -> None:
+    helper = shop.bin / "docker-credential-wrong"
+    helper.write_text('#!/bin/sh\necho \'{"Username": "somebody", "Secret": "else"}\'\n')
+    helper.chmod(0o755)
+    settings = {"credHelpers": {closed.host: "wrong"}, "credsStore": "wrong"}
+    folder = Path(shop.variables.get("DOCKER_CONFIG", str(tmp_path / "docker")))
+    copy = tmp_path / "docker"
+    if builder == "docker":
+        shutil.copytree(folder, copy, symlinks=True)
+    copy.mkdir(exist_ok=True)
+    (copy / "config.json").write_text(json.dumps(settings))
+    shop.write(config(f"{closed.host}/helped-{builder}/server", f", builder: {builder}"))
+    login = {"DEPLOY_REGISTRY_USER": USER, "DEPLOY_REGISTRY_PASSWORD": PASSWORD}
+    shop.doit("build", DOCKER_CONFIG=str(copy), **login)
+    assert len(closed.tags(f"helped-{builder}/server")) == 1
