@@ -13,6 +13,7 @@ import pytest
 from tests.repository import ROOT, Repository
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 LOGGING = "#!/bin/sh\nprintf '%s\\n' \"{name} $*\" >> '{log}'\nexec '{real}' \"$@\"\n"
@@ -73,24 +74,79 @@ def test_a_deploy_builds_starts_and_checks_the_dashboard_which_shows_that_deploy
     assert with_dashboard.doit("drift").code == 0
 
 
-def test_without_node_the_wrapper_says_so_once_and_leaves_the_dashboard_out(tmp_path: Path) -> None:
-    for name in ("doit", "environment.sh", "requirements.txt"):
-        (tmp_path / "tools").mkdir(exist_ok=True)
-        shutil.copy(ROOT / "tools" / name, tmp_path / "tools" / name)
+@pytest.fixture
+def wrapped(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a script of `tools/` in a folder of its own; the programs beside it are scripts, given by name."""
+    shutil.copytree(ROOT / "tools", tmp_path / "tools", ignore=shutil.ignore_patterns("tofu", "actionlint"))
+    (tmp_path / "app").mkdir()
     python = tmp_path / ".venv/bin/python"
     python.parent.mkdir(parents=True)
     python.write_text('#!/bin/sh\necho "enabled: $DEPLOY_STACKS__DASHBOARD__ENABLED"\n')
     python.chmod(0o755)
     shutil.copy(tmp_path / "tools/requirements.txt", tmp_path / ".venv/locked")
-    programs = tmp_path / "bin"
-    programs.mkdir()
+    folder = tmp_path / "bin"
+    folder.mkdir()
     for name in ("sh", "cmp", "dirname"):
-        (programs / name).symlink_to(str(shutil.which(name)))
-    command = [str(programs / "sh"), str(tmp_path / "tools/doit"), "deploy"]
-    done = subprocess.run(command, env={"PATH": str(programs)}, check=True, capture_output=True, text=True)
+        (folder / name).symlink_to(str(shutil.which(name)))
+
+    def run(script: str, argument: str, **programs: str) -> subprocess.CompletedProcess[str]:
+        for name, text in programs.items():
+            (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+            (folder / name).chmod(0o755)
+        return subprocess.run(
+            [str(folder / "sh"), str(tmp_path / "tools" / script), argument], env={"PATH": str(folder)}, check=False,
+            capture_output=True, text=True,
+        )  # fmt: skip
+
+    return run
+
+
+def node(version: str) -> str:
+    """A node that knows its version, and fails at all else, as an old one does at a new program."""
+    return f'[ "$1" = --version ] && echo {version} && exit 0; echo "SyntaxError: Unexpected token" >&2; exit 1'
+
+
+def test_without_node_the_wrapper_says_so_once_and_leaves_the_dashboard_out(
+    wrapped: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    done = wrapped("doit", "deploy")
     assert done.stdout == "enabled: false\n"
-    assert done.stderr.count("the dashboard is left out") == 1
-    for name in ("node", "npm"):
-        (programs / name).symlink_to("/bin/true")
-    done = subprocess.run(command, env={"PATH": str(programs)}, check=True, capture_output=True, text=True)
+    assert done.stderr.count("\n") == done.stderr.count("the dashboard is left out") == 1
+
+
+@pytest.mark.parametrize("version", ["v18.20.4", "v20.18.1", "v21.7.3", "v22.11.0", "nonsense"])
+def test_with_an_old_node_one_line_says_so_and_the_dashboard_is_left_out_or_not_built(
+    wrapped: Callable[..., subprocess.CompletedProcess[str]], version: str
+) -> None:
+    done = wrapped("doit", "deploy", node=node(version), npm="exit 1")
+    assert done.stdout == "enabled: false\n"
+    assert done.stderr.count("\n") == done.stderr.count(f"and here is {version} (") == 1
+    done = wrapped("app", "build")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == done.stderr.count(f"and here is {version} (") == 1
+
+
+@pytest.mark.parametrize("version", ["v20.19.0", "v22.12.0", "v24.1.0"])
+def test_with_a_node_that_is_new_enough_the_wrapper_says_nothing(
+    wrapped: Callable[..., subprocess.CompletedProcess[str]], version: str
+) -> None:
+    done = wrapped("doit", "deploy", node=node(version), npm="exit 1")
     assert (done.stdout, done.stderr) == ("enabled: \n", "")
+
+
+def test_the_wrapper_wants_the_node_that_the_package_wants() -> None:
+    assert json.loads((ROOT / "app/package.json").read_text())["engines"] == {"node": "^20.19 || ^22.12 || >=24"}
+
+
+def test_a_dashboard_that_is_asked_for_under_an_old_node_fails_its_build_with_what_it_needs(
+    with_dashboard: Repository,
+) -> None:
+    old = with_dashboard.home / "old.cjs"
+    old.write_text('Object.defineProperty(process, "version", { value: "v18.20.4" });\n')
+    program = with_dashboard.bin / "node"  # npm is a script for node, so it finds itself under this one
+    program.write_text(program.read_text().replace("exec ", f"exec env NODE_OPTIONS='--require={old}' "))
+    done = with_dashboard.doit("build:dashboard", code=1)
+    assert "EBADENGINE" in done.out
+    assert '"node":"^20.19 || ^22.12 || >=24"' in done.out
+    assert "nothing was planned or applied" in done.out
