@@ -326,3 +326,7 @@ export function runStatus(line: Line, clock = Date.now()): Status {
   if (line.exitCode === 0) return 'ok';
   return line.exitCode === 2 ? 'drifted' : 'failed';
 }
+
+/** The runs that go on. */
+export const running = (lines: Line[]): Line[] =>
+  lines.filter((line) => line.endedAt === null && runStatus(line) === 'running');

@@ -1,11 +1,11 @@
 import { history } from '$lib/server/history';
 
-/** What every page shows: the environments, who looks, and the moment that `5 min ago` is counted from. */
-export async function load({ locals, depends }) {
-  depends('records');
+/** What every page shows: the environments, who looks, the state of the records, and the moment that `5 min ago` is counted from. */
+export async function load({ locals }) {
   const records = history();
   await records.fresh();
   return {
+    state: records.state,
     environments: records.source.environments(),
     problem: records.problem ? `${records.source.name}: ${records.problem}` : null,
     source: records.source.name,
