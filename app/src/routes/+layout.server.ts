@@ -4,9 +4,11 @@ import { history } from '$lib/server/history';
 export async function load({ locals }) {
   const records = history();
   await records.fresh();
+  const names = records.source.environments();
   return {
     state: records.state,
-    environments: records.source.environments(),
+    environments: names,
+    newer: names.some((name) => records.source.lines(name).some((line) => line.newer)),
     problem: records.problem ? `${records.source.name}: ${records.problem}` : null,
     source: records.source.name,
     user: locals.user,
