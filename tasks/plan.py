@@ -101,8 +101,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
     mocked = [name for name in given.missing if name in stack.settings.mocks and run.mocking and not run.deploying]
     if set(given.missing) - set(mocked):
         artifact.discard(layout, stack.name)
-        summary = f"deferred until {given.missing_text(stack)} is there"
-        return Result(STAGE, stack.name, Status.DEFERRED, summary, reasons=assessment.reasons)
+        return _deferred(run, stack, assessment, given.missing_text(stack))
     values = {**given.values, **{name: stack.settings.mocks[name] for name in mocked}}
     try:
         made = make(run, stack, values, origin="deploy" if run.deploying else STAGE, mocked=mocked)
@@ -110,13 +109,9 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
         waits = _unapplied_siblings(run, stack)
         if not waits or _NO_STATE not in error.message:
             raise
-        summary = f"deferred until {', '.join(waits)} is there"
-        return Result(STAGE, stack.name, Status.DEFERRED, summary, reasons=assessment.reasons)
+        return _deferred(run, stack, assessment, ", ".join(waits))
     summary = made.text + (f"; made with stand-ins for {', '.join(mocked)}: not for deploy" if mocked else "")
-    for name in made.manifest.images:
-        reference = made.manifest.images[name]
-        loose = stack.settings.images[name] in made.manifest.unpinned
-        summary += f"; {name} = {reference}" + (" (not built yet)" if loose else "")
+    summary += _images_text(made.manifest.images)
     if behind := promotion.missing(run.project, stack.name, assessment.inputs):
         summary += f"; {behind}"
     summary += f"; {run.replanned[stack.name]}" if stack.name in run.replanned else ""
@@ -126,6 +121,22 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
         details={"origin": made.manifest.origin, "mocked": mocked, "changes": made.changes, "findings": made.findings,
                  "images": made.manifest.images, "unpinned": made.manifest.unpinned},
     )  # fmt: skip
+
+
+def _deferred(run: Run, stack: Stack, assessment: Assessment, awaited: str) -> Result:
+    """The result for a stack that cannot be planned yet; which images it will get is known all the same."""
+    images, _ = build.references(run.project, stack)
+    summary = f"deferred until {awaited} is there{_images_text(images)}"
+    details = {"images": images} if images else {}
+    return Result(STAGE, stack.name, Status.DEFERRED, summary, reasons=assessment.reasons, details=details)
+
+
+def _images_text(images: dict[str, str]) -> str:
+    """What a plan's line says of the images that variables get."""
+    return "".join(
+        f"; {name} = {reference}" + ("" if "@" in reference else " (not built yet)")
+        for name, reference in images.items()
+    )
 
 
 def _accepted(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -> Result:

@@ -18,6 +18,11 @@ variable "port" {
   type = number
 }
 
+variable "image" {
+  description = "The image of the same build, for where containers run; here its files are run as they are."
+  type        = string
+}
+
 locals {
   # Not in .state: whatever lies beside its own files there is an input of the stack `site`.
   run   = "${path.module}/../../.run/dashboard-${var.environment}"
@@ -68,4 +73,8 @@ output "url" {
 
 output "version" {
   value = local.spec
+}
+
+output "image" {
+  value = var.image
 }

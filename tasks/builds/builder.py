@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
 import tempfile
 from dataclasses import dataclass, field
@@ -12,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from .. import child, program
-from ..engine import kept_environment
 from ..errors import BuildError, StoppedError
 from ..files import read_json, sha256_bytes
 from ..setup import CACHE_VARIABLE, cache_dir
+from . import probe
 from .reference import bases, is_loopback
 
 if TYPE_CHECKING:
@@ -26,11 +25,10 @@ if TYPE_CHECKING:
 
 _NAMES = ("buildah", "podman", "docker")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_PROBE_TIMEOUT = 60.0
 _LONGEST_RUN_FOLDER = 50  # characters, of podman
 _WAYS = (
     "install buildah (Debian: apt-get install buildah), which needs no daemon and no root; or podman; or docker with"
-    " buildx and a daemon that runs; or run this where one of them is; or push the image from there"
+    " buildx and a builder that answers; or run this where one of them is; or push the image from there"
 )
 
 
@@ -39,14 +37,15 @@ class Job:
     """An image to build and push.
 
     `folder` holds nothing but the files that count, with plain modes and times; `private` is a folder for files that
-    nobody else may read. `reference` is the repository with the tag.
+    nobody else may read. `reference` is the repository with the tag. Without a repository it is only the builder's own
+    name of the image, which goes into `layout`, an OCI image layout.
     """
 
     name: str
     folder: Path
     containerfile: Path
     private: Path
-    repository: Repository
+    repository: Repository | None
     reference: str
     platforms: list[str]
     target: str | None
@@ -59,9 +58,14 @@ class Job:
     environment: dict[str, str] = field(repr=False, default_factory=dict)
 
     @property
+    def layout(self) -> Path:
+        """Where an image goes that has no repository."""
+        return self.private / "layout"
+
+    @property
     def without_tls(self) -> bool:
         """Whether the push may go without TLS."""
-        return self.insecure or self.repository.is_local
+        return self.repository is not None and (self.insecure or self.repository.is_local)
 
 
 class Builder(Protocol):
@@ -83,7 +87,7 @@ def choose(run: Run, image: str) -> Builder:
     names = [settings.builder] if settings.builder != "auto" else ["docker"] if settings.attest else list(_NAMES)
     misses = []
     for name in names:
-        problem = _problem(run, name)
+        problem = probe.problem(run, name)
         if problem is None:
             return Docker() if name == "docker" else Buildah(name)
         misses.append(problem)
@@ -92,27 +96,6 @@ def choose(run: Run, image: str) -> Builder:
         key=f"images.{image}", where=run.project.loaded.where("images", image),
         untouched="nothing was built, planned or applied", next_step=_WAYS,
     )  # fmt: skip
-
-
-def _problem(run: Run, name: str) -> str | None:
-    """Why a builder cannot be used; None when it can."""
-    binary = shutil.which(name)
-    if binary is None:
-        return f"no {name} on PATH"
-    probes = (
-        [["buildx", "version"], ["version", "--format", "{{.Server.Version}}"]] if name == "docker" else [["--version"]]
-    )
-    for probe in probes:
-        try:
-            done = program.run(
-                run.stop, name, [binary, *probe], cwd=run.layout.root, env=kept_environment(), timeout=_PROBE_TIMEOUT
-            )
-        except OSError as error:
-            return f"{name} cannot be run: {error.strerror}"
-        if not done.ok:
-            said = [line.strip() for line in done.output.splitlines() if line.strip()]
-            return f"{name} does not work ({run.mask.text(said[-1] if said else 'it says nothing')[:160]})"
-    return None
 
 
 class Buildah:
@@ -138,10 +121,11 @@ class Buildah:
         ])  # fmt: skip
         digest = job.private / "digest"
         tls = ["--tls-verify=false"] if job.without_tls else []
+        target = f"docker://{job.reference}" if job.repository else f"oci:{job.layout}"
         pushing = ["manifest", "push", "--all"] if several else ["push"]
         try:
             _run(run, job, [
-                *command, *pushing, *tls, "--digestfile", str(digest), job.reference, f"docker://{job.reference}",
+                *command, *pushing, *tls, "--digestfile", str(digest), job.reference, target,
             ])  # fmt: skip
         finally:
             removing = ["manifest", "rm"] if several else ["rmi"]
@@ -158,7 +142,8 @@ class Buildah:
     def _plain(self, job: Job) -> list[str]:
         """Without TLS only when every base image is on this machine, or where the configuration says so."""
         hosts = [name.partition("/")[0] for name in bases(job.containerfile.read_text(errors="replace"), job.args)]
-        fine = [is_loopback(host) or (job.insecure and host == job.repository.host) for host in hosts]
+        own = job.repository.host if job.repository and job.insecure else None
+        fine = [is_loopback(host) or host == own for host in hosts]
         return ["--tls-verify=false"] if hosts and all(fine) else []
 
 
@@ -182,7 +167,7 @@ def _run_folder(name: str, root: Path) -> Path:
 
 
 class Docker:
-    """docker buildx, which needs its daemon; `attest` is its own."""
+    """docker buildx with the builder that it has: a daemon, a container or a buildkitd; `attest` is its own."""
 
     name = "docker"
 
@@ -190,11 +175,16 @@ class Docker:
         """Build and push; gives the digest of the manifest that was pushed."""
         metadata = job.private / "metadata.json"
         insecure = ",registry.insecure=true" if job.without_tls else ""
+        output = (
+            f"type=image,name={job.reference},push=true{insecure}"
+            if job.repository
+            else f"type=oci,dest={job.layout},tar=false,name={job.reference}"
+        )
         provenance = "mode=max" if "provenance" in job.attest else "false"
         _run(run, job, [
             "docker", "buildx", "build", f"--platform={','.join(job.platforms)}", f"--provenance={provenance}",
             f"--sbom={'true' if 'sbom' in job.attest else 'false'}", "--metadata-file", str(metadata),
-            f"--output=type=image,name={job.reference},push=true,oci-mediatypes=true,rewrite-timestamp=true{insecure}",
+            f"--output={output},oci-mediatypes=true,rewrite-timestamp=true",
             *_common(job), str(job.folder),
         ])  # fmt: skip
         return _digest(job, str((read_json(metadata) or {}).get("containerimage.digest", "")))

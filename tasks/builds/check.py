@@ -11,7 +11,7 @@ from ..errors import nearest
 from ..masking import SECRET_NAME
 from ..stackgraph import CycleError, StackGraph
 from . import node
-from .reference import Repository
+from .reference import LAYOUT, Repository, layout_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,9 +89,13 @@ def _check_image(project: Project, name: str, image: model.Image) -> Iterator[Co
         yield error(f"{image.builder} attaches none of this, docker buildx does", *at, "attest")
     if "{" not in image.repository:
         try:
-            Repository.parse(image.repository.rstrip("/"))
+            if layout_folder(image.repository) is None:
+                Repository.parse(image.repository.rstrip("/"))
         except ValueError as wrong:
             yield error(str(wrong), *at, "repository")
+    for key in ("login", "insecure"):
+        if image.repository.startswith(LAYOUT) and getattr(image, key):
+            yield error(f"this is about registries, and the image is kept in a folder: {image.repository}", *at, key)
     context = posixpath.normpath(image.context)
     if catalog is not None and catalog.maker(context) is None and (problem := _folder(project, image.context)):
         yield error(problem, *at, "context")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,9 @@ from ..engine import kept_environment
 from ..errors import BuildError, ConfigError, DeployError, RegistryError
 from . import builder, credentials, made, make
 from .builder import Job
+from .imagelayout import ImageLayout
 from .made import PinnedImage
-from .reference import Repository
+from .reference import Repository, layout_folder
 from .registry import Registry
 
 if TYPE_CHECKING:
@@ -65,34 +67,42 @@ def values(project: Project, stack: Stack) -> tuple[dict[str, str], list[str]]:
     return given, loose
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Where an image is kept: a repository of a registry with its login, or a folder; and who answers for it."""
+
+    repository: Repository | None
+    login: credentials.Login | None
+    store: Registry | ImageLayout
+
+    @property
+    def host(self) -> str:
+        """How people call it."""
+        return f"registry {self.repository.host}" if self.repository else "image layout"
+
+
 def have(run: Run, name: str) -> str:
-    """See that an image is in its registry, and keep its digest; gives a summary.
+    """See that an image is where it is kept, and keep its digest; gives a summary.
 
     Raises:
         BuildError: It is not there and cannot be built.
-        RegistryError: The registry cannot be asked, or refuses the push.
+        RegistryError: The registry or folder cannot be asked, or refuses the push.
         StoppedError: The run was asked to stop.
     """
     catalog = _catalog(run.project)
-    settings, context = catalog.images[name], catalog.context(name)
-    try:
-        repository = Repository.parse(catalog.repository(name))
-    except ValueError as error:
-        raise run.project.loaded.error(str(error), "images", name, "repository") from None
-    login = credentials.find(settings, repository.host)
-    registry = Registry(repository, login, insecure=settings.insecure, stop=run.stop, mask=run.mask)
-    digest = registry.digest(context.tag)
+    context, place = catalog.context(name), _place(run, name)
+    digest = place.store.digest(context.tag)
     how = "found"
     if digest is None:
         chosen = builder.choose(run, name)
         for build in context.builds:
             if not make.is_current(run, build):
                 run.say(f"build     {build}  {make.make(run, build)}")
-        digest = _build(run, name, chosen, repository, login)
-        there = registry.digest(context.tag)
+        digest = _build(run, name, chosen, place)
+        there = place.store.digest(context.tag)
         if there != digest:
             raise RegistryError(
-                f"registry {repository.host}: {context.tag} was pushed as {digest}, and is {there or 'not there'}",
+                f"{place.host}: {context.tag} was pushed as {digest}, and is {there or 'not there'}",
                 untouched="nothing was planned or applied",
                 next_step="did somebody else push the same tag just now? then run the same command again",
             )
@@ -100,14 +110,33 @@ def have(run: Run, name: str) -> str:
     made.write_image(
         run.layout, PinnedImage(name, catalog.repository(name), context.tag, digest, how, run.revision.commit)
     )
-    verb = "is in the registry already" if how == "found" else how
+    verb = f"is in the {'registry' if place.repository else 'folder'} already" if how == "found" else how
     return f"{catalog.reference(name)} {verb}, pinned as {digest}"
 
 
-def _build(
-    run: Run, name: str, chosen: builder.Builder, repository: Repository, login: credentials.Login | None
-) -> str:
-    """Build and push from a copy of exactly the files that the tag stands for."""
+def _place(run: Run, name: str) -> _Place:
+    """Where an image is kept.
+
+    Raises:
+        ConfigError: Its repository is none.
+        RegistryError: A variable that its login names is not set.
+    """
+    settings, text = _catalog(run.project).images[name], _catalog(run.project).repository(name)
+    try:
+        folder = layout_folder(text)
+        repository = Repository.parse(text) if folder is None else None
+    except ValueError as error:
+        raise run.project.loaded.error(str(error), "images", name, "repository") from None
+    if repository is None:
+        return _Place(None, None, ImageLayout(run.layout.root / str(folder), text))
+    login = credentials.find(settings, repository.host)
+    return _Place(
+        repository, login, Registry(repository, login, insecure=settings.insecure, stop=run.stop, mask=run.mask)
+    )
+
+
+def _build(run: Run, name: str, chosen: builder.Builder, place: _Place) -> str:
+    """Build and push from a copy of exactly the files that the tag stands for; gives the manifest's digest."""
     catalog = _catalog(run.project)
     settings, context = catalog.images[name], catalog.context(name)
     missing = sorted(variable for variable in settings.secrets.values() if variable not in os.environ)
@@ -126,15 +155,19 @@ def _build(
         shutil.copyfile(run.project.index.absolute(context.containerfile), containerfile)
         file = private / "config.json"
         file.touch(mode=0o600)
-        file.write_bytes(credentials.merged_file(repository.host, login))
+        file.write_bytes(credentials.merged_file(place.repository.host if place.repository else "", place.login))
         builder.link_docker_settings(private)
         job = Job(
-            name, folder, containerfile, private, repository, catalog.reference(name), settings.platforms,
-            settings.target, context.args, _labels(run, name, context), settings.secrets, list(settings.attest),
-            settings.insecure, settings.timeout,
+            name, folder, containerfile, private, place.repository,
+            catalog.reference(name) if place.repository else f"localhost/{name.lower()}:{context.tag}",
+            settings.platforms, settings.target, context.args, _labels(run, name, context), settings.secrets,
+            list(settings.attest), settings.insecure, settings.timeout,
         )  # fmt: skip
         job.environment.update(builder.environment(job, kept_environment(run.project.keyring.variables)))
-        return chosen.push(run, job)
+        digest = chosen.push(run, job)
+        if isinstance(place.store, ImageLayout):
+            return place.store.add(job.layout, context.tag)
+        return digest
 
 
 def _sweep() -> None:

@@ -17,7 +17,9 @@ _HOST = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d+)?")
 _FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.MULTILINE | re.IGNORECASE)
 _ARGUMENT = re.compile(r"^\s*ARG\s+(\w+)=(\S+)", re.MULTILINE | re.IGNORECASE)
 _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
+_FOLDER = re.compile(r"[^:@\s]+")  # how readers of `oci:FOLDER:TAG` tell the folder
 DOCKER_HUB = "docker.io"
+LAYOUT = "oci:"
 _DOCKER_HUB_SERVER = "registry-1.docker.io"
 
 
@@ -58,6 +60,20 @@ class Repository:
     def is_local(self) -> bool:
         """Whether it is on this machine: then plain HTTP is fine."""
         return is_loopback(self.host)
+
+
+def layout_folder(text: str) -> str | None:
+    """The folder that a repository's name means when it is an image layout, `oci:FOLDER`; None when it is a registry's.
+
+    Raises:
+        ValueError: It is no folder's name.
+    """
+    if not text.startswith(LAYOUT):
+        return None
+    folder = text.removeprefix(LAYOUT)
+    if not _FOLDER.fullmatch(folder):
+        raise ValueError(f"'{folder}' cannot be an image layout's folder: without `:`, `@` and spaces")
+    return folder
 
 
 def is_loopback(host: str) -> bool:

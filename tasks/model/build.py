@@ -57,7 +57,8 @@ class Image(Model):
     """An OCI image, whose tag is the digest of what it is made of."""
 
     repository: Annotated[str, StringConstraints(pattern=REPOSITORY_PATTERN)] = Field(
-        description="Where it is pushed, without a tag: `registry.example.com/team/app`; `${ENV}` is filled in."
+        description="Where it is pushed, without a tag: `registry.example.com/team/app`; or a folder: `oci:FOLDER`,"
+        " an OCI image layout. `${ENV}` is filled in."
     )
     context: str = Field(description="The folder that the builder sees, relative to the repository's root.")
     containerfile: str | None = Field(

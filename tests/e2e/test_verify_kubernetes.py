@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.gomodule import built
 from tests.repository import Repository, minimal_config, wait_for
-from tests.servers.kubernetes import Kubernetes, Namespace, built
+from tests.servers.kubernetes import Kubernetes, Namespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +61,7 @@ def repository(build: Callable[..., Repository], space: Namespace, tmp_path: Pat
     system = f"linux_{ {'x86_64': 'amd64', 'aarch64': 'arm64'}[platform.machine()] }"
     folder = tmp_path / "mirror" / PROVIDER / system
     folder.mkdir(parents=True)
-    binary = built("provider", "github.com/hashicorp/terraform-provider-kubernetes") / "terraform-provider-kubernetes"
+    binary = built("kubernetes/provider", "github.com/hashicorp/terraform-provider-kubernetes") / "terraform-provider-kubernetes"
     (folder / "terraform-provider-kubernetes_v1.13.4").symlink_to(binary)
     (tmp_path / "tofurc").write_text(
         f'provider_installation {{\n  filesystem_mirror {{\n    path = "{tmp_path}/mirror"\n  }}\n}}\n'

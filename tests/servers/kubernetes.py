@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 import socket
 import subprocess
@@ -19,41 +17,10 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.repository import ROOT
+from tests.gomodule import built
 
-MODULES = ROOT / "tests/kubernetes"
 TOKEN = "admin-token-5b1e-kubernetes"
 _PATIENCE = 90.0
-_LINKER_FLAGS = "-s -w"
-
-
-def cache() -> Path:
-    """Where what was built is kept, outside of the checkout."""
-    return Path(os.environ.get("DOIT_TOFU_CACHE", Path.home() / ".cache/doit-tofu")) / "tests"
-
-
-def built(module: str, *packages: str) -> Path:
-    """The folder with the binaries of a pinned Go module, built when this very module was not built before.
-
-    The API takes four minutes on two cores, the provider one; several test processes wait for the one that builds.
-    """
-    import hashlib
-
-    pins = (MODULES / module / "go.mod").read_bytes() + (MODULES / module / "go.sum").read_bytes()
-    folder = cache() / f"{module}-{hashlib.sha256(pins).hexdigest()[:16]}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f"{module}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "built").exists():
-            environment = {
-                name: value for name, value in os.environ.items() if name not in ("GOFLAGS", "GOOS", "GOARCH")
-            }
-            subprocess.run(
-                ["go", "build", "-mod=readonly", "-trimpath", "-ldflags", _LINKER_FLAGS, "-o", f"{folder}/", *packages],
-                cwd=MODULES / module, env={**environment, "CGO_ENABLED": "0"}, check=True,
-            )  # fmt: skip
-            (folder / "built").touch()
-    return folder
 
 
 def _free_ports(number: int) -> list[int]:
@@ -70,7 +37,7 @@ class Kubernetes:
     """An API that is running; `stop` and `start` may follow each other, what it holds stays until `remove`."""
 
     def __init__(self) -> None:
-        self._bin = built("api", "go.etcd.io/etcd/server/v3", "k8s.io/kubernetes/cmd/kube-apiserver")
+        self._bin = built("kubernetes/api", "go.etcd.io/etcd/server/v3", "k8s.io/kubernetes/cmd/kube-apiserver")
         self._base = Path(tempfile.mkdtemp(prefix="k8s-"))
         self._etcd_port, self._peer_port, self.port = _free_ports(3)
         (self._base / "tokens.csv").write_text(f"{TOKEN},admin,admin,system:masters\nnobody-token-9c2d,nobody,nobody\n")

@@ -1,0 +1,133 @@
+"""A folder in place of a registry: an OCI image layout, for images that stay on a machine or travel on a disk.
+
+The format is https://github.com/opencontainers/image-spec/blob/main/image-layout.md; skopeo, buildah and podman read
+it as `oci:FOLDER:TAG`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..errors import RecordError, RegistryError
+from ..files import read_json, sha256_file, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_INDEX, _MARKER, _BLOBS, _LOCK = "index.json", "oci-layout", "blobs/sha256", ".lock"
+_TAG = "org.opencontainers.image.ref.name"
+_NEW_INDEX = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json"}
+_ALGORITHM = "sha256:"
+
+
+class ImageLayout:
+    """The images in a folder.
+
+    Args:
+        folder: Where it is, or is to be.
+        name: How people write it, for messages.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder, self._name = folder, name
+
+    def digest(self, tag: str) -> str | None:
+        """The digest of the manifest that a tag names; None when it, or a part of the image, is not there.
+
+        Raises:
+            RegistryError: The folder is something else, or cannot be read.
+        """
+        try:
+            found = [entry for entry in self._manifests() if _tag(entry) == tag]
+            digest = str(found[-1]["digest"]) if found else None
+            return digest if digest and self._is_whole(digest) else None
+        except (RecordError, OSError, KeyError, TypeError, AttributeError) as error:
+            raise self._error(f"cannot be read: {_cause(error)}") from error
+
+    def add(self, layout: Path, tag: str) -> str:
+        """Take over the one image of another layout, under a tag; gives its digest.
+
+        An image is there once the index names it, which is replaced whole: whoever reads sees the old or the new one.
+
+        Raises:
+            RegistryError: The image is not what its names say, or cannot be written.
+        """
+        try:
+            with self._held():
+                [entry] = read_json(layout / _INDEX)["manifests"]
+                for blob in sorted((layout / _BLOBS).iterdir()):
+                    self._add_blob(blob)
+                manifests = [other for other in self._manifests() if _tag(other) != tag]
+                annotations = {**(entry.get("annotations") or {}), _TAG: tag}
+                index = {**_NEW_INDEX, "manifests": [*manifests, {**entry, "annotations": annotations}]}
+                for name, value in ((_MARKER, {"imageLayoutVersion": "1.0.0"}), (_INDEX, index)):
+                    write_json(self._folder / name, value)
+                    (self._folder / name).chmod(0o644)  # others may run what is in it
+        except (RecordError, OSError, KeyError, TypeError, ValueError) as error:
+            raise self._error(f"the image cannot be put there: {_cause(error)}") from error
+        return str(entry["digest"])
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Hold the folder: two runs that add to the index would lose one of the two images."""
+        is_new = not self._folder.exists()
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if is_new:
+            (self._folder / ".gitignore").write_text("*\n")  # images are no sources
+        with (self._folder / _LOCK).open("w") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            yield
+
+    def _add_blob(self, blob: Path) -> None:
+        target = self._folder / _BLOBS / blob.name
+        if target.exists():
+            return
+        if sha256_file(blob) != blob.name:
+            raise ValueError(f"the builder wrote a blob {blob.name} that is another one")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        half = target.with_name(f".{blob.name}")
+        shutil.copyfile(blob, half)
+        half.replace(target)
+
+    def _manifests(self) -> list[dict[str, Any]]:
+        index = read_json(self._folder / _INDEX)
+        return list(index["manifests"]) if index is not None else []
+
+    def _is_whole(self, digest: str) -> bool:
+        """Whether a manifest is there, and all that it names."""
+        path = self._blob(digest)
+        if not path.is_file() or sha256_file(path) != path.name:
+            return False
+        manifest = read_json(path)
+        if "manifests" in manifest:
+            return all(self._is_whole(str(entry["digest"])) for entry in manifest["manifests"])
+        return all(
+            self._blob(part["digest"]).is_file() and self._blob(part["digest"]).stat().st_size == part["size"]
+            for part in [manifest["config"], *manifest["layers"]]
+        )
+
+    def _blob(self, digest: str) -> Path:
+        return self._folder / _BLOBS / digest.removeprefix(_ALGORITHM).rpartition("/")[2]
+
+    def _error(self, message: str) -> RegistryError:
+        return RegistryError(
+            f"the image layout {self._name} {message}",
+            untouched="nothing was planned or applied",
+            next_step=f"is {self._folder} a folder that is yours, with room on its disk? removing it makes a new one",
+        )
+
+
+def _tag(entry: dict[str, Any]) -> str | None:
+    return (entry.get("annotations") or {}).get(_TAG)
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, RecordError):
+        return error.message
+    if isinstance(error, OSError):
+        return str(error.strerror or error)
+    return str(error) if isinstance(error, ValueError) else f"it is no image layout ({error!r})"

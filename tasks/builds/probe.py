@@ -1,0 +1,73 @@
+"""Whether a builder is here and works, and in words what is missing where it does not."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from typing import TYPE_CHECKING
+
+from .. import program
+from ..engine import kept_environment
+
+if TYPE_CHECKING:
+    from ..program import Ended
+    from ..run import Run
+
+_TIMEOUT = 60.0
+_LONGEST = 160  # characters of what a program said
+# What `docker buildx inspect` prints of a builder and its nodes:
+# https://docs.docker.com/reference/cli/docker/buildx/inspect/
+_FIELD = r"^{}:[ \t]+(\S.*)$"
+
+
+def problem(run: Run, name: str) -> str | None:
+    """Why a builder cannot be used; None when it can.
+
+    Raises:
+        StoppedError: The run was asked to stop.
+    """
+    if shutil.which(name) is None:
+        return f"no {name} on PATH"
+    try:
+        if name == "docker":
+            return _problem_of_docker(run)
+        done = _ask(run, name, "--version")
+    except OSError as error:
+        return f"{name} cannot be run: {error.strerror}"
+    return None if done.ok else f"{name} does not work ({_said(run, done)})"
+
+
+def _problem_of_docker(run: Run) -> str | None:
+    """What builds may be a daemon of docker, a container, a pod, or a buildkitd anywhere: only buildx knows.
+
+    It ends with 0 whether its builder answers or not, and says of each node how it is.
+    """
+    version = _ask(run, "docker", "buildx", "version")
+    if not version.ok:
+        return f"docker does not work, or has no plugin buildx ({_said(run, version)})"
+    # A builder that is not there yet, such as a container, is started; the build would do so as well.
+    done = _ask(run, "docker", "buildx", "inspect", "--bootstrap")
+    if done.ok and "running" in _fields(done, "Status"):
+        return None
+    known = _ask(run, "docker", "buildx", "inspect") if not done.ok else done
+    builder, endpoints = _fields(known, "Name")[:1], _fields(known, "Endpoint")
+    which = f" {builder[0]}" if builder else ""
+    where = f" at {', '.join(endpoints)}" if endpoints else ""
+    causes = _fields(done, "Error") or ([] if done.ok else [_said(run, done)])
+    why = f" ({run.mask.text(causes[0])[:_LONGEST]})" if causes else ""
+    return f"docker buildx is here, but its builder{which}{where} does not answer{why}"
+
+
+def _ask(run: Run, *command: str) -> Ended:
+    return program.run(run.stop, command[0], command, cwd=run.layout.root, env=kept_environment(), timeout=_TIMEOUT)
+
+
+def _fields(done: Ended, name: str) -> list[str]:
+    return re.findall(_FIELD.format(name), done.output, re.MULTILINE)
+
+
+def _said(run: Run, done: Ended) -> str:
+    """The line that says most: the one that calls itself an error, else the first."""
+    lines = [line.strip() for line in done.output.splitlines() if line.strip()]
+    errors = [line for line in lines if line.lower().startswith("error")]
+    return run.mask.text((errors or lines or ["it says nothing"])[0])[:_LONGEST]

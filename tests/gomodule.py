@@ -1,0 +1,45 @@
+"""Programs of Go modules that the tests need, built once from pinned versions and kept in the cache."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+from hashlib import sha256
+from pathlib import Path
+
+from tests.repository import ROOT
+
+_LINKER_FLAGS = "-s -w"
+
+
+def cache() -> Path:
+    """Where what was built is kept, outside of the checkout."""
+    return Path(os.environ.get("DOIT_TOFU_CACHE", Path.home() / ".cache/doit-tofu")) / "tests"
+
+
+def built(module: str, *packages: str) -> Path:
+    """The folder with the binaries of a pinned Go module, built when this very module was not built before.
+
+    A module takes three to four minutes on two cores; several test processes wait for the one that builds.
+
+    Args:
+        module: The module's folder, below `tests`.
+        packages: What to build of it.
+    """
+    source = ROOT / "tests" / module
+    pins = (source / "go.mod").read_bytes() + (source / "go.sum").read_bytes()
+    folder = cache() / f"{source.name}-{sha256(pins).hexdigest()[:16]}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{source.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "built").exists():
+            environment = {
+                name: value for name, value in os.environ.items() if name not in ("GOFLAGS", "GOOS", "GOARCH")
+            }
+            subprocess.run(
+                ["go", "build", "-mod=readonly", "-trimpath", "-ldflags", _LINKER_FLAGS, "-o", f"{folder}/", *packages],
+                cwd=source, env={**environment, "CGO_ENABLED": "0"}, check=True,
+            )  # fmt: skip
+            (folder / "built").touch()
+    return folder
