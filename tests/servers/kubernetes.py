@@ -207,9 +207,9 @@ class Namespace:
         """A Deployment that no controller has seen yet."""
         return self.cluster.create(f"{self.apps}/deployments", name, {**_workload(), "replicas": replicas})
 
-    def replica_set(self, deployment: dict[str, Any], revision: int) -> dict[str, Any]:
+    def replica_set(self, deployment: dict[str, Any], revision: int, **labels: str) -> dict[str, Any]:
         """One of its ReplicaSets."""
-        spec = _workload(pod_template_hash=f"r{revision}")
+        spec = _workload(pod_template_hash=f"r{revision}", **labels)
         return self.cluster.create(
             f"{self.apps}/replicasets", f"web-r{revision}", spec, labels=spec["template"]["metadata"]["labels"],
             annotations={"deployment.kubernetes.io/revision": str(revision)},

@@ -12,7 +12,7 @@ provider "kubernetes" {}
 
 variable "name" {
   type    = string
-  default = "web"
+  default = "dashboard"
 }
 
 resource "kubernetes_namespace" "this" {

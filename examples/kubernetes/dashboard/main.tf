@@ -1,3 +1,5 @@
+# The dashboard's image as a Deployment and a Service. Which runs it shows is where `records` leads.
+
 terraform {
   backend "local" {}
   required_providers {
@@ -19,21 +21,27 @@ variable "image" {
   type        = string
 }
 
+variable "records" {
+  description = "Where `doit publish` sends records: an http(s):// or s3:// address; or /records, an empty folder."
+  type        = string
+  default     = "/records"
+}
+
 variable "replicas" {
   type    = number
   default = 2
 }
 
 locals {
-  labels = { app = "web" }
+  labels = { app = "dashboard" }
 }
 
-resource "kubernetes_deployment" "web" {
+resource "kubernetes_deployment" "dashboard" {
   # `verify` waits, and says why a pod does not turn ready.
   wait_for_rollout = false
 
   metadata {
-    name      = "web"
+    name      = "dashboard"
     namespace = var.namespace
     labels    = local.labels
   }
@@ -54,17 +62,43 @@ resource "kubernetes_deployment" "web" {
         automount_service_account_token = false
 
         container {
-          name  = "web"
+          name  = "dashboard"
           image = var.image
 
           port {
-            container_port = 8080
+            container_port = 3000
+          }
+
+          env {
+            name  = "DASHBOARD_SOURCE"
+            value = var.records
+          }
+
+          # The token for `records`, where it needs one: a secret `dashboard` with keys like DASHBOARD_TOKEN.
+          env_from {
+            secret_ref {
+              name     = "dashboard"
+              optional = true
+            }
+          }
+
+          volume_mount {
+            name       = "records"
+            mount_path = "/records"
+            read_only  = true
+          }
+
+          liveness_probe {
+            http_get {
+              path = "/healthz"
+              port = 3000
+            }
           }
 
           readiness_probe {
             http_get {
-              path = "/healthz"
-              port = 8080
+              path = "/readyz"
+              port = 3000
             }
           }
 
@@ -72,16 +106,22 @@ resource "kubernetes_deployment" "web" {
             allow_privilege_escalation = false
             read_only_root_filesystem  = true
             run_as_non_root            = true
+            run_as_user                = 1000
           }
+        }
+
+        volume {
+          name = "records"
+          empty_dir {}
         }
       }
     }
   }
 }
 
-resource "kubernetes_service" "web" {
+resource "kubernetes_service" "dashboard" {
   metadata {
-    name      = "web"
+    name      = "dashboard"
     namespace = var.namespace
   }
 
@@ -90,7 +130,7 @@ resource "kubernetes_service" "web" {
 
     port {
       port        = 80
-      target_port = 8080
+      target_port = 3000
     }
   }
 }

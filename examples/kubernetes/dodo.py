@@ -1,3 +1,0 @@
-"""The pipeline of this example."""
-
-from doit_tofu import *
