@@ -145,6 +145,15 @@ class Layout:
         """The stack's outputs as of the last apply."""
         return self.base / f"outputs/{stack}.json"
 
+    @property
+    def before(self) -> Path:
+        """Receipts and outputs from before a generated pipeline, as its first job hands them on."""
+        return self.base / "ci" / "before"
+
+    def pipeline(self, forge: str) -> Path:
+        """The pipeline that `doit ci` writes for a forge."""
+        return self.base / "ci" / f"{forge}.{'yml' if forge == 'gitlab' else 'json'}"
+
     def result(self, stage: str, stack: str) -> Path:
         """The record of a task's latest run."""
         return self.base / f"results/{stage}/{stack}.json"
