@@ -147,10 +147,19 @@ def leave(run: Run, selected: Iterable[str]) -> None:
             results.write(run.layout, replace(cause, stage=_DEPLOY, stack=name))
 
 
-def deployed_elsewhere(run: Run, stack: Stack) -> set[str]:
-    """The upstreams of a stack that were deployed from this very commit, by other jobs of the pipeline."""
+def deployed_elsewhere(run: Run, stacks: Iterable[str]) -> set[str]:
+    """Those of some stacks that were deployed from this very commit, by other jobs of the pipeline."""
     commit = run.revision.commit
     if run.part is not Part.JOB or commit is None:
         return set()
-    receipts = {name: receipt.read(run.layout, name) for name in run.project.graph.needs[stack.name]}
+    receipts = {name: receipt.read(run.layout, name) for name in stacks}
     return {name for name, last in receipts.items() if last and last.applied and last.commit == commit}
+
+
+def keep_affected(run: Run) -> None:
+    """What other jobs have deployed since was affected when the pipeline began; so their dependents still are.
+
+    Within one run the baseline remembers that by itself.
+    """
+    if run.project.baseline is not None:
+        run.project.baseline.known.update(dict.fromkeys(deployed_elsewhere(run, run.project.stacks), True))

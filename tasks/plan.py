@@ -152,7 +152,9 @@ def _planned_again(run: Run, stack: Stack, assessment: Assessment, error: Artifa
     if run.part is None or error.reason != "inputs":
         return None
     planned, now = artifact.load(run.layout, stack.name, run.project.keyring.current).inputs, assessment.inputs.labels
-    moved = upstream.moved_alone(run, stack, planned, now, fanout.deployed_elsewhere(run, stack))
+    moved = upstream.moved_alone(
+        run, stack, planned, now, fanout.deployed_elsewhere(run, run.project.graph.needs[stack.name])
+    )
     return "planned again: an upstream's output changed" if moved else None
 
 

@@ -49,6 +49,8 @@ def start() -> Run:
         run.reviewed_file = get_var("reviewed")
         _allow(run, get_var("allow"), get_var("reason"))
         deployed.choose_base(run, get_var("base"))
+        if run.part is not None:
+            fanout.keep_affected(run)
         records.prepare(run.layout.records, run.say)
     except DeployError as error:
         _tell_reviewers(environment, error)

@@ -52,7 +52,9 @@ class ChildPipeline:
         """Run the jobs that have not ended, in their order, and count how many ran."""
         self.runs = 0
         for stage in self.source["stages"]:
-            waiting = [name for name, job in self.definitions.items() if job["stage"] == stage and name not in self.jobs]
+            waiting = [
+                name for name, job in self.definitions.items() if job["stage"] == stage and name not in self.jobs
+            ]
             while waiting:
                 name = next(name for name in waiting if all(need in self.jobs for need in self._needs(name) or ()))
                 waiting.remove(name)

@@ -37,7 +37,10 @@ def shop(tmp_path: Path, tofu: Path, kubernetes: Kubernetes, registry: ImageRegi
     system = f"linux_{ {'x86_64': 'amd64', 'aarch64': 'arm64'}[platform.machine()] }"
     folder = tmp_path / "mirror" / PROVIDER / system
     folder.mkdir(parents=True)
-    binary = built("kubernetes/provider", "github.com/hashicorp/terraform-provider-kubernetes") / "terraform-provider-kubernetes"
+    binary = (
+        built("kubernetes/provider", "github.com/hashicorp/terraform-provider-kubernetes")
+        / "terraform-provider-kubernetes"
+    )
     (folder / "terraform-provider-kubernetes_v1.13.4").symlink_to(binary)
     mirror = f'provider_installation {{\n  filesystem_mirror {{\n    path = "{tmp_path}/mirror"\n  }}\n}}\n'
     (tmp_path / "tofurc").write_text(mirror)

@@ -61,7 +61,10 @@ def repository(build: Callable[..., Repository], space: Namespace, tmp_path: Pat
     system = f"linux_{ {'x86_64': 'amd64', 'aarch64': 'arm64'}[platform.machine()] }"
     folder = tmp_path / "mirror" / PROVIDER / system
     folder.mkdir(parents=True)
-    binary = built("kubernetes/provider", "github.com/hashicorp/terraform-provider-kubernetes") / "terraform-provider-kubernetes"
+    binary = (
+        built("kubernetes/provider", "github.com/hashicorp/terraform-provider-kubernetes")
+        / "terraform-provider-kubernetes"
+    )
     (folder / "terraform-provider-kubernetes_v1.13.4").symlink_to(binary)
     (tmp_path / "tofurc").write_text(
         f'provider_installation {{\n  filesystem_mirror {{\n    path = "{tmp_path}/mirror"\n  }}\n}}\n'

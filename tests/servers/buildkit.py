@@ -31,9 +31,7 @@ class BuildKit:
         self._folder = Path(tempfile.mkdtemp(prefix="buildkit-"))
         socket = self._folder / "socket"
         settings = self._folder / "buildkitd.toml"
-        settings.write_text(
-            f'[registry."docker.io"]\n  mirrors = ["{mirror}"]\n[registry."{mirror}"]\n  http = true\n'
-        )
+        settings.write_text(f'[registry."docker.io"]\n  mirrors = ["{mirror}"]\n[registry."{mirror}"]\n  http = true\n')
         with (self._folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
                 [
