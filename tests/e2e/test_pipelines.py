@@ -101,7 +101,7 @@ class Pipeline:
         return folder / ".deploy/local"
 
 
-def gitlab(program: Path, repository: Repository, source: str, **variables: str) -> Pipeline:
+def gitlab(program: Path, repository: Repository, source: str, *more: str, **variables: str) -> Pipeline:
     """Run the pipeline of an event, as its rules have it."""
     state = repository.path / ".gitlab-ci-local"
     shutil.rmtree(state, ignore_errors=True)
@@ -112,7 +112,7 @@ def gitlab(program: Path, repository: Repository, source: str, **variables: str)
     environment = repository.environment()
     environment["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"
     done = subprocess.run(
-        ["node", str(program), "--force-shell-executor", "--shell-isolation", "--no-artifacts-to-source", "--no-color", *given],
+        ["node", str(program), "--force-shell-executor", "--shell-isolation", "--no-artifacts-to-source", "--no-color", *more, *given],
         cwd=repository.path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
         timeout=PATIENCE, check=False,
     )  # fmt: skip
@@ -157,6 +157,46 @@ def test_the_pipelines_of_gitlab(platform: Repository, gitlab_ci_local: Path) ->
     assert drift.jobs == ["drift:local"]
     assert drift.code != 0
     assert re.search(r"drift:local.*\b2\b", drift.out), drift.out
+
+
+def with_jobs(program: Path, repository: Repository, source: str, **variables: str) -> Pipeline:
+    """The pipeline of an event, then the one that its job wrote: the client does not run child pipelines of jobs."""
+    parent = gitlab(program, repository, source, **variables)
+    assert (parent.code, parent.jobs) == (0, ["jobs:local"]), parent.out
+    [written] = parent.artifacts.glob("jobs*/.deploy/local/ci/gitlab.yml")
+    child = repository.path / ".child-pipeline.yml"
+    shutil.copy(written, child)
+    return gitlab(program, repository, "parent_pipeline", "--file", child.name, **variables)
+
+
+def test_the_pipelines_of_gitlab_with_a_job_for_each_stack(platform: Repository, gitlab_ci_local: Path) -> None:
+    platform.write(
+        ".gitlab-ci.yml:include:\n"
+        "  - {local: pipelines/gitlab/doit-tofu-stacks.yml, inputs: {environment: local, install: 'doit --version'}}\n"
+    )
+    ignored = (platform.path / ".gitignore").read_text()
+    platform.write(f".gitignore:{ignored}.child-pipeline.yml\n")
+    platform.commit("many runners")
+    base = platform.git("rev-parse", "HEAD")
+    platform.write('stacks/network/more.tf:resource "terraform_data" "more" {}\n')
+    platform.commit("more")
+    variables = {"CI_MERGE_REQUEST_IID": "1", "CI_MERGE_REQUEST_DIFF_BASE_SHA": base}
+    merge_request = with_jobs(gitlab_ci_local, platform, "merge_request_event", **variables)
+    assert merge_request.code == 0, merge_request.out
+    assert "terraform_data.more" in (merge_request.folder("report") / "reports/plan.md").read_text()
+
+    main = with_jobs(gitlab_ci_local, platform, "push")
+    assert main.code == 0, main.out
+    assert "3 deployed" in main.out
+    receipts = main.folder("report") / "receipts"
+    assert sorted(path.stem for path in receipts.iterdir()) == ["content", "network", "site"]
+
+    quiet = with_jobs(gitlab_ci_local, platform, "schedule")
+    assert quiet.code == 0, quiet.out
+    sabotage(platform)
+    drift = with_jobs(gitlab_ci_local, platform, "schedule")
+    assert drift.code != 0
+    assert re.search(r"report.*\b2\b", drift.out), drift.out
 
 
 # GitHub
