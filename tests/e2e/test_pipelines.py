@@ -246,6 +246,8 @@ class GitHub:
     pull_request: dict[str, Any] | None = None
     outputs: list[str] = field(default_factory=list)
     number: int = 0
+    job_outputs: dict[str, str] = field(default_factory=dict)
+    matrix: dict[str, Any] = field(default_factory=dict)
 
     def call(self, name: str) -> dict[str, tuple[int, Path]]:
         """Call a reusable workflow; gives each job's exit code and checkout."""
@@ -254,15 +256,23 @@ class GitHub:
         event = {"pull_request": self.pull_request} if self.pull_request else {"ref": "refs/heads/main"}
         (self.base / "event.json").write_text(json.dumps(event))
         done: dict[str, tuple[int, Path]] = {}
+        self.job_outputs, self.matrix = {}, {}
         for job_name, job in workflow["jobs"].items():
-            needs = [job["needs"]] if "needs" in job else []
-            if all(done[need][0] == 0 for need in needs):
-                done[job_name] = self._job(job)
+            needs = [job["needs"]] if isinstance(job.get("needs"), str) else job.get("needs", [])
+            condition = job.get("if", "")
+            if condition == "needs.jobs.outputs.jobs != '0'" and self.job_outputs["jobs"] == "0":
+                continue  # skipped, which fails nobody
+            if "always()" in condition or all(done[need][0] == 0 for need in needs if need in done):
+                entries = json.loads(self.job_outputs["matrix"])["include"] if "strategy" in job else [{}]
+                done[job_name] = max((self._job(job, entry) for entry in entries), key=lambda ended: ended[0])
         return done
 
-    def _job(self, job: dict[str, Any]) -> tuple[int, Path]:
+    def _job(self, job: dict[str, Any], matrix: dict[str, Any]) -> tuple[int, Path]:
         self.number += 1
+        self.matrix = matrix
         checkout = self.base / f"job-{self.number}"
+        github_output = self.base / "output"
+        github_output.write_text("")
         code = 0
         for step in job["steps"]:
             if code and step.get("if") != "always()":
@@ -273,7 +283,7 @@ class GitHub:
             variables = self._filled({**job.get("env", {}), **step.get("env", {})}, checkout)
             runner = {
                 "GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(checkout), "GITHUB_REPOSITORY": "acme/infra",
-                "GITHUB_EVENT_PATH": str(self.base / "event.json"),
+                "GITHUB_EVENT_PATH": str(self.base / "event.json"), "GITHUB_OUTPUT": str(github_output),
             }  # fmt: skip
             environment = self.repository.environment(**variables, **runner)
             ran = subprocess.run(
@@ -282,6 +292,8 @@ class GitHub:
             )  # fmt: skip
             self.outputs.append(ran.stdout + ran.stderr)
             code = code or ran.returncode
+        if "outputs" in job:
+            self.job_outputs = dict(line.split("=", 1) for line in github_output.read_text().splitlines())
         return code, checkout
 
     def _filled(self, values: dict[str, Any], checkout: Path) -> dict[str, str]:
@@ -292,6 +304,7 @@ class GitHub:
             "github.workspace": str(checkout),
             "github.token": "",
             "github.event.pull_request.base.sha": self.pull_request["base"]["sha"] if self.pull_request else "",
+            **{f"matrix.{name}": str(value) for name, value in self.matrix.items()},
             "secrets.variables": "\n".join(f"{name}={value}" for name, value in self.repository.variables.items()),
         }
 
@@ -306,7 +319,8 @@ class GitHub:
         elif action == "actions/upload-artifact":
             self._upload(given, checkout)
         elif action == "actions/download-artifact":
-            shutil.copytree(self.base / "artifacts" / given["name"], checkout / given["path"], dirs_exist_ok=True)
+            for found in sorted((self.base / "artifacts").glob(given.get("pattern") or given["name"]), reverse=True):
+                shutil.copytree(found, checkout / given["path"], dirs_exist_ok=True)
         else:
             assert action in ("actions/setup-python", "actions/cache")
 
@@ -347,3 +361,27 @@ def test_the_workflows_of_github(platform: Repository, tmp_path: Path) -> None:
     assert github.call("drift.yml")["drift"][0] == 0, github.outputs
     sabotage(platform)
     assert github.call("drift.yml")["drift"][0] == 2
+
+
+def test_the_workflows_of_github_with_a_job_for_each_stack(platform: Repository, tmp_path: Path) -> None:
+    github = GitHub(platform, tmp_path / "github")
+    base = platform.git("rev-parse", "HEAD")
+    platform.write('stacks/network/more.tf:resource "terraform_data" "more" {}\n')
+    platform.commit("more")
+    github.pull_request = {"number": 1, "base": {"sha": base}, "head": {"sha": platform.git("rev-parse", "HEAD")}}
+    done = github.call("review-stacks.yml")
+    assert {name: code for name, (code, _) in done.items()} == {"jobs": 0, "plan": 0, "report": 0}, github.outputs
+    assert "terraform_data.more" in (github.base / "artifacts/review-local/reports/plan.md").read_text()
+
+    github.pull_request = None
+    done = github.call("deploy-stacks.yml")
+    assert {name: code for name, (code, _) in done.items()} == {"jobs": 0, "plan": 0, "deploy": 0}, github.outputs
+    for name in ("content", "network"):
+        receipt = json.loads((done["deploy"][1] / f".deploy/local/receipts/{name}.json").read_text())
+        [plan] = (github.base / "artifacts").glob(f"deploy-local-job-*/.deploy/local/plans/{name}/plan.tfplan")
+        assert receipt["plan_sha256"] == sha256(plan)
+
+    assert github.call("drift-stacks.yml")["report"][0] == 0, github.outputs
+    sabotage(platform)
+    done = github.call("drift-stacks.yml")
+    assert (done["drift"][0], done["report"][0]) == (0, 2), github.outputs
