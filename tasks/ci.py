@@ -10,7 +10,7 @@ from doit.exceptions import TaskFailed
 
 from . import git, receipt
 from .cilog import Dialect
-from .errors import DeployError, RecordError
+from .errors import ConfigError, DeployError, RecordError
 from .files import write_atomic
 from .layout import prepare
 from .pipelines import github, gitlab
@@ -56,7 +56,7 @@ def write(run: Run, purpose: Purpose, forge: str) -> str:
     """Write the pipeline; gives what to say of it.
 
     Raises:
-        ConfigError: The forge would refuse it.
+        ConfigError: The forge would refuse it, or a secret stands in it.
         RecordError: A file cannot be read or written.
     """
     base = git.resolve(run.layout.root, run.base_given) if run.base_given else None
@@ -67,10 +67,18 @@ def write(run: Run, purpose: Purpose, forge: str) -> str:
         content = gitlab.text(run, purpose, shares, words)
     else:
         content = github.matrix(purpose, shares.plans) + "\n"
-        _to_github(content.strip(), len(shares.plans))
+    if run.mask.text(content) != content:
+        raise ConfigError(
+            "the pipeline would hold a secret in clear",
+            key="ci",
+            untouched="no pipeline was written",
+            next_step="write the variable's name into `ci.install`, `ci.image` and `ci.job`: `$NAME`",
+        )
     path = run.layout.pipeline(forge)
     prepare(run.layout, run.layout.base)
     write_atomic(path, content.encode(), durable=False)
+    if forge == "github":
+        _to_github(content.strip(), len(shares.plans))
     return "\n".join([_summary(purpose, forge, shares), *_notes(run, forge, content), run.layout.relative(path)])
 
 

@@ -114,13 +114,18 @@ class ChildPipeline:
         shutil.rmtree(checkout, ignore_errors=True)
         clone = ["git", "clone", "--quiet", str(self.repository.path), str(checkout)]
         subprocess.run(clone, env=self.repository.environment(), check=True)
-        caches = [(self._key(cache["key"]), cache) for cache in job.get("cache", []) if "engine" not in cache["key"]]
+        variables = {**self.source["variables"], **job.get("variables", {}), **variables}
+        caches = [
+            (self._key(cache["key"], variables), cache)
+            for cache in job.get("cache", [])
+            if "engine" not in cache["key"]
+        ]
         for key, cache in caches:
             if cache.get("policy") != "push":
                 self._copy(self.base / "cache" / key, checkout)
         for other in reversed(self._handing(name)):
             self._copy(self.folder(other), checkout)
-        environment = self.repository.environment(**self.source["variables"], **variables)
+        environment = self.repository.environment(**variables)
         environment["DOIT_TOFU_CACHE"] = str(self.repository.home / "cache")
         done = subprocess.run(
             ["bash", "-eo", "pipefail", "-c", "\n".join(job["script"])], cwd=checkout, env=environment,
@@ -142,8 +147,10 @@ class ChildPipeline:
             return self._earlier(name)
         return [need if isinstance(need, str) else need["job"] for need in job["needs"] if _hands(need)]
 
-    def _key(self, key: str) -> str:
-        return key.replace("$CI_PIPELINE_ID", str(self.number))
+    def _key(self, key: str, variables: dict[str, str]) -> str:
+        for name, value in {**variables, "CI_PIPELINE_ID": str(self.number)}.items():
+            key = key.replace(f"${name}", value)
+        return key
 
     @staticmethod
     def _copy(source: Path, target: Path) -> None:
@@ -152,9 +159,8 @@ class ChildPipeline:
 
     @staticmethod
     def _keep(checkout: Path, target: Path, paths: list[str]) -> None:
-        for path in paths:
-            found = checkout / path
-            place = target / path
+        for found in [found for path in paths for found in checkout.glob(path.rstrip("/"))]:
+            place = target / found.relative_to(checkout)
             if found.is_dir():
                 shutil.copytree(found, place, dirs_exist_ok=True)
             elif found.exists():

@@ -54,12 +54,8 @@ class Writer:
         self._begin()
         stage = "drift" if self._purpose is Purpose.DRIFT else "plan"
         for share in self._shares.plans:
-            paths = handover.of_drift if stage == "drift" else handover.of_plans
-            self._add(f"{stage}:{share.label}", {
-                "extends": f".{stage}",
-                "script": [self._command("ci=job", share.tasks(stage))],
-                "artifacts": {"paths": paths(self._run, share.stacks)},
-            })  # fmt: skip
+            script = [self._command("ci=job", share.tasks(stage))]
+            self._add(f"{stage}:{share.label}", {"extends": f".{stage}", "script": script})
         if self._shares.deploys:
             self._add("planned", {
                 "extends": ".job", "stage": "planned", **self._environment("prepare"),
@@ -83,9 +79,18 @@ class Writer:
             "extends": ".job", "needs": ["begin"] if "begin" in self._jobs else [],
             "retry": {"max": 2, "when": _FAILED_RUNNERS},
         }  # fmt: skip
-        plan = {**first, "stage": "plan", "artifacts": self._artifacts([]), **self._environment("prepare")}
-        drift = {**plan, "allow_failure": {"exit_codes": [2]}, **self._environment("access")}
-        deploy = {"extends": ".job", "stage": "deploy", "artifacts": self._artifacts([]), **self._environment("start")}
+        plan = {**first, "stage": "plan", **self._environment("prepare")}
+        plan["artifacts"] = self._artifacts(handover.of_plans(self._run))
+        drift = {**first, "stage": "plan", **self._environment("access"), "allow_failure": {"exit_codes": [2]}}
+        drift["artifacts"] = self._artifacts(handover.of_drift(self._run))
+        memory = {
+            "key": "doit-tofu-deploy-$CI_PIPELINE_ID-$DOIT_TOFU_JOB", "when": "always",
+            "paths": handover.of_memory(self._run),
+        }  # fmt: skip
+        deploy = {
+            "extends": ".job", "stage": "deploy", "artifacts": self._artifacts([]), **self._environment("start"),
+            "cache": [_ENGINE_CACHE, memory],
+        }  # fmt: skip
         used = {".plan": plan} if self._purpose is not Purpose.DRIFT else {".drift": drift}
         if changes:
             used[".deploy"] = deploy
@@ -130,16 +135,12 @@ class Writer:
         first += ["begin"] if "begin" in self._jobs else []
         first += [f"plan:{share.label}"] if f"plan:{share.label}" in self._jobs else []
         upstreams = self._few([f"deploy:{label}" for label in share.needs], MOST_NEEDS - len(first))
-        memory = {
-            "key": f"doit-tofu-deploy-$CI_PIPELINE_ID-{number}", "when": "always",
-            "paths": handover.memory(self._run, share.stacks),
-        }  # fmt: skip
         job = {
             "extends": ".deploy",
             "needs": [*first, *upstreams],
             "script": [self._command("ci=job", share.tasks("deploy"))],
             "artifacts": {"paths": handover.of_deploys(self._run, share.stacks)},
-            "cache": [_ENGINE_CACHE, memory],
+            "variables": {"DOIT_TOFU_JOB": str(number)},
         }
         if len(share.stacks) == 1:
             job["resource_group"] = f"{self._run.project.environment}/{share.label}"

@@ -24,47 +24,33 @@ def of_builds(run: Run) -> list[str]:
     return [_folder(run, layout.before), _folder(run, layout.base / "images"), f"{DEPLOY_DIR}/.builds/", *outputs]
 
 
-def of_plans(run: Run, stacks: Iterable[str]) -> list[str]:
-    """The artifacts, and what the last job reports."""
+def of_plans(run: Run) -> list[str]:
+    """The artifacts, and what the last job reports; a job that plans has no other stack's."""
     layout = run.layout
-    return [
-        path
-        for name in stacks
-        for path in (
-            _folder(run, layout.plan(name).parent),
-            layout.relative(layout.result("plan", name)),
-            layout.relative(layout.result("validate", name)),
-        )
-    ]
+    return [_folder(run, layout.base / name) for name in ("plans", "results/plan", "results/validate")]
+
+
+def of_drift(run: Run) -> list[str]:
+    """What the last job reports; a job that looks for drift has no other stack's."""
+    return [_folder(run, run.layout.base / "results/drift")]
 
 
 def of_deploys(run: Run, stacks: Iterable[str]) -> list[str]:
     """Receipts and outputs for the dependents, what the last job reports, and a state that could not be saved."""
-    layout, project = run.layout, run.project
-    return [
-        path
-        for name in stacks
-        for path in (
-            *memory(run, [name])[:2],
-            layout.relative(layout.result("deploy", name)),
-            f"{project.stacks[name].path}/errored.tfstate",
-        )
-    ]
-
-
-def memory(run: Run, stacks: Iterable[str]) -> list[str]:
-    """What a deploy that failed has done: a retry of its job, which gets no artifacts of its own, needs to know."""
     layout = run.layout
     return [
-        layout.relative(path)
-        for name in stacks
-        for path in (layout.receipt(name), layout.outputs(name), layout.claim(name))
+        *(
+            layout.relative(path)
+            for name in stacks
+            for path in (layout.receipt(name), layout.outputs(name), layout.result("deploy", name))
+        ),
+        "**/errored.tfstate",
     ]
 
 
-def of_drift(run: Run, stacks: Iterable[str]) -> list[str]:
-    """What the last job reports."""
-    return [run.layout.relative(run.layout.result("drift", name)) for name in stacks]
+def of_memory(run: Run) -> list[str]:
+    """What a deploy that failed has done: a retry of its job, which gets no artifacts of its own, needs to know."""
+    return [*of_relay(run), f"{run.layout.relative(run.layout.base)}/plans/**/claim.json"]
 
 
 def of_relay(run: Run) -> list[str]:

@@ -26,6 +26,17 @@ resource "terraform_data" "fragile" {{
 }}
 """
 
+NEVER = """
+resource "terraform_data" "never" {
+  lifecycle {
+    precondition {
+      condition     = terraform_data.it.input == "2"
+      error_message = "not today"
+    }
+  }
+}
+"""
+
 
 def config(states: Path, more: str = "") -> str:
     """States outside of any clone; a tag that a complete deploy moves; a diamond `a --> b, c --> d`, and `e` alone."""
@@ -107,9 +118,7 @@ def test_a_plan_is_made_again_where_its_upstream_was_deployed_by_another_job(
 
 
 def test_when_one_plan_fails_nothing_is_deployed(diamond: Repository, tmp_path: Path) -> None:
-    never = 'resource "terraform_data" "never" {\n  lifecycle {\n    precondition {\n      condition     = terraform_data.it.input == "2"\n'
-    never += '      error_message = "not today"\n    }\n  }\n}\n'
-    diamond.write(f"stacks/e/main.tf:{resource()}\n{never}")
+    diamond.write(f"stacks/e/main.tf:{resource()}{NEVER}")
     diamond.commit("broken")
     pipeline = write(diamond, tmp_path, "ci").run()
     assert pipeline.status("plan:e") == "failed"
@@ -117,7 +126,8 @@ def test_when_one_plan_fails_nothing_is_deployed(diamond: Repository, tmp_path: 
     assert pipeline.jobs["report"].code == ExitCode.FAILED
     assert "not today" in pipeline.out("report")
     assert "nothing was deployed" in pipeline.out("report")
-    assert not (tmp_path / "states").exists()
+    assert diamond.engine_calls("apply") == []
+    assert list((tmp_path / "states").glob("*.tfstate")) == []
 
 
 def test_a_failed_deploy_stops_its_dependents_alone_and_a_retry_converges(diamond: Repository, tmp_path: Path) -> None:
