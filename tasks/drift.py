@@ -42,7 +42,8 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     if given.missing:
         summary = f"never deployed: it waits for {given.missing_text(stack)}"
         return Result(STAGE, stack.name, Status.UNDEPLOYED, summary, reasons=assessment.reasons)
-    found, exists = fresh_plan(run, stack, {**given.values, **build.references(run.project, stack)[0]}, STAGE)
+    images, _ = build.references(run.project, stack, deployed=True)
+    found, exists = fresh_plan(run, stack, {**given.values, **images}, STAGE)
     drifted, pending = _tell_apart(found, assessment)
     names = [str(item.get("address") or f"output {item.get('name')}") for item in drifted or pending]
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004 - one line

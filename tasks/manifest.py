@@ -12,7 +12,7 @@ from .files import canonical_json, sha256_bytes
 from .inputs import reasons, summary
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from .inputs import Inputs
     from .keyring import Key
@@ -74,7 +74,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Expected:
-    """What an artifact must match to be applied here and now."""
+    """What an artifact must match to be applied here and now; `by_tag` are images that need not be pinned."""
 
     environment: str
     inputs: Inputs
@@ -87,6 +87,7 @@ class Expected:
     receipt: Receipt | None
     upstream: str | None = None
     builds: Mapping[str, str] = field(default_factory=dict)
+    by_tag: Collection[str] = ()
 
 
 def verify(manifest: Manifest, stack: str, expected: Expected) -> None:
@@ -158,8 +159,7 @@ def _made_otherwise(manifest: Manifest, expected: Expected) -> list[tuple[str, s
     if manifest.builds != expected.builds:
         names = ", ".join(sorted(set(manifest.builds) | set(expected.builds)))
         found.append(("build", f"it was planned with other outputs of {names} than those that are here"))
-    if manifest.unpinned:
-        names = ", ".join(manifest.unpinned)
+    if names := ", ".join(name for name in manifest.unpinned if name not in expected.by_tag):
         found.append(("unpinned", f"this plan was made before the image was in its registry: {names}"))
     return found
 

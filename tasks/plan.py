@@ -351,6 +351,7 @@ def check(run: Run, stack: Stack, assessment: Assessment) -> Manifest:
         receipt=assessment.receipt,
         upstream=run.upstream,
         builds=build.made_of(run.project, stack),
+        by_tag=build.by_tag(run.project, stack),
     )
     manifests.verify(manifest, stack.name, expected)
     artifact.refuse_stale(run.layout, manifest)

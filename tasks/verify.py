@@ -88,7 +88,7 @@ def _wait(run: Run, stack: Stack, label: str, checks: Sequence[Check], last: Rec
     project = run.project
 
     def plan() -> PlanChanges:
-        values = {**upstream.values(run, stack).values, **build.references(project, stack)[0]}
+        values = {**upstream.values(run, stack).values, **build.references(project, stack, deployed=True)[0]}
         return drift.fresh_plan(run, stack, values, STAGE)[0]
 
     def looking(deadline: float) -> Look:

@@ -37,11 +37,17 @@ def pinned(project: Project, name: str) -> PinnedImage | None:
     return None
 
 
-def values(project: Project, stack: Stack) -> tuple[dict[str, str], list[str]]:
+def values(project: Project, stack: Stack, *, deployed: bool = False) -> tuple[dict[str, str], list[str]]:
     """The references that a stack's variables get, and the names of the images among them that are not pinned yet.
 
     An image is pinned where a record of it is, or the stack's receipt has it from the last apply. Else its reference is
     the tag, which is known before anything is built.
+
+    Args:
+        project: Says which images.
+        stack: Whose variables.
+        deployed: Whether what is deployed is asked for: then the last apply's reference goes before a newer record of
+            the same tag.
 
     Raises:
         ConfigError: A value in an image's configuration cannot be filled in.
@@ -56,14 +62,16 @@ def values(project: Project, stack: Stack) -> tuple[dict[str, str], list[str]]:
         known, reference = pinned(project, name), catalog.reference(name)
         applied = (last.images.get(variable) if last else None) or ""
         label = last.inputs.get(f"image {name} (variable {variable})") if last else None
-        if known is not None:
+        is_same = bool(applied) and label == reference
+        if is_same and deployed:
+            given[variable] = applied
+        elif known is not None:
             given[variable] = known.reference
-        elif label == reference and "@" in applied:
+        elif is_same and "@" in applied:
             given[variable] = applied
         else:
             given[variable] = reference
-            if not catalog.images[name].optional:
-                loose.append(name)
+            loose.append(name)
     return given, loose
 
 
@@ -79,6 +87,11 @@ class _Place:
     def host(self) -> str:
         """How people call it."""
         return f"registry {self.repository.host}" if self.repository else "image layout"
+
+
+def goes_by_tag(project: Project, name: str) -> bool:
+    """Whether an image may be deployed by its tag: it is optional, and nobody has it."""
+    return _catalog(project).images[name].optional and pinned(project, name) is None
 
 
 def have(run: Run, name: str) -> str:

@@ -1,20 +1,25 @@
-"""The example's dashboard: built by the pipeline, deployed, checked, and showing the very deploy that brought it."""
+"""The example's dashboard: built by the pipeline, as files and as an image, deployed, checked, and showing that deploy."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
+import socket
 import subprocess
 import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.repository import ROOT, Repository
+from tests.packages import started, watch
+from tests.repository import ROOT, Done, Repository, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
 LOGGING = "#!/bin/sh\nprintf '%s\\n' \"{name} $*\" >> '{log}'\nexec '{real}' \"$@\"\n"
 
@@ -29,6 +34,7 @@ def with_dashboard(example: Repository) -> Repository:
         script.write_text(LOGGING.format(name=name, log=example.home / "node.log", real=real))
         script.chmod(0o755)
     del example.variables["DEPLOY_STACKS__DASHBOARD__ENABLED"]
+    watch(example, "buildah")
     return example
 
 
@@ -40,31 +46,95 @@ def node_calls(repository: Repository) -> list[str]:
     return [line for line in lines if not line.endswith("--version")]
 
 
+@contextmanager
+def running(image: str, repository: Repository, tmp_path: Path) -> Iterator[str]:
+    """The address of an image's own command in the image's own files, as a container runs it."""
+    folder, _, digest = image.removeprefix("oci:").partition("@")
+    (tmp_path / "layout").symlink_to(repository.path / folder)  # buildah makes a name of the path: none with a dot
+    index = json.loads((tmp_path / "layout/index.json").read_text())
+    [tag] = [
+        entry["annotations"]["org.opencontainers.image.ref.name"]
+        for entry in index["manifests"]
+        if entry["digest"] == digest
+    ]
+    buildah = ["buildah", "--root", tmp_path / "s", "--runroot", tmp_path / "r", "--storage-driver", "vfs"]
+    container = subprocess.check_output([*buildah, "from", f"oci:{tmp_path}/layout:{tag}"], text=True).strip()
+    inspected = json.loads(subprocess.check_output([*buildah, "inspect", container]))
+    command = inspected["OCIv1"]["config"]["Cmd"]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [*buildah, "run", "--isolation", "chroot", "--env", f"PORT={port}", container, "--", *command],
+        start_new_session=True,
+    )
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        subprocess.run([*buildah, "rm", container], check=True, capture_output=True)
+
+
+def image_of(done: Done) -> str:
+    """The image that a plan's line names."""
+    return done.task("plan", "dashboard").partition("image = ")[2].split()[0]
+
+
+def deployed_image(repository: Repository) -> str:
+    """The image that the stack was given."""
+    return str(repository.json("outputs", "dashboard.json")["outputs"]["image"]["value"])
+
+
+def answers(url: str) -> bool:
+    try:
+        get(url)
+    except OSError:
+        return False
+    return True
+
+
 def get(url: str) -> str:
     with urllib.request.urlopen(url, timeout=30) as answer:
         text: str = answer.read().decode()
         return text
 
 
-def test_a_deploy_builds_starts_and_checks_the_dashboard_which_shows_that_deploy(with_dashboard: Repository) -> None:
+def test_a_deploy_builds_starts_and_checks_the_dashboard_which_shows_that_deploy(
+    with_dashboard: Repository, tmp_path: Path
+) -> None:
+    planned = image_of(with_dashboard.doit("plan"))
+    assert planned.startswith("oci:.images/dashboard:")
+    assert any("ci" in line.split() for line in node_calls(with_dashboard))  # the plan reads what the build makes
+    assert started(with_dashboard) == []
+
     done = with_dashboard.doit("deploy")
     address = done.line("dashboard.url").split()[-1]
-    [run] = [path.stem for path in with_dashboard.deploy_dir("runs").glob("*.json")]
+    _, run = sorted(path.stem for path in with_dashboard.deploy_dir("runs").glob("*.json"))
     page = get(f"{address}/env/local/runs/{run}")
     assert "doit deploy" in page
     assert "4 deployed" in page
     before = json.loads(get(f"{address}/healthz"))
-    assert any("ci" in line.split() for line in node_calls(with_dashboard))
+    assert not any("ci" in line.split() for line in node_calls(with_dashboard))
+    assert started(with_dashboard)
+    assert f"{planned} built by buildah" in done.task("build", "image/dashboard")
+    image = image_of(done)
+    assert deployed_image(with_dashboard) == image
+    with running(image, with_dashboard, tmp_path) as container:
+        wait_for(lambda: answers(f"{container}/healthz"), "the image's server")
+        assert json.loads(get(f"{container}/healthz"))["build"] == before["build"]
 
     with_dashboard.engine_calls()
     done = with_dashboard.doit("deploy")
     assert "nothing to deploy, all up to date" in done.out
-    assert (with_dashboard.engine_calls(), node_calls(with_dashboard)) == ([], [])
+    assert (with_dashboard.engine_calls(), node_calls(with_dashboard), started(with_dashboard)) == ([], [], [])
 
     page_source = with_dashboard.path / "app/src/routes/+page.svelte"
     page_source.write_text(page_source.read_text().replace("<h1>Environments</h1>", "<h1>Every environment</h1>"))
     with_dashboard.commit("one line of the app")
+    assert image_of(with_dashboard.doit("plan")) not in (planned, image)
     done = with_dashboard.doit("deploy")
+    assert deployed_image(with_dashboard) not in (planned, image)
     assert with_dashboard.planned() == ["dashboard"]
     assert "1 deployed" in done.out
     after = json.loads(get(f"{address}/healthz"))
@@ -72,6 +142,27 @@ def test_a_deploy_builds_starts_and_checks_the_dashboard_which_shows_that_deploy
     assert after["build"] != before["build"]
     assert "Every environment" in get(f"{address}/")
     assert with_dashboard.doit("drift").code == 0
+
+
+def test_without_a_builder_that_is_said_once_and_the_dashboard_runs_all_the_same(with_dashboard: Repository) -> None:
+    for name in ("buildah", "podman", "docker"):
+        (with_dashboard.bin / name).unlink(missing_ok=True)
+    folder = with_dashboard.home / "path"
+    folder.mkdir()
+    for path in os.environ["PATH"].split(":"):
+        for program in Path(path).glob("*"):
+            if program.name not in ("buildah", "podman", "docker") and not (folder / program.name).exists():
+                (folder / program.name).symlink_to(program)
+    few = f"{with_dashboard.bin}:{with_dashboard.python.parent}:{folder}"
+    done = with_dashboard.doit("deploy", PATH=few)
+    assert done.out.count("there is nothing here that can build an image") == 1
+    assert "4 deployed" in done.out
+    image = deployed_image(with_dashboard)
+    assert image.startswith("oci:.images/dashboard:")
+    assert json.loads(get(f"{done.line('dashboard.url').split()[-1]}/healthz"))["status"] == "ok"
+    done = with_dashboard.doit("deploy", PATH=few)
+    assert "nothing to deploy" in done.out
+    assert "nothing here that can build" not in done.out
 
 
 @pytest.fixture

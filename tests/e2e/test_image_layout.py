@@ -68,6 +68,35 @@ def test_an_image_goes_into_the_folder_once_and_is_deployed_by_its_digest(shop: 
     assert shop.git("status", "--porcelain") == ""  # images are no sources
 
 
+@pytest.mark.parametrize("optional", ["", ", optional: true"])
+def test_a_plan_that_was_handed_over_before_the_build_is_made_again_with_the_digest(
+    shop: Repository, optional: str
+) -> None:
+    shop.write(config(more=optional))
+    shop.commit()
+    shop.doit("plan")
+    assert "planned again" in shop.doit("deploy").task("plan", "web")
+    [(_, entry)] = manifests(shop.path / ".run/images").items()
+    assert shop.state("web")["outputs"]["image"]["value"] == f"{FOLDER}@{entry['digest']}"
+    shop.doit("drift")
+
+
+def test_an_optional_image_that_was_deployed_by_its_tag_and_is_built_later_is_no_drift(shop: Repository) -> None:
+    shop.write(config(more=", optional: true, builder: podman"))
+    shop.commit()
+    (shop.bin / "podman").write_text("#!/bin/sh\necho 'no such thing here' >&2\nexit 1\n")
+    (shop.bin / "podman").chmod(0o755)
+    shop.doit("plan")
+    shop.doit("deploy")  # that very plan, by the tag
+    assert len(shop.engine_calls("plan")) == 2
+    applied = shop.state("web")["outputs"]["image"]["value"]
+    assert applied.startswith(f"{FOLDER}:")
+    shop.doit("build", DEPLOY_IMAGES__SERVER__BUILDER="buildah")
+    assert manifests(shop.path / ".run/images")
+    shop.doit("drift")
+    assert "nothing to deploy" in shop.doit("deploy").out
+
+
 def test_the_folder_is_one_that_others_can_read(shop: Repository, tmp_path: Path) -> None:
     shop.write(config("oci:images"))  # buildah makes a name of the path, which cannot begin with a dot
     shop.doit("build")
