@@ -74,7 +74,7 @@ def write(run: Run, purpose: Purpose, forge: str) -> str:
             untouched="no pipeline was written",
             next_step="write the variable's name into `ci.install`, `ci.image` and `ci.job`: `$NAME`",
         )
-    path = run.layout.pipeline(forge)
+    path = run.layout.gitlab_jobs if forge == "gitlab" else run.layout.github_jobs
     prepare(run.layout, run.layout.base)
     write_atomic(path, content.encode(), durable=False)
     if forge == "github":

@@ -150,9 +150,15 @@ class Layout:
         """Receipts and outputs from before a generated pipeline, as its first job hands them on."""
         return self.base / "ci" / "before"
 
-    def pipeline(self, forge: str) -> Path:
-        """The pipeline that `doit ci` writes for a forge."""
-        return self.base / "ci" / f"{forge}.{'yml' if forge == 'gitlab' else 'json'}"
+    @property
+    def gitlab_jobs(self) -> Path:
+        """The child pipeline that `doit ci` writes for GitLab."""
+        return self.base / "ci" / "gitlab.yml"
+
+    @property
+    def github_jobs(self) -> Path:
+        """The matrix that `doit ci` writes for GitHub."""
+        return self.base / "ci" / "github.json"
 
     def result(self, stage: str, stack: str) -> Path:
         """The record of a task's latest run."""

@@ -37,7 +37,7 @@ def run_of(load: Load) -> Callable[..., Run]:
 
 def pipeline(run: Run, purpose: Purpose = Purpose.DEPLOY) -> dict[str, Any]:
     ci.write(run, purpose, "gitlab")
-    found: dict[str, Any] = yaml.safe_load(run.layout.pipeline("gitlab").read_text())
+    found: dict[str, Any] = yaml.safe_load(run.layout.gitlab_jobs.read_text())
     return found
 
 
@@ -131,7 +131,7 @@ def test_a_file_that_gitlab_would_refuse_is_not_written(run_of: Callable[..., Ru
         ci.write(run, Purpose.DEPLOY, "gitlab")
     assert "GitLab takes 0 kB" in caught.value.render()
     assert "ci.jobs" in caught.value.render()
-    assert not run.layout.pipeline("gitlab").exists()
+    assert not run.layout.gitlab_jobs.exists()
 
 
 def test_a_name_that_is_longer_than_gitlab_takes_is_an_error(run_of: Callable[..., Run]) -> None:
@@ -163,7 +163,7 @@ def test_a_secret_is_never_written_into_a_pipeline(run_of: Callable[..., Run], m
         ci.write(run, Purpose.DEPLOY, "gitlab")
     assert "would hold a secret" in caught.value.message
     assert "glpat" not in caught.value.render()
-    assert not run.layout.pipeline("gitlab").exists()
+    assert not run.layout.gitlab_jobs.exists()
 
 
 def test_the_words_of_the_configuration_are_in_every_job_and_ours_cannot_be_replaced(
