@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,6 +116,28 @@ def test_a_plan_is_made_again_where_its_upstream_was_deployed_by_another_job(
     ).run()  # nothing is affected: a file all the same, one job that says so
     assert list(third.jobs) == ["report"]
     assert "nothing to deploy" in third.out("report")
+
+
+def test_receipts_of_the_cache_tell_what_is_deployed_and_never_lie_over_newer_ones(
+    diamond: Repository, tmp_path: Path
+) -> None:
+    path = diamond.path / "config/pipeline.yaml"
+    path.write_text(path.read_text().replace("deploy: {tag", "ci: {caches: receipts}\n#"))
+    diamond.commit("no tag")
+    write(diamond, tmp_path, "ci").run()
+    cached = tmp_path / "pipeline-1/cache/doit-tofu-receipts-local"
+    diamond.write(f"stacks/a/main.tf:{resource('2')}")
+    diamond.commit("two")
+    shutil.copytree(cached, diamond.path, dirs_exist_ok=True)  # the cache of the job that writes the pipeline
+    diamond.doit("ci")
+    second = ChildPipeline(diamond, tmp_path / "pipeline-1", 2)
+    names = {name for name in second.definitions if ":" in name}
+    assert names == {"plan:a", *(f"deploy:{name}" for name in "abcd")}  # its dependents may become affected
+    second.run()
+    assert {job.status for job in second.jobs.values()} == {"success"}, second.jobs
+    assert [value(tmp_path, name) for name in "abd"] == ["2", ["2"], [["2"], ["2"]]]
+    assert "4 deployed" in second.out("report")
+    assert json.loads((cached / ".deploy/local/outputs/a.json").read_text())["outputs"]["value"]["value"] == "2"
 
 
 def test_when_one_plan_fails_nothing_is_deployed(diamond: Repository, tmp_path: Path) -> None:
