@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 STREAM_SINCE = (1, 12)  # `-json-into` came with OpenTofu 1.12.0
 _DROPPED = re.compile(r"^(TF_WORKSPACE|TF_CLI_ARGS.*|TF_DATA_DIR|TF_VAR_.*|TF_INPUT|TF_STATE_PERSIST_INTERVAL)$")
+# Tokens of `doit publish` and of the dashboard: no child has a use for them. One under another name may be somebody's.
+_OURS = frozenset({"DEPLOY_PUBLISH_TOKEN", "DASHBOARD_TOKEN"})
 _CHANGES_PRESENT = 2  # what `-detailed-exitcode` gives for a plan that is not empty
 
 
@@ -199,7 +201,8 @@ class Engine:
 
 def kept_environment(withheld: Collection[str] = ()) -> dict[str, str]:
     """Our environment without what would change the meaning of the engine's commands, and without what is withheld."""
-    kept = {name: value for name, value in os.environ.items() if not _DROPPED.match(name) and name not in withheld}
+    unwanted = {*_OURS, *withheld}
+    kept = {name: value for name, value in os.environ.items() if not _DROPPED.match(name) and name not in unwanted}
     config = kept.get("TF_CLI_CONFIG_FILE")
     if config and not os.path.exists(config):  # noqa: PTH110 - a text from outside
         del kept["TF_CLI_CONFIG_FILE"]  # it would only warn, in every output

@@ -14,7 +14,7 @@ from .. import child, program
 from ..errors import BuildError, StoppedError
 from ..files import read_json, sha256_bytes
 from ..setup import CACHE_VARIABLE, cache_dir
-from . import probe
+from . import hints, probe
 from .reference import bases, is_loopback
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..run import Run
     from .reference import Repository
 
+LOGINS, DOCKER_LOGINS = "auth.json", "config.json"  # in a job's private folder; the second name is docker's
 _NAMES = ("buildah", "podman", "docker")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _LONGEST_RUN_FOLDER = 50  # characters, of podman
@@ -38,7 +39,7 @@ class Job:
 
     `folder` holds nothing but the files that count, with plain modes and times; `private` is a folder for files that
     nobody else may read. `reference` is the repository with the tag. Without a repository it is only the builder's own
-    name of the image, which goes into `layout`, an OCI image layout.
+    name of the image, which goes into `layout`, an OCI image layout. `login` says where the login comes from.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Job:
     attest: list[str]
     insecure: bool
     timeout: float
+    login: str | None
     environment: dict[str, str] = field(repr=False, default_factory=dict)
 
     @property
@@ -204,7 +206,7 @@ def environment(job: Job, given: Mapping[str, str]) -> dict[str, str]:
     return {
         **given,
         "SOURCE_DATE_EPOCH": "0",
-        "REGISTRY_AUTH_FILE": str(job.private / "config.json"),
+        "REGISTRY_AUTH_FILE": str(job.private / LOGINS),
         "DOCKER_CONFIG": str(job.private),
     }
 
@@ -213,7 +215,7 @@ def link_docker_settings(private: Path) -> None:
     """Have docker find its plugins, contexts and builders beside the login file that we made for it."""
     own = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
     for path in own.glob("*") if own.is_dir() else ():
-        if path.name != "config.json":
+        if path.name not in (DOCKER_LOGINS, LOGINS):
             (private / path.name).symlink_to(path.absolute())
 
 
@@ -238,7 +240,7 @@ def _run(run: Run, job: Job, command: list[str], *, checked: bool = True) -> Non
         )
     how = child.how(ended.code, job.timeout)
     verb = "push" if "push" in command else "build"
-    problem = _error(run, job, f"`{command[0]} {verb}` {how}")
+    problem = _error(run, job, f"`{command[0]} {verb}` {how}", hints.next_step(ended.output, job.login))
     problem.log = run.mask.text(ended.output)
     raise problem
 
@@ -249,8 +251,8 @@ def _digest(job: Job, text: str) -> str:
     raise BuildError(f"image '{job.name}': its builder did not say which digest it pushed, but '{text[:80]}'")
 
 
-def _error(run: Run, job: Job, message: str) -> BuildError:
+def _error(run: Run, job: Job, message: str, next_step: str = hints.OTHERWISE) -> BuildError:
     return BuildError(
         f"image '{job.name}': {message}", key=f"images.{job.name}", where=run.project.loaded.where("images", job.name),
-        untouched="nothing was planned or applied", next_step="correct the cause, then run the same command again",
+        untouched="nothing was planned or applied", next_step=next_step,
     )  # fmt: skip

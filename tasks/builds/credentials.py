@@ -67,17 +67,22 @@ def _from_environment(user: str, password: str) -> Login | None:
     return None
 
 
-def merged_file(host: str, login: Login | None) -> bytes:
+def merged_file(host: str, login: Login | None, *, docker: bool) -> bytes:
     """A login file for a builder: what the user's own says, GitLab's own registry, and over both the image's login.
 
-    The format is that of https://man.archlinux.org/man/containers-auth.json.5, which Docker reads too.
+    A helper that keeps passwords would win over a login in the file, so it is not asked for the hosts of ours. Docker
+    takes an empty name for none (and needs it where `credsStore` is set); buildah and podman would start a program of
+    that name. The format is that of https://man.archlinux.org/man/containers-auth.json.5, which Docker reads too.
     """
     content = _content()
-    auths = dict(content.get("auths") or {})
+    auths, helpers = dict(content.get("auths") or {}), dict(content.get("credHelpers") or {})
     for name, known in ((os.environ.get("CI_REGISTRY", ""), _from_gitlab()), (host, login)):
         if name and known:
             auths[_key(name)] = {"auth": known.basic}
-    return json.dumps({**content, "auths": auths}).encode()
+            helpers.pop(_key(name), None)
+            if docker:
+                helpers[_key(name)] = ""
+    return json.dumps({**content, "auths": auths, "credHelpers": helpers}).encode()
 
 
 def _from_file(host: str) -> Login | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from .. import git, receipt
 from ..engine import kept_environment
 from ..errors import BuildError, ConfigError, DeployError, RegistryError
+from ..files import sha256_file
 from . import builder, credentials, made, make
 from .builder import Job
 from .imagelayout import ImageLayout
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 REVISION = "{revision}"
 _FOLDER = "doit-tofu-image-"
+_TIME_DIGITS = 14  # of hex: nanoseconds, so all before 1973
 
 
 def pinned(project: Project, name: str) -> PinnedImage | None:
@@ -166,15 +169,16 @@ def _build(run: Run, name: str, chosen: builder.Builder, place: _Place) -> str:
         private.mkdir(mode=0o700)
         _stage(run, name, folder)
         shutil.copyfile(run.project.index.absolute(context.containerfile), containerfile)
-        file = private / "config.json"
-        file.touch(mode=0o600)
-        file.write_bytes(credentials.merged_file(place.repository.host if place.repository else "", place.login))
+        host = place.repository.host if place.repository else ""
+        for file, docker in ((builder.DOCKER_LOGINS, True), (builder.LOGINS, False)):
+            (private / file).touch(mode=0o600)
+            (private / file).write_bytes(credentials.merged_file(host, place.login, docker=docker))
         builder.link_docker_settings(private)
         job = Job(
             name, folder, containerfile, private, place.repository,
             catalog.reference(name) if place.repository else f"localhost/{name.lower()}:{context.tag}",
             settings.platforms, settings.target, context.args, _labels(run, name, context), settings.secrets,
-            list(settings.attest), settings.insecure, settings.timeout,
+            list(settings.attest), settings.insecure, settings.timeout, place.login.source if place.login else None,
         )  # fmt: skip
         job.environment.update(builder.environment(job, kept_environment(run.project.keyring.variables)))
         digest = chosen.push(run, job)
@@ -210,20 +214,22 @@ def _stage(run: Run, name: str, folder: Path) -> None:
             )
             paths += [path for path in found if not context.patterns.ignore(path)]
     folder.mkdir()
-    for path in dict.fromkeys(paths):
+    content = hashlib.sha256()
+    for path in sorted(set(paths)):
         source, target = Path(project.index.absolute(prefix + path)), folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target, follow_symlinks=False)
         if not target.is_symlink():
             target.chmod(0o755 if os.access(source, os.X_OK) else 0o644)
-        os.utime(target, (0, 0), follow_symlinks=False)
-    for base, folders, _ in os.walk(folder, topdown=False):
-        for below in folders:
-            if not Path(base, below).is_symlink():
-                Path(base, below).chmod(0o755)
-                os.utime(Path(base, below), (0, 0))
-    folder.chmod(0o755)
-    os.utime(folder, (0, 0))
+            content.update(f"{path}\0{sha256_file(target)}\0".encode())
+    # One time for all, which another content never has: BuildKit takes a file of the path, size and time of an earlier
+    # one for that one, and does not read it. In the image it is 0.
+    moment = int(content.hexdigest()[:_TIME_DIGITS], 16)
+    for base, folders, files in os.walk(folder, topdown=False):
+        for entry in (Path(base), *(Path(base, below) for below in (*folders, *files))):
+            if entry.is_dir() and not entry.is_symlink():
+                entry.chmod(0o755)
+            os.utime(entry, ns=(moment, moment), follow_symlinks=False)
 
 
 def _labels(run: Run, name: str, context: Context) -> dict[str, str]:

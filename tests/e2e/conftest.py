@@ -13,6 +13,7 @@ import pytest
 
 from tests import backends
 from tests.repository import ROOT, Repository, minimal_config, reader, resource
+from tests.servers.imageregistry import ImageRegistry
 from tests.servers.kubernetes import Kubernetes
 from tests.servers.objectstore import ObjectStore
 from tests.servers.postgres import Postgres
@@ -54,6 +55,28 @@ def web() -> Iterator[WebReceiver]:
     receiver = WebReceiver()
     yield receiver
     receiver.stop()
+
+
+@pytest.fixture(scope="module")
+def registry() -> Iterator[ImageRegistry]:
+    """A registry of images that wants no login."""
+    server = ImageRegistry()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="module")
+def closed() -> Iterator[ImageRegistry]:
+    """A registry of images that wants a login."""
+    server = ImageRegistry(closed=True)
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def repository_name(registry: ImageRegistry, tmp_path: Path) -> str:
+    """A repository of the registry for one test alone."""
+    return f"{registry.host}/t{abs(hash(str(tmp_path))) % 10**12}/server"
 
 
 @pytest.fixture

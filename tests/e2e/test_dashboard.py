@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import urllib.request
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 
@@ -215,6 +217,61 @@ def test_records_that_are_torn_or_garbage_are_left_out(deployed: Repository, ser
     assert dashboard.get("/env/local").status == 200
     assert dashboard.get(f"/env/local/runs/{run_ids(deployed)[-1]}").status == 200
     assert dashboard.get("/env/local/runs/20260101T000001Z-aaaaaa").status == 404
+
+
+def test_records_with_names_twice_markup_and_words_of_javascript_are_shown_and_pages_stay_alive(
+    deployed: Repository, serve: Callable[..., Dashboard]
+) -> None:
+    runs = deployed.deploy_dir("runs")
+    last = run_ids(deployed)[-1]
+    record = json.loads((runs / f"{last}.json").read_text())
+    [task] = [task for task in record["tasks"] if task["stage"] == "deploy"]
+    twice = {"reasons": [NASTY, NASTY], "needs": ["plan:x", "plan:x"], "checks": [NASTY, NASTY], "summary": NASTY}
+    record |= {
+        "tasks": [{**item, **twice} for item in [*record["tasks"], task]], "verdict": NASTY, "branch": NASTY, "command": NASTY,
+        "pipeline": {"forge": "gitlab", "id": NASTY, "actor": NASTY, "url": "javascript:alert(3)", "review": NASTY},
+        "graph": {**record["graph"], "__proto__": [NASTY], "constructor": ["__proto__"], NASTY: [NASTY]},
+        "host": NASTY,
+    }  # fmt: skip
+    (runs / f"{last}.json").write_text(json.dumps(record))
+    change = {
+        "address": NASTY, "action": "constructor", "before": {"__proto__": NASTY, "a.b": 1, "a": {"b": 2}},
+        "after": {"__proto__": {"x": NASTY}, "a.b": 2, "a": {"b": 3}},
+    }  # fmt: skip
+    line = {
+        "task": "deploy:edge/cdn", "stage": "deploy", "stack": "edge/cdn", "status": "failed", "summary": NASTY, **twice,
+        "log": NASTY, "error": NASTY, "details": {"changes": {"resources": [change, change], "outputs": [change]}},
+    }  # fmt: skip
+    (runs / f"{last}.jsonl").write_text(json.dumps(line) + "\n")
+    overview = deployed.json("overview.json")
+    known = overview["stacks"]["edge/cdn"]
+    facts = {key: {**fact, "text": NASTY} if isinstance(fact, dict) else fact for key, fact in known.items()}
+    overview["stacks"] |= {NASTY: {**facts, "needs": [NASTY, NASTY]}, "__proto__": facts, "constructor": facts}
+    deployed.deploy_dir("overview.json").write_text(json.dumps(overview))
+    shutil.copytree(deployed.deploy_dir(), deployed.path / ".deploy/__proto__")
+    dashboard = serve(deployed.path / ".deploy")
+    visits = dashboard.visit(
+        "/", "/env/local", "/env/local/runs", f"/env/local/runs/{last}", "/env/local/stacks/edge/cdn",
+        f"/env/local/stacks/{quote(NASTY, safe='')}", "/env/local/stacks/constructor", "/env/local/drift",
+    )  # fmt: skip
+    assert [(visit["path"], visit["said"]) for visit in visits if visit["status"] != 200 or visit["said"]] == []
+    assert [visit["path"] for visit in visits if visit["wide"] > 0] == []
+    assert "javascript:alert" not in dashboard.get(f"/env/local/runs/{last}").text
+
+
+def test_records_of_a_newer_format_are_shown_as_far_as_they_are_known_and_that_is_said(
+    deployed: Repository, serve: Callable[..., Dashboard]
+) -> None:
+    path = deployed.deploy_dir("runs", f"{run_ids(deployed)[-1]}.json")
+    record = json.loads(path.read_text())
+    dashboard = serve(deployed.path / ".deploy")
+    assert "A newer doit-tofu" not in dashboard.get("/").text
+    path.write_text(json.dumps(record | {"format": 2, "tasks": {"by": "name"}, "ended_at": 17}))
+    newer = serve(deployed.path / ".deploy")
+    for page in ("/", "/env/local", "/env/local/runs", f"/env/local/runs/{record['id']}", "/env/local/stacks/edge/cdn"):
+        answer = newer.get(page)
+        assert answer.status == 200
+        assert "A newer doit-tofu" in answer.text
 
 
 # Who may see it, and what

@@ -133,6 +133,7 @@ def test_a_deploy_builds_starts_and_checks_the_dashboard_which_shows_that_deploy
     page_source.write_text(page_source.read_text().replace("<h1>Environments</h1>", "<h1>Every environment</h1>"))
     with_dashboard.commit("one line of the app")
     assert image_of(with_dashboard.doit("plan")) not in (planned, image)
+    assert with_dashboard.planned() == ["dashboard"]
     done = with_dashboard.doit("deploy")
     assert deployed_image(with_dashboard) not in (planned, image)
     assert with_dashboard.planned() == ["dashboard"]

@@ -2,77 +2,33 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
 import signal
-import tarfile
 from base64 import b64encode
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.images import TAKES, config, files_of, make_shop, reference
 from tests.packages import lock, package, started, watch
-from tests.repository import Repository, copy_tree, minimal_config, resource, wait_for
-from tests.servers.imageregistry import PASSWORD, USER, ImageRegistry
+from tests.repository import Repository, copy_tree, minimal_config, wait_for
+from tests.servers.imageregistry import PASSWORD, USER
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-CONTAINERFILE = """\
-FROM scratch
-ARG GREETING=none
-COPY busybox /bin/busybox
-COPY page /srv
-RUN ["/bin/busybox", "sh", "-c", "echo $GREETING > /greeting"]
-CMD ["/bin/busybox", "httpd", "-f", "-h", "/srv"]
-"""
-TAKES = (
-    'terraform {\n  backend "local" {}\n}\n\nvariable "image" {\n  type = string\n}\n\n'
-    'resource "terraform_data" "it" {\n  input = var.image\n}\n\noutput "image" {\n  value = terraform_data.it.output\n}\n'
-)
-
-
-@pytest.fixture(scope="module")
-def registry() -> Iterator[ImageRegistry]:
-    """A registry that wants no login."""
-    server = ImageRegistry()
-    yield server
-    server.remove()
-
-
-@pytest.fixture
-def repository_name(registry: ImageRegistry, tmp_path: Path) -> str:
-    """A repository of the registry for one test alone."""
-    return f"{registry.host}/t{abs(hash(str(tmp_path))) % 10**12}/server"
-
-
-def config(name: str, more: str = "", stacks: str = "stacks: {web: {images: {image: server}}}\n") -> str:
-    """A configuration with the image `server`, which the stack `web` deploys."""
-    return minimal_config(f"images: {{server: {{context: server, repository: {name}{more}}}}}\n{stacks}")
+    from tests.servers.imageregistry import ImageRegistry
 
 
 @pytest.fixture
 def shop(build: Callable[..., Repository], repository_name: str) -> Repository:
     """The image `server`; the stack `web` deploys it, `other` knows nothing of it."""
-    repository = build(
-        config(repository_name),
-        f"server/Containerfile:{CONTAINERFILE}",
-        "server/page/index.html:first",
-        f"stacks/web/main.tf:{TAKES}",
-        f"stacks/other/main.tf:{resource()}",
-    )
-    shutil.copy2("/bin/busybox", repository.path / "server/busybox")
-    repository.commit()
+    repository = make_shop(build, repository_name)
     watch(repository, "buildah")
     return repository
-
-
-def reference(done_line: str) -> str:
-    return next(word.rstrip(";") for word in done_line.split() if "/server" in word)
 
 
 def test_an_image_is_built_and_pushed_once_and_deployed_by_its_digest(
@@ -153,24 +109,6 @@ def test_a_second_machine_finds_the_tag_and_builds_nothing(shop: Repository, tmp
     assert clone.state("web")["outputs"]["image"] == shop.state("web")["outputs"]["image"]
 
 
-def test_two_builds_of_one_tree_have_one_digest(
-    shop: Repository, tmp_path: Path, registry: ImageRegistry, repository_name: str
-) -> None:
-    path = repository_name.partition("/")[2]
-    shop.doit("build")
-    old = os.umask(0o077)
-    try:
-        clone = shop.clone(tmp_path / "elsewhere")
-        clone.write(config(f"{repository_name}-again"), "stacks/other/note.md:an unrelated change")
-        clone.commit()
-        clone.doit("build")
-    finally:
-        os.umask(old)
-    assert registry.tags(path) == registry.tags(f"{path}-again") != []
-    tag = registry.tags(path)[0]
-    assert registry.manifest(path, tag)[1] == registry.manifest(f"{path}-again", tag)[1]
-
-
 def test_one_changed_line_makes_a_new_tag_and_affects_the_stack_that_deploys_it_alone(
     shop: Repository, registry: ImageRegistry, repository_name: str
 ) -> None:
@@ -206,67 +144,9 @@ def test_the_image_holds_the_files_that_count_and_no_other(
     )
     shop.doit("build")
     path = repository_name.partition("/")[2]
-    names = _files(registry, path, registry.tags(path)[0])
+    names = files_of(registry, path, registry.tags(path)[0])
     assert {"srv/index.html", "srv/kept.md", "greeting"} <= names
     assert not {"srv/notes.md", "srv/junk.tfstate"} & names
-
-
-def _files(registry: ImageRegistry, path: str, tag: str) -> set[str]:
-    found = set()
-    for layer in registry.layers(path, tag):
-        with tarfile.open(fileobj=io.BytesIO(layer)) as archive:
-            found |= {member.name for member in archive}
-    return found
-
-
-def test_arguments_labels_and_platforms_are_part_of_the_tag_and_of_the_image(
-    shop: Repository, registry: ImageRegistry, repository_name: str
-) -> None:
-    labels = '{org.opencontainers.image.source: "https://git.example.com/shop", org.opencontainers.image.revision: "{revision}"}'
-    shop.write(config(repository_name, f', args: {{GREETING: "hello ${{WHO}}"}}, labels: {labels}'))
-    commit = shop.commit()
-    done = shop.doit("build", WHO="you")
-    path, tag = repository_name.partition("/")[2], done.task("build", "image/server").split()[2].rpartition(":")[2]
-    found = registry.config(path, tag)["config"]["Labels"]
-    assert found["org.opencontainers.image.source"] == "https://git.example.com/shop"
-    assert found["org.opencontainers.image.revision"] == shop.git("rev-parse", f"{commit}~1")  # the context is older
-    assert registry.config(path, tag)["created"].startswith("1970-01-01")
-    assert shop.doit("build", WHO="they").task("build", "image/server").split()[2].rpartition(":")[2] != tag
-
-
-def test_an_image_of_several_platforms_is_one_index(
-    shop: Repository, registry: ImageRegistry, repository_name: str
-) -> None:
-    shop.write(
-        "server/Containerfile:FROM scratch\nCOPY page /srv\n",
-        config(repository_name, ", platforms: [linux/amd64, linux/arm64]"),
-    )
-    shop.doit("build")
-    path = repository_name.partition("/")[2]
-    index, digest = registry.manifest(path, registry.tags(path)[0])
-    assert sorted(item["platform"]["architecture"] for item in index["manifests"]) == ["amd64", "arm64"]
-    assert shop.json("images", "server.json")["digest"] == digest
-
-
-def test_a_secret_is_mounted_and_is_in_no_command_line_log_or_layer(
-    shop: Repository, registry: ImageRegistry, repository_name: str
-) -> None:
-    secret = "build-s3cret-value"
-    seen = f"{sha256(secret.encode()).hexdigest()}  /run/secrets/token"
-    script = f"/bin/busybox echo '{seen}' | /bin/busybox sha256sum -c > /ok"
-    shop.write(
-        config(repository_name, ", secrets: {token: SHOP_TOKEN}"),
-        "server/Containerfile:FROM scratch\nCOPY busybox /bin/busybox\n"
-        f"RUN --mount=type=secret,id=token {json.dumps(['/bin/busybox', 'sh', '-c', script])}\n",
-    )
-    assert "SHOP_TOKEN, not set here" in shop.doit("build", code=1).out
-    done = shop.doit("build", SHOP_TOKEN=secret)
-    assert secret not in done.out
-    assert secret not in "".join(started(shop))
-    path = repository_name.partition("/")[2]
-    [tag] = registry.tags(path)
-    assert "ok" in _files(registry, path, tag)
-    assert secret not in str(registry.config(path, tag))
 
 
 def test_a_build_that_the_image_contains_is_made_with_it_and_counts_by_its_sources(
@@ -288,7 +168,7 @@ def test_a_build_that_the_image_contains_is_made_with_it_and_counts_by_its_sourc
     repository.doit("deploy")
     path, tag = repository_name.partition("/")[2], shown.rpartition(":")[2]
     assert registry.tags(path) == [tag]
-    assert "srv/index.js" in _files(registry, path, tag)
+    assert "srv/index.js" in files_of(registry, path, tag)
     assert any(line.startswith("npm run build") for line in started(repository))
     clone = repository.clone(tmp_path / "elsewhere")
     watch(clone, "npm", "buildah")
@@ -299,34 +179,6 @@ def test_a_build_that_the_image_contains_is_made_with_it_and_counts_by_its_sourc
 
 
 # Logins
-
-
-@pytest.fixture(scope="module")
-def closed() -> Iterator[ImageRegistry]:
-    """A registry that wants a login."""
-    server = ImageRegistry(closed=True)
-    yield server
-    server.remove()
-
-
-def test_a_login_comes_from_the_environment_and_is_in_no_command_line_log_or_file(
-    shop: Repository, closed: ImageRegistry
-) -> None:
-    shop.write(config(f"{closed.host}/team/server"))
-    done = shop.doit("deploy", code=1)
-    assert "it wants a login for team/server" in done.out
-    assert "nothing was deployed" in done.out
-    wrong = shop.doit("deploy", code=1, DEPLOY_REGISTRY_USER=USER, DEPLOY_REGISTRY_PASSWORD="wrong-password")
-    assert "refuses team/server for the login in DEPLOY_REGISTRY_USER" in wrong.out
-    done = shop.doit("deploy", DEPLOY_REGISTRY_USER=USER, DEPLOY_REGISTRY_PASSWORD=PASSWORD)
-    assert len(closed.tags("team/server")) == 1
-    calls = "".join(started(shop))
-    assert "push" in calls
-    files = [path.read_bytes() for path in (shop.path / ".deploy").rglob("*") if path.is_file()]
-    files += [path.read_bytes() for path in (shop.home / "cache").rglob("*.json") if path.is_file()]
-    for text in (done.out, wrong.out, calls, *(content.decode(errors="replace") for content in files)):
-        assert PASSWORD not in text
-        assert "wrong-password" not in text
 
 
 @pytest.mark.parametrize("way", ["named", "gitlab", "file"])
@@ -407,14 +259,6 @@ def test_a_registry_that_is_not_there_fails_the_deploy_before_anything_is_applie
     shop.write(config("127.0.0.1:1/server"))
     done = shop.doit("deploy", code=1)
     assert "registry 127.0.0.1:1: connection refused" in done.out
-    assert shop.engine_calls("apply") == []
-
-
-def test_a_failing_containerfile_shows_what_the_builder_said(shop: Repository) -> None:
-    shop.write("server/Containerfile:FROM scratch\nCOPY nowhere /x\n")
-    done = shop.doit("deploy", code=1)
-    assert "`buildah build` ended with" in done.out
-    assert "nowhere" in done.out
     assert shop.engine_calls("apply") == []
 
 

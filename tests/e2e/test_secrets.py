@@ -7,7 +7,7 @@ import json
 import subprocess
 from typing import TYPE_CHECKING
 
-from tests.repository import Repository, minimal_config
+from tests.repository import Repository, minimal_config, resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -210,3 +210,30 @@ def test_a_changed_sensitive_output_makes_its_dependents_affected(build: Callabl
     ]
     assert values == ["another-secret-99"]
     assert "another-secret-99" not in done.out
+
+
+def test_no_child_gets_the_token_that_records_are_published_or_read_with(
+    build: Callable[..., Repository], tmp_path: Path
+) -> None:
+    def keep(name: str) -> str:
+        return f"env > {tmp_path}/{name}.env"
+
+    engine = f'\nresource "terraform_data" "env" {{\n  provisioner "local-exec" {{\n    command = "{keep("engine")}"\n  }}\n}}\n'
+    repository = build(
+        minimal_config(
+            f'hooks: [{{stage: plan, when: before, command: ["sh", "-c", "{keep("hook")}"]}}]\n'
+            "builds:\n"
+            f'  made: {{kind: command, path: made, command: ["sh", "-c", "{keep("build")}; mkdir -p out"], outputs: [out]}}\n'
+            "stacks:\n"
+            "  a:\n"
+            "    builds: [made]\n"
+            f'    verify: [{{kind: command, command: ["sh", "-c", "{keep("check")}"], timeout: 5}}]\n'
+        ),
+        "made/source:",
+        f"stacks/a/main.tf:{resource(extra=engine)}",
+    )
+    tokens = {"DEPLOY_PUBLISH_TOKEN": "publish-token-77-xyz", "DASHBOARD_TOKEN": "dashboard-token-88-xyz"}
+    repository.doit("deploy", **tokens)
+    found = {path.stem: path.read_text() for path in tmp_path.glob("*.env")}
+    assert sorted(found) == ["build", "check", "engine", "hook"]
+    assert [name for name, text in found.items() for token in tokens.values() if token in text] == []

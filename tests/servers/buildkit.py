@@ -13,6 +13,16 @@ from tests.repository import wait_for
 
 _BUILDX, _BUILDKITD = "github.com/docker/buildx/cmd/buildx", "github.com/moby/buildkit/cmd/buildkitd"
 
+_SCANNER_NAME = "docker/buildkit-syft-scanner:stable-1"
+_STATEMENT = (
+    '{"_type": "https://in-toto.io/Statement/v0.1", "predicateType": "https://spdx.dev/Document", "predicate": {}}'
+)
+_SCANNER = f"""\
+FROM scratch
+COPY busybox /bin/busybox
+CMD ["/bin/busybox", "sh", "-c", "echo '{_STATEMENT.replace('"', chr(92) + '"')}' > $BUILDKIT_SCAN_DESTINATION/sbom.spdx.json"]
+"""
+
 
 class BuildKit:
     """A buildkitd that is running until `remove`; it wants root and runc.
@@ -47,6 +57,28 @@ class BuildKit:
         self.variables = {"DOCKER_CONFIG": str(docker)}
         self._buildx("create", "--name", "tests", "--driver", "remote", "--use", f"unix://{socket}")
         wait_for(self._is_ready, "buildkitd")
+
+    def forget(self) -> None:
+        """Have the next build begin with nothing."""
+        self._buildx("prune", "--all", "--force")
+
+    def add(self, name: str, endpoint: str) -> None:
+        """Have buildx know another builder."""
+        self._buildx("create", "--name", name, "--driver", "remote", endpoint)
+
+    def push_scanner(self, host: str) -> None:
+        """Put a scanner that finds nothing where buildkitd looks for the one that makes SBOMs.
+
+        https://github.com/moby/buildkit/blob/master/docs/attestations/sbom-protocol.md
+        """
+        folder = self._folder / "scanner"
+        folder.mkdir()
+        shutil.copy2("/bin/busybox", folder)
+        (folder / "Containerfile").write_text(_SCANNER)
+        self._buildx(
+            "build", f"--output=type=image,name={host}/{_SCANNER_NAME},push=true,registry.insecure=true",
+            "--provenance=false", "--file", str(folder / "Containerfile"), str(folder),
+        )  # fmt: skip
 
     def remove(self) -> None:
         """End it, and remove all it has."""

@@ -37,14 +37,22 @@ class Dashboard:
         subprocess.run([ROOT / "tools/app", "build"], check=True, capture_output=True)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        environment = {
-            "PATH": os.environ["PATH"], "HOST": "127.0.0.1", "PORT": str(port), "DASHBOARD_SOURCE": str(source),
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._environment = {
+            "PATH": os.environ["PATH"], "HOST": "127.0.0.1", "PORT": str(self.port), "DASHBOARD_SOURCE": str(source),
             "DASHBOARD_POLL": "1", **variables,
         }  # fmt: skip
+        self.start()
+
+    def start(self, build: Path = ROOT / "app/build") -> None:
+        """Start the server, again at the same address after `stop`.
+
+        Args:
+            build: What is served.
+        """
         self._process = subprocess.Popen(
-            ["node", ROOT / "app/build/index.js"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            ["node", build / "index.js"], env=self._environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         end = time.monotonic() + _PATIENCE
         while True:

@@ -36,7 +36,7 @@ def job(folder: Path, host: str = "registry.example.com", **more: Any) -> Job:
         "name": "app", "folder": folder / "context", "containerfile": folder / "Containerfile", "private": folder,
         "repository": Repository(host, "app"), "reference": f"{host}/app:tag", "platforms": ["linux/amd64", "linux/arm64"],
         "target": None, "args": {"A": "1"}, "labels": {"l": "x"}, "secrets": {"id": "NAME"}, "attest": [],
-        "insecure": False, "timeout": 1.0,
+        "insecure": False, "timeout": 1.0, "login": None,
     }  # fmt: skip
     return Job(**{**values, **more})
 

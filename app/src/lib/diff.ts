@@ -15,6 +15,27 @@ export interface DiffLine {
   text: string;
 }
 
+/** A change as a page shows it: no more of its values goes to the browser than can be seen there. */
+export interface ShownChange {
+  address: string;
+  action: string;
+  reason: string;
+  movedFrom: string;
+  imported: boolean;
+  fields: Field[];
+  /** How many more fields change. */
+  left: number;
+}
+
+/** The first changes, with the fields that they change. */
+export function shownChanges(changes: Change[]): ShownChange[] {
+  return changes.slice(0, MOST_CHANGES).map((change) => {
+    const { address, action, reason, movedFrom, imported } = change;
+    const { shown, left } = fields(change);
+    return { address, action, reason, movedFrom, imported, fields: shown, left };
+  });
+}
+
 export interface Fields {
   shown: Field[];
   left: number;
@@ -22,7 +43,9 @@ export interface Fields {
 
 /** What stands for a value that is not known, or not to be seen. */
 const STANDS_FOR = new Set(['(known after apply)', '(sensitive value)', '(hidden)']);
+const MOST_CHANGES = 100;
 const MOST = 200;
+const DEEPEST = 50;
 const MOST_LINES = 6;
 const LONGEST = 2000;
 const CONTEXT = 2;
@@ -31,7 +54,7 @@ const COMPARED = 600;
 /** The fields that a change changes, one by one; unknown, sensitive and hidden values are texts that say so. */
 export function fields(change: Change): Fields {
   const found: Field[] = [];
-  compare('', change.before, change.after, new Set(change.replacePaths), found);
+  compare('', change.before, change.after, new Set(change.replacePaths), found, 0);
   if (found.length === 0) {
     for (const name of change.changed) {
       found.push({ path: name, sign: '~', before: '(hidden)', after: '(hidden)', replaces: false, lines: null });
@@ -40,9 +63,16 @@ export function fields(change: Change): Fields {
   return { shown: found.slice(0, MOST), left: Math.max(found.length - MOST, 0) };
 }
 
-function compare(path: string, before: unknown, after: unknown, replaces: Set<string>, found: Field[]): void {
+function compare(
+  path: string,
+  before: unknown,
+  after: unknown,
+  replaces: Set<string>,
+  found: Field[],
+  depth: number
+): void {
   if (same(before, after)) return;
-  if (isGroup(before) || isGroup(after)) {
+  if (depth < DEEPEST && (isGroup(before) || isGroup(after))) {
     const one = isGroup(before) ? before : {};
     const other = isGroup(after) ? after : {};
     const plain = !isGroup(before) && before !== null && before !== undefined;
@@ -50,7 +80,7 @@ function compare(path: string, before: unknown, after: unknown, replaces: Set<st
     const keys = [...new Set([...Object.keys(one), ...Object.keys(other)])];
     if (!plain && !plainAfter && keys.length > 0) {
       for (const key of keys)
-        compare(path ? `${path}.${key}` : key, value(one, key), value(other, key), replaces, found);
+        compare(path ? `${path}.${key}` : key, value(one, key), value(other, key), replaces, found, depth + 1);
       return;
     }
   }

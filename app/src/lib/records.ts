@@ -32,6 +32,8 @@ export interface Task {
 
 /** What is known of a run without its tasks: enough for lists. */
 export interface Line {
+  /** Whether a newer doit-tofu wrote it, with things that are not known here. */
+  newer: boolean;
   id: string;
   environment: string;
   command: string;
@@ -119,6 +121,9 @@ export interface Details {
   hasChanges: boolean;
 }
 
+/** What a failed task left for people. */
+export type Failure = Pick<Details, 'error' | 'log'>;
+
 type Json = Record<string, unknown>;
 
 const STATUSES = new Set<string>([
@@ -132,12 +137,16 @@ const STATUSES = new Set<string>([
   'running'
 ]);
 
+const FORMAT = 1;
 export const RUN_ID = /^\d{8}T\d{6}Z-[0-9a-f]{6}$/;
-export const ENVIRONMENT = /^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/;
+export const ENVIRONMENT = /^(?!__proto__$)[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/;
 
 const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 const object = (value: unknown): Json => (isObject(value) ? value : {});
+/** The entries of an object; `__proto__`, which cannot be sent to a browser, is nobody's name. */
+const entries = (value: unknown): [string, unknown][] =>
+  Object.entries(object(value)).filter(([name]) => name !== '__proto__');
 const array = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 const optional = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value : null);
@@ -145,9 +154,7 @@ const number = (value: unknown): number => (typeof value === 'number' && Number.
 const texts = (value: unknown): string[] => array(value).filter((item): item is string => typeof item === 'string');
 
 function numbers(value: unknown): Record<string, number> {
-  return Object.fromEntries(
-    Object.entries(object(value)).filter((pair): pair is [string, number] => typeof pair[1] === 'number')
-  );
+  return Object.fromEntries(entries(value).filter((pair): pair is [string, number] => typeof pair[1] === 'number'));
 }
 
 function web(value: unknown): string | null {
@@ -180,6 +187,7 @@ export function parseLine(value: unknown): Line | null {
   for (const task of tasks) statuses[text(task.status)] = (statuses[text(task.status)] ?? 0) + 1;
   const touched = new Set([...texts(value.touched), ...Object.keys(object(value.graph))]);
   return {
+    newer: number(value.format) > FORMAT,
     id: text(value.id),
     environment: text(value.environment),
     command: text(value.command),
@@ -226,8 +234,9 @@ export function parseRun(value: unknown): RunRecord | null {
       drifted: texts(task.drifted),
       checks: checks(task.checks)
     }));
-  const graph = Object.fromEntries(Object.entries(object(source.graph)).map(([name, needs]) => [name, texts(needs)]));
-  return { ...line, tasks, graph };
+  const once = new Map(tasks.map((task) => [task.name, task]));
+  const graph = Object.fromEntries(entries(source.graph).map(([name, needs]) => [name, texts(needs)]));
+  return { ...line, tasks: [...once.values()], graph };
 }
 
 function checks(value: unknown): string[] {
@@ -253,7 +262,7 @@ function fact(value: unknown): Fact | null {
 /** An environment's overview; null when it is none. */
 export function parseOverview(value: unknown): Overview | null {
   if (!isObject(value)) return null;
-  const stacks = Object.entries(object(value.stacks)).map(([name, item]): StackEntry => {
+  const stacks = entries(value.stacks).map(([name, item]): StackEntry => {
     const entry = object(item);
     return {
       name,
@@ -326,3 +335,7 @@ export function runStatus(line: Line, clock = Date.now()): Status {
   if (line.exitCode === 0) return 'ok';
   return line.exitCode === 2 ? 'drifted' : 'failed';
 }
+
+/** The runs that go on. */
+export const running = (lines: Line[]): Line[] =>
+  lines.filter((line) => line.endedAt === null && runStatus(line) === 'running');

@@ -1,12 +1,14 @@
 import { history } from '$lib/server/history';
 
-/** What every page shows: the environments, who looks, and the moment that `5 min ago` is counted from. */
-export async function load({ locals, depends }) {
-  depends('records');
+/** What every page shows: the environments, who looks, the state of the records, and the moment that `5 min ago` is counted from. */
+export async function load({ locals }) {
   const records = history();
   await records.fresh();
+  const names = records.source.environments();
   return {
-    environments: records.source.environments(),
+    state: records.state,
+    environments: names,
+    newer: names.some((name) => records.source.lines(name).some((line) => line.newer)),
     problem: records.problem ? `${records.source.name}: ${records.problem}` : null,
     source: records.source.name,
     user: locals.user,

@@ -1,5 +1,5 @@
 import { page } from '$lib/paging';
-import { runStatus } from '$lib/records';
+import { running } from '$lib/records';
 import { history } from '$lib/server/history';
 import { marks, tally, urgency, wantsAttention } from '$lib/state';
 import { listed } from '$lib/views';
@@ -24,7 +24,6 @@ export async function load({ url, parent }) {
       rows.set(stack.name, row);
     }
     const lines = source.lines(name);
-    const running = lines.slice(0, 20).filter((line) => runStatus(line) === 'running');
     const last = lines.find((line) => line.endedAt !== null && !line.pipeline?.review);
     const deploy = lines.find((line) => line.stages.includes('deploy') && line.exitCode === 0);
     return {
@@ -32,7 +31,7 @@ export async function load({ url, parent }) {
       stacks: stacks.length,
       tally: tally(stacks),
       runs: lines.length,
-      running: running.map(listed),
+      running: running(lines).map(listed),
       last: last ? listed(last) : null,
       deployedAt: deploy?.endedAt ?? null
     };

@@ -1,9 +1,10 @@
 import { building } from '$app/environment';
-import { parseDetails, parseRun, type Details, type Line, type RunRecord } from '$lib/records';
+import { parseDetails, parseRun, running, type Details, type Line, type RunRecord } from '$lib/records';
 import { configured, type Source } from './source';
 import { parsed } from './source/source';
 
 const KEPT = 200;
+const BORN = Date.now().toString(36);
 
 /** The records as they are now: refreshed when somebody asks, and not more often than the source wants. */
 export class History {
@@ -12,12 +13,17 @@ export class History {
   private records = new Map<string, RunRecord>();
   private listeners = new Set<() => void>();
   private timer: NodeJS.Timeout | null = null;
-  /** Grows with every change. */
-  version = 0;
+  private changes = 0;
+  private going = '';
   /** Why the source could not be read the last time; null when it could. */
   problem: string | null = null;
 
   constructor(readonly source: Source) {}
+
+  /** Names what is known now: another text after every change, and never the one of another process. */
+  get state(): string {
+    return `${BORN}-${this.changes}`;
+  }
 
   /** Bring it up to date; those who ask at once wait for one look. */
   async fresh(): Promise<void> {
@@ -73,11 +79,15 @@ export class History {
       const changed = await this.source.refresh();
       const before = this.problem;
       this.problem = null;
-      if (changed || before !== null) this.changed();
+      if (this.goOn() || changed || before !== null) this.changed();
     } catch (error) {
       const problem = describe(error);
-      if (problem !== this.problem) console.error(`cannot read ${this.source.name}: ${problem}`);
+      const before = this.problem;
       this.problem = problem;
+      if (problem !== before) {
+        console.error(`cannot read ${this.source.name}: ${problem}`);
+        this.changed();
+      }
     } finally {
       this.looked = Date.now();
       this.looking = null;
@@ -85,8 +95,16 @@ export class History {
     }
   }
 
+  /** Whether other runs go on than at the last look: one that was killed changes no file. */
+  private goOn(): boolean {
+    const lines = this.source.environments().flatMap((name) => running(this.source.lines(name)));
+    const before = this.going;
+    this.going = lines.map((line) => `${line.environment}/${line.id}`).join(' ');
+    return this.going !== before;
+  }
+
   private changed(): void {
-    this.version += 1;
+    this.changes += 1;
     for (const listener of this.listeners) listener();
   }
 

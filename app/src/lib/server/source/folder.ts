@@ -82,6 +82,7 @@ export class FolderSource implements Source {
     for (const id of known.lines.keys()) {
       if (!ids.has(id)) changed = known.lines.delete(id) || changed;
     }
+    for (const id of known.stamps.keys()) if (!ids.has(id)) known.stamps.delete(id);
     const unended = [...ids]
       .filter((id) => RUN_ID.test(id) && !known.lines.get(id)?.endedAt)
       .sort()

@@ -60,10 +60,11 @@ export class HttpSource implements Source {
     const known = this.known.get(environment);
     if (known && !overviewChanged && !shards.some(([, changed]) => changed)) return false;
     const lines = shards.flatMap(([shard]) => {
-      const runs = (parsed(shard) as { runs?: Record<string, unknown> } | null)?.runs ?? {};
-      return Object.values(runs).map(parseLine);
+      const { runs = {}, format } = (parsed(shard) ?? {}) as { runs?: Record<string, object>; format?: unknown };
+      return Object.values(runs).map((line) => parseLine({ format, ...line }));
     });
-    const own = lines.filter((line): line is Line => line !== null && line.environment === environment);
+    const found = lines.filter((line): line is Line => line !== null && line.environment === environment);
+    const own = [...new Map(found.map((line) => [line.id, line])).values()];
     own.sort((one, other) => (one.id < other.id ? 1 : -1));
     this.known.set(environment, { lines: own, overview: parseOverview(parsed(text)) });
     return true;

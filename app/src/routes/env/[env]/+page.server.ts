@@ -1,5 +1,5 @@
 import { page } from '$lib/paging';
-import { runStatus } from '$lib/records';
+import { running } from '$lib/records';
 import { history } from '$lib/server/history';
 import { marks, tally, urgency } from '$lib/state';
 import { listed } from '$lib/views';
@@ -27,10 +27,7 @@ export async function load({ params, url, parent }) {
     total: stacks.length,
     commit: overview?.commit ?? null,
     stacks: { ...shown, items: shown.items.map((stack) => ({ ...stack, marks: marks(stack) })) },
-    running: lines
-      .slice(0, 20)
-      .filter((line) => runStatus(line) === 'running')
-      .map(listed),
+    running: running(lines).map(listed),
     runs: lines.slice(0, 5).map(listed)
   };
 }

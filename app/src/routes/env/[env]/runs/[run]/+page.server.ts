@@ -1,8 +1,9 @@
 import { error } from '@sveltejs/kit';
-import { RUN_ID, runStatus, type Details, type Task } from '$lib/records';
+import { RUN_ID, runStatus, type Failure, type Task } from '$lib/records';
 import { history } from '$lib/server/history';
 
 const MOST = 400;
+const DRAWN = 150;
 const URGENT = ['failed', 'running', 'drifted'];
 
 /** One run: its tasks in the order they began, what failed, and its graph. */
@@ -12,12 +13,15 @@ export async function load({ params, parent }) {
   if (!record) error(404, 'No such run is on record; it may be older than what is kept.');
   const failed = new Set(record.tasks.filter((task) => task.status === 'failed').map((task) => task.name));
   const details = failed.size ? await history().details(params.env, record.id, (name) => failed.has(name)) : [];
-  const failures: Record<string, Details> = Object.fromEntries(details.map((item) => [item.task, item]));
+  const failures: Record<string, Failure> = Object.fromEntries(
+    details.map(({ task, error, log }) => [task, { error, log }])
+  );
   const byTime = (one: Task, other: Task): number => one.offset - other.offset || (one.name < other.name ? -1 : 1);
   const urgent = record.tasks.filter((task) => URGENT.includes(task.status));
   const rest = record.tasks.filter((task) => !URGENT.includes(task.status));
   const tasks = [...urgent, ...rest].slice(0, MOST).sort(byTime);
-  const { tasks: all, touched, ...head } = record;
+  const { tasks: all, touched, graph, ...head } = record;
+  const drawn = Object.keys(graph).length;
   const last = Math.max(0, ...all.map((task) => task.offset + task.seconds));
   const going = record.endedAt === null ? (Date.parse(record.writtenAt) - Date.parse(record.startedAt)) / 1000 : 0;
   const states: Record<string, string> = {};
@@ -28,7 +32,9 @@ export async function load({ params, parent }) {
     tasks,
     total: all.length,
     failures,
-    states,
+    states: drawn > DRAWN ? {} : states,
+    graph: drawn > DRAWN ? {} : graph,
+    drawn,
     length: Math.max(record.seconds ?? 0, last, going),
     touched: touched.length
   };

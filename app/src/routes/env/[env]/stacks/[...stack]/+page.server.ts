@@ -1,6 +1,7 @@
 import { error } from '@sveltejs/kit';
+import { shownChanges, type ShownChange } from '$lib/diff';
 import { page } from '$lib/paging';
-import { RUN_ID, type Details, type Line } from '$lib/records';
+import { RUN_ID, type Line } from '$lib/records';
 import { history } from '$lib/server/history';
 import { marks } from '$lib/state';
 import { listed } from '$lib/views';
@@ -41,7 +42,12 @@ export async function load({ params, url, parent }) {
 interface Plan {
   run: string;
   at: string;
-  details: Details;
+  stage: string;
+  summary: string;
+  reasons: string[];
+  changes: ShownChange[];
+  /** How many more changes it has. */
+  left: number;
 }
 
 /** The latest run that has a plan of this stack, and that plan; a deploy's own one is later than that of its plan. */
@@ -51,7 +57,11 @@ async function latestPlan(environment: string, stack: string, lines: Line[]): Pr
     const found = await history().details(environment, line.id, (name) => wanted.includes(name));
     const plans = found.filter((item) => item.hasChanges && (item.stage !== 'drift' || item.status !== 'ok'));
     const details = plans.sort((one, other) => STAGES.indexOf(other.stage) - STAGES.indexOf(one.stage))[0];
-    if (details) return { run: line.id, at: line.startedAt, details };
+    if (!details) continue;
+    const { stage, summary, reasons } = details;
+    const all = [...details.resources, ...details.outputs];
+    const changes = shownChanges(all);
+    return { run: line.id, at: line.startedAt, stage, summary, reasons, changes, left: all.length - changes.length };
   }
   return null;
 }

@@ -1,0 +1,40 @@
+"""What to do about a builder's failure, as far as its own words tell: they name the symptom and not the cause."""
+
+from __future__ import annotations
+
+import re
+
+OTHERWISE = "correct the cause, then run the same command again"
+_OTHER_PLATFORM = re.compile(r"exec format error", re.IGNORECASE)
+_NO_IDS = re.compile(r"no sub[ug]id ranges|setting supplemental groups|newuidmap|potentially insufficient UIDs")
+# The codes and statuses of https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
+_DENIED = re.compile(
+    r"\b(denied|unauthorized|insufficient_scope|authentication required)\b|\b40[13] (Forbidden|Unauthorized)\b",
+    re.IGNORECASE,
+)
+_BUSY = re.compile(r"toomanyrequests|too many requests|service unavailable|bad gateway|status:? 5\d\d", re.IGNORECASE)
+
+
+def next_step(output: str, login: str | None) -> str:
+    """What to do next.
+
+    Args:
+        output: What the builder said.
+        login: Where the login of the image's registry comes from; None without one.
+    """
+    if _OTHER_PLATFORM.search(output):
+        return (
+            "the Containerfile runs a program of another platform: have this machine run those (Debian: apt-get install"
+            " qemu-user-static), or name this machine's under `platforms` alone"
+        )
+    if _NO_IDS.search(output):
+        return (
+            "a builder without root needs newuidmap (Debian: apt-get install uidmap) and ranges for this user in"
+            " /etc/subuid and /etc/subgid: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER"
+        )
+    if _DENIED.search(output):
+        who = f"the user of {login}" if login else "anybody without a login"
+        return f"may {who} write to the image's repository, and read its base images? then run the same command again"
+    if _BUSY.search(output):
+        return "the registry is busy or down: run the same command again later"
+    return OTHERWISE
