@@ -13,16 +13,15 @@ from .cilog import Dialect
 from .errors import ConfigError, DeployError, RecordError
 from .files import write_atomic
 from .layout import prepare
-from .pipelines import github, gitlab
-from .pipelines.shares import Purpose, spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .pipelines.shares import Shares
+    from .pipelines.shares import Purpose, Shares
     from .run import Run
 
 STAGE = "ci"
+_PURPOSES = ("plan", "deploy", "drift")
 _FORGES = ("gitlab", "github")
 
 
@@ -30,6 +29,8 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
     """`ci`: writes a file and prints what is in it; `-p` says what the pipeline is for, `-f` for which forge."""
 
     def show(purpose: str, forge: str) -> TaskFailed | None:
+        from .pipelines.shares import Purpose
+
         chosen = forge or ("github" if run.dialect is Dialect.GITHUB else "gitlab")
         try:
             run.say(write(run, Purpose(purpose), chosen))
@@ -42,8 +43,8 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
         "basename": STAGE,
         "actions": [show],
         "params": [
-            {"name": "purpose", "short": "p", "long": "for", "default": str(Purpose.DEPLOY),
-             "choices": [(str(purpose), "") for purpose in Purpose], "help": "plan, deploy or drift"},
+            {"name": "purpose", "short": "p", "long": "for", "default": "deploy",
+             "choices": [(name, "") for name in _PURPOSES], "help": "plan, deploy or drift"},
             {"name": "forge", "short": "f", "long": "forge", "default": "",
              "choices": [(name, "") for name in ("", *_FORGES)], "help": "gitlab or github; by default where it runs"},
         ],
@@ -59,6 +60,9 @@ def write(run: Run, purpose: Purpose, forge: str) -> str:
         ConfigError: The forge would refuse it, or a secret stands in it.
         RecordError: A file cannot be read or written.
     """
+    from .pipelines import github, gitlab
+    from .pipelines.shares import spread
+
     base = git.resolve(run.layout.root, run.base_given) if run.base_given else None
     words = [f"base={base}"] if base else []
     most = run.project.config.ci.jobs
@@ -84,7 +88,7 @@ def write(run: Run, purpose: Purpose, forge: str) -> str:
 
 def _summary(purpose: Purpose, forge: str, shares: Shares) -> str:
     """How many jobs do how many stacks."""
-    verb = "look for drift in" if purpose is Purpose.DRIFT else "plan"
+    verb = "look for drift in" if purpose == "drift" else "plan"
     parts = [_counted(shares.plans, verb)] if shares.plans else []
     if shares.deploys and forge == "gitlab":
         parts.append(_counted(shares.deploys, "deploy"))
@@ -98,6 +102,8 @@ def _counted(shares: tuple[Any, ...], verb: str) -> str:
 
 def _notes(run: Run, forge: str, content: str) -> list[str]:
     """What may go wrong with it."""
+    from .pipelines import gitlab
+
     notes = []
     if forge == "gitlab" and len(content) > gitlab.DOUBTFUL:
         notes.append(

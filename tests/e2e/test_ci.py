@@ -140,6 +140,35 @@ def test_receipts_of_the_cache_tell_what_is_deployed_and_never_lie_over_newer_on
     assert json.loads((cached / ".deploy/local/outputs/a.json").read_text())["outputs"]["value"]["value"] == "2"
 
 
+def test_several_stacks_in_a_job_are_deployed_in_their_order(diamond: Repository, tmp_path: Path) -> None:
+    diamond.variables["DEPLOY_CI__JOBS"] = "2"
+    pipeline = write(diamond, tmp_path, "ci")
+    assert {name for name in pipeline.definitions if ":" in name} == {
+        f"{stage}:{number}/2" for stage in ("plan", "deploy") for number in (1, 2)
+    }
+    pipeline.run()
+    assert {job.status for job in pipeline.jobs.values()} == {"success"}, pipeline.jobs
+    assert value(tmp_path, "d") == [["1"], ["1"]]
+    diamond.write(f"stacks/a/main.tf:{resource('2')}")
+    diamond.commit("two")
+    second = write(diamond, tmp_path, "ci", number=2).run()
+    assert {job.status for job in second.jobs.values()} == {"success"}, second.jobs
+    assert value(tmp_path, "d") == [["2"], ["2"]]
+    assert "4 deployed" in second.out("report")
+
+
+def test_a_plan_that_a_deploy_job_refuses_is_what_the_report_says(diamond: Repository, tmp_path: Path) -> None:
+    pipeline = write(diamond, tmp_path, "ci")
+    pipeline.definitions["plan:e"]["script"].append("echo >> .deploy/local/plans/e/plan.tfplan")  # somebody changes it
+    pipeline.definitions["planned"]["script"] = ["true"]
+    pipeline.run()
+    assert pipeline.status("deploy:e") == "failed"
+    assert {pipeline.status(f"deploy:{name}") for name in "abcd"} == {"success"}
+    assert pipeline.jobs["report"].code == ExitCode.FAILED
+    assert "is not the file that was planned" in pipeline.out("report")
+    assert not (tmp_path / "states/e.tfstate").exists()
+
+
 def test_when_one_plan_fails_nothing_is_deployed(diamond: Repository, tmp_path: Path) -> None:
     diamond.write(f"stacks/e/main.tf:{resource()}{NEVER}")
     diamond.commit("broken")
