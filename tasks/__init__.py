@@ -20,6 +20,7 @@ __all__ = [
     "DOIT_CONFIG",
     "task__planned",
     "task_build",
+    "task_ci",
     "task_deploy",
     "task_drift",
     "task_graph",
@@ -119,6 +120,13 @@ def task_graph() -> Iterator[dict[str, Any]]:
     from . import graph
 
     return graph.tasks(_run())
+
+
+def task_ci() -> Iterator[dict[str, Any]]:
+    """Write a pipeline."""
+    from . import ci
+
+    return ci.tasks(_run())
 
 
 def task_notify_test() -> Iterator[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from doit.action import BaseAction
 from doit.exceptions import TaskFailed
 
+from . import fanout
 from . import result as results
 from .errors import DeployError, StoppedError
 from .receipt import now
@@ -62,14 +63,17 @@ class StageAction(BaseAction):  # type: ignore[misc]
             outcome = failed(run, self._stage, self._name, error)
         except Exception as error:  # noqa: BLE001 - the boundary: a bug must not take the other stacks down
             outcome = crashed(run, self._stage, self._name, error)
-        outcome.seconds = round(time.monotonic() - started, 3)
-        outcome.started_at = began
+        if not outcome.started_at:  # else another job of the pipeline did it
+            outcome.seconds = round(time.monotonic() - started, 3)
+            outcome.started_at = began
         keep(run, outcome)
         return TaskFailed(outcome.summary, report=False) if outcome.failed else None
 
     def _outcome(self, *, forced: bool) -> Result:
         """What the stage gives, with the configured hooks around it."""
         stack = self._run.project.stacks[self._name]
+        if self._run.part is fanout.Part.REPORT:
+            return fanout.taken_over(self._run, self._stage, stack)
         if not self._run.project.config.hooks:
             return self._act(self._run, stack, forced)
         from . import hooks
@@ -120,6 +124,8 @@ def is_current(run: Run, stage: str, stack: Stack, check: Check) -> Callable[...
     """An `uptodate` callable for doit; an error in it is left to the action, which reports it as its own."""
 
     def uptodate(task: Any) -> bool:
+        if fanout.handed_over(run, stage, stack.name):
+            return False
         try:
             current = check(run, stack)
         except (DeployError, OSError):

@@ -154,10 +154,8 @@ def _plan_now(run: Run, stack: Stack, why: str) -> tuple[Manifest, str]:
 
 def _only_upstreams_moved(run: Run, stack: Stack, assessment: Assessment) -> bool:
     """Whether an artifact differs from now only by outputs that this very run's applies have changed."""
-    manifest = artifact.load(run.layout, stack.name, run.project.keyring.current)
-    old, new = manifest.inputs, assessment.inputs.labels
-    changed = {label for label in {*old, *new} if old.get(label) != new.get(label)}
-    return changed <= set(inputs.upstream_labels(run.project, stack, among=run.applied))
+    planned = artifact.load(run.layout, stack.name, run.project.keyring.current).inputs
+    return upstream.moved_alone(run, stack, planned, assessment.inputs.labels, run.applied)
 
 
 @dataclass(frozen=True)

@@ -145,6 +145,21 @@ class Layout:
         """The stack's outputs as of the last apply."""
         return self.base / f"outputs/{stack}.json"
 
+    @property
+    def before(self) -> Path:
+        """Receipts and outputs from before a generated pipeline, as its first job hands them on."""
+        return self.base / "ci" / "before"
+
+    @property
+    def gitlab_jobs(self) -> Path:
+        """The child pipeline that `doit ci` writes for GitLab."""
+        return self.base / "ci" / "gitlab.yml"
+
+    @property
+    def github_jobs(self) -> Path:
+        """The matrix that `doit ci` writes for GitHub."""
+        return self.base / "ci" / "github.json"
+
     def result(self, stage: str, stack: str) -> Path:
         """The record of a task's latest run."""
         return self.base / f"results/{stage}/{stack}.json"

@@ -14,6 +14,7 @@ from . import (
     changes,
     encryption,
     errored,
+    fanout,
     git,
     outputs,
     promotion,
@@ -84,16 +85,21 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
     """Plan one stack; in a deploy, accept the artifact that was handed over, or refuse it."""
     layout = run.layout
     errored.refuse(run, stack)
+    if run.part is not None and run.deploying:
+        upstream.values(run, stack)  # what the plan's job read from states is not here: it is an input all the same
     assessment = affected.assess(run.project, stack)
     if run.deploying and artifact.pending(layout, stack.name) and artifact.origin(layout, stack.name) != "deploy":
         try:
             manifest = check(run, stack, assessment)
         except ArtifactRefusedError as error:
-            if not replans(run, error):
+            why = _planned_again(run, stack, assessment, error)
+            if why is None:
                 raise
-            run.replanned[stack.name] = f"planned again: {error.message}"
+            run.replanned[stack.name] = why
         else:
             return _accepted(run, stack, manifest, assessment)
+    elif run.part is not None and run.deploying:
+        run.replanned[stack.name] = _planned_late(assessment)
     if not assessment.affected and not forced:
         artifact.discard(layout, stack.name)
         return Result(STAGE, stack.name, Status.UNAFFECTED, "not affected; the plan that was there is discarded")
@@ -137,6 +143,27 @@ def _images_text(images: dict[str, str]) -> str:
         f"; {name} = {reference}" + ("" if "@" in reference else " (not built yet)")
         for name, reference in images.items()
     )
+
+
+def _planned_again(run: Run, stack: Stack, assessment: Assessment, error: ArtifactRefusedError) -> str | None:
+    """Why a refused artifact is replaced by a plan made now; None where it stays refused."""
+    if replans(run, error):
+        return f"planned again: {error.message}"
+    if run.part is None or error.reason != "inputs":
+        return None
+    planned, now = artifact.load(run.layout, stack.name, run.project.keyring.current).inputs, assessment.inputs.labels
+    moved = upstream.moved_alone(
+        run, stack, planned, now, fanout.deployed_elsewhere(run, run.project.graph.needs[stack.name])
+    )
+    return "planned again: an upstream's output changed" if moved else None
+
+
+def _planned_late(assessment: Assessment) -> str:
+    """Why a job of a pipeline makes the plan that it deploys: none was handed to it."""
+    last = assessment.receipt
+    if last is None:
+        return "planned after its upstream"
+    return "planned: an upstream's output changed" if last.applied else "planned again after its failed apply"
 
 
 def _accepted(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -> Result:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import build, console, deploy, deployed, encryption, records, reports, status
+from . import build, console, deploy, deployed, encryption, fanout, records, reports, status
 from . import result as results
 from .engine import dropped_variables
 from .errors import DeployError, ExitCode, RunLockedError
+from .fanout import Part
 from .result import Result, Status
 from .review import gate
 
@@ -33,6 +34,7 @@ class Reporter:
         del outstream, options
         self._selected: set[str] = set()
         self._whole: set[str] = set()
+        self._named: list[str] = []
         self._errors: list[str] = []
         self._flush_failed = False
         self._console = console.Console(self.run)
@@ -43,8 +45,12 @@ class Reporter:
         run = self.run
         self._selected = {name.partition(":")[0] for name in selected}
         self._whole = {name for name in selected if ":" not in name}
+        self._named = selected
+        if run.part is not None:
+            self._leave_to_others(tasks, selected)
         run.deploying = deploy.raise_barrier(tasks, selected)
-        build.join(run, tasks, selected)
+        if run.part is not Part.REPORT:
+            build.join(run, tasks, selected)
         run.planning = bool(self._selected & _WITH_BACKEND)
         if not selected:
             self._console.overview(tasks)
@@ -61,7 +67,7 @@ class Reporter:
         except DeployError as error:
             self._fail_at_once(error)
         run.active = True
-        if self._selected & set(_STAGES) and run.project.config.history.keep:
+        if self._selected & set(_STAGES) and run.project.config.history.keep and run.part is not Part.JOB:
             from .history.recorder import Recorder
 
             self._history = Recorder(run, sorted(self._selected), tasks)
@@ -71,6 +77,13 @@ class Reporter:
             if names := dropped_variables():
                 run.say(f"not passed on to the engine: {', '.join(names)}")
             self._console.start()
+
+    def _leave_to_others(self, tasks: dict[str, Any], selected: list[str]) -> None:
+        """In a generated pipeline: what other jobs do is not done here."""
+        try:
+            fanout.part_from_others(self.run, tasks, selected)
+        except DeployError as error:
+            self._fail_at_once(error)
 
     def _confirm_upstream(self) -> None:
         """Refuse to go on over an upstream whose ref has moved."""
@@ -176,10 +189,21 @@ class Reporter:
         for text in self._errors:
             if text:
                 run.say(text)
+        code = self._exit_code()
+        if run.part is Part.JOB:  # the pipeline's last job tells of all stacks at once
+            fanout.leave(run, self._named)
+            self._console.summary(self._selected, code, paths)
+        else:
+            self._tell(code, paths)
+        run.release_lock()
+        raise SystemExit(int(code))
+
+    def _tell(self, code: ExitCode, paths: list[str]) -> None:
+        """Say how the run ended: here, to whom it concerns, and for the runs after it."""
+        run = self.run
         if "plan" in self._selected or run.deploying:
             for text in status.gone(run):
                 run.say(text)
-        code = self._exit_code()
         if code is ExitCode.OK and run.deploying:
             deployed.remember(run)
         self._notify(self._errors)
@@ -189,12 +213,10 @@ class Reporter:
 
             publisher.publish(run, self._whole, code)
         self._remember(code)
-        run.release_lock()
-        raise SystemExit(int(code))
 
     def _compare_with_review(self) -> None:
         """After `doit plan` alone; a deploy has compared before it applied."""
-        if "plan" not in self._selected or self.run.deploying or self.run.stop.requested:
+        if "plan" not in self._selected or self.run.deploying or self.run.part is Part.JOB or self.run.stop.requested:
             return
         try:
             gate.judge(self.run, asked=False)
@@ -240,7 +262,7 @@ class Reporter:
 
     def _notify(self, errors: list[str]) -> None:
         """Tell those who want to know; nothing in it changes the outcome."""
-        if self.run.project.config.notify and self._selected & set(_STAGES):
+        if self.run.project.config.notify and self._selected & set(_STAGES) and self.run.part is not Part.JOB:
             from . import notifications
 
             notifications.tell(self.run, self._selected, errors)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .affected import Assessment
+    from .fanout import Part
     from .git import Revision
     from .outputs import Output
     from .policy.judge import Allowance, Judged
@@ -53,6 +54,7 @@ class Run:
         reused: Stacks whose artifact was found to fit as it is.
         reviewed: What was reviewed, once it was asked for, see `review.gate`; `reviewed_file` is where, when named.
         notes: What readers of this run's reports must know besides its results, a sentence each.
+        part: Which part of a generated pipeline this run is, see `fanout`; None where it is a run of its own.
         mocking: Whether plans may be made with stand-ins; `mocks=no` on the command line forbids it.
         base_given: The base that was named on the command line, when it is another one than the deployed tag.
         waiting: What the checks of a task that is under way wait for, by the task.
@@ -79,6 +81,7 @@ class Run:
         self.active = False
         self.deploying = False
         self.planning = False
+        self.part: Part | None = None
         self.mocking = True
         self.base_given: str | None = None
         self.allowances: list[Allowance] = []

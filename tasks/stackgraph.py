@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 
 class CycleError(ValueError):
@@ -66,6 +66,20 @@ class StackGraph:
             if current not in found:
                 found.add(current)
                 pending.extend(self.needs[current])
+        return found
+
+    def among(self, names: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """Which of some stacks each of them needs, directly or through stacks that are not among them."""
+        through: dict[str, set[str]] = {}
+        found: dict[str, tuple[str, ...]] = {}
+        for name in self.order:
+            reached: set[str] = set()
+            for upstream in self.needs[name]:
+                reached |= {upstream} if upstream in names else through[upstream]
+            if name in names:
+                found[name] = tuple(sorted(reached))
+            else:
+                through[name] = reached
         return found
 
     def waves(self) -> list[list[str]]:

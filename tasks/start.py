@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from doit import get_var
 
-from . import deployed, project, records
+from . import deployed, fanout, project, records
 from .errors import ConfigError, DeployError, ExitCode
 from .layout import DEPLOY_DIR
 from .masking import Masker
@@ -44,10 +44,13 @@ def start() -> Run:
             run.mask.add(run.project.loaded.base.secrets)
             for note in run.project.loaded.base.notes:
                 run.say(note)
+        _take_part(run, get_var("ci"))
         run.mocking = get_var("mocks") != "no"
         run.reviewed_file = get_var("reviewed")
         _allow(run, get_var("allow"), get_var("reason"))
         deployed.choose_base(run, get_var("base"))
+        if run.part is not None:
+            fanout.keep_affected(run)
         records.prepare(run.layout.records, run.say)
     except DeployError as error:
         _tell_reviewers(environment, error)
@@ -71,6 +74,13 @@ def doit_config(run: Run) -> dict[str, Any]:
         "par_type": "thread",
         "verbosity": 2,
     }
+
+
+def _take_part(run: Run, text: str | None) -> None:
+    """Take note of `ci=` on the command line: this run is one of a generated pipeline."""
+    if text is not None:
+        run.part = fanout.part(text)
+        fanout.unpack(run.layout)
 
 
 def _allow(run: Run, allow: str | None, reason: str | None) -> None:

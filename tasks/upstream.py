@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from . import outputs, workdir
+from . import inputs, outputs, workdir
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
     from .outputs import Output
     from .project import Stack
     from .run import Run
@@ -60,6 +62,22 @@ def _from_state(run: Run, stack: Stack) -> dict[str, Output]:
                 outputs.store(run.layout, stack.name, found, run.mask)
             run.read_outputs[stack.name] = found
         return run.read_outputs[stack.name] if stack.name not in run.applied else {}
+
+
+def moved_alone(
+    run: Run, stack: Stack, before: Mapping[str, str], after: Mapping[str, str], among: Collection[str]
+) -> bool:
+    """Whether the inputs of a stack differ only by outputs of some upstreams, which were deployed in between.
+
+    Args:
+        run: The run.
+        stack: The stack.
+        before: The labels that were planned with.
+        after: Those of now.
+        among: The upstreams that were deployed.
+    """
+    changed = {label for label in {*before, *after} if before.get(label) != after.get(label)}
+    return changed <= set(inputs.upstream_labels(run.project, stack, among=among))
 
 
 def read(run: Run, stack: Stack) -> dict[str, Output]:

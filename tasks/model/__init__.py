@@ -16,6 +16,7 @@ from .base import (
     VariableName,
 )
 from .build import Build, Image, Login
+from .ci import Ci
 from .config import Config
 from .policy import Allow, Checker, Policy, Protect, RequiredTags, Severity
 from .stack import Backend, Deploy, Drift, Engine, Stack, VarFile
@@ -27,6 +28,7 @@ __all__ = [
     "Build",
     "Channel",
     "Checker",
+    "Ci",
     "Command",
     "Config",
     "Deploy",

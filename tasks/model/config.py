@@ -12,6 +12,7 @@ from .around import Hook, Organization, Upstream
 from .artifact import Encryption, Plan
 from .base import EnvironmentName, PartName, StackName
 from .build import Build, Image
+from .ci import Ci
 from .policy import Policy
 from .stack import Backend, Deploy, Drift, Engine, Stack
 from .told import Channel, Forge, History, Publish, Reports
@@ -57,6 +58,7 @@ class Config(BaseSettings):
     reports: Reports = Field(default_factory=Reports, description="How reports look.")  # type: ignore[arg-type]
     upstream: Upstream | None = Field(None, description="What this repository is an overlay of.")
     hooks: list[Hook] = Field(default_factory=list, description="Commands of yours around the stages.")
+    ci: Ci = Field(default_factory=Ci, description="The pipeline that `doit ci` writes.")  # type: ignore[arg-type]
     history: History = Field(default_factory=History, description="Records of runs.")  # type: ignore[arg-type]
     publish: Publish = Field(
         default_factory=Publish,  # type: ignore[arg-type]

@@ -60,7 +60,7 @@ class Gate(BaseAction):  # type: ignore[misc]
         if not run.deploying or run.stop.requested:
             return None
         try:
-            judge(run)
+            judge(run, sorted(run.replanned) if run.part is not None else None)  # the rest has passed in another job
         except DeployError as error:
             from ..action import failed
 

@@ -101,7 +101,7 @@ class Pipeline:
         return folder / ".deploy/local"
 
 
-def gitlab(program: Path, repository: Repository, source: str, **variables: str) -> Pipeline:
+def gitlab(program: Path, repository: Repository, source: str, *more: str, **variables: str) -> Pipeline:
     """Run the pipeline of an event, as its rules have it."""
     state = repository.path / ".gitlab-ci-local"
     shutil.rmtree(state, ignore_errors=True)
@@ -112,7 +112,7 @@ def gitlab(program: Path, repository: Repository, source: str, **variables: str)
     environment = repository.environment()
     environment["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"
     done = subprocess.run(
-        ["node", str(program), "--force-shell-executor", "--shell-isolation", "--no-artifacts-to-source", "--no-color", *given],
+        ["node", str(program), "--force-shell-executor", "--shell-isolation", "--no-artifacts-to-source", "--no-color", *more, *given],
         cwd=repository.path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
         timeout=PATIENCE, check=False,
     )  # fmt: skip
@@ -157,6 +157,46 @@ def test_the_pipelines_of_gitlab(platform: Repository, gitlab_ci_local: Path) ->
     assert drift.jobs == ["drift:local"]
     assert drift.code != 0
     assert re.search(r"drift:local.*\b2\b", drift.out), drift.out
+
+
+def with_jobs(program: Path, repository: Repository, source: str, **variables: str) -> Pipeline:
+    """The pipeline of an event, then the one that its job wrote: the client does not run child pipelines of jobs."""
+    parent = gitlab(program, repository, source, **variables)
+    assert (parent.code, parent.jobs) == (0, ["jobs:local"]), parent.out
+    [written] = parent.artifacts.glob("jobs*/.deploy/local/ci/gitlab.yml")
+    child = repository.path / ".child-pipeline.yml"
+    shutil.copy(written, child)
+    return gitlab(program, repository, "parent_pipeline", "--file", child.name, **variables)
+
+
+def test_the_pipelines_of_gitlab_with_a_job_for_each_stack(platform: Repository, gitlab_ci_local: Path) -> None:
+    platform.write(
+        ".gitlab-ci.yml:include:\n"
+        "  - {local: pipelines/gitlab/doit-tofu-stacks.yml, inputs: {environment: local, install: 'doit --version'}}\n"
+    )
+    ignored = (platform.path / ".gitignore").read_text()
+    platform.write(f".gitignore:{ignored}.child-pipeline.yml\n")
+    platform.commit("many runners")
+    base = platform.git("rev-parse", "HEAD")
+    platform.write('stacks/network/more.tf:resource "terraform_data" "more" {}\n')
+    platform.commit("more")
+    variables = {"CI_MERGE_REQUEST_IID": "1", "CI_MERGE_REQUEST_DIFF_BASE_SHA": base}
+    merge_request = with_jobs(gitlab_ci_local, platform, "merge_request_event", **variables)
+    assert merge_request.code == 0, merge_request.out
+    assert "terraform_data.more" in (merge_request.folder("report") / "reports/plan.md").read_text()
+
+    main = with_jobs(gitlab_ci_local, platform, "push")
+    assert main.code == 0, main.out
+    assert "3 deployed" in main.out
+    receipts = main.folder("report") / "receipts"
+    assert sorted(path.stem for path in receipts.iterdir()) == ["content", "network", "site"]
+
+    quiet = with_jobs(gitlab_ci_local, platform, "schedule")
+    assert quiet.code == 0, quiet.out
+    sabotage(platform)
+    drift = with_jobs(gitlab_ci_local, platform, "schedule")
+    assert drift.code != 0
+    assert re.search(r"report.*\b2\b", drift.out), drift.out
 
 
 # GitHub
@@ -206,6 +246,8 @@ class GitHub:
     pull_request: dict[str, Any] | None = None
     outputs: list[str] = field(default_factory=list)
     number: int = 0
+    job_outputs: dict[str, str] = field(default_factory=dict)
+    matrix: dict[str, Any] = field(default_factory=dict)
 
     def call(self, name: str) -> dict[str, tuple[int, Path]]:
         """Call a reusable workflow; gives each job's exit code and checkout."""
@@ -214,15 +256,23 @@ class GitHub:
         event = {"pull_request": self.pull_request} if self.pull_request else {"ref": "refs/heads/main"}
         (self.base / "event.json").write_text(json.dumps(event))
         done: dict[str, tuple[int, Path]] = {}
+        self.job_outputs, self.matrix = {}, {}
         for job_name, job in workflow["jobs"].items():
-            needs = [job["needs"]] if "needs" in job else []
-            if all(done[need][0] == 0 for need in needs):
-                done[job_name] = self._job(job)
+            needs = [job["needs"]] if isinstance(job.get("needs"), str) else job.get("needs", [])
+            condition = job.get("if", "")
+            if condition == "needs.jobs.outputs.jobs != '0'" and self.job_outputs["jobs"] == "0":
+                continue  # skipped, which fails nobody
+            if "always()" in condition or all(done[need][0] == 0 for need in needs if need in done):
+                entries = json.loads(self.job_outputs["matrix"])["include"] if "strategy" in job else [{}]
+                done[job_name] = max((self._job(job, entry) for entry in entries), key=lambda ended: ended[0])
         return done
 
-    def _job(self, job: dict[str, Any]) -> tuple[int, Path]:
+    def _job(self, job: dict[str, Any], matrix: dict[str, Any]) -> tuple[int, Path]:
         self.number += 1
+        self.matrix = matrix
         checkout = self.base / f"job-{self.number}"
+        github_output = self.base / "output"
+        github_output.write_text("")
         code = 0
         for step in job["steps"]:
             if code and step.get("if") != "always()":
@@ -233,7 +283,7 @@ class GitHub:
             variables = self._filled({**job.get("env", {}), **step.get("env", {})}, checkout)
             runner = {
                 "GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(checkout), "GITHUB_REPOSITORY": "acme/infra",
-                "GITHUB_EVENT_PATH": str(self.base / "event.json"),
+                "GITHUB_EVENT_PATH": str(self.base / "event.json"), "GITHUB_OUTPUT": str(github_output),
             }  # fmt: skip
             environment = self.repository.environment(**variables, **runner)
             ran = subprocess.run(
@@ -242,6 +292,8 @@ class GitHub:
             )  # fmt: skip
             self.outputs.append(ran.stdout + ran.stderr)
             code = code or ran.returncode
+        if "outputs" in job:
+            self.job_outputs = dict(line.split("=", 1) for line in github_output.read_text().splitlines())
         return code, checkout
 
     def _filled(self, values: dict[str, Any], checkout: Path) -> dict[str, str]:
@@ -252,6 +304,7 @@ class GitHub:
             "github.workspace": str(checkout),
             "github.token": "",
             "github.event.pull_request.base.sha": self.pull_request["base"]["sha"] if self.pull_request else "",
+            **{f"matrix.{name}": str(value) for name, value in self.matrix.items()},
             "secrets.variables": "\n".join(f"{name}={value}" for name, value in self.repository.variables.items()),
         }
 
@@ -266,7 +319,8 @@ class GitHub:
         elif action == "actions/upload-artifact":
             self._upload(given, checkout)
         elif action == "actions/download-artifact":
-            shutil.copytree(self.base / "artifacts" / given["name"], checkout / given["path"], dirs_exist_ok=True)
+            for found in sorted((self.base / "artifacts").glob(given.get("pattern") or given["name"]), reverse=True):
+                shutil.copytree(found, checkout / given["path"], dirs_exist_ok=True)
         else:
             assert action in ("actions/setup-python", "actions/cache")
 
@@ -307,3 +361,27 @@ def test_the_workflows_of_github(platform: Repository, tmp_path: Path) -> None:
     assert github.call("drift.yml")["drift"][0] == 0, github.outputs
     sabotage(platform)
     assert github.call("drift.yml")["drift"][0] == 2
+
+
+def test_the_workflows_of_github_with_a_job_for_each_stack(platform: Repository, tmp_path: Path) -> None:
+    github = GitHub(platform, tmp_path / "github")
+    base = platform.git("rev-parse", "HEAD")
+    platform.write('stacks/network/more.tf:resource "terraform_data" "more" {}\n')
+    platform.commit("more")
+    github.pull_request = {"number": 1, "base": {"sha": base}, "head": {"sha": platform.git("rev-parse", "HEAD")}}
+    done = github.call("review-stacks.yml")
+    assert {name: code for name, (code, _) in done.items()} == {"jobs": 0, "plan": 0, "report": 0}, github.outputs
+    assert "terraform_data.more" in (github.base / "artifacts/review-local/reports/plan.md").read_text()
+
+    github.pull_request = None
+    done = github.call("deploy-stacks.yml")
+    assert {name: code for name, (code, _) in done.items()} == {"jobs": 0, "plan": 0, "deploy": 0}, github.outputs
+    for name in ("content", "network"):
+        receipt = json.loads((done["deploy"][1] / f".deploy/local/receipts/{name}.json").read_text())
+        [plan] = (github.base / "artifacts").glob(f"deploy-local-job-*/.deploy/local/plans/{name}/plan.tfplan")
+        assert receipt["plan_sha256"] == sha256(plan)
+
+    assert github.call("drift-stacks.yml")["report"][0] == 0, github.outputs
+    sabotage(platform)
+    done = github.call("drift-stacks.yml")
+    assert (done["drift"][0], done["report"][0]) == (0, 2), github.outputs

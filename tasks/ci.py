@@ -1,0 +1,131 @@
+"""`doit ci`: writes the pipeline that does each affected stack in a job of its own, on the forge's runners."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from doit.exceptions import TaskFailed
+
+from . import git, receipt
+from .cilog import Dialect
+from .errors import ConfigError, DeployError, RecordError
+from .files import write_atomic
+from .layout import prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .pipelines.shares import Purpose, Shares
+    from .run import Run
+
+STAGE = "ci"
+_PURPOSES = ("plan", "deploy", "drift")
+_FORGES = ("gitlab", "github")
+
+
+def tasks(run: Run) -> Iterator[dict[str, Any]]:
+    """`ci`: writes a file and prints what is in it; `-p` says what the pipeline is for, `-f` for which forge."""
+
+    def show(purpose: str, forge: str) -> TaskFailed | None:
+        from .pipelines.shares import Purpose
+
+        chosen = forge or ("github" if run.dialect is Dialect.GITHUB else "gitlab")
+        try:
+            run.say(write(run, Purpose(purpose), chosen))
+        except DeployError as error:
+            run.say(run.mask.text(error.render()))
+            return TaskFailed(error.message, report=False)
+        return None
+
+    yield {
+        "basename": STAGE,
+        "actions": [show],
+        "params": [
+            {"name": "purpose", "short": "p", "long": "for", "default": "deploy",
+             "choices": [(name, "") for name in _PURPOSES], "help": "plan, deploy or drift"},
+            {"name": "forge", "short": "f", "long": "forge", "default": "",
+             "choices": [(name, "") for name in ("", *_FORGES)], "help": "gitlab or github; by default where it runs"},
+        ],
+        "doc": "write the pipeline that does each affected stack in a job of its own",
+        "verbosity": 2,
+    }  # fmt: skip
+
+
+def write(run: Run, purpose: Purpose, forge: str) -> str:
+    """Write the pipeline; gives what to say of it.
+
+    Raises:
+        ConfigError: The forge would refuse it, or a secret stands in it.
+        RecordError: A file cannot be read or written.
+    """
+    from .pipelines import github, gitlab
+    from .pipelines.shares import spread
+
+    base = git.resolve(run.layout.root, run.base_given) if run.base_given else None
+    words = [f"base={base}"] if base else []
+    most = run.project.config.ci.jobs
+    shares = spread(run, purpose, min(most, github.MOST_JOBS) if forge == "github" else most)
+    if forge == "gitlab":
+        content = gitlab.text(run, purpose, shares, words)
+    else:
+        content = github.matrix(purpose, shares.plans) + "\n"
+    if run.mask.text(content) != content:
+        raise ConfigError(
+            "the pipeline would hold a secret in clear",
+            key="ci",
+            untouched="no pipeline was written",
+            next_step="write the variable's name into `ci.install`, `ci.image` and `ci.job`: `$NAME`",
+        )
+    path = run.layout.gitlab_jobs if forge == "gitlab" else run.layout.github_jobs
+    prepare(run.layout, run.layout.base)
+    write_atomic(path, content.encode(), durable=False)
+    if forge == "github":
+        _to_github(content.strip(), len(shares.plans))
+    return "\n".join([_summary(purpose, forge, shares), *_notes(run, forge, content), run.layout.relative(path)])
+
+
+def _summary(purpose: Purpose, forge: str, shares: Shares) -> str:
+    """How many jobs do how many stacks."""
+    verb = "look for drift in" if purpose == "drift" else "plan"
+    parts = [_counted(shares.plans, verb)] if shares.plans else []
+    if shares.deploys and forge == "gitlab":
+        parts.append(_counted(shares.deploys, "deploy"))
+    return f"ci        {'; '.join(parts) or 'nothing is affected: one job says so'}"
+
+
+def _counted(shares: tuple[Any, ...], verb: str) -> str:
+    stacks = sum(len(share.stacks) for share in shares)
+    return f"{len(shares)} job{'s' if len(shares) != 1 else ''} {verb} {stacks} stack{'s' if stacks != 1 else ''}"
+
+
+def _notes(run: Run, forge: str, content: str) -> list[str]:
+    """What may go wrong with it."""
+    from .pipelines import gitlab
+
+    notes = []
+    if forge == "gitlab" and len(content) > gitlab.DOUBTFUL:
+        notes.append(
+            f"the pipeline has {len(content) // 1000} kB: GitLab refuses what takes more than its `max_yaml_size_bytes`"
+            " when it is read, by default 2 MB; a lower `ci.jobs` makes it smaller"
+        )
+    if run.project.config.ci.caches != "receipts" and any(
+        receipt.read(run.layout, name) for name in run.project.stacks
+    ):
+        notes.append("there are receipts here that no job gets: what they say is deployed is planned in the pipeline")
+    return notes
+
+
+def _to_github(matrix: str, jobs: int) -> None:
+    """Make it an output of the step, where there is one.
+
+    Raises:
+        RecordError: GitHub's file cannot be written.
+    """
+    if path := os.environ.get("GITHUB_OUTPUT"):
+        try:
+            with Path(path).open("a") as stream:
+                stream.write(f"matrix={matrix}\njobs={jobs}\n")
+        except OSError as error:
+            raise RecordError(f"cannot write GITHUB_OUTPUT: {error.strerror}") from error
