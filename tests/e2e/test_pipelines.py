@@ -37,6 +37,7 @@ def platform(example: Repository, state_server: StateServer, tmp_path: Path) -> 
     backend = backends.http(state_server, f"pipelines{abs(hash(str(tmp_path))) % 10**9}")
     config = yaml.safe_load((example.path / "config/pipeline.yaml").read_text())
     config["backend"] = {"kind": "http", "settings": yaml.safe_load(backend.settings)}
+    config["stacks"] = {"site": {"mocks": {"host": "127.0.0.1", "port": 1, "page": "a stand-in"}}}  # for reviews alone
     example.write(f"config/pipeline.yaml:{json.dumps(config)}")
     service = tmp_path / "service"
     for path in example.path.glob("stacks/*/main.tf"):
