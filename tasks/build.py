@@ -134,6 +134,10 @@ def join(run: Run, all_tasks: dict[str, Any], selected: list[str]) -> None:
     demand.everything = STAGE in selected
     demand.named.update(selection.stacks(selected, STAGE))
     making = demand.everything or any(name.startswith(IMAGE) for name in demand.named)
+    for image in catalog.images:
+        # What the run makes anyway is there before the image asks for it.
+        contained = {f"{STAGE}:{name}" for name in catalog.builds_in(image)}
+        all_tasks[f"{STAGE}:{IMAGE}{image}"].task_dep.extend(sorted(contained & seen))
     for name in demand.planned:
         stack = run.project.stacks[name]
         if f"plan:{name}" in seen and (making or name in demand.deployed):

@@ -120,10 +120,9 @@ class Catalog:
         image, index = self.images[name], self._project.index
         prefix = _prefix(image.context)
         containerfile = self.containerfile(image)
-        ignore_file = self._ignore_file(image, containerfile)
-        patterns = Patterns.read(index.absolute(ignore_file)) if ignore_file else Patterns([])
+        ignore_file, patterns = self._ignored(image, containerfile)
         files = {path: entry for path, entry in _files(index, prefix, paths).items() if not patterns.ignore(path)}
-        builds = self.builds_in(name, patterns)
+        builds = self._builds_in(name, patterns)
         args = {key: self.filled(text, "images", name, "args", key) for key, text in image.args.items()}
         labels = {key: self.filled(text, "images", name, "labels", key) for key, text in image.labels.items()}
         body: dict[str, Any] = {
@@ -139,8 +138,12 @@ class Catalog:
         tag = sha256_bytes(canonical_json(body))[:TAG_DIGITS]
         return Context(image.context, containerfile, ignore_file, patterns, files, builds, args, labels, tag)
 
-    def builds_in(self, name: str, patterns: Patterns) -> tuple[str, ...]:
+    def builds_in(self, name: str) -> tuple[str, ...]:
         """The builds that an image contains: those it names, and those whose outputs lie in its context."""
+        image = self.images[name]
+        return self._builds_in(name, self._ignored(image, self.containerfile(image))[1])
+
+    def _builds_in(self, name: str, patterns: Patterns) -> tuple[str, ...]:
         image = self.images[name]
         prefix = _prefix(image.context)
         found = set(image.builds)
@@ -156,6 +159,11 @@ class Catalog:
         names = [image.containerfile] if image.containerfile else list(_CONTAINERFILES)
         paths = [posixpath.normpath(posixpath.join(image.context, name)) for name in names]
         return next((path for path in paths if self._project.index.digest(path)), paths[0])
+
+    def _ignored(self, image: model.Image, containerfile: str) -> tuple[str | None, Patterns]:
+        """The ignore file that counts, and what it says."""
+        path = self._ignore_file(image, containerfile)
+        return path, Patterns.read(self._project.index.absolute(path)) if path else Patterns([])
 
     def _ignore_file(self, image: model.Image, containerfile: str) -> str | None:
         """The ignore file that counts: the Containerfile's own, else that of the context."""

@@ -164,6 +164,25 @@ def test_two_environments_that_build_at_once_both_keep_their_image(shop: Reposit
     assert len(manifests(shop.path / ".run/images")) == 2
 
 
+def test_an_image_waits_for_the_build_that_it_contains_where_a_stack_reads_that_too(
+    build: Callable[..., Repository],
+) -> None:
+    repository = build(
+        minimal_config(
+            "builds: {app: {kind: command, path: app, command: [sh, make.sh]}}\n"
+            f"images: {{server: {{context: app, repository: '{FOLDER}'}}}}\n"
+            "stacks: {web: {builds: [app], images: {image: server}}}\n"
+        ),
+        "app/make.sh:sleep 1\nmkdir build\necho made > build/page\n",
+        "app/Containerfile:FROM scratch\nCOPY build /srv\n",
+        "app/.gitignore:build\n",
+        f"stacks/web/main.tf:{TAKES}",
+    )
+    done = repository.doit("deploy")
+    assert "waiting for another build" not in done.out
+    assert done.out.count("built app/build") == 1
+
+
 def test_several_platforms_are_one_index(shop: Repository) -> None:
     shop.write(config(more=", platforms: [linux/amd64, linux/arm64]"))
     shop.doit("build")
