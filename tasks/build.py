@@ -134,17 +134,20 @@ def join(run: Run, all_tasks: dict[str, Any], selected: list[str]) -> None:
     demand.everything = STAGE in selected
     demand.named.update(selection.stacks(selected, STAGE))
     making = demand.everything or any(name.startswith(IMAGE) for name in demand.named)
-    for image in catalog.images:
-        # What the run makes anyway is there before the image asks for it.
-        contained = {f"{STAGE}:{name}" for name in catalog.builds_in(image)}
-        all_tasks[f"{STAGE}:{IMAGE}{image}"].task_dep.extend(sorted(contained & seen))
+    needed = {image for image in catalog.images if f"{STAGE}:{IMAGE}{image}" in seen}
     for name in demand.planned:
         stack = run.project.stacks[name]
+        if name in demand.deployed:
+            needed.update(stack.settings.images.values())
         if f"plan:{name}" in seen and (making or name in demand.deployed):
             wanted = {f"{STAGE}:{IMAGE}{image}" for image in stack.settings.images.values()}
             if name not in demand.deployed:
                 wanted &= seen
             all_tasks[f"plan:{name}"].task_dep.extend(sorted(wanted))
+    for image in needed:
+        # What the run makes anyway is there before the image asks for it.
+        contained = {f"{STAGE}:{name}" for name in catalog.builds_in(image)}
+        all_tasks[f"{STAGE}:{IMAGE}{image}"].task_dep.extend(sorted(contained & seen))
 
 
 def _uptodate(run: Run, name: str, check: Callable[[], bool]) -> Callable[..., bool]:

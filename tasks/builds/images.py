@@ -63,19 +63,23 @@ def values(project: Project, stack: Stack, *, deployed: bool = False) -> tuple[d
     catalog, last = _catalog(project), receipt.read(project.layout, stack.name)
     for variable, name in stack.settings.images.items():
         known, reference = pinned(project, name), catalog.reference(name)
-        applied = (last.images.get(variable) if last else None) or ""
-        label = last.inputs.get(f"image {name} (variable {variable})") if last else None
-        is_same = bool(applied) and label == reference
-        if is_same and deployed:
+        is_same = last is not None and last.inputs.get(f"image {name} (variable {variable})") == reference
+        applied = last.images.get(variable, "") if last and is_same else ""
+        if applied and deployed:
             given[variable] = applied
         elif known is not None:
             given[variable] = known.reference
-        elif is_same and "@" in applied:
+        elif "@" in applied:
             given[variable] = applied
         else:
             given[variable] = reference
             loose.append(name)
     return given, loose
+
+
+def goes_by_tag(project: Project, name: str) -> bool:
+    """Whether an image may be deployed by its tag: it is optional, and nobody has it."""
+    return _catalog(project).images[name].optional and pinned(project, name) is None
 
 
 @dataclass(frozen=True)
@@ -90,11 +94,6 @@ class _Place:
     def host(self) -> str:
         """How people call it."""
         return f"registry {self.repository.host}" if self.repository else "image layout"
-
-
-def goes_by_tag(project: Project, name: str) -> bool:
-    """Whether an image may be deployed by its tag: it is optional, and nobody has it."""
-    return _catalog(project).images[name].optional and pinned(project, name) is None
 
 
 def have(run: Run, name: str) -> str:
