@@ -191,9 +191,8 @@ class Writer:
         self._jobs[name] = job
 
     def _command(self, *words: str) -> str:
-        mocks = (
-            ["mocks=no"] if self._purpose is Purpose.DEPLOY else []
-        )  # what was planned with stand-ins is not applied
+        # What was planned with stand-ins is not applied.
+        mocks = ["mocks=no"] if self._purpose is Purpose.DEPLOY else []
         return " ".join(["doit", *self._words, *mocks, *words])
 
     def _artifacts(self, paths: list[str]) -> dict[str, Any]:
