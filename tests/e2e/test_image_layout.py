@@ -10,38 +10,26 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests import images
 from tests.packages import started, watch
-from tests.repository import Done, Repository, minimal_config, resource
+from tests.repository import Done, Repository, minimal_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 FOLDER = "oci:.run/images"
-TAKES = (
-    'terraform {\n  backend "local" {}\n}\n\nvariable "image" {\n  type = string\n}\n\n'
-    'resource "terraform_data" "it" {\n  input = var.image\n}\n\noutput "image" {\n  value = terraform_data.it.output\n}\n'
-)
 
 
 def config(repository: str = FOLDER, more: str = "") -> str:
     """A configuration with the image `server` in a folder, which the stack `web` deploys."""
-    return minimal_config(
-        f"images: {{server: {{context: server, repository: '{repository}'{more}}}}}\n"
-        "stacks: {web: {images: {image: server}}}\n"
-    )
+    return images.config(repository, more)
 
 
 @pytest.fixture
 def shop(build: Callable[..., Repository]) -> Repository:
     """The image `server`; the stack `web` deploys it, `other` knows nothing of it."""
-    repository = build(
-        config(),
-        "server/Containerfile:FROM scratch\nCOPY page /srv\n",
-        "server/page/index.html:first",
-        f"stacks/web/main.tf:{TAKES}",
-        f"stacks/other/main.tf:{resource()}",
-    )
+    repository = images.make_shop(build, FOLDER)
     watch(repository, "buildah")
     return repository
 
@@ -176,7 +164,7 @@ def test_an_image_waits_for_the_build_that_it_contains_where_a_stack_reads_that_
         "app/make.sh:sleep 1\nmkdir build\necho made > build/page\n",
         "app/Containerfile:FROM scratch\nCOPY build /srv\n",
         "app/.gitignore:build\n",
-        f"stacks/web/main.tf:{TAKES}",
+        f"stacks/web/main.tf:{images.TAKES}",
     )
     done = repository.doit("deploy")
     assert "waiting for another build" not in done.out
@@ -184,7 +172,9 @@ def test_an_image_waits_for_the_build_that_it_contains_where_a_stack_reads_that_
 
 
 def test_several_platforms_are_one_index(shop: Repository) -> None:
-    shop.write(config(more=", platforms: [linux/amd64, linux/arm64]"))
+    shop.write(
+        "server/Containerfile:FROM scratch\nCOPY page /srv\n", config(more=", platforms: [linux/amd64, linux/arm64]")
+    )
     shop.doit("build")
     folder = shop.path / ".run/images"
     [entry] = manifests(folder).values()

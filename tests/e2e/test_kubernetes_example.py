@@ -14,22 +14,14 @@ from tests.gomodule import built
 from tests.images import files_of
 from tests.packages import started, watch
 from tests.repository import ROOT, Repository, wait_for
-from tests.servers.imageregistry import ImageRegistry
 from tests.servers.kubernetes import Kubernetes, Namespace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.servers.imageregistry import ImageRegistry
+
 PROVIDER = "registry.opentofu.org/hashicorp/kubernetes/1.13.4"
-
-
-@pytest.fixture
-def registry() -> Iterator[ImageRegistry]:
-    """A registry with a base image."""
-    server = ImageRegistry()
-    yield server
-    server.remove()
 
 
 @pytest.fixture
