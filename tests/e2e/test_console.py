@@ -104,7 +104,7 @@ def test_the_graph_has_three_forms(chain: Repository) -> None:
 
 
 def test_status_tells_affected_and_why_and_starts_nothing(pair: Repository) -> None:
-    pair.doit("deploy:a")
+    pair.prepare("deploy:a")
     pair.engine_calls()
     done = pair.doit("status")
     assert "up to date" in done.line("a ", "up to date")

@@ -58,20 +58,20 @@ def deployed(build: Callable[..., Repository]) -> Repository:
         "GITLAB_CI": "true", "CI_PIPELINE_ID": "4711", "CI_PIPELINE_URL": "https://gitlab.example.test/p/4711",
         "GITLAB_USER_LOGIN": "ada", "CI_COMMIT_BRANCH": "main",
     }  # fmt: skip
-    repository.doit("-n", "1", "deploy")
+    repository.prepare("-n", "1", "deploy")
     value = json.dumps(f"{NASTY}\n{text}").replace("${", "$${")
     notes = f'\nresource "terraform_data" "notes" {{\n  input = {value}\n}}\n'
     repository.write(f"stacks/web/main.tf:{reader('x')}{notes}")
     repository.commit("notes")
-    repository.doit("-n", "1", "deploy")
+    repository.prepare("-n", "1", "deploy")
     state = repository.state("network")
     state |= {"resources": [], "serial": state["serial"] + 1}
     (repository.path / ".state/network-local.tfstate").write_text(json.dumps(state))
-    repository.doit("drift", code=2)
+    repository.prepare("drift", code=2)
     repository.write(f"stacks/edge/cdn/main.tf:{reader('x')}{BROKEN}")
     repository.commit("broken")
-    repository.doit("deploy:edge/cdn", code=1)
-    repository.doit("env=prod", "plan")
+    repository.prepare("deploy:edge/cdn", code=1)
+    repository.prepare("env=prod", "plan")
     return repository
 
 
@@ -304,14 +304,14 @@ def test_only_whom_the_proxy_names_may_come_in_where_that_is_configured(
     ],
 )  # fmt: skip
 def test_no_path_leads_out_of_the_records(one: Repository, serve: Callable[..., Dashboard], path: str) -> None:
-    one.doit("plan")
+    one.prepare("plan")
     answer = serve(one.path / ".deploy").get(path)
     assert answer.status in (400, 404)
     assert "root:" not in answer.text
 
 
 def test_every_answer_keeps_the_page_to_itself(one: Repository, serve: Callable[..., Dashboard]) -> None:
-    one.doit("plan")
+    one.prepare("plan")
     dashboard = serve(one.path / ".deploy")
     for path in ("/", "/env/local", "/env/none"):
         headers = dashboard.get(path).headers

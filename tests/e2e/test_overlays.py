@@ -258,7 +258,7 @@ def test_a_ref_that_moved_is_refused_until_it_is_updated(overlay: Overlay) -> No
 
 def test_another_ref_in_the_configuration_is_refused_until_it_is_updated(overlay: Overlay) -> None:
     below, mine = overlay()
-    mine.doit("plan")
+    mine.prepare("plan")
     below.git("tag", "v2")
     assert "the lock file pins" in mine.doit("plan", code=1, DEPLOY_UPSTREAM__REF="v2").out
     done = mine.doit("plan", code=1, DEPLOY_UPSTREAM__REF="v3")
@@ -268,7 +268,7 @@ def test_another_ref_in_the_configuration_is_refused_until_it_is_updated(overlay
 
 def test_the_cache_is_enough_when_the_upstream_cannot_be_reached(overlay: Overlay) -> None:
     below, mine = overlay()
-    mine.doit("plan")
+    mine.prepare("plan")
     below.path.rename(below.path.parent / "gone")
     done = mine.doit("deploy")
     assert "is in the cache and is used" in done.out

@@ -42,7 +42,7 @@ def checker(repository: Repository, body: str, *, more: str = "") -> None:
 def deployed(build: Callable[..., Repository]) -> Repository:
     """One deployed stack that is then about to be replaced, and is protected."""
     repository = build(minimal_config(PROTECTED), f"stacks/a/main.tf:{replaced_by('1')}")
-    repository.doit("deploy")
+    repository.prepare("deploy")
     repository.write(f"stacks/a/main.tf:{replaced_by('2')}")
     repository.commit()
     return repository
@@ -234,7 +234,7 @@ def test_hidden_values_are_in_no_finding(one: Repository) -> None:
 
 
 def test_a_policy_in_the_environment_wins_over_what_a_merge_request_can_change(one: Repository) -> None:
-    one.doit("deploy")
+    one.prepare("deploy")
     one.write(minimal_config("policy: {protect: [], allow: []}\n"), f"stacks/a/main.tf:{replaced_by('1', 'other')}")
     one.commit()
     protect = json.dumps([{"type": "terraform_*", "actions": ["destroy"]}])
