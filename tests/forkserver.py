@@ -8,6 +8,7 @@ with `TESTS_FORK=no` everything is.
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import json
 import os
@@ -105,6 +106,12 @@ class ForkServer:
                 [sys.executable, __file__, str(theirs.fileno())], pass_fds=[theirs.fileno()], env=dict(environment),
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             )  # fmt: skip
+        atexit.register(self.stop)
+
+    def stop(self) -> None:
+        """End it, not what was forked from it."""
+        self._socket.close()
+        self._process.wait()
 
     def start(self, arguments: list[str], folder: Path, environment: Mapping[str, str]) -> Forked:
         """Start `python -m doit` with arguments in a folder."""

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import dedent
@@ -37,10 +38,11 @@ DODO = (
     else f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom tasks import *\n"
 )
 
+# Its processes are short and small: collecting garbage is a third of their work.
 LOGGING_ENGINE = """\
 #!/bin/sh
 printf '%s\\n' "${{PWD##*/}} $*" >> '{log}'
-exec '{tofu}' "$@"
+GOGC=off exec '{tofu}' "$@"
 """
 
 # No test's tree gets byte code. What pip installed has its own; for the package of this tree it is kept elsewhere.
@@ -289,3 +291,16 @@ def copy_tree(source: Path, target: Path) -> None:
     """Copy a folder, replacing what is there."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target, symlinks=True)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, and every file within a plan, which is a zip."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file():
+            continue
+        found[str(path)] = path.read_bytes()
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                found.update({f"{path}!{name}": archive.read(name) for name in archive.namelist()})
+    return found

@@ -49,11 +49,12 @@ def tofu() -> Path:
 
 
 @pytest.fixture(scope="session")
-def snapshots(tmp_path_factory: pytest.TempPathFactory) -> Snapshots:
+def snapshots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snapshots]:
     """What tests of this worker began with."""
     base = tmp_path_factory.getbasetemp()
     Repository.snapshots = Snapshots(base / "snapshots", base / "world")
-    return Repository.snapshots
+    yield Repository.snapshots
+    Repository.snapshots = None
 
 
 @pytest.fixture

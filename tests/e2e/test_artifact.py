@@ -9,15 +9,15 @@ import os
 import time
 import zipfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.repository import Repository, copy_tree, minimal_config, reader, resource
+from tests.repository import Repository, contents, copy_tree, minimal_config, reader, resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 def _plan(repository: Repository, stack: str = "a") -> Path:
@@ -250,8 +250,14 @@ def test_planning_again_puts_everything_right(pair: Repository) -> None:
     pair.prepare("plan")
     _flip_a_byte(pair)
     pair.doit("deploy", code=1)
+    assert not list(pair.deploy_dir("receipts").glob("*.json"))
     pair.doit("plan")
+    planned = pair.json("plans", "a", "manifest.json")["plan_sha256"]
     pair.doit("deploy")
+    for name in "ab":
+        receipt = pair.json("receipts", f"{name}.json")
+        assert (receipt["outcome"], receipt["serial"]) == ("applied", pair.state(name)["serial"])
+    assert pair.json("receipts", "a.json")["plan_sha256"] == planned
 
 
 def test_a_failed_planning_leaves_no_artifact(one: Repository) -> None:
@@ -277,9 +283,10 @@ def test_a_plan_made_in_one_clone_is_applied_in_another_at_another_path(chain: R
 def test_nothing_absolute_stands_in_what_is_handed_over(pair: Repository) -> None:
     pair.prepare("plan")
     pair.doit("deploy")
-    for path in pair.deploy_dir().rglob("*"):
-        if path.suffix in (".json", ".md", ".tfplan") and path.is_file():
-            assert str(pair.path).encode() not in path.read_bytes(), path
+    found = contents(pair.deploy_dir())
+    assert any(name.endswith("plan.tfplan!tfplan") for name in found)
+    handed = [name for name in found if Path(name.partition("!")[0]).suffix in (".json", ".md", ".tfplan")]
+    assert [name for name in handed if str(pair.path).encode() in found[name]] == []
 
 
 def test_a_state_that_was_put_back_is_planned_and_deployed_again(one: Repository) -> None:

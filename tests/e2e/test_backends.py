@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.repository import Repository, copy_tree
+from tests.repository import Repository, contents, copy_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,19 +42,6 @@ def _repository(build: Callable[..., Repository], backend: Backend) -> Repositor
     )
     repository.variables.update(backend.variables)
     return repository
-
-
-def _contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, and every file within a plan, which is a zip."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        if not path.is_file():
-            continue
-        found[str(path)] = path.read_bytes()
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                found.update({f"{path}!{name}": archive.read(name) for name in archive.namelist()})
-    return found
 
 
 def test_plan_deploy_and_nothing_to_do(build: Callable[..., Repository], backend: Backend) -> None:
@@ -145,13 +131,13 @@ def test_a_second_environment_has_a_state_of_its_own(build: Callable[..., Reposi
 def test_credentials_are_found_nowhere(build: Callable[..., Repository], backend: Backend, tmp_path: Path) -> None:
     repository = _repository(build, backend)
     said = repository.doit("plan").out
-    contents = _contents(repository.path)
-    assert any(name.endswith("plan.tfplan!tfplan") for name in contents)
+    found = contents(repository.path)
+    assert any(name.endswith("plan.tfplan!tfplan") for name in found)
     said += repository.doit("deploy").out + repository.doit("drift").out + repository.log.read_text()
-    contents.update(_contents(tmp_path))
+    found.update(contents(tmp_path))
     for secret in backend.secrets:
         assert secret not in said
-        assert [name for name, content in contents.items() if secret.encode() in content] == []
+        assert [name for name, content in found.items() if secret.encode() in content] == []
 
 
 def test_the_folder_is_all_that_a_clone_elsewhere_needs(

@@ -31,10 +31,14 @@ def app(build: Callable[..., Repository]) -> Repository:
         f"stacks/web/main.tf:{resource(extra=READS)}",
         f"stacks/other/main.tf:{resource()}",
     )
-    watch(repository, "node", "npm")
-    lock(repository)
-    repository.commit()
-    started(repository)
+
+    def ready() -> None:
+        watch(repository, "node", "npm")
+        lock(repository)
+        repository.commit()
+        started(repository)
+
+    repository.once(ready, "ready")
     return repository
 
 

@@ -223,7 +223,10 @@ def test_an_environment_has_its_own_policy(deployed: Repository) -> None:
     deployed.write(f"stacks/a/main.tf:{replaced_by('3')}")
     deployed.commit()
     deployed.doit("env=prod", "deploy")
-    deployed.doit("deploy", code=1)
+    assert deployed.state("a", "prod")["outputs"]["value"]["value"] == "3"  # it was replaced there
+    before = deployed.state("a")
+    assert "refused by policy 'protect'" in deployed.doit("deploy", code=1).out
+    assert deployed.state("a") == before
 
 
 def test_hidden_values_are_in_no_finding(one: Repository) -> None:
