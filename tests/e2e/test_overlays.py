@@ -298,32 +298,6 @@ def test_a_full_commit_needs_no_lock_file(overlay: Overlay) -> None:
     assert mine.json("plans", "a", "manifest.json")["upstream"] == commit
 
 
-@pytest.mark.parametrize(
-    ("upstream", "said"),
-    [
-        ("{git: '--upload-pack=touch hacked', ref: v1}", "does not begin with `-`"),
-        ("{git: 'ext::sh -c touch% hacked', ref: v1}", "does not begin with `-`, and has no blank"),
-        ("{git: 'ext::touch', ref: v1}", "is no https, ssh or file URL"),
-        ("{git: 'http://user:hunter22@example.test/x', ref: v1}", "is no https, ssh or file URL"),
-        ("{git: 'ssh://-oProxyCommand=touch/x', ref: v1}", "names no host"),
-        ("{git: '-a@host:x', ref: v1}", "does not begin with `-`"),
-        ("{git: 'file:///nowhere', ref: --all}", "cannot be a name or reference"),
-        ("{git: 'file:///nowhere', ref: 'a..b'}", "no name of a tag or branch"),
-        ("{git: 'file:///nowhere'}", "belong together"),
-        ("{path: nowhere}", "there is no folder nowhere"),
-        ("{path: ., ref: v1}", "belong together"),
-        ("{path: .}", "no overlay of itself"),
-    ],
-)
-def test_what_is_no_upstream_is_refused(overlay: Overlay, upstream: str, said: str) -> None:
-    _, mine = overlay(upstream=upstream)
-    done = mine.doit("plan", code=1)
-    assert said in done.out
-    assert "config/pipeline.yaml:1" in done.out
-    assert "hunter22" not in done.out
-    assert not (mine.path / "hacked").exists()
-
-
 def test_credentials_in_a_url_are_never_shown_nor_stored_nor_arguments(overlay: Overlay, tmp_path: Path) -> None:
     _, mine = overlay(upstream="{git: 'https://deploy:${GATE}@127.0.0.1:9/platform.git', ref: v1, timeout: 5}")
     wrapper = mine.bin / "git"

@@ -211,11 +211,6 @@ def test_a_missing_program_refuses_the_plan_and_is_named(one: Repository) -> Non
     assert "cannot be run: `no-such-program`: No such file or directory" in one.doit("plan", code=1).out
 
 
-def test_a_checker_without_the_plan_is_an_error_of_the_configuration(one: Repository) -> None:
-    one.write(minimal_config("policy: {checkers: [{name: own, command: [cat]}]}\n"))
-    assert "`{plan}` stands nowhere in it" in one.doit("plan", code=1).out
-
-
 def test_an_environment_has_its_own_policy(deployed: Repository) -> None:
     deployed.write("config/environments/prod.yaml:policy: {protect: []}\n")
     deployed.commit()
