@@ -8,7 +8,6 @@ with `TESTS_FORK=no` everything is.
 
 from __future__ import annotations
 
-import atexit
 import importlib
 import json
 import os
@@ -106,7 +105,6 @@ class ForkServer:
                 [sys.executable, __file__, str(theirs.fileno())], pass_fds=[theirs.fileno()], env=dict(environment),
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             )  # fmt: skip
-        atexit.register(self.stop)
 
     def stop(self) -> None:
         """End it, not what was forked from it."""

@@ -189,6 +189,13 @@ class Repository:
             Repository._server = ForkServer({"PATH": os.defpath, "LANG": "C.UTF-8", **BYTE_CODE})
         return Repository._server.start(list(arguments), self.path, environment)
 
+    @classmethod
+    def end(cls) -> None:
+        """End what the doit processes of this test process were forked from; the next one starts it again."""
+        if cls._server is not None:
+            cls._server.stop()
+            cls._server = None
+
     def doit(self, *arguments: str, code: int | None = 0, **variables: str) -> Done:
         """Run doit to its end; its exit code must be the given one, unless that is None."""
         process = self.start(*arguments, **variables)

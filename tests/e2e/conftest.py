@@ -55,6 +55,7 @@ def snapshots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snapshots]:
     Repository.snapshots = Snapshots(base / "snapshots", base / "world")
     yield Repository.snapshots
     Repository.snapshots = None
+    Repository.end()
 
 
 @pytest.fixture

@@ -403,6 +403,7 @@ def test_the_engines_lock_file_goes_to_the_overlay_and_is_an_input(overlay: Over
 
 
 def test_without_the_key_nothing_of_overlays_is_imported_or_made(one: Repository) -> None:
+    one.fresh = True  # a forked doit has all modules from the beginning
     one.write("dodo.py:" + (one.path / "dodo.py").read_text() + "import atexit, sys\n"
               "atexit.register(lambda: print('LOADED', sorted(m.rpartition('.')[2] for m in sys.modules if m.rpartition('.')[2] in "
               "('overlay', 'buildtree', 'gitremote', 'sourcefiles', 'overrides', 'hooks', 'organization', 'jsonschema'))))\n")  # fmt: skip
