@@ -277,6 +277,18 @@ def test_records_of_a_newer_format_are_shown_as_far_as_they_are_known_and_that_i
 # Who may see it, and what
 
 
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory, tofu: Path) -> Iterator[Dashboard]:
+    """A dashboard of one stack's plan, for tests that only ask it."""
+    repository = Repository.create(
+        tmp_path_factory.mktemp("planned"), tofu, minimal_config(), f"stacks/a/main.tf:{resource()}"
+    )
+    repository.doit("plan")
+    dashboard = Dashboard(repository.path / ".deploy")
+    yield dashboard
+    dashboard.stop()
+
+
 def test_only_whom_the_proxy_names_may_come_in_where_that_is_configured(
     deployed: Repository, serve: Callable[..., Dashboard]
 ) -> None:
@@ -303,18 +315,15 @@ def test_only_whom_the_proxy_names_may_come_in_where_that_is_configured(
         "/env/__proto__", "/_app/..%2f..%2f..%2fpackage.json", "/env/local/stacks/constructor",
     ],
 )  # fmt: skip
-def test_no_path_leads_out_of_the_records(one: Repository, serve: Callable[..., Dashboard], path: str) -> None:
-    one.prepare("plan")
-    answer = serve(one.path / ".deploy").get(path)
+def test_no_path_leads_out_of_the_records(planned: Dashboard, path: str) -> None:
+    answer = planned.get(path)
     assert answer.status in (400, 404)
     assert "root:" not in answer.text
 
 
-def test_every_answer_keeps_the_page_to_itself(one: Repository, serve: Callable[..., Dashboard]) -> None:
-    one.prepare("plan")
-    dashboard = serve(one.path / ".deploy")
+def test_every_answer_keeps_the_page_to_itself(planned: Dashboard) -> None:
     for path in ("/", "/env/local", "/env/none"):
-        headers = dashboard.get(path).headers
+        headers = planned.get(path).headers
         policy = headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
         assert "'unsafe-inline'" not in policy
