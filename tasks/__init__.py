@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .run import Run
+    from .run.run import Run
 
     DOIT_CONFIG: dict[str, Any]
 
@@ -54,9 +54,9 @@ def _run() -> Run:
 
 def task_setup() -> Iterator[dict[str, Any]]:
     """Have the engine."""
-    from . import setup
+    from .engine import obtain
 
-    return setup.tasks(_run())
+    return obtain.tasks(_run())
 
 
 def task_build() -> Iterator[dict[str, Any]]:
@@ -131,9 +131,9 @@ def task_ci() -> Iterator[dict[str, Any]]:
 
 def task_notify_test() -> Iterator[dict[str, Any]]:
     """Test the notifications."""
-    from .notifications import trial
+    from . import notify
 
-    return trial.tasks(_run())
+    return notify.tasks(_run())
 
 
 def task_publish() -> Iterator[dict[str, Any]]:

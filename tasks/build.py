@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import selection
-from .action import StageAction
-from .errors import DeployError
-from .result import Result, Status
+from .base.errors import DeployError
+from .run import selection
+from .run.action import StageAction
+from .run.result import Result, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .project import Project, Stack
-    from .run import Run
+    from .project.project import Project, Stack
+    from .run.run import Run
 
 STAGE = "build"
 IMAGE = "image/"  # what the names of images' tasks begin with
@@ -205,7 +205,7 @@ def _is_of_others(project: Project, name: str) -> bool:
 
 def _may_be_affected(run: Run, name: str) -> bool:
     """Whether a stack is affected, or may become so when its upstreams are deployed in this run."""
-    from . import affected
+    from .artifact import affected
 
     project = run.project
     return any(

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from doit.exceptions import TaskFailed
 
-from . import git, receipt
-from .cilog import Dialect
-from .errors import ConfigError, DeployError, RecordError
-from .files import write_atomic
-from .layout import prepare
+from .artifact import receipt
+from .base import git
+from .base.errors import ConfigError, DeployError, RecordError
+from .base.files import write_atomic
+from .base.layout import prepare
+from .run.cilog import Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .pipelines.shares import Purpose, Shares
-    from .run import Run
+    from .forges.pipelines.shares import Purpose, Shares
+    from .run.run import Run
 
 STAGE = "ci"
 _PURPOSES = ("plan", "deploy", "drift")
@@ -29,7 +30,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
     """`ci`: writes a file and prints what is in it; `-p` says what the pipeline is for, `-f` for which forge."""
 
     def show(purpose: str, forge: str) -> TaskFailed | None:
-        from .pipelines.shares import Purpose
+        from .forges.pipelines.shares import Purpose
 
         chosen = forge or ("github" if run.dialect is Dialect.GITHUB else "gitlab")
         try:
@@ -60,8 +61,8 @@ def write(run: Run, purpose: Purpose, forge: str) -> str:
         ConfigError: The forge would refuse it, or a secret stands in it.
         RecordError: A file cannot be read or written.
     """
-    from .pipelines import github, gitlab
-    from .pipelines.shares import spread
+    from .forges.pipelines import github, gitlab
+    from .forges.pipelines.shares import spread
 
     base = git.resolve(run.layout.root, run.base_given) if run.base_given else None
     words = [f"base={base}"] if base else []
@@ -102,7 +103,7 @@ def _counted(shares: tuple[Any, ...], verb: str) -> str:
 
 def _notes(run: Run, forge: str, content: str) -> list[str]:
     """What may go wrong with it."""
-    from .pipelines import gitlab
+    from .forges.pipelines import gitlab
 
     notes = []
     if forge == "gitlab" and len(content) > gitlab.DOUBTFUL:

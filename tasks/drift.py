@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from . import affected, build, changes, errored, statelock, upstream, workdir
-from .action import StageAction
-from .engine import failure
-from .result import Result, Status
+from . import build
+from .artifact import affected, changes
+from .engine import statelock
+from .engine.engine import failure
+from .run import errored, upstream, workdir
+from .run.action import StageAction
+from .run.result import Result, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .affected import Assessment
-    from .changes import PlanChanges
-    from .project import Stack
-    from .run import Run
+    from .artifact.affected import Assessment
+    from .artifact.changes import PlanChanges
+    from .project.project import Stack
+    from .run.run import Run
 
 STAGE = "drift"
 _UNRECORDED = "not as in the code (no receipt here tells whether that is drift)"

@@ -13,9 +13,10 @@ import shutil
 import sys
 from pathlib import Path
 
-from . import encryption, project
-from .errors import DeployError, ExitCode
-from .keyring import derive
+from .base.errors import DeployError, ExitCode
+from .engine import encryption
+from .project import project
+from .project.config.keyring import derive
 
 KEY_OPTION = "--key"
 

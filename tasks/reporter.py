@@ -5,19 +5,22 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import build, console, deploy, deployed, encryption, fanout, records, reports, status
-from . import result as results
-from .engine import dropped_variables
-from .errors import DeployError, ExitCode, RunLockedError
-from .fanout import Part
-from .result import Result, Status
-from .review import gate
+from . import build, deploy, deployed, reports, status
+from .base.errors import DeployError, ExitCode, RunLockedError
+from .engine import encryption
+from .engine.engine import dropped_variables
+from .forges import gate
+from .reports import console
+from .run import doitdb, fanout
+from .run import result as results
+from .run.fanout import Part
+from .run.result import Result, Status
 
 if TYPE_CHECKING:
     from doit.exceptions import BaseFail
 
     from .history.recorder import Recorder
-    from .run import Run
+    from .run.run import Run
 
 _STAGES = ("build", "validate", "plan", "deploy", "verify", "drift")
 _LOCKING = frozenset({*_STAGES, "setup"})
@@ -89,9 +92,9 @@ class Reporter:
         """Refuse to go on over an upstream whose ref has moved."""
         settings, base = self.run.project.config.upstream, self.run.project.loaded.base
         if settings is not None and base is not None:
-            from . import overlay
+            from .project.overlay import pin
 
-            if note := overlay.confirm(self.run.layout.root, settings, base):
+            if note := pin.confirm(self.run.layout.root, settings, base):
                 self.run.say(note)
 
     def get_status(self, task: Any) -> None:
@@ -245,7 +248,7 @@ class Reporter:
         return reports.write(self.run, report, reports.templates(self.run))
 
     def _flush(self) -> None:
-        problem = records.flush()
+        problem = doitdb.flush()
         if problem and not self._flush_failed:
             self._flush_failed = True
             name = self.run.layout.relative(self.run.layout.records)

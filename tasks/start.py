@@ -11,11 +11,13 @@ from typing import Any, NoReturn
 
 from doit import get_var
 
-from . import deployed, fanout, project, records
-from .errors import ConfigError, DeployError, ExitCode
-from .layout import DEPLOY_DIR
-from .masking import Masker
-from .run import Run
+from . import deployed
+from .base.errors import ConfigError, DeployError, ExitCode
+from .base.layout import DEPLOY_DIR
+from .base.masking import Masker
+from .project import project
+from .run import doitdb, fanout
+from .run.run import Run
 
 ENVIRONMENT_VARIABLE = "DEPLOY_ENV"
 _MOST_PARALLEL = 16
@@ -51,7 +53,7 @@ def start() -> Run:
         deployed.choose_base(run, get_var("base"))
         if run.part is not None:
             fanout.keep_affected(run)
-        records.prepare(run.layout.records, run.say)
+        doitdb.prepare(run.layout.records, run.say)
     except DeployError as error:
         _tell_reviewers(environment, error)
         _end(error.render())
@@ -104,7 +106,7 @@ def _tell_reviewers(environment: str | None, error: DeployError) -> None:
     if environment is None or "plan" not in sys.argv[1:]:
         return
     from .forges import publisher
-    from .model import Forge
+    from .project.model import Forge
 
     mask, settings = Masker(), Forge()  # type: ignore[call-arg]
     publisher.broke(settings, environment, error, mask, lambda text: print(mask.text(text)))  # noqa: T201 - no run yet

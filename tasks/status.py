@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from . import affected, artifact, errored, result
-from .action import printing
-from .result import Status
+from .artifact import affected, store
+from .run import errored, result
+from .run.action import printing
+from .run.result import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .project import Stack
-    from .receipt import Receipt
-    from .run import Run
+    from .artifact.receipt import Receipt
+    from .project.project import Stack
+    from .run.run import Run
 
 STAGE = "status"
 
@@ -40,7 +41,7 @@ def text(run: Run) -> str:
             words.append("its checks have not passed")
         if os.path.lexists(errored.path(run.project, stack)):
             words.append(f"a state that could not be saved waits in {stack.path}/{errored.FILE}")
-        if artifact.pending(run.layout, name):
+        if store.pending(run.layout, name):
             words.append("a plan waits to be deployed")
         if drifted := _drift(run, stack, assessment.receipt):
             counts["drifted"] += 1
@@ -59,7 +60,7 @@ def text(run: Run) -> str:
         lines.append(f"  a run is under way, and what stands above may be changing: {holder}")
     lines += [f"  {line}" for line in gone(run)]
     if run.project.tree is not None:
-        from . import overrides
+        from .project import overrides
 
         lines += ["", *overrides.lines(run.project)]
     return "\n".join(lines)

@@ -8,17 +8,20 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any
 
-from . import affected, build, variables, workdir
-from .action import StageAction
-from .engine import Context, failure
-from .errors import DeployError, EngineError
-from .result import Result, Status
+from . import build
+from .artifact import affected
+from .base.errors import DeployError, EngineError
+from .engine.engine import Context, failure
+from .project import variables
+from .run import workdir
+from .run.action import StageAction
+from .run.result import Result, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .project import Stack
-    from .run import Run
+    from .project.project import Stack
+    from .run.run import Run
 
 STAGE = "validate"
 _UNFORMATTED, _OK = 3, 0

@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from .. import child, program
-from ..errors import BuildError, StoppedError
-from ..files import read_json, sha256_bytes
-from ..setup import CACHE_VARIABLE, cache_dir
+from ..base import child, program
+from ..base.errors import BuildError, StoppedError
+from ..base.files import read_json, sha256_bytes
+from ..engine.obtain import CACHE_VARIABLE, cache_dir
 from . import hints, probe
 from .reference import bases, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..run import Run
+    from ..run.run import Run
     from .reference import Repository
 
 LOGINS, DOCKER_LOGINS = "auth.json", "config.json"  # in a job's private folder; the second name is docker's

@@ -9,20 +9,20 @@ import time
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
-from .. import child, program
-from ..engine import kept_environment
-from ..errors import BuildError, DeployError, RecordError, StoppedError
-from ..layout import prepare
-from ..masking import SECRET_NAME
-from ..receipt import now
+from ..artifact.receipt import now
+from ..base import child, program
+from ..base.errors import BuildError, DeployError, RecordError, StoppedError
+from ..base.layout import prepare
+from ..base.masking import SECRET_NAME
+from ..engine.engine import kept_environment
 from . import made, node, toolchain
 from .made import BuildReceipt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ..run import Run
-    from .catalog import Catalog
+    from ..project.catalog import Catalog
+    from ..run.run import Run
 
 VERSION_VARIABLE = "DOIT_TOFU_BUILD"  # the first digits of the digest of its sources: a version to show
 _VERSION_DIGITS = 12

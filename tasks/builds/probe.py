@@ -6,12 +6,12 @@ import re
 import shutil
 from typing import TYPE_CHECKING
 
-from .. import program
-from ..engine import kept_environment
+from ..base import program
+from ..engine.engine import kept_environment
 
 if TYPE_CHECKING:
-    from ..program import Ended
-    from ..run import Run
+    from ..base.program import Ended
+    from ..run.run import Run
 
 _TIMEOUT = 60.0
 _LONGEST = 160  # characters of what a program said

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from ..model.base import Model, Seconds
+from ..base.model import Model, Seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
     from pathlib import Path
 
-    from ..changes import PlanChanges
-    from ..masking import Masker
-    from ..stop import Stop
+    from ..artifact.changes import PlanChanges
+    from ..base.masking import Masker
+    from ..base.stop import Stop
 
 
 def _names_a_secret(value: object) -> object:

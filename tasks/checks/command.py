@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from .. import child
-from ..engine import kept_environment
-from ..errors import StoppedError
+from ..base import child
+from ..base.errors import StoppedError
+from ..engine.engine import kept_environment
 from .check import Check, Observation, shown
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError, core_schema
 
-from ..errors import nearest
+from ..base.errors import nearest
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint

@@ -6,22 +6,22 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ExitCode
-from ..files import write_json
-from ..receipt import now
-from ..result import Status
-from ..review.semantic import Reviewed
+from ..artifact.receipt import now
+from ..base.errors import ExitCode
+from ..base.files import write_json
+from ..policy.semantic import Reviewed
+from ..run.result import Status
 from . import place as places
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..errors import DeployError
-    from ..keyring import Key
-    from ..masking import Masker
-    from ..model import Forge
+    from ..base.errors import DeployError
+    from ..base.masking import Masker
+    from ..project.config.keyring import Key
+    from ..project.model import Forge
     from ..reports import Report
-    from ..run import Run
+    from ..run.run import Run
     from .client import Client
     from .place import Place
 
@@ -127,7 +127,7 @@ def _comment(run: Run, place: Place, client: Client, report: Report) -> None:
     from .. import reports
     from ..reports import note as face
     from ..reports.model import Outcome
-    from ..review import gate
+    from . import gate
 
     looks = reports.templates(run)
     page = _Page(
@@ -142,7 +142,7 @@ def _comment(run: Run, place: Place, client: Client, report: Report) -> None:
 def _put(
     place: Place, client: Client, page: _Page, mask: Masker, *, key: Key | None, wait: Callable[[float], bool]
 ) -> str:
-    from ..review import seal
+    from ..policy import seal
     from . import comment, note
 
     assert place.request is not None  # noqa: S101 - for the type checker: who calls has looked
@@ -193,8 +193,9 @@ def _report(run: Run, stage: str) -> Report:
 
 def _keep_record(run: Run, place: Place) -> None:
     """Keep what a reviewer sees as a file too, for a deploy that gets it without a forge."""
-    from ..errors import RecordError
-    from ..review import gate, seal
+    from ..base.errors import RecordError
+    from ..policy import seal
+    from . import gate
 
     record = run.mask.value(gate.seen(run, place.head).to_json())
     try:

@@ -10,7 +10,7 @@ from .events import Findings
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from ..run import Run
+    from ..run.run import Run
 
 
 def tell(run: Run, selected: Collection[str], errors: list[str]) -> None:
@@ -28,7 +28,7 @@ def tell(run: Run, selected: Collection[str], errors: list[str]) -> None:
     try:
         _tell(run, Findings.of(run, selected, errors))
     except Exception as error:  # noqa: BLE001 - the boundary: a bug in here must not change what a deploy ends with
-        from ..action import crashed
+        from ..run.action import crashed
 
         run.say(f"nobody was notified: {crashed(run, 'notify', '', error).error}")
 

@@ -7,20 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import child, interpolate
-from ..engine import kept_environment
-from ..errors import PolicyError, nearest
-from ..files import write_json
+from ..base import child, interpolate
+from ..base.errors import PolicyError, nearest
+from ..base.files import write_json
+from ..engine.engine import kept_environment
 from . import output
 from .finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ..errors import ConfigError
-    from ..model import Checker
-    from ..project import Project, Stack
-    from ..run import Run
+    from ..base.errors import ConfigError
+    from ..project.model import Checker
+    from ..project.project import Project, Stack
+    from ..run.run import Run
 
 PLACEHOLDERS = ("plan", "stack", "environment", "root", "path")
 

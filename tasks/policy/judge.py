@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import ConfigError, PolicyRefusedError
-from ..files import canonical_json, sha256_bytes
+from ..base.errors import ConfigError, PolicyRefusedError
+from ..base.files import canonical_json, sha256_bytes
 from . import checker, guards
 from .finding import SEVERITIES, Finding, at_least
 from .redacted import redacted
@@ -15,8 +15,8 @@ from .redacted import redacted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..project import Stack
-    from ..run import Run
+    from ..project.project import Stack
+    from ..run.run import Run
 
 
 class Allowance(NamedTuple):

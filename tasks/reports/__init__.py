@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ..errors import RecordError
-from ..files import write_atomic
+from ..base.errors import RecordError
+from ..base.files import write_atomic
 from .model import Report
 from .template import Templates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..result import Result
-    from ..run import Run
+    from ..run.result import Result
+    from ..run.run import Run
 
 __all__ = ["Report", "collect", "templates", "write", "write_junit"]
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from tasks import project
-from tasks.errors import ConfigError, ConfigErrors
+from tasks.base.errors import ConfigError, ConfigErrors
+from tasks.project import project
 from tests.unit.site import Site
 
 if TYPE_CHECKING:

@@ -14,9 +14,12 @@ import pytest
 import yaml
 
 import tasks
-from tasks import config, engine, masking, model
-from tasks.errors import ExitCode
-from tasks.layout import Layout
+from tasks.base import masking
+from tasks.base.errors import ExitCode
+from tasks.base.layout import Layout
+from tasks.engine import engine
+from tasks.project import model
+from tasks.project.config import loading
 from tests.repository import ROOT
 
 if TYPE_CHECKING:
@@ -102,7 +105,7 @@ def key_paths(schema: dict[str, Any], node: dict[str, Any], path: str = "") -> I
 
 
 def test_every_key_is_in_the_configuration_docs_and_no_other() -> None:
-    schema = config.json_schema()
+    schema = loading.json_schema()
     rows = re.findall(r"^\| `([^`]+)` \| [^|]+ \| [^|]+ \| (.*) \|$", _configuration(), re.MULTILINE)
     assert {name for name, _ in rows} == set(key_paths(schema, schema))
     assert [name for name, meaning in rows if not meaning.strip()] == []
@@ -125,7 +128,7 @@ def test_what_is_generated_is_current() -> None:
     spec.loader.exec_module(write_docs)
     hint = "run `python tools/write_docs.py`"
     assert _configuration() == write_docs.configuration(), hint
-    assert (ROOT / config.SCHEMA_FILE).read_text() == write_docs.schema(), hint
+    assert (ROOT / loading.SCHEMA_FILE).read_text() == write_docs.schema(), hint
 
 
 # Environment variables

@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import project
-from tasks.errors import ConfigError, ConfigErrors
+from tasks.base.errors import ConfigError, ConfigErrors
+from tasks.project import project
 from tests.unit.conftest import write
 from tests.unit.test_config import ANY, every_error_names_its_place, paths
 
