@@ -16,16 +16,16 @@ from repository import ROOT
 
 sys.path.insert(0, str(ROOT))
 
+from tasks import start
 from tasks.artifact import affected, outputs, receipt, store
 from tasks.artifact.manifest import Manifest
 from tasks.base import git, masking
-from tasks.project import project
 
 
 def main(root: Path) -> None:
     """Write the records of every stack."""
     os.fsync = lambda fd: None  # noqa: ARG005 - none of this has to survive a power loss
-    loaded = project.load(root)
+    loaded = start.load(root)
     layout, commit, mask = loaded.layout, git.revision(root).commit, masking.Masker()
     for name, stack in loaded.stacks.items():
         made_of = affected.assess(loaded, stack).inputs

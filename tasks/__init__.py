@@ -54,9 +54,9 @@ def _run() -> Run:
 
 def task_setup() -> Iterator[dict[str, Any]]:
     """Have the engine."""
-    from .engine import obtain
+    from . import setup
 
-    return obtain.tasks(_run())
+    return setup.tasks(_run())
 
 
 def task_build() -> Iterator[dict[str, Any]]:

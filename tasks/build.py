@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .base.errors import DeployError
 from .run import selection
 from .run.action import StageAction
+from .run.assessment import assess_once
 from .run.result import Result, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .project.project import Project, Stack
+    from .project.project import Project
+    from .project.stack import Stack
     from .run.run import Run
 
 STAGE = "build"
 IMAGE = "image/"  # what the names of images' tasks begin with
-
-
-@dataclass
-class Demand:
-    """What of all builds and images a run is for.
-
-    `named` were asked for by name, `everything` says that `build` itself was. `planned` and `deployed` are the stacks
-    that the run validates or plans, and those that it deploys; `drifting` are planned whether affected or not.
-    """
-
-    named: set[str] = field(default_factory=set)
-    everything: bool = False
-    planned: set[str] = field(default_factory=set)
-    deployed: set[str] = field(default_factory=set)
-    drifting: set[str] = field(default_factory=set)
 
 
 class BuildAction(StageAction):
@@ -205,12 +191,8 @@ def _is_of_others(project: Project, name: str) -> bool:
 
 def _may_be_affected(run: Run, name: str) -> bool:
     """Whether a stack is affected, or may become so when its upstreams are deployed in this run."""
-    from .artifact import affected
-
     project = run.project
-    return any(
-        affected.assess_once(run, project.stacks[stack]).affected for stack in {name, *project.graph.upstreams(name)}
-    )
+    return any(assess_once(run, project.stacks[stack]).affected for stack in {name, *project.graph.upstreams(name)})
 
 
 def _maker(run: Run, name: str) -> Callable[[bool], Result]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import plan, verify
-from .artifact import affected, changes, inputs, outputs, receipt, store
+from .artifact import changes, inputs, outputs, receipt, store
 from .artifact.receipt import Outcome, Receipt
 from .base.errors import ArtifactRefusedError, DeployError, EngineError, StoppedError, UnreviewedError
 from .engine import statelock
@@ -14,19 +14,20 @@ from .engine.engine import failure, is_stale
 from .forges import gate
 from .run import errored, selection, upstream, workdir
 from .run.action import StageAction, is_current
+from .run.assessment import assess, assess_once
 from .run.result import Result, Status
+from .run.selection import BARRIER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .artifact.affected import Assessment
     from .artifact.manifest import Manifest
-    from .engine.engine import Completed, Context
-    from .project.project import Stack
+    from .engine.command import Completed, Context
+    from .project.stack import Stack
     from .run.run import Run
 
 STAGE = "deploy"
-BARRIER = "_planned"
 
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
@@ -61,13 +62,13 @@ def up_to_date(run: Run, stack: Stack) -> bool:
     """Whether there is nothing to do: unaffected now that its upstreams are deployed, verified, no artifact waiting."""
     if store.pending(run.layout, stack.name):
         return False
-    assessment = affected.assess_once(run, stack)
+    assessment = assess_once(run, stack)
     return not assessment.affected and not assessment.unverified
 
 
 def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what `-a` forces is planned, and so is here
     """Apply the stack's artifact, or one made now where its upstreams have just changed; then run its checks."""
-    assessment = affected.assess(run.project, stack)
+    assessment = assess(run, stack)
     ready, how = _artifact(run, stack, assessment)
     if ready is None:
         if assessment.unverified or not assessment.receipt:
@@ -81,7 +82,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what 
         if not plan.replans(run, error):
             raise
         ready, how = _plan_now(run, stack, f"planned again: {error.message}")
-        applied = _apply(run, stack, ready, affected.assess(run.project, stack))
+        applied = _apply(run, stack, ready, assess(run, stack))
     outcome = Result(
         STAGE, stack.name, summary=f"{applied.text}{how}", counts=ready.counts, reasons=assessment.reasons,
         details={"commit": ready.commit, "plan_sha256": ready.plan_sha256, "outputs": applied.outputs,
@@ -138,7 +139,7 @@ def _plan_now(run: Run, stack: Stack, why: str) -> tuple[Manifest, str]:
     except UnreviewedError:
         store.discard(run.layout, stack.name)
         raise
-    return plan.check(run, stack, affected.assess(run.project, stack)), f"; {why}"
+    return plan.check(run, stack, assess(run, stack)), f"; {why}"
 
 
 def _only_upstreams_moved(run: Run, stack: Stack, assessment: Assessment) -> bool:
@@ -174,7 +175,7 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
         store.claim(layout, manifest)
         receipt.write(layout, begun)
         try:
-            done = statelock.run(
+            done = workdir.run_locked(
                 run, where, "apply", "-no-color", "-input=false",
                 *workdir.state_arguments(run.project, stack), *variables, str(layout.plan(stack.name)),
             )  # fmt: skip

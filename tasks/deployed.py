@@ -34,7 +34,7 @@ def choose_base(run: Run, ref: str | None) -> None:
         return  # receipts say it better
     from .artifact import baseline
 
-    project.baseline = baseline.find(project, ref or str(tag))
+    run.baseline = baseline.find(project, ref or str(tag))
 
 
 def refuse_for_deploy(run: Run) -> None:
@@ -58,10 +58,10 @@ def remember(run: Run) -> None:
     tag, commit = tag_name(project), run.revision.commit if project.config.deploy.tag else None
     if tag is None or commit is None or run.revision.dirty:
         return
-    from .artifact.affected import assess
+    from .run.assessment import assess
 
     for stack in project.stacks.values():
-        found = assess(project, stack)
+        found = assess(run, stack)
         if found.affected or found.unverified:
             return
     if git.resolve(project.layout.root, tag) != commit and (

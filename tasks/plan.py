@@ -8,17 +8,19 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from . import build
-from .artifact import affected, changes, outputs, promotion, receipt, store
+from .artifact import changes, outputs, promotion, receipt, store
 from .artifact import manifest as manifests
 from .artifact.manifest import Expected, Manifest
 from .artifact.receipt import now
 from .base import git
 from .base.errors import ArtifactRefusedError, DeployError, EngineError, PolicyError, PolicyRefusedError
 from .base.files import canonical_json, sha256_bytes, sha256_file, write_json
-from .engine import encryption, statelock
+from .engine import encryption
 from .engine.engine import failure
 from .run import errored, fanout, upstream, workdir
 from .run.action import StageAction, is_current
+from .run.allowance import Judged
+from .run.assessment import assess, assess_once
 from .run.result import Result, Status
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
     from .artifact.affected import Assessment
     from .artifact.changes import PlanChanges
-    from .project.project import Stack
+    from .project.stack import Stack
     from .run.run import Run
 
 STAGE = "plan"
@@ -55,7 +57,7 @@ def up_to_date(run: Run, stack: Stack) -> bool:
     waiting = store.pending(run.layout, stack.name)
     if run.deploying and waiting:
         return False  # it is verified, whatever it is
-    assessment = affected.assess_once(run, stack)
+    assessment = assess_once(run, stack)
     if not waiting:
         return not assessment.affected
     if not assessment.affected or store.origin(run.layout, stack.name) != STAGE:
@@ -76,7 +78,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
     errored.refuse(run, stack)
     if run.part is not None and run.deploying:
         upstream.values(run, stack)  # what the plan's job read from states is not here: it is an input all the same
-    assessment = affected.assess(run.project, stack)
+    assessment = assess(run, stack)
     if run.deploying and store.pending(layout, stack.name) and store.origin(layout, stack.name) != "deploy":
         try:
             manifest = check(run, stack, assessment)
@@ -206,7 +208,7 @@ def _judge(
     except PolicyRefusedError as error:
         error.details["changes"] = read.to_json()
         raise
-    run.judged[stack.name] = judge.Judged(plan_sha256, judge.let_through(findings))
+    run.judged[stack.name] = Judged(plan_sha256, judge.let_through(findings))
     return [finding.to_json() for finding in findings]
 
 
@@ -251,7 +253,7 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
         images, unpinned = build.references(project, stack)
         with workdir.context(run, stack, STAGE, {**values, **images}) as (where, variables):
             workdir.initialize(run, stack, where, backend=True)
-            last = affected.assess(project, stack)  # the inputs as they are now: init may have written the lock file
+            last = assess(run, stack)  # the inputs as they are now: init may have written the lock file
             path = layout.draft(stack.name)
             path.parent.mkdir(parents=True, exist_ok=True)
             arguments = [
@@ -259,7 +261,7 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
                 *workdir.state_arguments(project, stack), *variables,
             ]  # fmt: skip
             engine = run.engine()
-            completed = statelock.run(run, where, "plan", *arguments)
+            completed = workdir.run_locked(run, where, "plan", *arguments)
             if not completed.ok:
                 raise failure(f"{engine.kind} plan failed", completed, where)
             os.chmod(path, 0o600)  # noqa: PTH101 - it holds every value in clear

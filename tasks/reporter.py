@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from . import build, deploy, deployed, reports, status
 from .base.errors import DeployError, ExitCode, RunLockedError
+from .base.process import dropped_variables
 from .engine import encryption
-from .engine.engine import dropped_variables
 from .forges import gate
 from .reports import console
 from .run import doitdb, fanout
 from .run import result as results
-from .run.fanout import Part
 from .run.result import Result, Status
+from .run.selection import BARRIER, Part
 
 if TYPE_CHECKING:
     from doit.exceptions import BaseFail
@@ -130,7 +130,7 @@ class Reporter:
                     stage, stack, Status.FAILED, str(fail.message), error=self.run.mask.text(fail.get_msg())
                 )
             self.run.results[task.name] = outcome
-        elif outcome is None and task.name != deploy.BARRIER and type(fail).__name__ != "UnmetDependency":
+        elif outcome is None and task.name != BARRIER and type(fail).__name__ != "UnmetDependency":
             if fail.report:
                 self._errors.append(self.run.mask.text(fail.get_msg()))
             else:
@@ -289,5 +289,5 @@ def bound(run: Run) -> type[Reporter]:
 
 def _short(fail: BaseFail) -> str:
     """The names of the tasks that failed, without the barrier between plans and applies."""
-    names = [name for name in str(fail.message).split() if name != deploy.BARRIER]
+    names = [name for name in str(fail.message).split() if name != BARRIER]
     return ", ".join(names[:3]) or "a plan"

@@ -7,17 +7,24 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from doit import get_var
 
 from . import deployed
-from .base.errors import ConfigError, DeployError, ExitCode
+from .base.errors import ConfigError, ConfigErrors, DeployError, ExitCode
 from .base.layout import DEPLOY_DIR
 from .base.masking import Masker
-from .project import project
+from .engine import encryption
+from .project import backend, references
+from .project import load as loading
 from .run import doitdb, fanout
 from .run.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from .project.project import Project
 
 ENVIRONMENT_VARIABLE = "DEPLOY_ENV"
 _MOST_PARALLEL = 16
@@ -41,7 +48,11 @@ def start() -> Run:
         _end("doit-tofu reports by itself and makes its own exit codes\n  next: leave out `-r`")
     environment = get_var("env") or os.environ.get(ENVIRONMENT_VARIABLE) or None
     try:
-        run = Run(project.load(root, environment, update=_update()))
+        run = Run(load(root, environment, update=_update()))
+        if run.project.config.notify:
+            from .notifications import channels
+
+            run.mask.add(channels.secrets(run.project.config.notify))
         if run.project.loaded.base is not None:
             run.mask.add(run.project.loaded.base.secrets)
             for note in run.project.loaded.base.notes:
@@ -60,6 +71,43 @@ def start() -> Run:
     except Exception as error:  # noqa: BLE001 - the boundary: a person gets a sentence, the traceback goes to a file
         _end(f"unexpected error: {type(error).__name__}: {error}\n  next: report it{_log(root)}")
     return run
+
+
+def load(root: Path, environment: str | None = None, *, update: bool = False) -> Project:
+    """The project, with everything that its configuration refers to checked.
+
+    Raises:
+        DeployError: It cannot be loaded; `ConfigErrors` names every reference that is wrong, all at once.
+    """
+    project = loading.load(root, environment, update=update)
+    errors = [error for find in _checks(project) for error in find(project)]
+    if errors:
+        raise ConfigErrors(errors)
+    return project
+
+
+def _checks(project: Project) -> Iterator[Callable[[Project], Iterable[ConfigError]]]:
+    """What has to be checked of a project, in the order of the error messages; nothing is imported that is not used."""
+    config, stacks = project.config, project.stacks.values()
+    yield encryption.conflicts
+    yield references.check
+    yield backend.check
+    if any(stack.settings.verify for stack in stacks):
+        from .run import filling
+
+        yield filling.wrong
+    if config.hooks:
+        from .run import hooks
+
+        yield hooks.check
+    if any((project.catalog, *(stack.settings.builds or stack.settings.images for stack in stacks))):
+        from .builds import check
+
+        yield check.check
+    if config.policy.checkers:
+        from .policy import checker
+
+        yield checker.check
 
 
 def doit_config(run: Run) -> dict[str, Any]:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from .artifact import affected, store
+from .artifact import store
 from .run import errored, result
 from .run.action import printing
+from .run.assessment import assess
 from .run.result import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .artifact.receipt import Receipt
-    from .project.project import Stack
+    from .project.stack import Stack
     from .run.run import Run
 
 STAGE = "status"
@@ -31,7 +32,7 @@ def text(run: Run) -> str:
     counts = {"affected": 0, "unverified": 0, "drifted": 0}
     for name in run.project.graph.order:
         stack = run.project.stacks[name]
-        assessment = affected.assess(run.project, stack)
+        assessment = assess(run, stack)
         words = []
         if assessment.affected:
             counts["affected"] += 1
@@ -70,7 +71,7 @@ def gone(run: Run) -> list[str]:
     """What to say of stacks that were deployed from here and are in the configuration no more."""
     folder = run.layout.base / "receipts"
     names = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.glob("**/*.json"))
-    baseline = run.project.baseline
+    baseline = run.baseline
     left = (
         [
             f"{folder}: a stack at {baseline.ref}, and none any more; its resources are still there"

@@ -9,18 +9,19 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from . import build
-from .artifact import affected
 from .base.errors import DeployError, EngineError
-from .engine.engine import Context, failure
+from .engine.command import Context
+from .engine.engine import failure
 from .project import variables
 from .run import workdir
 from .run.action import StageAction
+from .run.assessment import assess_once
 from .run.result import Result, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .project.project import Stack
+    from .project.stack import Stack
     from .run.run import Run
 
 STAGE = "validate"
@@ -50,7 +51,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
 def up_to_date(run: Run, stack: Stack, task: Any, values: dict[str, Any]) -> bool:
     """Whether doit's record says that this configuration passed; the record is of what it was before the task ran."""
     try:
-        if not affected.assess_once(run, stack).affected:
+        if not assess_once(run, stack).affected:
             return True
     except DeployError:
         pass  # the plan reports it as its own

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .artifact.receipt import Receipt
     from .checks.check import Check, Look
     from .checks.waiting import Outcome, Progress
-    from .project.project import Stack
+    from .project.stack import Stack
     from .run.run import Run
 
 STAGE = "verify"

@@ -10,8 +10,9 @@ from . import inputs, receipt
 from .receipt import Outcome
 
 if TYPE_CHECKING:
-    from ..project.project import Project, Stack
-    from ..run.run import Run
+    from ..project.project import Project
+    from ..project.stack import Stack
+    from .baseline import Baseline
     from .inputs import Inputs
     from .receipt import Receipt
 
@@ -41,20 +42,12 @@ class Assessment:
         return inputs.summary(self.reasons)
 
 
-def assess_once(run: Run, stack: Stack) -> Assessment:
-    """`assess`, for deciding whether tasks are up to date: once in a run, and again when an upstream was applied."""
-    applied = tuple(sorted(run.applied.intersection(run.project.graph.needs[stack.name])))
-    known = run.assessed.get(stack.name)
-    if known is None or known[0] != applied or stack.name in run.applied:
-        known = run.assessed[stack.name] = (applied, assess(run.project, stack))
-    return known[1]
-
-
-def _affected_since_base(project: Project, name: str) -> bool:
+def _affected_since_base(project: Project, name: str, baseline: Baseline) -> bool:
     """Whether a stack without a receipt is affected; remembered, as each of its dependents asks."""
-    known = project.baseline.known if project.baseline else {}
+    known = baseline.known
     if name not in known:
-        known[name] = receipt.read(project.layout, name) is None and assess(project, project.stacks[name]).affected
+        last = receipt.read(project.layout, name)
+        known[name] = last is None and assess(project, project.stacks[name], baseline).affected
     return known[name]
 
 
@@ -71,8 +64,8 @@ def _unverified(last: Receipt, stack: Stack) -> bool:
     return last.verified is not True or last.checks != checks_digest(stack)
 
 
-def assess(project: Project, stack: Stack) -> Assessment:
-    """Compare a stack with its receipt; reads files, starts nothing.
+def assess(project: Project, stack: Stack, baseline: Baseline | None) -> Assessment:
+    """Compare a stack with its receipt, or with a baseline where it has none; reads files, starts nothing.
 
     Raises:
         ConfigError: A var file is missing, or a setting cannot be filled in.
@@ -80,12 +73,12 @@ def assess(project: Project, stack: Stack) -> Assessment:
     """
     last = receipt.read(project.layout, stack.name)
     now = inputs.gather(project, stack, produced=last.produced if last else ())
-    if last is None and project.baseline is not None:
-        reasons = project.baseline.reasons(project, stack, now)
+    if last is None and baseline is not None:
+        reasons = baseline.reasons(project, stack, now)
         reasons += [
             f"its upstream {name} is affected"
             for name in project.graph.needs[stack.name]
-            if _affected_since_base(project, name)
+            if _affected_since_base(project, name, baseline)
         ]
     elif last is None:
         reasons = ["never deployed from here"]

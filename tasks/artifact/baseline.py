@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 from ..base import git
 from ..base.errors import ConfigError, DeployError
 from ..base.files import canonical_json
+from ..base.layout import ENVIRONMENTS_DIR, PIPELINE_FILE, UPSTREAM_LOCK_FILE
 from ..project.config import loading
 from ..project.hcl import reader
+from ..project.overlay import pin
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from ..project.project import Project, Stack
+    from ..project.project import Project
+    from ..project.stack import Stack
     from .inputs import Inputs
 
 _PATH_LABELS = ("file ", "module ", "lock file ", "watched file ", "var file ")
@@ -100,8 +103,8 @@ def find(project: Project, ref: str) -> Baseline:
 
 def _configuration_at(project: Project, commit: str) -> loading.Loaded | None:
     """The configuration at a commit, read from git's objects."""
-    names = [loading.PIPELINE_FILE, loading.UPSTREAM_LOCK_FILE]
-    names += [f"{loading.ENVIRONMENTS_DIR}/{project.environment}.{suffix}" for suffix in ("yaml", "yml")]
+    names = [PIPELINE_FILE, UPSTREAM_LOCK_FILE]
+    names += [f"{ENVIRONMENTS_DIR}/{project.environment}.{suffix}" for suffix in ("yaml", "yml")]
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             content = git.content(project.layout.root, commit, name)
@@ -109,12 +112,12 @@ def _configuration_at(project: Project, commit: str) -> loading.Loaded | None:
                 path = Path(folder, name)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(content)
-        environments = Path(folder, loading.ENVIRONMENTS_DIR)
+        environments = Path(folder, ENVIRONMENTS_DIR)
         if not any(environments.glob("*")):
             environments.mkdir(parents=True, exist_ok=True)
             (environments / f"{project.environment}.yaml").touch()
         try:
-            return loading.load(Path(folder), project.environment)
+            return loading.load(Path(folder), project.environment, pin.resolve)
         except DeployError:
             return None
 

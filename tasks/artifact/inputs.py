@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..base.files import canonical_json, sha256_bytes
+from ..base.layout import ENGINE_LOCK_FILE
 from ..project import variables
 from ..project.backend import settings as backend_settings
 from . import outputs
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from ..project.hcl.rootmodule import NamedPath
-    from ..project.project import Project, Stack
+    from ..project.project import Project
+    from ..project.stack import Stack
 
-LOCK_FILE = ".terraform.lock.hcl"
 ABSENT = "absent"
 _NOT_CONFIGURATION = (".md", ".tfstate", ".tfstate.backup", ".lock.info", ".pyc")
 _NO_FILES = ("/proc/", "/sys/", "/dev/")  # what the kernel makes up anew for every reader
@@ -122,7 +123,7 @@ def _labels(project: Project, stack: Stack, produced: Collection[str]) -> Iterat
         for path in paths:
             yield f"{kind} {path}", index.digest(path) or ABSENT
     configuration = {*own, *called}
-    lock = f"{stack.path}/{LOCK_FILE}"
+    lock = f"{stack.path}/{ENGINE_LOCK_FILE}"
     if (digest := index.digest(lock)) is not None:
         yield f"lock file {lock}", digest
     for named in module.named:

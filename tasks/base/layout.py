@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
 
 DEPLOY_DIR = ".deploy"
+PIPELINE_FILE = "config/pipeline.yaml"
+ENVIRONMENTS_DIR = "config/environments"
+SCHEMA_FILE = "config/pipeline.schema.json"
+UPSTREAM_LOCK_FILE = "config/upstream.lock"
+ENGINE_LOCK_FILE = ".terraform.lock.hcl"
+CACHE_VARIABLE = "DOIT_TOFU_CACHE"
 
 
 @dataclass(frozen=True)
@@ -183,3 +187,11 @@ def prepare(layout: Layout, folder: Path) -> None:
     ignore = layout.root / DEPLOY_DIR / ".gitignore"
     if not ignore.exists():
         ignore.write_text("*\n")
+
+
+def cache_dir() -> Path:
+    """The user's cache of engines and providers: `DOIT_TOFU_CACHE`, else the platform's cache folder."""
+    if chosen := os.environ.get(CACHE_VARIABLE):
+        return Path(chosen).expanduser().absolute()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "doit-tofu"

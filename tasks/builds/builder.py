@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from ..base import child, program
+from ..base import process
 from ..base.errors import BuildError, StoppedError
 from ..base.files import read_json, sha256_bytes
-from ..engine.obtain import CACHE_VARIABLE, cache_dir
+from ..base.layout import CACHE_VARIABLE, cache_dir
 from . import hints, probe
 from .reference import bases, is_loopback
 
@@ -221,7 +221,7 @@ def link_docker_settings(private: Path) -> None:
 
 def _run(run: Run, job: Job, command: list[str], *, checked: bool = True) -> None:
     try:
-        ended = program.run(
+        ended = process.run(
             run.stop, f"build image/{job.name}", command, cwd=job.folder, env=job.environment, timeout=job.timeout
         )
     except OSError as error:
@@ -238,7 +238,7 @@ def _run(run: Run, job: Job, command: list[str], *, checked: bool = True) -> Non
             untouched="nothing was planned or applied",
             next_step="run the same command again: it goes on from here",
         )
-    how = child.how(ended.code, job.timeout)
+    how = process.how(ended.code, job.timeout)
     verb = "push" if "push" in command else "build"
     problem = _error(run, job, f"`{command[0]} {verb}` {how}", hints.next_step(ended.output, job.login))
     problem.log = run.mask.text(ended.output)

@@ -14,7 +14,7 @@ from ..artifact import receipt
 from ..base import git
 from ..base.errors import BuildError, ConfigError, DeployError, RegistryError
 from ..base.files import sha256_file
-from ..engine.engine import kept_environment
+from ..base.process import kept_environment
 from . import builder, credentials, made, make
 from .builder import Job
 from .imagelayout import ImageLayout
@@ -24,7 +24,8 @@ from .registry import Registry
 
 if TYPE_CHECKING:
     from ..project.catalog import Catalog, Context
-    from ..project.project import Project, Stack
+    from ..project.project import Project
+    from ..project.stack import Stack
     from ..run.run import Run
 
 REVISION = "{revision}"

@@ -6,11 +6,11 @@ import re
 import shutil
 from typing import TYPE_CHECKING
 
-from ..base import program
-from ..engine.engine import kept_environment
+from ..base import process
+from ..base.process import kept_environment
 
 if TYPE_CHECKING:
-    from ..base.program import Ended
+    from ..base.process import Ended
     from ..run.run import Run
 
 _TIMEOUT = 60.0
@@ -59,7 +59,7 @@ def _problem_of_docker(run: Run) -> str | None:
 
 
 def _ask(run: Run, *command: str) -> Ended:
-    return program.run(run.stop, command[0], command, cwd=run.layout.root, env=kept_environment(), timeout=_TIMEOUT)
+    return process.run(run.stop, command[0], command, cwd=run.layout.root, env=kept_environment(), timeout=_TIMEOUT)
 
 
 def _fields(done: Ended, name: str) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..base.errors import BuildError, RecordError
 from ..base.files import read_json, write_json
-from ..engine.obtain import cache_dir
+from ..base.layout import cache_dir
 from . import node
 
 if TYPE_CHECKING:

@@ -12,6 +12,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
+import shutil
+import sys
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -38,6 +41,7 @@ _SIGNS = {  # what the engine says, its line breaks aside
     "encrypted": re.compile("file is encrypted and"),
     "another key": re.compile("decryption failed for all provided methods"),
 }
+_PACKAGE = str(__package__).rpartition(".")[0]  # `doit_tofu`, or `tasks` in its own repository
 _CI = ("CI", "GITLAB_CI", "GITHUB_ACTIONS")
 
 
@@ -232,3 +236,9 @@ def _name(key: Key) -> str:
 def _nested(chain: Sequence[str]) -> dict[str, Any]:
     """Methods in order, each one the `fallback` of the one before."""
     return {"method": chain[0], **({"fallback": _nested(chain[1:])} if len(chain) > 1 else {})}
+
+
+def by_hand(environment: str) -> str:
+    """What begins a command line that gives an engine the keys: a shell text, from the repository's root."""
+    python = "python" if shutil.which("python") == sys.executable else shlex.quote(sys.executable)
+    return f'{VARIABLE}="$({python} -m {_PACKAGE}.keyprovider {shlex.quote(environment)})"'

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import tempfile
-from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any
 
 from ..base.errors import EngineError, StateLockedError, StoppedError
+from ..base.process import kept_environment
 from . import statelock
+from .command import CHANGES_PRESENT, Completed, Context
 from .encryption import REMOTE_STATE
 from .encryption import SINCE as KEYS_SINCE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from ..base.masking import Masker
@@ -23,55 +23,6 @@ if TYPE_CHECKING:
     from .encryption import Encryption
 
 STREAM_SINCE = (1, 12)  # `-json-into` came with OpenTofu 1.12.0
-_DROPPED = re.compile(r"^(TF_WORKSPACE|TF_CLI_ARGS.*|TF_DATA_DIR|TF_VAR_.*|TF_INPUT|TF_STATE_PERSIST_INTERVAL)$")
-# Tokens of `doit publish` and of the dashboard: no child has a use for them. One under another name may be somebody's.
-_OURS = frozenset({"DEPLOY_PUBLISH_TOKEN", "DASHBOARD_TOKEN"})
-_CHANGES_PRESENT = 2  # what `-detailed-exitcode` gives for a plan that is not empty
-
-
-@dataclass(frozen=True)
-class Completed:
-    """An ended engine command: its exit code, its output with secrets masked, and its JSON events.
-
-    `events` follow https://opentofu.org/docs/internals/machine-readable-ui/; they are not masked. `sealed` says what
-    happened and what to do when it failed because a state or plan is not encrypted as expected.
-    """
-
-    code: int
-    output: str
-    raw: str = field(repr=False, default="")
-    events: list[dict[str, Any]] = field(repr=False, default_factory=list)
-    sealed: tuple[str, str] | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether it succeeded, with or without changes."""
-        return self.code in (0, _CHANGES_PRESENT)
-
-    def summaries(self) -> list[str]:
-        """The summaries of its error diagnostics: what tells one failure from another, as nearly all exit with 1."""
-        found = [event["diagnostic"] for event in self.events if event.get("type") == "diagnostic"]
-        return [str(item.get("summary")) for item in found if item.get("severity") == "error"] or re.findall(
-            r"^[│| ]*Error: (.*)$", self.output, re.MULTILINE
-        )
-
-
-@dataclass(frozen=True)
-class Context:
-    """Where and as what a command runs: the stack's folder, its data directory, its variables.
-
-    `backend` is the type of the backend, `schema` the database schema of one that has it; `by_hand` is how a person
-    begins an engine command on the very same state, from the repository's root.
-    """
-
-    label: str
-    folder: Path
-    data_dir: Path
-    environment: Mapping[str, str] = field(repr=False, default_factory=dict)
-    descriptors: tuple[int, ...] = ()
-    backend: str = "local"
-    schema: str | None = None
-    by_hand: str = "tofu"
 
 
 class Engine:
@@ -159,14 +110,14 @@ class Engine:
             finally:
                 self._stop.ended(child)
             raw, said, streamed = (_content(file) for file in (output, errors, stream))
-        if self._stop.requested and code not in (0, _CHANGES_PRESENT):
+        if self._stop.requested and code not in (0, CHANGES_PRESENT):
             raise StoppedError(
                 f"{command} was stopped, the engine ended in order",
                 untouched="what it had done is saved in the state, which is unlocked",
                 next_step="run the same command again: it goes on from here",
             )
         text = self._mask.text(raw + said)
-        if code in (0, _CHANGES_PRESENT):
+        if code in (0, CHANGES_PRESENT):
             return Completed(code, text, raw, _events(streamed))
         if self._terse and command in ("plan", "apply"):
             text = _errors_of(text)
@@ -197,21 +148,6 @@ class Engine:
             "TF_DATA_DIR": str(context.data_dir),
             **context.environment,
         }
-
-
-def kept_environment(withheld: Collection[str] = ()) -> dict[str, str]:
-    """Our environment without what would change the meaning of the engine's commands, and without what is withheld."""
-    unwanted = {*_OURS, *withheld}
-    kept = {name: value for name, value in os.environ.items() if not _DROPPED.match(name) and name not in unwanted}
-    config = kept.get("TF_CLI_CONFIG_FILE")
-    if config and not os.path.exists(config):  # noqa: PTH110 - a text from outside
-        del kept["TF_CLI_CONFIG_FILE"]  # it would only warn, in every output
-    return kept
-
-
-def dropped_variables() -> list[str]:
-    """The names in our environment that the engine does not get, less the `TF_VAR_*` that stacks may declare."""
-    return sorted(name for name in os.environ if _DROPPED.match(name) and not name.startswith("TF_VAR_"))
 
 
 def failure(message: str, done: Completed, context: Context, *, next_step: str | None = None) -> EngineError:

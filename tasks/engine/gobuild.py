@@ -26,8 +26,9 @@ _TAIL = 12
 
 def module_dir() -> Path:
     """The folder of the pinned Go module: in the wheel inside the package, in the repository beside it."""
-    inside = Path(__file__).parent / "tools" / "tofu"
-    return inside if inside.is_dir() else Path(__file__).parent.parent / "tools" / "tofu"
+    package = Path(__file__).parent.parent
+    inside = package / "tools" / "tofu"
+    return inside if inside.is_dir() else package.parent / "tools" / "tofu"
 
 
 def pinned_version() -> str:

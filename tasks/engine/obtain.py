@@ -1,4 +1,4 @@
-"""`doit setup`: the pinned engine, found, downloaded or built, and verified."""
+"""The pinned engine: found, downloaded or built, and verified."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import subprocess
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from doit.exceptions import TaskFailed
-
-from ..base.errors import DeployError, EngineError, RecordError
+from ..base.errors import EngineError, RecordError
 from ..base.files import read_json, write_json
+from ..base.layout import CACHE_VARIABLE, cache_dir
 from ..base.version import VersionConstraint
 from . import gobuild, release
 
@@ -24,20 +23,9 @@ if TYPE_CHECKING:
 
     from ..base.stop import Stop
     from ..project import model
-    from ..run.run import Run
 
-CACHE_VARIABLE = "DOIT_TOFU_CACHE"
 _VERSION_TIMEOUT = 60
 _NAMES = {"tofu": "OpenTofu", "terraform": "Terraform"}
-
-
-def tasks(run: Run) -> Iterator[dict[str, Any]]:
-    """`setup`: run when asked for; every other task has the engine brought when it first needs it."""
-
-    def show() -> TaskFailed | None:
-        return _show(run)
-
-    yield {"basename": "setup", "actions": [show], "verbosity": 2, "doc": "have the pinned engine, verified"}
 
 
 @dataclass(frozen=True)
@@ -47,14 +35,6 @@ class Found:
     binary: Path
     version: str
     source: str
-
-
-def cache_dir() -> Path:
-    """The user's cache of engines and providers: `DOIT_TOFU_CACHE`, else the platform's cache folder."""
-    if chosen := os.environ.get(CACHE_VARIABLE):
-        return Path(chosen).expanduser().absolute()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "doit-tofu"
 
 
 def find(settings: model.Engine) -> tuple[Found | None, list[str]]:
@@ -110,14 +90,14 @@ def obtain(settings: model.Engine, stop: Stop, say: Callable[[str], None]) -> Fo
             misses.append(f"'{settings.version}' does not say which version to download")
         else:
             target = cache_dir() / "engines" / f"{settings.kind}-{version}" / settings.kind
-            for bring in (release.download, gobuild.build):
+            for bring, source in ((release.download, "downloaded"), (gobuild.build, "built")):
                 try:
                     bring(settings, version, target, stop, say)
                 except EngineError as error:
                     misses.append(error.message)
                     continue
                 if (actual := version_of(target, settings.kind)) == version:
-                    return Found(target, version, bring.__doc__.split(":")[0].lower() if bring.__doc__ else "")
+                    return Found(target, version, source)
                 target.unlink(missing_ok=True)
                 misses.append(f"what was brought says it is {actual}, not {version}")
     raise EngineError(
@@ -128,18 +108,6 @@ def obtain(settings: model.Engine, stop: Stop, say: Callable[[str], None]) -> Fo
             " or install Go, which builds the pinned version; then `doit setup`"
         ),
     )
-
-
-def _show(run: Run) -> TaskFailed | None:
-    """Have the engine, and say which one it is."""
-    settings = run.project.config.engine
-    try:
-        found = obtain(settings, run.stop, run.say)
-    except DeployError as error:
-        run.say(error.render())
-        return TaskFailed(error.message, report=False)
-    run.say(f"{settings.kind} {found.version}, from {found.source}: {found.binary}")
-    return None
 
 
 def version_of(binary: Path, kind: str) -> str | None:

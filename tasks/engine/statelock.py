@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +13,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..run.run import Run
-    from .engine import Completed, Context
+    from .command import Completed, Context
 
 _FIELD = re.compile(r"^[│| ]*(ID|Path|Operation|Who|Version|Created|Info):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 _GO_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)")
-_RACE_PAUSE = 0.3
 _SCHEMA = "terraform_remote_state"  # where the pg backend keeps states unless it is told otherwise
 
 
@@ -44,25 +41,6 @@ class Lock:
                 number = int(seconds // size)
                 return f"{number} {word}{'s' if number > 1 else ''}"
         return f"{max(int(seconds), 0)} seconds"
-
-
-def run(run: Run, where: Context, command: str, *arguments: str) -> Completed:
-    """An engine command that takes the state's lock: it waits for it as long as `engine.lock_timeout` says.
-
-    The engine waits by itself, but gives up at once where a local lock ends between its two looks at it; no lock was
-    taken then and nothing was begun, so the command is started again within the same time.
-
-    Raises:
-        StoppedError: The run was asked to stop.
-        EngineError: The engine cannot be run.
-    """
-    left = run.project.config.engine.lock_timeout
-    end = time.monotonic() + left
-    while True:
-        done = run.engine().run(where, command, f"-lock-timeout={left:g}s", *arguments, events=True)
-        left = round(end - time.monotonic(), 1)
-        if left <= 0 or not _vanished(done) or run.stop.wait(_RACE_PAUSE):
-            return done
 
 
 def held(done: Completed, kind: str) -> Lock | None:
@@ -153,7 +131,7 @@ def _pids(lines: Iterable[str], inode: int) -> Iterable[int]:
             yield int(fields[4])
 
 
-def _vanished(done: Completed) -> bool:
+def vanished(done: Completed) -> bool:
     """Whether a local lock was there at first and gone when the engine wanted to read whose it was."""
     return (
         not done.ok

@@ -163,7 +163,7 @@ def _find(run: Run) -> Found:
         return Found("", problem="this is no pipeline of a branch on GitLab or GitHub", quiet=True)
     if not place.token:
         return Found("", problem=f"{place.token_name} is not set, so the merge request cannot be read")
-    from .client import connect
+    from .connect import connect
     from .http import ForgeError
 
     try:

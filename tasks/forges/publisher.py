@@ -73,7 +73,7 @@ def broke(settings: Forge, environment: str, error: DeployError, mask: Masker, s
     if place is None or place.request is None or not place.token or not settings.comment:
         return
     from ..reports.markdown import fenced
-    from .client import connect
+    from .connect import connect
 
     verdict = f"Nothing could be planned, and nothing can be deployed: {error.kind}."
     shown = fenced(mask.text(error.render())[:_LONGEST])
@@ -93,7 +93,7 @@ def _sleep(seconds: float) -> bool:
 
 
 def _tell(run: Run, place: Place, stage: str, code: ExitCode, *, reviewing: bool) -> None:
-    from .client import connect
+    from .connect import connect
     from .http import ForgeError
 
     settings = run.project.config.forge

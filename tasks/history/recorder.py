@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 from ..artifact.receipt import now
 from ..base.errors import DeployError
 from ..base.files import write_atomic
-from ..deploy import BARRIER
 from ..run.result import Status
+from ..run.selection import BARRIER
 from . import overview, pipeline, retention
 
 if TYPE_CHECKING:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ..base.errors import ConfigError, PolicyRefusedError
 from ..base.files import canonical_json, sha256_bytes
+from ..run.allowance import Allowance
 from . import checker, guards
 from .finding import SEVERITIES, Finding, at_least
 from .redacted import redacted
@@ -15,23 +16,8 @@ from .redacted import redacted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..project.project import Stack
+    from ..project.stack import Stack
     from ..run.run import Run
-
-
-class Allowance(NamedTuple):
-    """`allow=RULE[:STACK]` on the command line."""
-
-    rule: str
-    stack: str
-    reason: str
-
-
-class Judged(NamedTuple):
-    """A plan that was let through: its SHA-256, and what was overridden for it, each a line."""
-
-    plan_sha256: str
-    allowed: list[str]
 
 
 def digest(run: Run) -> str:

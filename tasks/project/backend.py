@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 from ..base import interpolate
 from ..base.errors import ConfigError
 from ..base.files import canonical_json
+from ..base.layout import ENVIRONMENTS_DIR
 from ..base.masking import SECRET_NAME
-from .config.loading import ENVIRONMENTS_DIR, dotted
+from .config.yamlfile import dotted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
-    from .project import Project, Stack
+    from .sources import Sources
+    from .stack import Stack
 
 # The names of settings that are secrets themselves, in all backends of the engine; `..._file` and the like are not.
 _CREDENTIAL = re.compile(
@@ -34,7 +37,7 @@ _NAMES_STATE = {
 }  # fmt: skip
 
 
-def settings(project: Project, stack: Stack) -> dict[str, Any] | None:
+def settings(project: Sources, stack: Stack) -> dict[str, Any] | None:
     """The kind and the filled-in settings of a stack's configured backend, or None when the stack itself says.
 
     Plain values are texts, as the engine's command line has them; lists and mappings keep their shape.
@@ -52,7 +55,7 @@ def settings(project: Project, stack: Stack) -> dict[str, Any] | None:
     return {"kind": stack.backend.kind, "settings": filled}
 
 
-def check(project: Project) -> Iterator[ConfigError]:
+def check(project: Sources) -> Iterator[ConfigError]:
     """All that is wrong with the backends of a project's stacks, told from the configuration alone."""
     states: dict[bytes, str] = {}
     for name, stack in project.stacks.items():
@@ -82,7 +85,7 @@ def _key(stack: Stack) -> tuple[str, ...]:
     return ("stacks", stack.name, "backend") if stack.settings.backend is not None else ("backend",)
 
 
-def _check_own(project: Project, stack: Stack) -> Iterator[ConfigError]:
+def _check_own(project: Sources, stack: Stack) -> Iterator[ConfigError]:
     module = project.module(stack.name)
     fixed = module.backend is not None and not module.backend_varies
     if fixed and project.environment != project.config.default_environment:
@@ -93,7 +96,7 @@ def _check_own(project: Project, stack: Stack) -> Iterator[ConfigError]:
         )  # fmt: skip
 
 
-def _other_kind(project: Project, stack: Stack, kind: str) -> ConfigError:
+def _other_kind(project: Sources, stack: Stack, kind: str) -> ConfigError:
     own = project.module(stack.name).backend
     found = f'backend "{own}"' if own else "no backend"
     return project.loaded.error(
@@ -102,7 +105,7 @@ def _other_kind(project: Project, stack: Stack, kind: str) -> ConfigError:
     )  # fmt: skip
 
 
-def _check_tree(project: Project, stack: Stack) -> Iterator[ConfigError]:
+def _check_tree(project: Sources, stack: Stack) -> Iterator[ConfigError]:
     """An overlay's build tree is a cache: no local state may be in it."""
     if (stack.backend.kind if stack.backend else project.module(stack.name).backend) not in (None, "local"):
         return
@@ -121,7 +124,7 @@ def _check_tree(project: Project, stack: Stack) -> Iterator[ConfigError]:
         )  # fmt: skip
 
 
-def _check_secrets(project: Project, stack: Stack) -> Iterator[ConfigError]:
+def _check_secrets(project: Sources, stack: Stack) -> Iterator[ConfigError]:
     """No secret may be a setting: the engine keeps settings in clear in its data directory and in every plan."""
     for path, value in _leaves(stack.backend.settings if stack.backend else {}):
         variable = next((name for name in _VARIABLE.findall(str(value)) if SECRET_NAME.search(name.upper())), None)
@@ -138,7 +141,7 @@ def _check_secrets(project: Project, stack: Stack) -> Iterator[ConfigError]:
         yield project.loaded.error(message, *_key(stack), "settings", path[0], next_step=_BY_ENVIRONMENT)
 
 
-def _check_environments(project: Project, stack: Stack) -> Iterator[ConfigError]:
+def _check_environments(project: Sources, stack: Stack) -> Iterator[ConfigError]:
     """Two environments must not share a state; what variables or an environment's own file say may differ."""
     backend, key = stack.backend, _key(stack)
     if backend is None or project.environment == project.config.default_environment:
@@ -159,7 +162,7 @@ def _check_environments(project: Project, stack: Stack) -> Iterator[ConfigError]
         )  # fmt: skip
 
 
-def _state(project: Project, stack: Stack) -> bytes:
+def _state(project: Sources, stack: Stack) -> bytes:
     """A text that two stacks have in common exactly when their settings name the same state."""
     backend, values = stack.backend, {name: str(value) for name, value in project.placeholders(stack.name).items()}
     if backend is None:
@@ -196,3 +199,22 @@ def _filled(value: Any, values: dict[str, Any], key: str, where: str) -> Any:
         return [_filled(item, values, f"{key}[{position}]", where) for position, item in enumerate(value)]
     text = str(value).lower() if isinstance(value, bool) else str(value)
     return interpolate.fill(text, values, key=key, where=where)
+
+
+def implied_state(project: Sources, stack: Stack) -> str | None:
+    """The state file, relative to the stack, when neither the stack nor the configuration names a backend."""
+    if stack.backend is not None or project.module(stack.name).backend is not None:
+        return None
+    if project.environment == project.config.default_environment:
+        return "terraform.tfstate"
+    return f"terraform.tfstate.d/{project.environment}/terraform.tfstate"
+
+
+def state_file(project: Sources, stack: Stack) -> Path | None:
+    """The state file when the state is a local one whose place is known; else None."""
+    if implied := implied_state(project, stack):
+        return project.root / stack.path / implied
+    configured = settings(project, stack)
+    if configured is None or configured["kind"] != "local" or "path" not in configured["settings"]:
+        return None
+    return project.root / stack.path / str(configured["settings"]["path"])

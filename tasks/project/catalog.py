@@ -6,6 +6,7 @@ import os
 import posixpath
 import stat
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..base.files import canonical_json, sha256_bytes
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
     from . import model
     from .hcl.fileindex import FileIndex
-    from .project import Project, Stack
+    from .sources import Sources
+    from .stack import Stack
 
 FORMAT = 1
 TAG_DIGITS = 32  # 128 bits: nobody finds two contents with one tag
@@ -25,7 +27,7 @@ _CONTAINERFILES = ("Containerfile", "Dockerfile")
 
 
 @dataclass(frozen=True)
-class Sources:
+class Material:
     """The files that something is made of, by path with a digest of content and mode; and a digest over all."""
 
     files: dict[str, str]
@@ -55,11 +57,11 @@ class Context:
 class Catalog:
     """Builds and images of a project; each digest is taken once, so that it is the same all through a run."""
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Sources) -> None:
         self._project = project
         self.builds = project.config.builds
         self.images = project.config.images
-        self._sources: dict[str, Sources] = {}
+        self._sources: dict[str, Material] = {}
         self._contexts: dict[str, Context] = {}
         self._read_by: dict[str, tuple[str, ...]] = {}
         self._made = [path for name in self.builds for path in self.outputs(name)]
@@ -74,6 +76,14 @@ class Catalog:
         """Whether a path is, or lies in, what some build makes: then it is no source."""
         return path.startswith(self._made_within) or path in self._made
 
+    def without_made(self, paths: Iterable[str]) -> list[str]:
+        """Those of some paths that no build makes."""
+        return [path for path in paths if not self.makes(path)]
+
+    @cached_property
+    def _source_files(self) -> list[str]:
+        return self.without_made(self._project.list_files())
+
     def maker(self, path: str) -> str | None:
         """The build that makes a path, or the folder that it lies in."""
         for name in self.builds:
@@ -81,17 +91,17 @@ class Catalog:
                 return name
         return None
 
-    def sources(self, name: str) -> Sources:
+    def sources(self, name: str) -> Material:
         """What a build is made of.
 
         Raises:
             ConfigError: A value in its configuration cannot be filled in.
         """
         if name not in self._sources:
-            self._sources[name] = self.read_sources(name, self._project.source_files)
+            self._sources[name] = self.read_sources(name, self._source_files)
         return self._sources[name]
 
-    def read_sources(self, name: str, paths: Iterable[str]) -> Sources:
+    def read_sources(self, name: str, paths: Iterable[str]) -> Material:
         """What a build is made of, among these paths, as it is now."""
         build, index = self.builds[name], self._project.index
         prefix = _prefix(build.path)
@@ -103,7 +113,7 @@ class Catalog:
             "builds": {other: self.sources(other).digest for other in build.depends_on},
             "files": files,
         }
-        return Sources(files, sha256_bytes(canonical_json(body)))
+        return Material(files, sha256_bytes(canonical_json(body)))
 
     def context(self, name: str) -> Context:
         """What an image is made of, and its tag.
@@ -112,7 +122,7 @@ class Catalog:
             ConfigError: A value in its configuration cannot be filled in.
         """
         if name not in self._contexts:
-            self._contexts[name] = self.read_context(name, self._project.source_files)
+            self._contexts[name] = self.read_context(name, self._source_files)
         return self._contexts[name]
 
     def read_context(self, name: str, paths: Iterable[str]) -> Context:
@@ -186,7 +196,7 @@ class Catalog:
     def filled(self, text: str, *path: str) -> str:
         """A configured text with `${ENV}` and `{organization.KEY}` filled in."""
         from ..base import interpolate
-        from .config.loading import dotted
+        from .config.yamlfile import dotted
 
         project = self._project
         value = interpolate.expand_environment(

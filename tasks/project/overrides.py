@@ -5,7 +5,9 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING, Any
 
-from .config.loading import ENVIRONMENTS_DIR, PIPELINE_FILE, UPSTREAM, dotted
+from ..base.layout import ENVIRONMENTS_DIR, PIPELINE_FILE
+from .config.loading import UPSTREAM
+from .config.yamlfile import dotted
 from .overlay.buildtree import OVERLAY
 
 if TYPE_CHECKING:

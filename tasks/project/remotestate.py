@@ -6,13 +6,13 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..run import workdir
 from . import backend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .project import Project, Stack
+    from .sources import Sources
+    from .stack import Stack
 
 # The settings that tell one state of a backend from another, with the engine's default where it has one
 # (https://opentofu.org/docs/language/settings/backends/configuration/).
@@ -37,7 +37,7 @@ class RemoteRead:
     outputs: tuple[str, ...] | None
 
 
-def find(project: Project) -> dict[str, list[RemoteRead]]:
+def find(project: Sources) -> dict[str, list[RemoteRead]]:
     """For each stack that reads siblings' states: which ones, by name of the data source."""
     readers = {name: project.module(name).remote_states for name in project.stacks}
     if not any(readers.values()):
@@ -56,9 +56,9 @@ def find(project: Project) -> dict[str, list[RemoteRead]]:
     return found
 
 
-def _own(project: Project, stack: Stack) -> tuple[str, ...] | None:
+def _own(project: Sources, stack: Stack) -> tuple[str, ...] | None:
     """What identifies a stack's own state."""
-    if implied := workdir.implied_state(project, stack):
+    if implied := backend.implied_state(project, stack):
         return _identity("local", {"path": implied}, stack.path)
     module = project.module(stack.name)
     settings = dict(module.backend_settings)

@@ -15,13 +15,14 @@ from .hcl import reader
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from .project import Project, Stack
+    from .sources import Sources
+    from .stack import Stack
 
 _PREFIX = "TF_VAR_"
 _CONTROL = {"\\b": "\\u0008", "\\f": "\\u000c"}
 
 
-def configured(project: Project, stack: Stack) -> dict[str, Any]:
+def configured(project: Sources, stack: Stack) -> dict[str, Any]:
     """The values that the configuration gives, with `${ENV}` and `{organization.KEY}` filled in.
 
     Raises:
@@ -35,14 +36,14 @@ def configured(project: Project, stack: Stack) -> dict[str, Any]:
     }
 
 
-def from_environment(project: Project, stack: Stack) -> dict[str, str]:
+def from_environment(project: Sources, stack: Stack) -> dict[str, str]:
     """The `TF_VAR_*` variables of this process that the stack declares, by their full names."""
     declared = project.module(stack.name).variables
     names = (_PREFIX + name for name in sorted(declared))  # asked for every stack: not a walk over all that is set
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
-def var_files(project: Project, stack: Stack) -> list[str]:
+def var_files(project: Sources, stack: Stack) -> list[str]:
     """The stack's var files in order, relative to the repository's root; optional ones only where they are.
 
     Raises:
@@ -65,13 +66,13 @@ def var_files(project: Project, stack: Stack) -> list[str]:
     return found
 
 
-def automatic_var_files(project: Project, stack: Stack) -> list[str]:
+def automatic_var_files(project: Sources, stack: Stack) -> list[str]:
     """The var files in the stack's folder that the engine loads by itself."""
     names = [name for name in project.index.names(stack.path) if _is_automatic(name)]
     return [f"{stack.path}/{name}" for name in names]
 
 
-def known_beforehand(project: Project, stack: Stack) -> dict[str, Any]:
+def known_beforehand(project: Sources, stack: Stack) -> dict[str, Any]:
     """The values of variables that are known before anything runs, the stronger over the weaker; never raises.
 
     For telling which files an expression reads; so what cannot be told is simply not there.
@@ -92,11 +93,11 @@ def known_beforehand(project: Project, stack: Stack) -> dict[str, Any]:
     }
 
 
-def sensitive_values(project: Project, stack: Stack, given: Mapping[str, Any]) -> list[Any]:
+def sensitive_values(project: Sources, stack: Stack, given: Mapping[str, Any]) -> list[Any]:
     """Every value that a variable declared sensitive may have: by default, file, environment or configuration.
 
     Args:
-        project: The project.
+        project: The stacks and their files.
         stack: The stack.
         given: Values of this run that come from upstream outputs.
     """
@@ -156,13 +157,13 @@ def _is_automatic(name: str) -> bool:
     return name in ("terraform.tfvars", "terraform.tfvars.json") or name.endswith((".auto.tfvars", ".auto.tfvars.json"))
 
 
-def _sensitive_defaults(project: Project, path: str) -> list[Any]:
+def _sensitive_defaults(project: Sources, path: str) -> list[Any]:
     if not any(variable.sensitive and variable.has_default for variable in project.index.facts(path).variables):
         return []
     return [variable.default for variable in project.index.read_facts(path).variables if variable.sensitive]
 
 
-def _file_values(project: Project, path: str) -> dict[str, Any]:
+def _file_values(project: Sources, path: str) -> dict[str, Any]:
     try:
         with open(project.index.absolute(path), "rb") as stream:  # noqa: PTH123 - an indexed path
             content = stream.read()

@@ -14,13 +14,14 @@ from ..base.errors import DeployError, StoppedError
 from . import fanout
 from . import result as results
 from .result import Result, Status
+from .selection import Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from doit.exceptions import BaseFail
 
-    from ..project.project import Stack
+    from ..project.stack import Stack
     from .run import Run
 
     Act = Callable[[Run, Stack, bool], Result]
@@ -72,7 +73,7 @@ class StageAction(BaseAction):  # type: ignore[misc]
     def _outcome(self, *, forced: bool) -> Result:
         """What the stage gives, with the configured hooks around it."""
         stack = self._run.project.stacks[self._name]
-        if self._run.part is fanout.Part.REPORT:
+        if self._run.part is Part.REPORT:
             return fanout.taken_over(self._run, self._stage, stack)
         if not self._run.project.config.hooks:
             return self._act(self._run, stack, forced)

@@ -20,8 +20,9 @@ from ..project.config import loading
 from . import workdir
 
 if TYPE_CHECKING:
-    from ..engine.engine import Completed
-    from ..project.project import Project, Stack
+    from ..engine.command import Completed
+    from ..project.project import Project
+    from ..project.stack import Stack
     from .run import Run
 
 FILE = "errored.tfstate"

@@ -9,33 +9,27 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from ..artifact import affected, receipt
+from ..artifact import receipt
 from ..base.errors import ConfigError, DeployError, RecordError
 from . import result as results
 from . import selection
+from .assessment import assess_once
 from .result import Result, Status
+from .selection import Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ..base.layout import Layout
-    from ..project.project import Stack
+    from ..project.stack import Stack
     from .run import Run
 
 _DEPLOY = "deploy"
 _STAGES = ("validate", "plan", "deploy", "verify", "drift")
 _FIRST = ("validate", "plan")  # what a deploy of the same stack waits for
 _BUILD = "build:"
-
-
-class Part(StrEnum):
-    """Which part of a generated pipeline a run is; most runs are none."""
-
-    JOB = "job"
-    REPORT = "report"
 
 
 class NoResultError(DeployError):
@@ -125,7 +119,7 @@ def taken_over(run: Run, stage: str, stack: Stack) -> Result:
     if stage == "validate" or (stage == "plan" and run.deploying):
         return Result(stage, stack.name, Status.UNAFFECTED, "not affected")  # the stage after it knows whether it was
     if stage != "drift":
-        assessment = affected.assess_once(run, stack)
+        assessment = assess_once(run, stack)
         if not assessment.affected and not (stage == _DEPLOY and assessment.unverified):
             return Result(stage, stack.name, Status.UNAFFECTED, "not affected")
     raise NoResultError(
@@ -162,5 +156,5 @@ def keep_affected(run: Run) -> None:
 
     Within one run the baseline remembers that by itself.
     """
-    if run.project.baseline is not None:
-        run.project.baseline.known.update(dict.fromkeys(deployed_elsewhere(run, run.project.stacks), True))
+    if run.baseline is not None:
+        run.baseline.known.update(dict.fromkeys(deployed_elsewhere(run, run.project.stacks), True))

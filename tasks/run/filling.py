@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..checks.check import Check
-    from ..project.project import Project, Stack
+    from ..project.project import Project
+    from ..project.stack import Stack
 
 _OUTPUTS = "outputs."
 

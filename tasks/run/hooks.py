@@ -11,10 +11,10 @@ import tempfile
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from ..base import child, interpolate
+from ..base import interpolate, process
 from ..base.errors import DeployError, HookError, StoppedError, nearest
 from ..base.files import write_json
-from ..engine.engine import kept_environment
+from ..base.process import kept_environment
 from .result import Status
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from ..base.errors import ConfigError
     from ..project import model
-    from ..project.project import Project, Stack
+    from ..project.project import Project
+    from ..project.stack import Stack
     from .result import Result
     from .run import Run
 
@@ -153,7 +154,7 @@ def _run(
                 next_step="is the file there, and executable? paths are relative to the repository's root",
             ) from error  # fmt: skip
         try:
-            code = child.wait(started, hook.timeout)
+            code = process.wait(started, hook.timeout)
         finally:
             run.stop.ended(started)
         output.seek(0)
@@ -161,6 +162,6 @@ def _run(
     if code == 0:
         return
     raise HookError(
-        f"the hook `{shown}` {when} {stage} {child.how(code, hook.timeout)}", log=log, key=key, where=where,
+        f"the hook `{shown}` {when} {stage} {process.how(code, hook.timeout)}", log=log, key=key, where=where,
         untouched=untouched, next_step="correct the hook, then run the same command again",
     )  # fmt: skip

@@ -15,25 +15,26 @@ from typing import IO, TYPE_CHECKING, Any
 from ..artifact.receipt import now
 from ..base import git
 from ..base.errors import EngineError, RecordError, RunLockedError
-from ..base.layout import prepare
+from ..base.layout import cache_dir, prepare
 from ..base.masking import Masker
 from ..base.stop import Stop
-from ..build import Demand
 from ..engine import obtain
 from ..engine.encryption import Encryption
 from ..engine.engine import Engine
 from . import cilog
+from .selection import Demand
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..artifact.affected import Assessment
+    from ..artifact.baseline import Baseline
     from ..artifact.outputs import Output
     from ..base.git import Revision
-    from ..policy.judge import Allowance, Judged
     from ..project.project import Project
-    from .fanout import Part
+    from .allowance import Allowance, Judged
     from .result import Result
+    from .selection import Part
 
 
 _COMMAND = re.compile(r"(?:(?<=`)|(?<=:  ))doit (?=(?:-a )?(?:plan|deploy|verify|drift|status)\b)")
@@ -52,12 +53,13 @@ class Run:
         deploying: Whether a deploy was selected: artifacts that are there must then fit, not be replaced.
         planning: Whether anything was selected that needs the stacks' backends.
         applied: Stacks whose plan was applied in this run.
-        assessed: What is affected, as found before anything ran, see `affected.assess_once`.
+        assessed: What is affected, as found before anything ran, see `assessment.assess_once`.
         reused: Stacks whose artifact was found to fit as it is.
         reviewed: What was reviewed, once it was asked for, see `review.gate`; `reviewed_file` is where, when named.
         notes: What readers of this run's reports must know besides its results, a sentence each.
         part: Which part of a generated pipeline this run is, see `fanout`; None where it is a run of its own.
         mocking: Whether plans may be made with stand-ins; `mocks=no` on the command line forbids it.
+        baseline: What counts as deployed where there are no receipts.
         base_given: The base that was named on the command line, when it is another one than the deployed tag.
         waiting: What the checks of a task that is under way wait for, by the task.
         demand: What the builds and images of this run are for.
@@ -71,10 +73,6 @@ class Run:
         self.layout = project.layout
         self.mask = Masker(project.config.secrets)
         self.mask.add(project.keyring.passphrases)
-        if project.config.notify:
-            from ..notifications import channels
-
-            self.mask.add(channels.secrets(project.config.notify))
         self.encryption = Encryption(project.keyring)
         self.stop = Stop(self.say, project.config.engine.grace)
         self.results: dict[str, Result] = {}
@@ -86,6 +84,7 @@ class Run:
         self.part: Part | None = None
         self.mocking = True
         self.base_given: str | None = None
+        self.baseline: Baseline | None = None
         self.allowances: list[Allowance] = []
         self.judged: dict[str, Judged] = {}
         self.current: set[str] = set()
@@ -140,7 +139,7 @@ class Run:
             if self._engine is None:
                 settings = self.project.config.engine
                 found = obtain.obtain(settings, self.stop, self.say)
-                plugins = obtain.cache_dir() / "providers"
+                plugins = cache_dir() / "providers"
                 plugins.mkdir(parents=True, exist_ok=True)
                 self.mask.add(key.encoded for key in self.project.keyring.all)
                 engine = Engine(

@@ -1,11 +1,37 @@
-"""What doit was asked for: the tasks that a selection leads to."""
+"""What doit was asked for: the tasks that a selection leads to, and which part of a pipeline this run is."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+BARRIER = "_planned"  # the task between all plans and the first apply
+
+
+class Part(StrEnum):
+    """Which part of a generated pipeline a run is; most runs are none."""
+
+    JOB = "job"
+    REPORT = "report"
+
+
+@dataclass
+class Demand:
+    """What of all builds and images a run is for.
+
+    `named` were asked for by name, `everything` says that `build` itself was. `planned` and `deployed` are the stacks
+    that the run validates or plans, and those that it deploys; `drifting` are planned whether affected or not.
+    """
+
+    named: set[str] = field(default_factory=set)
+    everything: bool = False
+    planned: set[str] = field(default_factory=set)
+    deployed: set[str] = field(default_factory=set)
+    drifting: set[str] = field(default_factory=set)
 
 
 def reached(all_tasks: Mapping[str, Any], selected: Iterable[str]) -> set[str]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from ..artifact.outputs import Output
-    from ..project.project import Stack
+    from ..project.stack import Stack
     from .run import Run
 
 

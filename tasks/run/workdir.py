@@ -8,22 +8,25 @@ import posixpath
 import re
 import shlex
 import shutil
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .. import keyprovider
-from ..artifact.inputs import LOCK_FILE
 from ..base.errors import EngineError, RecordError
 from ..base.files import canonical_json, read_json, sha256_bytes, write_json
-from ..engine.engine import Context, failure
+from ..base.layout import ENGINE_LOCK_FILE
+from ..engine import encryption, statelock
+from ..engine.command import Context
+from ..engine.engine import failure
+from ..project import backend as backends
 from ..project import variables
-from ..project.backend import settings as backend_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
-    from ..project.project import Project, Stack
+    from ..engine.command import Completed
+    from ..project.project import Project
+    from ..project.stack import Stack
     from .run import Run
 
 # Several first inits at once: PostgreSQL's `create ... if not exists` is not safe against itself, and fails in all but
@@ -34,6 +37,7 @@ _CREATED_AT_ONCE = re.compile(
 )
 _CREATIONS = 10
 _PAUSE = 0.2
+_RACE_PAUSE = 0.3
 
 
 @contextmanager
@@ -75,13 +79,13 @@ def by_hand(run: Run, stack: Stack) -> str:
     binary = engine.kind if shutil.which(engine.kind) == str(engine.binary) else str(engine.binary)
     data_dir = posixpath.relpath(run.layout.data_dir(stack.name), run.project.root / stack.path)
     folder = run.layout.relative(run.project.root / stack.path)
-    keys = f"{keyprovider.by_hand(run.project.environment)} " if run.project.keyring.is_set else ""
+    keys = f"{encryption.by_hand(run.project.environment)} " if run.project.keyring.is_set else ""
     return f"{keys}TF_DATA_DIR={shlex.quote(data_dir)} {shlex.quote(binary)} -chdir={shlex.quote(folder)}"
 
 
 def _place(run: Run, stack: Stack) -> dict[str, Any]:
     """What a message about a lock needs to know of where the state is."""
-    settings = backend_settings(run.project, stack)
+    settings = backends.settings(run.project, stack)
     kind = settings["kind"] if settings else run.project.module(stack.name).backend
     return {
         "backend": kind or "local",
@@ -96,32 +100,13 @@ def state_arguments(project: Project, stack: Stack) -> list[str]:
     The engine keeps such a state in the stack's folder. The default environment leaves it there, as by hand; every
     other one has its own, where the engine's workspaces would have it.
     """
-    path = implied_state(project, stack)
+    path = backends.implied_state(project, stack)
     return [f"-state={path}"] if path and project.environment != project.config.default_environment else []
-
-
-def implied_state(project: Project, stack: Stack) -> str | None:
-    """The state file, relative to the stack, when neither the stack nor the configuration names a backend."""
-    if stack.backend is not None or project.module(stack.name).backend is not None:
-        return None
-    if project.environment == project.config.default_environment:
-        return "terraform.tfstate"
-    return f"terraform.tfstate.d/{project.environment}/terraform.tfstate"
-
-
-def state_file(project: Project, stack: Stack) -> Path | None:
-    """The state file when the state is a local one whose place is known; else None."""
-    if implied := implied_state(project, stack):
-        return project.root / stack.path / implied
-    settings = backend_settings(project, stack)
-    if settings is None or settings["kind"] != "local" or "path" not in settings["settings"]:
-        return None
-    return project.root / stack.path / str(settings["settings"]["path"])
 
 
 def serial_of_state(run: Run, stack: Stack, where: Context) -> tuple[str | None, int | None]:
     """The lineage and serial of the state as it is now; None where there is none."""
-    path = state_file(run.project, stack)
+    path = backends.state_file(run.project, stack)
     try:
         state = json.loads(path.read_bytes()) if path is not None else run.engine().json(where, "state", "pull")
         return state.get("lineage"), int(state["serial"])  # an encrypted state file has these two in clear
@@ -131,7 +116,7 @@ def serial_of_state(run: Run, stack: Stack, where: Context) -> tuple[str | None,
 
 def lock_digest(project: Project, stack: Stack) -> str | None:
     """Hex SHA-256 of the stack's dependency lock file; None when it has none."""
-    return project.index.digest(f"{stack.path}/{LOCK_FILE}")
+    return project.index.digest(f"{stack.path}/{ENGINE_LOCK_FILE}")
 
 
 def initialize(run: Run, stack: Stack, where: Context, *, backend: bool) -> None:
@@ -162,7 +147,7 @@ def initialize(run: Run, stack: Stack, where: Context, *, backend: bool) -> None
     arguments = ["-no-color", "-input=false"]
     if backend:
         arguments.append("-reconfigure")
-        settings = backend_settings(run.project, stack)
+        settings = backends.settings(run.project, stack)
         if settings is not None:
             arguments += [f"-backend-config={key}={_setting(value)}" for key, value in settings["settings"].items()]
     else:
@@ -180,6 +165,25 @@ def initialize(run: Run, stack: Stack, where: Context, *, backend: bool) -> None
     run.initialized[stack.name] = backend
 
 
+def run_locked(run: Run, where: Context, command: str, *arguments: str) -> Completed:
+    """An engine command that takes the state's lock: it waits for it as long as `engine.lock_timeout` says.
+
+    The engine waits by itself, but gives up at once where a local lock ends between its two looks at it; no lock was
+    taken then and nothing was begun, so the command is started again within the same time.
+
+    Raises:
+        StoppedError: The run was asked to stop.
+        EngineError: The engine cannot be run.
+    """
+    left = run.project.config.engine.lock_timeout
+    end = time.monotonic() + left
+    while True:
+        done = run.engine().run(where, command, f"-lock-timeout={left:g}s", *arguments, events=True)
+        left = round(end - time.monotonic(), 1)
+        if left <= 0 or not statelock.vanished(done) or run.stop.wait(_RACE_PAUSE):
+            return done
+
+
 def _setting(value: Any) -> str:
     """A backend setting on the engine's command line: plain text, or an expression where it has parts."""
     return value if isinstance(value, str) else variables.expression(value)
@@ -191,7 +195,7 @@ def _mark(run: Run, stack: Stack, *, backend: bool) -> dict[str, Any]:
     digest = hashlib.sha256()
     for path in project.module(stack.name).configuration():
         digest.update(f"{path}\0{project.index.digest(path)}\0".encode())
-    settings = sha256_bytes(canonical_json(backend_settings(project, stack))) if backend else None
+    settings = sha256_bytes(canonical_json(backends.settings(project, stack))) if backend else None
     return {
         "backend": backend,
         "configuration": digest.hexdigest(),

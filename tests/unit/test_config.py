@@ -12,8 +12,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.base import layout
 from tasks.base.errors import ConfigError, ConfigErrors
-from tasks.project.config import loading
+from tasks.project.config import loading, yamlfile
 from tests.unit.conftest import write
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def load(root: Path, text: str, *files: str, environment: str | None = None) -> 
     """Load a pipeline file with further `path:content` files."""
     write(root, *files)
     (root / "config").mkdir(exist_ok=True)
-    (root / loading.PIPELINE_FILE).write_text(text)
+    (root / layout.PIPELINE_FILE).write_text(text)
     return loading.load(root, environment)
 
 
@@ -166,9 +167,9 @@ def test_a_key_is_found_in_the_layer_that_wins(tmp_path: Path, monkeypatch: pyte
 
 
 def test_key_paths_are_written_as_people_write_them() -> None:
-    assert loading.dotted(("stacks", "web", "verify", 0, "url")) == "stacks.web.verify[0].url"
-    assert loading.dotted(("a", 0, 1)) == "a[0][1]"
-    assert loading.dotted(()) == ""
+    assert yamlfile.dotted(("stacks", "web", "verify", 0, "url")) == "stacks.web.verify[0].url"
+    assert yamlfile.dotted(("a", 0, 1)) == "a[0][1]"
+    assert yamlfile.dotted(()) == ""
 
 
 # --- what is wrong is said with file, line, key, value and the nearest -------------------------------------------------
@@ -400,7 +401,7 @@ def loads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., lo
     with tempfile.TemporaryDirectory(dir=tmp_path_factory.mktemp("mangled")) as folder:
         root = write(Path(folder), "config/pipeline.yaml:version: 1\n", "config/environments/local.yaml:")
 
-        def loads(content: bytes, name: str = loading.PIPELINE_FILE) -> loading.Loaded | None:
+        def loads(content: bytes, name: str = layout.PIPELINE_FILE) -> loading.Loaded | None:
             path = root / name
             before = path.read_bytes()
             path.write_bytes(content)
@@ -425,7 +426,7 @@ def every_error_names_its_place(error: ConfigError | ConfigErrors) -> None:
         assert len(each.render()) < 2000
 
 
-FILES = [loading.PIPELINE_FILE, "config/environments/local.yaml"]
+FILES = [layout.PIPELINE_FILE, "config/environments/local.yaml"]
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.dates(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=3),

@@ -14,10 +14,9 @@ import pytest
 import yaml
 
 import tasks
-from tasks.base import masking
+from tasks.base import layout, masking, process
 from tasks.base.errors import ExitCode
 from tasks.base.layout import Layout
-from tasks.engine import engine
 from tasks.project import model
 from tasks.project.config import loading
 from tests.repository import ROOT
@@ -128,7 +127,7 @@ def test_what_is_generated_is_current() -> None:
     spec.loader.exec_module(write_docs)
     hint = "run `python tools/write_docs.py`"
     assert _configuration() == write_docs.configuration(), hint
-    assert (ROOT / loading.SCHEMA_FILE).read_text() == write_docs.schema(), hint
+    assert (ROOT / layout.SCHEMA_FILE).read_text() == write_docs.schema(), hint
 
 
 # Environment variables
@@ -142,7 +141,7 @@ def variables_in_the_code() -> set[str]:
         for node in ast.walk(module)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and _VARIABLE.fullmatch(node.value)
     }
-    dropped = {name.replace(".*", "") for name in engine._DROPPED.pattern.strip("^()$").split("|")}
+    dropped = {name.replace(".*", "") for name in process._DROPPED.pattern.strip("^()$").split("|")}
     secret = set(masking.SECRET_NAME.pattern.split("|"))
     return (constants | dropped | secret) - _NO_VARIABLES
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from tasks.base import layout
 from tasks.project import model
 from tasks.project.config import loading
 from tests.repository import ROOT
@@ -27,7 +28,7 @@ def merged(below: Any, above: Any) -> Any:
 
 
 def test_the_schema_that_is_checked_in_is_the_one_of_the_model() -> None:
-    written = (ROOT / loading.SCHEMA_FILE).read_text()
+    written = (ROOT / layout.SCHEMA_FILE).read_text()
     assert written == json.dumps(loading.json_schema(), indent=2) + "\n"
 
 
@@ -36,10 +37,10 @@ def test_the_schema_is_a_valid_one() -> None:
 
 
 def test_this_repositorys_own_files_keep_to_the_schema() -> None:
-    pipeline = yaml.safe_load((ROOT / loading.PIPELINE_FILE).read_text())
+    pipeline = yaml.safe_load((ROOT / layout.PIPELINE_FILE).read_text())
     validator = jsonschema.Draft202012Validator(loading.json_schema())
     validator.validate(pipeline)
-    environments = sorted((ROOT / loading.ENVIRONMENTS_DIR).glob("*.yaml"))
+    environments = sorted((ROOT / layout.ENVIRONMENTS_DIR).glob("*.yaml"))
     assert environments
     for path in environments:
         validator.validate(merged(pipeline, yaml.safe_load(path.read_text()) or {}))

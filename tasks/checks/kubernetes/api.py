@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..check import Look
-    from .check import KubernetesPodsCheck
     from .pods import Pod
 
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
 _FEW = 2
+
+
+@dataclass(frozen=True)
+class Access:
+    """Which cluster and namespace: `kubeconfig` and `context` as `kubectl` takes them, or from within the cluster."""
+
+    namespace: str
+    kubeconfig: str | None = None
+    context: str | None = None
+    in_cluster: bool = False
 
 
 class ApiError(Exception):
@@ -37,15 +47,15 @@ class Api:
         ApiError: The client is not installed, or there is no usable configuration for it.
     """
 
-    def __init__(self, check: KubernetesPodsCheck, look: Look) -> None:
+    def __init__(self, access: Access, look: Look) -> None:
         try:
             from kubernetes import client
         except ImportError:
             message = "the Kubernetes client is not installed: pip install 'doit-tofu[kubernetes]'"
             raise ApiError(message, final=True) from None
-        self._look, self._namespace = look, check.namespace
+        self._look, self._namespace = look, access.namespace
         settings = client.Configuration()
-        _configure(check, look, settings)
+        _configure(access, look, settings)
         settings.retries = False
         look.mask.add(_token(settings))
         self._host = settings.host
@@ -121,7 +131,7 @@ class Api:
         return ApiError(f"the API at {self._host} answers {error.status}: {shown(said, 200)}")
 
 
-def _configure(check: KubernetesPodsCheck, look: Look, settings: Any) -> None:
+def _configure(access: Access, look: Look, settings: Any) -> None:
     """Address and credentials, from the place that is named, else from where `kubectl` looks.
 
     Explicitly, and not by the client's `load_config`: that has read `KUBECONFIG` when it was imported, takes a list of
@@ -131,14 +141,14 @@ def _configure(check: KubernetesPodsCheck, look: Look, settings: Any) -> None:
 
     load_in_cluster: Any = config.load_incluster_config
     load_file: Any = config.load_kube_config
-    named = str(look.root / check.kubeconfig) if check.kubeconfig else os.environ.get("KUBECONFIG", "")
+    named = str(look.root / access.kubeconfig) if access.kubeconfig else os.environ.get("KUBECONFIG", "")
     usual = Path.home() / ".kube/config"
     paths = named or (str(usual) if usual.is_file() else "")
     try:
-        if check.in_cluster or (not paths and "KUBERNETES_SERVICE_HOST" in os.environ):
+        if access.in_cluster or (not paths and "KUBERNETES_SERVICE_HOST" in os.environ):
             load_in_cluster(client_configuration=settings)
         elif paths:
-            load_file(config_file=paths, context=check.context, client_configuration=settings)
+            load_file(config_file=paths, context=access.context, client_configuration=settings)
         else:
             raise ApiError("there is no kubeconfig: set KUBECONFIG, or name one by `kubeconfig`", final=True)
     except config.ConfigException as error:

@@ -11,7 +11,7 @@ from pydantic import Field, PrivateAttr, model_validator
 from ...base.model import Seconds
 from ..check import Check, Observation, shown
 from . import pods, workloads
-from .api import Api, ApiError
+from .api import Access, Api, ApiError
 
 if TYPE_CHECKING:
     from ..check import Look
@@ -65,7 +65,7 @@ class KubernetesPodsCheck(Check):
         """Look once."""
         look.note("the API did not answer in time")
         try:
-            api = Api(self, look)
+            api = Api(Access(self.namespace, self.kubeconfig, self.context, self.in_cluster), look)
             return self._by_workload(api) if self.workload else self._by_selector(api)
         except ApiError as error:
             return Observation(False, str(error), final=error.final, commands=self.commands())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from ...artifact import affected
+from ...run.assessment import assess_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,7 +62,7 @@ def spread(run: Run, purpose: Purpose, most: int) -> Shares:
     order = project.graph.order
     if purpose is Purpose.DRIFT:
         return Shares(tuple(_shares(order, most)))
-    found = {name: affected.assess_once(run, project.stacks[name]) for name in order}
+    found = {name: assess_once(run, project.stacks[name]) for name in order}
     planned = {name for name, assessment in found.items() if assessment.affected}
     if purpose is Purpose.PLAN:
         return Shares(tuple(_shares([name for name in order if name in planned], most)))

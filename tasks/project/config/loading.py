@@ -11,9 +11,11 @@ from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource
 
 from ...base.errors import ConfigError, ConfigErrors, nearest
+from ...base.layout import ENVIRONMENTS_DIR, PIPELINE_FILE
 from ...base.model import ENVIRONMENT_PATTERN
 from ..model import Config
 from . import yamlfile
+from .yamlfile import dotted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,13 +24,9 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
-    from ..overlay.pin import Base
+    from .upstream import Base, Resolve
     from .yamlfile import Document, KeyPath
 
-PIPELINE_FILE = "config/pipeline.yaml"
-ENVIRONMENTS_DIR = "config/environments"
-SCHEMA_FILE = "config/pipeline.schema.json"
-UPSTREAM_LOCK_FILE = "config/upstream.lock"
 _CHECK_DEPTH = 4  # `stacks`, its name, `verify`, the position
 UPSTREAM = "upstream:"  # how errors name a file of the upstream
 
@@ -52,18 +50,13 @@ class Loaded:
         return ConfigError(message, where=self.where(*path), key=dotted(path), **places)
 
 
-def dotted(path: KeyPath) -> str:
-    """A key path as people write it: `stacks.web.verify[0].url`."""
-    return re.sub(r"\.\[", "[", ".".join(f"[{part}]" if isinstance(part, int) else part for part in path))
-
-
-def load(root: Path, environment: str | None = None, *, update: bool = False) -> Loaded:
+def load(root: Path, environment: str | None = None, resolve: Resolve | None = None) -> Loaded:
     """Read, merge and validate the configuration.
 
     Args:
         root: The repository's root.
         environment: The environment's name; by default what the pipeline file says.
-        update: Whether an overlay's upstream may be pinned anew.
+        resolve: Obtains the upstream of an overlay; without it the upstream is left out.
 
     Raises:
         ConfigError: A file cannot be read, or there is no such environment.
@@ -78,7 +71,7 @@ def load(root: Path, environment: str | None = None, *, update: bool = False) ->
             next_step=f"write {PIPELINE_FILE}; `version: 1` is enough when the stacks are in stacks/",
         )
     pipeline = yamlfile.load(pipeline_path, PIPELINE_FILE)
-    base = _base(root, pipeline, update=update)
+    base = _base(root, pipeline, resolve)
     layers: list[tuple[Path, str, Document | None]] = [(root, "", pipeline)]
     if base is not None:
         path = base.folder / PIPELINE_FILE
@@ -115,7 +108,7 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def _base(root: Path, pipeline: Document, *, update: bool) -> Base | None:
+def _base(root: Path, pipeline: Document, resolve: Resolve | None) -> Base | None:
     """What this repository is an overlay of; without the key, nothing is even imported."""
     names = _variable_names()
     if pipeline.data.get("upstream") is None and not any(name.startswith("DEPLOY_UPSTREAM") for name in names):
@@ -123,11 +116,9 @@ def _base(root: Path, pipeline: Document, *, update: bool) -> Base | None:
     variables = {key: value for key, value in _environment_variables({}).items() if key == "upstream"}
     given = _merge({"version": 1, "upstream": pipeline.data.get("upstream")}, variables)
     settings = _validate(given, (pipeline,), variables).upstream
-    if settings is None:
+    if settings is None or resolve is None:
         return None
-    from ..overlay import pin
-
-    return pin.resolve(root, settings, _place(("upstream",), (pipeline,), variables), update=update)
+    return resolve(root, settings, _place(("upstream",), (pipeline,), variables))
 
 
 def _environment_documents(layers: list[tuple[Path, str]], name: str, default: str) -> list[Document | None]:

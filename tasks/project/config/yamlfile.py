@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -161,3 +162,8 @@ def _collect(node: yaml.Node | None, path: KeyPath, lines: dict[KeyPath, int], n
             key = (*path, index)
             lines[key] = item.start_mark.line + 1
             _collect(item, key, lines, name)
+
+
+def dotted(path: KeyPath) -> str:
+    """A key path as people write it: `stacks.web.verify[0].url`."""
+    return re.sub(r"\.\[", "[", ".".join(f"[{part}]" if isinstance(part, int) else part for part in path))

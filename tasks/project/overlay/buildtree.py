@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...base.errors import ConfigError, ConfigErrors, RecordError
 from ...base.files import canonical_json, write_atomic
-from ...base.layout import DEPLOY_DIR
+from ...base.layout import DEPLOY_DIR, ENGINE_LOCK_FILE
 from . import listing
 
 if TYPE_CHECKING:
@@ -31,10 +31,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...base.layout import Layout
-    from .pin import Base
+    from ..config.upstream import Base
 
 OVERLAY, UPSTREAM = "overlay", "upstream"
-ENGINE_LOCK_FILE = ".terraform.lock.hcl"
 _FORMAT = 1
 _BLOCK = 1 << 20
 _RACY_NS = 2_000_000_000  # a source this young may change again without its mtime showing it

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from ...base import git, interpolate
 from ...base.errors import ConfigError, UpstreamError
 from ...base.files import write_atomic
+from ...base.layout import PIPELINE_FILE
+from ...base.layout import UPSTREAM_LOCK_FILE as LOCK_FILE
 from ..config import yamlfile
-from ..config.loading import PIPELINE_FILE
-from ..config.loading import UPSTREAM_LOCK_FILE as LOCK_FILE
+from ..config.upstream import Base
 from . import remote as gitremote
 
 if TYPE_CHECKING:
@@ -21,31 +22,6 @@ if TYPE_CHECKING:
 
 _HEAD = "# The commit that the upstream's ref is pinned to. Commit this file; `doit upstream=update plan` moves it.\n"
 _UNTOUCHED = "nothing was planned or applied"
-
-
-@dataclass(frozen=True)
-class Base:
-    """The upstream of this run.
-
-    `shown` names it for people, without credentials. `pinned` is the file that pins it. `exact` is True where its
-    files are those of `commit` and no others. `asked` is True when the ref was compared with the remote in this run.
-    `notes` are to be told, `secrets` to be masked.
-    """
-
-    folder: Path
-    shown: str
-    commit: str | None
-    dirty: bool = False
-    pinned: str | None = None
-    exact: bool = False
-    asked: bool = False
-    notes: tuple[str, ...] = ()
-    secrets: tuple[str, ...] = ()
-
-    @property
-    def revision(self) -> str | None:
-        """What manifests and receipts record: the commit, with a `+` when files differ from it."""
-        return None if self.commit is None else self.commit + ("+" if self.dirty else "")
 
 
 @dataclass(frozen=True)

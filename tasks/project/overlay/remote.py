@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from ...base.errors import UpstreamError, nearest
-from ...engine.obtain import cache_dir
+from ...base.layout import cache_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

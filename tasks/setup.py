@@ -1,0 +1,25 @@
+"""`doit setup`: install the pinned engine, and say which one it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .engine import obtain
+from .run.action import printing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .run.run import Run
+
+
+def tasks(run: Run) -> Iterator[dict[str, Any]]:
+    """`setup`: run when asked for; every other task obtains the engine when it first needs it."""
+    yield printing(run, "setup", _text, "install the pinned engine, verified")
+
+
+def _text(run: Run) -> str:
+    """Which engine was found, and where."""
+    settings = run.project.config.engine
+    found = obtain.obtain(settings, run.stop, run.say)
+    return f"{settings.kind} {found.version}, from {found.source}: {found.binary}"
