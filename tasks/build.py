@@ -145,7 +145,7 @@ def _uptodate(run: Run, name: str, check: Callable[[], bool]) -> Callable[..., b
         except (DeployError, OSError):
             return False
         if current:
-            run.current.add(f"{STAGE}:{name}")
+            run.mark_current(f"{STAGE}:{name}")
         return current
 
     return uptodate

@@ -13,6 +13,7 @@ from .forges import gate
 from .reports import console
 from .run import doitdb, fanout
 from .run import result as results
+from .run.request import Asked
 from .run.result import Result, Status
 from .run.selection import BARRIER, Part
 
@@ -49,28 +50,27 @@ class Reporter:
         self._selected = {name.partition(":")[0] for name in selected}
         self._whole = {name for name in selected if ":" not in name}
         self._named = selected
-        if run.part is not None:
+        if run.request.part is not None:
             self._leave_to_others(tasks, selected)
-        run.deploying = deploy.raise_barrier(tasks, selected)
-        if run.part is not Part.REPORT:
+        run.asked = Asked(deploy.raise_barrier(tasks, selected), bool(self._selected & _WITH_BACKEND))
+        if run.request.part is not Part.REPORT:
             build.join(run, tasks, selected)
-        run.planning = bool(self._selected & _WITH_BACKEND)
         if not selected:
             self._console.overview(tasks)
         try:
-            if run.deploying:
+            if run.asked.deploying:
                 deployed.refuse_for_deploy(run)
             if self._selected & _LOCKING:
-                run.take_lock(f"doit {' '.join(sys.argv[1:])}")
+                run.lock.take(f"doit {' '.join(sys.argv[1:])}")
             if self._selected & set(_STAGES):
                 self._confirm_upstream()
-            if run.planning:
+            if run.asked.planning:
                 encryption.require(run.project, plans=bool(self._selected & {"plan", "deploy"}))
                 run.project.keyring.prepare()
         except DeployError as error:
             self._fail_at_once(error)
         run.active = True
-        if self._selected & set(_STAGES) and run.project.config.history.keep and run.part is not Part.JOB:
+        if self._selected & set(_STAGES) and run.project.config.history.keep and run.request.part is not Part.JOB:
             from .history.recorder import Recorder
 
             self._history = Recorder(run, sorted(self._selected), tasks)
@@ -129,7 +129,7 @@ class Reporter:
                 outcome = Result(
                     stage, stack, Status.FAILED, str(fail.message), error=self.run.mask.text(fail.get_msg())
                 )
-            self.run.results[task.name] = outcome
+            self.run.keep(task.name, outcome)
         elif outcome is None and task.name != BARRIER and type(fail).__name__ != "UnmetDependency":
             if fail.report:
                 self._errors.append(self.run.mask.text(fail.get_msg()))
@@ -147,13 +147,13 @@ class Reporter:
             known = results.read(self.run.layout, stage, stack)
             if known and known.status is Status.OK:
                 known.details["reused"] = True
-                self.run.results[task.name] = known
+                self.run.keep(task.name, known)
                 self._console.ended(known, selected=stage in self._selected)
                 if self._history:
                     self._history.ended(task.name, known)
                 return
         if stack:
-            self.run.results[task.name] = Result(stage, stack, Status.UNAFFECTED, "not affected")
+            self.run.keep(task.name, Result(stage, stack, Status.UNAFFECTED, "not affected"))
 
     def skip_ignore(self, task: Any) -> None:
         """A task is skipped because of an earlier `doit ignore`."""
@@ -177,7 +177,7 @@ class Reporter:
         run.project.index.save()
         if sys.exc_info()[0] is not None:
             self._remember(None)
-            run.release_lock()
+            run.lock.release()
             return
         paths: list[str] = []
         self._compare_with_review()
@@ -193,21 +193,21 @@ class Reporter:
             if text:
                 run.say(text)
         code = self._exit_code()
-        if run.part is Part.JOB:  # the pipeline's last job tells of all stacks at once
+        if run.request.part is Part.JOB:  # the pipeline's last job tells of all stacks at once
             fanout.leave(run, self._named)
             self._console.summary(self._selected, code, paths)
         else:
             self._tell(code, paths)
-        run.release_lock()
+        run.lock.release()
         raise SystemExit(int(code))
 
     def _tell(self, code: ExitCode, paths: list[str]) -> None:
         """Say how the run ended: here, to whom it concerns, and for the runs after it."""
         run = self.run
-        if "plan" in self._selected or run.deploying:
+        if "plan" in self._selected or run.asked.deploying:
             for text in status.gone(run):
                 run.say(text)
-        if code is ExitCode.OK and run.deploying:
+        if code is ExitCode.OK and run.asked.deploying:
             deployed.remember(run)
         self._notify(self._errors)
         if self._selected & _LOCKING:
@@ -219,7 +219,8 @@ class Reporter:
 
     def _compare_with_review(self) -> None:
         """After `doit plan` alone; a deploy has compared before it applied."""
-        if "plan" not in self._selected or self.run.deploying or self.run.part is Part.JOB or self.run.stop.requested:
+        run = self.run
+        if "plan" not in self._selected or run.asked.deploying or run.request.part is Part.JOB or run.stop.requested:
             return
         try:
             gate.judge(self.run, asked=False)
@@ -265,7 +266,7 @@ class Reporter:
 
     def _notify(self, errors: list[str]) -> None:
         """Tell those who want to know; nothing in it changes the outcome."""
-        if self.run.project.config.notify and self._selected & set(_STAGES) and self.run.part is not Part.JOB:
+        if self.run.project.config.notify and self._selected & set(_STAGES) and self.run.request.part is not Part.JOB:
             from . import notifications
 
             notifications.tell(self.run, self._selected, errors)

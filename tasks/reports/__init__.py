@@ -61,7 +61,7 @@ def write(run: Run, report: Report, looks: Templates) -> list[str]:
         run.say(f"the report could not be written: {error.message if isinstance(error, RecordError) else error}")
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for line in forgefiles.workflow_commands(report):
-            run.show(line)
+            run.output.show(line)
     return paths[:2]
 
 
