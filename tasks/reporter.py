@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import build, deploy, deployed, reports, status
+from . import build, deploy, deployed, status
 from .base.errors import DeployError, ExitCode, RunLockedError
 from .base.process import dropped_variables
 from .engine import encryption
 from .forges import gate
-from .reports import console
+from .reports import console, write
 from .run import doitdb, fanout
 from .run import result as results
 from .run.request import Asked
@@ -188,7 +188,7 @@ class Reporter:
                 if any(item.status is not Status.UNAFFECTED for item in found) or (found and stage in self._selected):
                     found.sort(key=lambda item: order.get(item.stack, -1))
                     paths += self._report(stage, found)
-            reports.write_junit(run)
+            write.write_junit(run)
         for text in self._errors:
             if text:
                 run.say(text)
@@ -243,10 +243,10 @@ class Reporter:
 
     def _report(self, stage: str, found: list[Result]) -> list[str]:
         """Show what a stage found and write its report; gives the paths of the files for people."""
-        report = reports.collect(self.run, stage, found)
+        report = write.collect(self.run, stage, found)
         if stage in self._selected:
             self._console.report(report)
-        return reports.write(self.run, report, reports.templates(self.run))
+        return write.write(self.run, report, write.templates(self.run))
 
     def _flush(self) -> None:
         problem = doitdb.flush()
@@ -267,9 +267,9 @@ class Reporter:
     def _notify(self, errors: list[str]) -> None:
         """Tell those who want to know; nothing in it changes the outcome."""
         if self.run.project.config.notify and self._selected & set(_STAGES) and self.run.request.part is not Part.JOB:
-            from . import notifications
+            from .notifications import tell
 
-            notifications.tell(self.run, self._selected, errors)
+            tell.tell(self.run, self._selected, errors)
 
     def _fail_at_once(self, error: DeployError) -> None:
         self.run.say(error.render())

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..run.result import Result
     from ..run.run import Run
-    from . import Report
+    from .model import Report
 
 _QUIET = {Status.UNAFFECTED}
 _FEW = 20
