@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from doit.exceptions import TaskFailed
 
-from . import deployed
 from .artifact import receipt
 from .base import git
 from .base.errors import ConfigError, DeployError, RecordError
 from .base.files import write_atomic
 from .base.layout import prepare
+from .run import deployed
 from .run.cilog import Dialect
 
 if TYPE_CHECKING:

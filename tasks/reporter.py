@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import build, deploy, deployed, status
+from . import build, deploy, status
 from .base.errors import DeployError, ExitCode, RunLockedError
 from .base.process import dropped_variables
 from .engine import encryption
 from .forges import gate
 from .reports import console, write
-from .run import doitdb, fanout
+from .run import deployed, doitdb, fanout
 from .run import result as results
 from .run.request import Asked
 from .run.result import Result, Status

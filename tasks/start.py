@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from doit import get_var
 
-from . import deployed
 from .base.errors import ConfigError, ConfigErrors, DeployError, ExitCode
 from .base.layout import DEPLOY_DIR
 from .base.masking import Masker
 from .engine import encryption
 from .project import backend, references
 from .project import load as loading
-from .run import doitdb, fanout
+from .run import deployed, doitdb, fanout
 from .run.request import Request
 from .run.run import Run
 

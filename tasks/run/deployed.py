@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .artifact import receipt
-from .base import git, interpolate
-from .base.errors import ConfigError
+from ..artifact import receipt
+from ..base import git, interpolate
+from ..base.errors import ConfigError
 
 if TYPE_CHECKING:
-    from .project.project import Project
-    from .run.run import Run
+    from ..project.project import Project
+    from .run import Run
 
 
 def tag_name(project: Project) -> str | None:
@@ -37,7 +37,7 @@ def choose_base(run: Run) -> None:
         return
     if ref is None and all(receipt.read(run.layout, name) for name in project.stacks):
         return  # receipts say it better
-    from .artifact import baseline
+    from ..artifact import baseline
 
     run.baseline = baseline.find(project, ref or str(tag))
 
@@ -64,7 +64,7 @@ def remember(run: Run) -> None:
     tag, commit = tag_name(project), run.revision.commit if project.config.deploy.tag else None
     if tag is None or commit is None or run.revision.dirty:
         return
-    from .run.assessment import assess
+    from .assessment import assess
 
     for stack in project.stacks.values():
         found = assess(run, stack)
