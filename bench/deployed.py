@@ -16,14 +16,16 @@ from repository import ROOT
 
 sys.path.insert(0, str(ROOT))
 
-from tasks import affected, artifact, git, masking, outputs, project, receipt
-from tasks.manifest import Manifest
+from tasks import start
+from tasks.artifact import affected, outputs, receipt, store
+from tasks.artifact.manifest import Manifest
+from tasks.base import git, masking
 
 
 def main(root: Path) -> None:
     """Write the records of every stack."""
     os.fsync = lambda fd: None  # noqa: ARG005 - none of this has to survive a power loss
-    loaded = project.load(root)
+    loaded = start.load(root)
     layout, commit, mask = loaded.layout, git.revision(root).commit, masking.Masker()
     for name, stack in loaded.stacks.items():
         made_of = affected.assess(loaded, stack).inputs
@@ -37,8 +39,8 @@ def main(root: Path) -> None:
             engine=f"{loaded.config.engine.kind} {loaded.config.engine.version}", lock_digest=None,
             lineage=name, serial=1, created_at=receipt.now(), counts={"add": 2, "outputs": 1},
         )  # fmt: skip
-        artifact.store(layout, manifest, None)
-        artifact.claim(layout, manifest)
+        store.store(layout, manifest, None)
+        store.claim(layout, manifest)
         begun = receipt.Receipt(
             name, loaded.environment, receipt.Outcome.STARTED, sha256, made_of.digest, manifest.inputs, commit,
             started_at=receipt.now(), counts=manifest.counts,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .run import Run
+    from .run.run import Run
 
     DOIT_CONFIG: dict[str, Any]
 
@@ -35,6 +35,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "declare_variables":
+        from .run.commandline import declare_variables
+
+        return declare_variables
     if name == "DOIT_CONFIG":
         try:
             from .start import doit_config
@@ -131,9 +135,9 @@ def task_ci() -> Iterator[dict[str, Any]]:
 
 def task_notify_test() -> Iterator[dict[str, Any]]:
     """Test the notifications."""
-    from .notifications import trial
+    from . import notify
 
-    return trial.tasks(_run())
+    return notify.tasks(_run())
 
 
 def task_publish() -> Iterator[dict[str, Any]]:

@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import selection
-from .action import StageAction
-from .errors import DeployError
-from .result import Result, Status
+from .base.errors import DeployError
+from .run import selection
+from .run.action import StageAction
+from .run.assessment import assess_once
+from .run.result import Result, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .project import Project, Stack
-    from .run import Run
+    from .project.project import Project
+    from .project.stack import Stack
+    from .run.run import Run
 
 STAGE = "build"
 IMAGE = "image/"  # what the names of images' tasks begin with
-
-
-@dataclass
-class Demand:
-    """What of all builds and images a run is for.
-
-    `named` were asked for by name, `everything` says that `build` itself was. `planned` and `deployed` are the stacks
-    that the run validates or plans, and those that it deploys; `drifting` are planned whether affected or not.
-    """
-
-    named: set[str] = field(default_factory=set)
-    everything: bool = False
-    planned: set[str] = field(default_factory=set)
-    deployed: set[str] = field(default_factory=set)
-    drifting: set[str] = field(default_factory=set)
 
 
 class BuildAction(StageAction):
@@ -64,14 +50,14 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
             "name": name,
             "actions": [BuildAction(run, name, _maker(run, name))],
             "task_dep": [f"{STAGE}:{other}" for other in build.depends_on],
-            "uptodate": [_uptodate(run, name, partial(_build_is_current, run, name))],
+            "uptodate": [_uptodate(partial(_build_is_current, run, name))],
             "doc": f"build {', '.join(catalog.outputs(name))}",
         }
     for name, image in catalog.images.items():
         yield {
             "name": IMAGE + name,
             "actions": [BuildAction(run, IMAGE + name, _imager(run, name))],
-            "uptodate": [_uptodate(run, IMAGE + name, partial(_image_is_current, run, name))],
+            "uptodate": [_uptodate(partial(_image_is_current, run, name))],
             "doc": f"have {image.repository} in its registry",
         }
 
@@ -150,17 +136,14 @@ def join(run: Run, all_tasks: dict[str, Any], selected: list[str]) -> None:
         all_tasks[f"{STAGE}:{IMAGE}{image}"].task_dep.extend(sorted(contained & seen))
 
 
-def _uptodate(run: Run, name: str, check: Callable[[], bool]) -> Callable[..., bool]:
+def _uptodate(check: Callable[[], bool]) -> Callable[..., bool]:
     """For doit; an error in it is left to the action, which reports it as its own."""
 
     def uptodate() -> bool:
         try:
-            current = check()
+            return check()
         except (DeployError, OSError):
             return False
-        if current:
-            run.current.add(f"{STAGE}:{name}")
-        return current
 
     return uptodate
 
@@ -205,12 +188,8 @@ def _is_of_others(project: Project, name: str) -> bool:
 
 def _may_be_affected(run: Run, name: str) -> bool:
     """Whether a stack is affected, or may become so when its upstreams are deployed in this run."""
-    from . import affected
-
     project = run.project
-    return any(
-        affected.assess_once(run, project.stacks[stack]).affected for stack in {name, *project.graph.upstreams(name)}
-    )
+    return any(assess_once(run, project.stacks[stack]).affected for stack in {name, *project.graph.upstreams(name)})
 
 
 def _maker(run: Run, name: str) -> Callable[[bool], Result]:

@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from doit.exceptions import TaskFailed
 
-from . import git, receipt
-from .cilog import Dialect
-from .errors import ConfigError, DeployError, RecordError
-from .files import write_atomic
-from .layout import prepare
+from .artifact import receipt
+from .base import git
+from .base.errors import ConfigError, DeployError, RecordError
+from .base.files import write_atomic
+from .base.layout import prepare
+from .run import deployed
+from .run.cilog import Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .pipelines.shares import Purpose, Shares
-    from .run import Run
+    from .forges.pipelines.shares import Purpose, Shares
+    from .run.run import Run
 
 STAGE = "ci"
 _PURPOSES = ("plan", "deploy", "drift")
@@ -29,9 +31,9 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
     """`ci`: writes a file and prints what is in it; `-p` says what the pipeline is for, `-f` for which forge."""
 
     def show(purpose: str, forge: str) -> TaskFailed | None:
-        from .pipelines.shares import Purpose
+        from .forges.pipelines.shares import Purpose
 
-        chosen = forge or ("github" if run.dialect is Dialect.GITHUB else "gitlab")
+        chosen = forge or ("github" if run.output.dialect is Dialect.GITHUB else "gitlab")
         try:
             run.say(write(run, Purpose(purpose), chosen))
         except DeployError as error:
@@ -60,10 +62,11 @@ def write(run: Run, purpose: Purpose, forge: str) -> str:
         ConfigError: The forge would refuse it, or a secret stands in it.
         RecordError: A file cannot be read or written.
     """
-    from .pipelines import github, gitlab
-    from .pipelines.shares import spread
+    from .forges.pipelines import github, gitlab
+    from .forges.pipelines.shares import spread
 
-    base = git.resolve(run.layout.root, run.base_given) if run.base_given else None
+    named = deployed.named_base(run)
+    base = git.resolve(run.layout.root, named) if named else None
     words = [f"base={base}"] if base else []
     most = run.project.config.ci.jobs
     shares = spread(run, purpose, min(most, github.MOST_JOBS) if forge == "github" else most)
@@ -102,7 +105,7 @@ def _counted(shares: tuple[Any, ...], verb: str) -> str:
 
 def _notes(run: Run, forge: str, content: str) -> list[str]:
     """What may go wrong with it."""
-    from .pipelines import gitlab
+    from .forges.pipelines import gitlab
 
     notes = []
     if forge == "gitlab" and len(content) > gitlab.DOUBTFUL:

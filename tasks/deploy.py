@@ -5,39 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from . import (
-    affected,
-    artifact,
-    changes,
-    errored,
-    inputs,
-    outputs,
-    plan,
-    receipt,
-    selection,
-    statelock,
-    upstream,
-    verify,
-    workdir,
-)
-from .action import StageAction, is_current
-from .engine import failure, is_stale
-from .errors import ArtifactRefusedError, DeployError, EngineError, StoppedError, UnreviewedError
-from .receipt import Outcome, Receipt
-from .result import Result, Status
-from .review import gate
+from . import plan, verify
+from .artifact import changes, inputs, outputs, receipt, store
+from .artifact.receipt import Outcome, Receipt
+from .base.errors import ArtifactRefusedError, DeployError, EngineError, StoppedError, UnreviewedError
+from .engine import statelock
+from .engine.engine import failure, is_stale
+from .forges import gate
+from .run import errored, selection, upstream, workdir
+from .run.action import StageAction, is_current
+from .run.assessment import assess, assess_once
+from .run.result import Result, Status
+from .run.selection import BARRIER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .affected import Assessment
-    from .engine import Completed, Context
-    from .manifest import Manifest
-    from .project import Stack
-    from .run import Run
+    from .artifact.affected import Assessment
+    from .artifact.manifest import Manifest
+    from .engine.command import Completed, Context
+    from .project.stack import Stack
+    from .run.run import Run
 
 STAGE = "deploy"
-BARRIER = "_planned"
 
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
@@ -70,15 +60,15 @@ def raise_barrier(all_tasks: dict[str, Any], selected: list[str]) -> bool:
 
 def up_to_date(run: Run, stack: Stack) -> bool:
     """Whether there is nothing to do: unaffected now that its upstreams are deployed, verified, no artifact waiting."""
-    if artifact.pending(run.layout, stack.name):
+    if store.pending(run.layout, stack.name):
         return False
-    assessment = affected.assess_once(run, stack)
+    assessment = assess_once(run, stack)
     return not assessment.affected and not assessment.unverified
 
 
 def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what `-a` forces is planned, and so is here
     """Apply the stack's artifact, or one made now where its upstreams have just changed; then run its checks."""
-    assessment = affected.assess(run.project, stack)
+    assessment = assess(run, stack)
     ready, how = _artifact(run, stack, assessment)
     if ready is None:
         if assessment.unverified or not assessment.receipt:
@@ -92,13 +82,13 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what 
         if not plan.replans(run, error):
             raise
         ready, how = _plan_now(run, stack, f"planned again: {error.message}")
-        applied = _apply(run, stack, ready, affected.assess(run.project, stack))
+        applied = _apply(run, stack, ready, assess(run, stack))
     outcome = Result(
         STAGE, stack.name, summary=f"{applied.text}{how}", counts=ready.counts, reasons=assessment.reasons,
         details={"commit": ready.commit, "plan_sha256": ready.plan_sha256, "outputs": applied.outputs,
                  "replanned": bool(how), "allowed": applied.allowed},
     )  # fmt: skip
-    if how and (described := artifact.description(run.layout, ready)):
+    if how and (described := store.description(run.layout, ready)):
         outcome.details["changes"] = described  # no plan task shows this plan: it was made here
     return verified(run, stack, outcome)
 
@@ -118,7 +108,7 @@ def verified(run: Run, stack: Stack, outcome: Result) -> Result:
 
 def _artifact(run: Run, stack: Stack, assessment: Assessment) -> tuple[Manifest | None, str]:
     """The verified artifact to apply, and how it came about; None when nothing is to be applied."""
-    if artifact.pending(run.layout, stack.name):
+    if store.pending(run.layout, stack.name):
         try:
             how = run.replanned.get(stack.name)
             return plan.check(run, stack, assessment), f"; {how}" if how else ""
@@ -147,14 +137,14 @@ def _plan_now(run: Run, stack: Stack, why: str) -> tuple[Manifest, str]:
     try:
         gate.judge(run, [stack.name])
     except UnreviewedError:
-        artifact.discard(run.layout, stack.name)
+        store.discard(run.layout, stack.name)
         raise
-    return plan.check(run, stack, affected.assess(run.project, stack)), f"; {why}"
+    return plan.check(run, stack, assess(run, stack)), f"; {why}"
 
 
 def _only_upstreams_moved(run: Run, stack: Stack, assessment: Assessment) -> bool:
     """Whether an artifact differs from now only by outputs that this very run's applies have changed."""
-    planned = artifact.load(run.layout, stack.name, run.project.keyring.current).inputs
+    planned = store.load(run.layout, stack.name, run.project.keyring.current).inputs
     return upstream.moved_alone(run, stack, planned, assessment.inputs.labels, run.applied)
 
 
@@ -182,10 +172,10 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
             produced=list(last.produced) if last else [], deployed=last.deployed if last else None,
             upstream=manifest.upstream, allowed=allowed, images=manifest.images,
         )  # fmt: skip
-        artifact.claim(layout, manifest)
+        store.claim(layout, manifest)
         receipt.write(layout, begun)
         try:
-            done = statelock.run(
+            done = workdir.run_locked(
                 run, where, "apply", "-no-color", "-input=false",
                 *workdir.state_arguments(run.project, stack), *variables, str(layout.plan(stack.name)),
             )  # fmt: skip
@@ -194,11 +184,11 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
             raise
         if is_stale(done.summaries()):  # nothing was begun; a receipt of a failure would have the next deploy plan
             receipt.restore(layout, stack.name, last)  # for itself, and apply, what nobody has seen
-            artifact.mark_stale(layout, manifest)
-            raise ArtifactRefusedError("stale", artifact.STALE, stack=stack.name)
+            store.mark_stale(layout, manifest)
+            raise ArtifactRefusedError("stale", store.STALE, stack=stack.name)
         if statelock.held(done, where.backend):  # nothing was begun: the same plan may be applied once it is free
             receipt.restore(layout, stack.name, last)
-            artifact.release(layout, stack.name)
+            store.release(layout, stack.name)
             raise failure("apply failed", done, where)
         if not done.ok:
             receipt.write(layout, begun.ended(Outcome.FAILED, **_less_produced(run, stack, begun)))
@@ -206,7 +196,7 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
         found = _outputs(run, stack, done)
         lineage, serial = workdir.serial_of_state(run, stack, where)
     outputs.store(layout, stack.name, found, run.mask)
-    run.applied.add(stack.name)
+    run.mark_applied(stack.name)
     ended = begun.ended(
         Outcome.APPLIED, lineage=lineage, serial=serial, verified=None if stack.settings.verify else True,
         state_key=run.project.keyring.state_key, **_less_produced(run, stack, begun),

@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from . import affected, build, changes, errored, statelock, upstream, workdir
-from .action import StageAction
-from .engine import failure
-from .result import Result, Status
+from . import build
+from .artifact import changes
+from .engine.engine import failure
+from .run import errored, upstream, workdir
+from .run.action import StageAction
+from .run.assessment import assess
+from .run.result import Result, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .affected import Assessment
-    from .changes import PlanChanges
-    from .project import Stack
-    from .run import Run
+    from .artifact.affected import Assessment
+    from .artifact.changes import PlanChanges
+    from .project.stack import Stack
+    from .run.run import Run
 
 STAGE = "drift"
 _UNRECORDED = "not as in the code (no receipt here tells whether that is drift)"
@@ -37,7 +40,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
 def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a stage's signature
     """Plan a stack against what is there, and tell drift from code that was never deployed."""
     errored.refuse(run, stack)
-    assessment = affected.assess(run.project, stack)
+    assessment = assess(run, stack)
     given = upstream.values(run, stack)
     if given.missing:
         summary = f"never deployed: it waits for {given.missing_text(stack)}"
@@ -78,7 +81,7 @@ def fresh_plan(run: Run, stack: Stack, values: dict[str, Any], stage: str) -> tu
         path = where.data_dir / f"{stage}.tfplan"
         path.unlink(missing_ok=True)
         try:
-            completed = statelock.run(
+            completed = workdir.run_locked(
                 run, where, "plan", "-no-color", "-input=false", "-detailed-exitcode", f"-out={path}",
                 *workdir.state_arguments(run.project, stack), *variables,
             )  # fmt: skip

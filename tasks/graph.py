@@ -9,8 +9,8 @@ from doit.exceptions import TaskFailed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .run import Run
-    from .stackgraph import StackGraph
+    from .project.stackgraph import StackGraph
+    from .run.run import Run
 
 STAGE = "graph"
 

@@ -8,22 +8,15 @@ encrypted. What is printed holds no key; it has the engine call this module agai
 from __future__ import annotations
 
 import os
-import shlex
-import shutil
 import sys
 from pathlib import Path
 
-from . import encryption, project
-from .errors import DeployError, ExitCode
-from .keyring import derive
+from .base.errors import DeployError, ExitCode
+from .engine import encryption
+from .project import load
+from .project.config.keyring import derive
 
 KEY_OPTION = "--key"
-
-
-def by_hand(environment: str) -> str:
-    """What begins a command line that gives an engine the keys: a shell text, from the repository's root."""
-    python = "python" if shutil.which("python") == sys.executable else shlex.quote(sys.executable)
-    return f'{encryption.VARIABLE}="$({python} -m {__package__}.keyprovider {shlex.quote(environment)})"'
 
 
 def main(arguments: list[str]) -> int:
@@ -32,7 +25,7 @@ def main(arguments: list[str]) -> int:
         if arguments[:1] == [KEY_OPTION]:
             sys.stdout.write(encryption.provided(derive(arguments[1], os.environ.get(arguments[1], "").strip())))
             return ExitCode.OK
-        keyring = project.load(Path.cwd(), arguments[0] if arguments else None).keyring
+        keyring = load.load(Path.cwd(), arguments[0] if arguments else None).keyring
         if not keyring.is_set:
             raise DeployError("no key is set here", next_step=f"set {keyring.settings.key or '`encryption.key`'}")
     except DeployError as error:

@@ -7,38 +7,29 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from . import (
-    affected,
-    artifact,
-    build,
-    changes,
-    encryption,
-    errored,
-    fanout,
-    git,
-    outputs,
-    promotion,
-    receipt,
-    statelock,
-    upstream,
-    workdir,
-)
-from . import manifest as manifests
-from .action import StageAction, is_current
-from .engine import failure
-from .errors import ArtifactRefusedError, DeployError, EngineError, PolicyError, PolicyRefusedError
-from .files import canonical_json, sha256_bytes, sha256_file, write_json
-from .manifest import Expected, Manifest
-from .receipt import now
-from .result import Result, Status
+from . import build
+from .artifact import changes, outputs, promotion, receipt, store
+from .artifact import manifest as manifests
+from .artifact.manifest import Expected, Manifest
+from .artifact.receipt import now
+from .base import git
+from .base.errors import ArtifactRefusedError, DeployError, EngineError, PolicyError, PolicyRefusedError
+from .base.files import canonical_json, sha256_bytes, sha256_file, write_json
+from .engine import encryption
+from .engine.engine import failure
+from .run import errored, fanout, upstream, workdir
+from .run.action import StageAction, is_current
+from .run.allowance import Judged
+from .run.assessment import assess, assess_once
+from .run.result import Result, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from .affected import Assessment
-    from .changes import PlanChanges
-    from .project import Stack
-    from .run import Run
+    from .artifact.affected import Assessment
+    from .artifact.changes import PlanChanges
+    from .project.stack import Stack
+    from .run.run import Run
 
 STAGE = "plan"
 _NO_STATE = "Unable to find remote state"
@@ -62,14 +53,14 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
 
 def up_to_date(run: Run, stack: Stack) -> bool:
     """Whether nothing has to be planned: unaffected without an artifact, or planned already from these very inputs."""
-    artifact.settle(run.layout, stack.name)
-    waiting = artifact.pending(run.layout, stack.name)
-    if run.deploying and waiting:
+    store.settle(run.layout, stack.name)
+    waiting = store.pending(run.layout, stack.name)
+    if run.asked.deploying and waiting:
         return False  # it is verified, whatever it is
-    assessment = affected.assess_once(run, stack)
+    assessment = assess_once(run, stack)
     if not waiting:
         return not assessment.affected
-    if not assessment.affected or artifact.origin(run.layout, stack.name) != STAGE:
+    if not assessment.affected or store.origin(run.layout, stack.name) != STAGE:
         return False
     try:
         manifest = check(run, stack, assessment)
@@ -85,10 +76,10 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
     """Plan one stack; in a deploy, accept the artifact that was handed over, or refuse it."""
     layout = run.layout
     errored.refuse(run, stack)
-    if run.part is not None and run.deploying:
+    if run.request.part is not None and run.asked.deploying:
         upstream.values(run, stack)  # what the plan's job read from states is not here: it is an input all the same
-    assessment = affected.assess(run.project, stack)
-    if run.deploying and artifact.pending(layout, stack.name) and artifact.origin(layout, stack.name) != "deploy":
+    assessment = assess(run, stack)
+    if run.asked.deploying and store.pending(layout, stack.name) and store.origin(layout, stack.name) != "deploy":
         try:
             manifest = check(run, stack, assessment)
         except ArtifactRefusedError as error:
@@ -98,19 +89,20 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
             run.replanned[stack.name] = why
         else:
             return _accepted(run, stack, manifest, assessment)
-    elif run.part is not None and run.deploying:
+    elif run.request.part is not None and run.asked.deploying:
         run.replanned[stack.name] = _planned_late(assessment)
     if not assessment.affected and not forced:
-        artifact.discard(layout, stack.name)
+        store.discard(layout, stack.name)
         return Result(STAGE, stack.name, Status.UNAFFECTED, "not affected; the plan that was there is discarded")
     given = upstream.values(run, stack)
-    mocked = [name for name in given.missing if name in stack.settings.mocks and run.mocking and not run.deploying]
+    mocking = run.request.mocking and not run.asked.deploying
+    mocked = [name for name in given.missing if name in stack.settings.mocks and mocking]
     if set(given.missing) - set(mocked):
-        artifact.discard(layout, stack.name)
+        store.discard(layout, stack.name)
         return _deferred(run, stack, assessment, given.missing_text(stack))
     values = {**given.values, **{name: stack.settings.mocks[name] for name in mocked}}
     try:
-        made = make(run, stack, values, origin="deploy" if run.deploying else STAGE, mocked=mocked)
+        made = make(run, stack, values, origin="deploy" if run.asked.deploying else STAGE, mocked=mocked)
     except EngineError as error:
         waits = _unapplied_siblings(run, stack)
         if not waits or _NO_STATE not in error.message:
@@ -149,9 +141,9 @@ def _planned_again(run: Run, stack: Stack, assessment: Assessment, error: Artifa
     """Why a refused artifact is replaced by a plan made now; None where it stays refused."""
     if replans(run, error):
         return f"planned again: {error.message}"
-    if run.part is None or error.reason != "inputs":
+    if run.request.part is None or error.reason != "inputs":
         return None
-    planned, now = artifact.load(run.layout, stack.name, run.project.keyring.current).inputs, assessment.inputs.labels
+    planned, now = store.load(run.layout, stack.name, run.project.keyring.current).inputs, assessment.inputs.labels
     moved = upstream.moved_alone(
         run, stack, planned, now, fanout.deployed_elsewhere(run, run.project.graph.needs[stack.name])
     )
@@ -175,7 +167,7 @@ def _accepted(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment
     """
     details: dict[str, Any] = {"origin": manifest.origin, "images": manifest.images}
     if _judged_by(run) is None:
-        if described := artifact.description(run.layout, manifest):
+        if described := store.description(run.layout, manifest):
             details["changes"] = described
     else:
         with workdir.context(run, stack, STAGE, upstream.values(run, stack).values) as (where, _):
@@ -217,7 +209,7 @@ def _judge(
     except PolicyRefusedError as error:
         error.details["changes"] = read.to_json()
         raise
-    run.judged[stack.name] = judge.Judged(plan_sha256, judge.let_through(findings))
+    run.judged[stack.name] = Judged(plan_sha256, judge.let_through(findings))
     return [finding.to_json() for finding in findings]
 
 
@@ -255,14 +247,14 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
         StoppedError: The run was asked to stop.
     """
     layout, project, key = run.layout, run.project, run.project.keyring.current
-    artifact.discard(layout, stack.name)
+    store.discard(layout, stack.name)
     _check_clean(run, stack)
     _let_the_second_pass(run, stack)
     try:
         images, unpinned = build.references(project, stack)
         with workdir.context(run, stack, STAGE, {**values, **images}) as (where, variables):
             workdir.initialize(run, stack, where, backend=True)
-            last = affected.assess(project, stack)  # the inputs as they are now: init may have written the lock file
+            last = assess(run, stack)  # the inputs as they are now: init may have written the lock file
             path = layout.draft(stack.name)
             path.parent.mkdir(parents=True, exist_ok=True)
             arguments = [
@@ -270,7 +262,7 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
                 *workdir.state_arguments(project, stack), *variables,
             ]  # fmt: skip
             engine = run.engine()
-            completed = statelock.run(run, where, "plan", *arguments)
+            completed = workdir.run_locked(run, where, "plan", *arguments)
             if not completed.ok:
                 raise failure(f"{engine.kind} plan failed", completed, where)
             os.chmod(path, 0o600)  # noqa: PTH101 - it holds every value in clear
@@ -278,8 +270,8 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
             read = changes.read(document, run.mask, hidden=run.hides_values)
             if read.errored:
                 raise failure("the plan is incomplete and could not be applied", completed, where)
-            encrypted = artifact.is_encrypted(path)
-            state = workdir.serial_of_state(run, stack, where) if encrypted else artifact.state_of_plan(path)
+            encrypted = store.is_encrypted(path)
+            state = workdir.serial_of_state(run, stack, where) if encrypted else store.state_of_plan(path)
         if not encrypted and (warning := encryption.warning_in_ci()):
             run.say_once(warning)
         lineage, serial = state
@@ -313,9 +305,9 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
             allowed=judged.allowed if judged else [],
         )
         write_json(layout.plan_json(stack.name), body, durable=False)
-        artifact.store(layout, manifest, key)
+        store.store(layout, manifest, key)
     except BaseException:
-        artifact.discard(layout, stack.name)
+        store.discard(layout, stack.name)
         raise
     return Made(manifest, read.to_json(), read.counts.text(), findings)
 
@@ -337,7 +329,7 @@ def check(run: Run, stack: Stack, assessment: Assessment) -> Manifest:
     Raises:
         ArtifactRefusedError: It may not; says why.
     """
-    manifest = artifact.load(run.layout, stack.name, run.project.keyring.current)
+    manifest = store.load(run.layout, stack.name, run.project.keyring.current)
     engine = run.engine()
     expected = Expected(
         environment=run.project.environment,
@@ -354,7 +346,7 @@ def check(run: Run, stack: Stack, assessment: Assessment) -> Manifest:
         by_tag=build.by_tag(run.project, stack),
     )
     manifests.verify(manifest, stack.name, expected)
-    artifact.refuse_stale(run.layout, manifest)
+    store.refuse_stale(run.layout, manifest)
     return manifest
 
 

@@ -1,195 +1,25 @@
-"""`doit setup`: the pinned engine, found, downloaded or built, and verified."""
+"""`doit setup`: install the pinned engine, and say which one it is."""
 
 from __future__ import annotations
 
-import fcntl
-import os
-import re
-import shutil
-import subprocess
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from doit.exceptions import TaskFailed
-
-from . import enginebuild, enginerelease
-from .errors import DeployError, EngineError, RecordError
-from .files import read_json, write_json
-from .version import VersionConstraint
+from .engine import obtain
+from .run.action import printing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from . import model
-    from .run import Run
-    from .stop import Stop
-
-CACHE_VARIABLE = "DOIT_TOFU_CACHE"
-_VERSION_TIMEOUT = 60
-_NAMES = {"tofu": "OpenTofu", "terraform": "Terraform"}
+    from .run.run import Run
 
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
-    """`setup`: run when asked for; every other task has the engine brought when it first needs it."""
-
-    def show() -> TaskFailed | None:
-        return _show(run)
-
-    yield {"basename": "setup", "actions": [show], "verbosity": 2, "doc": "have the pinned engine, verified"}
+    """`setup`: run when asked for; every other task obtains the engine when it first needs it."""
+    yield printing(run, "setup", _text, "install the pinned engine, verified")
 
 
-@dataclass(frozen=True)
-class Found:
-    """An engine that may be used: its binary, its version, where it came from."""
-
-    binary: Path
-    version: str
-    source: str
-
-
-def cache_dir() -> Path:
-    """The user's cache of engines and providers: `DOIT_TOFU_CACHE`, else the platform's cache folder."""
-    if chosen := os.environ.get(CACHE_VARIABLE):
-        return Path(chosen).expanduser().absolute()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "doit-tofu"
-
-
-def find(settings: model.Engine) -> tuple[Found | None, list[str]]:
-    """The engine that is there already, in order: the configured path, PATH, our cache; and what did not do.
-
-    Raises:
-        EngineError: The configured path is not an engine of the wanted version.
-    """
-    wanted = VersionConstraint.parse(settings.version)
-    misses: list[str] = []
-    if settings.path:
-        binary = Path(settings.path).expanduser().absolute()
-        version = version_of(binary, settings.kind)
-        if version is None or not wanted.allows(version):
-            found = f"is {settings.kind} {version}" if version else f"is no {settings.kind} that runs"
-            raise EngineError(
-                f"engine.path {settings.path} {found}; wanted is {settings.version}",
-                next_step="correct engine.path or engine.version, or remove engine.path",
-            )
-        return Found(binary, version, "engine.path"), misses
-    candidates = [(Path(path), "PATH") for path in [shutil.which(settings.kind)] if path]
-    cached = sorted((cache_dir() / "engines").glob(f"{settings.kind}-*/{settings.kind}"), reverse=True)
-    candidates += [(path, "cache") for path in cached]
-    for binary, source in candidates:
-        version = version_of(binary, settings.kind)
-        if version is not None and wanted.allows(version):
-            return Found(binary, version, source), misses
-        if source == "PATH":
-            what = f"{settings.kind} {version}" if version else f"no {settings.kind} that runs"
-            misses.append(f"{binary} is {what}, not {settings.version}")
-    if not any(source == "PATH" for _, source in candidates):
-        misses.append(f"no {settings.kind} on PATH")
-    return None, misses
-
-
-def obtain(settings: model.Engine, stop: Stop, say: Callable[[str], None]) -> Found:
-    """The engine; when it is not there it is downloaded, else built, once for all runs of this user.
-
-    Raises:
-        EngineError: None of the ways led to one; says what was tried and the ways out.
-    """
-    found, misses = find(settings)
-    if found:
-        return found
-    with _one_at_a_time():
-        found, _ = find(settings)  # another run may just have brought it
-        if found:
-            return found
-        wanted = VersionConstraint.parse(settings.version)
-        pinned = enginebuild.pinned_version()
-        version = wanted.exact or (pinned if settings.kind == "tofu" and wanted.allows(pinned) else None)
-        if version is None:
-            misses.append(f"'{settings.version}' does not say which version to download")
-        else:
-            target = cache_dir() / "engines" / f"{settings.kind}-{version}" / settings.kind
-            for bring in (enginerelease.download, enginebuild.build):
-                try:
-                    bring(settings, version, target, stop, say)
-                except EngineError as error:
-                    misses.append(error.message)
-                    continue
-                if (actual := version_of(target, settings.kind)) == version:
-                    return Found(target, version, bring.__doc__.split(":")[0].lower() if bring.__doc__ else "")
-                target.unlink(missing_ok=True)
-                misses.append(f"what was brought says it is {actual}, not {version}")
-    raise EngineError(
-        f"there is no {settings.kind} {settings.version}, and none could be had:\n    - " + "\n    - ".join(misses),
-        untouched="nothing was planned or applied",
-        next_step=(
-            f"put {settings.kind} {settings.version} on PATH; or set engine.path; or set engine.releases to a mirror;"
-            " or install Go, which builds the pinned version; then `doit setup`"
-        ),
-    )
-
-
-def _show(run: Run) -> TaskFailed | None:
-    """Have the engine, and say which one it is."""
+def _text(run: Run) -> str:
+    """Which engine was found, and where."""
     settings = run.project.config.engine
-    try:
-        found = obtain(settings, run.stop, run.say)
-    except DeployError as error:
-        run.say(error.render())
-        return TaskFailed(error.message, report=False)
-    run.say(f"{settings.kind} {found.version}, from {found.source}: {found.binary}")
-    return None
-
-
-def version_of(binary: Path, kind: str) -> str | None:
-    """The version that an engine says it has, asked once per file; None when it does not run or is another kind."""
-    try:
-        status = binary.stat()
-    except OSError:
-        return None
-    key, record = f"{binary}", cache_dir() / "versions.json"
-    try:
-        known = read_json(record) or {}
-    except RecordError:
-        known = {}
-    stamp = [status.st_mtime_ns, status.st_size, kind]
-    entry = known.get(key) if isinstance(known, dict) else None
-    if isinstance(entry, dict) and entry.get("stamp") == stamp:
-        return str(entry["version"])
-    version = _ask(binary, kind)
-    if version is not None:
-        others = known if isinstance(known, dict) else {}
-        with suppress(RecordError):  # it is asked again next time
-            write_json(record, {**others, key: {"stamp": stamp, "version": version}})
-    return version
-
-
-def _ask(binary: Path, kind: str) -> str | None:
-    """What `tofu version` says; its JSON form does not tell the two engines apart, its first line does."""
-    try:
-        done = subprocess.run(
-            [str(binary), "version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=_VERSION_TIMEOUT,
-            check=False, start_new_session=True, env={"PATH": os.environ.get("PATH", ""), "CHECKPOINT_DISABLE": "1"},
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    match = re.match(rf"{_NAMES[kind]} v(\S+)", done.stdout.decode("utf-8", "replace"))
-    return match[1] if match else None
-
-
-@contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    """Hold the cache's lock: two runs at once must not build the same engine twice."""
-    path = cache_dir() / "engines" / ".lock"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stream = path.open("w")
-    except OSError as error:
-        raise EngineError(
-            f"cannot use the cache folder {path.parent}: {error.strerror}",
-            next_step=f"set {CACHE_VARIABLE} to a folder that can be written",
-        ) from error
-    with stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
+    found = obtain.obtain(settings, run.stop, run.say)
+    return f"{settings.kind} {found.version}, from {found.source}: {found.binary}"

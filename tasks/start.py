@@ -7,15 +7,26 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from doit import get_var
 
-from . import deployed, fanout, project, records
-from .errors import ConfigError, DeployError, ExitCode
-from .layout import DEPLOY_DIR
-from .masking import Masker
-from .run import Run
+from .base import standard
+from .base.errors import ConfigError, ConfigErrors, DeployError, ExitCode
+from .base.layout import DEPLOY_DIR
+from .base.masking import Masker
+from .engine import encryption
+from .project import backend, references
+from .project import load as loading
+from .run import commandline, deployed, doitdb, fanout
+from .run.request import Request
+from .run.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from .project.project import Project
+    from .run.allowance import Allowance
 
 ENVIRONMENT_VARIABLE = "DEPLOY_ENV"
 _MOST_PARALLEL = 16
@@ -35,29 +46,70 @@ def start() -> Run:
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     root = Path.cwd()
+    standard.prepare()
     if any(word == "-r" or word.startswith("--reporter") for word in sys.argv[1:]):
         _end("doit-tofu reports by itself and makes its own exit codes\n  next: leave out `-r`")
     environment = get_var("env") or os.environ.get(ENVIRONMENT_VARIABLE) or None
     try:
-        run = Run(project.load(root, environment, update=_update()))
+        commandline.check_variables()
+        run = Run(load(root, environment, update=_update()), _request())
+        if run.project.config.notify:
+            from .notifications import channels
+
+            run.mask.add(channels.secrets(run.project.config.notify))
         if run.project.loaded.base is not None:
             run.mask.add(run.project.loaded.base.secrets)
             for note in run.project.loaded.base.notes:
                 run.say(note)
-        _take_part(run, get_var("ci"))
-        run.mocking = get_var("mocks") != "no"
-        run.reviewed_file = get_var("reviewed")
-        _allow(run, get_var("allow"), get_var("reason"))
-        deployed.choose_base(run, get_var("base"))
-        if run.part is not None:
+        if run.request.part is not None:
+            fanout.unpack(run.layout)
+        deployed.choose_base(run)
+        if run.request.part is not None:
             fanout.keep_affected(run)
-        records.prepare(run.layout.records, run.say)
+        doitdb.prepare(run.layout.records, run.say)
     except DeployError as error:
         _tell_reviewers(environment, error)
         _end(error.render())
     except Exception as error:  # noqa: BLE001 - the boundary: a person gets a sentence, the traceback goes to a file
         _end(f"unexpected error: {type(error).__name__}: {error}\n  next: report it{_log(root)}")
     return run
+
+
+def load(root: Path, environment: str | None = None, *, update: bool = False) -> Project:
+    """The project, with everything that its configuration refers to checked.
+
+    Raises:
+        DeployError: It cannot be loaded; `ConfigErrors` names every reference that is wrong, all at once.
+    """
+    project = loading.load(root, environment, update=update)
+    errors = [error for find in _checks(project) for error in find(project)]
+    if errors:
+        raise ConfigErrors(errors)
+    return project
+
+
+def _checks(project: Project) -> Iterator[Callable[[Project], Iterable[ConfigError]]]:
+    """What has to be checked of a project, in the order of the error messages; nothing is imported that is not used."""
+    config, stacks = project.config, project.stacks.values()
+    yield encryption.conflicts
+    yield references.check
+    yield backend.check
+    if any(stack.settings.verify for stack in stacks):
+        from .run import filling
+
+        yield filling.wrong
+    if config.hooks:
+        from .run import hooks
+
+        yield hooks.check
+    if any((project.catalog, *(stack.settings.builds or stack.settings.images for stack in stacks))):
+        from .builds import check
+
+        yield check.check
+    if config.policy.checkers:
+        from .policy import checker
+
+        yield checker.check
 
 
 def doit_config(run: Run) -> dict[str, Any]:
@@ -76,19 +128,22 @@ def doit_config(run: Run) -> dict[str, Any]:
     }
 
 
-def _take_part(run: Run, text: str | None) -> None:
-    """Take note of `ci=` on the command line: this run is one of a generated pipeline."""
-    if text is not None:
-        run.part = fanout.part(text)
-        fanout.unpack(run.layout)
+def _request() -> Request:
+    """What the variables on the command line ask for.
 
-
-def _allow(run: Run, allow: str | None, reason: str | None) -> None:
-    """Take note of `allow=` on the command line."""
+    Raises:
+        ConfigError: One of them has a value that means nothing.
+    """
+    allow = get_var("allow")
+    allowed: tuple[Allowance, ...] = ()
     if allow is not None:
         from .policy.judge import allowances
 
-        run.allowances = allowances(allow, reason)
+        allowed = allowances(allow, get_var("reason"))
+    return Request(
+        part=fanout.part(get_var("ci")), mocking=get_var("mocks") != "no", reviewed_file=get_var("reviewed"),
+        allowances=allowed, base=get_var("base"),
+    )  # fmt: skip
 
 
 def _update() -> bool:
@@ -104,7 +159,7 @@ def _tell_reviewers(environment: str | None, error: DeployError) -> None:
     if environment is None or "plan" not in sys.argv[1:]:
         return
     from .forges import publisher
-    from .model import Forge
+    from .project.model import Forge
 
     mask, settings = Masker(), Forge()  # type: ignore[call-arg]
     publisher.broke(settings, environment, error, mask, lambda text: print(mask.text(text)))  # noqa: T201 - no run yet

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from . import affected, artifact, errored, result
-from .action import printing
-from .result import Status
+from .artifact import store
+from .run import errored, result
+from .run.action import printing
+from .run.assessment import assess
+from .run.result import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .project import Stack
-    from .receipt import Receipt
-    from .run import Run
+    from .artifact.receipt import Receipt
+    from .project.stack import Stack
+    from .run.run import Run
 
 STAGE = "status"
 
@@ -30,7 +32,7 @@ def text(run: Run) -> str:
     counts = {"affected": 0, "unverified": 0, "drifted": 0}
     for name in run.project.graph.order:
         stack = run.project.stacks[name]
-        assessment = affected.assess(run.project, stack)
+        assessment = assess(run, stack)
         words = []
         if assessment.affected:
             counts["affected"] += 1
@@ -40,7 +42,7 @@ def text(run: Run) -> str:
             words.append("its checks have not passed")
         if os.path.lexists(errored.path(run.project, stack)):
             words.append(f"a state that could not be saved waits in {stack.path}/{errored.FILE}")
-        if artifact.pending(run.layout, name):
+        if store.pending(run.layout, name):
             words.append("a plan waits to be deployed")
         if drifted := _drift(run, stack, assessment.receipt):
             counts["drifted"] += 1
@@ -55,11 +57,11 @@ def text(run: Run) -> str:
         "",
         f"{run.project.environment}: {total} stack{'s' if total != 1 else ''}, {facts or 'all up to date'}{steps}",
     ]
-    if holder := run.under_way():
+    if holder := run.lock.holder():
         lines.append(f"  a run is under way, and what stands above may be changing: {holder}")
     lines += [f"  {line}" for line in gone(run)]
     if run.project.tree is not None:
-        from . import overrides
+        from .project import overrides
 
         lines += ["", *overrides.lines(run.project)]
     return "\n".join(lines)
@@ -69,7 +71,7 @@ def gone(run: Run) -> list[str]:
     """What to say of stacks that were deployed from here and are in the configuration no more."""
     folder = run.layout.base / "receipts"
     names = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.glob("**/*.json"))
-    baseline = run.project.baseline
+    baseline = run.baseline
     left = (
         [
             f"{folder}: a stack at {baseline.ref}, and none any more; its resources are still there"

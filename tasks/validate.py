@@ -8,17 +8,21 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any
 
-from . import affected, build, variables, workdir
-from .action import StageAction
-from .engine import Context, failure
-from .errors import DeployError, EngineError
-from .result import Result, Status
+from . import build
+from .base.errors import DeployError, EngineError
+from .engine.command import Context
+from .engine.engine import failure
+from .project import variables
+from .run import workdir
+from .run.action import StageAction
+from .run.assessment import assess_once
+from .run.result import Result, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .project import Stack
-    from .run import Run
+    from .project.stack import Stack
+    from .run.run import Run
 
 STAGE = "validate"
 _UNFORMATTED, _OK = 3, 0
@@ -47,7 +51,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
 def up_to_date(run: Run, stack: Stack, task: Any, values: dict[str, Any]) -> bool:
     """Whether doit's record says that this configuration passed; the record is of what it was before the task ran."""
     try:
-        if not affected.assess_once(run, stack).affected:
+        if not assess_once(run, stack).affected:
             return True
     except DeployError:
         pass  # the plan reports it as its own
@@ -78,7 +82,7 @@ class Formats:
             )
         engine = run.engine()
         with workdir.context(run, stack, STAGE) as (where, _):
-            workdir.initialize(run, stack, where, backend=run.planning)
+            workdir.initialize(run, stack, where, backend=run.asked.planning)
             completed = engine.run(where, "validate", "-no-color", events=True)
         if not completed.ok:
             raise failure(f"{engine.kind} validate failed", completed, where)

@@ -8,20 +8,22 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from . import affected, build, drift, receipt, upstream
-from .action import StageAction
-from .errors import CheckFailedError, StoppedError
-from .result import Result, Status
+from . import build, drift
+from .artifact import affected, receipt
+from .base.errors import CheckFailedError, StoppedError
+from .run import upstream
+from .run.action import StageAction
+from .run.result import Result, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from .changes import PlanChanges
+    from .artifact.changes import PlanChanges
+    from .artifact.receipt import Receipt
     from .checks.check import Check, Look
     from .checks.waiting import Outcome, Progress
-    from .project import Stack
-    from .receipt import Receipt
-    from .run import Run
+    from .project.stack import Stack
+    from .run.run import Run
 
 STAGE = "verify"
 _TELL_EVERY = 15.0  # seconds between two lines about checks that wait, where there is no live line
@@ -60,7 +62,7 @@ def run_checks(run: Run, stack: Stack, stage: str) -> list[dict[str, Any]]:
     """
     if not stack.settings.verify:
         return []
-    from .checks import filling
+    from .run import filling
 
     last = receipt.read(run.layout, stack.name)
     checks = [filling.fill(run.project, stack, number) for number in range(len(stack.settings.verify))]
@@ -106,7 +108,7 @@ def _wait(run: Run, stack: Stack, label: str, checks: Sequence[Check], last: Rec
                 pool.submit(waiting.wait, check, looking, state) for check, state in zip(checks, progress, strict=True)
             ]
             while futures.wait(waits, timeout=_TELL_EVERY).not_done:
-                if run.live is None and not run.stop.requested:
+                if run.output.live is None and not run.stop.requested:
                     run.say(f"{label.replace(':', ' ')}: after {time.monotonic() - began:.0f} s {tell(progress)}")
             return [each.result() for each in waits]
     finally:

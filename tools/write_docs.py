@@ -1,4 +1,4 @@
-"""Writes what is generated from `tasks/model.py`: `docs/configuration.md` and `config/pipeline.schema.json`."""
+"""Writes what is generated from `tasks/project/model/`: `docs/configuration.md` and `config/pipeline.schema.json`."""
 
 # ruff: noqa: INP001 - a script among scripts, no package
 
@@ -18,9 +18,11 @@ if __package__ in (None, ""):  # run as a script: the package stands beside its 
 from pydantic import BaseModel, StringConstraints  # noqa: E402 - only now can `tasks` be found
 from pydantic_core import PydanticUndefined  # noqa: E402
 
-from tasks import config, model  # noqa: E402
+from tasks.base import layout  # noqa: E402
 from tasks.checks import registry  # noqa: E402
 from tasks.checks.check import Check  # noqa: E402
+from tasks.project import model  # noqa: E402
+from tasks.project.config import loading  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,12 +52,12 @@ drift: {undeployed: report}
 _HEAD = f"""\
 # Configuration
 
-<!-- Written by `python tools/write_docs.py` from `tasks/model.py`. Change it there. -->
+<!-- Written by `python tools/write_docs.py` from `tasks/project/model/`. Change it there. -->
 
 What doit-tofu reads, the later over the earlier:
 
-1. `{config.PIPELINE_FILE}`. Only `version` is required.
-2. `{config.ENVIRONMENTS_DIR}/<environment>.yaml`, with the same keys. It may be empty, but it must exist for every
+1. `{layout.PIPELINE_FILE}`. Only `version` is required.
+2. `{layout.ENVIRONMENTS_DIR}/<environment>.yaml`, with the same keys. It may be empty, but it must exist for every
    environment other than the default one. In an overlay the upstream's file comes before the overlay's own, in 1 and 2.
 3. Environment variables: `DEPLOY_` and the key path, with `__` between its parts. `DEPLOY_ENGINE__LOCK_TIMEOUT=300`
    sets `engine.lock_timeout`. Lists and mappings are given as JSON. A stack named `web-app` is `WEB_APP` there.
@@ -109,7 +111,7 @@ def configuration() -> str:
 
 def schema() -> str:
     """`config/pipeline.schema.json`."""
-    return json.dumps(config.json_schema(), indent=2) + "\n"
+    return json.dumps(loading.json_schema(), indent=2) + "\n"
 
 
 def sections(part: type[BaseModel], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], type[BaseModel]]]:
@@ -237,7 +239,7 @@ def _code(text: str) -> str:
 def main() -> None:
     """Write both files."""
     (ROOT / CONFIGURATION).write_text(configuration())
-    (ROOT / config.SCHEMA_FILE).write_text(schema())
+    (ROOT / layout.SCHEMA_FILE).write_text(schema())
 
 
 if __name__ == "__main__":

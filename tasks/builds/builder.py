@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from .. import child, program
-from ..errors import BuildError, StoppedError
-from ..files import read_json, sha256_bytes
-from ..setup import CACHE_VARIABLE, cache_dir
+from ..base import process
+from ..base.errors import BuildError, StoppedError
+from ..base.files import read_json, sha256_bytes
+from ..base.layout import CACHE_VARIABLE, cache_dir
 from . import hints, probe
 from .reference import bases, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..run import Run
+    from ..run.run import Run
     from .reference import Repository
 
 LOGINS, DOCKER_LOGINS = "auth.json", "config.json"  # in a job's private folder; the second name is docker's
@@ -221,7 +221,7 @@ def link_docker_settings(private: Path) -> None:
 
 def _run(run: Run, job: Job, command: list[str], *, checked: bool = True) -> None:
     try:
-        ended = program.run(
+        ended = process.run(
             run.stop, f"build image/{job.name}", command, cwd=job.folder, env=job.environment, timeout=job.timeout
         )
     except OSError as error:
@@ -238,7 +238,7 @@ def _run(run: Run, job: Job, command: list[str], *, checked: bool = True) -> Non
             untouched="nothing was planned or applied",
             next_step="run the same command again: it goes on from here",
         )
-    how = child.how(ended.code, job.timeout)
+    how = process.how(ended.code, job.timeout)
     verb = "push" if "push" in command else "build"
     problem = _error(run, job, f"`{command[0]} {verb}` {how}", hints.next_step(ended.output, job.login))
     problem.log = run.mask.text(ended.output)

@@ -7,18 +7,18 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import nearest
-from ..masking import SECRET_NAME
-from ..stackgraph import CycleError, StackGraph
+from ..base.errors import nearest
+from ..base.masking import SECRET_NAME
+from ..project.stackgraph import CycleError, StackGraph
 from . import node
 from .reference import LAYOUT, Repository, layout_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .. import model
-    from ..errors import ConfigError
-    from ..project import Project
+    from ..base.errors import ConfigError
+    from ..project import model
+    from ..project.project import Project
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import RegistryError
+from ..base.errors import RegistryError
 from .reference import DOCKER_HUB
 
 if TYPE_CHECKING:
-    from .. import model
+    from ..project import model
 
 _HUB_KEY = "https://index.docker.io/v1/"  # how login files name Docker Hub
 

@@ -11,8 +11,8 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..errors import RecordError, RegistryError
-from ..files import read_json, sha256_file, write_json
+from ..base.errors import RecordError, RegistryError
+from ..base.files import read_json, sha256_file, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import git, receipt
-from ..engine import kept_environment
-from ..errors import BuildError, ConfigError, DeployError, RegistryError
-from ..files import sha256_file
+from ..artifact import receipt
+from ..base import git
+from ..base.errors import BuildError, ConfigError, DeployError, RegistryError
+from ..base.files import sha256_file
+from ..base.process import kept_environment
 from . import builder, credentials, made, make
 from .builder import Job
 from .imagelayout import ImageLayout
@@ -22,9 +23,10 @@ from .reference import Repository, layout_folder
 from .registry import Registry
 
 if TYPE_CHECKING:
-    from ..project import Project, Stack
-    from ..run import Run
-    from .catalog import Catalog, Context
+    from ..project.catalog import Catalog, Context
+    from ..project.project import Project
+    from ..project.stack import Stack
+    from ..run.run import Run
 
 REVISION = "{revision}"
 _FOLDER = "doit-tofu-image-"

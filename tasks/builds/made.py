@@ -8,15 +8,15 @@ import posixpath
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
-from ..errors import RecordError
-from ..files import read_json, write_json
+from ..base.errors import RecordError
+from ..base.files import read_json, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from ..fileindex import FileIndex
-    from ..layout import Layout
+    from ..base.layout import Layout
+    from ..project.hcl.fileindex import FileIndex
 
 
 @dataclass(frozen=True)

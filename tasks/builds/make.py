@@ -9,20 +9,20 @@ import time
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
-from .. import child, program
-from ..engine import kept_environment
-from ..errors import BuildError, DeployError, RecordError, StoppedError
-from ..layout import prepare
-from ..masking import SECRET_NAME
-from ..receipt import now
+from ..artifact.receipt import now
+from ..base import process
+from ..base.errors import BuildError, DeployError, RecordError, StoppedError
+from ..base.layout import prepare
+from ..base.masking import SECRET_NAME
+from ..base.process import kept_environment
 from . import made, node, toolchain
 from .made import BuildReceipt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ..run import Run
-    from .catalog import Catalog
+    from ..project.catalog import Catalog
+    from ..run.run import Run
 
 VERSION_VARIABLE = "DOIT_TOFU_BUILD"  # the first digits of the digest of its sources: a version to show
 _VERSION_DIGITS = 12
@@ -105,7 +105,7 @@ def _step(run: Run, name: str, command: tuple[str, ...] | list[str], env: Mappin
     folder = run.project.root / build.path
     try:
         # It holds the lock as long as anything of it lives: what outlives us is waited for by the next run.
-        ended = program.run(
+        ended = process.run(
             run.stop, f"build {name}", command, cwd=folder, env=env, timeout=build.timeout, descriptors=[descriptor]
         )
     except OSError as error:
@@ -118,7 +118,7 @@ def _step(run: Run, name: str, command: tuple[str, ...] | list[str], env: Mappin
             untouched="nothing of it counts as built; nothing was planned or applied",
             next_step="run the same command again: it builds anew",
         )
-    how = child.how(ended.code, build.timeout)
+    how = process.how(ended.code, build.timeout)
     problem = _error(
         run, name, f"`{shown}` in {build.path} {how}", "correct the cause, then run the same command again"
     )

@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BuildError, RecordError, nearest
-from ..files import canonical_json, read_json, sha256_bytes, sha256_file, write_json
+from ..base.errors import BuildError, RecordError, nearest
+from ..base.files import canonical_json, read_json, sha256_bytes, sha256_file, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,12 +6,12 @@ import re
 import shutil
 from typing import TYPE_CHECKING
 
-from .. import program
-from ..engine import kept_environment
+from ..base import process
+from ..base.process import kept_environment
 
 if TYPE_CHECKING:
-    from ..program import Ended
-    from ..run import Run
+    from ..base.process import Ended
+    from ..run.run import Run
 
 _TIMEOUT = 60.0
 _LONGEST = 160  # characters of what a program said
@@ -59,7 +59,7 @@ def _problem_of_docker(run: Run) -> str | None:
 
 
 def _ask(run: Run, *command: str) -> Ended:
-    return program.run(run.stop, command[0], command, cwd=run.layout.root, env=kept_environment(), timeout=_TIMEOUT)
+    return process.run(run.stop, command[0], command, cwd=run.layout.root, env=kept_environment(), timeout=_TIMEOUT)
 
 
 def _fields(done: Ended, name: str) -> list[str]:

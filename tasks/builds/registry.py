@@ -11,14 +11,14 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from ..errors import RegistryError
+from ..base.errors import RegistryError
 from .reference import is_loopback
 
 if TYPE_CHECKING:
     from requests import Response, Session
 
-    from ..masking import Masker
-    from ..stop import Stop
+    from ..base.masking import Masker
+    from ..base.stop import Stop
     from .credentials import Login
     from .reference import Repository
 

@@ -9,15 +9,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import BuildError, RecordError
-from ..files import read_json, write_json
-from ..setup import cache_dir
+from ..base.errors import BuildError, RecordError
+from ..base.files import read_json, write_json
+from ..base.layout import cache_dir
 from . import node
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .. import model
+    from ..project import model
 
 _TIMEOUT = 60
 _GET = {

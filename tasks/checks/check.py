@@ -6,21 +6,20 @@ import os
 import re
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
 
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from ..model.base import Model, Seconds
+from ..base.model import Model, Seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
-    from ..changes import PlanChanges
-    from ..masking import Masker
-    from ..stop import Stop
+    from ..base.masking import Masker
+    from ..base.stop import Stop
 
 
 def _names_a_secret(value: object) -> object:
@@ -54,6 +53,33 @@ class Observation:
     pause: float = 0.0
 
 
+class Counts(Protocol):
+    """How many changes a plan has."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether it has none."""
+
+    def text(self) -> str:
+        """The numbers in words."""
+
+
+class FreshPlan(Protocol):
+    """What a check may know of a plan that was just made."""
+
+    @property
+    def counts(self) -> Counts:
+        """How many changes there are."""
+
+    @property
+    def resources(self) -> Sequence[Mapping[str, Any]]:
+        """The changed resources, each with its `address`."""
+
+    @property
+    def outputs(self) -> Sequence[Mapping[str, Any]]:
+        """The changed outputs, each with its `name`."""
+
+
 @dataclass
 class Look:
     """What a check knows while it looks.
@@ -77,7 +103,7 @@ class Look:
     since: datetime | None
     stop: Stop
     mask: Masker
-    plan: Callable[[], PlanChanges]
+    plan: Callable[[], FreshPlan]
     withheld: tuple[str, ...] = ()
     noted: str = field(default="", init=False)
 

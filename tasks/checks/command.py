@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from .. import child
-from ..engine import kept_environment
-from ..errors import StoppedError
+from ..base import process
+from ..base.errors import StoppedError
+from ..base.process import kept_environment
 from .check import Check, Observation, shown
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class CommandCheck(Check):
             except (OSError, ValueError) as error:
                 return Observation(False, f"cannot be run: {getattr(error, 'strerror', None) or error}", final=True)
             try:
-                code = child.wait(started, limit, lambda: look.stop.requested)
+                code = process.wait(started, limit, lambda: look.stop.requested)
             finally:
                 look.stop.ended(started)
             size = output.seek(0, 2)

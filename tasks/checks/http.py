@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from ..model.base import Seconds
+from ..base.model import Seconds
 from . import jsonpath, urls
 from .check import Check, Observation, SecretName, shown
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from ..errors import DeployError
-from ..model.base import Seconds
+from ..base.errors import DeployError
+from ..base.model import Seconds
 from .check import Check, Observation
 
 if TYPE_CHECKING:

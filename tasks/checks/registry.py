@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError, core_schema
 
-from ..errors import nearest
+from ..base.errors import nearest
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -24,7 +24,7 @@ GROUP = "doit_tofu.checks"
 # A table and no entry points: in its own repository this package runs without being installed.
 BUILT_IN = {
     "http": ("http", "HttpCheck"),
-    "kubernetes_pods": ("kubernetes_pods", "KubernetesPodsCheck"),
+    "kubernetes_pods": ("kubernetes.check", "KubernetesPodsCheck"),
     "gitlab_runner": ("runners", "GitlabRunnerCheck"),
     "github_runner": ("runners", "GithubRunnerCheck"),
     "command": ("command", "CommandCheck"),

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from pydantic import Field, field_validator, model_validator
 
-from ..model.base import Seconds
-from ..version import VersionConstraint
+from ..base.model import Seconds
+from ..base.version import VersionConstraint
 from .check import Check, Observation, SecretName, shown
 from .forge import Forge, ForgeError
 

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .place import Place
+from typing import Protocol
 
 
 class State(Enum):
@@ -59,14 +54,3 @@ class Client(Protocol):
 
     def merged(self, commit: str, branch: str | None) -> Merged | None:
         """The merge request that brought a commit to a branch; None when none did."""
-
-
-def connect(place: Place, *, seconds: float, wait: Callable[[float], bool]) -> Client:
-    """The client of a place."""
-    if place.kind == "gitlab":
-        from .gitlab import GitLab
-
-        return GitLab(place, seconds=seconds, wait=wait)
-    from .github import GitHub
-
-    return GitHub(place, seconds=seconds, wait=wait)

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from ..errors import DeployError
+from ..base.errors import DeployError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

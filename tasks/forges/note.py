@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..review.seal import SealError, pack, unpack
+from ..policy.seal import SealError, pack, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

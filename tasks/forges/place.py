@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..model import Forge
+    from ..project.model import Forge
 
 GITLAB_API = "https://gitlab.com/api/v4"
 GITHUB_API = "https://api.github.com"

@@ -6,22 +6,22 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ExitCode
-from ..files import write_json
-from ..receipt import now
-from ..result import Status
-from ..review.semantic import Reviewed
+from ..artifact.receipt import now
+from ..base.errors import ExitCode
+from ..base.files import write_json
+from ..policy.semantic import Reviewed
+from ..run.result import Status
 from . import place as places
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..errors import DeployError
-    from ..keyring import Key
-    from ..masking import Masker
-    from ..model import Forge
-    from ..reports import Report
-    from ..run import Run
+    from ..base.errors import DeployError
+    from ..base.masking import Masker
+    from ..project.config.keyring import Key
+    from ..project.model import Forge
+    from ..reports.model import Report
+    from ..run.run import Run
     from .client import Client
     from .place import Place
 
@@ -73,7 +73,7 @@ def broke(settings: Forge, environment: str, error: DeployError, mask: Masker, s
     if place is None or place.request is None or not place.token or not settings.comment:
         return
     from ..reports.markdown import fenced
-    from .client import connect
+    from .connect import connect
 
     verdict = f"Nothing could be planned, and nothing can be deployed: {error.kind}."
     shown = fenced(mask.text(error.render())[:_LONGEST])
@@ -93,7 +93,7 @@ def _sleep(seconds: float) -> bool:
 
 
 def _tell(run: Run, place: Place, stage: str, code: ExitCode, *, reviewing: bool) -> None:
-    from .client import connect
+    from .connect import connect
     from .http import ForgeError
 
     settings = run.project.config.forge
@@ -124,12 +124,12 @@ class _Page:
 
 
 def _comment(run: Run, place: Place, client: Client, report: Report) -> None:
-    from .. import reports
     from ..reports import note as face
+    from ..reports import write
     from ..reports.model import Outcome
-    from ..review import gate
+    from . import gate
 
-    looks = reports.templates(run)
+    looks = write.templates(run)
     page = _Page(
         run.project.environment, report.verdict, quiet=report.outcome is Outcome.NOTHING,
         body=lambda room: face.render(report, limit=room, link=place.link, templates=looks),
@@ -142,7 +142,7 @@ def _comment(run: Run, place: Place, client: Client, report: Report) -> None:
 def _put(
     place: Place, client: Client, page: _Page, mask: Masker, *, key: Key | None, wait: Callable[[float], bool]
 ) -> str:
-    from ..review import seal
+    from ..policy import seal
     from . import comment, note
 
     assert place.request is not None  # noqa: S101 - for the type checker: who calls has looked
@@ -183,18 +183,19 @@ def _status(run: Run, place: Place, client: Client, code: ExitCode, told: tuple[
 
 def _report(run: Run, stage: str) -> Report:
     """The report of this run; of a deploy, of what it planned."""
-    from .. import reports
+    from ..reports import write
 
     order = {name: position for position, name in enumerate(run.project.graph.order)}
     shown = "drift" if stage == "drift" else "plan"
     found = [item for item in run.results.values() if item.stage == shown]
-    return reports.collect(run, shown, sorted(found, key=lambda item: order.get(item.stack, -1)))
+    return write.collect(run, shown, sorted(found, key=lambda item: order.get(item.stack, -1)))
 
 
 def _keep_record(run: Run, place: Place) -> None:
     """Keep what a reviewer sees as a file too, for a deploy that gets it without a forge."""
-    from ..errors import RecordError
-    from ..review import gate, seal
+    from ..base.errors import RecordError
+    from ..policy import seal
+    from . import gate
 
     record = run.mask.value(gate.seen(run, place.head).to_json())
     try:

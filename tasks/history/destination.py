@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlsplit
 
-from ..errors import DeployError, PublishError
-from ..files import sha256_bytes, write_atomic
+from ..base.errors import DeployError, PublishError
+from ..base.files import sha256_bytes, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .. import model
+    from ..project import model
 
 _TRIES = 5
 _LONGEST_WAIT = 30.0

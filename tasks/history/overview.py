@@ -9,15 +9,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from .. import receipt
-from ..errors import DeployError
-from ..files import read_json, write_atomic
-from ..result import Status
+from ..artifact import receipt
+from ..base.errors import DeployError
+from ..base.files import read_json, write_atomic
+from ..run.result import Status
 
 if TYPE_CHECKING:
-    from ..receipt import Receipt
-    from ..result import Result
-    from ..run import Run
+    from ..artifact.receipt import Receipt
+    from ..run.result import Result
+    from ..run.run import Run
 
 FORMAT = 1
 FACTS = ("deployed", "apply", "affected", "drift", "checks", "locked")

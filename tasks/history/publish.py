@@ -20,10 +20,10 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from .. import interpolate
-from ..action import printing
-from ..errors import ConfigError, DeployError, PublishError
-from ..files import read_json, sha256_bytes, write_json
+from ..base import interpolate
+from ..base.errors import ConfigError, DeployError, PublishError
+from ..base.files import read_json, sha256_bytes, write_json
+from ..run.action import printing
 from . import overview
 from .destination import ConflictError, open_destination
 from .retention import run_ids
@@ -31,7 +31,7 @@ from .retention import run_ids
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ..run import Run
+    from ..run.run import Run
     from .destination import Destination
 
 STAGE = "publish"

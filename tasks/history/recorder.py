@@ -17,18 +17,18 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ..deploy import BARRIER
-from ..errors import DeployError
-from ..files import write_atomic
-from ..receipt import now
-from ..result import Status
+from ..artifact.receipt import now
+from ..base.errors import DeployError
+from ..base.files import write_atomic
+from ..run.result import Status
+from ..run.selection import BARRIER
 from . import overview, pipeline, retention
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..result import Result
-    from ..run import Run
+    from ..run.result import Result
+    from ..run.run import Run
 
 FORMAT = 1
 BEAT = 10.0  # seconds: a run without an end that has not been written for some beats is dead

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .. import model
-    from ..layout import Layout
+    from ..base.layout import Layout
+    from ..project import model
 
 
 def prune(layout: Layout, settings: model.History) -> None:

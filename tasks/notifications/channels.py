@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from .. import model
-    from ..run import Run
+    from ..project import model
+    from ..run.run import Run
 
 _TOKEN_LENGTH = 8  # a shorter part of a path is a word
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from . import services, text, webhook
 
 if TYPE_CHECKING:
-    from ..run import Run
+    from ..run.run import Run
     from .channels import Channel
     from .memory import Message
 

@@ -6,15 +6,15 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..files import canonical_json, sha256_bytes
-from ..receipt import now
-from ..result import Status
+from ..artifact.receipt import now
+from ..base.files import canonical_json, sha256_bytes
+from ..run.result import Status
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from ..result import Result
-    from ..run import Run
+    from ..run.result import Result
+    from ..run.run import Run
 
 _STRENGTH = ("deploy", "plan", "drift", "verify", "validate")  # the command that the stages of a run belong to
 _VARYING = (  # what differs between two runs that fail for the same cause; the order counts

@@ -7,13 +7,13 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from ..errors import RecordError
-from ..files import read_json, write_json
+from ..base.errors import RecordError
+from ..base.files import read_json, write_json
 from .events import CHECKS, FAILED_CHECK
 
 if TYPE_CHECKING:
-    from .. import model
-    from ..run import Run
+    from ..project import model
+    from ..run.run import Run
     from .events import Findings, Item
 
 Incidents = dict[str, dict[str, Any]]

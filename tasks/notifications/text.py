@@ -6,8 +6,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .. import model
-    from ..run import Run
+    from ..project import model
+    from ..run.run import Run
     from .memory import Message
 
 TITLE = (

@@ -16,7 +16,7 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from ..receipt import now
+from ..artifact.receipt import now
 
 if TYPE_CHECKING:
     from .channels import Channel

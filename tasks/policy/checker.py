@@ -7,20 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .. import child, interpolate
-from ..engine import kept_environment
-from ..errors import PolicyError, nearest
-from ..files import write_json
+from ..base import interpolate, process
+from ..base.errors import PolicyError, nearest
+from ..base.files import write_json
+from ..base.process import kept_environment
 from . import output
 from .finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ..errors import ConfigError
-    from ..model import Checker
-    from ..project import Project, Stack
-    from ..run import Run
+    from ..base.errors import ConfigError
+    from ..project.model import Checker
+    from ..project.project import Project
+    from ..project.stack import Stack
+    from ..run.run import Run
 
 PLACEHOLDERS = ("plan", "stack", "environment", "root", "path")
 
@@ -58,7 +59,7 @@ def findings(run: Run, stack: Stack, position: int, checker: Checker, plan: Mapp
     said = run.mask.text(out.replace(str(path), "plan.json"))
     log = run.mask.text(f"{errors}\n{out}".strip("\n"))
     if code not in (*checker.passed, *checker.failed):
-        raise _error(checker, stack, where, child.how(code, checker.timeout), log)
+        raise _error(checker, stack, where, process.how(code, checker.timeout), log)
     if checker.format == "exit_code":
         found = [] if code in checker.passed else [_alone(checker, said or run.mask.text(errors))]
     else:
@@ -92,7 +93,7 @@ def _run(run: Run, stack: Stack, checker: Checker, plan: Path, where: str | None
             reason = error.strerror if isinstance(error, OSError) else error
             raise _error(checker, stack, where, f"cannot be run: `{command[0]}`: {reason}", "") from error
         try:
-            code = child.wait(started, checker.timeout)
+            code = process.wait(started, checker.timeout)
         finally:
             run.stop.ended(started)
         run.stop.check(f"policy {checker.name}")
@@ -101,7 +102,7 @@ def _run(run: Run, stack: Stack, checker: Checker, plan: Path, where: str | None
             stream.seek(0)
             texts.append(stream.read().decode("utf-8", "replace"))
     if code is None:
-        raise _error(checker, stack, where, child.how(code, checker.timeout), run.mask.text(texts[1]))
+        raise _error(checker, stack, where, process.how(code, checker.timeout), run.mask.text(texts[1]))
     return code, texts[0], texts[1]
 
 

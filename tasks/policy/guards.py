@@ -11,7 +11,7 @@ from .finding import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ..model import Policy, Protect, RequiredTags
+    from ..project.model import Policy, Protect, RequiredTags
 
 PROTECT, MAX_DESTROY, REQUIRED_TAGS = "protect", "max-destroy", "required-tags"
 _DONE = {"delete": "destroy", "create": "create", "update": "change", "forget": "forget"}

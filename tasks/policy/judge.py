@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError, PolicyRefusedError
-from ..files import canonical_json, sha256_bytes
+from ..base.errors import ConfigError, PolicyRefusedError
+from ..base.files import canonical_json, sha256_bytes
+from ..run.allowance import Allowance
 from . import checker, guards
 from .finding import SEVERITIES, Finding, at_least
 from .redacted import redacted
@@ -15,43 +16,28 @@ from .redacted import redacted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..project import Stack
-    from ..run import Run
-
-
-class Allowance(NamedTuple):
-    """`allow=RULE[:STACK]` on the command line."""
-
-    rule: str
-    stack: str
-    reason: str
-
-
-class Judged(NamedTuple):
-    """A plan that was let through: its SHA-256, and what was overridden for it, each a line."""
-
-    plan_sha256: str
-    allowed: list[str]
+    from ..project.stack import Stack
+    from ..run.run import Run
 
 
 def digest(run: Run) -> str:
     """What plans are judged by today: one that was judged by something else is judged anew."""
     policy = run.project.config.policy
     body = {
-        "policy": policy.model_dump(mode="json"), "allowances": list(run.allowances),
+        "policy": policy.model_dump(mode="json"), "allowances": list(run.request.allowances),
         "expired": [item.until < _today() for item in policy.allow],
     }  # fmt: skip
     return sha256_bytes(canonical_json(body))
 
 
-def allowances(allow: str | None, reason: str | None) -> list[Allowance]:
+def allowances(allow: str | None, reason: str | None) -> tuple[Allowance, ...]:
     """What `allow=RULE[:STACK],...` and `reason=TEXT` on the command line allow.
 
     Raises:
         ConfigError: There is no reason, or no rule.
     """
     if allow is None:
-        return []
+        return ()
     if not reason or not reason.strip():
         raise ConfigError(
             f"`allow={allow}` needs a reason, which is recorded",
@@ -65,7 +51,7 @@ def allowances(allow: str | None, reason: str | None) -> list[Allowance]:
                 f"`allow={allow}` names no rule", next_step="`allow=RULE` or `allow=RULE:STACK`, several with commas"
             )
         found.append(Allowance(rule, stack or "*", reason.strip()))
-    return found
+    return tuple(found)
 
 
 def judge(run: Run, stack: Stack, plan: Mapping[str, Any]) -> list[Finding]:
@@ -127,7 +113,7 @@ def _allowed(run: Run, stack: Stack, finding: Finding) -> tuple[str | None, str]
             if item.until >= _today():
                 return f"{item.reason} (until {item.until})", ""
             expired = f" (an override for it expired on {item.until}: {item.reason})"
-    for rule, name, reason in run.allowances:
+    for rule, name, reason in run.request.allowances:
         if guards.matches(finding.rule, rule) and guards.matches(stack.name, name):
             return f"{reason} (allow={rule}{'' if name == '*' else ':' + name})", ""
     return None, expired

@@ -10,7 +10,7 @@ from .finding import Finding, severity
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ..model import Checker
+    from ..project.model import Checker
 
 _SCORES = ((9.0, "critical"), (7.0, "high"), (4.0, "medium"), (0.1, "low"))  # of `security-severity`, as GitHub has it
 

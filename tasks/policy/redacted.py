@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..changes import redact
-from ..masking import MASK
+from ..artifact.changes import redact
+from ..base.masking import MASK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ..masking import Masker
+    from ..base.masking import Masker
 
 
 def redacted(plan: Mapping[str, Any], mask: Masker) -> dict[str, Any]:

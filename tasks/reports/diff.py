@@ -8,9 +8,9 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..changes import HIDDEN, UNKNOWN, same
-from ..masking import MASK
-from .legible import literal, shorten, shorten_pair, visible
+from ..artifact.changes import HIDDEN, UNKNOWN, same
+from ..base.masking import MASK
+from ..base.text import literal, shorten, shorten_pair, visible
 from .structured import parse
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..result import Status
+from ..run.result import Status
 from . import note
 
 if TYPE_CHECKING:

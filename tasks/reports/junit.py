@@ -10,13 +10,13 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from ..result import Status
-from .legible import visible
+from ..base.text import visible
+from ..run.result import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ..result import Result
+    from ..run.result import Result
 
 _FAILURES = {Status.FAILED, Status.DRIFTED, Status.UNDEPLOYED}
 _SKIPPED = {Status.UNAFFECTED, Status.DEFERRED, Status.NOT_RUN}

@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from .legible import shorten, visible
+from ..base.text import shorten, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,17 +7,17 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from ..changes import Counts
+from ..artifact.changes import Counts
+from ..base.text import visible
 from ..policy.finding import SEVERITIES, Finding
-from ..result import Status
+from ..run.result import Status
 from .diff import Line, dotted, fields
-from .legible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ..masking import Masker
-    from ..result import Result
+    from ..base.masking import Masker
+    from ..run.result import Result
 
 _DESTRUCTIVE = frozenset({"destroy", "replace"})
 _ORDER = ("destroy", "replace", "forget", "change", "add", "import", "move")

@@ -7,9 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import DeployError
+from ..base.errors import DeployError
+from ..base.text import literal, shorten, visible
 from . import markdown
-from .legible import literal, shorten, visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable

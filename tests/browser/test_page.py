@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import xmlschema
 
 from tasks.reports import junit
-from tasks.result import Result, Status
+from tasks.run.result import Result, Status
 from tests import nasty
 from tests.repository import Repository
 

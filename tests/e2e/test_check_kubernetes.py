@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks.checks.kubernetes_pods import KubernetesPodsCheck
+from tasks.checks.kubernetes.check import KubernetesPodsCheck
 from tests.repository import wait_for
 from tests.servers.kubernetes import TOKEN, Kubernetes, Namespace
 from tests.unit.site import Site

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import ExitCode
+from tasks.base.errors import ExitCode
 from tests.childpipeline import ChildPipeline
 from tests.repository import Repository, reader, resource
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks import keyprovider, keyring
-from tasks.encryption import Encryption
-from tasks.model import Encryption as Settings
+from tasks import keyprovider
+from tasks.engine.encryption import Encryption
+from tasks.project.config import keyring
+from tasks.project.model import Encryption as Settings
 from tests.repository import ROOT, Repository, copy_tree, minimal_config, reader, resource
 
 if TYPE_CHECKING:

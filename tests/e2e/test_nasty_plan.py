@@ -34,10 +34,10 @@ def reports(repository: Repository) -> Path:
 
 def note(repository: Repository, limit: int) -> str:
     """The note as it is made for a forge, from the result that was kept."""
-    from tasks.layout import Layout
+    from tasks.base.layout import Layout
     from tasks.reports import note as notes
     from tasks.reports.model import Report
-    from tasks.result import read
+    from tasks.run.result import read
 
     result = read(Layout(repository.path, "local"), "plan", "nasty")
     assert result is not None

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
-from tasks import project
-from tasks.errors import ConfigError, ConfigErrors
+from tasks import start
+from tasks.base.errors import ConfigError, ConfigErrors
 from tests.unit.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tasks.project.project import Project
 
 # The same examples in every run: a test that fails only sometimes is worth less than one that always does.
 settings.register_profile("unit", max_examples=120, deadline=None, derandomize=True, database=None)
@@ -49,17 +51,17 @@ def tree(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def load(tree: Callable[..., Path]) -> Callable[..., project.Project]:
+def load(tree: Callable[..., Path]) -> Callable[..., Project]:
     """Loads a project from the text below `version: 1` (so its first line is 2) and `path:content` files."""
 
-    def load(text: str = "", *files: str, environment: str | None = None) -> project.Project:
-        return project.load(tree(f"config/pipeline.yaml:version: 1\n{text}", *files), environment)
+    def load(text: str = "", *files: str, environment: str | None = None) -> Project:
+        return start.load(tree(f"config/pipeline.yaml:version: 1\n{text}", *files), environment)
 
     return load
 
 
 @pytest.fixture
-def errors(load: Callable[..., project.Project]) -> Callable[..., str]:
+def errors(load: Callable[..., Project]) -> Callable[..., str]:
     """All that is wrong with a project, as it is shown."""
 
     def errors(*arguments: str, environment: str | None = None) -> str:

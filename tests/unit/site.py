@@ -7,10 +7,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tasks.base.masking import Masker
+from tasks.base.stop import Stop
 from tasks.checks import waiting
 from tasks.checks.check import Check, Look
-from tasks.masking import Masker
-from tasks.stop import Stop
 
 
 @dataclass

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks import backend
-from tasks.errors import ConfigError
+from tasks.base.errors import ConfigError
+from tasks.project import backend
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tasks import project
+    from tasks.project import project
 
 PG = 'terraform {\n  backend "pg" {}\n}\n'
 
@@ -132,12 +132,12 @@ def test_a_secret_in_an_address_is_refused_without_its_value(errors: Callable[..
     ],
 )
 def test_a_first_init_that_lost_the_race_to_create_the_tables_is_known(message):
-    from tasks import workdir
+    from tasks.run import workdir
 
     assert workdir._CREATED_AT_ONCE.search(f"Error: {message}")
 
 
 def test_another_error_of_the_database_is_no_lost_race():
-    from tasks import workdir
+    from tasks.run import workdir
 
     assert not workdir._CREATED_AT_ONCE.search('Error: pq: permission denied for schema "public"')

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tasks.base.errors import BuildError
 from tasks.builds import builder
 from tasks.builds.builder import Docker, Job
 from tasks.builds.reference import Repository
-from tasks.errors import BuildError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.changes import UNKNOWN, Counts, PlanChanges, read
-from tasks.masking import MASK, Masker
+from tasks.artifact.changes import UNKNOWN, Counts, PlanChanges, read
+from tasks.base.masking import MASK, Masker
 
 
 def change(*actions: str, **more: Any) -> dict[str, Any]:

@@ -12,12 +12,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import ci, project
-from tasks.errors import ConfigError
-from tasks.pipelines import github, gitlab
-from tasks.pipelines.shares import Purpose, spread
-from tasks.run import Run
-from tasks.stackgraph import StackGraph
+from tasks import ci
+from tasks.base.errors import ConfigError
+from tasks.forges.pipelines import github, gitlab
+from tasks.forges.pipelines.shares import Purpose, spread
+from tasks.project import project
+from tasks.project.stackgraph import StackGraph
+from tasks.run.run import Run
 from tests.unit.test_stackgraph import acyclic
 
 Load = Callable[..., project.Project]

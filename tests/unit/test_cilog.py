@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tasks.cilog import Dialect, dialect, harmless, plain, section
+from tasks.run.cilog import Dialect, dialect, harmless, plain, section
 
 
 @pytest.mark.parametrize(

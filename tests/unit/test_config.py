@@ -12,8 +12,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import config
-from tasks.errors import ConfigError, ConfigErrors
+from tasks.base import layout
+from tasks.base.errors import ConfigError, ConfigErrors
+from tasks.project.config import loading, yamlfile
 from tests.unit.conftest import write
 
 if TYPE_CHECKING:
@@ -54,12 +55,12 @@ plan:
 """
 
 
-def load(root: Path, text: str, *files: str, environment: str | None = None) -> config.Loaded:
+def load(root: Path, text: str, *files: str, environment: str | None = None) -> loading.Loaded:
     """Load a pipeline file with further `path:content` files."""
     write(root, *files)
     (root / "config").mkdir(exist_ok=True)
-    (root / config.PIPELINE_FILE).write_text(text)
-    return config.load(root, environment)
+    (root / layout.PIPELINE_FILE).write_text(text)
+    return loading.load(root, environment)
 
 
 def errors(root: Path, text: str, *files: str, environment: str | None = None) -> str:
@@ -142,8 +143,8 @@ def test_variables_that_are_no_keys_of_ours_are_left_alone(tmp_path: Path, monke
 
 def test_the_environments_are_those_with_a_file(tmp_path: Path) -> None:
     write(tmp_path, "config/environments/prod.yaml:", "config/environments/dev.yml:", "config/environments/README.md:")
-    assert config.environments(tmp_path) == ["dev", "prod"]
-    assert config.environments(tmp_path / "nowhere") == []
+    assert loading.environments(tmp_path) == ["dev", "prod"]
+    assert loading.environments(tmp_path / "nowhere") == []
 
 
 # --- where things stand ----------------------------------------------------------------------------------------------
@@ -166,9 +167,9 @@ def test_a_key_is_found_in_the_layer_that_wins(tmp_path: Path, monkeypatch: pyte
 
 
 def test_key_paths_are_written_as_people_write_them() -> None:
-    assert config.dotted(("stacks", "web", "verify", 0, "url")) == "stacks.web.verify[0].url"
-    assert config.dotted(("a", 0, 1)) == "a[0][1]"
-    assert config.dotted(()) == ""
+    assert yamlfile.dotted(("stacks", "web", "verify", 0, "url")) == "stacks.web.verify[0].url"
+    assert yamlfile.dotted(("a", 0, 1)) == "a[0][1]"
+    assert yamlfile.dotted(()) == ""
 
 
 # --- what is wrong is said with file, line, key, value and the nearest -------------------------------------------------
@@ -334,7 +335,7 @@ def test_an_environments_name_is_never_a_path(tmp_path: Path, name: str) -> None
 
 def test_a_repository_without_a_configuration_is_told_how_to_begin(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        config.load(tmp_path)
+        loading.load(tmp_path)
     assert caught.value.render() == (
         "config error: there is no configuration here\n"
         "  where: config/pipeline.yaml\n"
@@ -395,17 +396,17 @@ def test_a_variable_is_not_blamed_for_what_the_file_says(tmp_path: Path, monkeyp
 
 
 @pytest.fixture(scope="module")
-def loads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., config.Loaded | None]]:
+def loads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., loading.Loaded | None]]:
     """Loads bytes as one of the files; None when they are a config error. Anything else is not caught here."""
     with tempfile.TemporaryDirectory(dir=tmp_path_factory.mktemp("mangled")) as folder:
         root = write(Path(folder), "config/pipeline.yaml:version: 1\n", "config/environments/local.yaml:")
 
-        def loads(content: bytes, name: str = config.PIPELINE_FILE) -> config.Loaded | None:
+        def loads(content: bytes, name: str = layout.PIPELINE_FILE) -> loading.Loaded | None:
             path = root / name
             before = path.read_bytes()
             path.write_bytes(content)
             try:
-                return config.load(root)
+                return loading.load(root)
             except (ConfigError, ConfigErrors) as error:
                 every_error_names_its_place(error)
                 return None
@@ -425,7 +426,7 @@ def every_error_names_its_place(error: ConfigError | ConfigErrors) -> None:
         assert len(each.render()) < 2000
 
 
-FILES = [config.PIPELINE_FILE, "config/environments/local.yaml"]
+FILES = [layout.PIPELINE_FILE, "config/environments/local.yaml"]
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.dates(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=3),

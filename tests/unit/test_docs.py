@@ -14,9 +14,11 @@ import pytest
 import yaml
 
 import tasks
-from tasks import config, engine, masking, model
-from tasks.errors import ExitCode
-from tasks.layout import Layout
+from tasks.base import layout, masking, process
+from tasks.base.errors import ExitCode
+from tasks.base.layout import Layout
+from tasks.project import model
+from tasks.project.config import loading
 from tests.repository import ROOT
 
 if TYPE_CHECKING:
@@ -102,7 +104,7 @@ def key_paths(schema: dict[str, Any], node: dict[str, Any], path: str = "") -> I
 
 
 def test_every_key_is_in_the_configuration_docs_and_no_other() -> None:
-    schema = config.json_schema()
+    schema = loading.json_schema()
     rows = re.findall(r"^\| `([^`]+)` \| [^|]+ \| [^|]+ \| (.*) \|$", _configuration(), re.MULTILINE)
     assert {name for name, _ in rows} == set(key_paths(schema, schema))
     assert [name for name, meaning in rows if not meaning.strip()] == []
@@ -125,7 +127,7 @@ def test_what_is_generated_is_current() -> None:
     spec.loader.exec_module(write_docs)
     hint = "run `python tools/write_docs.py`"
     assert _configuration() == write_docs.configuration(), hint
-    assert (ROOT / config.SCHEMA_FILE).read_text() == write_docs.schema(), hint
+    assert (ROOT / layout.SCHEMA_FILE).read_text() == write_docs.schema(), hint
 
 
 # Environment variables
@@ -139,7 +141,7 @@ def variables_in_the_code() -> set[str]:
         for node in ast.walk(module)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and _VARIABLE.fullmatch(node.value)
     }
-    dropped = {name.replace(".*", "") for name in engine._DROPPED.pattern.strip("^()$").split("|")}
+    dropped = {name.replace(".*", "") for name in process._DROPPED.pattern.strip("^()$").split("|")}
     secret = set(masking.SECRET_NAME.pattern.split("|"))
     return (constants | dropped | secret) - _NO_VARIABLES
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.errors import ArtifactRefusedError, ConfigError, ConfigErrors, DeployError, ExitCode, nearest
+from tasks.base.errors import ArtifactRefusedError, ConfigError, ConfigErrors, DeployError, ExitCode, nearest
 
 
 def test_an_error_is_shown_with_all_that_is_known_of_it_in_a_fixed_order() -> None:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.facts import FACTS_VERSION, Facts
-from tasks.fileindex import FileIndex
+from tasks.project.hcl.facts import FACTS_VERSION, Facts
+from tasks.project.hcl.fileindex import FileIndex
 from tests.unit.conftest import write
 
 if TYPE_CHECKING:

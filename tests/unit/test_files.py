@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import files
-from tasks.errors import RecordError
+from tasks.base import files
+from tasks.base.errors import RecordError
 
 if TYPE_CHECKING:
     from pathlib import Path

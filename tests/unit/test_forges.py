@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from tasks.forges import comment, note, place
-from tasks.forges.client import Client, Merged, State, connect
+from tasks.forges.client import Client, Merged, State
+from tasks.forges.connect import connect
 from tasks.forges.http import ForgeError
-from tasks.model import Forge as Settings
+from tasks.project.model import Forge as Settings
 from tests.servers.forge import BOT, SOMEBODY, TOKEN, Answer, Forge
 
 HEAD = "a" * 40

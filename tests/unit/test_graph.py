@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks import graph
-from tasks.stackgraph import StackGraph
+from tasks.project.stackgraph import StackGraph
 
 STACKS = StackGraph.build({"web": ["network", "db"], "db": ["network"], "network": [], "team/tools": []})
 

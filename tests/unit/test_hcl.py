@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import hcl
-from tasks.facts import Facts, PathReference, without_secrets
+from tasks.project.hcl import reader
+from tasks.project.hcl.facts import Facts, PathReference, without_secrets
 
 COMPLETE = """\
 terraform {
@@ -49,7 +49,7 @@ output "url" { value = data.terraform_remote_state.net.outputs.url }
 
 def native(text: str) -> Facts:
     """The facts of a native file, which must be whole."""
-    facts = hcl.read_facts("main.tf", text.encode())
+    facts = reader.read_facts("main.tf", text.encode())
     assert not facts.broken
     return facts
 
@@ -139,7 +139,7 @@ def test_literal_defaults_are_known_and_no_others(expression: str, value: Any) -
 def test_the_path_that_a_function_reads_is_seen_never_less(expression: str, path: tuple[str, str, bool]) -> None:
     assert read_paths(native(f"locals {{\n  x = {expression}\n}}")) == [path]
     quoted = json.dumps({"locals": {"x": "${" + expression + "}"}}).encode()
-    assert read_paths(hcl.read_facts("main.tf.json", quoted)) == [path]
+    assert read_paths(reader.read_facts("main.tf.json", quoted)) == [path]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_path_that_depends_on_a_variable_or_local_is_kept_with_its_parts(expre
 def test_a_path_that_a_string_mentions_is_seen_in_both_notations(text: str, path: tuple[str, str, bool]) -> None:
     expected = PathReference(*path)
     assert expected in native(f'locals {{\n  x = "{text}"\n}}').paths
-    assert expected in hcl.read_facts("x.tf.json", json.dumps({"locals": {"x": text}}).encode()).paths
+    assert expected in reader.read_facts("x.tf.json", json.dumps({"locals": {"x": text}}).encode()).paths
 
 
 def test_a_modules_source_is_no_other_path() -> None:
@@ -178,7 +178,7 @@ def test_a_modules_source_that_varies_is_none() -> None:
 
 
 def test_json_says_the_same_as_the_native_notation() -> None:
-    facts = hcl.read_facts(
+    facts = reader.read_facts(
         "main.tf.json",
         json.dumps(
             {
@@ -232,7 +232,7 @@ def test_json_gives_locals_arguments_settings_and_remote_states_as_the_native_no
     output "x" { value = data.terraform_remote_state.net.outputs.url }
     output "y" { value = local.size }
     """
-    facts, expected = hcl.read_facts("main.tf.json", json.dumps(text).encode()), native(same)
+    facts, expected = reader.read_facts("main.tf.json", json.dumps(text).encode()), native(same)
     for name in ("locals", "calls", "remote_states", "backend_settings", "backend_varies", "module_sources", "outputs"):
         assert getattr(facts, name) == getattr(expected, name), name
 
@@ -242,26 +242,26 @@ def test_json_may_list_its_blocks() -> None:
         "locals": [{"a": "x"}, {"b": "${local.a}"}],
         "data": [{"terraform_remote_state": [{"n": {"backend": "http"}}]}],
     }
-    facts = hcl.read_facts("main.tf.json", json.dumps(text).encode())
+    facts = reader.read_facts("main.tf.json", json.dumps(text).encode())
     assert facts.locals == {"a": ("=x",), "b": ("$local.a",)}
     assert [(state.name, state.backend, state.settings) for state in facts.remote_states] == [("n", "http", {})]
 
 
 def test_the_cloud_block_is_a_backend() -> None:
     assert native("terraform {\n  cloud {\n    organization = var.x\n  }\n}\n").backend == "cloud"
-    assert hcl.read_facts("x.tf.json", b'{"terraform": {"cloud": {}}}').backend == "cloud"
+    assert reader.read_facts("x.tf.json", b'{"terraform": {"cloud": {}}}').backend == "cloud"
 
 
 def test_a_broken_file_says_so_and_what_can_be_read_of_it() -> None:
-    facts = hcl.read_facts("main.tf", b'variable "a" {}\noutput "b" {{{\n')
+    facts = reader.read_facts("main.tf", b'variable "a" {}\noutput "b" {{{\n')
     assert facts.broken
     assert [variable.name for variable in facts.variables] == ["a"]
-    assert hcl.read_facts("x.tf.json", b"{").broken
+    assert reader.read_facts("x.tf.json", b"{").broken
 
 
 def test_the_literal_values_of_a_var_file_are_read() -> None:
     content = b'a = 1\nb = "x"\nc = [true]\nd = { e = -2 }\nf = foo()\ng = "${x}"\n'
-    assert hcl.read_values(content) == {"a": 1, "b": "x", "c": [True], "d": {"e": -2}}
+    assert reader.read_values(content) == {"a": 1, "b": "x", "c": [True], "d": {"e": -2}}
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def test_the_literal_values_of_a_var_file_are_read() -> None:
      ("a.json", False), ("a.tf.bak", False)],
 )  # fmt: skip
 def test_the_engines_configuration_files_are_known_by_their_names(name: str, is_one: bool) -> None:
-    assert hcl.is_configuration(name) is is_one
+    assert reader.is_configuration(name) is is_one
 
 
 # --- no content gives an exception -----------------------------------------------------------------------------------
@@ -278,9 +278,9 @@ def test_the_engines_configuration_files_are_known_by_their_names(name: str, is_
 
 def always_facts(name: str, content: bytes) -> None:
     """Facts, which can be kept and read back."""
-    facts = hcl.read_facts(name, content)
+    facts = reader.read_facts(name, content)
     assert Facts.from_json(facts.to_json()) == facts or "nan" in repr(facts)
-    hcl.read_values(content)
+    reader.read_values(content)
 
 
 @pytest.mark.parametrize(

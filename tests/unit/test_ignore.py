@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.builds.ignore import Patterns, clean
-from tasks.errors import ConfigError
+from tasks.base.errors import ConfigError
+from tasks.project.ignore import Patterns, clean
 
 if TYPE_CHECKING:
     from pathlib import Path

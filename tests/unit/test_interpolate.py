@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import interpolate
-from tasks.errors import ConfigError
+from tasks.base import interpolate
+from tasks.base.errors import ConfigError
 
 VALUES = {"stack": "web", "environment": "prod", "outputs.url": "http://x"}
 

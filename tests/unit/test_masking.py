@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tasks.masking import MASK, Masker
+from tasks.base.masking import MASK, Masker
 
 ORDINARY = {"true", "false", "null", "none"}
 SECRETS = st.text(min_size=4, max_size=30) | st.text(alphabet="ab/+&<>\"'\\\n %=é", min_size=4, max_size=12)

@@ -10,7 +10,9 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from tasks import config, model
+from tasks.base import layout
+from tasks.project import model
+from tasks.project.config import loading
 from tests.repository import ROOT
 
 MODELS = [value for value in vars(model).values() if isinstance(value, type) and issubclass(value, BaseModel)]
@@ -26,19 +28,19 @@ def merged(below: Any, above: Any) -> Any:
 
 
 def test_the_schema_that_is_checked_in_is_the_one_of_the_model() -> None:
-    written = (ROOT / config.SCHEMA_FILE).read_text()
-    assert written == json.dumps(config.json_schema(), indent=2) + "\n"
+    written = (ROOT / layout.SCHEMA_FILE).read_text()
+    assert written == json.dumps(loading.json_schema(), indent=2) + "\n"
 
 
 def test_the_schema_is_a_valid_one() -> None:
-    jsonschema.Draft202012Validator.check_schema(config.json_schema())
+    jsonschema.Draft202012Validator.check_schema(loading.json_schema())
 
 
 def test_this_repositorys_own_files_keep_to_the_schema() -> None:
-    pipeline = yaml.safe_load((ROOT / config.PIPELINE_FILE).read_text())
-    validator = jsonschema.Draft202012Validator(config.json_schema())
+    pipeline = yaml.safe_load((ROOT / layout.PIPELINE_FILE).read_text())
+    validator = jsonschema.Draft202012Validator(loading.json_schema())
     validator.validate(pipeline)
-    environments = sorted((ROOT / config.ENVIRONMENTS_DIR).glob("*.yaml"))
+    environments = sorted((ROOT / layout.ENVIRONMENTS_DIR).glob("*.yaml"))
     assert environments
     for path in environments:
         validator.validate(merged(pipeline, yaml.safe_load(path.read_text()) or {}))
@@ -54,7 +56,7 @@ def test_this_repositorys_own_files_keep_to_the_schema() -> None:
     ids=str,
 )  # fmt: skip
 def test_an_editor_sees_what_the_product_refuses(wrong: dict[str, Any]) -> None:
-    assert not jsonschema.Draft202012Validator(config.json_schema()).is_valid(wrong)
+    assert not jsonschema.Draft202012Validator(loading.json_schema()).is_valid(wrong)
     with pytest.raises(ValidationError):
         model.Config(**wrong)
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from tasks.model import Channel
 from tasks.notifications import memory
 from tasks.notifications.events import Findings, Item, fingerprint
-from tasks.result import Result, Status
+from tasks.project.model import Channel
+from tasks.run.result import Result, Status
 
 ITEM = Item("web", "deploy", "deploy", "apply failed", "engine error", "f1")
 FINDINGS = Findings(

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tasks import model
-from tasks.errors import ConfigError
-from tasks.masking import MASK, Masker
+from tasks.base.errors import ConfigError
+from tasks.base.masking import MASK, Masker
 from tasks.policy import guards, output
 from tasks.policy.finding import SEVERITIES, at_least, severity
 from tasks.policy.judge import allowances
 from tasks.policy.redacted import redacted
+from tasks.project import model
 
 
 def change(*actions: str, address: str = "aws_db.a", kind: str = "aws_db", **more: Any) -> dict[str, Any]:

@@ -10,13 +10,16 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import project
-from tasks.errors import ConfigError, ConfigErrors
+from tasks import start
+from tasks.base.errors import ConfigError, ConfigErrors
+from tasks.project.stack import OutputReference
 from tests.unit.conftest import write
 from tests.unit.test_config import ANY, every_error_names_its_place, paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tasks.project.project import Project
 
 NETWORK = 'output "subnet_id" { value = "s" }\noutput "region" { value = "r" }\n'
 WEB = 'variable "subnet_id" {}\nvariable "size" { default = 1 }\n'
@@ -27,7 +30,7 @@ STACKS = (f"stacks/network/main.tf:{NETWORK}", f"stacks/web/main.tf:{WEB}")
 
 
 def test_stacks_are_the_folders_with_configuration_named_by_what_the_glob_leaves_open(
-    load: Callable[..., project.Project],
+    load: Callable[..., Project],
 ) -> None:
     found = load(
         'discover: ["stacks/*", "teams/*/*"]\n',
@@ -46,7 +49,7 @@ def test_stacks_are_the_folders_with_configuration_named_by_what_the_glob_leaves
 
 
 def test_a_folder_that_the_configuration_names_otherwise_is_not_found_twice(
-    load: Callable[..., project.Project],
+    load: Callable[..., Project],
 ) -> None:
     found = load("stacks:\n  edge: {path: stacks/web/}\n", *STACKS)
     assert {name: stack.path for name, stack in found.stacks.items()} == {
@@ -55,24 +58,24 @@ def test_a_folder_that_the_configuration_names_otherwise_is_not_found_twice(
 
 
 def test_a_stack_that_is_switched_off_is_not_there_and_nothing_of_it_is_checked(
-    load: Callable[..., project.Project],
+    load: Callable[..., Project],
 ) -> None:
     found = load("stacks:\n  web: {enabled: false, depends_on: [nowhere], path: no/where}\n", *STACKS)
     assert list(found.stacks) == ["network"]
 
 
-def test_inputs_are_dependencies_too(load: Callable[..., project.Project]) -> None:
+def test_inputs_are_dependencies_too(load: Callable[..., Project]) -> None:
     found = load("stacks:\n  web: {inputs: {subnet_id: network.subnet_id}}\n", *STACKS)
     assert found.graph.order == ("network", "web")
-    assert found.stacks["web"].inputs == {"subnet_id": project.OutputReference("network", "subnet_id")}
+    assert found.stacks["web"].inputs == {"subnet_id": OutputReference("network", "subnet_id")}
 
 
-def test_an_input_may_name_a_stack_with_dots(load: Callable[..., project.Project]) -> None:
+def test_an_input_may_name_a_stack_with_dots(load: Callable[..., Project]) -> None:
     found = load("stacks:\n  web: {inputs: {subnet_id: a.b.subnet_id}}\n", STACKS[1], f"stacks/a.b/main.tf:{NETWORK}")
-    assert found.stacks["web"].inputs["subnet_id"] == project.OutputReference("a.b", "subnet_id")
+    assert found.stacks["web"].inputs["subnet_id"] == OutputReference("a.b", "subnet_id")
 
 
-def test_a_configuration_that_does_not_parse_is_the_engines_to_tell(load: Callable[..., project.Project]) -> None:
+def test_a_configuration_that_does_not_parse_is_the_engines_to_tell(load: Callable[..., Project]) -> None:
     found = load(
         "stacks:\n  web: {inputs: {anything: network.anything}, variables: {x: 1}}\n",
         "stacks/network/main.tf:output {{{",
@@ -81,7 +84,7 @@ def test_a_configuration_that_does_not_parse_is_the_engines_to_tell(load: Callab
     assert list(found.stacks) == ["network", "web"]
 
 
-def test_placeholders_are_relative_to_the_stack(load: Callable[..., project.Project]) -> None:
+def test_placeholders_are_relative_to_the_stack(load: Callable[..., Project]) -> None:
     found = load('discover: ["teams/*/*"]\n', "teams/a/db/main.tf:")
     assert found.placeholders("a/db") == {"stack": "a/db", "environment": "local", "root": "../../.."}
 
@@ -272,11 +275,11 @@ def test_any_value_at_any_key_is_a_project_or_a_config_error(root: Path, path: t
     node[path[-1]] = value
     (root / "config/pipeline.yaml").write_text(yaml.safe_dump(data))
     try:
-        project.load(root)
+        start.load(root)
     except (ConfigError, ConfigErrors) as error:
         every_error_names_its_place(error)
 
 
 def test_the_mangled_test_begins_with_a_project_that_loads(root: Path) -> None:
     (root / "config/pipeline.yaml").write_text(COMPLETE)
-    assert project.load(root).graph.order == ("network", "web")
+    assert start.load(root).graph.order == ("network", "web")

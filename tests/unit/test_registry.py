@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tasks.base.errors import RegistryError, StoppedError
+from tasks.base.masking import MASK, Masker
+from tasks.base.stop import Stop
 from tasks.builds import registry
 from tasks.builds.credentials import Login
 from tasks.builds.reference import Repository, bases, is_loopback
 from tasks.builds.registry import Registry
-from tasks.errors import RegistryError, StoppedError
-from tasks.masking import MASK, Masker
-from tasks.stop import Stop
 from tests.servers.fakeregistry import DIGEST, PASSWORD, TOKEN, USER, FakeRegistry
 
 if TYPE_CHECKING:

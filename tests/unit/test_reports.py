@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from tasks.changes import read
-from tasks.masking import Masker
+from tasks.artifact.changes import read
+from tasks.base.masking import Masker
 from tasks.reports import forgefiles, junit, note, page, text
 from tasks.reports.diff import Line, fields
 from tasks.reports.model import Outcome, Report
 from tasks.reports.template import BrokenTemplateError, Templates
-from tasks.result import Result, Status
+from tasks.run.result import Result, Status
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tasks.forges import note
-from tasks.keyring import derive
-from tasks.review.seal import SealError, pack, sign, unpack, verified
-from tasks.review.semantic import Difference, Reviewed, compare, digest, meaning
+from tasks.policy.seal import SealError, pack, sign, unpack, verified
+from tasks.policy.semantic import Difference, Reviewed, compare, digest, meaning
+from tasks.project.config.keyring import derive
 
 KEY = derive("KEY", "a passphrase of many characters")
 OTHER = derive("KEY", "another passphrase of many characters")

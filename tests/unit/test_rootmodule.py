@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks import rootmodule
-from tasks.fileindex import FileIndex
+from tasks.project.hcl import rootmodule
+from tasks.project.hcl.fileindex import FileIndex
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tasks.rootmodule import RootModule
+    from tasks.project.hcl.rootmodule import RootModule
 
 
 def read(root: Path, path: str = "stacks/web") -> RootModule:

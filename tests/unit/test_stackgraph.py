@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.stackgraph import CycleError, StackGraph
+from tasks.project.stackgraph import CycleError, StackGraph
 
 DIAMOND = {"d": ["b", "c"], "b": ["a"], "c": ["a"], "a": []}
 DISJOINT = {"z": [], "y": ["x"], "x": [], "a": ["z"]}

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks import statelock
-from tasks.engine import Completed, Context
-from tasks.statelock import Lock
+from tasks.engine import statelock
+from tasks.engine.engine import Completed, Context
+from tasks.engine.statelock import Lock
 
 CREATED = datetime(2026, 11, 24, 12, 8, 18, tzinfo=UTC)
 HELD = """

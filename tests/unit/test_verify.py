@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tasks import verify
-from tasks.checks.kubernetes_pods import KubernetesPodsCheck
-from tasks.console import Console
-from tasks.errors import CheckFailedError
-from tasks.run import Run
+from tasks.base.errors import CheckFailedError
+from tasks.checks.kubernetes.check import KubernetesPodsCheck
+from tasks.reports.console import Console
+from tasks.run.run import Run
 from tests.servers.web import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tasks.project import Project
+    from tasks.project.project import Project
     from tests.unit.site import Site
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.version import VersionConstraint
+from tasks.base.version import VersionConstraint
 
 EXPECTED = "a version like 1.12.6, or a constraint like '>=1.12, <2' or '~> 1.12.0'"
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks import yamlfile
-from tasks.errors import ConfigError
+from tasks.base.errors import ConfigError
+from tasks.project.config import yamlfile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tasks.yamlfile import Document
+    from tasks.project.config.yamlfile import Document
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""What may be applied, what was applied, and what it was made of."""

@@ -1,0 +1,270 @@
+"""What a plan would change: the engine's plan JSON reduced to redacted changes and counts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..base.masking import MASK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ..base.masking import Masker
+
+UNKNOWN = "(known after apply)"
+HIDDEN = "(hidden)"
+_KINDS = {
+    ("create",): "add", ("update",): "change", ("delete",): "destroy", ("forget",): "forget",
+    ("delete", "create"): "replace", ("create", "delete"): "replace", ("create", "forget"): "replace",
+}  # fmt: skip
+_COUNTED = frozenset(_KINDS.values()) - {"change"} | {"move", "import"}  # what we do not know is a change
+_SHOWN = ("address", "moved_from", "import_id", "replace_paths", "before", "after")
+_SIGNS = (("add", "+"), ("change", "~"), ("replace", "±"), ("destroy", "-"))
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many resources a plan adds, changes, replaces, ...; `outputs` counts changed outputs."""
+
+    add: int = 0
+    change: int = 0
+    replace: int = 0
+    destroy: int = 0
+    move: int = 0
+    imports: int = 0
+    forget: int = 0
+    outputs: int = 0
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing at all would change."""
+        return not any(asdict(self).values())
+
+    def text(self) -> str:
+        """The counts on one line: `+2 ~1 -0`, with what is rarer behind it."""
+        numbers = asdict(self)
+        if self.empty:
+            return "no changes"
+        shown = [f"{sign}{numbers[name]}" for name, sign in _SIGNS if numbers[name] or name != "replace"]
+        rare = {"move": self.move, "import": self.imports, "forget": self.forget, "output": self.outputs}
+        shown += [f"{count} {name}{'s' if count > 1 else ''}" for name, count in rare.items() if count]
+        return " ".join(shown)
+
+
+@dataclass(frozen=True)
+class PlanChanges:
+    """The changes of one plan, without anything sensitive.
+
+    `resources`, `drift` and `outputs` hold mappings ready for JSON: an address, an action, the values before and
+    after. `changed` names the fields that differ, `masked` the paths whose values differ although both are shown as the
+    same. `drift` is what changed outside of the engine since its last apply.
+    """
+
+    counts: Counts
+    resources: list[dict[str, Any]] = field(default_factory=list)
+    drift: list[dict[str, Any]] = field(default_factory=list)
+    outputs: list[dict[str, Any]] = field(default_factory=list)
+    failed_checks: list[str] = field(default_factory=list)
+    errored: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """What `plan.json` holds."""
+        return {"format": 1, **asdict(self)}
+
+
+def read(plan: Mapping[str, Any], mask: Masker, *, hidden: bool = False) -> PlanChanges:
+    """Reduce the output of `tofu show -json PLAN` (https://opentofu.org/docs/internals/json-format/).
+
+    Everything sensitive is replaced, and learned by the masker: the engine's own output may repeat it, and so may
+    values that are not marked.
+
+    Args:
+        plan: The plan.
+        mask: The known secrets; learns those of the plan.
+        hidden: Whether to leave out all values: of each resource the names of its fields are kept.
+    """
+    found = [
+        *(_resource(item, mask) for item in plan.get("resource_changes") or []),
+        *(_drift(item, mask) for item in plan.get("resource_drift") or []),
+        *(_output(name, change, mask) for name, change in sorted((plan.get("output_changes") or {}).items())),
+    ]
+    shown = [entry for entry in found if entry is not None]
+    for entry in shown:  # only now is every secret of the plan known
+        _finish(entry, mask, hidden=hidden)
+    resources, drift, outputs = ([entry.item for entry in shown if entry.kind is kind] for kind in _Kind)
+    failed = [
+        str((check.get("address") or {}).get("to_display", "?"))
+        for check in plan.get("checks") or []
+        if check.get("status") in ("fail", "error")
+    ]
+    return PlanChanges(_count(resources, outputs), resources, drift, outputs, failed, bool(plan.get("errored")))
+
+
+class _Kind(Enum):
+    """Where in the plan a change stands."""
+
+    RESOURCE = "resource"
+    DRIFT = "drift"
+    OUTPUT = "output"
+
+
+class _Entry(NamedTuple):
+    """A change as it is shown, with the engine's own record of it."""
+
+    kind: _Kind
+    item: dict[str, Any]
+    change: Mapping[str, Any]
+
+
+def _resource(record: Mapping[str, Any], mask: Masker) -> _Entry | None:
+    """A resource that would change; None for one that stays as and where it is, and for what is only read."""
+    change = record.get("change") or {}
+    actions = tuple(change.get("actions") or ())
+    moved, importing = record.get("previous_address"), change.get("importing")
+    if actions in ((), ("read",)) or (actions == ("no-op",) and not moved and not importing):
+        return None
+    kind = _KINDS.get(actions, "move" if moved else "import" if importing else "+".join(actions))
+    item = _described(record, kind, mask)
+    if moved:
+        item["moved_from"] = moved
+    if importing:
+        item["imported"] = True
+        if isinstance(importing, dict) and (known := importing.get("id") or importing.get("identity")):
+            item["import_id"] = known
+    return _Entry(_Kind.RESOURCE, item, change)
+
+
+def _drift(record: Mapping[str, Any], mask: Masker) -> _Entry | None:
+    change = record.get("change") or {}
+    actions = tuple(change.get("actions") or ())
+    if actions == ("no-op",):
+        return None
+    return _Entry(_Kind.DRIFT, _described(record, _KINDS.get(actions, "change"), mask), change)
+
+
+def _output(name: str, change: Mapping[str, Any], mask: Masker) -> _Entry | None:
+    if change.get("actions") in (["no-op"], None):
+        return None
+    item = {"name": name, "action": "+".join(change["actions"]), **_values(change, mask)}
+    return _Entry(_Kind.OUTPUT, item, change)
+
+
+def _described(record: Mapping[str, Any], kind: str, mask: Masker) -> dict[str, Any]:
+    change = record.get("change") or {}
+    return {
+        "address": record.get("address"),
+        "type": record.get("type"),
+        "action": kind,
+        "reason": record.get("action_reason"),
+        "replace_paths": change.get("replace_paths") or [],
+        **({"deposed": record["deposed"]} if record.get("deposed") else {}),
+        **_values(change, mask),
+    }
+
+
+def _values(change: Mapping[str, Any], mask: Masker) -> dict[str, Any]:
+    before = redact(change.get("before"), change.get("before_sensitive"), mask)
+    after = redact(change.get("after"), change.get("after_sensitive"), mask)
+    return {"before": before, "after": _with_unknown(after, change.get("after_unknown"))}
+
+
+def _finish(entry: _Entry, mask: Masker, *, hidden: bool) -> None:
+    """Mask what is known to be secret only now, hide values where that is asked for, and say what differs."""
+    item, change = entry.item, entry.change
+    before, after = change.get("before"), _with_unknown(change.get("after"), change.get("after_unknown"))
+    if hidden:
+        _hide(item)
+    item.update({key: mask.value(item[key]) for key in _SHOWN if key in item})
+    if entry.kind is not _Kind.OUTPUT:
+        old, new = before or {}, after or {}
+        names = {*old, *new} if isinstance(old, dict) and isinstance(new, dict) else ()
+        item["changed"] = sorted(mask.text(name) for name in names if not same(old.get(name), new.get(name)))
+    if before is not None and after is not None:
+        masked = [mask.value(list(path)) for path in _covered(before, after, item["before"], item["after"], ())]
+        item.update({"masked": masked} if masked else {})
+
+
+def _covered(before: Any, after: Any, shown: Any, shown_after: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    """The paths whose values differ although what is shown of them is the same."""
+    if same(before, after):
+        return
+    values = (before, after, shown, shown_after)
+    if all(isinstance(value, dict) for value in values):
+        for key in sorted(before.keys() & after.keys() & shown.keys() & shown_after.keys()):
+            yield from _covered(before[key], after[key], shown[key], shown_after[key], (*path, key))
+    elif all(isinstance(value, list) for value in values):
+        for place, parts in enumerate(zip(before, after, shown, shown_after, strict=False)):
+            yield from _covered(*parts, (*path, place))
+    elif same(shown, shown_after):
+        yield path
+
+
+def same(before: Any, after: Any) -> bool:
+    """Whether two JSON values are the same: true is not 1, nor is 1.0."""
+    if isinstance(before, str) or type(before) is not type(after):
+        return type(before) is type(after) and before == after
+    return json.dumps(before, sort_keys=True) == json.dumps(after, sort_keys=True)
+
+
+def _hide(item: dict[str, Any]) -> None:
+    if "import_id" in item:
+        item["import_id"] = HIDDEN
+    for side in ("before", "after"):
+        value = item[side]
+        if "address" in item and isinstance(value, dict):
+            item[side] = {name: part if part == UNKNOWN else HIDDEN for name, part in value.items()}
+        elif value not in (None, UNKNOWN):
+            item[side] = HIDDEN
+
+
+def redact(value: Any, sensitive: Any, mask: Masker) -> Any:
+    """The value without its sensitive parts; `sensitive` is True, or shaped like the value with True where it is."""
+    if sensitive is True:
+        if value is None:
+            return None
+        mask.add([value])
+        return MASK
+    if isinstance(value, dict) and isinstance(sensitive, dict):
+        return {key: redact(item, sensitive.get(key), mask) for key, item in value.items()}
+    if isinstance(value, list) and isinstance(sensitive, list):
+        marks = [*sensitive, *[None] * (len(value) - len(sensitive))]
+        return [redact(item, mark, mask) for item, mark in zip(value, marks, strict=False)]
+    return redact(value, True, mask) if _any(sensitive) else value  # not shaped alike: all of it, to be safe
+
+
+def _any(marks: Any) -> bool:
+    if isinstance(marks, dict | list):
+        return any(_any(mark) for mark in (marks.values() if isinstance(marks, dict) else marks))
+    return marks is True
+
+
+def _with_unknown(value: Any, unknown: Any) -> Any:
+    if unknown is True:
+        return value if value is not None else UNKNOWN
+    if isinstance(unknown, dict) and (value is None or isinstance(value, dict)):
+        base = value or {}
+        merged = {key: _with_unknown(base.get(key), mark) for key, mark in unknown.items()}
+        return {**base, **{key: item for key, item in merged.items() if item is not None}} or value
+    if isinstance(unknown, list) and unknown and isinstance(value, list | None):
+        value = value or []
+        marks = [*unknown, *[None] * (len(value) - len(unknown))]
+        items = [*value, *[None] * (len(marks) - len(value))]
+        return [_with_unknown(item, mark) for item, mark in zip(items, marks, strict=True)]
+    return value
+
+
+def _count(resources: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> Counts:
+    kinds = [item["action"] for item in resources]
+    return Counts(
+        add=kinds.count("add"),
+        change=sum(kind not in _COUNTED for kind in kinds),
+        replace=kinds.count("replace"),
+        destroy=kinds.count("destroy"),
+        move=sum("moved_from" in item for item in resources),
+        imports=sum("imported" in item for item in resources),
+        forget=kinds.count("forget"),
+        outputs=len(outputs),
+    )

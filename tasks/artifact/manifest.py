@@ -1,0 +1,191 @@
+"""A plan artifact's manifest: what a saved plan was made of and for, and whether that is what is here and now."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from ..base.errors import ArtifactRefusedError
+from ..base.files import canonical_json, sha256_bytes
+from ..project.config import signature
+from .inputs import reasons, summary
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from ..project.config.keyring import Key
+    from .inputs import Inputs
+    from .receipt import Receipt
+
+FORMAT = 1
+_CLOCK_SKEW = timedelta(minutes=5)  # between the machine that planned and the one that deploys
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a saved plan was made of and for.
+
+    `origin` is `plan` for an artifact to be reviewed and handed over, `deploy` for one that a deploy made for itself.
+    `upstream` is the commit of what an overlay lies over. `key` is the fingerprint of the key that it is signed with,
+    if any. `policy` is the digest of what it was judged by, `allowed` names the findings that were let through; who
+    applies it judges it again. `images` are the references that variables got, `unpinned` the images among them that
+    were not in their registry yet; `builds` are the digests of the outputs that were read. `described` is the
+    SHA-256 over `plan.json`, which says what it does. In the file stand two more: `digest`, the SHA-256 over
+    all fields, finds a manifest that was changed or torn; `signature` (see there) finds a forger.
+    """
+
+    stack: str
+    environment: str
+    origin: str
+    plan_sha256: str
+    inputs_digest: str
+    inputs: dict[str, str]
+    commit: str | None
+    dirty: bool
+    engine: str
+    lock_digest: str | None
+    lineage: str | None
+    serial: int | None
+    created_at: str
+    counts: dict[str, int] = field(default_factory=dict)
+    mocked: list[str] = field(default_factory=list)
+    upstream: str | None = None
+    key: str | None = None
+    described: str | None = None
+    images: dict[str, str] = field(default_factory=dict)
+    unpinned: list[str] = field(default_factory=list)
+    builds: dict[str, str] = field(default_factory=dict)
+    policy: str | None = None
+    allowed: list[str] = field(default_factory=list)
+    format: int = FORMAT
+
+    def to_json(self, key: Key | None) -> dict[str, Any]:
+        """The manifest with its digest, and signed when there is a key."""
+        body = asdict(self)
+        signed = {"signature": signature.sign(body, key)} if key else {}
+        return {**body, "digest": sha256_bytes(canonical_json(body)), **signed}
+
+    @property
+    def age(self) -> timedelta:
+        """How long ago it was made."""
+        return datetime.now(UTC) - datetime.fromisoformat(self.created_at)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What an artifact must match to be applied here and now; `by_tag` are images that need not be pinned."""
+
+    environment: str
+    inputs: Inputs
+    commit: str | None
+    dirty: bool
+    engine: str
+    lock_digest: str | None
+    max_age: timedelta
+    require_clean: bool
+    receipt: Receipt | None
+    upstream: str | None = None
+    builds: Mapping[str, str] = field(default_factory=dict)
+    by_tag: Collection[str] = ()
+
+
+def verify(manifest: Manifest, stack: str, expected: Expected) -> None:
+    """Refuse an artifact that is not for this stack, this environment, this tree, this engine, this moment.
+
+    Raises:
+        ArtifactRefusedError: By name, the first thing that does not match.
+    """
+    for reason, message in _mismatches(manifest, stack, expected):
+        if reason == "mocked":
+            step = f"`doit plan:{stack} mocks=no` defers it instead; then `doit deploy` plans it after its upstream"
+            raise ArtifactRefusedError(reason, message, stack=stack, next_step=step)
+        raise refused(reason, stack, message)
+
+
+def _mismatches(manifest: Manifest, stack: str, expected: Expected) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    if manifest.stack != stack:
+        found.append(("stack", f"this is a plan of stack '{manifest.stack}'"))
+    if manifest.environment != expected.environment:
+        found.append(
+            ("environment", f"this is a plan for environment '{manifest.environment}', not '{expected.environment}'")
+        )
+    if manifest.mocked:
+        names = ", ".join(manifest.mocked)
+        found.append(("mocked", f"this plan was made with stand-ins for {names}: it is for review only"))
+    receipt = expected.receipt
+    if receipt is not None and receipt.plan_sha256 == manifest.plan_sha256:
+        found.append(("applied", f"this plan was already applied ({receipt.outcome} at {receipt.finished_at or '?'})"))
+    if manifest.commit != expected.commit:
+        old, new = (commit[:8] if commit else "no commit" for commit in (manifest.commit, expected.commit))
+        found.append(("commit", f"this plan was made at {old}, the tree is at {new}"))
+    if manifest.upstream != expected.upstream:
+        old, new = (commit or "no commit" for commit in (manifest.upstream, expected.upstream))
+        found.append(("upstream", f"this plan was made over the upstream at {old}, here it is at {new}"))
+    if manifest.dirty and (expected.require_clean or not expected.dirty):
+        why = "see plan.require_clean" if expected.dirty else "this tree has none"
+        found.append(("dirty", f"this plan was made in a tree with uncommitted changes; {why}"))
+    if manifest.engine != expected.engine:
+        found.append(("engine", f"this plan was made by {manifest.engine}, the engine here is {expected.engine}"))
+    if manifest.lock_digest != expected.lock_digest:
+        what = "is missing" if expected.lock_digest is None else "is another one than when this was planned"
+        found.append(("lock-file", f".terraform.lock.hcl {what}"))
+    if manifest.inputs_digest != sha256_bytes(canonical_json(manifest.inputs)):
+        found.append(("inputs-digest", "the manifest's inputs do not have the digest that it states"))
+    if manifest.inputs_digest != expected.inputs.digest:
+        why = summary(reasons(manifest.inputs, expected.inputs.labels))
+        found.append(("inputs", f"this plan was made of other inputs: {why}"))
+    if manifest.age > expected.max_age:
+        found.append(("age", f"this plan is {_hours(manifest.age)} old, more than {_hours(expected.max_age)}"))
+    if manifest.age < -_CLOCK_SKEW:
+        found.append(("future", f"this plan says it was made in the future, at {manifest.created_at}"))
+    if (
+        receipt is not None
+        and receipt.serial is not None
+        and manifest.serial is not None
+        and manifest.lineage in (receipt.lineage, None)
+        and manifest.serial < receipt.serial
+        and manifest.created_at <= (receipt.finished_at or "")  # a later plan is of a state that somebody put back
+    ):
+        message = f"the state moved on: planned for serial {manifest.serial}, last applied is {receipt.serial}"
+        found.append(("stale", message))
+    return found + _made_otherwise(manifest, expected)
+
+
+def _made_otherwise(manifest: Manifest, expected: Expected) -> list[tuple[str, str]]:
+    """What of builds and images is not as it was planned."""
+    found: list[tuple[str, str]] = []
+    if manifest.builds != expected.builds:
+        names = ", ".join(sorted(set(manifest.builds) | set(expected.builds)))
+        found.append(("build", f"it was planned with other outputs of {names} than those that are here"))
+    if names := ", ".join(name for name in manifest.unpinned if name not in expected.by_tag):
+        found.append(("unpinned", f"this plan was made before the image was in its registry: {names}"))
+    return found
+
+
+def check_types(manifest: Manifest) -> None:
+    """Raise a ValueError or TypeError where a field is not of its kind."""
+    if datetime.fromisoformat(manifest.created_at).tzinfo is None:
+        raise ValueError("created_at")
+    texts = (manifest.stack, manifest.environment, manifest.origin, manifest.plan_sha256, manifest.inputs_digest)
+    mappings = (manifest.inputs, manifest.counts, manifest.images, manifest.builds)
+    if not all(isinstance(text, str) for text in (*texts, manifest.engine)):
+        raise TypeError("text")
+    if not all(isinstance(mapping, dict) for mapping in mappings) or not all(
+        isinstance(items, list) for items in (manifest.mocked, manifest.allowed, manifest.unpinned)
+    ):
+        raise TypeError("mapping")
+    if not isinstance(manifest.key, str | None) or not isinstance(manifest.policy, str | None):
+        raise TypeError("key")
+    if not isinstance(manifest.serial, int | None) or not isinstance(manifest.dirty, bool):
+        raise TypeError("number")
+
+
+def refused(reason: str, stack: str, message: str) -> ArtifactRefusedError:
+    """The refusal of an artifact whose way out is the usual one: plan again."""
+    return ArtifactRefusedError(reason, message, stack=stack)
+
+
+def _hours(span: timedelta) -> str:
+    return f"{span.total_seconds() / 3600:.1f} h"

@@ -1,0 +1,74 @@
+"""A stack's outputs as of its last apply: values for its dependents, and digests that say whether one changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..base.errors import RecordError
+from ..base.files import canonical_json, read_json, sha256_bytes, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..base.layout import Layout
+    from ..base.masking import Masker
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output; the value of a sensitive one is None unless it was just read from the engine."""
+
+    digest: str
+    sensitive: bool = False
+    value: Any = None
+
+
+def parse(values: Mapping[str, Any]) -> dict[str, Output]:
+    """Outputs from `tofu output -json` (https://opentofu.org/docs/cli/commands/output/)."""
+    return {
+        name: Output(_digest(item["value"]), bool(item.get("sensitive")), item["value"])
+        for name, item in sorted(values.items())
+    }
+
+
+def store(layout: Layout, stack: str, outputs: Mapping[str, Output], mask: Masker) -> None:
+    """Keep outputs durably: values of the non-sensitive, digests alone of those that are or hold a known secret.
+
+    Raises:
+        RecordError: The file cannot be written.
+    """
+    record = {
+        name: {"sensitive": True, "digest": output.digest}
+        if output.sensitive or mask.value(output.value) != output.value
+        else {"sensitive": False, "digest": output.digest, "value": output.value}
+        for name, output in outputs.items()
+    }
+    write_json(layout.outputs(stack), {"outputs": record})
+
+
+def stored(layout: Layout, stack: str) -> dict[str, Output] | None:
+    """The outputs of the last apply; None when there is no record of one.
+
+    Raises:
+        RecordError: The record cannot be read.
+    """
+    path = layout.outputs(stack)
+    record = read_json(path)
+    if record is None:
+        return None
+    try:
+        return {
+            name: Output(str(item["digest"]), bool(item["sensitive"]), item.get("value"))
+            for name, item in record["outputs"].items()
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RecordError(
+            f"{layout.relative(path)} is not a record of outputs",
+            where=layout.relative(path),
+            next_step="remove it: the next run reads the outputs from the state again",
+        ) from error
+
+
+def _digest(value: Any) -> str:
+    return sha256_bytes(canonical_json(value))

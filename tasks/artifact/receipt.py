@@ -1,0 +1,119 @@
+"""Receipts: durable proof of what was applied, written the moment an apply ends."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from ..base.errors import RecordError
+from ..base.files import read_json, write_json
+
+if TYPE_CHECKING:
+    from ..base.layout import Layout
+
+
+class Outcome(StrEnum):
+    """How the last apply ended; `started` is one whose end was never written."""
+
+    STARTED = "started"
+    APPLIED = "applied"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The last apply of a stack.
+
+    `verified` is None before its checks ran; `checks` is the digest of those that `verified` is about. `inputs` are the
+    labels of the inputs digest as they were planned. `produced` are files the stack's applies wrote, `upstream` the
+    commit of what an overlay lies over. `images` are the references that its variables got. `deployed` says what the
+    last successful apply put in place. `state_key` is the fingerprint of the key that its state was written with, None
+    when in clear. `allowed` names findings of policies that were let through, and why.
+    """
+
+    stack: str
+    environment: str
+    outcome: Outcome
+    plan_sha256: str
+    inputs_digest: str
+    inputs: dict[str, str] = field(default_factory=dict)
+    commit: str | None = None
+    started_at: str = ""
+    finished_at: str | None = None
+    serial: int | None = None
+    lineage: str | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    verified: bool | None = None
+    produced: list[str] = field(default_factory=list)
+    deployed: dict[str, Any] | None = None
+    upstream: str | None = None
+    state_key: str | None = None
+    checks: str | None = None
+    images: dict[str, str] = field(default_factory=dict)
+    allowed: list[str] = field(default_factory=list)
+
+    @property
+    def applied(self) -> bool:
+        """Whether the last apply succeeded."""
+        return self.outcome is Outcome.APPLIED
+
+    def ended(self, outcome: Outcome, **changes: Any) -> Receipt:
+        """This apply with its end."""
+        finished = replace(self, outcome=outcome, finished_at=now(), **changes)
+        if outcome is Outcome.APPLIED:
+            place = {"commit": finished.commit, "at": finished.finished_at, "plan_sha256": finished.plan_sha256}
+            finished = replace(finished, deployed=place)
+        return finished
+
+
+def now() -> str:
+    """This moment, in UTC, as ISO 8601 to the second."""
+    return datetime.now(UTC).replace(microsecond=0).isoformat()
+
+
+def read(layout: Layout, stack: str) -> Receipt | None:
+    """The receipt of a stack; None when nothing was ever applied from here.
+
+    Raises:
+        RecordError: There is one that cannot be read.
+    """
+    path = layout.receipt(stack)
+    record = read_json(path)
+    if record is None:
+        return None
+    try:
+        return Receipt(**{**record, "outcome": Outcome(record["outcome"])})
+    except (TypeError, KeyError, ValueError) as error:
+        raise RecordError(
+            f"{layout.relative(path)} is not a receipt: {error}",
+            where=layout.relative(path),
+            stack=stack,
+            untouched="nothing of this stack was changed",
+            next_step=f"remove it: the stack then counts as never deployed, and `doit plan:{stack}` shows what is",
+        ) from error
+
+
+def write(layout: Layout, receipt: Receipt) -> None:
+    """Write a receipt durably.
+
+    Raises:
+        RecordError: The disk is full or the folder cannot be written.
+    """
+    write_json(layout.receipt(receipt.stack), asdict(receipt))
+
+
+def restore(layout: Layout, stack: str, receipt: Receipt | None) -> None:
+    """Put back what stood before an apply that never began.
+
+    Raises:
+        RecordError: The file cannot be written; the apply then counts as cut off, which is planned again.
+    """
+    if receipt is not None:
+        write(layout, receipt)
+        return
+    try:
+        layout.receipt(stack).unlink(missing_ok=True)
+    except OSError as error:
+        raise RecordError(f"cannot remove {layout.relative(layout.receipt(stack))}: {error.strerror}") from error

@@ -1,0 +1,197 @@
+"""Where things lie below `.deploy/`: one folder per environment to cache or hand over, one cache that is neither."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+DEPLOY_DIR = ".deploy"
+PIPELINE_FILE = "config/pipeline.yaml"
+ENVIRONMENTS_DIR = "config/environments"
+SCHEMA_FILE = "config/pipeline.schema.json"
+UPSTREAM_LOCK_FILE = "config/upstream.lock"
+ENGINE_LOCK_FILE = ".terraform.lock.hcl"
+CACHE_VARIABLE = "DOIT_TOFU_CACHE"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths of one environment.
+
+    `.deploy/<env>/` holds what may pass between CI jobs. `.deploy/.cache/` holds what must not: engine data
+    directories (they contain absolute links) and what can be read again from the sources.
+    """
+
+    root: Path
+    environment: str
+
+    @cached_property  # asked for several times for every stack
+    def base(self) -> Path:
+        """`.deploy/<env>`: the folder to cache or to hand over."""
+        return self.root / DEPLOY_DIR / self.environment
+
+    @property
+    def cache(self) -> Path:
+        """`.deploy/.cache`: never handed over, safe to delete."""
+        return self.root / DEPLOY_DIR / ".cache"
+
+    @property
+    def reports(self) -> Path:
+        """What people and forges read."""
+        return self.base / "reports"
+
+    @property
+    def review(self) -> Path:
+        """What a reviewer sees of the latest plan, for the deploy to compare with."""
+        return self.base / "review.json"
+
+    @property
+    def records(self) -> Path:
+        """doit's own records."""
+        return self.base / "doit.db"
+
+    @property
+    def run_lock(self) -> Path:
+        """Held while a run may change this environment."""
+        return self.base / "run.lock"
+
+    @property
+    def crash_log(self) -> Path:
+        """Where the traceback of an unexpected error goes."""
+        return self.base / "crash.log"
+
+    @property
+    def notified(self) -> Path:
+        """What each channel was told of that has not ended yet."""
+        return self.base / "notified.json"
+
+    @property
+    def file_index(self) -> Path:
+        """Digests and facts of source files, by their stat."""
+        return self.cache / "files.json"
+
+    @property
+    def tree(self) -> Path:
+        """An overlay's build tree: upstream and overlay merged; always here, so that relative paths stay true."""
+        return self.cache / "tree"
+
+    @property
+    def tree_file_index(self) -> Path:
+        """The file index of the build tree."""
+        return self.cache / "tree-files.json"
+
+    def build(self, name: str) -> Path:
+        """The receipt of a build: what it was made of, and the digest of its outputs; for all environments."""
+        return self.root / DEPLOY_DIR / ".builds" / f"{name}.json"
+
+    def build_lock(self, name: str) -> Path:
+        """Held while a build runs: two runs, of two environments, must not write the same outputs."""
+        return self.root / DEPLOY_DIR / ".builds" / f"{name}.lock"
+
+    def image(self, name: str) -> Path:
+        """Where an image is: its repository, its tag, the digest that pins it."""
+        return self.base / "images" / f"{name}.json"
+
+    @property
+    def runs(self) -> Path:
+        """The records of runs."""
+        return self.base / "runs"
+
+    def run_record(self, run: str) -> Path:
+        """The record of a run."""
+        return self.base / f"runs/{run}.json"
+
+    def run_tasks(self, run: str) -> Path:
+        """A line for each task of a run that ended, with all of its result."""
+        return self.base / f"runs/{run}.jsonl"
+
+    @property
+    def overview(self) -> Path:
+        """What is known of every stack of the environment."""
+        return self.base / "overview.json"
+
+    @property
+    def published(self) -> Path:
+        """What was published, and where to."""
+        return self.base / "published.json"
+
+    def hook(self, stage: str, stack: str) -> Path:
+        """Says that the hooks after a stage have not all ended well yet."""
+        return self.base / "hooks" / stage / f"{stack}.json"
+
+    def plan(self, stack: str) -> Path:
+        """The saved plan."""
+        return self.base / f"plans/{stack}/plan.tfplan"
+
+    def draft(self, stack: str) -> Path:
+        """The saved plan until its manifest is there."""
+        return self.base / f"plans/{stack}/draft.tfplan"
+
+    def manifest(self, stack: str) -> Path:
+        """What binds the saved plan."""
+        return self.base / f"plans/{stack}/manifest.json"
+
+    def claim(self, stack: str) -> Path:
+        """Names the artifact that a deploy has taken: it is not taken twice."""
+        return self.base / f"plans/{stack}/claim.json"
+
+    def plan_json(self, stack: str) -> Path:
+        """The structured changes, redacted."""
+        return self.base / f"plans/{stack}/plan.json"
+
+    def receipt(self, stack: str) -> Path:
+        """Proof of the last apply."""
+        return self.base / f"receipts/{stack}.json"
+
+    def outputs(self, stack: str) -> Path:
+        """The stack's outputs as of the last apply."""
+        return self.base / f"outputs/{stack}.json"
+
+    @property
+    def before(self) -> Path:
+        """Receipts and outputs from before a generated pipeline, as its first job hands them on."""
+        return self.base / "ci" / "before"
+
+    @property
+    def gitlab_jobs(self) -> Path:
+        """The child pipeline that `doit ci` writes for GitLab."""
+        return self.base / "ci" / "gitlab.yml"
+
+    @property
+    def github_jobs(self) -> Path:
+        """The matrix that `doit ci` writes for GitHub."""
+        return self.base / "ci" / "github.json"
+
+    def result(self, stage: str, stack: str) -> Path:
+        """The record of a task's latest run."""
+        return self.base / f"results/{stage}/{stack}.json"
+
+    def data_dir(self, stack: str) -> Path:
+        """The engine's data directory (`TF_DATA_DIR`) of a stack in this environment."""
+        return self.cache / "data" / self.environment / stack
+
+    def relative(self, path: Path) -> str:
+        """A path as people and records see it: POSIX, relative to the repository's root."""
+        return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
+
+
+def prepare(layout: Layout, folder: Path) -> None:
+    """Make a folder below `.deploy`, which git ignores from its first one on.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    ignore = layout.root / DEPLOY_DIR / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n")
+
+
+def cache_dir() -> Path:
+    """The user's cache of engines and providers: `DOIT_TOFU_CACHE`, else the platform's cache folder."""
+    if chosen := os.environ.get(CACHE_VARIABLE):
+        return Path(chosen).expanduser().absolute()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "doit-tofu"

@@ -1,0 +1,168 @@
+"""The few questions to a Kubernetes API, by its official client; answers are the API's own JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..check import shown
+from ..urls import cause
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..check import Look
+    from .pods import Pod
+
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
+_FEW = 2
+
+
+@dataclass(frozen=True)
+class Access:
+    """Which cluster and namespace: `kubeconfig` and `context` as `kubectl` takes them, or from within the cluster."""
+
+    namespace: str
+    kubeconfig: str | None = None
+    context: str | None = None
+    in_cluster: bool = False
+
+
+class ApiError(Exception):
+    """The API could not be asked; `final` when it is in vain to ask again."""
+
+    def __init__(self, message: str, *, final: bool = False) -> None:
+        super().__init__(message)
+        self.final = final
+
+
+class Api:
+    """A client for one look: made anew each time, so that a token that was renewed meanwhile is used.
+
+    Raises:
+        ApiError: The client is not installed, or there is no usable configuration for it.
+    """
+
+    def __init__(self, access: Access, look: Look) -> None:
+        try:
+            from kubernetes import client
+        except ImportError:
+            message = "the Kubernetes client is not installed: pip install 'doit-tofu[kubernetes]'"
+            raise ApiError(message, final=True) from None
+        self._look, self._namespace = look, access.namespace
+        settings = client.Configuration()
+        _configure(access, look, settings)
+        settings.retries = False
+        look.mask.add(_token(settings))
+        self._host = settings.host
+        connection = client.ApiClient(settings)
+        self._core, self._apps, self._batch = (
+            client.CoreV1Api(connection), client.AppsV1Api(connection), client.BatchV1Api(connection),
+        )  # fmt: skip
+
+    def pods(self, selector: str) -> list[Pod]:
+        """The pods of the namespace that a selector finds."""
+        return self._list(self._core.list_namespaced_pod, "list pods", label_selector=selector)
+
+    def replica_sets(self, selector: str) -> list[dict[str, Any]]:
+        """Its ReplicaSets."""
+        return self._list(self._apps.list_namespaced_replica_set, "list replicasets", label_selector=selector)
+
+    def workload(self, kind: str, name: str) -> dict[str, Any] | None:
+        """A workload; None when there is none of that name."""
+        read = {
+            "Deployment": self._apps.read_namespaced_deployment,
+            "StatefulSet": self._apps.read_namespaced_stateful_set,
+            "DaemonSet": self._apps.read_namespaced_daemon_set,
+            "Job": self._batch.read_namespaced_job,
+        }[kind]
+        found: dict[str, Any] | None = self._ask(read, f"get {kind.lower()}s", name, self._namespace)
+        return found
+
+    def warnings(self, pod: Pod) -> list[str]:
+        """What the latest warnings in a pod's events say, the latest first; nothing when they cannot be read."""
+        field = f"involvedObject.uid={pod['metadata'].get('uid')},type=Warning"
+        try:
+            found = self._list(self._core.list_namespaced_event, "list events", field_selector=field)
+        except ApiError:
+            return []
+        found.sort(key=_when, reverse=True)
+        texts = [f"{event.get('reason')}: {shown(event.get('message'), 300)}" for event in found]
+        return list(dict.fromkeys(texts))[:_FEW]
+
+    def _list(self, call: Callable[..., Any], what: str, **query: str) -> list[dict[str, Any]]:
+        """All items; the API leaves out the kind of each."""
+        answer = self._ask(call, what, self._namespace, **query) or {}
+        return list(answer.get("items") or [])
+
+    def _ask(self, call: Callable[..., Any], what: str, *arguments: str, **query: str) -> Any:
+        """An answer as JSON; None when there is no such thing.
+
+        Raises:
+            ApiError: There is no answer, or a refusal.
+        """
+        import urllib3
+        from kubernetes.client import ApiException
+
+        try:
+            response = call(*arguments, **query, _preload_content=False, _request_timeout=self._look.seconds)
+            return json.loads(response.data)
+        except ApiException as error:
+            if error.status == _NOT_FOUND:
+                return None
+            raise self._refused(what, error) from None
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            reason = "no answer in time" if "timed out" in str(error) else cause(error, self._host)
+            raise ApiError(f"the API at {self._host} cannot be reached: {reason}") from None
+
+    def _refused(self, what: str, error: Any) -> ApiError:
+        said = error.reason
+        with suppress(ValueError, KeyError, TypeError):
+            said = json.loads(error.body)["message"]
+        if error.status == _UNAUTHORIZED:
+            message = f"the API at {self._host} does not accept the credentials (401): expired or invalid"
+            return ApiError(message, final=True)
+        if error.status == _FORBIDDEN:  # roles are often given by the same apply, and take a moment
+            return ApiError(f"the credentials may not {what} (403): {shown(said, 300)}")
+        return ApiError(f"the API at {self._host} answers {error.status}: {shown(said, 200)}")
+
+
+def _configure(access: Access, look: Look, settings: Any) -> None:
+    """Address and credentials, from the place that is named, else from where `kubectl` looks.
+
+    Explicitly, and not by the client's `load_config`: that has read `KUBECONFIG` when it was imported, takes a list of
+    files for one that does not exist, and prints.
+    """
+    from kubernetes import config
+
+    load_in_cluster: Any = config.load_incluster_config
+    load_file: Any = config.load_kube_config
+    named = str(look.root / access.kubeconfig) if access.kubeconfig else os.environ.get("KUBECONFIG", "")
+    usual = Path.home() / ".kube/config"
+    paths = named or (str(usual) if usual.is_file() else "")
+    try:
+        if access.in_cluster or (not paths and "KUBERNETES_SERVICE_HOST" in os.environ):
+            load_in_cluster(client_configuration=settings)
+        elif paths:
+            load_file(config_file=paths, context=access.context, client_configuration=settings)
+        else:
+            raise ApiError("there is no kubeconfig: set KUBECONFIG, or name one by `kubeconfig`", final=True)
+    except config.ConfigException as error:
+        raise ApiError(f"the kubeconfig cannot be used: {shown(error, 300)}", final=True) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ApiError(f"the kubeconfig cannot be read: {type(error).__name__}: {shown(error)}", final=True) from None
+
+
+def _token(settings: Any) -> list[str]:
+    """The secrets in a client's settings."""
+    found = [text.split()[-1] for text in settings.api_key.values() if text]
+    return [*found, *([settings.password] if settings.password else [])]
+
+
+def _when(event: dict[str, Any]) -> str:
+    """When an event was last seen; ISO 8601 in UTC sorts as text."""
+    return str(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp") or "")

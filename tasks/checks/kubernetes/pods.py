@@ -1,0 +1,113 @@
+"""What the Kubernetes API says of a pod, and what it means for whoever waits for it.
+
+The fields: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/. When a pod is ready and how
+it ends: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..check import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Pod = dict[str, Any]
+
+# Reasons for which a container waits, and that no waiting ends; `ErrImagePull` is a first try, and is tried again.
+_HOPELESS = frozenset({"CrashLoopBackOff", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
+_STARTING = frozenset({"ContainerCreating", "PodInitializing", None, ""})
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a pod does not turn ready; `hopeless` when it will not by itself.
+
+    `container` names the container at fault, `ran` says that it ran before and left a log.
+    """
+
+    pod: Pod
+    text: str
+    hopeless: bool
+    container: str | None = None
+    ran: bool = False
+
+
+def name(pod: Pod) -> str:
+    """Its name."""
+    return str(pod["metadata"]["name"])
+
+
+def owner(pod: Pod, kind: str | None = None) -> dict[str, Any] | None:
+    """The controller that made it, when it is of that kind."""
+    references = pod["metadata"].get("ownerReferences") or []
+    found = next((item for item in references if item.get("controller")), None)
+    return found if found and kind in (None, found["kind"]) else None
+
+
+def left_out(pod: Pod) -> str | None:
+    """Why a pod does not count, whoever it belongs to; None when it does."""
+    if pod["metadata"].get("deletionTimestamp"):  # "Terminating" is no phase
+        return "terminating"
+    phase = (pod.get("status") or {}).get("phase")
+    return {"Succeeded": "completed", "Failed": "failed"}.get(str(phase))
+
+
+def counts(pod: Pod) -> bool:
+    """Whether it is one of those that have to be ready: neither terminating, nor completed, nor failed."""
+    return left_out(pod) is None
+
+
+def is_ready(pod: Pod) -> bool:
+    """Whether its `Ready` condition is true: all its containers are ready, and all its readiness gates true."""
+    return _condition(pod, "Ready").get("status") == "True"
+
+
+def problem(pod: Pod) -> Problem | None:
+    """What is wrong with a pod; None when it is only not ready yet."""
+    found = list(_problems(pod))
+    return max(found, key=lambda item: item.hopeless) if found else None
+
+
+def why_not_ready(pod: Pod) -> str:
+    """What a pod that is not ready waits for."""
+    status = pod.get("status") or {}
+    for container in status.get("containerStatuses") or []:
+        if not container.get("ready"):
+            kinds = ("waiting", "terminated", "running")
+            state = next((kind for kind in kinds if (container.get("state") or {}).get(kind)), "not started")
+            reason = ((container.get("state") or {}).get(state) or {}).get("reason")
+            return f"{name(pod)}: container {container['name']} is {state}, not ready" + (
+                f" ({reason})" if reason else ""
+            )
+    condition = _condition(pod, "Ready")
+    told = condition.get("message") or condition.get("reason") or f"phase {status.get('phase', 'unknown')}"
+    return f"{name(pod)}: {shown(told, 200)}"
+
+
+def _problems(pod: Pod) -> Iterator[Problem]:
+    status, called = pod.get("status") or {}, name(pod)
+    scheduled = _condition(pod, "PodScheduled")
+    if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
+        yield Problem(pod, f"{called} cannot be scheduled: {shown(scheduled.get('message', ''), 300)}", True)
+    for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        reason = waiting.get("reason")
+        if reason in _STARTING:
+            continue
+        last = (container.get("lastState") or {}).get("terminated") or {}
+        text = f"{called}: container {container['name']}: {reason}"
+        text += f": {shown(waiting['message'], 300)}" if waiting.get("message") else ""
+        if last:
+            why = f" ({last['reason']})" if last.get("reason") else ""
+            told = f": {shown(last['message'], 200)}" if last.get("message") else ""
+            text += f"; it last ended with {last.get('exitCode')}{why}{told}"
+        yield Problem(pod, text, reason in _HOPELESS, str(container["name"]), bool(last))
+
+
+def _condition(pod: Pod, kind: str) -> dict[str, Any]:
+    conditions = (pod.get("status") or {}).get("conditions") or []
+    found: dict[str, Any] = next((item for item in conditions if item.get("type") == kind), {})
+    return found

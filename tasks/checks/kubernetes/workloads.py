@@ -1,0 +1,242 @@
+"""Deployments, StatefulSets, DaemonSets and Jobs: whether their rollout is complete, and which pods are of its end.
+
+The rules are those of `kubectl rollout status`
+(https://github.com/kubernetes/kubectl/blob/master/pkg/polymorphichelpers/rollout_status.go), but for two: a workload
+that wants no pods is not well, and a Job is judged by its conditions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..check import shown
+from . import pods
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .api import Api
+    from .pods import Pod
+
+KINDS = {"deployment": "Deployment", "statefulset": "StatefulSet", "daemonset": "DaemonSet", "job": "Job"}
+_SHORT = {"deploy": "deployment", "sts": "statefulset", "ds": "daemonset"}
+_REVISION = "deployment.kubernetes.io/revision"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is known of a workload.
+
+    Args:
+        kind: As the API names it.
+        name: Its name.
+        selector: The label selector of its pods.
+        takes: Whether a pod is one of its newest revision.
+        unready: What its rollout waits for; empty when it is complete.
+        over: Whether it has failed for good.
+        complete: Whether it is done whatever its pods are: a Job whose pods have completed.
+    """
+
+    kind: str
+    name: str
+    selector: str
+    takes: Callable[[Pod], bool]
+    unready: str = ""
+    over: bool = False
+    complete: bool = False
+
+
+def parse(text: str) -> tuple[str, str]:
+    """Kind and name of `deployment/web`.
+
+    Raises:
+        ValueError: It is no such text.
+    """
+    from ...base.errors import nearest
+
+    kind, _, name = text.partition("/")
+    found = KINDS.get(_SHORT.get(kind.lower().rstrip("s"), kind.lower().removesuffix("s")))
+    if found is None or not name or "/" in name:
+        hint = nearest(kind.lower(), list(KINDS)) if found is None else ""
+        raise ValueError(f"a workload is written like deployment/NAME{hint}")
+    return found, name
+
+
+def read(api: Api, kind: str, name: str) -> Workload | None:
+    """A workload as it is now; None when there is none.
+
+    Raises:
+        ApiError: The API cannot be asked.
+    """
+    found = api.workload(kind, name)
+    return _RULES[kind](api, found) if found is not None else None
+
+
+def owning(api: Api, every: Iterable[Pod]) -> list[Workload]:
+    """The workloads that pods belong to, each once; those of other kinds are left out.
+
+    Raises:
+        ApiError: The API cannot be asked.
+    """
+    names: set[tuple[str, str]] = set()
+    sets: dict[str, dict[str, Any]] | None = None
+    for pod in every:
+        reference = pods.owner(pod)
+        if reference and reference["kind"] == "ReplicaSet":
+            if sets is None:
+                sets = {item["metadata"]["name"]: item for item in api.replica_sets("")}
+            reference = pods.owner(sets.get(reference["name"]) or {"metadata": {}})
+        if reference and reference["kind"] in KINDS.values():
+            names.add((reference["kind"], reference["name"]))
+    found = [read(api, kind, name) for kind, name in sorted(names)]
+    return [item for item in found if item is not None]
+
+
+def _deployment(api: Api, found: dict[str, Any]) -> Workload:
+    """Complete when its newest ReplicaSet has all the pods, all of them available, and no other has any."""
+    status, wanted = found.get("status") or {}, _wanted(found)
+    mine = [item for item in api.replica_sets(_selector(found)) if _made_by(item, found)]
+    newest = max(mine, key=_revision, default=None)
+    progressing = _condition(status, "Progressing")
+    over = progressing.get("status") == "False" and progressing.get("reason") == "ProgressDeadlineExceeded"
+    updated, total, available = (status.get(key, 0) for key in ("updatedReplicas", "replicas", "availableReplicas"))
+    unready = _not_observed(found)
+    if not unready and over:
+        unready = f"gave up its rollout: {shown(progressing.get('message', 'its progress deadline has passed'), 200)}"
+    elif not unready and updated < wanted:
+        unready = f"{updated} of {wanted} pods are of its new revision"
+    elif not unready and total > updated:
+        unready = f"{total - updated} pods of an old revision are not gone yet"
+    elif not unready and available < wanted:
+        unready = f"{available} of {wanted} pods are available"
+    failure = _condition(status, "ReplicaFailure")
+    if unready and failure.get("status") == "True":
+        unready += f" ({shown(failure.get('message', failure.get('reason', '')), 300)})"
+    return Workload(
+        "Deployment", _name(found), _selector(found), lambda pod: newest is not None and _made_by(pod, newest),
+        _named("Deployment", found, unready), over and not _not_observed(found),
+    )  # fmt: skip
+
+
+def _stateful_set(_api: Api, found: dict[str, Any]) -> Workload:
+    """Complete when all pods above the partition are of the update revision, and all are ready."""
+    spec, status, wanted = found["spec"], found.get("status") or {}, _wanted(found)
+    strategy = spec.get("updateStrategy") or {}
+    rolling = strategy.get("type", "RollingUpdate") == "RollingUpdate"
+    partition = (strategy.get("rollingUpdate") or {}).get("partition") or 0
+    revision = status.get("updateRevision")
+    ready, updated = status.get("readyReplicas", 0), status.get("updatedReplicas", 0)
+    unready = _not_observed(found)
+    if not unready and rolling and updated < wanted - partition and revision != status.get("currentRevision"):
+        unready = f"{updated} of {wanted - partition} pods are of its new revision"
+    elif not unready and ready < wanted:
+        unready = f"{ready} of {wanted} pods are ready"
+
+    def takes(pod: Pod) -> bool:
+        labels = pod["metadata"].get("labels") or {}
+        old = labels.get("controller-revision-hash") != revision
+        return _made_by(pod, found) and not (rolling and partition == 0 and revision and old)
+
+    return Workload("StatefulSet", _name(found), _selector(found), takes, _named("StatefulSet", found, unready))
+
+
+def _daemon_set(_api: Api, found: dict[str, Any]) -> Workload:
+    """Complete when every node that should have a pod has one of the newest revision, and that is available."""
+    status = found.get("status") or {}
+    rolling = (found["spec"].get("updateStrategy") or {}).get("type", "RollingUpdate") == "RollingUpdate"
+    wanted, updated, available = (
+        status.get(key, 0) for key in ("desiredNumberScheduled", "updatedNumberScheduled", "numberAvailable")
+    )
+    unready = _not_observed(found)
+    if not unready and wanted == 0:
+        unready = "wants no pods: no node is meant for it"
+    elif not unready and rolling and updated < wanted:
+        unready = f"{updated} of {wanted} pods are of its new revision"
+    elif not unready and available < wanted:
+        unready = f"{available} of {wanted} pods are available"
+    generation = str(found["metadata"].get("generation", ""))
+
+    def takes(pod: Pod) -> bool:
+        # Its pods carry the generation of the template that they were made from, where the controller still says it.
+        label = (pod["metadata"].get("labels") or {}).get("pod-template-generation")
+        return _made_by(pod, found) and not (rolling and label is not None and label != generation)
+
+    return Workload("DaemonSet", _name(found), _selector(found), takes, _named("DaemonSet", found, unready))
+
+
+def _job(_api: Api, found: dict[str, Any]) -> Workload:
+    """Complete when it says so; its pods have ended then."""
+    status = found.get("status") or {}
+    failed, complete = _condition(status, "Failed"), _condition(status, "Complete")
+    over, done = failed.get("status") == "True", complete.get("status") == "True"
+    if over:
+        reason = failed.get("reason", "failed")
+        unready = f"failed: {reason}: {shown(failed.get('message', ''), 200)}"
+    else:
+        parts = [f"{status.get(key, 0)} {key}" for key in ("active", "succeeded", "failed")]
+        suspended = "; it is suspended" if found["spec"].get("suspend") else ""
+        unready = "" if done else f"is not complete: {', '.join(parts)}{suspended}"
+    return Workload(
+        "Job",
+        _name(found),
+        _selector(found),
+        lambda pod: _made_by(pod, found),
+        _named("Job", found, unready),
+        over,
+        done,
+    )
+
+
+_RULES: dict[str, Callable[[Api, dict[str, Any]], Workload]] = {
+    "Deployment": _deployment,
+    "StatefulSet": _stateful_set,
+    "DaemonSet": _daemon_set,
+    "Job": _job,
+}
+
+
+def _revision(replica_set: dict[str, Any]) -> int:
+    return int((replica_set["metadata"].get("annotations") or {}).get(_REVISION, 0))
+
+
+def _not_observed(found: dict[str, Any]) -> str:
+    """What to say while the controller has not seen the newest specification, or wants no pods at all."""
+    generation = found["metadata"].get("generation", 0)
+    if (found.get("status") or {}).get("observedGeneration", 0) < generation:
+        return f"its controller has not seen generation {generation} yet"
+    return "wants no pods: its replicas are 0" if found["spec"].get("replicas", 1) == 0 else ""
+
+
+def _named(kind: str, found: dict[str, Any], unready: str) -> str:
+    return f"{kind} {_name(found)} {unready}" if unready else ""
+
+
+def _name(found: dict[str, Any]) -> str:
+    return str(found["metadata"]["name"])
+
+
+def _wanted(found: dict[str, Any]) -> int:
+    replicas = found["spec"].get("replicas")
+    return 1 if replicas is None else int(replicas)
+
+
+def _made_by(made: dict[str, Any], maker: dict[str, Any]) -> bool:
+    reference = pods.owner(made)
+    return reference is not None and reference.get("uid") == maker["metadata"].get("uid")
+
+
+def _condition(status: dict[str, Any], kind: str) -> dict[str, Any]:
+    found: dict[str, Any] = next((item for item in status.get("conditions") or [] if item.get("type") == kind), {})
+    return found
+
+
+def _selector(found: dict[str, Any]) -> str:
+    """A workload's label selector as the API takes it in a query."""
+    selector = found["spec"].get("selector") or {}
+    parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
+    for item in selector.get("matchExpressions") or []:
+        key, values = item["key"], ",".join(item.get("values") or [])
+        words = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key}
+        parts.append(words.get(item["operator"], f"!{key}"))
+    return ",".join(parts)

@@ -1,0 +1,58 @@
+"""Engine commands as values: where one runs, and how it ended."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+CHANGES_PRESENT = 2  # what `-detailed-exitcode` gives for a plan that is not empty
+
+
+@dataclass(frozen=True)
+class Completed:
+    """An ended engine command: its exit code, its output with secrets masked, and its JSON events.
+
+    `events` follow https://opentofu.org/docs/internals/machine-readable-ui/; they are not masked. `sealed` says what
+    happened and what to do when it failed because a state or plan is not encrypted as expected.
+    """
+
+    code: int
+    output: str
+    raw: str = field(repr=False, default="")
+    events: list[dict[str, Any]] = field(repr=False, default_factory=list)
+    sealed: tuple[str, str] | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it succeeded, with or without changes."""
+        return self.code in (0, CHANGES_PRESENT)
+
+    def summaries(self) -> list[str]:
+        """The summaries of its error diagnostics: what tells one failure from another, as nearly all exit with 1."""
+        found = [event["diagnostic"] for event in self.events if event.get("type") == "diagnostic"]
+        return [str(item.get("summary")) for item in found if item.get("severity") == "error"] or re.findall(
+            r"^[│| ]*Error: (.*)$", self.output, re.MULTILINE
+        )
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where and as what a command runs: the stack's folder, its data directory, its variables.
+
+    `backend` is the type of the backend, `schema` the database schema of one that has it; `by_hand` is how a person
+    begins an engine command on the very same state, from the repository's root.
+    """
+
+    label: str
+    folder: Path
+    data_dir: Path
+    environment: Mapping[str, str] = field(repr=False, default_factory=dict)
+    descriptors: tuple[int, ...] = ()
+    backend: str = "local"
+    schema: str | None = None
+    by_hand: str = "tofu"

@@ -1,0 +1,244 @@
+"""Encryption of plans and states by the engine itself: how it is told of the keys, and what its refusals mean.
+
+The engine takes its encryption settings from `TF_ENCRYPTION` (https://opentofu.org/docs/language/state/encryption/), so
+that no stack needs a block for it. The settings hold no key: they name a command that prints one, by the protocol of
+the external key provider. The command is `cat` of a file that lives in memory (Linux), or `printenv` of a variable of
+the engine's environment (elsewhere). Whatever the engine runs (providers, provisioners) can get at the key, as it can
+at the state.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import sys
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..base.errors import ConfigError, ConfigErrors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from ..project.config.keyring import Key, Keyring
+    from ..project.project import Project
+
+VARIABLE = "TF_ENCRYPTION"
+SINCE = (1, 10)  # the external key provider came with OpenTofu 1.10.0
+REMOTE_STATE = "terraform_remote_state"
+_CLEAR = "method.unencrypted.clear"
+_ALL = ("state", "plan", "remote_state_data_sources")
+_TARGETS: dict[str, tuple[str, ...]] = {  # what a command uses; any other may use all
+    "fmt": (), "validate": (), "version": (), "init": ("state",), "output": ("state",), "state": ("state",),
+    "show": ("plan",),
+}  # fmt: skip
+_SIGNS = {  # what the engine says, its line breaks aside
+    "clear": re.compile("encountered unencrypted payload"),
+    "encrypted": re.compile("file is encrypted and"),
+    "another key": re.compile("decryption failed for all provided methods"),
+}
+_PACKAGE = str(__package__).rpartition(".")[0]  # `doit_tofu`, or `tasks` in its own repository
+_CI = ("CI", "GITLAB_CI", "GITHUB_ACTIONS")
+
+
+@dataclass(frozen=True)
+class Handover:
+    """What an engine process gets so that it can encrypt and decrypt: environment variables and file descriptors."""
+
+    environment: Mapping[str, str] = field(repr=False, default_factory=dict)
+    descriptors: tuple[int, ...] = ()
+
+
+class Encryption:
+    """Hands the keys of a run to the engine; made once, when the first command needs it.
+
+    Args:
+        keyring: The keys.
+    """
+
+    def __init__(self, keyring: Keyring) -> None:
+        self.keyring = keyring
+        self._lock = threading.Lock()
+        self._commands: dict[str, list[str]] = {}
+        self._carried = Handover()
+
+    def handover(self, command: str) -> Handover:
+        """What the process of an engine command gets; nothing when no key is set or the command reads nothing.
+
+        The engine asks for the key once for each target it is told of, and again for each file that it reads: a
+        command is told of what it uses alone.
+        """
+        targets = _TARGETS.get(command, _ALL)
+        if not targets or not self.keyring.is_set:
+            return Handover()
+        with self._lock:
+            if not self._commands:
+                self._carried = self._carry()
+        text = settings_text(self.keyring, lambda key: self._commands[key.fingerprint], targets)
+        return Handover({**self._carried.environment, VARIABLE: text}, self._carried.descriptors)
+
+    def explain(self, said: str) -> tuple[str, str] | None:
+        """What happened and what to do, when a command failed because a state or plan is not as the keys expect.
+
+        Args:
+            said: All that the engine printed.
+        """
+        text = " ".join(said.split())  # the engine breaks its lines anywhere
+        found = next((kind for kind, sign in _SIGNS.items() if sign.search(text)), None)
+        if found is None:
+            return None
+        key, settings = self.keyring.current, self.keyring.settings
+        name, foreign = settings.key or "encryption.key", REMOTE_STATE in text
+        state = f"a state that it reads by {REMOTE_STATE}" if foreign else "its state"
+        if found == "clear":
+            happened = f"{state} is in clear, but a key is set ({name})"
+            step = "if it was never encrypted: `encryption.migrate: true`, and the next `doit deploy` encrypts it"
+            step += "; if it is not of this project: `encryption.remote_state: any`" if foreign else ""
+            step += "; if it was encrypted before, somebody has replaced it"
+        elif key is None:
+            happened = f"{state} is encrypted, and no key is set here"
+            step = f"set {name} to the passphrase that it was encrypted with"
+        elif found == "encrypted":
+            happened = f"{state} is encrypted, but `encryption.state` is false"
+            step = "if it is to be in clear: `encryption.migrate: true`, and the next `doit deploy` decrypts it"
+        else:
+            others = "".join(f" and {other.variable} ({other.fingerprint})" for other in self.keyring.all[1:])
+            happened = f"{state} is encrypted with another key than {name} ({key.fingerprint}){others}"
+            step = (
+                f"set {name} to the passphrase that it was encrypted with; if that was changed, name a variable that"
+                " holds the old one in `encryption.previous`, and the next `doit deploy` encrypts with the new one"
+            )
+        return happened, step
+
+    def _carry(self) -> Handover:
+        """Put each key where its command finds it."""
+        environment: dict[str, str] = {}
+        descriptors: list[int] = []
+        for key in self.keyring.all:
+            answer = provided(key)
+            if hasattr(os, "memfd_create"):
+                descriptor = os.memfd_create("key", 0)
+                os.write(descriptor, answer.encode())
+                descriptors.append(descriptor)
+                self._commands[key.fingerprint] = ["cat", f"/dev/fd/{descriptor}"]
+            else:
+                variable = f"DOIT_TOFU_KEY_{key.fingerprint}"
+                environment[variable] = answer
+                self._commands[key.fingerprint] = ["printenv", variable]
+        return Handover(environment, tuple(descriptors))
+
+
+def provided(key: Key) -> str:
+    """What a command prints as an external key provider: a header line, then the keys and metadata to keep."""
+    header = {"magic": "OpenTofu-External-Key-Provider", "version": 1}
+    keys = {"encryption_key": key.encoded, "decryption_key": key.encoded}
+    return f"{json.dumps(header)}\n{json.dumps({'keys': keys, 'meta': {'external_data': {}}})}\n"
+
+
+def settings_text(keyring: Keyring, command: Callable[[Key], Sequence[str]], targets: Collection[str] = _ALL) -> str:
+    """The value of `TF_ENCRYPTION`; it holds no key.
+
+    A key's name in it is made of its fingerprint: the engine stores the name beside what it encrypts, and cannot tell
+    two keys of one name apart.
+
+    Args:
+        keyring: The keys; one is set.
+        command: The command that prints a key.
+        targets: What is to be encrypted and decrypted.
+    """
+    keys, settings = keyring.all, keyring.settings
+    chain = [f"method.aes_gcm.{_name(key)}" for key in keys]
+    state = [*chain, _CLEAR] if settings.migrate else chain
+    if not settings.state:
+        state = [_CLEAR, *chain] if settings.migrate else []
+    remote = state if settings.remote_state == "encrypted" and settings.state else list(dict.fromkeys([*chain, _CLEAR]))
+    methods: dict[str, Any] = {
+        "aes_gcm": {_name(key): {"keys": f"${{key_provider.external.{_name(key)}}}"} for key in keys}
+    }
+    if _CLEAR in (*state, *remote):  # the engine warns wherever it is declared
+        methods["unencrypted"] = {"clear": {}}
+    body: dict[str, Any] = {
+        "key_provider": {"external": {_name(key): {"command": list(command(key))} for key in keys}},
+        "method": methods,
+        "plan": {"method": chain[0], "enforced": True},
+        "remote_state_data_sources": {"default": _nested(remote)},
+    }
+    if state:
+        body["state"] = {**_nested(state), "enforced": _CLEAR not in state}
+    return json.dumps({name: part for name, part in body.items() if name not in _ALL or name in targets})
+
+
+def require(project: Project, *, plans: bool) -> None:
+    """Make sure, before anything is started, that the keys are there that have to be.
+
+    Args:
+        project: The project.
+        plans: Whether plans are made or applied.
+
+    Raises:
+        ConfigErrors: Everything that is missing or too short.
+    """
+    errors = list(project.keyring.problems())
+    if plans and project.config.plan.require_encryption and not project.keyring.is_named:
+        name = project.config.encryption.key
+        message = "plans must be encrypted here, but no key is set"
+        step = f"set {name} to a passphrase" if name else "set `encryption.key`"
+        at = ("plan", "require_encryption")
+        errors.append(
+            project.loaded.error(message, *at, untouched="nothing was planned or applied", next_step=step)
+        )  # fmt: skip
+    if errors:
+        raise ConfigErrors(errors)
+
+
+def conflicts(project: Project) -> list[ConfigError]:
+    """What cannot be together with a key, wherever it comes from."""
+    keyring, kind = project.keyring, project.config.engine.kind
+    if not keyring.is_named:
+        return []
+    found = []
+    if kind != "tofu":
+        found.append(
+            project.loaded.error(
+                f"{kind} cannot encrypt, but a key is given by {keyring.settings.key}", "engine", "kind",
+                next_step=f"take `engine.kind: tofu`; or unset {keyring.settings.key} and `encryption.key`",
+            )
+        )  # fmt: skip
+    if os.environ.get(VARIABLE):
+        found.append(
+            project.loaded.error(
+                f"{VARIABLE} is set beside {keyring.settings.key}: there can be only one", "encryption", "key",
+                next_step=f"unset {VARIABLE}; or set `encryption.key: null`, and the engine gets {VARIABLE} as it is",
+            )
+        )  # fmt: skip
+    return found
+
+
+def warning_in_ci() -> str | None:
+    """What to say of a plan that is not encrypted, in a CI job; None elsewhere."""
+    if not any(os.environ.get(name) for name in _CI):
+        return None
+    return (
+        "warning: the saved plans are not encrypted. A plan file holds every value in clear, sensitive ones too, and"
+        " whoever can read this job's artifacts can read it.\n"
+        "  next: set DEPLOY_ENCRYPTION_KEY, or `encryption.key`; `plan.require_encryption: true` insists on it"
+    )
+
+
+def _name(key: Key) -> str:
+    return f"key_{key.fingerprint}"
+
+
+def _nested(chain: Sequence[str]) -> dict[str, Any]:
+    """Methods in order, each one the `fallback` of the one before."""
+    return {"method": chain[0], **({"fallback": _nested(chain[1:])} if len(chain) > 1 else {})}
+
+
+def by_hand(environment: str) -> str:
+    """What begins a command line that gives an engine the keys: a shell text, from the repository's root."""
+    python = "python" if shutil.which("python") == sys.executable else shlex.quote(sys.executable)
+    return f'{VARIABLE}="$({python} -m {_PACKAGE}.keyprovider {shlex.quote(environment)})"'

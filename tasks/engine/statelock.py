@@ -1,0 +1,142 @@
+"""A state's lock that somebody else holds: who, since when, for what, and the command that releases it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .command import Completed, Context
+
+_FIELD = re.compile(r"^[│| ]*(ID|Path|Operation|Who|Version|Created|Info):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+_GO_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)")
+_SCHEMA = "terraform_remote_state"  # where the pg backend keeps states unless it is told otherwise
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The engine's `Lock Info`, as it stands in its message; an unknown part is empty."""
+
+    id: str
+    path: str = ""
+    operation: str = ""
+    who: str = ""
+    created: str = ""
+
+    def age(self, now: datetime) -> str | None:
+        """How long it has been held, in words."""
+        match = _GO_TIME.search(self.created)
+        if match is None:
+            return None
+        seconds = (now - datetime.fromisoformat(f"{match[1]}T{match[2]}+00:00")).total_seconds()
+        for size, word in ((86400, "day"), (3600, "hour"), (60, "minute")):
+            if seconds >= size:
+                number = int(seconds // size)
+                return f"{number} {word}{'s' if number > 1 else ''}"
+        return f"{max(int(seconds), 0)} seconds"
+
+
+def held(done: Completed, kind: str) -> Lock | None:
+    """The lock that kept a command from starting; None when it failed for another reason.
+
+    Args:
+        done: The command.
+        kind: The backend's type. PostgreSQL's lock names nobody: what the engine then prints is its own attempt,
+            also where the database cannot be reached at all.
+    """
+    text = done.output
+    if done.ok or not any("acquiring the state lock" in summary for summary in done.summaries()):
+        return None
+    if kind == "pg":
+        return Lock("") if re.search("already locked", text, re.IGNORECASE) else None
+    fields = dict(_FIELD.findall(text.partition("Lock Info:")[2]))
+    if not fields.get("ID"):
+        return None
+    return Lock(fields["ID"], *(fields.get(name, "") for name in ("Path", "Operation", "Who", "Created")))
+
+
+def describe(lock: Lock, now: datetime | None = None) -> str:
+    """Who holds a lock, for what and since when, on one line."""
+    if not lock.id:
+        return "its state is locked by another session of the database"
+    words = [f"its state is locked by {lock.who or 'somebody unnamed'}"]
+    if lock.operation:
+        words.append(f"for {lock.operation.removeprefix('OperationType').lower()}")
+    if age := lock.age(now or datetime.now(UTC)):
+        words.append(f"for {age} now (since {lock.created[:19]} UTC)")
+    return ", ".join(words) + f"; lock {lock.id}"
+
+
+def way_out(lock: Lock, context: Context) -> str:
+    """What releases a lock whose holder is gone: one command where the backend has one."""
+    if context.backend == "local":
+        return _local_way_out(lock, context)
+    if context.backend == "pg":
+        return _database_way_out(context.schema or os.environ.get("PG_SCHEMA_NAME") or _SCHEMA)
+    return f"when nobody uses it any more:\n    {context.by_hand} force-unlock -force {lock.id}"
+
+
+def _database_way_out(schema: str) -> str:
+    """A lock in PostgreSQL belongs to a session, and ends with it.
+
+    Its key is the number of the state's row; while there is no row yet, the negative FNV-1 hash of schema and table.
+    """
+    creation = 2166136261
+    for byte in f"{schema}\0states".encode():
+        creation = creation * 16777619 % 2**32 ^ byte
+    table = '"' + schema.replace('"', '""') + '".states'
+    sql = (
+        "select pid, pg_terminate_backend(pid) from pg_locks where locktype = $$advisory$$ and granted"  # noqa: S608 - for a person to run
+        f" and (classid::bigint << 32 | objid::bigint) in (select id from {table} union select {-creation})"
+    )
+    return (
+        "the lock ends with the engine that holds it; when that is gone and its database session is not:\n"
+        f'    psql ${{PG_CONN_STR:+"$PG_CONN_STR"}} -c {shlex.quote(sql)}'
+    )
+
+
+def _local_way_out(lock: Lock, context: Context) -> str:
+    """A local lock is a lock on the file by a process; it cannot be released, only its holder ended."""
+    path = context.folder / lock.path if lock.path else None
+    pids = _holders(path) if path else []
+    if pids:
+        numbers = " ".join(map(str, pids))
+        return (
+            f"the lock ends with the process that holds it; wait for it, or end it in order:\n    kill -INT {numbers}"
+        )
+    return f"the lock ends with the process that holds it, on that machine; there: fuser {path or 'the state file'}"
+
+
+def _holders(path: Path) -> list[int]:
+    """The processes on this machine that hold a lock on a file; see proc_locks(5)."""
+    try:
+        inode = path.stat().st_ino
+        lines = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return []
+    return sorted(set(_pids(lines, inode)))
+
+
+def _pids(lines: Iterable[str], inode: int) -> Iterable[int]:
+    for line in lines:
+        fields = line.split()
+        if "->" not in fields and len(fields) > 5 and fields[5].endswith(f":{inode}") and int(fields[4]) > 0:  # noqa: PLR2004 - the sixth field is the file
+            yield int(fields[4])
+
+
+def vanished(done: Completed) -> bool:
+    """Whether a local lock was there at first and gone when the engine wanted to read whose it was."""
+    return (
+        not done.ok
+        and "Lock Info:" not in done.output
+        and any("acquiring the state lock" in summary for summary in done.summaries())
+        and re.search(r"lock\.info: no such file|unexpected end of JSON|could not unmarshal lock info", done.output)
+        is not None
+    )

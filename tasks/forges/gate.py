@@ -1,0 +1,232 @@
+"""The gate between plans and applies: what was reviewed is found, and compared with what is about to be applied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from doit.action import BaseAction
+from doit.exceptions import TaskFailed
+
+from ..artifact import store
+from ..base.errors import DeployError, RecordError, UnreviewedError
+from ..base.files import read_json
+from ..policy import semantic
+from ..run.result import Result, Status
+
+if TYPE_CHECKING:
+    from doit.exceptions import BaseFail
+
+    from ..policy.semantic import Difference, Meaning, Reviewed
+    from ..run.run import Run
+
+STAGE = "review"
+_MOST_LINES = 40
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is known of the review: `where` it took place, in words, and the record, or `problem`, why there is none."""
+
+    where: str
+    reviewed: Reviewed | None = None
+    problem: str | None = None
+    quiet: bool = False
+
+
+class Gate(BaseAction):  # type: ignore[misc]
+    """The barrier's action: runs when every plan is there, before any apply.
+
+    Args:
+        run: The run.
+        name: The task's name.
+    """
+
+    def __init__(self, run: Run, name: str) -> None:
+        self.task: Any = None
+        self.out = self.err = ""
+        self.result: Any = None
+        self.values: dict[str, Any] = {}
+        self._run, self._name = run, name
+
+    def __str__(self) -> str:
+        """The task, as doit shows it."""
+        return "compare with what was reviewed"
+
+    def execute(self, out: Any = None, err: Any = None) -> BaseFail | None:  # noqa: ARG002 - doit's signature
+        """Compare; gives doit a TaskFailed when nothing may be deployed."""
+        run = self._run
+        if not run.asked.deploying or run.stop.requested:
+            return None
+        try:
+            # In a job of a pipeline the rest has passed in another job.
+            judge(run, sorted(run.replanned) if run.request.part is not None else None)
+        except DeployError as error:
+            from ..run.action import failed
+
+            run.keep(self._name, failed(run, STAGE, "", error))
+            return TaskFailed(error.message, report=False)
+        return None
+
+
+def judge(run: Run, stacks: list[str] | None = None, *, asked: bool = True) -> None:
+    """Say what differs from what was reviewed; nothing is asked of anybody when nothing is planned.
+
+    Args:
+        run: The run.
+        stacks: The stacks to compare; by default all that have an artifact waiting.
+        asked: False: after planning alone, where only a pipeline of a branch, or a named file, has a review to compare.
+
+    Raises:
+        UnreviewedError: It differs, or is not known, and the configuration says `fail`.
+        ArtifactRefusedError: An artifact is not what its manifest says.
+    """
+    names = stacks if stacks is not None else [name for name in run.project.stacks if _is_to_apply(run, name)]
+    if not names:
+        return
+    found = run.once(_find)
+    if found.quiet and not asked:
+        return
+    fails = run.project.config.plan.on_unreviewed == "fail"
+    if found.reviewed is None:
+        if fails:
+            raise _refusal(run, f"nothing is known to be reviewed: {found.problem}", [], partly=stacks is not None)
+        if not found.quiet:
+            run.say_once(f"review: nothing is known to be reviewed: {found.problem}")
+            run.notes.append(f"Nothing is known to be reviewed: {found.problem}")
+        return
+    fresh = {name: known_meaning(run, name) for name in names}
+    differences = semantic.compare(found.reviewed, fresh)
+    if stacks is not None:
+        differences = [item for item in differences if item.stack in fresh]
+    unreviewed = [item for item in differences if item.unreviewed]
+    if unreviewed and fails:
+        raise _refusal(run, f"not what was reviewed in {found.where}", differences, partly=stacks is not None)
+    if differences:
+        head = f"review: differs from what was reviewed in {found.where}:"
+        run.notes.append(f"Not as reviewed in {found.where}: {'; '.join(_lines(differences))}")
+        run.say("\n".join([head, *(f"  {line}" for line in _lines(differences))]))
+    else:
+        run.say(f"review: {', '.join(names[:5])}{' …' if len(names) > 5 else ''} as reviewed in {found.where}")  # noqa: PLR2004
+
+
+def known_meaning(run: Run, name: str) -> Meaning | None:
+    """What a stack's artifact means, bound by its manifest; None when `plan.json` is not that artifact's.
+
+    Raises:
+        ArtifactRefusedError: The artifact is not what its manifest says.
+    """
+    manifest = store.load(run.layout, name, run.project.keyring.current)
+    found = store.description(run.layout, manifest)
+    return semantic.meaning(found) if found else None
+
+
+def seen(run: Run, head: str) -> Reviewed:
+    """What a reviewer sees of this run's plans."""
+    stacks: dict[str, Meaning | str] = {}
+    deferred, complete = [], True
+    for outcome in run.results.values():
+        if outcome.stage != "plan":
+            complete = complete and not outcome.failed
+        elif outcome.status is Status.OK:
+            stacks[outcome.stack] = _meaning_of(run, outcome)
+        elif outcome.status is Status.DEFERRED:
+            deferred.append(outcome.stack)
+        elif outcome.status is not Status.UNAFFECTED:
+            complete = False
+    return semantic.Reviewed(run.project.environment, head, stacks, sorted(deferred), complete)
+
+
+def _meaning_of(run: Run, outcome: Result) -> Meaning:
+    changes = outcome.details.get("changes")
+    if changes is not None:
+        return semantic.meaning(changes)
+    return known_meaning(run, outcome.stack) or {}
+
+
+def _is_to_apply(run: Run, name: str) -> bool:
+    planned = run.results.get(f"plan:{name}")
+    return planned is not None and planned.status is Status.OK and store.pending(run.layout, name)
+
+
+def _find(run: Run) -> Found:
+    """What was reviewed: from the file that was named, or from the merge request that brought this commit."""
+    if run.request.reviewed_file:
+        return _from_file(run, run.request.reviewed_file)
+    from . import place as places
+
+    place = places.find(run.project.config.forge)
+    commit = run.revision.commit
+    if place is None or place.request is not None or commit is None:
+        return Found("", problem="this is no pipeline of a branch on GitLab or GitHub", quiet=True)
+    if not place.token:
+        return Found("", problem=f"{place.token_name} is not set, so the merge request cannot be read")
+    from .connect import connect
+    from .http import ForgeError
+
+    try:
+        client = connect(place, seconds=run.project.config.forge.timeout, wait=run.stop.wait)
+        return _from_forge(run, client, place, commit)
+    except ForgeError as error:
+        return Found("", problem=run.mask.text(error.message) + (f"; {error.next_step}" if error.next_step else ""))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return Found("", problem=f"{place.api} did not answer as its API is published")
+
+
+def _from_forge(run: Run, client: Any, place: Any, commit: str) -> Found:
+    from . import note
+
+    environment = run.project.environment
+    merged = client.merged(commit, place.branch)
+    if merged is None:
+        return Found("", problem=f"commit {commit[:8]} came without a merge request")
+    where = f"!{merged.number}" if place.kind == "gitlab" else f"#{merged.number}"
+    notes = note.known(client.comments(merged.number), environment)
+    if not notes:
+        return Found(where, problem=f"{where} has no comment of ours with a plan for '{environment}'")
+    found = _opened(run, max(notes, key=lambda known: known.order).sealed, where)
+    if found.reviewed and merged.head and found.reviewed.head != merged.head:
+        reviewed, head = found.reviewed.head[:8], merged.head[:8]
+        return Found(where, problem=f"{where} was merged at {head}, its plan is of {reviewed}")
+    return found
+
+
+def _from_file(run: Run, path: str) -> Found:
+    try:
+        record = read_json(Path(path))
+    except RecordError as error:
+        return Found(path, problem=error.message)
+    return _opened(run, record, path) if record is not None else Found(path, problem=f"{path} is not there")
+
+
+def _opened(run: Run, sealed: Any, where: str) -> Found:
+    from ..policy.seal import SealError, verified
+
+    try:
+        reviewed = semantic.Reviewed.from_json(verified(sealed, run.project.keyring.current))
+    except SealError as error:
+        return Found(where, problem=f"the record of {where} does not count: {error}")
+    except ValueError:
+        return Found(where, problem=f"{where} has no record of a plan that this version can read")
+    if reviewed.environment != run.project.environment:
+        return Found(where, problem=f"the record of {where} is of environment '{reviewed.environment}'")
+    if not reviewed.complete:
+        return Found(where, problem=f"the last plan of {where} failed")
+    return Found(where, reviewed)
+
+
+def _refusal(run: Run, message: str, differences: list[Difference], *, partly: bool) -> UnreviewedError:
+    return UnreviewedError(
+        message,
+        differences=_lines(differences),
+        where=run.project.loaded.where("plan", "on_unreviewed"),
+        untouched="nothing of this stack was changed" if partly else "nothing was deployed",
+        next_step="let a merge request show this plan; or `DEPLOY_PLAN__ON_UNREVIEWED=warn doit deploy`",
+    )
+
+
+def _lines(differences: list[Difference]) -> list[str]:
+    shown = [f"{item.stack}: {item.text}" for item in differences[:_MOST_LINES]]
+    left = len(differences) - len(shown)
+    return [*shown, f"and {left} more"] if left > 0 else shown

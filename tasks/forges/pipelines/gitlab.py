@@ -1,0 +1,232 @@
+"""A child pipeline of GitLab: jobs by name, written as YAML (https://docs.gitlab.com/ci/yaml/).
+
+    begin ─► plan:a, plan:b … ─► planned ─► deploy:a ─► deploy:b … ─► report
+
+A job of a later stage without `needs` waits for all of the stages before, and gets the artifacts of all: so `planned`,
+the barrier, has no limit. Deploys have `needs`, of which GitLab allows 50: what waits for more does it step by step.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...base.errors import ConfigError
+from . import handover
+from .shares import Purpose
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...run.run import Run
+    from .shares import Share, Shares
+
+MOST_NEEDS = 50  # https://docs.gitlab.com/ci/yaml/#needs, unless an administrator has set another limit
+LARGEST = 5_000_000  # bytes of the archive that the file is in: `Gitlab::Ci::ArtifactFileReader::MAX_ARCHIVE_SIZE`
+DOUBTFUL = 400_000  # https://docs.gitlab.com/administration/instance_limits/: 2 MB as parsed, often a fifth in the file
+_LONGEST_NAME = 255
+_FAILED_RUNNERS = ["runner_system_failure", "stuck_or_timeout_failure", "api_failure", "scheduler_failure"]
+_ENGINE_CACHE = {"key": "doit-tofu-engine", "paths": [".doit-tofu-cache/"]}
+
+
+class Writer:
+    """Writes one pipeline.
+
+    Args:
+        run: The run.
+        purpose: What the pipeline is for.
+        shares: Which job does which stacks.
+        words: What every command of doit gets: `base=…`, so that all jobs compare with the same.
+    """
+
+    def __init__(self, run: Run, purpose: Purpose, shares: Shares, words: Sequence[str]) -> None:
+        self._run, self._purpose, self._shares = run, purpose, shares
+        self._words = [*words]
+        self._settings = run.project.config.ci
+        self._relays: dict[tuple[str, ...], str] = {}
+        self._jobs: dict[str, Any] = {}
+
+    def pipeline(self) -> dict[str, Any]:
+        """The whole pipeline.
+
+        Raises:
+            ConfigError: GitLab cannot have a job of that name.
+        """
+        self._begin()
+        stage = "drift" if self._purpose is Purpose.DRIFT else "plan"
+        for share in self._shares.plans:
+            script = [self._command("ci=job", share.tasks(stage))]
+            self._add(f"{stage}:{share.label}", {"extends": f".{stage}", "script": script})
+        if self._shares.deploys:
+            self._add("planned", {
+                "extends": ".job", "stage": "planned", **self._environment("prepare"),
+                "script": [self._command("ci=report", "plan")],
+                "artifacts": self._artifacts([self._run.layout.relative(self._run.layout.notified)]),
+            })  # fmt: skip
+            for number, share in enumerate(self._shares.deploys, 1):
+                self._deploy(share, number)
+        self._report()
+        return {**self._head(), **self._jobs}
+
+    def _head(self) -> dict[str, Any]:
+        """What all jobs share, and the hidden jobs that they extend."""
+        changes = self._purpose is Purpose.DEPLOY
+        job: dict[str, Any] = {**self._settings.job, "interruptible": not changes, "cache": [_ENGINE_CACHE]}
+        if self._settings.image:
+            job["image"] = self._settings.image
+        if self._settings.install:
+            job["before_script"] = [self._settings.install]
+        first = {
+            "extends": ".job", "needs": ["begin"] if "begin" in self._jobs else [],
+            "retry": {"max": 2, "when": _FAILED_RUNNERS},
+        }  # fmt: skip
+        plan = {**first, "stage": "plan", **self._environment("prepare")}
+        plan["artifacts"] = self._artifacts(handover.of_plans(self._run))
+        drift = {**first, "stage": "plan", **self._environment("access"), "allow_failure": {"exit_codes": [2]}}
+        drift["artifacts"] = self._artifacts(handover.of_drift(self._run))
+        memory = {
+            "key": "doit-tofu-deploy-$CI_PIPELINE_ID-$DOIT_TOFU_JOB", "when": "always",
+            "paths": handover.of_memory(self._run),
+        }  # fmt: skip
+        deploy = {
+            "extends": ".job", "stage": "deploy", "artifacts": self._artifacts([]), **self._environment("start"),
+            "cache": [_ENGINE_CACHE, memory],
+        }  # fmt: skip
+        used = {".plan": plan} if self._purpose is not Purpose.DRIFT else {".drift": drift}
+        if changes:
+            used[".deploy"] = deploy
+        return {
+            "workflow": {"rules": [{"when": "always"}]},  # else jobs without rules are left out for a merge request
+            "stages": ["begin", "plan", "planned", "deploy", "report"],
+            "variables": {
+                "DEPLOY_ENV": self._run.project.environment,
+                "DOIT_TOFU_CACHE": "$CI_PROJECT_DIR/.doit-tofu-cache",
+                "GIT_DEPTH": "0",  # merge bases and the tag of `deploy.tag` need the history
+                "GIT_CLEAN_FLAGS": "-ffdx",  # what another job left here is not what was handed over
+            },
+            ".job": job,
+            **used,
+        }
+
+    def _begin(self) -> None:
+        """The job that makes builds and images, and hands on receipts that the cache has; often there is none."""
+        layout, catalog = self._run.layout, self._run.project.catalog
+        cached = self._settings.caches == "receipts"
+        script = []
+        if catalog is not None:
+            stacks = [self._run.project.stacks[name] for share in self._shares.plans for name in share.stacks]
+            read = sorted({f"build:{name}" for stack in stacks for name in catalog.read_by(stack)})
+            named = ["build"] if self._purpose is Purpose.DEPLOY else read
+            script += [self._command(*named)] if named else []
+        if cached:
+            before = layout.relative(layout.before)
+            script.append(f"mkdir -p {before}")
+            for path in handover.of_relay(self._run):
+                script.append(f"if [ -d {path} ]; then cp -R {path.rstrip('/')} {before}/; fi")
+        if script:
+            self._add("begin", {
+                "extends": ".job", "stage": "begin", "script": script,
+                "artifacts": self._artifacts(handover.of_builds(self._run)), **self._environment("prepare"),
+                **({"cache": [_ENGINE_CACHE, {**self._receipts(), "policy": "pull"}]} if cached else {}),
+            })  # fmt: skip
+
+    def _deploy(self, share: Share, number: int) -> None:
+        """The deploys of some stacks: after the barrier, after their own plans, after their upstreams' deploys."""
+        first: list[Any] = [{"job": "planned", "artifacts": False}]
+        first += ["begin"] if "begin" in self._jobs else []
+        first += [f"plan:{share.label}"] if f"plan:{share.label}" in self._jobs else []
+        upstreams = self._few([f"deploy:{label}" for label in share.needs], MOST_NEEDS - len(first))
+        job = {
+            "extends": ".deploy",
+            "needs": [*first, *upstreams],
+            "script": [self._command("ci=job", share.tasks("deploy"))],
+            "artifacts": {"paths": handover.of_deploys(self._run, share.stacks)},
+            "variables": {"DOIT_TOFU_JOB": str(number)},
+        }
+        if len(share.stacks) == 1:
+            job["resource_group"] = f"{self._run.project.environment}/{share.label}"
+        self._add(f"deploy:{share.label}", job)
+
+    def _few(self, names: Sequence[str], most: int) -> list[str]:
+        """No more names than that, which stand for all of these: jobs that only wait, and pass on what they got."""
+        few = list(names)
+        while len(few) > most:
+            groups = [tuple(few[at : at + MOST_NEEDS]) for at in range(0, len(few), MOST_NEEDS)]
+            few = [self._relay(group) for group in groups]
+        return few
+
+    def _relay(self, needs: tuple[str, ...]) -> str:
+        if needs not in self._relays:
+            name = self._relays[needs] = f"wait {len(self._relays) + 1}"
+            self._add(name, {
+                "stage": "deploy", "needs": list(needs), "variables": {"GIT_DEPTH": "1"}, "script": ["true"],
+                **{key: value for key, value in self._settings.job.items() if key != "variables"},
+                **({"image": self._settings.image} if self._settings.image else {}),
+                "artifacts": self._artifacts(handover.of_relay(self._run)),
+            })  # fmt: skip
+        return self._relays[needs]
+
+    def _report(self) -> None:
+        """The last job: one report, one comment, one exit code; of whatever the others did."""
+        layout, whole = self._run.layout, str(self._purpose)
+        script = [self._command("ci=report", whole)]
+        artifacts = self._artifacts(handover.of_report(self._run))
+        job: dict[str, Any] = {"extends": ".job", "stage": "report", "when": "always"}
+        if self._purpose is Purpose.DEPLOY:
+            if any(stack.settings.verify for stack in self._run.project.stacks.values()):
+                script.append("doit verify")
+            if self._settings.caches == "receipts":
+                job["cache"] = [_ENGINE_CACHE, {**self._receipts(), "policy": "push", "when": "always"}]
+        if self._purpose is Purpose.PLAN:
+            artifacts["reports"] = {"terraform": f"{layout.relative(layout.reports)}/gitlab-terraform.json"}
+        action = {Purpose.DEPLOY: "verify", Purpose.DRIFT: "access"}.get(self._purpose, "")
+        self._add("report", {**job, "script": script, "artifacts": artifacts, **self._environment(action)})
+
+    def _add(self, name: str, job: dict[str, Any]) -> None:
+        if len(name) > _LONGEST_NAME:
+            raise ConfigError(
+                f"GitLab's jobs have names of at most {_LONGEST_NAME} characters, not '{name}'",
+                untouched="no pipeline was written",
+                next_step="give the stack a shorter name; or set `ci.jobs` lower than the number of stacks",
+            )
+        self._jobs[name] = job
+
+    def _command(self, *words: str) -> str:
+        # What was planned with stand-ins is not applied.
+        mocks = ["mocks=no"] if self._purpose is Purpose.DEPLOY else []
+        return " ".join(["doit", *self._words, *mocks, *words])
+
+    def _artifacts(self, paths: list[str]) -> dict[str, Any]:
+        """A plan holds values: guests of a public project could read artifacts."""
+        return {"access": "developer", "when": "always", "expire_in": "1 week", **({"paths": paths} if paths else {})}
+
+    def _environment(self, action: str) -> dict[str, Any]:
+        """GitLab's environment, whose variables the job gets; a merge request's pipeline has none."""
+        if self._purpose is Purpose.PLAN:
+            return {}
+        name = self._run.project.environment
+        return {"environment": {"name": name} if action == "start" else {"name": name, "action": action}}
+
+    def _receipts(self) -> dict[str, Any]:
+        return {"key": f"doit-tofu-receipts-{self._run.project.environment}", "paths": handover.of_relay(self._run)}
+
+
+def text(run: Run, purpose: Purpose, shares: Shares, words: Sequence[str]) -> str:
+    """The child pipeline's file.
+
+    Raises:
+        ConfigError: GitLab would refuse it.
+    """
+    import yaml
+
+    dumper: Any = type("Dumper", (getattr(yaml, "CSafeDumper", yaml.SafeDumper),), {"ignore_aliases": lambda *_: True})
+    pipeline = Writer(run, purpose, shares, words).pipeline()
+    head = f"# Written by `doit ci` for {run.project.environment}: {purpose}.\n"
+    written = head + yaml.dump(pipeline, Dumper=dumper, sort_keys=False, allow_unicode=True, width=1 << 20)
+    if len(written.encode()) > LARGEST:
+        raise ConfigError(
+            f"the pipeline has {len(written.encode()) // 1000} kB, GitLab takes {LARGEST // 1000} kB",
+            key="ci.jobs",
+            untouched="no pipeline was written",
+            next_step="set a lower `ci.jobs`: each job then does several stacks",
+        )
+    return written

@@ -1,0 +1,70 @@
+"""Which files the jobs of a pipeline hand on: each its own, so that unpacked over one another they never collide.
+
+doit's records, the run's lock, reports and the like are made anew by every job, and handed on by the last one alone.
+Paths are relative to the repository's root, folders end with `/`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...base.layout import DEPLOY_DIR
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from ...run.run import Run
+
+
+def of_builds(run: Run) -> list[str]:
+    """What builds and images leave, and what was there before the pipeline: for all jobs."""
+    layout, catalog = run.layout, run.project.catalog
+    outputs = [path for name in catalog.builds for path in catalog.outputs(name)] if catalog else []
+    return [_folder(run, layout.before), _folder(run, layout.base / "images"), f"{DEPLOY_DIR}/.builds/", *outputs]
+
+
+def of_plans(run: Run) -> list[str]:
+    """The artifacts, and what the last job reports; a job that plans has no other stack's."""
+    layout = run.layout
+    return [_folder(run, layout.base / name) for name in ("plans", "results/plan", "results/validate")]
+
+
+def of_drift(run: Run) -> list[str]:
+    """What the last job reports; a job that looks for drift has no other stack's."""
+    return [_folder(run, run.layout.base / "results/drift")]
+
+
+def of_deploys(run: Run, stacks: Iterable[str]) -> list[str]:
+    """Receipts and outputs for the dependents, what the last job reports, and a state that could not be saved."""
+    layout = run.layout
+    return [
+        *(
+            layout.relative(path)
+            for name in stacks
+            for path in (layout.receipt(name), layout.outputs(name), layout.result("deploy", name))
+        ),
+        "**/errored.tfstate",
+    ]
+
+
+def of_memory(run: Run) -> list[str]:
+    """What a deploy that failed has done: a retry of its job, which gets no artifacts of its own, needs to know."""
+    return [*of_relay(run), f"{run.layout.relative(run.layout.base)}/plans/**/claim.json"]
+
+
+def of_relay(run: Run) -> list[str]:
+    """What a job that only stands between others passes on."""
+    return [_folder(run, run.layout.base / "receipts"), _folder(run, run.layout.base / "outputs")]
+
+
+def of_report(run: Run) -> list[str]:
+    """All that a run leaves, without plans, whose values nobody needs any more."""
+    layout = run.layout
+    files = [layout.review, layout.notified, layout.overview]
+    folders = [layout.base / name for name in ("receipts", "outputs", "results", "reports", "runs")]
+    return [*(layout.relative(path) for path in files), *(_folder(run, path) for path in folders)]
+
+
+def _folder(run: Run, path: Path) -> str:
+    return f"{run.layout.relative(path)}/"

@@ -1,0 +1,69 @@
+"""A record in a line of text: compressed, bounded, and signed when there is a key."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from ..base.files import canonical_json
+from ..project.config import signature
+
+if TYPE_CHECKING:
+    from ..project.config.keyring import Key
+
+PURPOSE = "review"
+_LARGEST = 1 << 24  # of what is unpacked: a comment may have been written by anybody
+
+
+class SealError(ValueError):
+    """A record that cannot be trusted; says why."""
+
+
+def pack(record: Any) -> str:
+    """A JSON value as URL-safe Base64 of its compressed form."""
+    return base64.urlsafe_b64encode(zlib.compress(canonical_json(record), 9)).decode()
+
+
+def unpack(text: str) -> Any:
+    """What `pack` was given.
+
+    Raises:
+        SealError: It is nothing that `pack` made, or too large.
+    """
+    try:
+        data = zlib.decompressobj()
+        content = data.decompress(base64.urlsafe_b64decode(text), _LARGEST)
+        if not data.eof:
+            raise SealError("it is torn, or too large")
+        return json.loads(content)
+    except (binascii.Error, zlib.error, ValueError, RecursionError) as error:
+        raise error if isinstance(error, SealError) else SealError("it cannot be read") from None
+
+
+def sign(record: dict[str, Any], key: Key | None) -> dict[str, Any]:
+    """The record, with its signature when there is a key."""
+    signed = {"key": key.fingerprint, "signature": signature.sign(record, key, purpose=PURPOSE)} if key else {}
+    return {"record": record, **signed}
+
+
+def verified(sealed: Any, key: Key | None) -> Any:
+    """The record within.
+
+    Raises:
+        SealError: A key is set and it is not signed with it.
+    """
+    if not isinstance(sealed, dict) or not isinstance(sealed.get("record"), dict):
+        raise SealError("it cannot be read")
+    if key and not signature.fits(sealed["record"], sealed.get("signature"), key, purpose=PURPOSE):
+        other = sealed.get("key")
+        if other is None:
+            raise SealError(f"it is not signed, but a key is set ({key.variable}): anybody may have written it")
+        raise SealError(
+            f"it is signed with another key ({str(other)[:8]}) than {key.variable} holds"
+            if other != key.fingerprint
+            else f"it was changed after it was signed with {key.variable}"
+        )
+    return sealed["record"]

@@ -1,0 +1,150 @@
+"""What a plan means, without values: which resources and outputs, what happens to them, in which fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..base.files import canonical_json, sha256_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+FORMAT = 1
+Meaning = dict[str, list[str]]
+"""An address, and what happens there: the action first, then the names of the fields that change, sorted."""
+
+
+def meaning(changes: Mapping[str, Any]) -> Meaning:
+    """What `changes.PlanChanges.to_json` means; also of one that was read from `plan.json`.
+
+    Raises:
+        AttributeError, KeyError, TypeError: It is no such record.
+    """
+    found: Meaning = {}
+    for item in changes.get("resources") or []:
+        action = str(item["action"]) + (f" from {item['moved_from']}" if item.get("moved_from") else "")
+        address = str(item["address"]) + (f" (deposed {item['deposed']})" if item.get("deposed") else "")
+        found[address] = [action, *sorted(str(name) for name in item.get("changed") or ())]
+    for item in changes.get("outputs") or []:
+        found[f"output {item['name']}"] = [str(item["action"])]
+    return found
+
+
+def digest(of: Meaning) -> str:
+    """One digest of a meaning, 64 hex digits."""
+    return sha256_bytes(canonical_json(of))
+
+
+def words(entry: list[str] | None) -> str:
+    """What happens at an address, in words."""
+    if not entry:
+        return "nothing"
+    action, *fields = entry
+    return f"{action} ({', '.join(fields[:8])}{', …' if len(fields) > 8 else ''})" if fields else action  # noqa: PLR2004
+
+
+@dataclass(frozen=True)
+class Reviewed:
+    """What a reviewer saw of one environment.
+
+    Args:
+        environment: The environment.
+        head: The commit that was planned, the last of its branch.
+        stacks: Each planned stack's meaning, or its digest alone where there was no room.
+        deferred: The stacks that could not be planned yet.
+        complete: Whether all that is affected was planned; false when a plan failed.
+    """
+
+    environment: str
+    head: str
+    stacks: dict[str, Meaning | str] = field(default_factory=dict)
+    deferred: list[str] = field(default_factory=list)
+    complete: bool = True
+
+    def to_json(self) -> dict[str, Any]:
+        """The record that is kept and signed."""
+        return {
+            "format": FORMAT, "environment": self.environment, "head": self.head, "stacks": self.stacks,
+            "deferred": self.deferred, "complete": self.complete,
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, record: Any) -> Reviewed:
+        """The record, read.
+
+        Raises:
+            ValueError: It is none.
+        """
+        try:
+            if record["format"] != FORMAT:
+                raise ValueError("format")
+            stacks = {str(name): _checked(item) for name, item in record["stacks"].items()}
+            deferred = [str(name) for name in record["deferred"]]
+            return cls(str(record["environment"]), str(record["head"]), stacks, deferred, record["complete"] is True)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(str(error)) from None
+
+    def shorter(self) -> Reviewed:
+        """The same with digests alone."""
+        stacks: dict[str, Meaning | str] = {
+            name: item if isinstance(item, str) else digest(item) for name, item in self.stacks.items()
+        }
+        return Reviewed(self.environment, self.head, stacks, self.deferred, self.complete)
+
+
+def _checked(item: Any) -> Meaning | str:
+    if isinstance(item, str):
+        return item
+    return {str(address): [str(word) for word in entry] for address, entry in item.items()}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What differs between reviewed and fresh; `unreviewed` when it is something that nobody saw."""
+
+    stack: str
+    text: str
+    unreviewed: bool = True
+
+
+def compare(reviewed: Reviewed, fresh: Mapping[str, Meaning | None]) -> list[Difference]:
+    """What differs, in the order of the stacks, then of the addresses.
+
+    Args:
+        reviewed: What was reviewed.
+        fresh: The meaning of each stack that is planned now; None where that is not known.
+    """
+    found: list[Difference] = []
+    for stack, now in fresh.items():
+        before = reviewed.stacks.get(stack)
+        if now is None:
+            found.append(Difference(stack, "what its plan would change is not known"))
+        elif before is None:
+            if now:
+                why = "it was deferred when this was reviewed" if stack in reviewed.deferred else "not reviewed at all"
+                found.append(Difference(stack, f"{_summary(now)}: {why}"))
+        elif isinstance(before, str):
+            if digest(now) != before:
+                found.append(Difference(stack, "not what was reviewed; only a digest of that was kept"))
+        else:
+            found += _compare(stack, before, now)
+    found += [
+        Difference(stack, "was reviewed, and has nothing to deploy now", unreviewed=False)
+        for stack in reviewed.stacks
+        if stack not in fresh and reviewed.stacks[stack]
+    ]
+    return found
+
+
+def _compare(stack: str, before: Meaning, now: Meaning) -> Iterable[Difference]:
+    for address in sorted({*before, *now}):
+        old, new = before.get(address), now.get(address)
+        if old != new:
+            text = f"{address}: reviewed {words(old)}, now {words(new)}"
+            yield Difference(stack, text, unreviewed=new is not None)
+
+
+def _summary(now: Meaning) -> str:
+    first, *rest = [f"{address} {words(entry)}" for address, entry in sorted(now.items())]
+    return first + (f" and {len(rest)} more" if rest else "")

@@ -1,0 +1,220 @@
+"""Where states are kept: what is checked of it before anything runs, and the settings that the engine gets."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from typing import TYPE_CHECKING, Any
+
+from ..base import interpolate
+from ..base.errors import ConfigError
+from ..base.files import canonical_json
+from ..base.layout import ENVIRONMENTS_DIR
+from ..base.masking import SECRET_NAME
+from .config.yamlfile import dotted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from .sources import Sources
+    from .stack import Stack
+
+# The names of settings that are secrets themselves, in all backends of the engine; `..._file` and the like are not.
+_CREDENTIAL = re.compile(
+    r"(^|_)(password|passwd|token|secret|conn_str|credentials|sas|(secret|access|customer|encryption|private|client)_key"
+    r"|(secret|access)_key_id|secret_id|private_key_pem|certificate_password)$",
+    re.IGNORECASE,
+)
+_USER_IN_ADDRESS = re.compile(r"://[^/?#]*@")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
+_BY_ENVIRONMENT = "give it by the engine's environment variables (TF_HTTP_PASSWORD, PG_CONN_STR, AWS_...)"
+# The setting that says which state it is, by the backend's type.
+_NAMES_STATE = {
+    "local": "path", "http": "address", "pg": "schema_name", "s3": "key", "gcs": "prefix", "azurerm": "key",
+    "consul": "path", "kubernetes": "secret_suffix", "cos": "key", "oss": "key",
+}  # fmt: skip
+
+
+def settings(project: Sources, stack: Stack) -> dict[str, Any] | None:
+    """The kind and the filled-in settings of a stack's configured backend, or None when the stack itself says.
+
+    Plain values are texts, as the engine's command line has them; lists and mappings keep their shape.
+
+    Raises:
+        ConfigError: A placeholder or environment variable has no value.
+    """
+    if stack.backend is None:
+        return None
+    values = project.placeholders(stack.name)
+    filled = {}
+    for name, value in stack.backend.settings.items():
+        path = (*_key(stack), "settings", name)
+        filled[name] = _filled(value, values, dotted(path), project.loaded.where(*path))
+    return {"kind": stack.backend.kind, "settings": filled}
+
+
+def check(project: Sources) -> Iterator[ConfigError]:
+    """All that is wrong with the backends of a project's stacks, told from the configuration alone."""
+    states: dict[bytes, str] = {}
+    for name, stack in project.stacks.items():
+        if project.module(name).broken:
+            continue
+        if project.tree is not None:
+            yield from _check_tree(project, stack)
+        if stack.backend is None:
+            yield from _check_own(project, stack)
+            continue
+        yield from _check_secrets(project, stack)
+        if project.module(name).backend != stack.backend.kind:
+            yield _other_kind(project, stack, stack.backend.kind)
+            continue
+        yield from _check_environments(project, stack)
+        setting = _NAMES_STATE.get(stack.backend.kind, "the setting that names the state")
+        other = states.setdefault(_state(project, stack), name)
+        if other != name:
+            yield project.loaded.error(
+                f"stacks '{other}' and '{name}' would keep one state, and each would destroy what the other made",
+                *_key(stack), "settings",
+                next_step=f"put {{stack}} into `{setting}`",
+            )  # fmt: skip
+
+
+def _key(stack: Stack) -> tuple[str, ...]:
+    return ("stacks", stack.name, "backend") if stack.settings.backend is not None else ("backend",)
+
+
+def _check_own(project: Sources, stack: Stack) -> Iterator[ConfigError]:
+    module = project.module(stack.name)
+    fixed = module.backend is not None and not module.backend_varies
+    if fixed and project.environment != project.config.default_environment:
+        yield project.loaded.error(
+            f'{stack.path} keeps one state for all environments: its backend "{module.backend}" is fixed',
+            "stacks", stack.name, "backend",
+            next_step="set `backend.settings` with {environment} in them, for example a path or an address",
+        )  # fmt: skip
+
+
+def _other_kind(project: Sources, stack: Stack, kind: str) -> ConfigError:
+    own = project.module(stack.name).backend
+    found = f'backend "{own}"' if own else "no backend"
+    return project.loaded.error(
+        f'{stack.path} has {found}, but its state is to be kept in "{kind}"', *_key(stack),
+        next_step=f'write `terraform {{ backend "{kind}" {{}} }}` into a file of {stack.path}',
+    )  # fmt: skip
+
+
+def _check_tree(project: Sources, stack: Stack) -> Iterator[ConfigError]:
+    """An overlay's build tree is a cache: no local state may be in it."""
+    if (stack.backend.kind if stack.backend else project.module(stack.name).backend) not in (None, "local"):
+        return
+    try:
+        known = settings(project, stack)
+    except ConfigError:
+        return  # an environment variable is not set: said where it is needed
+    path = str(known["settings"].get("path", "")) if known else ""
+    root = project.root.as_posix()
+    if posixpath.normpath(posixpath.join(root, stack.path, path)).startswith(f"{root}/"):
+        place = project.layout.relative(project.root)
+        yield project.loaded.error(
+            f"the state of '{stack.name}' would be in {place}, which is a cache", *_key(stack),
+            next_step="keep it in this repository's folder: `backend: {kind: local, settings: {path:"
+            ' "{root}/.state/{stack}-{environment}.tfstate"}}`, or elsewhere',
+        )  # fmt: skip
+
+
+def _check_secrets(project: Sources, stack: Stack) -> Iterator[ConfigError]:
+    """No secret may be a setting: the engine keeps settings in clear in its data directory and in every plan."""
+    for path, value in _leaves(stack.backend.settings if stack.backend else {}):
+        variable = next((name for name in _VARIABLE.findall(str(value)) if SECRET_NAME.search(name.upper())), None)
+        named = ".".join(path)
+        if any(_CREDENTIAL.search(part) for part in path):
+            problem = f"'{named}' is a credential"
+        elif _USER_IN_ADDRESS.search(str(value)):
+            problem = f"'{named}' has a user or password in its address"
+        elif variable:
+            problem = f"'{named}' has {variable} in it, a secret by its name"
+        else:
+            continue
+        message = f"{problem}: the engine would store it in clear in every plan"
+        yield project.loaded.error(message, *_key(stack), "settings", path[0], next_step=_BY_ENVIRONMENT)
+
+
+def _check_environments(project: Sources, stack: Stack) -> Iterator[ConfigError]:
+    """Two environments must not share a state; what variables or an environment's own file say may differ."""
+    backend, key = stack.backend, _key(stack)
+    if backend is None or project.environment == project.config.default_environment:
+        return
+    name = _NAMES_STATE.get(backend.kind)
+    text = canonical_json(backend.settings).decode()
+    overridden = any(
+        path[: len(key)] == key
+        for document in project.loaded.documents
+        if ENVIRONMENTS_DIR in document.name
+        for path in document.lines
+    ) or any(variable.upper().startswith("DEPLOY_BACKEND") for variable in os.environ)
+    if name in backend.settings and "{environment}" not in text and "${" not in text and not overridden:
+        yield project.loaded.error(
+            f"environments '{project.config.default_environment}' and '{project.environment}' would keep one state",
+            *key, "settings", str(name),
+            next_step=f"put {{environment}} into `{name}`, or set another one in the environment's own file",
+        )  # fmt: skip
+
+
+def _state(project: Sources, stack: Stack) -> bytes:
+    """A text that two stacks have in common exactly when their settings name the same state."""
+    backend, values = stack.backend, {name: str(value) for name, value in project.placeholders(stack.name).items()}
+    if backend is None:
+        return stack.name.encode()
+    text = canonical_json(backend.settings).decode()
+    for name, value in values.items():
+        text = text.replace(f"{{{name}}}", value)
+    path = backend.settings.get("path")
+    if backend.kind == "local" and isinstance(path, str):
+        for name, value in values.items():
+            path = path.replace(f"{{{name}}}", value)
+        text = posixpath.normpath(posixpath.join(stack.path, path))
+    elif backend.kind == "local":
+        text = stack.path  # its own default: a file in the stack's folder
+    return f"{backend.kind} {text}".encode()
+
+
+def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterable[tuple[tuple[str, ...], Any]]:
+    """Every plain value within settings, with its path of names."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _leaves(item, (*path, str(name)))
+    elif isinstance(value, list):
+        for item in value:
+            yield from _leaves(item, path)
+    else:
+        yield path, value
+
+
+def _filled(value: Any, values: dict[str, Any], key: str, where: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _filled(item, values, f"{key}.{name}", where) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item, values, f"{key}[{position}]", where) for position, item in enumerate(value)]
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return interpolate.fill(text, values, key=key, where=where)
+
+
+def implied_state(project: Sources, stack: Stack) -> str | None:
+    """The state file, relative to the stack, when neither the stack nor the configuration names a backend."""
+    if stack.backend is not None or project.module(stack.name).backend is not None:
+        return None
+    if project.environment == project.config.default_environment:
+        return "terraform.tfstate"
+    return f"terraform.tfstate.d/{project.environment}/terraform.tfstate"
+
+
+def state_file(project: Sources, stack: Stack) -> Path | None:
+    """The state file when the state is a local one whose place is known; else None."""
+    if implied := implied_state(project, stack):
+        return project.root / stack.path / implied
+    configured = settings(project, stack)
+    if configured is None or configured["kind"] != "local" or "path" not in configured["settings"]:
+        return None
+    return project.root / stack.path / str(configured["settings"]["path"])

@@ -1,0 +1,282 @@
+"""The catalog: what each build and image is made of, as a digest that is known before anything is made."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import stat
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from ..base.files import canonical_json, sha256_bytes
+from .ignore import Patterns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from . import model
+    from .hcl.fileindex import FileIndex
+    from .sources import Sources
+    from .stack import Stack
+
+FORMAT = 1
+TAG_DIGITS = 32  # 128 bits: nobody finds two contents with one tag
+_IGNORE_FILES = (".containerignore", ".dockerignore")
+_CONTAINERFILES = ("Containerfile", "Dockerfile")
+
+
+@dataclass(frozen=True)
+class Material:
+    """The files that something is made of, by path with a digest of content and mode; and a digest over all."""
+
+    files: dict[str, str]
+    digest: str
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an image is made of.
+
+    `files` are relative to the context's folder; those that builds make are not among them, as they need not be there
+    yet. `tag` is the digest over everything, `builds` the builds that it contains, `containerfile` and `ignore_file`
+    paths of the repository.
+    """
+
+    folder: str
+    containerfile: str
+    ignore_file: str | None
+    patterns: Patterns
+    files: dict[str, str]
+    builds: tuple[str, ...]
+    args: dict[str, str]
+    labels: dict[str, str]
+    tag: str
+
+
+class Catalog:
+    """Builds and images of a project; each digest is taken once, so that it is the same all through a run."""
+
+    def __init__(self, project: Sources) -> None:
+        self._project = project
+        self.builds = project.config.builds
+        self.images = project.config.images
+        self._sources: dict[str, Material] = {}
+        self._contexts: dict[str, Context] = {}
+        self._read_by: dict[str, tuple[str, ...]] = {}
+        self._made = [path for name in self.builds for path in self.outputs(name)]
+        self._made_within = tuple(f"{path}/" for path in self._made)
+
+    def outputs(self, name: str) -> list[str]:
+        """The paths of a build's outputs, relative to the repository's root."""
+        build = self.builds[name]
+        return [posixpath.normpath(posixpath.join(build.path, output)) for output in build.outputs]
+
+    def makes(self, path: str) -> bool:
+        """Whether a path is, or lies in, what some build makes: then it is no source."""
+        return path.startswith(self._made_within) or path in self._made
+
+    def without_made(self, paths: Iterable[str]) -> list[str]:
+        """Those of some paths that no build makes."""
+        return [path for path in paths if not self.makes(path)]
+
+    @cached_property
+    def _source_files(self) -> list[str]:
+        return self.without_made(self._project.list_files())
+
+    def maker(self, path: str) -> str | None:
+        """The build that makes a path, or the folder that it lies in."""
+        for name in self.builds:
+            if any(path == output or path.startswith(f"{output}/") for output in self.outputs(name)):
+                return name
+        return None
+
+    def sources(self, name: str) -> Material:
+        """What a build is made of.
+
+        Raises:
+            ConfigError: A value in its configuration cannot be filled in.
+        """
+        if name not in self._sources:
+            self._sources[name] = self.read_sources(name, self._source_files)
+        return self._sources[name]
+
+    def read_sources(self, name: str, paths: Iterable[str]) -> Material:
+        """What a build is made of, among these paths, as it is now."""
+        build, index = self.builds[name], self._project.index
+        prefix = _prefix(build.path)
+        files = _files(index, prefix, paths)
+        body = {
+            "format": FORMAT,
+            "settings": build.model_dump(include={"kind", "script", "command", "outputs", "toolchain"}),
+            "environment": {variable: os.environ.get(variable) for variable in build.environment},
+            "builds": {other: self.sources(other).digest for other in build.depends_on},
+            "files": files,
+        }
+        return Material(files, sha256_bytes(canonical_json(body)))
+
+    def context(self, name: str) -> Context:
+        """What an image is made of, and its tag.
+
+        Raises:
+            ConfigError: A value in its configuration cannot be filled in.
+        """
+        if name not in self._contexts:
+            self._contexts[name] = self.read_context(name, self._source_files)
+        return self._contexts[name]
+
+    def read_context(self, name: str, paths: Iterable[str]) -> Context:
+        """What an image is made of, among these paths, as it is now."""
+        image, index = self.images[name], self._project.index
+        prefix = _prefix(image.context)
+        containerfile = self.containerfile(image)
+        ignore_file, patterns = self._ignored(image, containerfile)
+        files = {path: entry for path, entry in _files(index, prefix, paths).items() if not patterns.ignore(path)}
+        builds = self._builds_in(name, patterns)
+        args = {key: self.filled(text, "images", name, "args", key) for key, text in image.args.items()}
+        labels = {key: self.filled(text, "images", name, "labels", key) for key, text in image.labels.items()}
+        body: dict[str, Any] = {
+            "format": FORMAT,
+            "containerfile": index.digest(containerfile),
+            "files": files,
+            "builds": {other: self.sources(other).digest for other in builds},
+            "args": args,
+            "labels": labels,
+            "ignored": patterns.lines if builds else [],  # they choose among outputs that nobody knows yet
+            "settings": image.model_dump(include={"target", "platforms", "secrets", "attest"}),
+        }
+        tag = sha256_bytes(canonical_json(body))[:TAG_DIGITS]
+        return Context(image.context, containerfile, ignore_file, patterns, files, builds, args, labels, tag)
+
+    def builds_in(self, name: str) -> tuple[str, ...]:
+        """The builds that an image contains: those it names, and those whose outputs lie in its context."""
+        image = self.images[name]
+        return self._builds_in(name, self._ignored(image, self.containerfile(image))[1])
+
+    def _builds_in(self, name: str, patterns: Patterns) -> tuple[str, ...]:
+        image = self.images[name]
+        prefix = _prefix(image.context)
+        found = set(image.builds)
+        for build in self.builds:
+            for output in self.outputs(build):
+                within = output.startswith(prefix) and not patterns.ignore(output.removeprefix(prefix))
+                if within or f"{posixpath.normpath(image.context)}/".startswith(f"{output}/"):
+                    found.add(build)
+        return tuple(sorted(found & set(self.builds)))
+
+    def containerfile(self, image: model.Image) -> str:
+        """The path of an image's Containerfile, whether it is there or not."""
+        names = [image.containerfile] if image.containerfile else list(_CONTAINERFILES)
+        paths = [posixpath.normpath(posixpath.join(image.context, name)) for name in names]
+        return next((path for path in paths if self._project.index.digest(path)), paths[0])
+
+    def _ignored(self, image: model.Image, containerfile: str) -> tuple[str | None, Patterns]:
+        """The ignore file that counts, and what it says."""
+        path = self._ignore_file(image, containerfile)
+        return path, Patterns.read(self._project.index.absolute(path)) if path else Patterns([])
+
+    def _ignore_file(self, image: model.Image, containerfile: str) -> str | None:
+        """The ignore file that counts: the Containerfile's own, else that of the context."""
+        names = [f"{containerfile}.dockerignore", *(posixpath.join(image.context, name) for name in _IGNORE_FILES)]
+        paths = (posixpath.normpath(name) for name in names)
+        return next((path for path in paths if self._project.index.digest(path)), None)
+
+    def reference(self, name: str) -> str:
+        """An image's reference by its tag: `registry.example.com/team/app:<digest of what it is made of>`."""
+        return f"{self.repository(name)}:{self.context(name).tag}"
+
+    def repository(self, name: str) -> str:
+        """An image's repository, filled in.
+
+        Raises:
+            ConfigError: An environment variable is not set.
+        """
+        return self.filled(self.images[name].repository, "images", name, "repository").rstrip("/")
+
+    def filled(self, text: str, *path: str) -> str:
+        """A configured text with `${ENV}` and `{organization.KEY}` filled in."""
+        from ..base import interpolate
+        from .config.yamlfile import dotted
+
+        project = self._project
+        value = interpolate.expand_environment(
+            text, key=dotted(path), where=project.loaded.where(*path), organization=project.organization
+        )
+        return str(value)
+
+    def read_by(self, stack: Stack) -> tuple[str, ...]:
+        """The builds whose outputs a stack reads: those it names, and those that its configuration's paths lead to."""
+        if stack.name in self._read_by:
+            return self._read_by[stack.name]
+        found = set(stack.settings.builds)
+        for named in self._project.module(stack.name).named if self.builds else ():
+            if maker := self.maker(named.path):
+                found.add(maker)
+            elif named.read and not named.exact:
+                below = f"{named.path}/" if named.path != "." else ""
+                found.update(self.maker(path) or "" for path in self._made if path.startswith(below))
+        self._read_by[stack.name] = tuple(sorted(found & set(self.builds)))
+        return self._read_by[stack.name]
+
+    def needed_by(self, stack: Stack) -> set[str]:
+        """The builds that a stack reads, or that its images contain, and those that they need."""
+        found = set(self.read_by(stack))
+        for image in stack.settings.images.values():
+            found.update(self.context(image).builds)
+        pending = list(found)
+        while pending:
+            more = set(self.builds[pending.pop()].depends_on) - found
+            found |= more
+            pending += more
+        return found
+
+    def labels(self, stack: Stack) -> dict[str, str]:
+        """The parts of a stack's inputs digest that stand for builds and images: known without making them.
+
+        Raises:
+            ConfigError: A value in their configuration cannot be filled in.
+        """
+        labels = {f"build {name}": self.sources(name).digest for name in self.read_by(stack)}
+        for variable, image in stack.settings.images.items():
+            labels[f"image {image} (variable {variable})"] = self.reference(image)
+        return labels
+
+    def folders(self, label: str) -> list[str]:
+        """The folders and files that a label of `labels` is about."""
+        kind, _, rest = label.partition(" ")
+        name = rest.partition(" ")[0]
+        if kind == "build":
+            found = [self.builds[name].path]
+            return found + [
+                folder for other in self.builds[name].depends_on for folder in self.folders(f"build {other}")
+            ]
+        context = self.context(name)
+        files = [context.containerfile, *([context.ignore_file] if context.ignore_file else []), context.folder]
+        return files + [folder for other in context.builds for folder in self.folders(f"build {other}")]
+
+
+def _prefix(folder: str) -> str:
+    """What the paths in a folder begin with."""
+    normal = posixpath.normpath(folder)
+    return "" if normal == "." else f"{normal}/"
+
+
+def _files(index: FileIndex, prefix: str, paths: Iterable[str]) -> dict[str, str]:
+    """Those of some paths that begin with a prefix, without it, each with its entry; those that are there."""
+    found = ((path.removeprefix(prefix), _entry(index, path)) for path in paths if path.startswith(prefix))
+    return {path: entry for path, entry in found if entry is not None}
+
+
+def _entry(index: FileIndex, path: str) -> str | None:
+    """A file's mode as git knows it and its content's digest, or a link's target; None when it is not there."""
+    absolute = index.absolute(path)
+    try:
+        status = os.lstat(absolute)
+        if stat.S_ISLNK(status.st_mode):
+            return f"link {os.readlink(absolute)}"  # noqa: PTH115 - a text, not a path
+    except OSError:
+        return None
+    digest = index.digest(path)
+    if digest is None:
+        return None
+    return f"{'executable' if status.st_mode & stat.S_IXUSR else 'file'} {digest}"

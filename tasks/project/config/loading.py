@@ -1,0 +1,356 @@
+"""From YAML files and `DEPLOY_*` variables to one validated Config, or to errors that say where."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+from pydantic_settings import EnvSettingsSource
+
+from ...base.errors import ConfigError, ConfigErrors, nearest
+from ...base.layout import ENVIRONMENTS_DIR, PIPELINE_FILE
+from ...base.model import ENVIRONMENT_PATTERN
+from ..model import Config
+from . import yamlfile
+from .yamlfile import dotted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pydantic.fields import FieldInfo
+    from pydantic_core import ErrorDetails
+
+    from .upstream import Base, Resolve
+    from .yamlfile import Document, KeyPath
+
+_CHECK_DEPTH = 4  # `stacks`, its name, `verify`, the position
+UPSTREAM = "upstream:"  # how errors name a file of the upstream
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A validated configuration for one environment, where each of its keys stands, and what it is an overlay of."""
+
+    config: Config
+    environment: str
+    documents: tuple[Document, ...]
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    base: Base | None = None
+
+    def where(self, *path: str | int) -> str:
+        """`file:line` of a key, or of the nearest key above it; what overrides wins."""
+        return _place(path, self.documents, self.variables)
+
+    def error(self, message: str, *path: str | int, **places: str | None) -> ConfigError:
+        """A config error at a key."""
+        return ConfigError(message, where=self.where(*path), key=dotted(path), **places)
+
+
+def load(root: Path, environment: str | None = None, resolve: Resolve | None = None) -> Loaded:
+    """Read, merge and validate the configuration.
+
+    Args:
+        root: The repository's root.
+        environment: The environment's name; by default what the pipeline file says.
+        resolve: Obtains the upstream of an overlay; without it the upstream is left out.
+
+    Raises:
+        ConfigError: A file cannot be read, or there is no such environment.
+        ConfigErrors: All that is wrong with the keys and values.
+        UpstreamError: The upstream of an overlay cannot be had as it is pinned.
+    """
+    pipeline_path = root / PIPELINE_FILE
+    if not pipeline_path.exists():
+        raise ConfigError(
+            "there is no configuration here",
+            where=PIPELINE_FILE,
+            next_step=f"write {PIPELINE_FILE}; `version: 1` is enough when the stacks are in stacks/",
+        )
+    pipeline = yamlfile.load(pipeline_path, PIPELINE_FILE)
+    base = _base(root, pipeline, resolve)
+    layers: list[tuple[Path, str, Document | None]] = [(root, "", pipeline)]
+    if base is not None:
+        path = base.folder / PIPELINE_FILE
+        lower = yamlfile.load(path, UPSTREAM + PIPELINE_FILE) if path.exists() else None
+        layers.insert(0, (base.folder, UPSTREAM, lower))
+    data: dict[str, Any] = {}
+    for _, _, document in layers:
+        data = _merge(data, document.data if document else {})
+    default = data.get("default_environment")
+    default = "local" if default is None else str(default)
+    name = environment or os.environ.get("DEPLOY_DEFAULT_ENVIRONMENT") or default
+    overrides = _environment_documents([(folder, prefix) for folder, prefix, _ in layers], name, default)
+    pairs = [(document, found) for (_, _, document), found in zip(layers, overrides, strict=True)]
+    documents = tuple(document for pair in pairs for document in pair if document is not None)
+    merged: dict[str, Any] = {}
+    for document in documents:
+        if "upstream" in document.data and document is not pipeline:
+            message = f"only the overlay's {PIPELINE_FILE} says what its upstream is"
+            raise ConfigError(message, where=f"{document.name}:{document.lines[('upstream',)]}", key="upstream")
+        merged = _merge(merged, document.data)
+    variables = _environment_variables(merged)
+    config = _validate(_merge(_without_nulls(merged), variables), documents, variables)
+    return Loaded(config, name, documents, variables, base)
+
+
+def environments(root: Path) -> list[str]:
+    """The names that have a file in `config/environments/`, sorted."""
+    return sorted(path.stem for path in (root / ENVIRONMENTS_DIR).glob("*.y*ml"))
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of `config/pipeline.yaml`, for editors."""
+    schema = Config.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _base(root: Path, pipeline: Document, resolve: Resolve | None) -> Base | None:
+    """What this repository is an overlay of; without the key, nothing is even imported."""
+    names = _variable_names()
+    if pipeline.data.get("upstream") is None and not any(name.startswith("DEPLOY_UPSTREAM") for name in names):
+        return None
+    variables = {key: value for key, value in _environment_variables({}).items() if key == "upstream"}
+    given = _merge({"version": 1, "upstream": pipeline.data.get("upstream")}, variables)
+    settings = _validate(given, (pipeline,), variables).upstream
+    if settings is None or resolve is None:
+        return None
+    return resolve(root, settings, _place(("upstream",), (pipeline,), variables))
+
+
+def _environment_documents(layers: list[tuple[Path, str]], name: str, default: str) -> list[Document | None]:
+    """The environment's file of each layer, given by its folder and what its names begin with; one is enough."""
+    known = sorted({found for folder, _ in layers for found in environments(folder)})
+    found = [_environment_document(folder, prefix, name) if name in known else None for folder, prefix in layers]
+    if any(found) or (name == default and name not in known):
+        return found
+    raise ConfigError(
+        f"there is no environment '{name:.80}'{nearest(name, [*known, default])}",
+        where=f"{ENVIRONMENTS_DIR}/{name:.80}.yaml",
+        next_step=f"write {ENVIRONMENTS_DIR}/{name:.80}.yaml (it may be empty), or name another: `doit env=NAME ...`",
+    )
+
+
+def _environment_document(folder: Path, prefix: str, name: str) -> Document | None:
+    for suffix in ("yaml", "yml") if re.fullmatch(ENVIRONMENT_PATTERN, name) else ():
+        path = folder / ENVIRONMENTS_DIR / f"{name}.{suffix}"
+        if path.is_file():
+            return yamlfile.load(path, prefix + path.relative_to(folder).as_posix())
+    return None
+
+
+def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Deep merge of mappings; lists and plain values of `above` replace those of `below`."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+class _Given(Config):
+    """Config from what it is called with alone: the environment's variables are merged in before."""
+
+    @classmethod
+    def settings_customise_sources(  # type: ignore[override]  # it is called with keywords
+        cls, settings_cls: Any, init_settings: Any, **_: Any
+    ) -> Any:
+        del settings_cls
+        return (init_settings,)
+
+
+def _environment_variables(data: dict[str, Any]) -> dict[str, Any]:
+    """What the `DEPLOY_*` variables say, in the shape of the configuration."""
+    stacks = data.get("stacks")
+    return _Variables(Config, list(stacks) if isinstance(stacks, dict) else [])()
+
+
+def _validate(data: dict[str, Any], documents: tuple[Document, ...], variables: Mapping[str, Any]) -> Config:
+    stray = [key for key in data if not isinstance(key, str)]
+    if stray:
+        where = _place((str(stray[0]),), documents, variables)
+        raise ConfigError(f"a key must be text, not {stray[0]!r:.80}", where=where)
+    try:
+        return _Given(**data)
+    except ValidationError as error:
+        found = _relevant([(_path_of(detail, data), detail) for detail in error.errors()])
+        raise ConfigErrors(
+            [_explain(path, detail, documents, variables, _kind_of_check(path, data)) for path, detail in found]
+        ) from None
+    except (TypeError, RecursionError) as error:
+        raise ConfigError(f"the configuration has no sensible shape: {error}", where=documents[0].name) from None
+
+
+def _without_nulls(data: dict[str, Any]) -> dict[str, Any]:
+    """`stacks:` and `network:` with nothing behind them mean the defaults; an environment can so undo a key."""
+    kept = {key: value for key, value in data.items() if value is not None}
+    if isinstance(kept.get("stacks"), dict):
+        kept["stacks"] = {name: {} if stack is None else stack for name, stack in kept["stacks"].items()}
+    return kept
+
+
+class _Variables(EnvSettingsSource):
+    """`DEPLOY_STACKS__WEB_APP__...` also reaches a stack called `web-app` or `Web.App`: names have no dashes there."""
+
+    def __init__(self, settings_cls: Any, stacks: list[Any]) -> None:
+        super().__init__(settings_cls)
+        self._stacks = {re.sub(r"[^a-z0-9]", "_", str(name).lower()): name for name in stacks}
+
+    def __call__(self) -> dict[str, Any]:
+        values = super().__call__()
+        if isinstance(values.get("stacks"), dict):
+            values["stacks"] = {self._stacks.get(name, name): value for name, value in values["stacks"].items()}
+        return values
+
+    def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:
+        if field_name == "version":  # DEPLOY_VERSION is what many pipelines call their own release
+            return None
+        try:
+            return super().prepare_field_value(field_name, field, value, value_is_complex)
+        except (ValueError, RecursionError) as error:
+            prefix = f"DEPLOY_{field_name.upper()}"
+            names = [name for name in sorted(_variable_names()) if f"{name}__".startswith(f"{prefix}__")]
+            where = f"environment variable {' or '.join(names)}"
+            raise ConfigError(f"JSON is expected here: {error}", where=where, key=field_name) from None
+
+
+def _relevant(errors: list[tuple[KeyPath, ErrorDetails]]) -> list[tuple[KeyPath, ErrorDetails]]:
+    """One error for each place, and none for a place that is wrong within.
+
+    Where a value may have two shapes (`var_files` takes text or mappings) each is an error of its own: the one about
+    a key within says more than that the whole is not of the other shape.
+    """
+    within = {path[:length] for path, _ in errors for length in range(len(path))}
+    kept: dict[KeyPath, ErrorDetails] = {}
+    for path, detail in errors:
+        if path not in within:
+            kept.setdefault(path, detail)
+    return list(kept.items())
+
+
+def _path_of(detail: ErrorDetails, data: Any) -> KeyPath:
+    """The key path of an error: without the union members and key marks that pydantic puts between the keys."""
+    path: list[str | int] = []
+    for position, part in enumerate(detail["loc"]):
+        if isinstance(data, dict) and part in data:
+            path.append(str(part))
+            data = data[part]
+        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
+            path.append(part)
+            data = data[part]
+        elif detail["type"] == "missing" and position == len(detail["loc"]) - 1:
+            path.append(part)
+    return tuple(path)
+
+
+def _explain(
+    path: KeyPath, detail: ErrorDetails, documents: tuple[Document, ...], variables: Mapping[str, Any], kind: str | None
+) -> ConfigError:
+    """The error of a place; `kind` is that of the check that it is in."""
+    variable = _variable_of(path, documents, variables)
+    value = detail.get("input")
+    if detail["type"] == "extra_forbidden":
+        siblings = _known_keys(path[:-1], kind)
+        message = f"there is no key '{path[-1]}' here{nearest(str(path[-1]), siblings)}"
+    elif detail["type"] == "missing":
+        message = "this key is required"
+    elif detail["type"] in ("secret_value", "check_kind"):
+        message = detail["msg"]
+    elif detail["type"] == "string_pattern_mismatch":
+        found = "this value" if variable else f"{value!r:.80}"
+        message = f"{found} cannot be a name or reference here; it must match {detail['ctx']['pattern']}"
+    else:
+        message = detail["msg"].removeprefix("Value error, ")
+        message = message[:1].lower() + message[1:]
+        if variable is None:  # a variable's value may be a secret
+            message += f"; found {_shown(value)}"
+        if detail["type"] == "literal_error" and isinstance(value, str):
+            expected = re.findall(r"'([^']+)'", str(detail.get("ctx", {}).get("expected", "")))
+            message += nearest(value, expected)
+    return ConfigError(message, where=_place(path, documents, variables), key=dotted(path) or None)
+
+
+def _shown(value: Any) -> str:
+    return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else f"{value!r:.80}"
+
+
+def _kind_of_check(path: KeyPath, data: Any) -> str | None:
+    """The kind of the check that a place is in."""
+    if len(path) < _CHECK_DEPTH or path[0] != "stacks" or path[2] != "verify":
+        return None
+    try:
+        return str(data["stacks"][path[1]]["verify"][path[3]]["kind"])
+    except (LookupError, TypeError):
+        return None
+
+
+def _known_keys(path: KeyPath, kind: str | None) -> list[str]:
+    """The keys that may stand at a place, read from the schema; within a check from the model of its kind."""
+    if kind is None:
+        schema = json_schema()
+    else:
+        from ...checks import registry
+
+        schema, path = registry.find(kind).model_json_schema(), path[_CHECK_DEPTH:]
+    definitions = schema.get("$defs", {})
+    node: Any = schema
+    for part in path:
+        node = _resolve(node, definitions)
+        if isinstance(part, int):
+            node = node.get("items", {})
+        elif part in node.get("properties", {}):
+            node = node["properties"][part]
+        else:
+            patterns = list(node.get("patternProperties", {}).values())
+            node = patterns[0] if patterns else node.get("additionalProperties") or {}
+            node = node if isinstance(node, dict) else {}
+    node = node if "properties" in node else _resolve(node, definitions)
+    return list(node.get("properties", {}))
+
+
+def _resolve(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    for option in [node, *node.get("anyOf", []), *node.get("allOf", []), *node.get("oneOf", [])]:
+        if "$ref" in option:
+            found: dict[str, Any] = definitions[option["$ref"].rsplit("/", 1)[1]]
+            return found
+    return next((option for option in node.get("anyOf", []) if "properties" in option or "items" in option), node)
+
+
+def _variable_names() -> set[str]:
+    return {name.upper() for name in os.environ}
+
+
+def _variable_of(path: KeyPath, documents: tuple[Document, ...], variables: Mapping[str, Any]) -> str | None:
+    """The environment variable that set a key, or a part of it; None when a file did."""
+    node: Any = variables
+    for length, part in enumerate(path):
+        if not isinstance(node, dict):
+            break  # the variable set all that is here
+        if part not in node:
+            if not node or any(path[:length] in document.lines for document in documents):
+                return None
+            break  # the key is missing in what only variables say
+        node = node[part]
+    names = _variable_names()
+    for length in range(len(path), 0, -1):
+        name = "DEPLOY_" + "__".join(re.sub(r"[^A-Z0-9]", "_", str(part).upper()) for part in path[:length])
+        if name in names:
+            return name
+        if inner := sorted(found for found in names if found.startswith(f"{name}__")):
+            return inner[0]
+    return None
+
+
+def _place(path: KeyPath, documents: tuple[Document, ...], variables: Mapping[str, Any]) -> str:
+    """Where a person finds a key: the variable that set it, or the file and line of it or the nearest key above."""
+    if variable := _variable_of(path, documents, variables):
+        return f"environment variable {variable}"
+    first = next((document for document in documents if not document.name.startswith(UPSTREAM)), documents[0])
+    for length in range(len(path), -1, -1):
+        for document in reversed(documents):
+            if (length or document is first) and path[:length] in document.lines:
+                return f"{document.name}:{document.lines[path[:length]]}"
+    return first.name

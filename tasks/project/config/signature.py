@@ -1,0 +1,30 @@
+"""Signatures of manifests and of what was reviewed: proof that who wrote one had the key."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, Any
+
+from ...base.files import canonical_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .keyring import Key
+
+
+def sign(body: Mapping[str, Any], key: Key, *, purpose: str = "manifest") -> str:
+    """Hex HMAC-SHA256 over all fields; of a manifest, among them the hash of its plan file.
+
+    Args:
+        body: The fields.
+        key: The key.
+        purpose: What the fields are, so that one record is never taken for another kind.
+    """
+    return hmac.new(key.signature, purpose.encode() + b"\0" + canonical_json(dict(body)), "sha256").hexdigest()
+
+
+def fits(body: Mapping[str, Any], signature: object, key: Key, *, purpose: str = "manifest") -> bool:
+    """Whether a signature is the one of these fields by this key; takes equally long whatever differs."""
+    expected = sign(body, key, purpose=purpose)
+    return isinstance(signature, str) and hmac.compare_digest(expected.encode(), signature.encode())

@@ -1,0 +1,169 @@
+"""YAML read together with the line of every key, so that an error can say where."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from ...base.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+KeyPath = tuple[str | int, ...]
+
+_MAX_NODES = 200_000  # aliases can make a small file an endless one
+_MAX_DEPTH = 100
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+@dataclass(frozen=True)
+class Document:
+    """A YAML mapping; `lines` gives the 1-based line of each key path, the empty path being the file's start."""
+
+    name: str
+    data: dict[str, Any]
+    lines: dict[KeyPath, int]
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that refuses a key written twice: YAML would silently keep the last one."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._flattened: dict[int, bool] = {}  # by node; False while it is being done
+        self._merged = 0
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        # Here and not in `construct_mapping`: there, `<<` has already put the keys that it may override into the node.
+        node = super().compose_mapping_node(anchor)
+        seen: dict[Any, int] = {}
+        for key_node, _ in node.value:
+            if key_node.tag == _MERGE:
+                continue
+            if key_node.tag == "tag:yaml.org,2002:bool" and getattr(key_node, "style", "-") is None:
+                key_node.tag = "tag:yaml.org,2002:str"  # `on:` is the word, as in YAML 1.2; PyYAML's 1.1 says true
+            key = self.construct_object(key_node, deep=True)
+            line = key_node.start_mark.line + 1
+            try:
+                if key in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"key {key!r} stands twice, first in line {seen[key]}", key_node.start_mark
+                    )
+                seen[key] = line
+            except TypeError as error:
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a key must be plain text", key_node.start_mark
+                ) from error
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, LookupError, AttributeError, TypeError) as error:
+            # What PyYAML lets through: `2027-99-01`, `!!int ""`, `!!bool x`, `!!timestamp x`.
+            kind = node.tag.rpartition(":")[2]
+            problem = f"this is no {kind}" + (f": {error}" if isinstance(error, ValueError) else "")
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Resolve `<<` into keys, each once: an own key before a merged one, an earlier source before a later one.
+
+        PyYAML's own keeps overridden keys in the node: repeated merges make it grow without end, and its releases
+        differ in which of them wins where a node is flattened twice.
+        """
+        if id(node) in self._flattened:
+            if not self._flattened[id(node)]:
+                raise yaml.constructor.ConstructorError(None, None, "this merges itself", node.start_mark)
+            return
+        self._flattened[id(node)] = False
+        own = [pair for pair in node.value if pair[0].tag != _MERGE]
+        seen = {self.construct_object(key, deep=True) for key, _ in own}
+        merged = []
+        for source in self._sources(node):
+            self.flatten_mapping(source)
+            for pair in source.value:
+                key = self.construct_object(pair[0], deep=True)
+                if key not in seen:
+                    seen.add(key)
+                    merged.append(pair)
+        self._merged += len(merged)
+        if self._merged > _MAX_NODES:
+            raise yaml.constructor.ConstructorError(None, None, "`<<` makes too many keys of this", node.start_mark)
+        node.value = merged + own
+        self._flattened[id(node)] = True
+
+    @staticmethod
+    def _sources(node: yaml.MappingNode) -> Iterator[yaml.MappingNode]:
+        """The mappings that `<<` names, the strongest first."""
+        for key, value in node.value:
+            if key.tag == _MERGE:
+                for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                    if not isinstance(source, yaml.MappingNode):
+                        problem = "`<<` takes a mapping, or a list of them"
+                        raise yaml.constructor.ConstructorError(None, None, problem, source.start_mark)
+                    yield source
+
+
+def load(path: Path, name: str) -> Document:
+    """The mapping in a YAML file; an empty file is an empty mapping.
+
+    Args:
+        path: The file.
+        name: How errors call it: POSIX, relative to the repository's root.
+
+    Raises:
+        ConfigError: It cannot be read, is not YAML, or is not a mapping; says the line.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot read {name}: {error.strerror}", where=name) from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}", where=f"{name}:{line}"
+        ) from error
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        data = loader.construct_document(node) if node is not None else {}
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{name}:{mark.line + 1}" if mark else name
+        raise ConfigError(f"not valid YAML: {error.problem or error.context}", where=where) from error
+    except (yaml.YAMLError, RecursionError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ConfigError(f"not valid YAML: {reason}", where=name) from error
+    if data is None:  # `---` and no more
+        return Document(name, {}, {(): 1})
+    if not isinstance(data, dict):
+        shown = f"a {type(data).__name__}" if isinstance(data, list | set) else f"{data!r:.60}"
+        raise ConfigError(f"a mapping is expected here, not {shown}", where=f"{name}:1")
+    lines: dict[KeyPath, int] = {(): 1}
+    _collect(node, (), lines, name)
+    return Document(name, data, lines)
+
+
+def _collect(node: yaml.Node | None, path: KeyPath, lines: dict[KeyPath, int], name: str) -> None:
+    if len(path) > _MAX_DEPTH or len(lines) > _MAX_NODES:
+        raise ConfigError("nested too deep, or aliases without end", where=name)
+    if isinstance(node, yaml.MappingNode):
+        for key_node, value_node in node.value:
+            key = (*path, str(key_node.value))
+            lines[key] = key_node.start_mark.line + 1
+            _collect(value_node, key, lines, name)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            key = (*path, index)
+            lines[key] = item.start_mark.line + 1
+            _collect(item, key, lines, name)
+
+
+def dotted(path: KeyPath) -> str:
+    """A key path as people write it: `stacks.web.verify[0].url`."""
+    return re.sub(r"\.\[", "[", ".".join(f"[{part}]" if isinstance(part, int) else part for part in path))

@@ -1,0 +1,1 @@
+"""What the files of a root module say, read without the engine."""

@@ -1,0 +1,119 @@
+"""`.dockerignore` and `.containerignore`: which files of a context the builder does not see.
+
+The rules are Docker's, not git's (https://docs.docker.com/build/concepts/context/#dockerignore-files): every pattern
+begins at the context's folder, so `*.log` is no file in a folder below; the last pattern that matches a path, or a
+folder above it, decides; `!` takes it back.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..base.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class _Pattern:
+    expression: re.Pattern[str]
+    negated: bool
+
+
+class Patterns:
+    """The patterns of an ignore file.
+
+    Raises:
+        ValueError: One of them is none.
+    """
+
+    def __init__(self, lines: list[str]) -> None:
+        self.lines = lines
+        self._patterns = [_pattern(line) for line in lines]
+
+    @classmethod
+    def read(cls, path: str) -> Patterns:
+        """The patterns of a file.
+
+        Raises:
+            ConfigError: It cannot be read, or a pattern is none.
+        """
+        try:
+            text = Path(path).read_bytes().decode("utf-8-sig", "surrogateescape")
+            return cls(clean(text))
+        except (OSError, ValueError, re.error) as error:
+            raise ConfigError(f"cannot use this ignore file: {error}", where=path) from error
+
+    def ignore(self, path: str) -> bool:
+        """Whether a path, relative to the context, is left out."""
+        parts = path.split("/")
+        above = ["/".join(parts[:length]) for length in range(1, len(parts) + 1)]
+        ignored = False
+        for pattern in self._patterns:
+            if pattern.negated == ignored and any(pattern.expression.fullmatch(item) for item in above):
+                ignored = not pattern.negated
+        return ignored
+
+
+def clean(text: str) -> list[str]:
+    """The patterns in a text, each in its plainest form; comments and empty lines left out."""
+    found = []
+    for line in text.split("\n"):
+        pattern = "" if line.startswith("#") else line.strip()
+        if not pattern:
+            continue
+        negated = pattern.startswith("!")
+        pattern = _clean(pattern.removeprefix("!").strip())
+        found.append(_normal(f"{'!' if negated else ''}{pattern}".strip()))
+    return [pattern for pattern in found if pattern]
+
+
+def _clean(path: str) -> str:
+    """A path as Go's `filepath.Clean` writes it, without the slash that it may begin with."""
+    return _normal(path).removeprefix("/") or path[:1]
+
+
+def _normal(path: str) -> str:
+    plain = posixpath.normpath(path) if path else ""
+    return plain[1:] if plain.startswith("//") else plain
+
+
+def _pattern(line: str) -> _Pattern:
+    negated = line.startswith("!")
+    text = line.removeprefix("!")
+    if not text:
+        raise ValueError(f"`{line}` is no pattern")
+    return _Pattern(re.compile(_expression(text), re.DOTALL), negated)
+
+
+def _expression(pattern: str) -> str:
+    """A pattern as a regular expression: `**` is any number of folders, `*` and `?` stay within one."""
+    rest = pattern.removeprefix("**")
+    if rest != pattern and not rest.startswith("/") and not any(mark in rest for mark in "*?[]\\"):
+        return f".*{re.escape(rest)}"  # as Docker has it: `**x` is whatever ends in x
+    out, position = "", 0
+    while position < len(pattern):
+        sign = pattern[position]
+        position += 1
+        if pattern.startswith("**", position - 1):
+            position += 1
+            if pattern.startswith("/", position):
+                position += 1
+            out += ".*" if position == len(pattern) else "(?:.*/)?"
+        elif sign == "*":
+            out += "[^/]*"
+        elif sign == "?":
+            out += "[^/]"
+        elif sign == "[":
+            end = pattern.find("]", position + 1)
+            if end < 0:
+                raise ValueError(f"`{pattern}` has a `[` without its `]`")
+            out += f"[{pattern[position:end]}]"
+            position = end + 1
+        elif sign == "\\" and position < len(pattern):
+            out += re.escape(pattern[position])
+            position += 1
+        else:
+            out += re.escape(sign)
+    return out

@@ -1,0 +1,165 @@
+"""From a repository to its Project: configuration read, stacks found on disk, and related to each other."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+from ..base.errors import ConfigErrors, nearest
+from ..base.layout import Layout
+from ..base.model import NAME_PATTERN
+from . import model, remotestate, variables
+from .config import loading
+from .hcl.fileindex import FileIndex
+from .project import Project
+from .sources import Sources
+from .stack import OutputReference, Stack
+from .stackgraph import CycleError, StackGraph
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from ..base.errors import ConfigError
+    from .config.loading import Loaded
+    from .config.upstream import Base
+    from .remotestate import RemoteRead
+
+
+def load(root: Path, environment: str | None = None, *, update: bool = False) -> Project:
+    """Read the configuration, find the stacks, and relate them.
+
+    What the configuration refers to is checked by the caller, see `start.check`.
+
+    Args:
+        root: The repository's root.
+        environment: The environment's name; by default the configuration's default.
+        update: Whether an overlay's upstream may be pinned to a new commit.
+
+    Raises:
+        ConfigError: The configuration, or a part that everything else depends on, is wrong.
+        ConfigErrors: Every stack whose folder is wrong.
+        UpstreamError: The upstream of an overlay cannot be obtained as it is pinned.
+    """
+
+    def resolve(root: Path, settings: model.Upstream, where: str) -> Base:
+        from .overlay import pin
+
+        return pin.resolve(root, settings, where, update=update)
+
+    loaded = loading.load(root, environment, resolve)
+    layout, tree = Layout(root, loaded.environment), None
+    if loaded.base is not None:
+        from .overlay import buildtree
+
+        tree = buildtree.merge(layout, loaded.base)
+    index = FileIndex(tree.folder, layout.tree_file_index) if tree else FileIndex(root, layout.file_index)
+    sources = Sources(
+        home=root, loaded=loaded, index=index, tree=tree, known=variables.known_beforehand,
+        stacks=_stacks(tree.folder if tree else root, loaded, index),
+    )  # fmt: skip
+    if loaded.config.organization is not None:
+        from .config import organization
+
+        sources.organization = organization.load(sources.root, loaded)
+    return _related(sources)
+
+
+def _related(sources: Sources) -> Project:
+    """The project of some sources: its catalog, the states that its stacks read, and its graph.
+
+    Raises:
+        ConfigError: Stacks need each other.
+    """
+    catalog = None
+    if sources.config.builds or sources.config.images:
+        from .catalog import Catalog
+
+        catalog = Catalog(sources)
+    reads = remotestate.find(sources)
+    known = {part.name: getattr(sources, part.name) for part in fields(Sources)}
+    return Project(**known, catalog=catalog, remote_reads=reads, graph=_graph(sources, reads))
+
+
+def _graph(sources: Sources, reads: dict[str, list[RemoteRead]]) -> StackGraph:
+    stacks = sources.stacks
+    needs = {
+        name: stacks.keys()
+        & {
+            *stack.settings.depends_on,
+            *(reference.stack for reference in stack.inputs.values()),
+            *(item.stack for item in reads.get(name, ())),
+        }
+        for name, stack in stacks.items()
+    }
+    try:
+        return StackGraph.build(needs)
+    except CycleError as error:
+        start = error.path[0]
+        inputs = {reference.stack for reference in stacks[start].inputs.values()}
+        key = "inputs" if error.path[1] in inputs else "depends_on"
+        message = f"these stacks need each other: {error}"
+        raise sources.loaded.error(message, "stacks", start, key) from None
+
+
+def _stacks(root: Path, loaded: Loaded, index: FileIndex) -> dict[str, Stack]:
+    """The enabled stacks: those that are configured and those that `discover` finds, sorted by name."""
+    folders = _discover(root, loaded, index)
+    configured = loaded.config.stacks
+    taken = {posixpath.normpath(settings.path) for settings in configured.values() if settings.path}
+    found = {name: path for name, path in folders.items() if path not in taken or name in configured}
+    stacks: dict[str, Stack] = {}
+    errors: list[ConfigError] = []
+    for name in sorted({*found, *configured}):
+        settings = configured.get(name) or model.Stack()  # type: ignore[call-arg]
+        if not settings.enabled:
+            continue
+        path = posixpath.normpath(settings.path) if settings.path else found.get(name, f"stacks/{name}")
+        problem = None if path == found.get(name) else _folder_problem(index, path, folders.values())
+        if problem:
+            errors.append(loaded.error(problem, "stacks", name, *(["path"] if settings.path else [])))
+            continue
+        inputs = {}
+        for variable, text in settings.inputs.items():
+            upstream, _, output = text.rpartition(".")
+            inputs[variable] = OutputReference(upstream, output)
+        stacks[name] = Stack(name, path, settings, settings.backend or loaded.config.backend, inputs)
+    if errors:
+        raise ConfigErrors(errors)
+    return stacks
+
+
+def _discover(root: Path, loaded: Loaded, index: FileIndex) -> dict[str, str]:
+    """Stack name to folder, for every folder that `discover` matches and that has configuration in it."""
+    found: dict[str, str] = {}
+    for position, pattern in enumerate(loaded.config.discover):
+        fixed = posixpath.dirname(re.split(r"[*?\[]", pattern, maxsplit=1)[0])
+        try:
+            if ".." in pattern.split("/"):
+                raise ValueError("it leaves the repository")
+            folders = sorted(path.relative_to(root).as_posix() for path in root.glob(pattern) if path.is_dir())
+        except (ValueError, NotImplementedError, IndexError, OSError) as error:
+            raise loaded.error(f"'{pattern}' is not a glob below the root: {error}", "discover", position) from None
+        for folder in folders:
+            if any(part.startswith(".") for part in folder.split("/")) or not index.configuration(folder):
+                continue
+            name = posixpath.relpath(folder, fixed) if fixed else folder
+            if not re.fullmatch(NAME_PATTERN, name):
+                message = f"the folder {folder} cannot be a stack's name; rename it, or name it under `stacks:`"
+                raise loaded.error(message, "discover", position)
+            if found.setdefault(name, folder) != folder:
+                message = f"two folders would be the stack '{name}': {found[name]} and {folder}"
+                raise loaded.error(message, "discover", position)
+    return found
+
+
+def _folder_problem(index: FileIndex, path: str, known: Iterable[str]) -> str | None:
+    if path.startswith(("../", "/")) or path in ("..", "."):
+        return f"a stack's folder must be inside the repository, and not be all of it: '{path}'"
+    if not index.is_folder(path):
+        return f"there is no folder {path} for this stack{nearest(path, list(known))}"
+    if not index.configuration(path):
+        return f"there is no configuration (*.tf, *.tofu) in {path}"
+    return None

@@ -1,0 +1,65 @@
+"""The shape of the configuration: frozen, typed, each key with one line that the schema and the docs show too."""
+
+from __future__ import annotations
+
+from ...base.model import (
+    EnvironmentName,
+    EnvironmentVariable,
+    KeyVariable,
+    Model,
+    OutputReference,
+    PartName,
+    Seconds,
+    StackName,
+    VariableName,
+)
+from .around import Hook, Organization, Upstream
+from .build import Build, Image, Login
+from .ci import Ci
+from .plan import Encryption, Plan
+from .policy import Allow, Checker, Policy, Protect, RequiredTags, Severity
+from .root import Config
+from .stack import Backend, Deploy, Drift, Engine, Stack, VarFile
+from .told import Channel, Command, Event, Forge, History, Publish, Reports, UrlVariable
+
+__all__ = [
+    "Allow",
+    "Backend",
+    "Build",
+    "Channel",
+    "Checker",
+    "Ci",
+    "Command",
+    "Config",
+    "Deploy",
+    "Drift",
+    "Encryption",
+    "Engine",
+    "EnvironmentName",
+    "EnvironmentVariable",
+    "Event",
+    "Forge",
+    "History",
+    "Hook",
+    "Image",
+    "KeyVariable",
+    "Login",
+    "Model",
+    "Organization",
+    "OutputReference",
+    "PartName",
+    "Plan",
+    "Policy",
+    "Protect",
+    "Publish",
+    "Reports",
+    "RequiredTags",
+    "Seconds",
+    "Severity",
+    "Stack",
+    "StackName",
+    "Upstream",
+    "UrlVariable",
+    "VarFile",
+    "VariableName",
+]

@@ -1,0 +1,1 @@
+"""An upstream repository: pinned, fetched, and merged below this one."""

@@ -1,0 +1,58 @@
+"""The files of a repository that count: those git has or would take, and what lies beside configuration."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from typing import TYPE_CHECKING
+
+from ...base import git
+from ..hcl import reader
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+_NEVER = frozenset({".git", ".deploy", ".terraform", "__pycache__", "node_modules", "terraform.tfstate.d"})
+_STATE = (".tfstate", ".tfstate.backup", ".lock.info", ".tfplan")
+
+
+def listing(folder: Path, *, exact: bool = False, without: Collection[Path] = ()) -> list[str]:
+    """The paths of a repository's files and links, POSIX and relative to it, sorted.
+
+    In git these are the tracked and the new ones, and the files that git ignores in folders with configuration (var
+    files with secrets, packages that a build made). Without git, all that is not hidden. Never state or caches.
+
+    Args:
+        folder: The repository.
+        exact: Whether the folder holds nothing but what belongs to it: then all of it counts.
+        without: Folders within that are no part of it.
+    """
+    if exact:
+        found = set(_walk(folder, "", hidden=True))
+    else:
+        known = git.files(folder)
+        found = set(_walk(folder, "", hidden=False) if known is None else _with_ignored(folder, known))
+    outside = tuple(f"{path.relative_to(folder).as_posix()}/" for path in without if path.is_relative_to(folder))
+    return sorted(path for path in found if not _is_state(path) and not path.startswith(outside or ("//",)))
+
+
+def _with_ignored(folder: Path, known: list[str]) -> Iterator[str]:
+    yield from known
+    homes = {posixpath.dirname(path) for path in known if reader.is_configuration(path)} - {""}
+    for home in homes:
+        yield from _walk(folder, home, hidden=False)
+
+
+def _walk(folder: Path, start: str, *, hidden: bool) -> Iterator[str]:
+    for base, folders, names in os.walk(folder / start):
+        relative = os.path.relpath(base, folder).replace(os.sep, "/")
+        prefix = "" if relative == "." else f"{relative}/"
+        kept = [name for name in folders if name not in _NEVER and (hidden or name[0] != ".")]
+        yield from (prefix + name for name in kept if os.path.islink(f"{base}/{name}"))  # noqa: PTH114 - called per file
+        folders[:] = kept
+        yield from (prefix + name for name in names)
+
+
+def _is_state(path: str) -> bool:
+    return path.endswith(_STATE) or ".tfstate." in path or not _NEVER.isdisjoint(path.split("/"))

@@ -1,0 +1,284 @@
+"""A git repository elsewhere: what its refs are, and one commit of it fetched into the user's cache.
+
+Git is started with an argument list, without prompts, with a time limit, and over https, ssh and files alone. The
+credentials in a URL go to git through its environment: they stand in no argument, no file and no message.
+"""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from ...base.errors import UpstreamError, nearest
+from ...base.layout import cache_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_SCP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[^-:\s][^:\s]*")
+_USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
+_LOOK_TIMEOUT = 30.0
+# What would make git work on another repository, or write down what it is told.
+_DROPPED = re.compile(r"^GIT_(DIR|WORK_TREE|INDEX_FILE|OBJECT_DIRECTORY|ALTERNATE_OBJECT_DIRECTORIES|COMMON_DIR"
+                      r"|NAMESPACE|PREFIX|QUARANTINE_PATH|TRACE.*|CURL_VERBOSE)$")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A repository's URL without credentials: what may be shown and stored; and the credentials apart from it."""
+
+    url: str
+    address: str = field(repr=False)
+    credentials: str | None = field(repr=False, default=None)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be shown."""
+        if self.credentials is None:
+            return ()
+        user, _, password = self.credentials.partition(":")
+        encoded = base64.b64encode(self.credentials.encode()).decode()
+        return tuple(text for text in (self.credentials, password or user, encoded) if text)
+
+
+def scrub(text: str) -> str:
+    """A text without the user part of any URL in it."""
+    return _USER_INFO.sub("***@", text)
+
+
+def parse(text: str, root: Path) -> Remote:
+    """A remote from what the configuration says.
+
+    Args:
+        text: `https://`, `ssh://` or `file://` URL, `user@host:path`, or a path that begins with `/` or a dot.
+        root: What a relative path is relative to.
+
+    Raises:
+        ValueError: It is none of these; says what is wrong, without its credentials.
+    """
+    if text.startswith("-") or not text.isprintable() or " " in text:
+        raise ValueError("a git URL does not begin with `-`, and has no blank in it")
+    if text.startswith(("/", "./", "../")):
+        return Remote(text, str((root / text).resolve()))
+    if _SCP.fullmatch(text):
+        return Remote(text, text)
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError(f"{scrub(text)} is not a URL") from None
+    if parts.scheme not in ("https", "ssh", "file"):
+        raise ValueError(
+            f"{scrub(text)} is no https, ssh or file URL, no user@host:path, and no path with / or . first"
+        )
+    if parts.query or parts.fragment:
+        raise ValueError("a git URL has no `?` or `#` part")
+    if not parts.path.strip("/") or host.startswith("-") or (not host) != (parts.scheme == "file"):
+        raise ValueError(f"{scrub(text)} names no host and repository")
+    place = parts.netloc.rpartition("@")[2]
+    if parts.scheme == "ssh":
+        if parts.password is not None or (parts.username or "").startswith("-"):
+            raise ValueError("an ssh URL takes no password; give ssh a key")
+        return Remote(text, text)
+    plain = f"{parts.scheme}://{place}{parts.path}"
+    if parts.username is None:
+        return Remote(plain, plain)
+    return Remote(plain, plain, f"{unquote(parts.username)}:{unquote(parts.password or '')}")
+
+
+def refs(remote: Remote) -> dict[str, str]:
+    """The commit of each tag and branch, by its full name.
+
+    Raises:
+        UpstreamError: The remote cannot be reached.
+    """
+    listed = _git(remote, ["ls-remote", "--heads", "--tags", "--", remote.address], _LOOK_TIMEOUT)
+    lines = (line.partition("\t") for line in listed.splitlines())
+    return {name: commit for commit, _, name in lines if COMMIT.fullmatch(commit)}
+
+
+def choose(remote: Remote, ref: str, known: Mapping[str, str]) -> str:
+    """The commit of a tag, else of a branch.
+
+    Raises:
+        UpstreamError: There is no such ref.
+    """
+    for name in (f"refs/tags/{ref}^{{}}", f"refs/tags/{ref}", f"refs/heads/{ref}"):
+        if name in known:
+            return known[name]
+    names = sorted({re.sub(r"^refs/(heads|tags)/|\^\{\}$", "", name) for name in known})
+    raise UpstreamError(
+        f"{remote.url} has no tag or branch '{ref}'{nearest(ref, names)}",
+        untouched="nothing was planned or applied",
+        next_step="correct upstream.ref, then `doit upstream=update plan`; a full commit id as `ref` needs no tag",
+    )
+
+
+def obtain(remote: Remote, commit: str, timeout: float) -> Path:
+    """The folder of a commit's files, in the user's cache; fetched when it is not there yet.
+
+    Raises:
+        UpstreamError: It is not in the cache and cannot be fetched.
+    """
+    folder = cached(remote, commit)
+    if folder.is_dir():
+        return folder
+    with _one_at_a_time(folder.parent.parent):
+        if not folder.is_dir():
+            repository = folder.parent.parent / "repository.git"
+            _fetch(remote, repository, commit, timeout)
+            _check_out(remote, repository, commit, folder, timeout)
+    return folder
+
+
+def cached(remote: Remote, commit: str) -> Path:
+    """Where a commit's files are in the cache once it was fetched."""
+    name = hashlib.sha256(f"{len(commit)} {remote.address}".encode()).hexdigest()[:20]
+    return cache_dir() / "upstreams" / name / "trees" / commit
+
+
+def _fetch(remote: Remote, repository: Path, commit: str, timeout: float) -> None:
+    """Bring a commit alone; where the remote does not give single commits, all branches and tags."""
+    if not (repository / "HEAD").exists():
+        shutil.rmtree(repository, ignore_errors=True)
+        form = "sha256" if len(commit) > 40 else "sha1"  # noqa: PLR2004 - hex digits
+        arguments = ["init", "--quiet", "--bare", "--template=", f"--object-format={form}", "--", str(repository)]
+        _git(remote, arguments, _LOOK_TIMEOUT)
+    inside = [f"--git-dir={repository}"]
+    if _has(remote, inside, commit):
+        return
+    fetch = [*inside, "fetch", "--quiet", "--no-write-fetch-head", "--no-tags", "--no-recurse-submodules"]
+    keep = f"{commit}:refs/pinned/{commit}"  # a ref, so that git's own cleaning leaves it
+    try:
+        _git(remote, [*fetch, "--depth=1", "--", remote.address, keep], timeout)
+    except UpstreamError:
+        everything = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"]
+        _git(remote, [*fetch, "--", remote.address, *everything], timeout)
+    if not _has(remote, inside, commit):
+        raise UpstreamError(
+            f"{remote.url} has no commit {commit}, in none of its branches and tags",
+            untouched="nothing was planned or applied",
+            next_step="`doit upstream=update plan` pins what the ref is now, to be reviewed",
+        )
+
+
+def _has(remote: Remote, inside: list[str], commit: str) -> bool:
+    try:
+        _git(remote, [*inside, "rev-parse", "--quiet", "--verify", f"{commit}^{{tree}}"], _LOOK_TIMEOUT)
+    except UpstreamError:
+        return False
+    return True
+
+
+def _check_out(remote: Remote, repository: Path, commit: str, folder: Path, timeout: float) -> None:
+    """Write a commit's files into a folder, which is there whole or not at all; no hook and no filter runs."""
+    new = folder.with_name(f".{commit}.{os.getpid()}")
+    index = new.with_name(f"{new.name}.index")
+    try:
+        new.mkdir(parents=True)
+        inside = [f"--git-dir={repository}", f"--work-tree={new}", "-c", "core.autocrlf=false"]
+        more = {"GIT_INDEX_FILE": str(index), "GIT_LFS_SKIP_SMUDGE": "1"}
+        _git(remote, [*inside, "read-tree", commit], timeout, cwd=new, **more)
+        _git(remote, [*inside, "checkout-index", "--all", "--force", "--quiet"], timeout, cwd=new, **more)
+        new.rename(folder)
+    except OSError as error:
+        raise UpstreamError(
+            f"cannot write the upstream into {folder.parent}: {error.strerror}",
+            untouched="nothing was planned or applied",
+            next_step="make room there, or set DOIT_TOFU_CACHE to a folder that can be written",
+        ) from error
+    finally:
+        index.unlink(missing_ok=True)
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _git(remote: Remote, arguments: list[str], timeout: float, cwd: Path | None = None, **more: str) -> str:
+    """What a git command prints.
+
+    Raises:
+        UpstreamError: It failed, or took too long.
+    """
+    command = next(word for word in arguments if not word.startswith("-") and "=" not in word)
+    places = {
+        "untouched": "nothing was planned or applied",
+        "next_step": f"see whether `git ls-remote {remote.url}` answers, then run the same command again",
+    }
+    child = None
+    try:
+        child = subprocess.Popen(
+            ["git", *arguments], cwd=cwd, env=_environment(remote) | more, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+        out, said = child.communicate(timeout=timeout)
+    except OSError as error:
+        raise UpstreamError(f"git cannot be run: {error.strerror}", **places) from error
+    except subprocess.TimeoutExpired:
+        raise UpstreamError(f"git {command} of {remote.url} took longer than {timeout:g} s", **places) from None
+    finally:
+        if child is not None and child.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)  # its helpers too; it only reads, or writes into the cache
+            child.communicate()
+    if child.returncode:
+        lines = [line.strip() for line in _plain(remote, said.decode("utf-8", "replace")).splitlines() if line.strip()]
+        reason = "; ".join(line.removeprefix("fatal: ") for line in lines[:3]) or f"exit code {child.returncode}"
+        raise UpstreamError(f"git {command} of {remote.url} failed: {reason}", **places)
+    return out.decode("utf-8", "replace")
+
+
+def _plain(remote: Remote, text: str) -> str:
+    for secret in remote.secrets:
+        text = text.replace(secret, "***")
+    return scrub(text)
+
+
+def _environment(remote: Remote) -> dict[str, str]:
+    """Git's environment: the user's own settings of how to reach a host, no prompt, three protocols."""
+    kept = {name: value for name, value in os.environ.items() if not _DROPPED.match(name)}
+    kept |= {
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ALLOW_PROTOCOL": "file:https:ssh",
+        "SSH_ASKPASS_REQUIRE": "never",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "LC_ALL": "C",
+    }
+    kept.setdefault("GIT_ASKPASS", "true")  # a program that asks nothing and says nothing
+    settings = {"gc.auto": "0", "maintenance.auto": "false", "core.hooksPath": os.devnull}
+    if remote.credentials is not None:
+        header = base64.b64encode(remote.credentials.encode()).decode()
+        host = "/".join(remote.address.split("/")[:3])
+        settings[f"http.{host}/.extraHeader"] = f"Authorization: Basic {header}"
+    first = int(kept.get("GIT_CONFIG_COUNT") or 0) if (kept.get("GIT_CONFIG_COUNT") or "0").isdigit() else 0
+    for number, (key, value) in enumerate(settings.items(), first):
+        kept |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return kept | {"GIT_CONFIG_COUNT": str(first + len(settings))}
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Hold one upstream's part of the cache: two runs at once must not fetch into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "trees").mkdir(exist_ok=True)
+        stream = (folder / "lock").open("w")
+    except OSError as error:
+        raise UpstreamError(
+            f"cannot use the cache folder {folder}: {error.strerror}",
+            untouched="nothing was planned or applied",
+            next_step="set DOIT_TOFU_CACHE to a folder that can be written",
+        ) from error
+    with stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,48 @@
+"""The project: the sources of one environment, and how its stacks are related."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from .sources import Sources
+
+if TYPE_CHECKING:
+    from .catalog import Catalog
+    from .remotestate import RemoteRead
+    from .stackgraph import StackGraph
+
+
+@dataclass(kw_only=True)
+class Project(Sources):
+    """Everything that is known before anything runs; `load.load` makes it.
+
+    Args:
+        catalog: Its builds and images; None without any.
+        remote_reads: The states of other stacks that each stack reads.
+        graph: Which stack needs which.
+    """
+
+    catalog: Catalog | None
+    remote_reads: dict[str, list[RemoteRead]] = field(default_factory=dict)
+    graph: StackGraph
+
+    @cached_property
+    def source_files(self) -> list[str]:
+        """Every file of the repository that git does not ignore and no build makes; listed once."""
+        return self.list_source_files()
+
+    def list_source_files(self) -> list[str]:
+        """`source_files` as they are now, sorted."""
+        found = self.list_files()
+        return self.catalog.without_made(found) if self.catalog else found
+
+    @cached_property
+    def tree_digest(self) -> str:
+        """A digest over every source file, for stacks that read files whose names are not known."""
+        digest = hashlib.sha256()
+        for path in self.source_files:
+            digest.update(f"{path}\0{self.index.digest(path)}\0".encode())
+        return digest.hexdigest()

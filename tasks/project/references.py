@@ -1,0 +1,103 @@
+"""Whether everything that a configuration refers to exists: stacks, outputs, variables, organization values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..base import interpolate
+from ..base.errors import nearest
+from . import model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ..base.errors import ConfigError
+    from .sources import Sources
+    from .stack import Stack
+
+
+def check(project: Sources) -> Iterator[ConfigError]:
+    """Every reference in the configuration that leads nowhere."""
+    for name, stack in project.stacks.items():
+        yield from _stack(project, name, stack)
+    yield from _organization(project)
+
+
+def _stack(project: Sources, name: str, stack: Stack) -> Iterable[ConfigError]:
+    at = ("stacks", name)
+    for position, upstream in enumerate(stack.settings.depends_on):
+        if upstream not in project.stacks:
+            yield project.loaded.error(project.unknown_stack(upstream), *at, "depends_on", position)
+    for variable, reference in stack.inputs.items():
+        if reference.stack not in project.stacks:
+            yield project.loaded.error(project.unknown_stack(reference.stack), *at, "inputs", variable)
+            continue
+        source = project.module(reference.stack)
+        if reference.output not in source.outputs and not source.broken:
+            message = f"stack '{reference.stack}' has no output '{reference.output}'"
+            message += nearest(reference.output, list(source.outputs))
+            yield project.loaded.error(message, *at, "inputs", variable)
+    for variable in stack.settings.mocks:
+        if variable not in stack.inputs:
+            message = f"'{variable}' is no input of this stack{nearest(variable, list(stack.inputs))}"
+            yield project.loaded.error(message, *at, "mocks", variable)
+    yield from _variables(project, name, stack)
+
+
+def _variables(project: Sources, name: str, stack: Stack) -> Iterable[ConfigError]:
+    given = [("inputs", variable) for variable in stack.inputs]
+    given += [("variables", variable) for variable in stack.settings.variables]
+    given += [("images", variable) for variable in stack.settings.images]
+    if not given:
+        return
+    module = project.module(name)
+    for key, variable in given:
+        if variable not in module.variables and not module.broken:
+            message = f"{stack.path} declares no variable '{variable}'{nearest(variable, list(module.variables))}"
+            yield project.loaded.error(message, "stacks", name, key, variable)
+        others = {"variables": stack.inputs, "images": {**stack.inputs, **stack.settings.variables}}.get(key, {})
+        if variable in others:
+            message = (
+                f"'{variable}' is given twice: here and by {'inputs' if variable in stack.inputs else 'variables'}"
+            )
+            yield project.loaded.error(message, "stacks", name, key, variable)
+
+
+def _organization(project: Sources) -> Iterable[ConfigError]:
+    """Every `{organization.KEY}` in the configuration that is nothing."""
+    for path, text in _texts(project.config):
+        for name in interpolate.placeholders(text):
+            if name.startswith(interpolate.ORGANIZATION) and name not in project.organization:
+                message = f"there is no {{{name}}}{nearest(name, list(project.organization))}"
+                if project.config.organization is None:
+                    message += ": there is no `organization` file in this configuration"
+                yield project.loaded.error(message, *path)
+
+
+def _texts(config: model.Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """The texts of a configuration in which the organization's values may be used, with their key paths."""
+    pending: list[tuple[tuple[str | int, ...], Any]] = []
+    if config.backend is not None:
+        pending.append((("backend", "settings"), config.backend.settings))
+    for name, stack in config.stacks.items():
+        at = ("stacks", name)
+        if stack.backend is not None:
+            pending.append(((*at, "backend", "settings"), stack.backend.settings))
+        if stack.variables:
+            pending.append(((*at, "variables"), stack.variables))
+        pending += [((*at, "var_files", number), entry) for number, entry in enumerate(stack.var_files)]
+        pending += [((*at, "verify", number), check) for number, check in enumerate(stack.verify)]
+    pending += [(("hooks", number, "command"), hook.command) for number, hook in enumerate(config.hooks)]
+    pending += [
+        (("policy", "checkers", number, "command"), checker.command)
+        for number, checker in enumerate(config.policy.checkers)
+    ]
+    while pending:
+        path, value = pending.pop()
+        if isinstance(value, str):
+            if "{" + interpolate.ORGANIZATION in value:
+                yield path, value
+        elif isinstance(value, list):
+            pending += [((*path, number), item) for number, item in enumerate(value)]
+        elif isinstance(value, dict | model.Model):
+            pending += [((*path, name), item) for name, item in dict(value).items()]

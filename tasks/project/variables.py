@@ -1,0 +1,175 @@
+"""The values a stack's variables get from outside its folder, and how the engine is handed them."""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from ..base import interpolate
+from ..base.errors import ConfigError, DeployError
+from .hcl import reader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .sources import Sources
+    from .stack import Stack
+
+_PREFIX = "TF_VAR_"
+_CONTROL = {"\\b": "\\u0008", "\\f": "\\u000c"}
+
+
+def configured(project: Sources, stack: Stack) -> dict[str, Any]:
+    """The values that the configuration gives, with `${ENV}` and `{organization.KEY}` filled in.
+
+    Raises:
+        ConfigError: An environment variable is not set.
+    """
+    return {
+        name: interpolate.expand_environment(
+            value, key=project.key(stack.name, "variables", name), organization=project.organization
+        )
+        for name, value in stack.settings.variables.items()
+    }
+
+
+def from_environment(project: Sources, stack: Stack) -> dict[str, str]:
+    """The `TF_VAR_*` variables of this process that the stack declares, by their full names."""
+    declared = project.module(stack.name).variables
+    names = (_PREFIX + name for name in sorted(declared))  # asked for every stack: not a walk over all that is set
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def var_files(project: Sources, stack: Stack) -> list[str]:
+    """The stack's var files in order, relative to the repository's root; optional ones only where they are.
+
+    Raises:
+        ConfigError: A file that is not optional is missing.
+    """
+    found = []
+    for position, entry in enumerate(stack.settings.var_files):
+        path, optional = (entry, False) if isinstance(entry, str) else (entry.path, entry.optional)
+        key = project.key(stack.name, "var_files", position)
+        filled = interpolate.fill(path, project.placeholders(stack.name), key=key)
+        full = posixpath.normpath(posixpath.join(stack.path, filled))
+        if project.index.digest(full) is not None:
+            found.append(full)
+        elif not optional:
+            raise project.loaded.error(
+                f"there is no var file {full}",
+                "stacks", stack.name, "var_files", position,
+                next_step=f"write {full}, or mark it: {{path: {path}, optional: true}}",
+            )  # fmt: skip
+    return found
+
+
+def automatic_var_files(project: Sources, stack: Stack) -> list[str]:
+    """The var files in the stack's folder that the engine loads by itself."""
+    names = [name for name in project.index.names(stack.path) if _is_automatic(name)]
+    return [f"{stack.path}/{name}" for name in names]
+
+
+def known_beforehand(project: Sources, stack: Stack) -> dict[str, Any]:
+    """The values of variables that are known before anything runs, the stronger over the weaker; never raises.
+
+    For telling which files an expression reads; so what cannot be told is simply not there.
+    """
+    values: dict[str, Any] = {}
+    for name, text in os.environ.items():
+        if name.startswith(_PREFIX):
+            values[name.removeprefix(_PREFIX)] = text
+    with suppress(DeployError):
+        for path in [*automatic_var_files(project, stack), *var_files(project, stack)]:
+            values |= _file_values(project, path)
+    for name, value in stack.settings.variables.items():
+        values.pop(name, None)
+        with suppress(DeployError):
+            values[name] = interpolate.expand_environment(value, key=name, organization=project.organization)
+    return {
+        name: value for name, value in values.items() if name not in stack.inputs and name not in stack.settings.images
+    }
+
+
+def sensitive_values(project: Sources, stack: Stack, given: Mapping[str, Any]) -> list[Any]:
+    """Every value that a variable declared sensitive may have: by default, file, environment or configuration.
+
+    Args:
+        project: The stacks and their files.
+        stack: The stack.
+        given: Values of this run that come from upstream outputs.
+    """
+    module = project.module(stack.name)
+    names = set(module.sensitive)
+    values: list[Any] = []
+    if names:
+        values += [default for path in module.files for default in _sensitive_defaults(project, path)]
+        for path in [*automatic_var_files(project, stack), *var_files(project, stack)]:
+            values += [value for name, value in _file_values(project, path).items() if name in names]
+        values += [
+            value for name, value in from_environment(project, stack).items() if name.removeprefix(_PREFIX) in names
+        ]
+        values += [value for name, value in {**configured(project, stack), **given}.items() if name in names]
+    return values
+
+
+@contextmanager
+def handed_over(values: Mapping[str, Any]) -> Iterator[tuple[list[str], tuple[int, ...]]]:
+    """Variables for one engine command, without argv or disk: arguments and file descriptors to pass on.
+
+    The values stand in a file that lives in memory only (Linux); elsewhere in an unlinked-after-use private file.
+    A var file wins over everything but a later one, so the configuration wins over the stack's own files.
+    """
+    if not values:
+        yield [], ()
+        return
+    text = "".join(f"{name} = {expression(value)}\n" for name, value in sorted(values.items()))
+    data = text.encode(errors="backslashreplace")  # half a character: the engine says which variable has it
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("variables", 0)
+        try:
+            os.write(descriptor, data)
+            yield [f"-var-file=/dev/fd/{descriptor}"], (descriptor,)
+        finally:
+            os.close(descriptor)
+        return
+    import tempfile
+
+    with tempfile.NamedTemporaryFile(prefix="variables-", suffix=".tfvars") as file:
+        file.write(data)
+        file.flush()
+        yield [f"-var-file={file.name}"], ()
+
+
+def expression(value: Any) -> str:
+    """A JSON value as an HCL expression: the same text, but for template marks and two escapes HCL does not know."""
+    text = json.dumps(value, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
+    if "\\b" in text or "\\f" in text:
+        import re
+
+        text = re.sub(r"\\.", lambda match: _CONTROL.get(match[0], match[0]), text)
+    return text
+
+
+def _is_automatic(name: str) -> bool:
+    return name in ("terraform.tfvars", "terraform.tfvars.json") or name.endswith((".auto.tfvars", ".auto.tfvars.json"))
+
+
+def _sensitive_defaults(project: Sources, path: str) -> list[Any]:
+    if not any(variable.sensitive and variable.has_default for variable in project.index.facts(path).variables):
+        return []
+    return [variable.default for variable in project.index.read_facts(path).variables if variable.sensitive]
+
+
+def _file_values(project: Sources, path: str) -> dict[str, Any]:
+    try:
+        with open(project.index.absolute(path), "rb") as stream:  # noqa: PTH123 - an indexed path
+            content = stream.read()
+        if path.endswith(".json"):
+            values = json.loads(content)
+            return values if isinstance(values, dict) else {}
+        return reader.read_values(content)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"cannot read the var file {path}: {error}", where=path) from error

@@ -1,0 +1,1 @@
+"""One doit process: what its tasks share, and a stack made ready for the engine."""

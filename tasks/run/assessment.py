@@ -1,0 +1,31 @@
+"""Whether a stack is affected, asked by the tasks of one run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..artifact import affected
+
+if TYPE_CHECKING:
+    from ..artifact.affected import Assessment
+    from ..project.stack import Stack
+    from .run import Run
+
+
+def assess(run: Run, stack: Stack) -> Assessment:
+    """What `affected.assess` finds now, with this run's baseline.
+
+    Raises:
+        ConfigError: A var file is missing, or a setting cannot be filled in.
+        RecordError: A receipt or outputs record cannot be read.
+    """
+    return affected.assess(run.project, stack, run.baseline)
+
+
+def assess_once(run: Run, stack: Stack) -> Assessment:
+    """`assess`, for deciding whether tasks are up to date: once in a run, and again when an upstream was applied."""
+    applied = tuple(sorted(run.applied.intersection(run.project.graph.needs[stack.name])))
+    known = run.assessed.get(stack.name)
+    if known is None or known[0] != applied or stack.name in run.applied:
+        known = run.assessed[stack.name] = (applied, assess(run, stack))
+    return known[1]

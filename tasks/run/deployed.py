@@ -1,0 +1,76 @@
+"""What is known to be deployed where there are no receipts: a base for reviews, a tag that deploy itself moves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..artifact import receipt
+from ..base import git, interpolate
+from ..base.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ..project.project import Project
+    from .run import Run
+
+
+def tag_name(project: Project) -> str | None:
+    """The tag that a complete deploy of this environment moves, when one is configured."""
+    tag = project.config.deploy.tag
+    return interpolate.fill(tag, {"environment": project.environment}, key="deploy.tag") if tag else None
+
+
+def named_base(run: Run) -> str | None:
+    """The base that the command line names, when it is not the tag of the last complete deploy."""
+    ref = run.request.base
+    return ref if ref and ref != tag_name(run.project) else None
+
+
+def choose_base(run: Run) -> None:
+    """Set the project's baseline: `base=REF` from the command line, else the tag of the last complete deploy.
+
+    Raises:
+        ConfigError: There is no such ref.
+    """
+    project, ref = run.project, run.request.base
+    tag = tag_name(project)
+    if not ref and (tag is None or git.resolve(project.layout.root, tag) is None):
+        return
+    if ref is None and all(receipt.read(run.layout, name) for name in project.stacks):
+        return  # receipts say it better
+    from ..artifact import baseline
+
+    run.baseline = baseline.find(project, ref or str(tag))
+
+
+def refuse_for_deploy(run: Run) -> None:
+    """Refuse a base that nobody knows to be deployed: what a failed pipeline left undone would be skipped for good.
+
+    Raises:
+        ConfigError: `base=` names something else than the tag of the last complete deploy.
+    """
+    base = named_base(run)
+    if base is None:
+        return
+    raise ConfigError(
+        f"base={base} is for plans: nothing says that it was ever deployed whole",
+        untouched="nothing was planned or applied",
+        next_step="leave it out: receipts decide, or `deploy.tag`, which a complete deploy moves; else all is affected",
+    )
+
+
+def remember(run: Run) -> None:
+    """Move the tag when every stack of the environment is now deployed and verified from this clean commit."""
+    project = run.project
+    tag, commit = tag_name(project), run.revision.commit if project.config.deploy.tag else None
+    if tag is None or commit is None or run.revision.dirty:
+        return
+    from .assessment import assess
+
+    for stack in project.stacks.values():
+        found = assess(run, stack)
+        if found.affected or found.unverified:
+            return
+    if git.resolve(project.layout.root, tag) != commit and (
+        problem := git.move_tag(project.layout.root, tag, commit, push=project.config.deploy.push)
+    ):
+        run.say(f"{problem}; the next deploy without receipts takes the former one as its base")

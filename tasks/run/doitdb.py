@@ -1,0 +1,83 @@
+"""doit's own records: checked before doit opens them, and kept after every task rather than at the end of the run."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from ..base.errors import RecordError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def prepare(path: Path, say: Callable[[str], None]) -> None:
+    """Make sure that doit can open its records; a file that is none is moved aside, as records only save work.
+
+    Raises:
+        RecordError: The folder or file cannot be used.
+    """
+    import sqlite3
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path)
+        try:
+            connection.execute("create table if not exists doit (task_id text not null primary key, task_data json)")
+            sound = connection.execute("pragma quick_check(1)").fetchone() == ("ok",)
+            connection.commit()
+        finally:
+            connection.close()
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error):
+            return  # by another run, which says so itself
+        raise RecordError(
+            f"cannot use {path}: {error}",
+            untouched="nothing was planned or applied",
+            next_step="make room or make the folder writable, then run the same command again",
+        ) from error
+    except sqlite3.DatabaseError:
+        sound = False
+    except OSError as error:
+        raise RecordError(
+            f"cannot make {path.parent}: {error.strerror}",
+            untouched="nothing was planned or applied",
+            next_step="make room or make the folder writable, then run the same command again",
+        ) from error
+    if not sound:
+        aside = path.with_name(f"{path.name}.corrupt")
+        path.replace(aside)
+        say(f"{path.name} was not readable; it is now {aside.name}, and doit's records begin anew")
+
+
+def flush() -> str | None:
+    """Write what doit has recorded so far: it would do so at the end of the run only, which a kill prevents.
+
+    A commit without waiting for the disk survives a kill; a power loss may tear it, and then `prepare` begins anew.
+
+    Returns:
+        Why it could not be written; doit then forgets this part, as records only save work and receipts decide.
+    """
+    import sqlite3
+
+    from doit.globals import Globals
+
+    backend: Any = getattr(Globals.dep_manager, "backend", None)
+    connection, dirty = getattr(backend, "_conn", None), getattr(backend, "_dirty", None)
+    if connection is None or dirty is None:
+        return None  # another backend was asked for on the command line
+    problem = None
+    try:
+        if not connection.in_transaction:
+            connection.execute("pragma synchronous=off")
+        for task_id in dirty:
+            row = (task_id, backend.codec.encode(backend._cache[task_id]))  # noqa: SLF001 - doit has no public way to do it
+            connection.execute("insert or replace into doit values (?, ?)", row)
+        connection.commit()
+    except sqlite3.Error as error:
+        problem = str(error)
+        with contextlib.suppress(sqlite3.Error):
+            connection.rollback()
+    dirty.clear()  # else doit would try again when it closes the file, and end with a traceback
+    return problem

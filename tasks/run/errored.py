@@ -1,0 +1,173 @@
+"""A state that could not be saved: it is left in the stack's folder, and nothing goes on before it is back."""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+import re
+import shlex
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..artifact import receipt
+from ..artifact.receipt import Outcome
+from ..base.errors import RecordError, StateNotSavedError
+from ..base.layout import Layout
+from ..project import backend
+from ..project.config import loading
+from . import workdir
+
+if TYPE_CHECKING:
+    from ..engine.command import Completed
+    from ..project.project import Project
+    from ..project.stack import Stack
+    from .run import Run
+
+FILE = "errored.tfstate"
+_SHARED = (Path(tempfile.gettempdir()), Path("/dev/shm"))  # noqa: S108 - the last resort; a folder of our own is made
+_UNLOCKED_BY_THE_END = ("local", "pg")  # a lock there ends with the process that took it
+_NO_FILE = "Failed to create local state file"
+
+
+def path(project: Project, stack: Stack) -> Path:
+    """Where a state is that the engine could not save: it leaves it in the stack's folder, and there it stays.
+
+    But a build tree is a cache: from there it is moved to the same place in the repository.
+    """
+    made, place = project.root / stack.path / FILE, project.layout.root / stack.path / FILE
+    if project.tree is not None and made.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        made.rename(place)
+    return place
+
+
+def refuse(run: Run, stack: Stack) -> None:
+    """Stop before anything is planned or applied while a state waits to be saved: it is newer than what is stored.
+
+    All environments share the stack's folder, so it stops all of them: the file of one must not be overwritten by
+    another's, nor be pushed there.
+
+    Raises:
+        StateNotSavedError: There is such a file.
+    """
+    project = run.project
+    left = path(project, stack)
+    if not os.path.lexists(left):
+        return
+    name = project.layout.relative(left)
+    others = [] if _unfinished(project.layout, stack.name) else _others(project, stack)
+    if others:
+        names = ", ".join(others)
+        next_step = f"it is of environment {names}, whose last apply failed: `doit env={others[0]} plan:{stack.name}`"
+        next_step += " says how to save it"
+    else:
+        next_step = recovery(run, stack)
+    raise StateNotSavedError(
+        f"{name} holds the state of an earlier apply that could not be saved ({_content(left)})",
+        where=name,
+        stack=stack.name,
+        untouched="nothing of this stack was planned or applied: the stored state does not know what that apply made",
+        next_step=next_step,
+    )
+
+
+def recovery(run: Run, stack: Stack) -> str:
+    """The command that saves the state where it belongs, on a line of its own, to be copied."""
+    engine, file = workdir.by_hand(run, stack), shlex.quote(f"{stack.path}/{FILE}")
+    seen = posixpath.relpath(run.layout.root / stack.path / FILE, run.project.root / stack.path)
+    text = (
+        "keep that file, it is the only record of what was made; when the backend is back:\n"
+        f"    {engine} state push {shlex.quote(seen)} && rm {file}"
+    )
+    settings = backend.settings(run.project, stack)
+    kind = settings["kind"] if settings else run.project.module(stack.name).backend or "local"
+    if kind not in _UNLOCKED_BY_THE_END:
+        text += (
+            "\n  where the state is still locked by that very apply, this shows the lock's ID; release it first:\n"
+            f"    {engine} force-unlock -force ID"
+        )
+    return text
+
+
+def found(run: Run, stack: Stack, done: Completed) -> StateNotSavedError | None:
+    """The error to raise after an apply whose state could not be saved; None when it was saved.
+
+    Where the engine could not even write the file, it has printed the state; it is then kept in a private file, here
+    or where there is room, and taken out of the output, as it holds every value in clear.
+    """
+    project, log = run.project, done.output
+    place = left = path(project, stack)
+    again = recovery(run, stack)
+    if any(_NO_FILE in summary for summary in done.summaries()):
+        text, shown = _printed(done.raw), _printed(done.output)
+        log = log.replace(shown or text, "(the state)") if shown or text else log
+        left = _keep(text, [place.parent, run.layout.data_dir(stack.name), *_SHARED]) or place
+    elif not left.exists():
+        return None
+    if not left.exists():
+        next_step = "nothing could be written: import by hand what the output says was created"
+    elif left == place:
+        next_step = again
+    else:
+        next_step = f"make room, `mv {left} {project.layout.relative(place)}`; {again}"
+    return StateNotSavedError(
+        f"applied in part or whole, but the state could not be saved; it is in {project.layout.relative(left)}",
+        log=log,
+        stack=stack.name,
+        untouched="what was applied exists and is in that file alone",
+        next_step=next_step,
+    )
+
+
+def _unfinished(layout: Layout, stack: str) -> bool:
+    """Whether the last apply of a stack in an environment failed or was cut off."""
+    try:
+        last = receipt.read(layout, stack)
+    except RecordError:
+        return True
+    return last is not None and last.outcome is not Outcome.APPLIED
+
+
+def _others(project: Project, stack: Stack) -> list[str]:
+    """The other environments whose apply may have left the file."""
+    names = {*loading.environments(project.root), project.config.default_environment} - {project.environment}
+    return [name for name in sorted(names) if _unfinished(Layout(project.layout.root, name), stack.name)]
+
+
+def _content(left: Path) -> str:
+    """Lineage and serial of a state file, for people."""
+    try:
+        state = json.loads(left.read_bytes())
+        return f"lineage {state['lineage']}, serial {state['serial']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "encrypted or unreadable"
+
+
+def _printed(text: str) -> str:
+    """The state that the engine printed as its last resort, a JSON object at the beginning of a line; else nothing."""
+    for match in re.finditer(r"^\{", text, re.MULTILINE):
+        try:
+            value, end = json.JSONDecoder().raw_decode(text, match.start())
+        except (ValueError, RecursionError):
+            continue
+        if "version" in value or "encrypted_data" in value:
+            return text[match.start() : end]
+    return ""
+
+
+def _keep(text: str, folders: list[Path]) -> Path | None:
+    for folder in folders if text else []:
+        try:
+            own = Path(tempfile.mkdtemp(prefix="doit-tofu-", dir=folder)) if folder in _SHARED else folder
+            target = own / FILE
+            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w") as stream:
+                stream.write(text + "\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError:
+            continue
+        return target
+    return None

@@ -1,0 +1,160 @@
+"""What is otherwise where a run is one of many: a job does its own stacks alone, the last one takes what all found.
+
+`ci=job` and `ci=report` on the command line; the pipelines that `doit ci` writes use them. Jobs share no folder: what
+each hands on is in `pipelines/handover`. What was there before the pipeline is handed to every job beside what jobs
+make (`Layout.before`), so that it never lies over that, in whatever order a forge unpacks them.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ..artifact import receipt
+from ..base.errors import ConfigError, DeployError, RecordError
+from . import result as results
+from . import selection
+from .assessment import assess_once
+from .result import Result, Status
+from .selection import Part
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..base.layout import Layout
+    from ..project.stack import Stack
+    from .run import Run
+
+_DEPLOY = "deploy"
+_STAGES = ("validate", "plan", "deploy", "verify", "drift")
+_FIRST = ("validate", "plan")  # what a deploy of the same stack waits for
+_BUILD = "build:"
+
+
+class NoResultError(DeployError):
+    """A job of the pipeline left no result, or a stack that has to be done had no job."""
+
+    kind = "no result"
+
+
+def part(text: str | None) -> Part | None:
+    """What `ci=` on the command line says.
+
+    Raises:
+        ConfigError: It is none of the two.
+    """
+    if text is None:
+        return None
+    try:
+        return Part(text)
+    except ValueError:
+        step = "`ci=job` in a job of some stacks, `ci=report` in the one that ends the pipeline; `doit ci` writes both"
+        raise ConfigError(f"`ci={text}` means nothing", next_step=step) from None
+
+
+def unpack(layout: Layout) -> None:
+    """Put what was there before the pipeline where no job has made it anew.
+
+    Raises:
+        RecordError: A file cannot be written.
+    """
+    before = layout.before
+    try:
+        for path in sorted(before.rglob("*.json")):
+            target = layout.base / path.relative_to(before)
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
+    except OSError as error:
+        raise RecordError(
+            f"cannot unpack {layout.relative(before)}: {error.strerror}",
+            untouched="nothing was planned or applied",
+            next_step="make room or make the folder writable, then run the same command again",
+        ) from error
+
+
+def part_from_others(run: Run, all_tasks: dict[str, Any], selected: list[str]) -> None:
+    """Take out of doit's graph what other jobs do.
+
+    A job's deploys wait for those of the same job alone: the pipeline sees to it that the others have ended well. The
+    last job builds nothing.
+
+    Raises:
+        ConfigError: A job was given all stacks.
+    """
+    if run.request.part is Part.REPORT:
+        for task in all_tasks.values():
+            task.task_dep[:] = [name for name in task.task_dep if not name.startswith(_BUILD)]
+        return
+    whole = [name for name in selected if name in _STAGES]
+    if whole:
+        raise ConfigError(
+            f"ci=job {whole[0]}: a job does the stacks that it names",
+            untouched="nothing was planned or applied",
+            next_step=f"`doit ci=job {whole[0]}:STACK`, or leave `ci=job` out to do all in one run",
+        )
+    for name, needs in run.project.graph.among(selection.stacks(selected, _DEPLOY)).items():
+        waits = all_tasks[f"{_DEPLOY}:{name}"].task_dep
+        waits[:] = [other for other in waits if not other.startswith(f"{_DEPLOY}:")]
+        waits += [f"{_DEPLOY}:{other}" for other in needs]
+
+
+def handed_over(run: Run, stage: str, name: str) -> bool:
+    """Whether this run is the last of a pipeline, and one of its jobs left a result of a task."""
+    return run.request.part is Part.REPORT and run.layout.result(stage, name).exists()
+
+
+def taken_over(run: Run, stage: str, stack: Stack) -> Result:
+    """What a job of this pipeline found, instead of doing it again.
+
+    Raises:
+        NoResultError: No job did, and something is to be done.
+    """
+    known = results.read(run.layout, stage, stack.name)
+    if known is not None:
+        if stage == _DEPLOY and known.status is Status.OK:
+            run.mark_applied(stack.name)
+        return known
+    if stage == "validate" or (stage == "plan" and run.asked.deploying):
+        return Result(stage, stack.name, Status.UNAFFECTED, "not affected")  # the stage after it knows whether it was
+    if stage != "drift":
+        assessment = assess_once(run, stack)
+        if not assessment.affected and not (stage == _DEPLOY and assessment.unverified):
+            return Result(stage, stack.name, Status.UNAFFECTED, "not affected")
+    raise NoResultError(
+        f"no job of this pipeline left a result of {stage}:{stack.name}",
+        untouched="this run does nothing by itself: it reports what jobs did",
+        next_step=f"look at the job of {stack.name}: it was cancelled, or its runner died; retry it, then this one;"
+        " where there is none, what is deployed has changed since the pipeline was written: run the pipeline again",
+    )
+
+
+def leave(run: Run, selected: Iterable[str]) -> None:
+    """Keep of a deploy that did not come about why: the result that a job hands on is the one of what it was for."""
+    for name in sorted(selection.stacks(selected, _DEPLOY)):
+        outcome = run.results.get(f"{_DEPLOY}:{name}")
+        if outcome is None or outcome.status is not Status.NOT_RUN:
+            continue
+        causes = [run.results.get(f"{stage}:{name}") for stage in _FIRST] + [run.results.get("_planned")]
+        cause = next((found for found in causes if found is not None and found.failed), None)
+        if cause is not None:
+            results.write(run.layout, replace(cause, stage=_DEPLOY, stack=name))
+
+
+def deployed_elsewhere(run: Run, stacks: Iterable[str]) -> set[str]:
+    """Those of some stacks that were deployed from this very commit, by other jobs of the pipeline."""
+    commit = run.revision.commit
+    if run.request.part is not Part.JOB or commit is None:
+        return set()
+    receipts = {name: receipt.read(run.layout, name) for name in stacks}
+    return {name for name, last in receipts.items() if last and last.applied and last.commit == commit}
+
+
+def keep_affected(run: Run) -> None:
+    """What other jobs have deployed since was affected when the pipeline began; so their dependents still are.
+
+    Within one run the baseline remembers that by itself.
+    """
+    if run.baseline is not None:
+        run.baseline.known.update(dict.fromkeys(deployed_elsewhere(run, run.project.stacks), True))

@@ -1,0 +1,90 @@
+"""Checks filled in: the templates in their texts, from the environment, the stack's outputs and the run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from ..artifact import outputs
+from ..base import interpolate
+from ..base.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..checks.check import Check
+    from ..project.project import Project
+    from ..project.stack import Stack
+
+_OUTPUTS = "outputs."
+
+
+def wrong(project: Project) -> Iterator[ConfigError]:
+    """The placeholders in checks that will have no value, as far as that can be known before anything runs."""
+    for name, stack in project.stacks.items():
+        for position, check in enumerate(stack.settings.verify):
+            for path, text in _texts(_dumped(check)):
+                for word in interpolate.placeholders(text):
+                    if problem := _problem(project, name, word):
+                        yield project.loaded.error(problem, "stacks", name, "verify", position, *path)
+
+
+def fill(project: Project, stack: Stack, position: int) -> Check:
+    """A check of a stack, ready to be waited for.
+
+    Raises:
+        ConfigError: A placeholder or variable has no value, or the value is none that the check can use.
+        RecordError: The outputs of the stack cannot be read.
+    """
+    check = stack.settings.verify[position]
+    at = ("stacks", stack.name, "verify", position)
+    values = {**project.placeholders(stack.name), "root": project.root_from_tree}
+    for name, output in (outputs.stored(project.layout, stack.name) or {}).items():
+        if not output.sensitive:
+            values[_OUTPUTS + name] = output.value
+
+    def filled(value: Any, *path: str | int) -> Any:
+        if isinstance(value, dict):
+            return {key: filled(item, *path, key) for key, item in value.items()}
+        if isinstance(value, list):
+            return [filled(item, *path, number) for number, item in enumerate(value)]
+        if not isinstance(value, str):
+            return value
+        key = project.key(stack.name, "verify", position, *path)
+        return interpolate.fill(value, values, key=key, where=project.loaded.where(*at, *path))
+
+    try:
+        return type(check).model_validate(filled(_dumped(check)))
+    except ValidationError as error:  # what was found is not shown: it may come from a variable that is secret
+        first = error.errors()[0]
+        message = f"with its templates filled in, this cannot be used: {first['msg'].removeprefix('Value error, ')}"
+        path = [part for part in first["loc"] if isinstance(part, str)][:1]
+        raise project.loaded.error(message, *at, *path, stack=stack.name) from None
+
+
+def _dumped(check: Check) -> dict[str, Any]:
+    return check.model_dump(by_alias=True)
+
+
+def _problem(project: Project, stack: str, word: str) -> str | None:
+    if word.startswith((interpolate.ORGANIZATION,)):  # these are looked at wherever they stand
+        return None
+    if word.startswith(_OUTPUTS):
+        module, name = project.module(stack), word.removeprefix(_OUTPUTS)
+        if module.broken or name in module.outputs:
+            return None
+        return f"stack '{stack}' has no output '{name}'{nearest(name, list(module.outputs))}"
+    known = ["stack", "environment", "root"]
+    return None if word in known else f"there is no {{{word}}} in a check{nearest(word, [*known, 'outputs.NAME'])}"
+
+
+def _texts(value: Any, *path: str | int) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _texts(item, *path, key)
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _texts(item, *path, number)

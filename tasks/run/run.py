@@ -1,0 +1,172 @@
+"""One run: what its tasks share."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from ..base import git
+from ..base.errors import EngineError
+from ..base.layout import cache_dir
+from ..base.masking import Masker
+from ..base.stop import Stop
+from ..engine import obtain
+from ..engine.encryption import Encryption
+from ..engine.engine import Engine
+from .lock import EnvironmentLock
+from .output import Output
+from .request import Asked, Request
+from .selection import Demand
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..artifact.affected import Assessment
+    from ..artifact.baseline import Baseline
+    from ..artifact.outputs import Output as Outputs
+    from ..base.git import Revision
+    from ..project.project import Project
+    from .allowance import Judged
+    from .result import Result
+
+
+T = TypeVar("T")
+_COMMAND = re.compile(r"(?:(?<=`)|(?<=:  ))doit (?=(?:-a )?(?:plan|deploy|verify|drift|status)\b)")
+
+
+class Run:
+    """The shared state of one `doit` process; each attribute is written in one module, which is named here.
+
+    Args:
+        project: What is to be run on.
+        request: What the command line asks for.
+
+    Attributes:
+        output: Prints.
+        lock: The environment's lock.
+        encryption: The keys, as the engine gets them.
+        asked: What the selected tasks amount to (`reporter`).
+        active: Whether our reporter has begun the run (`reporter`).
+        demand: What the builds and images of this run are for (`build`).
+        baseline: What counts as deployed where there are no receipts (`deployed`).
+        results: The result of each task that ended, by doit's name of it (`keep`).
+        applied: The stacks whose plan was applied in this run (`mark_applied`).
+        reused: The stacks whose artifact was found to fit as it is (`plan`).
+        replanned: Why a stack's artifact was replaced although it had been handed over, where that is allowed (`plan`).
+        judged: The plan that policy let through in this run, by stack (`plan`).
+        assessed: What is affected, as found before anything ran (`assessment`).
+        initialized: The stacks that are initialized, with their backend or without (`workdir`).
+        read_outputs: Outputs that were read from states, by stack (`upstream`).
+        waiting: What the checks of a task that is under way wait for, by task (`verify`).
+        notes: What readers of this run's reports must know besides its results, a sentence each (`gate`).
+    """
+
+    def __init__(self, project: Project, request: Request | None = None) -> None:
+        self.project = project
+        self.request = request or Request()
+        self.layout = project.layout
+        self.mask = Masker(project.config.secrets)
+        self.mask.add(project.keyring.passphrases)
+        self.output = Output(self.mask)
+        self.lock = EnvironmentLock(project.layout)
+        self.encryption = Encryption(project.keyring)
+        self.stop = Stop(self.say, project.config.engine.grace)
+        self.asked = Asked()
+        self.active = False
+        self.demand = Demand()
+        self.baseline: Baseline | None = None
+        self.results: dict[str, Result] = {}
+        self.applied: set[str] = set()
+        self.reused: set[str] = set()
+        self.replanned: dict[str, str] = {}
+        self.judged: dict[str, Judged] = {}
+        self.assessed: dict[str, tuple[tuple[str, ...], Assessment]] = {}
+        self.initialized: dict[str, bool] = {}
+        self.read_outputs: dict[str, dict[str, Outputs]] = {}
+        self.reading_lock = threading.Lock()
+        self.waiting: dict[str, Callable[[], str]] = {}
+        self.notes: list[str] = []
+        self.started = time.monotonic()
+        self._engine: Engine | None = None
+        self._engine_lock = threading.Lock()
+        self._stack_locks: dict[str, threading.RLock] = {}
+        self._stack_locks_lock = threading.Lock()
+        self._once: dict[object, object] = {}
+
+    def once(self, make: Callable[[Run], T]) -> T:
+        """What a function makes of this run, made once."""
+        if make not in self._once:
+            self._once[make] = make(self)
+        return cast("T", self._once[make])
+
+    def keep(self, task: str, outcome: Result) -> None:
+        """Hold the result of a task."""
+        self.results[task] = outcome
+
+    def mark_applied(self, stack: str) -> None:
+        """Note that a stack's plan was applied in this run."""
+        self.applied.add(stack)
+
+    def alone_with(self, stack: str) -> threading.RLock:
+        """The lock of a stack's data directory among the threads of this run."""
+        with self._stack_locks_lock:
+            return self._stack_locks.setdefault(stack, threading.RLock())
+
+    @property
+    def hides_values(self) -> bool:
+        """Whether values of attributes and outputs are left out of results and reports."""
+        return self.project.config.plan.values == "hidden"
+
+    @cached_property
+    def revision(self) -> Revision:
+        """The commit of the repository, of an overlay its own; asked of git once, when it is first needed."""
+        return git.revision(self.layout.root)
+
+    @property
+    def upstream(self) -> str | None:
+        """The commit of what this repository is an overlay of."""
+        base = self.project.loaded.base
+        return base.revision if base else None
+
+    def engine(self) -> Engine:
+        """The engine, found, downloaded or built when it is first needed.
+
+        Raises:
+            EngineError: It cannot be had.
+        """
+        with self._engine_lock:
+            if self._engine is None:
+                settings = self.project.config.engine
+                found = obtain.obtain(settings, self.stop, self.say)
+                plugins = cache_dir() / "providers"
+                plugins.mkdir(parents=True, exist_ok=True)
+                self.mask.add(key.encoded for key in self.project.keyring.all)
+                engine = Engine(
+                    found.binary, settings.kind, found.version, plugin_cache=plugins, encryption=self.encryption,
+                    stop=self.stop, mask=self.mask, terse=self.hides_values,
+                )  # fmt: skip
+                if self.project.keyring.is_set and not engine.takes_keys:
+                    raise EngineError(
+                        f"{engine.kind} {engine.version} cannot be given keys, OpenTofu 1.10.0 and newer can",
+                        untouched="nothing was planned or applied",
+                        next_step=f"set engine.version to a newer one; or unset {self.project.config.encryption.key}",
+                    )
+                self._engine = engine
+            return self._engine
+
+    def say(self, text: str) -> None:
+        """Print lines for people, secrets masked."""
+        self.output.say(self.hinted(text))
+
+    def say_once(self, text: str) -> None:
+        """`say`, unless this run has said it already."""
+        self.output.say_once(self.hinted(text))
+
+    def hinted(self, text: str) -> str:
+        """The text with this environment in the commands that it shows, when another one is the default."""
+        if self.project.environment == self.project.config.default_environment:
+            return text
+        return _COMMAND.sub(f"doit env={self.project.environment} ", text)

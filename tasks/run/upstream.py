@@ -1,0 +1,95 @@
+"""The values that a stack's inputs get from upstream outputs; sensitive ones are kept in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..artifact import inputs, outputs
+from . import workdir
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from ..artifact.outputs import Output
+    from ..project.stack import Stack
+    from .run import Run
+
+
+@dataclass(frozen=True)
+class Given:
+    """Values by variable; `missing` are the inputs whose upstream has no such output yet."""
+
+    values: dict[str, Any] = field(repr=False, default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+    def missing_text(self, stack: Stack) -> str:
+        """The missing upstream outputs, for people: `network.subnet_id`."""
+        return ", ".join(str(stack.inputs[variable]) for variable in self.missing)
+
+
+def values(run: Run, stack: Stack) -> Given:
+    """What the inputs of a stack are now.
+
+    Raises:
+        EngineError: A sensitive value had to be read from an upstream's state and could not.
+        RecordError: A record of outputs cannot be read.
+    """
+    given, missing = {}, []
+    for variable, reference in stack.inputs.items():
+        known = outputs.stored(run.layout, reference.stack)
+        if known is None:
+            known = _from_state(run, run.project.stacks[reference.stack])
+        output = known.get(reference.output)
+        if output is not None and output.sensitive:
+            output = read(run, run.project.stacks[reference.stack]).get(reference.output)
+            run.mask.add([output.value] if output else [])
+        if output is None:
+            missing.append(variable)
+        else:
+            given[variable] = output.value
+    return Given(given, missing)
+
+
+def _from_state(run: Run, stack: Stack) -> dict[str, Output]:
+    """The outputs of a stack of which nothing is recorded here, as on a fresh clone: from its state, asked once a run.
+
+    What is found is recorded, as after an apply, so that the inputs digest of this run has it too.
+    """
+    with run.reading_lock:
+        if stack.name not in run.read_outputs:
+            found = read(run, stack)
+            if found:
+                outputs.store(run.layout, stack.name, found, run.mask)
+            run.read_outputs[stack.name] = found
+        return run.read_outputs[stack.name] if stack.name not in run.applied else {}
+
+
+def moved_alone(
+    run: Run, stack: Stack, before: Mapping[str, str], after: Mapping[str, str], among: Collection[str]
+) -> bool:
+    """Whether the inputs of a stack differ only by outputs of some upstreams, which were deployed in between.
+
+    Args:
+        run: The run.
+        stack: The stack.
+        before: The labels that were planned with.
+        after: Those of now.
+        among: The upstreams that were deployed.
+    """
+    changed = {label for label in {*before, *after} if before.get(label) != after.get(label)}
+    return changed <= set(inputs.upstream_labels(run.project, stack, among=among))
+
+
+def read(run: Run, stack: Stack) -> dict[str, Output]:
+    """All outputs of a stack, values included, by `tofu output -json`; in memory only.
+
+    Raises:
+        EngineError: The state cannot be read.
+    """
+    with workdir.context(run, stack, "read outputs of") as (where, _):
+        workdir.initialize(run, stack, where, backend=True)
+        arguments = ["-json", "-no-color", *workdir.state_arguments(run.project, stack)]
+        found = outputs.parse(run.engine().json(where, "output", *arguments))
+    run.mask.add(output.value for output in found.values() if output.sensitive)
+    return found

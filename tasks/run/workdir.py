@@ -1,0 +1,211 @@
+"""A stack made ready for the engine: its context, and `tofu init` where something that matters to it has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import posixpath
+import re
+import shlex
+import shutil
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..base.errors import EngineError, RecordError
+from ..base.files import canonical_json, read_json, sha256_bytes, write_json
+from ..base.layout import ENGINE_LOCK_FILE
+from ..engine import encryption, statelock
+from ..engine.command import Context
+from ..engine.engine import failure
+from ..project import backend as backends
+from ..project import variables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ..engine.command import Completed
+    from ..project.project import Project
+    from ..project.stack import Stack
+    from .run import Run
+
+# Several first inits at once: PostgreSQL's `create ... if not exists` is not safe against itself, and fails in all but
+# one of them with one of these. Nothing is lost by trying again.
+_CREATED_AT_ONCE = re.compile(
+    r"pq: (duplicate key value violates unique constraint|tuple concurrently|deadlock detected"
+    r"|(relation|schema|type) \"[^\"]*\" already exists)"
+)
+_CREATIONS = 10
+_PAUSE = 0.2
+_RACE_PAUSE = 0.3
+
+
+@contextmanager
+def context(
+    run: Run, stack: Stack, stage: str, given: Mapping[str, Any] | None = None
+) -> Iterator[tuple[Context, list[str]]]:
+    """Where a stack's commands run, and the arguments that carry its variables; for one thread at a time.
+
+    A dependent reads a stack's outputs while that one is planned, and two engines in one data directory lock each other
+    out. Whoever holds a stack waits for none but its upstreams, so nobody waits for ever.
+
+    Args:
+        run: The run.
+        stack: The stack.
+        stage: What is being done, for messages.
+        given: Values from upstream outputs.
+    """
+    project = run.project
+    run.mask.add(variables.sensitive_values(project, stack, given or {}))
+    values = {**variables.configured(project, stack), **(given or {})}
+    files = [f"-var-file={_from(stack, path)}" for path in variables.var_files(project, stack)]
+    with run.alone_with(stack.name), variables.handed_over(values) as (arguments, descriptors):
+        yield (
+            Context(
+                f"{stage} {stack.name}",
+                project.root / stack.path,
+                run.layout.data_dir(stack.name),
+                variables.from_environment(project, stack),
+                descriptors,
+                **_place(run, stack),
+            ),
+            [*files, *arguments],
+        )
+
+
+def by_hand(run: Run, stack: Stack) -> str:
+    """How a person begins an engine command on a stack's very state: a shell text, from the repository's root."""
+    engine = run.engine()
+    binary = engine.kind if shutil.which(engine.kind) == str(engine.binary) else str(engine.binary)
+    data_dir = posixpath.relpath(run.layout.data_dir(stack.name), run.project.root / stack.path)
+    folder = run.layout.relative(run.project.root / stack.path)
+    keys = f"{encryption.by_hand(run.project.environment)} " if run.project.keyring.is_set else ""
+    return f"{keys}TF_DATA_DIR={shlex.quote(data_dir)} {shlex.quote(binary)} -chdir={shlex.quote(folder)}"
+
+
+def _place(run: Run, stack: Stack) -> dict[str, Any]:
+    """What a message about a lock needs to know of where the state is."""
+    settings = backends.settings(run.project, stack)
+    kind = settings["kind"] if settings else run.project.module(stack.name).backend
+    return {
+        "backend": kind or "local",
+        "schema": settings["settings"].get("schema_name") if settings else None,
+        "by_hand": by_hand(run, stack),
+    }
+
+
+def state_arguments(project: Project, stack: Stack) -> list[str]:
+    """`-state` for a stack that says nothing of where its state is, in another environment than the default one.
+
+    The engine keeps such a state in the stack's folder. The default environment leaves it there, as by hand; every
+    other one has its own, where the engine's workspaces would have it.
+    """
+    path = backends.implied_state(project, stack)
+    return [f"-state={path}"] if path and project.environment != project.config.default_environment else []
+
+
+def serial_of_state(run: Run, stack: Stack, where: Context) -> tuple[str | None, int | None]:
+    """The lineage and serial of the state as it is now; None where there is none."""
+    path = backends.state_file(run.project, stack)
+    try:
+        state = json.loads(path.read_bytes()) if path is not None else run.engine().json(where, "state", "pull")
+        return state.get("lineage"), int(state["serial"])  # an encrypted state file has these two in clear
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EngineError):
+        return None, None
+
+
+def lock_digest(project: Project, stack: Stack) -> str | None:
+    """Hex SHA-256 of the stack's dependency lock file; None when it has none."""
+    return project.index.digest(f"{stack.path}/{ENGINE_LOCK_FILE}")
+
+
+def initialize(run: Run, stack: Stack, where: Context, *, backend: bool) -> None:
+    """`tofu init`, unless nothing that it depends on has changed since it last succeeded.
+
+    Args:
+        run: The run.
+        stack: The stack.
+        where: Its context.
+        backend: Whether the backend is needed; `validate` alone needs none, nor its credentials.
+
+    Raises:
+        EngineError: It failed.
+    """
+    done = run.initialized.get(stack.name)
+    if done is not None and (done or not backend):
+        return
+    engine = run.engine()
+    marker = where.data_dir / "initialized.json"
+    try:
+        before = read_json(marker)
+    except RecordError:
+        before = None
+    if before == _mark(run, stack, backend=True) or (not backend and before == _mark(run, stack, backend=False)):
+        run.initialized[stack.name] = before.get("backend", False)
+        return
+    marker.unlink(missing_ok=True)
+    arguments = ["-no-color", "-input=false"]
+    if backend:
+        arguments.append("-reconfigure")
+        settings = backends.settings(run.project, stack)
+        if settings is not None:
+            arguments += [f"-backend-config={key}={_setting(value)}" for key, value in settings["settings"].items()]
+    else:
+        arguments.append("-backend=false")
+    completed = engine.run(where, "init", *arguments)
+    for _ in range(_CREATIONS):
+        if completed.ok or not _CREATED_AT_ONCE.search(completed.output) or run.stop.wait(_PAUSE):
+            break
+        completed = engine.run(where, "init", *arguments)
+    if not completed.ok:
+        raise failure(f"{engine.kind} init failed", completed, where)
+    if run.project.tree is not None and (path := run.project.tree.take_lock_file(stack.path)):
+        run.say(f"{path}: written by {engine.kind} init, now in this repository; commit it, it pins the providers")
+    write_json(marker, _mark(run, stack, backend=backend), durable=False)
+    run.initialized[stack.name] = backend
+
+
+def run_locked(run: Run, where: Context, command: str, *arguments: str) -> Completed:
+    """An engine command that takes the state's lock: it waits for it as long as `engine.lock_timeout` says.
+
+    The engine waits by itself, but gives up at once where a local lock ends between its two looks at it; no lock was
+    taken then and nothing was begun, so the command is started again within the same time.
+
+    Raises:
+        StoppedError: The run was asked to stop.
+        EngineError: The engine cannot be run.
+    """
+    left = run.project.config.engine.lock_timeout
+    end = time.monotonic() + left
+    while True:
+        done = run.engine().run(where, command, f"-lock-timeout={left:g}s", *arguments, events=True)
+        left = round(end - time.monotonic(), 1)
+        if left <= 0 or not statelock.vanished(done) or run.stop.wait(_RACE_PAUSE):
+            return done
+
+
+def _setting(value: Any) -> str:
+    """A backend setting on the engine's command line: plain text, or an expression where it has parts."""
+    return value if isinstance(value, str) else variables.expression(value)
+
+
+def _mark(run: Run, stack: Stack, *, backend: bool) -> dict[str, Any]:
+    """What an init depends on; the lock file counts as it is afterwards, as init itself may write it."""
+    project = run.project
+    digest = hashlib.sha256()
+    for path in project.module(stack.name).configuration():
+        digest.update(f"{path}\0{project.index.digest(path)}\0".encode())
+    settings = sha256_bytes(canonical_json(backends.settings(project, stack))) if backend else None
+    return {
+        "backend": backend,
+        "configuration": digest.hexdigest(),
+        "lock": lock_digest(project, stack),
+        "settings": settings,
+        "engine": f"{run.engine().kind} {run.engine().version}",
+        "root": str(project.root),
+    }
+
+
+def _from(stack: Stack, path: str) -> str:
+    """A path as seen from the stack's folder, where the engine runs."""
+    return posixpath.relpath(path, stack.path)
