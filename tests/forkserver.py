@@ -177,6 +177,12 @@ def _run(message: dict[str, object]) -> NoReturn:
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
+    for name, number in (("stdout", 1), ("stderr", 2)):  # those of the server have a pipe where it had something else
+        old = getattr(sys, name)
+        stream = os.fdopen(number, "w", encoding=old.encoding, errors=old.errors, closefd=False)
+        stream.reconfigure(line_buffering=old.line_buffering)
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
     sys.path[0] = str(folder)
     sys.argv = ["doit", *arguments]
     runpy.run_module("doit", run_name="__main__", alter_sys=True)
