@@ -28,8 +28,11 @@ if TYPE_CHECKING:
 
 _ROOT = Path(__file__).parent.parent
 _LARGEST = 1 << 20
-# What the package imports only when it is needed, and most runs do need.
-_LATE = ("rich.console", "requests", "sqlite3", "jinja2", "doit.cmd_run", "doit.loader", "doit.reporter", "dbm", "uuid")
+# What the package imports only when it is needed, and many runs do need; some of it is not there in every environment.
+_LATE = (
+    "rich.console", "requests", "sqlite3", "jinja2", "doit.cmd_run", "doit.loader", "doit.reporter", "dbm", "uuid",
+    "jsonschema", "boto3", "kubernetes.client", "kubernetes.config", "apprise",
+)  # fmt: skip
 
 
 class Forked:
@@ -137,7 +140,10 @@ def _preload() -> None:
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
     for name in _LATE:
-        importlib.import_module(name)
+        with suppress(ImportError):
+            importlib.import_module(name)
+    if "apprise" in sys.modules:
+        sys.modules["apprise"].Apprise.instantiate("json://localhost")  # has it import its hundred services
     sys.path[:] = path
 
 
