@@ -176,18 +176,18 @@ class Repository:
         self.commits += 1
         return self.git("rev-parse", "HEAD")
 
-    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str] | Forked:
-        """Start doit in a session of its own."""
+    def start(self, *arguments: str, folder: Path | None = None, **variables: str) -> subprocess.Popen[str] | Forked:
+        """Start doit in a session of its own, here or in another folder."""
         environment = self.environment(**variables)
         if self.fresh or self.python != Path(sys.executable) or _is_about_python({**self.variables, **variables}):
             return subprocess.Popen(
-                [str(self.python), "-m", "doit", *arguments], cwd=self.path, env=environment,
+                [str(self.python), "-m", "doit", *arguments], cwd=folder or self.path, env=environment,
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                 start_new_session=True,
             )  # fmt: skip
         if Repository._server is None:
             Repository._server = ForkServer({"PATH": os.defpath, "LANG": "C.UTF-8", **BYTE_CODE})
-        return Repository._server.start(list(arguments), self.path, environment)
+        return Repository._server.start(list(arguments), folder or self.path, environment)
 
     @classmethod
     def end(cls) -> None:
