@@ -4,7 +4,6 @@ import type { Change } from './records';
 
 const change = (before: unknown, after: unknown, more: Partial<Change> = {}): Change => ({
   address: 'a.b',
-  type: 'a',
   action: 'change',
   reason: '',
   before,

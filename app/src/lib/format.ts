@@ -52,13 +52,3 @@ export function counts(numbers: Record<string, number>): string {
   const rare = ['move', 'imports', 'forget', 'outputs'].filter((name) => numbers[name]);
   return [...signs, ...rare.map((name) => count(numbers[name] ?? 0, name.replace(/s$/, '')))].join(' ');
 }
-
-/** The path of a stack's page; stacks in folders have slashes in their names. */
-export function stackPath(environment: string, stack: string): string {
-  return `/env/${encodeURIComponent(environment)}/stacks/${stack.split('/').map(encodeURIComponent).join('/')}`;
-}
-
-/** The path of a run's page. */
-export function runPath(environment: string, run: string): string {
-  return `/env/${encodeURIComponent(environment)}/runs/${run}`;
-}

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { driftSets } from './driftset';
-import { duration, ago, stackPath } from './format';
+import { ago, duration } from './format';
 import { layers } from './graph';
 import { page } from './paging';
-import { parseDetails, parseLine, parseOverview, parseRun, runStatus, type Line } from './records';
-import { marks, urgency } from './state';
+import { stackPath } from './paths';
+import { parseDetails, parseLine, parseOverview, parseRun, type Line } from './records';
+import { marks, runStatus, urgency } from './state';
 
 const record = (more: Record<string, unknown> = {}) => ({
   format: 1,

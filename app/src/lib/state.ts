@@ -1,4 +1,4 @@
-import type { StackEntry } from './records';
+import type { Line, StackEntry, Status } from './records';
 
 /** The states that a mark can show; each has a shape and a word of its own, colour comes last. */
 export const MARKS: Record<string, { shape: string; word: string; tone: string }> = {
@@ -33,15 +33,18 @@ export function marks(stack: StackEntry): string[] {
   return found;
 }
 
-const ORDER = ['broken', 'failing', 'locked', 'drifted', 'affected', 'none', 'deployed'];
+/** The marks of stacks, the most urgent first. */
+export const BY_URGENCY = ['broken', 'failing', 'locked', 'drifted', 'affected', 'none', 'deployed'];
+/** Those of them that ask for action. */
+export const URGENT = BY_URGENCY.slice(0, BY_URGENCY.indexOf('none'));
 
 /** How urgent a stack is: the smaller, the sooner it is looked at. */
 export function urgency(stack: StackEntry): number {
-  return Math.min(...marks(stack).map((mark) => ORDER.indexOf(mark)));
+  return Math.min(...marks(stack).map((mark) => BY_URGENCY.indexOf(mark)));
 }
 
 /** Whether somebody has to do something about a stack. */
-export const wantsAttention = (stack: StackEntry): boolean => urgency(stack) < ORDER.indexOf('none');
+export const needsAttention = (stack: StackEntry): boolean => marks(stack).some((mark) => URGENT.includes(mark));
 
 /** How many stacks have each mark. */
 export function tally(stacks: StackEntry[]): Record<string, number> {
@@ -49,3 +52,18 @@ export function tally(stacks: StackEntry[]): Record<string, number> {
   for (const stack of stacks) for (const mark of marks(stack)) found[mark] = (found[mark] ?? 0) + 1;
   return found;
 }
+
+/** Seconds after which a run that has not ended and was not written is taken for dead. */
+const SILENCE = 60;
+
+/** How a run is to be shown. */
+export function runStatus(line: Line, clock = Date.now()): Status {
+  if (line.endedAt === null) return clock - Date.parse(line.writtenAt) > SILENCE * 1000 ? 'killed' : 'running';
+  if (line.stopped) return 'stopped';
+  if (line.exitCode === 0) return 'ok';
+  return line.exitCode === 2 ? 'drifted' : 'failed';
+}
+
+/** The runs that go on. */
+export const running = (lines: Line[]): Line[] =>
+  lines.filter((line) => line.endedAt === null && runStatus(line) === 'running');

@@ -1,4 +1,5 @@
-import { runStatus, type Line, type Pipeline, type Status } from './records';
+import type { Line, Pipeline, Status } from './records';
+import { runStatus } from './state';
 
 /** A run as lists show it: no more than they show goes to the browser. */
 export interface ListedRun {
@@ -14,7 +15,6 @@ export interface ListedRun {
   dirty: boolean;
   pipeline: Pipeline | null;
   host: string;
-  statuses: Record<string, number>;
 }
 
 /** The line of a run, for lists. */
@@ -31,8 +31,7 @@ export function listed(line: Line): ListedRun {
     branch: line.branch,
     dirty: line.dirty,
     pipeline: line.pipeline,
-    host: line.host,
-    statuses: line.statuses
+    host: line.host
   };
 }
 

@@ -1,7 +1,8 @@
 import { building } from '$app/environment';
-import { parseDetails, parseRun, running, type Details, type Line, type RunRecord } from '$lib/records';
+import { parsed } from '$lib/json';
+import { parseDetails, parseRun, type Details, type Line, type RunRecord } from '$lib/records';
+import { running } from '$lib/state';
 import { configured, type Source } from './source';
-import { parsed } from './source/source';
 
 const KEPT = 200;
 const BORN = Date.now().toString(36);

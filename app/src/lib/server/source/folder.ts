@@ -2,8 +2,9 @@ import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { join } from 'node:path';
+import { parsed } from '$lib/json';
 import { ENVIRONMENT, parseLine, parseOverview, RUN_ID, type Line, type Overview } from '$lib/records';
-import { parsed, type Source } from './source';
+import type { Source } from './source';
 
 const TOGETHER = 32;
 const PAUSE = 1000;

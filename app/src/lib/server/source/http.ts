@@ -1,11 +1,10 @@
-import { AwsClient } from 'aws4fetch';
+import { parsed } from '$lib/json';
 import { ENVIRONMENT, parseLine, parseOverview, RUN_ID, type Line, type Overview } from '$lib/records';
-import { parsed, type Source } from './source';
+import type { Source } from './source';
+import type { Fetch } from './transport';
 
 const LARGEST = 64 * 1024 * 1024;
 const MONTH = /^\d{4}-\d{2}$/;
-
-type Fetch = (url: string, options: RequestInit) => Promise<Response>;
 
 interface Kept {
   etag: string;
@@ -97,39 +96,4 @@ async function limited(answer: Response): Promise<string | null> {
   if (Number(answer.headers.get('Content-Length') ?? 0) > LARGEST) return null;
   const text = await answer.text();
   return text.length > LARGEST ? null : text;
-}
-
-/** A plain HTTP server; with a token, in `Authorization` as a bearer token or in another header as it is. */
-export function httpFetch(token: string, header: string, timeout: number): Fetch {
-  const headers: Record<string, string> = token
-    ? { [header]: header.toLowerCase() === 'authorization' ? `Bearer ${token}` : token }
-    : {};
-  return (url, options) =>
-    fetch(url, {
-      ...options,
-      headers: { ...headers, ...options.headers },
-      redirect: token ? 'error' : 'follow',
-      signal: AbortSignal.timeout(timeout)
-    });
-}
-
-/** S3: requests are signed with the credentials of the environment. */
-export function s3Fetch(environment: Record<string, string | undefined>, timeout: number): Fetch {
-  const client = new AwsClient({
-    accessKeyId: environment.AWS_ACCESS_KEY_ID ?? '',
-    secretAccessKey: environment.AWS_SECRET_ACCESS_KEY ?? '',
-    sessionToken: environment.AWS_SESSION_TOKEN,
-    service: 's3',
-    region: environment.AWS_REGION ?? environment.AWS_DEFAULT_REGION ?? 'us-east-1'
-  });
-  return (url, options) => client.fetch(url, { ...options, signal: AbortSignal.timeout(timeout) });
-}
-
-/** The address of a bucket's part: path style at an endpoint, else Amazon's own. */
-export function s3Address(location: URL, endpoint: string | undefined, region: string): string {
-  const prefix = location.pathname.replace(/^\/+|\/+$/g, '');
-  const base = endpoint
-    ? `${endpoint.replace(/\/+$/, '')}/${location.host}`
-    : `https://${location.host}.s3.${region}.amazonaws.com`;
-  return prefix ? `${base}/${prefix}` : base;
 }

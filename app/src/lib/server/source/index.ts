@@ -1,7 +1,8 @@
 import { env } from '$env/dynamic/private';
 import { FolderSource } from './folder';
-import { HttpSource, httpFetch, s3Address, s3Fetch } from './http';
+import { HttpSource } from './http';
 import type { Source } from './source';
+import { httpFetch, s3Address, s3Fetch, s3Region } from './transport';
 
 export type { Source } from './source';
 
@@ -19,8 +20,7 @@ export function configured(): Source {
     return new HttpSource(location.replace(/\/+$/, ''), fetch, pause);
   }
   if (location.startsWith('s3://')) {
-    const region = env.AWS_REGION ?? env.AWS_DEFAULT_REGION ?? 'us-east-1';
-    const address = s3Address(new URL(location), env.DASHBOARD_S3_ENDPOINT, region);
+    const address = s3Address(new URL(location), env.DASHBOARD_S3_ENDPOINT, s3Region(env));
     return new HttpSource(address, s3Fetch(env, TIMEOUT), pause);
   }
   if (location.includes('://')) throw new Error('DASHBOARD_SOURCE is a folder, http(s):// or s3://');

@@ -19,12 +19,3 @@ export interface Source {
   /** The text of a run's record, or of its task records; null when there is none. */
   read(environment: string, run: string, kind: 'json' | 'jsonl'): Promise<string | null>;
 }
-
-export function parsed(text: string | null): unknown {
-  if (text === null) return null;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null; // being written by something that is not atomic, or garbage
-  }
-}

@@ -1,7 +1,7 @@
+import { filterIn, matches } from '$lib/filter';
 import { page } from '$lib/paging';
-import { running } from '$lib/records';
 import { history } from '$lib/server/history';
-import { marks, tally, urgency } from '$lib/state';
+import { marks, running, tally, urgency } from '$lib/state';
 import { listed } from '$lib/views';
 
 const ROWS = 100;
@@ -12,10 +12,10 @@ export async function load({ params, url, parent }) {
   const source = history().source;
   const overview = source.overview(params.env);
   const stacks = overview?.stacks ?? [];
-  const filter = (url.searchParams.get('q') ?? '').trim().slice(0, 100);
+  const filter = filterIn(url);
   const state = url.searchParams.get('state') ?? '';
   const wanted = stacks.filter(
-    (stack) => stack.name.toLowerCase().includes(filter.toLowerCase()) && (state === '' || marks(stack).includes(state))
+    (stack) => matches(stack.name, filter) && (state === '' || marks(stack).includes(state))
   );
   wanted.sort((one, other) => urgency(one) - urgency(other) || (one.name < other.name ? -1 : 1));
   const shown = page(wanted, url.searchParams.get('page'), ROWS);

@@ -1,6 +1,6 @@
 import { page } from '$lib/paging';
-import { runStatus } from '$lib/records';
 import { history } from '$lib/server/history';
+import { runStatus } from '$lib/state';
 import { listed } from '$lib/views';
 
 const ROWS = 50;

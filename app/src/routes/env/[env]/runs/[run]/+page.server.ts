@@ -1,6 +1,7 @@
 import { error } from '@sveltejs/kit';
-import { RUN_ID, runStatus, type Failure, type Task } from '$lib/records';
+import { RUN_ID, type Failure, type Task } from '$lib/records';
 import { history } from '$lib/server/history';
+import { runStatus } from '$lib/state';
 
 const MOST = 400;
 const DRAWN = 150;
