@@ -1,5 +1,5 @@
-// The records that doit-tofu writes, as docs/reference.md of the project describes them. They come from outside: what is
-// not as expected is left out, never trusted and never a crash.
+// The records that doit-tofu writes, as docs/reference.md of the project describes them. They are untrusted input: what is
+// not as expected is dropped, and nothing throws.
 
 import { array, entries, isObject, number, numbers, object, optional, parsed, text, texts, web } from './json';
 
@@ -31,9 +31,9 @@ export interface Task {
   checks: string[];
 }
 
-/** What is known of a run without its tasks: enough for lists. */
+/** A run without its tasks: enough for lists. */
 export interface Line {
-  /** Whether a newer doit-tofu wrote it, with things that are not known here. */
+  /** Whether a newer doit-tofu wrote it, possibly with fields that are unknown here. */
   newer: boolean;
   id: string;
   environment: string;
@@ -116,7 +116,7 @@ export interface Details {
   hasChanges: boolean;
 }
 
-/** What a failed task left for people. */
+/** What a failed task says about its failure. */
 export type Failure = Pick<Details, 'error' | 'log'>;
 
 const STATUSES = new Set<string>([
@@ -150,7 +150,7 @@ function pipeline(value: unknown): Pipeline | null {
   };
 }
 
-/** A run's line, from its record or from an index; null when it is neither. */
+/** A run's line, from its record or an index; null when the value is neither. */
 export function parseLine(value: unknown): Line | null {
   if (!isObject(value) || !RUN_ID.test(text(value.id)) || !ENVIRONMENT.test(text(value.environment))) return null;
   const touched = new Set([...texts(value.touched), ...Object.keys(object(value.graph))]);
@@ -178,7 +178,7 @@ export function parseLine(value: unknown): Line | null {
   };
 }
 
-/** A run's whole record; null when it is none. */
+/** A run's whole record; null when the value is not one. */
 export function parseRun(value: unknown): RunRecord | null {
   const line = parseLine(value);
   if (!line) return null;
@@ -225,7 +225,7 @@ function fact(value: unknown): Fact | null {
   };
 }
 
-/** An environment's overview; null when it is none. */
+/** An environment's overview; null when the value is not one. */
 export function parseOverview(value: unknown): Overview | null {
   if (!isObject(value)) return null;
   const stacks = entries(value.stacks).map(([name, item]): StackEntry => {
@@ -262,7 +262,7 @@ function change(value: unknown): Change {
   };
 }
 
-/** A line of a run's task records; null when it is torn or none. */
+/** A line of a run's task records; null when it is incomplete or not one. */
 export function parseDetails(line: string): Details | null {
   const value = parsed(line);
   if (!isObject(value)) return null;

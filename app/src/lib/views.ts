@@ -1,7 +1,7 @@
 import type { Line, Pipeline, Status } from './records';
 import { runStatus } from './state';
 
-/** A run as lists show it: no more than they show goes to the browser. */
+/** A run as lists show it: only what is visible is sent to the browser. */
 export interface ListedRun {
   id: string;
   environment: string;
@@ -35,7 +35,7 @@ export function listed(line: Line): ListedRun {
   };
 }
 
-/** A verdict's first line, without the sentence that leads over to the next lines. */
+/** A verdict's first line, without the sentence that introduces the next lines. */
 function firstLine(verdict: string): string {
   const [first = '', ...rest] = verdict.split('\n');
   return rest.length ? first.replace(/\s[^.]*:$/, '') : first;

@@ -6,7 +6,7 @@ import { listed } from '$lib/views';
 
 const ROWS = 100;
 
-/** Every environment at a glance, and stacks by environments, the most urgent first. */
+/** Every environment at a glance, and the stacks by environment, most urgent first. */
 export async function load({ url, parent }) {
   const { environments: names } = await parent();
   const source = history().source;

@@ -2,7 +2,7 @@ import { AwsClient } from 'aws4fetch';
 
 export type Fetch = (url: string, options: RequestInit) => Promise<Response>;
 
-/** A plain HTTP server; with a token, in `Authorization` as a bearer token or in another header as it is. */
+/** Requests to an HTTP server. A token is sent as a bearer token in `Authorization`, or as it is in another header. */
 export function httpFetch(token: string, header: string, timeout: number): Fetch {
   const headers: Record<string, string> = token
     ? { [header]: header.toLowerCase() === 'authorization' ? `Bearer ${token}` : token }
@@ -16,11 +16,11 @@ export function httpFetch(token: string, header: string, timeout: number): Fetch
     });
 }
 
-/** The region of a bucket, where the environment names none. */
+/** The region of a bucket; us-east-1 unless the environment variables name one. */
 export const s3Region = (environment: Record<string, string | undefined>): string =>
   environment.AWS_REGION ?? environment.AWS_DEFAULT_REGION ?? 'us-east-1';
 
-/** S3: requests are signed with the credentials of the environment. */
+/** Requests to S3, signed with the credentials in the environment variables. */
 export function s3Fetch(environment: Record<string, string | undefined>, timeout: number): Fetch {
   const client = new AwsClient({
     accessKeyId: environment.AWS_ACCESS_KEY_ID ?? '',
@@ -32,7 +32,7 @@ export function s3Fetch(environment: Record<string, string | undefined>, timeout
   return (url, options) => client.fetch(url, { ...options, signal: AbortSignal.timeout(timeout) });
 }
 
-/** The address of a bucket's part: path style at an endpoint, else Amazon's own. */
+/** The address of a prefix in a bucket: path style at an endpoint, else Amazon's. */
 export function s3Address(location: URL, endpoint: string | undefined, region: string): string {
   const prefix = location.pathname.replace(/^\/+|\/+$/g, '');
   const base = endpoint

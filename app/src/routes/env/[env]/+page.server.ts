@@ -6,7 +6,7 @@ import { listed } from '$lib/views';
 
 const ROWS = 100;
 
-/** The stacks of an environment, the most urgent first, and its latest runs. */
+/** The stacks of an environment, most urgent first, and its latest runs. */
 export async function load({ params, url, parent }) {
   await parent();
   const source = history().source;
@@ -14,11 +14,11 @@ export async function load({ params, url, parent }) {
   const stacks = overview?.stacks ?? [];
   const filter = filterIn(url);
   const state = url.searchParams.get('state') ?? '';
-  const wanted = stacks.filter(
+  const selected = stacks.filter(
     (stack) => matches(stack.name, filter) && (state === '' || marks(stack).includes(state))
   );
-  wanted.sort((one, other) => urgency(one) - urgency(other) || (one.name < other.name ? -1 : 1));
-  const shown = page(wanted, url.searchParams.get('page'), ROWS);
+  selected.sort((one, other) => urgency(one) - urgency(other) || (one.name < other.name ? -1 : 1));
+  const shown = page(selected, url.searchParams.get('page'), ROWS);
   const lines = source.lines(params.env);
   return {
     filter,
