@@ -228,7 +228,7 @@ def test_records_with_duplicate_names_markup_and_javascript_names_are_shown_and_
     [task] = [task for task in record["tasks"] if task["stage"] == "deploy"]
     twice = {"reasons": [NASTY, NASTY], "needs": ["plan:x", "plan:x"], "checks": [NASTY, NASTY], "summary": NASTY}
     record |= {
-        "tasks": [{**item, **twice} for item in [*record["tasks"], task]], "verdict": NASTY, "branch": NASTY, "command": NASTY,
+        "tasks": [{**item, **twice, "status": "failed"} for item in [*record["tasks"], task]], "verdict": NASTY, "branch": NASTY, "command": NASTY,
         "pipeline": {"forge": "gitlab", "id": NASTY, "actor": NASTY, "url": "javascript:alert(3)", "review": NASTY},
         "graph": {**record["graph"], "__proto__": [NASTY], "constructor": ["__proto__"], NASTY: [NASTY]},
         "host": NASTY,
@@ -242,7 +242,12 @@ def test_records_with_duplicate_names_markup_and_javascript_names_are_shown_and_
         "task": "deploy:edge/cdn", "stage": "deploy", "stack": "edge/cdn", "status": "failed", "summary": NASTY, **twice,
         "log": NASTY, "error": NASTY, "details": {"changes": {"resources": [change, change], "outputs": [change]}},
     }  # fmt: skip
-    (runs / f"{last}.jsonl").write_text(json.dumps(line) + "\n")
+    problem = {
+        "kind": "engine error", "summary": NASTY, "where": {"file": NASTY, "line": 3, "key": NASTY}, "stack": NASTY,
+        "untouched": NASTY, "next": {"command": ["doit", NASTY], "text": NASTY}, "details": NASTY, "log": NASTY,
+    }  # fmt: skip
+    planned = line | {"task": "plan:edge/cdn", "stage": "plan", "problem": problem}
+    (runs / f"{last}.jsonl").write_text(json.dumps(line) + "\n" + json.dumps(planned) + "\n")
     overview = deployed.json("overview.json")
     known = overview["stacks"]["edge/cdn"]
     facts = {key: {**fact, "text": NASTY} if isinstance(fact, dict) else fact for key, fact in known.items()}
@@ -256,7 +261,11 @@ def test_records_with_duplicate_names_markup_and_javascript_names_are_shown_and_
     )  # fmt: skip
     assert [(visit["path"], visit["said"]) for visit in visits if visit["status"] != 200 or visit["said"]] == []
     assert [visit["path"] for visit in visits if visit["wide"] > 0] == []
-    assert "javascript:alert" not in dashboard.get(f"/env/local/runs/{last}").text
+    run = dashboard.get(f"/env/local/runs/{last}").text
+    assert "javascript:alert" not in run
+    assert "engine error" in run
+    assert "&lt;script>alert(1)&lt;/script>" in run
+    assert NASTY not in run
 
 
 def test_records_of_a_newer_format_are_shown_as_far_as_known_with_a_note(

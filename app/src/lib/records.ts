@@ -2,6 +2,7 @@
 // not as expected is dropped, and nothing throws.
 
 import { array, entries, isObject, number, numbers, object, optional, parsed, text, texts, web } from './json';
+import { parseProblem, type Problem } from './problem';
 
 export type Status =
   'ok' | 'unaffected' | 'deferred' | 'drifted' | 'undeployed' | 'failed' | 'not_run' | 'running' | 'killed' | 'stopped';
@@ -110,6 +111,8 @@ export interface Details {
   reasons: string[];
   error: string;
   log: string;
+  /** Null in records of an older doit-tofu, which have only a text. */
+  problem: Problem | null;
   checks: string[];
   resources: Change[];
   outputs: Change[];
@@ -117,7 +120,7 @@ export interface Details {
 }
 
 /** What a failed task says about its failure. */
-export type Failure = Pick<Details, 'error' | 'log'>;
+export type Failure = Pick<Details, 'error' | 'log' | 'problem'>;
 
 const STATUSES = new Set<string>([
   'ok',
@@ -277,6 +280,7 @@ export function parseDetails(line: string): Details | null {
     reasons: texts(value.reasons),
     error: text(value.error),
     log: text(value.log),
+    problem: parseProblem(value.problem),
     checks: checks(details.checks),
     hasChanges: isObject(details.changes),
     resources: array(changes.resources).map(change),

@@ -15,7 +15,7 @@ export async function load({ params, parent }) {
   const failed = new Set(record.tasks.filter((task) => task.status === 'failed').map((task) => task.name));
   const details = failed.size ? await history().details(params.env, record.id, (name) => failed.has(name)) : [];
   const failures: Record<string, Failure> = Object.fromEntries(
-    details.map(({ task, error, log }) => [task, { error, log }])
+    details.map(({ task, error, log, problem }) => [task, { error, log, problem }])
   );
   const byTime = (one: Task, other: Task): number => one.offset - other.offset || (one.name < other.name ? -1 : 1);
   const urgent = record.tasks.filter((task) => PRIORITY.includes(task.status));

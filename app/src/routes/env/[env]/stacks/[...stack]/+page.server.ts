@@ -1,7 +1,8 @@
 import { error } from '@sveltejs/kit';
 import { shownChanges, type ShownChange } from '$lib/diff';
+import { latestFailure } from '$lib/failures';
 import { page } from '$lib/paging';
-import { RUN_ID, type Line } from '$lib/records';
+import { RUN_ID, type Failure, type Line, type RunRecord } from '$lib/records';
 import { history } from '$lib/server/history';
 import { marks } from '$lib/state';
 import { listed } from '$lib/views';
@@ -18,8 +19,9 @@ export async function load({ params, url, parent }) {
   const stack = overview?.stacks.find((item) => item.name === params.stack) ?? null;
   const lines = records.source.lines(params.env).filter((line) => line.touched.includes(params.stack));
   if (!stack && lines.length === 0) error(404, `No stack '${params.stack.slice(0, 200)}' in this environment.`);
-  const requested = url.searchParams.get('run') ?? '';
-  const chosen = RUN_ID.test(requested) ? lines.filter((line) => line.id === requested) : lines;
+  const query = url.searchParams.get('run') ?? '';
+  const requested = RUN_ID.test(query) ? query : '';
+  const chosen = requested ? lines.filter((line) => line.id === requested) : lines;
   const plan = await latestPlan(params.env, params.stack, chosen.slice(0, MOST_SEARCHED));
   const shown = page(lines, url.searchParams.get('page'), ROWS);
   const runs = await records.runs(params.env, shown.items);
@@ -33,8 +35,9 @@ export async function load({ params, url, parent }) {
     stack,
     marks: stack ? marks(stack) : [],
     neededBy,
+    failure: await failureIn(await records.runs(params.env, chosen.slice(0, ROWS)), params.stack, requested !== ''),
     plan,
-    requested: chosen.length && requested ? requested : '',
+    requested: chosen.length ? requested : '',
     history: { ...shown, items }
   };
 }
@@ -64,4 +67,22 @@ async function latestPlan(environment: string, stack: string, lines: Line[]): Pr
     return { run: line.id, at: line.startedAt, stage, summary, reasons, changes, left: all.length - changes.length };
   }
   return null;
+}
+
+interface StackFailure {
+  run: string;
+  at: string;
+  stage: string;
+  task: string;
+  report: Failure;
+}
+
+/** The failure that still counts in some runs, latest first; with no more than its summary where its record is gone. */
+async function failureIn(runs: RunRecord[], stack: string, reviews: boolean): Promise<StackFailure | null> {
+  const found = latestFailure(runs, stack, reviews);
+  if (!found) return null;
+  const { run, task } = found;
+  const [details] = await history().details(run.environment, run.id, (name) => name === task.name);
+  const { error, log, problem } = details ?? { error: task.summary, log: '', problem: null };
+  return { run: run.id, at: run.startedAt, stage: task.stage, task: task.name, report: { error, log, problem } };
 }
