@@ -113,6 +113,9 @@ def test_the_first_page_and_the_stack_show_what_was_deployed_when_and_by_which_p
         assert words in stack
     assert NASTY not in home + stack
     assert "&lt;script>alert(1)&lt;/script>" in stack
+    unknown = dashboard.get("/env/local/stacks/web?run=not-a-run").text
+    assert "Latest plan" in unknown
+    assert "Plan in this run" not in unknown
 
 
 def test_a_run_shows_what_failed_and_what_each_task_waited_for(

@@ -221,3 +221,28 @@ def test_a_killed_run_is_shown_as_killed_although_no_file_changes(
     tab.mark()
     tab.wait_for_text("h1 ~ .mark", "killed")
     assert tab.kept()["page"] is True
+
+
+def test_the_next_command_of_a_failure_is_on_the_run_and_the_stack_and_can_be_copied(
+    row: Repository, dashboard: Dashboard, browser: Browser
+) -> None:
+    latest = row.deploy_dir("runs", f"{latest_run(row)}.json")
+    run = "20990101T000000Z-aaaaaa"
+    record = json.loads(latest.read_text()) | {"id": run, "exit_code": 1}
+    task = {"stage": "deploy", "stack": "a", "status": "failed", "summary": "old text", "offset": 1, "seconds": 2}
+    latest.with_name(f"{run}.json").write_text(json.dumps(record | {"tasks": [task]}))
+    problem = {
+        "kind": "engine error", "summary": "it broke", "where": {"file": "stacks/a/main.tf", "line": 2, "key": "x"},
+        "untouched": "b was not started", "next": {"command": ["doit", "deploy:a"], "text": "deploy again"}, "log": "1\n2",
+    }  # fmt: skip
+    line = json.dumps({"task": "deploy:a", **task, "error": "old text", "problem": problem}, separators=(",", ":"))
+    latest.with_name(f"{run}.jsonl").write_text(f"{line}\n")
+    for name, page in (("run", f"runs/{run}"), ("stack", "stacks/a")):
+        tab = browser.tab(name, f"{dashboard.url}/env/local/{page}")
+        tab.wait_for_text(".problem", "engine error: it broke")
+        shown = tab.run("document.querySelector('.problem').innerText")
+        for words in ("stacks/a/main.tf:2 x", "b was not started", "deploy again", "doit deploy:a"):
+            assert words in shown
+        assert tab.run("document.querySelector('.problem details').open") is False
+        tab.do("click", ".problem button")
+        tab.wait_for_text(".problem button", "Copied")

@@ -104,6 +104,11 @@ describe('the report of a failure', () => {
     expect(html).not.toMatch(/old (text|log)/);
   });
 
+  it("names the stack only where it is another than the task's", () => {
+    expect(report({ problem: parseProblem(problem) })).not.toContain('Stack');
+    expect(report({ problem: parseProblem({ ...problem, stack: 'api' }) })).toMatch(/Stack<\/dt> <dd>api/);
+  });
+
   it('folds the log, and takes that of the task where the problem has none', () => {
     expect(report({ problem: parseProblem(problem) })).toMatch(/<details(?! open)[^>]*>.*Log.*Error: state lock/);
     expect(report({ problem: parseProblem({ ...problem, log: '' }), log: 'old log' })).toMatch(/<details.*old log/);

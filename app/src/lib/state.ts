@@ -6,7 +6,7 @@ export const MARKS: Record<string, { shape: string; word: string; tone: string }
   deployed: { shape: '●', word: 'deployed', tone: 'good' },
   passed: { shape: '●', word: 'passed', tone: 'good' },
   failed: { shape: '✕', word: 'failed', tone: 'bad' },
-  failing: { shape: '✕', word: 'checks failing', tone: 'bad' },
+  failing: { shape: '✕', word: 'unhealthy', tone: 'bad' },
   broken: { shape: '✕', word: 'apply failed', tone: 'bad' },
   drifted: { shape: '▲', word: 'drifted', tone: 'warn' },
   undeployed: { shape: '◇', word: 'undeployed', tone: 'info' },
