@@ -210,17 +210,29 @@ def test_a_page_of_another_build_reloads_once(
 
 
 def test_a_killed_run_is_shown_as_killed_although_no_file_changes(
-    row: Repository, dashboard: Dashboard, browser: Browser
+    row: Repository, browser: Browser, tmp_path: Path
 ) -> None:
+    ahead, clock = tmp_path / "ahead", tmp_path / "clock.cjs"
+    ahead.write_text("0")
+    clock.write_text(
+        "const { readFileSync } = require('node:fs');\nconst now = Date.now;\n"
+        f"Date.now = () => now() + Number(readFileSync({json.dumps(str(ahead))}, 'utf8')) * 1000;\n"
+    )
     latest = row.deploy_dir("runs", f"{latest_run(row)}.json")
-    written = datetime.now(UTC) - timedelta(seconds=55)
+    written = datetime.now(UTC) + timedelta(hours=1)  # running for as long as the test needs
     record = json.loads(latest.read_text()) | {"ended_at": None, "written_at": written.isoformat()}
     latest.with_name("20990101T000000Z-aaaaaa.json").write_text(json.dumps(record | {"id": "20990101T000000Z-aaaaaa"}))
-    tab = browser.tab("killed", f"{dashboard.url}/env/local/runs/20990101T000000Z-aaaaaa")
-    tab.wait_for_text("h1 ~ .mark", "running")
-    tab.mark()
-    tab.wait_for_text("h1 ~ .mark", "killed")
-    assert tab.kept()["page"] is True
+    dashboard = Dashboard(row.path / ".deploy", NODE_OPTIONS=f"--require={clock}")
+    try:
+        tab = browser.tab("killed", f"{dashboard.url}/env/local/runs/20990101T000000Z-aaaaaa")
+        tab.wait_for_text("h1 ~ .mark", "running")
+        tab.wait_for_text(".live", "\u25cf live")
+        tab.mark()
+        ahead.write_text("7200")
+        tab.wait_for_text("h1 ~ .mark", "killed")
+        assert tab.kept()["page"] is True
+    finally:
+        dashboard.stop()
 
 
 def test_the_next_command_of_a_failure_is_on_the_run_and_the_stack_and_can_be_copied(
