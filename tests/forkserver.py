@@ -18,6 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -102,6 +103,7 @@ class ForkServer:
     """The process that others are forked from, as a pytest worker sees it; it ends with that worker."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
+        self._lock = threading.Lock()  # tests run doit in threads
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
@@ -119,10 +121,11 @@ class ForkServer:
         out, out_end = os.pipe()
         status, status_end = os.pipe()
         message = json.dumps({"arguments": arguments, "folder": str(folder), "environment": dict(environment)})
-        socket.send_fds(self._socket, [message.encode()], [out_end, status_end])
+        with self._lock:
+            socket.send_fds(self._socket, [message.encode()], [out_end, status_end])
+            pid = self._socket.recv(20)
         os.close(out_end)
         os.close(status_end)
-        pid = self._socket.recv(20)
         assert pid, "the process that all others are forked from has ended"
         return Forked(int(pid), out, status)
 

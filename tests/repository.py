@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import zipfile
 from dataclasses import dataclass, field
@@ -89,6 +90,7 @@ class Repository:
 
     snapshots: ClassVar[Snapshots | None] = None
     _server: ClassVar[ForkServer | None] = None
+    _starting: ClassVar[threading.Lock] = threading.Lock()
 
     @classmethod
     def create(cls, base: Path, tofu: Path, *files: str) -> Repository:
@@ -185,8 +187,9 @@ class Repository:
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                 start_new_session=True,
             )  # fmt: skip
-        if Repository._server is None:
-            Repository._server = ForkServer({"PATH": os.defpath, "LANG": "C.UTF-8", **BYTE_CODE})
+        with Repository._starting:
+            if Repository._server is None:
+                Repository._server = ForkServer({"PATH": os.defpath, "LANG": "C.UTF-8", **BYTE_CODE})
         return Repository._server.start(list(arguments), folder or self.path, environment)
 
     @classmethod
