@@ -18,6 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -186,6 +187,7 @@ def _run(message: dict[str, object]) -> NoReturn:
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
+    tempfile.tempdir = None  # it was asked for before TMPDIR was set
     for name, number in (("stdout", 1), ("stderr", 2)):  # those of the server have a pipe where it had something else
         old = getattr(sys, name)
         stream = os.fdopen(number, "w", encoding=old.encoding, errors=old.errors, closefd=False)
