@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from . import process
 from .layout import DEPLOY_DIR
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def differences(root: Path, commit: str) -> tuple[set[str], set[str]]:
 def content(root: Path, commit: str, path: str) -> bytes | None:
     """A file's content at a commit, the path relative to `root`; None when it is not there."""
     found = _git(root, "show", f"{commit}:./{path}")
-    return None if found is None else found.encode()
+    return None if found is None else found.encode(errors="surrogateescape")
 
 
 def move_tag(root: Path, tag: str, commit: str, *, push: bool) -> str | None:
@@ -106,11 +106,7 @@ def _git(root: Path, *arguments: str) -> str | None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environment["GIT_OPTIONAL_LOCKS"] = "0"
     try:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=root, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            errors="surrogateescape", timeout=_TIMEOUT, check=False, start_new_session=True,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
+        said = process.ask(["git", *arguments], cwd=root, env=environment, timeout=_TIMEOUT, decoding="surrogateescape")
+    except OSError:
         return None
-    return done.stdout if done.returncode == 0 else None
+    return said.output if said.ok else None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..base import process
 from ..base.errors import BuildError, RecordError
 from ..base.files import read_json, write_json
 from ..base.layout import cache_dir
@@ -98,10 +98,7 @@ def _version(folder: Path, command: Sequence[str], environment: Mapping[str, str
 
 def _ask(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> str | None:
     try:
-        done = subprocess.run(
-            command, cwd=folder, env=dict(environment), stdin=subprocess.DEVNULL, capture_output=True,
-            timeout=_TIMEOUT, check=False, start_new_session=True,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
+        said = process.ask(command, cwd=folder, env=environment, timeout=_TIMEOUT)
+    except OSError:
         return None
-    return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else None
+    return said.output.strip() if said.ok else None

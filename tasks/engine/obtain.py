@@ -6,12 +6,12 @@ import fcntl
 import os
 import re
 import shutil
-import subprocess
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..base import process
 from ..base.errors import EngineError, RecordError
 from ..base.files import read_json, write_json
 from ..base.layout import CACHE_VARIABLE, cache_dir
@@ -135,14 +135,12 @@ def version_of(binary: Path, kind: str) -> str | None:
 
 def _ask(binary: Path, kind: str) -> str | None:
     """What `tofu version` says; its JSON form does not tell the two engines apart, its first line does."""
+    environment = {"PATH": os.environ.get("PATH", ""), "CHECKPOINT_DISABLE": "1"}
     try:
-        done = subprocess.run(
-            [str(binary), "version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=_VERSION_TIMEOUT,
-            check=False, start_new_session=True, env={"PATH": os.environ.get("PATH", ""), "CHECKPOINT_DISABLE": "1"},
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
+        said = process.ask([str(binary), "version"], env=environment, timeout=_VERSION_TIMEOUT)
+    except OSError:
         return None
-    match = re.match(rf"{_NAMES[kind]} v(\S+)", done.stdout.decode("utf-8", "replace"))
+    match = re.match(rf"{_NAMES[kind]} v(\S+)", said.output)
     return match[1] if match else None
 
 

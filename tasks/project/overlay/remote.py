@@ -12,13 +12,12 @@ import hashlib
 import os
 import re
 import shutil
-import signal
-import subprocess
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from ...base import process
 from ...base.errors import UpstreamError, nearest
 from ...base.layout import cache_dir
 
@@ -215,27 +214,17 @@ def _git(remote: Remote, arguments: list[str], timeout: float, cwd: Path | None 
         "untouched": "nothing was planned or applied",
         "next_step": f"see whether `git ls-remote {remote.url}` answers, then run the same command again",
     }
-    child = None
     try:
-        child = subprocess.Popen(
-            ["git", *arguments], cwd=cwd, env=_environment(remote) | more, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
-        out, said = child.communicate(timeout=timeout)
+        ended = process.ask(["git", *arguments], cwd=cwd, env=_environment(remote) | more, timeout=timeout)
     except OSError as error:
         raise UpstreamError(f"git cannot be run: {error.strerror}", **places) from error
-    except subprocess.TimeoutExpired:
-        raise UpstreamError(f"git {command} of {remote.url} took longer than {timeout:g} s", **places) from None
-    finally:
-        if child is not None and child.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)  # its helpers too; it only reads, or writes into the cache
-            child.communicate()
-    if child.returncode:
-        lines = [line.strip() for line in _plain(remote, said.decode("utf-8", "replace")).splitlines() if line.strip()]
-        reason = "; ".join(line.removeprefix("fatal: ") for line in lines[:3]) or f"exit code {child.returncode}"
+    if ended.code is None:
+        raise UpstreamError(f"git {command} of {remote.url} {process.how(None, timeout)}", **places)
+    if not ended.ok:
+        lines = [line.strip() for line in _plain(remote, ended.errors).splitlines() if line.strip()]
+        reason = "; ".join(line.removeprefix("fatal: ") for line in lines[:3]) or f"exit code {ended.code}"
         raise UpstreamError(f"git {command} of {remote.url} failed: {reason}", **places)
-    return out.decode("utf-8", "replace")
+    return ended.output
 
 
 def _plain(remote: Remote, text: str) -> str:
