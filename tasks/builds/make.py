@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import time
-from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from ..artifact.receipt import now
 from ..base import process
 from ..base.errors import BuildError, DeployError, RecordError, StoppedError
+from ..base.files import locked
 from ..base.layout import prepare
 from ..base.masking import SECRET_NAME
 from ..base.process import kept_environment
@@ -19,7 +18,8 @@ from . import made, node, toolchain
 from .made import BuildReceipt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
     from ..project.catalog import Catalog
     from ..run.run import Run
@@ -161,33 +161,27 @@ def _refuse_changed_sources(run: Run, name: str) -> None:
     )  # fmt: skip
 
 
-@contextmanager
-def _held(run: Run, name: str) -> Iterator[int]:
+def _held(run: Run, name: str) -> AbstractContextManager[int]:
     """Hold a build's lock, waiting for who holds it: a run of another environment, or what a killed run left."""
     path = run.layout.build_lock(name)
+    deadline = time.monotonic() + _catalog(run).builds[name].timeout
+
+    def explain(error: OSError) -> RecordError:
+        return RecordError(f"cannot write {run.layout.relative(path)}: {error.strerror}")
+
+    def pause() -> None:
+        run.say_once(f"build {name}: waiting for another build of it to end")
+        if run.stop.wait(_PAUSE):
+            run.stop.check(f"build {name}")
+        if time.monotonic() > deadline:
+            step = f"end the process that holds {run.layout.relative(path)} (`fuser` names it)"
+            raise _error(run, name, "another build of it does not end", step)
+
     try:
         prepare(run.layout, path.parent)
-        stream = path.open("w")
     except OSError as error:
-        raise RecordError(f"cannot write {run.layout.relative(path)}: {error.strerror}") from error
-    with stream:
-        deadline = time.monotonic() + _catalog(run).builds[name].timeout
-        while not _lock(stream):
-            run.say_once(f"build {name}: waiting for another build of it to end")
-            if run.stop.wait(_PAUSE):
-                run.stop.check(f"build {name}")
-            if time.monotonic() > deadline:
-                step = f"end the process that holds {run.layout.relative(path)} (`fuser` names it)"
-                raise _error(run, name, "another build of it does not end", step)
-        yield stream.fileno()
-
-
-def _lock(stream: IO[str]) -> bool:
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+        raise explain(error) from error
+    return locked(path, explain=explain, pause=pause)
 
 
 def _error(run: Run, name: str, message: str, next_step: str) -> BuildError:

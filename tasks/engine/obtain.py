@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..base import process
 from ..base.errors import EngineError, RecordError
-from ..base.files import read_json, write_json
+from ..base.files import locked, read_json, write_json
 from ..base.layout import CACHE_VARIABLE, cache_dir
 from ..base.version import VersionConstraint
 from . import gobuild, release
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from ..base.stop import Stop
     from ..project import model
@@ -144,18 +144,14 @@ def _ask(binary: Path, kind: str) -> str | None:
     return match[1] if match else None
 
 
-@contextmanager
-def _one_at_a_time() -> Iterator[None]:
+def _one_at_a_time() -> AbstractContextManager[int]:
     """Hold the cache's lock: two runs at once must not build the same engine twice."""
     path = cache_dir() / "engines" / ".lock"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stream = path.open("w")
-    except OSError as error:
-        raise EngineError(
+
+    def explain(error: OSError) -> EngineError:
+        return EngineError(
             f"cannot use the cache folder {path.parent}: {error.strerror}",
             next_step=f"set {CACHE_VARIABLE} to a folder that can be written",
-        ) from error
-    with stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
+        )
+
+    return locked(path, explain=explain)

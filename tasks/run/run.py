@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import socket
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from functools import cached_property
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from ..artifact.receipt import now
 from ..base import git
 from ..base.errors import EngineError, RecordError, RunLockedError
+from ..base.files import HeldError, holder, locked
 from ..base.layout import cache_dir, prepare
 from ..base.masking import Masker
 from ..base.stop import Stop
@@ -100,7 +101,7 @@ class Run:
         self.reading_lock = threading.Lock()
         self._stack_locks: dict[str, threading.RLock] = {}
         self.read_outputs: dict[str, dict[str, Output]] = {}
-        self._lock_file: IO[str] | None = None
+        self._held = ExitStack()
         self.live: Any = None
         self.waiting: dict[str, Callable[[], str]] = {}
         self.dialect = cilog.dialect()
@@ -210,53 +211,28 @@ class Run:
             RecordError: The folder cannot be written.
         """
         path = self.layout.run_lock
+        note = f"`{command}`, pid {os.getpid()} on {socket.gethostname()}, since {now()}\n"
         try:
             prepare(self.layout, path.parent)
-            stream = path.open("a+")
+            self._held.enter_context(locked(path, wait=False, note=note))
+        except HeldError as error:
+            raise RunLockedError(
+                f"another run holds environment '{self.layout.environment}': {error}",
+                where=self.layout.relative(path),
+                untouched="nothing was planned or applied",
+                next_step="wait for it to end, then run the same command again; the lock ends with that process",
+            ) from None
         except OSError as error:
             raise RecordError(
                 f"cannot write in {self.layout.relative(path.parent)}: {error.strerror}",
                 untouched="nothing was planned or applied",
                 next_step="make room or make the folder writable, then run the same command again",
             ) from error
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = _holder(stream)
-            stream.close()
-            raise RunLockedError(
-                f"another run holds environment '{self.layout.environment}': {holder}",
-                where=self.layout.relative(path),
-                untouched="nothing was planned or applied",
-                next_step="wait for it to end, then run the same command again; the lock ends with that process",
-            ) from None
-        stream.seek(0)
-        stream.truncate()
-        stream.write(f"`{command}`, pid {os.getpid()} on {socket.gethostname()}, since {now()}\n")
-        stream.flush()
-        self._lock_file = stream
 
     def under_way(self) -> str | None:
         """The other run that holds this environment at this moment, in words; None when none does."""
-        try:
-            with self.layout.run_lock.open() as stream:
-                try:
-                    fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    return _holder(stream)
-        except OSError:  # there never was one, or it cannot be known
-            return None
-        return None
+        return holder(self.layout.run_lock)
 
     def release_lock(self) -> None:
         """Give the environment back."""
-        if self._lock_file is not None:
-            self._lock_file.seek(0)
-            self._lock_file.truncate()
-            self._lock_file.close()
-            self._lock_file = None
-
-
-def _holder(stream: IO[str]) -> str:
-    stream.seek(0)
-    return stream.read().strip() or "an unknown process"
+        self._held.close()

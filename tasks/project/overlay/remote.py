@@ -7,22 +7,22 @@ credentials in a URL go to git through its environment: they stand in no argumen
 from __future__ import annotations
 
 import base64
-import fcntl
 import hashlib
 import os
 import re
 import shutil
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from ...base import process
 from ...base.errors import UpstreamError, nearest
+from ...base.files import locked
 from ...base.layout import cache_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -255,19 +255,14 @@ def _environment(remote: Remote) -> dict[str, str]:
     return kept | {"GIT_CONFIG_COUNT": str(first + len(settings))}
 
 
-@contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
+def _one_at_a_time(folder: Path) -> AbstractContextManager[int]:
     """Hold one upstream's part of the cache: two runs at once must not fetch into it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "trees").mkdir(exist_ok=True)
-        stream = (folder / "lock").open("w")
-    except OSError as error:
-        raise UpstreamError(
+
+    def explain(error: OSError) -> UpstreamError:
+        return UpstreamError(
             f"cannot use the cache folder {folder}: {error.strerror}",
             untouched="nothing was planned or applied",
             next_step="set DOIT_TOFU_CACHE to a folder that can be written",
-        ) from error
-    with stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
+        )
+
+    return locked(folder / "lock", explain=explain)
