@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..base import process
-from ..base.errors import EngineError, RecordError
-from ..base.files import locked, read_json, write_json
+from ..base import process, toolversion
+from ..base.errors import EngineError
+from ..base.files import locked
 from ..base.layout import CACHE_VARIABLE, cache_dir
 from ..base.version import VersionConstraint
 from . import gobuild, release
@@ -112,25 +111,7 @@ def obtain(settings: model.Engine, stop: Stop, say: Callable[[str], None]) -> Fo
 
 def version_of(binary: Path, kind: str) -> str | None:
     """The version that an engine says it has, asked once per file; None when it does not run or is another kind."""
-    try:
-        status = binary.stat()
-    except OSError:
-        return None
-    key, record = f"{binary}", cache_dir() / "versions.json"
-    try:
-        known = read_json(record) or {}
-    except RecordError:
-        known = {}
-    stamp = [status.st_mtime_ns, status.st_size, kind]
-    entry = known.get(key) if isinstance(known, dict) else None
-    if isinstance(entry, dict) and entry.get("stamp") == stamp:
-        return str(entry["version"])
-    version = _ask(binary, kind)
-    if version is not None:
-        others = known if isinstance(known, dict) else {}
-        with suppress(RecordError):  # it is asked again next time
-            write_json(record, {**others, key: {"stamp": stamp, "version": version}})
-    return version
+    return toolversion.known(binary, f"{kind} {binary}", lambda: _ask(binary, kind))
 
 
 def _ask(binary: Path, kind: str) -> str | None:
