@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TIMEOUT = 60
+_BRANCHES = "refs/heads/"
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,13 @@ def resolve(root: Path, ref: str) -> str | None:
     """The commit that a ref names; None when there is no such ref."""
     found = None if ref.startswith("-") else _git(root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
     return found.strip() if found else None
+
+
+def head(root: Path) -> tuple[str | None, str | None]:
+    """The commit and the branch that are checked out; no branch where that is a commit alone, nothing without git."""
+    found = _git(root, "rev-parse", "HEAD", "--symbolic-full-name", "HEAD")
+    commit, _, ref = (found or "").strip().partition("\n")
+    return commit or None, ref.removeprefix(_BRANCHES) if ref.startswith(_BRANCHES) else None
 
 
 def last_change(root: Path, folders: list[str]) -> str | None:
