@@ -94,6 +94,17 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     write_atomic(path, text.encode(errors=_ERRORS), durable=durable)
 
 
+def append(path: Path, text: str) -> None:
+    """Add a text at the end of a file, which is made when missing; a link or what is no plain file is refused.
+
+    Raises:
+        OSError: The file cannot be used.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with os.fdopen(_open_plain(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as stream:
+        stream.write(text.encode(errors="backslashreplace"))
+
+
 def read_json(path: Path) -> Any:
     """The value of a JSON file, or None when there is no such file.
 
