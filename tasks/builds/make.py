@@ -14,6 +14,7 @@ from ..base.files import locked
 from ..base.layout import prepare
 from ..base.masking import SECRET_NAME
 from ..base.process import kept_environment
+from ..base.text import few, plural
 from . import made, node, toolchain
 from .made import BuildReceipt
 
@@ -96,7 +97,7 @@ def make(run: Run, name: str, *, forced: bool = False) -> str:
     by = ", ".join(
         f"{command.split()[0]} {version.splitlines()[0] if version else '?'}" for command, version in versions.items()
     )
-    return f"built {', '.join(outputs)}: {count} file{'s' if count != 1 else ''}" + (f" with {by}" if by else "")
+    return f"built {', '.join(outputs)}: {plural(count, 'file')}" + (f" with {by}" if by else "")
 
 
 def _step(run: Run, name: str, command: tuple[str, ...] | list[str], env: Mapping[str, str], descriptor: int) -> None:
@@ -154,9 +155,8 @@ def _refuse_changed_sources(run: Run, name: str) -> None:
         return
     paths = {*before.files, *after.files}
     changed = sorted(path for path in paths if before.files.get(path) != after.files.get(path))
-    names = ", ".join(changed[:_SHOWN]) + (f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else "")
     raise _error(
-        run, name, f"its sources changed while it was built: {names}",
+        run, name, f"its sources changed while it was built: {few(changed, _SHOWN)}",
         "run it again; where the build itself writes them, have git ignore them or name them in `outputs`",
     )  # fmt: skip
 
