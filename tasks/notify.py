@@ -37,7 +37,7 @@ def _send(run: Run) -> TaskFailed | None:
     if not ours:
         run.say(f"{run.project.environment}: nobody is notified; the key `notify` says who is")
         return None
-    facts = {"commit": run.revision.short, "link": "", "deployed": [], "not_run": []}
+    facts = {"commit": run.shown_revision.short, "link": "", "deployed": [], "not_run": []}
     message = Message("test", run.project.environment, (), facts)
     opened = [channel for item in ours if (channel := channels.opened(run, item))]
     ended = delivery.deliver(run, [delivery.Job(channel, [message]) for channel in opened])
