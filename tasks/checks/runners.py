@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from fnmatch import fnmatchcase
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from urllib.parse import quote
 
 from pydantic import Field, field_validator, model_validator
 
+from ..base import urls
 from ..base.model import Seconds
 from ..base.version import VersionConstraint
 from .check import Check, Observation, SecretName, shown
-from .forge import Forge, ForgeError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ..base.http import Answer
     from .check import Look
 
 _FEW = 3
+_LONGEST_PAUSE, _USUAL_PAUSE = 60.0, 5.0
+_OPTIONAL = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,106 @@ class Runner:
     paused: bool = False
     versions: tuple[str, ...] = ()
     contacted: datetime | None = None
+
+
+class _ApiError(Exception):
+    """The API could not be asked; `final` when asking again is in vain, `pause` how long it wants not to be asked."""
+
+    def __init__(self, message: str, *, final: bool = False, pause: float = 0.0) -> None:
+        super().__init__(message)
+        self.final = final
+        self.pause = pause
+
+
+class _Api:
+    """An API for one look, which tries nothing twice: the check looks again.
+
+    `skew` is how much its clock is ahead of ours, as of its last answer.
+    """
+
+    def __init__(self, base: str, look: Look, header: str, variable: str, scheme: str = "") -> None:
+        from ..base.http import Client
+
+        token = look.secret(variable)
+        if token is None:
+            raise _ApiError(f"the environment variable {variable} is not set", final=True)
+        look.mask.add(urls.secrets(base))
+        look.note("the API did not answer in time")
+        self._base, self._variable = base.rstrip("/"), variable
+        self._client = Client(look.stop.wait, seconds=look.seconds, tries=1, timeout=look.seconds, moved=self._moved)
+        self._headers: dict[str, Mapping[str, str]] = {
+            "secret": {header: scheme + token}, "headers": {"Accept": "application/json"},
+        }  # fmt: skip
+        self.skew = timedelta()
+
+    def __enter__(self) -> Self:
+        """The API."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Closed."""
+        self._client.close()
+
+    def get(self, path: str) -> dict[str, Any]:
+        """An object."""
+        with self._asking(path):
+            found = self._value(path, self._client.request("GET", self._base + path, **self._headers))
+        if not isinstance(found, dict):
+            raise _ApiError(f"{urls.shown(self._base)}: an answer that is no object")
+        return found
+
+    def pages(
+        self, path: str, query: Mapping[str, str], *, within: str | None = None, optional: bool = False
+    ) -> Iterator[dict[str, Any]]:
+        """All objects of a list, by its key where the answer is an object; an optional one may be missing."""
+        with self._asking(path):
+            for answer in self._client.pages(self._base + path, query, **self._headers):
+                if optional and answer.status in _OPTIONAL:
+                    return
+                found = self._value(path, answer)
+                found = found.get(within) if within and isinstance(found, dict) else found
+                if not isinstance(found, list):
+                    raise _ApiError(f"{urls.shown(self._base)}: an answer that is no list")
+                yield from found
+
+    @contextmanager
+    def _asking(self, path: str) -> Iterator[None]:
+        from ..base.http import NoAnswerError
+
+        try:
+            yield
+        except NoAnswerError as error:
+            if error.answer is None:
+                raise _ApiError(f"{urls.shown(self._base)}: {error}") from None
+            raise self._refused(path, error.answer) from None
+
+    def _value(self, path: str, answer: Answer) -> Any:
+        if not answer.ok:
+            raise self._refused(path, answer)
+        with suppress(KeyError, ValueError, TypeError):
+            ahead = parsedate_to_datetime(answer.headers["Date"]) - datetime.now(UTC)
+            self.skew = ahead if abs(ahead) >= timedelta(seconds=2) else timedelta()  # the header knows no fractions
+        try:
+            return answer.json()
+        except ValueError:
+            raise _ApiError(f"{urls.shown(answer.url)}: an answer that is not JSON") from None
+
+    def _moved(self, _method: str, url: str, target: str) -> None:
+        raise _ApiError(f"{urls.shown(url)}: redirected to {urls.shown(target)}; `api` must name that")
+
+    def _refused(self, path: str, answer: Answer) -> _ApiError:
+        status, place, token = answer.status, urls.shown(self._base + path), f"the token in {self._variable}"
+        asked = answer.asked_pause
+        if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.FORBIDDEN and asked is not None):
+            pause = min(asked if asked is not None else _USUAL_PAUSE, _LONGEST_PAUSE)
+            return _ApiError(f"{place}: too many requests ({status}), asks again after {pause:g} s", pause=pause)
+        if status == HTTPStatus.UNAUTHORIZED:
+            return _ApiError(f"{place}: {token} is not accepted (401): expired or invalid", final=True)
+        if status == HTTPStatus.FORBIDDEN:
+            return _ApiError(f"{place}: {token} may not read this (403)", final=True)
+        if status == HTTPStatus.NOT_FOUND:
+            return _ApiError(f"{place}: there is no such thing, or {token} may not see it (404)")
+        return _ApiError(f"{place}: status {status}: {shown(answer.content.decode('utf-8', 'replace'))}")
 
 
 class _RunnerCheck(Check):
@@ -121,19 +229,19 @@ class GitlabRunnerCheck(_RunnerCheck):
     def observe(self, look: Look) -> Observation:
         """List the runners, and ask for each that is meant (https://docs.gitlab.com/api/runners/)."""
         try:
-            with Forge(self.api, look, "PRIVATE-TOKEN", self.token) as forge:
+            with _Api(self.api, look, "PRIVATE-TOKEN", self.token) as forge:
                 query = {"tag_list": ",".join(self.tags)} if self.tags else {}
                 listed = [item for item in forge.pages(self._path, query) if self._listed(item)]
                 found = [self._read(forge, item["id"]) for item in listed]
                 return self._judge([(runner, self._problem(runner, look, forge.skew)) for runner in found], self._place)
-        except ForgeError as error:
+        except _ApiError as error:
             return Observation(False, str(error), final=error.final, commands=self.commands(), pause=error.pause)
 
     def _listed(self, item: dict[str, Any]) -> bool:
         names = (item.get("description") or "", item.get("name") or "")
         return any(fnmatchcase(name, self.runner) for name in names)
 
-    def _read(self, forge: Forge, number: int) -> Runner:
+    def _read(self, forge: _Api, number: int) -> Runner:
         """A runner with its managers: the machines behind one registration, which carry the versions."""
         item = forge.get(f"/runners/{number}")
         managers = list(forge.pages(f"/runners/{number}/managers", {}, optional=True))
@@ -214,9 +322,9 @@ class GithubRunnerCheck(_RunnerCheck):
     def observe(self, look: Look) -> Observation:
         """List the runners (https://docs.github.com/en/rest/actions/self-hosted-runners)."""
         try:
-            with Forge(self.api, look, "Authorization", self.token, "Bearer ") as forge:
+            with _Api(self.api, look, "Authorization", self.token, "Bearer ") as forge:
                 found = [_github(item) for item in forge.pages(self._path, {}, within="runners")]
-        except ForgeError as error:
+        except _ApiError as error:
             return Observation(False, str(error), final=error.final, commands=self.commands(), pause=error.pause)
         meant = [(runner, busy) for runner, busy in found if self._meant(runner) and not self._lacks(runner)]
         return self._judge([(runner, self._problem(runner, busy)) for runner, busy in meant], self._place)

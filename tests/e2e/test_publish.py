@@ -141,7 +141,7 @@ def test_publishers_that_come_at_once_lose_no_entry(server: FileServer) -> None:
         for entry in range(4):
             name = f"{number}-{entry}"
             amend(to, "index.json", lambda old, name=name: {**(old or {}), name: 1})  # type: ignore[misc]
-        to._session.close()
+        to.close()
 
     threads = [threading.Thread(target=publisher, args=(number,)) for number in range(6)]
     for thread in threads:
