@@ -11,7 +11,7 @@ from .base.process import dropped_variables
 from .engine import encryption
 from .forges import gate
 from .reports import console, write
-from .run import deployed, doitdb, fanout
+from .run import commandline, deployed, doitdb, fanout, selection
 from .run import result as results
 from .run.request import Asked
 from .run.result import Result, Status
@@ -52,12 +52,15 @@ class Reporter:
         self._named = selected
         if run.request.part is not None:
             self._leave_to_others(tasks, selected)
-        run.asked = Asked(deploy.raise_barrier(tasks, selected), bool(self._selected & _WITH_BACKEND))
+        selection.order(tasks, selected, "deploy", "verify")
+        selection.order(tasks, selected, "deploy", "drift")
+        again = selection.named(selected) if commandline.forces() else frozenset[str]()
+        run.asked = Asked(deploy.raise_barrier(tasks, selected), bool(self._selected & _WITH_BACKEND), again)
         if run.request.part is not Part.REPORT:
             build.join(run, tasks, selected)
-        if not selected:
-            self._console.overview(tasks)
         try:
+            commandline.check_patterns(tasks)
+            self._check_stacks()
             if run.asked.deploying:
                 deployed.refuse_for_deploy(run)
             if self._selected & _LOCKING:
@@ -69,6 +72,8 @@ class Reporter:
                 run.project.keyring.prepare()
         except DeployError as error:
             self._fail_at_once(error)
+        if not selected:
+            self._console.overview(tasks)
         run.active = True
         if self._selected & set(_STAGES) and run.project.config.history.keep and run.request.part is not Part.JOB:
             from .history.recorder import Recorder
@@ -87,6 +92,26 @@ class Reporter:
             fanout.part_from_others(self.run, tasks, selected)
         except DeployError as error:
             self._fail_at_once(error)
+
+    def _check_stacks(self) -> None:
+        """Refuse to call it a success when a stage is selected and there is no stack at all.
+
+        Raises:
+            ConfigError: `discover` finds nothing, nothing is configured, and `discover: []` does not say so.
+        """
+        project = self.run.project
+        if not self._selected & set(_STAGES) - {"build"} or project.stacks or not project.config.discover:
+            return
+        if project.config.stacks:
+            self.run.say(f"every stack is disabled in environment '{project.environment}'")
+            return
+        for text in status.gone(self.run):
+            self.run.say(text)
+        raise project.loaded.error(
+            f"no stack was found: {', '.join(project.config.discover)} matches no folder with configuration",
+            "discover", untouched="nothing was run",
+            next_step="correct `discover`; where there are to be no stacks, write `discover: []`",
+        )  # fmt: skip
 
     def _confirm_upstream(self) -> None:
         """Refuse to go on over an upstream whose ref has moved."""
@@ -178,6 +203,7 @@ class Reporter:
         if sys.exc_info()[0] is not None:
             self._remember(None)
             run.lock.release()
+            run.output.close()
             return
         paths: list[str] = []
         self._compare_with_review()
@@ -199,6 +225,7 @@ class Reporter:
         else:
             self._tell(code, paths)
         run.lock.release()
+        run.output.close()
         raise SystemExit(int(code))
 
     def _tell(self, code: ExitCode, paths: list[str]) -> None:
@@ -280,6 +307,7 @@ class Reporter:
             publisher.broke(run.project.config.forge, run.project.environment, error, run.mask, run.say)
         if not isinstance(error, RunLockedError):  # whoever holds the environment also tells what becomes of it
             self._notify([self.run.mask.text(error.render())])
+        self.run.output.close()
         raise SystemExit(int(ExitCode.FAILED))
 
 

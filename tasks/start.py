@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from doit import get_var
 
+from .base import standard
 from .base.errors import ConfigError, ConfigErrors, DeployError, ExitCode
 from .base.layout import DEPLOY_DIR
 from .base.masking import Masker
 from .engine import encryption
 from .project import backend, references
 from .project import load as loading
-from .run import deployed, doitdb, fanout
+from .run import commandline, deployed, doitdb, fanout
 from .run.request import Request
 from .run.run import Run
 
@@ -45,10 +46,12 @@ def start() -> Run:
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     root = Path.cwd()
+    standard.prepare()
     if any(word == "-r" or word.startswith("--reporter") for word in sys.argv[1:]):
         _end("doit-tofu reports by itself and makes its own exit codes\n  next: leave out `-r`")
     environment = get_var("env") or os.environ.get(ENVIRONMENT_VARIABLE) or None
     try:
+        commandline.check_variables()
         run = Run(load(root, environment, update=_update()), _request())
         if run.project.config.notify:
             from .notifications import channels

@@ -59,7 +59,7 @@ class StageAction(BaseAction):  # type: ignore[misc]
             return TaskFailed("stopped", report=False)
         started, began = time.monotonic(), now()
         try:
-            outcome = self._outcome(forced=label in run.current)
+            outcome = self._outcome(forced=run.asked.forces(self._name))
         except DeployError as error:
             outcome = failed(run, self._stage, self._name, error)
         except Exception as error:  # noqa: BLE001 - the boundary: a bug must not take the other stacks down
@@ -136,7 +136,6 @@ def is_current(run: Run, stage: str, stack: Stack, check: Check) -> Callable[...
 
             current = not hooks.owed(run, stage, stack)
         if current:
-            run.mark_current(f"{stage}:{stack.name}")
             task.targets = [target for target in task.targets if _exists(target)]  # none is missing: none is needed
         return current
 

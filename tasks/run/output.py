@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from typing import TYPE_CHECKING
 
+from ..base import standard
 from . import cilog
 
 if TYPE_CHECKING:
     from rich.live import Live
 
     from ..base.masking import Masker
+
+_MOST_LOST = 200  # texts: the end of a run says most
 
 
 class Output:
@@ -32,12 +34,14 @@ class Output:
         self._mask = mask
         self._lock = threading.Lock()
         self._said: set[str] = set()
+        self._lost: list[str] = []
+        self._problem = ""
 
     def say(self, text: str) -> None:
         """Print lines for people."""
         masked = self._mask.text(text)
         with self._lock:
-            if self.live is not None:
+            if self.live is not None and not self._lost:
                 self.live.console.print(cilog.plain(masked), markup=False, highlight=False, soft_wrap=True)
                 return
         self._write(cilog.harmless(masked, self.dialect))
@@ -68,8 +72,27 @@ class Output:
 
     def _write(self, text: str) -> None:
         with self._lock:
+            if self._lost:
+                self._lose(text)
+                return
             try:
                 sys.stdout.write(text + "\n")
                 sys.stdout.flush()
-            except BrokenPipeError:  # the reader is gone (`doit deploy | head`), which must not end a deploy
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            except (OSError, ValueError) as error:  # the disk is full, the reader is gone: that must not end a deploy
+                self._problem = "" if isinstance(error, BrokenPipeError) else str(error)
+                self._lose(text)
+                standard.silence(sys.stdout)
+
+    def _lose(self, text: str) -> None:
+        self._lost.append(text)
+        del self._lost[:-_MOST_LOST]
+
+    def close(self) -> None:
+        """Say on standard error what could not be printed; a reader that has left (`| head`) does not want it."""
+        if not self._lost or not self._problem:
+            return
+        try:
+            sys.stderr.write("\n".join([f"could not be printed ({self._problem}):", *self._lost, ""]))
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            standard.silence(sys.stderr)

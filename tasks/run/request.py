@@ -36,7 +36,13 @@ class Asked:
     Args:
         deploying: Whether a deploy was selected: artifacts that are there must then fit, not be replaced.
         planning: Whether anything was selected that needs the stacks' backends.
+        again: The names, of stacks or builds, whose tasks run although they are up to date (`doit -a`); None for all.
     """
 
     deploying: bool = False
     planning: bool = False
+    again: frozenset[str] | None = frozenset()
+
+    def forces(self, name: str) -> bool:
+        """Whether the tasks of a stack or build run although they are up to date."""
+        return self.again is None or name in self.again

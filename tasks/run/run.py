@@ -54,7 +54,6 @@ class Run:
         baseline: What counts as deployed where there are no receipts (`deployed`).
         results: The result of each task that ended, by doit's name of it (`keep`).
         applied: The stacks whose plan was applied in this run (`mark_applied`).
-        current: The tasks that were found up to date; one that runs all the same was forced (`mark_current`).
         reused: The stacks whose artifact was found to fit as it is (`plan`).
         replanned: Why a stack's artifact was replaced although it had been handed over, where that is allowed (`plan`).
         judged: The plan that policy let through in this run, by stack (`plan`).
@@ -81,7 +80,6 @@ class Run:
         self.baseline: Baseline | None = None
         self.results: dict[str, Result] = {}
         self.applied: set[str] = set()
-        self.current: set[str] = set()
         self.reused: set[str] = set()
         self.replanned: dict[str, str] = {}
         self.judged: dict[str, Judged] = {}
@@ -111,10 +109,6 @@ class Run:
     def mark_applied(self, stack: str) -> None:
         """Note that a stack's plan was applied in this run."""
         self.applied.add(stack)
-
-    def mark_current(self, task: str) -> None:
-        """Note that a task was found up to date."""
-        self.current.add(task)
 
     def alone_with(self, stack: str) -> threading.RLock:
         """The lock of a stack's data directory among the threads of this run."""
