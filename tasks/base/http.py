@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
 import requests
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
     from requests import PreparedRequest, Response
 
-OK, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, TOO_MANY = 200, 401, 403, 404, 429
-_BUSY = frozenset({408, 425, TOO_MANY})
-_SUCCESS, _SERVER_ERROR = range(200, 300), 500
+_FORBIDDEN, _TOO_MANY, _SERVER_ERROR = 403, 429, 500
+_BUSY = (408, 425, _TOO_MANY)
 _FOLLOWED = ("GET", "HEAD")
 _MOST_REDIRECTS = 3
 _PAGE, _MOST_PAGES = 100, 200
+_LARGEST = 1 << 26
 _PIECE = 1 << 16
 _CONNECT = 10.0
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 8.0
@@ -65,6 +65,16 @@ class TlsError(NoAnswerError):
     """There is no TLS connection that is trusted."""
 
 
+class RefusedError(NoAnswerError):
+    """The server answered, and did not do it."""
+
+    answer: Answer
+
+
+class GarbageError(NoAnswerError):
+    """The answer is not what was asked for."""
+
+
 class _PassingError(NoAnswerError):
     """Worth another try."""
 
@@ -81,24 +91,19 @@ class Answer:
     has_next: bool = False
 
     @property
-    def ok(self) -> bool:
-        """Whether the server did as it was asked."""
-        return self.status in _SUCCESS
-
-    @property
     def asked_pause(self) -> float | None:
         """Seconds that the server asks to wait before the next request; None when it does not.
 
         GitLab: https://docs.gitlab.com/administration/settings/user_and_ip_rate_limits/. GitHub answers 403 or 429:
         https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api.
         """
-        if self.status not in (*_BUSY, FORBIDDEN) and self.status < _SERVER_ERROR:
+        if self.status not in (*_BUSY, _FORBIDDEN) and self.status < _SERVER_ERROR:
             return None
         with suppress(KeyError, ValueError, OverflowError, urllib3.exceptions.InvalidHeader):
             return urllib3.Retry().parse_retry_after(self.headers["Retry-After"])  # seconds or a date (RFC 9110)
         spent = "0" in (self.headers.get("X-RateLimit-Remaining"), self.headers.get("RateLimit-Remaining"))
         reset = self.headers.get("X-RateLimit-Reset") or self.headers.get("RateLimit-Reset") or ""
-        if (spent or self.status == TOO_MANY) and reset.isdecimal():
+        if (spent or self.status == _TOO_MANY) and reset.isdecimal():
             return max(float(reset) - time.time(), 1.0)
         return None
 
@@ -106,12 +111,15 @@ class Answer:
         """The value in the body; None where it is empty.
 
         Raises:
-            ValueError: It is not JSON.
+            RefusedError: The server did not do as it was asked.
+            GarbageError: It is not JSON.
         """
+        if self.status // 100 != 2:  # noqa: PLR2004 - 2xx
+            raise RefusedError(f"status {self.status}", self)
         try:
             return json.loads(self.content) if self.content.strip() else None
-        except RecursionError:
-            raise ValueError("nested too deeply") from None
+        except (ValueError, RecursionError):
+            raise GarbageError("the answer is no JSON", self) from None
 
 
 class Credentials(AuthBase):
@@ -169,48 +177,44 @@ class Client:
 
     Args:
         wait: Waits so many seconds; true when the run was asked to stop, which ends the trying.
+        base: What all addresses begin with.
+        secret: Headers for its origin alone.
         seconds: The bound.
         only_lost: Whether only time without success counts: failed tries, and pauses.
         tries: How often one request is tried at most.
         timeout: Seconds that one try may take at most.
         pause: Seconds before the second try; later ones wait longer.
-        longest_asked: Seconds that are waited at most when a server asks for more; without it, longer than the bound
-            ends the trying.
-        largest: The longest body that is read.
+        longest_asked: Seconds that are waited at most when a server asks for more.
         verify: Whether certificates are checked.
         moved: Learns the method, the URL and where it redirects to; may raise.
+
+    Attributes:
+        last: The last answer.
     """
 
     def __init__(
-        self, wait: Callable[[float], bool | None], *, seconds: float, only_lost: bool = False, tries: int = 1_000,
-        timeout: float = 20.0, pause: float = 0.5, longest_asked: float | None = None, largest: int = 1 << 25,
-        verify: bool = True, moved: Callable[[str, str, str], None] = lambda *_: None,
+        self, wait: Callable[[float], bool | None], *, base: str = "", secret: Mapping[str, str] | None = None,
+        seconds: float, only_lost: bool = False, tries: int = 1_000, timeout: float = 30.0, pause: float = 0.5,
+        longest_asked: float = 30.0, verify: bool = True, moved: Callable[[str, str, str], None] = lambda *_: None,
     ) -> None:  # fmt: skip
-        self._wait, self._left, self._only_lost, self._tries = wait, seconds, only_lost, tries
-        self._timeout, self._pause, self._longest_asked, self._largest = timeout, pause, longest_asked, largest
+        self._wait, self._base, self._secret, self._left, self._only_lost = wait, base, secret or {}, seconds, only_lost
+        self._tries, self._timeout, self._pause, self._longest_asked = tries, timeout, pause, longest_asked
         self._verify, self._moved, self._session = verify, moved, Session()
+        self.last: Answer | None = None
         if not verify:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-
-    def __enter__(self) -> Self:
-        """The client."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Closed."""
-        self.close()
 
     def close(self) -> None:
         """Close its connections."""
         self._session.close()
 
-    def request(self, method: str, url: str, *, secret: Mapping[str, str] | None = None, **options: Any) -> Answer:
+    def request(self, method: str, path: str, *, secret: Mapping[str, str] | None = None, **options: Any) -> Answer:
         """An answer, which may be a refusal; tried again while the server is busy, failing or away.
 
         Args:
             method: GET and HEAD follow redirects.
-            url: The address.
-            secret: Headers for the origin of the address alone.
+            path: What comes behind the base.
+            secret: Headers for the origin of the address alone, in place of the client's.
             options: As `requests` takes them.
 
         Raises:
@@ -223,21 +227,37 @@ class Client:
             try:
                 if self._left <= 0:
                     raise NoAnswerError("no time is left")
-                answer = self._once(method, url, secret or {}, **options)
+                answer = self._once(method, self._base + path, self._secret if secret is None else secret, **options)
             except _PassingError as error:
                 self._left -= time.monotonic() - began
                 self._rest(number, error)
             else:
                 self._left -= 0 if self._only_lost else time.monotonic() - began
+                self.last = answer
                 return answer
         raise AssertionError("unreachable")
 
-    def pages(self, url: str, query: Mapping[str, Any], **options: Any) -> Iterator[Answer]:
-        """The pages of a list up to the last; asked for by number, as the URL in a `Link` header may lead anywhere."""
+    def items(self, path: str, query: Mapping[str, Any], *, within: str | None = None) -> Iterator[dict[str, Any]]:
+        """The objects of a list, page by page to the last.
+
+        Pages are asked for by number: the URL in a `Link` header may lead anywhere.
+
+        Args:
+            path: What comes behind the base.
+            query: What is asked for.
+            within: The key of the list, where an answer is an object.
+
+        Raises:
+            NoAnswerError: As `request` and `Answer.json`.
+        """
         for number in range(1, _MOST_PAGES + 1):
-            answer = self.request("GET", url, params={**query, "per_page": _PAGE, "page": number}, **options)
-            yield answer
-            if not answer.has_next:
+            answer = self.request("GET", path, params={**query, "per_page": _PAGE, "page": number})
+            found = answer.json()
+            found = found.get(within) if within and isinstance(found, dict) else found
+            if not isinstance(found, list):
+                raise GarbageError("the answer is no list", answer)
+            yield from (item for item in found if isinstance(item, dict))
+            if not answer.has_next:  # by the link, not by the length: servers may give fewer than they were asked for
                 return
 
     def _rest(self, number: int, error: _PassingError) -> None:
@@ -245,7 +265,7 @@ class Client:
         asked = error.answer.asked_pause if error.answer else None
         pause = min(self._pause * 2 ** (number - 1), max(self._pause, _LONGEST_PAUSE))
         if asked is not None:
-            pause = asked if self._longest_asked is None else min(asked, self._longest_asked)
+            pause = min(asked, self._longest_asked)
         pause = max(pause, _SHORTEST_PAUSE)
         if number == self._tries or pause >= self._left:
             wish = f"; it asks to wait {asked:.0f} s" if asked is not None else ""
@@ -285,14 +305,15 @@ class Client:
         except ValueError:  # as requests and http.client have it for URLs and headers, with their text
             raise UnsendableError("the address or a header has characters that cannot be sent") from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            kind = TlsError if _is_final(error) else _PassingError
-            raise kind(explain(error, url)) from None
+            # A TLS connection that breaks off may do better the next time; one that is not trusted will not.
+            final = isinstance(error, requests.exceptions.SSLError) and "EOF" not in str(error)
+            raise (TlsError if final else _PassingError)(explain(error, url)) from None
 
     def _read(self, response: Response, end: float) -> Answer:
         content = bytearray()
         while piece := response.raw.read1(_PIECE, decode_content=True):  # what is there, however little
             content += piece
-            if len(content) > self._largest:
+            if len(content) > _LARGEST:
                 raise NoAnswerError("the answer is too long")
             if time.monotonic() > end:
                 raise _PassingError("the answer began, but did not end in time")
@@ -330,8 +351,3 @@ def cause(error: BaseException, url: str | None = None) -> str:
     while inner := [item for item in (getattr(error, "reason", None), *error.args) if isinstance(item, Exception)]:
         error = inner[0]
     return str(error).replace(url, urls.shown(url))[:200]
-
-
-def _is_final(error: Exception) -> bool:
-    """Whether TLS failed in a way that does not pass; a connection that breaks off in between does."""
-    return isinstance(error, requests.exceptions.SSLError) and "EOF" not in str(error)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import closing
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -32,11 +33,8 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _PARAMETER = re.compile(r'(\w+)\s*=\s*(?:"([^"]*)"|([^\s",]+))')
 _HEADERS = {"Accept": _ACCEPT}
 _SECONDS = 120.0  # for all that one question takes
-_TIMEOUT = 30.0
 _TRIES = 3
 _PAUSE = 1.0
-_LONGEST_PAUSE = 30.0
-_LARGEST = 4 << 20  # the specification's limit for manifests
 _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
 
 
@@ -71,10 +69,10 @@ class Registry:
         from ..base import http
 
         problem, path = "", f"{self._repository.server}/v2/{self._repository.path}/manifests/{tag}"
-        with http.Client(
-            self._stop.wait, seconds=_SECONDS, tries=_TRIES, timeout=_TIMEOUT, pause=_PAUSE,
-            longest_asked=_LONGEST_PAUSE, largest=_LARGEST, verify=not self._insecure, moved=self._moved,
-        ) as client:  # fmt: skip
+        client = http.Client(
+            self._stop.wait, seconds=_SECONDS, tries=_TRIES, pause=_PAUSE, verify=not self._insecure, moved=self._moved
+        )
+        with closing(client):
             for scheme in self._schemes:
                 try:
                     return self._ask(client, f"{scheme}://{path}")
@@ -126,6 +124,8 @@ class Registry:
         raise self._error("it wants a login of a kind that is not known", "is the repository's name right?")
 
     def _token(self, client: Client, challenge: str) -> str:
+        from ..base.http import NoAnswerError
+
         parameters = {name.lower(): quoted or plain for name, quoted, plain in _PARAMETER.findall(challenge)}
         realm = parameters.get("realm", "")
         if not self._may_ask(realm):
@@ -142,7 +142,7 @@ class Registry:
         try:
             value = answer.json()
             token = value.get("token") or value.get("access_token")
-        except (ValueError, AttributeError):
+        except (NoAnswerError, AttributeError):
             token = None
         if answer.status != _OK or not isinstance(token, str) or not token.isprintable():
             raise self._error(

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from math import inf
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..base.errors import DeployError
-from ..base.http import Answer, Client, NoAnswerError, UnsendableError
+from ..base.http import Client, GarbageError, NoAnswerError, RefusedError, UnsendableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+
+    from ..base.http import Answer
 
 _LATER = "run the job again later; plans and deploys are not concerned"
 
@@ -50,8 +53,10 @@ class Api:
         explain: Callable[[int], str | None],
     ) -> None:
         self._base, self._explain = base, explain
-        self._client = Client(wait, seconds=seconds, moved=self._check_redirect)
-        self._headers: dict[str, Mapping[str, str]] = {"secret": headers, "headers": {"Accept": "application/json"}}
+        self._client = Client(
+            wait, base=f"{base}/", secret={"Accept": "application/json", **headers}, seconds=seconds,
+            longest_asked=inf, moved=self._check_redirect,
+        )  # fmt: skip
 
     def pages(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
         """The elements of a list, page by page, until the forge says that there is no further one.
@@ -60,11 +65,7 @@ class Api:
             ForgeError: A page could not be had.
         """
         with self._asking("GET", path):
-            for answer in self._client.pages(f"{self._base}/{path}", query, **self._headers):
-                found = self._value("GET", path, answer)
-                if not isinstance(found, list):
-                    raise ForgeError(f"{self._shown(path)} is no list")
-                yield from (item for item in found if isinstance(item, dict))
+            yield from self._client.items(path, query)
 
     def get(self, path: str) -> Any:
         """What is at a path.
@@ -81,8 +82,7 @@ class Api:
             ForgeError: The forge did not do it, or that is not known.
         """
         with self._asking(method, path):
-            answer = self._client.request(method, f"{self._base}/{path}", json=body, **self._headers)
-        return self._value(method, path, answer)
+            return self._client.request(method, path, json=body).json()
 
     @contextmanager
     def _asking(self, method: str, path: str) -> Iterator[None]:
@@ -93,23 +93,19 @@ class Api:
                 f"{self._shown(path)}: the token or the address has characters that cannot be sent",
                 next_step="set the token anew, without line breaks or spaces",
             ) from None
-        except NoAnswerError as error:
-            raise ForgeError(f"{method} {self._shown(path)}: {error}", next_step=_LATER) from None
-
-    def _value(self, method: str, path: str, answer: Answer) -> Any:
-        if not answer.ok:
+        except GarbageError as error:
             raise ForgeError(
-                f"{method} {self._shown(path)}: status {answer.status}{_said(answer)}",
-                status=answer.status,
-                next_step=self._explain(answer.status),
-            )
-        try:
-            return answer.json()
-        except ValueError:
-            raise ForgeError(
-                f"{self._shown(path)}: the answer is no JSON",
+                f"{self._shown(path)}: {error}",
                 next_step="see whether `forge.url` is the address of the API, not of a sign-in page or a proxy",
             ) from None
+        except RefusedError as error:
+            status = error.answer.status
+            raise ForgeError(
+                f"{method} {self._shown(path)}: {error}{_said(error.answer)}",
+                status=status, next_step=self._explain(status),
+            ) from None  # fmt: skip
+        except NoAnswerError as error:
+            raise ForgeError(f"{method} {self._shown(path)}: {error}", next_step=_LATER) from None
 
     def _check_redirect(self, method: str, url: str, target: str) -> None:
         """Refuse what leads to another host, and what would not be done there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,10 +21,9 @@ if TYPE_CHECKING:
     Wait = Callable[[float], bool | None]
 
 _TRIES = 5
-_LONGEST_WAIT = 30.0
 _TYPES = {".json": "application/json", ".jsonl": "application/x-ndjson", ".html": "text/html", ".xml": "text/xml"}
+_NOT_FOUND = 404
 _CONFLICT = (409, 412)  # S3 answers 409 when two conditional writes meet
-_LARGEST = 1 << 30
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -123,18 +123,18 @@ class HttpDestination:
             )
         if token and parts.scheme == "http" and parts.hostname not in _LOOPBACK:
             raise PublishError(f"a token is not sent in clear to {self.name}", next_step="use https")
-        value = f"Bearer {token}" if header.lower() == "authorization" else token
-        self._secret = {header: value} if value and token else {}
+        value = f"Bearer {token}" if token and header.lower() == "authorization" else token
         self._client = Client(
-            wait, seconds=_TRIES * timeout, only_lost=True, tries=_TRIES, timeout=timeout, pause=0.25,
-            longest_asked=_LONGEST_WAIT, largest=_LARGEST,
+            lambda seconds: wait(seconds * random.uniform(1, 1.5)),  # noqa: S311 - apart from other publishers
+            base=f"{self.name}/", secret={header: value} if value else {},
+            seconds=_TRIES * timeout, only_lost=True, tries=_TRIES, timeout=timeout, pause=0.25,
         )  # fmt: skip
 
     def read(self, path: str) -> tuple[bytes | None, str | None]:
         """A file, and its ETag when the server has one that is strong."""
-        answer = self._request("GET", path, accepted=(200, 404))
+        answer = self._request("GET", path, accepted=(200, _NOT_FOUND))
         etag = answer.headers.get("ETag", "")
-        return (answer.content, etag if etag.startswith('"') else None) if answer.ok else (None, None)
+        return (answer.content, etag if etag.startswith('"') else None) if answer.status != _NOT_FOUND else (None, None)
 
     def write(self, path: str, data: bytes, *, tag: str | None = None, new: bool = False) -> None:
         """PUT; a server that heeds no conditions is found out by reading again, see `index`."""
@@ -152,7 +152,7 @@ class HttpDestination:
         from ..base.http import NoAnswerError
 
         try:
-            answer = self._client.request(method, f"{self.name}/{quote(path)}", secret=self._secret, **options)
+            answer = self._client.request(method, quote(path), **options)
         except NoAnswerError as error:
             raise _failed(self.name, f"{method} {path}: {error}") from None
         if answer.status not in accepted:

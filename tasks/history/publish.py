@@ -123,7 +123,9 @@ def amend(to: Destination, path: str, change: Callable[[Any], Any], wait: Wait =
             if attempt_number == 0:
                 continue
         if wait(random.uniform(0, 0.05 * 2 ** min(attempt_number, 5))):  # noqa: S311 - apart from the others
-            raise PublishError(f"cannot publish to {to.name}: stopped before {path}", next_step="`doit publish`")
+            raise PublishError(
+                f"cannot publish to {to.name}: stopped while others change {path}", next_step="`doit publish`"
+            )
     raise PublishError(f"cannot publish to {to.name}: {path} is always changed by others", next_step="`doit publish`")
 
 
