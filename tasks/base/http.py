@@ -9,7 +9,6 @@ import json
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import count
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
@@ -222,8 +221,9 @@ class Client:
             UnsendableError: The request cannot be made.
             TlsError: The connection is not trusted.
         """
-        for number in count(1):
-            began = time.monotonic()
+        number = 0
+        while True:
+            number, began = number + 1, time.monotonic()
             try:
                 if self._left <= 0:
                     raise NoAnswerError("no time is left")
@@ -235,7 +235,6 @@ class Client:
                 self._left -= 0 if self._only_lost else time.monotonic() - began
                 self.last = answer
                 return answer
-        raise AssertionError("unreachable")
 
     def items(self, path: str, query: Mapping[str, Any], *, within: str | None = None) -> Iterator[dict[str, Any]]:
         """The objects of a list, page by page to the last.
@@ -263,7 +262,7 @@ class Client:
     def _rest(self, number: int, error: _PassingError) -> None:
         """Pause before the next try; raises when there is none."""
         asked = error.answer.asked_pause if error.answer else None
-        pause = min(self._pause * 2 ** (number - 1), max(self._pause, _LONGEST_PAUSE))
+        pause = min(self._pause * 2 ** (number - 1), _LONGEST_PAUSE)
         if asked is not None:
             pause = min(asked, self._longest_asked)
         pause = max(pause, _SHORTEST_PAUSE)
@@ -319,8 +318,9 @@ class Client:
                 raise _PassingError("the answer began, but did not end in time")
         headers, url = response.headers, str(response.url)
         has_next = "next" in response.links or bool(headers.get("X-Next-Page"))
-        redirect = urljoin(url, headers["Location"]) if response.is_redirect else None
-        return Answer(url, response.status_code, headers, bytes(content), redirect, has_next)
+        redirect = self._session.get_redirect_target(response)
+        target = urljoin(url, redirect) if redirect else None
+        return Answer(url, response.status_code, headers, bytes(content), target, has_next)
 
 
 def explain(error: Exception, url: str) -> str:

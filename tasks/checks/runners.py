@@ -108,7 +108,7 @@ class _RunnerCheck(Check):
         if answer is None or answer.status // 100 == _SUCCESS:
             return Observation(False, f"{urls.shown(self.api)}: {error}", commands=self.commands())
         status, asked, final, pause = answer.status, answer.asked_pause, False, 0.0
-        if status == HTTPStatus.TOO_MANY_REQUESTS or asked is not None:
+        if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.FORBIDDEN and asked is not None):
             pause = min(_USUAL_PAUSE if asked is None else asked, _LONGEST_PAUSE)
             text = f"too many requests ({status}), asks again after {pause:g} s"
         elif status == HTTPStatus.UNAUTHORIZED:
