@@ -109,6 +109,23 @@ def test_requests_that_succeed_count_unless_only_lost_time_does(
     assert [patient.request("GET", "/x").status for _ in range(5)] == [200] * 5
 
 
+def test_the_time_of_failed_tries_counts_too(
+    server: Server, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(http, "time", SimpleNamespace(monotonic=lambda: clock[0], time=time.time))
+
+    def late(request: BaseHTTPRequestHandler) -> None:
+        clock[0] += 20
+        answer(503)(request)
+
+    server.answers["/x"] = late
+    with pytest.raises(NoAnswerError, match="status 503"):
+        client(server, waits, only_lost=True).request("GET", "/x")
+    assert waits == [1, 2]
+    assert len(server.asked) == 3
+
+
 def test_the_tries_of_one_request_are_counted(server: Server, waits: list[float]) -> None:
     server.answers["/busy"] = answer(429)
     with pytest.raises(NoAnswerError) as caught:
