@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from doit.action import BaseAction
 from doit.exceptions import TaskFailed
 
-from ..artifact import store
+from ..artifact import opening, store
 from ..base.errors import DeployError, RecordError, UnreviewedError
 from ..base.files import read_json
+from ..plans import judging
 from ..policy import semantic
 from ..run.result import Result, Status
 
@@ -116,9 +117,11 @@ def known_meaning(run: Run, name: str) -> Meaning | None:
     """What a stack's artifact means, bound by its manifest; None when `plan.json` is not that artifact's.
 
     Raises:
-        ArtifactRefusedError: The artifact is not what its manifest says.
+        ArtifactRefusedError: The artifact is not what its manifest says, or not the one that this run has verified.
     """
-    manifest = store.load(run.layout, name, run.project.keyring.current)
+    manifest = opening.load(run.layout, name, run.project.keyring.current)
+    if run.deploying:
+        judging.require(run, manifest)  # what is compared with the review is what will be applied
     found = store.description(run.layout, manifest)
     return semantic.meaning(found) if found else None
 

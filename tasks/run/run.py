@@ -64,7 +64,7 @@ class Run:
         waiting: What the checks of a task that is under way wait for, by the task.
         demand: What the builds and images of this run are for.
         allowances: The findings of policies that the command line allows.
-        judged: The plan that policy let through in this run, by stack.
+        judged: The plan that was verified in this run, and that policy let through, by stack.
         current: Tasks that were found up to date; one of them that runs all the same was forced (`doit -a`).
     """
 
