@@ -1,7 +1,7 @@
 """Swaps plan files under the hands of a run: each stack's at a moment of its own, any call or return in the package.
 
 `dodo.py` of a test's repository imports this after the package. `SWAPS` names a JSON file: for `stage:stack` the moment,
-the way, the folder of the plan, and the foreign plan that takes its place. `MOMENTS` names a file that gets every moment
+the way, the folder of the plan (or a file, to rewrite it), and the foreign file that takes its place. `MOMENTS` names a file that gets every moment
 of a run, those of a task before an apply has been started.
 """
 
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 PACKAGE = Path(sys.modules["doit_tofu" if "doit_tofu" in sys.modules else "tasks"].__path__[0])
 STARTED = "start of apply"
 _LOCK = threading.Lock()
+
+
+def rewrite(target: Path, foreign: Path) -> None:
+    """Write another content into a file; its time, and a size that is the same, tell nothing of it."""
+    before = target.stat()
+    target.write_bytes(foreign.read_bytes())
+    os.utime(target, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def swap(way: str, folder: Path, foreign: Path) -> None:
@@ -84,7 +91,8 @@ class Watch:
         self._seen[moment] = None
         self._over = moment == STARTED
         if self._order is not None and moment == self._order[0]:
-            swap(self._order[1], Path(self._order[2]), Path(self._order[3]))
+            way, target, foreign = self._order[1], Path(self._order[2]), Path(self._order[3])
+            rewrite(target, foreign) if way == "rewrite" else swap(way, target, foreign)
 
     def end(self) -> None:
         """Say which moments there were, and that the swap was made."""
