@@ -9,6 +9,7 @@ from . import plan, verify
 from .artifact import changes, inputs, outputs, receipt, rereads, store
 from .artifact.receipt import Outcome, Receipt
 from .base.errors import ArtifactRefusedError, DeployError, EngineError, StoppedError, UnreviewedError
+from .builds import used
 from .engine import statelock
 from .engine.engine import failure, is_stale
 from .forges import gate
@@ -174,29 +175,7 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
         )  # fmt: skip
         store.claim(layout, manifest)
         receipt.write(layout, begun)
-        if changed := rereads.changed(run.project, manifest.inputs):
-            receipt.restore(layout, stack.name, last)
-            store.release(layout, stack.name)
-            raise _changed(stack, changed)
-        try:
-            done = workdir.run_locked(
-                run, where.holding(artifact.plan.descriptor), "apply", "-no-color", "-input=false",
-                *workdir.state_arguments(run.project, stack), *variables, artifact.plan.path,
-            )  # fmt: skip
-        except StoppedError:
-            receipt.write(layout, begun.ended(Outcome.FAILED, **_less_produced(run, stack, begun)))
-            raise
-        if is_stale(done.summaries()):  # nothing was begun; a receipt of a failure would have the next deploy plan
-            receipt.restore(layout, stack.name, last)  # for itself, and apply, what nobody has seen
-            store.mark_stale(layout, manifest)
-            raise ArtifactRefusedError("stale", store.STALE, stack=stack.name)
-        if statelock.held(done, where.backend):  # nothing was begun: the same plan may be applied once it is free
-            receipt.restore(layout, stack.name, last)
-            store.release(layout, stack.name)
-            raise failure("apply failed", done, where)
-        if not done.ok:
-            receipt.write(layout, begun.ended(Outcome.FAILED, **_less_produced(run, stack, begun)))
-            raise _apply_error(run, stack, done, where)
+        done = _run_apply(run, stack, _Attempt(artifact, begun, last), where, variables)
         found = _outputs(run, stack, done)
         lineage, serial = workdir.serial_of_state(run, stack, where)
     outputs.store(layout, stack.name, found, run.mask)
@@ -214,10 +193,51 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
     return Applied(manifest, changes.counts_text(manifest.counts), run.mask.value(shown), allowed)
 
 
-def _changed(stack: Stack, files: list[str]) -> ArtifactRefusedError:
-    """The refusal of a plan whose apply would read other files than those that it was made of."""
-    message = f"changed since this was verified: {inputs.summary(files)}"
-    return ArtifactRefusedError("changed", message, stack=stack.name)
+@dataclass(frozen=True)
+class _Attempt:
+    """An apply that is about to begin: its artifact, the receipt that says so, and the one that stood before."""
+
+    artifact: Artifact
+    begun: Receipt
+    last: Receipt | None
+
+
+def _run_apply(run: Run, stack: Stack, attempt: _Attempt, where: Context, variables: list[str]) -> Completed:
+    """The engine's apply, which ended well; where nothing of it was begun, the receipt is again the last one.
+
+    Raises:
+        ArtifactRefusedError: The plan no longer fits its state, or files that it reads are others.
+        StoppedError: The run was asked to stop.
+        DeployError: The apply failed.
+    """
+    layout, begun, last = run.layout, attempt.begun, attempt.last
+    manifest, saved = attempt.artifact.manifest, attempt.artifact.plan
+    changed = [*rereads.changed(run.project, manifest.inputs), *used.changed(run.project, manifest.builds)]
+    if changed:
+        receipt.restore(layout, stack.name, last)
+        store.release(layout, stack.name)
+        message = f"changed since this was verified: {inputs.summary(changed)}"
+        raise ArtifactRefusedError("changed", message, stack=stack.name)
+    try:
+        done = workdir.run_locked(
+            run, where.holding(saved.descriptor), "apply", "-no-color", "-input=false",
+            *workdir.state_arguments(run.project, stack), *variables, saved.argument(),
+        )  # fmt: skip
+    except StoppedError:
+        receipt.write(layout, begun.ended(Outcome.FAILED, **_less_produced(run, stack, begun)))
+        raise
+    if is_stale(done.summaries()):  # nothing was begun; a receipt of a failure would have the next deploy plan
+        receipt.restore(layout, stack.name, last)  # for itself, and apply, what nobody has seen
+        store.mark_stale(layout, manifest)
+        raise ArtifactRefusedError("stale", store.STALE, stack=stack.name)
+    if statelock.held(done, where.backend):  # nothing was begun: the same plan may be applied once it is free
+        receipt.restore(layout, stack.name, last)
+        store.release(layout, stack.name)
+        raise failure("apply failed", done, where)
+    if not done.ok:
+        receipt.write(layout, begun.ended(Outcome.FAILED, **_less_produced(run, stack, begun)))
+        raise _apply_error(run, stack, done, where)
+    return done
 
 
 def _apply_error(run: Run, stack: Stack, done: Completed, where: Context) -> DeployError:

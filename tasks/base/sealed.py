@@ -36,9 +36,9 @@ class Sealed:
             os.close(descriptor)
             raise
 
-    @property
-    def path(self) -> str:
-        """What names it in a child process that is given the descriptor."""
+    def argument(self) -> str:
+        """What names it in a child process that is given the descriptor; for one reader at a time."""
+        os.lseek(self.descriptor, 0, os.SEEK_SET)  # where `/dev/fd` is no link, the child goes on from where we were
         return path_of(self.descriptor)
 
     def stream(self) -> BufferedReader:
@@ -69,7 +69,7 @@ def blank() -> int:
         OSError: There is no memory or no descriptor left.
     """
     if hasattr(os, "memfd_create"):
-        return os.memfd_create("plan", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        return os.memfd_create("sealed", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     with tempfile.TemporaryFile() as file:  # mode 600, unlinked
         return os.dup(file.fileno())
 

@@ -5,9 +5,13 @@ What reads receipts and registries is imported by the functions: most stacks hav
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..project.project import Project
     from ..project.stack import Stack
 
@@ -48,3 +52,24 @@ def made_of(project: Project, stack: Stack) -> dict[str, str]:
 
     receipts = {name: made.read_build(project.layout, name) for name in project.catalog.read_by(stack)}
     return {name: receipt.outputs for name, receipt in receipts.items() if receipt}
+
+
+def changed(project: Project, planned: Mapping[str, str]) -> list[str]:
+    """The builds whose outputs are not those that a plan was made with, sorted; each file is read now.
+
+    Args:
+        project: Where the outputs are.
+        planned: The digests of the outputs, by build.
+    """
+    catalog = project.catalog
+    if catalog is None or not planned:
+        return []
+    from ..project.hcl.fileindex import FileIndex
+    from . import made
+
+    index = FileIndex(project.root, Path(os.devnull))  # one that knows nothing yet
+    return [
+        f"outputs of build {name}"
+        for name, digest in sorted(planned.items())
+        if name not in catalog.builds or made.outputs_digest(project.root, index, catalog.outputs(name)) != digest
+    ]

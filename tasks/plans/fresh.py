@@ -63,7 +63,7 @@ def show(run: Run, where: Context, plan: Sealed) -> Any:
     Raises:
         EngineError: It cannot read it.
     """
-    return run.engine().json(where.holding(plan.descriptor), "show", "-json", "-no-color", plan.path)
+    return run.engine().json(where.holding(plan.descriptor), "show", "-json", "-no-color", plan.argument())
 
 
 @contextmanager

@@ -61,7 +61,7 @@ def test_a_copy_stays_whatever_happens_to_the_file_that_it_was_made_of(source: t
 def test_a_child_reads_it_by_its_path(source: tuple[Path, int]) -> None:
     with _copied(source[1]) as plan:
         for _ in range(2):
-            read = subprocess.run(["cat", plan.path], pass_fds=[plan.descriptor], capture_output=True, check=True)
+            read = subprocess.run(["cat", plan.argument()], pass_fds=[plan.descriptor], capture_output=True, check=True)
             assert read.stdout == b"verified"
 
 
