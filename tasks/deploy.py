@@ -71,7 +71,7 @@ def up_to_date(run: Run, stack: Stack) -> bool:
 
 def plan_or_accept(run: Run, stack: Stack, forced: bool) -> Result:
     """What `plan:<stack>` does: in a deploy it accepts the artifact that was handed over, or refuses it."""
-    accepted = acceptance.accept(run, stack) if run.deploying else None
+    accepted = acceptance.accept(run, stack) if run.asked.deploying else None
     return accepted or plan.act(run, stack, forced)
 
 
@@ -179,7 +179,7 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
         found = _outputs(run, stack, done)
         lineage, serial = workdir.serial_of_state(run, stack, where)
     outputs.store(layout, stack.name, found, run.mask)
-    run.applied.add(stack.name)
+    run.mark_applied(stack.name)
     ended = begun.ended(
         Outcome.APPLIED, lineage=lineage, serial=serial, verified=None if stack.settings.verify else True,
         state_key=run.project.keyring.state_key, **_less_produced(run, stack, begun),

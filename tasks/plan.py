@@ -50,7 +50,7 @@ def up_to_date(run: Run, stack: Stack) -> bool:
     """Whether nothing has to be planned: unaffected without an artifact, or planned already from these very inputs."""
     store.settle(run.layout, stack.name)
     waiting = store.pending(run.layout, stack.name)
-    if run.deploying and waiting:
+    if run.asked.deploying and waiting:
         return False  # it is verified, whatever it is
     assessment = assess_once(run, stack)
     if not waiting:
@@ -75,13 +75,14 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
         store.discard(run.layout, stack.name)
         return Result(STAGE, stack.name, Status.UNAFFECTED, "not affected; the plan that was there is discarded")
     given = upstream.values(run, stack)
-    mocked = [name for name in given.missing if name in stack.settings.mocks and run.mocking and not run.deploying]
+    mocking = run.request.mocking and not run.asked.deploying
+    mocked = [name for name in given.missing if name in stack.settings.mocks and mocking]
     if set(given.missing) - set(mocked):
         store.discard(run.layout, stack.name)
         return _deferred(run, stack, assessment, given.missing_text(stack))
     values = {**given.values, **{name: stack.settings.mocks[name] for name in mocked}}
     try:
-        made = making.make(run, stack, values, origin="deploy" if run.deploying else STAGE, mocked=mocked)
+        made = making.make(run, stack, values, origin="deploy" if run.asked.deploying else STAGE, mocked=mocked)
     except EngineError as error:
         waits = _unapplied_siblings(run, stack)
         if not waits or _NO_STATE not in error.message:

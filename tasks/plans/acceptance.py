@@ -61,7 +61,7 @@ def accept(run: Run, stack: Stack) -> Result | None:
     """
     errored.refuse(run, stack)
     waits = store.pending(run.layout, stack.name) and store.origin(run.layout, stack.name) != "deploy"
-    if run.part is not None:
+    if run.request.part is not None:
         upstream.values(run, stack)  # what the plan's job read from states is not here: it is an input all the same
     elif not waits:
         return None
@@ -146,7 +146,7 @@ def _accepted(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment
 
 def _deployed_elsewhere(run: Run, stack: Stack) -> Collection[str]:
     """The upstreams that other jobs of this pipeline have deployed since its plans were made."""
-    return fanout.deployed_elsewhere(run, run.project.graph.needs[stack.name]) if run.part is not None else ()
+    return fanout.deployed_elsewhere(run, run.project.graph.needs[stack.name]) if run.request.part is not None else ()
 
 
 def _planned_late(assessment: Assessment) -> str:
