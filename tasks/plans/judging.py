@@ -74,5 +74,5 @@ def require(run: Run, manifest: Manifest) -> list[str]:
     if judged_by(run) is not None:
         message = "this plan was not judged by policy in this run"
         raise PolicyError(message, stack=manifest.stack, untouched=untouched, next_step=next_step)
-    message = "this is not the plan that this run has verified: it was replaced since"
+    message = "this is not the plan that this run verified: it was replaced"
     raise ArtifactRefusedError("replaced", message, stack=manifest.stack)
