@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -13,7 +14,7 @@ from doit import get_var
 
 from .base import standard
 from .base.errors import ConfigError, ConfigErrors, DeployError, ExitCode
-from .base.layout import DEPLOY_DIR
+from .base.layout import DEPLOY_DIR, prepare
 from .base.masking import Masker
 from .engine import encryption
 from .project import backend, references
@@ -61,6 +62,8 @@ def start() -> Run:
             run.mask.add(run.project.loaded.base.secrets)
             for note in run.project.loaded.base.notes:
                 run.say(note)
+        with suppress(OSError):  # said by the first record that cannot be written
+            prepare(run.layout, run.layout.base)
         if run.request.part is not None:
             fanout.unpack(run.layout)
         deployed.choose_base(run)
