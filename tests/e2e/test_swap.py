@@ -105,11 +105,14 @@ class Swaps:
         self.repository.commit(value)
 
     def _moments(self, command: str) -> list[str]:
-        """The moments of a run, each `stage moment`, as the first stack met them."""
+        """The moments of a run that every stack met, each `stage moment`, in their order."""
         log = self.repository.home / f"{command}.log"
         self.repository.doit(command, MOMENTS=str(log))
-        found = (json.loads(line) for line in log.read_text().splitlines())
-        return [f"{task.partition(':')[0]} {at}" for task, at in found if task.partition(":")[2] == self.names[-1]]
+        met: dict[str, set[str]] = {}
+        for task, at in map(json.loads, log.read_text().splitlines()):
+            stage, _, name = task.partition(":")
+            met.setdefault(f"{stage} {at}", set()).add(name)
+        return [at for at, names in met.items() if names == set(self.names)]
 
 
 @pytest.fixture(scope="module")
@@ -164,3 +167,25 @@ def test_a_plan_swapped_while_it_is_made_is_never_applied(swaps: Swaps, way: str
         swaps.repository.doit(*others)
     applied = {f"{name} {at}": swaps.applied(name) for name, at in zip(swaps.names, chosen, strict=True)}
     assert [at for at, value in applied.items() if value not in ("good", None)] == []
+
+
+def test_a_whole_artifact_replaced_by_another_good_one_after_its_verification_is_refused(one: Repository) -> None:
+    one.write(
+        minimal_config("hooks:\n  - {stage: deploy, when: before, command: [sh, replace.sh]}\n"),
+        'replace.sh:if [ -d "$HOME/saved" ]; then cp "$HOME/saved/a/"* .deploy/local/plans/a/; fi',
+    )
+    one.commit()
+    one.doit("plan")
+    first = one.json("plans", "a", "manifest.json")["id"]
+    copy_tree(one.deploy_dir("plans"), one.home / "saved")
+    one.doit("-a", "plan:a")
+    assert one.json("plans", "a", "manifest.json")["id"] != first
+    one.engine_calls()
+    done = one.doit("deploy", code=1)
+    assert one.json("plans", "a", "manifest.json")["id"] == first
+    assert "this is not the plan that this run verified" in done.task("deploy", "a")
+    assert one.engine_calls("apply") == []
+    assert not (one.path / ".state").exists()
+    shutil.rmtree(one.home / "saved")
+    one.doit("deploy")  # by itself it is a good one
+    assert one.json("receipts", "a.json")["plan_id"] == first
