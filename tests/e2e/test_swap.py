@@ -185,7 +185,7 @@ def test_a_whole_artifact_replaced_by_another_good_one_after_its_verification_is
     assert one.json("plans", "a", "manifest.json")["id"] == first
     assert "this is not the plan that this run verified" in done.task("deploy", "a")
     assert one.engine_calls("apply") == []
-    assert not (one.path / ".state").exists()
+    assert list(one.path.glob(".state/*.tfstate")) == []
     shutil.rmtree(one.home / "saved")
     one.doit("deploy")  # by itself it is a good one
     assert one.json("receipts", "a.json")["plan_id"] == first
