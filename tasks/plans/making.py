@@ -12,6 +12,7 @@ from ..artifact.manifest import Manifest
 from ..base import git
 from ..base.errors import DeployError
 from ..base.files import canonical_json, sha256_bytes, write_json
+from ..base.text import few
 from ..builds import used
 from ..engine import encryption
 from ..run import workdir
@@ -129,9 +130,8 @@ def _kept(run: Run, stack: Stack, found: Fresh, basis: _Basis) -> Made:
 def _check_clean(run: Run, stack: Stack) -> None:
     if run.project.config.plan.require_clean and run.revision.dirty:
         names = sorted(set().union(*git.differences(run.layout.root, "HEAD")))
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""  # noqa: PLR2004 - what fits one line
         raise DeployError(
-            f"the tree has uncommitted changes ({', '.join(names[:3])}{more}), and plan.require_clean is set",
+            f"the tree has uncommitted changes ({few(names, 3)}), and plan.require_clean is set",
             where=run.project.loaded.where("plan", "require_clean"),
             stack=stack.name,
             untouched="nothing of this stack was changed",
