@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ..artifact.receipt import now
 from ..base import ci, git
 from ..base.errors import DeployError
-from ..base.files import write_atomic
+from ..base.files import append, write_atomic
 from ..run.result import Status
 from ..run.selection import BARRIER
 from . import overview, retention
@@ -197,10 +197,7 @@ class Recorder:
             record = {**self.head, "written_at": now(), "graph": graph, "tasks": tasks}
             try:
                 if lines:
-                    path = layout.run_tasks(self.id)
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    with path.open("a", encoding="utf-8", errors="surrogatepass") as stream:
-                        stream.write("".join(f"{line}\n" for line in lines))
+                    append(layout.run_tasks(self.id), "".join(f"{line}\n" for line in lines))
                 text = json.dumps(record, ensure_ascii=False, separators=(",", ":"), default=str)
                 write_atomic(layout.run_record(self.id), text.encode(errors="surrogatepass"), durable=durable)
             except (DeployError, OSError) as error:
