@@ -36,7 +36,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
         try:
             run.say(write(run, Purpose(purpose), chosen))
         except DeployError as error:
-            run.say(run.mask.text(error.render()))
+            run.say(run.problem(error).text())
             return TaskFailed(error.message, report=False)
         return None
 

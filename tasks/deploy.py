@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from . import plan, verify
 from .artifact import changes, inputs, outputs, receipt, store
 from .artifact.receipt import Outcome, Receipt
-from .base.errors import ArtifactRefusedError, DeployError, EngineError, StoppedError, UnreviewedError
+from .base.errors import ArtifactRefusedError, DeployError, StoppedError, UnreviewedError
+from .base.problem import doit
 from .engine import statelock
 from .engine.engine import failure, is_stale
 from .forges import gate
 from .run import errored, selection, upstream, workdir
 from .run.action import StageAction, is_current
 from .run.assessment import assess, assess_once
+from .run.details import DeployDetails
 from .run.result import Result, Status
 from .run.selection import BARRIER
 
@@ -85,11 +87,12 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what 
         applied = _apply(run, stack, ready, assess(run, stack))
     outcome = Result(
         STAGE, stack.name, summary=f"{applied.text}{how}", counts=ready.counts, reasons=assessment.reasons,
-        details={"commit": ready.commit, "plan_sha256": ready.plan_sha256, "outputs": applied.outputs,
-                 "replanned": bool(how), "allowed": applied.allowed},
+        details=DeployDetails(
+            applied=True, commit=ready.commit, plan_sha256=ready.plan_sha256, outputs=applied.outputs,
+            replanned=bool(how), allowed=applied.allowed,
+            changes=store.description(run.layout, ready) if how else None,  # no plan task shows it: it was made here
+        ),
     )  # fmt: skip
-    if how and (described := store.description(run.layout, ready)):
-        outcome.details["changes"] = described  # no plan task shows this plan: it was made here
     return verified(run, stack, outcome)
 
 
@@ -99,11 +102,12 @@ def verified(run: Run, stack: Stack, outcome: Result) -> Result:
     Raises:
         CheckFailedError: One did not come true.
     """
-    checks = verify.run_checks(run, stack, STAGE)
-    if checks:
-        outcome.details["checks"] = checks
-        outcome.summary += f"; {len(checks)} check{'s' if len(checks) > 1 else ''} passed"
-    return outcome
+    known = outcome.details if isinstance(outcome.details, DeployDetails) else DeployDetails()
+    checks = verify.run_checks(run, stack, STAGE, known)
+    if not checks:
+        return outcome
+    summary = f"{outcome.summary}; {len(checks)} check{'s' if len(checks) > 1 else ''} passed"
+    return replace(outcome, summary=summary, details=replace(known, checks=checks))
 
 
 def _artifact(run: Run, stack: Stack, assessment: Assessment) -> tuple[Manifest | None, str]:
@@ -213,9 +217,11 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
 def _apply_error(run: Run, stack: Stack, done: Completed, where: Context) -> DeployError:
     if unsaved := errored.found(run, stack, done):
         return unsaved
-    error: EngineError = failure("apply failed", done, where, next_step="correct the cause, then `doit deploy` again")
-    error.untouched = "what was applied before the error is in the state; the rest is unchanged"
-    return error
+    return failure(
+        "apply failed", done, where,
+        untouched="what was applied before the error is in the state; the rest is unchanged",
+        next_step=("correct the cause, then ", doit("deploy"), " again"),
+    )  # fmt: skip
 
 
 def _outputs(run: Run, stack: Stack, done: Completed) -> dict[str, outputs.Output]:

@@ -11,6 +11,7 @@ from .engine.engine import failure
 from .run import errored, upstream, workdir
 from .run.action import StageAction
 from .run.assessment import assess
+from .run.details import DriftDetails
 from .run.result import Result, Status
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     drifted, pending = _tell_apart(found, assessment)
     names = [str(item.get("address") or f"output {item.get('name')}") for item in drifted or pending]
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004 - one line
-    details = {"changes": found.to_json(), "drifted": drifted, "pending": pending}
+    details = DriftDetails(found.to_json(), drifted, pending)
     counts = {"drifted": len(drifted), "pending": len(pending)}
     if drifted:
         summary = f"drifted: {shown}" + (f"; and {len(pending)} changes in code not deployed yet" if pending else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +13,16 @@ from .artifact import manifest as manifests
 from .artifact.manifest import Expected, Manifest
 from .artifact.receipt import now
 from .base import git
-from .base.errors import ArtifactRefusedError, DeployError, EngineError, PolicyError, PolicyRefusedError
+from .base.errors import ArtifactRefusedError, DeployError, EngineError, PolicyError
 from .base.files import canonical_json, sha256_bytes, sha256_file, write_json
+from .base.problem import doit
 from .engine import encryption
 from .engine.engine import failure
 from .run import errored, fanout, upstream, workdir
 from .run.action import StageAction, is_current
 from .run.allowance import Judged
 from .run.assessment import assess, assess_once
+from .run.details import PlanDetails
 from .run.result import Result, Status
 
 if TYPE_CHECKING:
@@ -115,8 +117,9 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
     return Result(
         STAGE, stack.name, summary=summary, counts=made.manifest.counts,
         reasons=assessment.reasons or ["asked for with -a"],
-        details={"origin": made.manifest.origin, "mocked": mocked, "changes": made.changes, "findings": made.findings,
-                 "images": made.manifest.images, "unpinned": made.manifest.unpinned},
+        details=PlanDetails(
+            made.manifest.origin, made.changes, made.findings, mocked, made.manifest.images, made.manifest.unpinned
+        ),
     )  # fmt: skip
 
 
@@ -124,7 +127,7 @@ def _deferred(run: Run, stack: Stack, assessment: Assessment, awaited: str) -> R
     """The result for a stack that cannot be planned yet; which images it will get is known all the same."""
     images, _ = build.references(run.project, stack)
     summary = f"deferred until {awaited} is there{_images_text(images)}"
-    details = {"images": images} if images else {}
+    details = PlanDetails(images=images)
     return Result(STAGE, stack.name, Status.DEFERRED, summary, reasons=assessment.reasons, details=details)
 
 
@@ -164,16 +167,16 @@ def _accepted(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment
         PolicyRefusedError: It may not be applied.
         PolicyError: It could not be judged.
     """
-    details: dict[str, Any] = {"origin": manifest.origin, "images": manifest.images}
+    details = PlanDetails(manifest.origin, images=manifest.images)
     if _judged_by(run) is None:
-        if described := store.description(run.layout, manifest):
-            details["changes"] = described
+        details = replace(details, changes=store.description(run.layout, manifest))
     else:
         with workdir.context(run, stack, STAGE, upstream.values(run, stack).values) as (where, _):
             workdir.initialize(run, stack, where, backend=True)
             document = run.engine().json(where, "show", "-json", "-no-color", str(run.layout.plan(stack.name)))
         read = changes.read(document, run.mask, hidden=run.hides_values)
-        details |= {"changes": read.to_json(), "findings": _judge(run, stack, document, read, manifest.plan_sha256)}
+        findings = _judge(run, stack, document, read, manifest.plan_sha256)
+        details = replace(details, changes=read.to_json(), findings=findings)
     return Result(
         STAGE, stack.name, summary=f"{counts_text(manifest.counts)}, as planned at {manifest.created_at}",
         counts=manifest.counts, reasons=assessment.reasons, details=details,
@@ -196,18 +199,14 @@ def _judge(
     """What the policies find in a plan that they let through, as JSON values; that they did is remembered.
 
     Raises:
-        PolicyRefusedError: It may not be applied; the error carries the changes too, for the report.
+        PolicyRefusedError: It may not be applied.
         PolicyError: It could not be judged.
     """
     if _judged_by(run) is None:
         return []
     from .policy import judge
 
-    try:
-        findings = judge.judge(run, stack, document)
-    except PolicyRefusedError as error:
-        error.details["changes"] = read.to_json()
-        raise
+    findings = judge.judge(run, stack, document, read.to_json())
     run.judged[stack.name] = Judged(plan_sha256, judge.let_through(findings))
     return [finding.to_json() for finding in findings]
 
@@ -384,7 +383,7 @@ def require_judged(run: Run, manifest: Manifest) -> list[str]:
         raise PolicyError(
             "this plan was not judged by policy in this run", stack=manifest.stack,
             untouched="nothing of this stack was changed",
-            next_step=f"`doit plan:{manifest.stack}`, then `doit deploy`",
+            next_step=(doit(f"plan:{manifest.stack}"), ", then ", doit("deploy")),
         )  # fmt: skip
     return judged.allowed
 

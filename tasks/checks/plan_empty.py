@@ -8,6 +8,7 @@ from pydantic import Field
 
 from ..base.errors import DeployError
 from ..base.model import Seconds
+from ..base.problem import doit
 from .check import Check, Observation
 
 if TYPE_CHECKING:
@@ -41,4 +42,4 @@ class PlanEmptyCheck(Check):
         names += [f"output {item['name']}" for item in found.outputs]
         more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
         text = f"a fresh plan is not empty: {found.counts.text()}: {', '.join(names[:_FEW])}{more}"
-        return Observation(False, text, commands=(f"doit plan:{look.stack}", f"doit drift:{look.stack}"))
+        return Observation(False, text, commands=(doit(f"plan:{look.stack}"), doit(f"drift:{look.stack}")))

@@ -12,6 +12,7 @@ from doit.exceptions import TaskFailed
 from ..artifact import store
 from ..base.errors import DeployError, RecordError, UnreviewedError
 from ..base.files import read_json
+from ..base.problem import doit
 from ..policy import semantic
 from ..run.result import Result, Status
 
@@ -140,9 +141,8 @@ def seen(run: Run, head: str) -> Reviewed:
 
 
 def _meaning_of(run: Run, outcome: Result) -> Meaning:
-    changes = outcome.details.get("changes")
-    if changes is not None:
-        return semantic.meaning(changes)
+    if outcome.changes is not None:
+        return semantic.meaning(outcome.changes)
     return known_meaning(run, outcome.stack) or {}
 
 
@@ -170,7 +170,8 @@ def _find(run: Run) -> Found:
         client = connect(place, seconds=run.project.config.forge.timeout, wait=run.stop.wait)
         return _from_forge(run, client, place, commit)
     except ForgeError as error:
-        return Found("", problem=run.mask.text(error.message) + (f"; {error.next_step}" if error.next_step else ""))
+        found = run.problem(error)
+        return Found("", problem="; ".join(filter(None, (found.summary, found.next_text))))
     except (KeyError, TypeError, ValueError, AttributeError):
         return Found("", problem=f"{place.api} did not answer as its API is published")
 
@@ -220,10 +221,10 @@ def _opened(run: Run, sealed: Any, where: str) -> Found:
 def _refusal(run: Run, message: str, differences: list[Difference], *, partly: bool) -> UnreviewedError:
     return UnreviewedError(
         message,
-        differences=_lines(differences),
+        details=_lines(differences),
         where=run.project.loaded.where("plan", "on_unreviewed"),
         untouched="nothing of this stack was changed" if partly else "nothing was deployed",
-        next_step="let a merge request show this plan; or `DEPLOY_PLAN__ON_UNREVIEWED=warn doit deploy`",
+        next_step=("let a merge request show this plan; or ", doit("deploy", DEPLOY_PLAN__ON_UNREVIEWED="warn")),
     )
 
 

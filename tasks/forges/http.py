@@ -6,15 +6,18 @@ import json
 import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 from urllib.parse import urljoin, urlsplit
 
 from ..base.errors import DeployError
+from ..base.problem import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from requests import PreparedRequest, Response
+
+    from ..base.errors import Places
 
 PAGE = 100
 _MOST_PAGES = 200
@@ -32,9 +35,9 @@ class ForgeError(DeployError):
     `status` is the HTTP status of its answer; None when there was none that could be used.
     """
 
-    kind = "forge"
+    kind = Kind.FORGE
 
-    def __init__(self, message: str, *, status: int | None = None, **places: str | None) -> None:
+    def __init__(self, message: str, *, status: int | None = None, **places: Unpack[Places]) -> None:
         super().__init__(message, **places)
         self.status = status
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from ..base import interpolate
 from ..base.errors import ConfigError, DeployError, PublishError
 from ..base.files import read_json, sha256_bytes, write_json
+from ..base.problem import doit
 from ..run.action import printing
 from . import overview
 from .destination import ConflictError, open_destination
@@ -53,7 +54,7 @@ def attempt(run: Run) -> str:
     try:
         return publish(run)
     except DeployError as error:
-        return f"not published, which changes nothing else\n{error.render()}"
+        return f"not published, which changes nothing else\n{run.problem(error).text()}"
 
 
 def publish(run: Run) -> str:
@@ -121,7 +122,7 @@ def amend(to: Destination, path: str, change: Callable[[Any], Any]) -> None:
             if attempt_number == 0:
                 continue
         time.sleep(random.uniform(0, 0.05 * 2 ** min(attempt_number, 5)))  # noqa: S311 - apart from the others
-    raise PublishError(f"cannot publish to {to.name}: {path} is always changed by others", next_step="`doit publish`")
+    raise PublishError(f"cannot publish to {to.name}: {path} is always changed by others", next_step=doit("publish"))
 
 
 class _Place:

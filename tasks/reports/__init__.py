@@ -24,14 +24,15 @@ def templates(run: Run) -> Templates:
     folder = run.project.config.reports.templates
     if folder is None:
         return Templates()
-    return Templates(run.project.root / folder, folder, lambda problem: run.say(problem.render()))
+    return Templates(run.project.root / folder, folder, lambda error: run.say(run.problem(error).text()))
 
 
 def collect(run: Run, stage: str, results: Iterable[Result]) -> Report:
     """The report of a stage of this run, with all that is known to be secret by now masked."""
     return Report.collect(
-        stage, results, environment=run.project.environment, commit=run.revision.short, notes=run.notes, mask=run.mask
-    )
+        stage, results, environment=run.project.environment, commit=run.revision.short, notes=run.notes, mask=run.mask,
+        named=run.named_environment,
+    )  # fmt: skip
 
 
 def write(run: Run, report: Report, looks: Templates) -> list[str]:

@@ -10,9 +10,10 @@ from doit.action import BaseAction
 from doit.exceptions import TaskFailed
 
 from ..artifact.receipt import now
-from ..base.errors import DeployError, StoppedError
+from ..base.errors import DeployError, UnexpectedError
 from . import fanout
 from . import result as results
+from .details import DetailedError
 from .result import Result, Status
 from .selection import Part
 
@@ -84,17 +85,9 @@ class StageAction(BaseAction):  # type: ignore[misc]
 
 def failed(run: Run, stage: str, name: str, error: DeployError) -> Result:
     """The result of an expected error, secrets masked."""
-    error.stack = error.stack or name
-    stopped = isinstance(error, StoppedError)
-    return Result(
-        stage,
-        name,
-        Status.FAILED,
-        run.mask.text(error.message),
-        error=run.mask.text(error.render()),
-        log=run.mask.text(getattr(error, "log", "")),
-        details={"kind": error.kind, "stopped": stopped, **getattr(error, "details", {})},
-    )
+    problem = run.problem(error, name if name in run.project.stacks else None)
+    known = error.of if isinstance(error, DetailedError) else None
+    return Result(stage, name, Status.FAILED, problem.summary, details=known, problem=problem)
 
 
 def crashed(run: Run, stage: str, name: str, error: BaseException) -> Result:
@@ -107,9 +100,7 @@ def crashed(run: Run, stage: str, name: str, error: BaseException) -> Result:
         next_step = f"report it with {run.layout.relative(path)}"
     except OSError:
         next_step = "report it; its traceback could not be written"
-    problem = DeployError(f"{type(error).__name__}: {error}"[:500], stack=name, next_step=next_step)
-    problem.kind = "unexpected error"
-    return failed(run, stage, name, problem)
+    return failed(run, stage, name, UnexpectedError(f"{type(error).__name__}: {error}"[:500], next_step=next_step))
 
 
 def keep(run: Run, outcome: Result) -> None:
@@ -118,7 +109,7 @@ def keep(run: Run, outcome: Result) -> None:
     try:
         results.write(run.layout, outcome)
     except DeployError as error:
-        outcome.details["record"] = error.message
+        outcome.unrecorded = error.message
 
 
 def is_current(run: Run, stage: str, stack: Stack, check: Check) -> Callable[..., bool]:
@@ -156,7 +147,7 @@ def printing(run: Run, name: str, text: Callable[[Run], str], doc: str) -> dict[
         try:
             run.say(text(run))
         except DeployError as error:
-            run.say(error.render())
+            run.say(run.problem(error).text())
             return TaskFailed(error.message, report=False)
         return None
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import socket
 import sys
 import threading
 import time
+from dataclasses import replace
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from ..base import git
 from ..base.errors import EngineError, RecordError, RunLockedError
 from ..base.layout import cache_dir, prepare
 from ..base.masking import Masker
+from ..base.problem import doit
 from ..base.stop import Stop
 from ..engine import obtain
 from ..engine.encryption import Encryption
@@ -30,14 +31,13 @@ if TYPE_CHECKING:
     from ..artifact.affected import Assessment
     from ..artifact.baseline import Baseline
     from ..artifact.outputs import Output
+    from ..base.errors import DeployError
     from ..base.git import Revision
+    from ..base.problem import Command, Problem
     from ..project.project import Project
     from .allowance import Allowance, Judged
     from .result import Result
     from .selection import Part
-
-
-_COMMAND = re.compile(r"(?:(?<=`)|(?<=:  ))doit (?=(?:-a )?(?:plan|deploy|verify|drift|status)\b)")
 
 
 class Run:
@@ -157,7 +157,7 @@ class Run:
 
     def say(self, text: str) -> None:
         """Print lines for people, secrets masked, one caller at a time."""
-        masked = self.mask.text(self.hinted(text))
+        masked = self.mask.text(text)
         with self._print_lock:
             if self.live is not None:
                 self.live.console.print(cilog.plain(masked), markup=False, highlight=False, soft_wrap=True)
@@ -177,7 +177,7 @@ class Run:
             body: What folds.
             folded: Whether it is folded at first.
         """
-        title, body = self.mask.text(self.hinted(title)), self.mask.text(self.hinted(body))
+        title, body = self.mask.text(title), self.mask.text(body)
         self._write(cilog.section(self.dialect, name, title, body, folded=folded))
 
     def _write(self, text: str) -> None:
@@ -188,11 +188,25 @@ class Run:
             except BrokenPipeError:  # nobody reads any more (`doit deploy | head`): that ends no deploy
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
-    def hinted(self, text: str) -> str:
-        """The text with this environment in the commands that it shows, when another one is the default."""
-        if self.project.environment == self.project.config.default_environment:
-            return text
-        return _COMMAND.sub(f"doit env={self.project.environment} ", text)
+    @property
+    def named_environment(self) -> str | None:
+        """The environment as commands have to name it; None for the default one."""
+        project = self.project
+        return None if project.environment == project.config.default_environment else project.environment
+
+    def command(self, *arguments: str) -> Command:
+        """The command `doit ARGUMENTS` in this environment, to be shown to people."""
+        return doit(*arguments, environment=self.named_environment)
+
+    def problem(self, error: DeployError, stack: str | None = None) -> Problem:
+        """What an error says, as every face shows it: its commands in this environment, secrets masked.
+
+        Args:
+            error: The error.
+            stack: The stack it is about, where the error does not say.
+        """
+        found = error.problem if error.problem.stack else replace(error.problem, stack=stack)
+        return found.within(self.named_environment).mapped(self.mask.text)
 
     def say_once(self, text: str) -> None:
         """`say`, unless this run has said it already."""
