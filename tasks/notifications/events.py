@@ -88,7 +88,7 @@ class Findings:
         """What a run's results say; every text in it is masked."""
         strongest = next((name for name in _STRENGTH if name in selected), "deploy")
         commands = {stage: stage if stage in selected else strongest for stage in _STRENGTH}
-        commands |= {"plan": strongest, "validate": strongest}
+        commands |= dict.fromkeys(("plan", "validate", "review"), strongest)
         position = {name: number for number, name in enumerate(run.project.graph.order)}
         ordered = sorted(run.results.values(), key=lambda item: (position.get(item.stack, -1), item.stage))
         failed = [item for item in ordered if item.failed and item.kind is not Kind.STOPPED]
