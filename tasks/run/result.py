@@ -135,7 +135,7 @@ def read(layout: Layout, stage: str, stack: str, say: Callable[[str], None]) -> 
                 **record,
                 "status": Status(status),
                 "details": from_json(record["stage"], details),
-                "problem": Problem.from_json(problem) if problem else None,
+                "problem": Problem.from_json(problem) if problem is not None else None,
             }
         )
     except (RecordError, TypeError, KeyError, ValueError, AttributeError):

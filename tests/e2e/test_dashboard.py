@@ -278,7 +278,7 @@ def test_records_of_a_newer_format_are_shown_as_far_as_known_with_a_note(
     record = json.loads(path.read_text())
     dashboard = serve(deployed.path / ".deploy")
     assert "A newer doit-tofu" not in dashboard.get("/").text
-    path.write_text(json.dumps(record | {"format": 2, "tasks": {"by": "name"}, "ended_at": 17}))
+    path.write_text(json.dumps(record | {"format": 3, "tasks": {"by": "name"}, "ended_at": 17}))
     newer = serve(deployed.path / ".deploy")
     for page in ("/", "/env/local", "/env/local/runs", f"/env/local/runs/{record['id']}", "/env/local/stacks/edge/cdn"):
         answer = newer.get(page)

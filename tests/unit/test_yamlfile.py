@@ -204,4 +204,6 @@ def test_a_value_is_what_its_author_sees(load: Callable[[str], Document], text: 
 def test_an_ambiguous_value_is_refused_by_its_key(load: Callable[[str], Document]) -> None:
     with pytest.raises(ConfigError) as caught:
         load("stacks:\n  a:\n    variables: {x: [1, 0012]}\n")
-    assert (caught.value.key, caught.value.where) == ("stacks.a.variables.x[1]", "config/x.yaml:3")
+    where = caught.value.problem.where
+    assert where is not None
+    assert (where.key, str(where)) == ("stacks.a.variables.x[1]", "config/x.yaml:3")
