@@ -147,7 +147,7 @@ def _failure(run: Run, stack: Stack, known: Checked) -> CheckFailedError:
     again = (doit(f"verify:{stack.name}"), "; ", doit("deploy"), " checks again, and applies nothing")
     return CheckFailedError(
         f"{len(failed)} of {len(known.checks)} checks failed: {_observations(failed)}",
-        of=known,
+        found=known,
         stack=stack.name,
         details=run.mask.value([*deployed, *(f"look: `{command}`" for command in commands)]),
         untouched="the stack is applied and stays so; its dependents were not deployed",

@@ -130,7 +130,7 @@ def _refusal(stack: Stack, found: list[Finding], refusing: list[Finding], change
     lines = [f"{item.severity}  {item.rule}  {item.address or '-'}  {item.message}" for item in refusing]
     return PolicyRefusedError(
         f"refused by policy '{first.rule}': {place}{first.message}{more}",
-        of=PlanDetails(changes=changes, findings=[finding.to_json() for finding in found]),
+        found=PlanDetails(changes=changes, findings=[finding.to_json() for finding in found]),
         log="\n".join(lines), stack=stack.name,
         untouched="nothing of this stack was changed, and no plan of it is left to be applied",
         next_step="change the plan; or, if it is meant: an entry in `policy.allow`, or"

@@ -86,7 +86,7 @@ class StageAction(BaseAction):  # type: ignore[misc]
 def failed(run: Run, stage: str, name: str, error: DeployError) -> Result:
     """The result of an expected error, secrets masked."""
     problem = run.problem(error, name if name in run.project.stacks else None)
-    known = error.of if isinstance(error, DetailedError) else None
+    known = error.found if isinstance(error, DetailedError) else None
     return Result(stage, name, Status.FAILED, problem.summary, details=known, problem=problem)
 
 

@@ -160,9 +160,9 @@ def _adapter(stage: str) -> TypeAdapter[Any]:
 class DetailedError(DeployError):
     """A failure of a stage with what the stage knows all the same, for its result."""
 
-    def __init__(self, message: str, *, of: Details, **places: Unpack[Places]) -> None:
+    def __init__(self, message: str, *, found: Details, **places: Unpack[Places]) -> None:
         super().__init__(message, **places)
-        self.of = of
+        self.found = found
 
 
 class PolicyRefusedError(DetailedError):

@@ -67,7 +67,7 @@ def resolve(root: Path, settings: model.Upstream, where: Where, *, update: bool 
     if (pin.git, pin.ref) != (remote.url, ref):
         raise UpstreamError(
             f"the configuration asks for {remote.url} at {ref}, the lock file pins {pin.git} at {pin.ref}",
-            where=f"{where}, {LOCK_FILE}",
+            where=where,
             untouched=_UNTOUCHED,
             next_step=(gitremote.UPDATE, f" pins {ref} and shows what it changes; then commit {LOCK_FILE}"),
         )
