@@ -10,6 +10,7 @@ from .artifact import changes, inputs, outputs, receipt, store
 from .artifact.receipt import Outcome, Receipt
 from .base.errors import ArtifactRefusedError, DeployError, StoppedError, UnreviewedError
 from .base.problem import doit
+from .base.text import plural
 from .engine import statelock
 from .engine.engine import failure, is_stale
 from .forges import gate
@@ -106,7 +107,7 @@ def verified(run: Run, stack: Stack, outcome: Result) -> Result:
     checks = verify.run_checks(run, stack, STAGE, known)
     if not checks:
         return outcome
-    summary = f"{outcome.summary}; {len(checks)} check{'s' if len(checks) > 1 else ''} passed"
+    summary = f"{outcome.summary}; {plural(len(checks), 'check')} passed"
     return replace(outcome, summary=summary, details=replace(known, checks=checks))
 
 

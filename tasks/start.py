@@ -5,14 +5,13 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from doit import get_var
 
-from .base import standard
+from .base import crashlog, standard
 from .base.errors import ConfigError, ConfigErrors, DeployError, ExitCode, UnexpectedError
 from .base.layout import DEPLOY_DIR, prepare
 from .base.masking import Masker
@@ -77,8 +76,9 @@ def start() -> Run:
         _tell_reviewers(environment, problems)
         _end(listed(problems))
     except Exception as error:  # noqa: BLE001 - the boundary: a person gets a sentence, the traceback goes to a file
-        happened = UnexpectedError(f"{type(error).__name__}: {error}", next_step=f"report it{_log(root)}")
-        _end(happened.problem.text())
+        shown = f"{DEPLOY_DIR}/crash.log"
+        step = crashlog.keep(root / shown, shown, "start", error, Masker())
+        _end(UnexpectedError(f"{type(error).__name__}: {error}", next_step=step).problem.text())
     return run
 
 
@@ -177,14 +177,3 @@ def _tell_reviewers(environment: str | None, problems: list[Problem]) -> None:
 def _end(text: str) -> NoReturn:
     sys.stderr.write(Masker().text(text) + "\n")
     raise SystemExit(int(ExitCode.FAILED))
-
-
-def _log(root: Path) -> str:
-    path = root / DEPLOY_DIR / "crash.log"
-    try:
-        path.parent.mkdir(exist_ok=True)
-        with path.open("a") as stream:
-            stream.write(Masker().text(traceback.format_exc()) + "\n")
-    except OSError:
-        return ""
-    return f" with {DEPLOY_DIR}/crash.log"
