@@ -122,6 +122,12 @@ class UpstreamError(DeployError):
     kind = Kind.UPSTREAM
 
 
+class GitError(DeployError):
+    """This is a git repository, and git is not there or refuses to look at it."""
+
+    kind = Kind.GIT
+
+
 class HookError(DeployError):
     """A hook could not be run, failed, or took too long."""
 

@@ -18,6 +18,7 @@ class Kind(StrEnum):
     UNEXPECTED = "unexpected error"
     CONFIG = "config error"
     UPSTREAM = "upstream error"
+    GIT = "git error"
     HOOK = "hook failed"
     BUILD = "build failed"
     REGISTRY = "registry error"
