@@ -83,7 +83,7 @@ def drift_of(details: DriftDetails, summary: str = "drifted: five and 3 more") -
             environment="prod", stacks={"web": None, "db": None}, graph=SimpleNamespace(order=["web", "db"])
         ),
         results={"drift:web": Result("drift", "web", Status.DRIFTED, summary, details=details)},
-        revision=SimpleNamespace(short="abc"),
+        shown_revision=SimpleNamespace(short="abc"),
         mask=Masker(),
     )
     return Findings.of(run, {"drift"}, [])
