@@ -35,7 +35,7 @@ def main(root: Path) -> None:
         sha256 = hashlib.sha256(plan.read_bytes()).hexdigest()
         manifest = Manifest(
             stack=name, environment=loaded.environment, origin="deploy", plan_sha256=sha256,
-            inputs_digest=made_of.digest, inputs=dict(made_of.labels), commit=commit, dirty=False,
+            inputs_digest=made_of.digest, inputs=made_of, commit=commit, dirty=False,
             engine=f"{loaded.config.engine.kind} {loaded.config.engine.version}", lock_digest=None,
             lineage=name, serial=1, created_at=receipt.now(), counts={"add": 2, "outputs": 1},
         )  # fmt: skip

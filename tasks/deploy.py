@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import plan, verify
 from .artifact import changes, inputs, outputs, receipt, store
+from .artifact.inputs import Input, InputKind
 from .artifact.receipt import Outcome, Receipt
 from .base.errors import ArtifactRefusedError, DeployError, EngineError, StoppedError, UnreviewedError
 from .engine import statelock
@@ -84,7 +85,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what 
         ready, how = _plan_now(run, stack, f"planned again: {error.message}")
         applied = _apply(run, stack, ready, assess(run, stack))
     outcome = Result(
-        STAGE, stack.name, summary=f"{applied.text}{how}", counts=ready.counts, reasons=assessment.reasons,
+        STAGE, stack.name, summary=f"{applied.text}{how}", counts=ready.counts, reasons=assessment.words,
         details={"commit": ready.commit, "plan_sha256": ready.plan_sha256, "outputs": applied.outputs,
                  "replanned": bool(how), "allowed": applied.allowed},
     )  # fmt: skip
@@ -145,7 +146,7 @@ def _plan_now(run: Run, stack: Stack, why: str) -> tuple[Manifest, str]:
 def _only_upstreams_moved(run: Run, stack: Stack, assessment: Assessment) -> bool:
     """Whether an artifact differs from now only by outputs that this very run's applies have changed."""
     planned = store.load(run.layout, stack.name, run.project.keyring.current).inputs
-    return upstream.moved_alone(run, stack, planned, assessment.inputs.labels, run.applied)
+    return upstream.moved_alone(run, stack, planned, assessment.inputs, run.applied)
 
 
 @dataclass(frozen=True)
@@ -231,5 +232,5 @@ def _outputs(run: Run, stack: Stack, done: Completed) -> dict[str, outputs.Outpu
 def _less_produced(run: Run, stack: Stack, begun: Receipt) -> dict[str, Any]:
     """What the apply wrote, and the inputs without it: from now on that is what the stack is compared with."""
     produced = {*begun.produced, *inputs.written_since(run.project, stack, begun.inputs)}
-    left = {label: value for label, value in begun.inputs.items() if label.removeprefix("file ") not in produced}
-    return {"produced": sorted(produced), "inputs": left, "inputs_digest": inputs.Inputs(left).digest}
+    left = begun.inputs.without({Input(InputKind.FILE, path) for path in produced})
+    return {"produced": sorted(produced), "inputs": left, "inputs_digest": left.digest}

@@ -114,7 +114,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
     summary += f"; {run.replanned[stack.name]}" if stack.name in run.replanned else ""
     return Result(
         STAGE, stack.name, summary=summary, counts=made.manifest.counts,
-        reasons=assessment.reasons or ["asked for with -a"],
+        reasons=assessment.words or ["asked for with -a"],
         details={"origin": made.manifest.origin, "mocked": mocked, "changes": made.changes, "findings": made.findings,
                  "images": made.manifest.images, "unpinned": made.manifest.unpinned},
     )  # fmt: skip
@@ -125,7 +125,7 @@ def _deferred(run: Run, stack: Stack, assessment: Assessment, awaited: str) -> R
     images, _ = build.references(run.project, stack)
     summary = f"deferred until {awaited} is there{_images_text(images)}"
     details = {"images": images} if images else {}
-    return Result(STAGE, stack.name, Status.DEFERRED, summary, reasons=assessment.reasons, details=details)
+    return Result(STAGE, stack.name, Status.DEFERRED, summary, reasons=assessment.words, details=details)
 
 
 def _images_text(images: dict[str, str]) -> str:
@@ -142,7 +142,7 @@ def _planned_again(run: Run, stack: Stack, assessment: Assessment, error: Artifa
         return f"planned again: {error.message}"
     if run.part is None or error.reason != "inputs":
         return None
-    planned, now = store.load(run.layout, stack.name, run.project.keyring.current).inputs, assessment.inputs.labels
+    planned, now = store.load(run.layout, stack.name, run.project.keyring.current).inputs, assessment.inputs
     moved = upstream.moved_alone(
         run, stack, planned, now, fanout.deployed_elsewhere(run, run.project.graph.needs[stack.name])
     )
@@ -176,7 +176,7 @@ def _accepted(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment
         details |= {"changes": read.to_json(), "findings": _judge(run, stack, document, read, manifest.plan_sha256)}
     return Result(
         STAGE, stack.name, summary=f"{counts_text(manifest.counts)}, as planned at {manifest.created_at}",
-        counts=manifest.counts, reasons=assessment.reasons, details=details,
+        counts=manifest.counts, reasons=assessment.words, details=details,
     )  # fmt: skip
 
 
@@ -284,7 +284,7 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
             origin=origin,
             plan_sha256=plan_sha256,
             inputs_digest=last.inputs.digest,
-            inputs=dict(last.inputs.labels),
+            inputs=last.inputs,
             commit=run.revision.commit,
             dirty=run.revision.dirty,
             engine=f"{engine.kind} {engine.version}",

@@ -16,6 +16,8 @@ from ..base.layout import ENVIRONMENTS_DIR, PIPELINE_FILE, UPSTREAM_LOCK_FILE
 from ..project.config import loading
 from ..project.hcl import reader
 from ..project.overlay import pin
+from .inputs import FILES, Input, InputKind
+from .reasons import Reason, Why
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
     from ..project.project import Project
     from ..project.stack import Stack
     from .inputs import Inputs
-
-_PATH_LABELS = ("file ", "module ", "lock file ", "watched file ", "var file ")
 
 
 @dataclass(frozen=True)
@@ -43,29 +43,33 @@ class Baseline:
     before: loading.Loaded | None = field(repr=False)
     known: dict[str, bool] = field(repr=False, default_factory=dict)
 
-    def reasons(self, project: Project, stack: Stack, inputs: Inputs) -> list[str]:
-        """Why a stack is affected since the base, in words; nothing when it is as at the base."""
-        since = f"since {self.ref}"
+    def reasons(self, project: Project, stack: Stack, inputs: Inputs) -> list[Reason]:
+        """Why a stack is affected since the base; nothing when it is as at the base."""
         if self.before is None:
-            return [f"the configuration {since} cannot be compared"]
-        words = []
-        for label in inputs.labels:
-            if project.catalog is not None and label.startswith(("build ", "image ")):
-                if any(_lies_in(path, project.catalog.folders(label)) for path in self.changed | self.removed):
-                    words.append(f"{label} may have changed {since}")
-                continue
-            kind = next((kind for kind in _PATH_LABELS if label.startswith(kind)), None)
-            touched = kind is not None and label.removeprefix(kind) in self.changed | self.removed
-            if touched or (label.startswith("any file ") and (self.changed or self.removed)):
-                words.append(f"{label} changed {since}")
-        words += [
-            f"file {path} was removed {since}" for path in sorted(self.removed) if _belonged(project, stack, path)
+            return [Reason(Why.BASE_UNKNOWN, since=self.ref)]
+        touched = self.changed | self.removed
+        found = [
+            Reason(Why.CHANGED, item, since=self.ref)
+            for item in inputs.digests
+            if (item.kind in FILES and item.name in touched) or (item.kind is InputKind.ANY_FILE and touched)
         ]
-        catalog = project.catalog
+        if (catalog := project.catalog) is not None:
+            made = {item: catalog.folders(item.name, image=item.kind is InputKind.IMAGE)
+                    for item in inputs.digests if item.kind in (InputKind.BUILD, InputKind.IMAGE)}  # fmt: skip
+            found += [
+                Reason(Why.POSSIBLE, item, since=self.ref)
+                for item, folders in made.items()
+                if any(_lies_in(path, folders) for path in touched)
+            ]
+        found += [
+            Reason(Why.REMOVED, Input(InputKind.FILE, path), since=self.ref)
+            for path in sorted(self.removed)
+            if _belonged(project, stack, path)
+        ]
         builds = catalog.needed_by(stack) if catalog else ()
         if _settings(self.before, stack.name, builds) != _settings(project.loaded, stack.name, builds):
-            words.append(f"its configuration changed {since}")
-        return words
+            found.append(Reason(Why.CONFIGURATION, since=self.ref))
+        return found
 
     def gone(self, project: Project) -> list[str]:
         """Folders that held a stack at the base and hold none now."""

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ..base.errors import ArtifactRefusedError, RecordError
 from ..base.files import canonical_json, fsync_dir, read_json, sha256_bytes, sha256_file, write_json
 from ..project.config import signature
-from .manifest import FORMAT, Manifest, check_types, refused
+from . import manifest as manifests
+from .manifest import FORMAT, Manifest, refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ..project.config.keyring import Key
 
 STALE = "the state moved on since this was planned"
+_OTHER_FORMAT = "{name} was written by another version of doit-tofu, whose plans are not applied"
 _LARGEST = 1 << 31
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -171,16 +173,15 @@ def load(layout: Layout, stack: str, key: Key | None) -> Manifest:
         _plain_file(layout, file, stack)
     try:
         record = json.loads(path.read_bytes())
+        if record["format"] != FORMAT:
+            raise refused("format", stack, _OTHER_FORMAT.format(name=layout.relative(path)))
         digest, signed = record.pop("digest"), record.pop("signature", None)
-        manifest = Manifest(**record)
-        check_types(manifest)
+        _check_signature(layout, stack, record, signed, key)
+        manifest = manifests.from_json(record)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise refused("manifest-unreadable", stack, f"{layout.relative(path)} cannot be read as a manifest") from None
-    _check_signature(layout, stack, record, signed, key)
     if digest != sha256_bytes(canonical_json(record)):
         raise refused("manifest-changed", stack, f"{layout.relative(path)} was changed after it was written")
-    if manifest.format != FORMAT:
-        raise refused("format", stack, f"the manifest has format {manifest.format}, this version reads {FORMAT}")
     if not _SHA256.fullmatch(manifest.plan_sha256) or sha256_file(plan) != manifest.plan_sha256:
         raise refused(
             "plan-changed", stack, f"{layout.relative(plan)} is not the file that was planned: its hash differs"

@@ -230,29 +230,14 @@ class Catalog:
             pending += more
         return found
 
-    def labels(self, stack: Stack) -> dict[str, str]:
-        """The parts of a stack's inputs digest that stand for builds and images: known without making them.
-
-        Raises:
-            ConfigError: A value in their configuration cannot be filled in.
-        """
-        labels = {f"build {name}": self.sources(name).digest for name in self.read_by(stack)}
-        for variable, image in stack.settings.images.items():
-            labels[f"image {image} (variable {variable})"] = self.reference(image)
-        return labels
-
-    def folders(self, label: str) -> list[str]:
-        """The folders and files that a label of `labels` is about."""
-        kind, _, rest = label.partition(" ")
-        name = rest.partition(" ")[0]
-        if kind == "build":
-            found = [self.builds[name].path]
-            return found + [
-                folder for other in self.builds[name].depends_on for folder in self.folders(f"build {other}")
-            ]
+    def folders(self, name: str, *, image: bool) -> list[str]:
+        """The folders and files that a build or an image is made of."""
+        if not image:
+            others = self.builds[name].depends_on
+            return [self.builds[name].path, *(path for other in others for path in self.folders(other, image=False))]
         context = self.context(name)
         files = [context.containerfile, *([context.ignore_file] if context.ignore_file else []), context.folder]
-        return files + [folder for other in context.builds for folder in self.folders(f"build {other}")]
+        return files + [path for other in context.builds for path in self.folders(other, image=False)]
 
 
 def _prefix(folder: str) -> str:

@@ -350,7 +350,7 @@ def test_the_receipt_has_the_digest_and_its_inputs_have_the_tag(shop: Repository
     shop.doit("deploy")
     receipt = shop.json("receipts", "web.json")
     assert receipt["images"]["image"].startswith(f"{repository_name}@sha256:")
-    assert receipt["inputs"]["image server (variable image)"].startswith(f"{repository_name}:")
+    assert shop.inputs("receipts", "web.json")["image", "server"].startswith(f"{repository_name}:")
 
 
 def test_a_repository_that_cannot_be_one_is_found_before_anything_starts(shop: Repository) -> None:

@@ -421,7 +421,7 @@ def test_the_engines_lock_file_goes_to_the_overlay_and_is_an_input(overlay: Over
     done = mine.doit("plan")
     assert "stacks/a/.terraform.lock.hcl: written by tofu init, now in this repository; commit it" in done.out
     assert (mine.path / "stacks/a/.terraform.lock.hcl").read_text() == "# pinned\n"
-    assert "lock file stacks/a/.terraform.lock.hcl" in mine.json("plans", "a", "manifest.json")["inputs"]
+    assert ("lock_file", "stacks/a/.terraform.lock.hcl") in mine.inputs("plans", "a", "manifest.json")
     mine.commit("lock")
     (mine.path / "stacks/a/.terraform.lock.hcl").unlink()
     mine.doit("graph")
