@@ -7,7 +7,7 @@ export default {
   preprocess: vitePreprocess(),
   kit: {
     adapter: adapter({ precompress: true }),
-    // Two builds of the same sources are the same: the default would be the time.
+    // Reproducible builds: the default would be the build time.
     version: { name: digest() },
     csp: {
       mode: 'nonce',
@@ -15,7 +15,7 @@ export default {
         'default-src': ['none'],
         'script-src': ['self'],
         'style-src': ['self'],
-        // The one style attribute there is: SvelteKit's own, which hides what it tells screen readers.
+        // The only style attribute: SvelteKit's own, on its announcer for screen readers.
         'style-src-attr': ['unsafe-hashes', 'sha256-S8qMpvofolR8Mpjy4kQvEm7m1q8clzU4dfDH0AmvZjo='],
         'img-src': ['self'],
         'connect-src': ['self'],

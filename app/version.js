@@ -1,4 +1,4 @@
-// The digest of what the app is built from: its version, known before it is built and the same wherever it is built.
+// The version of the app: a digest of its sources, known before the build and the same on every machine.
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -34,7 +34,7 @@ export function digest() {
       const content = readFileSync(path);
       hash.update(`${relative(root, path)}\0${content.length}\0`).update(content);
     } catch {
-      continue; // a part that is not there, such as an empty folder
+      continue; // a part that does not exist, or an empty folder
     }
   }
   return hash.digest('hex').slice(0, 12);

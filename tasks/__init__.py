@@ -35,6 +35,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "declare_variables":
+        from .run.commandline import declare_variables
+
+        return declare_variables
     if name == "DOIT_CONFIG":
         try:
             from .start import doit_config

@@ -50,14 +50,14 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
             "name": name,
             "actions": [BuildAction(run, name, _maker(run, name))],
             "task_dep": [f"{STAGE}:{other}" for other in build.depends_on],
-            "uptodate": [_uptodate(run, name, partial(_build_is_current, run, name))],
+            "uptodate": [_uptodate(partial(_build_is_current, run, name))],
             "doc": f"build {', '.join(catalog.outputs(name))}",
         }
     for name, image in catalog.images.items():
         yield {
             "name": IMAGE + name,
             "actions": [BuildAction(run, IMAGE + name, _imager(run, name))],
-            "uptodate": [_uptodate(run, IMAGE + name, partial(_image_is_current, run, name))],
+            "uptodate": [_uptodate(partial(_image_is_current, run, name))],
             "doc": f"have {image.repository} in its registry",
         }
 
@@ -136,17 +136,14 @@ def join(run: Run, all_tasks: dict[str, Any], selected: list[str]) -> None:
         all_tasks[f"{STAGE}:{IMAGE}{image}"].task_dep.extend(sorted(contained & seen))
 
 
-def _uptodate(run: Run, name: str, check: Callable[[], bool]) -> Callable[..., bool]:
+def _uptodate(check: Callable[[], bool]) -> Callable[..., bool]:
     """For doit; an error in it is left to the action, which reports it as its own."""
 
     def uptodate() -> bool:
         try:
-            current = check()
+            return check()
         except (DeployError, OSError):
             return False
-        if current:
-            run.current.add(f"{STAGE}:{name}")
-        return current
 
     return uptodate
 

@@ -13,6 +13,7 @@ from .base import git
 from .base.errors import ConfigError, DeployError, RecordError
 from .base.files import write_atomic
 from .base.layout import prepare
+from .run import deployed
 from .run.cilog import Dialect
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
     def show(purpose: str, forge: str) -> TaskFailed | None:
         from .forges.pipelines.shares import Purpose
 
-        chosen = forge or ("github" if run.dialect is Dialect.GITHUB else "gitlab")
+        chosen = forge or ("github" if run.output.dialect is Dialect.GITHUB else "gitlab")
         try:
             run.say(write(run, Purpose(purpose), chosen))
         except DeployError as error:
@@ -64,7 +65,8 @@ def write(run: Run, purpose: Purpose, forge: str) -> str:
     from .forges.pipelines import github, gitlab
     from .forges.pipelines.shares import spread
 
-    base = git.resolve(run.layout.root, run.base_given) if run.base_given else None
+    named = deployed.named_base(run)
+    base = git.resolve(run.layout.root, named) if named else None
     words = [f"base={base}"] if base else []
     most = run.project.config.ci.jobs
     shares = spread(run, purpose, min(most, github.MOST_JOBS) if forge == "github" else most)

@@ -197,7 +197,7 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
         found = _outputs(run, stack, done)
         lineage, serial = workdir.serial_of_state(run, stack, where)
     outputs.store(layout, stack.name, found, run.mask)
-    run.applied.add(stack.name)
+    run.mark_applied(stack.name)
     ended = begun.ended(
         Outcome.APPLIED, lineage=lineage, serial=serial, verified=None if stack.settings.verify else True,
         state_key=run.project.keyring.state_key, **_less_produced(run, stack, begun),

@@ -55,7 +55,7 @@ def up_to_date(run: Run, stack: Stack) -> bool:
     """Whether nothing has to be planned: unaffected without an artifact, or planned already from these very inputs."""
     store.settle(run.layout, stack.name)
     waiting = store.pending(run.layout, stack.name)
-    if run.deploying and waiting:
+    if run.asked.deploying and waiting:
         return False  # it is verified, whatever it is
     assessment = assess_once(run, stack)
     if not waiting:
@@ -76,10 +76,10 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
     """Plan one stack; in a deploy, accept the artifact that was handed over, or refuse it."""
     layout = run.layout
     errored.refuse(run, stack)
-    if run.part is not None and run.deploying:
+    if run.request.part is not None and run.asked.deploying:
         upstream.values(run, stack)  # what the plan's job read from states is not here: it is an input all the same
     assessment = assess(run, stack)
-    if run.deploying and store.pending(layout, stack.name) and store.origin(layout, stack.name) != "deploy":
+    if run.asked.deploying and store.pending(layout, stack.name) and store.origin(layout, stack.name) != "deploy":
         try:
             manifest = check(run, stack, assessment)
         except ArtifactRefusedError as error:
@@ -89,19 +89,20 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
             run.replanned[stack.name] = why
         else:
             return _accepted(run, stack, manifest, assessment)
-    elif run.part is not None and run.deploying:
+    elif run.request.part is not None and run.asked.deploying:
         run.replanned[stack.name] = _planned_late(assessment)
     if not assessment.affected and not forced:
         store.discard(layout, stack.name)
         return Result(STAGE, stack.name, Status.UNAFFECTED, "not affected; the plan that was there is discarded")
     given = upstream.values(run, stack)
-    mocked = [name for name in given.missing if name in stack.settings.mocks and run.mocking and not run.deploying]
+    mocking = run.request.mocking and not run.asked.deploying
+    mocked = [name for name in given.missing if name in stack.settings.mocks and mocking]
     if set(given.missing) - set(mocked):
         store.discard(layout, stack.name)
         return _deferred(run, stack, assessment, given.missing_text(stack))
     values = {**given.values, **{name: stack.settings.mocks[name] for name in mocked}}
     try:
-        made = make(run, stack, values, origin="deploy" if run.deploying else STAGE, mocked=mocked)
+        made = make(run, stack, values, origin="deploy" if run.asked.deploying else STAGE, mocked=mocked)
     except EngineError as error:
         waits = _unapplied_siblings(run, stack)
         if not waits or _NO_STATE not in error.message:
@@ -140,7 +141,7 @@ def _planned_again(run: Run, stack: Stack, assessment: Assessment, error: Artifa
     """Why a refused artifact is replaced by a plan made now; None where it stays refused."""
     if replans(run, error):
         return f"planned again: {error.message}"
-    if run.part is None or error.reason != "inputs":
+    if run.request.part is None or error.reason != "inputs":
         return None
     planned, now = store.load(run.layout, stack.name, run.project.keyring.current).inputs, assessment.inputs
     moved = upstream.moved_alone(

@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import build, deploy, deployed, reports, status
+from . import build, deploy, status
 from .base.errors import DeployError, ExitCode, RunLockedError
 from .base.process import dropped_variables
 from .engine import encryption
 from .forges import gate
-from .reports import console
-from .run import doitdb, fanout
+from .reports import console, write
+from .run import commandline, deployed, doitdb, fanout, selection
 from .run import result as results
+from .run.request import Asked
 from .run.result import Result, Status
 from .run.selection import BARRIER, Part
 
@@ -49,28 +50,32 @@ class Reporter:
         self._selected = {name.partition(":")[0] for name in selected}
         self._whole = {name for name in selected if ":" not in name}
         self._named = selected
-        if run.part is not None:
+        if run.request.part is not None:
             self._leave_to_others(tasks, selected)
-        run.deploying = deploy.raise_barrier(tasks, selected)
-        if run.part is not Part.REPORT:
+        selection.order(tasks, selected, "deploy", "verify")
+        selection.order(tasks, selected, "deploy", "drift")
+        again = selection.named(selected) if commandline.forces() else frozenset[str]()
+        run.asked = Asked(deploy.raise_barrier(tasks, selected), bool(self._selected & _WITH_BACKEND), again)
+        if run.request.part is not Part.REPORT:
             build.join(run, tasks, selected)
-        run.planning = bool(self._selected & _WITH_BACKEND)
-        if not selected:
-            self._console.overview(tasks)
         try:
-            if run.deploying:
+            commandline.check_patterns(tasks)
+            self._check_stacks()
+            if run.asked.deploying:
                 deployed.refuse_for_deploy(run)
             if self._selected & _LOCKING:
-                run.take_lock(f"doit {' '.join(sys.argv[1:])}")
+                run.lock.take(f"doit {' '.join(sys.argv[1:])}")
             if self._selected & set(_STAGES):
                 self._confirm_upstream()
-            if run.planning:
+            if run.asked.planning:
                 encryption.require(run.project, plans=bool(self._selected & {"plan", "deploy"}))
                 run.project.keyring.prepare()
         except DeployError as error:
             self._fail_at_once(error)
+        if not selected:
+            self._console.overview(tasks)
         run.active = True
-        if self._selected & set(_STAGES) and run.project.config.history.keep and run.part is not Part.JOB:
+        if self._selected & set(_STAGES) and run.project.config.history.keep and run.request.part is not Part.JOB:
             from .history.recorder import Recorder
 
             self._history = Recorder(run, sorted(self._selected), tasks)
@@ -87,6 +92,26 @@ class Reporter:
             fanout.part_from_others(self.run, tasks, selected)
         except DeployError as error:
             self._fail_at_once(error)
+
+    def _check_stacks(self) -> None:
+        """Refuse to call it a success when a stage is selected and there is no stack at all.
+
+        Raises:
+            ConfigError: `discover` finds nothing, nothing is configured, and `discover: []` does not say so.
+        """
+        project = self.run.project
+        if not self._selected & set(_STAGES) - {"build"} or project.stacks or not project.config.discover:
+            return
+        if project.config.stacks:
+            self.run.say(f"every stack is disabled in environment '{project.environment}'")
+            return
+        for text in status.gone(self.run):
+            self.run.say(text)
+        raise project.loaded.error(
+            f"no stack was found: {', '.join(project.config.discover)} matches no folder with configuration",
+            "discover", untouched="nothing was run",
+            next_step="correct `discover`; where there are to be no stacks, write `discover: []`",
+        )  # fmt: skip
 
     def _confirm_upstream(self) -> None:
         """Refuse to go on over an upstream whose ref has moved."""
@@ -129,7 +154,7 @@ class Reporter:
                 outcome = Result(
                     stage, stack, Status.FAILED, str(fail.message), error=self.run.mask.text(fail.get_msg())
                 )
-            self.run.results[task.name] = outcome
+            self.run.keep(task.name, outcome)
         elif outcome is None and task.name != BARRIER and type(fail).__name__ != "UnmetDependency":
             if fail.report:
                 self._errors.append(self.run.mask.text(fail.get_msg()))
@@ -147,13 +172,13 @@ class Reporter:
             known = results.read(self.run.layout, stage, stack)
             if known and known.status is Status.OK:
                 known.details["reused"] = True
-                self.run.results[task.name] = known
+                self.run.keep(task.name, known)
                 self._console.ended(known, selected=stage in self._selected)
                 if self._history:
                     self._history.ended(task.name, known)
                 return
         if stack:
-            self.run.results[task.name] = Result(stage, stack, Status.UNAFFECTED, "not affected")
+            self.run.keep(task.name, Result(stage, stack, Status.UNAFFECTED, "not affected"))
 
     def skip_ignore(self, task: Any) -> None:
         """A task is skipped because of an earlier `doit ignore`."""
@@ -177,7 +202,8 @@ class Reporter:
         run.project.index.save()
         if sys.exc_info()[0] is not None:
             self._remember(None)
-            run.release_lock()
+            run.lock.release()
+            run.output.close()
             return
         paths: list[str] = []
         self._compare_with_review()
@@ -188,26 +214,27 @@ class Reporter:
                 if any(item.status is not Status.UNAFFECTED for item in found) or (found and stage in self._selected):
                     found.sort(key=lambda item: order.get(item.stack, -1))
                     paths += self._report(stage, found)
-            reports.write_junit(run)
+            write.write_junit(run)
         for text in self._errors:
             if text:
                 run.say(text)
         code = self._exit_code()
-        if run.part is Part.JOB:  # the pipeline's last job tells of all stacks at once
+        if run.request.part is Part.JOB:  # the pipeline's last job tells of all stacks at once
             fanout.leave(run, self._named)
             self._console.summary(self._selected, code, paths)
         else:
             self._tell(code, paths)
-        run.release_lock()
+        run.lock.release()
+        run.output.close()
         raise SystemExit(int(code))
 
     def _tell(self, code: ExitCode, paths: list[str]) -> None:
         """Say how the run ended: here, to whom it concerns, and for the runs after it."""
         run = self.run
-        if "plan" in self._selected or run.deploying:
+        if "plan" in self._selected or run.asked.deploying:
             for text in status.gone(run):
                 run.say(text)
-        if code is ExitCode.OK and run.deploying:
+        if code is ExitCode.OK and run.asked.deploying:
             deployed.remember(run)
         self._notify(self._errors)
         if self._selected & _LOCKING:
@@ -219,7 +246,8 @@ class Reporter:
 
     def _compare_with_review(self) -> None:
         """After `doit plan` alone; a deploy has compared before it applied."""
-        if "plan" not in self._selected or self.run.deploying or self.run.part is Part.JOB or self.run.stop.requested:
+        run = self.run
+        if "plan" not in self._selected or run.asked.deploying or run.request.part is Part.JOB or run.stop.requested:
             return
         try:
             gate.judge(self.run, asked=False)
@@ -242,10 +270,10 @@ class Reporter:
 
     def _report(self, stage: str, found: list[Result]) -> list[str]:
         """Show what a stage found and write its report; gives the paths of the files for people."""
-        report = reports.collect(self.run, stage, found)
+        report = write.collect(self.run, stage, found)
         if stage in self._selected:
             self._console.report(report)
-        return reports.write(self.run, report, reports.templates(self.run))
+        return write.write(self.run, report, write.templates(self.run))
 
     def _flush(self) -> None:
         problem = doitdb.flush()
@@ -265,10 +293,10 @@ class Reporter:
 
     def _notify(self, errors: list[str]) -> None:
         """Tell those who want to know; nothing in it changes the outcome."""
-        if self.run.project.config.notify and self._selected & set(_STAGES) and self.run.part is not Part.JOB:
-            from . import notifications
+        if self.run.project.config.notify and self._selected & set(_STAGES) and self.run.request.part is not Part.JOB:
+            from .notifications import tell
 
-            notifications.tell(self.run, self._selected, errors)
+            tell.tell(self.run, self._selected, errors)
 
     def _fail_at_once(self, error: DeployError) -> None:
         self.run.say(error.render())
@@ -279,6 +307,7 @@ class Reporter:
             publisher.broke(run.project.config.forge, run.project.environment, error, run.mask, run.say)
         if not isinstance(error, RunLockedError):  # whoever holds the environment also tells what becomes of it
             self._notify([self.run.mask.text(error.render())])
+        self.run.output.close()
         raise SystemExit(int(ExitCode.FAILED))
 
 

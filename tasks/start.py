@@ -11,20 +11,22 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from doit import get_var
 
-from . import deployed
+from .base import standard
 from .base.errors import ConfigError, ConfigErrors, DeployError, ExitCode
 from .base.layout import DEPLOY_DIR
 from .base.masking import Masker
 from .engine import encryption
 from .project import backend, references
 from .project import load as loading
-from .run import doitdb, fanout
+from .run import commandline, deployed, doitdb, fanout
+from .run.request import Request
 from .run.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from .project.project import Project
+    from .run.allowance import Allowance
 
 ENVIRONMENT_VARIABLE = "DEPLOY_ENV"
 _MOST_PARALLEL = 16
@@ -44,11 +46,13 @@ def start() -> Run:
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     root = Path.cwd()
+    standard.prepare()
     if any(word == "-r" or word.startswith("--reporter") for word in sys.argv[1:]):
         _end("doit-tofu reports by itself and makes its own exit codes\n  next: leave out `-r`")
     environment = get_var("env") or os.environ.get(ENVIRONMENT_VARIABLE) or None
     try:
-        run = Run(load(root, environment, update=_update()))
+        commandline.check_variables()
+        run = Run(load(root, environment, update=_update()), _request())
         if run.project.config.notify:
             from .notifications import channels
 
@@ -57,12 +61,10 @@ def start() -> Run:
             run.mask.add(run.project.loaded.base.secrets)
             for note in run.project.loaded.base.notes:
                 run.say(note)
-        _take_part(run, get_var("ci"))
-        run.mocking = get_var("mocks") != "no"
-        run.reviewed_file = get_var("reviewed")
-        _allow(run, get_var("allow"), get_var("reason"))
-        deployed.choose_base(run, get_var("base"))
-        if run.part is not None:
+        if run.request.part is not None:
+            fanout.unpack(run.layout)
+        deployed.choose_base(run)
+        if run.request.part is not None:
             fanout.keep_affected(run)
         doitdb.prepare(run.layout.records, run.say)
     except DeployError as error:
@@ -126,19 +128,22 @@ def doit_config(run: Run) -> dict[str, Any]:
     }
 
 
-def _take_part(run: Run, text: str | None) -> None:
-    """Take note of `ci=` on the command line: this run is one of a generated pipeline."""
-    if text is not None:
-        run.part = fanout.part(text)
-        fanout.unpack(run.layout)
+def _request() -> Request:
+    """What the variables on the command line ask for.
 
-
-def _allow(run: Run, allow: str | None, reason: str | None) -> None:
-    """Take note of `allow=` on the command line."""
+    Raises:
+        ConfigError: One of them has a value that means nothing.
+    """
+    allow = get_var("allow")
+    allowed: tuple[Allowance, ...] = ()
     if allow is not None:
         from .policy.judge import allowances
 
-        run.allowances = allowances(allow, reason)
+        allowed = allowances(allow, get_var("reason"))
+    return Request(
+        part=fanout.part(get_var("ci")), mocking=get_var("mocks") != "no", reviewed_file=get_var("reviewed"),
+        allowances=allowed, base=get_var("base"),
+    )  # fmt: skip
 
 
 def _update() -> bool:

@@ -57,7 +57,7 @@ def text(run: Run) -> str:
         "",
         f"{run.project.environment}: {total} stack{'s' if total != 1 else ''}, {facts or 'all up to date'}{steps}",
     ]
-    if holder := run.under_way():
+    if holder := run.lock.holder():
         lines.append(f"  a run is under way, and what stands above may be changing: {holder}")
     lines += [f"  {line}" for line in gone(run)]
     if run.project.tree is not None:

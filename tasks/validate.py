@@ -82,7 +82,7 @@ class Formats:
             )
         engine = run.engine()
         with workdir.context(run, stack, STAGE) as (where, _):
-            workdir.initialize(run, stack, where, backend=run.planning)
+            workdir.initialize(run, stack, where, backend=run.asked.planning)
             completed = engine.run(where, "validate", "-no-color", events=True)
         if not completed.ok:
             raise failure(f"{engine.kind} validate failed", completed, where)

@@ -108,7 +108,7 @@ def _wait(run: Run, stack: Stack, label: str, checks: Sequence[Check], last: Rec
                 pool.submit(waiting.wait, check, looking, state) for check, state in zip(checks, progress, strict=True)
             ]
             while futures.wait(waits, timeout=_TELL_EVERY).not_done:
-                if run.live is None and not run.stop.requested:
+                if run.output.live is None and not run.stop.requested:
                     run.say(f"{label.replace(':', ' ')}: after {time.monotonic() - began:.0f} s {tell(progress)}")
             return [each.result() for each in waits]
     finally:

@@ -1,13 +1,12 @@
-// Makes root/: this machine's Node.js with the shared libraries that it loads, to begin an image with in place of a base
-// that has to be downloaded.
+// Creates root/: this machine's Node.js and the shared libraries that it loads, for an image that needs no base image.
 import { cpSync, mkdirSync, realpathSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 if (process.platform !== 'linux' || process.arch !== 'x64') {
   console.error(
-    `the image is for linux on x64, and this is ${process.platform} on ${process.arch}:` +
-      ' build it from Containerfile, which has a base'
+    `this image needs linux/x64, but this machine is ${process.platform}/${process.arch}:` +
+      ' build from Containerfile, which uses a base image'
   );
   process.exit(1);
 }
@@ -22,10 +21,10 @@ function copy(from, to) {
 }
 
 const { sharedObjects } = /** @type {{ sharedObjects: string[] }} */ (process.report.getReport());
-// Debian's Node.js reads some of its own modules from files, which only its build's settings name.
+// Debian's Node.js loads some built-in modules from files that only its build settings name.
 const { defines } = /** @type {{ defines: string[] }} */ (process.config.target_defaults);
 const modules = defines.flatMap((text) => text.match(/^NODE_SHARED_BUILTIN_.*_PATH=(.*)$/)?.[1] ?? []);
 
 copy(process.execPath, '/usr/bin/node');
-// Beside files the report names the kernel's own linux-vdso, which has no path.
+// The report also lists the kernel's linux-vdso, which has no path.
 for (const path of [...sharedObjects, ...modules]) if (path.startsWith('/')) copy(path, path);

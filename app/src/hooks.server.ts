@@ -2,7 +2,7 @@ import type { Handle } from '@sveltejs/kit';
 import { env } from '$env/dynamic/private';
 import { access } from '$lib/server/access';
 
-const OPEN = new Set(['/healthz', '/readyz']);
+const PUBLIC = new Set(['/healthz', '/readyz']);
 const THEMES = new Set(['light', 'dark']);
 const HEADERS = {
   'X-Content-Type-Options': 'nosniff',
@@ -15,20 +15,20 @@ const HEADERS = {
 
 const gate = access(env);
 
-/** Access, the theme, and headers that keep the page to itself. */
+/** Checks access, sets the theme, and adds security headers. */
 export const handle: Handle = async ({ event, resolve }) => {
   const theme = event.cookies.get('theme') ?? '';
   event.locals.theme = THEMES.has(theme) ? theme : 'auto';
   event.locals.user = null;
-  if (!OPEN.has(event.url.pathname)) {
-    const found = gate.check(event.getClientAddress(), event.request.headers);
-    if ('refused' in found) {
-      return new Response(`403: ${found.refused}\n`, {
+  if (!PUBLIC.has(event.url.pathname)) {
+    const result = gate.check(event.getClientAddress(), event.request.headers);
+    if ('refused' in result) {
+      return new Response(`403: ${result.refused}\n`, {
         status: 403,
         headers: { ...HEADERS, 'Content-Type': 'text/plain' }
       });
     }
-    event.locals.user = found.user;
+    event.locals.user = result.user;
   }
   const response = await resolve(event, {
     transformPageChunk: ({ html }) => html.replace('%theme%', event.locals.theme)

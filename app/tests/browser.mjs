@@ -1,5 +1,5 @@
 // Visits pages in a real browser: `node tests/browser.mjs CHROMIUM ORIGIN SCREENSHOTS PATH...`. Prints one line of JSON for
-// each visit: what axe-core found to be serious, what the console said, whether the page is wider than the window.
+// each visit: serious findings of axe-core, console messages, and whether the page is wider than the window.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { chromium } from 'playwright-core';
@@ -26,7 +26,7 @@ async function visitAll(size, viewport, colorScheme) {
     const response = await page.goto(origin + path, { waitUntil: 'load' });
     await page.locator('.live.on').waitFor({ state: 'attached' });
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-    await page.evaluate(axe); // past the page's own policy, as a browser's extension would come
+    await page.evaluate(axe); // evaluated outside the page's content security policy, like an extension
     const found = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
     const violations = found.violations
       .filter((item) => SERIOUS.has(item.impact))

@@ -1,4 +1,4 @@
-# What the site shows. The editor's token is sensitive: it is found in the state and in the saved plan, nowhere else.
+# The content of the site. The editor's token is sensitive: only the state and the saved plan contain it.
 
 terraform {
   required_version = ">= 1.12"

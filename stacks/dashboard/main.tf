@@ -1,5 +1,5 @@
-# The dashboard of this repository's own runs, as a service on loopback: built by the pipeline from app/, started by the
-# apply. Its absence is drift, and so is another build or another start script than the deployed one.
+# The dashboard of this repository's own runs, as a service on loopback. The pipeline builds it from app/, the apply
+# starts it. If it does not run, or runs a different build or start script than the deployed one, that is drift.
 
 terraform {
   required_version = ">= 1.12"
@@ -19,18 +19,18 @@ variable "port" {
 }
 
 variable "image" {
-  description = "The image of the same build, for where containers run; here its files are run as they are."
+  description = "The image of the same build, for container platforms; this stack runs the built files directly."
   type        = string
 }
 
 locals {
-  # Not in .state: whatever lies beside its own files there is an input of the stack `site`.
+  # Not in .state: other files in that folder would be inputs of the stack `site`.
   run   = "${path.module}/../../.run/dashboard-${var.environment}"
   build = "${path.module}/../../app/build"
   files = { for name in fileset(local.build, "**") : name => filesha256("${local.build}/${name}") }
   spec  = sha256(jsonencode([var.host, var.port, local.files, filesha256("${path.module}/service.py")]))
 
-  # As in stacks/site: what is really there, read anew by every plan.
+  # As in stacks/site: every plan reads what is actually running.
   process = try(file("/proc/${trimspace(file("${local.run}/pid"))}/status"), "")
   alive   = fileexists("/proc/self/status") ? can(regex("State:\\s+[^ZX]", local.process)) : fileexists("${local.run}/pid")
   same    = try(trimspace(file("${local.run}/spec")), "") == local.spec

@@ -1,4 +1,4 @@
-"""The dashboard as a service: `start` puts it in the background and waits until it answers, `stop` ends it."""
+"""The dashboard as a service: `start` runs it in the background and waits until it answers, `stop` ends it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PATIENCE = 20.0
 
 
 def start() -> None:
-    """Start the server in a session of its own and wait until this very version answers.
+    """Start the server in its own session and wait until this very version answers.
 
     It runs a copy of the build: the next build replaces the files in `app/build` while this one is still running.
     """
@@ -34,7 +34,7 @@ def start() -> None:
     variables = {
         "PATH": os.environ["PATH"], "HOST": os.environ["HOST"], "PORT": os.environ["PORT"],
         "DASHBOARD_SOURCE": str(RECORDS), "DASHBOARD_VERSION": spec,
-        "SHUTDOWN_TIMEOUT": "2",  # seconds: pages that are open hold a connection
+        "SHUTDOWN_TIMEOUT": "2",  # seconds; open pages keep a connection
     }  # fmt: skip
     with LOG.open("w") as log:
         child = subprocess.Popen(
@@ -58,7 +58,7 @@ def start() -> None:
 
 
 def stop() -> None:
-    """End the server, if it runs, and wait until it has."""
+    """End the server if it is running, and wait until it has ended."""
     try:
         pid = int(PID.read_text())
         os.kill(pid, signal.SIGTERM)

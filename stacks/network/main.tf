@@ -1,4 +1,4 @@
-# Where the site listens. Stands for the network that a real platform would make.
+# Where the site listens. It represents the network of a real platform.
 
 terraform {
   required_version = ">= 1.12"

@@ -1,4 +1,4 @@
-# A real HTTP service on loopback: it is started by the apply, and its absence, or a changed page, is drift.
+# A real HTTP service on loopback, started by the apply. If it does not run, or its page has changed, that is drift.
 
 terraform {
   required_version = ">= 1.12"
@@ -25,15 +25,15 @@ locals {
   run  = "${path.module}/../../.state/site-${var.environment}"
   spec = sha256(jsonencode([var.host, var.port, var.page, filesha256("${path.module}/server.py")]))
 
-  # What is really there, read anew by every plan. Where /proc is, the process itself is looked at; a dead one that
-  # nobody has waited for yet (state Z) does not count.
+  # Every plan reads what is actually running. On systems with /proc, the process itself is inspected; a zombie (state Z)
+  # does not count.
   process = try(file("/proc/${trimspace(file("${local.run}/pid"))}/status"), "")
   alive   = fileexists("/proc/self/status") ? can(regex("State:\\s+[^ZX]", local.process)) : fileexists("${local.run}/pid")
   same    = try(trimspace(file("${local.run}/spec")), "") == local.spec
   page    = try(filesha256("${local.run}/page.html"), "") == sha256(var.page)
 
-  # The start script counts its starts. While all is well the wanted start is the last one; else it is the next one,
-  # which replaces the service. So the value that was planned is the value that the following plan finds.
+  # The start script counts its starts. While the service is healthy, the desired start is the last one; otherwise it is
+  # the next one, which replaces the service. So the next plan finds exactly the planned value.
   starts = try(tonumber(trimspace(file("${local.run}/starts"))), 0)
   wanted = local.alive && local.same && local.page ? local.starts : local.starts + 1
 }

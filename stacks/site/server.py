@@ -1,4 +1,4 @@
-"""The example's service: `start` puts it in the background and waits until it answers, `stop` ends it."""
+"""The example's service: `start` runs it in the background and waits until it answers, `stop` ends it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 def serve() -> None:
-    """Listen until told to stop; the pid file goes with the process."""
+    """Listen until stopped; the pid file is removed with the process."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         server = http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler)
@@ -50,7 +50,7 @@ def serve() -> None:
 
 
 def start() -> None:
-    """Start the service in a session of its own and wait until this very version answers."""
+    """Start the service in its own session and wait until this very version answers."""
     stop()
     RUN.mkdir(parents=True, exist_ok=True)
     PAGE.write_text(os.environ["PAGE"])
@@ -74,7 +74,7 @@ def start() -> None:
 
 
 def stop() -> None:
-    """End the service, if it runs."""
+    """End the service if it is running."""
     try:
         pid = int(PID.read_text())
         os.kill(pid, signal.SIGTERM)

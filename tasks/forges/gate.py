@@ -57,14 +57,15 @@ class Gate(BaseAction):  # type: ignore[misc]
     def execute(self, out: Any = None, err: Any = None) -> BaseFail | None:  # noqa: ARG002 - doit's signature
         """Compare; gives doit a TaskFailed when nothing may be deployed."""
         run = self._run
-        if not run.deploying or run.stop.requested:
+        if not run.asked.deploying or run.stop.requested:
             return None
         try:
-            judge(run, sorted(run.replanned) if run.part is not None else None)  # the rest has passed in another job
+            # In a job of a pipeline the rest has passed in another job.
+            judge(run, sorted(run.replanned) if run.request.part is not None else None)
         except DeployError as error:
             from ..run.action import failed
 
-            run.results[self._name] = failed(run, STAGE, "", error)
+            run.keep(self._name, failed(run, STAGE, "", error))
             return TaskFailed(error.message, report=False)
         return None
 
@@ -84,9 +85,7 @@ def judge(run: Run, stacks: list[str] | None = None, *, asked: bool = True) -> N
     names = stacks if stacks is not None else [name for name in run.project.stacks if _is_to_apply(run, name)]
     if not names:
         return
-    if run.reviewed is None:
-        run.reviewed = _find(run)
-    found: Found = run.reviewed
+    found = run.once(_find)
     if found.quiet and not asked:
         return
     fails = run.project.config.plan.on_unreviewed == "fail"
@@ -153,8 +152,8 @@ def _is_to_apply(run: Run, name: str) -> bool:
 
 def _find(run: Run) -> Found:
     """What was reviewed: from the file that was named, or from the merge request that brought this commit."""
-    if run.reviewed_file:
-        return _from_file(run, run.reviewed_file)
+    if run.request.reviewed_file:
+        return _from_file(run, run.request.reviewed_file)
     from . import place as places
 
     place = places.find(run.project.config.forge)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..base.masking import Masker
     from ..project.config.keyring import Key
     from ..project.model import Forge
-    from ..reports import Report
+    from ..reports.model import Report
     from ..run.run import Run
     from .client import Client
     from .place import Place
@@ -124,12 +124,12 @@ class _Page:
 
 
 def _comment(run: Run, place: Place, client: Client, report: Report) -> None:
-    from .. import reports
     from ..reports import note as face
+    from ..reports import write
     from ..reports.model import Outcome
     from . import gate
 
-    looks = reports.templates(run)
+    looks = write.templates(run)
     page = _Page(
         run.project.environment, report.verdict, quiet=report.outcome is Outcome.NOTHING,
         body=lambda room: face.render(report, limit=room, link=place.link, templates=looks),
@@ -183,12 +183,12 @@ def _status(run: Run, place: Place, client: Client, code: ExitCode, told: tuple[
 
 def _report(run: Run, stage: str) -> Report:
     """The report of this run; of a deploy, of what it planned."""
-    from .. import reports
+    from ..reports import write
 
     order = {name: position for position, name in enumerate(run.project.graph.order)}
     shown = "drift" if stage == "drift" else "plan"
     found = [item for item in run.results.values() if item.stage == shown]
-    return reports.collect(run, shown, sorted(found, key=lambda item: order.get(item.stack, -1)))
+    return write.collect(run, shown, sorted(found, key=lambda item: order.get(item.stack, -1)))
 
 
 def _keep_record(run: Run, place: Place) -> None:

@@ -24,20 +24,20 @@ def digest(run: Run) -> str:
     """What plans are judged by today: one that was judged by something else is judged anew."""
     policy = run.project.config.policy
     body = {
-        "policy": policy.model_dump(mode="json"), "allowances": list(run.allowances),
+        "policy": policy.model_dump(mode="json"), "allowances": list(run.request.allowances),
         "expired": [item.until < _today() for item in policy.allow],
     }  # fmt: skip
     return sha256_bytes(canonical_json(body))
 
 
-def allowances(allow: str | None, reason: str | None) -> list[Allowance]:
+def allowances(allow: str | None, reason: str | None) -> tuple[Allowance, ...]:
     """What `allow=RULE[:STACK],...` and `reason=TEXT` on the command line allow.
 
     Raises:
         ConfigError: There is no reason, or no rule.
     """
     if allow is None:
-        return []
+        return ()
     if not reason or not reason.strip():
         raise ConfigError(
             f"`allow={allow}` needs a reason, which is recorded",
@@ -51,7 +51,7 @@ def allowances(allow: str | None, reason: str | None) -> list[Allowance]:
                 f"`allow={allow}` names no rule", next_step="`allow=RULE` or `allow=RULE:STACK`, several with commas"
             )
         found.append(Allowance(rule, stack or "*", reason.strip()))
-    return found
+    return tuple(found)
 
 
 def judge(run: Run, stack: Stack, plan: Mapping[str, Any]) -> list[Finding]:
@@ -113,7 +113,7 @@ def _allowed(run: Run, stack: Stack, finding: Finding) -> tuple[str | None, str]
             if item.until >= _today():
                 return f"{item.reason} (until {item.until})", ""
             expired = f" (an override for it expired on {item.until}: {item.reason})"
-    for rule, name, reason in run.allowances:
+    for rule, name, reason in run.request.allowances:
         if guards.matches(finding.rule, rule) and guards.matches(stack.name, name):
             return f"{reason} (allow={rule}{'' if name == '*' else ':' + name})", ""
     return None, expired

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..run.result import Result
     from ..run.run import Run
-    from . import Report
+    from .model import Report
 
 _QUIET = {Status.UNAFFECTED}
 _FEW = 20
@@ -42,15 +42,15 @@ class Console:
         from rich.live import Live
         from rich.text import Text
 
-        self._run.live = Live(
+        self._run.output.live = Live(
             get_renderable=lambda: Text(self._running(), style="dim"), console=RichConsole(), transient=True,
             refresh_per_second=4, redirect_stdout=False, redirect_stderr=False,
         )  # fmt: skip
-        self._run.live.start()
+        self._run.output.live.start()
 
     def stop(self) -> None:
         """End the live display."""
-        live, self._run.live = self._run.live, None
+        live, self._run.output.live = self._run.output.live, None
         if live is not None:
             live.stop()
 
@@ -76,15 +76,15 @@ class Console:
 
     def _tell(self, outcome: Result, title: str, body: list[str], *, folded: bool) -> None:
         """A task's line; in CI what belongs to it folds below, and what failed is open."""
-        if body and self._run.dialect is not Dialect.PLAIN:
-            self._run.section(f"{outcome.stage}_{outcome.stack}", title, "\n".join(body), folded=folded)
+        if body and self._run.output.dialect is not Dialect.PLAIN:
+            self._run.output.section(f"{outcome.stage}_{outcome.stack}", title, "\n".join(body), folded=folded)
         else:
             self._run.say("\n".join([title, *body]))
 
     def _changes(self, outcome: Result) -> list[str]:
         """What a plan would do, a line for each resource and output; in CI alone, where it folds."""
         changes = outcome.details.get("changes")
-        if outcome.stage not in ("plan", "drift") or not changes or self._run.dialect is Dialect.PLAIN:
+        if outcome.stage not in ("plan", "drift") or not changes or self._run.output.dialect is Dialect.PLAIN:
             return []
         found = semantic.meaning(changes)
         return [f"  {address}: {semantic.words(entry)}" for address, entry in sorted(found.items())]
@@ -106,16 +106,17 @@ class Console:
         """What changes, before the table at the end."""
         from . import text
 
-        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and self._run.dialect is Dialect.PLAIN
+        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and self._run.output.dialect is Dialect.PLAIN
         shown = text.render(report, colour=colour)
         if not shown:
             return
         if colour:
-            self._run.show(shown)
-        elif self._run.dialect is Dialect.PLAIN:
+            self._run.output.show(shown)
+        elif self._run.output.dialect is Dialect.PLAIN:
             self._run.say(shown)
         else:
-            self._run.section(f"report_{report.stage}", f"{report.stage:<9} {report.verdict}", shown, folded=True)
+            title = f"{report.stage:<9} {report.verdict}"
+            self._run.output.section(f"report_{report.stage}", title, shown, folded=True)
 
     def summary(self, selected: set[str], code: ExitCode, reports: Iterable[str]) -> None:
         """The table at the end, and what to do next."""

@@ -55,11 +55,11 @@ class StageAction(BaseAction):  # type: ignore[misc]
         if not run.active:
             return TaskFailed("doit-tofu reports its own exit codes: leave out `-r`")
         if run.stop.requested:
-            run.results[label] = Result(self._stage, self._name, Status.NOT_RUN, "not begun: the run was stopped")
+            run.keep(label, Result(self._stage, self._name, Status.NOT_RUN, "not begun: the run was stopped"))
             return TaskFailed("stopped", report=False)
         started, began = time.monotonic(), now()
         try:
-            outcome = self._outcome(forced=label in run.current)
+            outcome = self._outcome(forced=run.asked.forces(self._name))
         except DeployError as error:
             outcome = failed(run, self._stage, self._name, error)
         except Exception as error:  # noqa: BLE001 - the boundary: a bug must not take the other stacks down
@@ -73,7 +73,7 @@ class StageAction(BaseAction):  # type: ignore[misc]
     def _outcome(self, *, forced: bool) -> Result:
         """What the stage gives, with the configured hooks around it."""
         stack = self._run.project.stacks[self._name]
-        if self._run.part is Part.REPORT:
+        if self._run.request.part is Part.REPORT:
             return fanout.taken_over(self._run, self._stage, stack)
         if not self._run.project.config.hooks:
             return self._act(self._run, stack, forced)
@@ -114,7 +114,7 @@ def crashed(run: Run, stage: str, name: str, error: BaseException) -> Result:
 
 def keep(run: Run, outcome: Result) -> None:
     """Hold a result for this run's reports, and keep it for the next command's."""
-    run.results[f"{outcome.stage}:{outcome.stack}" if outcome.stack else outcome.stage] = outcome
+    run.keep(f"{outcome.stage}:{outcome.stack}" if outcome.stack else outcome.stage, outcome)
     try:
         results.write(run.layout, outcome)
     except DeployError as error:
@@ -136,7 +136,6 @@ def is_current(run: Run, stage: str, stack: Stack, check: Check) -> Callable[...
 
             current = not hooks.owed(run, stage, stack)
         if current:
-            run.current.add(f"{stage}:{stack.name}")
             task.targets = [target for target in task.targets if _exists(target)]  # none is missing: none is needed
         return current
 

@@ -83,7 +83,7 @@ def part_from_others(run: Run, all_tasks: dict[str, Any], selected: list[str]) -
     Raises:
         ConfigError: A job was given all stacks.
     """
-    if run.part is Part.REPORT:
+    if run.request.part is Part.REPORT:
         for task in all_tasks.values():
             task.task_dep[:] = [name for name in task.task_dep if not name.startswith(_BUILD)]
         return
@@ -102,7 +102,7 @@ def part_from_others(run: Run, all_tasks: dict[str, Any], selected: list[str]) -
 
 def handed_over(run: Run, stage: str, name: str) -> bool:
     """Whether this run is the last of a pipeline, and one of its jobs left a result of a task."""
-    return run.part is Part.REPORT and run.layout.result(stage, name).exists()
+    return run.request.part is Part.REPORT and run.layout.result(stage, name).exists()
 
 
 def taken_over(run: Run, stage: str, stack: Stack) -> Result:
@@ -114,9 +114,9 @@ def taken_over(run: Run, stage: str, stack: Stack) -> Result:
     known = results.read(run.layout, stage, stack.name)
     if known is not None:
         if stage == _DEPLOY and known.status is Status.OK:
-            run.applied.add(stack.name)
+            run.mark_applied(stack.name)
         return known
-    if stage == "validate" or (stage == "plan" and run.deploying):
+    if stage == "validate" or (stage == "plan" and run.asked.deploying):
         return Result(stage, stack.name, Status.UNAFFECTED, "not affected")  # the stage after it knows whether it was
     if stage != "drift":
         assessment = assess_once(run, stack)
@@ -145,7 +145,7 @@ def leave(run: Run, selected: Iterable[str]) -> None:
 def deployed_elsewhere(run: Run, stacks: Iterable[str]) -> set[str]:
     """Those of some stacks that were deployed from this very commit, by other jobs of the pipeline."""
     commit = run.revision.commit
-    if run.part is not Part.JOB or commit is None:
+    if run.request.part is not Part.JOB or commit is None:
         return set()
     receipts = {name: receipt.read(run.layout, name) for name in stacks}
     return {name for name, last in receipts.items() if last and last.applied and last.commit == commit}

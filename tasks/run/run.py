@@ -1,27 +1,24 @@
-"""One run: what its tasks share, and the lock that keeps two runs from changing one environment at once."""
+"""One run: what its tasks share."""
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
-import socket
-import sys
 import threading
 import time
 from functools import cached_property
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from ..artifact.receipt import now
 from ..base import git
-from ..base.errors import EngineError, RecordError, RunLockedError
-from ..base.layout import cache_dir, prepare
+from ..base.errors import EngineError
+from ..base.layout import cache_dir
 from ..base.masking import Masker
 from ..base.stop import Stop
 from ..engine import obtain
 from ..engine.encryption import Encryption
 from ..engine.engine import Engine
-from . import cilog
+from .lock import EnvironmentLock
+from .output import Output
+from .request import Asked, Request
 from .selection import Demand
 
 if TYPE_CHECKING:
@@ -29,88 +26,93 @@ if TYPE_CHECKING:
 
     from ..artifact.affected import Assessment
     from ..artifact.baseline import Baseline
-    from ..artifact.outputs import Output
+    from ..artifact.outputs import Output as Outputs
     from ..base.git import Revision
     from ..project.project import Project
-    from .allowance import Allowance, Judged
+    from .allowance import Judged
     from .result import Result
-    from .selection import Part
 
 
+T = TypeVar("T")
 _COMMAND = re.compile(r"(?:(?<=`)|(?<=:  ))doit (?=(?:-a )?(?:plan|deploy|verify|drift|status)\b)")
 
 
 class Run:
-    """The shared state of one `doit` process.
+    """The shared state of one `doit` process; each attribute is written in one module, which is named here.
 
     Args:
         project: What is to be run on.
+        request: What the command line asks for.
 
     Attributes:
-        results: The result of each task that ended, by doit's name of it.
+        output: Prints.
+        lock: The environment's lock.
         encryption: The keys, as the engine gets them.
-        replanned: Why a stack's artifact was replaced although it had been handed over, where that is allowed.
-        deploying: Whether a deploy was selected: artifacts that are there must then fit, not be replaced.
-        planning: Whether anything was selected that needs the stacks' backends.
-        applied: Stacks whose plan was applied in this run.
-        assessed: What is affected, as found before anything ran, see `assessment.assess_once`.
-        reused: Stacks whose artifact was found to fit as it is.
-        reviewed: What was reviewed, once it was asked for, see `review.gate`; `reviewed_file` is where, when named.
-        notes: What readers of this run's reports must know besides its results, a sentence each.
-        part: Which part of a generated pipeline this run is, see `fanout`; None where it is a run of its own.
-        mocking: Whether plans may be made with stand-ins; `mocks=no` on the command line forbids it.
-        baseline: What counts as deployed where there are no receipts.
-        base_given: The base that was named on the command line, when it is another one than the deployed tag.
-        waiting: What the checks of a task that is under way wait for, by the task.
-        demand: What the builds and images of this run are for.
-        allowances: The findings of policies that the command line allows.
-        judged: The plan that policy let through in this run, by stack.
-        current: Tasks that were found up to date; one of them that runs all the same was forced (`doit -a`).
+        asked: What the selected tasks amount to (`reporter`).
+        active: Whether our reporter has begun the run (`reporter`).
+        demand: What the builds and images of this run are for (`build`).
+        baseline: What counts as deployed where there are no receipts (`deployed`).
+        results: The result of each task that ended, by doit's name of it (`keep`).
+        applied: The stacks whose plan was applied in this run (`mark_applied`).
+        reused: The stacks whose artifact was found to fit as it is (`plan`).
+        replanned: Why a stack's artifact was replaced although it had been handed over, where that is allowed (`plan`).
+        judged: The plan that policy let through in this run, by stack (`plan`).
+        assessed: What is affected, as found before anything ran (`assessment`).
+        initialized: The stacks that are initialized, with their backend or without (`workdir`).
+        read_outputs: Outputs that were read from states, by stack (`upstream`).
+        waiting: What the checks of a task that is under way wait for, by task (`verify`).
+        notes: What readers of this run's reports must know besides its results, a sentence each (`gate`).
     """
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, request: Request | None = None) -> None:
         self.project = project
+        self.request = request or Request()
         self.layout = project.layout
         self.mask = Masker(project.config.secrets)
         self.mask.add(project.keyring.passphrases)
+        self.output = Output(self.mask)
+        self.lock = EnvironmentLock(project.layout)
         self.encryption = Encryption(project.keyring)
         self.stop = Stop(self.say, project.config.engine.grace)
-        self.results: dict[str, Result] = {}
-        self.replanned: dict[str, str] = {}
-        self._said: set[str] = set()
+        self.asked = Asked()
         self.active = False
-        self.deploying = False
-        self.planning = False
-        self.part: Part | None = None
-        self.mocking = True
-        self.base_given: str | None = None
-        self.baseline: Baseline | None = None
-        self.allowances: list[Allowance] = []
-        self.judged: dict[str, Judged] = {}
-        self.current: set[str] = set()
         self.demand = Demand()
-        self.reused: set[str] = set()
+        self.baseline: Baseline | None = None
+        self.results: dict[str, Result] = {}
         self.applied: set[str] = set()
+        self.reused: set[str] = set()
+        self.replanned: dict[str, str] = {}
+        self.judged: dict[str, Judged] = {}
         self.assessed: dict[str, tuple[tuple[str, ...], Assessment]] = {}
         self.initialized: dict[str, bool] = {}
+        self.read_outputs: dict[str, dict[str, Outputs]] = {}
+        self.reading_lock = threading.Lock()
+        self.waiting: dict[str, Callable[[], str]] = {}
+        self.notes: list[str] = []
         self.started = time.monotonic()
         self._engine: Engine | None = None
         self._engine_lock = threading.Lock()
-        self._print_lock = threading.Lock()
-        self.reading_lock = threading.Lock()
         self._stack_locks: dict[str, threading.RLock] = {}
-        self.read_outputs: dict[str, dict[str, Output]] = {}
-        self._lock_file: IO[str] | None = None
-        self.live: Any = None
-        self.waiting: dict[str, Callable[[], str]] = {}
-        self.dialect = cilog.dialect()
-        self.reviewed: Any = None
-        self.reviewed_file: str | None = None
-        self.notes: list[str] = []
+        self._stack_locks_lock = threading.Lock()
+        self._once: dict[object, object] = {}
+
+    def once(self, make: Callable[[Run], T]) -> T:
+        """What a function makes of this run, made once."""
+        if make not in self._once:
+            self._once[make] = make(self)
+        return cast("T", self._once[make])
+
+    def keep(self, task: str, outcome: Result) -> None:
+        """Hold the result of a task."""
+        self.results[task] = outcome
+
+    def mark_applied(self, stack: str) -> None:
+        """Note that a stack's plan was applied in this run."""
+        self.applied.add(stack)
 
     def alone_with(self, stack: str) -> threading.RLock:
         """The lock of a stack's data directory among the threads of this run."""
-        with self._print_lock:
+        with self._stack_locks_lock:
             return self._stack_locks.setdefault(stack, threading.RLock())
 
     @property
@@ -156,107 +158,15 @@ class Run:
             return self._engine
 
     def say(self, text: str) -> None:
-        """Print lines for people, secrets masked, one caller at a time."""
-        masked = self.mask.text(self.hinted(text))
-        with self._print_lock:
-            if self.live is not None:
-                self.live.console.print(cilog.plain(masked), markup=False, highlight=False, soft_wrap=True)
-                return
-        self._write(cilog.harmless(masked, self.dialect))
+        """Print lines for people, secrets masked."""
+        self.output.say(self.hinted(text))
 
-    def show(self, text: str) -> None:
-        """Print text that is made to be read by a terminal or a CI system: its colours and commands count."""
-        self._write(self.mask.text(text))
-
-    def section(self, name: str, title: str, body: str, *, folded: bool) -> None:
-        """`say`, the body in a section that the CI system's log folds.
-
-        Args:
-            name: The section's name, unique in the log.
-            title: Its first line.
-            body: What folds.
-            folded: Whether it is folded at first.
-        """
-        title, body = self.mask.text(self.hinted(title)), self.mask.text(self.hinted(body))
-        self._write(cilog.section(self.dialect, name, title, body, folded=folded))
-
-    def _write(self, text: str) -> None:
-        with self._print_lock:
-            try:
-                sys.stdout.write(text + "\n")
-                sys.stdout.flush()
-            except BrokenPipeError:  # nobody reads any more (`doit deploy | head`): that ends no deploy
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    def say_once(self, text: str) -> None:
+        """`say`, unless this run has said it already."""
+        self.output.say_once(self.hinted(text))
 
     def hinted(self, text: str) -> str:
         """The text with this environment in the commands that it shows, when another one is the default."""
         if self.project.environment == self.project.config.default_environment:
             return text
         return _COMMAND.sub(f"doit env={self.project.environment} ", text)
-
-    def say_once(self, text: str) -> None:
-        """`say`, unless this run has said it already."""
-        with self._print_lock:
-            known = text in self._said
-            self._said.add(text)
-        if not known:
-            self.say(text)
-
-    def take_lock(self, command: str) -> None:
-        """Hold this environment until the process ends.
-
-        Raises:
-            RunLockedError: Another run holds it; says which.
-            RecordError: The folder cannot be written.
-        """
-        path = self.layout.run_lock
-        try:
-            prepare(self.layout, path.parent)
-            stream = path.open("a+")
-        except OSError as error:
-            raise RecordError(
-                f"cannot write in {self.layout.relative(path.parent)}: {error.strerror}",
-                untouched="nothing was planned or applied",
-                next_step="make room or make the folder writable, then run the same command again",
-            ) from error
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = _holder(stream)
-            stream.close()
-            raise RunLockedError(
-                f"another run holds environment '{self.layout.environment}': {holder}",
-                where=self.layout.relative(path),
-                untouched="nothing was planned or applied",
-                next_step="wait for it to end, then run the same command again; the lock ends with that process",
-            ) from None
-        stream.seek(0)
-        stream.truncate()
-        stream.write(f"`{command}`, pid {os.getpid()} on {socket.gethostname()}, since {now()}\n")
-        stream.flush()
-        self._lock_file = stream
-
-    def under_way(self) -> str | None:
-        """The other run that holds this environment at this moment, in words; None when none does."""
-        try:
-            with self.layout.run_lock.open() as stream:
-                try:
-                    fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    return _holder(stream)
-        except OSError:  # there never was one, or it cannot be known
-            return None
-        return None
-
-    def release_lock(self) -> None:
-        """Give the environment back."""
-        if self._lock_file is not None:
-            self._lock_file.seek(0)
-            self._lock_file.truncate()
-            self._lock_file.close()
-            self._lock_file = None
-
-
-def _holder(stream: IO[str]) -> str:
-    stream.seek(0)
-    return stream.read().strip() or "an unknown process"

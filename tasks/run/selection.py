@@ -48,3 +48,22 @@ def reached(all_tasks: Mapping[str, Any], selected: Iterable[str]) -> set[str]:
 def stacks(names: Iterable[str], stage: str) -> set[str]:
     """The stacks among the tasks of a stage."""
     return {name.removeprefix(f"{stage}:") for name in names if name.startswith(f"{stage}:")}
+
+
+def named(selected: Iterable[str]) -> frozenset[str] | None:
+    """The stacks and builds that a selection names one by one; None where it names a whole stage."""
+    names = list(selected)
+    if any(":" not in name for name in names):
+        return None
+    return frozenset(name.partition(":")[2] for name in names)
+
+
+def order(all_tasks: Mapping[str, Any], selected: Iterable[str], earlier: str, later: str) -> None:
+    """Make the tasks of one stage wait for those of another on the same stack, where both are selected."""
+    stages = {name.partition(":")[0] for name in selected}
+    if not {earlier, later} <= stages:
+        return
+    for name, task in all_tasks.items():
+        stage, _, stack = name.partition(":")
+        if stage == later and stack and f"{earlier}:{stack}" in all_tasks:
+            task.task_dep.append(f"{earlier}:{stack}")

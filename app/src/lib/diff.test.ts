@@ -4,7 +4,6 @@ import type { Change } from './records';
 
 const change = (before: unknown, after: unknown, more: Partial<Change> = {}): Change => ({
   address: 'a.b',
-  type: 'a',
   action: 'change',
   reason: '',
   before,
@@ -19,17 +18,17 @@ const signs = (before: string, after: string): string[] =>
   diffLines(before, after).map((line) => line.sign + line.text);
 
 describe('fields', () => {
-  it('names nested fields by their path, and leaves out what is equal', () => {
+  it('names nested fields by their path and leaves out equal ones', () => {
     const found = fields(change({ a: 1, tags: { x: '1', y: '2' } }, { a: 1, tags: { x: '1', y: '3' } })).shown;
     expect(found).toMatchObject([{ path: 'tags.y', sign: '~', before: '2', after: '3' }]);
   });
 
-  it('tells what is created from what is removed', () => {
+  it('distinguishes created from removed fields', () => {
     expect(fields(change(null, { a: [1, 2] })).shown.map((field) => field.sign + field.path)).toEqual(['+a.0', '+a.1']);
     expect(fields(change({ a: 'x' }, null)).shown).toMatchObject([{ sign: '-', path: 'a', before: 'x', after: null }]);
   });
 
-  it('says which fields force a replacement, and those within them', () => {
+  it('marks fields that force a replacement, nested ones too', () => {
     const found = fields(change({ a: { b: 1 }, c: 1 }, { a: { b: 2 }, c: 2 }, { replacePaths: ['a'] })).shown;
     expect(found.map((field) => [field.path, field.replaces])).toEqual([
       ['a.b', true],
@@ -37,7 +36,7 @@ describe('fields', () => {
     ]);
   });
 
-  it('does not compare a text with what stands for a value', () => {
+  it('does not diff a text against a placeholder', () => {
     const [field] = fields(change({ a: 'one\ntwo\n' }, { a: '(known after apply)' })).shown;
     expect(field?.lines).toBeNull();
     expect(field?.after).toBe('(known after apply)');
@@ -48,39 +47,39 @@ describe('fields', () => {
     expect(found).toMatchObject([{ path: 'a', before: '(hidden)', after: '(hidden)' }]);
   });
 
-  it('says what it leaves out', () => {
+  it('says how much it leaves out', () => {
     expect(fields(change(null, Object.fromEntries(Array.from({ length: 250 }, (_, n) => [`k${n}`, n])))).left).toBe(50);
-    expect(fields(change(null, { a: 'x'.repeat(3000) })).shown[0]?.after).toContain('1000 characters more');
-    expect(fields(change(null, { a: 'x\n'.repeat(40) })).shown[0]?.after).toContain('34 lines more');
+    expect(fields(change(null, { a: 'x'.repeat(3000) })).shown[0]?.after).toContain('1000 more characters');
+    expect(fields(change(null, { a: 'x\n'.repeat(40) })).shown[0]?.after).toContain('34 more lines');
   });
 
-  it('takes keys like those of every object for plain keys', () => {
+  it('treats keys such as __proto__ as plain keys', () => {
     const before = JSON.parse('{"__proto__": {"x": 1}, "constructor": 1}');
     expect(fields(change(before, null)).shown.map((field) => field.path)).toEqual(['__proto__.x', 'constructor']);
   });
 });
 
 describe('diffLines', () => {
-  it('shows changed lines with their neighbours and folds the rest', () => {
+  it('shows changed lines with context and folds the rest', () => {
     const before = Array.from({ length: 20 }, (_, n) => `line ${n}\n`).join('');
     expect(signs(before, before.replace('line 10\n', 'new\n'))).toEqual([
-      '…8 equal lines',
+      '…8 unchanged lines',
       ' line 8',
       ' line 9',
       '-line 10',
       '+new',
       ' line 11',
       ' line 12',
-      '…7 equal lines'
+      '…7 unchanged lines'
     ]);
   });
 
-  it('shows a changed end of the last line', () => {
-    expect(signs('a\n', 'a')).toEqual([' a', '+(no line end)']);
+  it('shows that the trailing newline changed', () => {
+    expect(signs('a\n', 'a')).toEqual([' a', '+(no trailing newline)']);
   });
 
-  it('stays within bounds for texts that have nothing in common', () => {
+  it('stays bounded for texts with nothing in common', () => {
     const [before, after] = ['a', 'b'].map((word) => Array.from({ length: 5000 }, (_, n) => `${word}${n}\n`).join(''));
-    expect(diffLines(before ?? '', after ?? '').at(-1)?.text).toMatch(/lines more/);
+    expect(diffLines(before ?? '', after ?? '').at(-1)?.text).toMatch(/more lines/);
   });
 });

@@ -6,7 +6,7 @@ export interface Field {
   before: string | null;
   after: string | null;
   replaces: boolean;
-  /** A text of several lines, as a diff of its lines. */
+  /** A line diff, for a value of several lines. */
   lines: DiffLine[] | null;
 }
 
@@ -15,7 +15,7 @@ export interface DiffLine {
   text: string;
 }
 
-/** A change as a page shows it: no more of its values goes to the browser than can be seen there. */
+/** A change as a page shows it: only the values that are visible are sent to the browser. */
 export interface ShownChange {
   address: string;
   action: string;
@@ -27,7 +27,7 @@ export interface ShownChange {
   left: number;
 }
 
-/** The first changes, with the fields that they change. */
+/** The first changes, each with its changed fields. */
 export function shownChanges(changes: Change[]): ShownChange[] {
   return changes.slice(0, MOST_CHANGES).map((change) => {
     const { address, action, reason, movedFrom, imported } = change;
@@ -41,17 +41,18 @@ export interface Fields {
   left: number;
 }
 
-/** What stands for a value that is not known, or not to be seen. */
-const STANDS_FOR = new Set(['(known after apply)', '(sensitive value)', '(hidden)']);
+/** Placeholders for values that are unknown, sensitive or hidden. */
+const PLACEHOLDERS = new Set(['(known after apply)', '(sensitive value)', '(hidden)']);
 const MOST_CHANGES = 100;
-const MOST = 200;
-const DEEPEST = 50;
-const MOST_LINES = 6;
-const LONGEST = 2000;
+const MOST_FIELDS = 200;
+const MAX_DEPTH = 50;
+const SHOWN_LINES = 6;
+const MAX_LENGTH = 2000;
 const CONTEXT = 2;
-const COMPARED = 600;
+const MOST_DIFF_LINES = 600;
+const MAX_COMPARED = 600;
 
-/** The fields that a change changes, one by one; unknown, sensitive and hidden values are texts that say so. */
+/** The fields of a resource that change; unknown, sensitive and hidden values are placeholders. */
 export function fields(change: Change): Fields {
   const found: Field[] = [];
   compare('', change.before, change.after, new Set(change.replacePaths), found, 0);
@@ -60,7 +61,7 @@ export function fields(change: Change): Fields {
       found.push({ path: name, sign: '~', before: '(hidden)', after: '(hidden)', replaces: false, lines: null });
     }
   }
-  return { shown: found.slice(0, MOST), left: Math.max(found.length - MOST, 0) };
+  return { shown: found.slice(0, MOST_FIELDS), left: Math.max(found.length - MOST_FIELDS, 0) };
 }
 
 function compare(
@@ -72,7 +73,7 @@ function compare(
   depth: number
 ): void {
   if (same(before, after)) return;
-  if (depth < DEEPEST && (isGroup(before) || isGroup(after))) {
+  if (depth < MAX_DEPTH && (isGroup(before) || isGroup(after))) {
     const one = isGroup(before) ? before : {};
     const other = isGroup(after) ? after : {};
     const plain = !isGroup(before) && before !== null && before !== undefined;
@@ -86,7 +87,7 @@ function compare(
   }
   const [old, now] = [shown(before), shown(after)];
   const several =
-    old !== null && now !== null && !STANDS_FOR.has(old) && !STANDS_FOR.has(now) && `${old}${now}`.includes('\n');
+    old !== null && now !== null && !PLACEHOLDERS.has(old) && !PLACEHOLDERS.has(now) && `${old}${now}`.includes('\n');
   found.push({
     path: path || 'value',
     sign: old === null ? '+' : now === null ? '-' : '~',
@@ -113,15 +114,17 @@ function shown(item: unknown): string | null {
   return typeof item === 'string' ? item : JSON.stringify(item);
 }
 
-/** A text as long as can be read at a glance; what is cut off is said. */
+/** A text short enough to read at a glance, with a note of how much was cut. */
 function cut(text: string): string {
   const lines = text.split('\n');
-  const more = lines.length - (text.endsWith('\n') ? 1 : 0) - MOST_LINES;
-  const head = more > 1 ? `${lines.slice(0, MOST_LINES).join('\n')}\n… (${more} lines more)` : text;
-  return head.length <= LONGEST ? head : `${head.slice(0, LONGEST)}… (${head.length - LONGEST} characters more)`;
+  const more = lines.length - (text.endsWith('\n') ? 1 : 0) - SHOWN_LINES;
+  const head = more > 1 ? `${lines.slice(0, SHOWN_LINES).join('\n')}\n… (${more} more lines)` : text;
+  return head.length <= MAX_LENGTH
+    ? head
+    : `${head.slice(0, MAX_LENGTH)}… (${head.length - MAX_LENGTH} more characters)`;
 }
 
-/** A diff by lines with a little context, by the longest common subsequence of what lies between equal ends. */
+/** A line diff with a little context: the longest common subsequence between the common head and tail. */
 export function diffLines(before: string, after: string): DiffLine[] {
   const [one, other] = [lines(before), lines(after)];
   let head = 0;
@@ -140,14 +143,14 @@ export function diffLines(before: string, after: string): DiffLine[] {
 function lines(text: string): string[] {
   const found = text.split('\n');
   if (found.at(-1) === '') found.pop();
-  else found.push('(no line end)');
+  else found.push('(no trailing newline)');
   return found;
 }
 
 function between(one: string[], other: string[]): DiffLine[] {
   const removed = one.map((text): DiffLine => ({ sign: '-', text }));
   const added = other.map((text): DiffLine => ({ sign: '+', text }));
-  if (one.length * other.length > COMPARED * COMPARED || one.length === 0 || other.length === 0)
+  if (one.length * other.length > MAX_COMPARED * MAX_COMPARED || one.length === 0 || other.length === 0)
     return [...removed, ...added];
   const lengths = Array.from({ length: one.length + 1 }, () => new Uint16Array(other.length + 1));
   const at = (row: number, column: number): number => lengths[row]?.[column] ?? 0;
@@ -182,7 +185,7 @@ function folded(all: DiffLine[]): DiffLine[] {
   const found: DiffLine[] = [];
   let skipped = 0;
   const flush = () => {
-    if (skipped > 0) found.push({ sign: '…', text: skipped === 1 ? '1 equal line' : `${skipped} equal lines` });
+    if (skipped > 0) found.push({ sign: '…', text: skipped === 1 ? '1 unchanged line' : `${skipped} unchanged lines` });
     skipped = 0;
   };
   all.forEach((line, index) => {
@@ -192,6 +195,6 @@ function folded(all: DiffLine[]): DiffLine[] {
     } else skipped += 1;
   });
   flush();
-  if (found.length <= MOST * 3) return found;
-  return [...found.slice(0, MOST * 3), { sign: '…', text: `${found.length - MOST * 3} lines more` }];
+  if (found.length <= MOST_DIFF_LINES) return found;
+  return [...found.slice(0, MOST_DIFF_LINES), { sign: '…', text: `${found.length - MOST_DIFF_LINES} more lines` }];
 }

@@ -12,10 +12,9 @@ export interface DriftSets {
 }
 
 /**
- * What drifted newly, what had drifted before, and what drifts no more: of each stack its latest check against the one
- * before. A check that failed says nothing.
+ * New, known and resolved drift: the latest check of each stack compared with the one before. Failed checks are ignored.
  *
- * @param runs Runs of `doit drift`, the latest first.
+ * @param runs Runs of `doit drift`, latest first.
  */
 export function driftSets(runs: RunRecord[]): DriftSets {
   const seen = new Map<string, string[][]>();
@@ -28,9 +27,9 @@ export function driftSets(runs: RunRecord[]): DriftSets {
   }
   const sets: DriftSets = { fresh: [], known: [], resolved: [] };
   for (const stack of [...seen.keys()].sort()) {
-    const [now = [], before = []] = seen.get(stack) ?? [];
-    for (const address of now) (before.includes(address) ? sets.known : sets.fresh).push({ stack, address });
-    for (const address of before) if (!now.includes(address)) sets.resolved.push({ stack, address });
+    const [current = [], previous = []] = seen.get(stack) ?? [];
+    for (const address of current) (previous.includes(address) ? sets.known : sets.fresh).push({ stack, address });
+    for (const address of previous) if (!current.includes(address)) sets.resolved.push({ stack, address });
   }
   return sets;
 }

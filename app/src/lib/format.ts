@@ -1,7 +1,7 @@
-/** A commit as people read it. */
+/** A commit, abbreviated. */
 export const short = (commit: string | null): string => (commit ? commit.slice(0, 8) : '');
 
-/** Seconds in words: `0.4 s`, `12 s`, `3 min 20 s`, `1 h 5 min`. */
+/** Seconds as text: `0.4 s`, `12 s`, `3 min 20 s`, `1 h 5 min`. */
 export function duration(seconds: number): string {
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   if (seconds < 60) return `${Math.round(seconds)} s`;
@@ -18,7 +18,7 @@ const STEPS: [number, string][] = [
   [Infinity, 'y']
 ];
 
-/** How long ago a moment is: `just now`, `5 min ago`, `3 d ago`. */
+/** How long ago a time was: `just now`, `5 min ago`, `3 d ago`. */
 export function ago(moment: string, clock: number): string {
   let amount = (clock - Date.parse(moment)) / 60_000;
   if (Number.isNaN(amount)) return '';
@@ -30,7 +30,7 @@ export function ago(moment: string, clock: number): string {
   return '';
 }
 
-/** A moment in UTC, the same on the server and in every browser: `2026-11-24 17:29:06`. */
+/** A time in UTC, the same on the server and in every browser: `2026-11-24 17:29:06`. */
 export function moment(text: string): string {
   const date = new Date(text);
   return Number.isNaN(date.getTime()) ? '' : date.toISOString().slice(0, 19).replace('T', ' ');
@@ -51,14 +51,4 @@ export function counts(numbers: Record<string, number>): string {
   const signs = SIGNS.filter(([name]) => numbers[name]).map(([name, sign]) => `${sign}${numbers[name]}`);
   const rare = ['move', 'imports', 'forget', 'outputs'].filter((name) => numbers[name]);
   return [...signs, ...rare.map((name) => count(numbers[name] ?? 0, name.replace(/s$/, '')))].join(' ');
-}
-
-/** The path of a stack's page; stacks in folders have slashes in their names. */
-export function stackPath(environment: string, stack: string): string {
-  return `/env/${encodeURIComponent(environment)}/stacks/${stack.split('/').map(encodeURIComponent).join('/')}`;
-}
-
-/** The path of a run's page. */
-export function runPath(environment: string, run: string): string {
-  return `/env/${encodeURIComponent(environment)}/runs/${run}`;
 }

@@ -17,8 +17,8 @@ export interface Layers {
 }
 
 /**
- * The graph in columns: a stack stands right of all that it needs. Within a column stacks stand near what they need.
- * What is needed and not in the graph is left out; a cycle, which no record should have, ends where it closes.
+ * The graph in columns: a stack is to the right of everything it needs, and within a column close to it. Needs outside
+ * the graph are left out; a cycle, which no valid record has, is cut where it closes.
  */
 export function layers(graph: Record<string, string[]>): Layers {
   const names = Object.keys(graph).sort();

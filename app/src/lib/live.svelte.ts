@@ -3,14 +3,14 @@ import { invalidateAll } from '$app/navigation';
 import { navigating } from '$app/state';
 import { version as build } from '$app/environment';
 
-const PAUSE = 500; // milliseconds between a change and its showing: changes come in bursts
-const AWAY = 3_000; // after which a server that was not there is asked again
-const SILENCE = 60_000; // the server says something every 25 s; a connection that says nothing is dead
+const DEBOUNCE = 500; // milliseconds before a change is shown: changes come in bursts
+const RETRY = 3_000; // between attempts to reach a server that is down
+const SILENCE = 60_000; // the server sends something every 25 s; a silent connection is dead
 const RELOADED = 'doit-tofu-reloaded';
 
 /**
- * Keeps an open page up to date. The server says which state of the records it has (`/events`); when the page shows
- * another one, it is loaded anew, in place. A server that goes away and comes back is found again by itself.
+ * Keeps an open page up to date. The server announces the state of its records (`/events`); a page that shows another
+ * state reloads its data in place. It reconnects on its own when the server has been away.
  *
  * @param shown The state of the records that the page shows.
  */
@@ -18,24 +18,24 @@ export class Live {
   state = $state<'off' | 'on' | 'lost'>('off');
   private events: EventSource | null = null;
   private timer: ReturnType<typeof setTimeout> | null = null;
-  private heard = 0;
-  private wanted = '';
+  private lastMessage = 0;
+  private announced = '';
 
   constructor(private readonly shown: () => string) {}
 
-  /** Listen, until the function that this gives is called. Not in a tab that nobody sees: a browser has six connections. */
+  /** Listen; returns a function that stops it. Hidden tabs do not listen: browsers allow six connections per host. */
   start(): () => void {
-    const turn = () => (document.hidden ? this.close() : this.connect());
+    const toggle = () => (document.hidden ? this.close() : this.connect());
     const watch = setInterval(() => {
       if (document.hidden) return;
-      const refused = this.events?.readyState === EventSource.CLOSED; // an answer that was no stream: a proxy's 502
-      if (refused || Date.now() - this.heard > SILENCE) this.connect();
-    }, AWAY);
-    document.addEventListener('visibilitychange', turn);
-    turn();
+      const refused = this.events?.readyState === EventSource.CLOSED; // the answer was not a stream: a proxy's 502
+      if (refused || Date.now() - this.lastMessage > SILENCE) this.connect();
+    }, RETRY);
+    document.addEventListener('visibilitychange', toggle);
+    toggle();
     return () => {
       clearInterval(watch);
-      document.removeEventListener('visibilitychange', turn);
+      document.removeEventListener('visibilitychange', toggle);
       this.close();
     };
   }
@@ -49,16 +49,16 @@ export class Live {
 
   private connect(): void {
     this.events?.close();
-    this.heard = Date.now();
+    this.lastMessage = Date.now();
     this.events = new EventSource('/events');
     this.events.onerror = () => (this.state = 'lost');
     this.events.onmessage = ({ data }: MessageEvent<string>) => {
-      const [built = '', state = ''] = data.split(' ');
-      this.heard = Date.now();
+      const [serverBuild = '', state = ''] = data.split(' ');
+      this.lastMessage = Date.now();
       this.state = 'on';
-      this.wanted = state;
-      if (built !== build) this.reload(built);
-      if (state !== this.shown()) this.refreshSoon(PAUSE);
+      this.announced = state;
+      if (serverBuild !== build) this.reload(serverBuild);
+      if (state !== this.shown()) this.refreshSoon(DEBOUNCE);
     };
   }
 
@@ -70,29 +70,29 @@ export class Live {
   }
 
   /**
-   * Load the page's data anew. Not while the user goes to another page, which would be given up, nor from a server that
-   * is not there: SvelteKit would leave the page for the browser's own error.
+   * Reload the page's data. Not while the user navigates, which would cancel that, and not while the server is down:
+   * SvelteKit would replace the page with the browser's own error.
    */
   private async refresh(): Promise<void> {
-    if (this.state !== 'on' || this.wanted === this.shown()) return; // when it is back, it says its state again
-    if (navigating.to) return this.refreshSoon(PAUSE);
-    const there = await fetch('/healthz', { cache: 'no-store' }).then(
+    if (this.state !== 'on' || this.announced === this.shown()) return; // after reconnecting, the server announces its state again
+    if (navigating.to) return this.refreshSoon(DEBOUNCE);
+    const reachable = await fetch('/healthz', { cache: 'no-store' }).then(
       (answer) => answer.ok,
       () => false
     );
-    if (!there || navigating.to) return this.refreshSoon(AWAY);
+    if (!reachable || navigating.to) return this.refreshSoon(RETRY);
     const focused = document.activeElement;
     await invalidateAll();
     await tick();
-    // A row that has moved up in its table has lost the keyboard on the way.
+    // A row that moved within its table has lost the focus.
     if (focused instanceof HTMLElement && focused.isConnected && document.activeElement === document.body)
       focused.focus({ preventScroll: true });
   }
 
-  /** Another version of the dashboard serves: its pages may have other data. Once, lest two that alternate be followed. */
-  private reload(built: string): void {
-    if (sessionStorage.getItem(RELOADED) === built) return;
-    sessionStorage.setItem(RELOADED, built);
+  /** Another build of the dashboard answers, so its pages may need other data. Reload once, in case two builds alternate. */
+  private reload(serverBuild: string): void {
+    if (sessionStorage.getItem(RELOADED) === serverBuild) return;
+    sessionStorage.setItem(RELOADED, serverBuild);
     location.reload();
   }
 }

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { driftSets } from './driftset';
-import { duration, ago, stackPath } from './format';
+import { ago, duration } from './format';
 import { layers } from './graph';
 import { page } from './paging';
-import { parseDetails, parseLine, parseOverview, parseRun, runStatus, type Line } from './records';
-import { marks, urgency } from './state';
+import { stackPath } from './paths';
+import { parseDetails, parseLine, parseOverview, parseRun, type Line } from './records';
+import { marks, runStatus, urgency } from './state';
 
 const record = (more: Record<string, unknown> = {}) => ({
   format: 1,
@@ -24,18 +25,18 @@ const record = (more: Record<string, unknown> = {}) => ({
 });
 const line = (more: Record<string, unknown> = {}) => parseLine(record(more)) as Line;
 
-describe('records from outside', () => {
+describe('untrusted records', () => {
   it.each([null, 1, 'x', [], {}, { id: '../../etc/passwd', environment: 'prod' }, record({ environment: '../x' })])(
-    'are left out when they are none: %j',
+    'are dropped when they are not records: %j',
     (value) => expect(parseLine(value)).toBeNull()
   );
 
-  it('have no links but to web addresses', () => {
+  it('link to http(s) addresses only', () => {
     const found = line({ pipeline: { forge: 'gitlab', id: '1', url: 'javascript:alert(1)', job: 'https://x.test/1' } });
     expect(found.pipeline).toMatchObject({ url: null, job: 'https://x.test/1' });
   });
 
-  it('are read although parts are of another shape', () => {
+  it('are read even if parts have another shape', () => {
     const found = parseRun(
       record({ tasks: [null, 3, { stage: 'plan', stack: 'a', needs: 'x', counts: { add: '1' } }], graph: [] })
     );
@@ -44,7 +45,7 @@ describe('records from outside', () => {
     expect(parseDetails('{"task":"plan:a","status":"ok","det')).toBeNull();
   });
 
-  it('tell a run that goes on from one that was killed', () => {
+  it('distinguish a running run from a killed one', () => {
     const going = line({ ended_at: null, exit_code: null, written_at: '2026-11-24T17:52:00+00:00' });
     expect(runStatus(going, Date.parse('2026-11-24T17:52:20Z'))).toBe('running');
     expect(runStatus(going, Date.parse('2026-11-24T17:54:00Z'))).toBe('killed');
@@ -65,21 +66,21 @@ describe('what is shown', () => {
     expect(stack && urgency(stack)).toBeLessThan(3);
   });
 
-  it('keeps a page within the list, whatever is asked for', () => {
+  it('keeps the page number within the list', () => {
     const all = Array.from({ length: 120 }, (_, index) => index);
     for (const wanted of ['0', '-3', 'x', '1e9', '', null])
       expect(page(all, wanted, 50).items.length).toBeGreaterThan(0);
     expect(page(all, '3', 50)).toMatchObject({ number: 3, pages: 3, total: 120 });
   });
 
-  it('puts a stack right of all that it needs, and ends where a record has a cycle', () => {
+  it('puts a stack to the right of everything it needs, and survives a cycle', () => {
     const found = layers({ a: [], b: ['a'], c: ['a', 'b'], x: ['y'], y: ['x'] });
     const column = Object.fromEntries(found.nodes.map((node) => [node.name, node.column]));
     expect(column).toMatchObject({ a: 0, b: 1, c: 2 });
     expect(found.nodes).toHaveLength(5);
   });
 
-  it('has words for times, and paths for stacks in folders', () => {
+  it('formats times, and paths of stacks in folders', () => {
     expect([0.42, 59, 200, 3900].map(duration)).toEqual(['0.4 s', '59 s', '3 min 20 s', '1 h 5 min']);
     expect(ago('2026-11-24T17:00:00Z', Date.parse('2026-11-26T18:00:00Z'))).toBe('2 d ago');
     expect(stackPath('prod', 'edge/c d')).toBe('/env/prod/stacks/edge/c%20d');
@@ -90,7 +91,7 @@ describe('drift', () => {
   const run = (...tasks: [string, string, string[]][]) =>
     parseRun(record({ tasks: tasks.map(([stack, status, drifted]) => ({ stage: 'drift', stack, status, drifted })) }));
 
-  it('is new, known or resolved, of each stack by its latest check against the one before', () => {
+  it('is new, known or resolved: the latest check of each stack against the one before', () => {
     const runs = [
       run(['a', 'drifted', ['a.1', 'a.2']]),
       run(['b', 'ok', []], ['a', 'failed', []]),

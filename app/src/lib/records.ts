@@ -1,5 +1,8 @@
-// The records that doit-tofu writes, as docs/reference.md of the project describes them. They come from outside: what is
-// not as expected is left out, never trusted and never a crash.
+// The records that doit-tofu writes, as docs/reference.md of the project describes them. They are untrusted input: what is
+// not as expected is dropped, and nothing throws.
+
+import { array, entries, isObject, number, numbers, object, optional, parsed, text, texts, web } from './json';
+import { parseProblem, type Problem } from './problem';
 
 export type Status =
   'ok' | 'unaffected' | 'deferred' | 'drifted' | 'undeployed' | 'failed' | 'not_run' | 'running' | 'killed' | 'stopped';
@@ -9,7 +12,6 @@ export interface Pipeline {
   id: string;
   url: string | null;
   job: string | null;
-  project: string;
   actor: string;
   review: string | null;
 }
@@ -30,9 +32,9 @@ export interface Task {
   checks: string[];
 }
 
-/** What is known of a run without its tasks: enough for lists. */
+/** A run without its tasks: enough for lists. */
 export interface Line {
-  /** Whether a newer doit-tofu wrote it, with things that are not known here. */
+  /** Whether a newer doit-tofu wrote it, possibly with fields that are unknown here. */
   newer: boolean;
   id: string;
   environment: string;
@@ -50,10 +52,8 @@ export interface Line {
   dirty: boolean;
   pipeline: Pipeline | null;
   host: string;
-  pid: number;
   stacks: number;
   unaffected: number;
-  statuses: Record<string, number>;
   touched: string[];
 }
 
@@ -86,15 +86,12 @@ export interface StackEntry {
 }
 
 export interface Overview {
-  environment: string;
-  at: string;
   commit: string | null;
   stacks: StackEntry[];
 }
 
 export interface Change {
   address: string;
-  type: string;
   action: string;
   reason: string;
   before: unknown;
@@ -114,17 +111,16 @@ export interface Details {
   reasons: string[];
   error: string;
   log: string;
+  /** Null in records of an older doit-tofu, which have only a text. */
+  problem: Problem | null;
   checks: string[];
   resources: Change[];
   outputs: Change[];
-  outside: Change[];
   hasChanges: boolean;
 }
 
-/** What a failed task left for people. */
-export type Failure = Pick<Details, 'error' | 'log'>;
-
-type Json = Record<string, unknown>;
+/** What a failed task says about its failure. */
+export type Failure = Pick<Details, 'error' | 'log' | 'problem'>;
 
 const STATUSES = new Set<string>([
   'ok',
@@ -141,26 +137,6 @@ const FORMAT = 1;
 export const RUN_ID = /^\d{8}T\d{6}Z-[0-9a-f]{6}$/;
 export const ENVIRONMENT = /^(?!__proto__$)[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/;
 
-const isObject = (value: unknown): value is Json =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-const object = (value: unknown): Json => (isObject(value) ? value : {});
-/** The entries of an object; `__proto__`, which cannot be sent to a browser, is nobody's name. */
-const entries = (value: unknown): [string, unknown][] =>
-  Object.entries(object(value)).filter(([name]) => name !== '__proto__');
-const array = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);
-const text = (value: unknown): string => (typeof value === 'string' ? value : '');
-const optional = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value : null);
-const number = (value: unknown): number => (typeof value === 'number' && Number.isFinite(value) ? value : 0);
-const texts = (value: unknown): string[] => array(value).filter((item): item is string => typeof item === 'string');
-
-function numbers(value: unknown): Record<string, number> {
-  return Object.fromEntries(entries(value).filter((pair): pair is [string, number] => typeof pair[1] === 'number'));
-}
-
-function web(value: unknown): string | null {
-  return typeof value === 'string' && /^https?:\/\//.test(value) ? value : null;
-}
-
 function status(value: unknown): Status {
   return typeof value === 'string' && STATUSES.has(value) ? (value as Status) : 'not_run';
 }
@@ -172,19 +148,14 @@ function pipeline(value: unknown): Pipeline | null {
     id: text(value.id),
     url: web(value.url),
     job: web(value.job),
-    project: text(value.project),
     actor: text(value.actor),
     review: optional(value.review)
   };
 }
 
-/** A run's line, from its record or from an index; null when it is neither. */
+/** A run's line, from its record or an index; null when the value is neither. */
 export function parseLine(value: unknown): Line | null {
   if (!isObject(value) || !RUN_ID.test(text(value.id)) || !ENVIRONMENT.test(text(value.environment))) return null;
-  const tasks = array(value.tasks).map(object);
-  const process = object(value.process);
-  const statuses = numbers(value.statuses);
-  for (const task of tasks) statuses[text(task.status)] = (statuses[text(task.status)] ?? 0) + 1;
   const touched = new Set([...texts(value.touched), ...Object.keys(object(value.graph))]);
   return {
     newer: number(value.format) > FORMAT,
@@ -203,16 +174,14 @@ export function parseLine(value: unknown): Line | null {
     branch: optional(value.branch),
     dirty: value.dirty === true,
     pipeline: pipeline(value.pipeline),
-    host: text(process.host),
-    pid: number(process.pid),
+    host: text(object(value.process).host),
     stacks: number(value.stacks),
     unaffected: number(value.unaffected),
-    statuses,
     touched: [...touched].sort()
   };
 }
 
-/** A run's whole record; null when it is none. */
+/** A run's whole record; null when the value is not one. */
 export function parseRun(value: unknown): RunRecord | null {
   const line = parseLine(value);
   if (!line) return null;
@@ -259,7 +228,7 @@ function fact(value: unknown): Fact | null {
   };
 }
 
-/** An environment's overview; null when it is none. */
+/** An environment's overview; null when the value is not one. */
 export function parseOverview(value: unknown): Overview | null {
   if (!isObject(value)) return null;
   const stacks = entries(value.stacks).map(([name, item]): StackEntry => {
@@ -277,7 +246,7 @@ export function parseOverview(value: unknown): Overview | null {
       locked: fact(entry.locked)
     };
   });
-  return { environment: text(value.environment), at: text(value.at), commit: optional(value.commit), stacks };
+  return { commit: optional(value.commit), stacks };
 }
 
 function change(value: unknown): Change {
@@ -285,7 +254,6 @@ function change(value: unknown): Change {
   const paths = array(item.replace_paths).map((path) => array(path).map(String).join('.'));
   return {
     address: text(item.address) || (text(item.name) ? `output ${text(item.name)}` : ''),
-    type: text(item.type),
     action: text(item.action),
     reason: text(item.reason),
     before: item.before,
@@ -297,14 +265,9 @@ function change(value: unknown): Change {
   };
 }
 
-/** A line of a run's task records; null when it is torn or none. */
+/** A line of a run's task records; null when it is incomplete or not one. */
 export function parseDetails(line: string): Details | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch {
-    return null;
-  }
+  const value = parsed(line);
   if (!isObject(value)) return null;
   const details = object(value.details);
   const changes = object(details.changes);
@@ -317,25 +280,10 @@ export function parseDetails(line: string): Details | null {
     reasons: texts(value.reasons),
     error: text(value.error),
     log: text(value.log),
+    problem: parseProblem(value.problem),
     checks: checks(details.checks),
     hasChanges: isObject(details.changes),
     resources: array(changes.resources).map(change),
-    outputs: array(changes.outputs).map(change),
-    outside: array(changes.drift).map(change)
+    outputs: array(changes.outputs).map(change)
   };
 }
-
-/** Seconds after which a run that has not ended and was not written is taken for dead. */
-const SILENCE = 60;
-
-/** How a run is to be shown. */
-export function runStatus(line: Line, clock = Date.now()): Status {
-  if (line.endedAt === null) return clock - Date.parse(line.writtenAt) > SILENCE * 1000 ? 'killed' : 'running';
-  if (line.stopped) return 'stopped';
-  if (line.exitCode === 0) return 'ok';
-  return line.exitCode === 2 ? 'drifted' : 'failed';
-}
-
-/** The runs that go on. */
-export const running = (lines: Line[]): Line[] =>
-  lines.filter((line) => line.endedAt === null && runStatus(line) === 'running');

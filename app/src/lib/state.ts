@@ -1,27 +1,27 @@
-import type { StackEntry } from './records';
+import type { Line, StackEntry, Status } from './records';
 
-/** The states that a mark can show; each has a shape and a word of its own, colour comes last. */
+/** The states that a mark can show. Each has its own shape and word, so that none relies on colour. */
 export const MARKS: Record<string, { shape: string; word: string; tone: string }> = {
   ok: { shape: '●', word: 'ok', tone: 'good' },
   deployed: { shape: '●', word: 'deployed', tone: 'good' },
   passed: { shape: '●', word: 'passed', tone: 'good' },
   failed: { shape: '✕', word: 'failed', tone: 'bad' },
-  failing: { shape: '✕', word: 'checks fail', tone: 'bad' },
+  failing: { shape: '✕', word: 'unhealthy', tone: 'bad' },
   broken: { shape: '✕', word: 'apply failed', tone: 'bad' },
   drifted: { shape: '▲', word: 'drifted', tone: 'warn' },
-  undeployed: { shape: '◇', word: 'not deployed', tone: 'info' },
+  undeployed: { shape: '◇', word: 'undeployed', tone: 'info' },
   affected: { shape: '◆', word: 'affected', tone: 'info' },
   locked: { shape: '■', word: 'locked', tone: 'warn' },
   deferred: { shape: '◇', word: 'deferred', tone: 'info' },
   not_run: { shape: '–', word: 'not run', tone: 'mute' },
-  unaffected: { shape: '○', word: 'not affected', tone: 'mute' },
+  unaffected: { shape: '○', word: 'unaffected', tone: 'mute' },
   none: { shape: '○', word: 'never deployed', tone: 'mute' },
   running: { shape: '◐', word: 'running', tone: 'live' },
   killed: { shape: '✕', word: 'killed', tone: 'bad' },
   stopped: { shape: '■', word: 'stopped', tone: 'warn' }
 };
 
-/** What is to be said of a stack, the worst first; a stack that is well has one mark. */
+/** The marks of a stack, worst first; a healthy stack has exactly one. */
 export function marks(stack: StackEntry): string[] {
   const found: string[] = [];
   if (stack.apply?.status === 'failed' || stack.apply?.status === 'started') found.push('broken');
@@ -33,15 +33,18 @@ export function marks(stack: StackEntry): string[] {
   return found;
 }
 
-const ORDER = ['broken', 'failing', 'locked', 'drifted', 'affected', 'none', 'deployed'];
+/** The marks of stacks, most urgent first. */
+export const BY_URGENCY = ['broken', 'failing', 'locked', 'drifted', 'affected', 'none', 'deployed'];
+/** The marks that need action. */
+export const URGENT = BY_URGENCY.slice(0, BY_URGENCY.indexOf('none'));
 
-/** How urgent a stack is: the smaller, the sooner it is looked at. */
+/** How urgent a stack is; the smallest number is the most urgent. */
 export function urgency(stack: StackEntry): number {
-  return Math.min(...marks(stack).map((mark) => ORDER.indexOf(mark)));
+  return Math.min(...marks(stack).map((mark) => BY_URGENCY.indexOf(mark)));
 }
 
-/** Whether somebody has to do something about a stack. */
-export const wantsAttention = (stack: StackEntry): boolean => urgency(stack) < ORDER.indexOf('none');
+/** Whether a stack needs action. */
+export const needsAttention = (stack: StackEntry): boolean => marks(stack).some((mark) => URGENT.includes(mark));
 
 /** How many stacks have each mark. */
 export function tally(stacks: StackEntry[]): Record<string, number> {
@@ -49,3 +52,18 @@ export function tally(stacks: StackEntry[]): Record<string, number> {
   for (const stack of stacks) for (const mark of marks(stack)) found[mark] = (found[mark] ?? 0) + 1;
   return found;
 }
+
+/** Seconds without a write after which a run that has not ended counts as killed. */
+const SILENCE = 60;
+
+/** The status that a run is shown with. */
+export function runStatus(line: Line, clock = Date.now()): Status {
+  if (line.endedAt === null) return clock - Date.parse(line.writtenAt) > SILENCE * 1000 ? 'killed' : 'running';
+  if (line.stopped) return 'stopped';
+  if (line.exitCode === 0) return 'ok';
+  return line.exitCode === 2 ? 'drifted' : 'failed';
+}
+
+/** The runs that are still running. */
+export const running = (lines: Line[]): Line[] =>
+  lines.filter((line) => line.endedAt === null && runStatus(line) === 'running');

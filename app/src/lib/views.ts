@@ -1,6 +1,7 @@
-import { runStatus, type Line, type Pipeline, type Status } from './records';
+import type { Line, Pipeline, Status } from './records';
+import { runStatus } from './state';
 
-/** A run as lists show it: no more than they show goes to the browser. */
+/** A run as lists show it: only what is visible is sent to the browser. */
 export interface ListedRun {
   id: string;
   environment: string;
@@ -14,7 +15,6 @@ export interface ListedRun {
   dirty: boolean;
   pipeline: Pipeline | null;
   host: string;
-  statuses: Record<string, number>;
 }
 
 /** The line of a run, for lists. */
@@ -31,12 +31,11 @@ export function listed(line: Line): ListedRun {
     branch: line.branch,
     dirty: line.dirty,
     pipeline: line.pipeline,
-    host: line.host,
-    statuses: line.statuses
+    host: line.host
   };
 }
 
-/** A verdict's first line, without the sentence that leads over to the next lines. */
+/** A verdict's first line, without the sentence that introduces the next lines. */
 function firstLine(verdict: string): string {
   const [first = '', ...rest] = verdict.split('\n');
   return rest.length ? first.replace(/\s[^.]*:$/, '') : first;

@@ -1,9 +1,9 @@
 import { history } from '$lib/server/history';
 
-/** What every page shows: the environments, who looks, the state of the records, and the moment that `5 min ago` is counted from. */
+/** What every page needs: the environments, the user, the state of the records, and the time that `5 min ago` refers to. */
 export async function load({ locals }) {
   const records = history();
-  await records.fresh();
+  await records.refresh();
   const names = records.source.environments();
   return {
     state: records.state,

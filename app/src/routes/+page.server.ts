@@ -1,23 +1,23 @@
+import { filterIn, matches } from '$lib/filter';
 import { page } from '$lib/paging';
-import { running } from '$lib/records';
 import { history } from '$lib/server/history';
-import { marks, tally, urgency, wantsAttention } from '$lib/state';
+import { marks, needsAttention, running, tally, urgency } from '$lib/state';
 import { listed } from '$lib/views';
 
 const ROWS = 100;
 
-/** Every environment at a glance, and stacks by environments, the most urgent first. */
+/** Every environment at a glance, and the stacks by environment, most urgent first. */
 export async function load({ url, parent }) {
   const { environments: names } = await parent();
   const source = history().source;
-  const filter = (url.searchParams.get('q') ?? '').trim().slice(0, 100);
+  const filter = filterIn(url);
   const attention = url.searchParams.get('show') === 'attention';
   const rows = new Map<string, { urgency: number; cells: Record<string, Cell> }>();
   const environments = names.map((name) => {
     const stacks = source.overview(name)?.stacks ?? [];
     for (const stack of stacks) {
-      if (filter && !stack.name.toLowerCase().includes(filter.toLowerCase())) continue;
-      if (attention && !wantsAttention(stack)) continue;
+      if (!matches(stack.name, filter)) continue;
+      if (attention && !needsAttention(stack)) continue;
       const row = rows.get(stack.name) ?? { urgency: 9, cells: {} };
       row.urgency = Math.min(row.urgency, urgency(stack));
       row.cells[name] = { marks: marks(stack), commit: stack.deployed?.commit ?? null, at: stack.deployed?.at ?? null };

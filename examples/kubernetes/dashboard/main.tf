@@ -1,4 +1,4 @@
-# The dashboard's image as a Deployment and a Service. Which runs it shows is where `records` leads.
+# The dashboard's image as a Deployment and a Service. It shows the runs found at `records`.
 
 terraform {
   backend "local" {}
@@ -37,7 +37,7 @@ locals {
 }
 
 resource "kubernetes_deployment" "dashboard" {
-  # `verify` waits, and says why a pod does not turn ready.
+  # `verify` waits instead, and reports why a pod does not become ready.
   wait_for_rollout = false
 
   metadata {
@@ -74,7 +74,7 @@ resource "kubernetes_deployment" "dashboard" {
             value = var.records
           }
 
-          # The token for `records`, where it needs one: a secret `dashboard` with keys like DASHBOARD_TOKEN.
+          # Credentials for `records`, if needed: a secret `dashboard` with keys like DASHBOARD_TOKEN.
           env_from {
             secret_ref {
               name     = "dashboard"

@@ -18,7 +18,18 @@ KeyPath = tuple[str | int, ...]
 
 _MAX_NODES = 200_000  # aliases can make a small file an endless one
 _MAX_DEPTH = 100
-_MERGE = "tag:yaml.org,2002:merge"
+_TAG = "tag:yaml.org,2002:"
+_MERGE = _TAG + "merge"
+_NAMES = {"int": "an integer", "float": "a number", "bool": "a boolean", "null": "null", "str": "text",
+          "another int": "another integer"}  # fmt: skip
+_CORE_SCHEMA = {  # https://yaml.org/spec/1.2.2/#1032-tag-resolution
+    "null": re.compile(r"null|Null|NULL|~|"),
+    "bool": re.compile(r"true|True|TRUE|false|False|FALSE"),
+    "int": re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+"),
+    "float": re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"),
+}
+_RESOLVER = yaml.resolver.Resolver()
+_ENDLESS = re.compile(r"[-+]?\.(inf|nan)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -45,8 +56,8 @@ class _Loader(yaml.SafeLoader):
         for key_node, _ in node.value:
             if key_node.tag == _MERGE:
                 continue
-            if key_node.tag == "tag:yaml.org,2002:bool" and getattr(key_node, "style", "-") is None:
-                key_node.tag = "tag:yaml.org,2002:str"  # `on:` is the word, as in YAML 1.2; PyYAML's 1.1 says true
+            if key_node.tag in (_TAG + "bool", _TAG + "timestamp") and getattr(key_node, "style", "-") is None:
+                key_node.tag = _TAG + "str"  # `on:` is the word, as in YAML 1.2; PyYAML's 1.1 says true
             key = self.construct_object(key_node, deep=True)
             line = key_node.start_mark.line + 1
             try:
@@ -131,6 +142,8 @@ def load(path: Path, name: str) -> Document:
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
+        if node is not None:
+            _plain(node, (), name, set())
         data = loader.construct_document(node) if node is not None else {}
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -147,6 +160,75 @@ def load(path: Path, name: str) -> Document:
     lines: dict[KeyPath, int] = {(): 1}
     _collect(node, (), lines, name)
     return Document(name, data, lines)
+
+
+def _plain(node: yaml.Node, path: KeyPath, name: str, seen: set[int]) -> None:
+    """Make every scalar what its author sees, or refuse it: YAML 1.1 has dates, octal and base-60 numbers.
+
+    A date becomes its text, as in YAML 1.2; a number that the two versions read differently is refused.
+
+    Raises:
+        ConfigError: A value or key that is not plain text, number, boolean or null; says the line and the key.
+    """
+    if id(node) in seen or len(path) > _MAX_DEPTH:  # `_collect` refuses what is nested too deep
+        return
+    seen.add(id(node))
+    kind = node.tag.removeprefix(_TAG)
+
+    def refuse(problem: str, step: str) -> ConfigError:
+        where = f"{name}:{node.start_mark.line + 1}"
+        return ConfigError(problem, where=where, key=dotted(path) or None, next_step=step)
+
+    if kind in ("binary", "set", "omap", "pairs"):
+        raise refuse(f"a YAML !!{kind} has no counterpart in the engine", "write text, a list or a mapping")
+    if isinstance(node, yaml.ScalarNode):
+        text = node.value
+        if kind == "timestamp" and not _is_implicit(node):
+            raise refuse("a YAML !!timestamp has no counterpart in the engine", "write text")
+        if kind == "timestamp":
+            node.tag = _TAG + "str"
+        elif kind == "float" and _ENDLESS.fullmatch(text):
+            raise refuse(f"{text:.40} is no number that the engine knows", "write a finite number, or quote it")
+        elif _is_implicit(node) and (kind, text) != (other := _in_yaml_1_2(kind, text), text):
+            raise refuse(
+                f"{text:.40} is {_NAMES[kind]} in YAML 1.1 and {_NAMES[other]} in YAML 1.2",
+                f'quote it: "{text:.40}"; or write it so that both agree (`true`, `10`, `1.0e+3`)',
+            )
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            _plain(item, (*path, index), name, seen)
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            _plain_key(key, path, name)
+            _plain(value, (*path, str(key.value)), name, seen)
+
+
+def _is_implicit(node: yaml.ScalarNode) -> bool:
+    """Whether the scalar has neither quotes nor a tag of its own."""
+    resolved = _RESOLVER.resolve(yaml.ScalarNode, node.value, (True, False))  # type: ignore[no-untyped-call]
+    return node.style is None and resolved == node.tag
+
+
+def _in_yaml_1_2(kind: str, text: str) -> str:
+    """What YAML 1.2 makes of an unquoted scalar that is of a kind in YAML 1.1."""
+    other = next((name for name, pattern in _CORE_SCHEMA.items() if pattern.fullmatch(text)), "str")
+    if kind == other == "int" and re.match(r"[-+]?0[0-9]", text):
+        return "another int"  # octal in YAML 1.1 alone
+    return other
+
+
+def _plain_key(key: yaml.Node, path: KeyPath, name: str) -> None:
+    """Refuse a key that is not text.
+
+    Raises:
+        ConfigError: It is a number, a date or the like.
+    """
+    if key.tag not in (_TAG + "str", _TAG + "value", _MERGE) and isinstance(key, yaml.ScalarNode):
+        raise ConfigError(
+            f"a key must be text, not {key.value or 'null'!s:.40} ({key.tag.removeprefix(_TAG)})",
+            where=f"{name}:{key.start_mark.line + 1}", key=dotted(path) or None,
+            next_step=f'quote it: "{key.value:.40}"',
+        )  # fmt: skip
 
 
 def _collect(node: yaml.Node | None, path: KeyPath, lines: dict[KeyPath, int], name: str) -> None:

@@ -1,40 +1,41 @@
 import { building } from '$app/environment';
-import { parseDetails, parseRun, running, type Details, type Line, type RunRecord } from '$lib/records';
+import { parsed } from '$lib/json';
+import { parseDetails, parseRun, type Details, type Line, type RunRecord } from '$lib/records';
+import { running } from '$lib/state';
 import { configured, type Source } from './source';
-import { parsed } from './source/source';
 
-const KEPT = 200;
-const BORN = Date.now().toString(36);
+const CACHED = 200;
+const PROCESS = Date.now().toString(36);
 
-/** The records as they are now: refreshed when somebody asks, and not more often than the source wants. */
+/** The current records: refreshed on request, at most as often as the source allows. */
 export class History {
-  private looked = 0;
-  private looking: Promise<void> | null = null;
+  private refreshedAt = 0;
+  private refreshing: Promise<void> | null = null;
   private records = new Map<string, RunRecord>();
   private listeners = new Set<() => void>();
   private timer: NodeJS.Timeout | null = null;
   private changes = 0;
-  private going = '';
-  /** Why the source could not be read the last time; null when it could. */
+  private running = '';
+  /** Why the source could not be read last time; null when it could. */
   problem: string | null = null;
 
   constructor(readonly source: Source) {}
 
-  /** Names what is known now: another text after every change, and never the one of another process. */
+  /** Identifies the current data: changes with every change, and differs between processes. */
   get state(): string {
-    return `${BORN}-${this.changes}`;
+    return `${PROCESS}-${this.changes}`;
   }
 
-  /** Bring it up to date; those who ask at once wait for one look. */
-  async fresh(): Promise<void> {
-    if (this.looked > 0 && (this.source.behind || Date.now() - this.looked < this.source.pause)) return;
-    await this.look();
+  /** Bring the records up to date; concurrent calls share one read of the source. */
+  async refresh(): Promise<void> {
+    if (this.refreshedAt > 0 && (this.source.behind || Date.now() - this.refreshedAt < this.source.pause)) return;
+    await this.read();
   }
 
-  /** Call back after every change, until the function that this gives is called. */
+  /** Call back after every change; returns a function that stops it. */
   watch(listener: () => void): () => void {
     this.listeners.add(listener);
-    this.timer ??= setInterval(() => void this.fresh(), this.source.pause);
+    this.timer ??= setInterval(() => void this.refresh(), this.source.pause);
     return () => {
       this.listeners.delete(listener);
       if (this.listeners.size === 0 && this.timer) {
@@ -44,24 +45,24 @@ export class History {
     };
   }
 
-  /** A run with its tasks; null when there is none. */
+  /** A run with its tasks; null when there is no record. */
   async run(environment: string, id: string): Promise<RunRecord | null> {
     const key = `${environment}/${id}`;
     const kept = this.records.get(key);
     if (kept) return kept;
     const record = parseRun(parsed(await this.source.read(environment, id, 'json')));
     if (!record || record.id !== id || record.environment !== environment) return null;
-    if (record.endedAt) this.keep(key, record);
+    if (record.endedAt) this.cache(key, record);
     return record;
   }
 
-  /** Some runs with their tasks, in the given order; those that are gone are left out. */
+  /** Runs with their tasks, in the given order; those without a record are left out. */
   async runs(environment: string, lines: Line[]): Promise<RunRecord[]> {
     const found = await Promise.all(lines.map((line) => this.run(environment, line.id)));
     return found.filter((record): record is RunRecord => record !== null);
   }
 
-  /** What a run kept of its tasks: all of them, or those that are asked for. */
+  /** A run's task records: all of them, or those that are wanted. */
   async details(environment: string, id: string, wanted?: (task: string) => boolean): Promise<Details[]> {
     const text = await this.source.read(environment, id, 'jsonl');
     if (text === null) return [];
@@ -69,17 +70,17 @@ export class History {
     return lines.map(parseDetails).filter((item): item is Details => item !== null);
   }
 
-  private look(): Promise<void> {
-    this.looking ??= this.lookOnce();
-    return this.looking;
+  private read(): Promise<void> {
+    this.refreshing ??= this.readOnce();
+    return this.refreshing;
   }
 
-  private async lookOnce(): Promise<void> {
+  private async readOnce(): Promise<void> {
     try {
       const changed = await this.source.refresh();
       const before = this.problem;
       this.problem = null;
-      if (this.goOn() || changed || before !== null) this.changed();
+      if (this.runningChanged() || changed || before !== null) this.changed();
     } catch (error) {
       const problem = describe(error);
       const before = this.problem;
@@ -89,18 +90,18 @@ export class History {
         this.changed();
       }
     } finally {
-      this.looked = Date.now();
-      this.looking = null;
-      if (this.source.behind && this.problem === null) setImmediate(() => void this.look());
+      this.refreshedAt = Date.now();
+      this.refreshing = null;
+      if (this.source.behind && this.problem === null) setImmediate(() => void this.read());
     }
   }
 
-  /** Whether other runs go on than at the last look: one that was killed changes no file. */
-  private goOn(): boolean {
+  /** Whether other runs are running than last time: a run that is killed changes no file. */
+  private runningChanged(): boolean {
     const lines = this.source.environments().flatMap((name) => running(this.source.lines(name)));
-    const before = this.going;
-    this.going = lines.map((line) => `${line.environment}/${line.id}`).join(' ');
-    return this.going !== before;
+    const before = this.running;
+    this.running = lines.map((line) => `${line.environment}/${line.id}`).join(' ');
+    return this.running !== before;
   }
 
   private changed(): void {
@@ -108,31 +109,31 @@ export class History {
     for (const listener of this.listeners) listener();
   }
 
-  private keep(key: string, record: RunRecord): void {
+  private cache(key: string, record: RunRecord): void {
     this.records.set(key, record);
     const oldest = this.records.keys().next().value;
-    if (this.records.size > KEPT && oldest !== undefined) this.records.delete(oldest);
+    if (this.records.size > CACHED && oldest !== undefined) this.records.delete(oldest);
   }
 }
 
-/** The task's name in a line, without parsing all of the line: it comes first. */
+/** The task's name in a line; it comes first, so the line need not be parsed. */
 function nameIn(line: string): string {
   return /^\{"task":"([^"]*)"/.exec(line)?.[1] ?? '';
 }
 
 function describe(error: unknown): string {
   const code = (error as NodeJS.ErrnoException).code;
-  if (code === 'ENOENT') return 'there is no such folder';
-  if (code === 'EACCES') return 'it may not be read';
+  if (code === 'ENOENT') return 'the folder does not exist';
+  if (code === 'EACCES') return 'permission denied';
   return error instanceof Error ? error.message : String(error);
 }
 
 let instance: History | null = null;
 
-/** The history that this server shows. */
+/** This server's history. */
 export function history(): History {
   instance ??= new History(configured());
   return instance;
 }
 
-if (!building) void history().fresh(); // so that the first visitor does not wait for the first look
+if (!building) void history().refresh(); // so that the first visitor does not wait

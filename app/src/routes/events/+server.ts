@@ -1,33 +1,33 @@
 import { version } from '$app/environment';
 import { history } from '$lib/server/history';
 
-const BEAT = 25_000; // proxies close what is silent for half a minute
+const HEARTBEAT = 25_000; // proxies close connections that are silent for 30 s
 const ENCODER = new TextEncoder();
 
 const streams = new Set<Stream>();
 
-// Streams have no end of their own: a server that is to stop would wait for them until its patience is over.
+// Streams never end on their own: without this, shutdown would wait for its full timeout.
 process.on('SIGTERM', () => streams.forEach((stream) => stream.end()));
 
-/** One page that listens: it is told this build and the state of the records, at every change and as a sign of life. */
+/** One listening page: it is sent the build and the state of the records, at every change and as a heartbeat. */
 class Stream implements UnderlyingDefaultSource<Uint8Array> {
   private controller: ReadableStreamDefaultController<Uint8Array> | null = null;
-  private beat: NodeJS.Timeout | undefined;
+  private heartbeat: NodeJS.Timeout | undefined;
   private unwatch = () => {};
 
   start(controller: ReadableStreamDefaultController<Uint8Array>) {
     this.controller = controller;
-    this.unwatch = history().watch(() => this.tell());
-    this.beat = setInterval(() => this.tell(), BEAT);
+    this.unwatch = history().watch(() => this.send());
+    this.heartbeat = setInterval(() => this.send(), HEARTBEAT);
     streams.add(this);
-    this.tell('retry: 3000\n');
+    this.send('retry: 3000\n');
   }
 
-  /** The page has gone. */
+  /** The page closed the connection. */
   cancel() {
     streams.delete(this);
     this.unwatch();
-    clearInterval(this.beat);
+    clearInterval(this.heartbeat);
     this.controller = null;
   }
 
@@ -36,7 +36,7 @@ class Stream implements UnderlyingDefaultSource<Uint8Array> {
     this.cancel();
   }
 
-  private tell(first = '') {
+  private send(first = '') {
     this.controller?.enqueue(ENCODER.encode(`${first}data: ${version} ${history().state}\n\n`));
   }
 }

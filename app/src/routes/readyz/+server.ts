@@ -1,9 +1,9 @@
 import { json } from '@sveltejs/kit';
 import { history } from '$lib/server/history';
 
-/** The records can be read. */
+/** Whether the records can be read. */
 export async function GET() {
-  await history().fresh();
+  await history().refresh();
   const problem = history().problem;
   return problem === null ? json({ status: 'ok' }) : json({ status: 'unready', problem }, { status: 503 });
 }

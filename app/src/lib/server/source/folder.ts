@@ -2,12 +2,13 @@ import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { open, readdir, stat } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { join } from 'node:path';
+import { parsed } from '$lib/json';
 import { ENVIRONMENT, parseLine, parseOverview, RUN_ID, type Line, type Overview } from '$lib/records';
-import { parsed, type Source } from './source';
+import type { Source } from './source';
 
-const TOGETHER = 32;
-const PAUSE = 1000;
-const AT_ONCE = 250; // milliseconds
+const BATCH = 32; // records between two checks of the time
+const PAUSE = 1000; // milliseconds
+const BUDGET = 250; // milliseconds
 
 interface Known {
   lines: Map<string, Line>;
@@ -18,13 +19,13 @@ interface Known {
 }
 
 /**
- * A folder such as `.deploy`, or one that was published to. A record that has its end never changes, so it is read once;
- * what is looked at again is the list of names and the runs that go on.
+ * A folder such as `.deploy`, or one that was published to. The record of a run that has ended never changes, so it is
+ * read once; only the list of names and the unfinished runs are read again.
  */
 export class FolderSource implements Source {
   private known = new Map<string, Known>();
-  private until = 0;
-  /** Whether there are records that have not been read yet: the latest come first, and nobody waits for all of them. */
+  private deadline = 0;
+  /** Whether records remain to be read: the latest are read first, so that no request waits for all of them. */
   behind = false;
 
   constructor(readonly name: string) {}
@@ -34,7 +35,7 @@ export class FolderSource implements Source {
   }
 
   async refresh(): Promise<boolean> {
-    this.until = Date.now() + AT_ONCE;
+    this.deadline = Date.now() + BUDGET;
     this.behind = false;
     const entries = await readdir(this.name, { withFileTypes: true });
     const names = entries
@@ -69,7 +70,7 @@ export class FolderSource implements Source {
     const folder = join(this.name, environment);
     const found = await names(join(folder, 'runs'));
     const overviewStamp = await stamp(join(folder, 'overview.json'));
-    if (found === null && overviewStamp === '') return false; // no environment: a cache, a folder of something else
+    if (found === null && overviewStamp === '') return false; // not an environment but a cache or an unrelated folder
     let known = this.known.get(environment);
     let changed = known === undefined;
     known ??= { lines: new Map(), sorted: [], stamps: new Map(), overview: null, overviewStamp: '' };
@@ -83,14 +84,14 @@ export class FolderSource implements Source {
       if (!ids.has(id)) changed = known.lines.delete(id) || changed;
     }
     for (const id of known.stamps.keys()) if (!ids.has(id)) known.stamps.delete(id);
-    const unended = [...ids]
+    const unfinished = [...ids]
       .filter((id) => RUN_ID.test(id) && !known.lines.get(id)?.endedAt)
       .sort()
       .reverse();
-    for (const [index, id] of unended.entries()) {
-      if (index % TOGETHER === TOGETHER - 1) {
-        await setImmediate(); // whoever asks for a page meanwhile gets what is known
-        if (Date.now() > this.until) {
+    for (const [index, id] of unfinished.entries()) {
+      if (index % BATCH === BATCH - 1) {
+        await setImmediate(); // requests in the meantime get what is known
+        if (Date.now() > this.deadline) {
           this.behind = true;
           break;
         }
@@ -131,16 +132,16 @@ async function stamp(path: string): Promise<string> {
   }
 }
 
-const LARGEST = 64 * 1024 * 1024;
+const MAX_SIZE = 64 * 1024 * 1024;
 
-/** A file's text and stamp, unless it still has a given stamp; without waiting, which costs more than it gives here. */
+/** A file's text and stamp, null as text when the stamp is unchanged. Synchronous, which is faster for small files. */
 function contentSync(path: string, before: string | undefined): [string | null, string] {
   try {
     const file = openSync(path, 'r');
     try {
       const found = fstatSync(file, { bigint: true });
       const now = `${found.mtimeNs}-${found.size}-${found.ino}`;
-      return now === before || found.size > LARGEST ? [null, now] : [readFileSync(file, 'utf8'), now];
+      return now === before || found.size > MAX_SIZE ? [null, now] : [readFileSync(file, 'utf8'), now];
     } finally {
       closeSync(file);
     }
@@ -153,7 +154,7 @@ async function content(path: string): Promise<string | null> {
   try {
     const handle = await open(path);
     try {
-      return (await handle.stat()).size > LARGEST ? null : await handle.readFile('utf8');
+      return (await handle.stat()).size > MAX_SIZE ? null : await handle.readFile('utf8');
     } finally {
       await handle.close();
     }

@@ -1,21 +1,20 @@
-import { AwsClient } from 'aws4fetch';
+import { parsed } from '$lib/json';
 import { ENVIRONMENT, parseLine, parseOverview, RUN_ID, type Line, type Overview } from '$lib/records';
-import { parsed, type Source } from './source';
+import type { Source } from './source';
+import type { Fetch } from './transport';
 
-const LARGEST = 64 * 1024 * 1024;
+const MAX_SIZE = 64 * 1024 * 1024;
 const MONTH = /^\d{4}-\d{2}$/;
 
-type Fetch = (url: string, options: RequestInit) => Promise<Response>;
-
-interface Kept {
+interface Cached {
   etag: string;
   text: string;
 }
 
-/** What `doit publish` has sent to an HTTP server or to S3: read through the index, so nothing has to be listed. */
+/** Records that `doit publish` sent to an HTTP server or S3: read through the index, so that nothing has to be listed. */
 export class HttpSource implements Source {
   readonly behind = false;
-  private kept = new Map<string, Kept>();
+  private cache = new Map<string, Cached>();
   private known = new Map<string, { lines: Line[]; overview: Overview | null }>();
 
   constructor(
@@ -71,65 +70,32 @@ export class HttpSource implements Source {
   }
 
   private forget(): boolean {
-    const had = this.known.size > 0;
+    const changed = this.known.size > 0;
     this.known.clear();
-    return had;
+    return changed;
   }
 
   private address(path: string): string {
     return `${this.name}/${path.split('/').map(encodeURIComponent).join('/')}`;
   }
 
-  /** A file's text, and whether it is another one than before. */
+  /** A file's text, and whether it has changed. */
   private async fetch(path: string): Promise<[string | null, boolean]> {
-    const kept = this.kept.get(path);
-    const answer = await this.get(this.address(path), { headers: kept?.etag ? { 'If-None-Match': kept.etag } : {} });
-    if (answer.status === 304 && kept) return [kept.text, false];
-    if (answer.status === 404) return [null, this.kept.delete(path)];
+    const cached = this.cache.get(path);
+    const answer = await this.get(this.address(path), {
+      headers: cached?.etag ? { 'If-None-Match': cached.etag } : {}
+    });
+    if (answer.status === 304 && cached) return [cached.text, false];
+    if (answer.status === 404) return [null, this.cache.delete(path)];
     if (!answer.ok) throw new Error(`${this.name}: HTTP ${answer.status}`);
     const text = await limited(answer);
-    this.kept.set(path, { etag: answer.headers.get('ETag') ?? '', text: text ?? '' });
-    return [text, text !== kept?.text];
+    this.cache.set(path, { etag: answer.headers.get('ETag') ?? '', text: text ?? '' });
+    return [text, text !== cached?.text];
   }
 }
 
 async function limited(answer: Response): Promise<string | null> {
-  if (Number(answer.headers.get('Content-Length') ?? 0) > LARGEST) return null;
+  if (Number(answer.headers.get('Content-Length') ?? 0) > MAX_SIZE) return null;
   const text = await answer.text();
-  return text.length > LARGEST ? null : text;
-}
-
-/** A plain HTTP server; with a token, in `Authorization` as a bearer token or in another header as it is. */
-export function httpFetch(token: string, header: string, timeout: number): Fetch {
-  const headers: Record<string, string> = token
-    ? { [header]: header.toLowerCase() === 'authorization' ? `Bearer ${token}` : token }
-    : {};
-  return (url, options) =>
-    fetch(url, {
-      ...options,
-      headers: { ...headers, ...options.headers },
-      redirect: token ? 'error' : 'follow',
-      signal: AbortSignal.timeout(timeout)
-    });
-}
-
-/** S3: requests are signed with the credentials of the environment. */
-export function s3Fetch(environment: Record<string, string | undefined>, timeout: number): Fetch {
-  const client = new AwsClient({
-    accessKeyId: environment.AWS_ACCESS_KEY_ID ?? '',
-    secretAccessKey: environment.AWS_SECRET_ACCESS_KEY ?? '',
-    sessionToken: environment.AWS_SESSION_TOKEN,
-    service: 's3',
-    region: environment.AWS_REGION ?? environment.AWS_DEFAULT_REGION ?? 'us-east-1'
-  });
-  return (url, options) => client.fetch(url, { ...options, signal: AbortSignal.timeout(timeout) });
-}
-
-/** The address of a bucket's part: path style at an endpoint, else Amazon's own. */
-export function s3Address(location: URL, endpoint: string | undefined, region: string): string {
-  const prefix = location.pathname.replace(/^\/+|\/+$/g, '');
-  const base = endpoint
-    ? `${endpoint.replace(/\/+$/, '')}/${location.host}`
-    : `https://${location.host}.s3.${region}.amazonaws.com`;
-  return prefix ? `${base}/${prefix}` : base;
+  return text.length > MAX_SIZE ? null : text;
 }

@@ -2,29 +2,20 @@ import type { Line, Overview } from '$lib/records';
 
 /** Where records are read from. */
 export interface Source {
-  /** The source in words, without credentials. */
+  /** The source for display, without credentials. */
   readonly name: string;
-  /** Milliseconds after which it is worth looking again. */
+  /** Milliseconds to wait between two refreshes. */
   readonly pause: number;
-  /** Whether the last look has left something to read. */
+  /** Whether the last refresh left something to read. */
   readonly behind: boolean;
-  /** Look for what is new; true when anything has changed. Throws when the source cannot be read at all. */
+  /** Read what is new; returns whether anything changed. Throws when the source cannot be read at all. */
   refresh(): Promise<boolean>;
   /** The environments, by name. */
   environments(): string[];
-  /** The runs of an environment, the latest first. */
+  /** The runs of an environment, latest first. */
   lines(environment: string): Line[];
-  /** What is known of the stacks of an environment. */
+  /** What is known about the stacks of an environment; null without an overview. */
   overview(environment: string): Overview | null;
-  /** The text of a run's record, or of its task records; null when there is none. */
+  /** The text of a run's record, or of its task records; null when there is no such file. */
   read(environment: string, run: string, kind: 'json' | 'jsonl'): Promise<string | null>;
-}
-
-export function parsed(text: string | null): unknown {
-  if (text === null) return null;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null; // being written by something that is not atomic, or garbage
-  }
 }

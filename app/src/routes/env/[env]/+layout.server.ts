@@ -1,9 +1,8 @@
 import { error } from '@sveltejs/kit';
 
-/** An environment that is known; nothing else is looked for anywhere. */
+/** Only known environments: no other name reaches a source. */
 export async function load({ params, parent }) {
   const { environments } = await parent();
-  if (!environments.includes(params.env))
-    error(404, `No run of an environment '${params.env.slice(0, 100)}' is known.`);
+  if (!environments.includes(params.env)) error(404, `No runs recorded for environment '${params.env.slice(0, 100)}'.`);
   return { environment: params.env };
 }

@@ -1,24 +1,24 @@
+import { filterIn, matches } from '$lib/filter';
 import { page } from '$lib/paging';
-import { running } from '$lib/records';
 import { history } from '$lib/server/history';
-import { marks, tally, urgency } from '$lib/state';
+import { marks, running, tally, urgency } from '$lib/state';
 import { listed } from '$lib/views';
 
 const ROWS = 100;
 
-/** The stacks of an environment, the most urgent first, and its latest runs. */
+/** The stacks of an environment, most urgent first, and its latest runs. */
 export async function load({ params, url, parent }) {
   await parent();
   const source = history().source;
   const overview = source.overview(params.env);
   const stacks = overview?.stacks ?? [];
-  const filter = (url.searchParams.get('q') ?? '').trim().slice(0, 100);
+  const filter = filterIn(url);
   const state = url.searchParams.get('state') ?? '';
-  const wanted = stacks.filter(
-    (stack) => stack.name.toLowerCase().includes(filter.toLowerCase()) && (state === '' || marks(stack).includes(state))
+  const selected = stacks.filter(
+    (stack) => matches(stack.name, filter) && (state === '' || marks(stack).includes(state))
   );
-  wanted.sort((one, other) => urgency(one) - urgency(other) || (one.name < other.name ? -1 : 1));
-  const shown = page(wanted, url.searchParams.get('page'), ROWS);
+  selected.sort((one, other) => urgency(one) - urgency(other) || (one.name < other.name ? -1 : 1));
+  const shown = page(selected, url.searchParams.get('page'), ROWS);
   const lines = source.lines(params.env);
   return {
     filter,

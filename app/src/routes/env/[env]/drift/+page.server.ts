@@ -2,16 +2,16 @@ import { driftSets, type Drifted } from '$lib/driftset';
 import { history } from '$lib/server/history';
 import { listed } from '$lib/views';
 
-const LOOKED = 20;
+const CHECKED = 20;
 
-/** What has drifted: newly, still, and no more. */
+/** New, known and resolved drift, and code that is not deployed. */
 export async function load({ params, parent }) {
   await parent();
   const records = history();
   const lines = records.source
     .lines(params.env)
     .filter((line) => line.stages.includes('drift') && line.endedAt !== null);
-  const sets = driftSets(await records.runs(params.env, lines.slice(0, LOOKED)));
+  const sets = driftSets(await records.runs(params.env, lines.slice(0, CHECKED)));
   const stacks = records.source.overview(params.env)?.stacks ?? [];
   const since = Object.fromEntries(
     stacks.filter((stack) => stack.drift?.status === 'drifted').map((stack) => [stack.name, stack.drift?.since ?? ''])
@@ -20,7 +20,7 @@ export async function load({ params, parent }) {
   const undeployed = stacks
     .filter((stack) => stack.drift?.status === 'undeployed')
     .map((stack) => ({ stack: stack.name, text: stack.drift?.text ?? '' }));
-  const gone = [...sets.fresh, ...sets.known].filter((item) => !(item.stack in since)); // deployed again since
+  const gone = [...sets.fresh, ...sets.known].filter((item) => !(item.stack in since)); // deployed since
   return {
     fresh: drifted(sets.fresh),
     known: drifted(sets.known),

@@ -1,29 +1,31 @@
 import { error } from '@sveltejs/kit';
 import { shownChanges, type ShownChange } from '$lib/diff';
+import { latestFailure } from '$lib/failures';
 import { page } from '$lib/paging';
-import { RUN_ID, type Line } from '$lib/records';
+import { RUN_ID, type Failure, type Line, type RunRecord } from '$lib/records';
 import { history } from '$lib/server/history';
 import { marks } from '$lib/state';
 import { listed } from '$lib/views';
 
 const ROWS = 20;
-const LOOKED = 12;
+const MOST_SEARCHED = 12;
 const STAGES = ['plan', 'deploy', 'drift'];
 
-/** One stack: how it is, its latest plan or the one of a given run, and what happened to it. */
+/** One stack: its state, its latest plan or that of a given run, and its history. */
 export async function load({ params, url, parent }) {
   await parent();
   const records = history();
   const overview = records.source.overview(params.env);
   const stack = overview?.stacks.find((item) => item.name === params.stack) ?? null;
   const lines = records.source.lines(params.env).filter((line) => line.touched.includes(params.stack));
-  if (!stack && lines.length === 0) error(404, `No stack '${params.stack.slice(0, 200)}' is known here.`);
-  const asked = url.searchParams.get('run') ?? '';
-  const chosen = RUN_ID.test(asked) ? lines.filter((line) => line.id === asked) : lines;
-  const plan = await latestPlan(params.env, params.stack, chosen.slice(0, LOOKED));
+  if (!stack && lines.length === 0) error(404, `No stack '${params.stack.slice(0, 200)}' in this environment.`);
+  const query = url.searchParams.get('run') ?? '';
+  const requested = RUN_ID.test(query) ? query : '';
+  const chosen = requested ? lines.filter((line) => line.id === requested) : lines;
+  const plan = await latestPlan(params.env, params.stack, chosen.slice(0, MOST_SEARCHED));
   const shown = page(lines, url.searchParams.get('page'), ROWS);
   const runs = await records.runs(params.env, shown.items);
-  const past = runs.map((run) => ({
+  const items = runs.map((run) => ({
     run: listed(run),
     tasks: run.tasks.filter((task) => task.stack === params.stack && task.stage !== 'build')
   }));
@@ -33,9 +35,10 @@ export async function load({ params, url, parent }) {
     stack,
     marks: stack ? marks(stack) : [],
     neededBy,
+    failure: await failureIn(await records.runs(params.env, chosen.slice(0, ROWS)), params.stack, requested !== ''),
     plan,
-    asked: chosen.length && asked ? asked : '',
-    past: { ...shown, items: past }
+    requested: chosen.length ? requested : '',
+    history: { ...shown, items }
   };
 }
 
@@ -50,7 +53,7 @@ interface Plan {
   left: number;
 }
 
-/** The latest run that has a plan of this stack, and that plan; a deploy's own one is later than that of its plan. */
+/** The plan in the latest run that has one of this stack. In a run that deployed, deploy's own is later than plan's. */
 async function latestPlan(environment: string, stack: string, lines: Line[]): Promise<Plan | null> {
   for (const line of lines) {
     const wanted = STAGES.map((stage) => `${stage}:${stack}`);
@@ -64,4 +67,22 @@ async function latestPlan(environment: string, stack: string, lines: Line[]): Pr
     return { run: line.id, at: line.startedAt, stage, summary, reasons, changes, left: all.length - changes.length };
   }
   return null;
+}
+
+interface StackFailure {
+  run: string;
+  at: string;
+  stage: string;
+  task: string;
+  report: Failure;
+}
+
+/** The failure that still counts in some runs, latest first; with no more than its summary where its record is gone. */
+async function failureIn(runs: RunRecord[], stack: string, reviews: boolean): Promise<StackFailure | null> {
+  const found = latestFailure(runs, stack, reviews);
+  if (!found) return null;
+  const { run, task } = found;
+  const [details] = await history().details(run.environment, run.id, (name) => name === task.name);
+  const { error, log, problem } = details ?? { error: task.summary, log: '', problem: null };
+  return { run: run.id, at: run.startedAt, stage: task.stage, task: task.name, report: { error, log, problem } };
 }

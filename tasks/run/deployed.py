@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .artifact import receipt
-from .base import git, interpolate
-from .base.errors import ConfigError
+from ..artifact import receipt
+from ..base import git, interpolate
+from ..base.errors import ConfigError
 
 if TYPE_CHECKING:
-    from .project.project import Project
-    from .run.run import Run
+    from ..project.project import Project
+    from .run import Run
 
 
 def tag_name(project: Project) -> str | None:
@@ -19,20 +19,25 @@ def tag_name(project: Project) -> str | None:
     return interpolate.fill(tag, {"environment": project.environment}, key="deploy.tag") if tag else None
 
 
-def choose_base(run: Run, ref: str | None) -> None:
+def named_base(run: Run) -> str | None:
+    """The base that the command line names, when it is not the tag of the last complete deploy."""
+    ref = run.request.base
+    return ref if ref and ref != tag_name(run.project) else None
+
+
+def choose_base(run: Run) -> None:
     """Set the project's baseline: `base=REF` from the command line, else the tag of the last complete deploy.
 
     Raises:
         ConfigError: There is no such ref.
     """
-    project = run.project
+    project, ref = run.project, run.request.base
     tag = tag_name(project)
-    run.base_given = ref if ref and ref != tag else None
     if not ref and (tag is None or git.resolve(project.layout.root, tag) is None):
         return
     if ref is None and all(receipt.read(run.layout, name) for name in project.stacks):
         return  # receipts say it better
-    from .artifact import baseline
+    from ..artifact import baseline
 
     run.baseline = baseline.find(project, ref or str(tag))
 
@@ -43,10 +48,11 @@ def refuse_for_deploy(run: Run) -> None:
     Raises:
         ConfigError: `base=` names something else than the tag of the last complete deploy.
     """
-    if run.base_given is None:
+    base = named_base(run)
+    if base is None:
         return
     raise ConfigError(
-        f"base={run.base_given} is for plans: nothing says that it was ever deployed whole",
+        f"base={base} is for plans: nothing says that it was ever deployed whole",
         untouched="nothing was planned or applied",
         next_step="leave it out: receipts decide, or `deploy.tag`, which a complete deploy moves; else all is affected",
     )
@@ -58,7 +64,7 @@ def remember(run: Run) -> None:
     tag, commit = tag_name(project), run.revision.commit if project.config.deploy.tag else None
     if tag is None or commit is None or run.revision.dirty:
         return
-    from .run.assessment import assess
+    from .assessment import assess
 
     for stack in project.stacks.values():
         found = assess(run, stack)

@@ -1,0 +1,56 @@
+"""Sends each channel what it wants to know of a run and has not heard yet; never changes the outcome."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import channels, delivery, memory
+from .events import Findings
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from ..run.run import Run
+
+
+def tell(run: Run, selected: Collection[str], errors: list[str]) -> None:
+    """Tell every channel what it wants to know of this run and was not told yet; never raises.
+
+    A run that was stopped tells nothing and forgets nothing: whoever stopped it knows, the next one tells the rest.
+
+    Args:
+        run: The run, its results complete.
+        selected: The commands that were asked for.
+        errors: What failed and belongs to no stack, masked.
+    """
+    if run.stop.requested:
+        return
+    try:
+        _tell(run, Findings.of(run, selected, errors))
+    except Exception as error:  # noqa: BLE001 - the boundary: a bug in here must not change what a deploy ends with
+        from ..run.action import crashed
+
+        run.say(f"nobody was notified: {crashed(run, 'notify', '', error).error}")
+
+
+def _tell(run: Run, findings: Findings) -> None:
+    records = memory.read(run)
+    kept = {label: dict(known) for label, known in records.items()}
+    jobs = []
+    for settings in run.project.config.notify:
+        if not channels.wants(settings, run.project.environment):
+            continue
+        due = memory.due(settings, findings, kept.setdefault(settings.label, {}))
+        if due and (channel := channels.opened(run, settings)):
+            jobs.append(delivery.Job(channel, due))
+    for job in delivery.deliver(run, jobs):
+        for message in job.delivered:
+            message.remember(kept[job.channel.label], findings.at)
+        if job.problem:
+            run.say(f"not notified: {job.channel.label}: {job.problem}; the next run tries again")
+        elif job.delivered:
+            told = ", ".join(message.event for message in job.delivered)
+            run.say(f"notified: {job.channel.label} ({told})")
+    kept = {label: known for label, known in kept.items() if known}
+    if kept != records:
+        memory.write(run, kept)

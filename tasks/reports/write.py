@@ -1,0 +1,74 @@
+"""Makes the report of a stage, and writes its files."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ..base.errors import RecordError
+from ..base.files import write_atomic
+from .model import Report
+from .template import Templates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..run.result import Result
+    from ..run.run import Run
+
+
+def templates(run: Run) -> Templates:
+    """Where this project's templates come from; of one that is broken the run is told."""
+    folder = run.project.config.reports.templates
+    if folder is None:
+        return Templates()
+    return Templates(run.project.root / folder, folder, lambda problem: run.say(problem.render()))
+
+
+def collect(run: Run, stage: str, results: Iterable[Result]) -> Report:
+    """The report of a stage of this run, with all that is known to be secret by now masked."""
+    return Report.collect(
+        stage, results, environment=run.project.environment, commit=run.revision.short, notes=run.notes, mask=run.mask
+    )
+
+
+def write(run: Run, report: Report, looks: Templates) -> list[str]:
+    """Write a report's files and tell the forge that runs this; gives the paths of the files for people.
+
+    What cannot be written is said, and changes nothing else.
+
+    Args:
+        run: The run.
+        report: The report.
+        looks: The templates.
+    """
+    from . import forgefiles, note, page
+
+    folder, stage = run.layout.reports, report.stage
+    faces = {f"{stage}.md": note.render(report, templates=looks), f"{stage}.html": page.render(report, templates=looks)}
+    if stage == "plan":
+        faces["gitlab-terraform.json"] = forgefiles.gitlab_terraform(report)
+    paths = []
+    try:
+        for name, text in faces.items():
+            write_atomic(folder / name, text.encode(errors="replace"), durable=False)
+            paths.append(run.layout.relative(folder / name))
+        if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+            forgefiles.add_step_summary(report, summary, looks)
+    except (RecordError, OSError) as error:
+        run.say(f"the report could not be written: {error.message if isinstance(error, RecordError) else error}")
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in forgefiles.workflow_commands(report):
+            run.output.show(line)
+    return paths[:2]
+
+
+def write_junit(run: Run) -> None:
+    """Write all results of this run as JUnit XML; what cannot be written is said."""
+    from . import junit
+
+    try:
+        text = junit.render(run.results.values(), environment=run.project.environment)
+        write_atomic(run.layout.reports / "junit.xml", run.mask.text(text).encode(), durable=False)
+    except RecordError as error:
+        run.say(f"the report could not be written: {error.message}")

@@ -1,0 +1,98 @@
+"""Everything that a run prints: masked, one writer at a time, and harmless to the CI system that reads the log."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from ..base import standard
+from . import cilog
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+    from ..base.masking import Masker
+
+_MOST_LOST = 200  # texts: the end of a run says most
+
+
+class Output:
+    """The run's standard output.
+
+    Args:
+        mask: The known secrets.
+
+    Attributes:
+        dialect: The CI system whose log this is.
+        live: The display of what is under way, while there is one; set by the console.
+    """
+
+    def __init__(self, mask: Masker) -> None:
+        self.dialect = cilog.dialect()
+        self.live: Live | None = None
+        self._mask = mask
+        self._lock = threading.Lock()
+        self._said: set[str] = set()
+        self._lost: list[str] = []
+        self._problem = ""
+
+    def say(self, text: str) -> None:
+        """Print lines for people."""
+        masked = self._mask.text(text)
+        with self._lock:
+            if self.live is not None and not self._lost:
+                self.live.console.print(cilog.plain(masked), markup=False, highlight=False, soft_wrap=True)
+                return
+        self._write(cilog.harmless(masked, self.dialect))
+
+    def say_once(self, text: str) -> None:
+        """`say`, unless this run has said it already."""
+        with self._lock:
+            known = text in self._said
+            self._said.add(text)
+        if not known:
+            self.say(text)
+
+    def show(self, text: str) -> None:
+        """Print text that is made to be read by a terminal or a CI system: its colours and commands count."""
+        self._write(self._mask.text(text))
+
+    def section(self, name: str, title: str, body: str, *, folded: bool) -> None:
+        """`say`, the body in a section that the CI system's log folds.
+
+        Args:
+            name: The section's name, unique in the log.
+            title: Its first line.
+            body: What folds.
+            folded: Whether it is folded at first.
+        """
+        title, body = self._mask.text(title), self._mask.text(body)
+        self._write(cilog.section(self.dialect, name, title, body, folded=folded))
+
+    def _write(self, text: str) -> None:
+        with self._lock:
+            if self._lost:
+                self._lose(text)
+                return
+            try:
+                sys.stdout.write(text + "\n")
+                sys.stdout.flush()
+            except (OSError, ValueError) as error:  # the disk is full, the reader is gone: that must not end a deploy
+                self._problem = "" if isinstance(error, BrokenPipeError) else str(error)
+                self._lose(text)
+                standard.silence(sys.stdout)
+
+    def _lose(self, text: str) -> None:
+        self._lost.append(text)
+        del self._lost[:-_MOST_LOST]
+
+    def close(self) -> None:
+        """Say on standard error what could not be printed; a reader that has left (`| head`) does not want it."""
+        if not self._lost or not self._problem:
+            return
+        try:
+            sys.stderr.write("\n".join([f"could not be printed ({self._problem}):", *self._lost, ""]))
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            standard.silence(sys.stderr)

@@ -1,0 +1,48 @@
+"""What the command line asks of a run besides its tasks, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .allowance import Allowance
+    from .selection import Part
+
+
+@dataclass(frozen=True)
+class Request:
+    """The variables of the command line (`doit base=REF plan`).
+
+    Args:
+        part: Which part of a generated pipeline this run is (`ci=`); None for a run of its own.
+        mocking: Whether plans may use mocks; `mocks=no` forbids it.
+        reviewed_file: Where the reviewed plans are recorded (`reviewed=`).
+        allowances: The policy findings that are allowed (`allow=`).
+        base: What counts as deployed where there are no receipts (`base=`).
+    """
+
+    part: Part | None = None
+    mocking: bool = True
+    reviewed_file: str | None = None
+    allowances: tuple[Allowance, ...] = ()
+    base: str | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the selected tasks amount to.
+
+    Args:
+        deploying: Whether a deploy was selected: artifacts that are there must then fit, not be replaced.
+        planning: Whether anything was selected that needs the stacks' backends.
+        again: The names, of stacks or builds, whose tasks run although they are up to date (`doit -a`); None for all.
+    """
+
+    deploying: bool = False
+    planning: bool = False
+    again: frozenset[str] | None = frozenset()
+
+    def forces(self, name: str) -> bool:
+        """Whether the tasks of a stack or build run although they are up to date."""
+        return self.again is None or name in self.again

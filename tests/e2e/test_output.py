@@ -1,0 +1,80 @@
+"""Printing never ends a deploy: terminals that know no such sign, a full disk, a closed output."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.repository import PATIENCE, minimal_config, reader, resource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.repository import Repository
+
+# A value with signs that no ASCII terminal has, and a replacement, for which our own lines have one.
+SLOW = (
+    'terraform {\n  backend "local" {}\n}\n\nvariable "x" {\n  type    = any\n  default = 1\n}\n\n'
+    'resource "terraform_data" "it" {\n  triggers_replace = [var.x, "grün ✓"]\n}\n\noutput "value" {\n  value = "✓"\n}\n'
+)
+
+
+@pytest.fixture
+def changed(build: Callable[..., Repository]) -> Repository:
+    repository = build(
+        minimal_config("stacks:\n  b: {inputs: {x: a.value}}\n"), f"stacks/a/main.tf:{resource()}", f"stacks/b/main.tf:{SLOW}",
+        f"stacks/c/main.tf:{reader()}",
+    )  # fmt: skip
+    repository.doit("deploy")
+    repository.write(f"stacks/a/main.tf:{resource('2')}")
+    repository.commit()
+    return repository
+
+
+def run(repository: Repository, shell: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A shell command with doit as `$DOIT`."""
+    return subprocess.run(
+        ["sh", "-c", shell], cwd=repository.path, check=False, capture_output=True, text=True, timeout=PATIENCE,
+        env=repository.environment(DOIT=f"{repository.python} -m doit", **variables), errors="replace",
+    )  # fmt: skip
+
+
+def deployed(repository: Repository) -> list[str]:
+    return [repository.json("receipts", f"{name}.json")["outcome"] for name in ("a", "b")]
+
+
+@pytest.mark.parametrize(
+    ("shell", "variables"),
+    [
+        pytest.param("$DOIT deploy", {"PYTHONIOENCODING": "ascii"}, id="ascii"),
+        pytest.param("$DOIT deploy", {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, id="posix locale"),
+        pytest.param("$DOIT deploy > /dev/full", {}, id="full disk"),
+        pytest.param("$DOIT deploy > /dev/full 2> /dev/full", {}, id="both streams full"),
+        pytest.param("$DOIT deploy >&-", {}, id="closed output"),
+        pytest.param("$DOIT deploy >&- 2>&- <&-", {}, id="everything closed"),
+        pytest.param("{ $DOIT deploy; echo $? > .git/code; } | true; exit $(cat .git/code)", {}, id="reader gone"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_printed_ends_no_deploy(changed: Repository, shell: str, variables: dict[str, str]) -> None:
+    done = run(changed, shell, **variables)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert deployed(changed) == ["applied", "applied"]
+    assert changed.doit("deploy").line("nothing to deploy")
+
+
+def test_the_end_of_a_run_says_what_could_not_be_printed(changed: Repository) -> None:
+    done = run(changed, "$DOIT deploy > /dev/full")
+    assert "could not be printed ([Errno 28] No space left on device):" in done.stderr
+    assert "2 deployed" in done.stderr
+
+
+def test_a_closed_output_is_not_taken_by_another_file(changed: Repository) -> None:
+    run(changed, "$DOIT deploy >&- 2>&- <&-")
+    changed.doit("deploy")
+    for path in changed.deploy_dir().rglob("*"):
+        if path.is_file() and path.suffix in (".db", ".json"):
+            assert b"deployed (" not in path.read_bytes(), path
+    assert changed.deploy_dir("doit.db").stat().st_size > 0
