@@ -49,15 +49,6 @@ class Assessment:
         return [why.text(reason) for reason in self.reasons]
 
 
-def _affected_since_base(project: Project, name: str, baseline: Baseline) -> bool:
-    """Whether a stack without a receipt is affected; remembered, as each of its dependents asks."""
-    known = baseline.known
-    if name not in known:
-        last = receipt.read(project.layout, name)
-        known[name] = last is None and assess(project, project.stacks[name], baseline).affected
-    return known[name]
-
-
 def checks_digest(stack: Stack) -> str:
     """Hex SHA-256 of what the configuration says of a stack's checks; another one calls for checking again."""
     checks = [check.model_dump(mode="json", by_alias=True, exclude_unset=True) for check in stack.settings.verify]
@@ -103,8 +94,4 @@ def _without_receipt(project: Project, stack: Stack, now: Inputs, baseline: Base
         return [Reason(Why.OLD_RECEIPT)]
     if baseline is None:
         return [Reason(Why.NEVER_DEPLOYED)]
-    return baseline.reasons(project, stack, now) + [
-        Reason(Why.UPSTREAM, note=name)
-        for name in project.graph.needs[stack.name]
-        if _affected_since_base(project, name, baseline)
-    ]
+    return baseline.reasons(stack, now)

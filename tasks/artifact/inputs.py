@@ -54,6 +54,7 @@ class InputKind(StrEnum):
 
 _RANK = {kind: position for position, kind in enumerate(InputKind)}
 VALUES = frozenset({InputKind.VARIABLE, InputKind.ENVIRONMENT_VARIABLE})  # digested with the key, where there is one
+OUTPUTS = frozenset({InputKind.OUTPUT, InputKind.REMOTE_OUTPUT, InputKind.REMOTE_OUTPUTS})
 FILES = frozenset(
     {InputKind.FILE, InputKind.MODULE, InputKind.VAR_FILE, InputKind.WATCHED, InputKind.LOCK_FILE}
 )  # `name` is the path
@@ -283,23 +284,18 @@ def _files_of(project: Project, named: NamedPath) -> Iterator[tuple[str, str]]:
 
 def _watched(project: Project, stack: Stack) -> Iterator[str]:
     """The files that the `watch` globs match, relative to the repository's root."""
-    from pathlib import Path
-
     for position, pattern in enumerate(stack.settings.watch):
         joined = posixpath.normpath(posixpath.join(stack.path, pattern))
         parts = joined.split("/")
         fixed = next((at for at, part in enumerate(parts) if any(mark in part for mark in "*?[")), len(parts) - 1)
-        base = Path(project.root, *parts[:fixed])
         try:
-            matches = sorted(base.glob("/".join(parts[fixed:])))
+            matches = project.index.glob("/".join(parts[:fixed]).lstrip("/"), "/".join(parts[fixed:]))
         except (ValueError, NotImplementedError, IndexError) as error:
             message = f"'{pattern}' is not a glob: {error}"
             raise project.loaded.error(message, "stacks", stack.name, "watch", position) from None
         for path in matches:
-            if path.is_file():
-                found = posixpath.join(*parts[:fixed], path.relative_to(base).as_posix()) if fixed else path.name
-                if project.catalog is None or not project.catalog.makes(found):
-                    yield found
+            if project.index.is_file(path) and (project.catalog is None or not project.catalog.makes(path)):
+                yield path
 
 
 def _digest(value: object, key: Key | None = None) -> str:

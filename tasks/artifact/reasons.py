@@ -38,9 +38,10 @@ class Why(StrEnum):
     FAILED = "failed"
     STATE_KEY = "state key"
     UPSTREAM = "upstream"
-    POSSIBLE = "may have changed"
-    CONFIGURATION = "configuration"
-    BASE_UNKNOWN = "base unknown"
+    NEW_STACK = "new stack"
+    NEW_ENVIRONMENT = "new environment"
+    NOT_COMPARABLE = "cannot be compared"
+    BASE_UNREAD = "base unread"
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,10 @@ def between(before: Inputs, after: Inputs, since: str = "") -> list[Reason]:
 def text(reason: Reason) -> str:
     """A reason in words."""
     since = f" since {reason.since}" if reason.since else ""
+    if reason.why is Why.NOT_COMPARABLE:
+        what = reason.note if reason.input is None else named(reason.input)
+        note = f": {reason.note}" if reason.input else ""
+        return f"{what} cannot be compared with {reason.since}{note}"
     if reason.input is not None:
         return f"{named(reason.input)} {reason.why}{since}"
     return {
@@ -77,8 +82,9 @@ def text(reason: Reason) -> str:
         "`doit plan` shows what is to be done, `doit deploy` writes a new one",
         Why.CUT_OFF: f"its last apply was cut off (begun {reason.note})",
         Why.FAILED: f"its last apply failed ({reason.note})",
-        Why.CONFIGURATION: f"its configuration changed{since}",
-        Why.BASE_UNKNOWN: f"the configuration{since} cannot be compared",
+        Why.NEW_STACK: f"a new stack{since}",
+        Why.NEW_ENVIRONMENT: f"a new environment{since}",
+        Why.BASE_UNREAD: f"it cannot be compared with {reason.since}: {reason.note}",
         Why.UPSTREAM: f"its upstream {reason.note} is affected",
     }.get(reason.why, reason.note)
 

@@ -176,10 +176,10 @@ def load(layout: Layout, stack: str, key: Key | None) -> Manifest:
         if record["format"] != FORMAT:
             raise refused("format", stack, _OTHER_FORMAT.format(name=layout.relative(path)))
         digest, signed = record.pop("digest"), record.pop("signature", None)
-        _check_signature(layout, stack, record, signed, key)
         manifest = manifests.from_json(record)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise refused("manifest-unreadable", stack, f"{layout.relative(path)} cannot be read as a manifest") from None
+    _check_signature(layout, stack, record, signed, key)
     if digest != sha256_bytes(canonical_json(record)):
         raise refused("manifest-changed", stack, f"{layout.relative(path)} was changed after it was written")
     if not _SHA256.fullmatch(manifest.plan_sha256) or sha256_file(plan) != manifest.plan_sha256:

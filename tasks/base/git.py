@@ -87,12 +87,6 @@ def differences(root: Path, commit: str) -> tuple[set[str], set[str]]:
     return changed | {path for path in new.split("\0") if path}, removed
 
 
-def content(root: Path, commit: str, path: str) -> bytes | None:
-    """A file's content at a commit, the path relative to `root`; None when it is not there."""
-    found = _git(root, "show", f"{commit}:./{path}")
-    return None if found is None else found.encode()
-
-
 def move_tag(root: Path, tag: str, commit: str, *, push: bool) -> str | None:
     """Move a tag to a commit, and push it where asked; gives what went wrong, or None."""
     if _git(root, "tag", "--force", "--", tag, commit) is None:
@@ -102,13 +96,22 @@ def move_tag(root: Path, tag: str, commit: str, *, push: bool) -> str | None:
     return None
 
 
+def environment() -> dict[str, str]:
+    """The environment that git gets: without what would have it look at another repository."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return {**kept, "GIT_OPTIONAL_LOCKS": "0"}
+
+
+def ask(root: Path, *arguments: str) -> str | None:
+    """What git prints in a folder; None when it fails, or is not there."""
+    return _git(root, *arguments)
+
+
 def _git(root: Path, *arguments: str) -> str | None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    environment["GIT_OPTIONAL_LOCKS"] = "0"
     try:
         done = subprocess.run(
             ["git", *arguments],
-            cwd=root, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            cwd=root, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True,
             errors="surrogateescape", timeout=_TIMEOUT, check=False, start_new_session=True,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):

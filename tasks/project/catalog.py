@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import stat
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -173,7 +172,7 @@ class Catalog:
     def _ignored(self, image: model.Image, containerfile: str) -> tuple[str | None, Patterns]:
         """The ignore file that counts, and what it says."""
         path = self._ignore_file(image, containerfile)
-        return path, Patterns.read(self._project.index.absolute(path)) if path else Patterns([])
+        return path, Patterns.read(self._project.index, path) if path else Patterns([])
 
     def _ignore_file(self, image: model.Image, containerfile: str) -> str | None:
         """The ignore file that counts: the Containerfile's own, else that of the context."""
@@ -248,20 +247,5 @@ def _prefix(folder: str) -> str:
 
 def _files(index: FileIndex, prefix: str, paths: Iterable[str]) -> dict[str, str]:
     """Those of some paths that begin with a prefix, without it, each with its entry; those that are there."""
-    found = ((path.removeprefix(prefix), _entry(index, path)) for path in paths if path.startswith(prefix))
+    found = ((path.removeprefix(prefix), index.entry(path)) for path in paths if path.startswith(prefix))
     return {path: entry for path, entry in found if entry is not None}
-
-
-def _entry(index: FileIndex, path: str) -> str | None:
-    """A file's mode as git knows it and its content's digest, or a link's target; None when it is not there."""
-    absolute = index.absolute(path)
-    try:
-        status = os.lstat(absolute)
-        if stat.S_ISLNK(status.st_mode):
-            return f"link {os.readlink(absolute)}"  # noqa: PTH115 - a text, not a path
-    except OSError:
-        return None
-    digest = index.digest(path)
-    if digest is None:
-        return None
-    return f"{'executable' if status.st_mode & stat.S_IXUSR else 'file'} {digest}"

@@ -58,16 +58,16 @@ def load(root: Path, environment: str | None = None, *, update: bool = False) ->
     index = FileIndex(tree.folder, layout.tree_file_index) if tree else FileIndex(root, layout.file_index)
     sources = Sources(
         home=root, loaded=loaded, index=index, tree=tree, known=variables.known_beforehand,
-        stacks=_stacks(tree.folder if tree else root, loaded, index),
+        stacks=stacks(loaded, index),
     )  # fmt: skip
     if loaded.config.organization is not None:
         from .config import organization
 
         sources.organization = organization.load(sources.root, loaded)
-    return _related(sources)
+    return related(sources)
 
 
-def _related(sources: Sources) -> Project:
+def related(sources: Sources) -> Project:
     """The project of some sources: its catalog, the states that its stacks read, and its graph.
 
     Raises:
@@ -104,9 +104,9 @@ def _graph(sources: Sources, reads: dict[str, list[RemoteRead]]) -> StackGraph:
         raise sources.loaded.error(message, "stacks", start, key) from None
 
 
-def _stacks(root: Path, loaded: Loaded, index: FileIndex) -> dict[str, Stack]:
+def stacks(loaded: Loaded, index: FileIndex) -> dict[str, Stack]:
     """The enabled stacks: those that are configured and those that `discover` finds, sorted by name."""
-    folders = _discover(root, loaded, index)
+    folders = _discover(loaded, index)
     configured = loaded.config.stacks
     taken = {posixpath.normpath(settings.path) for settings in configured.values() if settings.path}
     found = {name: path for name, path in folders.items() if path not in taken or name in configured}
@@ -131,7 +131,7 @@ def _stacks(root: Path, loaded: Loaded, index: FileIndex) -> dict[str, Stack]:
     return stacks
 
 
-def _discover(root: Path, loaded: Loaded, index: FileIndex) -> dict[str, str]:
+def _discover(loaded: Loaded, index: FileIndex) -> dict[str, str]:
     """Stack name to folder, for every folder that `discover` matches and that has configuration in it."""
     found: dict[str, str] = {}
     for position, pattern in enumerate(loaded.config.discover):
@@ -139,7 +139,7 @@ def _discover(root: Path, loaded: Loaded, index: FileIndex) -> dict[str, str]:
         try:
             if ".." in pattern.split("/"):
                 raise ValueError("it leaves the repository")
-            folders = sorted(path.relative_to(root).as_posix() for path in root.glob(pattern) if path.is_dir())
+            folders = [path for path in index.glob("", pattern) if index.is_folder(path)]
         except (ValueError, NotImplementedError, IndexError, OSError) as error:
             raise loaded.error(f"'{pattern}' is not a glob below the root: {error}", "discover", position) from None
         for folder in folders:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..base.errors import RecordError
 from ..base.files import write_atomic
+from ..run import removed
 from .model import Report
 from .template import Templates
 
@@ -27,8 +28,9 @@ def templates(run: Run) -> Templates:
 
 def collect(run: Run, stage: str, results: Iterable[Result]) -> Report:
     """The report of a stage of this run, with all that is known to be secret by now masked."""
+    notes = [*run.notes, *(removed.lines(run) if stage == "plan" else ())]
     return Report.collect(
-        stage, results, environment=run.project.environment, commit=run.revision.short, notes=run.notes, mask=run.mask
+        stage, results, environment=run.project.environment, commit=run.revision.short, notes=notes, mask=run.mask
     )
 
 

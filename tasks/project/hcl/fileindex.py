@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
+import stat
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...base import git
 from ...base.errors import RecordError
 from ...base.files import canonical_json, sha256_file, write_atomic
 from . import reader
@@ -15,7 +19,6 @@ from .facts import FACTS_VERSION, Facts, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _RACY_NS = 2_000_000_000  # a file this young may change again without its mtime showing it: not kept between runs
 _SKIPPED_FOLDERS = frozenset({".terraform", "__pycache__", "node_modules"})
@@ -73,14 +76,37 @@ class FileIndex:
         Raises:
             OSError: It cannot be read.
         """
+        return reader.read_facts(path, self.content(path))
+
+    def content(self, path: str) -> bytes:
+        """A file's bytes, as they are now.
+
+        Raises:
+            OSError: It cannot be read.
+        """
         with open(self.absolute(path), "rb") as stream:  # noqa: PTH123 - see `absolute`
-            return reader.read_facts(path, stream.read())
+            return stream.read()
+
+    def entry(self, path: str) -> str | None:
+        """A file's mode as git knows it and its digest, or a link's target; None when it is not there."""
+        absolute = self.absolute(path)
+        try:
+            status = os.lstat(absolute)
+            if stat.S_ISLNK(status.st_mode):
+                return f"link {os.readlink(absolute)}"  # noqa: PTH115 - a text, not a path
+        except OSError:
+            return None
+        return described(self.digest(path), executable=bool(status.st_mode & stat.S_IXUSR))
+
+    def files(self) -> list[str] | None:
+        """Every file that git does not ignore, as they are now, sorted; None without git."""
+        return git.files(Path(self._root))
 
     def names(self, folder: str) -> list[str]:
         """The names of the plain files in a folder, sorted; nothing when it is not there."""
         try:
             with os.scandir(self.absolute(folder)) as entries:
-                return sorted(entry.name for entry in entries if entry.is_file())
+                return sorted(entry.name for entry in entries if _is_file(entry))
         except OSError:
             return []
 
@@ -94,11 +120,31 @@ class FileIndex:
 
     def below(self, folder: str) -> Iterator[str]:
         """The paths of all files below a folder, sorted, without the engine's own and hidden folders."""
-        for base, folders, names in os.walk(self.absolute(folder)):
+        for base, folders, names in self._walk(folder):
             folders[:] = sorted(name for name in folders if name[0] != "." and name not in _SKIPPED_FOLDERS)
-            relative = os.path.relpath(base, self._root).replace(os.sep, "/")
             for name in sorted(names):
-                yield f"{relative}/{name}"
+                yield f"{base}/{name}"
+
+    def glob(self, folder: str, pattern: str) -> list[str]:
+        """The paths of the files and folders below a folder that a pattern matches, as `pathlib` reads it, sorted.
+
+        Raises:
+            ValueError: It is not one.
+            NotImplementedError: It is absolute.
+            IndexError: It has no part.
+        """
+        base = Path(self._root, folder)
+        found = (path.relative_to(base).as_posix() for path in base.glob(pattern))
+        return sorted(posixpath.normpath(posixpath.join(folder, name)) for name in found)
+
+    def is_file(self, path: str) -> bool:
+        """Whether there is a file at a path."""
+        return os.path.isfile(self.absolute(path))  # noqa: PTH113 - see `absolute`
+
+    def _walk(self, folder: str) -> Iterator[tuple[str, list[str], list[str]]]:
+        """As `os.walk` of a folder, its paths relative to the root."""
+        for base, folders, names in os.walk(self.absolute(folder)):
+            yield os.path.relpath(base, self._root).replace(os.sep, "/"), folders, names
 
     def save(self) -> None:
         """Keep what was read for the next run; a failure only costs time there."""
@@ -121,8 +167,6 @@ class FileIndex:
         entry = self._entries.get(path)
         if entry is not None and entry[0] == status.st_mtime_ns and entry[1] == status.st_size:
             return entry
-        from pathlib import Path
-
         try:
             digest = sha256_file(Path(absolute))
         except OSError:
@@ -132,3 +176,16 @@ class FileIndex:
             entry = self._entries[path] = [status.st_mtime_ns, status.st_size, digest, known]
             self._changed = True
         return entry
+
+
+def described(digest: str | None, *, executable: bool) -> str | None:
+    """A file's mode as git knows it and its digest, as one text."""
+    return None if digest is None else f"{'executable' if executable else 'file'} {digest}"
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry of a folder is a plain file; a link that leads to itself is not one."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
