@@ -196,7 +196,7 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
             raise _apply_error(run, stack, done, where)
         found = _outputs(run, stack, done)
         lineage, serial = workdir.serial_of_state(run, stack, where)
-    outputs.store(layout, stack.name, found, run.mask)
+    outputs.store(layout, stack.name, found, run.mask, run.project.keyring.current)
     run.mark_applied(stack.name)
     ended = begun.ended(
         Outcome.APPLIED, lineage=lineage, serial=serial, verified=None if stack.settings.verify else True,

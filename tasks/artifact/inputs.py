@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hmac
 import posixpath
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,6 +16,7 @@ from ..base.files import canonical_json, sha256_bytes
 from ..base.layout import ENGINE_LOCK_FILE
 from ..project import variables
 from ..project.backend import settings as backend_settings
+from ..project.config.signature import sealed
 from . import outputs
 
 if TYPE_CHECKING:
@@ -301,4 +301,4 @@ def _watched(project: Project, stack: Stack) -> Iterator[str]:
 def _digest(value: object, key: Key | None = None) -> str:
     """Hex SHA-256 of a value; with a key an HMAC, so that nobody without it finds the value by trying."""
     content = canonical_json(value)
-    return hmac.digest(key.digests, content, "sha256").hex() if key else sha256_bytes(content)
+    return sealed(content, key) if key else sha256_bytes(content)

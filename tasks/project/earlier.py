@@ -23,6 +23,7 @@ from .sources import Sources
 
 if TYPE_CHECKING:
     from ..base.gittree import Commit
+    from .config.loading import Loaded
     from .config.upstream import Base
     from .overlay.buildtree import Tree
     from .project import Project
@@ -44,9 +45,7 @@ def at(project: Project, commit: str) -> tuple[Project, CommitIndex]:
     own = CommitIndex(project.home, files, project.index)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for path in (PIPELINE_FILE, UPSTREAM_LOCK_FILE, *own.glob("", f"{ENVIRONMENTS_DIR}/*")):
-            _copy(own, path, folder)
-        loaded = loading.load(folder, project.environment, pin.resolve)
+        loaded = _configuration(project, own, folder)
         tree, index = project.tree, own
         if (tree is None) != (loaded.base is None):
             raise ConfigError("one of both is an overlay, the other is not")
@@ -64,6 +63,18 @@ def at(project: Project, commit: str) -> tuple[Project, CommitIndex]:
         stacks=load.stacks(loaded, index), organization=known,
     )  # fmt: skip
     return load.related(sources), index
+
+
+def _configuration(project: Project, own: CommitIndex, folder: Path) -> Loaded:
+    """The configuration at the commit; `folder` is for its files. Where they are those of now it is not read again."""
+    then = {PIPELINE_FILE, UPSTREAM_LOCK_FILE, *own.glob("", f"{ENVIRONMENTS_DIR}/*")}
+    now = {path.relative_to(project.home).as_posix() for path in (project.home / ENVIRONMENTS_DIR).glob("*")}
+    there = {path for path in {*then, *now} if own.is_file(path) or (project.home / path).exists()}
+    if all(map(own.is_as_now, there)):
+        return project.loaded
+    for path in then:
+        _copy(own, path, folder)
+    return loading.load(folder, project.environment, pin.resolve)
 
 
 def _copy(index: CommitIndex, path: str, folder: Path) -> None:

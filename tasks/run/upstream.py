@@ -61,7 +61,7 @@ def _from_state(run: Run, stack: Stack) -> dict[str, Output]:
         if stack.name not in run.read_outputs:
             found = read(run, stack)
             if found:
-                outputs.store(run.layout, stack.name, found, run.mask)
+                outputs.store(run.layout, stack.name, found, run.mask, run.project.keyring.current)
             run.read_outputs[stack.name] = found
         return run.read_outputs[stack.name] if stack.name not in run.applied else {}
 

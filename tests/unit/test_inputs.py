@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.artifact import affected, reasons, receipt
+from tasks.artifact import affected, outputs, reasons, receipt
 from tasks.artifact.inputs import Input, InputKind, Inputs
 from tasks.artifact.reasons import Reason, Why
 from tasks.base.files import canonical_json, sha256_bytes
+from tasks.base.masking import Masker
 from tasks.project.config import keyring
 
 if TYPE_CHECKING:
@@ -142,3 +143,16 @@ def test_a_receipt_of_an_older_version_is_not_read_and_says_what_to_run(load: Ca
     assert found.why.count("\n") == 0
     assert "its receipt is of an older version" in found.why
     assert "`doit deploy` writes a new one" in found.why
+
+
+def test_the_digest_of_a_sensitive_output_needs_the_key(load: Callable[..., Project]) -> None:
+    project, key = load("", STACK), keyring.derive("", PASSPHRASE)
+    found = outputs.parse({"pin": {"value": "7391", "sensitive": True}})
+    plain = sha256_bytes(canonical_json("7391"))
+    outputs.store(project.layout, "a", found, Masker())
+    assert plain in project.layout.outputs("a").read_text()
+    outputs.store(project.layout, "a", found, Masker(), key)
+    assert plain not in project.layout.outputs("a").read_text()
+    known = outputs.stored(project.layout, "a")
+    assert known is not None
+    assert known["pin"].digest != plain

@@ -49,6 +49,12 @@ class CommitIndex(FileIndex):
         """The folders of submodules whose files at the commit are not known, and that have moved on since."""
         return sorted(self._from_root(path) for path in self._commit.unread)
 
+    def is_as_now(self, path: str) -> bool:
+        """Whether git says that the working tree has this very file as it was."""
+        real = self._real(path)
+        blob = self._commit.blobs.get(real) if real is not None else None
+        return blob is not None and blob.same and not blob.is_link
+
     def outside(self, path: str) -> bool:
         """Whether a path leads out of the repository, itself or over a link."""
         return self._real(path) is None
