@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from . import process
 from .layout import DEPLOY_DIR
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _TIMEOUT = 60
+_BRANCHES = "refs/heads/"
 
 
 @dataclass(frozen=True)
@@ -30,44 +31,51 @@ class Revision:
 
 def revision(root: Path) -> Revision:
     """The revision of the tree at `root`; without git, or outside of a repository, no commit and not dirty."""
-    commit = _git(root, "rev-parse", "--verify", "HEAD")
+    commit = ask(root, "rev-parse", "--verify", "HEAD")
     if commit is None:
         return Revision(None, dirty=False)
-    status = _git(root, "status", "--porcelain", "--untracked-files=normal", "--", ".", f":(exclude){DEPLOY_DIR}")
+    status = ask(root, "status", "--porcelain", "--untracked-files=normal", "--", ".", f":(exclude){DEPLOY_DIR}")
     return Revision(commit.strip(), dirty=bool(status is None or status.strip()))
 
 
 def files(root: Path) -> list[str] | None:
     """All files below `root` that are tracked or new, not those that are ignored; sorted; None without git."""
-    listed = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    listed = ask(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     return None if listed is None else sorted({path for path in listed.split("\0") if path})
 
 
 def tracked(root: Path, paths: list[str]) -> set[str] | None:
     """Those of some paths, relative to `root`, that git tracks; None without git."""
-    listed = _git(root, "ls-files", "-z", "--", *(f":(literal){path}" for path in paths))
+    listed = ask(root, "ls-files", "-z", "--", *(f":(literal){path}" for path in paths))
     return None if listed is None else {path for path in listed.split("\0") if path}
 
 
 def merge_base(root: Path, ref: str) -> str | None:
     """The commit that this tree's and a ref's history have in common last; None when there is none, or no such ref."""
-    if ref.startswith("-") or _git(root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}") is None:
+    if ref.startswith("-") or ask(root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}") is None:
         return None
-    found = _git(root, "merge-base", ref, "HEAD")
+    found = ask(root, "merge-base", ref, "HEAD")
     return found.strip() if found else None
 
 
 def resolve(root: Path, ref: str) -> str | None:
     """The commit that a ref names; None when there is no such ref."""
-    found = None if ref.startswith("-") else _git(root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
+    found = None if ref.startswith("-") else ask(root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
     return found.strip() if found else None
+
+
+def head(root: Path) -> tuple[str | None, str | None]:
+    """The commit and the branch that are checked out; no branch where that is a commit alone, nothing without git."""
+    found = ask(root, "rev-parse", "HEAD", "--symbolic-full-name", "HEAD")
+    commit, _, ref = (found or "").strip().partition("\n")
+    return commit or None, ref.removeprefix(_BRANCHES) if ref.startswith(_BRANCHES) else None
 
 
 def last_change(root: Path, folders: list[str]) -> str | None:
     """The last commit that changed something in some folders; None without git, or when a shallow clone ends first."""
-    found = _git(root, "log", "-1", "--format=%H %P", "--", *(f":(literal){folder}" for folder in folders))
+    found = ask(root, "log", "-1", "--format=%H %P", "--", *(f":(literal){folder}" for folder in folders))
     commit, _, parents = (found or "").strip().partition(" ")
-    if commit and not parents and (_git(root, "rev-parse", "--is-shallow-repository") or "").strip() == "true":
+    if commit and not parents and (ask(root, "rev-parse", "--is-shallow-repository") or "").strip() == "true":
         return None
     return commit or None
 
@@ -77,43 +85,38 @@ def differences(root: Path, commit: str) -> tuple[set[str], set[str]]:
 
     A renamed file is a removed and a new one.
     """
-    listed = _git(root, "diff", "--name-status", "-z", "--no-renames", "--relative", commit, "--", ".") or ""
+    listed = ask(root, "diff", "--name-status", "-z", "--no-renames", "--relative", commit, "--", ".") or ""
     fields = listed.split("\0")
     changed: set[str] = set()
     removed: set[str] = set()
     for status, path in zip(fields[::2], fields[1::2], strict=False):
         (removed if status.startswith("D") else changed).add(path)
-    new = _git(root, "ls-files", "-z", "--others", "--exclude-standard") or ""
+    new = ask(root, "ls-files", "-z", "--others", "--exclude-standard") or ""
     return changed | {path for path in new.split("\0") if path}, removed
 
 
 def move_tag(root: Path, tag: str, commit: str, *, push: bool) -> str | None:
     """Move a tag to a commit, and push it where asked; gives what went wrong, or None."""
-    if _git(root, "tag", "--force", "--", tag, commit) is None:
+    if ask(root, "tag", "--force", "--", tag, commit) is None:
         return f"git cannot move the tag {tag}"
-    if push and _git(root, "push", "--quiet", "--force", "origin", f"refs/tags/{tag}") is None:
+    if push and ask(root, "push", "--quiet", "--force", "origin", f"refs/tags/{tag}") is None:
         return f"git cannot push the tag {tag} to origin"
     return None
 
 
-def environment() -> dict[str, str]:
+def _environment() -> dict[str, str]:
     """The environment that git gets: without what would have it look at another repository."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     return {**kept, "GIT_OPTIONAL_LOCKS": "0"}
 
 
-def ask(root: Path, *arguments: str) -> str | None:
-    """What git prints in a folder; None when it fails, or is not there."""
-    return _git(root, *arguments)
-
-
-def _git(root: Path, *arguments: str) -> str | None:
+def ask(root: Path, *arguments: str, given: bytes = b"") -> str | None:
+    """What git prints in a folder when it is given this; None when it fails, or is not there."""
+    command = ["git", *arguments]
     try:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=root, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            errors="surrogateescape", timeout=_TIMEOUT, check=False, start_new_session=True,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
+        said = process.ask(
+            command, cwd=root, env=_environment(), timeout=_TIMEOUT, decoding="surrogateescape", given=given
+        )
+    except OSError:
         return None
-    return done.stdout if done.returncode == 0 else None
+    return said.output if said.ok else None

@@ -6,7 +6,6 @@ Which of them are in the working tree as they are in the commit is git's own ans
 from __future__ import annotations
 
 import os
-import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 _LINK, _SUBMODULE, _EXECUTABLE = "120000", "160000", "100755"
-_TIMEOUT = 60
 
 
 @dataclass(frozen=True)
@@ -144,11 +142,5 @@ def _objects(home: Path, oids: list[str]) -> dict[str, bytes]:
 
 def _run(folder: Path, *arguments: str, given: bytes) -> bytes:
     """What git prints when it is given this; nothing when it does not answer."""
-    try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=folder, env=git.environment(), input=given, capture_output=True,
-            timeout=_TIMEOUT, check=False, start_new_session=True,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return b""
-    return done.stdout
+    found = git.ask(folder, *arguments, given=given)
+    return b"" if found is None else found.encode(errors="surrogateescape")

@@ -106,9 +106,9 @@ def _graph(sources: Sources, reads: dict[str, list[RemoteRead]]) -> StackGraph:
 
 def stacks(loaded: Loaded, index: FileIndex) -> dict[str, Stack]:
     """The enabled stacks: those that are configured and those that `discover` finds, sorted by name."""
-    folders = _discover(loaded, index)
     configured = loaded.config.stacks
     taken = {posixpath.normpath(settings.path) for settings in configured.values() if settings.path}
+    folders = _discover(loaded, index, taken)
     found = {name: path for name, path in folders.items() if path not in taken or name in configured}
     stacks: dict[str, Stack] = {}
     errors: list[ConfigError] = []
@@ -121,18 +121,26 @@ def stacks(loaded: Loaded, index: FileIndex) -> dict[str, Stack]:
         if problem:
             errors.append(loaded.error(problem, "stacks", name, *(["path"] if settings.path else [])))
             continue
+        real = index.followed(path)
+        if real is None:
+            message = f"{path} is a link that leaves the repository: a stack's folder must be inside"
+            errors.append(loaded.error(message, "stacks", name))
+            continue
         inputs = {}
         for variable, text in settings.inputs.items():
             upstream, _, output = text.rpartition(".")
             inputs[variable] = OutputReference(upstream, output)
-        stacks[name] = Stack(name, path, settings, settings.backend or loaded.config.backend, inputs)
+        stacks[name] = Stack(name, real, settings, settings.backend or loaded.config.backend, inputs)
     if errors:
         raise ConfigErrors(errors)
     return stacks
 
 
-def _discover(loaded: Loaded, index: FileIndex) -> dict[str, str]:
-    """Stack name to folder, for every folder that `discover` matches and that has configuration in it."""
+def _discover(loaded: Loaded, index: FileIndex, taken: set[str]) -> dict[str, str]:
+    """Stack name to folder, for every folder that `discover` matches and that has configuration in it.
+
+    A folder that is `taken` by a name under `stacks:` needs no name of its own.
+    """
     found: dict[str, str] = {}
     for position, pattern in enumerate(loaded.config.discover):
         fixed = posixpath.dirname(re.split(r"[*?\[]", pattern, maxsplit=1)[0])
@@ -146,6 +154,8 @@ def _discover(loaded: Loaded, index: FileIndex) -> dict[str, str]:
             if any(part.startswith(".") for part in folder.split("/")) or not index.configuration(folder):
                 continue
             name = posixpath.relpath(folder, fixed) if fixed else folder
+            if folder in taken:
+                continue
             if not re.fullmatch(NAME_PATTERN, name):
                 message = f"the folder {folder} cannot be a stack's name; rename it, or name it under `stacks:`"
                 raise loaded.error(message, "discover", position)

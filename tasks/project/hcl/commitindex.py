@@ -120,6 +120,12 @@ class CommitIndex(FileIndex):
         real = self._real(path)
         return self._now.is_folder(path) if real is None else real in self._children
 
+    def followed(self, path: str) -> str | None:
+        """The folder that a path leads to, relative to the root; None when a link on the way leads out of it."""
+        real = self._real(path)
+        found = None if real is None else self._from_root(real)
+        return found if found and found != "." and not found.startswith("../") else None
+
     def is_file(self, path: str) -> bool:
         """Whether there is a file at a path."""
         real = self._real(path)
