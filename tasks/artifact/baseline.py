@@ -5,6 +5,9 @@ Unchanged is only what is proven to be: an input that the base says nothing of c
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -17,11 +20,24 @@ from .inputs import FILES, OUTPUTS, Inputs
 from .reasons import Reason, Why, between
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from ..project.hcl.commitindex import CommitIndex
     from ..project.project import Project
     from ..project.stack import Stack
+    from .receipt import Receipt
+
+
+@dataclass(frozen=True)
+class _First:
+    """Before anything was applied: the stacks whose outputs may be others than at the base, those with a receipt.
+
+    `own` is what was compared of each stack, and how it differs.
+    """
+
+    moved: frozenset[str]
+    deployed: frozenset[str]
+    own: Mapping[str, tuple[Inputs, list[Reason]]]
 
 
 class Baseline:
@@ -42,6 +58,7 @@ class Baseline:
         self._inputs: dict[tuple[str, str | None], Inputs | Reason] = {}
         self._asked: set[str] = set()
         self._git_ignores: set[str] = set()
+        self._lock = threading.Lock()
 
     def reasons(self, stack: Stack, now: Inputs) -> list[Reason]:
         """Why a stack without a receipt is affected; nothing when it is proven to be as at the base.
@@ -49,8 +66,14 @@ class Baseline:
         Raises:
             RecordError: A receipt or the outputs of an upstream cannot be read.
         """
-        moved = [name for name in sorted(_upstreams(self._project, stack)) if self._has_moved(name)]
-        return self._own(stack, now) + [Reason(Why.UPSTREAM, note=name) for name in moved]
+        first, path = self._first, self._project.layout.receipt
+        moved = [
+            name
+            for name in sorted(_upstreams(self._project, stack))
+            if name in first.moved or (name not in first.deployed and path(name).exists())
+        ]
+        compared, own = first.own.get(stack.name, (None, []))
+        return (own if compared == now else self._own(stack, now)) + [Reason(Why.UPSTREAM, note=name) for name in moved]
 
     @cached_property
     def gone(self) -> list[str]:
@@ -70,33 +93,38 @@ class Baseline:
             return Reason(Why.BASE_UNREAD, note=error.message, since=self.ref)
 
     @cached_property
-    def _moved(self) -> frozenset[str]:
-        """The stacks that are not as at the base, or were not when this was first asked; upstreams count too."""
-        project, key, moved = self._project, self._project.keyring.current, set[str]()
-        receipts = {name: receipt.read(project.layout, name) for name in project.stacks}
-        found = {
-            name: last.inputs if last else inputs.gather(project, project.stacks[name], key=key)
-            for name, last in receipts.items()
-        }
+    def _first(self) -> _First:
+        """What is found of all stacks when the first is asked for."""
+        project, moved = self._project, set[str]()
+        own: dict[str, tuple[Inputs, list[Reason]]] = {}
+        receipts = {name: self._receipt(name) for name in project.stacks}
+        found = {name: self._found(name, last) for name, last in receipts.items()}
         if not isinstance(self._before, Reason):
-            self._ignored(path for known in found.values() for path in comparable.doubtful(known, self._before[1]))
+            index = self._before[1]
+            self._ignored(path for known in found.values() if known for path in comparable.doubtful(known, index))
         for name in project.graph.order:
-            stack, last = project.stacks[name], receipts[name]
-            done = last.applied if last else not receipt.is_outdated(project.layout, name)
-            if not done or self._own(stack, found[name]) or moved & _upstreams(project, stack):
+            stack, known, last = project.stacks[name], found[name], receipts[name]
+            if known is not None:
+                own[name] = known, self._own(stack, known)
+            unfinished = last is not None and not last.applied
+            if known is None or unfinished or own[name][1] or moved & _upstreams(project, stack):
                 moved.add(name)
-        return frozenset(moved)
+        return _First(frozenset(moved), frozenset(name for name, last in receipts.items() if last), own)
 
-    @cached_property
-    def _deployed(self) -> frozenset[str]:
-        """The stacks that had a receipt when this was first asked."""
+    def _receipt(self, name: str) -> Receipt | None:
+        with suppress(DeployError):  # it is said where that stack is asked for
+            return receipt.read(self._project.layout, name)
+        return None
+
+    def _found(self, name: str, last: Receipt | None) -> Inputs | None:
+        """What a stack was last applied with, or what it is made of now; None where neither is known."""
         project = self._project
-        return frozenset(name for name in project.stacks if project.layout.receipt(name).exists())
-
-    def _has_moved(self, name: str) -> bool:
-        """Whether a stack's outputs may be others than at the base."""
-        deployed, moved = self._deployed, self._moved
-        return name in moved or (name not in deployed and self._project.layout.receipt(name).exists())
+        if last is not None:
+            return last.inputs
+        with suppress(DeployError):
+            if not receipt.is_outdated(project.layout, name):
+                return inputs.gather(project, project.stacks[name], key=project.keyring.current)
+        return None
 
     def _own(self, stack: Stack, found: Inputs) -> list[Reason]:
         """Why a stack is not as at the base, but for its upstreams."""
@@ -147,10 +175,11 @@ class Baseline:
     def _ignored(self, paths: Iterable[str]) -> Collection[str]:
         """Those of some paths that git ignores; asked for all stacks at once."""
         wanted = set(paths)
-        if new := wanted - self._asked:
-            self._asked |= new
-            self._git_ignores |= comparable.ignored(self._project, new)
-        return wanted & self._git_ignores
+        with self._lock:
+            if new := wanted - self._asked:
+                self._git_ignores |= comparable.ignored(self._project, new)
+                self._asked |= new
+            return wanted & self._git_ignores
 
 
 def find(project: Project, ref: str, *, exact: bool) -> Baseline:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 TAG = "deploy: {tag: 'deployed-{environment}'}\n"
 TAGGED = "deployed-local"
+IMAGE = reader("image").replace("type = any", "type = string")
 MADE = '\noutput "made" {\n  value = file("${path.module}/dist/app.txt")\n}\n'
 
 
@@ -42,7 +43,7 @@ def test_what_only_the_environment_changed_is_deployed_and_then_the_tag_moves(
 ) -> None:
     repository = build(
         minimal_config(TAG + 'stacks:\n  given: {variables: {x: "${IMAGE}"}}\n'),
-        f"stacks/given/main.tf:{reader('x')}", f"stacks/declared/main.tf:{reader('image')}",
+        f"stacks/given/main.tf:{reader('x')}", f"stacks/declared/main.tf:{IMAGE}",
         f"stacks/made/main.tf:{resource(extra=MADE)}", f"stacks/other/main.tf:{resource()}",
         "stacks/made/dist/app.txt:app:1", ".gitignore:.deploy/\n.state/\n*.tfstate*\ndist/\n",
     )  # fmt: skip
@@ -60,10 +61,8 @@ def test_what_only_the_environment_changed_is_deployed_and_then_the_tag_moves(
 
 
 def test_the_tag_stays_where_what_cannot_be_compared_was_not_deployed(build: Callable[..., Repository]) -> None:
-    broken = '\nresource "terraform_data" "bad" {\n  provisioner "local-exec" {\n    command = "${var.image}"\n  }\n  triggers_replace = var.image\n}\n'
-    repository = build(
-        minimal_config(TAG), f"stacks/a/main.tf:{reader('image')}{broken}", f"stacks/b/main.tf:{resource()}"
-    )
+    broken = '\nresource "terraform_data" "bad" {\n  provisioner "local-exec" {\n    command = var.image\n  }\n  triggers_replace = var.image\n}\n'
+    repository = build(minimal_config(TAG), f"stacks/a/main.tf:{IMAGE}{broken}", f"stacks/b/main.tf:{resource()}")
     repository.doit("deploy", TF_VAR_image="true")
     before = repository.git("rev-parse", TAGGED)
     next_pipeline(repository)
