@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import process
+from .errors import GitError
 from .layout import DEPLOY_DIR
 
 if TYPE_CHECKING:
@@ -14,6 +16,14 @@ if TYPE_CHECKING:
 
 _TIMEOUT = 60
 _BRANCHES = "refs/heads/"
+# What a hook or an alias sets for the repository that it runs in; see `git rev-parse --local-env-vars`. Settings of the
+# user (GIT_CONFIG_*, GIT_SSH_COMMAND, ...) are kept.
+_OF_ANOTHER_REPOSITORY = frozenset({
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_CONFIG", "GIT_DIR", "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX",
+    "GIT_QUARANTINE_PATH", "GIT_REPLACE_REF_BASE", "GIT_SHALLOW_FILE", "GIT_WORK_TREE",
+})  # fmt: skip
+_REFUSAL = re.compile(r"dubious ownership|not a git repository|[Pp]ermission denied|no answer in time|unable to read")
 
 
 @dataclass(frozen=True)
@@ -30,52 +40,65 @@ class Revision:
 
 
 def revision(root: Path) -> Revision:
-    """The revision of the tree at `root`; without git, or outside of a repository, no commit and not dirty."""
-    commit = ask(root, "rev-parse", "--verify", "HEAD")
+    """The revision of the tree at `root`; outside of a repository, or before its first commit, no commit.
+
+    All of the repository counts, as plans also read what lies beside `root`.
+
+    Raises:
+        GitError: This is a repository, and git does not answer.
+    """
+    commit = _git(root, "rev-parse", "--verify", "HEAD", may_fail=True)
     if commit is None:
         return Revision(None, dirty=False)
-    status = ask(root, "status", "--porcelain", "--untracked-files=normal", "--", ".", f":(exclude){DEPLOY_DIR}")
+    status = _git(root, "status", "--porcelain", "--untracked-files=normal", "--", ":/", f":(exclude){DEPLOY_DIR}")
     return Revision(commit.strip(), dirty=bool(status is None or status.strip()))
 
 
 def files(root: Path) -> list[str] | None:
     """All files below `root` that are tracked or new, not those that are ignored; sorted; None without git."""
-    listed = ask(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    listed = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     return None if listed is None else sorted({path for path in listed.split("\0") if path})
 
 
 def tracked(root: Path, paths: list[str]) -> set[str] | None:
     """Those of some paths, relative to `root`, that git tracks; None without git."""
-    listed = ask(root, "ls-files", "-z", "--", *(f":(literal){path}" for path in paths))
+    listed = _git(root, "ls-files", "-z", "--", *(f":(literal){path}" for path in paths))
     return None if listed is None else {path for path in listed.split("\0") if path}
 
 
 def merge_base(root: Path, ref: str) -> str | None:
     """The commit that this tree's and a ref's history have in common last; None when there is none, or no such ref."""
-    if ref.startswith("-") or ask(root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}") is None:
+    if (
+        ref.startswith("-")
+        or _git(root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", may_fail=True) is None
+    ):
         return None
-    found = ask(root, "merge-base", ref, "HEAD")
+    found = _git(root, "merge-base", ref, "HEAD", may_fail=True)
     return found.strip() if found else None
 
 
 def resolve(root: Path, ref: str) -> str | None:
     """The commit that a ref names; None when there is no such ref."""
-    found = None if ref.startswith("-") else ask(root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
+    found = (
+        None
+        if ref.startswith("-")
+        else _git(root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", may_fail=True)
+    )
     return found.strip() if found else None
 
 
 def head(root: Path) -> tuple[str | None, str | None]:
     """The commit and the branch that are checked out; no branch where that is a commit alone, nothing without git."""
-    found = ask(root, "rev-parse", "HEAD", "--symbolic-full-name", "HEAD")
+    found = _git(root, "rev-parse", "HEAD", "--symbolic-full-name", "HEAD", may_fail=True)
     commit, _, ref = (found or "").strip().partition("\n")
     return commit or None, ref.removeprefix(_BRANCHES) if ref.startswith(_BRANCHES) else None
 
 
 def last_change(root: Path, folders: list[str]) -> str | None:
     """The last commit that changed something in some folders; None without git, or when a shallow clone ends first."""
-    found = ask(root, "log", "-1", "--format=%H %P", "--", *(f":(literal){folder}" for folder in folders))
+    found = _git(root, "log", "-1", "--format=%H %P", "--", *(f":(literal){folder}" for folder in folders))
     commit, _, parents = (found or "").strip().partition(" ")
-    if commit and not parents and (ask(root, "rev-parse", "--is-shallow-repository") or "").strip() == "true":
+    if commit and not parents and (_git(root, "rev-parse", "--is-shallow-repository") or "").strip() == "true":
         return None
     return commit or None
 
@@ -85,38 +108,67 @@ def differences(root: Path, commit: str) -> tuple[set[str], set[str]]:
 
     A renamed file is a removed and a new one.
     """
-    listed = ask(root, "diff", "--name-status", "-z", "--no-renames", "--relative", commit, "--", ".") or ""
+    listed = _git(root, "diff", "--name-status", "-z", "--no-renames", "--relative", commit, "--", ".") or ""
     fields = listed.split("\0")
     changed: set[str] = set()
     removed: set[str] = set()
     for status, path in zip(fields[::2], fields[1::2], strict=False):
         (removed if status.startswith("D") else changed).add(path)
-    new = ask(root, "ls-files", "-z", "--others", "--exclude-standard") or ""
+    new = _git(root, "ls-files", "-z", "--others", "--exclude-standard") or ""
     return changed | {path for path in new.split("\0") if path}, removed
 
 
 def move_tag(root: Path, tag: str, commit: str, *, push: bool) -> str | None:
     """Move a tag to a commit, and push it where asked; gives what went wrong, or None."""
-    if ask(root, "tag", "--force", "--", tag, commit) is None:
+    if _git(root, "tag", "--force", "--", tag, commit, may_fail=True) is None:
         return f"git cannot move the tag {tag}"
-    if push and ask(root, "push", "--quiet", "--force", "origin", f"refs/tags/{tag}") is None:
+    if push and _git(root, "push", "--quiet", "--force", "origin", f"refs/tags/{tag}", may_fail=True) is None:
         return f"git cannot push the tag {tag} to origin"
     return None
 
 
-def _environment() -> dict[str, str]:
-    """The environment that git gets: without what would have it look at another repository."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    return {**kept, "GIT_OPTIONAL_LOCKS": "0"}
-
-
 def ask(root: Path, *arguments: str, given: bytes = b"") -> str | None:
-    """What git prints in a folder when it is given this; None when it fails, or is not there."""
+    """What a git command prints when it is given this; None outside of a repository, and where it fails.
+
+    Raises:
+        GitError: This is a repository, and git is not there or refuses to look at it.
+    """
+    return _git(root, *arguments, may_fail=True, given=given)
+
+
+def _git(root: Path, *arguments: str, may_fail: bool = False, given: bytes = b"") -> str | None:
+    """What a git command prints; None outside of a repository, and where a command that `may_fail` does.
+
+    Raises:
+        GitError: This is a repository, and git is not there or refuses to look at it.
+    """
+    environment = {name: value for name, value in os.environ.items() if name not in _OF_ANOTHER_REPOSITORY}
+    environment |= {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     command = ["git", *arguments]
     try:
         said = process.ask(
-            command, cwd=root, env=_environment(), timeout=_TIMEOUT, decoding="surrogateescape", given=given
+            command, cwd=root, env=environment, timeout=_TIMEOUT, decoding="surrogateescape", given=given
         )
-    except OSError:
+    except OSError as error:
+        if not _is_repository(root):
+            return None
+        raise _refused(root, f"git cannot be run: {error.strerror or error}", "install git") from error
+    if said.ok:
+        return said.output
+    reason = "no answer in time" if said.code is None else " ".join(said.errors.split()).removeprefix("fatal: ")
+    if not _is_repository(root) or (may_fail and not _REFUSAL.search(reason)):
         return None
-    return said.output if said.ok else None
+    step = f"`git config --global --add safe.directory {root}`" if "dubious ownership" in reason else "`git status`"
+    raise _refused(root, f"git refuses: {reason:.300}", step)
+
+
+def _refused(root: Path, message: str, step: str) -> GitError:
+    return GitError(
+        message, where=str(root), untouched="nothing was planned or applied",
+        next_step=f"{step}, then run the same command again; without git no plan is bound to a commit",
+    )  # fmt: skip
+
+
+def _is_repository(root: Path) -> bool:
+    """Whether a folder lies in something that git should know, told without git."""
+    return any((folder / ".git").exists() or (folder / ".git").is_symlink() for folder in (root, *root.parents))

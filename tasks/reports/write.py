@@ -31,7 +31,12 @@ def collect(run: Run, stage: str, results: Iterable[Result]) -> Report:
     """The report of a stage of this run, with all that is known to be secret by now masked."""
     notes = [*run.notes, *(removed.lines(run) if stage == "plan" else ())]
     return Report.collect(
-        stage, results, environment=run.project.environment, commit=run.revision.short, notes=notes, mask=run.mask
+        stage,
+        results,
+        environment=run.project.environment,
+        commit=run.shown_revision.short,
+        notes=notes,
+        mask=run.mask,
     )
 
 
