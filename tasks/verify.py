@@ -8,10 +8,11 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from . import build, drift
+from . import drift
 from .artifact import affected, receipt
 from .base.errors import CheckFailedError, StoppedError
 from .base.text import few
+from .builds import used
 from .run import upstream
 from .run.action import stage_action
 from .run.result import Result, Status
@@ -91,7 +92,7 @@ def _wait(run: Run, stack: Stack, label: str, checks: Sequence[Check], last: Rec
     project = run.project
 
     def plan() -> PlanChanges:
-        values = {**upstream.values(run, stack).values, **build.references(project, stack, deployed=True)[0]}
+        values = {**upstream.values(run, stack).values, **used.references(project, stack, deployed=True)[0]}
         return drift.fresh_plan(run, stack, values, STAGE)[0]
 
     def looking(deadline: float) -> Look:

@@ -91,8 +91,13 @@ def text(reason: Reason) -> str:
 
 def summary(reasons: Sequence[Reason]) -> str:
     """Reasons on one line: the first few, and how many more."""
-    more = len(reasons) - _SHOWN
-    return "; ".join(map(text, reasons[:_SHOWN])) + (f"; and {more} more" if more > 0 else "")
+    return few([text(reason) for reason in reasons])
+
+
+def few(words: Sequence[str]) -> str:
+    """Some texts on one line: the first few, and how many more."""
+    more = len(words) - _SHOWN
+    return "; ".join(words[:_SHOWN]) + (f"; and {more} more" if more > 0 else "")
 
 
 def named(item: Input) -> str:

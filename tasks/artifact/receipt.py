@@ -34,7 +34,7 @@ class Receipt:
     those of the plan. `produced` are files the stack's applies wrote, `upstream` the commit of what an overlay lies
     over. `images` are the references that its variables got. `deployed` says what the last successful apply put in
     place. `state_key` is the fingerprint of the key that its state was written with, None when in clear. `allowed`
-    names findings of policies that were let through, and why.
+    names findings of policies that were let through, and why. `plan_id` is the manifest's `id`.
     """
 
     stack: str
@@ -57,6 +57,7 @@ class Receipt:
     checks: str | None = None
     images: dict[str, str] = field(default_factory=dict)
     allowed: list[str] = field(default_factory=list)
+    plan_id: str | None = None
     format: int = FORMAT
 
     @property

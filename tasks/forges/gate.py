@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..artifact import store
+from ..artifact import opening, store
 from ..base.errors import DeployError, RecordError, UnreviewedError
 from ..base.files import read_json
+from ..plans import judging
 from ..policy import semantic
 from ..run.action import Action, failed
 from ..run.result import Result, Status
@@ -100,9 +101,11 @@ def known_meaning(run: Run, name: str) -> Meaning | None:
     """What a stack's artifact means, bound by its manifest; None when `plan.json` is not that artifact's.
 
     Raises:
-        ArtifactRefusedError: The artifact is not what its manifest says.
+        ArtifactRefusedError: The artifact is not what its manifest says, or not the one that this run has verified.
     """
-    manifest = store.load(run.layout, name, run.project.keyring.current)
+    manifest = opening.load(run.layout, name, run.project.keyring.current)
+    if run.asked.deploying:
+        judging.require(run, manifest)  # what is compared with the review is what will be applied
     found = store.description(run.layout, manifest)
     return semantic.meaning(found) if found else None
 

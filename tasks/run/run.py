@@ -55,8 +55,8 @@ class Run:
         results: The result of each task that ended, by doit's name of it (`keep`).
         applied: The stacks whose plan was applied in this run (`mark_applied`).
         reused: The stacks whose artifact was found to fit as it is (`plan`).
-        replanned: Why a stack's artifact was replaced although it had been handed over, where that is allowed (`plan`).
-        judged: The plan that policy let through in this run, by stack (`plan`).
+        replanned: Why a stack's artifact was replaced although it had been handed over, where allowed (`acceptance`).
+        judged: The plan that was verified in this run, and that policy let through, by stack (`judging`).
         assessed: What is affected, as found before anything ran (`assessment`).
         initialized: The stacks that are initialized, with their backend or without (`workdir`).
         read_outputs: Outputs that were read from states, by stack (`upstream`).
