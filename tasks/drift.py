@@ -45,7 +45,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     given = upstream.values(run, stack)
     if given.missing:
         summary = f"never deployed: it waits for {given.missing_text(stack)}"
-        return Result(STAGE, stack.name, Status.UNDEPLOYED, summary, reasons=assessment.reasons)
+        return Result(STAGE, stack.name, Status.UNDEPLOYED, summary, reasons=assessment.words)
     images, _ = used.references(run.project, stack, deployed=True)
     found, exists = fresh_plan(run, stack, {**given.values, **images}, STAGE)
     drifted, pending = _tell_apart(found, assessment)
@@ -59,7 +59,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     if not found.counts.empty:
         state = "code not deployed yet" if assessment.receipt else _UNRECORDED if exists else "never deployed"
         return Result(
-            STAGE, stack.name, Status.UNDEPLOYED, f"{state}: {shown}", assessment.reasons, counts, details
+            STAGE, stack.name, Status.UNDEPLOYED, f"{state}: {shown}", assessment.words, counts, details
         )  # fmt: skip
     return Result(STAGE, stack.name, summary="as deployed", details=details)
 

@@ -157,8 +157,7 @@ def _sensitive_defaults(project: Sources, path: str) -> list[Any]:
 
 def _file_values(project: Sources, path: str) -> dict[str, Any]:
     try:
-        with open(project.index.absolute(path), "rb") as stream:  # noqa: PTH123 - an indexed path
-            content = stream.read()
+        content = project.index.content(path)
         if path.endswith(".json"):
             values = json.loads(content)
             return values if isinstance(values, dict) else {}

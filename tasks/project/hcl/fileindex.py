@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
+import stat
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...base import git
 from ...base.errors import RecordError
 from ...base.files import canonical_json, sha256_file, write_atomic
 from . import reader
@@ -15,7 +19,6 @@ from .facts import FACTS_VERSION, Facts, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 _FORMAT = 2  # of the cache
 _RACY_NS = 2_000_000_000  # a file this young may change again without its times showing it: not kept between runs
@@ -75,14 +78,37 @@ class FileIndex:
         Raises:
             OSError: It cannot be read.
         """
+        return reader.read_facts(path, self.content(path))
+
+    def content(self, path: str) -> bytes:
+        """A file's bytes, as they are now.
+
+        Raises:
+            OSError: It cannot be read.
+        """
         with open(self.absolute(path), "rb") as stream:  # noqa: PTH123 - see `absolute`
-            return reader.read_facts(path, stream.read())
+            return stream.read()
+
+    def entry(self, path: str) -> str | None:
+        """A file's mode as git knows it and its digest, or a link's target; None when it is not there."""
+        absolute = self.absolute(path)
+        try:
+            status = os.lstat(absolute)
+            if stat.S_ISLNK(status.st_mode):
+                return f"link {os.readlink(absolute)}"  # noqa: PTH115 - a text, not a path
+        except OSError:
+            return None
+        return described(self.digest(path), executable=bool(status.st_mode & stat.S_IXUSR))
+
+    def files(self) -> list[str] | None:
+        """Every file that git does not ignore, as they are now, sorted; None without git."""
+        return git.files(Path(self._root))
 
     def names(self, folder: str) -> list[str]:
         """The names of the plain files in a folder, sorted; nothing when it is not there."""
         try:
             with os.scandir(self.absolute(folder)) as entries:
-                return sorted(entry.name for entry in entries if entry.is_file())
+                return sorted(entry.name for entry in entries if _is_file(entry))
         except OSError:
             return []
 
@@ -96,11 +122,43 @@ class FileIndex:
 
     def below(self, folder: str) -> Iterator[str]:
         """The paths of all files below a folder, sorted, without the engine's own and hidden folders."""
-        for base, folders, names in os.walk(self.absolute(folder)):
+        for base, folders, names in self._walk(folder):
             folders[:] = sorted(name for name in folders if name[0] != "." and name not in _SKIPPED_FOLDERS)
-            relative = os.path.relpath(base, self._root).replace(os.sep, "/")
             for name in sorted(names):
-                yield f"{relative}/{name}"
+                yield f"{base}/{name}"
+
+    def glob(self, folder: str, pattern: str) -> list[str]:
+        """The paths of the files and folders below a folder that a pattern matches, as `pathlib` reads it, sorted.
+
+        Raises:
+            ValueError: It is not one.
+            NotImplementedError: It is absolute.
+            IndexError: It has no part.
+        """
+        base = Path(self._root, folder)
+        found = (path.relative_to(base).as_posix() for path in base.glob(pattern))
+        return sorted(posixpath.normpath(posixpath.join(folder, name)) for name in found)
+
+    def followed(self, path: str) -> str | None:
+        """The folder that a path leads to, relative to the root; None when a link on the way leads out of it.
+
+        The engine sees `..` from where the folder really is, and so must all that is relative to it.
+        """
+        parts, root = path.split("/"), Path(self._root)
+        if not any((root / "/".join(parts[: end + 1])).is_symlink() for end in range(len(parts))):
+            return path
+        real, base = os.path.realpath(root / path), os.path.realpath(root)
+        inside = os.path.commonpath([real, base]) == base and real != base
+        return Path(os.path.relpath(real, base)).as_posix() if inside else None
+
+    def is_file(self, path: str) -> bool:
+        """Whether there is a file at a path."""
+        return os.path.isfile(self.absolute(path))  # noqa: PTH113 - see `absolute`
+
+    def _walk(self, folder: str) -> Iterator[tuple[str, list[str], list[str]]]:
+        """As `os.walk` of a folder, its paths relative to the root."""
+        for base, folders, names in os.walk(self.absolute(folder)):
+            yield os.path.relpath(base, self._root).replace(os.sep, "/"), folders, names
 
     def save(self) -> None:
         """Keep what was read for the next run; a failure only costs time there."""
@@ -124,8 +182,6 @@ class FileIndex:
         stamp = [status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size]
         if entry is not None and entry[0] == stamp:
             return entry
-        from pathlib import Path
-
         try:
             digest = sha256_file(Path(absolute))
         except OSError:
@@ -135,3 +191,16 @@ class FileIndex:
             entry = self._entries[path] = [stamp, digest, known]
             self._changed = True
         return entry
+
+
+def described(digest: str | None, *, executable: bool) -> str | None:
+    """A file's mode as git knows it and its digest, as one text."""
+    return None if digest is None else f"{'executable' if executable else 'file'} {digest}"
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry of a folder is a plain file; a link that leads to itself is not one."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False
