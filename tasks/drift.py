@@ -11,6 +11,7 @@ from .plans import fresh
 from .run import errored, upstream, workdir
 from .run.action import stage_action
 from .run.assessment import assess
+from .run.details import DriftDetails
 from .run.result import Result, Status
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     drifted, pending = _tell_apart(found, assessment)
     names = [str(item.get("address") or f"output {item.get('name')}") for item in drifted or pending]
     shown = few(names, 5)
-    details = {"changes": found.to_json(), "drifted": drifted, "pending": pending}
+    details = DriftDetails(found.to_json(), drifted, pending)
     counts = {"drifted": len(drifted), "pending": len(pending)}
     if drifted:
         summary = f"drifted: {shown}" + (f"; and {len(pending)} changes in code not deployed yet" if pending else "")

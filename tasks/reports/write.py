@@ -24,7 +24,7 @@ def templates(run: Run) -> Templates:
     folder = run.project.config.reports.templates
     if folder is None:
         return Templates()
-    return Templates(run.project.root / folder, folder, lambda problem: run.say(problem.render()))
+    return Templates(run.project.root / folder, folder, lambda error: run.say(run.problem(error).text()))
 
 
 def collect(run: Run, stage: str, results: Iterable[Result]) -> Report:
@@ -37,6 +37,7 @@ def collect(run: Run, stage: str, results: Iterable[Result]) -> Report:
         commit=run.shown_revision.short,
         notes=notes,
         mask=run.mask,
+        named=run.named_environment,
     )
 
 

@@ -65,7 +65,7 @@ def test_what_is_no_pattern_names_the_file(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(ConfigError, match="cannot use this ignore file") as caught:
         Patterns.read(_index(tmp_path), file.name)
-    assert caught.value.where == file.name
+    assert str(caught.value.problem.where) == file.name
 
 
 def test_a_pattern_in_its_plainest_form_stays_as_it_is() -> None:
