@@ -18,6 +18,7 @@ GATES: dict[str, dict[str, str]] = {
         "engine/engine.py": "what the engine prints, in an unlinked file",
         "artifact/store.py": "the saved plan itself, byte for byte as the engine made it",
         "project/overlay/buildtree.py": "the merged tree: copies of the repositories' own files",
+        "project/earlier.py": "the configuration at a base: copies of the repository's own files, in a private folder",
         "base/standard.py": "/dev/null for a stream that is closed",
         "run/output.py": "/dev/null for a stream that cannot be written",
     },
