@@ -285,7 +285,7 @@ def _files_of(project: Project, named: NamedPath) -> Iterator[tuple[str, str]]:
 def _watched(project: Project, stack: Stack) -> Iterator[str]:
     """The files that the `watch` globs match, relative to the repository's root."""
     for position, pattern in enumerate(stack.settings.watch):
-        joined = posixpath.normpath(posixpath.join(stack.path, pattern))
+        joined = posixpath.normpath(posixpath.join(stack.named, pattern))
         parts = joined.split("/")
         fixed = next((at for at, part in enumerate(parts) if any(mark in part for mark in "*?[")), len(parts) - 1)
         try:

@@ -131,7 +131,7 @@ def stacks(loaded: Loaded, index: FileIndex) -> dict[str, Stack]:
         for variable, text in settings.inputs.items():
             upstream, _, output = text.rpartition(".")
             inputs[variable] = OutputReference(upstream, output)
-        stacks[name] = Stack(name, real, settings, settings.backend or loaded.config.backend, inputs)
+        stacks[name] = Stack(name, real, path, settings, settings.backend or loaded.config.backend, inputs)
     if errors:
         raise ConfigErrors(errors)
     return stacks

@@ -58,7 +58,7 @@ def var_files(project: Sources, stack: Stack) -> list[str]:
         path, optional = (entry, False) if isinstance(entry, str) else (entry.path, entry.optional)
         key = project.key(stack.name, "var_files", position)
         filled = interpolate.fill(path, project.placeholders(stack.name), key=key)
-        full = posixpath.normpath(posixpath.join(stack.path, filled))
+        full = posixpath.normpath(posixpath.join(stack.named, filled))
         if project.index.digest(full) is not None:
             found.append(full)
         elif not optional:
