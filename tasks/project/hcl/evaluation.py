@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .facts import Call, Variable
     from .values import Alternative, Values
 
-_MOST_STEPS = 400_000  # of one stack's expressions; beyond that a read counts as unknown
+_MOST_STEPS = 100_000  # of one stack's expressions; beyond that a read counts as unknown
 _MOST_CONTENT = 2_000_000
 _READERS = frozenset(
     {"file", "filebase64", "filebase64sha256", "filebase64sha512", "filemd5", "filesha1", "filesha256", "filesha512",
