@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import build
 from .artifact import changes
+from .base.text import few
 from .engine.engine import failure
 from .run import errored, upstream, workdir
 from .run.action import StageAction
@@ -49,7 +50,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     found, exists = fresh_plan(run, stack, {**given.values, **images}, STAGE)
     drifted, pending = _tell_apart(found, assessment)
     names = [str(item.get("address") or f"output {item.get('name')}") for item in drifted or pending]
-    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004 - one line
+    shown = few(names, 5)
     details = {"changes": found.to_json(), "drifted": drifted, "pending": pending}
     counts = {"drifted": len(drifted), "pending": len(pending)}
     if drifted:

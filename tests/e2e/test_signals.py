@@ -187,6 +187,20 @@ def test_a_second_run_at_once_fails_clearly_and_changes_nothing(slow: Repository
     assert (slow.path / "created").read_text() == "x\n"
 
 
+def test_a_link_in_place_of_the_lock_is_refused_and_what_it_names_stays_as_it_is(one: Repository) -> None:
+    precious = one.home / "precious"
+    precious.write_text("content")
+    lock = one.path / ".deploy/local/run.lock"
+    lock.parent.mkdir(parents=True)
+    lock.symlink_to(precious)
+
+    done = one.doit("deploy", code=1)
+
+    assert "cannot write in .deploy/local: run.lock is a symbolic link: remove it" in done.out
+    assert precious.read_text() == "content"
+    assert not (one.path / ".deploy/local/plans").exists()
+
+
 def test_what_doit_recorded_survives_a_kill(slow: Repository) -> None:
     import sqlite3
 
