@@ -152,8 +152,8 @@ def test_literal_defaults_are_known_and_no_others(expression: str, value: Any) -
         ('file(lookup({ a = "x" }, "b", "y"))', [("y", True)]),
         ('[for k, v in { a = "x", b = "y" } : file("${k}/${v}") if k != "a"]', [("b/y", True)]),
         ('[for f in ["x", "y"] : file(f)]', [("x", True), ("y", True)]),
-        ('file(data.x.y.path)', [("?", False)]),
-        ('file(upper(data.x.y.path))', [("?", False)]),
+        ("file(data.x.y.path)", [("?", False)]),
+        ("file(upper(data.x.y.path))", [("?", False)]),
         ('file(provider::x::path("a"))', [("?", False)]),
         ('file(["x", "y"][1])', [("y", True)]),
         ('file({ a = "x" }["a"])', [("x", True)]),
@@ -165,7 +165,7 @@ def test_literal_defaults_are_known_and_no_others(expression: str, value: Any) -
         ('core::file("x")', [("x", True)]),
         ('file("${terraform.workspace}.txt")', [("default.txt", True)]),
         ('fileexists("x") ? file("x") : ""', [("x", True)]),
-        ('file(null)', []),
+        ("file(null)", []),
     ],
 )  # fmt: skip
 def test_the_path_that_a_function_reads_is_seen_never_less(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -78,8 +79,16 @@ class FileIndex:
         Raises:
             OSError: It cannot be read.
         """
+        return reader.read_facts(path, self.content(path))
+
+    def content(self, path: str) -> bytes:
+        """A file's bytes, as they are now.
+
+        Raises:
+            OSError: It cannot be read.
+        """
         with open(self.absolute(path), "rb") as stream:  # noqa: PTH123 - see `absolute`
-            return reader.read_facts(path, stream.read())
+            return stream.read()
 
     def names(self, folder: str) -> list[str]:
         """The names of the plain files in a folder, sorted; nothing when it is not there."""
@@ -110,30 +119,32 @@ class FileIndex:
                 the engine; what the engine, git and this program keep for themselves never does.
         """
         if everything:
-            yield from self._all_below(
-                "" if folder == "." else f"{folder}/", (os.path.realpath(self.absolute(folder)),)
-            )
+            yield from self._all_below(posixpath.normpath(folder), (self.real(folder),))
             return
-        for base, folders, names in os.walk(self.absolute(folder)):
+        for base, folders, names in self._walk(folder):
             folders[:] = sorted(name for name in folders if name[0] != "." and name not in _SKIPPED_FOLDERS)
-            relative = os.path.relpath(base, self._root).replace(os.sep, "/")
             for name in sorted(names):
-                yield f"{relative}/{name}"
+                yield f"{base}/{name}"
 
-    def _all_below(self, prefix: str, within: tuple[str, ...]) -> Iterator[str]:
+    def _all_below(self, folder: str, within: tuple[str, ...]) -> Iterator[str]:
         """All files below a folder, links followed but to a folder that they lie in themselves."""
-        try:
-            with os.scandir(self.absolute(prefix)) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
-        except OSError:
-            return
-        for entry in entries:
-            if not entry.is_dir():
-                yield prefix + entry.name
-            elif entry.name not in _OWN_FOLDERS:
-                real = os.path.realpath(entry.path) if entry.is_symlink() else f"{within[-1]}/{entry.name}"
-                if real not in within:
-                    yield from self._all_below(f"{prefix}{entry.name}/", (*within, real))
+        _, folders, names = next(self._walk(folder), (folder, [], []))
+        prefix = "" if folder == "." else f"{folder}/"
+        for name in sorted((*folders, *names)):
+            path = prefix + name
+            if name not in folders:
+                yield path
+            elif name not in _OWN_FOLDERS and (real := self.real(path)) not in within:
+                yield from self._all_below(path, (*within, real))
+
+    def real(self, path: str) -> str:
+        """What a path leads to: the same text for the same folder."""
+        return os.path.realpath(self.absolute(path))
+
+    def _walk(self, folder: str) -> Iterator[tuple[str, list[str], list[str]]]:
+        """As `os.walk` of a folder, its paths relative to the root."""
+        for base, folders, names in os.walk(self.absolute(folder)):
+            yield os.path.relpath(base, self._root).replace(os.sep, "/"), folders, names
 
     def matching(self, folder: str, pattern: str) -> Iterator[str]:
         """The paths of the files below a folder that match a pattern of `fileset`, sorted within each folder."""

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from .fileindex import FileIndex
     from .values import Values
 
-_MOST_CONTENT = 2_000_000  # bytes of a file whose text is followed
-
 
 class Paths:
     """The paths of one stack.
@@ -75,8 +73,7 @@ class Paths:
     def content(self, path: str) -> str | None:
         """The text of a file; None where it is not there or no text."""
         try:
-            with open(self._index.absolute(self.located(path)), "rb") as stream:  # noqa: PTH123 - an indexed path
-                return stream.read(_MOST_CONTENT + 1).decode()
+            return self._index.content(self.located(path)).decode()
         except (OSError, ValueError):
             return None
 
