@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
     from .fileindex import FileIndex
     from .values import Values
+
+_TOO_MUCH = ("/", ".", "..")  # folders that stand for any file
+_MOST_TEMPLATES = 100  # that a path which is known in part may lead to
 
 
 class Paths:
@@ -64,11 +68,15 @@ class Paths:
                 self._read_below(item.text)
 
     def _read_below(self, begin: str) -> None:
-        folder = self.located(begin.rpartition("/")[0] or ("/" if begin.startswith("/") else "."))
+        folder = self._known_folder(begin)
         if not begin or folder in (".", ".."):
             self.unknown.add(self.file)
         elif not folder.startswith(("/", "../")):  # not all that is below some folder of the machine
             self.below(folder)
+
+    def _known_folder(self, begin: str) -> str:
+        """The folder that a path lies below of which only the beginning is known."""
+        return self.located(begin.rpartition("/")[0] or ("/" if begin.startswith("/") else "."))
 
     def content(self, path: str) -> str | None:
         """The text of a file; None where it is not there or no text."""
@@ -114,7 +122,17 @@ class Paths:
         return (Items(tuple((posixpath.relpath(name, begin),) for name in sorted(names)), is_set=True),)
 
     def fill(self, path: Values, given: Values) -> None:
-        """A template is filled in with some values."""
+        """A template is filled in with some values.
+
+        Of a path that is known in part, any file below its folder is one.
+        """
         for item in path:
             if isinstance(item, str):
                 self._fill(self.located(item), given)
+            elif isinstance(item, Start) and (folder := self._known_folder(item.text)) not in _TOO_MUCH:
+                found = list(itertools.islice(self._index.below(folder, everything=True), _MOST_TEMPLATES + 1))
+                if len(found) > _MOST_TEMPLATES:
+                    self.unknown.add(self.file)
+                    continue
+                for template in found:
+                    self._fill(template, given)
