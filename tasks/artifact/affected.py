@@ -91,5 +91,5 @@ def assess(project: Project, stack: Stack, baseline: Baseline | None) -> Assessm
         unverified = _unverified(last, stack)
         return Assessment(now, last, [rewrite] if rewrite else [], rewrite is not None, unverified)
     else:
-        reasons = inputs.reasons(last.inputs, now.labels)
+        reasons = inputs.reasons(last.inputs, now.labels, project.module(stack.name).why_read)
     return Assessment(now, last, reasons)

@@ -13,7 +13,7 @@ from ..project.backend import settings as backend_settings
 from . import outputs
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from ..project.hcl.facts import NamedPath
     from ..project.project import Project
@@ -52,15 +52,19 @@ def gather(project: Project, stack: Stack, *, produced: Collection[str] = ()) ->
     return Inputs(dict(sorted(_labels(project, stack, produced))))
 
 
-def reasons(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """Why two sets of labels differ, in words, the likeliest cause first."""
+def reasons(
+    before: Mapping[str, str], after: Mapping[str, str], why_read: Callable[[str], str | None] = lambda _: None
+) -> list[str]:
+    """Why two sets of labels differ, in words, the likeliest cause first; `why_read` says why a file counts."""
     changed = [label for label in sorted({*before, *after}, key=_rank) if before.get(label) != after.get(label)]
     words = []
     for label in changed:
         verb = "added" if label not in before else "removed" if label not in after else "changed"
         if after.get(label) == ABSENT:
             verb = "is missing"
-        words.append(f"{label} {verb}")
+        kind, _, path = label.partition(" ")
+        why = why_read(path) if kind == "file" else None
+        words.append(f"{label} {verb}" + (f" ({why})" if why else ""))
     return words
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.project.hcl import reader, rootmodule
+from tasks.project.hcl import reader, rootmodule, syntax
 from tasks.project.hcl.facts import Facts, PathReference, without_secrets
 from tasks.project.hcl.fileindex import FileIndex
 from tests.unit.conftest import write
@@ -293,9 +293,11 @@ def test_a_broken_file_says_so_and_what_can_be_read_of_it() -> None:
     assert reader.read_facts("x.tf.json", b"{").broken
 
 
-def test_the_literal_values_of_a_var_file_are_read() -> None:
+def test_the_values_of_a_var_file_are_read_and_expressions_are_unknown() -> None:
     content = b'a = 1\nb = "x"\nc = [true]\nd = { e = -2 }\nf = foo()\ng = "${x}"\n'
-    assert reader.read_values(content) == {"a": 1, "b": "x", "c": [True], "d": {"e": -2}}
+    assert reader.read_values(content) == {
+        "a": 1, "b": "x", "c": [True], "d": {"e": -2}, "f": syntax.UNKNOWN, "g": syntax.UNKNOWN,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

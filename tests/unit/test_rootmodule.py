@@ -145,6 +145,25 @@ def test_a_path_whose_beginning_varies_may_be_any_file(tree: Callable[..., Path]
 
 
 @pytest.mark.parametrize(
+    "template",
+    [
+        "%{ for f in names }${file(f)}%{ endfor }",
+        "%{ for i, f in names ~}${file(f)}%{ endfor ~}",
+        "%{ if true }%{ for f in names }${file(f)}%{ endfor }%{ endif }",
+        "%{ if file(names[0]) == file(names[1]) }x%{ else }y%{ endif }",
+        "%{ if false }x%{ else }${file(names[0])}${file(names[1])}%{ endif }",
+        'a ${join(",", [for f in names : file(f)])} b',
+    ],
+)
+def test_a_template_is_read_within_its_directives(tree: Callable[..., Path], template: str) -> None:
+    root = tree(
+        'stacks/web/main.tf:locals {\n  a = templatefile("a.tftpl", { names = ["x", "y"] })\n}\n',
+        f"stacks/web/a.tftpl:{template}",
+    )
+    assert read_paths(root) == ["a.tftpl", "x", "y"]
+
+
+@pytest.mark.parametrize(
     ("given", "paths", "unknown"),
     [
         ('{ name = "x.txt" }', ["stacks/web/x.txt"], []),
@@ -386,3 +405,15 @@ def test_outputs_that_are_read_anywhere_in_the_module_count(tree: Callable[..., 
     for text in ("values(data.terraform_remote_state.net)[*].outputs", "data.terraform_remote_state"):
         module = read(tree(main, one, f'stacks/web/b.tf:output "b" {{ value = {text} }}\n'))
         assert [state.outputs for state in module.remote_states] == [None]
+
+
+def test_what_a_stack_reads_below_a_folder_says_why(tree: Callable[..., Path]) -> None:
+    root = tree(
+        'stacks/web/main.tf:locals {\n  a = file("d/${data.x.y.z}")\n  b = file("d/named.txt")\n}\n',
+        "stacks/web/d/x.txt:", "stacks/web/d/named.txt:",
+    )  # fmt: skip
+    module = read(root)
+    assert module.why_read("stacks/web/d/x.txt") == (
+        "stacks/web/main.tf reads a file in stacks/web/d whose name is not known"
+    )
+    assert (module.why_read("stacks/web/d/named.txt"), module.why_read("stacks/web/else")) == (None, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from . import expressions, functions, types, values
+from . import access, expressions, functions, operators, types, values
 from .values import ANY, ANYTHING, Content, Fields, Items, Start, some, union
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Evaluator:
 
     def _operation(self, expression: Expression, scope: Scope, bound: Bindings) -> Values:
         operands = [self._texts(self.evaluate(part, scope, bound)) for part in expression[2]]
-        return functions.operation(expression[1], operands)
+        return operators.apply(expression[1], operands)
 
     # --- references
 
@@ -241,10 +241,10 @@ class Evaluator:
     def _follow(self, found: Values, steps: list[Any], scope: Scope, bound: Bindings) -> Values:
         for position, step in enumerate(steps):
             if step[0] == "a":
-                found = union(_member(item, step[1]) for item in found)
+                found = union(access.member(item, step[1]) for item in found)
             elif step[0] == "i":
                 keys = self._texts(self.evaluate(step[1], scope, bound))
-                found = union(_indexed(item, keys) for item in found)
+                found = union(access.indexed(item, keys) for item in found)
             else:
                 inner = [*step[1]]
                 found = some(self._splat(item, inner, scope, bound) for item in found)
@@ -273,7 +273,7 @@ class Evaluator:
         elements: list[Values] = []
         pairs: dict[str, Values] = {}
         other: Values = ()
-        for found_key, found_value in _rounds(item):
+        for found_key, found_value in access.rounds(item):
             inner = {**bound, value_name: found_value, **({key_name: found_key} if key_name else {})}
             kept = self.evaluate(condition, scope, inner) if condition else (True,)
             if not any(flag not in (False, "false") for flag in kept):
@@ -308,7 +308,7 @@ class Evaluator:
                     yield {"count": ANY}
             return
         for item in self._texts(collection):
-            for key, value in _rounds(item):
+            for key, value in access.rounds(item):
                 yield {iterator: (Fields((("key", key), ("value", value))),)}
 
     def _repeated(self, expression: Expression, scope: Scope, bound: Bindings) -> Values:
@@ -402,39 +402,3 @@ class Evaluator:
 def _rooted(item: Alternative) -> Alternative:
     """What a function that makes paths absolute returns where it is not followed."""
     return item if isinstance(item, str) and item.startswith(("/", ".")) else ANYTHING
-
-
-def _rounds(item: Alternative) -> Iterator[tuple[Values, Values]]:
-    """The keys and values that a loop goes through; more than can be followed are one round with all of them."""
-    found = values.elements(item)
-    if found is None:
-        if isinstance(item, Start | Content):
-            yield ANY, ANY
-        return
-    rounds = list(found)
-    if len(rounds) <= values.MOST_ELEMENTS:
-        yield from rounds
-    else:
-        yield union(key for key, _ in rounds), union(value for _, value in rounds)
-
-
-def _member(item: Alternative, name: str) -> Values:
-    if isinstance(item, Fields):
-        return item.get(name)
-    if isinstance(item, Start | Content):
-        return ANY
-    return ()
-
-
-def _indexed(item: Alternative, keys: Values) -> Values:
-    if isinstance(item, Start | Content):
-        return ANY
-    if isinstance(item, Items) and item.elements and not item.other:
-        places = [functions.whole_number(key) for key in keys]
-        if None not in places:
-            return union(item.elements[place] for place in places if place is not None and place < len(item.elements))
-    if isinstance(item, Fields):
-        names = [values.text_of(key) for key in keys]
-        if None not in names:
-            return union(item.get(name) for name in names if name is not None)
-    return values.all_of(item)

@@ -6,11 +6,10 @@ A function that is not here returns anything. One that is here returns at least 
 from __future__ import annotations
 
 import itertools
-import json
-import posixpath
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from .knownfunctions import FUNCTIONS
 from .values import (
     ANY,
     ANYTHING,
@@ -44,7 +43,7 @@ def call(name: str, arguments: list[Values]) -> Values:
     structural = _STRUCTURAL.get(name)
     if structural is not None:
         return structural(*arguments) if _accepts(structural, len(arguments)) else ANY
-    pure = _PURE.get(name)
+    pure = FUNCTIONS.get(name)
     if pure is None:
         return ANY
     found = product(arguments, pure)
@@ -308,83 +307,6 @@ def _split_start(separator: Values, text: Values) -> Values:
     return bag(ANY) if found is None else found
 
 
-# --- of what is known whole -------------------------------------------------------------------------------------------
-
-
-def _replace(text: str, old: str, new: str) -> Any:
-    if len(old) > 1 and old[0] == old[-1] == "/":
-        raise NotImplementedError  # a regular expression
-    return text.replace(old, new)
-
-
-def _substr(text: str, offset: int, length: int) -> str:
-    begin = offset if offset >= 0 else max(len(text) + offset, 0)
-    return text[begin:] if length < 0 else text[begin : begin + length]
-
-
-def _csvdecode(text: str) -> list[dict[str, str]]:
-    import csv
-    import io
-
-    return [dict(row) for row in csv.DictReader(io.StringIO(text), strict=True)]
-
-
-def _yamldecode(text: str) -> Any:
-    import yaml
-
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from None
-
-
-def _tonumber(value: Any) -> Any:
-    if isinstance(value, str):
-        return int(value) if re.fullmatch(r"-?\d+", value) else float(value)
-    return value
-
-
-def _tobool(value: Any) -> Any:
-    if isinstance(value, str):
-        if value not in ("true", "false"):
-            raise ValueError(value)
-        return value == "true"
-    return value
-
-
-def _tostring(value: Any) -> Any:
-    text = text_of(value)
-    if text is None and value is not None:
-        raise NotImplementedError
-    return text
-
-
-def _base64decode(text: str) -> str:
-    import base64
-
-    return base64.b64decode(text, validate=True).decode()
-
-
-def _range(*limits: int) -> list[int]:
-    found = range(*limits)
-    if len(found) > MOST_ELEMENTS:
-        raise NotImplementedError
-    return list(found)
-
-
-def _dirname(path: str) -> str:
-    """As Go's `filepath.Dir`."""
-    return posixpath.normpath(posixpath.dirname(path) or ".")
-
-
-def _zipmap(keys: list[str], values: list[Any]) -> dict[str, Any]:
-    return dict(zip(keys, values, strict=True))
-
-
-def _contains(collection: list[Any], value: Any) -> bool:
-    return value in collection
-
-
 _BOOLEANS: Values = (True, False)
 _TESTS = ("startswith", "endswith", "strcontains", "contains", "alltrue", "anytrue", "tobool")
 _OF_BEGINNINGS: dict[str, Callable[[Start], Start]] = {
@@ -402,97 +324,3 @@ _STRUCTURAL: dict[str, Callable[..., Values]] = {
     "ephemeralasnull": _same, "compact": _compact, "coalesce": _coalesce, "coalescelist": _try, "try": _try,
     "can": _can, "join": _join, "format": _format, "split": _split_start,
 }  # fmt: skip
-_PURE: dict[str, Callable[..., Any]] = {
-    "lower": lambda text: text.lower(),
-    "upper": lambda text: text.upper(),
-    "trim": lambda text, marks: text.strip(marks),
-    "trimspace": lambda text: text.strip(),
-    "chomp": lambda text: text.rstrip("\r\n"),
-    "trimprefix": lambda text, begin: text.removeprefix(begin),
-    "trimsuffix": lambda text, end: text.removesuffix(end),
-    "replace": _replace,
-    "substr": _substr,
-    "startswith": lambda text, begin: text.startswith(begin),
-    "endswith": lambda text, end: text.endswith(end),
-    "strcontains": lambda text, part: part in text,
-    "basename": lambda path: posixpath.basename(path.rstrip("/")) or ("/" if path else "."),
-    "dirname": _dirname,
-    "tostring": _tostring,
-    "tonumber": _tonumber,
-    "tobool": _tobool,
-    "jsondecode": json.loads,
-    "yamldecode": _yamldecode,
-    "csvdecode": _csvdecode,
-    "base64decode": _base64decode,
-    "length": len,
-    "contains": _contains,
-    "range": _range,
-    "zipmap": _zipmap,
-    "alltrue": lambda flags: all(flag in (True, "true") for flag in flags),
-    "anytrue": lambda flags: any(flag in (True, "true") for flag in flags),
-    "max": max,
-    "min": min,
-}
-
-
-def operation(operator: str, operands: list[Values]) -> Values:
-    """What an operator may return."""
-    if any(not values for values in operands):
-        return ()
-    if operator in ("&&", "||"):
-        decides = operator == "||"
-        if any(values == (decides,) for values in operands):
-            return (decides,)
-    function = _OPERATORS.get((operator, len(operands)))
-    found = product(operands, function) if function else None
-    if found is not None:
-        return found
-    if operator in ("==", "!="):
-        return _compared(operator, operands)
-    return ANY if operator in ("+", "-", "*", "/", "%") else _BOOLEANS
-
-
-def _compared(operator: str, operands: list[Values]) -> Values:
-    """A collection is not null, though what is in it is not known."""
-    for one, other in (operands, reversed(operands)):
-        if one == (None,) and not any(item is None or item == ANYTHING for item in other):
-            return (operator == "!=",)
-    return _BOOLEANS
-
-
-def _equal(one: Any, other: Any) -> bool:
-    """Equality of the engine: a boolean is no number, and a text neither."""
-    if isinstance(one, bool) is not isinstance(other, bool):
-        return False
-    return bool(one == other)
-
-
-_OPERATORS: dict[tuple[str, int], Callable[..., Any]] = {
-    ("==", 2): _equal,
-    ("!=", 2): lambda one, other: not _equal(one, other),
-    ("&&", 2): lambda one, other: one in (True, "true") and other in (True, "true"),
-    ("||", 2): lambda one, other: one in (True, "true") or other in (True, "true"),
-    ("!", 1): lambda one: one not in (True, "true"),
-    ("<", 2): lambda one, other: one < other,
-    (">", 2): lambda one, other: one > other,
-    ("<=", 2): lambda one, other: one <= other,
-    (">=", 2): lambda one, other: one >= other,
-    ("+", 2): lambda one, other: _number(one) + _number(other),
-    ("-", 2): lambda one, other: _number(one) - _number(other),
-    ("*", 2): lambda one, other: _number(one) * _number(other),
-    ("-", 1): lambda one: -_number(one),
-    ("%", 2): lambda one, other: _number(one) % _number(other),
-}
-
-
-def _number(value: Any) -> Any:
-    number = _tonumber(value)
-    if isinstance(number, bool) or number is None:
-        raise ValueError(value)
-    return number
-
-
-def whole_number(item: Alternative) -> int | None:
-    """A number that counts from zero, also as a text; None of anything else."""
-    text = None if isinstance(item, bool) else text_of(item)
-    return int(text) if text is not None and text.isdecimal() else None

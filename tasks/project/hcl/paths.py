@@ -32,6 +32,7 @@ class Paths:
     def __init__(self, index: FileIndex, folder: str, fill: Callable[[str, Values], None]) -> None:
         self.named: dict[NamedPath, None] = {}
         self.unknown: set[str] = set()
+        self.partly: dict[str, str] = {}
         self.file = folder
         self._index = index
         self._folder = folder
@@ -51,6 +52,7 @@ class Paths:
 
     def below(self, folder: str) -> None:
         """Something below a folder of the repository is read."""
+        self.partly.setdefault(folder, self.file)
         self.named[NamedPath(folder, exact=False, read=True)] = None
 
     def located(self, path: str) -> str:

@@ -46,13 +46,10 @@ def read_facts(name: str, content: bytes) -> Facts:
 
 
 def read_values(content: bytes) -> dict[str, Any]:
-    """The literal values of a var file in native syntax; expressions that are no literals are left out."""
-    values = {}
-    for name, expression in syntax.attributes(syntax.body(syntax.parse(content))):
-        value = syntax.literal(expression)
-        if value is not syntax.UNKNOWN:
-            values[name] = value
-    return values
+    """The values of a var file in native syntax; `syntax.UNKNOWN` of expressions that are no literals."""
+    return {
+        name: syntax.literal(expression) for name, expression in syntax.attributes(syntax.body(syntax.parse(content)))
+    }
 
 
 def _read_native(content: bytes, found: Facts) -> None:

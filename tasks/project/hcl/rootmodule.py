@@ -46,7 +46,8 @@ class RootModule:
     """The configuration in one folder.
 
     `files` are its own files, `modules` the files of each local module that it calls, directly or not; `broken` are
-    those that do not parse. `unknown` are files that read a path which cannot be told without running them.
+    those that do not parse. `unknown` are files that read a path which cannot be told without running them; `partly`
+    are the folders of which some file is read that cannot be told, each with the file that reads it.
     """
 
     path: str
@@ -60,12 +61,23 @@ class RootModule:
     broken: list[str] = field(default_factory=list)
     named: list[NamedPath] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    partly: dict[str, str] = field(default_factory=dict)
     remote_states: list[StateRead] = field(default_factory=list)
 
     @property
     def sensitive(self) -> list[str]:
         """The names of the variables declared sensitive."""
         return sorted(name for name, variable in self.variables.items() if variable.sensitive)
+
+    def why_read(self, path: str) -> str | None:
+        """Why a file counts that no expression names; None where one does."""
+        if any(named.exact and named.path == path for named in self.named):
+            return None
+        folders = [folder for folder in self.partly if path.startswith(f"{folder}/")]
+        folder = max(folders, key=len, default=None)
+        if folder is None:
+            return None
+        return f"{self.partly[folder]} reads a file in {folder} whose name is not known"
 
     def configuration(self) -> Iterator[str]:
         """The paths of all configuration files, its own first."""
@@ -123,7 +135,7 @@ class _Reader:
                 module.backend_settings = {name: text for name, text in found.items() if text is not None}
         self._walk(root)
         module.named = list(self._paths.named)
-        module.unknown = sorted(self._paths.unknown)
+        module.unknown, module.partly = sorted(self._paths.unknown), self._paths.partly
 
     def _facts(self, folder: str) -> dict[str, Facts]:
         """The facts of a module's files, the overriding ones last; a `.tofu` file stands in for its `.tf` twin."""

@@ -78,13 +78,16 @@ def literals(node: Node) -> Iterator[Any]:
             yield value
 
 
+_MARKED = ("template_interpolation", "template_directive")
+
+
 def _literal_value(node: Node) -> Any:
     kids = node.named_children
     if node.type in ("expression", "literal_value", "collection_value", "template_expr") and len(kids) == 1:
         return _literal_value(kids[0])
     if node.type == "string_lit":
         return unescape(text(node)[1:-1])
-    if node.type == "heredoc_template" and not any(kid.type == "template_interpolation" for kid in kids):
+    if node.type == "heredoc_template" and not any(kid.type in _MARKED for kid in kids):
         return "".join(text(kid) for kid in kids if kid.type == "template_literal")
     if node.type == "quoted_template":
         return _joined(node)
