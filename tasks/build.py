@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .base.errors import DeployError
 from .run import selection
-from .run.action import StageAction
+from .run.action import kept_action
 from .run.assessment import assess_once
 from .run.result import Result, Status
 
@@ -22,23 +22,6 @@ STAGE = "build"
 IMAGE = "image/"  # what the names of images' tasks begin with
 
 
-class BuildAction(StageAction):
-    """Makes a build or an image; its name is no stack's.
-
-    Args:
-        run: The run.
-        name: The task's name after `build:`.
-        make: Makes it; takes whether it was forced although up to date.
-    """
-
-    def __init__(self, run: Run, name: str, make: Callable[[bool], Result]) -> None:
-        super().__init__(run, STAGE, name, lambda *_: Result(STAGE, name))
-        self._make = make
-
-    def _outcome(self, *, forced: bool) -> Result:
-        return self._make(forced)
-
-
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
     """`build:<name>`, and `build:image/<name>` for an image: up to date by the content of what they are made of."""
     yield {"name": None, "doc": "make builds and images whose sources changed; changes no stack"}
@@ -48,7 +31,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
     for name, build in catalog.builds.items():
         yield {
             "name": name,
-            "actions": [BuildAction(run, name, _maker(run, name))],
+            "actions": [kept_action(run, STAGE, name, _maker(run, name))],
             "task_dep": [f"{STAGE}:{other}" for other in build.depends_on],
             "uptodate": [_uptodate(partial(_build_is_current, run, name))],
             "doc": f"build {', '.join(catalog.outputs(name))}",
@@ -56,7 +39,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
     for name, image in catalog.images.items():
         yield {
             "name": IMAGE + name,
-            "actions": [BuildAction(run, IMAGE + name, _imager(run, name))],
+            "actions": [kept_action(run, STAGE, IMAGE + name, _imager(run, name))],
             "uptodate": [_uptodate(partial(_image_is_current, run, name))],
             "doc": f"have {image.repository} in its registry",
         }

@@ -14,7 +14,7 @@ from .engine import statelock
 from .engine.engine import failure, is_stale
 from .forges import gate
 from .run import errored, selection, upstream, workdir
-from .run.action import StageAction, is_current
+from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once
 from .run.result import Result, Status
 from .run.selection import BARRIER
@@ -37,7 +37,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
     for name, stack in run.project.stacks.items():
         yield {
             "name": name,
-            "actions": [StageAction(run, STAGE, name, act)],
+            "actions": [stage_action(run, STAGE, name, act)],
             "task_dep": [BARRIER, f"plan:{name}", *(f"{STAGE}:{other}" for other in run.project.graph.needs[name])],
             "uptodate": [is_current(run, STAGE, stack, up_to_date)],
             "doc": f"deploy {stack.path}",
@@ -49,7 +49,7 @@ def barrier(run: Run) -> dict[str, Any]:
 
     Its edges are set when the selection is known (see `raise_barrier`): `doit deploy:x` must not plan every stack.
     """
-    return {"basename": BARRIER, "actions": [gate.Gate(run, BARRIER)], "doc": "every plan is there, and as reviewed"}
+    return {"basename": BARRIER, "actions": [gate.action(run, BARRIER)], "doc": "every plan is there, and as reviewed"}
 
 
 def raise_barrier(all_tasks: dict[str, Any], selected: list[str]) -> bool:

@@ -10,7 +10,7 @@ from .artifact import changes
 from .base.text import few
 from .engine.engine import failure
 from .run import errored, upstream, workdir
-from .run.action import StageAction
+from .run.action import stage_action
 from .run.assessment import assess
 from .run.result import Result, Status
 
@@ -32,7 +32,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
     for name, stack in run.project.stacks.items():
         yield {
             "name": name,
-            "actions": [StageAction(run, STAGE, name, act)],
+            "actions": [stage_action(run, STAGE, name, act)],
             "task_dep": build.needed_by(run, stack),
             "doc": f"compare {stack.path} with what is",
         }

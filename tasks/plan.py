@@ -19,7 +19,7 @@ from .base.text import few
 from .engine import encryption
 from .engine.engine import failure
 from .run import errored, fanout, upstream, workdir
-from .run.action import StageAction, is_current
+from .run.action import is_current, stage_action
 from .run.allowance import Judged
 from .run.assessment import assess, assess_once
 from .run.result import Result, Status
@@ -43,7 +43,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
     for name, stack in run.project.stacks.items():
         yield {
             "name": name,
-            "actions": [StageAction(run, STAGE, name, act)],
+            "actions": [stage_action(run, STAGE, name, act)],
             "task_dep": [f"validate:{name}"],
             "targets": [str(run.layout.plan(name)), str(run.layout.manifest(name))],
             "uptodate": [is_current(run, STAGE, stack, up_to_date)],

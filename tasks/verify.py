@@ -13,7 +13,7 @@ from .artifact import affected, receipt
 from .base.errors import CheckFailedError, StoppedError
 from .base.text import few
 from .run import upstream
-from .run.action import StageAction
+from .run.action import stage_action
 from .run.result import Result, Status
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
     yield {"name": None, "doc": "run the checks of all deployed stacks"}
     for name, stack in run.project.stacks.items():
         if stack.settings.verify:
-            yield {"name": name, "actions": [StageAction(run, STAGE, name, act)], "doc": f"check {stack.path}"}
+            yield {"name": name, "actions": [stage_action(run, STAGE, name, act)], "doc": f"check {stack.path}"}
 
 
 def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a stage's signature

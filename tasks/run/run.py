@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from ..base import crashlog, git
-from ..base.errors import EngineError
+from ..base.errors import EngineError, GitError
 from ..base.layout import cache_dir
 from ..base.masking import Masker
 from ..base.stop import Stop
@@ -124,6 +124,14 @@ class Run:
     def revision(self) -> Revision:
         """The commit of the repository, of an overlay its own; asked of git once, when it is first needed."""
         return git.revision(self.layout.root)
+
+    @property
+    def shown_revision(self) -> Revision:
+        """`revision` for reports and records, which no refusal of git may end: no commit then."""
+        try:
+            return self.revision
+        except GitError:
+            return git.Revision(None, dirty=False)
 
     @property
     def upstream(self) -> str | None:

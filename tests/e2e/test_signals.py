@@ -217,7 +217,7 @@ def test_what_doit_recorded_survives_a_kill(slow: Repository) -> None:
 
 
 def test_a_corrupt_record_file_is_moved_aside_and_the_run_goes_on(one: Repository) -> None:
-    one.doit("deploy")
+    one.prepare("deploy")
     one.deploy_dir("doit.db").write_bytes(b"nonsense" * 1000)
     one.engine_calls()
     done = one.doit("deploy")
@@ -226,7 +226,7 @@ def test_a_corrupt_record_file_is_moved_aside_and_the_run_goes_on(one: Repositor
 
 
 def test_a_corrupt_receipt_is_named_and_nothing_is_applied(one: Repository) -> None:
-    one.doit("deploy")
+    one.prepare("deploy")
     one.deploy_dir("receipts", "a.json").write_text('{"stack": ')
     one.engine_calls()
     done = one.doit("deploy", code=1)
