@@ -40,12 +40,16 @@ class Completed:
         )
 
 
+EARLY = ("init", "validate", "show")  # besides those that get variables anyway
+
+
 @dataclass(frozen=True)
 class Context:
     """Where and as what a command runs: the stack's folder, its data directory, its variables.
 
     `backend` is the type of the backend, `schema` the database schema of one that has it; `by_hand` is how a person
-    begins an engine command on the very same state, from the repository's root.
+    begins an engine command on the very same state, from the repository's root. `early` are the arguments that carry
+    variables to commands that need them to know where modules come from, see `EARLY`.
     """
 
     label: str
@@ -56,3 +60,4 @@ class Context:
     backend: str = "local"
     schema: str | None = None
     by_hand: str = "tofu"
+    early: tuple[str, ...] = ()

@@ -67,6 +67,7 @@ def context(
                 run.layout.data_dir(stack.name),
                 variables.from_environment(project, stack),
                 descriptors,
+                early=(*files, *arguments) if project.module(stack.name).early else (),
                 **_place(run, stack),
             ),
             [*files, *arguments],

@@ -417,3 +417,31 @@ def test_what_a_stack_reads_below_a_folder_says_why(tree: Callable[..., Path]) -
         "stacks/web/main.tf reads a file in stacks/web/d whose name is not known"
     )
     assert (module.why_read("stacks/web/d/named.txt"), module.why_read("stacks/web/else")) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "mentioned"),
+    [
+        ('"${path.module}/../../src/${var.name}"', [("src/a", True)]),
+        ('"${path.module}/src/${data.x.y.z}.zip"', [("stacks/web/src", False)]),
+        ('format("../../src/%s", var.name)', [("src/a", True)]),
+        ('format("%s/src/%s", path.module, data.x.y.z)', [("stacks/web/src", False)]),
+        ('format("sh ./%s.sh ./y.sh", var.name)', [("stacks/web/a.sh", True), ("stacks/web/y.sh", True)]),
+        ('"sh ./x.sh ${data.x.y.z}"', [("stacks/web/x.sh", True)]),
+        ('format("https://example.com/%s", var.name)', []),
+    ],
+)
+def test_what_a_text_mentions_is_told_as_narrowly_as_it_is_known(
+    tree: Callable[..., Path], text: str, mentioned: list[tuple[str, bool]]
+) -> None:
+    module = read(
+        tree(f'stacks/web/main.tf:resource "x" "y" {{\n  command = {text}\n}}\nvariable "name" {{ default = "a" }}\n')
+    )
+    assert sorted((named.path, named.exact) for named in module.named if not named.read) == mentioned
+
+
+@pytest.mark.parametrize(
+    ("source", "early"), [('"../m"', False), ('"${path.module}/../m"', True), ("var.x", True), ("local.x", True)]
+)
+def test_a_source_that_is_evaluated_needs_variables_early(tree: Callable[..., Path], source: str, early: bool) -> None:
+    assert read(tree(f'stacks/web/main.tf:module "m" {{\n  source = {source}\n}}\n')).early is early

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import posixpath
+import re
 from typing import TYPE_CHECKING
 
-from . import globs, values
+from . import globs, references, values
 from .facts import NamedPath
 from .values import ANY, Items, Start
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from .fileindex import FileIndex
     from .values import Values
 
+_SPACE = re.compile(r"\s")
 _TOO_MUCH = ("/", ".", "..")  # folders that stand for any file
 _MOST_TEMPLATES = 100  # that a path which is known in part may lead to
 
@@ -43,12 +45,16 @@ class Paths:
         self.named[NamedPath(posixpath.normpath(path), exact, read=False)] = None
 
     def mentions(self, found: Values) -> None:
-        """A text that is a path."""
+        """A text that is a path, or has some in it."""
         for item in found:
-            if isinstance(item, str):
-                self.mention(self.located(item), exact=True)
-            elif isinstance(item, Start):
-                self.mention(self.located(item.text.rpartition("/")[0] or "."), exact=False)
+            if isinstance(item, str) and item.startswith(("./", "../", "/")) and not _SPACE.search(item):
+                if not (path := self.located(item)).startswith("/"):
+                    self.mention(path, exact=True)
+            elif isinstance(item, Start) and item.text.startswith(("./", "../")) and not _SPACE.search(item.text):
+                self.mention(self.located(item.text.rpartition("/")[0]), exact=False)
+            elif isinstance(item, str | Start):
+                for reference in references.mentions(item if isinstance(item, str) else item.text):
+                    self.mention(self.located(reference.path), exact=reference.exact)
 
     def below(self, folder: str) -> None:
         """Something below a folder of the repository is read."""

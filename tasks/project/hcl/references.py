@@ -20,6 +20,7 @@ _FILE_FUNCTIONS = re.compile(r"^(file[a-z0-9]*|templatefile)$")
 _ANCHORED_PATH = re.compile(r"\$\{\s*path\.(module|root|cwd)\s*\}((?:/[A-Za-z0-9_.@+-]*)*)")
 _RELATIVE_PATH = re.compile(r"(?:^|(?<=[\s=:,'\"]))\.{1,2}/[A-Za-z0-9_./@+-]*")
 _ONE_PATH = re.compile(r"(?:\$\{\s*path\.(?:module|root|cwd)\s*\}|\.{1,2})/(?:[A-Za-z0-9_.@+/-]|\$\{[^{}]*\})*")
+_VERB = re.compile(r"%[0-9]*[svdq]")
 _STATE = re.compile(r"\bdata\.terraform_remote_state\b(?:\.([A-Za-z_][A-Za-z0-9_-]*)(\[[^\]]*\])?)?")
 _OUTPUT = re.compile(r"\.outputs(?:\.([A-Za-z_][A-Za-z0-9_-]*)|\[\"([^\"]+)\"\])")
 
@@ -46,6 +47,8 @@ def find_paths(node: Node, found: Facts) -> None:
             arguments = [argument for kid in inner[1:] for argument in kid.named_children]
             stack.extend(arguments[1:])
             continue
+        if current.type == "function_call" and inner and syntax.text(inner[0]) == "format":
+            found.mentioned.append(expressions.convert(current))
         if current.type in ("quoted_template", "heredoc_template", "string_lit"):
             text = syntax.text(current).strip('"')
             if "${" in text and _ONE_PATH.fullmatch(text):
@@ -56,13 +59,20 @@ def find_paths(node: Node, found: Facts) -> None:
 
 
 def mentions(text: str) -> Iterator[PathReference]:
-    """The paths that a string's text has in it: after `${path.module}` and the like, or as a word with `./` first."""
+    """The paths that a string's text has in it: after `${path.module}` and the like, or as a word with `./` first.
+
+    One that goes on with `%` is the pattern of a `format`, which is evaluated.
+    """
     for match in _ANCHORED_PATH.finditer(text):
+        if _VERB.match(text, match.end()):
+            continue
         base = "module" if match[1] == "module" else "root"
         known, dynamic = match[2].strip("/"), text[match.end() : match.end() + 2] in ("${", "%{")
         if dynamic:
             known = match[2].rpartition("/")[0].strip("/")
         yield PathReference(base, known or ".", exact=bool(known) and not dynamic)
     for word in _RELATIVE_PATH.finditer(text):
+        if _VERB.match(text, word.end()):
+            continue
         dynamic = text[word.end() : word.end() + 2] in ("${", "%{")
         yield PathReference("root", word[0].rpartition("/")[0] if dynamic else word[0], exact=not dynamic)

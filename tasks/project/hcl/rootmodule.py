@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from . import syntax, values
+from . import expressions, syntax, values
 from .evaluation import Evaluator, Scope, TooMuchError
 from .facts import Call, Facts, Variable
 from .paths import Paths
@@ -47,7 +47,8 @@ class RootModule:
 
     `files` are its own files, `modules` the files of each local module that it calls, directly or not; `broken` are
     those that do not parse. `unknown` are files that read a path which cannot be told without running them; `partly`
-    are the folders of which some file is read that cannot be told, each with the file that reads it.
+    are the folders of which some file is read that cannot be told, each with the file that reads it. `early` is
+    whether the engine has to know variables before it can load the configuration.
     """
 
     path: str
@@ -62,6 +63,7 @@ class RootModule:
     named: list[NamedPath] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     partly: dict[str, str] = field(default_factory=dict)
+    early: bool = False
     remote_states: list[StateRead] = field(default_factory=list)
 
     @property
@@ -215,6 +217,7 @@ class _Reader:
             self._instances[key] = []  # a module that calls itself: the engine refuses it
             found: dict[int, Scope] = {}
             sources = self._evaluator.evaluate(call.source, caller, {}) if call.source else ()
+            self.module.early |= call.source is not None and call.source[0] != expressions.LITERAL
             folders = self._folders_called(self._folder_of(caller), sources)
             for bound in self._evaluator.instances(call, caller):
                 arguments = {
