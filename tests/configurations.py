@@ -167,9 +167,15 @@ class _Maker:
     def _templated(self, module: _Module) -> str:
         target = self._path(module, self._draw(st.sampled_from(_TARGETS)), 1)
         template = f"{module.folder}/{self._name()}.tftpl"
-        content = self._draw(st.sampled_from(
-            ["${filesha256(name)}", "%{ for n in [name] }${filesha256(n)}%{ endfor }", "%{ if true }${filemd5(name)}%{ endif }"]
-        ))  # fmt: skip
+        own = json.dumps(posixpath.relpath(self._draw(st.sampled_from(_TARGETS)), STACK))
+        contents = [
+            "${filesha256(name)}",
+            "%{ for n in [name] }${filesha256(n)}%{ endfor }",
+            "%{ if true }${filemd5(name)}%{ endif }",
+            f"${{name}} ${{filesha256({own})}}",
+            f"${{name}} %{{ for n in [{own}] }}${{file(n)}}%{{ endfor }}",
+        ]
+        content = self._draw(st.sampled_from(contents))
         self._made.files[template] = content
         return f"templatefile({self._path(module, template, 1, opaque=True)}, {{ name = {target} }})"
 
