@@ -9,6 +9,7 @@ from .base.errors import DeployError
 from .run import selection
 from .run.action import kept_action
 from .run.assessment import assess_once
+from .run.details import BuildDetails
 from .run.result import Result, Status
 
 if TYPE_CHECKING:
@@ -49,44 +50,6 @@ def needed_by(run: Run, stack: Stack) -> list[str]:
     """The build tasks that must have ended before the engine reads a stack's files."""
     catalog = run.project.catalog
     return [f"{STAGE}:{name}" for name in catalog.read_by(stack)] if catalog else []
-
-
-def references(project: Project, stack: Stack, *, deployed: bool = False) -> tuple[dict[str, str], list[str]]:
-    """The image references that a stack's variables get, and the names of the images that are not pinned yet.
-
-    Args:
-        project: Says which images.
-        stack: Whose variables.
-        deployed: Whether those that were applied last are asked for, as far as the images are still the same.
-
-    Raises:
-        ConfigError: A value in an image's configuration cannot be filled in.
-        RecordError: The stack's receipt cannot be read.
-    """
-    if not stack.settings.images:
-        return {}, []
-    from .builds import images
-
-    return images.values(project, stack, deployed=deployed)
-
-
-def by_tag(project: Project, stack: Stack) -> frozenset[str]:
-    """The stack's images that may be deployed by their tags: optional ones that are not to be had."""
-    if not stack.settings.images:
-        return frozenset()
-    from .builds import images
-
-    return frozenset(name for name in stack.settings.images.values() if images.goes_by_tag(project, name))
-
-
-def made_of(project: Project, stack: Stack) -> dict[str, str]:
-    """The digests of the outputs that a stack reads, by build."""
-    if project.catalog is None:
-        return {}
-    from .builds import made
-
-    receipts = {name: made.read_build(project.layout, name) for name in project.catalog.read_by(stack)}
-    return {name: receipt.outputs for name, receipt in receipts.items() if receipt}
 
 
 def join(run: Run, all_tasks: dict[str, Any], selected: list[str]) -> None:
@@ -193,11 +156,8 @@ def _imager(run: Run, name: str) -> Callable[[bool], Result]:
         except DeployError as error:
             return Result(STAGE, IMAGE + name, Status.OK, images.give_up(run, name, error))
         known = images.pinned(run.project, name)
-        details = (
-            {"tag": run.project.catalog.reference(name), "image": known.reference if known else None}
-            if run.project.catalog
-            else {}
-        )
+        catalog = run.project.catalog
+        details = BuildDetails(catalog.reference(name), known.reference if known else None) if catalog else None
         return Result(STAGE, IMAGE + name, summary=summary, details=details)
 
     return act

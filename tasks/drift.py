@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from . import build
-from .artifact import changes
 from .base.text import few
-from .engine.engine import failure
+from .builds import used
+from .plans import fresh
 from .run import errored, upstream, workdir
 from .run.action import stage_action
 from .run.assessment import assess
+from .run.details import DriftDetails
 from .run.result import Result, Status
 
 if TYPE_CHECKING:
@@ -46,12 +46,12 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     if given.missing:
         summary = f"never deployed: it waits for {given.missing_text(stack)}"
         return Result(STAGE, stack.name, Status.UNDEPLOYED, summary, reasons=assessment.reasons)
-    images, _ = build.references(run.project, stack, deployed=True)
+    images, _ = used.references(run.project, stack, deployed=True)
     found, exists = fresh_plan(run, stack, {**given.values, **images}, STAGE)
     drifted, pending = _tell_apart(found, assessment)
     names = [str(item.get("address") or f"output {item.get('name')}") for item in drifted or pending]
     shown = few(names, 5)
-    details = {"changes": found.to_json(), "drifted": drifted, "pending": pending}
+    details = DriftDetails(found.to_json(), drifted, pending)
     counts = {"drifted": len(drifted), "pending": len(pending)}
     if drifted:
         summary = f"drifted: {shown}" + (f"; and {len(pending)} changes in code not deployed yet" if pending else "")
@@ -79,21 +79,9 @@ def fresh_plan(run: Run, stack: Stack, values: dict[str, Any], stage: str) -> tu
     """
     with workdir.context(run, stack, stage, values) as (where, variables):
         workdir.initialize(run, stack, where, backend=True)
-        path = where.data_dir / f"{stage}.tfplan"
-        path.unlink(missing_ok=True)
-        try:
-            completed = workdir.run_locked(
-                run, where, "plan", "-no-color", "-input=false", "-detailed-exitcode", f"-out={path}",
-                *workdir.state_arguments(run.project, stack), *variables,
-            )  # fmt: skip
-            if not completed.ok:
-                raise failure(f"{run.engine().kind} plan failed", completed, where)
-            os.chmod(path, 0o600)  # noqa: PTH101 - it holds every value in clear
-            shown = run.engine().json(where, "show", "-json", "-no-color", str(path))
-            exists = bool((shown.get("prior_state") or {}).get("values", {}).get("root_module"))
-            return changes.read(shown, run.mask, hidden=run.hides_values), exists
-        finally:
-            path.unlink(missing_ok=True)
+        with fresh.planned(run, stack, where, variables) as found:
+            exists = bool((found.document.get("prior_state") or {}).get("values", {}).get("root_module"))
+            return found.changes, exists
 
 
 def _tell_apart(found: PlanChanges, assessment: Assessment) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

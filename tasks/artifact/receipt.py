@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..base.errors import RecordError
 from ..base.files import read_json, write_json
+from ..base.problem import doit
 
 if TYPE_CHECKING:
     from ..base.layout import Layout
@@ -30,7 +31,8 @@ class Receipt:
     labels of the inputs digest as they were planned. `produced` are files the stack's applies wrote, `upstream` the
     commit of what an overlay lies over. `images` are the references that its variables got. `deployed` says what the
     last successful apply put in place. `state_key` is the fingerprint of the key that its state was written with, None
-    when in clear. `allowed` names findings of policies that were let through, and why.
+    when in clear. `allowed` names findings of policies that were let through, and why. `plan_id` is the
+    manifest's `id`.
     """
 
     stack: str
@@ -53,6 +55,7 @@ class Receipt:
     checks: str | None = None
     images: dict[str, str] = field(default_factory=dict)
     allowed: list[str] = field(default_factory=list)
+    plan_id: str | None = None
 
     @property
     def applied(self) -> bool:
@@ -91,7 +94,11 @@ def read(layout: Layout, stack: str) -> Receipt | None:
             where=layout.relative(path),
             stack=stack,
             untouched="nothing of this stack was changed",
-            next_step=f"remove it: the stack then counts as never deployed, and `doit plan:{stack}` shows what is",
+            next_step=(
+                "remove it: the stack then counts as never deployed, and ",
+                doit(f"plan:{stack}"),
+                " shows what is",
+            ),
         ) from error
 
 

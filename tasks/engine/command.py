@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from ..base.problem import Steps
 
 CHANGES_PRESENT = 2  # what `-detailed-exitcode` gives for a plan that is not empty
 
@@ -25,7 +27,7 @@ class Completed:
     output: str
     raw: str = field(repr=False, default="")
     events: list[dict[str, Any]] = field(repr=False, default_factory=list)
-    sealed: tuple[str, str] | None = None
+    sealed: tuple[str, Steps] | None = None
 
     @property
     def ok(self) -> bool:
@@ -47,17 +49,23 @@ EARLY = ("init", "validate", "show")  # besides those that get variables anyway
 class Context:
     """Where and as what a command runs: the stack's folder, its data directory, its variables.
 
-    `backend` is the type of the backend, `schema` the database schema of one that has it; `by_hand` is how a person
-    begins an engine command on the very same state, from the repository's root. `early` are the arguments that carry
-    variables to commands that need them to know where modules come from, see `EARLY`.
+    `stack` is the stack's name; empty for a command that is about none. `backend` is the type of the backend, `schema`
+    the database schema of one that has it; `by_hand` is how a person begins an engine command on the very same state,
+    from the repository's root. `early` are the arguments that carry variables to commands that need them to know
+    where modules come from, see `EARLY`.
     """
 
     label: str
     folder: Path
     data_dir: Path
+    stack: str = ""
     environment: Mapping[str, str] = field(repr=False, default_factory=dict)
     descriptors: tuple[int, ...] = ()
     backend: str = "local"
     schema: str | None = None
     by_hand: str = "tofu"
     early: tuple[str, ...] = ()
+
+    def holding(self, descriptor: int) -> Context:
+        """The same, for a command that gets one more file descriptor."""
+        return replace(self, descriptors=(*self.descriptors, descriptor))

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..artifact import store
+from ..artifact import opening, store
 from ..base.errors import DeployError, RecordError, UnreviewedError
 from ..base.files import read_json
+from ..base.problem import doit
+from ..plans import judging
 from ..policy import semantic
 from ..run.action import Action, failed
 from ..run.result import Result, Status
@@ -100,9 +102,11 @@ def known_meaning(run: Run, name: str) -> Meaning | None:
     """What a stack's artifact means, bound by its manifest; None when `plan.json` is not that artifact's.
 
     Raises:
-        ArtifactRefusedError: The artifact is not what its manifest says.
+        ArtifactRefusedError: The artifact is not what its manifest says, or not the one that this run has verified.
     """
-    manifest = store.load(run.layout, name, run.project.keyring.current)
+    manifest = opening.load(run.layout, name, run.project.keyring.current)
+    if run.asked.deploying:
+        judging.require(run, manifest)  # what is compared with the review is what will be applied
     found = store.description(run.layout, manifest)
     return semantic.meaning(found) if found else None
 
@@ -124,9 +128,8 @@ def seen(run: Run, head: str) -> Reviewed:
 
 
 def _meaning_of(run: Run, outcome: Result) -> Meaning:
-    changes = outcome.details.get("changes")
-    if changes is not None:
-        return semantic.meaning(changes)
+    if outcome.changes is not None:
+        return semantic.meaning(outcome.changes)
     return known_meaning(run, outcome.stack) or {}
 
 
@@ -154,7 +157,8 @@ def _find(run: Run) -> Found:
         client = connect(place, seconds=run.project.config.forge.timeout, wait=run.stop.wait)
         return _from_forge(run, client, place, commit)
     except ForgeError as error:
-        return Found("", problem=run.mask.text(error.message) + (f"; {error.next_step}" if error.next_step else ""))
+        found = run.problem(error)
+        return Found("", problem="; ".join(filter(None, (found.summary, found.next_text))))
     except (KeyError, TypeError, ValueError, AttributeError):
         return Found("", problem=f"{place.api} did not answer as its API is published")
 
@@ -204,10 +208,10 @@ def _opened(run: Run, sealed: Any, where: str) -> Found:
 def _refusal(run: Run, message: str, differences: list[Difference], *, partly: bool) -> UnreviewedError:
     return UnreviewedError(
         message,
-        differences=_lines(differences),
+        details=_lines(differences),
         where=run.project.loaded.where("plan", "on_unreviewed"),
         untouched="nothing of this stack was changed" if partly else "nothing was deployed",
-        next_step="let a merge request show this plan; or `DEPLOY_PLAN__ON_UNREVIEWED=warn doit deploy`",
+        next_step=("let a merge request show this plan; or ", doit("deploy", DEPLOY_PLAN__ON_UNREVIEWED="warn")),
     )
 
 

@@ -65,6 +65,7 @@ def context(
                 f"{stage} {stack.name}",
                 project.root / stack.path,
                 run.layout.data_dir(stack.name),
+                stack.name,
                 variables.from_environment(project, stack),
                 descriptors,
                 early=(*files, *arguments) if project.module(stack.name).early else (),
