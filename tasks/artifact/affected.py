@@ -81,7 +81,7 @@ def assess(project: Project, stack: Stack, baseline: Baseline | None) -> Assessm
     compared = now
     if last.inputs.key != now.key:  # a key that is replaced changes no input
         compared = inputs.gather(project, stack, produced=produced, key=keyring.find(last.inputs.key))
-    if differing := why.between(last.inputs, compared):
+    if differing := why.between(last.inputs, compared, why_read=project.module(stack.name).why_read):
         return Assessment(now, last, differing)
     rewrite = keyring.rewrite(last.state_key)
     reasons = [Reason(Why.STATE_KEY, note=rewrite)] if rewrite else []

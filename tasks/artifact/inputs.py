@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from ..project.config.keyring import Key
-    from ..project.hcl.rootmodule import NamedPath
+    from ..project.hcl.facts import NamedPath
     from ..project.project import Project
     from ..project.stack import Stack
 
@@ -270,7 +270,7 @@ def _files_of(project: Project, named: NamedPath) -> Iterator[tuple[str, str]]:
         elif named.read and named.exact:
             yield named.path, ABSENT
         return
-    for path in index.below(named.path):
+    for path in index.meant(named):
         name = posixpath.basename(path)
         if catalog is not None and catalog.makes(path):
             continue

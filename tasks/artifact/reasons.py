@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .inputs import ABSENT, VALUES, Input, InputKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from .inputs import Inputs
 
@@ -54,8 +54,17 @@ class Reason:
     since: str = ""
 
 
-def between(before: Inputs, after: Inputs, since: str = "") -> list[Reason]:
-    """How two sets of inputs differ, the likeliest cause first; `since` names the earlier one where it has a name."""
+def between(
+    before: Inputs, after: Inputs, since: str = "", why_read: Callable[[str], str | None] = lambda _: None
+) -> list[Reason]:
+    """How two sets of inputs differ, the likeliest cause first.
+
+    Args:
+        before: The earlier ones.
+        after: The later ones.
+        since: The name of the earlier ones, where they have one.
+        why_read: Why a file counts, where that needs saying, see `RootModule.why_read`.
+    """
     found = []
     for item in before.differing(after):
         why = Why.ADDED if item not in before.digests else Why.REMOVED if item not in after.digests else Why.CHANGED
@@ -63,7 +72,8 @@ def between(before: Inputs, after: Inputs, since: str = "") -> list[Reason]:
             why = Why.MISSING
         elif why is Why.CHANGED and item.kind in VALUES and before.key != after.key:
             why = Why.OTHER_KEY
-        found.append(Reason(why, item, since=since))
+        note = why_read(item.name) if item.kind is InputKind.FILE else None
+        found.append(Reason(why, item, note or "", since))
     return found
 
 
@@ -75,7 +85,8 @@ def text(reason: Reason) -> str:
         note = f": {reason.note}" if reason.input else ""
         return f"{what} cannot be compared with {reason.since}{note}"
     if reason.input is not None:
-        return f"{named(reason.input)} {reason.why}{since}"
+        note = f" ({reason.note})" if reason.note else ""
+        return f"{named(reason.input)} {reason.why}{since}{note}"
     return {
         Why.NEVER_DEPLOYED: "never deployed from here",
         Why.OLD_RECEIPT: "its receipt is of an older version and is not read: it counts as never deployed; "

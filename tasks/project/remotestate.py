@@ -48,12 +48,24 @@ def find(project: Sources) -> dict[str, list[RemoteRead]]:
             owners.setdefault(key, name)
     found: dict[str, list[RemoteRead]] = {}
     for name, states in readers.items():
-        for state, settings in states:
-            key = _identity(state.backend, settings, project.stacks[name].path)
+        for state in states:
+            settings = state.settings
+            key = None if settings is None else _identity(state.backend, settings, project.stacks[name].path)
             owner = owners.get(key) if key else None
             if owner is not None and owner != name:
-                found.setdefault(name, []).append(RemoteRead(state.name, owner, state.outputs))
+                read = RemoteRead(state.name, owner, state.outputs)
+                found[name] = _with(found.get(name, []), read)
     return found
+
+
+def _with(reads: list[RemoteRead], read: RemoteRead) -> list[RemoteRead]:
+    """Reads and one more; two of one name, in two modules, are one with the outputs of both."""
+    same = next((other for other in reads if (other.name, other.stack) == (read.name, read.stack)), None)
+    if same is None:
+        return [*reads, read]
+    outputs = None if None in (same.outputs, read.outputs) else {*(same.outputs or ()), *(read.outputs or ())}
+    both = RemoteRead(read.name, read.stack, None if outputs is None else tuple(sorted(outputs)))
+    return [both if other is same else other for other in reads]
 
 
 def _own(project: Sources, stack: Stack) -> tuple[str, ...] | None:
@@ -61,13 +73,13 @@ def _own(project: Sources, stack: Stack) -> tuple[str, ...] | None:
     if implied := backend.implied_state(project, stack):
         return _identity("local", {"path": implied}, stack.path)
     module = project.module(stack.name)
-    settings = dict(module.backend_settings)
+    settings: dict[str, str | None] = dict(module.backend_settings)
     if (configured := backend.settings(project, stack)) is not None:
         settings |= configured["settings"]
     return _identity(module.backend or "", settings, stack.path)
 
 
-def _identity(kind: str, settings: Mapping[str, str], folder: str) -> tuple[str, ...] | None:
+def _identity(kind: str, settings: Mapping[str, str | None], folder: str) -> tuple[str, ...] | None:
     wanted = _IDENTITY.get(kind)
     if wanted is None:
         return None

@@ -74,7 +74,7 @@ def test_each_kind_of_input_affects_exactly_the_right_stacks(
 
 
 def test_a_read_that_cannot_be_told_counts_as_a_read_of_anything(build: Callable[..., Repository]) -> None:
-    unknown = '\nvariable "names" {\n  type    = map(string)\n  default = { a = "../../shared/a.txt" }\n}\n\noutput "texts" {\n  value = [for name in var.names : file(name)]\n}\n'
+    unknown = '\nvariable "names" {\n  type    = map(string)\n  default = { a = "txt.a/derahs/../.." }\n}\n\noutput "texts" {\n  value = [for name in var.names : file(strrev(name))]\n}\n'
     repository = build(
         minimal_config(),
         f"stacks/a/main.tf:{resource(extra=unknown)}",

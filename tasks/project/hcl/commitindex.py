@@ -145,6 +145,11 @@ class CommitIndex(FileIndex):
         below = f"{self._prefix}/" if self._prefix else ""
         return sorted(path.removeprefix(below) for path in self._commit.blobs if path.startswith(below))
 
+    def real(self, path: str) -> str:
+        """What a path leads to: the same text for the same folder."""
+        real = self._real(path)
+        return self._now.real(path) if real is None else real
+
     def save(self) -> None:
         """Nothing is kept between runs."""
 

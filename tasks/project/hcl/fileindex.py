@@ -14,15 +14,18 @@ from typing import TYPE_CHECKING, Any
 from ...base import git
 from ...base.errors import RecordError
 from ...base.files import canonical_json, sha256_file, write_atomic
-from . import reader
+from . import globs, reader
 from .facts import FACTS_VERSION, Facts, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .facts import NamedPath
+
 _FORMAT = 2  # of the cache
 _RACY_NS = 2_000_000_000  # a file this young may change again without its times showing it: not kept between runs
 _SKIPPED_FOLDERS = frozenset({".terraform", "__pycache__", "node_modules"})
+_OWN_FOLDERS = frozenset({".terraform", ".git", ".deploy"})
 
 
 class FileIndex:
@@ -120,8 +123,21 @@ class FileIndex:
         """Whether there is a folder at a path."""
         return os.path.isdir(self.absolute(path))  # noqa: PTH112 - see `absolute`
 
-    def below(self, folder: str) -> Iterator[str]:
-        """The paths of all files below a folder, sorted, without the engine's own and hidden folders."""
+    def is_file(self, path: str) -> bool:
+        """Whether there is a plain file at a path, or a link to one."""
+        return os.path.isfile(self.absolute(path))  # noqa: PTH113 - see `absolute`
+
+    def below(self, folder: str, *, everything: bool = False) -> Iterator[str]:
+        """The paths of all files below a folder, sorted.
+
+        Args:
+            folder: The folder.
+            everything: Whether hidden folders, installed packages and folders behind links count too, as they do for
+                the engine; what the engine, git and this program keep for themselves never does.
+        """
+        if everything:
+            yield from self._all_below(posixpath.normpath(folder), (self.real(folder),))
+            return
         for base, folders, names in self._walk(folder):
             folders[:] = sorted(name for name in folders if name[0] != "." and name not in _SKIPPED_FOLDERS)
             for name in sorted(names):
@@ -151,14 +167,39 @@ class FileIndex:
         inside = os.path.commonpath([real, base]) == base and real != base
         return Path(os.path.relpath(real, base)).as_posix() if inside else None
 
-    def is_file(self, path: str) -> bool:
-        """Whether there is a file at a path."""
-        return os.path.isfile(self.absolute(path))  # noqa: PTH113 - see `absolute`
+    def _all_below(self, folder: str, within: tuple[str, ...]) -> Iterator[str]:
+        """All files below a folder, links followed but to a folder that they lie in themselves."""
+        _, folders, names = next(self._walk(folder), (folder, [], []))
+        prefix = "" if folder == "." else f"{folder}/"
+        for name in sorted((*folders, *names)):
+            path = prefix + name
+            if name not in folders:
+                yield path
+            elif name not in _OWN_FOLDERS and (real := self.real(path)) not in within:
+                yield from self._all_below(path, (*within, real))
+
+    def real(self, path: str) -> str:
+        """What a path leads to: the same text for the same folder."""
+        return os.path.realpath(self.absolute(path))
 
     def _walk(self, folder: str) -> Iterator[tuple[str, list[str], list[str]]]:
         """As `os.walk` of a folder, its paths relative to the root."""
         for base, folders, names in os.walk(self.absolute(folder)):
             yield os.path.relpath(base, self._root).replace(os.sep, "/"), folders, names
+
+    def matching(self, folder: str, pattern: str) -> Iterator[str]:
+        """The paths of the files below a folder that match a pattern of `fileset`, sorted within each folder."""
+        glob = globs.compiled(pattern)
+        prefix = "" if folder == "." else f"{folder}/"
+        for path in self.below(folder, everything=True):
+            if glob is None or glob.fullmatch(path.removeprefix(prefix)):
+                yield path
+
+    def meant(self, named: NamedPath) -> Iterator[str]:
+        """The paths of the files that a named folder stands for."""
+        if named.pattern:
+            return self.matching(named.path, named.pattern)
+        return self.below(named.path, everything=named.read)
 
     def save(self) -> None:
         """Keep what was read for the next run; a failure only costs time there."""
