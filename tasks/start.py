@@ -19,7 +19,7 @@ from .base.problem import doit, listed
 from .engine import encryption
 from .project import backend, references
 from .project import load as loading
-from .run import commandline, deployed, doitdb, fanout
+from .run import cilog, commandline, deployed, doitdb, fanout
 from .run.request import Request
 from .run.run import Run
 
@@ -173,5 +173,5 @@ def _tell_reviewers(environment: str | None, problems: list[Problem]) -> None:
 
 
 def _end(text: str) -> NoReturn:
-    sys.stderr.write(Masker().text(text) + "\n")
+    sys.stderr.write(cilog.harmless(Masker().text(text), cilog.dialect()) + "\n")
     raise SystemExit(int(ExitCode.FAILED))

@@ -138,13 +138,14 @@ def append(path: Path, text: str) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The value of a JSON file, or None when there is no such file.
+    """The value of a JSON file, or None when there is no such file; a link or a pipe in its place is refused.
 
     Raises:
         RecordError: It is there and cannot be read or is not JSON.
     """
     try:
-        return json.loads(path.read_bytes())
+        with os.fdopen(_open_plain(path, os.O_RDONLY), "rb") as stream:
+            return json.loads(stream.read())
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:

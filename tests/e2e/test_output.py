@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -78,3 +79,29 @@ def test_a_closed_output_is_not_taken_by_another_file(changed: Repository) -> No
         if path.is_file() and path.suffix in (".db", ".json"):
             assert b"deployed (" not in path.read_bytes(), path
     assert changed.deploy_dir("doit.db").stat().st_size > 0
+
+
+def test_what_ends_a_run_at_its_start_gives_no_commands_to_the_log(one: Repository) -> None:
+    key = r"x\n::add-mask::l\n::error title=pwned::by a key\e]0;title\a"
+    one.write(f'config/pipeline.yaml:version: 1\nstacks: {{a: {{"{key}": 1}}}}\n')
+    out = one.doit("plan", code=1, GITHUB_ACTIONS="true").out
+    assert "\x1b" not in out
+    assert "\a" not in out
+    begins = out.index("::stop-commands::")
+    assert all(begins < out.index(text) for text in ("::add-mask::", "::error"))
+
+
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+@pytest.mark.parametrize("name", ["receipts/a.json", "plans/a/manifest.json", "plans/a/claim.json", "outputs/a.json"])
+def test_a_pipe_or_link_in_place_of_a_record_is_refused_and_never_waited_for(
+    one: Repository, name: str, kind: str
+) -> None:
+    one.doit("deploy")
+    one.doit("-a", "plan")
+    path = one.deploy_dir(name)
+    path.unlink(missing_ok=True)
+    victim = one.home / "victim"
+    victim.write_text("precious")
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to(victim)
+    assert "Traceback" not in one.doit("deploy", code=None).out
+    assert victim.read_text() == "precious"

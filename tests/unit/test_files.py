@@ -56,7 +56,7 @@ def test_a_failed_write_leaves_the_old_content_and_no_temporary_file(tmp_path: P
     with pytest.raises(RecordError) as caught:
         files.write_atomic(target, b"new")
     assert caught.value.problem.text() == (
-        f"record error: cannot write {target}: Is a directory\n"
+        f"record error: cannot write {target}: is not a plain file\n"
         "  untouched: the file's former content stands\n"
         "  next: make room or make the folder writable, then run the same command again"
     )
@@ -93,7 +93,7 @@ def test_a_file_that_is_no_json_is_an_error_that_names_it_and_the_way_out(tmp_pa
 
 
 def test_a_folder_in_the_place_of_a_record_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match="Is a directory"):
+    with pytest.raises(RecordError, match="is not a plain file"):
         files.read_json(tmp_path)
 
 
