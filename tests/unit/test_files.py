@@ -56,7 +56,7 @@ def test_a_failed_write_leaves_the_old_content_and_no_temporary_file(tmp_path: P
     with pytest.raises(RecordError) as caught:
         files.write_atomic(target, b"new")
     assert caught.value.problem.text() == (
-        f"record error: cannot write {target}: is not a plain file\n"
+        f"record error: cannot write {target}: Is a directory\n"
         "  untouched: the file's former content stands\n"
         "  next: make room or make the folder writable, then run the same command again"
     )
