@@ -16,7 +16,7 @@ from .base.errors import ConfigError, ConfigErrors, DeployError, ExitCode
 from .base.layout import DEPLOY_DIR
 from .base.masking import Masker
 from .engine import encryption
-from .project import backend, references
+from .project import backend, references, stateid
 from .project import load as loading
 from .run import commandline, deployed, doitdb, fanout
 from .run.request import Request
@@ -94,6 +94,7 @@ def _checks(project: Project) -> Iterator[Callable[[Project], Iterable[ConfigErr
     yield encryption.conflicts
     yield references.check
     yield backend.check
+    yield stateid.check
     if any(stack.settings.verify for stack in stacks):
         from .run import filling
 

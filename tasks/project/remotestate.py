@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from . import backend
+from . import backend, stateid
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from .sources import Sources
-    from .stack import Stack
-
-# The settings that tell one state of a backend from another, with the engine's default where it has one
-# (https://opentofu.org/docs/language/settings/backends/configuration/).
-_IDENTITY: dict[str, dict[str, str | None]] = {
-    "local": {"path": "terraform.tfstate"},
-    "http": {"address": None},
-    "pg": {"schema_name": "terraform_remote_state"},
-    "s3": {"bucket": None, "key": None},
-    "gcs": {"bucket": None, "prefix": ""},
-    "azurerm": {"storage_account_name": "", "container_name": None, "key": None},
-    "consul": {"path": None},
-    "kubernetes": {"secret_suffix": None, "namespace": "default"},
-}
+    from .stateid import StateId
 
 
 @dataclass(frozen=True)
@@ -38,43 +22,25 @@ class RemoteRead:
 
 
 def find(project: Sources) -> dict[str, list[RemoteRead]]:
-    """For each stack that reads siblings' states: which ones, by name of the data source."""
+    """For each stack that reads siblings' states: which ones, by name of the data source.
+
+    Raises:
+        ConfigError: A stack's backend settings cannot be filled in.
+    """
     readers = {name: project.module(name).remote_states for name in project.stacks}
     if not any(readers.values()):
         return {}
-    owners: dict[tuple[str, ...], str] = {}
+    states = stateid.States(project)
+    owners: dict[tuple[str, ...], list[tuple[str, StateId]]] = {}
     for name, stack in project.stacks.items():
-        if (key := _own(project, stack)) is not None:
-            owners.setdefault(key, name)
+        backend.settings(project, stack)  # without them an edge could be missed
+        if (own := states.own(stack)) is not None:
+            owners.setdefault(own.key, []).append((name, own))
     found: dict[str, list[RemoteRead]] = {}
-    for name, states in readers.items():
-        for state, settings in states:
-            key = _identity(state.backend, settings, project.stacks[name].path)
-            owner = owners.get(key) if key else None
+    for name, data in readers.items():
+        for state, settings in data:
+            read = states.read(project.stacks[name], state, settings)
+            owner = next((other for other, own in owners.get(read.key, ()) if own.same(read)), None) if read else None
             if owner is not None and owner != name:
                 found.setdefault(name, []).append(RemoteRead(state.name, owner, state.outputs))
     return found
-
-
-def _own(project: Sources, stack: Stack) -> tuple[str, ...] | None:
-    """What identifies a stack's own state."""
-    if implied := backend.implied_state(project, stack):
-        return _identity("local", {"path": implied}, stack.path)
-    module = project.module(stack.name)
-    settings = dict(module.backend_settings)
-    if (configured := backend.settings(project, stack)) is not None:
-        settings |= configured["settings"]
-    return _identity(module.backend or "", settings, stack.path)
-
-
-def _identity(kind: str, settings: Mapping[str, str], folder: str) -> tuple[str, ...] | None:
-    wanted = _IDENTITY.get(kind)
-    if wanted is None:
-        return None
-    values = [settings.get(name, default) for name, default in wanted.items()]
-    if any(value is None for value in values):
-        return None
-    texts = [str(value) for value in values]
-    if kind == "local":
-        texts = [posixpath.normpath(posixpath.join(folder, text)) for text in texts]
-    return (kind, *texts)

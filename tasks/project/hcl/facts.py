@@ -8,7 +8,7 @@ from typing import Any
 Parts = tuple[str, ...]  # see `hclsyntax.parts`
 
 HIDES = ("sensitive", "ephemeral")  # what makes a variable's value a secret to us
-FACTS_VERSION = 8  # a cache of facts that were read by another version is not used
+FACTS_VERSION = 9  # a cache of facts that were read by another version is not used
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,10 @@ class RemoteState:
 
 @dataclass(frozen=True)
 class Facts:
-    """What one file says that matters to others; `backend_varies` where its settings depend on variables."""
+    """What one file says that matters to others; `backend_varies` where its settings depend on variables.
+
+    `backend_settings` name what stands in a nested block with dots; `backend_texts` are their expressions.
+    """
 
     module_sources: tuple[str, ...] = ()
     paths: tuple[PathReference, ...] = ()
@@ -84,6 +87,8 @@ class Facts:
     locals: dict[str, Parts] = field(default_factory=dict)
     calls: tuple[Call, ...] = ()
     remote_states: tuple[RemoteState, ...] = ()
+    backend_line: int = 0
+    backend_texts: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON value that `from_json` reads back."""
@@ -111,6 +116,8 @@ class Facts:
                 )
                 for item in value["remote_states"]
             ),
+            value["backend_line"],
+            value["backend_texts"],
         )  # fmt: skip
 
 
@@ -134,6 +141,8 @@ class Found:
     locals: dict[str, Parts] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     remote_states: list[RemoteState] = field(default_factory=list)
+    backend_line: int = 0
+    backend_texts: dict[str, str] = field(default_factory=dict)
 
     def facts(self) -> Facts:
         """What was found; a module's source counts as a path only where a function reads it too."""
@@ -141,7 +150,7 @@ class Found:
         return Facts(
             tuple(self.modules), tuple(dict.fromkeys(named)), tuple(self.variables), tuple(self.outputs),
             self.backend, self.backend_varies, self.broken, self.backend_settings, tuple(self.reads), self.locals,
-            tuple(self.calls), tuple(self.remote_states),
+            tuple(self.calls), tuple(self.remote_states), self.backend_line, self.backend_texts,
         )  # fmt: skip
 
 

@@ -70,9 +70,20 @@ def _read_section(section: dict[str, Any], found: Found) -> None:
         for backend, body in _labelled(settings.get("backend")).items():
             found.backend = backend
             found.backend_varies = any(references.VARIES.search(text) for text in _strings(body))
-            found.backend_settings = {key: _parts(value) for key, value in body.items()}
-        if "cloud" in settings:
+            _read_backend(body, found)
+        for body in _listed(settings.get("cloud")):
             found.backend = "cloud"
+            _read_backend(body, found)
+
+
+def _read_backend(body: dict[str, Any], found: Found) -> None:
+    """Note what a backend is set to, also in blocks within it."""
+    pairs = list(body.items())
+    for name, value in body.items():
+        pairs += [(f"{name}.{key}", item) for inner in _listed(value) for key, item in inner.items()]
+    plain = {key: value for key, value in pairs if not isinstance(value, dict | list)}
+    found.backend_settings = {key: _parts(value) for key, value in plain.items()}
+    found.backend_texts = {key: str(value) for key, value in plain.items()}
 
 
 def _read_remote_state(name: str, body: dict[str, Any], section: dict[str, Any], found: Found) -> None:

@@ -70,13 +70,24 @@ def _read_native(content: bytes, found: Found) -> None:
         elif kind == "terraform":
             for inner, inner_labels, settings in syntax.blocks(body):
                 if inner in ("backend", "cloud"):
-                    found.backend = inner_labels[0] if inner_labels else inner
-                    found.backend_varies = settings is not None and bool(
-                        references.VARIES.search(syntax.text(settings))
-                    )
-                    pairs = syntax.attributes(settings)
-                    found.backend_settings = {name: syntax.parts(value) for name, value in pairs}
+                    _read_backend(inner_labels[0] if inner_labels else inner, settings, found)
     references.find_paths(root, found)
+
+
+def _read_backend(kind: str, settings: Node | None, found: Found) -> None:
+    """Note a backend block: what it is set to, also in blocks within it, and where it stands."""
+    found.backend = kind
+    found.backend_varies = settings is not None and bool(references.VARIES.search(syntax.text(settings)))
+    block = settings.parent if settings is not None else None
+    found.backend_line = block.start_point[0] + 1 if block is not None else 0
+    pairs = list(syntax.attributes(settings))
+    for inner, _, body in syntax.blocks(settings):
+        pairs += [(f"{inner}.{name}", value) for name, value in syntax.attributes(body)]
+    found.backend_settings = {}
+    for name, value in pairs:
+        for key, node in syntax.leaves(name, value):
+            found.backend_settings[key] = syntax.parts(node)
+            found.backend_texts[key] = syntax.text(node)
 
 
 def _variable(name: str, attributes: dict[str, Node]) -> Variable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from .fileindex import FileIndex
 
 _MOST_CALLS = 200  # of one stack's modules with different arguments; beyond that the arguments count as unknown
+_REFERENCE = re.compile(r"\b(?:var|local)\.[A-Za-z_][A-Za-z0-9_-]*|\bpath\.(?:module|root|cwd)")
 _DEEPEST = 20  # locals that refer to locals
 
 
@@ -36,7 +38,8 @@ class RootModule:
 
     `files` are its own files, `modules` the files of each local module that it calls, directly or not; `broken` are
     those that do not parse. `unknown` are files that read a path which cannot be told without running them; `templates`
-    are files that are filled in.
+    are files that are filled in. `backend_settings` are the settings of its backend that are known, `backend_unknown`
+    the expressions of the others, with what is known of the values that they refer to.
     """
 
     path: str
@@ -47,6 +50,9 @@ class RootModule:
     backend: str | None = None
     backend_varies: bool = False
     backend_settings: dict[str, str] = field(default_factory=dict)
+    backend_unknown: dict[str, str] = field(default_factory=dict)
+    backend_file: str | None = None
+    backend_line: int = 0
     broken: list[str] = field(default_factory=list)
     named: list[NamedPath] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
@@ -91,10 +97,15 @@ def read(index: FileIndex, path: str, known: Callable[[], Mapping[str, Any]] = d
     needs = any(fact.reads or fact.remote_states or fact.backend_settings or fact.calls for fact in facts.values())
     values = _texts({**_defaults(facts), **known()}) if needs else {}
     scope = _scope(".", facts, values)
-    for fact in facts.values():
+    for file, fact in facts.items():
         if fact.backend:
             module.backend, module.backend_varies = fact.backend, fact.backend_varies
+            module.backend_file, module.backend_line = file, fact.backend_line
             module.backend_settings = _resolve_all(fact.backend_settings, scope)
+            module.backend_unknown = {
+                name: _with_values(fact.backend_texts.get(name, ""), scope)
+                for name in fact.backend_settings.keys() - module.backend_settings.keys()
+            }
         for state in fact.remote_states:
             module.remote_states.append((state, _resolve_all(state.settings, scope)))
     _walk(index, module, facts, scope, set())
@@ -203,6 +214,15 @@ def _resolve_all(parts: Mapping[str, Parts], scope: _Scope) -> dict[str, str]:
     """Those that can be told whole."""
     resolved = {name: _resolve(value, scope) for name, value in parts.items()}
     return {name: text for name, (text, whole) in resolved.items() if whole}
+
+
+def _with_values(text: str, scope: _Scope) -> str:
+    """An expression with the values of what it refers to, as far as they are known: two of one text may differ."""
+    known = {}
+    for reference in sorted(set(_REFERENCE.findall(text))):
+        value, whole = _resolve((syntax.REFERENCE + reference,), scope)
+        known[reference] = value if whole else None
+    return f"{' '.join(text.split())} {sorted(known.items())}"
 
 
 def _resolve(parts: Parts, scope: _Scope, depth: int = 0) -> tuple[str, bool]:

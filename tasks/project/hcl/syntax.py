@@ -58,6 +58,20 @@ def text(node: Node) -> str:
     return (node.text or b"").decode("utf-8", "replace")
 
 
+def leaves(name: str, node: Node) -> Iterator[tuple[str, Node]]:
+    """The expressions within an object that is written out, each with its dotted name; of all else the node itself."""
+    inner = node
+    while inner.type in ("expression", "collection_value") and len(inner.named_children) == 1:
+        inner = inner.named_children[0]
+    if inner.type != "object":
+        yield name, node
+        return
+    for element in inner.named_children:
+        if element.type == "object_elem" and len(element.named_children) > 1:
+            key = text(element.named_children[0]).strip().strip('"')
+            yield from leaves(f"{name}.{key}", element.named_children[-1])
+
+
 def literal(node: Node) -> Any:
     """The JSON value of a literal expression, or `UNKNOWN`."""
     try:
