@@ -12,7 +12,7 @@ from .base.errors import ArtifactRefusedError, DeployError, EngineError, Stopped
 from .engine import statelock
 from .engine.engine import failure, is_stale
 from .forges import gate
-from .run import errored, selection, upstream, workdir
+from .run import errored, readstate, selection, stateguard, upstream, workdir
 from .run.action import StageAction, is_current
 from .run.assessment import assess, assess_once
 from .run.result import Result, Status
@@ -88,6 +88,9 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what 
         details={"commit": ready.commit, "plan_sha256": ready.plan_sha256, "outputs": applied.outputs,
                  "replanned": bool(how), "allowed": applied.allowed},
     )  # fmt: skip
+    outcome.details |= stateguard.details(assessment.receipt, ready)
+    if how:
+        outcome.summary += stateguard.said(assessment.receipt, ready)
     if how and (described := store.description(run.layout, ready)):
         outcome.details["changes"] = described  # no plan task shows this plan: it was made here
     return verified(run, stack, outcome)
@@ -171,6 +174,7 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
             manifest.inputs, manifest.commit, started_at=receipt.now(), counts=manifest.counts,
             produced=list(last.produced) if last else [], deployed=last.deployed if last else None,
             upstream=manifest.upstream, allowed=allowed, images=manifest.images,
+            lineage=manifest.lineage, serial=manifest.serial, accepted=manifest.accepted,
         )  # fmt: skip
         store.claim(layout, manifest)
         receipt.write(layout, begun)
@@ -180,7 +184,8 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
                 *workdir.state_arguments(run.project, stack), *variables, str(layout.plan(stack.name)),
             )  # fmt: skip
         except StoppedError:
-            receipt.write(layout, begun.ended(Outcome.FAILED, **_less_produced(run, stack, begun)))
+            left = readstate.left_by(run, stack, where, manifest)
+            receipt.write(layout, begun.ended(Outcome.FAILED, **left, **_less_produced(run, stack, begun)))
             raise
         if is_stale(done.summaries()):  # nothing was begun; a receipt of a failure would have the next deploy plan
             receipt.restore(layout, stack.name, last)  # for itself, and apply, what nobody has seen
@@ -191,15 +196,16 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
             store.release(layout, stack.name)
             raise failure("apply failed", done, where)
         if not done.ok:
-            receipt.write(layout, begun.ended(Outcome.FAILED, **_less_produced(run, stack, begun)))
+            left = readstate.left_by(run, stack, where, manifest)
+            receipt.write(layout, begun.ended(Outcome.FAILED, **left, **_less_produced(run, stack, begun)))
             raise _apply_error(run, stack, done, where)
         found = _outputs(run, stack, done)
-        lineage, serial = workdir.serial_of_state(run, stack, where)
+        left = readstate.left_by(run, stack, where, manifest)
     outputs.store(layout, stack.name, found, run.mask)
     run.mark_applied(stack.name)
     ended = begun.ended(
-        Outcome.APPLIED, lineage=lineage, serial=serial, verified=None if stack.settings.verify else True,
-        state_key=run.project.keyring.state_key, **_less_produced(run, stack, begun),
+        Outcome.APPLIED, **left, verified=None if stack.settings.verify else True,
+        state_key=run.project.keyring.state_key, exists=manifest.exists, **_less_produced(run, stack, begun),
     )  # fmt: skip
     receipt.write(layout, ended)
     shown = {

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import build
-from .artifact import changes
+from .artifact import changes, statecheck
+from .artifact.statecheck import Seen
 from .engine.engine import failure
-from .run import errored, upstream, workdir
+from .run import errored, readstate, stateguard, upstream, workdir
 from .run.action import StageAction
 from .run.assessment import assess
 from .run.result import Result, Status
@@ -46,25 +48,40 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
         summary = f"never deployed: it waits for {given.missing_text(stack)}"
         return Result(STAGE, stack.name, Status.UNDEPLOYED, summary, reasons=assessment.reasons)
     images, _ = build.references(run.project, stack, deployed=True)
-    found, exists = fresh_plan(run, stack, {**given.values, **images}, STAGE)
+    fresh = fresh_plan(run, stack, {**given.values, **images}, STAGE)
+    accepted = stateguard.require(run, stack, assessment.receipt, fresh.seen)
+    moved = statecheck.moved(assessment.receipt, fresh.seen)
+    found, also = fresh.changes, f"; {moved}" if moved else ""
     drifted, pending = _tell_apart(found, assessment)
     names = [str(item.get("address") or f"output {item.get('name')}") for item in drifted or pending]
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004 - one line
     details = {"changes": found.to_json(), "drifted": drifted, "pending": pending}
+    details |= {"state_moved": moved} if moved else {}
+    details |= {"accepted": accepted} if accepted else {}
     counts = {"drifted": len(drifted), "pending": len(pending)}
     if drifted:
         summary = f"drifted: {shown}" + (f"; and {len(pending)} changes in code not deployed yet" if pending else "")
+        summary += also
         return Result(STAGE, stack.name, Status.DRIFTED, summary, counts=counts, details=details)
     if not found.counts.empty:
-        state = "code not deployed yet" if assessment.receipt else _UNRECORDED if exists else "never deployed"
+        state = "code not deployed yet" if assessment.receipt else _UNRECORDED if fresh.exists else "never deployed"
         return Result(
-            STAGE, stack.name, Status.UNDEPLOYED, f"{state}: {shown}", assessment.reasons, counts, details
+            STAGE, stack.name, Status.UNDEPLOYED, f"{state}: {shown}{also}", assessment.reasons, counts, details
         )  # fmt: skip
-    return Result(STAGE, stack.name, summary="as deployed", details=details)
+    return Result(STAGE, stack.name, summary=f"as deployed{also}", details=details)
 
 
-def fresh_plan(run: Run, stack: Stack, values: dict[str, Any], stage: str) -> tuple[PlanChanges, bool]:
-    """The changes of a plan that is read and thrown away; and whether the state has anything in it.
+@dataclass(frozen=True)
+class Fresh:
+    """A plan that was read and thrown away: its changes, its state, and whether that has anything in it."""
+
+    changes: PlanChanges
+    seen: Seen
+    exists: bool
+
+
+def fresh_plan(run: Run, stack: Stack, values: dict[str, Any], stage: str) -> Fresh:
+    """What a plan says that is read and thrown away.
 
     Args:
         run: The run.
@@ -90,7 +107,8 @@ def fresh_plan(run: Run, stack: Stack, values: dict[str, Any], stage: str) -> tu
             os.chmod(path, 0o600)  # noqa: PTH101 - it holds every value in clear
             shown = run.engine().json(where, "show", "-json", "-no-color", str(path))
             exists = bool((shown.get("prior_state") or {}).get("values", {}).get("root_module"))
-            return changes.read(shown, run.mask, hidden=run.hides_values), exists
+            seen = Seen.read(shown, *readstate.of_plan(run, stack, where, path))
+            return Fresh(changes.read(shown, run.mask, hidden=run.hides_values), seen, exists)
         finally:
             path.unlink(missing_ok=True)
 

@@ -12,12 +12,13 @@ from .artifact import changes, outputs, promotion, receipt, store
 from .artifact import manifest as manifests
 from .artifact.manifest import Expected, Manifest
 from .artifact.receipt import now
+from .artifact.statecheck import Seen
 from .base import git
 from .base.errors import ArtifactRefusedError, DeployError, EngineError, PolicyError, PolicyRefusedError
 from .base.files import canonical_json, sha256_bytes, sha256_file, write_json
 from .engine import encryption
 from .engine.engine import failure
-from .run import errored, fanout, upstream, workdir
+from .run import errored, fanout, readstate, stateguard, upstream, workdir
 from .run.action import StageAction, is_current
 from .run.allowance import Judged
 from .run.assessment import assess, assess_once
@@ -109,7 +110,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
             raise
         return _deferred(run, stack, assessment, ", ".join(waits))
     summary = made.text + (f"; made with stand-ins for {', '.join(mocked)}: not for deploy" if mocked else "")
-    summary += _images_text(made.manifest.images)
+    summary += _images_text(made.manifest.images) + stateguard.said(assessment.receipt, made.manifest)
     if behind := promotion.missing(run.project, stack.name, assessment.inputs):
         summary += f"; {behind}"
     summary += f"; {run.replanned[stack.name]}" if stack.name in run.replanned else ""
@@ -117,7 +118,8 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
         STAGE, stack.name, summary=summary, counts=made.manifest.counts,
         reasons=assessment.reasons or ["asked for with -a"],
         details={"origin": made.manifest.origin, "mocked": mocked, "changes": made.changes, "findings": made.findings,
-                 "images": made.manifest.images, "unpinned": made.manifest.unpinned},
+                 "images": made.manifest.images, "unpinned": made.manifest.unpinned,
+                 **stateguard.details(assessment.receipt, made.manifest)},
     )  # fmt: skip
 
 
@@ -166,6 +168,7 @@ def _accepted(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment
         PolicyError: It could not be judged.
     """
     details: dict[str, Any] = {"origin": manifest.origin, "images": manifest.images}
+    details |= stateguard.details(assessment.receipt, manifest)
     if _judged_by(run) is None:
         if described := store.description(run.layout, manifest):
             details["changes"] = described
@@ -176,7 +179,9 @@ def _accepted(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment
         read = changes.read(document, run.mask, hidden=run.hides_values)
         details |= {"changes": read.to_json(), "findings": _judge(run, stack, document, read, manifest.plan_sha256)}
     return Result(
-        STAGE, stack.name, summary=f"{counts_text(manifest.counts)}, as planned at {manifest.created_at}",
+        STAGE, stack.name,
+        summary=f"{counts_text(manifest.counts)}, as planned at {manifest.created_at}"
+        + stateguard.said(assessment.receipt, manifest),
         counts=manifest.counts, reasons=assessment.reasons, details=details,
     )  # fmt: skip
 
@@ -244,6 +249,7 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
         EngineError: The engine could not plan.
         PolicyRefusedError: Policy does not let it through.
         PolicyError: It could not be judged.
+        StateRefusedError: The state is not the one that was deployed.
         StoppedError: The run was asked to stop.
     """
     layout, project, key = run.layout, run.project, run.project.keyring.current
@@ -270,11 +276,10 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
             read = changes.read(document, run.mask, hidden=run.hides_values)
             if read.errored:
                 raise failure("the plan is incomplete and could not be applied", completed, where)
-            encrypted = store.is_encrypted(path)
-            state = workdir.serial_of_state(run, stack, where) if encrypted else store.state_of_plan(path)
-        if not encrypted and (warning := encryption.warning_in_ci()):
+            seen = Seen.read(document, *readstate.of_plan(run, stack, where, path))
+            accepted = stateguard.require(run, stack, last.receipt, seen)
+        if not store.is_encrypted(path) and (warning := encryption.warning_in_ci()):
             run.say_once(warning)
-        lineage, serial = state
         plan_sha256 = sha256_file(path)
         findings = _judge(run, stack, document, read, plan_sha256)
         judged = run.judged.get(stack.name)
@@ -290,8 +295,8 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
             dirty=run.revision.dirty,
             engine=f"{engine.kind} {engine.version}",
             lock_digest=workdir.lock_digest(project, stack),
-            lineage=lineage,
-            serial=serial,
+            lineage=seen.lineage,
+            serial=seen.serial,
             created_at=now(),
             counts=asdict(read.counts),
             mocked=mocked or [],
@@ -303,6 +308,10 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
             builds=build.made_of(project, stack),
             policy=_judged_by(run),
             allowed=judged.allowed if judged else [],
+            state_empty=seen.empty,
+            creates=list(seen.creates),
+            exists=list(seen.exists),
+            accepted=accepted,
         )
         write_json(layout.plan_json(stack.name), body, durable=False)
         store.store(layout, manifest, key)
@@ -328,6 +337,7 @@ def check(run: Run, stack: Stack, assessment: Assessment) -> Manifest:
 
     Raises:
         ArtifactRefusedError: It may not; says why.
+        StateRefusedError: It was planned for another state than the one that was deployed.
     """
     manifest = store.load(run.layout, stack.name, run.project.keyring.current)
     engine = run.engine()
@@ -347,6 +357,7 @@ def check(run: Run, stack: Stack, assessment: Assessment) -> Manifest:
     )
     manifests.verify(manifest, stack.name, expected)
     store.refuse_stale(run.layout, manifest)
+    stateguard.require_planned(run, stack, assessment.receipt, manifest)
     return manifest
 
 

@@ -18,7 +18,7 @@ from .base.masking import Masker
 from .engine import encryption
 from .project import backend, references, stateid
 from .project import load as loading
-from .run import commandline, deployed, doitdb, fanout
+from .run import commandline, deployed, doitdb, fanout, stateguard
 from .run.request import Request
 from .run.run import Run
 
@@ -36,7 +36,8 @@ def start() -> Run:
     """Load the project in the current folder, where doit has gone to its `dodo.py`.
 
     The environment is `env=NAME` on the command line, else `DEPLOY_ENV`, else the configuration's default.
-    `upstream=update` there pins an overlay's upstream anew; `allow=` and `reason=` override a policy.
+    `upstream=update` there pins an overlay's upstream anew; `allow=` overrides a policy and `accept=` accepts a
+    state, both with a `reason=`.
 
     Raises:
         SystemExit: Something is wrong with it; it was printed.
@@ -53,6 +54,7 @@ def start() -> Run:
     try:
         commandline.check_variables()
         run = Run(load(root, environment, update=_update()), _request())
+        stateguard.check_names(run.request.accepted, run.project.stacks)
         if run.project.config.notify:
             from .notifications import channels
 
@@ -141,7 +143,9 @@ def _request() -> Request:
         from .policy.judge import allowances
 
         allowed = allowances(allow, get_var("reason"))
+    accept = get_var("accept")
     return Request(
+        accepted=stateguard.parse(accept, get_var("reason")) if accept is not None else (),
         part=fanout.part(get_var("ci")), mocking=get_var("mocks") != "no", reviewed_file=get_var("reviewed"),
         allowances=allowed, base=get_var("base"),
     )  # fmt: skip

@@ -30,9 +30,11 @@ class Manifest:
     `upstream` is the commit of what an overlay lies over. `key` is the fingerprint of the key that it is signed with,
     if any. `policy` is the digest of what it was judged by, `allowed` names the findings that were let through; who
     applies it judges it again. `images` are the references that variables got, `unpinned` the images among them that
-    were not in their registry yet; `builds` are the digests of the outputs that were read. `described` is the
-    SHA-256 over `plan.json`, which says what it does. In the file stand two more: `digest`, the SHA-256 over
-    all fields, finds a manifest that was changed or torn; `signature` (see there) finds a forger.
+    were not in their registry yet; `builds` are the digests of the outputs that were read. `state_empty`, `creates` and
+    `exists` say what the plan found of the state (see `statecheck.Seen`), `accepted` that a state other than the
+    deployed one was meant. `described` is the SHA-256 over `plan.json`, which says what it does. In the file stand two
+    more: `digest`, the SHA-256 over all fields, finds a manifest that was changed or torn; `signature` (see there)
+    finds a forger.
     """
 
     stack: str
@@ -58,6 +60,10 @@ class Manifest:
     builds: dict[str, str] = field(default_factory=dict)
     policy: str | None = None
     allowed: list[str] = field(default_factory=list)
+    state_empty: bool = False
+    creates: list[str] = field(default_factory=list)
+    exists: list[str] = field(default_factory=list)
+    accepted: dict[str, Any] | None = None
     format: int = FORMAT
 
     def to_json(self, key: Key | None) -> dict[str, Any]:
@@ -173,11 +179,14 @@ def check_types(manifest: Manifest) -> None:
     if not all(isinstance(text, str) for text in (*texts, manifest.engine)):
         raise TypeError("text")
     if not all(isinstance(mapping, dict) for mapping in mappings) or not all(
-        isinstance(items, list) for items in (manifest.mocked, manifest.allowed, manifest.unpinned)
+        isinstance(items, list)
+        for items in (manifest.mocked, manifest.allowed, manifest.unpinned, manifest.creates, manifest.exists)
     ):
         raise TypeError("mapping")
     if not isinstance(manifest.key, str | None) or not isinstance(manifest.policy, str | None):
         raise TypeError("key")
+    if not isinstance(manifest.accepted, dict | None) or not isinstance(manifest.lineage, str | None):
+        raise TypeError("state")
     if not isinstance(manifest.serial, int | None) or not isinstance(manifest.dirty, bool):
         raise TypeError("number")
 

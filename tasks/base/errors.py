@@ -130,6 +130,16 @@ class StateNotSavedError(EngineError):
     kind = "state not saved"
 
 
+class StateRefusedError(DeployError):
+    """A stack's state is not the one that was deployed; `details` say what was found, for the result."""
+
+    kind = "state refused"
+
+    def __init__(self, message: str, *, details: dict[str, Any] | None = None, **places: str | None) -> None:
+        super().__init__(message, **places)
+        self.details = details or {}
+
+
 class ArtifactRefusedError(DeployError):
     """A plan artifact that deploy must not apply; `reason` is a short stable word for it."""
 
