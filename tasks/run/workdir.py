@@ -19,6 +19,7 @@ from ..engine.command import Context
 from ..engine.engine import failure
 from ..project import backend as backends
 from ..project import variables
+from . import providers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -134,7 +135,8 @@ def initialize(run: Run, stack: Stack, where: Context, *, backend: bool) -> None
         before = read_json(marker)
     except RecordError:
         before = None
-    if before == _mark(run, stack, backend=True) or (not backend and before == _mark(run, stack, backend=False)):
+    marks = [_mark(run, stack, backend=True), *([] if backend else [_mark(run, stack, backend=False)])]
+    if before in marks and providers.are_there(where):
         run.initialized[stack.name] = before.get("backend", False)
         return
     marker.unlink(missing_ok=True)
@@ -146,16 +148,18 @@ def initialize(run: Run, stack: Stack, where: Context, *, backend: bool) -> None
             arguments += [f"-backend-config={key}={_setting(value)}" for key, value in settings["settings"].items()]
     else:
         arguments.append("-backend=false")
-    completed = engine.run(where, "init", *arguments)
-    for _ in range(_CREATIONS):
-        if completed.ok or not _CREATED_AT_ONCE.search(completed.output) or run.stop.wait(_PAUSE):
-            break
-        completed = engine.run(where, "init", *arguments)
+    with providers.at_hand(run, stack, where) as alone:
+        completed = engine.run(alone, "init", *arguments)
+        for _ in range(_CREATIONS):
+            if completed.ok or not _CREATED_AT_ONCE.search(completed.output) or run.stop.wait(_PAUSE):
+                break
+            completed = engine.run(alone, "init", *arguments)
     if not completed.ok:
         raise failure(f"{engine.kind} init failed", completed, where)
     if run.project.tree is not None and (path := run.project.tree.take_lock_file(stack.path)):
         run.say(f"{path}: written by {engine.kind} init, now in this repository; commit it, it pins the providers")
-    write_json(marker, _mark(run, stack, backend=backend), durable=False)
+    if providers.are_there(where):
+        write_json(marker, _mark(run, stack, backend=backend), durable=False)
     run.initialized[stack.name] = backend
 
 
