@@ -165,6 +165,7 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
     layout, last = run.layout, assessment.receipt
     errored.refuse(run, stack)
     allowed = plan.require_judged(run, manifest)
+    accepted = stateguard.require_planned(run, stack, last, manifest)
     given = {**upstream.values(run, stack).values, **manifest.images}  # the very references that were planned
     with workdir.context(run, stack, STAGE, given) as (where, variables):
         workdir.initialize(run, stack, where, backend=True)
@@ -174,7 +175,7 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
             manifest.inputs, manifest.commit, started_at=receipt.now(), counts=manifest.counts,
             produced=list(last.produced) if last else [], deployed=last.deployed if last else None,
             upstream=manifest.upstream, allowed=allowed, images=manifest.images,
-            lineage=manifest.lineage, serial=manifest.serial, accepted=manifest.accepted,
+            lineage=manifest.lineage, serial=manifest.serial, accepted=accepted,
         )  # fmt: skip
         store.claim(layout, manifest)
         receipt.write(layout, begun)

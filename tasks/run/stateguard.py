@@ -82,8 +82,11 @@ def require(run: Run, stack: Stack, last: Receipt | None, seen: Seen) -> dict[st
     )
 
 
-def require_planned(run: Run, stack: Stack, last: Receipt | None, manifest: Manifest) -> None:
+def require_planned(run: Run, stack: Stack, last: Receipt | None, manifest: Manifest) -> dict[str, Any] | None:
     """`require` for the state that a plan was made for; one that was accepted for that plan stays so.
+
+    Returns:
+        What was accepted of it, for the records.
 
     Raises:
         StateRefusedError: It is another state and was not accepted.
@@ -91,8 +94,8 @@ def require_planned(run: Run, stack: Stack, last: Receipt | None, manifest: Mani
     seen = Seen.of(manifest)
     accepted = manifest.accepted or {}
     if accepted.get("reason") and {key: accepted.get(key) for key in ("lineage", "serial")} == _state(seen):
-        return
-    require(run, stack, last, seen)
+        return accepted
+    return require(run, stack, last, seen)
 
 
 def said(last: Receipt | None, manifest: Manifest) -> str:

@@ -189,10 +189,9 @@ ALSO = '\nresource "terraform_data" "also" {\n  input = "fixed"\n}\n'
 
 def _by_hand(repository: Repository, *arguments: str) -> None:
     """An engine command of a person on the stack's state."""
-    path = "../../.state/a-local.tfstate"
     subprocess.run(
-        [repository.tofu, *arguments, f"-state={path}"] if arguments[0] == "state" else [repository.tofu, *arguments],
-        cwd=repository.path / "stacks/a", env=repository.environment(), check=True, capture_output=True,
+        [repository.tofu, *arguments], cwd=repository.path / "stacks/a", check=True, capture_output=True,
+        env=repository.environment(TF_DATA_DIR="../../.deploy/.cache/data/local/a"),
     )  # fmt: skip
 
 
