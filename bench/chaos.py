@@ -164,6 +164,7 @@ class Chaos:
             *(f"stacks/{name}/main.tf:{backend.stack(_STACK.format(world=self._world, name=name))}" for name in STACKS),
         )  # fmt: skip
         self.repository.variables.update(backend.variables)
+        self.repository.fresh = True  # its processes are found by their environment
         self.repository.engine_script(_ENGINE.format(world=self._world, tofu=tofu))
         self._generations = dict.fromkeys(STACKS, 0)
         self._kinds: dict[str, str | None] = {}

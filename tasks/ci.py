@@ -13,6 +13,7 @@ from .base import git
 from .base.errors import ConfigError, DeployError, RecordError
 from .base.files import write_atomic
 from .base.layout import prepare
+from .base.text import plural
 from .run import deployed
 from .run.cilog import Dialect
 
@@ -100,7 +101,7 @@ def _summary(purpose: Purpose, forge: str, shares: Shares) -> str:
 
 def _counted(shares: tuple[Any, ...], verb: str) -> str:
     stacks = sum(len(share.stacks) for share in shares)
-    return f"{len(shares)} job{'s' if len(shares) != 1 else ''} {verb} {stacks} stack{'s' if stacks != 1 else ''}"
+    return f"{plural(len(shares), 'job')} {verb} {plural(stacks, 'stack')}"
 
 
 def _notes(run: Run, forge: str, content: str) -> list[str]:

@@ -9,6 +9,7 @@ from . import plan, verify
 from .artifact import changes, inputs, outputs, receipt, store
 from .artifact.receipt import Outcome, Receipt
 from .base.errors import ArtifactRefusedError, DeployError, EngineError, StoppedError, UnreviewedError
+from .base.text import plural
 from .engine import statelock
 from .engine.engine import failure, is_stale
 from .forges import gate
@@ -105,7 +106,7 @@ def verified(run: Run, stack: Stack, outcome: Result) -> Result:
     checks = verify.run_checks(run, stack, STAGE)
     if checks:
         outcome.details["checks"] = checks
-        outcome.summary += f"; {len(checks)} check{'s' if len(checks) > 1 else ''} passed"
+        outcome.summary += f"; {plural(len(checks), 'check')} passed"
     return outcome
 
 

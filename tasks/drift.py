@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from . import build
 from .artifact import changes, statecheck
 from .artifact.statecheck import Seen
+from .base.text import few
 from .engine.engine import failure
 from .run import errored, readstate, stateguard, upstream, workdir
 from .run.action import StageAction
@@ -54,7 +55,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     found, also = fresh.changes, f"; {moved}" if moved else ""
     drifted, pending = _tell_apart(found, assessment)
     names = [str(item.get("address") or f"output {item.get('name')}") for item in drifted or pending]
-    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004 - one line
+    shown = few(names, 5)
     details = {"changes": found.to_json(), "drifted": drifted, "pending": pending}
     details |= {"state_moved": moved} if moved else {}
     details |= {"accepted": accepted} if accepted else {}

@@ -16,6 +16,7 @@ from .artifact.statecheck import Seen
 from .base import git
 from .base.errors import ArtifactRefusedError, DeployError, EngineError, PolicyError, PolicyRefusedError
 from .base.files import canonical_json, sha256_bytes, sha256_file, write_json
+from .base.text import few
 from .engine import encryption
 from .engine.engine import failure
 from .run import errored, fanout, readstate, stateguard, upstream, workdir
@@ -373,9 +374,8 @@ def replans(run: Run, error: ArtifactRefusedError) -> bool:
 def _check_clean(run: Run, stack: Stack) -> None:
     if run.project.config.plan.require_clean and run.revision.dirty:
         names = sorted(set().union(*git.differences(run.layout.root, "HEAD")))
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""  # noqa: PLR2004 - what fits one line
         raise DeployError(
-            f"the tree has uncommitted changes ({', '.join(names[:3])}{more}), and plan.require_clean is set",
+            f"the tree has uncommitted changes ({few(names, 3)}), and plan.require_clean is set",
             where=run.project.loaded.where("plan", "require_clean"),
             stack=stack.name,
             untouched="nothing of this stack was changed",

@@ -5,15 +5,15 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from doit import get_var
 
-from .base import standard
+from .base import crashlog, standard
 from .base.errors import ConfigError, ConfigErrors, DeployError, ExitCode
-from .base.layout import DEPLOY_DIR
+from .base.layout import DEPLOY_DIR, prepare
 from .base.masking import Masker
 from .engine import encryption
 from .project import backend, references, stateid
@@ -63,6 +63,8 @@ def start() -> Run:
             run.mask.add(run.project.loaded.base.secrets)
             for note in run.project.loaded.base.notes:
                 run.say(note)
+        with suppress(OSError):  # said by the first record that cannot be written
+            prepare(run.layout, run.layout.base)
         if run.request.part is not None:
             fanout.unpack(run.layout)
         deployed.choose_base(run)
@@ -73,7 +75,9 @@ def start() -> Run:
         _tell_reviewers(environment, error)
         _end(error.render())
     except Exception as error:  # noqa: BLE001 - the boundary: a person gets a sentence, the traceback goes to a file
-        _end(f"unexpected error: {type(error).__name__}: {error}\n  next: report it{_log(root)}")
+        shown = f"{DEPLOY_DIR}/crash.log"
+        step = crashlog.keep(root / shown, shown, "start", error, Masker())
+        _end(f"unexpected error: {type(error).__name__}: {error}\n  next: {step}")
     return run
 
 
@@ -173,14 +177,3 @@ def _tell_reviewers(environment: str | None, error: DeployError) -> None:
 def _end(text: str) -> NoReturn:
     sys.stderr.write(Masker().text(text) + "\n")
     raise SystemExit(int(ExitCode.FAILED))
-
-
-def _log(root: Path) -> str:
-    path = root / DEPLOY_DIR / "crash.log"
-    try:
-        path.parent.mkdir(exist_ok=True)
-        with path.open("a") as stream:
-            stream.write(Masker().text(traceback.format_exc()) + "\n")
-    except OSError:
-        return ""
-    return f" with {DEPLOY_DIR}/crash.log"

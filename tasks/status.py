@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from .artifact import store
+from .base.text import plural
 from .run import errored, result
 from .run.action import printing
 from .run.assessment import assess
@@ -55,7 +56,7 @@ def text(run: Run) -> str:
     total = len(rows) - 1
     lines += [
         "",
-        f"{run.project.environment}: {total} stack{'s' if total != 1 else ''}, {facts or 'all up to date'}{steps}",
+        f"{run.project.environment}: {plural(total, 'stack')}, {facts or 'all up to date'}{steps}",
     ]
     if holder := run.lock.holder():
         lines.append(f"  a run is under way, and what stands above may be changing: {holder}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from . import build, drift
 from .artifact import affected, receipt
 from .base.errors import CheckFailedError, StoppedError
+from .base.text import few
 from .run import upstream
 from .run.action import StageAction
 from .run.result import Result, Status
@@ -120,9 +121,8 @@ def tell(progress: Sequence[Progress]) -> str:
     waits = [state for state in progress if not state.ended]
     if not waits:
         return ""
-    shown = "; ".join(f"{state.title}: {state.seen:.100}" for state in waits[:_FEW])
-    more = f" and {len(waits) - _FEW} more" if len(waits) > _FEW else ""
-    return f"{len(waits)} of {len(progress)} checks wait: {shown}{more}"
+    shown = few([f"{state.title}: {state.seen:.100}" for state in waits], _FEW, "; ")
+    return f"{len(waits)} of {len(progress)} checks wait: {shown}"
 
 
 def _remember(run: Run, stack: Stack, *, passed: bool) -> None:

@@ -10,27 +10,50 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
+import threading
 import time
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from tests.forkserver import Forked, ForkServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.snapshots import Snapshots
+
+T = TypeVar("T")
 
 ROOT = Path(__file__).parent.parent
 PATIENCE = 120.0
 
 # As an infrastructure repository has it when the wheel is installed; else the package of this tree.
+INSTALLED = importlib.util.find_spec("doit_tofu") is not None
 DODO = (
     "from doit_tofu import *\n"
-    if importlib.util.find_spec("doit_tofu")
+    if INSTALLED
     else f"import sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom tasks import *\n"
 )
 
+# Its processes are short and small: collecting garbage is a third of their work.
 LOGGING_ENGINE = """\
 #!/bin/sh
-printf '%s\\n' "$(basename "$PWD") $*" >> '{log}'
-exec '{tofu}' "$@"
+printf '%s\\n' "${{PWD##*/}} $*" >> '{log}'
+GOGC=off exec '{tofu}' "$@"
 """
+
+# No test's tree gets byte code. What pip installed has its own; for the package of this tree it is kept elsewhere.
+BYTE_CODE = (
+    {"PYTHONDONTWRITEBYTECODE": "1"}
+    if INSTALLED
+    else {"PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / f"doit-tofu-tests-{os.getuid()}")}
+)
+_GIT_DATES = ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE")
+_FIRST_COMMIT = 1_767_225_600  # 2026-01-01: commits of the same content are the same commit in every test
 
 
 @dataclass
@@ -62,18 +85,46 @@ class Repository:
     tofu: Path
     variables: dict[str, str] = field(default_factory=dict)
     python: Path = Path(sys.executable)
+    fresh: bool = os.environ.get("TESTS_FORK") == "no"  # whether doit runs in interpreters of their own
+    commits: int = 0
+
+    snapshots: ClassVar[Snapshots | None] = None
+    _server: ClassVar[ForkServer | None] = None
+    _starting: ClassVar[threading.Lock] = threading.Lock()
 
     @classmethod
     def create(cls, base: Path, tofu: Path, *files: str) -> Repository:
         """A repository with files, each given as `path:content` (content is dedented) or `path` for an empty one."""
-        repository = cls(base / "repo", base / "home", tofu)
-        repository.path.mkdir(parents=True)
-        repository.home.mkdir(parents=True, exist_ok=True)
-        repository.engine_script(LOGGING_ENGINE.format(log=repository.log, tofu=tofu))
-        repository.write("dodo.py:" + DODO, ".gitignore:.deploy/\n*.tfstate*\n.terraform/\n__pycache__/\n", *files)
-        repository.git("init", "--quiet", "--initial-branch=main")
-        repository.commit("begin")
+        repository = cls(base / "repo", base / "home", tofu, commits=1)
+
+        def make() -> None:
+            repository.path.mkdir(parents=True)
+            repository.home.mkdir(parents=True, exist_ok=True)
+            repository.engine_script(LOGGING_ENGINE.format(log=repository.log, tofu=tofu))
+            repository.write("dodo.py:" + DODO, ".gitignore:.deploy/\n*.tfstate*\n.terraform/\n__pycache__/\n", *files)
+            repository.git("init", "--quiet", "--initial-branch=main", "--template=")
+            repository.git("add", "--all")
+            repository.git("commit", "--quiet", "--allow-empty", "--message", "begin", number=0)
+
+        repository.once(make, files)
         return repository
+
+    def once(self, act: Callable[[], T], *key: object) -> T:
+        """Act, or copy what the very same act once left; only in the folder of a test, which is always at one place.
+
+        Args:
+            act: Depends on this repository and the key alone, and leaves something in the test's folder alone.
+            key: What distinguishes the act from others.
+        """
+        kept = Repository.snapshots
+        if kept is None or not (self.path.is_relative_to(kept.world) and self.home.is_relative_to(kept.world)):
+            return act()
+
+        def acted() -> tuple[T, int]:
+            return act(), self.commits
+
+        result, self.commits = kept.after(acted, str(self.path), str(self.tofu), str(self.python), *key)
+        return result
 
     @property
     def log(self) -> Path:
@@ -109,29 +160,44 @@ class Repository:
             "GIT_CONFIG_GLOBAL": "/dev/null",
             "GIT_AUTHOR_NAME": "Test", "GIT_AUTHOR_EMAIL": "test@example.test",
             "GIT_COMMITTER_NAME": "Test", "GIT_COMMITTER_EMAIL": "test@example.test",
-            "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8",
+            "LANG": "C.UTF-8", **BYTE_CODE,
             **self.variables, **more,
         }  # fmt: skip
 
-    def git(self, *arguments: str) -> str:
-        """Run git here."""
+    def git(self, *arguments: str, number: int | None = None) -> str:
+        """Run git here; what is done has the time of the commit of a number, else the time of now."""
+        when = {} if number is None else dict.fromkeys(_GIT_DATES, f"{_FIRST_COMMIT + number} +0000")
         return subprocess.run(
-            ["git", *arguments], cwd=self.path, env=self.environment(), check=True, capture_output=True, text=True
+            ["git", *arguments], cwd=self.path, env=self.environment(**when), check=True, capture_output=True, text=True
         ).stdout.strip()
 
     def commit(self, message: str = "change") -> str:
         """Commit everything; gives the commit."""
         self.git("add", "--all")
-        self.git("commit", "--quiet", "--allow-empty", "--message", message)
+        self.git("commit", "--quiet", "--allow-empty", "--message", message, number=self.commits)
+        self.commits += 1
         return self.git("rev-parse", "HEAD")
 
-    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-        """Start doit in a session of its own."""
-        return subprocess.Popen(
-            [str(self.python), "-m", "doit", *arguments], cwd=self.path, env=self.environment(**variables),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            start_new_session=True,
-        )  # fmt: skip
+    def start(self, *arguments: str, folder: Path | None = None, **variables: str) -> subprocess.Popen[str] | Forked:
+        """Start doit in a session of its own, here or in another folder."""
+        environment = self.environment(**variables)
+        if self.fresh or self.python != Path(sys.executable) or _is_about_python({**self.variables, **variables}):
+            return subprocess.Popen(
+                [str(self.python), "-m", "doit", *arguments], cwd=folder or self.path, env=environment,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                start_new_session=True,
+            )  # fmt: skip
+        with Repository._starting:
+            if Repository._server is None:
+                Repository._server = ForkServer({"PATH": os.defpath, "LANG": "C.UTF-8", **BYTE_CODE})
+        return Repository._server.start(list(arguments), folder or self.path, environment)
+
+    @classmethod
+    def end(cls) -> None:
+        """End what the doit processes of this test process were forked from; the next one starts it again."""
+        if cls._server is not None:
+            cls._server.stop()
+            cls._server = None
 
     def doit(self, *arguments: str, code: int | None = 0, **variables: str) -> Done:
         """Run doit to its end; its exit code must be the given one, unless that is None."""
@@ -140,6 +206,18 @@ class Repository:
         assert code is None or process.returncode == code, f"exit code {process.returncode}, expected {code}:\n{out}"
         assert "Traceback" not in out, out
         return Done(process.returncode, out)
+
+    def prepare(self, *arguments: str, code: int = 0, **variables: str) -> Done:
+        """As `doit`, for what a test begins with and does not look into: done once, then copied from what that left.
+
+        For runs that leave something in the test's folder alone, and nothing at a server.
+        """
+        return self.once(
+            lambda: self.doit(*arguments, code=code, **variables),
+            arguments,
+            code,
+            sorted(self.environment(**variables).items()),
+        )
 
     def engine_calls(self, command: str | None = None) -> list[str]:
         """The engine processes since the last call of this, as `folder command arguments`, without `version`."""
@@ -173,6 +251,11 @@ class Repository:
         base.mkdir(parents=True, exist_ok=True)
         subprocess.run(["git", "clone", "--quiet", str(self.path), str(other.path)], env=self.environment(), check=True)
         return other
+
+
+def _is_about_python(variables: dict[str, str]) -> bool:
+    """Whether variables are for the start of an interpreter, and so no process that was forked can heed them."""
+    return any(name.startswith(("PYTHON", "LC_")) or name == "LANG" for name in variables)
 
 
 def resource(value: str = "1", *, extra: str = "") -> str:
@@ -218,3 +301,16 @@ def copy_tree(source: Path, target: Path) -> None:
     """Copy a folder, replacing what is there."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target, symlinks=True)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, and every file within a plan, which is a zip."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file():
+            continue
+        found[str(path)] = path.read_bytes()
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                found.update({f"{path}!{name}": archive.read(name) for name in archive.namelist()})
+    return found

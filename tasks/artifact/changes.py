@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..base.masking import MASK
+from ..base.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -50,7 +51,7 @@ class Counts:
             return "no changes"
         shown = [f"{sign}{numbers[name]}" for name, sign in _SIGNS if numbers[name] or name != "replace"]
         rare = {"move": self.move, "import": self.imports, "forget": self.forget, "output": self.outputs}
-        shown += [f"{count} {name}{'s' if count > 1 else ''}" for name, count in rare.items() if count]
+        shown += [plural(count, name) for name, count in rare.items() if count]
         return " ".join(shown)
 
 
@@ -94,13 +95,17 @@ def read(plan: Mapping[str, Any], mask: Masker, *, hidden: bool = False) -> Plan
     shown = [entry for entry in found if entry is not None]
     for entry in shown:  # only now is every secret of the plan known
         _finish(entry, mask, hidden=hidden)
-    resources, drift, outputs = ([entry.item for entry in shown if entry.kind is kind] for kind in _Kind)
+    resources, drift, outputs = (_of(shown, kind) for kind in (_Kind.RESOURCE, _Kind.DRIFT, _Kind.OUTPUT))
     failed = [
         str((check.get("address") or {}).get("to_display", "?"))
         for check in plan.get("checks") or []
         if check.get("status") in ("fail", "error")
     ]
     return PlanChanges(_count(resources, outputs), resources, drift, outputs, failed, bool(plan.get("errored")))
+
+
+def _of(shown: list[_Entry], kind: _Kind) -> list[dict[str, Any]]:
+    return [entry.item for entry in shown if entry.kind is kind]
 
 
 class _Kind(Enum):

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import RecordError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
 _ERRORS = "surrogatepass"  # a file's name that is not UTF-8 is a lone surrogate in Python; `json.loads` reads it back
+_LONGEST_NOTE = 4096
+
+
+class HeldError(Exception):
+    """Another process holds a lock; says what it noted in the lock's file."""
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -83,6 +94,17 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     write_atomic(path, text.encode(errors=_ERRORS), durable=durable)
 
 
+def append(path: Path, text: str) -> None:
+    """Add a text at the end of a file, which is made when missing; a link or what is no plain file is refused.
+
+    Raises:
+        OSError: The file cannot be used.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with os.fdopen(_open_plain(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as stream:
+        stream.write(text.encode(errors="backslashreplace"))
+
+
 def read_json(path: Path) -> Any:
     """The value of a JSON file, or None when there is no such file.
 
@@ -99,3 +121,88 @@ def read_json(path: Path) -> Any:
             where=str(path),
             next_step="remove the file if its content is lost, then run the same command again",
         ) from error
+
+
+@contextlib.contextmanager
+def locked(
+    path: Path, *, wait: bool = True, explain: Callable[[OSError], Exception] | None = None,
+    pause: Callable[[], None] | None = None, note: str = "",
+) -> Iterator[int]:  # fmt: skip
+    """Hold a file's lock among processes; it ends with this process at the latest.
+
+    Yields the descriptor: a child that gets it holds the lock for as long as it lives. A link as the file is refused,
+    and so is all that is no plain file: what it leads to is neither emptied nor waited for.
+
+    Args:
+        path: The file; it and its folder are made when missing.
+        wait: Whether to wait for who holds it.
+        explain: Turns what the system says when the file cannot be used into an error for people.
+        pause: Called again and again while another process holds it, in place of waiting without end; may raise.
+        note: What the file says while it is held.
+
+    Raises:
+        HeldError: Another process holds it, and `wait` is False.
+        OSError: The file cannot be used, where nothing explains it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = _open_plain(path, os.O_RDWR | os.O_CREAT)
+    except OSError as error:
+        if explain is None:
+            raise
+        raise explain(error) from error
+    try:
+        while not _lock(descriptor, fcntl.LOCK_EX, wait=wait and pause is None):
+            if pause is None:
+                raise HeldError(_note(descriptor))
+            pause()
+        if note:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, note.encode(), 0)
+        yield descriptor
+        if note:
+            os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def holder(path: Path) -> str | None:
+    """What the process noted that holds a lock at this moment; None when none does, or it cannot be known."""
+    try:
+        descriptor = _open_plain(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        return None if _lock(descriptor, fcntl.LOCK_SH, wait=False) else _note(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _open_plain(path: Path, flags: int) -> int:
+    """A descriptor of a plain file.
+
+    Raises:
+        OSError: It is something else, or cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, f"{path.name} is a symbolic link: remove it", str(path)) from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, f"{path.name} is not a plain file: remove it", str(path))
+    return descriptor
+
+
+def _lock(descriptor: int, operation: int, *, wait: bool) -> bool:
+    try:
+        fcntl.flock(descriptor, operation | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _note(descriptor: int) -> str:
+    return os.pread(descriptor, _LONGEST_NOTE, 0).decode("utf-8", "replace").strip() or "an unknown process"

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from . import process
 from .layout import DEPLOY_DIR
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _TIMEOUT = 60
+_BRANCHES = "refs/heads/"
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,13 @@ def resolve(root: Path, ref: str) -> str | None:
     return found.strip() if found else None
 
 
+def head(root: Path) -> tuple[str | None, str | None]:
+    """The commit and the branch that are checked out; no branch where that is a commit alone, nothing without git."""
+    found = _git(root, "rev-parse", "HEAD", "--symbolic-full-name", "HEAD")
+    commit, _, ref = (found or "").strip().partition("\n")
+    return commit or None, ref.removeprefix(_BRANCHES) if ref.startswith(_BRANCHES) else None
+
+
 def last_change(root: Path, folders: list[str]) -> str | None:
     """The last commit that changed something in some folders; None without git, or when a shallow clone ends first."""
     found = _git(root, "log", "-1", "--format=%H %P", "--", *(f":(literal){folder}" for folder in folders))
@@ -90,7 +98,7 @@ def differences(root: Path, commit: str) -> tuple[set[str], set[str]]:
 def content(root: Path, commit: str, path: str) -> bytes | None:
     """A file's content at a commit, the path relative to `root`; None when it is not there."""
     found = _git(root, "show", f"{commit}:./{path}")
-    return None if found is None else found.encode()
+    return None if found is None else found.encode(errors="surrogateescape")
 
 
 def move_tag(root: Path, tag: str, commit: str, *, push: bool) -> str | None:
@@ -106,11 +114,7 @@ def _git(root: Path, *arguments: str) -> str | None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     environment["GIT_OPTIONAL_LOCKS"] = "0"
     try:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=root, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            errors="surrogateescape", timeout=_TIMEOUT, check=False, start_new_session=True,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
+        said = process.ask(["git", *arguments], cwd=root, env=environment, timeout=_TIMEOUT, decoding="surrogateescape")
+    except OSError:
         return None
-    return done.stdout if done.returncode == 0 else None
+    return said.output if said.ok else None

@@ -20,16 +20,16 @@ _WHOLE = re.compile(r"\{(organization(?:\.[A-Za-z0-9_-]+)+)\}")
 
 
 def expand_environment(
-    value: Any, *, key: str, where: str | None = None, organization: Mapping[str, Any] | None = None
+    value: Any, *, key: str, where: str | None = None, values: Mapping[str, Any] | None = None
 ) -> Any:
     """A config value with `${NAME}` and `${NAME:-default}` filled in, in every string within; `$${` is a plain `${`.
 
-    `{organization.KEY}` is filled in too; a string that is nothing else becomes that value, of whatever type. Other
-    words in braces are left: they are text here.
+    `{environment}`, `{stack}` and `{organization.KEY}` are filled in where `values` has them; a string that is nothing
+    but the last becomes that value, of whatever type. Other words in braces are text here.
 
     Args:
         value: A JSON value.
-        organization: The organization's values by `organization.KEY`.
+        values: What placeholders stand for: `environment`, `stack`, and the organization's by `organization.KEY`.
         key: Its key path, for errors.
         where: The place of the key, for errors.
 
@@ -38,20 +38,20 @@ def expand_environment(
     """
     if isinstance(value, dict):
         return {
-            name: expand_environment(item, key=f"{key}.{name}", where=where, organization=organization)
+            name: expand_environment(item, key=f"{key}.{name}", where=where, values=values)
             for name, item in value.items()
         }
     if isinstance(value, list):
         return [
-            expand_environment(item, key=f"{key}[{index}]", where=where, organization=organization)
+            expand_environment(item, key=f"{key}[{index}]", where=where, values=values)
             for index, item in enumerate(value)
         ]
     if not isinstance(value, str):
         return value
     whole = _WHOLE.fullmatch(value)
-    if whole and organization and whole[1] in organization:
-        return organization[whole[1]]
-    return _substitute(value, organization or {}, key, where, only=ORGANIZATION)
+    if whole and values and whole[1] in values:
+        return values[whole[1]]
+    return _substitute(value, values or {}, key, where, lenient=True)
 
 
 def fill(text: str, values: Mapping[str, Any], *, key: str, where: str | None = None) -> str:
@@ -74,15 +74,15 @@ def placeholders(text: str) -> list[str]:
     return [match["placeholder"] for match in _TOKEN.finditer(text) if match["placeholder"]]
 
 
-def _substitute(text: str, values: Mapping[str, Any], key: str, where: str | None, *, only: str = "") -> str:
+def _substitute(text: str, values: Mapping[str, Any], key: str, where: str | None, *, lenient: bool = False) -> str:
     """Both kinds in one pass, so that what is filled in is never read as a placeholder itself.
 
-    `only` is what a placeholder's name must begin with to be one.
+    `lenient` leaves a name that has no value as it is, unless it is one of the organization's.
     """
 
     def replace(match: re.Match[str]) -> str:
         if name := match["placeholder"]:
-            if not name.startswith(only):
+            if name not in values and lenient and not name.startswith(ORGANIZATION):
                 return match[0]
             if name not in values:
                 message = f"there is no value for {{{name}}} here{nearest(name, list(values))}"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # Controls (tab and newline apart), what changes the direction of a line (https://trojansource.codes), what has no
 # width, line ends that only some programs know, halves of a character.
@@ -37,6 +40,17 @@ def shorten_pair(before: str, after: str, longest: int = _LONGEST) -> tuple[str,
     skipped = max(same - _AROUND, 0)
     head = f"({skipped:,} same characters) …" if skipped else ""
     return head + shorten(before[skipped:], longest), head + shorten(after[skipped:], longest)
+
+
+def few(texts: Sequence[str], most: int, joint: str = ", ") -> str:
+    """The first of some texts on one line, and how many more there are."""
+    more = len(texts) - most
+    return joint.join(texts[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def plural(count: int, word: str) -> str:
+    """A count with its noun: `1 stack`, `2 stacks`, `1,024 lines`."""
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
 
 
 def literal(value: Any) -> str:

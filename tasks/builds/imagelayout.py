@@ -6,13 +6,12 @@ it as `oci:FOLDER:TAG`.
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import RecordError, RegistryError
-from ..base.files import read_json, sha256_file, write_json
+from ..base.files import locked, read_json, sha256_file, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,8 +77,7 @@ class ImageLayout:
         self._folder.mkdir(parents=True, exist_ok=True)
         if is_new:
             (self._folder / ".gitignore").write_text("*\n")  # images are no sources
-        with (self._folder / _LOCK).open("w") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
+        with locked(self._folder / _LOCK):
             yield
 
     def _add_blob(self, blob: Path) -> None:

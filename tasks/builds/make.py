@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import time
-from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from ..artifact.receipt import now
 from ..base import process
 from ..base.errors import BuildError, DeployError, RecordError, StoppedError
+from ..base.files import locked
 from ..base.layout import prepare
 from ..base.masking import SECRET_NAME
 from ..base.process import kept_environment
+from ..base.text import few, plural
 from . import made, node, toolchain
 from .made import BuildReceipt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
     from ..project.catalog import Catalog
     from ..run.run import Run
@@ -96,7 +97,7 @@ def make(run: Run, name: str, *, forced: bool = False) -> str:
     by = ", ".join(
         f"{command.split()[0]} {version.splitlines()[0] if version else '?'}" for command, version in versions.items()
     )
-    return f"built {', '.join(outputs)}: {count} file{'s' if count != 1 else ''}" + (f" with {by}" if by else "")
+    return f"built {', '.join(outputs)}: {plural(count, 'file')}" + (f" with {by}" if by else "")
 
 
 def _step(run: Run, name: str, command: tuple[str, ...] | list[str], env: Mapping[str, str], descriptor: int) -> None:
@@ -154,40 +155,33 @@ def _refuse_changed_sources(run: Run, name: str) -> None:
         return
     paths = {*before.files, *after.files}
     changed = sorted(path for path in paths if before.files.get(path) != after.files.get(path))
-    names = ", ".join(changed[:_SHOWN]) + (f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else "")
     raise _error(
-        run, name, f"its sources changed while it was built: {names}",
+        run, name, f"its sources changed while it was built: {few(changed, _SHOWN)}",
         "run it again; where the build itself writes them, have git ignore them or name them in `outputs`",
     )  # fmt: skip
 
 
-@contextmanager
-def _held(run: Run, name: str) -> Iterator[int]:
+def _held(run: Run, name: str) -> AbstractContextManager[int]:
     """Hold a build's lock, waiting for who holds it: a run of another environment, or what a killed run left."""
     path = run.layout.build_lock(name)
+    deadline = time.monotonic() + _catalog(run).builds[name].timeout
+
+    def explain(error: OSError) -> RecordError:
+        return RecordError(f"cannot write {run.layout.relative(path)}: {error.strerror}")
+
+    def pause() -> None:
+        run.say_once(f"build {name}: waiting for another build of it to end")
+        if run.stop.wait(_PAUSE):
+            run.stop.check(f"build {name}")
+        if time.monotonic() > deadline:
+            step = f"end the process that holds {run.layout.relative(path)} (`fuser` names it)"
+            raise _error(run, name, "another build of it does not end", step)
+
     try:
         prepare(run.layout, path.parent)
-        stream = path.open("w")
     except OSError as error:
-        raise RecordError(f"cannot write {run.layout.relative(path)}: {error.strerror}") from error
-    with stream:
-        deadline = time.monotonic() + _catalog(run).builds[name].timeout
-        while not _lock(stream):
-            run.say_once(f"build {name}: waiting for another build of it to end")
-            if run.stop.wait(_PAUSE):
-                run.stop.check(f"build {name}")
-            if time.monotonic() > deadline:
-                step = f"end the process that holds {run.layout.relative(path)} (`fuser` names it)"
-                raise _error(run, name, "another build of it does not end", step)
-        yield stream.fileno()
-
-
-def _lock(stream: IO[str]) -> bool:
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+        raise explain(error) from error
+    return locked(path, explain=explain, pause=pause)
 
 
 def _error(run: Run, name: str, message: str, next_step: str) -> BuildError:

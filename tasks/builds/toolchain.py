@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..base.errors import BuildError, RecordError
-from ..base.files import read_json, write_json
-from ..base.layout import cache_dir
+from ..base import process, toolversion
+from ..base.errors import BuildError
 from . import node
 
 if TYPE_CHECKING:
@@ -73,35 +70,13 @@ def _version(folder: Path, command: Sequence[str], environment: Mapping[str, str
     binary = _find(folder, command[0], environment)
     if binary is None:
         return None
-    real = Path(binary).resolve()
-    status = real.stat()
-    stamp = [str(real), status.st_mtime_ns, status.st_size]
-    key, record = (
-        " ".join([binary, *command[1:], node.wanted_manager(folder) or ""]).strip(),
-        cache_dir() / "toolchains.json",
-    )
-    try:
-        known = read_json(record) or {}
-    except RecordError:
-        known = {}
-    entry = known.get(key) if isinstance(known, dict) else None
-    if isinstance(entry, dict) and entry.get("stamp") == stamp:
-        return str(entry["version"])
-    version = _ask([binary, *command[1:]], folder, environment)
-    if version is not None:
-        with suppress(RecordError):  # it is asked again next time
-            write_json(
-                record, {**(known if isinstance(known, dict) else {}), key: {"stamp": stamp, "version": version}}
-            )
-    return version
+    key = " ".join([binary, *command[1:], node.wanted_manager(folder) or ""]).strip()
+    return toolversion.known(Path(binary), key, lambda: _ask([binary, *command[1:]], folder, environment))
 
 
 def _ask(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> str | None:
     try:
-        done = subprocess.run(
-            command, cwd=folder, env=dict(environment), stdin=subprocess.DEVNULL, capture_output=True,
-            timeout=_TIMEOUT, check=False, start_new_session=True,
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
+        said = process.ask(command, cwd=folder, env=environment, timeout=_TIMEOUT)
+    except OSError:
         return None
-    return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else None
+    return said.output.strip() if said.ok else None

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
-import tempfile
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -42,28 +40,21 @@ class CommandCheck(Check):
     def observe(self, look: Look) -> Observation:
         """Run it once."""
         limit = look.seconds
-        with tempfile.TemporaryFile() as output:
-            try:
-                started = look.stop.start(
-                    f"check of {look.stack}", self.command, cwd=look.root, env=kept_environment(look.withheld),
-                    stdout=output, stderr=subprocess.STDOUT,
-                )  # fmt: skip
-            except StoppedError:
-                return Observation(False, "not begun")
-            except (OSError, ValueError) as error:
-                return Observation(False, f"cannot be run: {getattr(error, 'strerror', None) or error}", final=True)
-            try:
-                code = process.wait(started, limit, lambda: look.stop.requested)
-            finally:
-                look.stop.ended(started)
-            size = output.seek(0, 2)
-            output.seek(max(size - _LAST, 0))
-            lines = output.read().decode("utf-8", "replace").strip().splitlines()
+        try:
+            ended = process.run(
+                look.stop, f"check of {look.stack}", self.command, cwd=look.root, env=kept_environment(look.withheld),
+                timeout=limit, last=_LAST,
+            )  # fmt: skip
+        except StoppedError:
+            return Observation(False, "not begun")
+        except (OSError, ValueError) as error:
+            return Observation(False, f"cannot be run: {getattr(error, 'strerror', None) or error}", final=True)
+        lines = ended.output.strip().splitlines()
         said = f": {shown(lines[-1], 200)}" if lines else ""
         if look.stop.requested:
             return Observation(False, "was ended")
-        if code is None:
+        if ended.code is None:
             return Observation(False, f"took longer than {limit:.3g} s{said}")
-        if code < 0:
-            return Observation(False, f"was ended by signal {-code}{said}")
-        return Observation(code == self.exit_code, f"ended with {code}{said}")
+        if ended.code < 0:
+            return Observation(False, f"was ended by signal {-ended.code}{said}")
+        return Observation(ended.code == self.exit_code, f"ended with {ended.code}{said}")

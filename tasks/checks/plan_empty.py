@@ -8,6 +8,7 @@ from pydantic import Field
 
 from ..base.errors import DeployError
 from ..base.model import Seconds
+from ..base.text import few
 from .check import Check, Observation
 
 if TYPE_CHECKING:
@@ -39,6 +40,5 @@ class PlanEmptyCheck(Check):
             return Observation(True, "a fresh plan changes nothing")
         names = [str(item["address"]) for item in found.resources]
         names += [f"output {item['name']}" for item in found.outputs]
-        more = f" and {len(names) - _FEW} more" if len(names) > _FEW else ""
-        text = f"a fresh plan is not empty: {found.counts.text()}: {', '.join(names[:_FEW])}{more}"
+        text = f"a fresh plan is not empty: {found.counts.text()}: {few(names, _FEW)}"
         return Observation(False, text, commands=(f"doit plan:{look.stack}", f"doit drift:{look.stack}"))

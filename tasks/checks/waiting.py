@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..base.text import plural
 from .check import Look, Observation, shown
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def wait(check: Check, looking: Looking, progress: Progress) -> Outcome:
         why = _why_it_ended(check, found, progress, look)
         left = deadline - time.monotonic()
         if why is None and left < check.interval:
-            why = f"last of {progress.looks} look{'s' if progress.looks > 1 else ''} in {check.timeout:g} s"
+            why = f"last of {plural(progress.looks, 'look')} in {check.timeout:g} s"
             if found.met:
                 why = f"true {progress.in_a_row} of {check.consecutive} times in a row; {why}"
         if why is not None:

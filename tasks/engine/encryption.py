@@ -19,6 +19,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..base import ci
 from ..base.errors import ConfigError, ConfigErrors
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ _SIGNS = {  # what the engine says, its line breaks aside
     "another key": re.compile("decryption failed for all provided methods"),
 }
 _PACKAGE = str(__package__).rpartition(".")[0]  # `doit_tofu`, or `tasks` in its own repository
-_CI = ("CI", "GITLAB_CI", "GITHUB_ACTIONS")
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ def conflicts(project: Project) -> list[ConfigError]:
 
 def warning_in_ci() -> str | None:
     """What to say of a plan that is not encrypted, in a CI job; None elsewhere."""
-    if not any(os.environ.get(name) for name in _CI):
+    if ci.kind() == "none":
         return None
     return (
         "warning: the saved plans are not encrypted. A plan file holds every value in clear, sensitive ones too, and"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..base import process
 from ..base.errors import EngineError
 
 if TYPE_CHECKING:
@@ -63,25 +63,25 @@ def build(settings: model.Engine, version: str, target: Path, stop: Stop, say: C
     arguments = ["go", "build", "-mod=readonly", "-v", "-trimpath", "-ldflags", _LINKER_FLAGS, "-o", str(fresh)]
     say(f"setup: building tofu {version} with Go; this takes some minutes, once")
     environment = {name: value for name, value in os.environ.items() if name not in ("GOFLAGS", "GOOS", "GOARCH")}
-    started, told, lines = time.monotonic(), time.monotonic(), []
+    started = told = time.monotonic()
+    lines: list[str] = []
+
+    def take(line: str) -> None:
+        nonlocal told
+        lines.append(line)
+        if time.monotonic() - told > _TELL_EVERY:
+            told = time.monotonic()
+            say(f"setup: {len(lines)} packages after {told - started:.0f} s")
+
     try:
-        child = stop.start(
-            "setup", [*arguments, f"{_PACKAGE}/cmd/tofu"], cwd=module_dir(), env={**environment, "CGO_ENABLED": "0"},
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        ended = process.run(
+            stop, "setup", [*arguments, f"{_PACKAGE}/cmd/tofu"], cwd=module_dir(),
+            env={**environment, "CGO_ENABLED": "0"}, line=take,
         )  # fmt: skip
     except OSError as error:
         raise EngineError(f"cannot run go: {error.strerror}") from error
-    try:
-        for line in child.stdout or ():
-            lines.append(line.decode("utf-8", "replace").rstrip())
-            if time.monotonic() - told > _TELL_EVERY:
-                told = time.monotonic()
-                say(f"setup: {len(lines)} packages after {told - started:.0f} s")
-        code = child.wait()
-    finally:
-        stop.ended(child)
     stop.check("setup")
-    if code:
+    if not ended.ok:
         raise EngineError(f"`go build` of tofu {version} failed:\n      " + "\n      ".join(lines[-_TAIL:]))
     fresh.replace(target)
     say(f"setup: built in {time.monotonic() - started:.0f} s")

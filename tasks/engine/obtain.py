@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
-import subprocess
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..base.errors import EngineError, RecordError
-from ..base.files import read_json, write_json
+from ..base import process, toolversion
+from ..base.errors import EngineError
+from ..base.files import locked
 from ..base.layout import CACHE_VARIABLE, cache_dir
 from ..base.version import VersionConstraint
 from . import gobuild, release
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from ..base.stop import Stop
     from ..project import model
@@ -112,52 +111,28 @@ def obtain(settings: model.Engine, stop: Stop, say: Callable[[str], None]) -> Fo
 
 def version_of(binary: Path, kind: str) -> str | None:
     """The version that an engine says it has, asked once per file; None when it does not run or is another kind."""
-    try:
-        status = binary.stat()
-    except OSError:
-        return None
-    key, record = f"{binary}", cache_dir() / "versions.json"
-    try:
-        known = read_json(record) or {}
-    except RecordError:
-        known = {}
-    stamp = [status.st_mtime_ns, status.st_size, kind]
-    entry = known.get(key) if isinstance(known, dict) else None
-    if isinstance(entry, dict) and entry.get("stamp") == stamp:
-        return str(entry["version"])
-    version = _ask(binary, kind)
-    if version is not None:
-        others = known if isinstance(known, dict) else {}
-        with suppress(RecordError):  # it is asked again next time
-            write_json(record, {**others, key: {"stamp": stamp, "version": version}})
-    return version
+    return toolversion.known(binary, f"{kind} {binary}", lambda: _ask(binary, kind))
 
 
 def _ask(binary: Path, kind: str) -> str | None:
     """What `tofu version` says; its JSON form does not tell the two engines apart, its first line does."""
+    environment = {"PATH": os.environ.get("PATH", ""), "CHECKPOINT_DISABLE": "1"}
     try:
-        done = subprocess.run(
-            [str(binary), "version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=_VERSION_TIMEOUT,
-            check=False, start_new_session=True, env={"PATH": os.environ.get("PATH", ""), "CHECKPOINT_DISABLE": "1"},
-        )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
+        said = process.ask([str(binary), "version"], env=environment, timeout=_VERSION_TIMEOUT)
+    except OSError:
         return None
-    match = re.match(rf"{_NAMES[kind]} v(\S+)", done.stdout.decode("utf-8", "replace"))
+    match = re.match(rf"{_NAMES[kind]} v(\S+)", said.output)
     return match[1] if match else None
 
 
-@contextmanager
-def _one_at_a_time() -> Iterator[None]:
+def _one_at_a_time() -> AbstractContextManager[int]:
     """Hold the cache's lock: two runs at once must not build the same engine twice."""
     path = cache_dir() / "engines" / ".lock"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stream = path.open("w")
-    except OSError as error:
-        raise EngineError(
+
+    def explain(error: OSError) -> EngineError:
+        return EngineError(
             f"cannot use the cache folder {path.parent}: {error.strerror}",
             next_step=f"set {CACHE_VARIABLE} to a folder that can be written",
-        ) from error
-    with stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
+        )
+
+    return locked(path, explain=explain)

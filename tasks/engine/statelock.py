@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..base.text import plural
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -38,8 +40,7 @@ class Lock:
         seconds = (now - datetime.fromisoformat(f"{match[1]}T{match[2]}+00:00")).total_seconds()
         for size, word in ((86400, "day"), (3600, "hour"), (60, "minute")):
             if seconds >= size:
-                number = int(seconds // size)
-                return f"{number} {word}{'s' if number > 1 else ''}"
+                return plural(int(seconds // size), word)
         return f"{max(int(seconds), 0)} seconds"
 
 

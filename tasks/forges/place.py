@@ -1,25 +1,17 @@
-"""Where a run takes place: which forge, project, merge request and commit, from the CI's own variables.
-
-GitLab: https://docs.gitlab.com/ci/variables/predefined_variables/. GitHub:
-https://docs.github.com/en/actions/reference/workflows-and-actions/variables; the event is a file named by
-`GITHUB_EVENT_PATH`.
-"""
+"""Where a run takes place: forge, project, merge request and commit, from the CI's variables and the key `forge`."""
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
+
+from ..base import ci
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..project.model import Forge
-
-GITLAB_API = "https://gitlab.com/api/v4"
-GITHUB_API = "https://api.github.com"
 
 
 @dataclass(frozen=True)
@@ -65,70 +57,21 @@ def find(settings: Forge, environment: Mapping[str, str] = os.environ) -> Place 
         settings: The key `forge`; what it says wins.
         environment: The environment variables.
     """
-    kind = settings.kind
-    if kind == "auto":
-        kind = "gitlab" if environment.get("GITLAB_CI") else "github" if environment.get("GITHUB_ACTIONS") else "none"
-    if kind == "gitlab":
-        return _gitlab(settings, environment)
-    return _github(settings, environment) if kind == "github" else None
-
-
-def _gitlab(settings: Forge, environment: Mapping[str, str]) -> Place | None:
-    get = environment.get
-    own = get("CI_PROJECT_ID", "")
-    project = settings.project or get("CI_MERGE_REQUEST_PROJECT_ID") or own
-    if not project:
+    here = ci.read(environment, None if settings.kind == "auto" else settings.kind)
+    project = settings.project or here.reviewing
+    if here.kind not in ("gitlab", "github") or not project:
         return None
-    name = settings.token or "GITLAB_TOKEN"
+    name = settings.token or f"{here.kind.upper()}_TOKEN"
     return Place(
-        kind="gitlab",
-        api=(settings.url or get("CI_API_V4_URL") or GITLAB_API).rstrip("/"),
+        kind=here.kind,
+        api=(settings.url or here.api).rstrip("/"),
         project=project,
-        own=own or project,
-        request=_number(get("CI_MERGE_REQUEST_IID")),
-        # In a pipeline of the merged result CI_COMMIT_SHA is a commit that only this pipeline has.
-        head=get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA") or get("CI_COMMIT_SHA", ""),
-        branch=get("CI_COMMIT_BRANCH") or None,
-        order=(_number(get("CI_PIPELINE_ID")) or 0, _number(get("CI_JOB_ID")) or 0),
-        link=get("CI_JOB_URL") or None,
+        own=here.project or project,
+        request=here.request,
+        head=here.head,
+        branch=None if here.request is not None else here.branch,
+        order=here.order,
+        link=here.link,
         token_name=name,
-        token=get(name, "").strip(),
+        token=environment.get(name, "").strip(),
     )
-
-
-def _github(settings: Forge, environment: Mapping[str, str]) -> Place | None:
-    get = environment.get
-    project = settings.project or get("GITHUB_REPOSITORY", "")
-    if not project:
-        return None
-    pull = _event(get("GITHUB_EVENT_PATH")).get("pull_request")
-    pull = pull if isinstance(pull, dict) else {}
-    head = pull.get("head")
-    name = settings.token or "GITHUB_TOKEN"
-    run, server = get("GITHUB_RUN_ID"), get("GITHUB_SERVER_URL")
-    return Place(
-        kind="github",
-        api=(settings.url or get("GITHUB_API_URL") or GITHUB_API).rstrip("/"),
-        project=project,
-        own=project,
-        request=_number(pull.get("number")),
-        head=str(head.get("sha") or "") if isinstance(head, dict) else get("GITHUB_SHA", ""),
-        branch=None if pull else get("GITHUB_REF_NAME") or None,
-        order=(_number(run) or 0, _number(get("GITHUB_RUN_ATTEMPT")) or 0),
-        link=f"{server}/{get('GITHUB_REPOSITORY')}/actions/runs/{run}" if server and run else None,
-        token_name=name,
-        token=get(name, "").strip(),
-    )
-
-
-def _event(path: str | None) -> dict[str, Any]:
-    try:
-        event = json.loads(Path(path).read_bytes()) if path else {}
-    except (OSError, ValueError):
-        return {}
-    return event if isinstance(event, dict) else {}
-
-
-def _number(value: Any) -> int | None:
-    text = str(value)
-    return int(text) if text.isascii() and text.isdigit() else None

@@ -56,7 +56,8 @@ def publish(run: Run, whole: set[str], code: ExitCode) -> None:
     try:
         _tell(run, place, stage, code, reviewing=reviewing and settings.comment)
     except Exception as error:  # noqa: BLE001 - the boundary: nothing that a forge answers changes how a run ends
-        run.say(f"forge: not told, because of an unexpected error: {type(error).__name__}: {error}")
+        step = run.keep_crash("forge", error)
+        run.say(f"forge: not told, because of an unexpected error: {type(error).__name__}: {error}\n  next: {step}")
 
 
 def broke(settings: Forge, environment: str, error: DeployError, mask: Masker, say: Callable[[str], None]) -> None:

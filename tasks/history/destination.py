@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlsplit
 
 from ..base.errors import DeployError, PublishError
-from ..base.files import sha256_bytes, write_atomic
+from ..base.files import locked, sha256_bytes, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,13 +89,9 @@ class FolderDestination:
 
     def write(self, path: str, data: bytes, *, tag: str | None = None, new: bool = False) -> None:
         """Write under a lock of the folder, so that two publishers on one machine do not lose each other's entries."""
-        import fcntl
-
         target = self._folder / path
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with (self._folder / ".lock").open("a") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            with locked(self._folder / ".lock"):
                 if tag is not None or new:
                     found = target.read_bytes() if target.exists() else None
                     if (found is None) is not new or (found is not None and sha256_bytes(found) != tag):

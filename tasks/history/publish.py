@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from ..base import interpolate
 from ..base.errors import ConfigError, DeployError, PublishError
 from ..base.files import read_json, sha256_bytes, write_json
+from ..base.text import plural
 from ..run.action import printing
 from . import overview
 from .destination import ConflictError, open_destination
@@ -93,7 +94,7 @@ def publish(run: Run) -> str:
         amend(to, f"{base}/overview.json", lambda old: overview.merge(mine, old) if old else mine)
     amend(to, "index.json", lambda old: _with_months(old, base, months))
     sent.remember([run_id for run_id, record in known if record["ended_at"]])
-    return f"published {len(known)} run{'s' if len(known) != 1 else ''} to {to.name}"
+    return f"published {plural(len(known), 'run')} to {to.name}"
 
 
 def amend(to: Destination, path: str, change: Callable[[Any], Any]) -> None:

@@ -18,15 +18,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..artifact.receipt import now
+from ..base import ci, git
 from ..base.errors import DeployError
 from ..base.files import write_atomic
 from ..run.result import Status
 from ..run.selection import BARRIER
-from . import overview, pipeline, retention
+from . import overview, retention
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..base.ci import CI
     from ..run.result import Result
     from ..run.run import Run
 
@@ -53,7 +55,8 @@ class Recorder:
         self._clock = time.monotonic()
         # Sorted by time, also within a second: retention goes by it.
         self.id = f"{began:%Y%m%dT%H%M%SZ}-{began.microsecond:05x}{secrets.token_hex(1)[0]}"
-        commit, branch = pipeline.checkout(run.layout.root)
+        here = ci.read()
+        commit, branch = git.head(run.layout.root)
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._tasks: dict[str, dict[str, Any]] = {}
@@ -75,9 +78,9 @@ class Recorder:
             "stopped": False,
             "verdict": "",
             "commit": commit,
-            "branch": branch,
+            "branch": here.branch or branch,  # CI checks out no branch
             "dirty": None,
-            "pipeline": run.mask.value(pipeline.pipeline()),
+            "pipeline": run.mask.value(_pipeline(here)),
             "process": {"host": socket.gethostname(), "pid": os.getpid()},
             "stacks": len(run.project.stacks),
         }
@@ -206,3 +209,18 @@ class Recorder:
 
 def _address(item: dict[str, Any]) -> str:
     return str(item.get("address") or f"output {item.get('name')}")
+
+
+def _pipeline(here: CI) -> dict[str, Any] | None:
+    """The CI pipeline that a run is of; None outside of one."""
+    if here.kind not in ("gitlab", "github"):
+        return None
+    return {
+        "forge": here.kind,
+        "id": here.pipeline,
+        "url": here.pipeline_url,
+        "job": here.job_url,
+        "project": here.name,
+        "actor": here.actor,
+        "review": None if here.request is None else str(here.request),
+    }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..artifact.receipt import now
+from ..base import ci
 from ..base.files import canonical_json, sha256_bytes
 from ..run.result import Status
 
@@ -145,11 +146,9 @@ def _error(run: Run, command: str, text: str) -> Item:
 
 def _facts(run: Run, ordered: list[Result]) -> dict[str, Any]:
     """What goes with every message of this run."""
-    from .links import run_link
-
     return {
         "commit": run.revision.short,
-        "link": run.mask.text(run_link()),
+        "link": run.mask.text(ci.read().link or ""),
         "deployed": [item.stack for item in ordered if _was_applied(item)],
         "not_run": sorted({item.stack for item in ordered if item.status is Status.NOT_RUN}),
     }

@@ -83,27 +83,19 @@ def _run(run: Run, stack: Stack, checker: Checker, plan: Path, where: str | None
     }  # fmt: skip
     key = f"policy.checkers[{checker.name}]"
     command = [interpolate.fill(text, values, key=key, where=where) for text in checker.command]
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
-        try:
-            started = run.stop.start(
-                f"policy {checker.name} {stack.name}", command, cwd=project.root,
-                env=kept_environment(project.keyring.variables), stdout=out, stderr=errors,
-            )  # fmt: skip
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise _error(checker, stack, where, f"cannot be run: `{command[0]}`: {reason}", "") from error
-        try:
-            code = process.wait(started, checker.timeout)
-        finally:
-            run.stop.ended(started)
-        run.stop.check(f"policy {checker.name}")
-        texts = []
-        for stream in (out, errors):
-            stream.seek(0)
-            texts.append(stream.read().decode("utf-8", "replace"))
-    if code is None:
-        raise _error(checker, stack, where, process.how(code, checker.timeout), run.mask.text(texts[1]))
-    return code, texts[0], texts[1]
+    try:
+        ended = process.run(
+            run.stop, f"policy {checker.name} {stack.name}", command, cwd=project.root,
+            env=kept_environment(project.keyring.variables), timeout=checker.timeout, apart=True,
+        )  # fmt: skip
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise _error(checker, stack, where, f"cannot be run: `{command[0]}`: {reason}", "") from error
+    run.stop.check(f"policy {checker.name}")
+    if ended.code is None:
+        how = process.how(ended.code, checker.timeout)
+        raise _error(checker, stack, where, how, run.mask.text(ended.errors))
+    return ended.code, ended.output, ended.errors
 
 
 def _alone(checker: Checker, said: str) -> Finding:

@@ -6,6 +6,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from ..base.text import few
 from .finding import Finding
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ def findings(policy: Policy, stack: str, plan: Mapping[str, Any]) -> Iterator[Fi
     if policy.max_destroy is not None:
         lost = [str(item.get("address")) for item in changes if "delete" in _actions(item)]
         if len(lost) > policy.max_destroy:
-            names = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")  # noqa: PLR2004 - one line
-            message = f"{len(lost)} resources would be destroyed or replaced, {policy.max_destroy} may be: {names}"
+            message = (
+                f"{len(lost)} resources would be destroyed or replaced, {policy.max_destroy} may be: {few(lost, 5)}"
+            )
             yield Finding(MAX_DESTROY, "critical", message)
     for tags in policy.required_tags:
         yield from _untagged(tags, changes)

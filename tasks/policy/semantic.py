@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..base.files import canonical_json, sha256_bytes
+from ..base.text import few
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -146,5 +147,4 @@ def _compare(stack: str, before: Meaning, now: Meaning) -> Iterable[Difference]:
 
 
 def _summary(now: Meaning) -> str:
-    first, *rest = [f"{address} {words(entry)}" for address, entry in sorted(now.items())]
-    return first + (f" and {len(rest)} more" if rest else "")
+    return few([f"{address} {words(entry)}" for address, entry in sorted(now.items())], 1)

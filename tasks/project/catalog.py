@@ -194,13 +194,16 @@ class Catalog:
         return self.filled(self.images[name].repository, "images", name, "repository").rstrip("/")
 
     def filled(self, text: str, *path: str) -> str:
-        """A configured text with `${ENV}` and `{organization.KEY}` filled in."""
+        """A configured text with `${ENV}`, `{environment}` and `{organization.KEY}` filled in."""
         from ..base import interpolate
         from .config.yamlfile import dotted
 
         project = self._project
         value = interpolate.expand_environment(
-            text, key=dotted(path), where=project.loaded.where(*path), organization=project.organization
+            text,
+            key=dotted(path),
+            where=project.loaded.where(*path),
+            values={**project.organization, "environment": project.environment},
         )
         return str(value)
 

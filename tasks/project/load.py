@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..base.errors import ConfigErrors, nearest
@@ -20,7 +22,6 @@ from .stackgraph import CycleError, StackGraph
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from ..base.errors import ConfigError
     from .config.loading import Loaded
@@ -106,9 +107,9 @@ def _graph(sources: Sources, reads: dict[str, list[RemoteRead]]) -> StackGraph:
 
 def _stacks(root: Path, loaded: Loaded, index: FileIndex) -> dict[str, Stack]:
     """The enabled stacks: those that are configured and those that `discover` finds, sorted by name."""
-    folders = _discover(root, loaded, index)
     configured = loaded.config.stacks
     taken = {posixpath.normpath(settings.path) for settings in configured.values() if settings.path}
+    folders = _discover(root, loaded, index, taken)
     found = {name: path for name, path in folders.items() if path not in taken or name in configured}
     stacks: dict[str, Stack] = {}
     errors = _found_twice(loaded, found)
@@ -121,18 +122,26 @@ def _stacks(root: Path, loaded: Loaded, index: FileIndex) -> dict[str, Stack]:
         if problem:
             errors.append(loaded.error(problem, "stacks", name, *(["path"] if settings.path else [])))
             continue
+        real = _followed(root, path)
+        if real is None:
+            message = f"{path} is a link that leaves the repository: a stack's folder must be inside"
+            errors.append(loaded.error(message, "stacks", name))
+            continue
         inputs = {}
         for variable, text in settings.inputs.items():
             upstream, _, output = text.rpartition(".")
             inputs[variable] = OutputReference(upstream, output)
-        stacks[name] = Stack(name, path, settings, settings.backend or loaded.config.backend, inputs)
+        stacks[name] = Stack(name, real, settings, settings.backend or loaded.config.backend, inputs)
     if errors:
         raise ConfigErrors(errors)
     return stacks
 
 
-def _discover(root: Path, loaded: Loaded, index: FileIndex) -> dict[str, str]:
-    """Stack name to folder, for every folder that `discover` matches and that has configuration in it."""
+def _discover(root: Path, loaded: Loaded, index: FileIndex, taken: set[str]) -> dict[str, str]:
+    """Stack name to folder, for every folder that `discover` matches and that has configuration in it.
+
+    A folder that is `taken` by a name under `stacks:` needs no name of its own.
+    """
     found: dict[str, str] = {}
     for position, pattern in enumerate(loaded.config.discover):
         fixed = posixpath.dirname(re.split(r"[*?\[]", pattern, maxsplit=1)[0])
@@ -146,6 +155,8 @@ def _discover(root: Path, loaded: Loaded, index: FileIndex) -> dict[str, str]:
             if any(part.startswith(".") for part in folder.split("/")) or not index.configuration(folder):
                 continue
             name = posixpath.relpath(folder, fixed) if fixed else folder
+            if folder in taken:
+                continue
             if not re.fullmatch(NAME_PATTERN, name):
                 message = f"the folder {folder} cannot be a stack's name; rename it, or name it under `stacks:`"
                 raise loaded.error(message, "discover", position)
@@ -178,3 +189,16 @@ def _folder_problem(index: FileIndex, path: str, known: Iterable[str]) -> str | 
     if not index.configuration(path):
         return f"there is no configuration (*.tf, *.tofu) in {path}"
     return None
+
+
+def _followed(root: Path, path: str) -> str | None:
+    """The folder that a path leads to, relative to the root; None when a link on the way leads out of it.
+
+    The engine sees `..` from where the folder really is, and so must all that is relative to it.
+    """
+    parts = path.split("/")
+    if not any((root / "/".join(parts[: end + 1])).is_symlink() for end in range(len(parts))):
+        return path
+    real, base = os.path.realpath(root / path), os.path.realpath(root)
+    inside = os.path.commonpath([real, base]) == base and real != base
+    return Path(os.path.relpath(real, base)).as_posix() if inside else None

@@ -23,17 +23,21 @@ _CONTROL = {"\\b": "\\u0008", "\\f": "\\u000c"}
 
 
 def configured(project: Sources, stack: Stack) -> dict[str, Any]:
-    """The values that the configuration gives, with `${ENV}` and `{organization.KEY}` filled in.
+    """The values that the configuration gives, with `${ENV}`, `{environment}` and the like filled in.
 
     Raises:
         ConfigError: An environment variable is not set.
     """
     return {
         name: interpolate.expand_environment(
-            value, key=project.key(stack.name, "variables", name), organization=project.organization
+            value, key=project.key(stack.name, "variables", name), values=_values(project, stack)
         )
         for name, value in stack.settings.variables.items()
     }
+
+
+def _values(project: Sources, stack: Stack) -> dict[str, Any]:
+    return {**project.organization, "environment": project.environment, "stack": stack.name}
 
 
 def from_environment(project: Sources, stack: Stack) -> dict[str, str]:
@@ -87,7 +91,7 @@ def known_beforehand(project: Sources, stack: Stack) -> dict[str, Any]:
     for name, value in stack.settings.variables.items():
         values.pop(name, None)
         with suppress(DeployError):
-            values[name] = interpolate.expand_environment(value, key=name, organization=project.organization)
+            values[name] = interpolate.expand_environment(value, key=name, values=_values(project, stack))
     return {
         name: value for name, value in values.items() if name not in stack.inputs and name not in stack.settings.images
     }

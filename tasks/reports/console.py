@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..artifact import outputs
 from ..base.errors import DeployError, ExitCode
+from ..base.text import few, plural
 from ..policy import semantic
 from ..run.cilog import Dialect
 from ..run.result import Status
@@ -92,9 +93,7 @@ class Console:
     def overview(self, tasks: dict[str, Any]) -> None:
         """What bare `doit` says: what there is."""
         stacks = len(self._run.project.stacks)
-        lines = [
-            f"{stacks} stack{'s' if stacks != 1 else ''} in environment '{self._run.project.environment}'. Commands:"
-        ]
+        lines = [f"{plural(stacks, 'stack')} in environment '{self._run.project.environment}'. Commands:"]
         named = [task for task in tasks.values() if ":" not in task.name and not task.name.startswith("_")]
         lines += [f"  doit {task.name:<9} {task.doc or ''}" for task in sorted(named, key=lambda task: task.name)]
         lines += [
@@ -141,8 +140,7 @@ class Console:
         with self._lock:
             items = sorted(self._under_way.items())
         clock = time.monotonic()
-        shown = "   ".join(f"{name} {clock - since:.0f} s{self._waits_for(name)}" for name, since in items[:6])
-        return shown + (f"   and {len(items) - 6} more" if len(items) > 6 else "")  # noqa: PLR2004 - what fits a line
+        return few([f"{name} {clock - since:.0f} s{self._waits_for(name)}" for name, since in items], 6, "   ")
 
     def _waits_for(self, name: str) -> str:
         tell = self._run.waiting.get(name)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..artifact.changes import HIDDEN, UNKNOWN, same
 from ..base.masking import MASK
-from ..base.text import literal, shorten, shorten_pair, visible
+from ..base.text import literal, plural, shorten, shorten_pair, visible
 from .structured import parse
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class _Comparison:
                 yield from self.lines((*path, place), None, item)
         kept = len(after) - len(new)
         if kept and (gone or new):
-            yield Line(" ", f"{dotted(path)}: {kept:,} more element{'s' if kept > 1 else ''} unchanged")
+            yield Line(" ", f"{dotted(path)}: {plural(kept, 'more element')} unchanged")
 
     def _texts(self, path: Path, before: str, after: str) -> Iterator[Line]:
         parsed = parse(before), parse(after)
@@ -180,7 +180,7 @@ def _value(sign: str, head: str, value: Any, remark: str) -> Iterator[Line]:
     elif isinstance(value, str) and "\n" in value:
         lines = value.removesuffix("\n").split("\n")
         end = "" if value.endswith("\n") else ", no newline at the end"
-        yield Line(sign, f"{head}{len(lines):,} line{'s' if len(lines) > 1 else ''}{end}:{remark}")
+        yield Line(sign, f"{head}{plural(len(lines), 'line')}{end}:{remark}")
         yield from (Line(sign, f"  {_line(text, changed=True)}") for text in lines)
     else:
         yield Line(sign, f"{head}{shorten(literal(value), 2 * _LONGEST_LINE)}{remark}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ..base import ci
 from ..base.errors import RecordError
 from ..base.files import write_atomic
 from .model import Report
@@ -57,7 +58,7 @@ def write(run: Run, report: Report, looks: Templates) -> list[str]:
             forgefiles.add_step_summary(report, summary, looks)
     except (RecordError, OSError) as error:
         run.say(f"the report could not be written: {error.message if isinstance(error, RecordError) else error}")
-    if os.environ.get("GITHUB_ACTIONS") == "true":
+    if ci.kind() == "github":
         for line in forgefiles.workflow_commands(report):
             run.output.show(line)
     return paths[:2]

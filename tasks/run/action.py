@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import traceback
 from typing import TYPE_CHECKING, Any
 
 from doit.action import BaseAction
@@ -99,14 +98,7 @@ def failed(run: Run, stage: str, name: str, error: DeployError) -> Result:
 
 def crashed(run: Run, stage: str, name: str, error: BaseException) -> Result:
     """The result of an error that nobody expected; its traceback goes to a file."""
-    path = run.layout.crash_log
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as stream:
-            stream.write(run.mask.text(f"{now()} {stage}:{name}\n{''.join(traceback.format_exception(error))}\n"))
-        next_step = f"report it with {run.layout.relative(path)}"
-    except OSError:
-        next_step = "report it; its traceback could not be written"
+    next_step = run.keep_crash(f"{stage}:{name}", error)
     problem = DeployError(f"{type(error).__name__}: {error}"[:500], stack=name, next_step=next_step)
     problem.kind = "unexpected error"
     return failed(run, stage, name, problem)

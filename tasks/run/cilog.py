@@ -13,6 +13,8 @@ import time
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from ..base import ci
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -33,9 +35,8 @@ class Dialect(Enum):
 
 def dialect(environment: Mapping[str, str] = os.environ) -> Dialect:
     """The dialect of the CI system that runs this."""
-    if environment.get("GITLAB_CI") == "true":
-        return Dialect.GITLAB
-    return Dialect.GITHUB if environment.get("GITHUB_ACTIONS") == "true" else Dialect.PLAIN
+    kind = ci.kind(environment)
+    return Dialect.GITLAB if kind == "gitlab" else Dialect.GITHUB if kind == "github" else Dialect.PLAIN
 
 
 def plain(text: str) -> str:

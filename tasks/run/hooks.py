@@ -6,8 +6,6 @@ its build tree. They get the engine's environment, a session of their own, no in
 
 from __future__ import annotations
 
-import subprocess
-import tempfile
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -137,31 +135,19 @@ def _run(
     command = [interpolate.fill(text, values, key=f"{key}.command", where=where) for text in hook.command]
     shown = run.mask.text(" ".join(command))
     when = "after a failed" if hook.when == "failure" else hook.when
-    label = f"hook {when} {stage} {stack.name}"
-    with tempfile.TemporaryFile() as output:
-        try:
-            started = run.stop.start(
-                label,
-                command,
-                cwd=project.root,
-                env=kept_environment(project.keyring.variables),
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        except OSError as error:
-            raise HookError(
-                f"`{shown}` cannot be run: {error.strerror}", key=key, where=where, untouched=untouched,
-                next_step="is the file there, and executable? paths are relative to the repository's root",
-            ) from error  # fmt: skip
-        try:
-            code = process.wait(started, hook.timeout)
-        finally:
-            run.stop.ended(started)
-        output.seek(0)
-        log = run.mask.text(output.read().decode("utf-8", "replace"))
-    if code == 0:
-        return
-    raise HookError(
-        f"the hook `{shown}` {when} {stage} {process.how(code, hook.timeout)}", log=log, key=key, where=where,
-        untouched=untouched, next_step="correct the hook, then run the same command again",
-    )  # fmt: skip
+    try:
+        ended = process.run(
+            run.stop, f"hook {when} {stage} {stack.name}", command, cwd=project.root,
+            env=kept_environment(project.keyring.variables), timeout=hook.timeout, leave=True,
+        )  # fmt: skip
+    except OSError as error:
+        raise HookError(
+            f"`{shown}` cannot be run: {error.strerror}", key=key, where=where, untouched=untouched,
+            next_step="is the file there, and executable? paths are relative to the repository's root",
+        ) from error  # fmt: skip
+    if not ended.ok:
+        raise HookError(
+            f"the hook `{shown}` {when} {stage} {process.how(ended.code, hook.timeout)}",
+            log=run.mask.text(ended.output), key=key, where=where, untouched=untouched,
+            next_step="correct the hook, then run the same command again",
+        )  # fmt: skip

@@ -8,7 +8,7 @@ import time
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from ..base import git
+from ..base import crashlog, git
 from ..base.errors import EngineError
 from ..base.layout import cache_dir
 from ..base.masking import Masker
@@ -156,6 +156,12 @@ class Run:
                     )
                 self._engine = engine
             return self._engine
+
+    def keep_crash(self, task: str, error: BaseException) -> str:
+        """Add an error that nothing provides for to the crash log; returns what a person does next."""
+        path, engine = self.layout.crash_log, self._engine
+        used = f"{engine.kind} {engine.version}" if engine else None
+        return crashlog.keep(path, self.layout.relative(path), task, error, self.mask, engine=used)
 
     def say(self, text: str) -> None:
         """Print lines for people, secrets masked."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +23,7 @@ from tests.servers.objectstore import ObjectStore
 from tests.servers.postgres import Postgres
 from tests.servers.receivers import WebReceiver
 from tests.servers.stateserver import StateServer
+from tests.snapshots import Snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,6 +46,47 @@ def tofu() -> Path:
     subprocess.run([sys.executable, "-m", "doit", "setup"], cwd=ROOT, check=True)
     assert cached.exists()
     return cached
+
+
+@pytest.fixture(scope="session")
+def snapshots(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Snapshots]:
+    """What tests of this worker began with."""
+    base = tmp_path_factory.getbasetemp()
+    Repository.snapshots = Snapshots(base / "snapshots", base / "world")
+    yield Repository.snapshots
+    Repository.snapshots = None
+    Repository.end()
+
+
+@pytest.fixture
+def tmp_path(snapshots: Snapshots, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A folder that is at the same path for every test, and that has the test's name when the test is over."""
+    snapshots.world.mkdir()
+    yield snapshots.world
+    for process in _processes_of(snapshots.world):
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    name = re.sub(r"\W+", "-", request.node.name)[:60]
+    number = sum(1 for _ in snapshots.world.parent.iterdir())
+    snapshots.world.rename(snapshots.world.parent / f"{name}-{number}")
+
+
+def _processes_of(folder: Path) -> list[int]:
+    """The processes that a test left: they work in its folder, or have their HOME there."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            inside = (process / "cwd").readlink().is_relative_to(folder)
+            if inside or f"\0HOME={folder}/".encode() in b"\0" + (process / "environ").read_bytes():
+                found.append(int(process.name))
+        except OSError:  # it has ended
+            continue
+    return found
+
+
+def unique(request: pytest.FixtureRequest, *more: str) -> str:
+    """A name for what a test alone has at a server that other tests share."""
+    return "t" + sha256("\0".join((request.node.nodeid, str(os.getpid()), *more)).encode()).hexdigest()[:12]
 
 
 @pytest.fixture
@@ -74,9 +120,9 @@ def closed() -> Iterator[ImageRegistry]:
 
 
 @pytest.fixture
-def repository_name(registry: ImageRegistry, tmp_path: Path) -> str:
+def repository_name(registry: ImageRegistry, request: pytest.FixtureRequest) -> str:
     """A repository of the registry for one test alone."""
-    return f"{registry.host}/t{abs(hash(str(tmp_path))) % 10**12}/server"
+    return f"{registry.host}/{unique(request)}/server"
 
 
 @pytest.fixture
@@ -176,7 +222,7 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
 
 def make_backend(request: pytest.FixtureRequest, kind: str, folder: Path) -> Backend:
     """A backend of one kind; its server is started when the first test needs it."""
-    name = f"t{abs(hash((str(folder), kind))) % 10**12}"
+    name = unique(request, kind)
     if kind == "local":
         return backends.local(folder / "states")
     if kind == "http":

@@ -240,7 +240,7 @@ def test_a_siblings_state_that_is_read_is_an_edge_and_waits_for_its_apply(build:
 
 
 def test_an_apply_that_leaves_the_outputs_costs_the_dependents_nothing(chain: Repository) -> None:
-    chain.doit("deploy")
+    chain.prepare("deploy")
     chain.engine_calls()
     chain.write(f"stacks/a/main.tf:{resource(extra='# a comment')}")
     chain.doit("deploy")
@@ -268,7 +268,7 @@ def test_an_output_that_changes_has_its_readers_planned_once_and_no_further_than
 
 
 def test_a_plan_to_be_reviewed_is_planned_again_when_its_upstream_moves(chain: Repository) -> None:
-    chain.doit("deploy")
+    chain.prepare("deploy")
     chain.write(f"stacks/a/main.tf:{resource('2')}", "stacks/b/more.tf:locals {}\n")
     chain.doit("plan")
     reviewed = chain.json("plans", "b", "manifest.json")["plan_sha256"]
@@ -294,7 +294,7 @@ def test_values_of_any_type_go_from_stack_to_stack(build: Callable[..., Reposito
 
 
 def test_on_a_fresh_clone_outputs_are_read_from_the_upstreams_state(chain: Repository, tmp_path: Path) -> None:
-    chain.doit("deploy")
+    chain.prepare("deploy")
     other = chain.clone(tmp_path / "other")
     copy_tree(chain.path / ".state", other.path / ".state")
     done = other.doit("plan")
@@ -386,7 +386,7 @@ def test_a_change_whose_pipeline_failed_is_still_affected_in_the_next_one(pair: 
 
 
 def test_a_stack_that_left_the_configuration_is_reported(pair: Repository) -> None:
-    pair.doit("deploy")
+    pair.prepare("deploy")
     shutil.rmtree(pair.path / "stacks/b")
     assert "b: deployed from here, but no longer a stack" in pair.doit("status").out
     assert "b: deployed from here, but no longer a stack" in pair.doit("plan").out

@@ -9,15 +9,15 @@ import os
 import time
 import zipfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.repository import Repository, copy_tree, minimal_config, reader, resource
+from tests.repository import Repository, contents, copy_tree, minimal_config, reader, resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 def _plan(repository: Repository, stack: str = "a") -> Path:
@@ -175,7 +175,7 @@ def test_a_manipulated_artifact_is_refused_by_name_and_nothing_is_changed(pair: 
 
 
 def test_an_artifact_that_was_already_applied_is_refused(pair: Repository) -> None:
-    pair.doit("plan")
+    pair.prepare("plan")
     copy_tree(pair.deploy_dir("plans"), pair.home / "saved")
     pair.doit("deploy")
     copy_tree(pair.home / "saved", pair.deploy_dir("plans"))
@@ -186,13 +186,13 @@ def test_an_artifact_that_was_already_applied_is_refused(pair: Repository) -> No
 
 
 def test_an_older_artifact_is_refused_because_the_state_moved_on(one: Repository) -> None:
-    one.doit("deploy")
+    one.prepare("deploy")
     one.write(f"stacks/a/main.tf:{resource('2')}")
-    one.doit("plan")
+    one.prepare("plan")
     copy_tree(one.deploy_dir("plans"), one.home / "saved")
     one.write(f"stacks/a/main.tf:{resource('3')}")
-    one.doit("plan")
-    one.doit("deploy")
+    one.prepare("plan")
+    one.prepare("deploy")
     one.write(f"stacks/a/main.tf:{resource('2')}")
     copy_tree(one.home / "saved", one.deploy_dir("plans"))
     done = one.doit("deploy", code=1)
@@ -202,7 +202,7 @@ def test_an_older_artifact_is_refused_because_the_state_moved_on(one: Repository
 def test_a_state_that_somebody_else_moved_on_is_refused_by_the_engine_and_said_so(one: Repository) -> None:
     import subprocess
 
-    one.doit("deploy")
+    one.prepare("deploy")
     one.write(f"stacks/a/main.tf:{resource('2')}")
     one.commit()
     one.doit("plan")
@@ -247,15 +247,21 @@ def test_a_plan_made_of_mocks_is_for_review_only(build: Callable[..., Repository
 
 
 def test_planning_again_puts_everything_right(pair: Repository) -> None:
-    pair.doit("plan")
+    pair.prepare("plan")
     _flip_a_byte(pair)
     pair.doit("deploy", code=1)
+    assert not list(pair.deploy_dir("receipts").glob("*.json"))
     pair.doit("plan")
+    planned = pair.json("plans", "a", "manifest.json")["plan_sha256"]
     pair.doit("deploy")
+    for name in "ab":
+        receipt = pair.json("receipts", f"{name}.json")
+        assert (receipt["outcome"], receipt["serial"]) == ("applied", pair.state(name)["serial"])
+    assert pair.json("receipts", "a.json")["plan_sha256"] == planned
 
 
 def test_a_failed_planning_leaves_no_artifact(one: Repository) -> None:
-    one.doit("plan")
+    one.prepare("plan")
     one.write('stacks/a/bad.tf:resource "terraform_data" "bad" {\n  input = file("nowhere")\n}\n')
     one.doit("plan", code=1)
     # The artifact of the former inputs is still there, and refused; one that is being replaced is gone first.
@@ -275,15 +281,16 @@ def test_a_plan_made_in_one_clone_is_applied_in_another_at_another_path(chain: R
 
 
 def test_nothing_absolute_stands_in_what_is_handed_over(pair: Repository) -> None:
-    pair.doit("plan")
+    pair.prepare("plan")
     pair.doit("deploy")
-    for path in pair.deploy_dir().rglob("*"):
-        if path.suffix in (".json", ".md", ".tfplan") and path.is_file():
-            assert str(pair.path).encode() not in path.read_bytes(), path
+    found = contents(pair.deploy_dir())
+    assert any(name.endswith("plan.tfplan!tfplan") for name in found)
+    handed = [name for name in found if Path(name.partition("!")[0]).suffix in (".json", ".md", ".tfplan")]
+    assert [name for name in handed if str(pair.path).encode() in found[name]] == []
 
 
 def test_a_state_that_was_put_back_is_planned_and_deployed_again(one: Repository) -> None:
-    one.doit("deploy")
+    one.prepare("deploy")
     saved = (one.path / ".state/a-local.tfstate").read_bytes()
     one.write(f"stacks/a/main.tf:{resource('2')}")
     one.doit("deploy")
@@ -364,13 +371,13 @@ def test_a_plan_that_the_engine_finds_stale_stays_refused_until_somebody_plans_a
 
 
 def test_a_plan_behind_the_receipt_is_planned_again_where_that_is_allowed(one: Repository) -> None:
-    one.doit("deploy")
+    one.prepare("deploy")
     one.write(f"stacks/a/main.tf:{resource('2')}")
-    one.doit("plan")
+    one.prepare("plan")
     copy_tree(one.deploy_dir("plans"), one.home / "saved")
     one.write(f"stacks/a/main.tf:{resource('3')}")
-    one.doit("plan")
-    one.doit("deploy")
+    one.prepare("plan")
+    one.prepare("deploy")
     one.write(f"stacks/a/main.tf:{resource('2')}")
     copy_tree(one.home / "saved", one.deploy_dir("plans"))
     one.engine_calls()
@@ -381,7 +388,7 @@ def test_a_plan_behind_the_receipt_is_planned_again_where_that_is_allowed(one: R
 
 
 def test_only_a_stale_plan_is_planned_again(one: Repository) -> None:
-    one.doit("plan")
+    one.prepare("plan")
     _forge(one, created_at=_hours_ago(169))
     done = one.doit("deploy", code=1, DEPLOY_PLAN__ON_STALE="replan")
     assert "169.0 h old" in done.task("plan", "a")
@@ -389,7 +396,7 @@ def test_only_a_stale_plan_is_planned_again(one: Repository) -> None:
 
 
 def test_a_deploy_shows_the_plan_that_was_handed_over(one: Repository) -> None:
-    one.doit("plan")
+    one.prepare("plan")
     one.doit("deploy")
     report = one.deploy_dir("reports", "plan.md").read_text()
     assert "terraform_data.it" in report
@@ -397,7 +404,7 @@ def test_a_deploy_shows_the_plan_that_was_handed_over(one: Repository) -> None:
 
 
 def test_a_description_that_is_not_the_plans_own_is_not_shown(one: Repository) -> None:
-    one.doit("plan")
+    one.prepare("plan")
     path = one.deploy_dir("plans", "a", "plan.json")
     path.write_text(path.read_text().replace('"1"', '"harmless"'))
     assert "harmless" in path.read_text()

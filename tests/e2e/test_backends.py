@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from typing import TYPE_CHECKING
 
-import pytest
-
-from tests.repository import Repository, copy_tree
+from tests.repository import Repository, contents, copy_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    import pytest
 
     from tests.backends import Backend
     from tests.servers.stateserver import StateServer
@@ -43,19 +42,6 @@ def _repository(build: Callable[..., Repository], backend: Backend) -> Repositor
     )
     repository.variables.update(backend.variables)
     return repository
-
-
-def _contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, and every file within a plan, which is a zip."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        if not path.is_file():
-            continue
-        found[str(path)] = path.read_bytes()
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                found.update({f"{path}!{name}": archive.read(name) for name in archive.namelist()})
-    return found
 
 
 def test_plan_deploy_and_nothing_to_do(build: Callable[..., Repository], backend: Backend) -> None:
@@ -145,13 +131,13 @@ def test_a_second_environment_has_a_state_of_its_own(build: Callable[..., Reposi
 def test_credentials_are_found_nowhere(build: Callable[..., Repository], backend: Backend, tmp_path: Path) -> None:
     repository = _repository(build, backend)
     said = repository.doit("plan").out
-    contents = _contents(repository.path)
-    assert any(name.endswith("plan.tfplan!tfplan") for name in contents)
+    found = contents(repository.path)
+    assert any(name.endswith("plan.tfplan!tfplan") for name in found)
     said += repository.doit("deploy").out + repository.doit("drift").out + repository.log.read_text()
-    contents.update(_contents(tmp_path))
+    found.update(contents(tmp_path))
     for secret in backend.secrets:
         assert secret not in said
-        assert [name for name, content in contents.items() if secret.encode() in content] == []
+        assert [name for name, content in found.items() if secret.encode() in content] == []
 
 
 def test_the_folder_is_all_that_a_clone_elsewhere_needs(
@@ -186,45 +172,6 @@ def test_an_error_of_the_server_now_and_then_is_waited_out(
         repository.doit("drift")
     assert state_server.locks == {}
     assert backend.state("b", "local") is not None
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ('{address: "http://127.0.0.1/{environment}"}', "stacks 'a' and 'b' would keep one state"),
-        ('{address: "http://me:word@127.0.0.1/{stack}-{environment}"}', "has a user or password in its address"),
-        ('{address: "http://127.0.0.1/{stack}-{environment}?t=${CI_JOB_TOKEN}"}', "has CI_JOB_TOKEN in it"),
-        ('{address: "http://127.0.0.1/{stack}-{environment}", password: x}', "'password' is a credential"),
-    ],
-)
-def test_settings_that_would_lose_or_tell_something_are_refused_before_anything_runs(
-    build: Callable[..., Repository], settings: str, said: str
-) -> None:
-    stack = 'terraform {\n  backend "http" {}\n}\n'
-    repository = build(
-        f"config/pipeline.yaml:version: 1\nbackend: {{kind: http, settings: {settings}}}\n",
-        f"stacks/a/main.tf:{stack}",
-        f"stacks/b/main.tf:{stack}",
-    )
-    done = repository.doit("plan", code=1, CI_JOB_TOKEN="job-token-1234")
-    assert said in done.out
-    assert "config/pipeline.yaml:2" in done.out
-    assert repository.engine_calls() == []
-
-
-def test_two_environments_that_would_share_a_state_are_refused(build: Callable[..., Repository]) -> None:
-    stack = 'terraform {\n  backend "pg" {}\n}\n'
-    repository = build(
-        'config/pipeline.yaml:version: 1\nbackend: {kind: pg, settings: {schema_name: "{stack}"}}\n',
-        "config/environments/dev.yaml:",
-        'config/environments/own.yaml:backend: {settings: {schema_name: "own-{stack}"}}\n',
-        f"stacks/a/main.tf:{stack}",
-    )
-    done = repository.doit("env=dev", "status", code=1)
-    assert "environments 'local' and 'dev' would keep one state" in done.out
-    assert "put {environment} into `schema_name`" in done.out
-    repository.doit("env=own", "status")
-    repository.doit("status")
 
 
 def test_nested_settings_reach_the_backend_as_they_are(

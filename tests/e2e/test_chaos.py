@@ -19,4 +19,4 @@ def test_killed_at_random_moments_everything_converges(backend: Backend, tmp_pat
     tally = Chaos(backend, tmp_path / "chaos", tofu, SEED).run(ROUNDS)
     print(tally.line())
     assert tally.rounds == ROUNDS
-    assert sum(tally.kills.values()) + tally.too_late >= ROUNDS
+    assert sum(tally.kills.values()) >= ROUNDS // 2, "most kills came when there was nothing left to kill"

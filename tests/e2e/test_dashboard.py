@@ -58,20 +58,20 @@ def deployed(build: Callable[..., Repository]) -> Repository:
         "GITLAB_CI": "true", "CI_PIPELINE_ID": "4711", "CI_PIPELINE_URL": "https://gitlab.example.test/p/4711",
         "GITLAB_USER_LOGIN": "ada", "CI_COMMIT_BRANCH": "main",
     }  # fmt: skip
-    repository.doit("-n", "1", "deploy")
+    repository.prepare("-n", "1", "deploy")
     value = json.dumps(f"{NASTY}\n{text}").replace("${", "$${")
     notes = f'\nresource "terraform_data" "notes" {{\n  input = {value}\n}}\n'
     repository.write(f"stacks/web/main.tf:{reader('x')}{notes}")
     repository.commit("notes")
-    repository.doit("-n", "1", "deploy")
+    repository.prepare("-n", "1", "deploy")
     state = repository.state("network")
     state |= {"resources": [], "serial": state["serial"] + 1}
     (repository.path / ".state/network-local.tfstate").write_text(json.dumps(state))
-    repository.doit("drift", code=2)
+    repository.prepare("drift", code=2)
     repository.write(f"stacks/edge/cdn/main.tf:{reader('x')}{BROKEN}")
     repository.commit("broken")
-    repository.doit("deploy:edge/cdn", code=1)
-    repository.doit("env=prod", "plan")
+    repository.prepare("deploy:edge/cdn", code=1)
+    repository.prepare("env=prod", "plan")
     return repository
 
 
@@ -289,6 +289,18 @@ def test_records_of_a_newer_format_are_shown_as_far_as_known_with_a_note(
 # Access
 
 
+@pytest.fixture(scope="module")
+def planned(tmp_path_factory: pytest.TempPathFactory, tofu: Path) -> Iterator[Dashboard]:
+    """A dashboard of one stack's plan, for tests that only ask it."""
+    repository = Repository.create(
+        tmp_path_factory.mktemp("planned"), tofu, minimal_config(), f"stacks/a/main.tf:{resource()}"
+    )
+    repository.doit("plan")
+    dashboard = Dashboard(repository.path / ".deploy")
+    yield dashboard
+    dashboard.stop()
+
+
 def test_only_users_named_by_the_proxy_have_access_where_that_is_configured(
     deployed: Repository, serve: Callable[..., Dashboard]
 ) -> None:
@@ -315,18 +327,15 @@ def test_only_users_named_by_the_proxy_have_access_where_that_is_configured(
         "/env/__proto__", "/_app/..%2f..%2f..%2fpackage.json", "/env/local/stacks/constructor",
     ],
 )  # fmt: skip
-def test_no_path_leads_out_of_the_records(one: Repository, serve: Callable[..., Dashboard], path: str) -> None:
-    one.doit("plan")
-    answer = serve(one.path / ".deploy").get(path)
+def test_no_path_leads_out_of_the_records(planned: Dashboard, path: str) -> None:
+    answer = planned.get(path)
     assert answer.status in (400, 404)
     assert "root:" not in answer.text
 
 
-def test_every_answer_has_security_headers(one: Repository, serve: Callable[..., Dashboard]) -> None:
-    one.doit("plan")
-    dashboard = serve(one.path / ".deploy")
+def test_every_answer_has_security_headers(planned: Dashboard) -> None:
     for path in ("/", "/env/local", "/env/none"):
-        headers = dashboard.get(path).headers
+        headers = planned.get(path).headers
         policy = headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
         assert "'unsafe-inline'" not in policy

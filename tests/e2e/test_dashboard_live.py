@@ -38,7 +38,7 @@ def row(build: Callable[..., Repository]) -> Repository:
         f"stacks/c/main.tf:{resource()}",
         f"stacks/d/main.tf:{resource()}",
     )
-    repository.doit("deploy")
+    repository.prepare("deploy")
     return repository
 
 

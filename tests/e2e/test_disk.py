@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,11 @@ def small_disk(repository: Repository) -> Iterator[Path]:
         ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(folder)], check=False, capture_output=True, text=True
     )
     if mounted.returncode:
-        pytest.skip(f"no disk can be mounted here: {mounted.stderr.strip()}")
+        if os.environ.get("TESTS_MOUNT") == "no":
+            pytest.skip("TESTS_MOUNT=no")
+        pytest.fail(
+            f"no disk can be mounted here: {mounted.stderr.strip()}; as root it can, and TESTS_MOUNT=no skips this"
+        )
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 

@@ -69,7 +69,7 @@ def test_code_that_was_never_deployed_is_2_in_other_words_than_drift(pair: Repos
 
 
 def test_without_receipts_a_deployed_stack_is_not_called_never_deployed(pair: Repository, tmp_path: Path) -> None:
-    pair.doit("deploy")
+    pair.prepare("deploy")
     other = pair.clone(tmp_path / "other")
     shutil.copytree(pair.path / ".state", other.path / ".state")  # as a remote backend would have it
     other.write(f"stacks/a/main.tf:{resource('changed')}")

@@ -92,7 +92,7 @@ def test_a_passphrase_in_the_environment_encrypts_plan_and_state(build: Callable
 
 
 def test_everything_goes_on_as_without_a_key(keyed: Repository) -> None:
-    keyed.doit("deploy")
+    keyed.prepare("deploy")
     keyed.engine_calls()
     keyed.doit("deploy")
     keyed.doit("plan")
@@ -105,7 +105,7 @@ def test_everything_goes_on_as_without_a_key(keyed: Repository) -> None:
 
 
 def test_lineage_and_serial_of_an_encrypted_plan_are_those_of_its_state(keyed: Repository) -> None:
-    keyed.doit("deploy")
+    keyed.prepare("deploy")
     keyed.write(f"stacks/a/main.tf:{resource('2')}")
     keyed.doit("plan")
     manifest, state = keyed.json("plans", "a", "manifest.json"), keyed.state("a")
@@ -114,7 +114,7 @@ def test_lineage_and_serial_of_an_encrypted_plan_are_those_of_its_state(keyed: R
 
 
 def test_without_a_key_nothing_changes(one: Repository) -> None:
-    one.doit("plan")
+    one.prepare("plan")
     manifest = one.json("plans", "a", "manifest.json")
     assert manifest["key"] is None
     assert "signature" not in manifest
@@ -317,7 +317,7 @@ def test_where_there_is_no_file_in_memory_the_key_is_in_the_engines_environment(
 
 
 def test_the_engine_can_be_run_by_hand(keyed: Repository) -> None:
-    keyed.doit("deploy")
+    keyed.prepare("deploy")
     keys = keyprovider.by_hand("local")
     assert not any(form in keys.encode() for form in _forms(KEY))
     data_dir = keyed.path / ".deploy/.cache/data/local/a"
@@ -342,7 +342,7 @@ def _state(repository: Repository) -> bytes:
 
 
 def test_a_wrong_key_is_one_clear_error_and_nothing_is_changed(keyed: Repository) -> None:
-    keyed.doit("deploy")
+    keyed.prepare("deploy")
     keyed.write(f"stacks/a/main.tf:{resource('2')}")
     before = _state(keyed)
     for command in ("plan", "deploy", "drift"):
@@ -355,7 +355,7 @@ def test_a_wrong_key_is_one_clear_error_and_nothing_is_changed(keyed: Repository
 
 
 def test_an_encrypted_state_without_a_key_is_one_clear_error(keyed: Repository) -> None:
-    keyed.doit("deploy")
+    keyed.prepare("deploy")
     keyed.write(f"stacks/a/main.tf:{resource('2')}")
     before = _state(keyed)
     for command in ("plan", "deploy", "drift"):
@@ -366,7 +366,7 @@ def test_an_encrypted_state_without_a_key_is_one_clear_error(keyed: Repository) 
 
 
 def test_a_state_in_clear_is_refused_when_there_is_a_key(one: Repository) -> None:
-    one.doit("deploy")
+    one.prepare("deploy")
     before = _state(one)
     for command in ("plan", "deploy", "drift"):
         done = one.doit(command, code=1, DEPLOY_ENCRYPTION_KEY=KEY)
@@ -377,7 +377,7 @@ def test_a_state_in_clear_is_refused_when_there_is_a_key(one: Repository) -> Non
 
 
 def test_migration_encrypts_every_state_by_the_next_deploy_and_then_ends(pair: Repository) -> None:
-    pair.doit("deploy")
+    pair.prepare("deploy")
     pair.variables["DEPLOY_ENCRYPTION_KEY"] = KEY
     pair.write(minimal_config("encryption: {migrate: true}\n"))
     assert "its state is to be encrypted" in pair.doit("status").out
@@ -394,7 +394,7 @@ def test_migration_encrypts_every_state_by_the_next_deploy_and_then_ends(pair: R
 
 
 def test_migration_goes_back_to_clear(keyed: Repository) -> None:
-    keyed.doit("deploy")
+    keyed.prepare("deploy")
     keyed.write(minimal_config("encryption: {state: false}\n"), f"stacks/a/main.tf:{resource('2')}")
     done = keyed.doit("deploy", code=1)
     assert "is encrypted, but `encryption.state` is false" in done.out
@@ -406,7 +406,7 @@ def test_migration_goes_back_to_clear(keyed: Repository) -> None:
 
 
 def test_a_key_is_rotated_by_one_deploy(keyed: Repository) -> None:
-    keyed.doit("deploy")
+    keyed.prepare("deploy")
     keyed.variables |= {"DEPLOY_ENCRYPTION_KEY": OTHER, "OLD_KEY": KEY}
     keyed.write(minimal_config("encryption: {previous: [OLD_KEY]}\n"))
     keyed.commit()
@@ -502,7 +502,7 @@ def test_a_forged_plan_that_a_bare_engine_would_run_is_refused(one: Repository, 
     ids=lambda fields: next(iter(fields)),
 )  # fmt: skip
 def test_every_field_of_a_manifest_is_signed(keyed: Repository, fields: dict[str, Any]) -> None:
-    keyed.doit("plan")
+    keyed.prepare("plan")
     _forge(keyed, **fields)
     done = keyed.doit("deploy", code=1)
     assert "is not what was signed with DEPLOY_ENCRYPTION_KEY" in done.task("plan", "a")
@@ -511,7 +511,7 @@ def test_every_field_of_a_manifest_is_signed(keyed: Repository, fields: dict[str
 
 
 def test_a_plan_goes_to_a_clone_that_has_the_key_and_to_no_other(keyed: Repository, tmp_path: Path) -> None:
-    keyed.doit("plan")
+    keyed.prepare("plan")
     planned = keyed.json("plans", "a", "manifest.json")["plan_sha256"]
     for name, variables, message in (
         ("without", {"DEPLOY_ENCRYPTION_KEY": ""}, f"made with a key ({_fingerprint(KEY)}), and none is set here"),
@@ -532,7 +532,7 @@ def test_a_plan_goes_to_a_clone_that_has_the_key_and_to_no_other(keyed: Reposito
 
 
 def test_an_artifact_signed_with_a_previous_key_is_planned_again(keyed: Repository) -> None:
-    keyed.doit("plan")
+    keyed.prepare("plan")
     keyed.write(minimal_config("encryption: {previous: [OLD_KEY]}\n"))
     done = keyed.doit("deploy", code=1, DEPLOY_ENCRYPTION_KEY=OTHER, OLD_KEY=KEY)
     assert "is signed with another key" in done.task("plan", "a")
@@ -541,7 +541,7 @@ def test_an_artifact_signed_with_a_previous_key_is_planned_again(keyed: Reposito
 
 
 def test_planning_with_a_new_key_replaces_an_unsigned_artifact(one: Repository) -> None:
-    one.doit("plan")
+    one.prepare("plan")
     one.doit("plan", DEPLOY_ENCRYPTION_KEY=KEY)
     assert one.json("plans", "a", "manifest.json")["key"] == _fingerprint(KEY)
     one.doit("deploy", DEPLOY_ENCRYPTION_KEY=KEY)

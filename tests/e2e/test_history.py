@@ -32,7 +32,7 @@ def overview(repository: Repository) -> dict[str, Any]:
 
 
 def test_a_deploy_leaves_a_record_of_each_task_what_it_waited_for_and_how_the_run_ended(chain: Repository) -> None:
-    chain.doit("deploy")
+    chain.prepare("deploy")
     [run] = runs(chain)
     tasks = {f"{task['stage']}:{task['stack']}": task for task in run["tasks"]}
     assert run["command"] == "doit deploy"
@@ -47,13 +47,13 @@ def test_a_deploy_leaves_a_record_of_each_task_what_it_waited_for_and_how_the_ru
 
 
 def test_a_stack_that_the_deploy_planned_itself_has_that_plan_in_its_record(chain: Repository) -> None:
-    chain.doit("deploy")
+    chain.prepare("deploy")
     [run] = runs(chain)
     assert lines(chain, run)["deploy:c"]["details"]["changes"]["resources"][0]["action"] == "add"
 
 
 def test_a_run_with_nothing_to_do_counts_what_was_unaffected_and_starts_no_process(chain: Repository) -> None:
-    chain.doit("deploy")
+    chain.prepare("deploy")
     before = chain.deploy_dir("overview.json").stat().st_mtime_ns
     chain.engine_calls()
     chain.doit("deploy")
@@ -85,7 +85,7 @@ def test_a_record_can_be_watched_while_its_run_goes_on_and_one_that_was_killed_h
 
 
 def test_the_overview_says_of_each_stack_since_when_it_is_deployed_affected_drifted(pair: Repository) -> None:
-    pair.doit("deploy:a")
+    pair.prepare("deploy:a")
     first = overview(pair)
     assert first["a"]["deployed"]["commit"] == pair.git("rev-parse", "HEAD")
     assert first["a"]["deployed"]["run"] == runs(pair)[0]["id"]
@@ -135,7 +135,7 @@ def test_a_failing_check_is_in_the_overview_until_it_passes(build: Callable[...,
 
 
 def test_a_merge_request_is_recorded_but_says_nothing_of_what_is_deployed(pair: Repository) -> None:
-    pair.doit("deploy")
+    pair.prepare("deploy")
     before = pair.deploy_dir("overview.json").read_bytes()
     pair.write(f"stacks/a/main.tf:{resource('2')}")
     pair.doit(
@@ -207,7 +207,7 @@ def test_a_stack_that_waits_for_one_that_failed_is_recorded_as_not_run(build: Ca
     "text", ["", "[]", '{"stacks": [1]}', '{"stacks": {"a": {"affected": 3}}}', '{"stacks": {"a": 1}}']
 )
 def test_an_overview_that_is_garbage_is_made_anew(one: Repository, text: str) -> None:
-    one.doit("deploy")
+    one.prepare("deploy")
     one.deploy_dir("overview.json").write_text(text)
     done = one.doit("deploy")
     assert "history" not in done.out

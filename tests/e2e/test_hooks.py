@@ -173,25 +173,6 @@ def test_no_shell_reads_a_hooks_arguments(hooked: Hooked) -> None:
     assert _calls(repository) == ["$(id) ; `x`"]
 
 
-@pytest.mark.parametrize(
-    ("hook", "said"),
-    [
-        ("{stage: plan, when: before, command: [x, '{stak}']}", "there is no {stak} in a hook (nearest: 'stack')"),
-        ("{stage: plan, when: before, command: [x], stacks: [c]}", "there is no stack 'c'"),
-        ("{stage: plan, when: before, command: []}", "hooks[0].command"),
-        ("{stage: plan, when: before, command: sh -c x}", "hooks[0].command"),
-        ("{stage: plans, when: before, command: [x]}", "(nearest: 'plan')"),
-        ("{stage: plan, when: before, command: [x, '{organization.y}']}", "no `organization` file"),
-    ],
-)
-def test_a_wrong_hook_is_found_before_anything_starts(hooked: Hooked, hook: str, said: str) -> None:
-    repository = hooked(hook)
-    done = repository.doit("plan", code=1)
-    assert said in done.out
-    assert "config/pipeline.yaml:4" in done.out
-    assert repository.engine_calls() == []
-
-
 def test_a_hook_that_is_not_there_is_said_so(hooked: Hooked) -> None:
     repository = hooked("{stage: plan, when: before, stacks: [a], command: [scripts/nowhere]}")
     assert "`scripts/nowhere` cannot be run: No such file" in repository.doit("plan:a", code=1).task("plan", "a")

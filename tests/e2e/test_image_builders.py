@@ -32,9 +32,13 @@ def buildkit(registry: ImageRegistry) -> Iterator[BuildKit]:
     server.remove()
 
 
-@pytest.fixture(params=["buildah", "podman", "docker"])
+# podman builds with buildah's code: it has the tests of what is its own, its commands to build, push and log in.
+every_builder = pytest.mark.parametrize("builder", ["buildah", "podman", "docker"])
+
+
+@pytest.fixture(params=["buildah", "docker"])
 def builder(request: pytest.FixtureRequest) -> str:
-    """Each builder that there is."""
+    """Each builder that there is, or those that a test names."""
     name: str = request.param
     return name
 
@@ -63,6 +67,7 @@ def shop(build: Callable[..., Repository], repository_name: str, builder: str, v
     return repository
 
 
+@every_builder
 def test_an_image_is_built_and_pushed_once_and_found_by_the_next_clone(
     shop: Repository, builder: str, registry: ImageRegistry, repository_name: str, tmp_path: Path
 ) -> None:
@@ -137,6 +142,7 @@ def test_arguments_and_labels_are_part_of_the_tag_and_of_the_image(
     assert shop.doit("build", WHO="they").task("build", "image/server").split()[2].rpartition(":")[2] != tag
 
 
+@every_builder
 def test_an_image_of_several_platforms_is_one_index(
     shop: Repository, builder: str, registry: ImageRegistry, repository_name: str
 ) -> None:
@@ -320,7 +326,7 @@ def test_a_builder_of_buildx_that_does_not_answer_is_named(shop: Repository, bui
     assert 'its builder does not answer (ERROR: no builder "none" found)' in done.out
 
 
-@pytest.mark.parametrize("builder", ["docker", "buildah", "podman"])
+@every_builder
 def test_a_login_of_the_environment_wins_over_a_helper_that_keeps_passwords(
     shop: Repository, builder: str, closed: ImageRegistry, tmp_path: Path
 ) -> None:

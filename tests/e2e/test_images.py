@@ -351,33 +351,3 @@ def test_the_receipt_has_the_digest_and_its_inputs_have_the_tag(shop: Repository
     receipt = shop.json("receipts", "web.json")
     assert receipt["images"]["image"].startswith(f"{repository_name}@sha256:")
     assert receipt["inputs"]["image server (variable image)"].startswith(f"{repository_name}:")
-
-
-def test_a_repository_that_cannot_be_one_is_found_before_anything_starts(shop: Repository) -> None:
-    shop.write(config("registry.example.com/Team/server"))
-    assert "'Team' cannot be part of a repository's name" in shop.doit("plan", code=1).out
-    assert shop.engine_calls() == []
-
-
-@pytest.mark.parametrize(
-    ("image", "stacks", "said"),
-    [
-        (", context: servr", "", "stands twice"),
-        (", contxt: x", "", "there is no key 'contxt' here (nearest: 'context')"),
-        (", containerfile: Nope", "", "there is no server/Nope"),
-        (", builds: [app]", "", "there is no build 'app'"),
-        (", args: {X: '${NPM_TOKEN}'}", "", "NPM_TOKEN belongs under `secrets`"),
-        (", builder: kaniko", "", "images.server.builder"),
-        (", builder: buildah, attest: [sbom]", "", "docker buildx does"),
-        ("", "stacks: {web: {images: {image: sever}}}", "there is no image 'sever' (nearest: 'server')"),
-        ("", "stacks: {web: {images: {imag: server}}}", "declares no variable 'imag' (nearest: 'image')"),
-        ("", "stacks: {web: {images: {image: server}, variables: {image: x}}}", "given twice: here and by variables"),
-    ],
-)
-def test_a_wrong_image_is_found_before_anything_starts(
-    shop: Repository, repository_name: str, image: str, stacks: str, said: str
-) -> None:
-    shop.write(config(repository_name, image, stacks + "\n"))
-    done = shop.doit("plan", code=1)
-    assert said in done.out
-    assert shop.engine_calls() == []

@@ -21,6 +21,7 @@ import pytest
 import yaml
 
 from tests import backends
+from tests.e2e.conftest import unique
 from tests.repository import ROOT, Repository
 
 if TYPE_CHECKING:
@@ -32,9 +33,11 @@ PATIENCE = 300
 
 
 @pytest.fixture
-def platform(example: Repository, state_server: StateServer, tmp_path: Path) -> Iterator[Repository]:
+def platform(
+    example: Repository, state_server: StateServer, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Repository]:
     """The example stacks as a platform has them: states on a server, the service outside of any checkout."""
-    backend = backends.http(state_server, f"pipelines{abs(hash(str(tmp_path))) % 10**9}")
+    backend = backends.http(state_server, unique(request))
     config = yaml.safe_load((example.path / "config/pipeline.yaml").read_text())
     config["backend"] = {"kind": "http", "settings": yaml.safe_load(backend.settings)}
     config["stacks"] = {"site": {"mocks": {"host": "127.0.0.1", "port": 1, "page": "a stand-in"}}}  # for reviews alone

@@ -42,7 +42,7 @@ def checker(repository: Repository, body: str, *, more: str = "") -> None:
 def deployed(build: Callable[..., Repository]) -> Repository:
     """One deployed stack that is then about to be replaced, and is protected."""
     repository = build(minimal_config(PROTECTED), f"stacks/a/main.tf:{replaced_by('1')}")
-    repository.doit("deploy")
+    repository.prepare("deploy")
     repository.write(f"stacks/a/main.tf:{replaced_by('2')}")
     repository.commit()
     return repository
@@ -211,11 +211,6 @@ def test_a_missing_program_refuses_the_plan_and_is_named(one: Repository) -> Non
     assert "cannot be run: `no-such-program`: No such file or directory" in one.doit("plan", code=1).out
 
 
-def test_a_checker_without_the_plan_is_an_error_of_the_configuration(one: Repository) -> None:
-    one.write(minimal_config("policy: {checkers: [{name: own, command: [cat]}]}\n"))
-    assert "`{plan}` stands nowhere in it" in one.doit("plan", code=1).out
-
-
 def test_an_environment_has_its_own_policy(deployed: Repository) -> None:
     deployed.write("config/environments/prod.yaml:policy: {protect: []}\n")
     deployed.commit()
@@ -223,7 +218,10 @@ def test_an_environment_has_its_own_policy(deployed: Repository) -> None:
     deployed.write(f"stacks/a/main.tf:{replaced_by('3')}")
     deployed.commit()
     deployed.doit("env=prod", "deploy")
-    deployed.doit("deploy", code=1)
+    assert deployed.state("a", "prod")["outputs"]["value"]["value"] == "3"  # it was replaced there
+    before = deployed.state("a")
+    assert "refused by policy 'protect'" in deployed.doit("deploy", code=1).out
+    assert deployed.state("a") == before
 
 
 def test_hidden_values_are_in_no_finding(one: Repository) -> None:
@@ -234,7 +232,7 @@ def test_hidden_values_are_in_no_finding(one: Repository) -> None:
 
 
 def test_a_policy_in_the_environment_wins_over_what_a_merge_request_can_change(one: Repository) -> None:
-    one.doit("deploy")
+    one.prepare("deploy")
     one.write(minimal_config("policy: {protect: [], allow: []}\n"), f"stacks/a/main.tf:{replaced_by('1', 'other')}")
     one.commit()
     protect = json.dumps([{"type": "terraform_*", "actions": ["destroy"]}])

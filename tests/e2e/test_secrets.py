@@ -179,7 +179,7 @@ def test_secrets_are_masked_in_what_a_failing_engine_says(build: Callable[..., R
 def test_sensitive_outputs_reach_dependents_without_a_trace(build: Callable[..., Repository]) -> None:
     repository = _repository(build)
 
-    repository.doit("deploy")
+    repository.prepare("deploy")
     stored = repository.json("outputs", "a.json")["outputs"]["given"]
     assert stored["sensitive"] is True
     assert "value" not in stored
@@ -196,7 +196,7 @@ def test_sensitive_outputs_reach_dependents_without_a_trace(build: Callable[...,
 def test_a_changed_sensitive_output_makes_its_dependents_affected(build: Callable[..., Repository]) -> None:
     repository = _repository(build)
 
-    repository.doit("deploy")
+    repository.prepare("deploy")
     repository.engine_calls()
     repository.doit("deploy")
     assert repository.engine_calls() == []

@@ -187,6 +187,20 @@ def test_a_second_run_at_once_fails_clearly_and_changes_nothing(slow: Repository
     assert (slow.path / "created").read_text() == "x\n"
 
 
+def test_a_link_in_place_of_the_lock_is_refused_and_what_it_names_stays_as_it_is(one: Repository) -> None:
+    precious = one.home / "precious"
+    precious.write_text("content")
+    lock = one.path / ".deploy/local/run.lock"
+    lock.parent.mkdir(parents=True)
+    lock.symlink_to(precious)
+
+    done = one.doit("deploy", code=1)
+
+    assert "cannot write in .deploy/local: run.lock is a symbolic link: remove it" in done.out
+    assert precious.read_text() == "content"
+    assert not (one.path / ".deploy/local/plans").exists()
+
+
 def test_what_doit_recorded_survives_a_kill(slow: Repository) -> None:
     import sqlite3
 
@@ -203,7 +217,7 @@ def test_what_doit_recorded_survives_a_kill(slow: Repository) -> None:
 
 
 def test_a_corrupt_record_file_is_moved_aside_and_the_run_goes_on(one: Repository) -> None:
-    one.doit("deploy")
+    one.prepare("deploy")
     one.deploy_dir("doit.db").write_bytes(b"nonsense" * 1000)
     one.engine_calls()
     done = one.doit("deploy")
@@ -212,7 +226,7 @@ def test_a_corrupt_record_file_is_moved_aside_and_the_run_goes_on(one: Repositor
 
 
 def test_a_corrupt_receipt_is_named_and_nothing_is_applied(one: Repository) -> None:
-    one.doit("deploy")
+    one.prepare("deploy")
     one.deploy_dir("receipts", "a.json").write_text('{"stack": ')
     one.engine_calls()
     done = one.doit("deploy", code=1)

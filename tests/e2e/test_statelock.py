@@ -48,6 +48,7 @@ def repository(build: Callable[..., Repository], backend: Backend, world: Path) 
     backend.lock_timeout = 1
     built = build(backend.config(), f"stacks/a/main.tf:{backend.stack(HOLDING.format(value='1'))}")
     built.variables.update(backend.variables, WORLD=str(world))
+    built.fresh = True  # its processes are found by their environment
     return built
 
 

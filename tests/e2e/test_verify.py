@@ -101,30 +101,6 @@ def test_templates_take_outputs_the_environment_and_variables(build: Build, serv
     assert "config/pipeline.yaml:6" in done.out
 
 
-@pytest.mark.parametrize(
-    ("check", "said"),
-    [
-        ("{kind: htpp, url: x}", "there is no kind of check 'htpp' (nearest: 'http')"),
-        ("{url: x}", "stacks.a.verify[0].kind: this key is required"),
-        ("{kind: tcp, host: x, prt: 1}", "there is no key 'prt' here (nearest: 'port')"),
-        ("{kind: tcp, host: x}", "stacks.a.verify[0].port: this key is required"),
-        ("{kind: http, url: x, retries: 3}", "there is no key 'retries' here"),
-        ("http", "a check is a mapping with a `kind`"),
-        ("{kind: http, url: '{outputs.valeu}'}", "stack 'a' has no output 'valeu' (nearest: 'value')"),
-        ("{kind: http, url: '{stak}'}", "there is no {stak} in a check (nearest: 'stack')"),
-        ("{kind: kubernetes_pods}", "either a `selector` or a `workload`"),
-        ("{kind: http, url: x, bearer: 's3 cret'}", "never the secret itself"),
-    ],
-)
-def test_a_wrong_check_is_found_before_anything_starts(build: Build, check: str, said: str) -> None:
-    repository = build(verified(check), f"stacks/a/main.tf:{resource()}")
-    done = repository.doit("plan", code=1)
-    assert said in done.out
-    assert "config/pipeline.yaml:6" in done.out
-    assert "s3 cret" not in done.out
-    assert repository.engine_calls() == []
-
-
 def test_a_stack_that_never_settles_is_found_right_after_its_apply(build: Build) -> None:
     settles = 'resource "terraform_data" "it" {}\n'
     never = 'resource "terraform_data" "it" {\n  input = timestamp()\n}\n'

@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tests.repository import ROOT
@@ -30,11 +31,17 @@ class Answer:
     text: str
 
 
+@cache
+def build() -> None:
+    """Build it, unless it is built of these sources."""
+    subprocess.run([ROOT / "tools/app", "build"], check=True, capture_output=True)
+
+
 class Dashboard:
     """A server on a source, with more environment variables, that runs until `stop`."""
 
     def __init__(self, source: Path | str, **variables: str) -> None:
-        subprocess.run([ROOT / "tools/app", "build"], check=True, capture_output=True)
+        build()
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]

@@ -158,10 +158,14 @@ def test_the_search_for_environment_variables_finds_those_that_are_known() -> No
 # Files
 
 
-@pytest.mark.parametrize("name", sorted(set(vars(Layout)) - set(Layout.__annotations__) - {"prepare", "relative"}))
+def paths_of_the_layout() -> list[str]:
+    """The properties and methods of `Layout` that return a path."""
+    public = {name for name in vars(Layout) if not name.startswith("_")}
+    return sorted(public - set(Layout.__annotations__) - {"prepare", "relative"})
+
+
+@pytest.mark.parametrize("name", paths_of_the_layout())
 def test_every_path_of_the_layout_is_in_the_reference(name: str) -> None:
-    if name.startswith("_"):
-        return
     found: Any = getattr(Layout(Path("root"), "<env>"), name)
     if callable(found):
         found = found(*(f"<{parameter}>" for parameter in inspect.signature(found).parameters))

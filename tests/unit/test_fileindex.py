@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.project.hcl import fileindex
 from tasks.project.hcl.facts import FACTS_VERSION, Facts
-from tasks.project.hcl.fileindex import FileIndex
+from tasks.project.hcl.fileindex import _FORMAT, FileIndex
 from tests.unit.conftest import write
 
 if TYPE_CHECKING:
@@ -54,31 +56,54 @@ def test_a_changed_file_is_read_again_in_the_same_run(tree: Callable[..., Path])
     assert files.digest("main.tf") == sha256(b'output "bb" { value = 1 }\n').hexdigest()
 
 
-def test_what_was_read_is_kept_by_mtime_and_size(tree: Callable[..., Path]) -> None:
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caches of this test are saved long after its files were written."""
+    now = time.time_ns
+    monkeypatch.setattr(fileindex.time, "time_ns", lambda: now() + 60_000_000_000)
+
+
+@pytest.mark.usefixtures("later")
+def test_what_was_read_is_not_read_again(tree: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     root = tree('main.tf:output "a" { value = 1 }\n')
-    age(root / "main.tf")
     first = index(root)
     before, facts = first.digest("main.tf"), first.facts("main.tf")
     first.save()
-    write(root, 'main.tf:output "b" { value = 1 }\n')  # as long, and as old: what no stat can tell
-    age(root / "main.tf")
-    second = index(root)
-    assert (second.digest("main.tf"), second.facts("main.tf")) == (before, facts)
+    with monkeypatch.context() as patch:
+        patch.setattr(fileindex, "sha256_file", lambda path: pytest.fail(f"{path} was read"))
+        second = index(root)
+        assert (second.digest("main.tf"), second.facts("main.tf")) == (before, facts)
     os.utime(root / "main.tf", ns=(OLD, OLD + 1))
-    assert index(root).facts("main.tf").outputs == ("b",)
+    assert index(root).digest("main.tf") == before
     write(root, 'main.tf:output "longer" { value = 1 }\n')
-    age(root / "main.tf")
     assert index(root).facts("main.tf").outputs == ("longer",)
 
 
+@pytest.mark.usefixtures("later")
+def test_a_file_of_the_same_size_and_mtime_is_read_again(tree: Callable[..., Path]) -> None:
+    root = tree("a.txt:one")
+    age(root / "a.txt")
+    first = index(root)
+    first.digest("a.txt")
+    first.save()
+    assert "a.txt" in (root / ".deploy/files.json").read_text()
+    (root / "a.txt").write_text("two")
+    age(root / "a.txt")
+    assert index(root).digest("a.txt") == sha256(b"two").hexdigest()
+    (root / "b.txt").write_text("six")
+    age(root / "b.txt")
+    (root / "b.txt").replace(root / "a.txt")  # by a rename: another inode
+    assert index(root).digest("a.txt") == sha256(b"six").hexdigest()
+
+
 def test_a_file_just_written_is_not_kept(tree: Callable[..., Path]) -> None:
-    root = tree("new.tf:", "old.tf:")
-    age(root / "old.tf")
+    root = tree("new.tf:", "touched.tf:")
+    age(root / "touched.tf")  # its mtime says nothing of when it was written
     files = index(root)
     files.digest("new.tf")
-    files.digest("old.tf")
+    files.digest("touched.tf")
     files.save()
-    assert list(json.loads((root / ".deploy/files.json").read_bytes())["files"]) == ["old.tf"]
+    assert json.loads((root / ".deploy/files.json").read_bytes())["files"] == {}
 
 
 def test_no_sensitive_default_is_kept_on_disk(tree: Callable[..., Path]) -> None:
@@ -112,7 +137,7 @@ def test_a_save_that_fails_costs_nothing_but_time(tree: Callable[..., Path]) -> 
     assert (root / ".deploy").read_text() == "a file where the folder should be"
 
 
-@pytest.mark.parametrize("version", [FACTS_VERSION - 1, FACTS_VERSION + 1, None, "x"])
+@pytest.mark.parametrize("version", [FACTS_VERSION, [1, FACTS_VERSION], [_FORMAT, FACTS_VERSION + 1], None, "x"])
 def test_a_cache_of_another_version_is_not_used(tree: Callable[..., Path], version: object) -> None:
     root = tree("a.txt:hello")
     age(root / "a.txt")
@@ -128,7 +153,7 @@ def test_a_cache_of_another_version_is_not_used(tree: Callable[..., Path], versi
         max_leaves=4,
     ).map(lambda value: json.dumps(value).encode())
     | st.sampled_from([None, [], 1, "x", {}]).map(
-        lambda value: json.dumps({"version": FACTS_VERSION, "files": value}).encode()
+        lambda value: json.dumps({"version": [_FORMAT, FACTS_VERSION], "files": value}).encode()
     )
 )
 def test_any_cache_is_used_or_is_not_there(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +19,7 @@ from tasks.base import files
 from tasks.base.errors import RecordError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -108,3 +113,141 @@ def test_a_files_digest_is_that_of_its_bytes(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(data)
     assert files.sha256_file(tmp_path / "x") == files.sha256_bytes(data)
     assert files.sha256_bytes(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def other(path: Path, script: str) -> subprocess.Popen[str]:
+    """Another process that has `files` and `path`; its standard input ends it."""
+    program = (
+        f"import sys\nfrom pathlib import Path\nfrom tasks.base import files\npath = Path({str(path)!r})\n{script}"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        cwd=Path(files.__file__).parent.parent.parent,
+    )  # fmt: skip
+
+
+HOLD = """with files.locked(path, note="the other one"):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def held(path: Path, script: str = HOLD) -> Iterator[subprocess.Popen[str]]:
+    """Another process holds the lock."""
+    with other(path, script) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        try:
+            assert child.stdout.readline() == "held\n"
+            yield child
+        finally:
+            child.stdin.close()
+            child.wait(30)
+
+
+def test_a_held_lock_is_refused_with_what_its_holder_noted(tmp_path: Path) -> None:
+    path = tmp_path / "a/lock"
+    with held(path):
+        with pytest.raises(files.HeldError, match=r"^the other one$"), files.locked(path, wait=False):
+            pytest.fail("held twice")
+        assert files.holder(path) == "the other one"
+
+    assert files.holder(path) is None
+    assert path.read_text() == ""
+    with files.locked(path, wait=False, note="mine"):
+        assert path.read_text() == "mine"
+
+
+def test_a_lock_without_a_note_is_held_by_an_unknown_process(tmp_path: Path) -> None:
+    with held(tmp_path / "lock", HOLD.replace(', note="the other one"', "")):
+        assert files.holder(tmp_path / "lock") == "an unknown process"
+
+
+def test_a_held_lock_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with held(path) as child:
+        assert child.stdin is not None
+        threading.Timer(0.3, child.stdin.close).start()
+        with files.locked(path):
+            pass
+        assert child.wait(30) == 0
+
+
+def test_while_a_lock_is_held_the_waiting_can_give_up(tmp_path: Path) -> None:
+    path, waits = tmp_path / "lock", []
+
+    def pause() -> None:
+        waits.append(1)
+        if len(waits) > 2:
+            raise TimeoutError
+
+    with held(path), pytest.raises(TimeoutError), files.locked(path, pause=pause):
+        pytest.fail("held twice")
+
+    assert len(waits) == 3
+
+
+def test_a_child_that_gets_the_descriptor_holds_the_lock_on_and_no_other_does(tmp_path: Path) -> None:
+    with files.locked(tmp_path / "mine") as descriptor:
+        keeper = subprocess.Popen(["sleep", "60"], pass_fds=[descriptor])
+    try:
+        assert files.holder(tmp_path / "mine") is not None
+    finally:
+        keeper.kill()
+        keeper.wait()
+    with files.locked(tmp_path / "other"):
+        keeper = subprocess.Popen(["sleep", "60"], close_fds=False)
+    try:
+        assert files.holder(tmp_path / "other") is None
+    finally:
+        keeper.kill()
+        keeper.wait()
+
+
+def test_a_link_as_a_lock_is_refused_and_its_target_stays_as_it_is(tmp_path: Path) -> None:
+    target = tmp_path / "precious"
+    target.write_text("content")
+    (tmp_path / "lock").symlink_to(target)
+
+    with pytest.raises(OSError, match="lock is a symbolic link"), files.locked(tmp_path / "lock", note="x"):
+        pytest.fail("a link was locked")
+
+    assert target.read_text() == "content"
+    assert files.holder(tmp_path / "lock") is None
+
+
+def test_a_link_to_nowhere_as_a_lock_makes_no_file(tmp_path: Path) -> None:
+    (tmp_path / "lock").symlink_to(tmp_path / "new")
+
+    with pytest.raises(OSError, match="symbolic link"), files.locked(tmp_path / "lock"):
+        pytest.fail("a link was locked")
+
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_named_pipe_as_a_lock_is_refused_without_waiting_for_its_other_end(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "lock")
+    script = """try:
+    with files.locked(path):
+        pass
+except OSError as error:
+    print(error.strerror, files.holder(path))
+"""
+    with other(tmp_path / "lock", script) as child:
+        assert child.communicate(timeout=60)[0] == "lock is not a plain file: remove it None\n"
+
+
+def test_what_the_system_says_of_a_lock_is_explained_once_and_of_the_work_never(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    def explain(error: OSError) -> RecordError:
+        return RecordError(f"no lock: {error.strerror}")
+
+    with (
+        pytest.raises(RecordError, match="no lock: File exists"),
+        files.locked(tmp_path / "file/lock", explain=explain),
+    ):
+        pytest.fail("there is no such folder")
+    with pytest.raises(FileNotFoundError), files.locked(tmp_path / "lock", explain=explain):
+        (tmp_path / "absent").read_text()

@@ -42,14 +42,16 @@ def variables(forge: Forge, token: str = TOKEN) -> dict[str, str]:
     }  # fmt: skip
 
 
-def client(forge: Forge, *, seconds: float = 5, token: str = TOKEN, waits: list[float] | None = None) -> Client:
+def client(
+    forge: Forge, *, seconds: float = 5, token: str = TOKEN, waits: list[float] | None = None, longest: float = 0.02
+) -> Client:
     found = place.find(Settings(), variables(forge, token))
     assert found is not None
 
     def wait(pause: float) -> bool:
         if waits is not None:
             waits.append(pause)
-        time.sleep(min(pause, 0.02))
+        time.sleep(min(pause, longest))
         return False
 
     return connect(found, seconds=seconds, wait=wait)
@@ -230,8 +232,11 @@ def test_a_wait_that_is_longer_than_there_is_time_is_not_begun(forge: Forge) -> 
 
 def test_all_tries_together_end_in_time(forge: Forge) -> None:
     forge.answer("GET", *[Answer(503)] * 50)
+    waits: list[float] = []
     with pytest.raises(ForgeError, match="status 503"):
-        publish(forge, push(1), client=client(forge, seconds=0.4))
+        publish(forge, push(1), client=client(forge, seconds=3, waits=waits, longest=3))
+    assert 1 < len(forge.requests) < 10
+    assert 0 < sum(waits) < 3
 
 
 def test_a_write_whose_answer_was_lost_leaves_one_comment(forge: Forge) -> None:

@@ -247,6 +247,6 @@ def test_a_checkers_output_is_read_or_refused(document: Any) -> None:
     for asked in (checker(), checker(format="sarif"), checker(findings=["a[].b"])):
         try:
             items = output.parse(asked, json.dumps(document))
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError):
             continue
         assert all(item.severity in SEVERITIES for item in items)

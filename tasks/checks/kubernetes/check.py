@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, PrivateAttr, model_validator
 
 from ...base.model import Seconds
+from ...base.text import plural
 from ..check import Check, Observation, shown
 from . import pods, workloads
 from .api import Access, Api, ApiError
@@ -108,7 +109,7 @@ class KubernetesPodsCheck(Check):
 
     def _counts(self, every: list[Pod], current: list[Pod], ready: list[Pod]) -> str:
         """How many pods there are of which sort."""
-        text = f"{len(ready)} of {len(current)} pod{'s' if len(current) != 1 else ''} ready"
+        text = f"{len(ready)} of {plural(len(current), 'pod')} ready"
         if len(ready) == len(current) and len(ready) < self.min_ready:
             text += f", expected {self.min_ready}"
         left = [pod for pod in every if pod not in current]

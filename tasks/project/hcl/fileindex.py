@@ -17,14 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_RACY_NS = 2_000_000_000  # a file this young may change again without its mtime showing it: not kept between runs
+_FORMAT = 2  # of the cache
+_RACY_NS = 2_000_000_000  # a file this young may change again without its times showing it: not kept between runs
 _SKIPPED_FOLDERS = frozenset({".terraform", "__pycache__", "node_modules"})
 
 
 class FileIndex:
     """Digests and facts of files below one root; paths are POSIX and relative to it.
 
-    A file whose mtime and size are those of the last run is not read again. Safe to use from several threads.
+    A file is not read again while its mtime, ctime, inode and size are those of the last run; mtime alone is set by
+    tools that unpack archives. Safe to use from several threads.
     """
 
     def __init__(self, root: Path, cache: Path) -> None:
@@ -36,7 +38,7 @@ class FileIndex:
         self._facts: dict[str, Facts] = {}
         try:
             stored = json.loads(cache.read_bytes())
-            if stored["version"] == FACTS_VERSION and isinstance(stored["files"], dict):
+            if stored["version"] == [_FORMAT, FACTS_VERSION] and isinstance(stored["files"], dict):
                 self._entries = stored["files"]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             pass  # a cache that cannot be read is a cache that is not there
@@ -48,23 +50,23 @@ class FileIndex:
     def digest(self, path: str) -> str | None:
         """Hex SHA-256 of a file's content; None when there is no such regular file or it cannot be read."""
         entry = self._entry(path)
-        return None if entry is None else entry[2]
+        return None if entry is None else entry[1]
 
     def facts(self, path: str) -> Facts:
         """What a configuration file says; nothing when it is not there."""
         entry = self._entry(path)
         if entry is None:
             return Facts()
-        key = f"{path}\0{entry[2]}"
+        key = f"{path}\0{entry[1]}"
         known = self._facts.get(key)
         if known is None:
-            if entry[3] is None:
+            if entry[2] is None:
                 try:
-                    entry[3] = without_secrets(self.read_facts(path)).to_json()
+                    entry[2] = without_secrets(self.read_facts(path)).to_json()
                 except OSError:
                     return Facts()
                 self._changed = True
-            known = self._facts[key] = Facts.from_json(entry[3])
+            known = self._facts[key] = Facts.from_json(entry[2])
         return known
 
     def read_facts(self, path: str) -> Facts:
@@ -105,9 +107,9 @@ class FileIndex:
         if not self._changed:
             return
         youngest = time.time_ns() - _RACY_NS
-        kept = {path: entry for path, entry in self._entries.items() if entry[0] < youngest}
+        kept = {path: entry for path, entry in self._entries.items() if max(entry[0][:2]) < youngest}
         try:
-            data = canonical_json({"version": FACTS_VERSION, "files": kept})
+            data = canonical_json({"version": [_FORMAT, FACTS_VERSION], "files": kept})
             write_atomic(self._cache, data, durable=False)
         except RecordError:
             pass
@@ -119,7 +121,8 @@ class FileIndex:
         except OSError:
             return None
         entry = self._entries.get(path)
-        if entry is not None and entry[0] == status.st_mtime_ns and entry[1] == status.st_size:
+        stamp = [status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size]
+        if entry is not None and entry[0] == stamp:
             return entry
         from pathlib import Path
 
@@ -128,7 +131,7 @@ class FileIndex:
         except OSError:
             return None
         with self._lock:
-            known = entry[3] if entry is not None and entry[2] == digest else None
-            entry = self._entries[path] = [status.st_mtime_ns, status.st_size, digest, known]
+            known = entry[2] if entry is not None and entry[1] == digest else None
+            entry = self._entries[path] = [stamp, digest, known]
             self._changed = True
         return entry

@@ -10,24 +10,23 @@ stays known. What the tree holds can be made again; files that the engine or a s
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import posixpath
 import shutil
 import stat
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ...base.errors import ConfigError, ConfigErrors, RecordError
-from ...base.files import canonical_json, write_atomic
+from ...base.files import canonical_json, locked, write_atomic
 from ...base.layout import DEPLOY_DIR, ENGINE_LOCK_FILE
 from . import listing
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from ...base.layout import Layout
@@ -116,7 +115,7 @@ def merge(layout: Layout, base: Base) -> Tree:
     root, folder = layout.root, layout.tree
     _check_place(layout)
     try:
-        with _locked(layout.cache):
+        with locked(layout.cache / "tree.lock"):  # two runs at once must not write the same tree
             mine = listing.listing(root, without=[base.folder])
             theirs = listing.listing(base.folder, exact=base.exact, without=[root.resolve()])
             label = f"{UPSTREAM} {base.folder}"
@@ -325,11 +324,3 @@ def _read_index(path: Path) -> tuple[int, dict[str, list[Any]]] | None:
 
 def _write_index(path: Path, made_at: int, files: Mapping[str, list[Any]]) -> None:
     write_atomic(path, canonical_json({"format": _FORMAT, "made_at": made_at, "files": files}), durable=False)
-
-
-@contextmanager
-def _locked(cache: Path) -> Iterator[None]:
-    """Two runs at once must not write the same tree."""
-    with (cache / "tree.lock").open("w") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield

@@ -7,23 +7,22 @@ credentials in a URL go to git through its environment: they stand in no argumen
 from __future__ import annotations
 
 import base64
-import fcntl
 import hashlib
 import os
 import re
 import shutil
-import signal
-import subprocess
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+from ...base import process
 from ...base.errors import UpstreamError, nearest
+from ...base.files import locked
 from ...base.layout import cache_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -215,27 +214,17 @@ def _git(remote: Remote, arguments: list[str], timeout: float, cwd: Path | None 
         "untouched": "nothing was planned or applied",
         "next_step": f"see whether `git ls-remote {remote.url}` answers, then run the same command again",
     }
-    child = None
     try:
-        child = subprocess.Popen(
-            ["git", *arguments], cwd=cwd, env=_environment(remote) | more, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
-        out, said = child.communicate(timeout=timeout)
+        ended = process.ask(["git", *arguments], cwd=cwd, env=_environment(remote) | more, timeout=timeout)
     except OSError as error:
         raise UpstreamError(f"git cannot be run: {error.strerror}", **places) from error
-    except subprocess.TimeoutExpired:
-        raise UpstreamError(f"git {command} of {remote.url} took longer than {timeout:g} s", **places) from None
-    finally:
-        if child is not None and child.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)  # its helpers too; it only reads, or writes into the cache
-            child.communicate()
-    if child.returncode:
-        lines = [line.strip() for line in _plain(remote, said.decode("utf-8", "replace")).splitlines() if line.strip()]
-        reason = "; ".join(line.removeprefix("fatal: ") for line in lines[:3]) or f"exit code {child.returncode}"
+    if ended.code is None:
+        raise UpstreamError(f"git {command} of {remote.url} {process.how(None, timeout)}", **places)
+    if not ended.ok:
+        lines = [line.strip() for line in _plain(remote, ended.errors).splitlines() if line.strip()]
+        reason = "; ".join(line.removeprefix("fatal: ") for line in lines[:3]) or f"exit code {ended.code}"
         raise UpstreamError(f"git {command} of {remote.url} failed: {reason}", **places)
-    return out.decode("utf-8", "replace")
+    return ended.output
 
 
 def _plain(remote: Remote, text: str) -> str:
@@ -266,19 +255,14 @@ def _environment(remote: Remote) -> dict[str, str]:
     return kept | {"GIT_CONFIG_COUNT": str(first + len(settings))}
 
 
-@contextmanager
-def _one_at_a_time(folder: Path) -> Iterator[None]:
+def _one_at_a_time(folder: Path) -> AbstractContextManager[int]:
     """Hold one upstream's part of the cache: two runs at once must not fetch into it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "trees").mkdir(exist_ok=True)
-        stream = (folder / "lock").open("w")
-    except OSError as error:
-        raise UpstreamError(
+
+    def explain(error: OSError) -> UpstreamError:
+        return UpstreamError(
             f"cannot use the cache folder {folder}: {error.strerror}",
             untouched="nothing was planned or applied",
             next_step="set DOIT_TOFU_CACHE to a folder that can be written",
-        ) from error
-    with stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
+        )
+
+    return locked(folder / "lock", explain=explain)

@@ -1,0 +1,153 @@
+"""Which CI system runs this, and for what: all that its environment variables say, in one place.
+
+GitLab: https://docs.gitlab.com/ci/variables/predefined_variables/. GitHub:
+https://docs.github.com/en/actions/reference/workflows-and-actions/variables; the event is a file named by
+`GITHUB_EVENT_PATH`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Kind = Literal["gitlab", "github", "other", "none"]
+
+GITLAB_API = "https://gitlab.com/api/v4"
+GITHUB_API = "https://api.github.com"
+_NOT_SET = ("", "0", "false", "no")
+
+
+@dataclass(frozen=True)
+class CI:
+    """A job of a CI system; what is not known is empty or None.
+
+    Args:
+        kind: The system; `other` for one that only says that it is one, `none` outside of CI.
+        api: The forge's API.
+        name: The project's path, as people know it.
+        project: The project that the pipeline runs in: GitLab's id, GitHub's `owner/name`.
+        reviewing: The project that has the merge request; another one than `project` when that is a fork.
+        request: The number of the merge request, when this is a pipeline of one.
+        head: The last commit of its branch; of a pipeline without one the commit itself.
+        branch: The branch that the pipeline is for, in a merge request its source.
+        pipeline: The pipeline's id.
+        order: The pipeline's number and attempt: of two, the greater is newer.
+        pipeline_url: The pipeline, for people.
+        job_url: The job, for people.
+        actor: Who started it.
+    """
+
+    kind: Kind
+    api: str = ""
+    name: str = ""
+    project: str = ""
+    reviewing: str = ""
+    request: int | None = None
+    head: str = ""
+    branch: str | None = None
+    pipeline: str = ""
+    order: tuple[int, int] = (0, 0)
+    pipeline_url: str | None = None
+    job_url: str | None = None
+    actor: str = ""
+
+    @property
+    def link(self) -> str | None:
+        """Where this can be looked at: the job, else the pipeline."""
+        return self.job_url or self.pipeline_url
+
+
+def kind(environment: Mapping[str, str] = os.environ) -> Kind:
+    """Which CI system this is."""
+    if _is_set(environment, "GITLAB_CI"):
+        return "gitlab"
+    if _is_set(environment, "GITHUB_ACTIONS"):
+        return "github"
+    return "other" if _is_set(environment, "CI") else "none"
+
+
+def read(environment: Mapping[str, str] = os.environ, given: Kind | None = None) -> CI:
+    """What the environment says of this job.
+
+    Args:
+        environment: The environment variables.
+        given: Which system's variables count; by default those of the one that this is.
+    """
+    found = given or kind(environment)
+    if found == "gitlab":
+        return _gitlab(environment)
+    if found == "github":
+        return _github(environment)
+    get = environment.get
+    return CI(found, pipeline_url=_web(get("CI_PIPELINE_URL")), job_url=_web(get("CI_JOB_URL")))
+
+
+def _gitlab(environment: Mapping[str, str]) -> CI:
+    get = environment.get
+    own, pipeline = get("CI_PROJECT_ID", ""), get("CI_PIPELINE_ID", "")
+    return CI(
+        "gitlab",
+        api=get("CI_API_V4_URL") or GITLAB_API,
+        name=get("CI_PROJECT_PATH", ""),
+        project=own,
+        reviewing=get("CI_MERGE_REQUEST_PROJECT_ID") or own,
+        request=_number(get("CI_MERGE_REQUEST_IID")),
+        # In a pipeline of the merged result CI_COMMIT_SHA is a commit that only this pipeline has.
+        head=get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA") or get("CI_COMMIT_SHA", ""),
+        branch=get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME") or get("CI_COMMIT_BRANCH") or None,
+        pipeline=pipeline,
+        order=(_number(pipeline) or 0, _number(get("CI_JOB_ID")) or 0),
+        pipeline_url=_web(get("CI_PIPELINE_URL")),
+        job_url=_web(get("CI_JOB_URL")),
+        actor=get("GITLAB_USER_LOGIN", ""),
+    )
+
+
+def _github(environment: Mapping[str, str]) -> CI:
+    get = environment.get
+    project, run, server = get("GITHUB_REPOSITORY", ""), get("GITHUB_RUN_ID", ""), get("GITHUB_SERVER_URL")
+    pull = _event(get("GITHUB_EVENT_PATH")).get("pull_request")
+    pull = pull if isinstance(pull, dict) else {}
+    head = pull.get("head")
+    return CI(
+        "github",
+        api=get("GITHUB_API_URL") or GITHUB_API,
+        name=project,
+        project=project,
+        reviewing=project,
+        request=_number(pull.get("number")),
+        head=str(head.get("sha") or "") if isinstance(head, dict) else get("GITHUB_SHA", ""),
+        branch=get("GITHUB_HEAD_REF") or get("GITHUB_REF_NAME") or None,
+        pipeline=run,
+        order=(_number(run) or 0, _number(get("GITHUB_RUN_ATTEMPT")) or 0),
+        pipeline_url=_web(f"{server}/{project}/actions/runs/{run}") if server and project and run else None,
+        actor=get("GITHUB_ACTOR", ""),
+    )
+
+
+def _is_set(environment: Mapping[str, str], name: str) -> bool:
+    return environment.get(name, "").strip().lower() not in _NOT_SET
+
+
+def _event(path: str | None) -> dict[str, Any]:
+    try:
+        event = json.loads(Path(path).read_bytes()) if path else {}
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return event if isinstance(event, dict) else {}
+
+
+def _number(value: Any) -> int | None:
+    text = str(value)
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _web(url: str | None) -> str | None:
+    """An address that a page may link to; nothing else becomes a link."""
+    return url if url and url.startswith(("https://", "http://")) else None

@@ -1,0 +1,47 @@
+"""The crash log: the traceback of an error that nothing provides for, with what a report of it must say."""
+
+from __future__ import annotations
+
+import platform
+import traceback
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from .files import append
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .masking import Masker
+
+
+def keep(
+    path: Path, shown: str, task: str, error: BaseException, mask: Masker, *, engine: str | None = None
+) -> str:  # fmt: skip
+    """Add an error to the log, secrets masked; returns what a person does next.
+
+    Args:
+        path: The log.
+        shown: The log as people know it.
+        task: What was under way.
+        error: The error.
+        mask: The known secrets.
+        engine: The engine and its version, where one was in use.
+    """
+    versions = [f"{name} {_version(name)}" for name in ("doit-tofu", "doit")]
+    versions += [f"Python {platform.python_version()}", engine or "no engine yet", platform.platform()]
+    head = f"{datetime.now(UTC).isoformat(timespec='seconds')} {task}"
+    text = "".join(traceback.format_exception(error))
+    try:
+        append(path, mask.text(f"{head}\n{', '.join(versions)}\n{text}\n"))
+    except OSError:
+        return "report it; its traceback could not be written"
+    return f"report it with {shown}"
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:  # run from its repository
+        return "(not installed)"

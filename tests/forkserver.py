@@ -1,0 +1,213 @@
+"""Doit processes that need not import anything: forked from one process that has imported the package already.
+
+Importing takes longer than most runs, and the tests run doit more than a thousand times. What is forked runs
+`python -m doit` as a fresh interpreter does: with its own session, folder, environment, arguments and files. What is
+about the start of Python itself (another interpreter, a `PYTHON...` variable, another locale) has to be started afresh;
+with `TESTS_FORK=no` everything is.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pkgutil
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ROOT = Path(__file__).parent.parent
+_LARGEST = 1 << 20
+# What the package imports only when it is needed, and many runs do need; some of it is not there in every environment.
+_LATE = (
+    "rich.console", "requests", "sqlite3", "jinja2", "doit.cmd_run", "doit.loader", "doit.reporter", "dbm", "uuid",
+    "jsonschema", "boto3", "kubernetes.client", "kubernetes.config", "apprise",
+)  # fmt: skip
+
+
+class Forked:
+    """A forked doit process: what the tests use of `subprocess.Popen`."""
+
+    def __init__(self, pid: int, out: int, status: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self.stdout = os.fdopen(out, encoding="utf-8")
+        self._status = status
+
+    def poll(self) -> int | None:
+        """The exit code, minus the signal's number for a process that a signal ended; None while it runs."""
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end and return the exit code.
+
+        Raises:
+            subprocess.TimeoutExpired: It still runs.
+        """
+        if self.returncode is None:
+            if not select.select([self._status], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired("doit", timeout or 0)
+            text = os.read(self._status, 20)
+            os.close(self._status)
+            assert text, "the process that all others are forked from has ended"
+            self.returncode = int(text)
+        return self.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, None]:
+        """Read what is printed to its end and wait for the end of the process; returns what was printed, and None.
+
+        Raises:
+            subprocess.TimeoutExpired: It still runs.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        chunks: list[bytes] = []
+        while not self.stdout.closed:
+            left = None if end is None else max(0.0, end - time.monotonic())
+            if not select.select([self.stdout], [], [], left)[0]:
+                raise subprocess.TimeoutExpired("doit", timeout or 0, b"".join(chunks))
+            if chunk := os.read(self.stdout.fileno(), _LARGEST):
+                chunks.append(chunk)
+            else:
+                self.stdout.close()
+        self.wait(None if end is None else max(0.0, end - time.monotonic()))
+        return b"".join(chunks).decode().replace("\r\n", "\n").replace("\r", "\n"), None
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self.send_signal(signal.SIGKILL)
+
+
+class ForkServer:
+    """The process that others are forked from, as a pytest worker sees it; it ends with that worker."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._lock = threading.Lock()  # tests run doit in threads
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, __file__, str(theirs.fileno())], pass_fds=[theirs.fileno()], env=dict(environment),
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            )  # fmt: skip
+
+    def stop(self) -> None:
+        """End it, not what was forked from it."""
+        self._socket.close()
+        self._process.wait()
+
+    def start(self, arguments: list[str], folder: Path, environment: Mapping[str, str]) -> Forked:
+        """Start `python -m doit` with arguments in a folder."""
+        out, out_end = os.pipe()
+        status, status_end = os.pipe()
+        message = json.dumps({"arguments": arguments, "folder": str(folder), "environment": dict(environment)})
+        with self._lock:
+            socket.send_fds(self._socket, [message.encode()], [out_end, status_end])
+            pid = self._socket.recv(20)
+        os.close(out_end)
+        os.close(status_end)
+        assert pid, "the process that all others are forked from has ended"
+        return Forked(int(pid), out, status)
+
+
+def _preload() -> None:
+    """Import the package as `dodo.py` will find it, all of it, and leave `sys.path` as it was."""
+    path = list(sys.path)
+    del sys.path[0]  # this folder
+    try:
+        package = importlib.import_module("doit_tofu")
+    except ImportError:
+        sys.path.insert(0, str(_ROOT))
+        package = importlib.import_module("tasks")
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    for name in _LATE:
+        with suppress(ImportError):
+            importlib.import_module(name)
+    if "apprise" in sys.modules:
+        sys.modules["apprise"].Apprise.instantiate("json://localhost")  # has it import its hundred services
+    sys.path[:] = path
+
+
+def _serve(channel: socket.socket) -> dict[str, object] | None:
+    """Fork a process for each message; returns the message in each of the forked ones, and None when all is over."""
+    running: dict[int, tuple[int, int]] = {}  # pidfd: its process and where to write its exit code
+    while True:
+        for ready in select.select([channel, *running], [], [])[0]:
+            if ready is not channel:
+                pid, status = running.pop(ready)
+                os.write(status, str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
+                os.close(status)
+                os.close(ready)
+                continue
+            text, descriptors, _, _ = socket.recv_fds(channel, _LARGEST, 2)
+            if not text:
+                return None
+            out, status = descriptors
+            pid = os.fork()
+            if pid == 0:
+                os.setsid()
+                os.dup2(out, 1)
+                os.dup2(out, 2)
+                os.closerange(3, 1 << 16)
+                return dict(json.loads(text))
+            os.close(out)
+            running[os.pidfd_open(pid)] = (pid, status)
+            channel.send(str(pid).encode())
+
+
+def _run(message: dict[str, object]) -> NoReturn:
+    """Be what `python -m doit` is in its first moment, and go on as that."""
+    arguments, folder, environment = message["arguments"], message["folder"], message["environment"]
+    assert isinstance(arguments, list)
+    assert isinstance(environment, dict)
+    os.chdir(str(folder))
+    os.environ.clear()
+    os.environ.update(environment)
+    time.tzset()
+    tempfile.tempdir = None  # it was asked for before TMPDIR was set
+    for name, number in (("stdout", 1), ("stderr", 2)):  # those of the server have a pipe where it had something else
+        old = getattr(sys, name)
+        stream = os.fdopen(number, "w", encoding=old.encoding, errors=old.errors, closefd=False)
+        stream.reconfigure(line_buffering=old.line_buffering)
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+    sys.path[0] = str(folder)
+    sys.argv = ["doit", *arguments]
+    runpy.run_module("doit", run_name="__main__", alter_sys=True)
+    raise SystemExit
+
+
+def _main() -> None:
+    with socket.socket(fileno=int(sys.argv[1])) as channel:
+        _preload()
+        message = _serve(channel)
+        channel.detach() if message else None
+    if message is not None:
+        _run(message)
+
+
+if __name__ == "__main__":
+    _main()
