@@ -83,7 +83,7 @@ def http(server: StateServer, project: str) -> Backend:
         if content is None:
             server.states.pop(f"{project}/{stack}-{environment}")
         else:
-            server.states[f"{project}/{stack}-{environment}"].append(content)
+            server.states.setdefault(f"{project}/{stack}-{environment}", []).append(content)
 
     return Backend(
         "http", settings, variables, [stateserver.PASSWORD],
@@ -103,12 +103,11 @@ def pg(server: Postgres, database: str) -> Backend:
         return json.loads(found) if found else None
 
     def put(stack: str, environment: str, content: bytes | None) -> None:
-        schema = f"{stack}-{environment}"
-        if content is None:
-            server.sql(f'delete from "{schema}".states', database)  # noqa: S608 - our own
-        else:
+        table = f'"{stack}-{environment}".states'
+        server.sql(f"delete from {table}", database)  # noqa: S608 - our own
+        if content is not None:
             text = content.decode().replace("'", "''")
-            server.sql(f"update \"{schema}\".states set data = '{text}'", database)  # noqa: S608 - our own
+            server.sql(f"insert into {table} (name, data) values ('default', '{text}')", database)  # noqa: S608 - our own
 
     return Backend(
         "pg", '{schema_name: "{stack}-{environment}"}', {"PG_CONN_STR": connection}, [postgres.PASSWORD, connection],

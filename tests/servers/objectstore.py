@@ -67,7 +67,8 @@ class ObjectStore:
 
     def _request(self, method: str, path: str, body: bytes | None = None) -> bytes:
         credential = f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
-        request = urllib.request.Request(f"{self.url}/{path}", body, {"Authorization": credential}, method=method)
+        headers = {"Authorization": credential, "Content-Type": "application/octet-stream"}
+        request = urllib.request.Request(f"{self.url}/{path}", body, headers, method=method)
         with urllib.request.urlopen(request, timeout=10) as answer:
             content: bytes = answer.read()
             return content
