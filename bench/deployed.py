@@ -7,8 +7,8 @@ A process of its own, as the peak memory that the system reports for a child beg
 
 from __future__ import annotations
 
-import hashlib
 import os
+import secrets
 import sys
 from pathlib import Path
 
@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 from tasks import start
 from tasks.artifact import affected, outputs, receipt, store
 from tasks.artifact.manifest import Manifest
-from tasks.base import git, masking
+from tasks.base import git, masking, sealed
 
 
 def main(root: Path) -> None:
@@ -29,21 +29,20 @@ def main(root: Path) -> None:
     layout, commit, mask = loaded.layout, git.revision(root).commit, masking.Masker()
     for name, stack in loaded.stacks.items():
         made_of = affected.assess(loaded, stack).inputs
-        plan = layout.draft(name)  # `store` gives it its name
-        plan.parent.mkdir(parents=True)
-        plan.write_text(name)
-        sha256 = hashlib.sha256(plan.read_bytes()).hexdigest()
+        plan = sealed.of(name.encode())
         manifest = Manifest(
-            stack=name, environment=loaded.environment, origin="deploy", plan_sha256=sha256,
+            id=secrets.token_hex(16), stack=name, environment=loaded.environment, origin="deploy",
+            plan_sha256=plan.sha256,
             inputs_digest=made_of.digest, inputs=dict(made_of.labels), commit=commit, dirty=False,
             engine=f"{loaded.config.engine.kind} {loaded.config.engine.version}", lock_digest=None,
             lineage=name, serial=1, created_at=receipt.now(), counts={"add": 2, "outputs": 1},
         )  # fmt: skip
-        store.store(layout, manifest, None)
+        with plan:
+            store.store(layout, manifest, plan, None)
         store.claim(layout, manifest)
         begun = receipt.Receipt(
-            name, loaded.environment, receipt.Outcome.STARTED, sha256, made_of.digest, manifest.inputs, commit,
-            started_at=receipt.now(), counts=manifest.counts,
+            name, loaded.environment, receipt.Outcome.STARTED, plan.sha256, made_of.digest, manifest.inputs, commit,
+            started_at=receipt.now(), counts=manifest.counts, plan_id=manifest.id,
         )  # fmt: skip
         receipt.write(layout, begun.ended(receipt.Outcome.APPLIED, lineage=name, serial=2, verified=True))
         outputs.store(layout, name, outputs.parse({"id": {"value": name, "sensitive": False}}), mask)

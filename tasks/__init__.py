@@ -79,9 +79,9 @@ def task_validate() -> Iterator[dict[str, Any]]:
 
 def task_plan() -> Iterator[dict[str, Any]]:
     """Plan."""
-    from . import plan
+    from . import deploy, plan
 
-    return plan.tasks(_run())
+    return plan.tasks(_run(), deploy.plan_or_accept)
 
 
 def task__planned() -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .base.errors import DeployError
 from .run import selection
-from .run.action import StageAction
+from .run.action import kept_action
 from .run.assessment import assess_once
 from .run.result import Result, Status
 
@@ -22,23 +22,6 @@ STAGE = "build"
 IMAGE = "image/"  # what the names of images' tasks begin with
 
 
-class BuildAction(StageAction):
-    """Makes a build or an image; its name is no stack's.
-
-    Args:
-        run: The run.
-        name: The task's name after `build:`.
-        make: Makes it; takes whether it was forced although up to date.
-    """
-
-    def __init__(self, run: Run, name: str, make: Callable[[bool], Result]) -> None:
-        super().__init__(run, STAGE, name, lambda *_: Result(STAGE, name))
-        self._make = make
-
-    def _outcome(self, *, forced: bool) -> Result:
-        return self._make(forced)
-
-
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
     """`build:<name>`, and `build:image/<name>` for an image: up to date by the content of what they are made of."""
     yield {"name": None, "doc": "make builds and images whose sources changed; changes no stack"}
@@ -48,7 +31,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
     for name, build in catalog.builds.items():
         yield {
             "name": name,
-            "actions": [BuildAction(run, name, _maker(run, name))],
+            "actions": [kept_action(run, STAGE, name, _maker(run, name))],
             "task_dep": [f"{STAGE}:{other}" for other in build.depends_on],
             "uptodate": [_uptodate(partial(_build_is_current, run, name))],
             "doc": f"build {', '.join(catalog.outputs(name))}",
@@ -56,7 +39,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
     for name, image in catalog.images.items():
         yield {
             "name": IMAGE + name,
-            "actions": [BuildAction(run, IMAGE + name, _imager(run, name))],
+            "actions": [kept_action(run, STAGE, IMAGE + name, _imager(run, name))],
             "uptodate": [_uptodate(partial(_image_is_current, run, name))],
             "doc": f"have {image.repository} in its registry",
         }
@@ -66,44 +49,6 @@ def needed_by(run: Run, stack: Stack) -> list[str]:
     """The build tasks that must have ended before the engine reads a stack's files."""
     catalog = run.project.catalog
     return [f"{STAGE}:{name}" for name in catalog.read_by(stack)] if catalog else []
-
-
-def references(project: Project, stack: Stack, *, deployed: bool = False) -> tuple[dict[str, str], list[str]]:
-    """The image references that a stack's variables get, and the names of the images that are not pinned yet.
-
-    Args:
-        project: Says which images.
-        stack: Whose variables.
-        deployed: Whether those that were applied last are asked for, as far as the images are still the same.
-
-    Raises:
-        ConfigError: A value in an image's configuration cannot be filled in.
-        RecordError: The stack's receipt cannot be read.
-    """
-    if not stack.settings.images:
-        return {}, []
-    from .builds import images
-
-    return images.values(project, stack, deployed=deployed)
-
-
-def by_tag(project: Project, stack: Stack) -> frozenset[str]:
-    """The stack's images that may be deployed by their tags: optional ones that are not to be had."""
-    if not stack.settings.images:
-        return frozenset()
-    from .builds import images
-
-    return frozenset(name for name in stack.settings.images.values() if images.goes_by_tag(project, name))
-
-
-def made_of(project: Project, stack: Stack) -> dict[str, str]:
-    """The digests of the outputs that a stack reads, by build."""
-    if project.catalog is None:
-        return {}
-    from .builds import made
-
-    receipts = {name: made.read_build(project.layout, name) for name in project.catalog.read_by(stack)}
-    return {name: receipt.outputs for name, receipt in receipts.items() if receipt}
 
 
 def join(run: Run, all_tasks: dict[str, Any], selected: list[str]) -> None:

@@ -6,15 +6,14 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from doit.exceptions import TaskFailed
-
 from .artifact import receipt
 from .base import git
-from .base.errors import ConfigError, DeployError, RecordError
+from .base.errors import ConfigError, RecordError
 from .base.files import write_atomic
 from .base.layout import prepare
 from .base.text import plural
 from .run import deployed
+from .run.action import printing
 from .run.cilog import Dialect
 
 if TYPE_CHECKING:
@@ -30,30 +29,20 @@ _FORGES = ("gitlab", "github")
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
     """`ci`: writes a file and prints what is in it; `-p` says what the pipeline is for, `-f` for which forge."""
+    params = [
+        {"name": "purpose", "short": "p", "long": "for", "default": "deploy",
+         "choices": [(name, "") for name in _PURPOSES], "help": "plan, deploy or drift"},
+        {"name": "forge", "short": "f", "long": "forge", "default": "",
+         "choices": [(name, "") for name in ("", *_FORGES)], "help": "gitlab or github; by default where it runs"},
+    ]  # fmt: skip
+    yield printing(run, STAGE, _text, "write the pipeline that does each affected stack in a job of its own", params)
 
-    def show(purpose: str, forge: str) -> TaskFailed | None:
-        from .forges.pipelines.shares import Purpose
 
-        chosen = forge or ("github" if run.output.dialect is Dialect.GITHUB else "gitlab")
-        try:
-            run.say(write(run, Purpose(purpose), chosen))
-        except DeployError as error:
-            run.say(run.mask.text(error.render()))
-            return TaskFailed(error.message, report=False)
-        return None
+def _text(run: Run, purpose: str, forge: str) -> str:
+    from .forges.pipelines.shares import Purpose
 
-    yield {
-        "basename": STAGE,
-        "actions": [show],
-        "params": [
-            {"name": "purpose", "short": "p", "long": "for", "default": "deploy",
-             "choices": [(name, "") for name in _PURPOSES], "help": "plan, deploy or drift"},
-            {"name": "forge", "short": "f", "long": "forge", "default": "",
-             "choices": [(name, "") for name in ("", *_FORGES)], "help": "gitlab or github; by default where it runs"},
-        ],
-        "doc": "write the pipeline that does each affected stack in a job of its own",
-        "verbosity": 2,
-    }  # fmt: skip
+    chosen = forge or ("github" if run.output.dialect is Dialect.GITHUB else "gitlab")
+    return write(run, Purpose(purpose), chosen)
 
 
 def write(run: Run, purpose: Purpose, forge: str) -> str:

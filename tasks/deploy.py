@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import plan, verify
-from .artifact import changes, inputs, outputs, receipt, store
+from .artifact import changes, inputs, outputs, receipt, rereads, store
 from .artifact.receipt import Outcome, Receipt
 from .base.errors import ArtifactRefusedError, DeployError, EngineError, StoppedError, UnreviewedError
 from .base.text import plural
+from .builds import used
 from .engine import statelock
 from .engine.engine import failure, is_stale
 from .forges import gate
+from .plans import acceptance, judging, making
 from .run import errored, readstate, selection, stateguard, upstream, workdir
-from .run.action import StageAction, is_current
+from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once
 from .run.result import Result, Status
 from .run.selection import BARRIER
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from .artifact.affected import Assessment
     from .artifact.manifest import Manifest
+    from .artifact.opening import Artifact
     from .engine.command import Completed, Context
     from .project.stack import Stack
     from .run.run import Run
@@ -37,7 +40,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
     for name, stack in run.project.stacks.items():
         yield {
             "name": name,
-            "actions": [StageAction(run, STAGE, name, act)],
+            "actions": [stage_action(run, STAGE, name, act)],
             "task_dep": [BARRIER, f"plan:{name}", *(f"{STAGE}:{other}" for other in run.project.graph.needs[name])],
             "uptodate": [is_current(run, STAGE, stack, up_to_date)],
             "doc": f"deploy {stack.path}",
@@ -49,7 +52,7 @@ def barrier(run: Run) -> dict[str, Any]:
 
     Its edges are set when the selection is known (see `raise_barrier`): `doit deploy:x` must not plan every stack.
     """
-    return {"basename": BARRIER, "actions": [gate.Gate(run, BARRIER)], "doc": "every plan is there, and as reviewed"}
+    return {"basename": BARRIER, "actions": [gate.action(run, BARRIER)], "doc": "every plan is there, and as reviewed"}
 
 
 def raise_barrier(all_tasks: dict[str, Any], selected: list[str]) -> bool:
@@ -67,32 +70,41 @@ def up_to_date(run: Run, stack: Stack) -> bool:
     return not assessment.affected and not assessment.unverified
 
 
+def plan_or_accept(run: Run, stack: Stack, forced: bool) -> Result:
+    """What `plan:<stack>` does: in a deploy it accepts the artifact that was handed over, or refuses it."""
+    accepted = acceptance.accept(run, stack) if run.asked.deploying else None
+    return accepted or plan.act(run, stack, forced)
+
+
 def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what `-a` forces is planned, and so is here
     """Apply the stack's artifact, or one made now where its upstreams have just changed; then run its checks."""
     assessment = assess(run, stack)
-    ready, how = _artifact(run, stack, assessment)
-    if ready is None:
-        if assessment.unverified or not assessment.receipt:
-            return verified(
-                run, stack, Result(STAGE, stack.name, summary="already applied, its checks are to pass yet")
-            )
+    if store.pending(run.layout, stack.name):
+        why = run.replanned.get(stack.name)
+        try:
+            applied = _apply_artifact(run, stack, assessment)
+        except ArtifactRefusedError as error:
+            why = acceptance.replaced(run, stack, assessment, error, run.applied)
+            applied = _apply_new(run, stack)
+    elif assessment.affected:
+        why = "planned after its upstream" if not assessment.receipt else "planned: an upstream's output changed"
+        applied = _apply_new(run, stack)
+    elif assessment.unverified or not assessment.receipt:
+        outcome = Result(STAGE, stack.name, summary="already applied, its checks are to pass yet")
+        return verified(run, stack, outcome)
+    else:
         return Result(STAGE, stack.name, Status.UNAFFECTED, "not affected")
-    try:
-        applied = _apply(run, stack, ready, assessment)
-    except ArtifactRefusedError as error:
-        if not plan.replans(run, error):
-            raise
-        ready, how = _plan_now(run, stack, f"planned again: {error.message}")
-        applied = _apply(run, stack, ready, assess(run, stack))
+    manifest = applied.manifest
     outcome = Result(
-        STAGE, stack.name, summary=f"{applied.text}{how}", counts=ready.counts, reasons=assessment.reasons,
-        details={"commit": ready.commit, "plan_sha256": ready.plan_sha256, "outputs": applied.outputs,
-                 "replanned": bool(how), "allowed": applied.allowed},
+        STAGE, stack.name, summary=applied.text + (f"; {why}" if why else ""), counts=manifest.counts,
+        reasons=assessment.reasons,
+        details={"commit": manifest.commit, "plan_sha256": manifest.plan_sha256, "outputs": applied.outputs,
+                 "replanned": bool(why), "allowed": applied.allowed},
     )  # fmt: skip
-    outcome.details |= stateguard.details(assessment.receipt, ready)
-    if how:
-        outcome.summary += stateguard.said(assessment.receipt, ready)
-    if how and (described := store.description(run.layout, ready)):
+    outcome.details |= stateguard.details(assessment.receipt, manifest)
+    if why:
+        outcome.summary += stateguard.said(assessment.receipt, manifest)
+    if why and (described := store.description(run.layout, manifest)):
         outcome.details["changes"] = described  # no plan task shows this plan: it was made here
     return verified(run, stack, outcome)
 
@@ -110,25 +122,29 @@ def verified(run: Run, stack: Stack, outcome: Result) -> Result:
     return outcome
 
 
-def _artifact(run: Run, stack: Stack, assessment: Assessment) -> tuple[Manifest | None, str]:
-    """The verified artifact to apply, and how it came about; None when nothing is to be applied."""
-    if store.pending(run.layout, stack.name):
-        try:
-            how = run.replanned.get(stack.name)
-            return plan.check(run, stack, assessment), f"; {how}" if how else ""
-        except ArtifactRefusedError as error:
-            if error.reason != "inputs" or not _only_upstreams_moved(run, stack, assessment):
-                raise
-            why = "planned again: an upstream's output changed"
-    elif assessment.affected:
-        why = "planned after its upstream" if not assessment.receipt else "planned: an upstream's output changed"
-    else:
-        return None, ""
-    return _plan_now(run, stack, why)
+@dataclass(frozen=True)
+class Applied:
+    """What was applied, and what it did: counts in words, the non-sensitive outputs, what policies were overridden."""
+
+    manifest: Manifest
+    text: str
+    outputs: dict[str, Any]
+    allowed: list[str]
 
 
-def _plan_now(run: Run, stack: Stack, why: str) -> tuple[Manifest, str]:
-    """A new artifact, made by this deploy for itself, and how it came about."""
+def _apply_artifact(run: Run, stack: Stack, assessment: Assessment) -> Applied:
+    """Verify the stack's artifact, and apply the very bytes that were verified.
+
+    Raises:
+        ArtifactRefusedError: It may not be applied.
+        DeployError: The apply failed.
+    """
+    with acceptance.verified(run, stack, assessment) as artifact:
+        return _apply(run, stack, artifact, assessment)
+
+
+def _apply_new(run: Run, stack: Stack) -> Applied:
+    """Make a new artifact, by this deploy for itself, and apply it."""
     given = upstream.values(run, stack)
     if given.missing:
         raise DeployError(
@@ -137,35 +153,20 @@ def _plan_now(run: Run, stack: Stack, why: str) -> tuple[Manifest, str]:
             untouched="nothing of this stack was changed",
             next_step="correct `inputs` of this stack, or the outputs of that one",
         )
-    plan.make(run, stack, given.values, origin="deploy")
+    making.make(run, stack, given.values, origin="deploy")
     try:
         gate.judge(run, [stack.name])
     except UnreviewedError:
         store.discard(run.layout, stack.name)
         raise
-    return plan.check(run, stack, assess(run, stack)), f"; {why}"
+    return _apply_artifact(run, stack, assess(run, stack))
 
 
-def _only_upstreams_moved(run: Run, stack: Stack, assessment: Assessment) -> bool:
-    """Whether an artifact differs from now only by outputs that this very run's applies have changed."""
-    planned = store.load(run.layout, stack.name, run.project.keyring.current).inputs
-    return upstream.moved_alone(run, stack, planned, assessment.inputs.labels, run.applied)
-
-
-@dataclass(frozen=True)
-class Applied:
-    """What an apply did, for its result: counts in words, the non-sensitive outputs, what policies were overridden."""
-
-    text: str
-    outputs: dict[str, Any]
-    allowed: list[str]
-
-
-def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -> Applied:
+def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -> Applied:
     """Apply a verified plan; the receipt is durable before this returns or raises."""
-    layout, last = run.layout, assessment.receipt
+    layout, last, manifest = run.layout, assessment.receipt, artifact.manifest
     errored.refuse(run, stack)
-    allowed = plan.require_judged(run, manifest)
+    allowed = judging.require(run, manifest)
     accepted = stateguard.require_planned(run, stack, last, manifest)
     given = {**upstream.values(run, stack).values, **manifest.images}  # the very references that were planned
     with workdir.context(run, stack, STAGE, given) as (where, variables):
@@ -175,32 +176,12 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
             stack.name, run.project.environment, Outcome.STARTED, manifest.plan_sha256, manifest.inputs_digest,
             manifest.inputs, manifest.commit, started_at=receipt.now(), counts=manifest.counts,
             produced=list(last.produced) if last else [], deployed=last.deployed if last else None,
-            upstream=manifest.upstream, allowed=allowed, images=manifest.images,
+            upstream=manifest.upstream, allowed=allowed, images=manifest.images, plan_id=manifest.id,
             lineage=manifest.lineage, serial=manifest.serial, accepted=accepted,
         )  # fmt: skip
         store.claim(layout, manifest)
         receipt.write(layout, begun)
-        try:
-            done = workdir.run_locked(
-                run, where, "apply", "-no-color", "-input=false",
-                *workdir.state_arguments(run.project, stack), *variables, str(layout.plan(stack.name)),
-            )  # fmt: skip
-        except StoppedError:
-            left = readstate.left_by(run, stack, where, manifest)
-            receipt.write(layout, begun.ended(Outcome.FAILED, **left, **_less_produced(run, stack, begun)))
-            raise
-        if is_stale(done.summaries()):  # nothing was begun; a receipt of a failure would have the next deploy plan
-            receipt.restore(layout, stack.name, last)  # for itself, and apply, what nobody has seen
-            store.mark_stale(layout, manifest)
-            raise ArtifactRefusedError("stale", store.STALE, stack=stack.name)
-        if statelock.held(done, where.backend):  # nothing was begun: the same plan may be applied once it is free
-            receipt.restore(layout, stack.name, last)
-            store.release(layout, stack.name)
-            raise failure("apply failed", done, where)
-        if not done.ok:
-            left = readstate.left_by(run, stack, where, manifest)
-            receipt.write(layout, begun.ended(Outcome.FAILED, **left, **_less_produced(run, stack, begun)))
-            raise _apply_error(run, stack, done, where)
+        done = _run_apply(run, stack, _Attempt(artifact, begun, last), where, variables)
         found = _outputs(run, stack, done)
         left = readstate.left_by(run, stack, where, manifest)
     outputs.store(layout, stack.name, found, run.mask)
@@ -215,7 +196,56 @@ def _apply(run: Run, stack: Stack, manifest: Manifest, assessment: Assessment) -
         for name, output in found.items()
         if not output.sensitive
     }
-    return Applied(plan.counts_text(manifest.counts), run.mask.value(shown), allowed)
+    return Applied(manifest, changes.counts_text(manifest.counts), run.mask.value(shown), allowed)
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """An apply that is about to begin: its artifact, the receipt that says so, and the one that stood before."""
+
+    artifact: Artifact
+    begun: Receipt
+    last: Receipt | None
+
+
+def _run_apply(run: Run, stack: Stack, attempt: _Attempt, where: Context, variables: list[str]) -> Completed:
+    """The engine's apply, which ended well; where nothing of it was begun, the receipt is again the last one.
+
+    Raises:
+        ArtifactRefusedError: The plan no longer fits its state, or files that it reads are others.
+        StoppedError: The run was asked to stop.
+        DeployError: The apply failed.
+    """
+    layout, begun, last = run.layout, attempt.begun, attempt.last
+    manifest, saved = attempt.artifact.manifest, attempt.artifact.plan
+    changed = [*rereads.changed(run.project, manifest.inputs), *used.changed(run.project, manifest.builds)]
+    if changed:
+        receipt.restore(layout, stack.name, last)
+        store.release(layout, stack.name)
+        message = f"changed since this was verified: {inputs.summary(changed)}"
+        raise ArtifactRefusedError("changed", message, stack=stack.name)
+    try:
+        done = workdir.run_locked(
+            run, where.holding(saved.descriptor), "apply", "-no-color", "-input=false",
+            *workdir.state_arguments(run.project, stack), *variables, saved.argument(),
+        )  # fmt: skip
+    except StoppedError:
+        left = readstate.left_by(run, stack, where, manifest)
+        receipt.write(layout, begun.ended(Outcome.FAILED, **left, **_less_produced(run, stack, begun)))
+        raise
+    if is_stale(done.summaries()):  # nothing was begun; a receipt of a failure would have the next deploy plan
+        receipt.restore(layout, stack.name, last)  # for itself, and apply, what nobody has seen
+        store.mark_stale(layout, manifest)
+        raise ArtifactRefusedError("stale", store.STALE, stack=stack.name)
+    if statelock.held(done, where.backend):  # nothing was begun: the same plan may be applied once it is free
+        receipt.restore(layout, stack.name, last)
+        store.release(layout, stack.name)
+        raise failure("apply failed", done, where)
+    if not done.ok:
+        left = readstate.left_by(run, stack, where, manifest)
+        receipt.write(layout, begun.ended(Outcome.FAILED, **left, **_less_produced(run, stack, begun)))
+        raise _apply_error(run, stack, done, where)
+    return done
 
 
 def _apply_error(run: Run, stack: Stack, done: Completed, where: Context) -> DeployError:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import build
-from .artifact import changes, statecheck
+from .artifact import statecheck
 from .artifact.statecheck import Seen
 from .base.text import few
-from .engine.engine import failure
+from .builds import used
+from .plans import fresh
 from .run import errored, readstate, stateguard, upstream, workdir
-from .run.action import StageAction
+from .run.action import stage_action
 from .run.assessment import assess
 from .run.result import Result, Status
 
@@ -34,7 +34,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
     for name, stack in run.project.stacks.items():
         yield {
             "name": name,
-            "actions": [StageAction(run, STAGE, name, act)],
+            "actions": [stage_action(run, STAGE, name, act)],
             "task_dep": build.needed_by(run, stack),
             "doc": f"compare {stack.path} with what is",
         }
@@ -48,11 +48,11 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     if given.missing:
         summary = f"never deployed: it waits for {given.missing_text(stack)}"
         return Result(STAGE, stack.name, Status.UNDEPLOYED, summary, reasons=assessment.reasons)
-    images, _ = build.references(run.project, stack, deployed=True)
-    fresh = fresh_plan(run, stack, {**given.values, **images}, STAGE)
-    accepted = stateguard.require(run, stack, assessment.receipt, fresh.seen)
-    moved = statecheck.moved(assessment.receipt, fresh.seen)
-    found, also = fresh.changes, f"; {moved}" if moved else ""
+    images, _ = used.references(run.project, stack, deployed=True)
+    made = fresh_plan(run, stack, {**given.values, **images}, STAGE)
+    accepted = stateguard.require(run, stack, assessment.receipt, made.seen)
+    moved = statecheck.moved(assessment.receipt, made.seen)
+    found, also = made.changes, f"; {moved}" if moved else ""
     drifted, pending = _tell_apart(found, assessment)
     names = [str(item.get("address") or f"output {item.get('name')}") for item in drifted or pending]
     shown = few(names, 5)
@@ -65,7 +65,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
         summary += also
         return Result(STAGE, stack.name, Status.DRIFTED, summary, counts=counts, details=details)
     if not found.counts.empty:
-        state = "code not deployed yet" if assessment.receipt else _UNRECORDED if fresh.exists else "never deployed"
+        state = "code not deployed yet" if assessment.receipt else _UNRECORDED if made.exists else "never deployed"
         return Result(
             STAGE, stack.name, Status.UNDEPLOYED, f"{state}: {shown}{also}", assessment.reasons, counts, details
         )  # fmt: skip
@@ -73,15 +73,15 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
 
 
 @dataclass(frozen=True)
-class Fresh:
-    """A plan that was read and thrown away: its changes, its state, and whether that has anything in it."""
+class Looked:
+    """What a plan says that was read and thrown away: its changes, its state, and whether that has anything in it."""
 
     changes: PlanChanges
     seen: Seen
     exists: bool
 
 
-def fresh_plan(run: Run, stack: Stack, values: dict[str, Any], stage: str) -> Fresh:
+def fresh_plan(run: Run, stack: Stack, values: dict[str, Any], stage: str) -> Looked:
     """What a plan says that is read and thrown away.
 
     Args:
@@ -96,22 +96,10 @@ def fresh_plan(run: Run, stack: Stack, values: dict[str, Any], stage: str) -> Fr
     """
     with workdir.context(run, stack, stage, values) as (where, variables):
         workdir.initialize(run, stack, where, backend=True)
-        path = where.data_dir / f"{stage}.tfplan"
-        path.unlink(missing_ok=True)
-        try:
-            completed = workdir.run_locked(
-                run, where, "plan", "-no-color", "-input=false", "-detailed-exitcode", f"-out={path}",
-                *workdir.state_arguments(run.project, stack), *variables,
-            )  # fmt: skip
-            if not completed.ok:
-                raise failure(f"{run.engine().kind} plan failed", completed, where)
-            os.chmod(path, 0o600)  # noqa: PTH101 - it holds every value in clear
-            shown = run.engine().json(where, "show", "-json", "-no-color", str(path))
-            exists = bool((shown.get("prior_state") or {}).get("values", {}).get("root_module"))
-            seen = Seen.read(shown, *readstate.of_plan(run, stack, where, path))
-            return Fresh(changes.read(shown, run.mask, hidden=run.hides_values), seen, exists)
-        finally:
-            path.unlink(missing_ok=True)
+        with fresh.planned(run, stack, where, variables) as found:
+            exists = bool((found.document.get("prior_state") or {}).get("values", {}).get("root_module"))
+            seen = Seen.read(found.document, *readstate.of_plan(run, stack, where, found.plan))
+            return Looked(found.changes, seen, exists)
 
 
 def _tell_apart(found: PlanChanges, assessment: Assessment) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from doit.exceptions import TaskFailed
+from .run.action import printing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,23 +17,15 @@ STAGE = "graph"
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
     """`graph`: prints; `-f` chooses the form."""
+    params = [
+        {"name": "form", "short": "f", "long": "format", "default": "text",
+         "choices": [(name, "") for name in FORMS], "help": "text, mermaid or dot"},
+    ]  # fmt: skip
+    yield printing(run, STAGE, _text, "show which stack needs which", params)
 
-    def show(form: str) -> TaskFailed | None:
-        if form not in FORMS:
-            return TaskFailed(f"there is no form '{form}'; known: {', '.join(FORMS)}")
-        run.say(FORMS[form](run.project.graph))
-        return None
 
-    yield {
-        "basename": STAGE,
-        "actions": [show],
-        "params": [
-            {"name": "form", "short": "f", "long": "format", "default": "text",
-             "choices": [(name, "") for name in FORMS], "help": "text, mermaid or dot"},
-        ],
-        "doc": "show which stack needs which",
-        "verbosity": 2,
-    }  # fmt: skip
+def _text(run: Run, form: str) -> str:
+    return FORMS[form](run.project.graph)
 
 
 def as_text(graph: StackGraph) -> str:

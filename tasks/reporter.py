@@ -70,15 +70,16 @@ class Reporter:
             if run.asked.planning:
                 encryption.require(run.project, plans=bool(self._selected & {"plan", "deploy"}))
                 run.project.keyring.prepare()
+            if self._selected & set(_STAGES) and run.project.config.history.keep and run.request.part is not Part.JOB:
+                from .history.recorder import Recorder
+
+                self._history = Recorder(run, sorted(self._selected), tasks)
         except DeployError as error:
             self._fail_at_once(error)
         if not selected:
             self._console.overview(tasks)
         run.active = True
-        if self._selected & set(_STAGES) and run.project.config.history.keep and run.request.part is not Part.JOB:
-            from .history.recorder import Recorder
-
-            self._history = Recorder(run, sorted(self._selected), tasks)
+        if self._history:
             self._history.begin()
         if self._selected & _LOCKING:
             run.stop.install()

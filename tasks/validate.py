@@ -14,7 +14,7 @@ from .engine.command import Context
 from .engine.engine import failure
 from .project import variables
 from .run import workdir
-from .run.action import StageAction
+from .run.action import stage_action
 from .run.assessment import assess_once
 from .run.result import Result, Status
 
@@ -41,7 +41,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
 
         yield {
             "name": name,
-            "actions": [StageAction(run, STAGE, name, formats.act)],
+            "actions": [stage_action(run, STAGE, name, formats.act)],
             "task_dep": build.needed_by(run, stack),
             "uptodate": [uptodate],
             "doc": f"validate {stack.path}",

@@ -8,12 +8,13 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from . import build, drift
+from . import drift
 from .artifact import affected, receipt
 from .base.errors import CheckFailedError, StoppedError
 from .base.text import few
+from .builds import used
 from .run import upstream
-from .run.action import StageAction
+from .run.action import stage_action
 from .run.result import Result, Status
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
     yield {"name": None, "doc": "run the checks of all deployed stacks"}
     for name, stack in run.project.stacks.items():
         if stack.settings.verify:
-            yield {"name": name, "actions": [StageAction(run, STAGE, name, act)], "doc": f"check {stack.path}"}
+            yield {"name": name, "actions": [stage_action(run, STAGE, name, act)], "doc": f"check {stack.path}"}
 
 
 def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a stage's signature
@@ -91,7 +92,7 @@ def _wait(run: Run, stack: Stack, label: str, checks: Sequence[Check], last: Rec
     project = run.project
 
     def plan() -> PlanChanges:
-        values = {**upstream.values(run, stack).values, **build.references(project, stack, deployed=True)[0]}
+        values = {**upstream.values(run, stack).values, **used.references(project, stack, deployed=True)[0]}
         return drift.fresh_plan(run, stack, values, STAGE).changes
 
     def looking(deadline: float) -> Look:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..base.errors import DeployError
 from ..base.masking import MASK
 from ..base.text import plural
 
@@ -53,6 +54,18 @@ class Counts:
         rare = {"move": self.move, "import": self.imports, "forget": self.forget, "output": self.outputs}
         shown += [plural(count, name) for name, count in rare.items() if count]
         return " ".join(shown)
+
+
+def counts_text(counts: dict[str, int]) -> str:
+    """A manifest's counts in words.
+
+    Raises:
+        DeployError: They are no counts.
+    """
+    try:
+        return Counts(**counts).text()
+    except TypeError:
+        raise DeployError("the manifest's counts cannot be read") from None
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .inputs import Inputs
     from .receipt import Receipt
 
-FORMAT = 1
+FORMAT = 2
 _CLOCK_SKEW = timedelta(minutes=5)  # between the machine that planned and the one that deploys
 
 
@@ -26,6 +26,7 @@ _CLOCK_SKEW = timedelta(minutes=5)  # between the machine that planned and the o
 class Manifest:
     """What a saved plan was made of and for.
 
+    `id` is random: no two plans share it. `follows` is the id of the plan that was applied last when this was planned.
     `origin` is `plan` for an artifact to be reviewed and handed over, `deploy` for one that a deploy made for itself.
     `upstream` is the commit of what an overlay lies over. `key` is the fingerprint of the key that it is signed with,
     if any. `policy` is the digest of what it was judged by, `allowed` names the findings that were let through; who
@@ -37,6 +38,7 @@ class Manifest:
     finds a forger.
     """
 
+    id: str
     stack: str
     environment: str
     origin: str
@@ -64,6 +66,7 @@ class Manifest:
     creates: list[str] = field(default_factory=list)
     exists: list[str] = field(default_factory=list)
     accepted: dict[str, Any] | None = None
+    follows: str | None = None
     format: int = FORMAT
 
     def to_json(self, key: Key | None) -> dict[str, Any]:
@@ -121,7 +124,7 @@ def _mismatches(manifest: Manifest, stack: str, expected: Expected) -> list[tupl
         names = ", ".join(manifest.mocked)
         found.append(("mocked", f"this plan was made with stand-ins for {names}: it is for review only"))
     receipt = expected.receipt
-    if receipt is not None and receipt.plan_sha256 == manifest.plan_sha256:
+    if receipt is not None and receipt.plan_id == manifest.id:
         found.append(("applied", f"this plan was already applied ({receipt.outcome} at {receipt.finished_at or '?'})"))
     if manifest.commit != expected.commit:
         old, new = (commit[:8] if commit else "no commit" for commit in (manifest.commit, expected.commit))
@@ -152,11 +155,17 @@ def _mismatches(manifest: Manifest, stack: str, expected: Expected) -> list[tupl
         and manifest.serial is not None
         and manifest.lineage in (receipt.lineage, None)
         and manifest.serial < receipt.serial
-        and manifest.created_at <= (receipt.finished_at or "")  # a later plan is of a state that somebody put back
+        and not _is_later(manifest, receipt)
     ):
         message = f"the state moved on: planned for serial {manifest.serial}, last applied is {receipt.serial}"
         found.append(("stale", message))
     return found + _made_otherwise(manifest, expected)
+
+
+def _is_later(manifest: Manifest, receipt: Receipt) -> bool:
+    """Whether a plan was made after an apply: then a state that is older was put back by somebody."""
+    known = manifest.follows is not None and manifest.follows == receipt.plan_id
+    return known or manifest.created_at > (receipt.finished_at or "")
 
 
 def _made_otherwise(manifest: Manifest, expected: Expected) -> list[tuple[str, str]]:
@@ -176,13 +185,15 @@ def check_types(manifest: Manifest) -> None:
         raise ValueError("created_at")
     texts = (manifest.stack, manifest.environment, manifest.origin, manifest.plan_sha256, manifest.inputs_digest)
     mappings = (manifest.inputs, manifest.counts, manifest.images, manifest.builds)
-    if not all(isinstance(text, str) for text in (*texts, manifest.engine)):
+    if not all(isinstance(text, str) for text in (*texts, manifest.id, manifest.engine)):
         raise TypeError("text")
     if not all(isinstance(mapping, dict) for mapping in mappings) or not all(
         isinstance(items, list)
         for items in (manifest.mocked, manifest.allowed, manifest.unpinned, manifest.creates, manifest.exists)
     ):
         raise TypeError("mapping")
+    if not isinstance(manifest.follows, str | None):
+        raise TypeError("follows")
     if not isinstance(manifest.key, str | None) or not isinstance(manifest.policy, str | None):
         raise TypeError("key")
     if not isinstance(manifest.accepted, dict | None) or not isinstance(manifest.lineage, str | None):

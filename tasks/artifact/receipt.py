@@ -33,6 +33,7 @@ class Receipt:
     when in clear. `allowed` names findings of policies that were let through, and why. `lineage` and `serial` are
     those of the state that the apply left, or at least had before. `exists` are the digests of the addresses that it
     left in place; `accepted` is the state that it went on with although another one had been deployed, and why.
+    `plan_id` is the manifest's `id`.
     """
 
     stack: str
@@ -57,6 +58,7 @@ class Receipt:
     allowed: list[str] = field(default_factory=list)
     exists: list[str] = field(default_factory=list)
     accepted: dict[str, Any] | None = None
+    plan_id: str | None = None
 
     @property
     def applied(self) -> bool:

@@ -82,6 +82,12 @@ class UpstreamError(DeployError):
     kind = "upstream error"
 
 
+class GitError(DeployError):
+    """This is a git repository, and git is not there or refuses to look at it."""
+
+    kind = "git error"
+
+
 class HookError(DeployError):
     """A hook could not be run, failed, or took too long."""
 

@@ -26,6 +26,10 @@ class HeldError(Exception):
     """Another process holds a lock; says what it noted in the lock's file."""
 
 
+class NotPlainError(OSError):
+    """What is there is a link, a folder, a device: not the plain file that it has to be."""
+
+
 def sha256_bytes(data: bytes) -> str:
     """Hex SHA-256 of some bytes."""
     return hashlib.sha256(data).hexdigest()
@@ -35,6 +39,34 @@ def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's content, read in blocks."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def open_plain(base: Path, *parts: str) -> int:
+    """A descriptor to read a file below a folder, opened without following a link on the way.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        NotPlainError: It is no plain file, or a part of its path is a link.
+        OSError: It cannot be read.
+    """
+    folder = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in parts[:-1]:
+            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        # A pipe without a writer would make us wait for one.
+        file = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO):
+            raise NotPlainError(error.errno, "is not a plain file", parts[-1]) from error
+        raise
+    finally:
+        os.close(folder)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise NotPlainError(errno.EINVAL, "is not a plain file", parts[-1])
+    return file
 
 
 def canonical_json(value: Any) -> bytes:

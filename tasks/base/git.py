@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import process
+from .errors import GitError
 from .layout import DEPLOY_DIR
 
 if TYPE_CHECKING:
@@ -14,6 +16,14 @@ if TYPE_CHECKING:
 
 _TIMEOUT = 60
 _BRANCHES = "refs/heads/"
+# What a hook or an alias sets for the repository that it runs in; see `git rev-parse --local-env-vars`. Settings of the
+# user (GIT_CONFIG_*, GIT_SSH_COMMAND, ...) are kept.
+_OF_ANOTHER_REPOSITORY = frozenset({
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_CONFIG", "GIT_DIR", "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX",
+    "GIT_QUARANTINE_PATH", "GIT_REPLACE_REF_BASE", "GIT_SHALLOW_FILE", "GIT_WORK_TREE",
+})  # fmt: skip
+_REFUSAL = re.compile(r"dubious ownership|not a git repository|[Pp]ermission denied|no answer in time|unable to read")
 
 
 @dataclass(frozen=True)
@@ -30,11 +40,17 @@ class Revision:
 
 
 def revision(root: Path) -> Revision:
-    """The revision of the tree at `root`; without git, or outside of a repository, no commit and not dirty."""
-    commit = _git(root, "rev-parse", "--verify", "HEAD")
+    """The revision of the tree at `root`; outside of a repository, or before its first commit, no commit.
+
+    All of the repository counts, as plans also read what lies beside `root`.
+
+    Raises:
+        GitError: This is a repository, and git does not answer.
+    """
+    commit = _git(root, "rev-parse", "--verify", "HEAD", may_fail=True)
     if commit is None:
         return Revision(None, dirty=False)
-    status = _git(root, "status", "--porcelain", "--untracked-files=normal", "--", ".", f":(exclude){DEPLOY_DIR}")
+    status = _git(root, "status", "--porcelain", "--untracked-files=normal", "--", ":/", f":(exclude){DEPLOY_DIR}")
     return Revision(commit.strip(), dirty=bool(status is None or status.strip()))
 
 
@@ -52,21 +68,28 @@ def tracked(root: Path, paths: list[str]) -> set[str] | None:
 
 def merge_base(root: Path, ref: str) -> str | None:
     """The commit that this tree's and a ref's history have in common last; None when there is none, or no such ref."""
-    if ref.startswith("-") or _git(root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}") is None:
+    if (
+        ref.startswith("-")
+        or _git(root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", may_fail=True) is None
+    ):
         return None
-    found = _git(root, "merge-base", ref, "HEAD")
+    found = _git(root, "merge-base", ref, "HEAD", may_fail=True)
     return found.strip() if found else None
 
 
 def resolve(root: Path, ref: str) -> str | None:
     """The commit that a ref names; None when there is no such ref."""
-    found = None if ref.startswith("-") else _git(root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
+    found = (
+        None
+        if ref.startswith("-")
+        else _git(root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", may_fail=True)
+    )
     return found.strip() if found else None
 
 
 def head(root: Path) -> tuple[str | None, str | None]:
     """The commit and the branch that are checked out; no branch where that is a commit alone, nothing without git."""
-    found = _git(root, "rev-parse", "HEAD", "--symbolic-full-name", "HEAD")
+    found = _git(root, "rev-parse", "HEAD", "--symbolic-full-name", "HEAD", may_fail=True)
     commit, _, ref = (found or "").strip().partition("\n")
     return commit or None, ref.removeprefix(_BRANCHES) if ref.startswith(_BRANCHES) else None
 
@@ -97,24 +120,49 @@ def differences(root: Path, commit: str) -> tuple[set[str], set[str]]:
 
 def content(root: Path, commit: str, path: str) -> bytes | None:
     """A file's content at a commit, the path relative to `root`; None when it is not there."""
-    found = _git(root, "show", f"{commit}:./{path}")
+    found = _git(root, "show", f"{commit}:./{path}", may_fail=True)
     return None if found is None else found.encode(errors="surrogateescape")
 
 
 def move_tag(root: Path, tag: str, commit: str, *, push: bool) -> str | None:
     """Move a tag to a commit, and push it where asked; gives what went wrong, or None."""
-    if _git(root, "tag", "--force", "--", tag, commit) is None:
+    if _git(root, "tag", "--force", "--", tag, commit, may_fail=True) is None:
         return f"git cannot move the tag {tag}"
-    if push and _git(root, "push", "--quiet", "--force", "origin", f"refs/tags/{tag}") is None:
+    if push and _git(root, "push", "--quiet", "--force", "origin", f"refs/tags/{tag}", may_fail=True) is None:
         return f"git cannot push the tag {tag} to origin"
     return None
 
 
-def _git(root: Path, *arguments: str) -> str | None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    environment["GIT_OPTIONAL_LOCKS"] = "0"
+def _git(root: Path, *arguments: str, may_fail: bool = False) -> str | None:
+    """What a git command prints; None outside of a repository, and where a command that `may_fail` does.
+
+    Raises:
+        GitError: This is a repository, and git is not there or refuses to look at it.
+    """
+    environment = {name: value for name, value in os.environ.items() if name not in _OF_ANOTHER_REPOSITORY}
+    environment |= {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     try:
         said = process.ask(["git", *arguments], cwd=root, env=environment, timeout=_TIMEOUT, decoding="surrogateescape")
-    except OSError:
+    except OSError as error:
+        if not _is_repository(root):
+            return None
+        raise _refused(root, f"git cannot be run: {error.strerror or error}", "install git") from error
+    if said.ok:
+        return said.output
+    reason = "no answer in time" if said.code is None else " ".join(said.errors.split()).removeprefix("fatal: ")
+    if not _is_repository(root) or (may_fail and not _REFUSAL.search(reason)):
         return None
-    return said.output if said.ok else None
+    step = f"`git config --global --add safe.directory {root}`" if "dubious ownership" in reason else "`git status`"
+    raise _refused(root, f"git refuses: {reason:.300}", step)
+
+
+def _refused(root: Path, message: str, step: str) -> GitError:
+    return GitError(
+        message, where=str(root), untouched="nothing was planned or applied",
+        next_step=f"{step}, then run the same command again; without git no plan is bound to a commit",
+    )  # fmt: skip
+
+
+def _is_repository(root: Path) -> bool:
+    """Whether a folder lies in something that git should know, told without git."""
+    return any((folder / ".git").exists() or (folder / ".git").is_symlink() for folder in (root, *root.parents))

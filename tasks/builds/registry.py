@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from contextlib import closing
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from ..base.errors import RegistryError
 from .reference import is_loopback
 
 if TYPE_CHECKING:
-    from requests import Response, Session
-
+    from ..base.http import Answer, Client
     from ..base.masking import Masker
     from ..base.stop import Stop
     from .credentials import Login
@@ -31,13 +31,11 @@ _ACCEPT = ", ".join(
 )  # fmt: skip
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _PARAMETER = re.compile(r'(\w+)\s*=\s*(?:"([^"]*)"|([^\s",]+))')
-_TIMEOUT = (10, 30)
+_HEADERS = {"Accept": _ACCEPT}
+_SECONDS = 120.0  # for all that one question takes
 _TRIES = 3
-_PAUSE = 1.0  # seconds before the second try; then twice as long each time
-_LONGEST_PAUSE = 30.0
-_LARGEST = 4 << 20  # the specification's limit for manifests
-_MOST_REDIRECTS = 3
-_OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _SERVER_ERROR = 200, 401, 403, 404, 429, 500
+_PAUSE = 1.0
+_OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
 
 
 class Registry:
@@ -68,103 +66,66 @@ class Registry:
             RegistryError: The registry did not say.
             StoppedError: The run was asked to stop.
         """
-        import requests
+        from ..base import http
 
-        with requests.Session() as session:
-            session.auth = _NoAuth()  # else a .netrc would speak for us
-            if self._insecure:
-                import urllib3
-
-                urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-                session.verify = False
-            problem, path = "", f"{self._repository.server}/v2/{self._repository.path}/manifests/{tag}"
+        problem, path = "", f"{self._repository.server}/v2/{self._repository.path}/manifests/{tag}"
+        client = http.Client(
+            self._stop.wait, seconds=_SECONDS, tries=_TRIES, pause=_PAUSE, verify=not self._insecure, moved=self._moved
+        )
+        with closing(client):
             for scheme in self._schemes:
                 try:
-                    return self._ask(session, f"{scheme}://{path}")
-                except requests.exceptions.SSLError as error:
-                    problem = problem or f"TLS failed: {str(error)[:160]}"
-                except (requests.RequestException, OSError, ValueError) as error:
-                    problem = _cause(error)
+                    return self._ask(client, f"{scheme}://{path}")
+                except http.TlsError as error:
+                    problem = problem or str(error)
+                except http.NoAnswerError as error:
+                    self._stop.check(f"registry {self._repository.host}")
+                    problem = str(error)
                     break
             raise self._error(problem, "is it up, and reachable from here? then run the same command again")
 
-    def _ask(self, session: Session, url: str) -> str | None:
-        answer = self._patiently(session, "HEAD", url)
-        if answer.status_code == _UNAUTHORIZED:
-            self._authenticate(session, answer)
-            answer = self._patiently(session, "HEAD", url)
-        if answer.status_code == _NOT_FOUND:
+    def _ask(self, client: Client, url: str) -> str | None:
+        secret: dict[str, str] = {}
+        answer = client.request("HEAD", url, headers=_HEADERS)
+        if answer.status == _UNAUTHORIZED:
+            secret = {"Authorization": self._authorization(client, answer)}
+            answer = client.request("HEAD", url, headers=_HEADERS, secret=secret)
+        if answer.status == _NOT_FOUND:
             return None
-        if answer.status_code in (_UNAUTHORIZED, _FORBIDDEN):
+        if answer.status in (_UNAUTHORIZED, _FORBIDDEN):
             raise self._denied()
-        if answer.status_code != _OK:
-            raise self._error(f"status {answer.status_code}", "look at the registry; then run the same command again")
+        if answer.status != _OK:
+            raise self._error(f"status {answer.status}", "look at the registry; then run the same command again")
         stated = answer.headers.get("Docker-Content-Digest", "")
         if _DIGEST.fullmatch(stated):
             return stated
-        return self._digest_of_content(session, url)
+        return self._digest_of_content(client.request("GET", url, headers=_HEADERS, secret=secret))
 
-    def _digest_of_content(self, session: Session, url: str) -> str:
+    def _digest_of_content(self, answer: Answer) -> str:
         """Some registries do not state the digest: it is that of the manifest's bytes."""
-        answer = self._patiently(session, "GET", url)
-        content = answer.content[: _LARGEST + 1]
         is_manifest = answer.headers.get("Content-Type", "").partition(";")[0].strip() in _ACCEPT.split(", ")
-        if answer.status_code != _OK or len(content) > _LARGEST or not is_manifest:
+        if answer.status != _OK or not is_manifest:
             raise self._error("it answers as no registry does", "is this a registry, and the repository's name right?")
-        return f"sha256:{hashlib.sha256(content).hexdigest()}"
+        return f"sha256:{hashlib.sha256(answer.content).hexdigest()}"
 
-    def _patiently(self, session: Session, method: str, url: str, **options: Any) -> Response:
-        """A request that is made again when the registry is busy; redirects lose the login when they leave the host."""
-        import requests
+    def _moved(self, _method: str, _url: str, target: str) -> None:
+        if not self._may_ask(target):
+            raise self._error(f"it leads to {urlsplit(target).netloc} without TLS", "look at the registry")
 
-        pause = _PAUSE
-        for number in range(1, _TRIES + 1):
-            try:
-                answer = self._redirected(session, method, url, **options)
-            except requests.exceptions.SSLError:
-                raise
-            except (requests.ConnectionError, requests.Timeout):
-                if number == _TRIES:
-                    raise
-                answer = None
-            if answer is not None and answer.status_code != _TOO_MANY and answer.status_code < _SERVER_ERROR:
-                return answer
-            if number == _TRIES and answer is not None:
-                return answer
-            stated = answer.headers.get("Retry-After", "") if answer is not None else ""
-            wait = min(float(stated), _LONGEST_PAUSE) if stated.isdecimal() else pause
-            if self._stop.wait(wait):
-                self._stop.check(f"registry {self._repository.host}")
-            pause *= 2
-        raise AssertionError("unreachable")
-
-    def _redirected(self, session: Session, method: str, url: str, **options: Any) -> Response:
-        headers = {"Accept": _ACCEPT, **options.pop("headers", {})}
-        for _ in range(_MOST_REDIRECTS):
-            answer = session.request(method, url, headers=headers, timeout=_TIMEOUT, allow_redirects=False, **options)
-            if not answer.is_redirect:
-                return answer
-            target = urljoin(url, answer.headers["Location"])
-            if urlsplit(target).netloc != urlsplit(url).netloc:
-                session.headers.pop("Authorization", None)
-            if not self._may_ask(target):
-                raise self._error(f"it leads to {urlsplit(target).netloc} without TLS", "look at the registry")
-            url = target
-        raise self._error("it leads nowhere, from one address to the next", "look at the registry")
-
-    def _authenticate(self, session: Session, refused: Response) -> None:
-        """Do as the challenge says: Basic, or a token from where it says, for our login or for nobody's."""
+    def _authorization(self, client: Client, refused: Answer) -> str:
+        """What the challenge asks for: Basic, or a token from where it says, for our login or for nobody's."""
         scheme, _, rest = refused.headers.get("WWW-Authenticate", "").partition(" ")
         if scheme.lower() == "basic":
             if self._login is None:
                 raise self._denied()
-            session.headers["Authorization"] = f"Basic {self._login.basic}"
-        elif scheme.lower() == "bearer":
-            session.headers["Authorization"] = f"Bearer {self._token(session, rest)}"
-        else:
-            raise self._error("it wants a login of a kind that is not known", "is the repository's name right?")
+            return f"Basic {self._login.basic}"
+        if scheme.lower() == "bearer":
+            return f"Bearer {self._token(client, rest)}"
+        raise self._error("it wants a login of a kind that is not known", "is the repository's name right?")
 
-    def _token(self, session: Session, challenge: str) -> str:
+    def _token(self, client: Client, challenge: str) -> str:
+        from ..base.http import NoAnswerError
+
         parameters = {name.lower(): quoted or plain for name, quoted, plain in _PARAMETER.findall(challenge)}
         realm = parameters.get("realm", "")
         if not self._may_ask(realm):
@@ -174,20 +135,18 @@ class Registry:
         query = {"scope": parameters.get("scope") or f"repository:{self._repository.path}:pull"}
         if "service" in parameters:
             query["service"] = parameters["service"]
-        headers = {"Accept": "application/json"}
-        if self._login is not None:
-            headers["Authorization"] = f"Basic {self._login.basic}"
-        answer = self._patiently(session, "GET", realm, params=query, headers=headers)
-        if answer.status_code in (_UNAUTHORIZED, _FORBIDDEN):
+        secret = {"Authorization": f"Basic {self._login.basic}"} if self._login else {}
+        answer = client.request("GET", realm, params=query, headers={"Accept": "application/json"}, secret=secret)
+        if answer.status in (_UNAUTHORIZED, _FORBIDDEN):
             raise self._denied()
         try:
             value = answer.json()
             token = value.get("token") or value.get("access_token")
-        except (ValueError, AttributeError):
+        except (NoAnswerError, AttributeError):
             token = None
-        if answer.status_code != _OK or not isinstance(token, str) or not token.isprintable():
+        if answer.status != _OK or not isinstance(token, str) or not token.isprintable():
             raise self._error(
-                f"{urlsplit(realm).netloc} gave no token (status {answer.status_code})", "look at the registry"
+                f"{urlsplit(realm).netloc} gave no token (status {answer.status})", "look at the registry"
             )
         self._mask.add([token])
         return token
@@ -216,24 +175,3 @@ class Registry:
             f"registry {self._repository.host}: {self._mask.text(message)}",
             untouched="nothing was planned or applied", next_step=next_step,
         )  # fmt: skip
-
-
-class _NoAuth:
-    """Sends exactly the headers that are set."""
-
-    def __call__(self, request: Any) -> Any:
-        return request
-
-
-def _cause(error: BaseException) -> str:
-    text = str(error)
-    for sign, meaning in (
-        ("NameResolution", "the host name is not known"),
-        ("Name or service not known", "the host name is not known"),
-        ("Connection refused", "connection refused"),
-        ("timed out", "no answer in time"),
-        ("RemoteDisconnected", "the connection was closed without an answer"),
-    ):
-        if sign in text:
-            return meaning
-    return text[:160]

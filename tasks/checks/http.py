@@ -6,18 +6,21 @@ import re
 import shlex
 import time
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
+from ..base import urls
 from ..base.model import Seconds
-from . import jsonpath, urls
+from . import jsonpath
 from .check import Check, Observation, SecretName, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from requests import PreparedRequest, Response
+    from requests import Response
 
+    from ..base.http import Session
     from .check import Look
 
 _LARGEST_BODY = 1 << 20
@@ -125,6 +128,8 @@ class HttpCheck(Check):
         """One request; None when the answer is the expected one, else what was observed."""
         import requests
 
+        from ..base.http import explain
+
         look.note("no connection in time")
         try:
             if self.ca_file and not (look.root / self.ca_file).is_file():
@@ -139,16 +144,8 @@ class HttpCheck(Check):
         except requests.exceptions.TooManyRedirects as error:
             place = error.response.headers.get("Location", "") if error.response is not None else ""
             return f"redirected more than {self._redirects} times, last to {urls.shown(place)}"
-        except requests.exceptions.SSLError as error:
-            return f"TLS failed: {urls.cause(error, self.url)}"
-        except requests.exceptions.ConnectTimeout:
-            return "no connection in time"
-        except requests.exceptions.Timeout:
-            return "connected, but no answer in time"
-        except requests.exceptions.ConnectionError as error:
-            return urls.cause(error, self.url)
         except (requests.RequestException, OSError, ValueError) as error:
-            return f"no usable answer: {urls.cause(error, self.url)}"
+            return explain(error, self.url)
 
     def _problems(self, response: Response, look: Look) -> Iterator[str]:
         """What is not as expected, the first first; the body is read only when something is asked of it."""
@@ -169,7 +166,7 @@ class HttpCheck(Check):
             for problem in self._body_problems(response, look):
                 yield f"{seen}, but {problem}"
         if self.certificate_days is not None and response.url.startswith("https:"):
-            left = urls.certificate_days(response.url, self._trust(look), look.seconds)
+            left = _certificate_days(response.url, self._trust(look), look.seconds)
             if left < self.certificate_days:
                 yield f"its certificate is valid for {left:.1f} days yet, expected {self.certificate_days:g}"
 
@@ -197,40 +194,46 @@ def _compiled(pattern: str) -> None:
         raise ValueError(f"this is no regular expression: {error}") from None
 
 
-def _session(check: HttpCheck, look: Look) -> Any:
+def _session(check: HttpCheck, look: Look) -> Session:
     """A session that sends the check's credentials to the host of its URL, and to no other that it is sent on to."""
     from urllib.request import getproxies
 
-    import requests
-    from requests.auth import AuthBase, HTTPBasicAuth
+    from ..base.http import Credentials, Session
 
-    class Credentials(AuthBase):
-        def __call__(self, request: PreparedRequest) -> PreparedRequest:
-            if check.bearer:
-                request.headers["Authorization"] = f"Bearer {look.secret(check.bearer)}"
-                return request
-            user, password = urls.credentials(check.url)
-            if check.basic:
-                user, _, password = (look.secret(check.basic) or "").partition(":")
-            if user or password:
-                HTTPBasicAuth(user.encode(), password.encode())(request)
-            return request
+    headers = {"Authorization": f"Bearer {look.secret(check.bearer)}"} if check.bearer else {}
+    user, _, password = (look.secret(check.basic) or "").partition(":") if check.basic else ("", "", "")
 
-    class Session(requests.Session):
-        def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
-            look.note(f"redirected to {urls.shown(str(prepared_request.url))}, but no answer from there in time")
-            strips: Any = self.should_strip_auth
-            if strips(str(response.request.url), str(prepared_request.url)):
-                for name in ("Authorization", *check.request_headers):
-                    prepared_request.headers.pop(name, None)
+    def moved(target: str) -> None:
+        look.note(f"redirected to {urls.shown(target)}, but no answer from there in time")
 
-    session = Session()
-    session.auth = Credentials()  # also without any: else requests would send what it finds in ~/.netrc
+    session = Session(Credentials(headers, (user, password)), own=check.request_headers, moved=moved)
     if trust := check._trust(look):  # noqa: SLF001 - the other half of the check
         session.trust_env = False  # REQUESTS_CA_BUNDLE would win over the file that the check names
         session.verify = trust
-        session.proxies = getproxies()
+        session.proxies = dict(getproxies())
     return session
+
+
+def _certificate_days(url: str, trust: str | None, seconds: float) -> float:
+    """The days that the certificate of a URL's host is valid for yet, over a connection of its own.
+
+    Raises:
+        OSError: There is no connection, or it is not trusted.
+    """
+    import os
+    import socket
+    import ssl
+
+    from certifi import where
+
+    parts = urlsplit(url)
+    context = ssl.create_default_context(cafile=trust or os.environ.get("REQUESTS_CA_BUNDLE") or where())
+    with (
+        socket.create_connection((str(parts.hostname), parts.port or 443), timeout=seconds) as plain,
+        context.wrap_socket(plain, server_hostname=parts.hostname) as connection,
+    ):
+        certificate: dict[str, Any] = connection.getpeercert() or {}
+    return (ssl.cert_time_to_seconds(str(certificate["notAfter"])) - time.time()) / 86_400
 
 
 def _body_contains(response: Response, text: str, deadline: float) -> bool:

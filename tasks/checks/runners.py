@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import quote
 
 from pydantic import Field, field_validator, model_validator
 
+from ..base import urls
 from ..base.model import Seconds
 from ..base.version import VersionConstraint
 from .check import Check, Observation, SecretName, shown
-from .forge import Forge, ForgeError
 
 if TYPE_CHECKING:
+    from ..base.http import Client, NoAnswerError
     from .check import Look
 
 _FEW = 3
+_LONGEST_PAUSE, _USUAL_PAUSE = 60.0, 5.0
+_SUCCESS = 2  # 2xx
+_OPTIONAL = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,77 @@ class _RunnerCheck(Check):
     runner: str = Field("*", description="A glob that the runner's description or name matches.")
     tags: list[str] = Field(default_factory=list, description="Tags (labels) that it must have, all of them.")
     count: Annotated[int, Field(ge=1)] = Field(1, description="How many such runners there must be at least.")
+
+    if TYPE_CHECKING:
+        api: str
+        token: str
+    _HEADER: ClassVar[str]
+
+    def title(self) -> str:
+        """Whose runners, and which."""
+        return f"runners of {self._place}" + (f" ({', '.join(self.tags)})" if self.tags else "")
+
+    def commands(self) -> tuple[str, ...]:
+        """The same list by hand; the token stays in its variable."""
+        return (f'curl -sS -H "{self._HEADER}${self.token}" {shlex.quote(self._base + self._path)}',)
+
+    def observe(self, look: Look) -> Observation:
+        """List the runners once; nothing is tried twice, as the check looks again."""
+        from ..base.http import Client, NoAnswerError
+
+        token = look.secret(self.token)
+        if token is None:
+            return Observation(False, f"the environment variable {self.token} is not set", final=True)
+        look.mask.add(urls.secrets(self.api))
+        look.note("the API did not answer in time")
+        name, _, scheme = self._HEADER.partition(": ")
+        client = Client(
+            look.stop.wait, base=self._base, secret={name: scheme + token, "Accept": "application/json"},
+            seconds=look.seconds, tries=1, timeout=look.seconds, moved=_moved,
+        )  # fmt: skip
+        with closing(client):
+            try:
+                found = self._found(client, look)
+            except NoAnswerError as error:
+                return self._failure(error)
+        return self._judge(found, self._place)
+
+    @property
+    def _base(self) -> str:
+        return self.api.rstrip("/")
+
+    @property
+    def _place(self) -> str:
+        """Whose runners."""
+        raise NotImplementedError
+
+    @property
+    def _path(self) -> str:
+        """Where the API lists them."""
+        raise NotImplementedError
+
+    def _found(self, api: Client, look: Look) -> list[tuple[Runner, str | None]]:
+        """The runners that are meant, each with what is wrong with it."""
+        raise NotImplementedError
+
+    def _failure(self, error: NoAnswerError) -> Observation:
+        answer, token = error.answer, f"the token in {self.token}"
+        if answer is None or answer.status // 100 == _SUCCESS:
+            return Observation(False, f"{urls.shown(self.api)}: {error}", commands=self.commands())
+        status, asked, final, pause = answer.status, answer.asked_pause, False, 0.0
+        if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.FORBIDDEN and asked is not None):
+            pause = min(_USUAL_PAUSE if asked is None else asked, _LONGEST_PAUSE)
+            text = f"too many requests ({status}), asks again after {pause:g} s"
+        elif status == HTTPStatus.UNAUTHORIZED:
+            text, final = f"{token} is not accepted (401): expired or invalid", True
+        elif status == HTTPStatus.FORBIDDEN:
+            text, final = f"{token} may not read this (403)", True
+        elif status == HTTPStatus.NOT_FOUND:
+            text = f"there is no such thing, or {token} may not see it (404)"
+        else:
+            text = f"status {status}: {shown(answer.content.decode('utf-8', 'replace'))}"
+        text = f"{urls.shown(answer.url)}: {text}"
+        return Observation(False, text, final=final, commands=self.commands(), pause=pause)
 
     def _judge(self, found: list[tuple[Runner, str | None]], place: str) -> Observation:
         """Enough of the runners are as expected, or what is wrong with those that are not."""
@@ -68,6 +146,8 @@ class _RunnerCheck(Check):
 
 class GitlabRunnerCheck(_RunnerCheck):
     """True when runners are registered with GitLab, online, and have asked for jobs since the deploy began."""
+
+    _HEADER = "PRIVATE-TOKEN: "
 
     kind: Literal["gitlab_runner"] = Field(description="`gitlab_runner`.")
     api: str = Field("${CI_API_V4_URL:-https://gitlab.com/api/v4}", description="The API's base URL.")
@@ -97,15 +177,6 @@ class GitlabRunnerCheck(_RunnerCheck):
             VersionConstraint.parse(value)
         return value
 
-    def title(self) -> str:
-        """Whose runners, and which."""
-        return f"runners of {self._place}" + (f" ({', '.join(self.tags)})" if self.tags else "")
-
-    def commands(self) -> tuple[str, ...]:
-        """The same list by hand; the token stays in its variable."""
-        url = f"{self.api.rstrip('/')}{self._path}"
-        return (f'curl -sS -H "PRIVATE-TOKEN: ${self.token}" {shlex.quote(url)}',)
-
     @property
     def _place(self) -> str:
         if self.project is not None:
@@ -118,25 +189,28 @@ class GitlabRunnerCheck(_RunnerCheck):
             return f"/projects/{quote(str(self.project), safe='')}/runners"
         return f"/groups/{quote(str(self.group), safe='')}/runners" if self.group is not None else "/runners/all"
 
-    def observe(self, look: Look) -> Observation:
+    def _found(self, api: Client, look: Look) -> list[tuple[Runner, str | None]]:
         """List the runners, and ask for each that is meant (https://docs.gitlab.com/api/runners/)."""
-        try:
-            with Forge(self.api, look, "PRIVATE-TOKEN", self.token) as forge:
-                query = {"tag_list": ",".join(self.tags)} if self.tags else {}
-                listed = [item for item in forge.pages(self._path, query) if self._listed(item)]
-                found = [self._read(forge, item["id"]) for item in listed]
-                return self._judge([(runner, self._problem(runner, look, forge.skew)) for runner in found], self._place)
-        except ForgeError as error:
-            return Observation(False, str(error), final=error.final, commands=self.commands(), pause=error.pause)
+        query = {"tag_list": ",".join(self.tags)} if self.tags else {}
+        found = [self._read(api, item["id"]) for item in api.items(self._path, query) if self._listed(item)]
+        skew = _skew(api)
+        return [(runner, self._problem(runner, look, skew)) for runner in found]
 
     def _listed(self, item: dict[str, Any]) -> bool:
         names = (item.get("description") or "", item.get("name") or "")
         return any(fnmatchcase(name, self.runner) for name in names)
 
-    def _read(self, forge: Forge, number: int) -> Runner:
+    def _read(self, api: Client, number: int) -> Runner:
         """A runner with its managers: the machines behind one registration, which carry the versions."""
-        item = forge.get(f"/runners/{number}")
-        managers = list(forge.pages(f"/runners/{number}/managers", {}, optional=True))
+        from ..base.http import RefusedError
+
+        item = api.request("GET", f"/runners/{number}").json()
+        try:
+            managers = list(api.items(f"/runners/{number}/managers", {}))
+        except RefusedError as error:
+            if error.answer.status not in _OPTIONAL:
+                raise
+            managers = []
         contacts = [_moment(entry.get("contacted_at")) for entry in (item, *managers)]
         status = str(item.get("status") or "unknown")
         paused = item.get("paused")
@@ -174,6 +248,8 @@ class GitlabRunnerCheck(_RunnerCheck):
 class GithubRunnerCheck(_RunnerCheck):
     """True when self-hosted runners are registered with GitHub and online."""
 
+    _HEADER = "Authorization: Bearer "
+
     kind: Literal["github_runner"] = Field(description="`github_runner`.")
     api: str = Field("${GITHUB_API_URL:-https://api.github.com}", description="The API's base URL.")
     repository: str | None = Field(None, description="`OWNER/NAME`: the runners of a repository.")
@@ -187,15 +263,6 @@ class GithubRunnerCheck(_RunnerCheck):
         if sum(scope is not None for scope in (self.repository, self.organization, self.enterprise)) != 1:
             raise ValueError("a check of runners has one of `repository`, `organization` and `enterprise`")
         return self
-
-    def title(self) -> str:
-        """Whose runners, and which."""
-        return f"runners of {self._place}" + (f" ({', '.join(self.tags)})" if self.tags else "")
-
-    def commands(self) -> tuple[str, ...]:
-        """The same list by hand; the token stays in its variable."""
-        url = f"{self.api.rstrip('/')}{self._path}"
-        return (f'curl -sS -H "Authorization: Bearer ${self.token}" {shlex.quote(url)}',)
 
     @property
     def _place(self) -> str:
@@ -211,15 +278,11 @@ class GithubRunnerCheck(_RunnerCheck):
             scope = f"/enterprises/{quote(str(self.enterprise), safe='')}"
         return f"{scope}/actions/runners"
 
-    def observe(self, look: Look) -> Observation:
+    def _found(self, api: Client, look: Look) -> list[tuple[Runner, str | None]]:  # noqa: ARG002 - GitHub does not say when
         """List the runners (https://docs.github.com/en/rest/actions/self-hosted-runners)."""
-        try:
-            with Forge(self.api, look, "Authorization", self.token, "Bearer ") as forge:
-                found = [_github(item) for item in forge.pages(self._path, {}, within="runners")]
-        except ForgeError as error:
-            return Observation(False, str(error), final=error.final, commands=self.commands(), pause=error.pause)
+        found = [_github(item) for item in api.items(self._path, {}, within="runners")]
         meant = [(runner, busy) for runner, busy in found if self._meant(runner) and not self._lacks(runner)]
-        return self._judge([(runner, self._problem(runner, busy)) for runner, busy in meant], self._place)
+        return [(runner, self._problem(runner, busy)) for runner, busy in meant]
 
     def _problem(self, runner: Runner, busy: bool) -> str | None:
         if not runner.online:
@@ -233,6 +296,21 @@ def _github(item: dict[str, Any]) -> tuple[Runner, bool]:
     status = str(item.get("status") or "unknown")
     labels = frozenset(str(label["name"]) for label in item.get("labels") or ())
     return Runner(shown(item.get("name") or item.get("id")), status == "online", status, labels), bool(item.get("busy"))
+
+
+def _moved(_method: str, _url: str, target: str) -> None:
+    from ..base.http import NoAnswerError
+
+    raise NoAnswerError(f"redirected to {urls.shown(target)}; `api` must name that")
+
+
+def _skew(api: Client) -> timedelta:
+    """How much the API's clock is ahead of ours, as of its last answer."""
+    try:
+        ahead = parsedate_to_datetime(api.last.headers["Date"] if api.last else "") - datetime.now(UTC)
+    except (KeyError, ValueError, TypeError):
+        return timedelta()
+    return ahead if abs(ahead) >= timedelta(seconds=2) else timedelta()  # the header knows no fractions
 
 
 def _moment(text: Any) -> datetime | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -56,3 +56,7 @@ class Context:
     backend: str = "local"
     schema: str | None = None
     by_hand: str = "tofu"
+
+    def holding(self, descriptor: int) -> Context:
+        """The same, for a command that gets one more file descriptor."""
+        return replace(self, descriptors=(*self.descriptors, descriptor))

@@ -6,18 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from doit.action import BaseAction
-from doit.exceptions import TaskFailed
-
-from ..artifact import store
+from ..artifact import opening, store
 from ..base.errors import DeployError, RecordError, UnreviewedError
 from ..base.files import read_json
+from ..plans import judging
 from ..policy import semantic
+from ..run.action import Action, failed
 from ..run.result import Result, Status
 
 if TYPE_CHECKING:
-    from doit.exceptions import BaseFail
-
     from ..policy.semantic import Difference, Meaning, Reviewed
     from ..run.run import Run
 
@@ -35,39 +32,28 @@ class Found:
     quiet: bool = False
 
 
-class Gate(BaseAction):  # type: ignore[misc]
+def action(run: Run, name: str) -> Action:
     """The barrier's action: runs when every plan is there, before any apply.
 
     Args:
         run: The run.
         name: The task's name.
     """
+    return Action(run, "compare with what was reviewed", lambda: _compare(run, name))
 
-    def __init__(self, run: Run, name: str) -> None:
-        self.task: Any = None
-        self.out = self.err = ""
-        self.result: Any = None
-        self.values: dict[str, Any] = {}
-        self._run, self._name = run, name
 
-    def __str__(self) -> str:
-        """The task, as doit shows it."""
-        return "compare with what was reviewed"
-
-    def execute(self, out: Any = None, err: Any = None) -> BaseFail | None:  # noqa: ARG002 - doit's signature
-        """Compare; gives doit a TaskFailed when nothing may be deployed."""
-        run = self._run
-        if not run.asked.deploying or run.stop.requested:
-            return None
-        try:
-            # In a job of a pipeline the rest has passed in another job.
-            judge(run, sorted(run.replanned) if run.request.part is not None else None)
-        except DeployError as error:
-            from ..run.action import failed
-
-            run.keep(self._name, failed(run, STAGE, "", error))
-            return TaskFailed(error.message, report=False)
+def _compare(run: Run, name: str) -> Result | None:
+    """The error as a result when nothing may be deployed."""
+    if not run.asked.deploying or run.stop.requested:
         return None
+    try:
+        # In a job of a pipeline the rest has passed in another job.
+        judge(run, sorted(run.replanned) if run.request.part is not None else None)
+    except DeployError as error:
+        outcome = failed(run, STAGE, "", error)
+        run.keep(name, outcome)
+        return outcome
+    return None
 
 
 def judge(run: Run, stacks: list[str] | None = None, *, asked: bool = True) -> None:
@@ -115,9 +101,11 @@ def known_meaning(run: Run, name: str) -> Meaning | None:
     """What a stack's artifact means, bound by its manifest; None when `plan.json` is not that artifact's.
 
     Raises:
-        ArtifactRefusedError: The artifact is not what its manifest says.
+        ArtifactRefusedError: The artifact is not what its manifest says, or not the one that this run has verified.
     """
-    manifest = store.load(run.layout, name, run.project.keyring.current)
+    manifest = opening.load(run.layout, name, run.project.keyring.current)
+    if run.asked.deploying:
+        judging.require(run, manifest)  # what is compared with the review is what will be applied
     found = store.description(run.layout, manifest)
     return semantic.meaning(found) if found else None
 

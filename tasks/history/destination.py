@@ -15,13 +15,15 @@ from ..base.files import locked, sha256_bytes, write_atomic
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..base.http import Answer
     from ..project import model
 
+    Wait = Callable[[float], bool | None]
+
 _TRIES = 5
-_LONGEST_WAIT = 30.0
 _TYPES = {".json": "application/json", ".jsonl": "application/x-ndjson", ".html": "text/html", ".xml": "text/xml"}
+_NOT_FOUND = 404
 _CONFLICT = (409, 412)  # S3 answers 409 when two conditional writes meet
-_RETRIED = (408, 425, 429, 500, 502, 503, 504)
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -50,20 +52,22 @@ class Destination(Protocol):
         """
 
 
-def open_destination(settings: model.Publish, to: str, endpoint: str | None) -> Destination:
+def open_destination(settings: model.Publish, to: str, endpoint: str | None, wait: Wait) -> Destination:
     """The destination that an address names.
 
     Args:
         settings: How it is published.
         to: The address, filled in.
         endpoint: The S3 endpoint, filled in.
+        wait: Waits so many seconds; true when the run was asked to stop.
 
     Raises:
         PublishError: It is none that can be published to.
     """
     scheme = to.partition("://")[0].lower() if "://" in to else ""
     if scheme in ("http", "https"):
-        return HttpDestination(to, settings.header, os.environ.get(settings.token or "") or None, settings.timeout)
+        token = os.environ.get(settings.token or "") or None
+        return HttpDestination(to, settings.header, token, settings.timeout, wait)
     if scheme == "s3":
         return S3Destination(to, endpoint, settings.timeout)
     if scheme:
@@ -104,8 +108,8 @@ class FolderDestination:
 class HttpDestination:
     """A server that takes PUT and gives GET: WebDAV, a raw artifact repository, GitLab's generic packages."""
 
-    def __init__(self, url: str, header: str, token: str | None, timeout: float) -> None:
-        import requests
+    def __init__(self, url: str, header: str, token: str | None, timeout: float, wait: Wait = time.sleep) -> None:
+        from ..base.http import Client
 
         parts = urlsplit(url)
         self.name = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
@@ -115,48 +119,41 @@ class HttpDestination:
             )
         if token and parts.scheme == "http" and parts.hostname not in _LOOPBACK:
             raise PublishError(f"a token is not sent in clear to {self.name}", next_step="use https")
-        self._session = requests.Session()
-        if token:
-            self._session.headers[header] = f"Bearer {token}" if header.lower() == "authorization" else token
-            self._session.trust_env = False  # a netrc must not replace the token; proxies are taken from below
-            self._session.proxies.update(requests.utils.get_environ_proxies(self.name))
-        self._timeout = timeout
+        value = f"Bearer {token}" if token and header.lower() == "authorization" else token
+        self._client = Client(
+            lambda seconds: wait(seconds * random.uniform(1, 1.5)),  # noqa: S311 - apart from other publishers
+            base=f"{self.name}/", secret={header: value} if value else {},
+            seconds=_TRIES * timeout, only_lost=True, tries=_TRIES, timeout=timeout, pause=0.25,
+        )  # fmt: skip
 
     def read(self, path: str) -> tuple[bytes | None, str | None]:
         """A file, and its ETag when the server has one that is strong."""
-        answer = self._request("GET", path, accepted=(200, 404))
+        answer = self._request("GET", path, accepted=(200, _NOT_FOUND))
         etag = answer.headers.get("ETag", "")
-        return (answer.content, etag if etag.startswith('"') else None) if answer.status_code == 200 else (None, None)  # noqa: PLR2004
+        return (answer.content, etag if etag.startswith('"') else None) if answer.status != _NOT_FOUND else (None, None)
 
     def write(self, path: str, data: bytes, *, tag: str | None = None, new: bool = False) -> None:
         """PUT; a server that heeds no conditions is found out by reading again, see `index`."""
         headers = {"Content-Type": _type(path)}
         headers |= {"If-Match": tag} if tag else {"If-None-Match": "*"} if new else {}
         answer = self._request("PUT", path, accepted=(200, 201, 202, 204, *_CONFLICT), data=data, headers=headers)
-        if answer.status_code in _CONFLICT:
+        if answer.status in _CONFLICT:
             raise ConflictError(path)
 
-    def _request(self, method: str, path: str, *, accepted: tuple[int, ...], **options: Any) -> Any:
-        import requests
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
 
-        url, wait = f"{self.name}/{quote(path)}", 0.25
-        for attempt in range(1, _TRIES + 1):
-            try:
-                answer = self._session.request(
-                    method, url, timeout=self._timeout, allow_redirects=method == "GET", **options
-                )
-            except requests.RequestException as error:
-                problem, after = type(error).__name__, None
-            else:
-                if answer.status_code in accepted:
-                    return answer
-                problem, after = f"HTTP {answer.status_code}", answer.headers.get("Retry-After")
-                if answer.status_code not in _RETRIED:
-                    break
-            if attempt < _TRIES:
-                time.sleep(_pause(after, wait))
-                wait *= 2
-        raise _failed(self.name, f"{method} {path}: {problem}")
+    def _request(self, method: str, path: str, *, accepted: tuple[int, ...], **options: Any) -> Answer:
+        from ..base.http import NoAnswerError
+
+        try:
+            answer = self._client.request(method, quote(path), **options)
+        except NoAnswerError as error:
+            raise _failed(self.name, f"{method} {path}: {error}") from None
+        if answer.status not in accepted:
+            raise _failed(self.name, f"{method} {path}: HTTP {answer.status}")
+        return answer
 
 
 class S3Destination:
@@ -222,13 +219,6 @@ class S3Destination:
             raise _failed(self.name, f"{path}: {code or status}".strip(": ")) from None
         except (BotoCoreError, ValueError) as error:
             raise _failed(self.name, f"{type(error).__name__}: {error}") from None
-
-
-def _pause(after: str | None, wait: float) -> float:
-    """Seconds until the next try: what the server asks for, within reason, else longer each time."""
-    if after and after.isdigit():
-        return min(float(after), _LONGEST_WAIT)
-    return wait * random.uniform(0.5, 1.5)  # noqa: S311 - so that publishers do not come again all at once
 
 
 def _type(path: str) -> str:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ..run.run import Run
-    from .destination import Destination
+    from .destination import Destination, Wait
 
 STAGE = "publish"
 FORMAT = 1
@@ -74,7 +74,8 @@ def publish(run: Run) -> str:
         )
     run.mask.add([os.environ.get(settings.token or "", "")])
     place = _Place(run)
-    to = open_destination(settings, place.filled("to") or "", place.filled("endpoint"))
+    wait = run.stop.wait
+    to = open_destination(settings, place.filled("to") or "", place.filled("endpoint"), wait)
     sent = _Sent(run, to)
     runs, reports = _runs(run, sent), _reports(run)
     base = run.project.environment
@@ -88,16 +89,16 @@ def publish(run: Run) -> str:
     months = sorted({_month(run_id) for run_id, _ in known})
     for month in months:
         lines = {run_id: _line(record) for run_id, record in known if _month(run_id) == month}
-        amend(to, f"{base}/index/{month}.json", lambda old, new=lines: _with_runs(old, new))  # type: ignore[misc]
+        amend(to, f"{base}/index/{month}.json", lambda old, new=lines: _with_runs(old, new), wait)  # type: ignore[misc]
     mine = read_json(run.layout.overview)
     if mine:
-        amend(to, f"{base}/overview.json", lambda old: overview.merge(mine, old) if old else mine)
-    amend(to, "index.json", lambda old: _with_months(old, base, months))
+        amend(to, f"{base}/overview.json", lambda old: overview.merge(mine, old) if old else mine, wait)
+    amend(to, "index.json", lambda old: _with_months(old, base, months), wait)
     sent.remember([run_id for run_id, record in known if record["ended_at"]])
     return f"published {plural(len(known), 'run')} to {to.name}"
 
 
-def amend(to: Destination, path: str, change: Callable[[Any], Any]) -> None:
+def amend(to: Destination, path: str, change: Callable[[Any], Any], wait: Wait = time.sleep) -> None:
     """Change a JSON file that others change too: read, change, write only over what was read, else again.
 
     A server that ignores conditions may let one writer overwrite another: so it is read once more after the write,
@@ -107,9 +108,10 @@ def amend(to: Destination, path: str, change: Callable[[Any], Any]) -> None:
         to: Where it is.
         path: The file.
         change: Makes the new value of the old one, or of None; applied to its own outcome it changes nothing.
+        wait: Waits so many seconds; true when the run was asked to stop.
 
     Raises:
-        PublishError: It cannot be read or written, or others are always faster.
+        PublishError: It cannot be read or written, others are always faster, or the run was asked to stop.
     """
     for attempt_number in range(_TRIES):
         data, tag = to.read(path)
@@ -121,7 +123,10 @@ def amend(to: Destination, path: str, change: Callable[[Any], Any]) -> None:
             to.write(path, _text(new), tag=tag, new=data is None)
             if attempt_number == 0:
                 continue
-        time.sleep(random.uniform(0, 0.05 * 2 ** min(attempt_number, 5)))  # noqa: S311 - apart from the others
+        if wait(random.uniform(0, 0.05 * 2 ** min(attempt_number, 5))):  # noqa: S311 - apart from the others
+            raise PublishError(
+                f"cannot publish to {to.name}: stopped while others change {path}", next_step="`doit publish`"
+            )
     raise PublishError(f"cannot publish to {to.name}: {path} is always changed by others", next_step="`doit publish`")
 
 

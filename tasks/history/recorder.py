@@ -155,7 +155,7 @@ class Recorder:
         head["stopped"] = run.stop.requested
         head["unaffected"] = sum(item.status is Status.UNAFFECTED for item in run.results.values())
         if worked or "revision" in vars(run):
-            head["commit"], head["dirty"] = run.revision.commit or head["commit"], run.revision.dirty
+            head["commit"], head["dirty"] = run.shown_revision.commit or head["commit"], run.shown_revision.dirty
         self._write(durable=worked)
         try:
             if (head["pipeline"] or {}).get("review") is None:  # a merge request says nothing of what is deployed

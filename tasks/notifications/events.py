@@ -147,7 +147,7 @@ def _error(run: Run, command: str, text: str) -> Item:
 def _facts(run: Run, ordered: list[Result]) -> dict[str, Any]:
     """What goes with every message of this run."""
     return {
-        "commit": run.revision.short,
+        "commit": run.shown_revision.short,
         "link": run.mask.text(ci.read().link or ""),
         "deployed": [item.stack for item in ordered if _was_applied(item)],
         "not_run": sorted({item.stack for item in ordered if item.status is Status.NOT_RUN}),

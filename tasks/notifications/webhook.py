@@ -37,19 +37,21 @@ def send(channel: Channel, message: Message, data: dict[str, Any], title: str, b
     """
     import requests
 
+    from ..base.http import Session, cause
+
     payload = {"type": message.event, "timestamp": now(), "data": {**data, "title": title, "text": body}}
     content = json.dumps(payload, ensure_ascii=False).encode(errors="replace")
     try:
         headers = signed_headers(channel.secret, content)
-        with requests.post(
+        with Session() as session, session.post(
             channel.url, data=content, headers=headers, timeout=channel.settings.timeout,
             allow_redirects=False, stream=True,
         ) as response:  # fmt: skip
             status = response.status_code
     except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL, requests.exceptions.MissingSchema):
         return f"{channel.settings.url} holds no http or https URL"
-    except requests.RequestException as error:  # its text holds the URL
-        return f"it cannot be reached: {type(error).__name__}"
+    except requests.RequestException as error:
+        return f"it cannot be reached: {cause(error)}"  # without the URL, which is a secret
     except binascii.Error:
         return f"{channel.settings.secret} holds no base64 behind {_PREFIX}"
     return "" if requests.codes.ok <= status < requests.codes.multiple_choices else f"it answered {status}"
@@ -66,7 +68,6 @@ def signed_headers(secret: str, content: bytes) -> dict[str, str]:
     signed = hmac.digest(key, b".".join((identifier.encode(), timestamp.encode(), content)), hashlib.sha256)
     return {
         "Content-Type": "application/json",
-        "User-Agent": "doit-tofu",
         "webhook-id": identifier,
         "webhook-timestamp": timestamp,
         "webhook-signature": f"v1,{base64.b64encode(signed).decode()}",

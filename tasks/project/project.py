@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from .sources import Sources
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from .catalog import Catalog
     from .remotestate import RemoteRead
     from .stackgraph import StackGraph
@@ -42,7 +44,11 @@ class Project(Sources):
     @cached_property
     def tree_digest(self) -> str:
         """A digest over every source file, for stacks that read files whose names are not known."""
+        return self.digest_of_files(self.source_files)
+
+    def digest_of_files(self, paths: Collection[str] | None = None) -> str:
+        """`tree_digest` as it is now, or one over other files."""
         digest = hashlib.sha256()
-        for path in self.source_files:
+        for path in self.list_source_files() if paths is None else paths:
             digest.update(f"{path}\0{self.index.digest(path)}\0".encode())
         return digest.hexdigest()

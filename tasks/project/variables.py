@@ -8,7 +8,7 @@ import posixpath
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from ..base import interpolate
+from ..base import interpolate, sealed
 from ..base.errors import ConfigError, DeployError
 from .hcl import reader
 
@@ -123,7 +123,7 @@ def sensitive_values(project: Sources, stack: Stack, given: Mapping[str, Any]) -
 def handed_over(values: Mapping[str, Any]) -> Iterator[tuple[list[str], tuple[int, ...]]]:
     """Variables for one engine command, without argv or disk: arguments and file descriptors to pass on.
 
-    The values stand in a file that lives in memory only (Linux); elsewhere in an unlinked-after-use private file.
+    The values stand in a sealed file, which on Linux lives in memory only.
     A var file wins over everything but a later one, so the configuration wins over the stack's own files.
     """
     if not values:
@@ -131,20 +131,8 @@ def handed_over(values: Mapping[str, Any]) -> Iterator[tuple[list[str], tuple[in
         return
     text = "".join(f"{name} = {expression(value)}\n" for name, value in sorted(values.items()))
     data = text.encode(errors="backslashreplace")  # half a character: the engine says which variable has it
-    if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("variables", 0)
-        try:
-            os.write(descriptor, data)
-            yield [f"-var-file=/dev/fd/{descriptor}"], (descriptor,)
-        finally:
-            os.close(descriptor)
-        return
-    import tempfile
-
-    with tempfile.NamedTemporaryFile(prefix="variables-", suffix=".tfvars") as file:
-        file.write(data)
-        file.flush()
-        yield [f"-var-file={file.name}"], ()
+    with sealed.of(data) as file:
+        yield [f"-var-file={file.argument()}"], (file.descriptor,)
 
 
 def expression(value: Any) -> str:

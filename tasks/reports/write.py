@@ -29,7 +29,12 @@ def templates(run: Run) -> Templates:
 def collect(run: Run, stage: str, results: Iterable[Result]) -> Report:
     """The report of a stage of this run, with all that is known to be secret by now masked."""
     return Report.collect(
-        stage, results, environment=run.project.environment, commit=run.revision.short, notes=run.notes, mask=run.mask
+        stage,
+        results,
+        environment=run.project.environment,
+        commit=run.shown_revision.short,
+        notes=run.notes,
+        mask=run.mask,
     )
 
 

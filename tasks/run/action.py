@@ -16,7 +16,7 @@ from .result import Result, Status
 from .selection import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from doit.exceptions import BaseFail
 
@@ -27,58 +27,87 @@ if TYPE_CHECKING:
     Check = Callable[[Run, Stack], bool]
 
 
-class StageAction(BaseAction):  # type: ignore[misc]
-    """Runs a stage on a stack; PythonAction would swap the global standard output under other threads.
+class Action(BaseAction):  # type: ignore[misc]
+    """What doit executes for a task; PythonAction would swap the global standard output under other threads.
 
     Args:
         run: The run.
-        stage: The stage's name.
-        name: The stack's name.
-        act: What it does: takes the run, the stack, and whether it was forced although up to date.
+        title: The task, as doit shows it.
+        do: Does it, and returns how it ended; None where there is nothing to say.
     """
 
-    def __init__(self, run: Run, stage: str, name: str, act: Act) -> None:
+    def __init__(self, run: Run, title: str, do: Callable[[], Result | None]) -> None:
         self.task: Any = None
         self.out = self.err = ""
         self.result: Any = None
         self.values: dict[str, Any] = {}
-        self._run, self._stage, self._name, self._act = run, stage, name, act
+        self._run, self._title, self._do = run, title, do
 
     def __str__(self) -> str:
         """The task, as doit shows it."""
-        return f"{self._stage} {self._name}"
+        return self._title
 
     def execute(self, out: Any = None, err: Any = None) -> BaseFail | None:  # noqa: ARG002 - doit's signature
-        """Run the stage once; gives doit a TaskFailed for what failed, never an exception."""
-        run, label = self._run, f"{self._stage}:{self._name}"
-        if not run.active:
+        """Do it once; returns a TaskFailed for what failed."""
+        if not self._run.active:
             return TaskFailed("doit-tofu reports its own exit codes: leave out `-r`")
-        if run.stop.requested:
-            run.keep(label, Result(self._stage, self._name, Status.NOT_RUN, "not begun: the run was stopped"))
-            return TaskFailed("stopped", report=False)
-        started, began = time.monotonic(), now()
-        try:
-            outcome = self._outcome(forced=run.asked.forces(self._name))
-        except DeployError as error:
-            outcome = failed(run, self._stage, self._name, error)
-        except Exception as error:  # noqa: BLE001 - the boundary: a bug must not take the other stacks down
-            outcome = crashed(run, self._stage, self._name, error)
-        if not outcome.started_at:  # else another job of the pipeline did it
-            outcome.seconds = round(time.monotonic() - started, 3)
-            outcome.started_at = began
-        keep(run, outcome)
-        return TaskFailed(outcome.summary, report=False) if outcome.failed else None
+        outcome = self._do()
+        return TaskFailed(outcome.summary, report=False) if outcome and outcome.failed else None
 
-    def _outcome(self, *, forced: bool) -> Result:
-        """What the stage gives, with the configured hooks around it."""
-        stack = self._run.project.stacks[self._name]
-        if self._run.request.part is Part.REPORT:
-            return fanout.taken_over(self._run, self._stage, stack)
-        if not self._run.project.config.hooks:
-            return self._act(self._run, stack, forced)
-        from . import hooks
 
-        return hooks.around(self._run, self._stage, stack, lambda: self._act(self._run, stack, forced))
+def stage_action(run: Run, name: str, stack: str, act: Act) -> Action:
+    """The action of a stage on a stack, with the configured hooks around it.
+
+    Args:
+        run: The run.
+        name: The stage.
+        stack: The stack.
+        act: What it does: takes the run, the stack, and whether it was forced although up to date.
+    """
+    return kept_action(
+        run, name, stack, lambda forced: _with_hooks(run, name, run.project.stacks[stack], act, forced=forced)
+    )
+
+
+def kept_action(run: Run, stage: str, name: str, work: Callable[[bool], Result]) -> Action:
+    """An action whose result, or error as a result, is held for this run's reports and kept for the next command's.
+
+    Args:
+        run: The run.
+        stage: The stage's name.
+        name: What is worked on: a stack, a build, an image.
+        work: The work; takes whether it was forced although up to date.
+    """
+    return Action(run, f"{stage} {name}", lambda: _keep_outcome(run, stage, name, work))
+
+
+def _keep_outcome(run: Run, stage: str, name: str, work: Callable[[bool], Result]) -> Result:
+    if run.stop.requested:
+        outcome = Result(stage, name, Status.NOT_RUN, "not begun: the run was stopped")
+        run.keep(f"{stage}:{name}", outcome)
+        return outcome
+    started, began = time.monotonic(), now()
+    try:
+        outcome = work(run.asked.forces(name))
+    except DeployError as error:
+        outcome = failed(run, stage, name, error)
+    except Exception as error:  # noqa: BLE001 - the boundary: a bug must not take the other stacks down
+        outcome = crashed(run, stage, name, error)
+    if not outcome.started_at:  # else another job of the pipeline did it
+        outcome.seconds = round(time.monotonic() - started, 3)
+        outcome.started_at = began
+    keep(run, outcome)
+    return outcome
+
+
+def _with_hooks(run: Run, name: str, stack: Stack, act: Act, *, forced: bool) -> Result:
+    if run.request.part is Part.REPORT:
+        return fanout.taken_over(run, name, stack)
+    if not run.project.config.hooks:
+        return act(run, stack, forced)
+    from . import hooks
+
+    return hooks.around(run, name, stack, lambda: act(run, stack, forced))
 
 
 def failed(run: Run, stage: str, name: str, error: DeployError) -> Result:
@@ -140,15 +169,25 @@ def _exists(path: str) -> bool:
     return Path(path).exists()
 
 
-def printing(run: Run, name: str, text: Callable[[Run], str], doc: str) -> dict[str, Any]:
-    """A task that prints a text; an expected error is shown, and is its failure."""
+def printing(
+    run: Run, name: str, text: Callable[..., str], doc: str, params: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """A task that prints a text; an expected error is shown, and is its failure.
 
-    def show() -> TaskFailed | None:
+    Args:
+        run: The run.
+        name: The task's name.
+        text: Makes the text of the run and the task's options.
+        doc: What it does, as `doit list` shows it.
+        params: The options, as doit takes them.
+    """
+
+    def show(**options: Any) -> TaskFailed | None:
         try:
-            run.say(text(run))
+            run.say(text(run, **options))
         except DeployError as error:
             run.say(error.render())
             return TaskFailed(error.message, report=False)
         return None
 
-    return {"basename": name, "actions": [show], "verbosity": 2, "doc": doc}
+    return {"basename": name, "actions": [show], "verbosity": 2, "doc": doc, "params": list(params)}

@@ -17,8 +17,9 @@ class Allowance(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """A plan that was let through: its SHA-256, and what was overridden for it, each a line."""
+    """A plan that was let through: its id and SHA-256, and what was overridden for it, each a line."""
 
+    plan_id: str
     plan_sha256: str
     allowed: list[str]
 

@@ -12,15 +12,14 @@ from ..engine.engine import failure
 from ..project import backend as backends
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ..artifact.manifest import Manifest
+    from ..base.sealed import Sealed
     from ..engine.command import Context
     from ..project.stack import Stack
     from .run import Run
 
 
-def of_plan(run: Run, stack: Stack, where: Context, plan: Path) -> tuple[str | None, int | None]:
+def of_plan(run: Run, stack: Stack, where: Context, plan: Sealed) -> tuple[str | None, int | None]:
     """The lineage and serial of the state that a plan was just made for; None where there is none.
 
     A plan in clear has them in it; for an encrypted one the state is read.

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from ..base import crashlog, git
-from ..base.errors import EngineError
+from ..base.errors import EngineError, GitError
 from ..base.layout import cache_dir
 from ..base.masking import Masker
 from ..base.stop import Stop
@@ -55,8 +55,8 @@ class Run:
         results: The result of each task that ended, by doit's name of it (`keep`).
         applied: The stacks whose plan was applied in this run (`mark_applied`).
         reused: The stacks whose artifact was found to fit as it is (`plan`).
-        replanned: Why a stack's artifact was replaced although it had been handed over, where that is allowed (`plan`).
-        judged: The plan that policy let through in this run, by stack (`plan`).
+        replanned: Why a stack's artifact was replaced although it had been handed over, where allowed (`acceptance`).
+        judged: The plan that was verified in this run, and that policy let through, by stack (`judging`).
         assessed: What is affected, as found before anything ran (`assessment`).
         initialized: The stacks that are initialized, with their backend or without (`workdir`).
         read_outputs: Outputs that were read from states, by stack (`upstream`).
@@ -124,6 +124,14 @@ class Run:
     def revision(self) -> Revision:
         """The commit of the repository, of an overlay its own; asked of git once, when it is first needed."""
         return git.revision(self.layout.root)
+
+    @property
+    def shown_revision(self) -> Revision:
+        """`revision` for reports and records, which no refusal of git may end: no commit then."""
+        try:
+            return self.revision
+        except GitError:
+            return git.Revision(None, dirty=False)
 
     @property
     def upstream(self) -> str | None:

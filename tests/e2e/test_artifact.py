@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import os
-import time
 import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -84,6 +83,11 @@ def _link_folder_out(repository: Repository) -> None:
     folder.symlink_to(outside)
 
 
+def _pipe(repository: Repository) -> None:
+    _plan(repository).unlink()
+    os.mkfifo(_plan(repository))
+
+
 def _huge(repository: Repository) -> None:
     os.truncate(_plan(repository), (1 << 31) + 1)
 
@@ -124,7 +128,7 @@ MANIPULATIONS: dict[str, tuple[Callable[[Repository], None], str]] = {
     ),
     "an edited manifest": (lambda r: _edit(r, max_age=1), "cannot be read as a manifest"),
     "an edited commit": (lambda r: _edit(r, commit="0" * 40), "was changed after it was written"),
-    "another format": (lambda r: _forge(r, format=2), "has format 2"),
+    "another format": (lambda r: _forge(r, format=1), "has format 1, this version reads 2"),
     "fields of other types": (lambda r: _forge(r, inputs=["x"]), "cannot be read as a manifest"),
     "a time that is none": (lambda r: _forge(r, created_at="yesterday"), "cannot be read as a manifest"),
     "another stack's artifact": (_swap_plans, "this is a plan of stack 'b'"),
@@ -147,6 +151,8 @@ MANIPULATIONS: dict[str, tuple[Callable[[Repository], None], str]] = {
     "a link out of the folder": (_link_out, "is not a plain file in its own folder"),
     "a linked folder": (_link_folder_out, "is not a plain file in its own folder"),
     "a huge file": (_huge, "larger than a plan can be"),
+    "an id that is none": (lambda r: _forge(r, id=7), "cannot be read as a manifest"),
+    "a pipe": (_pipe, "is not a plain file in its own folder"),
     "a hash that is none": (lambda r: _forge(r, plan_sha256="x"), "is not the file that was planned"),
 }
 
@@ -295,7 +301,6 @@ def test_a_state_that_was_put_back_is_planned_and_deployed_again_once_it_is_acce
     one.write(f"stacks/a/main.tf:{resource('2')}")
     one.doit("deploy")
     (one.path / ".state/a-local.tfstate").write_bytes(saved)
-    time.sleep(1.1)  # the receipt's clock counts whole seconds
     assert "its state is an older one" in one.doit("-a", "deploy:a", code=1).task("plan", "a")
     assert one.state("a")["outputs"]["value"]["value"] == "1"
     record = json.loads(saved)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tasks import keyprovider
+from tasks.engine import encryption
 from tasks.engine.encryption import Encryption
 from tasks.project.config import keyring
 from tasks.project.model import Encryption as Settings
@@ -318,7 +318,7 @@ def test_where_there_is_no_file_in_memory_the_key_is_in_the_engines_environment(
 
 def test_the_engine_can_be_run_by_hand(keyed: Repository) -> None:
     keyed.prepare("deploy")
-    keys = keyprovider.by_hand("local")
+    keys = encryption.by_hand("local")
     assert not any(form in keys.encode() for form in _forms(KEY))
     data_dir = keyed.path / ".deploy/.cache/data/local/a"
     pulled = subprocess.run(

@@ -46,7 +46,7 @@ def test_another_draft_than_the_manifest_says_is_not_taken_for_the_plan(one: Rep
 
 def test_killed_while_an_old_plan_is_discarded_it_is_not_taken_for_a_broken_one(one: Repository) -> None:
     one.doit("plan")
-    planned = one.json("plans", "a", "manifest.json")["plan_sha256"]
-    (_plans(one) / "claim.json").write_text(json.dumps({"plan_sha256": planned}))
+    planned = one.json("plans", "a", "manifest.json")["id"]
+    (_plans(one) / "claim.json").write_text(json.dumps({"id": planned}))
     (_plans(one) / "plan.tfplan").unlink()
     assert "1 deployed" in one.doit("deploy").out

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tasks.base.errors import PublishError
 from tasks.history.destination import HttpDestination
 from tasks.history.publish import amend
 from tests.repository import Repository, minimal_config, resource
 from tests.servers.fileserver import TOKEN, FileServer
 from tests.servers.objectstore import ACCESS_KEY, SECRET_KEY, ObjectStore
+from tests.servers.web import Server, answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,6 +89,18 @@ def test_a_redirect_does_not_carry_the_token_elsewhere(published: Repository, se
     assert "HTTP 307" in published.doit("publish", code=1).out
 
 
+def test_a_token_in_a_header_of_another_name_does_not_follow_a_redirect() -> None:
+    home, away = Server(), Server()
+    home.answers["/store/index.json"] = answer(302, Location=away.url("/index.json"))
+    away.answers["/index.json"] = answer(200, b"{}")
+    to = HttpDestination(home.url("/store"), "PRIVATE-TOKEN", TOKEN, 10)
+    assert to.read("index.json")[0] == b"{}"
+    assert [headers["PRIVATE-TOKEN"] for headers in home.headers] == [TOKEN]
+    assert [headers["PRIVATE-TOKEN"] for headers in away.headers] == [None]
+    for each in (to, home, away):
+        each.close()
+
+
 def test_publishing_at_the_end_of_a_run_changes_no_outcome_when_it_fails(published: Repository) -> None:
     done = published.doit(
         "deploy", DEPLOY_PUBLISH__AUTOMATIC="true", DASHBOARD_URL="http://127.0.0.1:9/x", DEPLOY_PUBLISH_TOKEN=TOKEN
@@ -132,6 +146,22 @@ def test_s3_gets_the_same_files(build: Callable[..., Repository], object_store: 
     assert "runs-of/me/index.json" in keys
 
 
+def test_a_stop_ends_the_tries_to_write_what_others_change(server: FileServer) -> None:
+    server.faults += [(200, {}), (412, {})] * 12
+    to = HttpDestination(server.url, "Authorization", TOKEN, 10)
+    waited: list[float] = []
+
+    def stopped(seconds: float) -> bool:
+        waited.append(seconds)
+        return True
+
+    with pytest.raises(PublishError, match=r"stopped while others change index\.json"):
+        amend(to, "index.json", lambda _: {"mine": 1}, stopped)
+    assert len(waited) == 1
+    assert server.log == ["GET /store/index.json", "PUT /store/index.json"]
+    to.close()
+
+
 def test_publishers_that_come_at_once_lose_no_entry(server: FileServer) -> None:
     together = threading.Barrier(6)
 
@@ -141,7 +171,7 @@ def test_publishers_that_come_at_once_lose_no_entry(server: FileServer) -> None:
         for entry in range(4):
             name = f"{number}-{entry}"
             amend(to, "index.json", lambda old, name=name: {**(old or {}), name: 1})  # type: ignore[misc]
-        to._session.close()
+        to.close()
 
     threads = [threading.Thread(target=publisher, args=(number,)) for number in range(6)]
     for thread in threads:

@@ -123,7 +123,7 @@ def test_each_scope_has_its_own_list(forge: Runners, gitlab: Gitlab, scope: dict
         ([(403, {})], "the token in FORGE_TOKEN may not read this (403)", True),
         ([(404, {})], "or the token in FORGE_TOKEN may not see it (404)", False),
         ([(500, {})], "status 500", False),
-        ([(429, {"Retry-After": "0.2"})], "too many requests (429)", False),
+        ([(429, {"Retry-After": "1"})], "too many requests (429)", False),
         ([(302, {"Location": "https://user:hunter2@other.test/x"})], "redirected to https://other.test/x", False),
     ],
 )

@@ -13,7 +13,7 @@ from doit.exceptions import TaskFailed
 from tasks import start
 from tasks.base import crashlog
 from tasks.base.masking import Masker
-from tasks.run.action import StageAction
+from tasks.run.action import stage_action
 from tasks.run.run import Run
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def test_an_error_in_a_task(load: Callable[..., Project], monkeypatch: pytest.Mo
     run = Run(load("", "stacks/a/main.tf:"))
     run.active = True
 
-    assert isinstance(StageAction(run, "plan", "a", broken).execute(), TaskFailed)  # type: ignore[arg-type]
+    assert isinstance(stage_action(run, "plan", "a", broken).execute(), TaskFailed)  # type: ignore[arg-type]
 
     found = entry(run.layout.crash_log.read_text())
     assert (found["task"], found["python"], found["engine"]) == ("plan:a", platform.python_version(), "no engine yet")

@@ -19,7 +19,7 @@ from tasks.base import files
 from tasks.base.errors import RecordError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -113,6 +113,42 @@ def test_a_files_digest_is_that_of_its_bytes(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(data)
     assert files.sha256_file(tmp_path / "x") == files.sha256_bytes(data)
     assert files.sha256_bytes(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_a_plain_file_is_opened_below_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/b/x").write_bytes(b"content")
+    descriptor = files.open_plain(tmp_path, "a", "b", "x")
+    assert os.read(descriptor, 100) == b"content"
+    os.close(descriptor)
+
+
+def _link(folder: Path) -> None:
+    (folder / "x").symlink_to("/etc/passwd")
+
+
+def _linked_folder(folder: Path) -> None:
+    folder.rename(folder.parent / "elsewhere")
+    (folder.parent / "elsewhere/x").touch()
+    folder.symlink_to("elsewhere")
+
+
+@pytest.mark.parametrize(
+    "make", [_link, _linked_folder, lambda folder: os.mkfifo(folder / "x"), lambda folder: (folder / "x").mkdir()]
+)
+def test_what_is_no_plain_file_is_not_opened(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    make(tmp_path / "a/b")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(files.NotPlainError):
+        files.open_plain(tmp_path, "a", "b", "x")
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_missing_file_is_missing(tmp_path: Path) -> None:
+    for parts in (("x",), ("a", "x")):
+        with pytest.raises(FileNotFoundError):
+            files.open_plain(tmp_path, *parts)
 
 
 def other(path: Path, script: str) -> subprocess.Popen[str]:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..check import shown
-from ..urls import cause
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,6 +106,8 @@ class Api:
         """
         import urllib3
         from kubernetes.client import ApiException
+
+        from ...base.http import cause
 
         try:
             response = call(*arguments, **query, _preload_content=False, _request_timeout=self._look.seconds)

@@ -151,21 +151,10 @@ def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-class _Given(Config):
-    """Config from what it is called with alone: the environment's variables are merged in before."""
-
-    @classmethod
-    def settings_customise_sources(  # type: ignore[override]  # it is called with keywords
-        cls, settings_cls: Any, init_settings: Any, **_: Any
-    ) -> Any:
-        del settings_cls
-        return (init_settings,)
-
-
 def _environment_variables(data: dict[str, Any]) -> dict[str, Any]:
     """What the `DEPLOY_*` variables say, in the shape of the configuration."""
     stacks = data.get("stacks")
-    return _Variables(Config, list(stacks) if isinstance(stacks, dict) else [])()
+    return _Variables(list(stacks) if isinstance(stacks, dict) else [])()
 
 
 def _validate(data: dict[str, Any], documents: tuple[Document, ...], variables: Mapping[str, Any]) -> Config:
@@ -174,7 +163,7 @@ def _validate(data: dict[str, Any], documents: tuple[Document, ...], variables: 
         where = _place((str(stray[0]),), documents, variables)
         raise ConfigError(f"a key must be text, not {stray[0]!r:.80}", where=where)
     try:
-        return _Given(**data)
+        return Config(**data)
     except ValidationError as error:
         found = _relevant([(_path_of(detail, data), detail) for detail in error.errors()])
         raise ConfigErrors(
@@ -195,8 +184,9 @@ def _without_nulls(data: dict[str, Any]) -> dict[str, Any]:
 class _Variables(EnvSettingsSource):
     """`DEPLOY_STACKS__WEB_APP__...` also reaches a stack called `web-app` or `Web.App`: names have no dashes there."""
 
-    def __init__(self, settings_cls: Any, stacks: list[Any]) -> None:
-        super().__init__(settings_cls)
+    def __init__(self, stacks: list[Any]) -> None:
+        config: Any = Config  # a plain model: only its fields and their types count here
+        super().__init__(config, env_prefix="DEPLOY_", env_nested_delimiter="__")
         self._stacks = {re.sub(r"[^a-z0-9]", "_", str(name).lower()): name for name in stacks}
 
     def __call__(self) -> dict[str, Any]:

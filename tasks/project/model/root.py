@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import ConfigDict, Field, StringConstraints, field_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from ...base.model import EnvironmentName, PartName, StackName
+from ...base.model import EnvironmentName, Model, PartName, StackName
 from .around import Hook, Organization, Upstream
 from .build import Build, Image
 from .ci import Ci
@@ -18,12 +17,10 @@ from .stack import Backend, Deploy, Drift, Engine, Stack
 from .told import Channel, Forge, History, Publish, Reports
 
 
-class Config(BaseSettings):
+class Config(Model):
     """doit-tofu's configuration: `config/pipeline.yaml`, then `config/environments/<env>.yaml`, then `DEPLOY_*`."""
 
-    model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, env_prefix="DEPLOY_", env_nested_delimiter="__", title="doit-tofu pipeline"
-    )
+    model_config = ConfigDict(title="doit-tofu pipeline")
 
     version: Literal[1] = Field(description="The version of this format.")
     default_environment: EnvironmentName = Field("local", description="The environment when none is named.")

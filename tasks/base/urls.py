@@ -1,0 +1,29 @@
+"""URLs that people may see, and what must not be seen of them."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+
+def shown(url: str) -> str:
+    """The URL without credentials, query and fragment."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "the URL"
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", "")) if host else "the URL"
+
+
+def credentials(url: str) -> tuple[str, str]:
+    """User and password of a URL, decoded; empty when there are none."""
+    try:
+        parts = urlsplit(url)
+        return unquote(parts.username or ""), unquote(parts.password or "")
+    except ValueError:
+        return "", ""
+
+
+def secrets(url: str) -> list[str]:
+    """What is secret in a URL: its password."""
+    return [text for text in credentials(url)[1:] if text]

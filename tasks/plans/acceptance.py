@@ -1,0 +1,163 @@
+"""An artifact that was handed over: verified, judged again, and accepted to be applied, replaced or refused."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from ..artifact import changes, opening, store
+from ..artifact import manifest as manifests
+from ..artifact.manifest import Expected
+from ..base.errors import ArtifactRefusedError
+from ..builds import used
+from ..run import errored, fanout, stateguard, upstream, workdir
+from ..run.assessment import assess
+from ..run.result import Result
+from . import fresh, judging
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from ..artifact.affected import Assessment
+    from ..artifact.manifest import Manifest
+    from ..artifact.opening import Artifact
+    from ..project.stack import Stack
+    from ..run.run import Run
+
+MOVED = "planned again: an upstream's output changed"
+
+
+@contextmanager
+def verified(run: Run, stack: Stack, assessment: Assessment) -> Iterator[Artifact]:
+    """A stack's artifact when it may be applied here and now; what was verified is the plan in it, not the file.
+
+    Raises:
+        ArtifactRefusedError: It may not; says why.
+        StateRefusedError: It was planned for another state than the one that was deployed.
+    """
+    with opening.opened(run.layout, stack.name, run.project.keyring.current) as artifact:
+        manifests.verify(artifact.manifest, stack.name, _expected(run, stack, assessment))
+        store.refuse_stale(run.layout, artifact.manifest)
+        stateguard.require_planned(run, stack, assessment.receipt, artifact.manifest)
+        yield artifact
+
+
+def check(run: Run, stack: Stack, assessment: Assessment) -> Manifest:
+    """The manifest of a stack's artifact when it may be applied here and now.
+
+    Raises:
+        ArtifactRefusedError: It may not; says why.
+        StateRefusedError: It was planned for another state than the one that was deployed.
+    """
+    with verified(run, stack, assessment) as artifact:
+        return artifact.manifest
+
+
+def accept(run: Run, stack: Stack) -> Result | None:
+    """The result of the plan that was handed over to this deploy; None where one has to be made.
+
+    Raises:
+        ArtifactRefusedError: It may not be applied, nor be replaced.
+        PolicyRefusedError: A policy refuses it.
+        PolicyError: It could not be judged.
+    """
+    errored.refuse(run, stack)
+    waits = store.pending(run.layout, stack.name) and store.origin(run.layout, stack.name) != "deploy"
+    if run.request.part is not None:
+        upstream.values(run, stack)  # what the plan's job read from states is not here: it is an input all the same
+    elif not waits:
+        return None
+    assessment = assess(run, stack)
+    if not waits:
+        run.replanned[stack.name] = _planned_late(assessment)
+        return None
+    try:
+        with verified(run, stack, assessment) as artifact:
+            return _accepted(run, stack, artifact, assessment)
+    except ArtifactRefusedError as error:
+        run.replanned[stack.name] = replaced(run, stack, assessment, error, _deployed_elsewhere(run, stack))
+        return None
+
+
+def replaced(
+    run: Run, stack: Stack, assessment: Assessment, error: ArtifactRefusedError, deployed: Collection[str]
+) -> str:
+    """Why a refused artifact is replaced by a plan made now, without anybody seeing it first.
+
+    One that names an image by its tag is: the tag is the digest of what the image is made of, so it is the same image
+    that is now named by its own digest. So is one that differs only by outputs of upstreams that were deployed since.
+
+    Args:
+        run: The run.
+        stack: The stack.
+        assessment: What its inputs are now.
+        error: The refusal.
+        deployed: The upstreams that were deployed since it was planned.
+
+    Raises:
+        ArtifactRefusedError: It stays refused: the given error.
+    """
+    if error.reason == "unpinned" or (error.reason == "stale" and run.project.config.plan.on_stale == "replan"):
+        return f"planned again: {error.message}"
+    if error.reason == "inputs" and deployed:
+        planned = opening.load(run.layout, stack.name, run.project.keyring.current).inputs
+        if upstream.moved_alone(run, stack, planned, assessment.inputs.labels, deployed):
+            return MOVED
+    raise error
+
+
+def _expected(run: Run, stack: Stack, assessment: Assessment) -> Expected:
+    engine, config = run.engine(), run.project.config.plan
+    return Expected(
+        environment=run.project.environment,
+        inputs=assessment.inputs,
+        commit=run.revision.commit,
+        dirty=run.revision.dirty,
+        engine=f"{engine.kind} {engine.version}",
+        lock_digest=workdir.lock_digest(run.project, stack),
+        max_age=timedelta(hours=config.max_age),
+        require_clean=config.require_clean,
+        receipt=assessment.receipt,
+        upstream=run.upstream,
+        builds=used.made_of(run.project, stack),
+        by_tag=used.by_tag(run.project, stack),
+    )
+
+
+def _accepted(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -> Result:
+    """The result of a plan that was verified: where there are policies they judge it again, from the plan itself."""
+    manifest = artifact.manifest
+    details: dict[str, Any] = {"origin": manifest.origin, "images": manifest.images}
+    details |= stateguard.details(assessment.receipt, manifest)
+    findings = []
+    if judging.judged_by(run) is None:
+        if described := store.description(run.layout, manifest):
+            details["changes"] = described
+    else:
+        with workdir.context(run, stack, "plan", upstream.values(run, stack).values) as (where, _):
+            workdir.initialize(run, stack, where, backend=True)
+            document = fresh.show(run, where, artifact.plan)
+        read = changes.read(document, run.mask, hidden=run.hides_values)
+        findings = judging.judge(run, stack, document, read)
+        details |= {"changes": read.to_json(), "findings": [finding.to_json() for finding in findings]}
+    judging.let_through(run, manifest, findings)
+    return Result(
+        "plan", stack.name,
+        summary=f"{changes.counts_text(manifest.counts)}, as planned at {manifest.created_at}"
+        + stateguard.said(assessment.receipt, manifest),
+        counts=manifest.counts, reasons=assessment.reasons, details=details,
+    )  # fmt: skip
+
+
+def _deployed_elsewhere(run: Run, stack: Stack) -> Collection[str]:
+    """The upstreams that other jobs of this pipeline have deployed since its plans were made."""
+    return fanout.deployed_elsewhere(run, run.project.graph.needs[stack.name]) if run.request.part is not None else ()
+
+
+def _planned_late(assessment: Assessment) -> str:
+    """Why a job of a pipeline makes the plan that it deploys: none was handed to it."""
+    last = assessment.receipt
+    if last is None:
+        return "planned after its upstream"
+    return "planned: an upstream's output changed" if last.applied else "planned again after its failed apply"

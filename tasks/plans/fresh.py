@@ -1,0 +1,89 @@
+"""A plan that the engine makes now, in a file without a name, and what the engine says of it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..artifact import changes
+from ..base import sealed
+from ..base.errors import EngineError
+from ..base.sealed import Sealed
+from ..engine.engine import failure
+from ..run import workdir
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ..artifact.changes import PlanChanges
+    from ..engine.command import Completed, Context
+    from ..project.stack import Stack
+    from ..run.run import Run
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """A plan as bytes that cannot change, what `show -json` says of it, and the same reduced and redacted."""
+
+    plan: Sealed
+    document: Mapping[str, Any]
+    changes: PlanChanges
+
+
+@contextmanager
+def planned(run: Run, stack: Stack, where: Context, variables: Sequence[str]) -> Iterator[Fresh]:
+    """A plan of a stack that is initialized; it is gone when this ends.
+
+    The engine writes it into a file that has no name, so there is no moment at which another one could be put in its
+    place, and nothing is left of it where the run is killed.
+
+    Args:
+        run: The run.
+        stack: The stack.
+        where: The stack's context.
+        variables: The arguments that carry its variables.
+
+    Raises:
+        EngineError: The engine could not plan, or only in part.
+        StoppedError: The run was asked to stop.
+    """
+    with _written(run, stack, where, variables) as (plan, completed):
+        document = show(run, where, plan)
+        found = changes.read(document, run.mask, hidden=run.hides_values)
+        if found.errored:
+            raise failure("the plan is incomplete and could not be applied", completed, where)
+        yield Fresh(plan, document, found)
+
+
+def show(run: Run, where: Context, plan: Sealed) -> Any:
+    """What the engine says of a plan, as JSON.
+
+    Raises:
+        EngineError: It cannot read it.
+    """
+    return run.engine().json(where.holding(plan.descriptor), "show", "-json", "-no-color", plan.argument())
+
+
+@contextmanager
+def _written(
+    run: Run, stack: Stack, where: Context, variables: Sequence[str]
+) -> Iterator[tuple[Sealed, Completed]]:  # fmt: skip
+    """A plan as the engine has written it, sealed."""
+    try:
+        blank = sealed.blank()
+    except OSError as error:
+        raise EngineError(f"there is no room for a plan: {error.strerror}") from error
+    try:
+        completed = workdir.run_locked(
+            run, where.holding(blank), "plan", "-no-color", "-input=false", "-detailed-exitcode",
+            f"-out={sealed.path_of(blank)}", *workdir.state_arguments(run.project, stack), *variables,
+        )  # fmt: skip
+        if not completed.ok:
+            raise failure(f"{run.engine().kind} plan failed", completed, where)
+    except BaseException:
+        os.close(blank)
+        raise
+    with Sealed(blank) as plan:
+        yield plan, completed

@@ -1,0 +1,146 @@
+"""A plan made now and kept as an artifact: to be reviewed and handed over, or for the deploy that needs it."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..artifact import receipt, store
+from ..artifact.manifest import Manifest
+from ..artifact.statecheck import Seen
+from ..base import git
+from ..base.errors import DeployError
+from ..base.files import canonical_json, sha256_bytes, write_json
+from ..base.text import few
+from ..builds import used
+from ..engine import encryption
+from ..run import readstate, stateguard, workdir
+from ..run.assessment import assess
+from . import fresh, judging
+
+if TYPE_CHECKING:
+    from ..artifact.inputs import Inputs
+    from ..project.stack import Stack
+    from ..run.run import Run
+    from .fresh import Fresh
+
+_ID_BYTES = 16
+
+
+@dataclass(frozen=True)
+class Made:
+    """A plan that was just made: its manifest, its redacted changes, its counts in words, what policies say of it."""
+
+    manifest: Manifest
+    changes: dict[str, Any]
+    text: str
+    findings: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class _Basis:
+    """What a plan is made of and for: its origin, stand-ins, images, inputs, the state, and that it was accepted."""
+
+    origin: str
+    mocked: list[str]
+    images: dict[str, str]
+    unpinned: list[str]
+    inputs: Inputs
+    seen: Seen
+    accepted: dict[str, Any] | None
+
+
+def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked: list[str] | None = None) -> Made:
+    """Plan a stack and store the artifact; whatever goes wrong, no artifact is left.
+
+    Args:
+        run: The run.
+        stack: The stack.
+        values: Its variables from upstream outputs.
+        origin: `plan` for review, `deploy` for what this deploy made for itself.
+        mocked: The variables whose values are stand-ins.
+
+    Raises:
+        DeployError: The tree is not clean, and has to be.
+        EngineError: The engine could not plan.
+        PolicyRefusedError: Policy does not let it through.
+        PolicyError: It could not be judged.
+        StateRefusedError: The state is not the one that was deployed.
+        StoppedError: The run was asked to stop.
+    """
+    store.discard(run.layout, stack.name)
+    _check_clean(run, stack)
+    try:
+        with ExitStack() as held:
+            images, unpinned = used.references(run.project, stack)
+            with workdir.context(run, stack, "plan", {**values, **images}) as (where, variables):
+                workdir.initialize(run, stack, where, backend=True)
+                now = assess(run, stack)  # the inputs as they are now: init may have written the lock file
+                found = held.enter_context(fresh.planned(run, stack, where, variables))
+                seen = Seen.read(found.document, *readstate.of_plan(run, stack, where, found.plan))
+                accepted = stateguard.require(run, stack, now.receipt, seen)
+            if not store.is_encrypted(found.plan) and (warning := encryption.warning_in_ci()):
+                run.say_once(warning)
+            basis = _Basis(origin, mocked or [], images, unpinned, now.inputs, seen, accepted)
+            return _kept(run, stack, found, basis)
+    except BaseException:
+        store.discard(run.layout, stack.name)
+        raise
+
+
+def _kept(run: Run, stack: Stack, found: Fresh, basis: _Basis) -> Made:
+    """Judge a plan, and store it with what describes and what binds it."""
+    project, engine, key = run.project, run.engine(), run.project.keyring.current
+    findings = judging.judge(run, stack, found.document, found.changes)
+    body = {"stack": stack.name, "environment": project.environment, **found.changes.to_json()}
+    last = receipt.read(run.layout, stack.name)
+    manifest = Manifest(
+        id=secrets.token_hex(_ID_BYTES),
+        stack=stack.name,
+        environment=project.environment,
+        origin=basis.origin,
+        plan_sha256=found.plan.sha256,
+        inputs_digest=basis.inputs.digest,
+        inputs=dict(basis.inputs.labels),
+        commit=run.revision.commit,
+        dirty=run.revision.dirty,
+        engine=f"{engine.kind} {engine.version}",
+        lock_digest=workdir.lock_digest(project, stack),
+        lineage=basis.seen.lineage,
+        serial=basis.seen.serial,
+        created_at=receipt.now(),
+        counts=asdict(found.changes.counts),
+        mocked=basis.mocked,
+        upstream=run.upstream,
+        key=key.fingerprint if key else None,
+        described=sha256_bytes(canonical_json(body)),
+        images=basis.images,
+        unpinned=basis.unpinned,
+        builds=used.made_of(project, stack),
+        policy=judging.judged_by(run),
+        allowed=judging.overridden(findings),
+        state_empty=basis.seen.empty,
+        creates=list(basis.seen.creates),
+        exists=list(basis.seen.exists),
+        accepted=basis.accepted,
+        follows=last.plan_id if last else None,
+    )
+    write_json(run.layout.plan_json(stack.name), body, durable=False)
+    store.store(run.layout, manifest, found.plan, key)
+    judging.let_through(run, manifest, findings)
+    shown = [finding.to_json() for finding in findings]
+    return Made(manifest, found.changes.to_json(), found.changes.counts.text(), shown)
+
+
+def _check_clean(run: Run, stack: Stack) -> None:
+    if run.project.config.plan.require_clean and run.revision.dirty:
+        names = sorted(set().union(*git.differences(run.layout.root, "HEAD")))
+        raise DeployError(
+            f"the tree has uncommitted changes ({few(names, 3)}), and plan.require_clean is set",
+            where=run.project.loaded.where("plan", "require_clean"),
+            stack=stack.name,
+            untouched="nothing of this stack was changed",
+            next_step="commit them, or put them away (`git stash -u`), then run the same command again",
+        )
