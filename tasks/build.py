@@ -9,6 +9,7 @@ from .base.errors import DeployError
 from .run import selection
 from .run.action import kept_action
 from .run.assessment import assess_once
+from .run.details import BuildDetails
 from .run.result import Result, Status
 
 if TYPE_CHECKING:
@@ -155,11 +156,8 @@ def _imager(run: Run, name: str) -> Callable[[bool], Result]:
         except DeployError as error:
             return Result(STAGE, IMAGE + name, Status.OK, images.give_up(run, name, error))
         known = images.pinned(run.project, name)
-        details = (
-            {"tag": run.project.catalog.reference(name), "image": known.reference if known else None}
-            if run.project.catalog
-            else {}
-        )
+        catalog = run.project.catalog
+        details = BuildDetails(catalog.reference(name), known.reference if known else None) if catalog else None
         return Result(STAGE, IMAGE + name, summary=summary, details=details)
 
     return act

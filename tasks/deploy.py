@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from . import plan, verify
 from .artifact import changes, inputs, outputs, receipt, rereads, store
 from .artifact.receipt import Outcome, Receipt
-from .base.errors import ArtifactRefusedError, DeployError, EngineError, StoppedError, UnreviewedError
+from .base.errors import ArtifactRefusedError, DeployError, StoppedError, UnreviewedError
+from .base.problem import doit
 from .base.text import plural
 from .builds import used
 from .engine import statelock
@@ -18,6 +19,7 @@ from .plans import acceptance, judging, making
 from .run import errored, readstate, selection, stateguard, upstream, workdir
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once
+from .run.details import DeployDetails
 from .run.result import Result, Status
 from .run.selection import BARRIER
 
@@ -98,14 +100,16 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what 
     outcome = Result(
         STAGE, stack.name, summary=applied.text + (f"; {why}" if why else ""), counts=manifest.counts,
         reasons=assessment.reasons,
-        details={"commit": manifest.commit, "plan_sha256": manifest.plan_sha256, "outputs": applied.outputs,
-                 "replanned": bool(why), "allowed": applied.allowed},
+        details=DeployDetails(
+            applied=True, commit=manifest.commit, plan_sha256=manifest.plan_sha256, outputs=applied.outputs,
+            replanned=bool(why), allowed=applied.allowed,
+            # No plan task shows a plan that was made here.
+            changes=store.description(run.layout, manifest) if why else None,
+            **stateguard.details(assessment.receipt, manifest),
+        ),
     )  # fmt: skip
-    outcome.details |= stateguard.details(assessment.receipt, manifest)
     if why:
         outcome.summary += stateguard.said(assessment.receipt, manifest)
-    if why and (described := store.description(run.layout, manifest)):
-        outcome.details["changes"] = described  # no plan task shows this plan: it was made here
     return verified(run, stack, outcome)
 
 
@@ -115,11 +119,12 @@ def verified(run: Run, stack: Stack, outcome: Result) -> Result:
     Raises:
         CheckFailedError: One did not come true.
     """
-    checks = verify.run_checks(run, stack, STAGE)
-    if checks:
-        outcome.details["checks"] = checks
-        outcome.summary += f"; {plural(len(checks), 'check')} passed"
-    return outcome
+    known = outcome.details if isinstance(outcome.details, DeployDetails) else DeployDetails()
+    checks = verify.run_checks(run, stack, STAGE, known)
+    if not checks:
+        return outcome
+    summary = f"{outcome.summary}; {plural(len(checks), 'check')} passed"
+    return replace(outcome, summary=summary, details=replace(known, checks=checks))
 
 
 @dataclass(frozen=True)
@@ -251,9 +256,11 @@ def _run_apply(run: Run, stack: Stack, attempt: _Attempt, where: Context, variab
 def _apply_error(run: Run, stack: Stack, done: Completed, where: Context) -> DeployError:
     if unsaved := errored.found(run, stack, done):
         return unsaved
-    error: EngineError = failure("apply failed", done, where, next_step="correct the cause, then `doit deploy` again")
-    error.untouched = "what was applied before the error is in the state; the rest is unchanged"
-    return error
+    return failure(
+        "apply failed", done, where,
+        untouched="what was applied before the error is in the state; the rest is unchanged",
+        next_step=("correct the cause, then ", doit("deploy"), " again"),
+    )  # fmt: skip
 
 
 def _outputs(run: Run, stack: Stack, done: Completed) -> dict[str, outputs.Output]:

@@ -14,6 +14,7 @@ from .plans import fresh
 from .run import errored, readstate, stateguard, upstream, workdir
 from .run.action import stage_action
 from .run.assessment import assess
+from .run.details import DriftDetails
 from .run.result import Result, Status
 
 if TYPE_CHECKING:
@@ -56,9 +57,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     drifted, pending = _tell_apart(found, assessment)
     names = [str(item.get("address") or f"output {item.get('name')}") for item in drifted or pending]
     shown = few(names, 5)
-    details = {"changes": found.to_json(), "drifted": drifted, "pending": pending}
-    details |= {"state_moved": moved} if moved else {}
-    details |= {"accepted": accepted} if accepted else {}
+    details = DriftDetails(found.to_json(), drifted, pending, accepted, moved)
     counts = {"drifted": len(drifted), "pending": len(pending)}
     if drifted:
         summary = f"drifted: {shown}" + (f"; and {len(pending)} changes in code not deployed yet" if pending else "")

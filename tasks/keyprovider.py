@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from .base.errors import DeployError, ExitCode
+from .base.problem import listed
 from .engine import encryption
 from .project import load
 from .project.config.keyring import derive
@@ -29,7 +30,7 @@ def main(arguments: list[str]) -> int:
         if not keyring.is_set:
             raise DeployError("no key is set here", next_step=f"set {keyring.settings.key or '`encryption.key`'}")
     except DeployError as error:
-        sys.stderr.write(error.render() + "\n")
+        sys.stderr.write(listed(error.problems) + "\n")
         return ExitCode.FAILED
     found = f"PYTHONPATH={Path(__file__).parent.parent}"  # the engine runs in the stack's folder
     module = f"{__package__}.keyprovider"

@@ -11,6 +11,7 @@ from .plans import acceptance, judging, making
 from .run import errored, stateguard, upstream
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once
+from .run.details import PlanDetails
 from .run.result import Result, Status
 
 if TYPE_CHECKING:
@@ -91,9 +92,10 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
     return Result(
         STAGE, stack.name, summary=_summary(run, stack, made, assessment), counts=made.manifest.counts,
         reasons=assessment.reasons or ["asked for with -a"],
-        details={"origin": made.manifest.origin, "mocked": mocked, "changes": made.changes, "findings": made.findings,
-                 "images": made.manifest.images, "unpinned": made.manifest.unpinned,
-                 **stateguard.details(assessment.receipt, made.manifest)},
+        details=PlanDetails(
+            made.manifest.origin, made.changes, made.findings, mocked, made.manifest.images, made.manifest.unpinned,
+            **stateguard.details(assessment.receipt, made.manifest),
+        ),
     )  # fmt: skip
 
 
@@ -114,7 +116,7 @@ def _deferred(run: Run, stack: Stack, assessment: Assessment, awaited: str) -> R
     """The result for a stack that cannot be planned yet; which images it will get is known all the same."""
     images, _ = used.references(run.project, stack)
     summary = f"deferred until {awaited} is there{_images_text(images)}"
-    details = {"images": images} if images else {}
+    details = PlanDetails(images=images)
     return Result(STAGE, stack.name, Status.DEFERRED, summary, reasons=assessment.reasons, details=details)
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from doit.exceptions import UnmetDependency
 
 from . import build, deploy, status
 from .base.errors import DeployError, ExitCode, RunLockedError
+from .base.problem import Kind, Problem
 from .base.process import dropped_variables
 from .engine import encryption
 from .forges import gate
 from .reports import console, write
 from .run import commandline, deployed, doitdb, fanout, selection
 from .run import result as results
+from .run.details import PlanDetails
 from .run.request import Asked
 from .run.result import Result, Status
 from .run.selection import BARRIER, Part
@@ -39,7 +44,8 @@ class Reporter:
         self._selected: set[str] = set()
         self._whole: set[str] = set()
         self._named: list[str] = []
-        self._errors: list[str] = []
+        self._errors: list[Problem] = []
+        self._shown: list[Problem] = []  # what has been printed already
         self._flush_failed = False
         self._console = console.Console(self.run)
         self._history: Recorder | None = None
@@ -148,19 +154,17 @@ class Reporter:
         stage, _, stack = task.name.partition(":")
         outcome = self.run.results.get(task.name)
         if outcome is None and stage in _STAGES and stack:
-            kind = type(fail).__name__
-            if kind == "UnmetDependency":
+            if isinstance(fail, UnmetDependency):
                 outcome = Result(stage, stack, Status.NOT_RUN, f"not run: {_short(fail)} failed")
             else:
-                outcome = Result(
-                    stage, stack, Status.FAILED, str(fail.message), error=self.run.mask.text(fail.get_msg())
-                )
+                problem = self.run.problem(DeployError(str(fail.message), details=[fail.get_msg()]), stack)
+                outcome = Result(stage, stack, Status.FAILED, problem.summary, problem=problem)
             self.run.keep(task.name, outcome)
-        elif outcome is None and task.name != BARRIER and type(fail).__name__ != "UnmetDependency":
+        elif outcome is None and task.name != BARRIER and not isinstance(fail, UnmetDependency):
             if fail.report:
-                self._errors.append(self.run.mask.text(fail.get_msg()))
-            else:
-                self._errors.append("")
+                self._failed_with(fail.get_msg())
+            else:  # its output says why
+                self._shown.append(Problem(Kind.ERROR, "a task failed; its output says why"))
         if outcome:
             self._console.ended(outcome, selected=True)
         if self._history:
@@ -170,28 +174,31 @@ class Reporter:
         """A task has nothing to do; an artifact that still fits is shown again in the report."""
         stage, _, stack = task.name.partition(":")
         if stage == "plan" and stack in self.run.reused:
-            known = results.read(self.run.layout, stage, stack)
-            if known and known.status is Status.OK:
-                known.details["reused"] = True
-                self.run.keep(task.name, known)
-                self._console.ended(known, selected=stage in self._selected)
-                if self._history:
-                    self._history.ended(task.name, known)
-                return
+            known = results.read(self.run.layout, stage, stack, self.run.say_once)
+            if known is None or known.status is not Status.OK:
+                known = Result(stage, stack, summary="planned before")
+            details = known.details if isinstance(known.details, PlanDetails) else PlanDetails()
+            known = replace(known, details=replace(details, reused=True))
+            self.run.keep(task.name, known)
+            self._console.ended(known, selected=stage in self._selected)
+            if self._history:
+                self._history.ended(task.name, known)
+            return
         if stack:
             self.run.keep(task.name, Result(stage, stack, Status.UNAFFECTED, "not affected"))
 
     def skip_ignore(self, task: Any) -> None:
         """A task is skipped because of an earlier `doit ignore`."""
-        self.run.say(f"{task.name}: skipped, as `doit ignore` said earlier; `doit forget {task.name}` undoes it")
+        ignored, undo = self.run.command("ignore").quoted, self.run.command("forget", task.name).quoted
+        self.run.say(f"{task.name}: skipped, as {ignored} said earlier; {undo} undoes it")
 
     def cleanup_error(self, exception: Any) -> None:
         """A teardown failed."""
-        self._errors.append(self.run.mask.text(exception.get_msg()))
+        self._failed_with(exception.get_msg())
 
     def runtime_error(self, msg: str) -> None:
         """doit itself failed."""
-        self._errors.append(self.run.mask.text(msg))
+        self._failed_with(msg)
 
     def teardown_task(self, task: Any) -> None:
         """A teardown begins; nothing here has one."""
@@ -216,9 +223,8 @@ class Reporter:
                     found.sort(key=lambda item: order.get(item.stack, -1))
                     paths += self._report(stage, found)
             write.write_junit(run)
-        for text in self._errors:
-            if text:
-                run.say(text)
+        for problem in self._errors:
+            run.say(problem.text())
         code = self._exit_code()
         if run.request.part is Part.JOB:  # the pipeline's last job tells of all stacks at once
             fanout.leave(run, self._named)
@@ -237,7 +243,7 @@ class Reporter:
                 run.say(text)
         if code is ExitCode.OK and run.asked.deploying:
             deployed.remember(run)
-        self._notify(self._errors)
+        self._notify([*self._errors, *self._shown])
         if self._selected & _LOCKING:
             self._console.summary(self._selected, code, paths)
             from .forges import publisher
@@ -253,7 +259,7 @@ class Reporter:
         try:
             gate.judge(self.run, asked=False)
         except DeployError as error:
-            self._errors.append(self.run.mask.text(error.render()))
+            self._errors.append(self.run.problem(error))
 
     def _remember(self, code: ExitCode | None) -> None:
         """End the run's record, and publish it where that is wanted; neither changes the outcome."""
@@ -276,6 +282,11 @@ class Reporter:
             self._console.report(report)
         return write.write(self.run, report, write.templates(self.run))
 
+    def _failed_with(self, text: str) -> None:
+        """Keep what doit itself says of a failure, to be printed at the end."""
+        summary, *details = text.strip().splitlines() or ["doit failed"]
+        self._errors.append(self.run.problem(DeployError(summary, details=details)))
+
     def _flush(self) -> None:
         problem = doitdb.flush()
         if problem and not self._flush_failed:
@@ -285,14 +296,14 @@ class Reporter:
 
     def _exit_code(self) -> ExitCode:
         statuses = {item.status for item in self.run.results.values()}
-        if self._errors or self.run.stop.requested or statuses & {Status.FAILED, Status.NOT_RUN}:
+        if self._errors or self._shown or self.run.stop.requested or statuses & {Status.FAILED, Status.NOT_RUN}:
             return ExitCode.FAILED
         alerting = {Status.DRIFTED}
         if self.run.project.config.drift.undeployed == "alert":
             alerting.add(Status.UNDEPLOYED)
         return ExitCode.DRIFT if "drift" in self._selected and statuses & alerting else ExitCode.OK
 
-    def _notify(self, errors: list[str]) -> None:
+    def _notify(self, errors: list[Problem]) -> None:
         """Tell those who want to know; nothing in it changes the outcome."""
         if self.run.project.config.notify and self._selected & set(_STAGES) and self.run.request.part is not Part.JOB:
             from .notifications import tell
@@ -300,14 +311,15 @@ class Reporter:
             tell.tell(self.run, self._selected, errors)
 
     def _fail_at_once(self, error: DeployError) -> None:
-        self.run.say(error.render())
+        problem = self.run.problem(error)
+        self.run.say(problem.text())
         if "plan" in self._whole and not isinstance(error, RunLockedError):
             from .forges import publisher
 
             run = self.run
-            publisher.broke(run.project.config.forge, run.project.environment, error, run.mask, run.say)
+            publisher.broke(run.project.config.forge, run.project.environment, [problem], run.mask, run.say)
         if not isinstance(error, RunLockedError):  # whoever holds the environment also tells what becomes of it
-            self._notify([self.run.mask.text(error.render())])
+            self._notify([problem])
         self.run.output.close()
         raise SystemExit(int(ExitCode.FAILED))
 

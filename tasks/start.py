@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from doit import get_var
 
 from .base import crashlog, standard
-from .base.errors import ConfigError, ConfigErrors, DeployError, ExitCode
+from .base.errors import ConfigError, ConfigErrors, DeployError, ExitCode, UnexpectedError
 from .base.layout import DEPLOY_DIR, prepare
 from .base.masking import Masker
+from .base.problem import doit, listed
 from .engine import encryption
 from .project import backend, references, stateid
 from .project import load as loading
@@ -25,6 +26,7 @@ from .run.run import Run
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from .base.problem import Problem
     from .project.project import Project
     from .run.allowance import Allowance
 
@@ -72,12 +74,13 @@ def start() -> Run:
             fanout.keep_affected(run)
         doitdb.prepare(run.layout.records, run.say)
     except DeployError as error:
-        _tell_reviewers(environment, error)
-        _end(error.render())
+        problems = [problem.within(environment) for problem in error.problems]
+        _tell_reviewers(environment, problems)
+        _end(listed(problems))
     except Exception as error:  # noqa: BLE001 - the boundary: a person gets a sentence, the traceback goes to a file
         shown = f"{DEPLOY_DIR}/crash.log"
         step = crashlog.keep(root / shown, shown, "start", error, Masker())
-        _end(f"unexpected error: {type(error).__name__}: {error}\n  next: {step}")
+        _end(UnexpectedError(f"{type(error).__name__}: {error}", next_step=step).problem.text())
     return run
 
 
@@ -159,11 +162,13 @@ def _update() -> bool:
     """Whether `upstream=update` stands on the command line."""
     value = get_var("upstream")
     if value not in (None, "update"):
-        raise ConfigError(f"`upstream={value}` means nothing", next_step="`doit upstream=update plan` pins it anew")
+        raise ConfigError(
+            f"`upstream={value}` means nothing", next_step=(doit("upstream=update", "plan"), " pins it anew")
+        )
     return bool(value)
 
 
-def _tell_reviewers(environment: str | None, error: DeployError) -> None:
+def _tell_reviewers(environment: str | None, problems: list[Problem]) -> None:
     """Of a merge request: an earlier push's plan is not left standing. What `forge` says is not known here."""
     if environment is None or "plan" not in sys.argv[1:]:
         return
@@ -171,7 +176,7 @@ def _tell_reviewers(environment: str | None, error: DeployError) -> None:
     from .project.model import Forge
 
     mask, settings = Masker(), Forge()  # type: ignore[call-arg]
-    publisher.broke(settings, environment, error, mask, lambda text: print(mask.text(text)))  # noqa: T201 - no run yet
+    publisher.broke(settings, environment, problems, mask, lambda text: print(mask.text(text)))  # noqa: T201 - no run yet
 
 
 def _end(text: str) -> NoReturn:

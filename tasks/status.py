@@ -52,7 +52,8 @@ def text(run: Run) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     lines = [f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}".rstrip() for row in rows]
     facts = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
-    steps = "; `doit deploy` deploys and checks them" if counts["affected"] or counts["unverified"] else ""
+    deploys = f"; {run.command('deploy').quoted} deploys and checks them"
+    steps = deploys if counts["affected"] or counts["unverified"] else ""
     total = len(rows) - 1
     lines += [
         "",
@@ -96,7 +97,7 @@ def _deployed(last: Receipt | None) -> str:
 
 def _drift(run: Run, stack: Stack, last: Receipt | None) -> str | None:
     """What the latest drift check found, when nothing was deployed since."""
-    found = result.read(run.layout, "drift", stack.name)
+    found = result.read(run.layout, "drift", stack.name, run.say_once)
     if found is None or found.status is not Status.DRIFTED:
         return None
     if last is not None and last.finished_at and last.finished_at > found.started_at:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from concurrent import futures
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from . import drift
 from .artifact import affected, receipt
-from .base.errors import CheckFailedError, StoppedError
+from .base.errors import StoppedError
+from .base.problem import Command, doit
 from .base.text import few
 from .builds import used
 from .run import upstream
 from .run.action import stage_action
+from .run.details import CheckFailedError, CheckRecord, Deployed, VerifyDetails
 from .run.result import Result, Status
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from .checks.check import Check, Look
     from .checks.waiting import Outcome, Progress
     from .project.stack import Stack
+    from .run.details import Checked
     from .run.run import Run
 
 STAGE = "verify"
@@ -45,17 +48,18 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     last = receipt.read(run.layout, stack.name)
     if last is None or last.deployed is None:
         return Result(STAGE, stack.name, Status.UNAFFECTED, "not deployed from here: nothing to check")
-    observed = run_checks(run, stack, STAGE)
-    return Result(STAGE, stack.name, summary=f"{len(observed)} passed", details={"checks": observed})
+    observed = run_checks(run, stack, STAGE, VerifyDetails())
+    return Result(STAGE, stack.name, summary=f"{len(observed)} passed", details=VerifyDetails(observed))
 
 
-def run_checks(run: Run, stack: Stack, stage: str) -> list[dict[str, Any]]:
+def run_checks(run: Run, stack: Stack, stage: str, known: Checked) -> list[CheckRecord]:
     """Run all checks of a stack at once and keep in its receipt whether they passed; gives what each observed.
 
     Args:
         run: The run.
         stack: The stack.
         stage: The stage that waits for them, for who watches.
+        known: What is known of that stage already, for the error's details.
 
     Raises:
         CheckFailedError: At least one did not come true in time; says what each of those last observed.
@@ -69,8 +73,8 @@ def run_checks(run: Run, stack: Stack, stage: str) -> list[dict[str, Any]]:
     last = receipt.read(run.layout, stack.name)
     checks = [filling.fill(run.project, stack, number) for number in range(len(stack.settings.verify))]
     outcomes = _wait(run, stack, f"{stage}:{stack.name}", checks, last)
-    found = [run.mask.value(_record(outcome)) for outcome in outcomes]
-    failed = [record for record in found if not record["passed"]]
+    found: list[CheckRecord] = [run.mask.value(_record(run, outcome)) for outcome in outcomes]
+    failed = [record for record in found if not record.passed]
     if failed and run.stop.requested:
         raise StoppedError(
             f"stopped while it waited for {len(failed)} of {len(found)} checks: {_observations(failed)}",
@@ -79,7 +83,7 @@ def run_checks(run: Run, stack: Stack, stage: str) -> list[dict[str, Any]]:
         )  # fmt: skip
     _remember(run, stack, passed=not failed)
     if failed:
-        raise _failure(run, stack, found, failed, last)
+        raise _failure(run, stack, replace(known, checks=found, deployed=run.mask.value(_deployed(last))))
     return found
 
 
@@ -136,57 +140,61 @@ def _remember(run: Run, stack: Stack, *, passed: bool) -> None:
         receipt.write(run.layout, now)
 
 
-def _failure(
-    run: Run, stack: Stack, found: list[dict[str, Any]], failed: list[dict[str, Any]], last: Receipt | None
-) -> CheckFailedError:
+def _failure(run: Run, stack: Stack, known: Checked) -> CheckFailedError:
     """The error of checks that did not come true: what was deployed, what was observed, how to look further."""
-    commands = list(dict.fromkeys(command for record in failed for command in record["commands"]))
-    deployed = _deployed(last)
+    failed = [record for record in known.checks if not record.passed]
+    commands = dict.fromkeys(command for record in failed for command in record.commands)
+    deployed = [f"deployed: {_deployed_text(known.deployed)}"] if known.deployed else []
+    again = (doit(f"verify:{stack.name}"), "; ", doit("deploy"), " checks again, and applies nothing")
     return CheckFailedError(
-        f"{len(failed)} of {len(found)} checks failed: {_observations(failed)}",
+        f"{len(failed)} of {len(known.checks)} checks failed: {_observations(failed)}",
+        found=known,
         stack=stack.name,
-        deployed=run.mask.text(_deployed_text(deployed)),
-        commands=commands,
-        details={"checks": found, "deployed": run.mask.value(deployed)},
+        details=run.mask.value([*deployed, *(f"look: `{command}`" for command in commands)]),
         untouched="the stack is applied and stays so; its dependents were not deployed",
-        next_step=f"look into it, then `doit verify:{stack.name}`; `doit deploy` checks again, and applies nothing",
+        next_step=("look into it, then ", *again),
     )
 
 
-def _deployed(last: Receipt | None) -> dict[str, Any]:
+def _deployed(last: Receipt | None) -> Deployed | None:
     """What the checks looked at: the plan that was applied last, from which commit, with which images."""
     if last is None:
-        return {}
+        return None
     place = last.deployed or {}
-    return {
-        "plan_sha256": place.get("plan_sha256", last.plan_sha256), "commit": place.get("commit", last.commit),
-        "at": place.get("at", last.finished_at), "images": last.images,
-    }  # fmt: skip
+    return Deployed(
+        place.get("plan_sha256", last.plan_sha256),
+        place.get("commit", last.commit),
+        place.get("at", last.finished_at),
+        last.images,
+    )
 
 
-def _deployed_text(deployed: dict[str, Any]) -> str:
-    if not deployed:
-        return ""
-    commit = f"commit {deployed['commit'][:12]}" if deployed["commit"] else "no commit"
-    images = "".join(f", image {name} {text}" for name, text in sorted(deployed["images"].items()))
-    return f"plan {deployed['plan_sha256'][:12]} of {commit}, applied {deployed['at']}{images}"
+def _deployed_text(deployed: Deployed) -> str:
+    commit = f"commit {deployed.commit[:12]}" if deployed.commit else "no commit"
+    images = "".join(f", image {name} {text}" for name, text in sorted(deployed.images.items()))
+    return f"plan {deployed.plan_sha256[:12]} of {commit}, applied {deployed.at}{images}"
 
 
-def _record(outcome: Outcome) -> dict[str, Any]:
-    """An outcome as results keep it."""
-    record = asdict(outcome)
-    title, observed = record.pop("title"), record.pop("text")
-    return {
-        **record,
-        "check": title,
-        "observed": observed,
-        "text": f"{title}: {observed}",
-        "commands": list(outcome.commands),
-    }
+def _record(run: Run, outcome: Outcome) -> CheckRecord:
+    """An outcome as results keep it, its commands in this run's environment."""
+    commands = [
+        str(command.within(run.named_environment) if isinstance(command, Command) else command)
+        for command in outcome.commands
+    ]
+    return CheckRecord(
+        outcome.kind,
+        outcome.title,
+        outcome.passed,
+        outcome.text,
+        f"{outcome.title}: {outcome.text}",
+        outcome.looks,
+        outcome.seconds,
+        commands,
+    )
 
 
-def _observations(records: Sequence[dict[str, Any]]) -> str:
-    return "; ".join(record["text"] for record in records)
+def _observations(records: Sequence[CheckRecord]) -> str:
+    return "; ".join(record.text for record in records)
 
 
 def _moment(text: str) -> datetime | None:

@@ -196,6 +196,8 @@ def _run(message: dict[str, object]) -> NoReturn:
         setattr(sys, f"__{name}__", stream)
     sys.path[0] = str(folder)
     sys.argv = ["doit", *arguments]
+    if "TESTS_AUDIT" in environment:
+        runpy.run_path(str(_ROOT / "tests/audit.py"))
     runpy.run_module("doit", run_name="__main__", alter_sys=True)
     raise SystemExit
 

@@ -157,6 +157,7 @@ class Repository:
             "PATH": f"{self.bin}:{self.python.parent}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(self.home),
             "DOIT_TOFU_CACHE": str(self.home / "cache"),
+            "TESTS_AUDIT": str(self.home / "audit.log"),
             "GIT_CONFIG_GLOBAL": "/dev/null",
             "GIT_AUTHOR_NAME": "Test", "GIT_AUTHOR_EMAIL": "test@example.test",
             "GIT_COMMITTER_NAME": "Test", "GIT_COMMITTER_EMAIL": "test@example.test",
@@ -205,7 +206,16 @@ class Repository:
         out, _ = process.communicate(timeout=PATIENCE)
         assert code is None or process.returncode == code, f"exit code {process.returncode}, expected {code}:\n{out}"
         assert "Traceback" not in out, out
+        round_it = self.went_round_a_gate()
+        assert not round_it, f"this went round a gate (tests/audit.py):\n{round_it}"
         return Done(process.returncode, out)
+
+    def went_round_a_gate(self) -> str:
+        """What doit wrote, connected to or started since the last look without going through a gate, see `audit`."""
+        report = self.home / "audit.log"
+        found = report.read_text() if report.exists() else ""
+        report.unlink(missing_ok=True)
+        return found
 
     def prepare(self, *arguments: str, code: int = 0, **variables: str) -> Done:
         """As `doit`, for what a test begins with and does not look into: done once, then copied from what that left.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..base.errors import ArtifactRefusedError
 from ..base.files import canonical_json, sha256_bytes
+from ..base.problem import doit
 from ..project.config import signature
 from .inputs import reasons, summary
 
@@ -107,8 +108,9 @@ def verify(manifest: Manifest, stack: str, expected: Expected) -> None:
     """
     for reason, message in _mismatches(manifest, stack, expected):
         if reason == "mocked":
-            step = f"`doit plan:{stack} mocks=no` defers it instead; then `doit deploy` plans it after its upstream"
-            raise ArtifactRefusedError(reason, message, stack=stack, next_step=step)
+            defer = (doit(f"plan:{stack}", "mocks=no"), " defers it instead; then ")
+            steps = (*defer, doit("deploy"), " plans it after its upstream")
+            raise ArtifactRefusedError(reason, message, stack=stack, next_step=steps)
         raise refused(reason, stack, message)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..base import sealed
 from ..base.errors import ArtifactRefusedError
 from ..base.files import NotPlainError, canonical_json, open_plain, sha256_bytes
+from ..base.problem import doit
 from ..project.config import signature
 from .manifest import FORMAT, Manifest, check_types, refused
 
@@ -119,18 +120,18 @@ def _check_signature(layout: Layout, stack: str, record: dict[str, Any], signed:
     if key is None:
         if signed is not None or record.get("key") is not None:
             message = f"this plan was made with a key ({signer}), and none is set here"
-            step = f"set the key that `doit plan` had, then `doit deploy`; or `doit plan:{stack}`"
-            raise ArtifactRefusedError("no-key", message, stack=stack, next_step=step)
+            again = (" had, then ", doit("deploy"), "; or ", doit(f"plan:{stack}"))
+            steps = ("set the key that ", doit("plan"), *again)
+            raise ArtifactRefusedError("no-key", message, stack=stack, next_step=steps)
         return
     if signed is None:
         message = f"{name} is not signed, but a key is set ({key.variable}): anybody may have made it"
-        step = f"`doit plan:{stack}` with the key makes a plan that is signed; then `doit deploy`"
-        raise ArtifactRefusedError("unsigned", message, stack=stack, next_step=step)
+        signs = (doit(f"plan:{stack}"), " with the key makes a plan that is signed; then ", doit("deploy"))
+        raise ArtifactRefusedError("unsigned", message, stack=stack, next_step=signs)
     if not signature.fits(record, signed, key):
         if signer == key.fingerprint:
             raise refused("signature", stack, f"{name} is not what was signed with {key.variable} ({key.fingerprint})")
         message = f"{name} is signed with another key ({signer}) than {key.variable} holds ({key.fingerprint})"
-        step = (
-            f"set {key.variable} as in the job that planned; or `doit plan:{stack}` with this key; then `doit deploy`"
-        )
-        raise ArtifactRefusedError("signature", message, stack=stack, next_step=step)
+        other = (doit(f"plan:{stack}"), " with this key; then ", doit("deploy"))
+        ways = (f"set {key.variable} as in the job that planned; or ", *other)
+        raise ArtifactRefusedError("signature", message, stack=stack, next_step=ways)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..base.errors import RecordError
 from ..base.files import read_json, write_json
+from ..base.problem import doit
 
 if TYPE_CHECKING:
     from ..base.layout import Layout
@@ -97,7 +98,11 @@ def read(layout: Layout, stack: str) -> Receipt | None:
             where=layout.relative(path),
             stack=stack,
             untouched="nothing of this stack was changed",
-            next_step=f"remove it: the stack then counts as never deployed, and `doit plan:{stack}` shows what is",
+            next_step=(
+                "remove it: the stack then counts as never deployed, and ",
+                doit(f"plan:{stack}"),
+                " shows what is",
+            ),
         ) from error
 
 

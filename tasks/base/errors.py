@@ -1,12 +1,16 @@
-"""What can go wrong, said for the person at 3 a.m.: one exception class per cause, one way to show it."""
+"""What can go wrong: one exception class per cause; each carries its problem as a value."""
 
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar, Self, TypedDict, Unpack
+
+from .problem import Kind, Problem, Where, doit, steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from .problem import Steps
 
 
 class ExitCode(IntEnum):
@@ -17,146 +21,164 @@ class ExitCode(IntEnum):
     DRIFT = 2
 
 
-class DeployError(Exception):
-    """An expected failure.
+class Places(TypedDict, total=False):
+    """What an error may say beside its message.
 
     Args:
-        message: What happened, in one sentence, without secrets.
         where: `file:line` or another place a person can go to.
         key: The config key path (`stacks.web.inputs`).
         stack: The stack it is about.
         untouched: What was not changed.
         next_step: What to run or edit next.
+        details: Further lines.
+        log: What the engine or another program said.
     """
 
-    kind = "error"
+    where: Where | str | None
+    key: str | None
+    stack: str | None
+    untouched: str | None
+    next_step: Steps | None
+    details: Sequence[str]
+    log: str
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        where: str | None = None,
-        key: str | None = None,
-        stack: str | None = None,
-        untouched: str | None = None,
-        next_step: str | None = None,
-    ) -> None:
+
+class DeployError(Exception):
+    """An expected failure.
+
+    Args:
+        message: What happened, in one sentence, without secrets.
+        places: What else is known of it, see `Places`.
+    """
+
+    kind: ClassVar[Kind] = Kind.ERROR
+
+    def __init__(self, message: str, **places: Unpack[Places]) -> None:
         super().__init__(message)
-        self.message = message
-        self.where = where
-        self.key = key
-        self.stack = stack
-        self.untouched = untouched
-        self.next_step = next_step
+        self.problem = Problem(
+            self.kind,
+            message,
+            _where(places.get("where"), places.get("key")),
+            places.get("stack"),
+            places.get("untouched"),
+            steps(places.get("next_step")),
+            tuple(line for text in places.get("details", ()) for line in text.split("\n")),
+            places.get("log", ""),
+        )
 
-    def render(self) -> str:
-        """The message with its place, what is untouched and what to do next; several lines, no trailing newline."""
-        head = f"{self.kind}: " + (f"{self.key}: " if self.key else "") + self.message
-        rows = [("where", self.where), ("stack", self.stack), ("untouched", self.untouched), ("next", self.next_step)]
-        return "\n".join([head, *(f"  {name}: {text}" for name, text in rows if text)])
+    @property
+    def message(self) -> str:
+        """What happened, in one sentence."""
+        return self.problem.summary
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """All that is wrong: one problem, or several that were found at once."""
+        return (self.problem,)
+
+    def saying(self, problem: Problem) -> Self:
+        """The same error with another problem; this one stays as it is."""
+        other = type(self).__new__(type(self), problem.summary)
+        other.__dict__.update(self.__dict__, problem=problem)
+        return other
+
+
+def _where(place: Where | str | None, key: str | None) -> Where | None:
+    found = Where(place) if isinstance(place, str) else place or Where()
+    found = Where(found.file, found.line, key or found.key)
+    return found if found != Where() else None
+
+
+class UnexpectedError(DeployError):
+    """A bug: an exception that nothing provides for."""
+
+    kind = Kind.UNEXPECTED
 
 
 class ConfigError(DeployError):
     """The configuration says something that cannot be."""
 
-    kind = "config error"
+    kind = Kind.CONFIG
 
 
 class ConfigErrors(DeployError):  # noqa: N818 - several ConfigErrors
     """Everything that is wrong with the configuration, all at once."""
 
-    kind = "config error"
+    kind = Kind.CONFIG
 
     def __init__(self, errors: Sequence[ConfigError]) -> None:
         super().__init__(f"{len(errors)} errors in the configuration")
         self.errors = list(errors)
 
-    def render(self) -> str:
-        """Each error's own text, in the order they were found."""
-        return "\n".join(error.render() for error in self.errors)
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Each error's own problem, in the order they were found."""
+        return tuple(problem for error in self.errors for problem in error.problems)
 
 
 class UpstreamError(DeployError):
     """The repository that this one is an overlay of could not be had as it is pinned."""
 
-    kind = "upstream error"
+    kind = Kind.UPSTREAM
 
 
 class GitError(DeployError):
     """This is a git repository, and git is not there or refuses to look at it."""
 
-    kind = "git error"
+    kind = Kind.GIT
 
 
 class HookError(DeployError):
     """A hook could not be run, failed, or took too long."""
 
-    kind = "hook failed"
-
-    def __init__(self, message: str, *, log: str = "", **places: str | None) -> None:
-        super().__init__(message, **places)
-        self.log = log
+    kind = Kind.HOOK
 
 
 class BuildError(DeployError):
     """A build or an image could not be made."""
 
-    kind = "build failed"
-
-    def __init__(self, message: str, *, log: str = "", **places: str | None) -> None:
-        super().__init__(message, **places)
-        self.log = log
+    kind = Kind.BUILD
 
 
 class RegistryError(DeployError):
     """A registry of images could not be asked, or refused."""
 
-    kind = "registry error"
+    kind = Kind.REGISTRY
 
 
 class EngineError(DeployError):
     """The engine could not be had, or one of its commands failed."""
 
-    kind = "engine error"
-
-    def __init__(self, message: str, *, log: str = "", **places: str | None) -> None:
-        super().__init__(message, **places)
-        self.log = log
+    kind = Kind.ENGINE
 
 
 class StateLockedError(EngineError):
     """Somebody else holds the lock of a stack's state; nothing was begun."""
 
-    kind = "state locked"
+    kind = Kind.STATE_LOCKED
 
 
 class StateNotSavedError(EngineError):
     """An apply's state could not be saved and waits in a file."""
 
-    kind = "state not saved"
+    kind = Kind.STATE_NOT_SAVED
 
 
 class StateRefusedError(DeployError):
-    """A stack's state is not the one that was deployed; `details` say what was found, for the result."""
+    """A stack's state is not the one that was deployed."""
 
-    kind = "state refused"
-
-    def __init__(self, message: str, *, details: dict[str, Any] | None = None, **places: str | None) -> None:
-        super().__init__(message, **places)
-        self.details = details or {}
+    kind = Kind.STATE_REFUSED
 
 
 class ArtifactRefusedError(DeployError):
     """A plan artifact that deploy must not apply; `reason` is a short stable word for it."""
 
-    kind = "refused"
+    kind = Kind.REFUSED
 
-    def __init__(self, reason: str, message: str, *, stack: str, next_step: str | None = None) -> None:
+    def __init__(self, reason: str, message: str, *, stack: str, next_step: Steps | None = None) -> None:
+        again = (doit(f"plan:{stack}"), " makes a new plan to review; then ", doit("deploy"))
         super().__init__(
-            message,
-            stack=stack,
-            untouched="nothing of this stack was changed",
-            next_step=next_step or f"`doit plan:{stack}` makes a new plan to review; then `doit deploy`",
+            message, stack=stack, untouched="nothing of this stack was changed", next_step=next_step or again
         )
         self.reason = reason
 
@@ -164,89 +186,37 @@ class ArtifactRefusedError(DeployError):
 class UnreviewedError(DeployError):
     """What would be deployed is not what was reviewed, or that is not known, and `plan.on_unreviewed` is `fail`."""
 
-    kind = "not reviewed"
-
-    def __init__(self, message: str, *, differences: Sequence[str] = (), **places: str | None) -> None:
-        super().__init__(message, **places)
-        self.differences = list(differences)
-
-    def render(self) -> str:
-        """The message, what differs, then as every error."""
-        head, *rows = super().render().split("\n")
-        return "\n".join([head, *(f"  {line}" for line in self.differences), *rows])
+    kind = Kind.NOT_REVIEWED
 
 
 class PolicyError(DeployError):
     """A plan could not be judged: a checker could not be run, or said nothing that can be understood."""
 
-    kind = "policy error"
-
-    def __init__(self, message: str, *, log: str = "", **places: str | None) -> None:
-        super().__init__(message, **places)
-        self.log = log
-
-
-class PolicyRefusedError(DeployError):
-    """A plan that policy does not let through; `findings` are all that was said of it, as JSON values."""
-
-    kind = "refused by policy"
-
-    def __init__(self, message: str, *, findings: list[dict[str, Any]], log: str = "", **places: str | None) -> None:
-        super().__init__(message, **places)
-        self.log = log
-        self.details: dict[str, Any] = {"findings": findings}
+    kind = Kind.POLICY
 
 
 class RecordError(DeployError):
     """One of the product's own files cannot be read or written."""
 
-    kind = "record error"
-
-
-class CheckFailedError(DeployError):
-    """Checks of a deployed stack did not come true in time.
-
-    Args:
-        message: Which, and what each observed last.
-        deployed: What they looked at, in words.
-        commands: Shell commands with which a person looks further.
-        details: The same for the result.
-        places: As for every error.
-    """
-
-    kind = "check failed"
-
-    def __init__(
-        self, message: str, *, deployed: str, commands: Sequence[str], details: dict[str, Any], **places: str | None
-    ) -> None:
-        super().__init__(message, **places)
-        self.deployed = deployed
-        self.commands = commands
-        self.details = details
-
-    def render(self) -> str:
-        """The message with what was deployed and how to look further before what every error says."""
-        head, *rest = super().render().splitlines()
-        rows = [f"  deployed: {self.deployed}"] if self.deployed else []
-        return "\n".join([head, *rows, *(f"  look: `{command}`" for command in self.commands), *rest])
+    kind = Kind.RECORD
 
 
 class RunLockedError(DeployError):
     """Another run holds this environment."""
 
-    kind = "locked"
+    kind = Kind.RUN_LOCKED
 
 
 class PublishError(DeployError):
     """Run records could not be published; what was deployed is not concerned."""
 
-    kind = "publish failed"
+    kind = Kind.PUBLISH
 
 
 class StoppedError(DeployError):
     """The run was asked to stop (SIGINT or SIGTERM)."""
 
-    kind = "stopped"
+    kind = Kind.STOPPED
 
 
 def nearest(word: str, candidates: Sequence[str]) -> str:

@@ -11,6 +11,8 @@ from .errors import ConfigError, nearest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .problem import Where
+
 _TOKEN = re.compile(
     r"\$(?P<escaped>\$)?\{(?P<variable>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}"
     r"|\{(?P<placeholder>[a-z_]+(?:\.[A-Za-z0-9_-]+)*)\}"
@@ -20,7 +22,7 @@ _WHOLE = re.compile(r"\{(organization(?:\.[A-Za-z0-9_-]+)+)\}")
 
 
 def expand_environment(
-    value: Any, *, key: str, where: str | None = None, values: Mapping[str, Any] | None = None
+    value: Any, *, key: str, where: Where | None = None, values: Mapping[str, Any] | None = None
 ) -> Any:
     """A config value with `${NAME}` and `${NAME:-default}` filled in, in every string within; `$${` is a plain `${`.
 
@@ -54,7 +56,7 @@ def expand_environment(
     return _substitute(value, values or {}, key, where, lenient=True)
 
 
-def fill(text: str, values: Mapping[str, Any], *, key: str, where: str | None = None) -> str:
+def fill(text: str, values: Mapping[str, Any], *, key: str, where: Where | None = None) -> str:
     """A config string with `{stack}`-like placeholders and `${NAME}` filled in.
 
     Args:
@@ -74,7 +76,7 @@ def placeholders(text: str) -> list[str]:
     return [match["placeholder"] for match in _TOKEN.finditer(text) if match["placeholder"]]
 
 
-def _substitute(text: str, values: Mapping[str, Any], key: str, where: str | None, *, lenient: bool = False) -> str:
+def _substitute(text: str, values: Mapping[str, Any], key: str, where: Where | None, *, lenient: bool = False) -> str:
     """Both kinds in one pass, so that what is filled in is never read as a placeholder itself.
 
     `lenient` leaves a name that has no value as it is, unless it is one of the organization's.
@@ -103,7 +105,7 @@ def _substitute(text: str, values: Mapping[str, Any], key: str, where: str | Non
     return _TOKEN.sub(replace, text)
 
 
-def _text(value: Any, name: str, key: str, where: str | None) -> str:
+def _text(value: Any, name: str, key: str, where: Where | None) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if value is None or isinstance(value, dict | list):

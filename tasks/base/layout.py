@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from .files import write_atomic
+
 DEPLOY_DIR = ".deploy"
 PIPELINE_FILE = "config/pipeline.yaml"
 ENVIRONMENTS_DIR = "config/environments"
@@ -186,7 +188,7 @@ def prepare(layout: Layout, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     ignore = layout.root / DEPLOY_DIR / ".gitignore"
     if not ignore.exists():
-        ignore.write_text("*\n")
+        write_atomic(ignore, b"*\n", durable=False)
 
 
 def cache_dir() -> Path:

@@ -7,6 +7,8 @@ import json
 import os
 import re
 import threading
+from dataclasses import fields, is_dataclass, replace
+from enum import Enum
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_from_bytes, unquote
@@ -54,9 +56,18 @@ class Masker:
         return self._pattern.sub(MASK, text) if self._pattern else text
 
     def value(self, value: Any) -> Any:
-        """A JSON value with every known secret replaced, in keys too."""
-        if self._pattern is None:
+        """A JSON value, or dataclasses of such, with every known secret replaced, in keys too.
+
+        A number that is a field of a dataclass stays: what it counts is known, and no secret.
+        """
+        if self._pattern is None or isinstance(value, Enum):
             return value
+        if is_dataclass(value) and not isinstance(value, type):
+            found = {field.name: getattr(value, field.name) for field in fields(value)}
+            kept = {name: part for name, part in found.items() if not isinstance(part, int | float)}
+            return replace(value, **{name: self.value(part) for name, part in kept.items()})
+        if isinstance(value, tuple):
+            return tuple(self.value(item) for item in value)
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):

@@ -240,9 +240,8 @@ def _run(run: Run, job: Job, command: list[str], *, checked: bool = True) -> Non
         )
     how = process.how(ended.code, job.timeout)
     verb = "push" if "push" in command else "build"
-    problem = _error(run, job, f"`{command[0]} {verb}` {how}", hints.next_step(ended.output, job.login))
-    problem.log = run.mask.text(ended.output)
-    raise problem
+    said = run.mask.text(ended.output)
+    raise _error(run, job, f"`{command[0]} {verb}` {how}", hints.next_step(ended.output, job.login), log=said)
 
 
 def _digest(job: Job, text: str) -> str:
@@ -251,8 +250,8 @@ def _digest(job: Job, text: str) -> str:
     raise BuildError(f"image '{job.name}': its builder did not say which digest it pushed, but '{text[:80]}'")
 
 
-def _error(run: Run, job: Job, message: str, next_step: str = hints.OTHERWISE) -> BuildError:
+def _error(run: Run, job: Job, message: str, next_step: str = hints.OTHERWISE, *, log: str = "") -> BuildError:
     return BuildError(
         f"image '{job.name}': {message}", key=f"images.{job.name}", where=run.project.loaded.where("images", job.name),
-        untouched="nothing was planned or applied", next_step=next_step,
+        untouched="nothing was planned or applied", next_step=next_step, log=log,
     )  # fmt: skip

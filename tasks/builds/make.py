@@ -120,11 +120,10 @@ def _step(run: Run, name: str, command: tuple[str, ...] | list[str], env: Mappin
             next_step="run the same command again: it builds anew",
         )
     how = process.how(ended.code, build.timeout)
-    problem = _error(
-        run, name, f"`{shown}` in {build.path} {how}", "correct the cause, then run the same command again"
-    )
-    problem.log = run.mask.text(ended.output)
-    raise problem
+    raise _error(
+        run, name, f"`{shown}` in {build.path} {how}", "correct the cause, then run the same command again",
+        log=run.mask.text(ended.output),
+    )  # fmt: skip
 
 
 def _remove_outputs(run: Run, name: str) -> None:
@@ -184,10 +183,10 @@ def _held(run: Run, name: str) -> AbstractContextManager[int]:
     return locked(path, explain=explain, pause=pause)
 
 
-def _error(run: Run, name: str, message: str, next_step: str) -> BuildError:
+def _error(run: Run, name: str, message: str, next_step: str, *, log: str = "") -> BuildError:
     return BuildError(
         f"build '{name}': {message}", where=run.project.loaded.where("builds", name), key=f"builds.{name}",
-        untouched="nothing of it counts as built; nothing was planned or applied", next_step=next_step,
+        untouched="nothing of it counts as built; nothing was planned or applied", next_step=next_step, log=log,
     )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..base.masking import Masker
+    from ..base.problem import Command
     from ..base.stop import Stop
 
 
@@ -42,14 +43,14 @@ class Observation:
         met: Whether it is as it should be.
         text: What was seen, in words for people.
         final: Whether looking again is in vain: the wait ends at once.
-        commands: Shell commands with which a person looks further.
+        commands: Commands with which a person looks further: for a shell, or a `doit` one as a value.
         pause: Seconds to wait at least before the next look, when what was asked said so.
     """
 
     met: bool
     text: str
     final: bool = False
-    commands: tuple[str, ...] = ()
+    commands: tuple[str | Command, ...] = ()
     pause: float = 0.0
 
 

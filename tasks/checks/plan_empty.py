@@ -8,6 +8,7 @@ from pydantic import Field
 
 from ..base.errors import DeployError
 from ..base.model import Seconds
+from ..base.problem import doit
 from ..base.text import few
 from .check import Check, Observation
 
@@ -41,4 +42,4 @@ class PlanEmptyCheck(Check):
         names = [str(item["address"]) for item in found.resources]
         names += [f"output {item['name']}" for item in found.outputs]
         text = f"a fresh plan is not empty: {found.counts.text()}: {few(names, _FEW)}"
-        return Observation(False, text, commands=(f"doit plan:{look.stack}", f"doit drift:{look.stack}"))
+        return Observation(False, text, commands=(doit(f"plan:{look.stack}"), doit(f"drift:{look.stack}")))

@@ -13,6 +13,7 @@ from .check import Look, Observation, shown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..base.problem import Command
     from .check import Check
 
     Looking = Callable[[float], Look]
@@ -42,7 +43,7 @@ class Outcome:
     text: str
     looks: int
     seconds: float
-    commands: tuple[str, ...] = field(default=())
+    commands: tuple[str | Command, ...] = field(default=())
 
 
 def wait(check: Check, looking: Looking, progress: Progress) -> Outcome:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from ..base.problem import Steps
+
 CHANGES_PRESENT = 2  # what `-detailed-exitcode` gives for a plan that is not empty
 
 
@@ -25,7 +27,7 @@ class Completed:
     output: str
     raw: str = field(repr=False, default="")
     events: list[dict[str, Any]] = field(repr=False, default_factory=list)
-    sealed: tuple[str, str] | None = None
+    sealed: tuple[str, Steps] | None = None
 
     @property
     def ok(self) -> bool:
@@ -44,13 +46,15 @@ class Completed:
 class Context:
     """Where and as what a command runs: the stack's folder, its data directory, its variables.
 
-    `backend` is the type of the backend, `schema` the database schema of one that has it; `by_hand` is how a person
-    begins an engine command on the very same state, from the repository's root.
+    `stack` is the stack's name; empty for a command that is about none. `backend` is the type of the backend, `schema`
+    the database schema of one that has it; `by_hand` is how a person begins an engine command on the very same state,
+    from the repository's root.
     """
 
     label: str
     folder: Path
     data_dir: Path
+    stack: str = ""
     environment: Mapping[str, str] = field(repr=False, default_factory=dict)
     descriptors: tuple[int, ...] = ()
     backend: str = "local"

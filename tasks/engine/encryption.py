@@ -21,10 +21,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..base import ci
 from ..base.errors import ConfigError, ConfigErrors
+from ..base.problem import doit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from ..base.problem import Steps
     from ..project.config.keyring import Key, Keyring
     from ..project.project import Project
 
@@ -43,6 +45,7 @@ _SIGNS = {  # what the engine says, its line breaks aside
     "another key": re.compile("decryption failed for all provided methods"),
 }
 _PACKAGE = str(__package__).rpartition(".")[0]  # `doit_tofu`, or `tasks` in its own repository
+_DEPLOY = doit("deploy")
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Encryption:
         text = settings_text(self.keyring, lambda key: self._commands[key.fingerprint], targets)
         return Handover({**self._carried.environment, VARIABLE: text}, self._carried.descriptors)
 
-    def explain(self, said: str) -> tuple[str, str] | None:
+    def explain(self, said: str) -> tuple[str, Steps] | None:
         """What happened and what to do, when a command failed because a state or plan is not as the keys expect.
 
         Args:
@@ -96,22 +99,23 @@ class Encryption:
         state = f"a state that it reads by {REMOTE_STATE}" if foreign else "its state"
         if found == "clear":
             happened = f"{state} is in clear, but a key is set ({name})"
-            step = "if it was never encrypted: `encryption.migrate: true`, and the next `doit deploy` encrypts it"
-            step += "; if it is not of this project: `encryption.remote_state: any`" if foreign else ""
-            step += "; if it was encrypted before, somebody has replaced it"
+            other = "; if it is not of this project: `encryption.remote_state: any`" if foreign else ""
+            after = f" encrypts it{other}; if it was encrypted before, somebody has replaced it"
+            step: Steps = ("if it was never encrypted: `encryption.migrate: true`, and the next ", _DEPLOY, after)
         elif key is None:
             happened = f"{state} is encrypted, and no key is set here"
             step = f"set {name} to the passphrase that it was encrypted with"
         elif found == "encrypted":
             happened = f"{state} is encrypted, but `encryption.state` is false"
-            step = "if it is to be in clear: `encryption.migrate: true`, and the next `doit deploy` decrypts it"
+            step = ("if it is to be in clear: `encryption.migrate: true`, and the next ", _DEPLOY, " decrypts it")
         else:
             others = "".join(f" and {other.variable} ({other.fingerprint})" for other in self.keyring.all[1:])
             happened = f"{state} is encrypted with another key than {name} ({key.fingerprint}){others}"
-            step = (
+            change = (
                 f"set {name} to the passphrase that it was encrypted with; if that was changed, name a variable that"
-                " holds the old one in `encryption.previous`, and the next `doit deploy` encrypts with the new one"
+                " holds the old one in `encryption.previous`, and the next "
             )
+            step = (change, _DEPLOY, " encrypts with the new one")
         return happened, step
 
     def _carry(self) -> Handover:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from ..base.errors import EngineError, StateLockedError, StoppedError
+from ..base.problem import doit
 from ..base.process import kept_environment
 from . import statelock
 from .command import CHANGES_PRESENT, Completed, Context
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ..base.masking import Masker
+    from ..base.problem import Steps
     from ..base.stop import Stop
     from .encryption import Encryption
 
@@ -106,7 +108,7 @@ class Engine:
             except OSError as error:
                 raise EngineError(
                     f"cannot run the engine {self.binary}: {error.strerror or error}",
-                    next_step="`doit setup` finds or builds it again",
+                    next_step=(doit("setup"), " finds or builds it again"),
                 ) from error
             try:
                 code = child.wait()
@@ -153,9 +155,24 @@ class Engine:
         }
 
 
-def failure(message: str, done: Completed, context: Context, *, next_step: str | None = None) -> EngineError:
-    """An error that carries what the engine said, whole; a lock is named with its holder and the way out."""
-    stack = context.label.rpartition(" ")[2] or None
+def failure(
+    message: str,
+    done: Completed,
+    context: Context,
+    *,
+    untouched: str | None = None,
+    next_step: Steps | None = None,
+) -> EngineError:
+    """An error that carries what the engine said, whole; a lock is named with its holder and the way out.
+
+    Args:
+        message: What failed.
+        done: How the command ended.
+        context: Where it ran.
+        untouched: What was not changed, as far as only the command knows; a command that did not begin changed nothing.
+        next_step: What to do, where the engine's own words do not tell.
+    """
+    stack = context.stack or None
     if done.sealed is not None:
         happened, step = done.sealed
         return EngineError(
@@ -173,7 +190,7 @@ def failure(message: str, done: Completed, context: Context, *, next_step: str |
         )
     summaries = done.summaries()
     detail = f"{message}: {'; '.join(dict.fromkeys(summaries))}" if summaries else f"{message} (exit code {done.code})"
-    return EngineError(detail, log=done.output, stack=stack, next_step=next_step)
+    return EngineError(detail, log=done.output, stack=stack, untouched=untouched, next_step=next_step)
 
 
 def _errors_of(text: str) -> str:

@@ -13,6 +13,7 @@ from ..base import process, toolversion
 from ..base.errors import EngineError
 from ..base.files import locked
 from ..base.layout import CACHE_VARIABLE, cache_dir
+from ..base.problem import doit
 from ..base.version import VersionConstraint
 from . import gobuild, release
 
@@ -99,13 +100,14 @@ def obtain(settings: model.Engine, stop: Stop, say: Callable[[str], None]) -> Fo
                     return Found(target, version, source)
                 target.unlink(missing_ok=True)
                 misses.append(f"what was brought says it is {actual}, not {version}")
+    ways = (
+        f"put {settings.kind} {settings.version} on PATH; or set engine.path; or set engine.releases to a mirror;"
+        " or install Go, which builds the pinned version"
+    )
     raise EngineError(
         f"there is no {settings.kind} {settings.version}, and none could be had:\n    - " + "\n    - ".join(misses),
         untouched="nothing was planned or applied",
-        next_step=(
-            f"put {settings.kind} {settings.version} on PATH; or set engine.path; or set engine.releases to a mirror;"
-            " or install Go, which builds the pinned version; then `doit setup`"
-        ),
+        next_step=(f"{ways}; then ", doit("setup")),
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..artifact import opening, store
 from ..base.errors import DeployError, RecordError, UnreviewedError
 from ..base.files import read_json
+from ..base.problem import doit
 from ..plans import judging
 from ..policy import semantic
 from ..run.action import Action, failed
@@ -127,9 +128,8 @@ def seen(run: Run, head: str) -> Reviewed:
 
 
 def _meaning_of(run: Run, outcome: Result) -> Meaning:
-    changes = outcome.details.get("changes")
-    if changes is not None:
-        return semantic.meaning(changes)
+    if outcome.changes is not None:
+        return semantic.meaning(outcome.changes)
     return known_meaning(run, outcome.stack) or {}
 
 
@@ -157,7 +157,8 @@ def _find(run: Run) -> Found:
         client = connect(place, seconds=run.project.config.forge.timeout, wait=run.stop.wait)
         return _from_forge(run, client, place, commit)
     except ForgeError as error:
-        return Found("", problem=run.mask.text(error.message) + (f"; {error.next_step}" if error.next_step else ""))
+        found = run.problem(error)
+        return Found("", problem="; ".join(filter(None, (found.summary, found.next_text))))
     except (KeyError, TypeError, ValueError, AttributeError):
         return Found("", problem=f"{place.api} did not answer as its API is published")
 
@@ -207,10 +208,10 @@ def _opened(run: Run, sealed: Any, where: str) -> Found:
 def _refusal(run: Run, message: str, differences: list[Difference], *, partly: bool) -> UnreviewedError:
     return UnreviewedError(
         message,
-        differences=_lines(differences),
+        details=_lines(differences),
         where=run.project.loaded.where("plan", "on_unreviewed"),
         untouched="nothing of this stack was changed" if partly else "nothing was deployed",
-        next_step="let a merge request show this plan; or `DEPLOY_PLAN__ON_UNREVIEWED=warn doit deploy`",
+        next_step=("let a merge request show this plan; or ", doit("deploy", DEPLOY_PLAN__ON_UNREVIEWED="warn")),
     )
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 from urllib.parse import urlsplit
 
 from ..base.errors import DeployError
 from ..base.http import Client, GarbageError, NoAnswerError, RefusedError, UnsendableError
+from ..base.problem import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from ..base.errors import Places
     from ..base.http import Answer
 
 _LATER = "run the job again later; plans and deploys are not concerned"
@@ -25,9 +27,9 @@ class ForgeError(DeployError):
     `status` is the HTTP status of its answer; None when there was none that could be used.
     """
 
-    kind = "forge"
+    kind = Kind.FORGE
 
-    def __init__(self, message: str, *, status: int | None = None, **places: str | None) -> None:
+    def __init__(self, message: str, *, status: int | None = None, **places: Unpack[Places]) -> None:
         super().__init__(message, **places)
         self.status = status
 

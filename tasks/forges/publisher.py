@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 from ..artifact.receipt import now
 from ..base.errors import ExitCode
 from ..base.files import write_json
+from ..base.problem import listed
 from ..policy.semantic import Reviewed
 from ..run.result import Status
 from . import place as places
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ..base.errors import DeployError
     from ..base.masking import Masker
+    from ..base.problem import Problem
     from ..project.config.keyring import Key
     from ..project.model import Forge
     from ..reports.model import Report
@@ -60,13 +62,15 @@ def publish(run: Run, whole: set[str], code: ExitCode) -> None:
         run.say(f"forge: not told, because of an unexpected error: {type(error).__name__}: {error}\n  next: {step}")
 
 
-def broke(settings: Forge, environment: str, error: DeployError, mask: Masker, say: Callable[[str], None]) -> None:
+def broke(
+    settings: Forge, environment: str, problems: Sequence[Problem], mask: Masker, say: Callable[[str], None]
+) -> None:
     """Tell the merge request that `doit plan` could not even begin, or an earlier push's plan would stand there.
 
     Args:
         settings: The key `forge`, or its defaults where the configuration cannot be read.
         environment: The environment.
-        error: What is wrong.
+        problems: What is wrong, its commands in that environment.
         mask: The known secrets.
         say: Prints a line.
     """
@@ -76,8 +80,8 @@ def broke(settings: Forge, environment: str, error: DeployError, mask: Masker, s
     from ..reports.markdown import fenced
     from .connect import connect
 
-    verdict = f"Nothing could be planned, and nothing can be deployed: {error.kind}."
-    shown = fenced(mask.text(error.render())[:_LONGEST])
+    verdict = f"Nothing could be planned, and nothing can be deployed: {problems[0].kind}."
+    shown = fenced(mask.text(listed(problems))[:_LONGEST])
     body = f"### {verdict}\n\nPlan for `{environment}` at `{place.head[:8]}`.\n\n{shown}\n"
     seen = Reviewed(environment, place.head, complete=False)
     try:
@@ -104,13 +108,13 @@ def _tell(run: Run, place: Place, stage: str, code: ExitCode, *, reviewing: bool
         try:
             _comment(run, place, client, report)
         except ForgeError as error:
-            run.say(f"forge: the comment on {place.request_text} could not be written\n{_indented(error)}")
+            run.say(f"forge: the comment on {place.request_text} could not be written\n{_indented(run, error)}")
     try:
         if settings.status:
             description = _deployed(run, code) if stage == "deploy" else report.verdict
             _status(run, place, client, code, (stage, description))
     except ForgeError as error:
-        run.say(f"forge: the commit's status could not be set\n{_indented(error)}")
+        run.say(f"forge: the commit's status could not be set\n{_indented(run, error)}")
 
 
 @dataclass(frozen=True)
@@ -202,8 +206,8 @@ def _keep_record(run: Run, place: Place) -> None:
     try:
         write_json(run.layout.review, seal.sign(record, run.project.keyring.current), durable=False)
     except RecordError as error:
-        run.say(error.render())
+        run.say(run.problem(error).text())
 
 
-def _indented(error: Any) -> str:
-    return "\n".join(f"  {line}" for line in error.render().splitlines())
+def _indented(run: Run, error: DeployError) -> str:
+    return "\n".join(f"  {line}" for line in run.problem(error).text().splitlines())

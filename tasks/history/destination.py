@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from ..base.errors import DeployError, PublishError
 from ..base.files import locked, sha256_bytes, write_atomic
+from ..base.problem import doit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -229,5 +230,5 @@ def _failed(name: str, what: str) -> PublishError:
     return PublishError(
         f"cannot publish to {name}: {what}",
         untouched="what was deployed and the records in .deploy are as they were",
-        next_step="`doit publish` tries again, and sends only what is missing",
+        next_step=(doit("publish"), " tries again, and sends only what is missing"),
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..artifact import receipt
 from ..base.errors import DeployError
 from ..base.files import read_json, write_atomic
+from ..base.problem import Kind
 from ..run.result import Status
 
 if TYPE_CHECKING:
@@ -144,15 +145,15 @@ def _applied(head: dict[str, Any], entry: dict[str, Any], last: Receipt) -> None
 
 def _learn(head: dict[str, Any], entry: dict[str, Any], result: Result, has_checks: bool, applied: bool) -> None:
     """What one result says of its stack."""
-    kind, text = result.details.get("kind"), result.summary
-    if kind == "state locked":
+    kind, text = result.kind, result.summary
+    if kind is Kind.STATE_LOCKED:
         _note(head, entry, "locked", "locked", text)
     elif not result.failed and result.status is not Status.DEFERRED:
         _note(head, entry, "locked", "free", "")
     if result.stage in ("deploy", "verify") and has_checks:
-        if kind == "check failed":
+        if kind is Kind.CHECK_FAILED:
             _note(head, entry, "checks", "failing", text)
-        elif not result.failed and result.details.get("checks"):
+        elif not result.failed and result.checks:
             _note(head, entry, "checks", "passed", "")
     if result.stage == "drift" and not result.failed:
         status = {Status.DRIFTED: "drifted", Status.UNDEPLOYED: "undeployed"}.get(result.status, "none")

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from ..base import interpolate
 from ..base.errors import ConfigError, DeployError, PublishError
 from ..base.files import read_json, sha256_bytes, write_json
+from ..base.problem import doit
 from ..base.text import plural
 from ..run.action import printing
 from . import overview
@@ -54,7 +55,7 @@ def attempt(run: Run) -> str:
     try:
         return publish(run)
     except DeployError as error:
-        return f"not published, which changes nothing else\n{error.render()}"
+        return f"not published, which changes nothing else\n{run.problem(error).text()}"
 
 
 def publish(run: Run) -> str:
@@ -125,9 +126,9 @@ def amend(to: Destination, path: str, change: Callable[[Any], Any], wait: Wait =
                 continue
         if wait(random.uniform(0, 0.05 * 2 ** min(attempt_number, 5))):  # noqa: S311 - apart from the others
             raise PublishError(
-                f"cannot publish to {to.name}: stopped while others change {path}", next_step="`doit publish`"
+                f"cannot publish to {to.name}: stopped while others change {path}", next_step=doit("publish")
             )
-    raise PublishError(f"cannot publish to {to.name}: {path} is always changed by others", next_step="`doit publish`")
+    raise PublishError(f"cannot publish to {to.name}: {path} is always changed by others", next_step=doit("publish"))
 
 
 class _Place:

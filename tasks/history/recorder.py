@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from ..artifact.receipt import now
 from ..base import ci, git
 from ..base.errors import DeployError
-from ..base.files import write_atomic
+from ..base.files import append, write_atomic
+from ..run.details import DriftDetails
 from ..run.result import Status
 from ..run.selection import BARRIER
 from . import overview, retention
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from ..run.result import Result
     from ..run.run import Run
 
-FORMAT = 1
+FORMAT = 2
 BEAT = 10.0  # seconds: a run without an end that has not been written for some beats is dead
 _PAUSE = 0.5
 _SHARE = 20  # a write that takes a second is followed by a pause of 20: recording costs at most a twentieth
@@ -124,17 +125,15 @@ class Recorder:
             "seconds": 0.0,
             "needs": self._of(name),
         }
-        kind = result.details.get("kind")
-        entry |= {"kind": kind} if kind else {}
-        if result.details.get("reused"):
+        entry |= {"kind": result.kind} if result.kind else {}
+        if result.reused:
             entry["reused"] = True
-        if drifted := result.details.get("drifted"):
-            entry["drifted"] = [mask.text(_address(item)) for item in drifted[:_MOST]]
-        if checks := result.details.get("checks"):
-            entry["checks"] = mask.value(checks)
+        if isinstance(result.details, DriftDetails) and result.details.drifted:
+            entry["drifted"] = [mask.text(_address(item)) for item in result.details.drifted[:_MOST]]
+        if result.checks:
+            entry["checks"] = [asdict(mask.value(check)) for check in result.checks]
         line = json.dumps(
-            {"task": name, **mask.value({**asdict(result), "status": str(result.status)})},
-            ensure_ascii=False, separators=(",", ":"), default=str,
+            {"task": name, **mask.value(result.to_json())}, ensure_ascii=False, separators=(",", ":"), default=str,
         )  # fmt: skip
         with self._lock:
             begun = self._tasks.get(name)
@@ -197,10 +196,7 @@ class Recorder:
             record = {**self.head, "written_at": now(), "graph": graph, "tasks": tasks}
             try:
                 if lines:
-                    path = layout.run_tasks(self.id)
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    with path.open("a", encoding="utf-8", errors="surrogatepass") as stream:
-                        stream.write("".join(f"{line}\n" for line in lines))
+                    append(layout.run_tasks(self.id), "".join(f"{line}\n" for line in lines))
                 text = json.dumps(record, ensure_ascii=False, separators=(",", ":"), default=str)
                 write_atomic(layout.run_record(self.id), text.encode(errors="surrogatepass"), durable=durable)
             except (DeployError, OSError) as error:

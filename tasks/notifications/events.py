@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..artifact.receipt import now
 from ..base import ci
 from ..base.files import canonical_json, sha256_bytes
+from ..base.problem import Kind
+from ..run.details import DriftDetails
 from ..run.result import Status
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from ..base.problem import Problem
     from ..run.result import Result
     from ..run.run import Run
 
@@ -31,7 +34,6 @@ _VARYING = (  # what differs between two runs that fail for the same cause; the 
 )
 _ERROR = re.compile(r"^[│| ]*Error: ", re.MULTILINE)
 _LONGEST = 300
-FAILED_CHECK = "check failed"  # the kind of `errors.CheckFailedError`
 CHECKS = "checks"
 
 
@@ -44,9 +46,9 @@ class Item:
         stage: The stage it happened in.
         command: The command that was run.
         what: One line for people.
-        kind: The kind of error, or the status.
+        kind: The kind of problem, or the status.
         fingerprint: Equal for the same cause, whatever the times and ids in it.
-        next_step: What to do, when the error knew.
+        problem: What went wrong, where it is known.
         counts: Numbers of changes by kind.
         since: When a recovered one began.
     """
@@ -57,9 +59,15 @@ class Item:
     what: str
     kind: str = ""
     fingerprint: str = ""
-    next_step: str = ""
+    problem: Problem | None = None
     counts: dict[str, int] = field(default_factory=dict)
     since: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The item as templates and webhooks get it; `next_step` is the problem's, as a sentence."""
+        found, problem = asdict(replace(self, problem=None)), self.problem
+        next_step = problem.next_text if problem else ""
+        return {**found, "next_step": next_step, "problem": problem.to_json() if problem else None}
 
 
 @dataclass(frozen=True)
@@ -77,20 +85,21 @@ class Findings:
     deploys: tuple[Item, ...] = ()
 
     @classmethod
-    def of(cls, run: Run, selected: Collection[str], errors: list[str]) -> Findings:
+    def of(cls, run: Run, selected: Collection[str], errors: list[Problem]) -> Findings:
         """What a run's results say; every text in it is masked."""
         strongest = next((name for name in _STRENGTH if name in selected), "deploy")
         commands = {stage: stage if stage in selected else strongest for stage in _STRENGTH}
-        commands |= {"plan": strongest, "validate": strongest}
+        commands |= dict.fromkeys(("plan", "validate", "review"), strongest)
         position = {name: number for number, name in enumerate(run.project.graph.order)}
         ordered = sorted(run.results.values(), key=lambda item: (position.get(item.stack, -1), item.stage))
-        failures = [_failure(run, item, commands) for item in ordered if item.failed and not _was_stopped(item)]
-        failures += [_error(run, strongest, text.strip() or "a task failed; its output says why") for text in errors]
+        failed = [item for item in ordered if item.failed and item.kind is not Kind.STOPPED]
+        failures = [_failure(run, item, commands) for item in failed]
+        failures += [_error(run, strongest, problem) for problem in errors]
         return cls(
             run.project.environment, commands, dict(run.results), frozenset(run.project.stacks), now(),
             _facts(run, ordered), tuple(failures),
             tuple(_item(run, item, commands) for item in ordered if item.status is Status.DRIFTED),
-            tuple(_item(run, item, commands) for item in ordered if _was_applied(item)),
+            tuple(_item(run, item, commands) for item in ordered if item.applied),
         )  # fmt: skip
 
     def ended(self, incident: dict[str, Any]) -> bool:
@@ -100,13 +109,13 @@ class Findings:
             return command in self.commands.values() and not any(not item.stack for item in self.failures)
         own, deployed = self.results.get(f"{command}:{stack}"), self.results.get(f"deploy:{stack}")
         if incident["event"] == "drift":
-            return (own is not None and own.status is Status.OK) or (deployed is not None and _was_applied(deployed))
+            return (own is not None and own.status is Status.OK) or (deployed is not None and deployed.applied)
         if any(item.stack == stack for item in self.failures):
             return False
         if command == "drift":
             return own is not None and own.status is not Status.NOT_RUN
         candidates = [own, deployed]
-        if incident["kind"] == FAILED_CHECK:
+        if incident["kind"] == Kind.CHECK_FAILED:
             checked = self.results.get(f"verify:{stack}")
             candidates.append(checked if checked and checked.status is Status.OK else None)
         return any(
@@ -123,25 +132,38 @@ def fingerprint(stage: str, kind: str, cause: str) -> str:
     return sha256_bytes(canonical_json([stage, kind, sorted(lines)]))[:16]
 
 
+def drift_fingerprint(found: DriftDetails) -> str:
+    """A digest of a drift: of every resource and output its address, and the values that differ."""
+    return sha256_bytes(canonical_json(sorted(map(_drifted, found.drifted), key=canonical_json)))[:16]
+
+
+def _drifted(item: dict[str, Any]) -> list[Any]:
+    before, after = item.get("before"), item.get("after")
+    if isinstance(before, dict) and isinstance(after, dict) and "changed" in item:
+        before, after = ({name: side.get(name) for name in item["changed"]} for side in (before, after))
+    return [item.get("address"), item.get("deposed"), item.get("name"), item.get("action"), before, after]
+
+
 def _failure(run: Run, result: Result, commands: dict[str, str]) -> Item:
-    kind = str(result.details.get("kind", ""))
-    begin = _ERROR.search(result.log)
-    cause = result.log[begin.start() :] if begin else ""
-    stage = CHECKS if kind == FAILED_CHECK else result.stage
-    return _item(run, result, commands, fingerprint(stage, kind, f"{result.summary}\n{cause}"), kind)
+    kind, log = result.kind, result.problem.log if result.problem else ""
+    begin = _ERROR.search(log)
+    cause = log[begin.start() :] if begin else ""
+    stage = CHECKS if kind is Kind.CHECK_FAILED else result.stage
+    print_ = fingerprint(stage, kind or "", f"{result.summary}\n{cause}")
+    return replace(_item(run, result, commands), kind=kind or str(result.status), fingerprint=print_)
 
 
-def _item(run: Run, result: Result, commands: dict[str, str], print_: str = "", kind: str = "") -> Item:
-    if not print_ and result.status is Status.DRIFTED:
-        print_ = fingerprint(result.stage, "drift", result.summary)
+def _item(run: Run, result: Result, commands: dict[str, str]) -> Item:
+    drifted = result.details if isinstance(result.details, DriftDetails) else None
     return Item(
         result.stack, result.stage, commands.get(result.stage, result.stage), _line(run, result.summary),
-        kind or str(result.status), print_, _next(run, result.error), dict(result.counts),
+        str(result.status), drift_fingerprint(drifted) if drifted else "", result.problem, dict(result.counts),
     )  # fmt: skip
 
 
-def _error(run: Run, command: str, text: str) -> Item:
-    return Item("", command, command, _line(run, text), "error", fingerprint(command, "error", text), _next(run, text))
+def _error(run: Run, command: str, problem: Problem) -> Item:
+    what = problem.text()
+    return Item("", command, command, _line(run, what), problem.kind, fingerprint(command, "error", what), problem)
 
 
 def _facts(run: Run, ordered: list[Result]) -> dict[str, Any]:
@@ -149,26 +171,12 @@ def _facts(run: Run, ordered: list[Result]) -> dict[str, Any]:
     return {
         "commit": run.shown_revision.short,
         "link": run.mask.text(ci.read().link or ""),
-        "deployed": [item.stack for item in ordered if _was_applied(item)],
+        "deployed": [item.stack for item in ordered if item.applied],
         "not_run": sorted({item.stack for item in ordered if item.status is Status.NOT_RUN}),
     }
-
-
-def _was_applied(result: Result) -> bool:
-    return result.stage == "deploy" and result.status is Status.OK and "plan_sha256" in result.details
-
-
-def _was_stopped(result: Result) -> bool:
-    return bool(result.details.get("stopped"))
 
 
 def _line(run: Run, text: str) -> str:
     """The first line of a text, masked before it is cut: half a secret is one too."""
     first = next((line for line in run.mask.text(text).splitlines() if line.strip()), "")
     return first.strip() if len(first) <= _LONGEST else first[:_LONGEST].strip() + " ..."
-
-
-def _next(run: Run, text: str) -> str:
-    """What an error says to do next; with the environment in its commands."""
-    found = re.search(r"^  (next: .*)$", text, re.MULTILINE)
-    return run.hinted(found[1]).removeprefix("next: ") if found else ""

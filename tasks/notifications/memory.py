@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..base.errors import RecordError
 from ..base.files import read_json, write_json
-from .events import CHECKS, FAILED_CHECK
+from ..base.problem import Kind
+from .events import CHECKS
 
 if TYPE_CHECKING:
     from ..project import model
@@ -107,7 +108,7 @@ def note(incidents: Incidents, event: str, item: Item, at: str) -> None:
 
 def _key(event: str, item: Item) -> str:
     """What makes two incidents one: a check that fails is the same one in a deploy and in a verify."""
-    return f"{event} {CHECKS if item.kind == FAILED_CHECK else item.command} {item.stack}".strip()
+    return f"{event} {CHECKS if item.kind == Kind.CHECK_FAILED else item.command} {item.stack}".strip()
 
 
 def _what(known: dict[str, Any]) -> tuple[str, str, str]:

@@ -10,10 +10,11 @@ from .events import Findings
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from ..base.problem import Problem
     from ..run.run import Run
 
 
-def tell(run: Run, selected: Collection[str], errors: list[str]) -> None:
+def tell(run: Run, selected: Collection[str], errors: list[Problem]) -> None:
     """Tell every channel what it wants to know of this run and was not told yet; never raises.
 
     A run that was stopped tells nothing and forgets nothing: whoever stopped it knows, the next one tells the rest.
@@ -21,7 +22,7 @@ def tell(run: Run, selected: Collection[str], errors: list[str]) -> None:
     Args:
         run: The run, its results complete.
         selected: The commands that were asked for.
-        errors: What failed and belongs to no stack, masked.
+        errors: What failed and belongs to no stack, as the run shows it.
     """
     if run.stop.requested:
         return
@@ -30,7 +31,8 @@ def tell(run: Run, selected: Collection[str], errors: list[str]) -> None:
     except Exception as error:  # noqa: BLE001 - the boundary: a bug in here must not change what a deploy ends with
         from ..run.action import crashed
 
-        run.say(f"nobody was notified: {crashed(run, 'notify', '', error).error}")
+        failed = crashed(run, "notify", "", error).problem
+        run.say(f"nobody was notified: {failed.text() if failed else error}")
 
 
 def _tell(run: Run, findings: Findings) -> None:

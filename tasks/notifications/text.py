@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def render(run: Run, settings: model.Channel, message: Message) -> tuple[str, st
 
 def values_of(run: Run, settings: model.Channel, message: Message) -> dict[str, Any]:
     """What a template may use, also the data of a webhook; secrets masked."""
-    items = [asdict(item) for item in message.items]
+    items = [item.to_json() for item in message.items]
     stacks = list(dict.fromkeys(item.stack for item in message.items if item.stack))
     masked: dict[str, Any] = run.mask.value(
         {
@@ -92,7 +91,7 @@ def _fill(run: Run, template: str, values: dict[str, Any]) -> str:
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False
     )
-    text = environment.from_string(template).render(words=_WORDS, deploy=run.hinted("`doit deploy`"), **values)
+    text = environment.from_string(template).render(words=_WORDS, deploy=run.command("deploy").quoted, **values)
     return run.mask.text(text)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..artifact import changes, opening, store
 from ..artifact import manifest as manifests
@@ -13,6 +14,7 @@ from ..base.errors import ArtifactRefusedError
 from ..builds import used
 from ..run import errored, fanout, stateguard, upstream, workdir
 from ..run.assessment import assess
+from ..run.details import PlanDetails
 from ..run.result import Result
 from . import fresh, judging
 
@@ -128,19 +130,17 @@ def _expected(run: Run, stack: Stack, assessment: Assessment) -> Expected:
 def _accepted(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -> Result:
     """The result of a plan that was verified: where there are policies they judge it again, from the plan itself."""
     manifest = artifact.manifest
-    details: dict[str, Any] = {"origin": manifest.origin, "images": manifest.images}
-    details |= stateguard.details(assessment.receipt, manifest)
+    details = PlanDetails(manifest.origin, images=manifest.images, **stateguard.details(assessment.receipt, manifest))
     findings = []
     if judging.judged_by(run) is None:
-        if described := store.description(run.layout, manifest):
-            details["changes"] = described
+        details = replace(details, changes=store.description(run.layout, manifest))
     else:
         with workdir.context(run, stack, "plan", upstream.values(run, stack).values) as (where, _):
             workdir.initialize(run, stack, where, backend=True)
             document = fresh.show(run, where, artifact.plan)
         read = changes.read(document, run.mask, hidden=run.hides_values)
         findings = judging.judge(run, stack, document, read)
-        details |= {"changes": read.to_json(), "findings": [finding.to_json() for finding in findings]}
+        details = replace(details, changes=read.to_json(), findings=[finding.to_json() for finding in findings])
     judging.let_through(run, manifest, findings)
     return Result(
         "plan", stack.name,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..base.errors import ArtifactRefusedError, PolicyError, PolicyRefusedError
+from ..base.errors import ArtifactRefusedError, PolicyError
+from ..base.problem import doit
 from ..run.allowance import Judged
 
 if TYPE_CHECKING:
@@ -38,11 +39,7 @@ def judge(run: Run, stack: Stack, document: Mapping[str, Any], read: PlanChanges
         return []
     from ..policy import judge
 
-    try:
-        return judge.judge(run, stack, document)
-    except PolicyRefusedError as error:
-        error.details["changes"] = read.to_json()
-        raise
+    return judge.judge(run, stack, document, read.to_json())
 
 
 def overridden(findings: list[Finding]) -> list[str]:
@@ -70,7 +67,7 @@ def require(run: Run, manifest: Manifest) -> list[str]:
     if known is not None and (known.plan_id, known.plan_sha256) == (manifest.id, manifest.plan_sha256):
         return known.allowed
     untouched = "nothing of this stack was changed"
-    next_step = f"`doit plan:{manifest.stack}`, then `doit deploy`"
+    next_step = (doit(f"plan:{manifest.stack}"), ", then ", doit("deploy"))
     if judged_by(run) is not None:
         message = "this plan was not judged by policy in this run"
         raise PolicyError(message, stack=manifest.stack, untouched=untouched, next_step=next_step)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ..base.errors import ConfigError
+    from ..base.problem import Where
     from ..project.model import Checker
     from ..project.project import Project
     from ..project.stack import Stack
@@ -74,7 +75,7 @@ def findings(run: Run, stack: Stack, position: int, checker: Checker, plan: Mapp
     return found
 
 
-def _run(run: Run, stack: Stack, checker: Checker, plan: Path, where: str | None) -> tuple[int, str, str]:
+def _run(run: Run, stack: Stack, checker: Checker, plan: Path, where: Where) -> tuple[int, str, str]:
     """The exit code, standard output and standard error."""
     project = run.project
     values: dict[str, Any] = {
@@ -104,7 +105,7 @@ def _alone(checker: Checker, said: str) -> Finding:
     return Finding(f"{checker.name}/failed", checker.severity, " / ".join(lines[-3:])[:500] or "it found fault")
 
 
-def _error(checker: Checker, stack: Stack, where: str | None, happened: str, log: str) -> PolicyError:
+def _error(checker: Checker, stack: Stack, where: Where, happened: str, log: str) -> PolicyError:
     return PolicyError(
         f"the policy checker '{checker.name}' {happened}", log=log, where=where, stack=stack.name,
         untouched="nothing was applied: a plan that cannot be judged is refused",

@@ -6,9 +6,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ..base.errors import ConfigError, PolicyRefusedError
+from ..base.errors import ConfigError
 from ..base.files import canonical_json, sha256_bytes
+from ..base.problem import doit
 from ..run.allowance import Allowance
+from ..run.details import PlanDetails, PolicyRefusedError
 from . import checker, guards
 from .finding import SEVERITIES, Finding, at_least
 from .redacted import redacted
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..project.stack import Stack
+    from ..run.details import Json
     from ..run.run import Run
 
 
@@ -41,7 +44,7 @@ def allowances(allow: str | None, reason: str | None) -> tuple[Allowance, ...]:
     if not reason or not reason.strip():
         raise ConfigError(
             f"`allow={allow}` needs a reason, which is recorded",
-            next_step=f"`doit plan allow={allow} reason='why this once'`",
+            next_step=doit("plan", f"allow={allow}", "reason=why this once"),
         )
     found = []
     for item in allow.split(","):
@@ -54,16 +57,17 @@ def allowances(allow: str | None, reason: str | None) -> tuple[Allowance, ...]:
     return tuple(found)
 
 
-def judge(run: Run, stack: Stack, plan: Mapping[str, Any]) -> list[Finding]:
+def judge(run: Run, stack: Stack, plan: Mapping[str, Any], changes: Json) -> list[Finding]:
     """All that the policies say about a plan, the worst first; nothing of it refuses the plan.
 
     Args:
         run: The run.
         stack: The stack that it is a plan of.
         plan: What the engine's `show -json` says of it.
+        changes: What it changes, redacted, for the error.
 
     Raises:
-        PolicyRefusedError: Something of it does; the error carries the findings.
+        PolicyRefusedError: Something of it does; the error carries the findings and the changes.
         PolicyError: A checker failed: nobody knows what it would have said, and so the plan is refused.
     """
     policy = run.project.config.policy
@@ -80,7 +84,7 @@ def judge(run: Run, stack: Stack, plan: Mapping[str, Any]) -> list[Finding]:
     found.sort(key=lambda item: (not item.blocking, SEVERITIES.index(item.severity), item.rule, item.address or ""))
     refusing = [finding for finding in found if finding.blocking]
     if refusing:
-        raise _refusal(stack, found, refusing)
+        raise _refusal(stack, found, refusing, changes)
     return found
 
 
@@ -119,14 +123,15 @@ def _allowed(run: Run, stack: Stack, finding: Finding) -> tuple[str | None, str]
     return None, expired
 
 
-def _refusal(stack: Stack, found: list[Finding], refusing: list[Finding]) -> PolicyRefusedError:
+def _refusal(stack: Stack, found: list[Finding], refusing: list[Finding], changes: Json) -> PolicyRefusedError:
     first = refusing[0]
     more = f" (and {len(refusing) - 1} more)" if len(refusing) > 1 else ""
     place = f"{first.address}: " if first.address else ""
     lines = [f"{item.severity}  {item.rule}  {item.address or '-'}  {item.message}" for item in refusing]
     return PolicyRefusedError(
         f"refused by policy '{first.rule}': {place}{first.message}{more}",
-        findings=[finding.to_json() for finding in found], log="\n".join(lines), stack=stack.name,
+        found=PlanDetails(changes=changes, findings=[finding.to_json() for finding in found]),
+        log="\n".join(lines), stack=stack.name,
         untouched="nothing of this stack was changed, and no plan of it is left to be applied",
         next_step="change the plan; or, if it is meant: an entry in `policy.allow`, or"
         f" `allow={first.rule}:{stack.name} reason='...'` with the same command",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from ..base.problem import Where
     from .sources import Sources
     from .stack import Stack
 
@@ -169,7 +170,7 @@ def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterable[tuple[tuple[str,
         yield path, value
 
 
-def _filled(value: Any, values: dict[str, Any], named: str, where: str) -> Any:
+def _filled(value: Any, values: dict[str, Any], named: str, where: Where) -> Any:
     if isinstance(value, dict):
         return {name: _filled(item, values, f"{named}.{name}", where) for name, item in value.items()}
     if isinstance(value, list):

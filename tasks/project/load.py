@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ..base.errors import ConfigError
+    from ..base.problem import Where
     from .config.loading import Loaded
     from .config.upstream import Base
     from .remotestate import RemoteRead
@@ -45,7 +46,7 @@ def load(root: Path, environment: str | None = None, *, update: bool = False) ->
         UpstreamError: The upstream of an overlay cannot be obtained as it is pinned.
     """
 
-    def resolve(root: Path, settings: model.Upstream, where: str) -> Base:
+    def resolve(root: Path, settings: model.Upstream, where: Where) -> Base:
         from .overlay import pin
 
         return pin.resolve(root, settings, where, update=update)

@@ -171,13 +171,11 @@ def _shared(project: Sources, stack: Stack, other: Stack, state: StateId) -> Con
             ' {kind: local, settings: {path: "{root}/.state/{stack}-{environment}.tfstate"}}`',
         )  # fmt: skip
     where = f"{module.backend_file}:{module.backend_line}" if module.backend_line else module.backend_file
-    error = ConfigError(
-        message, key=project.key(stack.name), where=where,
+    return ConfigError(
+        message, key=project.key(stack.name), where=where, untouched="nothing was planned or applied",
         next_step=f"change `{own}` there; or leave it out of the block, and put {{stack}} into it in"
         f" `backend: {{kind: {kind}, settings: ...}}`",
     )  # fmt: skip
-    error.untouched = "nothing was planned or applied"
-    return error
 
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..artifact import outputs
 from ..base.errors import DeployError, ExitCode
+from ..base.problem import doit
 from ..base.text import few, plural
 from ..policy import semantic
 from ..run.cilog import Dialect
@@ -71,7 +72,7 @@ class Console:
             self._tell(outcome, f"{head}FAILED  {outcome.summary}", _block(outcome), folded=False)
             return
         why = f"  [{'; '.join(outcome.reasons[:2])}]" if outcome.reasons and outcome.stage == "plan" else ""
-        reused = " (as planned before)" if outcome.details.get("reused") else f"  {outcome.seconds:.1f} s"
+        reused = " (as planned before)" if outcome.reused else f"  {outcome.seconds:.1f} s"
         took = "" if outcome.status is Status.NOT_RUN else reused
         self._tell(outcome, f"{head}{outcome.summary}{took}{why}", self._changes(outcome), folded=True)
 
@@ -84,7 +85,7 @@ class Console:
 
     def _changes(self, outcome: Result) -> list[str]:
         """What a plan would do, a line for each resource and output; in CI alone, where it folds."""
-        changes = outcome.details.get("changes")
+        changes = outcome.changes
         if outcome.stage not in ("plan", "drift") or not changes or self._run.output.dialect is Dialect.PLAIN:
             return []
         found = semantic.meaning(changes)
@@ -95,10 +96,12 @@ class Console:
         stacks = len(self._run.project.stacks)
         lines = [f"{plural(stacks, 'stack')} in environment '{self._run.project.environment}'. Commands:"]
         named = [task for task in tasks.values() if ":" not in task.name and not task.name.startswith("_")]
-        lines += [f"  doit {task.name:<9} {task.doc or ''}" for task in sorted(named, key=lambda task: task.name)]
-        lines += [
-            "One stack: `doit plan:STACK`. Another environment: `doit env=NAME plan`. All tasks: `doit list --all`."
-        ]
+        commands = {str(self._run.command(task.name)): task.doc or "" for task in named}
+        width = max(map(len, commands), default=0)
+        lines += [f"  {command:<{width}} {doc}" for command, doc in sorted(commands.items())]
+        one, every = self._run.command("plan:STACK"), self._run.command("list", "--all")
+        other = doit("plan", environment="NAME")
+        lines += [f"One stack: {one.quoted}. Another environment: {other.quoted}. All tasks: {every.quoted}."]
         self._run.say("\n".join(lines))
 
     def report(self, report: Report) -> None:
@@ -181,7 +184,8 @@ class Console:
             return "nothing to deploy, its checks passed" if checked else "nothing to deploy, all up to date"
         if "plan" in selected:
             planned = sum(item.stage == "plan" and item.status is not Status.UNAFFECTED for item in found)
-            return "planned; `doit deploy` applies exactly this" if planned else "nothing is affected"
+            deploys = self._run.command("deploy").quoted
+            return f"planned; {deploys} applies exactly this" if planned else "nothing is affected"
         return "all well"
 
     def _drift_verdict(self, found: list[Result]) -> str:
@@ -189,15 +193,17 @@ class Console:
         drifted = sorted(item.stack for item in found if item.status is Status.DRIFTED)
         undeployed = sorted(item.stack for item in found if item.status is Status.UNDEPLOYED)
         if drifted:
-            again = " ".join(f"deploy:{name}" for name in drifted[:5])
+            again = self._run.command("-a", *(f"deploy:{name}" for name in drifted[:5])).quoted
+            looks = self._run.command("drift").quoted
             lines.append(
                 f"{', '.join(drifted)} drifted. Three ways from here:\n"
-                f"  1. deploy the code again:     `doit -a {again}`\n"
-                "  2. take over what is:         change the code until `doit drift` finds nothing\n"
+                f"  1. deploy the code again:     {again}\n"
+                f"  2. take over what is:         change the code until {looks} finds nothing\n"
                 f"  3. look into it:              .deploy/{self._run.project.environment}/reports/drift.md"
             )
         if undeployed:
-            lines.append(f"{', '.join(undeployed)}: not deployed as in the code; `doit deploy` deploys it")
+            deploys = self._run.command("deploy").quoted
+            lines.append(f"{', '.join(undeployed)}: not deployed as in the code; {deploys} deploys it")
         return "\n".join(lines)
 
 
@@ -215,7 +221,8 @@ _WORDS = {
 def _block(outcome: Result) -> list[str]:
     """All that is known of a failure: what the engine said, whole, then the error with its way out."""
     lines = []
-    if outcome.log:
+    problem = outcome.problem
+    if problem and problem.log:
         title = f"{outcome.stage}:{outcome.stack}"
-        lines += [f"---- {title}: output ----", outcome.log.strip("\n"), f"---- {title}: end of output ----"]
-    return [*lines, *(f"  {line.removeprefix('  ')}" for line in outcome.error.splitlines()[1:])]
+        lines += [f"---- {title}: output ----", problem.log.strip("\n"), f"---- {title}: end of output ----"]
+    return [*lines, *(problem.rows() if problem else ())]

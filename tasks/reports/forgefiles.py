@@ -12,6 +12,7 @@ from . import note
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..base.problem import Problem
     from .model import Report
     from .template import Templates
 
@@ -40,19 +41,20 @@ def workflow_commands(report: Report) -> Iterator[str]:
 
     https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions
     """
-    errors = [(f"{report.stage} {stack.name}", stack.error) for stack in report.having(Status.FAILED)]
-    warnings = [
-        (f"{report.stage} {stack.name}", stack.summary) for stack in report.having(Status.DRIFTED, Status.UNDEPLOYED)
+    errors = [
+        (f"{report.stage} {stack.name}", stack.error, _place(stack.problem)) for stack in report.having(Status.FAILED)
     ]
+    drifted = report.having(Status.DRIFTED, Status.UNDEPLOYED)
+    warnings = [(f"{report.stage} {stack.name}", stack.summary, "") for stack in drifted]
     if report.stage == "plan":
         warnings += [
-            (f"{change.kind} in {name}", f"{change.address} {change.why}".strip())
+            (f"{change.kind} in {name}", f"{change.address} {change.why}".strip(), "")
             for name, change in report.destructive
         ]
     for level, found in (("error", errors), ("warning", warnings)):
         shown = found if len(found) <= MOST_ANNOTATIONS else found[: MOST_ANNOTATIONS - 1]
-        for title, text in shown:
-            yield f"::{level} title={_property(title)}::{_data(text[:_LONGEST])}"
+        for title, text, place in shown:
+            yield f"::{level} {place}title={_property(title)}::{_data(text[:_LONGEST])}"
         if len(found) > len(shown):
             rest = f"and {len(found) - len(shown)} more. {report.verdict}"
             yield f"::{level} title={_property(report.stage)}::{_data(rest)}"
@@ -74,6 +76,12 @@ def add_step_summary(report: Report, path: str, templates: Templates) -> None:
     text = note.render(report, limit=max(SUMMARY_LIMIT - taken - 1, 0), link=None, templates=templates)
     with file.open("a", encoding="utf-8") as stream:
         stream.write(text)
+
+
+def _place(problem: Problem | None) -> str:
+    """The properties that put an annotation at a line of a file."""
+    where = problem.where if problem else None
+    return f"file={_property(where.file)},line={where.line}," if where and where.file and where.line else ""
 
 
 def _data(text: str) -> str:

@@ -51,9 +51,10 @@ def _case(suite: ET.Element, item: Result, environment: str) -> None:
         time=f"{item.seconds:.3f}",
     )  # fmt: skip
     if item.status in _FAILURES:
-        kind = str(item.details.get("kind") or item.status)
+        kind = str(item.kind or item.status)
+        texts = (item.problem.text(), item.problem.log) if item.problem else (item.summary,)
         failure = ET.SubElement(case, "failure", message=_clean(item.summary), type=_clean(kind))
-        failure.text = _clean("\n\n".join(text for text in (item.error or item.summary, item.log) if text))
+        failure.text = _clean("\n\n".join(text for text in texts if text))
     elif item.status in _SKIPPED:
         ET.SubElement(case, "skipped").text = _clean(item.summary)  # the schema has no attribute for it
 

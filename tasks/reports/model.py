@@ -8,8 +8,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from ..artifact.changes import Counts
+from ..base.problem import doit
 from ..base.text import visible
 from ..policy.finding import SEVERITIES, Finding
+from ..run.details import DriftDetails, PlanDetails
 from ..run.result import Status
 from .diff import Line, dotted, fields
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ..base.masking import Masker
+    from ..base.problem import Problem
     from ..run.result import Result
 
 _DESTRUCTIVE = frozenset({"destroy", "replace"})
@@ -91,8 +94,7 @@ class StackReport:
     failed_checks: list[str] = field(default_factory=list)
     mocked: list[str] = field(default_factory=list)
     reused: bool = False
-    error: str = ""
-    log: str = ""
+    problem: Problem | None = None
     seconds: float = 0.0
 
     @property
@@ -101,9 +103,23 @@ class StackReport:
         return [change for change in self.changes if change.destructive]
 
     @property
+    def error(self) -> str:
+        """What went wrong, all but the log."""
+        return self.problem.text() if self.problem else self.summary if self.status is Status.FAILED else ""
+
+    @property
+    def log(self) -> str:
+        """What the engine said when it went wrong."""
+        return self.problem.log if self.problem else ""
+
+    @property
     def remark(self) -> str:
         """The summary without the numbers that a table has columns for."""
         return re.sub(r"^\+\d+ ~\d+ (±\d+ )?-\d+(; | |$)", "", self.summary)
+
+    def to_json(self) -> dict[str, Any]:
+        """The stack's part as a JSON value."""
+        return {**asdict(replace(self, problem=None)), "problem": self.problem.to_json() if self.problem else None}
 
     @property
     def differs(self) -> bool:
@@ -126,6 +142,7 @@ class Report:
         commit: The revision, short.
         stacks: Each stack's part, in the order of the graph.
         notes: What else a reader must know, a sentence each.
+        named: The environment as commands have to name it; None for the default one.
     """
 
     stage: str
@@ -133,6 +150,7 @@ class Report:
     commit: str
     stacks: list[StackReport]
     notes: list[str] = field(default_factory=list)
+    named: str | None = None
 
     @classmethod
     def collect(
@@ -144,6 +162,7 @@ class Report:
         commit: str,
         notes: Sequence[str] = (),
         mask: Masker | None = None,
+        named: str | None = None,
     ) -> Report:
         """The report of a stage.
 
@@ -154,9 +173,14 @@ class Report:
             commit: The revision that the run was at.
             notes: What else a reader must know.
             mask: The secrets that are known by now: more than when the first result was kept.
+            named: The environment as commands have to name it.
         """
         stacks = [_stack(result if mask is None else _masked(result, mask)) for result in results]
-        return cls(stage, environment, commit, stacks, list(notes))
+        return cls(stage, environment, commit, stacks, list(notes), named)
+
+    def command(self, *arguments: str) -> str:
+        """The command `doit ARGUMENTS` in this environment."""
+        return str(doit(*arguments, environment=self.named))
 
     def having(self, *statuses: str) -> list[StackReport]:
         """The stacks that ended in one of these ways."""
@@ -247,7 +271,8 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """The report as a JSON value."""
-        return {"format": 1, "verdict": self.verdict, "outcome": self.outcome, **asdict(self)}
+        stacks = [stack.to_json() for stack in self.stacks]
+        return {"format": 2, "verdict": self.verdict, "outcome": self.outcome, **asdict(self), "stacks": stacks}
 
 
 def _masked(result: Result, mask: Masker) -> Result:
@@ -255,17 +280,18 @@ def _masked(result: Result, mask: Masker) -> Result:
         return result
     return replace(
         result, summary=mask.text(result.summary), reasons=mask.value(result.reasons),
-        details=mask.value(result.details), error=mask.text(result.error), log=mask.text(result.log),
+        details=mask.value(result.details),
+        problem=result.problem.mapped(mask.text) if result.problem else None,
     )  # fmt: skip
 
 
 def _stack(result: Result) -> StackReport:
     if result.status is Status.UNAFFECTED:  # nearly all of them, as a rule
         return StackReport(result.stack, result.status, "not affected")
-    details = result.details
-    changes = details.get("changes") or {}
-    if result.stage == "drift":
-        found = [*(details.get("drifted") or []), *(details.get("pending") or [])]
+    details, changes = result.details, result.changes or {}
+    planned = details if isinstance(details, PlanDetails) else PlanDetails()
+    if isinstance(details, DriftDetails):
+        found = [*details.drifted, *details.pending]
         resources = [item for item in found if "address" in item]
         outputs = [item for item in found if "address" not in item]
         counts = Counts()
@@ -282,12 +308,11 @@ def _stack(result: Result) -> StackReport:
         counts=counts,
         changes=sorted(shown, key=lambda change: (_rank(change.kind), change.address)),
         outputs=[_change({**item, "address": item.get("name")}) for item in outputs],
-        findings=[_finding(item) for item in details.get("findings") or []],
+        findings=[_finding(item) for item in planned.findings],
         failed_checks=[visible(text) for text in changes.get("failed_checks") or []],
-        mocked=details.get("mocked") or [],
-        reused=bool(details.get("reused")),
-        error=visible(result.error or (result.summary if result.failed else "")),
-        log=visible(result.log),
+        mocked=planned.mocked,
+        reused=planned.reused,
+        problem=result.problem.mapped(visible) if result.problem else None,
         seconds=result.seconds,
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import DeployError
+from ..base.problem import Kind, Where
 from ..base.text import literal, shorten, visible
 from . import markdown
 
@@ -31,7 +32,7 @@ SIGNS = {
 class BrokenTemplateError(DeployError):
     """A project's template cannot be used."""
 
-    kind = "broken template"
+    kind = Kind.TEMPLATE
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Templates:
                     line, place = frame.lineno, path.relative_to(self.folder).as_posix()
         return BrokenTemplateError(
             f"{shorten(visible(str(error) or type(error).__name__))}; the built-in template is used instead",
-            where=f"{self.shown}/{place}" + (f":{line}" if line else ""),
+            where=Where(f"{self.shown}/{place}", line),
             untouched="the outcome: no template changes what is planned or deployed",
             next_step="correct the template, or remove it",
         )

@@ -23,7 +23,7 @@ def templates(run: Run) -> Templates:
     folder = run.project.config.reports.templates
     if folder is None:
         return Templates()
-    return Templates(run.project.root / folder, folder, lambda problem: run.say(problem.render()))
+    return Templates(run.project.root / folder, folder, lambda error: run.say(run.problem(error).text()))
 
 
 def collect(run: Run, stage: str, results: Iterable[Result]) -> Report:
@@ -35,6 +35,7 @@ def collect(run: Run, stage: str, results: Iterable[Result]) -> Report:
         commit=run.shown_revision.short,
         notes=run.notes,
         mask=run.mask,
+        named=run.named_environment,
     )
 
 

@@ -9,9 +9,10 @@ from doit.action import BaseAction
 from doit.exceptions import TaskFailed
 
 from ..artifact.receipt import now
-from ..base.errors import DeployError, StoppedError
+from ..base.errors import DeployError, UnexpectedError
 from . import fanout
 from . import result as results
+from .details import DetailedError
 from .result import Result, Status
 from .selection import Part
 
@@ -112,25 +113,15 @@ def _with_hooks(run: Run, name: str, stack: Stack, act: Act, *, forced: bool) ->
 
 def failed(run: Run, stage: str, name: str, error: DeployError) -> Result:
     """The result of an expected error, secrets masked."""
-    error.stack = error.stack or name
-    stopped = isinstance(error, StoppedError)
-    return Result(
-        stage,
-        name,
-        Status.FAILED,
-        run.mask.text(error.message),
-        error=run.mask.text(error.render()),
-        log=run.mask.text(getattr(error, "log", "")),
-        details={"kind": error.kind, "stopped": stopped, **getattr(error, "details", {})},
-    )
+    problem = run.problem(error, name if name in run.project.stacks else None)
+    known = error.found if isinstance(error, DetailedError) else None
+    return Result(stage, name, Status.FAILED, problem.summary, details=known, problem=problem)
 
 
 def crashed(run: Run, stage: str, name: str, error: BaseException) -> Result:
     """The result of an error that nobody expected; its traceback goes to a file."""
     next_step = run.keep_crash(f"{stage}:{name}", error)
-    problem = DeployError(f"{type(error).__name__}: {error}"[:500], stack=name, next_step=next_step)
-    problem.kind = "unexpected error"
-    return failed(run, stage, name, problem)
+    return failed(run, stage, name, UnexpectedError(f"{type(error).__name__}: {error}"[:500], next_step=next_step))
 
 
 def keep(run: Run, outcome: Result) -> None:
@@ -139,7 +130,7 @@ def keep(run: Run, outcome: Result) -> None:
     try:
         results.write(run.layout, outcome)
     except DeployError as error:
-        outcome.details["record"] = error.message
+        outcome.unrecorded = error.message
 
 
 def is_current(run: Run, stage: str, stack: Stack, check: Check) -> Callable[..., bool]:
@@ -186,7 +177,7 @@ def printing(
         try:
             run.say(text(run, **options))
         except DeployError as error:
-            run.say(error.render())
+            run.say(run.problem(error).text())
             return TaskFailed(error.message, report=False)
         return None
 

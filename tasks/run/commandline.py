@@ -12,6 +12,7 @@ from doit.cmd_run import Run as RunCommand
 from doit.cmdparse import CmdOption, CmdParse, CmdParseError
 
 from ..base.errors import ConfigError, nearest
+from ..base.problem import doit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -61,7 +62,7 @@ def check_patterns(tasks: Iterable[str]) -> None:
             raise ConfigError(
                 f"no task matches '{pattern}'{nearest(pattern.replace('*', ''), shown)}",
                 untouched="nothing was run",
-                next_step="`doit list --all` shows every task",
+                next_step=(doit("list", "--all"), " shows every task"),
             )
 
 

@@ -15,11 +15,13 @@ from ..artifact import receipt
 from ..artifact.receipt import Outcome
 from ..base.errors import RecordError, StateNotSavedError
 from ..base.layout import Layout
+from ..base.problem import doit
 from ..project import backend
 from ..project.config import loading
 from . import workdir
 
 if TYPE_CHECKING:
+    from ..base.problem import Steps
     from ..engine.command import Completed
     from ..project.project import Project
     from ..project.stack import Stack
@@ -60,8 +62,8 @@ def refuse(run: Run, stack: Stack) -> None:
     others = [] if _unfinished(project.layout, stack.name) else _others(project, stack)
     if others:
         names = ", ".join(others)
-        next_step = f"it is of environment {names}, whose last apply failed: `doit env={others[0]} plan:{stack.name}`"
-        next_step += " says how to save it"
+        shows = doit(f"plan:{stack.name}", environment=others[0])
+        next_step: Steps = (f"it is of environment {names}, whose last apply failed: ", shows, " says how to save it")
     else:
         next_step = recovery(run, stack)
     raise StateNotSavedError(

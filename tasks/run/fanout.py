@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..artifact import receipt
 from ..base.errors import ConfigError, DeployError, RecordError
+from ..base.problem import Kind, doit
 from . import result as results
 from . import selection
 from .assessment import assess_once
@@ -35,7 +36,7 @@ _BUILD = "build:"
 class NoResultError(DeployError):
     """A job of the pipeline left no result, or a stack that has to be done had no job."""
 
-    kind = "no result"
+    kind = Kind.NO_RESULT
 
 
 def part(text: str | None) -> Part | None:
@@ -49,7 +50,11 @@ def part(text: str | None) -> Part | None:
     try:
         return Part(text)
     except ValueError:
-        step = "`ci=job` in a job of some stacks, `ci=report` in the one that ends the pipeline; `doit ci` writes both"
+        step = (
+            "`ci=job` in a job of some stacks, `ci=report` in the one that ends the pipeline; ",
+            doit("ci"),
+            " writes both",
+        )
         raise ConfigError(f"`ci={text}` means nothing", next_step=step) from None
 
 
@@ -92,7 +97,7 @@ def part_from_others(run: Run, all_tasks: dict[str, Any], selected: list[str]) -
         raise ConfigError(
             f"ci=job {whole[0]}: a job does the stacks that it names",
             untouched="nothing was planned or applied",
-            next_step=f"`doit ci=job {whole[0]}:STACK`, or leave `ci=job` out to do all in one run",
+            next_step=(doit("ci=job", f"{whole[0]}:STACK"), ", or leave `ci=job` out to do all in one run"),
         )
     for name, needs in run.project.graph.among(selection.stacks(selected, _DEPLOY)).items():
         waits = all_tasks[f"{_DEPLOY}:{name}"].task_dep
@@ -111,7 +116,7 @@ def taken_over(run: Run, stage: str, stack: Stack) -> Result:
     Raises:
         NoResultError: No job did, and something is to be done.
     """
-    known = results.read(run.layout, stage, stack.name)
+    known = results.read(run.layout, stage, stack.name, run.say_once)
     if known is not None:
         if stage == _DEPLOY and known.status is Status.OK:
             run.mark_applied(stack.name)
@@ -139,7 +144,7 @@ def leave(run: Run, selected: Iterable[str]) -> None:
         causes = [run.results.get(f"{stage}:{name}") for stage in _FIRST] + [run.results.get("_planned")]
         cause = next((found for found in causes if found is not None and found.failed), None)
         if cause is not None:
-            results.write(run.layout, replace(cause, stage=_DEPLOY, stack=name))
+            results.write(run.layout, replace(cause, stage=_DEPLOY, stack=name, details=None))
 
 
 def deployed_elsewhere(run: Run, stacks: Iterable[str]) -> set[str]:

@@ -6,12 +6,14 @@ its build tree. They get the engine's environment, a session of their own, no in
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from ..base import interpolate, process
 from ..base.errors import DeployError, HookError, StoppedError, nearest
 from ..base.files import write_json
+from ..base.problem import doit
 from ..base.process import kept_environment
 from .result import Status
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ..base.errors import ConfigError
+    from ..base.problem import Problem
     from ..project import model
     from ..project.project import Project
     from ..project.stack import Stack
@@ -63,7 +66,7 @@ def around(run: Run, stage: str, stack: Stack, act: Callable[[], Result]) -> Res
             try:
                 _run(run, stack, position, hook, failure=run.mask.text(error.message))
             except DeployError as other:
-                run.say(f"{stage} {stack.name}: {other.render()}")
+                run.say(f"{stage} {stack.name}: {run.problem(other).text()}")
         raise
 
 
@@ -95,13 +98,21 @@ def _around(run: Run, stage: str, stack: Stack, act: Callable[[], Result]) -> Re
             try:
                 _run(run, stack, *hook)
             except (HookError, StoppedError) as error:
-                error.message = f"{stage} itself was done ({outcome.summary}), but: {error.message}"
-                error.untouched = f"what {stage} did stands"
-                error.next_step = f"correct the hook, then `doit {stage}:{stack.name}`: it runs again until it passes"
-                raise
+                raise error.saying(_after(stage, stack, outcome, error)) from error
     if not outcome.failed:
         marker.unlink(missing_ok=True)
     return outcome
+
+
+def _after(stage: str, stack: Stack, outcome: Result, error: DeployError) -> Problem:
+    """The problem of a hook that failed when its stage was done: that stands, and the hook is still to pass."""
+    again = doit(f"{stage}:{stack.name}")
+    return replace(
+        error.problem,
+        summary=f"{stage} itself was done ({outcome.summary}), but: {error.message}",
+        untouched=f"what {stage} did stands",
+        next=("correct the hook, then ", again, ": it runs again until it passes"),
+    )
 
 
 def owed(run: Run, stage: str, stack: Stack) -> bool:

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base.errors import RecordError
 from ..base.files import read_json, write_json
+from ..base.problem import Problem
+from .details import DeployDetails, DriftDetails, PlanDetails, VerifyDetails, from_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..base.layout import Layout
+    from ..base.problem import Kind
+    from .details import CheckRecord, Details, Json
+
+FORMAT = 2
 
 
 class Status(StrEnum):
@@ -40,11 +48,11 @@ class Result:
         summary: One line for people, without secrets.
         reasons: Why the stack was affected.
         counts: Numbers of changes by kind.
-        details: What else reports show; ready for JSON.
-        log: The engine's output, masked, when it failed.
-        error: The error's own text, when it failed.
+        details: What else reports show, by stage.
+        problem: What went wrong, masked, when it failed.
         seconds: How long it took.
         started_at: When it began, ISO 8601 in UTC.
+        unrecorded: Why its record could not be written; empty when it was.
     """
 
     stage: str
@@ -53,16 +61,46 @@ class Result:
     summary: str = ""
     reasons: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
-    details: dict[str, Any] = field(default_factory=dict)
-    log: str = ""
-    error: str = ""
+    details: Details | None = None
+    problem: Problem | None = None
     seconds: float = 0.0
     started_at: str = ""
+    unrecorded: str = ""
 
     @property
     def failed(self) -> bool:
         """Whether it failed itself."""
         return self.status is Status.FAILED
+
+    @property
+    def kind(self) -> Kind | None:
+        """The kind of its problem."""
+        return self.problem.kind if self.problem else None
+
+    @property
+    def changes(self) -> Json | None:
+        """What its plan changes, where it is known."""
+        return self.details.changes if isinstance(self.details, PlanDetails | DeployDetails | DriftDetails) else None
+
+    @property
+    def checks(self) -> list[CheckRecord]:
+        """How its checks ended."""
+        return self.details.checks if isinstance(self.details, DeployDetails | VerifyDetails) else []
+
+    @property
+    def applied(self) -> bool:
+        """Whether it is a deploy that applied a plan and was well."""
+        return self.status is Status.OK and isinstance(self.details, DeployDetails) and self.details.applied
+
+    @property
+    def reused(self) -> bool:
+        """Whether it is a plan of an earlier run that still fits."""
+        return isinstance(self.details, PlanDetails) and self.details.reused
+
+    def to_json(self) -> Json:
+        """The result as records hold it."""
+        problem = self.problem.to_json() if self.problem else None
+        return {**asdict(replace(self, problem=None)), "status": str(self.status), "problem": problem}
 
 
 def write(layout: Layout, result: Result) -> None:
@@ -71,16 +109,34 @@ def write(layout: Layout, result: Result) -> None:
     Raises:
         RecordError: The file cannot be written.
     """
-    write_json(layout.result(result.stage, result.stack), {"format": 1, **asdict(result)}, durable=False)
+    write_json(layout.result(result.stage, result.stack), {"format": FORMAT, **result.to_json()}, durable=False)
 
 
-def read(layout: Layout, stage: str, stack: str) -> Result | None:
-    """The latest result of a stage for a stack; None when there is none, or none that can be read."""
+def read(layout: Layout, stage: str, stack: str, say: Callable[[str], None]) -> Result | None:
+    """The latest result of a stage for a stack; None when there is none, or none that can be read.
+
+    Args:
+        layout: Where it is.
+        stage: The stage.
+        stack: The stack.
+        say: Is given a line where another version of doit-tofu wrote it: reports then say less.
+    """
+    path = layout.result(stage, stack)
     try:
-        record = read_json(layout.result(stage, stack))
+        record = read_json(path)
         if record is None:
             return None
-        record.pop("format", None)
-        return Result(**{**record, "status": Status(record["status"])})
+        if record.pop("format", None) != FORMAT:
+            say(f"{layout.relative(layout.base)}/results: another version wrote some of it, so reports say less")
+            return None
+        status, details, problem = record["status"], record["details"], record["problem"]
+        return Result(
+            **{
+                **record,
+                "status": Status(status),
+                "details": from_json(record["stage"], details),
+                "problem": Problem.from_json(problem) if problem is not None else None,
+            }
+        )
     except (RecordError, TypeError, KeyError, ValueError, AttributeError):
         return None  # a report says less then; no decision rests on it

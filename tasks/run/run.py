@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -12,6 +12,7 @@ from ..base import crashlog, git
 from ..base.errors import EngineError, GitError
 from ..base.layout import cache_dir
 from ..base.masking import Masker
+from ..base.problem import doit
 from ..base.stop import Stop
 from ..engine import obtain
 from ..engine.encryption import Encryption
@@ -27,14 +28,15 @@ if TYPE_CHECKING:
     from ..artifact.affected import Assessment
     from ..artifact.baseline import Baseline
     from ..artifact.outputs import Output as Outputs
+    from ..base.errors import DeployError
     from ..base.git import Revision
+    from ..base.problem import Command, Problem
     from ..project.project import Project
     from .allowance import Judged
     from .result import Result
 
 
 T = TypeVar("T")
-_COMMAND = re.compile(r"(?:(?<=`)|(?<=:  ))doit (?=(?:-a )?(?:plan|deploy|verify|drift|status)\b)")
 
 
 class Run:
@@ -173,14 +175,28 @@ class Run:
 
     def say(self, text: str) -> None:
         """Print lines for people, secrets masked."""
-        self.output.say(self.hinted(text))
+        self.output.say(text)
 
     def say_once(self, text: str) -> None:
         """`say`, unless this run has said it already."""
-        self.output.say_once(self.hinted(text))
+        self.output.say_once(text)
 
-    def hinted(self, text: str) -> str:
-        """The text with this environment in the commands that it shows, when another one is the default."""
-        if self.project.environment == self.project.config.default_environment:
-            return text
-        return _COMMAND.sub(f"doit env={self.project.environment} ", text)
+    @property
+    def named_environment(self) -> str | None:
+        """The environment as commands have to name it; None for the default one."""
+        project = self.project
+        return None if project.environment == project.config.default_environment else project.environment
+
+    def command(self, *arguments: str) -> Command:
+        """The command `doit ARGUMENTS` in this environment, to be shown to people."""
+        return doit(*arguments, environment=self.named_environment)
+
+    def problem(self, error: DeployError, stack: str | None = None) -> Problem:
+        """What an error says, as every face shows it: its commands in this environment, secrets masked.
+
+        Args:
+            error: The error.
+            stack: The stack it is about, where the error does not say.
+        """
+        found = error.problem if error.problem.stack else replace(error.problem, stack=stack)
+        return found.within(self.named_environment).mapped(self.mask.text)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..artifact import statecheck
 from ..artifact.statecheck import Seen
 from ..base.errors import ConfigError, StateRefusedError, nearest
+from ..base.problem import doit
 from .allowance import Accepted
 
 if TYPE_CHECKING:
@@ -74,11 +75,13 @@ def require(run: Run, stack: Stack, last: Receipt | None, seen: Seen) -> dict[st
     place = f"{stack.name}:{seen.lineage}:{seen.serial}" if seen.lineage else f"{stack.name}:missing"
     raise StateRefusedError(
         problem,
-        details={"state": {"found": _state(seen), "deployed": {"lineage": last.lineage, "serial": last.serial}}},
         stack=stack.name,
         untouched="nothing of this stack was planned or applied, and its state is as it was found",
-        next_step="put the right state back (docs/recover.md), then run the same command again; or go on with exactly"
-        f" this one, with a reason that is recorded:\n    doit accept={place} reason='...' plan:{stack.name}",
+        next_step=(
+            "put the right state back (docs/recover.md), then run the same command again; ",
+            "or go on with exactly this one, for a reason that is recorded: ",
+            doit(f"accept={place}", "reason=WHY", f"plan:{stack.name}"),
+        ),
     )
 
 

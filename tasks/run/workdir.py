@@ -67,6 +67,7 @@ def context(
                 f"{stage} {stack.name}",
                 project.root / stack.path,
                 run.layout.data_dir(stack.name),
+                stack.name,
                 variables.from_environment(project, stack),
                 descriptors,
                 **_place(run, stack),

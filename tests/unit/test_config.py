@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tasks.base import layout
 from tasks.base.errors import ConfigError, ConfigErrors
+from tasks.base.problem import listed
 from tasks.project.config import loading, yamlfile
 from tests.unit.conftest import write
 
@@ -67,8 +68,7 @@ def errors(root: Path, text: str, *files: str, environment: str | None = None) -
     """All that is wrong with a pipeline file, as it is shown."""
     with pytest.raises((ConfigError, ConfigErrors)) as caught:
         load(root, text, *files, environment=environment)
-    rendered: str = caught.value.render()
-    return rendered
+    return listed(caught.value.problems)
 
 
 # --- what loads ------------------------------------------------------------------------------------------------------
@@ -158,12 +158,12 @@ def test_a_key_is_found_in_the_layer_that_wins(tmp_path: Path, monkeypatch: pyte
         "config/environments/dev.yaml:stacks:\n  web:\n    variables:\n      y: 3\n",
         environment="dev",
     )
-    assert loaded.where("stacks", "web", "variables", "x") == "config/pipeline.yaml:5"
-    assert loaded.where("stacks", "web", "variables", "y") == "config/environments/dev.yaml:4"
-    assert loaded.where("stacks", "web", "variables", "y", "z") == "config/environments/dev.yaml:4"
-    assert loaded.where("stacks", "web", "enabled") == "environment variable DEPLOY_STACKS__WEB__ENABLED"
-    assert loaded.where("version") == "config/pipeline.yaml:1"
-    assert loaded.where("engine", "version") == "config/pipeline.yaml:1"
+    assert str(loaded.where("stacks", "web", "variables", "x")) == "config/pipeline.yaml:5"
+    assert str(loaded.where("stacks", "web", "variables", "y")) == "config/environments/dev.yaml:4"
+    assert str(loaded.where("stacks", "web", "variables", "y", "z")) == "config/environments/dev.yaml:4"
+    assert str(loaded.where("stacks", "web", "enabled")) == "environment variable DEPLOY_STACKS__WEB__ENABLED"
+    assert str(loaded.where("version")) == "config/pipeline.yaml:1"
+    assert str(loaded.where("engine", "version")) == "config/pipeline.yaml:1"
 
 
 def test_key_paths_are_written_as_people_write_them() -> None:
@@ -336,7 +336,7 @@ def test_an_environments_name_is_never_a_path(tmp_path: Path, name: str) -> None
 def test_a_repository_without_a_configuration_is_told_how_to_begin(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         loading.load(tmp_path)
-    assert caught.value.render() == (
+    assert caught.value.problem.text() == (
         "config error: there is no configuration here\n"
         "  where: config/pipeline.yaml\n"
         "  next: write config/pipeline.yaml; `version: 1` is enough when the stacks are in stacks/"
@@ -421,9 +421,10 @@ def every_error_names_its_place(error: ConfigError | ConfigErrors) -> None:
     single = error.errors if isinstance(error, ConfigErrors) else [error]
     assert single
     for each in single:
-        assert each.where is not None, each.render()
-        assert each.where.startswith(("config/", "environment variable DEPLOY_")), each.render()
-        assert len(each.render()) < 2000
+        text = each.problem.text()
+        assert each.problem.where is not None, text
+        assert str(each.problem.where).startswith(("config/", "environment variable DEPLOY_")), text
+        assert len(text) < 2000
 
 
 FILES = [layout.PIPELINE_FILE, "config/environments/local.yaml"]

@@ -51,7 +51,9 @@ def test_an_error_in_a_task(load: Callable[..., Project], monkeypatch: pytest.Mo
     assert (found["task"], found["python"], found["engine"]) == ("plan:a", platform.python_version(), "no engine yet")
     assert found["error"].startswith("ZeroDivisionError: no ")
     assert SECRET not in found[0]
-    assert run.results["plan:a"].error.endswith("  next: report it with .deploy/local/crash.log")
+    problem = run.results["plan:a"].problem
+    assert problem is not None
+    assert problem.text().endswith("  next: report it with .deploy/local/crash.log")
 
 
 def test_an_error_at_the_start_is_written_alike(

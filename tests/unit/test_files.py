@@ -55,7 +55,7 @@ def test_a_failed_write_leaves_the_old_content_and_no_temporary_file(tmp_path: P
     (target / "inside").mkdir(parents=True)  # a folder that is not empty cannot be replaced by a file
     with pytest.raises(RecordError) as caught:
         files.write_atomic(target, b"new")
-    assert caught.value.render() == (
+    assert caught.value.problem.text() == (
         f"record error: cannot write {target}: Is a directory\n"
         "  untouched: the file's former content stands\n"
         "  next: make room or make the folder writable, then run the same command again"
@@ -88,8 +88,8 @@ def test_a_file_that_is_no_json_is_an_error_that_names_it_and_the_way_out(tmp_pa
     with pytest.raises(RecordError) as caught:
         files.read_json(path)
     assert caught.value.message.startswith(f"cannot read {path}: ")
-    assert caught.value.where == str(path)
-    assert caught.value.next_step == "remove the file if its content is lost, then run the same command again"
+    assert str(caught.value.problem.where) == str(path)
+    assert caught.value.problem.next_text == "remove the file if its content is lost, then run the same command again"
 
 
 def test_a_folder_in_the_place_of_a_record_is_an_error(tmp_path: Path) -> None:

@@ -275,9 +275,9 @@ def test_a_refusal_is_explained_by_the_token(forge: Forge, status: int, word: st
     forge.answer("POST", Answer(status))
     with pytest.raises(ForgeError) as caught:
         publish(forge, push(1))
-    assert caught.value.next_step
-    assert word in caught.value.next_step
-    assert TOKEN not in caught.value.render()
+    assert caught.value.problem.next_text
+    assert word in caught.value.problem.next_text
+    assert TOKEN not in caught.value.problem.text()
 
 
 def test_a_token_that_the_forge_does_not_know_is_not_tried_twice(forge: Forge) -> None:

@@ -60,7 +60,7 @@ def test_what_is_no_pattern_names_the_file(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(ConfigError, match="cannot use this ignore file") as caught:
         Patterns.read(str(file))
-    assert caught.value.where == str(file)
+    assert str(caught.value.problem.where) == str(file)
 
 
 def test_a_pattern_in_its_plainest_form_stays_as_it_is() -> None:

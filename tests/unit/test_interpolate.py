@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tasks.base import interpolate
 from tasks.base.errors import ConfigError
+from tasks.base.problem import Where
 
 VALUES = {"stack": "web", "environment": "prod", "outputs.url": "http://x"}
 
@@ -43,7 +44,7 @@ def test_what_is_filled_in_is_never_read_as_a_placeholder_itself(monkeypatch: py
 def test_an_unknown_placeholder_is_named_with_the_nearest_its_key_and_place() -> None:
     with pytest.raises(ConfigError) as caught:
         interpolate.fill("{stak}", VALUES, key="backend.settings.path", where="config/pipeline.yaml:3")
-    assert caught.value.render() == (
+    assert caught.value.problem.text() == (
         "config error: backend.settings.path: there is no value for {stak} here (nearest: 'stack')\n"
         "  where: config/pipeline.yaml:3"
     )
@@ -53,7 +54,7 @@ def test_a_variable_that_is_not_set_is_named_with_two_ways_out(monkeypatch: pyte
     monkeypatch.delenv("NOPE", raising=False)
     with pytest.raises(ConfigError) as caught:
         interpolate.expand_environment({"a": ["x", "${NOPE}"]}, key="stacks.web.variables.v", where="f.yaml:9")
-    assert caught.value.render() == (
+    assert caught.value.problem.text() == (
         "config error: stacks.web.variables.v.a[1]: the environment variable NOPE is not set\n"
         "  where: f.yaml:9\n"
         "  next: set NOPE, or give a default: ${NOPE:-value}"
@@ -77,7 +78,7 @@ def test_any_text_is_filled_in_or_is_a_config_error(text: str) -> None:
     try:
         assert isinstance(interpolate.fill(text, VALUES, key="k"), str)
     except ConfigError as error:
-        assert error.key == "k"  # noqa: PT017 - either answer will do
+        assert error.problem.where == Where(key="k")  # noqa: PT017 - either answer will do
 
 
 @given(st.text(alphabet=st.characters(exclude_characters="{}$")))

@@ -13,6 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tasks.base.masking import MASK, Masker
+from tasks.run.details import CheckRecord, DeployDetails
 
 ORDINARY = {"true", "false", "null", "none"}
 SECRETS = st.text(min_size=4, max_size=30) | st.text(alphabet="ab/+&<>\"'\\\n %=é", min_size=4, max_size=12)
@@ -152,3 +153,14 @@ def test_the_password_of_a_url_in_any_variable_is_a_secret(monkeypatch: pytest.M
 def test_a_token_that_is_a_key_is_a_secret_and_a_word_is_none() -> None:
     made = masker({"key-is-secret-4711": "x-value", "username": "someone"})
     assert made.text("key-is-secret-4711 username someone") == f"{MASK} username {MASK}"
+
+
+def test_details_of_results_are_masked_in_every_text_and_keep_their_numbers() -> None:
+    mask = Masker()
+    mask.add(["hunter2-known", 1234])
+    check = CheckRecord("tcp", "x", False, "hunter2-known", "x: hunter2-known", 1234, 1.5, ["curl hunter2-known"])
+    details = DeployDetails(applied=True, outputs={"a": ["hunter2-known", 1234]}, checks=[check])
+    masked: DeployDetails = mask.value(details)
+    assert "hunter2-known" not in str(masked)
+    assert (masked.applied, masked.checks[0].looks, masked.checks[0].passed) == (True, 1234, False)
+    assert masked.outputs["a"] == [MASK, MASK]

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from tasks.base.masking import Masker
+from tasks.base.problem import Kind, Problem, doit
 from tasks.notifications import memory
 from tasks.notifications.events import Findings, Item, fingerprint
 from tasks.project.model import Channel
+from tasks.run.details import DriftDetails
 from tasks.run.result import Result, Status
 
 ITEM = Item("web", "deploy", "deploy", "apply failed", "engine error", "f1")
@@ -57,6 +62,67 @@ def test_a_channel_for_recoveries_alone_hears_of_the_end() -> None:
     well = replace(FINDINGS, failures=(), results={"deploy:web": Result("deploy", "web", Status.UNAFFECTED)})
     assert _told(channel, well, known) == ["recovery"]
     assert _told(channel, well, known) == []
+
+
+def drifted(*resources: dict[str, Any]) -> DriftDetails:
+    """Resources that drifted, each by what is told of it."""
+    whole = {
+        "address": "terraform_data.it",
+        "action": "change",
+        "before": {"n": 1},
+        "after": {"n": 2},
+        "changed": ["n"],
+    }
+    return DriftDetails({}, [{**whole, **resource} for resource in resources])
+
+
+def drift_of(details: DriftDetails, summary: str = "drifted: five and 3 more") -> Findings:
+    """What a run of `doit drift` finds that finds this drift of the stack web."""
+    run: Any = SimpleNamespace(
+        project=SimpleNamespace(
+            environment="prod", stacks={"web": None, "db": None}, graph=SimpleNamespace(order=["web", "db"])
+        ),
+        results={"drift:web": Result("drift", "web", Status.DRIFTED, summary, details=details)},
+        shown_revision=SimpleNamespace(short="abc"),
+        mask=Masker(),
+    )
+    return Findings.of(run, {"drift"}, [])
+
+
+EIGHT = [{"address": f"terraform_data.it[{number}]"} for number in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ([{"address": 'node["10001"]'}], [{"address": 'node["20002"]'}]),
+        ([{"before": {"n": 10001}}], [{"before": {"n": 20002}}]),
+        ([{"action": "change"}], [{"action": "replace"}]),
+        (EIGHT, [*EIGHT[:6], {**EIGHT[6], "after": {"n": 3}}, EIGHT[7]]),
+        (EIGHT, [*EIGHT[:7], {"address": "terraform_data.other"}]),
+        (EIGHT, EIGHT[:7]),
+        ([{"address": None, "name": "url"}], [{"address": None, "name": "port"}]),
+    ],
+)
+def test_a_drift_of_something_else_is_told_although_its_line_is_the_same(one: list[Any], other: list[Any]) -> None:
+    channel, known = Channel(url="${X}"), {}  # type: ignore[var-annotated]
+    assert _told(channel, drift_of(drifted(*one)), known) == ["drift"]
+    assert _told(channel, drift_of(drifted(*other)), known) == ["drift"]
+
+
+def test_the_same_drift_is_told_once_whatever_the_order_the_words_and_what_does_not_differ() -> None:
+    channel, known = Channel(url="${X}"), {}  # type: ignore[var-annotated]
+    assert _told(channel, drift_of(drifted(*EIGHT)), known) == ["drift"]
+    same = [{**item, "before": {"n": 1, "seen_at": number}} for number, item in enumerate(EIGHT)]
+    assert _told(channel, drift_of(drifted(*reversed(same)), summary="drifted: in other words"), known) == []
+
+
+def test_a_problem_goes_to_templates_and_webhooks_as_a_value_and_as_a_sentence() -> None:
+    problem = Problem(Kind.ENGINE, "no", next=("then ", doit("plan:web", environment="prod")))
+    found = replace(ITEM, problem=problem).to_json()
+    assert found["next_step"] == "then `doit env=prod plan:web`"
+    assert found["problem"] == problem.to_json()
+    assert ITEM.to_json()["next_step"] == ""
 
 
 def test_a_run_that_did_not_look_or_could_not_ends_nothing() -> None:

@@ -82,10 +82,10 @@ def test_a_token_may_be_called_access_token(serve: Serve) -> None:
 def test_a_wrong_or_missing_login_is_said_without_the_password(serve: Serve, kind: str) -> None:
     with pytest.raises(RegistryError, match="refuses team/app for the login in THE_USER and THE_PASSWORD") as caught:
         ask(serve(login=kind), login=Login(USER, "wrong-password", LOGIN.source))
-    assert "wrong-password" not in caught.value.render()
+    assert "wrong-password" not in caught.value.problem.text()
     with pytest.raises(RegistryError, match="it wants a login for team/app") as caught:
         ask(serve(login=kind))
-    assert "DEPLOY_REGISTRY_USER" in caught.value.render()
+    assert "DEPLOY_REGISTRY_USER" in caught.value.problem.text()
 
 
 def test_a_password_goes_nowhere_without_tls(serve: Serve) -> None:

@@ -15,11 +15,14 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from tasks.artifact.changes import read
+from tasks.base.errors import DeployError
 from tasks.base.masking import Masker
+from tasks.base.problem import Kind, Problem, Where, doit
 from tasks.reports import forgefiles, junit, note, page, text
 from tasks.reports.diff import Line, fields
 from tasks.reports.model import Outcome, Report
 from tasks.reports.template import BrokenTemplateError, Templates
+from tasks.run.details import DriftDetails, PlanDetails
 from tasks.run.result import Result, Status
 
 if TYPE_CHECKING:
@@ -43,12 +46,17 @@ def planned(stack: str, *items: dict[str, Any], hidden: bool = False, **details:
     found = read({"resource_changes": list(items)}, Masker(), hidden=hidden)
     return Result(
         "plan", stack, summary=found.counts.text(), reasons=["main.tf changed"], counts=asdict(found.counts),
-        details={"changes": found.to_json(), "mocked": [], **details},
+        details=PlanDetails(changes=found.to_json(), **details),
     )  # fmt: skip
 
 
 def report(*results: Result, stage: str = "plan") -> Report:
     return Report.collect(stage, results, environment="prod", commit="abc123")
+
+
+def broken(text: str, **places: Any) -> Problem:
+    """A problem that says a text wherever it can."""
+    return DeployError(text, **{"log": text, **places}).problem
 
 
 def shown(before: Any, after: Any, **more: Any) -> list[str]:
@@ -203,7 +211,7 @@ def hostile(content: str) -> Report:
     return report(
         planned("s", item("delete", "create", address=name, before={name: name, "j": json.dumps([name])}, after={name: name + "!", "j": json.dumps([name + "?"])}, previous_address=name, replace_paths=[[name]], action_reason=name, importing={"id": name}),
                 findings=[{"rule": name, "severity": "high", "message": name, "address": name, "allowed": name, "blocking": False}]),
-        Result("plan", "f", Status.FAILED, name, error=name, log=name, reasons=[name]),
+        Result("plan", "f", Status.FAILED, name, problem=broken(name), reasons=[name]),
         Result("plan", "d", Status.DEFERRED, name),
         Result("plan", "u", Status.UNAFFECTED, name),
     )  # fmt: skip
@@ -338,7 +346,7 @@ def test_a_broken_template_is_named_with_its_line_and_the_built_in_one_is_used(
     found = report(planned("a", item("create", after={})))
     assert note.render(found, templates=looks(tmp_path, told)) == note.render(found)
     assert len(told) == 1
-    assert told[0].where == place
+    assert str(told[0].problem.where) == place
     assert said in told[0].message
 
 
@@ -365,14 +373,38 @@ def test_the_widget_of_gitlab_gets_its_three_numbers() -> None:
 
 def test_workflow_commands_are_one_line_each_and_nothing_in_them_is_another() -> None:
     found = report(
-        Result("plan", "a,b:c", Status.FAILED, "no", error="first 100%\n::set-output name=x::y"),
+        Result("plan", "a,b:c", Status.FAILED, "no", problem=broken("100%\n::set-output name=x::y")),
         *(planned(f"s{number}", item("delete", address="x\n::error::y", before={})) for number in range(20)),
     )
     commands = list(forgefiles.workflow_commands(found))
-    assert commands[0] == "::error title=plan a%2Cb%3Ac::first 100%25%0A::set-output name=x::y"
+    assert commands[0] == "::error title=plan a%2Cb%3Ac::error: 100%25%0A::set-output name=x::y"
     assert len(commands) == 1 + forgefiles.MOST_ANNOTATIONS
     assert "and 11 more" in commands[-1]
     assert all("\n" not in command for command in commands)
+
+
+def test_an_annotation_stands_at_the_line_of_the_file() -> None:
+    problem = broken("no", where=Where("config/a,b.yaml", 7), log="")
+    [command] = forgefiles.workflow_commands(report(Result("plan", "a", Status.FAILED, "no", problem=problem)))
+    assert command == (
+        "::error file=config/a%2Cb.yaml,line=7,title=plan a::error: no%0A  where: config/a,b.yaml:7"
+    )  # fmt: skip
+
+
+def test_every_command_of_a_report_names_the_environment_unless_it_is_the_default() -> None:
+    problem = broken("no", next_step=("then ", doit("plan:f"))).within("prod")
+    drifted = DriftDetails({}, [{"address": "a.b", "action": "change", "before": {"x": 1}, "after": {"x": 2}}])
+    results = [
+        Result("drift", "f", Status.FAILED, "no", problem=problem),
+        Result("drift", "d", Status.DRIFTED, "drifted: a.b", details=drifted),
+    ]
+    found = Report.collect("drift", results, environment="prod", commit="c", named="prod")
+    for face in (note.render(found), page.render(found), junit.render(results, environment="prod")):
+        assert "doit env=prod plan:f" in face
+        assert re.findall(r"doit (?!env=prod)\S+", face) == []
+    assert "doit env=prod -a deploy:d" in note.render(found)
+    plain = note.render(Report.collect("drift", results, environment="local", commit="c"))
+    assert "doit -a deploy:d" in plain
 
 
 def test_a_step_summary_takes_the_room_that_is_left(tmp_path: Path) -> None:
@@ -386,14 +418,14 @@ def test_a_step_summary_takes_the_room_that_is_left(tmp_path: Path) -> None:
 @given(ANY)
 def test_junit_is_xml_whatever_is_in_it(content: str) -> None:
     root = ET.fromstring(
-        junit.render([Result("plan", content, Status.FAILED, content, error=content, log=content)], environment="e")
+        junit.render([Result("plan", content, Status.FAILED, content, problem=broken(content))], environment="e")
     )
     assert root.findall("./testsuite/testcase/failure")
 
 
 def test_junit_counts_each_stack_once_as_what_it_is() -> None:
     results = [
-        planned("a"), Result("plan", "b", Status.FAILED, "no", details={"kind": "engine error"}),
+        planned("a"), Result("plan", "b", Status.FAILED, "no", problem=Problem(Kind.ENGINE, "no")),
         Result("plan", "c", Status.UNAFFECTED, "not affected"), Result("plan", "d", Status.NOT_RUN, "b failed"),
         Result("drift", "a", Status.DRIFTED, "drifted: x"), Result("drift", "b", seconds=1.5),
     ]  # fmt: skip

@@ -111,8 +111,8 @@ def test_what_is_accepted_is_read_and_covers_one_state_alone() -> None:
 def test_what_cannot_be_accepted_is_refused(text: str, reason: str | None, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         stateguard.parse(text, reason)
-    assert said in caught.value.render()
-    assert "untouched: nothing was planned or applied" in caught.value.render()
+    assert said in caught.value.message
+    assert caught.value.problem.untouched == "nothing was planned or applied"
 
 
 def test_a_stack_that_does_not_exist_is_named() -> None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tasks import verify
-from tasks.base.errors import CheckFailedError
 from tasks.checks.kubernetes.check import KubernetesPodsCheck
 from tasks.reports.console import Console
+from tasks.run.details import CheckFailedError, DeployDetails
 from tasks.run.run import Run
 from tests.servers.web import Server
 
@@ -38,7 +38,7 @@ def test_without_a_terminal_a_line_now_and_then_says_what_is_waited_for(
     monkeypatch.setattr(verify, "_TELL_EVERY", 0.3)
     run = waiting_run(load)
     with pytest.raises(CheckFailedError):
-        verify.run_checks(run, run.project.stacks["a"], "deploy")
+        verify.run_checks(run, run.project.stacks["a"], "deploy", DeployDetails())
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) > 1
     assert re.fullmatch(r"deploy a: after \d s 1 of 1 checks wait: the port: connection refused", lines[-1])
@@ -58,7 +58,7 @@ def test_the_live_line_says_what_is_waited_for(load: Callable[..., Project]) -> 
     watcher = threading.Thread(target=watch)
     watcher.start()
     with pytest.raises(CheckFailedError):
-        verify.run_checks(run, run.project.stacks["a"], "deploy")
+        verify.run_checks(run, run.project.stacks["a"], "deploy", DeployDetails())
     done.set()
     watcher.join()
     assert any("deploy:a 0 s (1 of 1 checks wait: the port: connection refused)" in line for line in seen)

@@ -32,7 +32,7 @@ def error(load: Callable[[str | bytes], Document], text: str | bytes) -> tuple[s
     """The message and the place of the error that a text is."""
     with pytest.raises(ConfigError) as caught:
         load(text)
-    return caught.value.message, caught.value.where
+    return caught.value.message, str(caught.value.problem.where)
 
 
 def test_every_key_and_list_item_has_its_line(load: Callable[[str], Document]) -> None:
@@ -68,7 +68,7 @@ def test_an_anchor_overridden_below_a_merge_that_is_read_first_does_not_stand_tw
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         yamlfile.load(tmp_path / "x.yaml", "config/x.yaml")
-    assert caught.value.render() == (
+    assert caught.value.problem.text() == (
         "config error: cannot read config/x.yaml: No such file or directory\n  where: config/x.yaml"
     )
 
@@ -204,4 +204,6 @@ def test_a_value_is_what_its_author_sees(load: Callable[[str], Document], text: 
 def test_an_ambiguous_value_is_refused_by_its_key(load: Callable[[str], Document]) -> None:
     with pytest.raises(ConfigError) as caught:
         load("stacks:\n  a:\n    variables: {x: [1, 0012]}\n")
-    assert (caught.value.key, caught.value.where) == ("stacks.a.variables.x[1]", "config/x.yaml:3")
+    where = caught.value.problem.where
+    assert where is not None
+    assert (where.key, str(where)) == ("stacks.a.variables.x[1]", "config/x.yaml:3")

@@ -133,7 +133,7 @@ const STATUSES = new Set<string>([
   'running'
 ]);
 
-const FORMAT = 1;
+const FORMAT = 2;
 export const RUN_ID = /^\d{8}T\d{6}Z-[0-9a-f]{6}$/;
 export const ENVIRONMENT = /^(?!__proto__$)[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/;
 

@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from ...base.errors import ConfigError
+from ...base.problem import doit
 
 if TYPE_CHECKING:
     from .shares import Purpose, Share
@@ -33,6 +34,6 @@ def matrix(purpose: Purpose, shares: tuple[Share, ...]) -> str:
         raise ConfigError(
             f"the matrix has {len(text)} characters, GitHub takes {_LARGEST} from a job",
             untouched="no pipeline was written",
-            next_step="give the stacks shorter names, or run `doit plan` in one job",
+            next_step=("give the stacks shorter names, or run ", doit("plan"), " in one job"),
         )
     return text

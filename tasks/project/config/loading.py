@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource
@@ -13,6 +13,7 @@ from pydantic_settings import EnvSettingsSource
 from ...base.errors import ConfigError, ConfigErrors, nearest
 from ...base.layout import ENVIRONMENTS_DIR, PIPELINE_FILE
 from ...base.model import ENVIRONMENT_PATTERN
+from ...base.problem import Where, doit
 from ..model import Config
 from . import yamlfile
 from .yamlfile import dotted
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
+    from ...base.errors import Places
     from .upstream import Base, Resolve
     from .yamlfile import Document, KeyPath
 
@@ -41,13 +43,14 @@ class Loaded:
     variables: Mapping[str, Any] = field(default_factory=dict)
     base: Base | None = None
 
-    def where(self, *path: str | int) -> str:
-        """`file:line` of a key, or of the nearest key above it; what overrides wins."""
+    def where(self, *path: str | int) -> Where:
+        """The place of a key, or of the nearest key above it; what overrides wins."""
         return _place(path, self.documents, self.variables)
 
-    def error(self, message: str, *path: str | int, **places: str | None) -> ConfigError:
+    def error(self, message: str, *path: str | int, **places: Unpack[Places]) -> ConfigError:
         """A config error at a key."""
-        return ConfigError(message, where=self.where(*path), key=dotted(path), **places)
+        places["where"], places["key"] = self.where(*path), dotted(path)
+        return ConfigError(message, **places)
 
 
 def load(root: Path, environment: str | None = None, resolve: Resolve | None = None) -> Loaded:
@@ -90,7 +93,8 @@ def load(root: Path, environment: str | None = None, resolve: Resolve | None = N
     for document in documents:
         if "upstream" in document.data and document is not pipeline:
             message = f"only the overlay's {PIPELINE_FILE} says what its upstream is"
-            raise ConfigError(message, where=f"{document.name}:{document.lines[('upstream',)]}", key="upstream")
+            where = Where(document.name, document.lines[("upstream",)])
+            raise ConfigError(message, where=where, key="upstream")
         merged = _merge(merged, document.data)
     variables = _environment_variables(merged)
     config = _validate(_merge(_without_nulls(merged), variables), documents, variables)
@@ -130,7 +134,10 @@ def _environment_documents(layers: list[tuple[Path, str]], name: str, default: s
     raise ConfigError(
         f"there is no environment '{name:.80}'{nearest(name, [*known, default])}",
         where=f"{ENVIRONMENTS_DIR}/{name:.80}.yaml",
-        next_step=f"write {ENVIRONMENTS_DIR}/{name:.80}.yaml (it may be empty), or name another: `doit env=NAME ...`",
+        next_step=(
+            f"write {ENVIRONMENTS_DIR}/{name:.80}.yaml (it may be empty), or name another: ",
+            doit("...", environment="NAME"),
+        ),
     )
 
 
@@ -334,13 +341,13 @@ def _variable_of(path: KeyPath, documents: tuple[Document, ...], variables: Mapp
     return None
 
 
-def _place(path: KeyPath, documents: tuple[Document, ...], variables: Mapping[str, Any]) -> str:
+def _place(path: KeyPath, documents: tuple[Document, ...], variables: Mapping[str, Any]) -> Where:
     """Where a person finds a key: the variable that set it, or the file and line of it or the nearest key above."""
     if variable := _variable_of(path, documents, variables):
-        return f"environment variable {variable}"
+        return Where(f"environment variable {variable}")
     first = next((document for document in documents if not document.name.startswith(UPSTREAM)), documents[0])
     for length in range(len(path), -1, -1):
         for document in reversed(documents):
             if (length or document is first) and path[:length] in document.lines:
-                return f"{document.name}:{document.lines[path[:length]]}"
-    return first.name
+                return Where(document.name, document.lines[path[:length]])
+    return Where(first.name)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...base import interpolate
 from ...base.errors import ConfigError, ConfigErrors
+from ...base.problem import Where
 from . import yamlfile
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def _schema(path: Path, name: str) -> Any:
     try:
         return json.loads(path.read_bytes())
     except json.JSONDecodeError as error:
-        raise ConfigError(f"not valid JSON: {error.msg}", where=f"{name}:{error.lineno}") from error
+        raise ConfigError(f"not valid JSON: {error.msg}", where=Where(name, error.lineno)) from error
     except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"cannot read {name}: {error}", where=name) from error
 
@@ -90,7 +91,7 @@ def _check(document: Document, data: Any, schema: Any, name: str) -> None:
         keys: KeyPath = tuple(problem.absolute_path)
         line = next((document.lines[keys[:end]] for end in range(len(keys), -1, -1) if keys[:end] in document.lines), 1)
         key = ".".join(str(part) for part in keys) or None
-        errors.append(ConfigError(f"{problem.message:.300}", where=f"{document.name}:{line}", key=key))
+        errors.append(ConfigError(f"{problem.message:.300}", where=Where(document.name, line), key=key))
     if errors:
         raise ConfigErrors(errors)
 

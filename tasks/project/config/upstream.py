@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ...base.problem import Where
     from .. import model
 
 
@@ -39,5 +40,5 @@ class Base:
 class Resolve(Protocol):
     """Obtains the upstream that a configuration names; see `overlay.pin.resolve`."""
 
-    def __call__(self, root: Path, settings: model.Upstream, where: str) -> Base:
-        """The upstream's files; `where` is the `file:line` of the key, for errors."""
+    def __call__(self, root: Path, settings: model.Upstream, where: Where) -> Base:
+        """The upstream's files; `where` is the place of the key, for errors."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ...base.errors import ConfigError
+from ...base.problem import Where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,7 +138,7 @@ def load(path: Path, name: str) -> Document:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError(
-            f"not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}", where=f"{name}:{line}"
+            f"not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}", where=Where(name, line)
         ) from error
     try:
         loader = _Loader(text)
@@ -147,7 +148,7 @@ def load(path: Path, name: str) -> Document:
         data = loader.construct_document(node) if node is not None else {}
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = f"{name}:{mark.line + 1}" if mark else name
+        where = Where(name, mark.line + 1 if mark else None)
         raise ConfigError(f"not valid YAML: {error.problem or error.context}", where=where) from error
     except (yaml.YAMLError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -156,7 +157,7 @@ def load(path: Path, name: str) -> Document:
         return Document(name, {}, {(): 1})
     if not isinstance(data, dict):
         shown = f"a {type(data).__name__}" if isinstance(data, list | set) else f"{data!r:.60}"
-        raise ConfigError(f"a mapping is expected here, not {shown}", where=f"{name}:1")
+        raise ConfigError(f"a mapping is expected here, not {shown}", where=Where(name, 1))
     lines: dict[KeyPath, int] = {(): 1}
     _collect(node, (), lines, name)
     return Document(name, data, lines)

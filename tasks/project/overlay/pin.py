@@ -10,6 +10,7 @@ from ...base.errors import ConfigError, UpstreamError
 from ...base.files import write_atomic
 from ...base.layout import PIPELINE_FILE
 from ...base.layout import UPSTREAM_LOCK_FILE as LOCK_FILE
+from ...base.problem import Where
 from ..config import yamlfile
 from ..config.upstream import Base
 from . import remote as gitremote
@@ -33,7 +34,7 @@ class Pin:
     commit: str
 
 
-def resolve(root: Path, settings: model.Upstream, where: str, *, update: bool = False) -> Base:
+def resolve(root: Path, settings: model.Upstream, where: Where, *, update: bool = False) -> Base:
     """Have the upstream's files.
 
     Args:
@@ -66,9 +67,9 @@ def resolve(root: Path, settings: model.Upstream, where: str, *, update: bool = 
     if (pin.git, pin.ref) != (remote.url, ref):
         raise UpstreamError(
             f"the configuration asks for {remote.url} at {ref}, the lock file pins {pin.git} at {pin.ref}",
-            where=f"{where}, {LOCK_FILE}",
+            where=where,
             untouched=_UNTOUCHED,
-            next_step=f"`doit upstream=update plan` pins {ref} and shows what it changes; then commit {LOCK_FILE}",
+            next_step=(gitremote.UPDATE, f" pins {ref} and shows what it changes; then commit {LOCK_FILE}"),
         )
     asked = settings.check and not gitremote.cached(remote, pin.commit).is_dir()
     if asked:
@@ -89,7 +90,7 @@ def confirm(root: Path, settings: model.Upstream, base: Base) -> str | None:
     pin = read(root)
     if pin is None:
         return None
-    remote = _remote(root, settings, LOCK_FILE)
+    remote = _remote(root, settings, Where(LOCK_FILE))
     try:
         known = gitremote.refs(remote)
     except UpstreamError as error:
@@ -114,7 +115,7 @@ def read(root: Path) -> Pin | None:
             "this is no lock file: it needs `git`, `ref` and a full `commit`",
             where=LOCK_FILE,
             untouched=_UNTOUCHED,
-            next_step="take it from git again, or remove it and run `doit upstream=update plan`",
+            next_step=("take it from git again, or remove it and run ", gitremote.UPDATE),
         )
     return Pin(*(str(text) for text in texts))
 
@@ -133,7 +134,7 @@ def _quoted(ref: str) -> str:
     return f"'{ref}'"
 
 
-def _folder(root: Path, path: str, where: str) -> Base:
+def _folder(root: Path, path: str, where: Where) -> Base:
     folder = (root / path).resolve()
     if not folder.is_dir():
         raise ConfigError(f"there is no folder {path}", where=where, key="upstream.path")
@@ -143,7 +144,7 @@ def _folder(root: Path, path: str, where: str) -> Base:
     return Base(folder, path, revision.commit, dirty=revision.dirty)
 
 
-def _remote(root: Path, settings: model.Upstream, where: str) -> Remote:
+def _remote(root: Path, settings: model.Upstream, where: Where) -> Remote:
     try:
         return gitremote.parse(str(interpolate.expand_environment(settings.git, key="upstream.git")), root)
     except ValueError as error:
@@ -172,10 +173,10 @@ def _move(root: Path, old: Pin | None, new: Pin) -> tuple[str, ...]:
 
 def _refuse_moved(pin: Pin, now: str) -> None:
     if now != pin.commit:
+        stay = f"to stay: `ref: {pin.commit}`, or `check: false` beside it"
         raise UpstreamError(
             f"the upstream's ref {pin.ref} has moved: pinned is {pin.commit}, {pin.git} now says {now}",
             where=LOCK_FILE,
             untouched=_UNTOUCHED,
-            next_step=f"`doit upstream=update plan` takes the new commit and shows what it changes;"
-            f" to stay: `ref: {pin.commit}`, or `check: false` beside it",
+            next_step=(gitremote.UPDATE, f" takes the new commit and shows what it changes; {stay}"),
         )

@@ -19,12 +19,16 @@ from ...base import process
 from ...base.errors import UpstreamError, nearest
 from ...base.files import locked
 from ...base.layout import cache_dir
+from ...base.problem import doit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from ...base.errors import Places
+
+UPDATE = doit("upstream=update", "plan")
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SCP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[^-:\s][^:\s]*")
 _USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
@@ -121,7 +125,7 @@ def choose(remote: Remote, ref: str, known: Mapping[str, str]) -> str:
     raise UpstreamError(
         f"{remote.url} has no tag or branch '{ref}'{nearest(ref, names)}",
         untouched="nothing was planned or applied",
-        next_step="correct upstream.ref, then `doit upstream=update plan`; a full commit id as `ref` needs no tag",
+        next_step=("correct upstream.ref, then ", UPDATE, "; a full commit id as `ref` needs no tag"),
     )
 
 
@@ -169,7 +173,7 @@ def _fetch(remote: Remote, repository: Path, commit: str, timeout: float) -> Non
         raise UpstreamError(
             f"{remote.url} has no commit {commit}, in none of its branches and tags",
             untouched="nothing was planned or applied",
-            next_step="`doit upstream=update plan` pins what the ref is now, to be reviewed",
+            next_step=(UPDATE, " pins what the ref is now, to be reviewed"),
         )
 
 
@@ -210,7 +214,7 @@ def _git(remote: Remote, arguments: list[str], timeout: float, cwd: Path | None 
         UpstreamError: It failed, or took too long.
     """
     command = next(word for word in arguments if not word.startswith("-") and "=" not in word)
-    places = {
+    places: Places = {
         "untouched": "nothing was planned or applied",
         "next_step": f"see whether `git ls-remote {remote.url}` answers, then run the same command again",
     }

@@ -1,0 +1,187 @@
+"""What a result holds beside its summary: a type for each stage, which its record is read back into."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any, Unpack
+
+from ..base.errors import DeployError
+from ..base.problem import Kind
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+    from ..base.errors import Places
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class BuildDetails:
+    """An image that was built, or found in its registry: its reference by tag, and by digest where that is known."""
+
+    tag: str = ""
+    image: str | None = None
+
+
+@dataclass(frozen=True)
+class PlanDetails:
+    """A plan.
+
+    Args:
+        origin: `plan`, or `deploy` for one that a deploy made for itself.
+        changes: What it changes, see `changes.PlanChanges`.
+        findings: What policies say of it, see `policy.finding.Finding`.
+        mocked: The variables that have stand-ins.
+        images: The image references that variables get.
+        unpinned: The images among them whose digest is not known yet.
+        reused: Whether an earlier run made it, and it still fits.
+        accepted: The state that was accepted although another one had been deployed, and why.
+        state_moved: That the state went on outside of this product, in words.
+    """
+
+    origin: str = ""
+    changes: Json | None = None
+    findings: list[Json] = field(default_factory=list)
+    mocked: list[str] = field(default_factory=list)
+    images: dict[str, str] = field(default_factory=dict)
+    unpinned: list[str] = field(default_factory=list)
+    reused: bool = False
+    accepted: Json | None = None
+    state_moved: str | None = None
+
+
+@dataclass(frozen=True)
+class CheckRecord:
+    """How a check ended.
+
+    Args:
+        kind: Its kind.
+        check: What it is called.
+        passed: Whether it came true.
+        observed: What it last saw.
+        text: Both in one line.
+        looks: How often it looked.
+        seconds: How long it took.
+        commands: Commands with which a person looks further.
+    """
+
+    kind: str
+    check: str
+    passed: bool
+    observed: str
+    text: str
+    looks: int
+    seconds: float
+    commands: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What checks looked at: the plan that was applied last, from which commit, when, with which images."""
+
+    plan_sha256: str
+    commit: str | None
+    at: str | None
+    images: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DeployDetails:
+    """A deploy.
+
+    Args:
+        applied: Whether a plan was applied.
+        commit: The commit that the plan was made at.
+        plan_sha256: The plan's digest.
+        outputs: The outputs that are not sensitive.
+        replanned: Whether the deploy made the plan for itself.
+        allowed: The findings of policies that were overridden.
+        changes: What a plan changed that the deploy made for itself; no plan task shows it.
+        checks: How the checks ended.
+        deployed: What they looked at, where one failed.
+        accepted: The state that was accepted although another one had been deployed, and why.
+        state_moved: That the state went on outside of this product, in words.
+    """
+
+    applied: bool = False
+    commit: str | None = None
+    plan_sha256: str = ""
+    outputs: Json = field(default_factory=dict)
+    replanned: bool = False
+    allowed: list[str] = field(default_factory=list)
+    changes: Json | None = None
+    checks: list[CheckRecord] = field(default_factory=list)
+    deployed: Deployed | None = None
+    accepted: Json | None = None
+    state_moved: str | None = None
+
+
+@dataclass(frozen=True)
+class VerifyDetails:
+    """The checks of a deployed stack; `deployed` is what they looked at, where one failed."""
+
+    checks: list[CheckRecord] = field(default_factory=list)
+    deployed: Deployed | None = None
+
+
+@dataclass(frozen=True)
+class DriftDetails:
+    """A stack compared with what is there: all changes, and of these what drifted and what is not deployed yet."""
+
+    changes: Json | None = None
+    drifted: list[Json] = field(default_factory=list)
+    pending: list[Json] = field(default_factory=list)
+    accepted: Json | None = None
+    state_moved: str | None = None
+
+
+Details = BuildDetails | PlanDetails | DeployDetails | VerifyDetails | DriftDetails
+Checked = DeployDetails | VerifyDetails
+_STAGES: dict[str, type[Any]] = {
+    "build": BuildDetails,
+    "plan": PlanDetails,
+    "deploy": DeployDetails,
+    "verify": VerifyDetails,
+    "drift": DriftDetails,
+}
+
+
+def from_json(stage: str, record: Any) -> Details | None:
+    """The details of a stage's result; None where it has none.
+
+    Raises:
+        ValueError: They are not what the stage's details are.
+    """
+    if record is None or stage not in _STAGES:
+        return None
+    found: Details = _adapter(stage).validate_python(record)
+    return found
+
+
+@cache
+def _adapter(stage: str) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(_STAGES[stage])
+
+
+class DetailedError(DeployError):
+    """A failure of a stage with what the stage knows all the same, for its result."""
+
+    def __init__(self, message: str, *, found: Details, **places: Unpack[Places]) -> None:
+        super().__init__(message, **places)
+        self.found = found
+
+
+class PolicyRefusedError(DetailedError):
+    """A plan that policy does not let through; the details hold all that was said of it, and what it changes."""
+
+    kind = Kind.REFUSED_BY_POLICY
+
+
+class CheckFailedError(DetailedError):
+    """Checks of a deployed stack did not come true in time; the details hold what each observed."""
+
+    kind = Kind.CHECK_FAILED

@@ -1,0 +1,78 @@
+"""Sees every write, connection and process start of a doit process, and which module of the package made it.
+
+Run in the forked process (see `forkserver`); what goes round the gates is a line in the file that `TESTS_AUDIT` names.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import FrameType
+from typing import Any
+
+# Who may do what. Everything else has to go through one of these.
+GATES: dict[str, dict[str, str]] = {
+    "write": {
+        "base/files.py": "durable records, locks, appended lines",
+        "base/process.py": "what a child prints, in an unlinked file",
+        "engine/engine.py": "what the engine prints, in an unlinked file",
+        "artifact/store.py": "the saved plan itself, byte for byte as the engine made it",
+        "project/overlay/buildtree.py": "the merged tree: copies of the repositories' own files",
+        "base/standard.py": "/dev/null for a stream that is closed",
+        "run/output.py": "/dev/null for a stream that cannot be written",
+    },
+    "connect": {
+        "base/http.py": "every HTTP client",
+        "checks/http.py": "a check's own request, by a session of base/http",
+        "checks/tcp.py": "a check that only connects",
+        "checks/kubernetes/api.py": "the Kubernetes client's own connection, its token masked",
+        "notifications/services.py": "apprise's own connections: message text is masked before",
+        "history/destination.py": "boto3's own connection to S3",
+    },
+    "start": {
+        "base/process.py": "every child that is not the engine",
+        "base/stop.py": "the engine, and children that a stop has to reach",
+    },
+}  # fmt: skip
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
+_KINDS = {"open": "write", "socket.connect": "connect", "subprocess.Popen": "start", "os.exec": "start",
+          "os.fork": "start", "os.forkpty": "start", "os.posix_spawn": "start", "os.system": "start",
+          "os.rename": "", "shutil.copyfile": ""}  # fmt: skip
+
+
+def install(report: str, package: str) -> None:
+    """Watch this process from now on; the package's modules lie below a folder."""
+    descriptor = os.open(report, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    inside = package.rstrip("/") + "/"
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        kind = _KINDS.get(event)
+        if not kind:
+            return
+        what = str(arguments[0])
+        if event == "open":
+            flags = arguments[2] or 0
+            if not flags & _WRITING or what == os.devnull or what.endswith(".pyc") or "__pycache__" in what:
+                return
+        elif event == "socket.connect":
+            what = str(arguments[1])
+        module = _module(sys._getframe(1), inside)
+        if module is not None and module not in GATES[kind]:
+            os.write(descriptor, f"{kind} in {module}: {what}\n".encode())
+
+    sys.addaudithook(hook)
+
+
+def _module(frame: FrameType | None, inside: str) -> str | None:
+    """The module of the package that a call comes from; None for what doit and Python do of their own."""
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if name.startswith(inside):
+            return name.removeprefix(inside)
+        frame = frame.f_back
+    return None
+
+
+if __name__ == "<run_path>":
+    _package = sys.modules.get("doit_tofu") or sys.modules["tasks"]
+    install(os.environ["TESTS_AUDIT"], str(_package.__path__[0]))
