@@ -33,7 +33,7 @@ def main(root: Path) -> None:
         manifest = Manifest(
             id=secrets.token_hex(16), stack=name, environment=loaded.environment, origin="deploy",
             plan_sha256=plan.sha256,
-            inputs_digest=made_of.digest, inputs=dict(made_of.labels), commit=commit, dirty=False,
+            inputs_digest=made_of.digest, inputs=made_of, commit=commit, dirty=False,
             engine=f"{loaded.config.engine.kind} {loaded.config.engine.version}", lock_digest=None,
             lineage=name, serial=1, created_at=receipt.now(), counts={"add": 2, "outputs": 1},
         )  # fmt: skip

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from . import plan, verify
-from .artifact import changes, inputs, outputs, receipt, rereads, store
+from .artifact import changes, inputs, outputs, reasons, receipt, rereads, store
+from .artifact.inputs import Input, InputKind
 from .artifact.receipt import Outcome, Receipt
 from .base.errors import ArtifactRefusedError, DeployError, StoppedError, UnreviewedError
 from .base.problem import doit
@@ -99,7 +100,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what 
     manifest = applied.manifest
     outcome = Result(
         STAGE, stack.name, summary=applied.text + (f"; {why}" if why else ""), counts=manifest.counts,
-        reasons=assessment.reasons,
+        reasons=assessment.words,
         details=DeployDetails(
             applied=True, commit=manifest.commit, plan_sha256=manifest.plan_sha256, outputs=applied.outputs,
             replanned=bool(why), allowed=applied.allowed,
@@ -189,7 +190,7 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
         done = _run_apply(run, stack, _Attempt(artifact, begun, last), where, variables)
         found = _outputs(run, stack, done)
         left = readstate.left_by(run, stack, where, manifest)
-    outputs.store(layout, stack.name, found, run.mask)
+    outputs.store(layout, stack.name, found, run.mask, run.project.keyring.current)
     run.mark_applied(stack.name)
     ended = begun.ended(
         Outcome.APPLIED, **left, verified=None if stack.settings.verify else True,
@@ -223,11 +224,12 @@ def _run_apply(run: Run, stack: Stack, attempt: _Attempt, where: Context, variab
     """
     layout, begun, last = run.layout, attempt.begun, attempt.last
     manifest, saved = attempt.artifact.manifest, attempt.artifact.plan
-    changed = [*rereads.changed(run.project, manifest.inputs), *used.changed(run.project, manifest.builds)]
+    files = map(reasons.named, rereads.changed(run.project, manifest.inputs))
+    changed = [*files, *used.changed(run.project, manifest.builds)]
     if changed:
         receipt.restore(layout, stack.name, last)
         store.release(layout, stack.name)
-        message = f"changed since this was verified: {inputs.summary(changed)}"
+        message = f"changed since this was verified: {reasons.few(changed)}"
         raise ArtifactRefusedError("changed", message, stack=stack.name)
     try:
         done = workdir.run_locked(
@@ -276,5 +278,5 @@ def _outputs(run: Run, stack: Stack, done: Completed) -> dict[str, outputs.Outpu
 def _less_produced(run: Run, stack: Stack, begun: Receipt) -> dict[str, Any]:
     """What the apply wrote, and the inputs without it: from now on that is what the stack is compared with."""
     produced = {*begun.produced, *inputs.written_since(run.project, stack, begun.inputs)}
-    left = {label: value for label, value in begun.inputs.items() if label.removeprefix("file ") not in produced}
-    return {"produced": sorted(produced), "inputs": left, "inputs_digest": inputs.Inputs(left).digest}
+    left = begun.inputs.without({Input(InputKind.FILE, path) for path in produced})
+    return {"produced": sorted(produced), "inputs": left, "inputs_digest": left.digest}

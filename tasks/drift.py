@@ -48,7 +48,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     given = upstream.values(run, stack)
     if given.missing:
         summary = f"never deployed: it waits for {given.missing_text(stack)}"
-        return Result(STAGE, stack.name, Status.UNDEPLOYED, summary, reasons=assessment.reasons)
+        return Result(STAGE, stack.name, Status.UNDEPLOYED, summary, reasons=assessment.words)
     images, _ = used.references(run.project, stack, deployed=True)
     made = fresh_plan(run, stack, {**given.values, **images}, STAGE)
     accepted = stateguard.require(run, stack, assessment.receipt, made.seen)
@@ -66,7 +66,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     if not found.counts.empty:
         state = "code not deployed yet" if assessment.receipt else _UNRECORDED if made.exists else "never deployed"
         return Result(
-            STAGE, stack.name, Status.UNDEPLOYED, f"{state}: {shown}{also}", assessment.reasons, counts, details
+            STAGE, stack.name, Status.UNDEPLOYED, f"{state}: {shown}{also}", assessment.words, counts, details
         )  # fmt: skip
     return Result(STAGE, stack.name, summary=f"as deployed{also}", details=details)
 

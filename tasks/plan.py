@@ -91,7 +91,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
         return _deferred(run, stack, assessment, ", ".join(waits))
     return Result(
         STAGE, stack.name, summary=_summary(run, stack, made, assessment), counts=made.manifest.counts,
-        reasons=assessment.reasons or ["asked for with -a"],
+        reasons=assessment.words or ["asked for with -a"],
         details=PlanDetails(
             made.manifest.origin, made.changes, made.findings, mocked, made.manifest.images, made.manifest.unpinned,
             **stateguard.details(assessment.receipt, made.manifest),
@@ -117,7 +117,7 @@ def _deferred(run: Run, stack: Stack, assessment: Assessment, awaited: str) -> R
     images, _ = used.references(run.project, stack)
     summary = f"deferred until {awaited} is there{_images_text(images)}"
     details = PlanDetails(images=images)
-    return Result(STAGE, stack.name, Status.DEFERRED, summary, reasons=assessment.reasons, details=details)
+    return Result(STAGE, stack.name, Status.DEFERRED, summary, reasons=assessment.words, details=details)
 
 
 def _images_text(images: dict[str, str]) -> str:

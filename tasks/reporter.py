@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from doit.exceptions import UnmetDependency
 
-from . import build, deploy, status
+from . import build, deploy
 from .base.errors import DeployError, ExitCode, RunLockedError
 from .base.problem import Kind, Problem
 from .base.process import dropped_variables
 from .engine import encryption
 from .forges import gate
 from .reports import console, write
-from .run import commandline, deployed, doitdb, fanout, selection
+from .run import commandline, deployed, doitdb, fanout, removed, selection
 from .run import result as results
 from .run.details import PlanDetails
 from .run.request import Asked
@@ -112,7 +112,7 @@ class Reporter:
         if project.config.stacks:
             self.run.say(f"every stack is disabled in environment '{project.environment}'")
             return
-        for text in status.gone(self.run):
+        for text in removed.lines(self.run):
             self.run.say(text)
         raise project.loaded.error(
             f"no stack was found: {', '.join(project.config.discover)} matches no folder with configuration",
@@ -239,7 +239,7 @@ class Reporter:
         """Say how the run ended: here, to whom it concerns, and for the runs after it."""
         run = self.run
         if "plan" in self._selected or run.asked.deploying:
-            for text in status.gone(run):
+            for text in removed.lines(run):
                 run.say(text)
         if code is ExitCode.OK and run.asked.deploying:
             deployed.remember(run)

@@ -70,8 +70,6 @@ def start() -> Run:
         if run.request.part is not None:
             fanout.unpack(run.layout)
         deployed.choose_base(run)
-        if run.request.part is not None:
-            fanout.keep_affected(run)
         doitdb.prepare(run.layout.records, run.say)
     except DeployError as error:
         problems = [problem.within(environment) for problem in error.problems]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .artifact import store
 from .base.text import plural
-from .run import errored, result
+from .run import errored, removed, result
 from .run.action import printing
 from .run.assessment import assess
 from .run.result import Status
@@ -61,32 +61,12 @@ def text(run: Run) -> str:
     ]
     if holder := run.lock.holder():
         lines.append(f"  a run is under way, and what stands above may be changing: {holder}")
-    lines += [f"  {line}" for line in gone(run)]
+    lines += [f"  {line}" for line in removed.lines(run)]
     if run.project.tree is not None:
         from .project import overrides
 
         lines += ["", *overrides.lines(run.project)]
     return "\n".join(lines)
-
-
-def gone(run: Run) -> list[str]:
-    """What to say of stacks that were deployed from here and are in the configuration no more."""
-    folder = run.layout.base / "receipts"
-    names = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.glob("**/*.json"))
-    baseline = run.baseline
-    left = (
-        [
-            f"{folder}: a stack at {baseline.ref}, and none any more; its resources are still there"
-            for folder in baseline.gone(run.project)
-        ]
-        if baseline
-        else []
-    )
-    return left + [
-        f"{name}: deployed from here, but no longer a stack of this environment; its resources are still there"
-        for name in names
-        if name not in run.project.stacks
-    ]
 
 
 def _deployed(last: Receipt | None) -> str:

@@ -248,6 +248,11 @@ class Repository:
         """A JSON file below `.deploy/<env>`."""
         return json.loads(self.deploy_dir(*parts, environment=environment).read_text())
 
+    def inputs(self, *parts: str, environment: str = "local") -> dict[tuple[str, str], str]:
+        """The digest of each input in a receipt or manifest, by kind and name."""
+        entries = self.json(*parts, environment=environment)["inputs"]["digests"]
+        return {(entry["kind"], entry.get("name", "")): entry["digest"] for entry in entries}
+
     def state(self, stack: str, environment: str = "local") -> dict[str, Any]:
         """A stack's state, as `minimal_config` places it."""
         value: dict[str, Any] = json.loads((self.path / ".state" / f"{stack}-{environment}.tfstate").read_text())

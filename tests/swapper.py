@@ -105,12 +105,12 @@ class Watch:
 def install() -> None:
     """Watch every task of a stage."""
     action = sys.modules[f"{PACKAGE.name}.run.action"]
-    execute: Callable[..., Any] = action.StageAction.execute
+    execute: Callable[..., Any] = action.Action.execute
     orders = json.loads(Path(os.environ["SWAPS"]).read_text()) if os.environ.get("SWAPS") else {}
     log = os.environ.get("MOMENTS")
 
     def watched(self: Any, *arguments: Any, **named: Any) -> Any:
-        task = f"{self._stage}:{self._name}"
+        task = str(self.task.name)
         if not log and task not in orders:
             return execute(self, *arguments, **named)
         watch = Watch(task, orders.get(task), log)
@@ -121,7 +121,7 @@ def install() -> None:
             sys.setprofile(None)
             watch.end()
 
-    action.StageAction.execute = watched
+    action.Action.execute = watched
 
 
 install()

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from ..base.files import canonical_json, sha256_bytes
 from . import inputs, receipt
+from . import reasons as why
+from .reasons import Reason, Why
 from .receipt import Outcome
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ class Assessment:
 
     inputs: Inputs
     receipt: Receipt | None
-    reasons: list[str]
+    reasons: list[Reason]
     rekeyed: bool = False
     unverified: bool = False
 
@@ -39,16 +41,12 @@ class Assessment:
     @property
     def why(self) -> str:
         """The reasons on one line."""
-        return inputs.summary(self.reasons)
+        return why.summary(self.reasons)
 
-
-def _affected_since_base(project: Project, name: str, baseline: Baseline) -> bool:
-    """Whether a stack without a receipt is affected; remembered, as each of its dependents asks."""
-    known = baseline.known
-    if name not in known:
-        last = receipt.read(project.layout, name)
-        known[name] = last is None and assess(project, project.stacks[name], baseline).affected
-    return known[name]
+    @property
+    def words(self) -> list[str]:
+        """The reasons in words."""
+        return [why.text(reason) for reason in self.reasons]
 
 
 def checks_digest(stack: Stack) -> str:
@@ -71,25 +69,29 @@ def assess(project: Project, stack: Stack, baseline: Baseline | None) -> Assessm
         ConfigError: A var file is missing, or a setting cannot be filled in.
         RecordError: A receipt or outputs record cannot be read.
     """
-    last = receipt.read(project.layout, stack.name)
-    now = inputs.gather(project, stack, produced=last.produced if last else ())
-    if last is None and baseline is not None:
-        reasons = baseline.reasons(project, stack, now)
-        reasons += [
-            f"its upstream {name} is affected"
-            for name in project.graph.needs[stack.name]
-            if _affected_since_base(project, name, baseline)
-        ]
-    elif last is None:
-        reasons = ["never deployed from here"]
-    elif last.outcome is Outcome.STARTED:
-        reasons = [f"its last apply was cut off (begun {last.started_at})"]
-    elif last.outcome is Outcome.FAILED:
-        reasons = [f"its last apply failed ({last.finished_at})"]
-    elif last.inputs_digest == now.digest:
-        rewrite = project.keyring.rewrite(last.state_key)
-        unverified = _unverified(last, stack)
-        return Assessment(now, last, [rewrite] if rewrite else [], rewrite is not None, unverified)
-    else:
-        reasons = inputs.reasons(last.inputs, now.labels)
-    return Assessment(now, last, reasons)
+    last, keyring = receipt.read(project.layout, stack.name), project.keyring
+    produced = last.produced if last else ()
+    now = inputs.gather(project, stack, produced=produced, key=keyring.current)
+    if last is None:
+        return Assessment(now, last, _without_receipt(project, stack, now, baseline))
+    if last.outcome is Outcome.STARTED:
+        return Assessment(now, last, [Reason(Why.CUT_OFF, note=last.started_at)])
+    if last.outcome is Outcome.FAILED:
+        return Assessment(now, last, [Reason(Why.FAILED, note=last.finished_at or "?")])
+    compared = now
+    if last.inputs.key != now.key:  # a key that is replaced changes no input
+        compared = inputs.gather(project, stack, produced=produced, key=keyring.find(last.inputs.key))
+    if differing := why.between(last.inputs, compared, why_read=project.module(stack.name).why_read):
+        return Assessment(now, last, differing)
+    rewrite = keyring.rewrite(last.state_key)
+    reasons = [Reason(Why.STATE_KEY, note=rewrite)] if rewrite else []
+    return Assessment(now, last, reasons, rewrite is not None, _unverified(last, stack))
+
+
+def _without_receipt(project: Project, stack: Stack, now: Inputs, baseline: Baseline | None) -> list[Reason]:
+    """Why a stack without a receipt that can be read is affected."""
+    if receipt.is_outdated(project.layout, stack.name):
+        return [Reason(Why.OLD_RECEIPT)]
+    if baseline is None:
+        return [Reason(Why.NEVER_DEPLOYED)]
+    return baseline.reasons(stack, now)

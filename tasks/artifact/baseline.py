@@ -1,161 +1,218 @@
-"""What changed since a base: git objects of the merge base against this tree, for stacks that have no receipt."""
+"""What changed since a base, for stacks that have no receipt: their inputs there, gathered as those of now are.
+
+Unchanged is only what is proven to be: an input that the base says nothing of counts as changed.
+"""
 
 from __future__ import annotations
 
-import fnmatch
-import posixpath
-import tempfile
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ..base import git
 from ..base.errors import ConfigError, DeployError
-from ..base.files import canonical_json
-from ..base.layout import ENVIRONMENTS_DIR, PIPELINE_FILE, UPSTREAM_LOCK_FILE
-from ..project.config import loading
-from ..project.hcl import reader
-from ..project.overlay import pin
+from ..project import earlier
+from ..project.config.loading import UnknownEnvironmentError
+from . import comparable, inputs, receipt
+from .inputs import FILES, OUTPUTS, Inputs
+from .reasons import Reason, Why, between
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Mapping
 
+    from ..project.hcl.commitindex import CommitIndex
     from ..project.project import Project
     from ..project.stack import Stack
-    from .inputs import Inputs
-
-_PATH_LABELS = ("file ", "module ", "lock file ", "watched file ", "var file ")
+    from .receipt import Receipt
 
 
 @dataclass(frozen=True)
-class Baseline:
-    """A base that counts as deployed.
+class _First:
+    """Before anything was applied: the stacks whose outputs may be others than at the base, those with a receipt.
 
-    Paths are relative to the repository's root. `changed` are those that differ from the base in this tree, new and
-    uncommitted ones too; `removed` those that the base has and this tree has not. `before` is the configuration at the
-    base, None where it cannot be read; then every stack counts as affected. `known` remembers which stacks are.
+    `own` is what was compared of each stack, and how it differs.
     """
 
-    ref: str
-    commit: str
-    changed: frozenset[str]
-    removed: frozenset[str]
-    before: loading.Loaded | None = field(repr=False)
-    known: dict[str, bool] = field(repr=False, default_factory=dict)
+    moved: frozenset[str]
+    deployed: frozenset[str]
+    own: Mapping[str, tuple[Inputs, list[Reason]]]
 
-    def reasons(self, project: Project, stack: Stack, inputs: Inputs) -> list[str]:
-        """Why a stack is affected since the base, in words; nothing when it is as at the base."""
-        since = f"since {self.ref}"
-        if self.before is None:
-            return [f"the configuration {since} cannot be compared"]
-        words = []
-        for label in inputs.labels:
-            if project.catalog is not None and label.startswith(("build ", "image ")):
-                if any(_lies_in(path, project.catalog.folders(label)) for path in self.changed | self.removed):
-                    words.append(f"{label} may have changed {since}")
-                continue
-            kind = next((kind for kind in _PATH_LABELS if label.startswith(kind)), None)
-            touched = kind is not None and label.removeprefix(kind) in self.changed | self.removed
-            if touched or (label.startswith("any file ") and (self.changed or self.removed)):
-                words.append(f"{label} changed {since}")
-        words += [
-            f"file {path} was removed {since}" for path in sorted(self.removed) if _belonged(project, stack, path)
+
+class Baseline:
+    """A commit that counts as deployed, wherever there is no receipt.
+
+    It is read when it is first asked for. Asked before anything is applied, it knows which stacks have moved since.
+
+    Args:
+        project: The project as it is now.
+        ref: How people call the commit.
+        commit: The commit.
+    """
+
+    def __init__(self, project: Project, ref: str, commit: str) -> None:
+        self.ref = ref
+        self.commit = commit
+        self._project = project
+        self._inputs: dict[tuple[str, str | None], Inputs | Reason] = {}
+        self._asked: set[str] = set()
+        self._git_ignores: set[str] = set()
+        self._lock = threading.Lock()
+
+    def reasons(self, stack: Stack, now: Inputs) -> list[Reason]:
+        """Why a stack without a receipt is affected; nothing when it is proven to be as at the base.
+
+        Raises:
+            RecordError: A receipt or the outputs of an upstream cannot be read.
+        """
+        first, path = self._first, self._project.layout.receipt
+        moved = [
+            name
+            for name in sorted(_upstreams(self._project, stack))
+            if name in first.moved or (name not in first.deployed and path(name).exists())
         ]
-        catalog = project.catalog
-        builds = catalog.needed_by(stack) if catalog else ()
-        if _settings(self.before, stack.name, builds) != _settings(project.loaded, stack.name, builds):
-            words.append(f"its configuration changed {since}")
-        return words
+        compared, own = first.own.get(stack.name, (None, []))
+        return (own if compared == now else self._own(stack, now)) + [Reason(Why.UPSTREAM, note=name) for name in moved]
 
-    def gone(self, project: Project) -> list[str]:
-        """Folders that held a stack at the base and hold none now."""
-        patterns = (self.before or project.loaded).config.discover
-        folders = {posixpath.dirname(path) for path in self.removed if reader.is_configuration(path)}
-        return sorted(
-            folder
-            for folder in folders
-            if any(fnmatch.fnmatch(folder, pattern) for pattern in patterns) and not project.index.configuration(folder)
-        )
+    @cached_property
+    def gone(self) -> list[str]:
+        """The stacks that were there at the base and are no more."""
+        if isinstance(self._before, Reason):
+            return []
+        return sorted(self._before[0].stacks.keys() - self._project.stacks.keys())
+
+    @cached_property
+    def _before(self) -> tuple[Project, CommitIndex] | Reason:
+        """The project at the base, or why it cannot be read."""
+        try:
+            return earlier.at(self._project, self.commit)
+        except UnknownEnvironmentError:
+            return Reason(Why.NEW_ENVIRONMENT, note=self._project.environment, since=self.ref)
+        except DeployError as error:
+            return Reason(Why.BASE_UNREAD, note=error.message, since=self.ref)
+
+    @cached_property
+    def _first(self) -> _First:
+        """What is found of all stacks when the first is asked for."""
+        project, moved = self._project, set[str]()
+        own: dict[str, tuple[Inputs, list[Reason]]] = {}
+        receipts = {name: self._receipt(name) for name in project.stacks}
+        found = {name: self._found(name, last) for name, last in receipts.items()}
+        if not isinstance(self._before, Reason):
+            index = self._before[1]
+            self._ignored(path for known in found.values() if known for path in comparable.doubtful(known, index))
+        for name in project.graph.order:
+            stack, known, last = project.stacks[name], found[name], receipts[name]
+            if known is not None:
+                own[name] = known, self._own(stack, known)
+            unfinished = last is not None and not last.applied
+            if known is None or unfinished or own[name][1] or moved & _upstreams(project, stack):
+                moved.add(name)
+        return _First(frozenset(moved), frozenset(name for name, last in receipts.items() if last), own)
+
+    def _receipt(self, name: str) -> Receipt | None:
+        with suppress(DeployError):  # it is said where that stack is asked for
+            return receipt.read(self._project.layout, name)
+        return None
+
+    def _found(self, name: str, last: Receipt | None) -> Inputs | None:
+        """What a stack was last applied with, or what it is made of now; None where neither is known."""
+        project = self._project
+        if last is not None:
+            return last.inputs
+        with suppress(DeployError):
+            if not receipt.is_outdated(project.layout, name):
+                return inputs.gather(project, project.stacks[name], key=project.keyring.current)
+        return None
+
+    def _own(self, stack: Stack, found: Inputs) -> list[Reason]:
+        """Why a stack is not as at the base, but for its upstreams."""
+        if isinstance(self._before, Reason):
+            return [self._before]
+        index = self._before[1]
+        before = self._inputs_of(stack.name, found.key)
+        if isinstance(before, Reason):
+            return [before]
+        unknown = comparable.unknown(self._project, stack, found, index)
+        git_ignores = self._ignored(comparable.doubtful(found, index))
+        unknown |= {
+            item: "git ignores it"
+            for item in found.digests
+            if item.kind in FILES and item.name in git_ignores and item not in unknown
+        }
+        reasons = [Reason(Why.NOT_COMPARABLE, item, note, self.ref) for item, note in unknown.items()]
+        reasons.sort(key=lambda reason: reason.input.rank if reason.input else ())
+        notes = [*comparable.settings(self._project, stack), *self._unread(stack)]
+        reasons += [Reason(Why.NOT_COMPARABLE, note=note, since=self.ref) for note in notes]
+        return reasons + between(_wired(before.without(unknown)), _wired(found.without(unknown)), self.ref)
+
+    def _unread(self, stack: Stack) -> list[str]:
+        """The submodules that a stack has files in, and that are at another commit now and not known at the former."""
+        if isinstance(self._before, Reason) or not (unread := self._before[1].unread):
+            return []
+        module = self._project.module(stack.name)
+        paths = {stack.path, *module.modules, *(named.path for named in module.named)}
+        return [f"submodule {folder}" for folder in unread if any(_lies_in(path, folder) for path in paths)]
+
+    def _inputs_of(self, name: str, key: str | None) -> Inputs | Reason:
+        """A stack's inputs at the base, or why they are not known."""
+        if isinstance(self._before, Reason):
+            return self._before
+        at = (name, key)
+        if at not in self._inputs:
+            project = self._before[0]
+            if name not in project.stacks:
+                self._inputs[at] = Reason(Why.NEW_STACK, since=self.ref)
+            else:
+                try:
+                    found = self._project.keyring.find(key)
+                    self._inputs[at] = inputs.gather(project, project.stacks[name], key=found)
+                except DeployError as error:
+                    self._inputs[at] = Reason(Why.BASE_UNREAD, note=error.message, since=self.ref)
+        return self._inputs[at]
+
+    def _ignored(self, paths: Iterable[str]) -> Collection[str]:
+        """Those of some paths that git ignores; asked for all stacks at once."""
+        wanted = set(paths)
+        with self._lock:
+            if new := wanted - self._asked:
+                self._git_ignores |= comparable.ignored(self._project, new)
+                self._asked |= new
+            return wanted & self._git_ignores
 
 
-def find(project: Project, ref: str) -> Baseline:
+def find(project: Project, ref: str, *, exact: bool) -> Baseline:
     """The baseline that a ref names.
+
+    Args:
+        project: The project.
+        ref: The ref.
+        exact: Whether its very commit is meant; else the one that this tree's history has in common with it.
 
     Raises:
         ConfigError: There is no such ref, or no common history with it.
     """
     root = project.layout.root
-    commit = git.merge_base(root, ref)
+    commit = git.resolve(root, ref) if exact else git.merge_base(root, ref)
     if commit is None:
         raise ConfigError(
             f"base={ref}: there is no such commit here, or it has no history in common with this tree",
             next_step=f"`git fetch origin {ref.rpartition('/')[2]}` first, in a shallow clone with --unshallow",
         )
-    changed, removed = git.differences(root, commit)
-    before = _configuration_at(project, commit)
-    if project.tree is not None:
-        if before is None or before.base is None or not (before.base.exact and project.tree.exact):
-            before = None  # a folder has no yesterday: nothing can be compared
-        else:
-            changed, removed = project.tree.since(before.base, changed | removed)
-    return Baseline(ref, commit, frozenset(changed), frozenset(removed), before)
+    return Baseline(project, ref, commit)
 
 
-def _configuration_at(project: Project, commit: str) -> loading.Loaded | None:
-    """The configuration at a commit, read from git's objects."""
-    names = [PIPELINE_FILE, UPSTREAM_LOCK_FILE]
-    names += [f"{ENVIRONMENTS_DIR}/{project.environment}.{suffix}" for suffix in ("yaml", "yml")]
-    with tempfile.TemporaryDirectory() as folder:
-        for name in names:
-            content = git.content(project.layout.root, commit, name)
-            if content is not None:
-                path = Path(folder, name)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
-        environments = Path(folder, ENVIRONMENTS_DIR)
-        if not any(environments.glob("*")):
-            environments.mkdir(parents=True, exist_ok=True)
-            (environments / f"{project.environment}.yaml").touch()
-        try:
-            return loading.load(Path(folder), project.environment, pin.resolve)
-        except DeployError:
-            return None
+def _upstreams(project: Project, stack: Stack) -> set[str]:
+    """The stacks whose outputs a stack gets or reads."""
+    reads = project.remote_reads.get(stack.name, ())
+    return {*(reference.stack for reference in stack.inputs.values()), *(read.stack for read in reads)}
 
 
-def _lies_in(path: str, folders: list[str]) -> bool:
-    """Whether a path is one of some folders or files, or lies in one."""
-    normal = [posixpath.normpath(folder) for folder in folders]
-    return any(folder in (".", path) or path.startswith(f"{folder}/") for folder in normal)
+def _wired(found: Inputs) -> Inputs:
+    """Some inputs with the outputs that are read, but not their values: no commit has them, see `Baseline.reasons`."""
+    return Inputs({item: "" if item.kind in OUTPUTS else digest for item, digest in found.digests.items()}, found.key)
 
 
-def _settings(loaded: loading.Loaded, name: str, builds: Collection[str] = ()) -> bytes:
-    """What of a configuration can change a stack's plan, but for its files; checks and the like cannot.
-
-    `builds` are the builds that it reads, or that its images contain.
-    """
-    whole = loaded.config
-    stack: Any = whole.stacks.get(name)
-    engine = [whole.engine.kind, whole.engine.version]
-    values: dict[str, Any] = {"engine": engine, "enabled": stack is None or stack.enabled}
-    backend = (stack.backend if stack and stack.backend else None) or whole.backend
-    values["backend"] = backend.model_dump() if backend else None
-    if stack is not None:
-        chosen = stack.model_dump(include={"path", "inputs", "variables", "var_files", "watch", "builds", "images"})
-        used = {image: whole.images.get(image) for image in stack.images.values()}
-        chosen["made"] = {key: image.model_dump() for key, image in used.items() if image is not None}
-        values |= {key: value for key, value in chosen.items() if value}
-    found = {build: whole.builds[build].model_dump() for build in builds if build in whole.builds}
-    values |= {"built": found} if found else {}
-    return canonical_json(values)
-
-
-def _belonged(project: Project, stack: Stack, path: str) -> bool:
-    """Whether a removed path was, for all that is known, an input of a stack."""
-    module, folder, name = project.module(stack.name), posixpath.dirname(path), posixpath.basename(path)
-    own = folder == stack.path or folder in module.modules
-    if own and (reader.is_configuration(name) or name.endswith((".tfvars", ".tfvars.json", ".hcl"))):
-        return True
-    if any(not named.exact and path.startswith(named.path + "/") for named in module.named):
-        return True
-    patterns = [posixpath.normpath(posixpath.join(stack.path, pattern)) for pattern in stack.settings.watch]
-    return any(fnmatch.fnmatch(path, pattern.replace("**/", "*")) for pattern in patterns)
+def _lies_in(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/")

@@ -1,98 +1,194 @@
-"""The inputs digest: everything that can change a stack's plan, each part with a label that says what it is."""
+"""What a stack's plan is made of: each input a value with the digest of its content, and one digest over all.
+
+`reasons` makes words of inputs, where people see them; nothing else does, and nothing reads such words.
+"""
 
 from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic_core import core_schema
 
 from ..base.files import canonical_json, sha256_bytes
 from ..base.layout import ENGINE_LOCK_FILE
 from ..project import variables
 from ..project.backend import settings as backend_settings
+from ..project.config.signature import sealed
 from . import outputs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-    from ..project.hcl.rootmodule import NamedPath
+    from ..project.config.keyring import Key
+    from ..project.hcl.facts import NamedPath
     from ..project.project import Project
     from ..project.stack import Stack
 
 ABSENT = "absent"
 _NOT_CONFIGURATION = (".md", ".tfstate", ".tfstate.backup", ".lock.info", ".pyc")
-_NO_FILES = ("/proc/", "/sys/", "/dev/")  # what the kernel makes up anew for every reader
-_SHOWN = 3
+_NO_FILES = ("/proc/", "/sys/", "/dev/")  # what the kernel makes up for every reader
+
+
+class InputKind(StrEnum):
+    """What an input is; the likeliest cause of a change first."""
+
+    FILE = "file"
+    MODULE = "module"
+    BUILD = "build"
+    IMAGE = "image"
+    VARIABLE = "variable"
+    OUTPUT = "output"
+    REMOTE_OUTPUT = "remote_output"
+    REMOTE_OUTPUTS = "remote_outputs"
+    VAR_FILE = "var_file"
+    WATCHED = "watched"
+    ANY_FILE = "any_file"
+    BACKEND = "backend"
+    ENGINE = "engine"
+    ENVIRONMENT_VARIABLE = "environment_variable"
+    LOCK_FILE = "lock_file"
+
+
+_RANK = {kind: position for position, kind in enumerate(InputKind)}
+VALUES = frozenset({InputKind.VARIABLE, InputKind.ENVIRONMENT_VARIABLE})  # digested with the key, where there is one
+OUTPUTS = frozenset({InputKind.OUTPUT, InputKind.REMOTE_OUTPUT, InputKind.REMOTE_OUTPUTS})
+FILES = frozenset(
+    {InputKind.FILE, InputKind.MODULE, InputKind.VAR_FILE, InputKind.WATCHED, InputKind.LOCK_FILE}
+)  # `name` is the path
+CODE = frozenset(
+    {InputKind.FILE, InputKind.MODULE, InputKind.LOCK_FILE, InputKind.WATCHED, InputKind.BUILD, InputKind.IMAGE}
+)  # the same in every environment
+
+
+class Input(NamedTuple):
+    """One thing that can change a stack's plan.
+
+    `name` is a path relative to the repository's root, or the name of a variable, output, build or image; of
+    `ANY_FILE` the files that read one whose name is not known. `stack` is the upstream that an output is of. `target`
+    is what gets the value: a variable, or the name of a `terraform_remote_state`.
+    """
+
+    kind: InputKind
+    name: str = ""
+    stack: str = ""
+    target: str = ""
+
+    @property
+    def rank(self) -> tuple[Any, ...]:
+        """What inputs are sorted by where people see them."""
+        return _RANK[self.kind], *self[1:]
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Labels such as `file stacks/web/main.tf` or `output network.subnet_id`, each with the digest of its content."""
+    """The inputs of a stack, each with the digest of its content.
 
-    labels: Mapping[str, str]
+    `key` is the fingerprint of the key that the digests of configured and environment values were made with: a short
+    secret is found by its plain digest in no time. None where there was no key.
+    """
+
+    digests: Mapping[Input, str]
+    key: str | None = None
 
     @property
     def digest(self) -> str:
-        """Hex SHA-256 over all labels: equal exactly when nothing that can change the plan has changed."""
-        return sha256_bytes(canonical_json(dict(self.labels)))
+        """Hex SHA-256 over all inputs: equal exactly when nothing that can change the plan has changed."""
+        entries = sorted([*item, digest] for item, digest in self.digests.items())
+        return sha256_bytes(canonical_json([self.key, entries]))
+
+    def without(self, left_out: Collection[Input]) -> Inputs:
+        """The same inputs less some."""
+        return Inputs({item: digest for item, digest in self.digests.items() if item not in left_out}, self.key)
+
+    def differing(self, other: Inputs) -> list[Input]:
+        """The inputs whose digests differ, or that only one side has; the likeliest cause first."""
+        mine, theirs = self.digests, other.digests
+        changed = {item for item in {*mine, *theirs} if mine.get(item) != theirs.get(item)}
+        return sorted(changed, key=lambda item: item.rank)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON value that `from_json` reads back."""
+        found = sorted(self.digests.items(), key=lambda pair: pair[0].rank)
+        return {
+            "key": self.key,
+            "digests": [
+                {**{name: str(text) for name, text in item._asdict().items() if text}, "digest": digest}
+                for item, digest in found
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> Inputs:
+        """The inputs of a `to_json` value.
+
+        Raises:
+            ValueError: It is not one.
+        """
+        try:
+            digests = {}
+            for entry in value["digests"]:
+                fields = dict(entry)
+                digest = fields.pop("digest")
+                item = Input(**{**fields, "kind": InputKind(fields["kind"])})
+                if not all(isinstance(text, str) for text in (*item, digest)):
+                    raise TypeError("text")
+                digests[item] = digest
+            return cls(digests, value["key"])
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"inputs: {error!r}") from None
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """How pydantic reads the field of a record: by `from_json`."""
+        del source, handler
+        return core_schema.no_info_plain_validator_function(cls.from_json)
 
 
-def gather(project: Project, stack: Stack, *, produced: Collection[str] = ()) -> Inputs:
+def gather(project: Project, stack: Stack, *, produced: Collection[str] = (), key: Key | None = None) -> Inputs:
     """The inputs of a stack as they are now; cheap where files are unchanged since they were last read.
 
     Args:
         project: The project.
         stack: The stack.
         produced: Files that the stack's own applies wrote: they are no inputs.
+        key: The key that the digests of values are made with.
 
     Raises:
         ConfigError: A var file is missing, or a setting cannot be filled in.
         RecordError: The outputs of an upstream cannot be read.
     """
-    return Inputs(dict(sorted(_labels(project, stack, produced))))
+    found = {**dict(_read(project, stack, produced)), **dict(_given(project, stack, key))}
+    return Inputs(found, key.fingerprint if key else None)
 
 
-def reasons(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """Why two sets of labels differ, in words, the likeliest cause first."""
-    changed = [label for label in sorted({*before, *after}, key=_rank) if before.get(label) != after.get(label)]
-    words = []
-    for label in changed:
-        verb = "added" if label not in before else "removed" if label not in after else "changed"
-        if after.get(label) == ABSENT:
-            verb = "is missing"
-        words.append(f"{label} {verb}")
-    return words
-
-
-def summary(words: list[str]) -> str:
-    """A list of reasons on one line: the first few, and how many more."""
-    more = len(words) - _SHOWN
-    return "; ".join(words[:_SHOWN]) + (f"; and {more} more" if more > 0 else "")
-
-
-def upstream_labels(project: Project, stack: Stack, among: Collection[str] | None = None) -> dict[str, str]:
-    """The labels of the upstream outputs that a stack gets or reads; of some upstreams only where `among` names them.
+def upstream_outputs(project: Project, stack: Stack, among: Collection[str] | None = None) -> dict[Input, str]:
+    """The upstream outputs that a stack gets or reads; of some upstreams only where `among` names them.
 
     Raises:
         RecordError: The outputs of an upstream cannot be read.
     """
-    labels = {}
+    found: dict[Input, str] = {}
     for variable, reference in stack.inputs.items():
         if among is None or reference.stack in among:
             known = outputs.stored(project.layout, reference.stack) or {}
-            found = known.get(reference.output)
-            labels[f"output {reference} (variable {variable})"] = found.digest if found else ABSENT
+            item = Input(InputKind.OUTPUT, reference.output, reference.stack, variable)
+            found[item] = known[reference.output].digest if reference.output in known else ABSENT
     for read in project.remote_reads.get(stack.name, ()):
         if among is None or read.stack in among:
             known = outputs.stored(project.layout, read.stack) or {}
-            names = sorted(known) if read.outputs is None else read.outputs
-            digests = {name: known[name].digest if name in known else ABSENT for name in names}
-            shown = "any output" if read.outputs is None else "output " + ", ".join(read.outputs)
-            labels[f"{shown} of {read.stack} (terraform_remote_state.{read.name})"] = _digest(digests)
-    return labels
+            for name in read.outputs or ():
+                item = Input(InputKind.REMOTE_OUTPUT, name, read.stack, read.name)
+                found[item] = known[name].digest if name in known else ABSENT
+            if read.outputs is None:
+                item = Input(InputKind.REMOTE_OUTPUTS, "", read.stack, read.name)
+                found[item] = _digest({name: output.digest for name, output in known.items()})
+    return found
 
 
-def written_since(project: Project, stack: Stack, planned: Mapping[str, str]) -> list[str]:
+def written_since(project: Project, stack: Stack, planned: Inputs) -> list[str]:
     """The files that a stack's apply wrote: named by its configuration, not as they were planned, not in git.
 
     They are what the stack makes, not what it is made of, though its configuration names them, or reads them to see
@@ -102,51 +198,62 @@ def written_since(project: Project, stack: Stack, planned: Mapping[str, str]) ->
     found: dict[str, str] = {}
     for named in project.module(stack.name).named:
         found.update(item for item in _files_of(project, named) if item[1] != ABSENT)
-    labels = {path: planned.get(f"file {path}", ABSENT) for path in found if f"module {path}" not in planned}
-    changed = sorted(path for path, before in labels.items() if before != found[path])
+    before = {
+        path: planned.digests.get(Input(InputKind.FILE, path), ABSENT)
+        for path in found
+        if Input(InputKind.MODULE, path) not in planned.digests
+    }
+    changed = sorted(path for path, digest in before.items() if digest != found[path])
     tracked = project.tracked(changed) if changed else set()
     if tracked is None:
-        return [path for path in changed if labels[path] == ABSENT]
+        return [path for path in changed if before[path] == ABSENT]
     return [path for path in changed if path not in tracked]
 
 
-def _rank(label: str) -> tuple[int, str]:
-    order = ("file", "module", "build", "image", "variable", "output", "var file", "watched")
-    return next((index for index, kind in enumerate(order) if label.startswith(kind + " ")), len(order)), label
-
-
-def _labels(project: Project, stack: Stack, produced: Collection[str]) -> Iterator[tuple[str, str]]:
+def _read(project: Project, stack: Stack, produced: Collection[str]) -> Iterator[tuple[Input, str]]:
+    """The files that a stack is made of, or reads."""
     module, index = project.module(stack.name), project.index
     own = [*module.files, *variables.automatic_var_files(project, stack)]
     called = [file for files in module.modules.values() for file in files]
-    for kind, paths in (("file", own), ("module", called)):
+    for kind, paths in ((InputKind.FILE, own), (InputKind.MODULE, called)):
         for path in paths:
-            yield f"{kind} {path}", index.digest(path) or ABSENT
+            yield Input(kind, path), index.digest(path) or ABSENT
     configuration = {*own, *called}
     lock = f"{stack.path}/{ENGINE_LOCK_FILE}"
     if (digest := index.digest(lock)) is not None:
-        yield f"lock file {lock}", digest
+        yield Input(InputKind.LOCK_FILE, lock), digest
     for named in module.named:
         for path, digest in _files_of(project, named):
             if path not in configuration and path not in produced:
-                yield f"file {path}", digest
+                yield Input(InputKind.FILE, path), digest
     for path in _watched(project, stack):
-        yield f"watched file {path}", index.digest(path) or ABSENT
+        yield Input(InputKind.WATCHED, path), index.digest(path) or ABSENT
     for position, path in enumerate(variables.var_files(project, stack)):
-        yield f"var file {path}", f"{position} {index.digest(path)}"
-    for name, value in variables.configured(project, stack).items():
-        yield f"variable {name}", _digest(value)
-    for name, text in variables.from_environment(project, stack).items():
-        yield f"environment variable {name}", _digest(text)
-    yield from upstream_labels(project, stack).items()
+        yield Input(InputKind.VAR_FILE, path), f"{position} {index.digest(path)}"
     if module.unknown:
-        where = ", ".join(sorted(module.unknown))
-        yield f"any file (one whose name cannot be told is read in {where})", project.tree_digest
-    if project.catalog is not None:
-        yield from project.catalog.labels(stack).items()
+        yield Input(InputKind.ANY_FILE, ", ".join(sorted(module.unknown))), project.tree_digest
+
+
+def _given(project: Project, stack: Stack, key: Key | None) -> Iterator[tuple[Input, str]]:
+    """What a stack is given: values, settings, what is made for it."""
+    for name, value in variables.configured(project, stack).items():
+        yield Input(InputKind.VARIABLE, name), _digest(value, key)
+    for name, text in variables.from_environment(project, stack).items():
+        yield Input(InputKind.ENVIRONMENT_VARIABLE, name), _digest(text, key)
+    yield from upstream_outputs(project, stack).items()
+    if (catalog := project.catalog) is not None:
+        for name in catalog.read_by(stack):
+            yield Input(InputKind.BUILD, name), catalog.sources(name).digest
+        for variable, image in stack.settings.images.items():
+            yield image_input(variable, image), catalog.reference(image)
     if (settings := backend_settings(project, stack)) is not None:
-        yield "backend settings", _digest(settings)
-    yield "engine version", f"{project.config.engine.kind} {project.config.engine.version}"
+        yield Input(InputKind.BACKEND), _digest(settings)
+    yield Input(InputKind.ENGINE), f"{project.config.engine.kind} {project.config.engine.version}"
+
+
+def image_input(variable: str, image: str) -> Input:
+    """The input that an image is whose reference a variable gets; its digest is the reference by its tag."""
+    return Input(InputKind.IMAGE, image, target=variable)
 
 
 def _files_of(project: Project, named: NamedPath) -> Iterator[tuple[str, str]]:
@@ -163,7 +270,7 @@ def _files_of(project: Project, named: NamedPath) -> Iterator[tuple[str, str]]:
         elif named.read and named.exact:
             yield named.path, ABSENT
         return
-    for path in index.below(named.path):
+    for path in index.meant(named):
         name = posixpath.basename(path)
         if catalog is not None and catalog.makes(path):
             continue
@@ -177,24 +284,21 @@ def _files_of(project: Project, named: NamedPath) -> Iterator[tuple[str, str]]:
 
 def _watched(project: Project, stack: Stack) -> Iterator[str]:
     """The files that the `watch` globs match, relative to the repository's root."""
-    from pathlib import Path
-
     for position, pattern in enumerate(stack.settings.watch):
-        joined = posixpath.normpath(posixpath.join(stack.path, pattern))
+        joined = posixpath.normpath(posixpath.join(stack.named, pattern))
         parts = joined.split("/")
         fixed = next((at for at, part in enumerate(parts) if any(mark in part for mark in "*?[")), len(parts) - 1)
-        base = Path(project.root, *parts[:fixed])
         try:
-            matches = sorted(base.glob("/".join(parts[fixed:])))
+            matches = project.index.glob("/".join(parts[:fixed]).lstrip("/"), "/".join(parts[fixed:]))
         except (ValueError, NotImplementedError, IndexError) as error:
             message = f"'{pattern}' is not a glob: {error}"
             raise project.loaded.error(message, "stacks", stack.name, "watch", position) from None
         for path in matches:
-            if path.is_file():
-                found = posixpath.join(*parts[:fixed], path.relative_to(base).as_posix()) if fixed else path.name
-                if project.catalog is None or not project.catalog.makes(found):
-                    yield found
+            if project.index.is_file(path) and (project.catalog is None or not project.catalog.makes(path)):
+                yield path
 
 
-def _digest(value: object) -> str:
-    return sha256_bytes(canonical_json(value))
+def _digest(value: object, key: Key | None = None) -> str:
+    """Hex SHA-256 of a value; with a key an HMAC, so that nobody without it finds the value by trying."""
+    content = canonical_json(value)
+    return sealed(content, key) if key else sha256_bytes(content)

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
 
 from ..base.errors import ArtifactRefusedError
 from ..base.files import canonical_json, sha256_bytes
 from ..base.problem import doit
 from ..project.config import signature
-from .inputs import reasons, summary
+from . import reasons
+from .inputs import Inputs
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from ..project.config.keyring import Key
-    from .inputs import Inputs
     from .receipt import Receipt
 
-FORMAT = 2
+FORMAT = 3
 _CLOCK_SKEW = timedelta(minutes=5)  # between the machine that planned and the one that deploys
 
 
@@ -45,7 +48,7 @@ class Manifest:
     origin: str
     plan_sha256: str
     inputs_digest: str
-    inputs: dict[str, str]
+    inputs: Inputs
     commit: str | None
     dirty: bool
     engine: str
@@ -70,9 +73,13 @@ class Manifest:
     follows: str | None = None
     format: int = FORMAT
 
+    def body(self) -> dict[str, Any]:
+        """All fields as a JSON value."""
+        return {**asdict(replace(self, inputs=Inputs({}))), "inputs": self.inputs.to_json()}
+
     def to_json(self, key: Key | None) -> dict[str, Any]:
         """The manifest with its digest, and signed when there is a key."""
-        body = asdict(self)
+        body = self.body()
         signed = {"signature": signature.sign(body, key)} if key else {}
         return {**body, "digest": sha256_bytes(canonical_json(body)), **signed}
 
@@ -142,10 +149,10 @@ def _mismatches(manifest: Manifest, stack: str, expected: Expected) -> list[tupl
     if manifest.lock_digest != expected.lock_digest:
         what = "is missing" if expected.lock_digest is None else "is another one than when this was planned"
         found.append(("lock-file", f".terraform.lock.hcl {what}"))
-    if manifest.inputs_digest != sha256_bytes(canonical_json(manifest.inputs)):
+    if manifest.inputs_digest != manifest.inputs.digest:
         found.append(("inputs-digest", "the manifest's inputs do not have the digest that it states"))
     if manifest.inputs_digest != expected.inputs.digest:
-        why = summary(reasons(manifest.inputs, expected.inputs.labels))
+        why = reasons.summary(reasons.between(manifest.inputs, expected.inputs))
         found.append(("inputs", f"this plan was made of other inputs: {why}"))
     if manifest.age > expected.max_age:
         found.append(("age", f"this plan is {_hours(manifest.age)} old, more than {_hours(expected.max_age)}"))
@@ -181,27 +188,21 @@ def _made_otherwise(manifest: Manifest, expected: Expected) -> list[tuple[str, s
     return found
 
 
-def check_types(manifest: Manifest) -> None:
-    """Raise a ValueError or TypeError where a field is not of its kind."""
-    if datetime.fromisoformat(manifest.created_at).tzinfo is None:
-        raise ValueError("created_at")
-    texts = (manifest.stack, manifest.environment, manifest.origin, manifest.plan_sha256, manifest.inputs_digest)
-    mappings = (manifest.inputs, manifest.counts, manifest.images, manifest.builds)
-    if not all(isinstance(text, str) for text in (*texts, manifest.id, manifest.engine)):
-        raise TypeError("text")
-    if not all(isinstance(mapping, dict) for mapping in mappings) or not all(
-        isinstance(items, list)
-        for items in (manifest.mocked, manifest.allowed, manifest.unpinned, manifest.creates, manifest.exists)
-    ):
-        raise TypeError("mapping")
-    if not isinstance(manifest.follows, str | None):
-        raise TypeError("follows")
-    if not isinstance(manifest.key, str | None) or not isinstance(manifest.policy, str | None):
-        raise TypeError("key")
-    if not isinstance(manifest.accepted, dict | None) or not isinstance(manifest.lineage, str | None):
-        raise TypeError("state")
-    if not isinstance(manifest.serial, int | None) or not isinstance(manifest.dirty, bool):
-        raise TypeError("number")
+@cache
+def _adapter() -> TypeAdapter[Manifest]:
+    return TypeAdapter(Manifest)  # takes a while, and only who reads one needs it
+
+
+def from_json(record: dict[str, Any]) -> Manifest:
+    """The manifest that has this body.
+
+    Raises:
+        ValueError: A field is missing, or not of its kind; or there is one too many.
+    """
+    manifest = _adapter().validate_python(record)
+    if manifest.body() != record or datetime.fromisoformat(manifest.created_at).tzinfo is None:
+        raise ValueError("not as it is written")
+    return manifest
 
 
 def refused(reason: str, stack: str, message: str) -> ArtifactRefusedError:

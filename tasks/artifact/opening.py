@@ -13,7 +13,7 @@ from ..base.errors import ArtifactRefusedError
 from ..base.files import NotPlainError, canonical_json, open_plain, sha256_bytes
 from ..base.problem import doit
 from ..project.config import signature
-from .manifest import FORMAT, Manifest, check_types, refused
+from .manifest import FORMAT, from_json, refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..base.layout import Layout
     from ..base.sealed import Sealed
     from ..project.config.keyring import Key
+    from .manifest import Manifest
 
 _LARGEST_PLAN = 1 << 31
 _LARGEST_MANIFEST = 1 << 28
@@ -90,9 +91,10 @@ def _manifest(layout: Layout, stack: str, key: Key | None) -> Manifest:
         record = json.loads(text)
         digest, signed = record.pop("digest"), record.pop("signature", None)
         if isinstance(found := record.get("format"), int) and found != FORMAT:
-            raise refused("format", stack, f"the manifest has format {found}, this version reads {FORMAT}")
-        manifest = Manifest(**record)
-        check_types(manifest)
+            raise refused(
+                "format", stack, f"{name} was written by another version of doit-tofu, whose plans are not applied"
+            )
+        manifest = from_json(record)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise refused("manifest-unreadable", stack, f"{name} cannot be read as a manifest") from None
     _check_signature(layout, stack, record, signed, key)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..base.errors import RecordError
 from ..base.files import canonical_json, read_json, sha256_bytes, write_json
+from ..project.config.signature import sealed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..base.layout import Layout
     from ..base.masking import Masker
+    from ..project.config.keyring import Key
 
 
 @dataclass(frozen=True)
@@ -32,14 +34,16 @@ def parse(values: Mapping[str, Any]) -> dict[str, Output]:
     }
 
 
-def store(layout: Layout, stack: str, outputs: Mapping[str, Output], mask: Masker) -> None:
+def store(layout: Layout, stack: str, outputs: Mapping[str, Output], mask: Masker, key: Key | None = None) -> None:
     """Keep outputs durably: values of the non-sensitive, digests alone of those that are or hold a known secret.
+
+    Those digests are made with the key where there is one: a short secret is found by a plain one in no time.
 
     Raises:
         RecordError: The file cannot be written.
     """
     record = {
-        name: {"sensitive": True, "digest": output.digest}
+        name: {"sensitive": True, "digest": sealed(output.digest.encode(), key) if key else output.digest}
         if output.sensitive or mask.value(output.value) != output.value
         else {"sensitive": False, "digest": output.digest, "value": output.value}
         for name, output in outputs.items()

@@ -5,16 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..base.layout import Layout
-from . import receipt
-from .inputs import reasons, summary
+from . import reasons, receipt
+from .inputs import CODE, Input, InputKind, Inputs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection
 
     from ..project.project import Project
-    from .inputs import Inputs
-
-_CODE = ("file ", "module ", "lock file ", "watched file ", "build ", "image ")
 
 
 def missing(project: Project, stack: str, inputs: Inputs) -> str | None:
@@ -31,13 +28,15 @@ def missing(project: Project, stack: str, inputs: Inputs) -> str | None:
     last = receipt.read(Layout(project.layout.root, followed), stack)
     if last is None or not last.applied:
         return f"never deployed to {followed}"
-    words = reasons(_code(last.inputs, last.produced), _code(inputs.labels, last.produced))
-    return f"not in {followed} yet: {summary(words)}" if words else None
+    produced = {Input(InputKind.FILE, path) for path in last.produced}
+    found = reasons.between(_code(last.inputs, produced), _code(inputs, produced))
+    return f"not in {followed} yet: {reasons.summary(found)}" if found else None
 
 
-def _code(labels: Mapping[str, str], produced: list[str]) -> dict[str, str]:
-    return {
-        label: digest.rpartition(":")[2] if label.startswith("image ") else digest  # each environment has its registry
-        for label, digest in labels.items()
-        if label.startswith(_CODE) and label.removeprefix("file ") not in produced
-    }
+def _code(inputs: Inputs, produced: Collection[Input]) -> Inputs:
+    """What of some inputs is the same in every environment."""
+    return Inputs({
+        item: digest.rpartition(":")[2] if item.kind is InputKind.IMAGE else digest  # each has its own registry
+        for item, digest in inputs.digests.items()
+        if item.kind in CODE and item not in produced
+    })  # fmt: skip

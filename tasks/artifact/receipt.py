@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING, Any
 from ..base.errors import RecordError
 from ..base.files import read_json, write_json
 from ..base.problem import doit
+from .inputs import Inputs
 
 if TYPE_CHECKING:
     from ..base.layout import Layout
+
+
+FORMAT = 2
 
 
 class Outcome(StrEnum):
@@ -27,14 +31,13 @@ class Outcome(StrEnum):
 class Receipt:
     """The last apply of a stack.
 
-    `verified` is None before its checks ran; `checks` is the digest of those that `verified` is about. `inputs` are the
-    labels of the inputs digest as they were planned. `produced` are files the stack's applies wrote, `upstream` the
-    commit of what an overlay lies over. `images` are the references that its variables got. `deployed` says what the
-    last successful apply put in place. `state_key` is the fingerprint of the key that its state was written with, None
-    when in clear. `allowed` names findings of policies that were let through, and why. `lineage` and `serial` are
-    those of the state that the apply left, or at least had before. `exists` are the digests of the addresses that it
-    left in place; `accepted` is the state that it went on with although another one had been deployed, and why.
-    `plan_id` is the manifest's `id`.
+    `verified` is None before its checks ran; `checks` is the digest of those that `verified` is about. `inputs` are
+    those of the plan. `produced` are files the stack's applies wrote, `upstream` the commit of what an overlay lies
+    over. `images` are the references that its variables got. `deployed` says what the last successful apply put in
+    place. `state_key` is the fingerprint of the key that its state was written with, None when in clear. `allowed`
+    names findings of policies that were let through, and why. `lineage` and `serial` are those of the state that the
+    apply left, or at least had before. `exists` are the digests of the addresses that it left in place; `accepted` is
+    the state that it went on with although another one had been deployed, and why. `plan_id` is the manifest's `id`.
     """
 
     stack: str
@@ -42,7 +45,7 @@ class Receipt:
     outcome: Outcome
     plan_sha256: str
     inputs_digest: str
-    inputs: dict[str, str] = field(default_factory=dict)
+    inputs: Inputs = field(default_factory=lambda: Inputs({}))
     commit: str | None = None
     started_at: str = ""
     finished_at: str | None = None
@@ -60,6 +63,7 @@ class Receipt:
     exists: list[str] = field(default_factory=list)
     accepted: dict[str, Any] | None = None
     plan_id: str | None = None
+    format: int = FORMAT
 
     @property
     def applied(self) -> bool:
@@ -81,17 +85,18 @@ def now() -> str:
 
 
 def read(layout: Layout, stack: str) -> Receipt | None:
-    """The receipt of a stack; None when nothing was ever applied from here.
+    """The receipt of a stack; None when nothing was ever applied from here, or by an older version (`is_outdated`).
 
     Raises:
         RecordError: There is one that cannot be read.
     """
     path = layout.receipt(stack)
     record = read_json(path)
-    if record is None:
+    if record is None or _of_older_version(record):
         return None
     try:
-        return Receipt(**{**record, "outcome": Outcome(record["outcome"])})
+        known = {"outcome": Outcome(record["outcome"]), "inputs": Inputs.from_json(record["inputs"])}
+        return Receipt(**{**record, **known})
     except (TypeError, KeyError, ValueError) as error:
         raise RecordError(
             f"{layout.relative(path)} is not a receipt: {error}",
@@ -106,13 +111,23 @@ def read(layout: Layout, stack: str) -> Receipt | None:
         ) from error
 
 
+def is_outdated(layout: Layout, stack: str) -> bool:
+    """Whether the receipt of a stack was written by an older version: then it is not read."""
+    return _of_older_version(read_json(layout.receipt(stack)))
+
+
+def _of_older_version(record: Any) -> bool:
+    return isinstance(record, dict) and record.get("format", 1) < FORMAT
+
+
 def write(layout: Layout, receipt: Receipt) -> None:
     """Write a receipt durably.
 
     Raises:
         RecordError: The disk is full or the folder cannot be written.
     """
-    write_json(layout.receipt(receipt.stack), asdict(receipt))
+    body = {**asdict(replace(receipt, inputs=Inputs({}))), "inputs": receipt.inputs.to_json()}
+    write_json(layout.receipt(receipt.stack), body)
 
 
 def restore(layout: Layout, stack: str, receipt: Receipt | None) -> None:

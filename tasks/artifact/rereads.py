@@ -6,36 +6,31 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..base.files import sha256_file
-from .inputs import ABSENT
+from .inputs import ABSENT, FILES, InputKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ..project.project import Project
-
-_FILES = ("file ", "module ", "lock file ", "watched file ", "var file ")
-_ANY = "any file "
+    from .inputs import Input, Inputs
 
 
-def changed(project: Project, planned: Mapping[str, str]) -> list[str]:
-    """The inputs among the given ones that are files and are not what they were, sorted.
+def changed(project: Project, planned: Inputs) -> list[Input]:
+    """The inputs among the given ones that are files and are not what they were, in their order.
 
     Each file is read now: the file index trusts times and sizes, which a change can leave as they were.
 
     Args:
         project: Where the files are.
-        planned: The labels of inputs, with their digests.
+        planned: The inputs.
     """
     found = []
-    for label, digest in planned.items():
-        kind = next((kind for kind in _FILES if label.startswith(kind)), None)
-        if kind is not None:
+    for item, digest in planned.digests.items():
+        if item.kind in FILES:
             # A var file's digest has its position before it.
-            if _digest(project, label.removeprefix(kind)) != digest.rpartition(" ")[2]:
-                found.append(label)
-        elif label.startswith(_ANY) and project.digest_of_files() != digest:
-            found.append(label)
-    return sorted(found)
+            if _digest(project, item.name) != digest.rpartition(" ")[2]:
+                found.append(item)
+        elif item.kind is InputKind.ANY_FILE and project.digest_of_files() != digest:
+            found.append(item)
+    return sorted(found, key=lambda item: item.rank)
 
 
 def _digest(project: Project, path: str) -> str:

@@ -118,12 +118,6 @@ def differences(root: Path, commit: str) -> tuple[set[str], set[str]]:
     return changed | {path for path in new.split("\0") if path}, removed
 
 
-def content(root: Path, commit: str, path: str) -> bytes | None:
-    """A file's content at a commit, the path relative to `root`; None when it is not there."""
-    found = _git(root, "show", f"{commit}:./{path}", may_fail=True)
-    return None if found is None else found.encode(errors="surrogateescape")
-
-
 def move_tag(root: Path, tag: str, commit: str, *, push: bool) -> str | None:
     """Move a tag to a commit, and push it where asked; gives what went wrong, or None."""
     if _git(root, "tag", "--force", "--", tag, commit, may_fail=True) is None:
@@ -133,7 +127,16 @@ def move_tag(root: Path, tag: str, commit: str, *, push: bool) -> str | None:
     return None
 
 
-def _git(root: Path, *arguments: str, may_fail: bool = False) -> str | None:
+def ask(root: Path, *arguments: str, given: bytes = b"") -> str | None:
+    """What a git command prints when it is given this; None outside of a repository, and where it fails.
+
+    Raises:
+        GitError: This is a repository, and git is not there or refuses to look at it.
+    """
+    return _git(root, *arguments, may_fail=True, given=given)
+
+
+def _git(root: Path, *arguments: str, may_fail: bool = False, given: bytes = b"") -> str | None:
     """What a git command prints; None outside of a repository, and where a command that `may_fail` does.
 
     Raises:
@@ -141,8 +144,11 @@ def _git(root: Path, *arguments: str, may_fail: bool = False) -> str | None:
     """
     environment = {name: value for name, value in os.environ.items() if name not in _OF_ANOTHER_REPOSITORY}
     environment |= {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    command = ["git", *arguments]
     try:
-        said = process.ask(["git", *arguments], cwd=root, env=environment, timeout=_TIMEOUT, decoding="surrogateescape")
+        said = process.ask(
+            command, cwd=root, env=environment, timeout=_TIMEOUT, decoding="surrogateescape", given=given
+        )
     except OSError as error:
         if not _is_repository(root):
             return None

@@ -76,6 +76,18 @@ def placeholders(text: str) -> list[str]:
     return [match["placeholder"] for match in _TOKEN.finditer(text) if match["placeholder"]]
 
 
+def variables(value: Any) -> set[str]:
+    """The names of the environment variables in every string of a config value that are set: it depends on them."""
+    if isinstance(value, dict):
+        return set().union(*map(variables, value.values())) if value else set()
+    if isinstance(value, list):
+        return set().union(*map(variables, value)) if value else set()
+    if not isinstance(value, str):
+        return set()
+    found = {match["variable"] for match in _TOKEN.finditer(value) if match["variable"] and not match["escaped"]}
+    return {name for name in found if name in os.environ}
+
+
 def _substitute(text: str, values: Mapping[str, Any], key: str, where: Where | None, *, lenient: bool = False) -> str:
     """Both kinds in one pass, so that what is filled in is never read as a placeholder itself.
 

@@ -99,7 +99,7 @@ def run(
 
 def ask(
     arguments: Sequence[str], *, env: Mapping[str, str], timeout: float, cwd: Path | None = None,
-    decoding: str = "replace",
+    decoding: str = "replace", given: bytes = b"",
 ) -> Ended:  # fmt: skip
     """What a short program answers, its standard error apart; it is ended with all it started when it takes too long.
 
@@ -111,18 +111,19 @@ def ask(
         timeout: Seconds until it is killed.
         cwd: Its folder.
         decoding: What becomes of bytes that are not UTF-8, as `bytes.decode` names it.
+        given: What it reads.
 
     Raises:
         OSError: It cannot be run.
     """
     child = subprocess.Popen(
-        arguments, cwd=cwd, env=dict(env), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        start_new_session=True,
+        arguments, cwd=cwd, env=dict(env), stdin=subprocess.PIPE if given else subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
     )  # fmt: skip
     code: int | None = None
     out = said = b""
     try:
-        out, said = child.communicate(timeout=timeout)
+        out, said = child.communicate(given or None, timeout=timeout)
         code = child.returncode
     except subprocess.TimeoutExpired:
         pass

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..artifact import receipt
+from ..artifact.inputs import image_input
 from ..base import git
 from ..base.errors import BuildError, ConfigError, DeployError, RegistryError
 from ..base.files import sha256_file
@@ -65,7 +66,7 @@ def values(project: Project, stack: Stack, *, deployed: bool = False) -> tuple[d
     catalog, last = _catalog(project), receipt.read(project.layout, stack.name)
     for variable, name in stack.settings.images.items():
         known, reference = pinned(project, name), catalog.reference(name)
-        is_same = last is not None and last.inputs.get(f"image {name} (variable {variable})") == reference
+        is_same = last is not None and last.inputs.digests.get(image_input(variable, name)) == reference
         applied = last.images.get(variable, "") if last and is_same else ""
         if applied and deployed:
             given[variable] = applied
@@ -237,7 +238,7 @@ def _labels(run: Run, name: str, context: Context) -> dict[str, str]:
     """The labels, with the commit where one asks for it; left out where a shallow clone cannot tell it."""
     if not any(REVISION in text for text in context.labels.values()):
         return context.labels
-    folders = _catalog(run.project).folders(f"image {name}")
+    folders = _catalog(run.project).folders(name, image=True)
     commit = git.last_change(run.layout.root, folders)
     if commit is None:
         run.say_once(f"image {name}: the commit that changed it last is not known in this clone: no label has it")

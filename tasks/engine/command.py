@@ -42,13 +42,17 @@ class Completed:
         )
 
 
+EARLY = ("init", "validate", "show")  # besides those that get variables anyway
+
+
 @dataclass(frozen=True)
 class Context:
     """Where and as what a command runs: the stack's folder, its data directory, its variables.
 
     `stack` is the stack's name; empty for a command that is about none. `backend` is the type of the backend, `schema`
     the database schema of one that has it; `by_hand` is how a person begins an engine command on the very same state,
-    from the repository's root.
+    from the repository's root. `early` are the arguments that carry variables to commands that need them to know
+    where modules come from, see `EARLY`.
     """
 
     label: str
@@ -60,6 +64,7 @@ class Context:
     backend: str = "local"
     schema: str | None = None
     by_hand: str = "tofu"
+    early: tuple[str, ...] = ()
 
     def holding(self, descriptor: int) -> Context:
         """The same, for a command that gets one more file descriptor."""

@@ -13,7 +13,7 @@ from ..base.errors import EngineError, StateLockedError, StoppedError
 from ..base.problem import doit
 from ..base.process import kept_environment
 from . import statelock
-from .command import CHANGES_PRESENT, Completed, Context
+from .command import CHANGES_PRESENT, EARLY, Completed, Context
 from .encryption import REMOTE_STATE
 from .encryption import SINCE as KEYS_SINCE
 from .providercache import ProviderCache
@@ -98,7 +98,7 @@ class Engine:
             if events and self.streams:
                 descriptors.append(stream.fileno())
                 argv.append(f"-json-into=/dev/fd/{stream.fileno()}")
-            argv += arguments
+            argv += [*(context.early if command in EARLY else ()), *arguments]
             environment = {**self.child_environment(context), **keys.environment}
             try:
                 child = self._stop.start(

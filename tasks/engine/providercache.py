@@ -8,14 +8,12 @@ was being unpacked when its engine was killed stays as it is.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import re
 import shutil
 from typing import TYPE_CHECKING
 
 from ..base.errors import EngineError, RecordError
-from ..base.files import read_json, write_json
+from ..base.files import locked, read_json, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -87,11 +85,11 @@ class ProviderCache:
             EngineError: The cache cannot be written.
         """
         wanted = list(providers)
-        with self._locked(fcntl.LOCK_SH) as descriptor:
+        with self._locked(shared=True) as descriptor:
             if wanted and not self._filling.exists() and not missing(self.folder, wanted):
                 yield (descriptor,)
                 return
-        with self._locked(fcntl.LOCK_EX) as descriptor:
+        with self._locked(shared=False) as descriptor:
             self._begin()
             yield (descriptor,)
             self._filling.unlink(missing_ok=True)
@@ -106,28 +104,19 @@ class ProviderCache:
                     packages.discard(name)
         write_json(self._filling, sorted(packages), durable=False)
 
-    @contextlib.contextmanager
-    def _locked(self, kind: int) -> Iterator[int]:
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.folder / "cache.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise EngineError(
-                f"cannot write in the cache of providers {self.folder}: {error.strerror}",
-                untouched="nothing was planned or applied",
-                next_step="make room or make the folder writable, then run the same command again",
-            ) from error
-        try:
-            while True:
-                try:
-                    fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    self._stop.wait(_PAUSE)
-                    self._stop.check("init")
-            yield descriptor
-        finally:
-            os.close(descriptor)
+    def _locked(self, *, shared: bool) -> contextlib.AbstractContextManager[int]:
+        return locked(self.folder / "cache.lock", explain=self._cannot_write, pause=self._pause, shared=shared)
+
+    def _cannot_write(self, error: OSError) -> EngineError:
+        return EngineError(
+            f"cannot write in the cache of providers {self.folder}: {error.strerror}",
+            untouched="nothing was planned or applied",
+            next_step="make room or make the folder writable, then run the same command again",
+        )
+
+    def _pause(self) -> None:
+        self._stop.wait(_PAUSE)
+        self._stop.check("init")
 
 
 def _is_whole(package: Path) -> bool:

@@ -118,7 +118,7 @@ def _stack(
     if last is not None:
         _applied(head, entry, last)
     if assessed is not None or name in run.applied:
-        reasons = [] if name in run.applied or assessed is None else assessed[1].reasons
+        reasons = [] if name in run.applied or assessed is None else assessed[1].words
         text = run.mask.text("; ".join(reasons[:_MOST_REASONS]))
         _note(head, entry, "affected", "affected" if reasons else "unaffected", text)
     for stage in ("plan", "drift", "deploy", "verify"):

@@ -104,7 +104,7 @@ def replaced(
         return f"planned again: {error.message}"
     if error.reason == "inputs" and deployed:
         planned = opening.load(run.layout, stack.name, run.project.keyring.current).inputs
-        if upstream.moved_alone(run, stack, planned, assessment.inputs.labels, deployed):
+        if upstream.moved_alone(run, stack, planned, assessment.inputs, deployed):
             return MOVED
     raise error
 
@@ -146,7 +146,7 @@ def _accepted(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment
         "plan", stack.name,
         summary=f"{changes.counts_text(manifest.counts)}, as planned at {manifest.created_at}"
         + stateguard.said(assessment.receipt, manifest),
-        counts=manifest.counts, reasons=assessment.reasons, details=details,
+        counts=manifest.counts, reasons=assessment.words, details=details,
     )  # fmt: skip
 
 

@@ -103,7 +103,7 @@ def _kept(run: Run, stack: Stack, found: Fresh, basis: _Basis) -> Made:
         origin=basis.origin,
         plan_sha256=found.plan.sha256,
         inputs_digest=basis.inputs.digest,
-        inputs=dict(basis.inputs.labels),
+        inputs=basis.inputs,
         commit=run.revision.commit,
         dirty=run.revision.dirty,
         engine=f"{engine.kind} {engine.version}",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import stat
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -173,7 +172,7 @@ class Catalog:
     def _ignored(self, image: model.Image, containerfile: str) -> tuple[str | None, Patterns]:
         """The ignore file that counts, and what it says."""
         path = self._ignore_file(image, containerfile)
-        return path, Patterns.read(self._project.index.absolute(path)) if path else Patterns([])
+        return path, Patterns.read(self._project.index, path) if path else Patterns([])
 
     def _ignore_file(self, image: model.Image, containerfile: str) -> str | None:
         """The ignore file that counts: the Containerfile's own, else that of the context."""
@@ -233,29 +232,14 @@ class Catalog:
             pending += more
         return found
 
-    def labels(self, stack: Stack) -> dict[str, str]:
-        """The parts of a stack's inputs digest that stand for builds and images: known without making them.
-
-        Raises:
-            ConfigError: A value in their configuration cannot be filled in.
-        """
-        labels = {f"build {name}": self.sources(name).digest for name in self.read_by(stack)}
-        for variable, image in stack.settings.images.items():
-            labels[f"image {image} (variable {variable})"] = self.reference(image)
-        return labels
-
-    def folders(self, label: str) -> list[str]:
-        """The folders and files that a label of `labels` is about."""
-        kind, _, rest = label.partition(" ")
-        name = rest.partition(" ")[0]
-        if kind == "build":
-            found = [self.builds[name].path]
-            return found + [
-                folder for other in self.builds[name].depends_on for folder in self.folders(f"build {other}")
-            ]
+    def folders(self, name: str, *, image: bool) -> list[str]:
+        """The folders and files that a build or an image is made of."""
+        if not image:
+            others = self.builds[name].depends_on
+            return [self.builds[name].path, *(path for other in others for path in self.folders(other, image=False))]
         context = self.context(name)
         files = [context.containerfile, *([context.ignore_file] if context.ignore_file else []), context.folder]
-        return files + [folder for other in context.builds for folder in self.folders(f"build {other}")]
+        return files + [path for other in context.builds for path in self.folders(other, image=False)]
 
 
 def _prefix(folder: str) -> str:
@@ -266,20 +250,5 @@ def _prefix(folder: str) -> str:
 
 def _files(index: FileIndex, prefix: str, paths: Iterable[str]) -> dict[str, str]:
     """Those of some paths that begin with a prefix, without it, each with its entry; those that are there."""
-    found = ((path.removeprefix(prefix), _entry(index, path)) for path in paths if path.startswith(prefix))
+    found = ((path.removeprefix(prefix), index.entry(path)) for path in paths if path.startswith(prefix))
     return {path: entry for path, entry in found if entry is not None}
-
-
-def _entry(index: FileIndex, path: str) -> str | None:
-    """A file's mode as git knows it and its content's digest, or a link's target; None when it is not there."""
-    absolute = index.absolute(path)
-    try:
-        status = os.lstat(absolute)
-        if stat.S_ISLNK(status.st_mode):
-            return f"link {os.readlink(absolute)}"  # noqa: PTH115 - a text, not a path
-    except OSError:
-        return None
-    digest = index.digest(path)
-    if digest is None:
-        return None
-    return f"{'executable' if status.st_mode & stat.S_IXUSR else 'file'} {digest}"

@@ -10,9 +10,12 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..base.errors import ConfigError
+
+if TYPE_CHECKING:
+    from .hcl.fileindex import FileIndex
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,14 @@ class Patterns:
         self._patterns = [_pattern(line) for line in lines]
 
     @classmethod
-    def read(cls, path: str) -> Patterns:
+    def read(cls, index: FileIndex, path: str) -> Patterns:
         """The patterns of a file.
 
         Raises:
             ConfigError: It cannot be read, or a pattern is none.
         """
         try:
-            text = Path(path).read_bytes().decode("utf-8-sig", "surrogateescape")
+            text = index.content(path).decode("utf-8-sig", "surrogateescape")
             return cls(clean(text))
         except (OSError, ValueError, re.error) as error:
             raise ConfigError(f"cannot use this ignore file: {error}", where=path) from error

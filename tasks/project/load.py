@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 import re
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..base.errors import ConfigErrors, nearest
@@ -22,6 +20,7 @@ from .stackgraph import CycleError, StackGraph
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from ..base.errors import ConfigError
     from ..base.problem import Where
@@ -60,16 +59,16 @@ def load(root: Path, environment: str | None = None, *, update: bool = False) ->
     index = FileIndex(tree.folder, layout.tree_file_index) if tree else FileIndex(root, layout.file_index)
     sources = Sources(
         home=root, loaded=loaded, index=index, tree=tree, known=variables.known_beforehand,
-        stacks=_stacks(tree.folder if tree else root, loaded, index),
+        stacks=stacks(loaded, index),
     )  # fmt: skip
     if loaded.config.organization is not None:
         from .config import organization
 
         sources.organization = organization.load(sources.root, loaded)
-    return _related(sources)
+    return related(sources)
 
 
-def _related(sources: Sources) -> Project:
+def related(sources: Sources) -> Project:
     """The project of some sources: its catalog, the states that its stacks read, and its graph.
 
     Raises:
@@ -106,11 +105,11 @@ def _graph(sources: Sources, reads: dict[str, list[RemoteRead]]) -> StackGraph:
         raise sources.loaded.error(message, "stacks", start, key) from None
 
 
-def _stacks(root: Path, loaded: Loaded, index: FileIndex) -> dict[str, Stack]:
+def stacks(loaded: Loaded, index: FileIndex) -> dict[str, Stack]:
     """The enabled stacks: those that are configured and those that `discover` finds, sorted by name."""
     configured = loaded.config.stacks
     taken = {posixpath.normpath(settings.path) for settings in configured.values() if settings.path}
-    folders = _discover(root, loaded, index, taken)
+    folders = _discover(loaded, index, taken)
     found = {name: path for name, path in folders.items() if path not in taken or name in configured}
     stacks: dict[str, Stack] = {}
     errors = _found_twice(loaded, found)
@@ -123,7 +122,7 @@ def _stacks(root: Path, loaded: Loaded, index: FileIndex) -> dict[str, Stack]:
         if problem:
             errors.append(loaded.error(problem, "stacks", name, *(["path"] if settings.path else [])))
             continue
-        real = _followed(root, path)
+        real = index.followed(path)
         if real is None:
             message = f"{path} is a link that leaves the repository: a stack's folder must be inside"
             errors.append(loaded.error(message, "stacks", name))
@@ -132,13 +131,13 @@ def _stacks(root: Path, loaded: Loaded, index: FileIndex) -> dict[str, Stack]:
         for variable, text in settings.inputs.items():
             upstream, _, output = text.rpartition(".")
             inputs[variable] = OutputReference(upstream, output)
-        stacks[name] = Stack(name, real, settings, settings.backend or loaded.config.backend, inputs)
+        stacks[name] = Stack(name, real, path, settings, settings.backend or loaded.config.backend, inputs)
     if errors:
         raise ConfigErrors(errors)
     return stacks
 
 
-def _discover(root: Path, loaded: Loaded, index: FileIndex, taken: set[str]) -> dict[str, str]:
+def _discover(loaded: Loaded, index: FileIndex, taken: set[str]) -> dict[str, str]:
     """Stack name to folder, for every folder that `discover` matches and that has configuration in it.
 
     A folder that is `taken` by a name under `stacks:` needs no name of its own.
@@ -149,7 +148,7 @@ def _discover(root: Path, loaded: Loaded, index: FileIndex, taken: set[str]) -> 
         try:
             if ".." in pattern.split("/"):
                 raise ValueError("it leaves the repository")
-            folders = sorted(path.relative_to(root).as_posix() for path in root.glob(pattern) if path.is_dir())
+            folders = [path for path in index.glob("", pattern) if index.is_folder(path)]
         except (ValueError, NotImplementedError, IndexError, OSError) as error:
             raise loaded.error(f"'{pattern}' is not a glob below the root: {error}", "discover", position) from None
         for folder in folders:
@@ -190,16 +189,3 @@ def _folder_problem(index: FileIndex, path: str, known: Iterable[str]) -> str | 
     if not index.configuration(path):
         return f"there is no configuration (*.tf, *.tofu) in {path}"
     return None
-
-
-def _followed(root: Path, path: str) -> str | None:
-    """The folder that a path leads to, relative to the root; None when a link on the way leads out of it.
-
-    The engine sees `..` from where the folder really is, and so must all that is relative to it.
-    """
-    parts = path.split("/")
-    if not any((root / "/".join(parts[: end + 1])).is_symlink() for end in range(len(parts))):
-        return path
-    real, base = os.path.realpath(root / path), os.path.realpath(root)
-    inside = os.path.commonpath([real, base]) == base and real != base
-    return Path(os.path.relpath(real, base)).as_posix() if inside else None

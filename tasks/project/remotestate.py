@@ -37,10 +37,21 @@ def find(project: Sources) -> dict[str, list[RemoteRead]]:
         if (own := states.own(stack)) is not None:
             owners.setdefault(own.key, []).append((name, own))
     found: dict[str, list[RemoteRead]] = {}
-    for name, data in readers.items():
-        for state, settings in data:
-            read = states.read(project.stacks[name], state, settings)
-            owner = next((other for other, own in owners.get(read.key, ()) if own.same(read)), None) if read else None
+    for name, reads in readers.items():
+        for state in reads:
+            its = states.read(project.stacks[name], state)
+            owner = next((other for other, own in owners.get(its.key, ()) if own.same(its)), None) if its else None
             if owner is not None and owner != name:
-                found.setdefault(name, []).append(RemoteRead(state.name, owner, state.outputs))
+                read = RemoteRead(state.name, owner, state.outputs)
+                found[name] = _with(found.get(name, []), read)
     return found
+
+
+def _with(reads: list[RemoteRead], read: RemoteRead) -> list[RemoteRead]:
+    """Reads and one more; two of one name, in two modules, are one with the outputs of both."""
+    same = next((other for other in reads if (other.name, other.stack) == (read.name, read.stack)), None)
+    if same is None:
+        return [*reads, read]
+    outputs = None if None in (same.outputs, read.outputs) else {*(same.outputs or ()), *(read.outputs or ())}
+    both = RemoteRead(read.name, read.stack, None if outputs is None else tuple(sorted(outputs)))
+    return [both if other is same else other for other in reads]

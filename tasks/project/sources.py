@@ -83,7 +83,7 @@ class Sources:
 
     def list_files(self) -> list[str]:
         """Every file of the repository that git does not ignore, as they are now, sorted."""
-        names = sorted(self.tree.files) if self.tree else git.files(self.root)
+        names = sorted(self.tree.files) if self.tree else self.index.files()
         return names or sorted(path.removeprefix("./") for path in self.index.below("."))
 
     def tracked(self, paths: list[str]) -> set[str] | None:

@@ -23,10 +23,15 @@ class OutputReference:
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack: where its root module is, what the configuration says of it, what it reads from others."""
+    """A stack: where its root module is, what the configuration says of it, what it reads from others.
+
+    `path` is the folder where it really is, `named` the one that the configuration names: another one where that is a
+    link. Paths in the configuration are relative to the latter, the engine runs in the former.
+    """
 
     name: str
     path: str
+    named: str
     settings: model.Stack
     backend: model.Backend | None
     inputs: dict[str, OutputReference] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from .statekinds import KINDS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from .hcl.facts import RemoteState
+    from .hcl.rootmodule import StateRead
     from .sources import Sources
     from .stack import Stack
 
@@ -25,8 +25,8 @@ _KNOWN, _UNKNOWN = "=", "?"  # how a value begins: as the engine will have it, o
 class StateId:
     """What names one state: the kind of its backend, the values that name it, and where it is looked for.
 
-    A value begins with `=`, or with `?` where it is an expression that cannot be told: then it is the expression
-    itself, with what is known of the values that it refers to.
+    A value begins with `=`, or with `?` where it is an expression that cannot be told: then it is how it begins, and
+    the expression itself with what is known of the values that it refers to.
     """
 
     kind: str
@@ -69,18 +69,13 @@ class States:
         values |= self._configured(stack)
         return self._identify(module.backend or "", values, stack)
 
-    def read(self, stack: Stack, state: RemoteState, settings: Mapping[str, str]) -> StateId | None:
-        """The state that a stack reads by `terraform_remote_state`; None where that cannot be told.
-
-        Args:
-            stack: The stack that reads.
-            state: The data source.
-            settings: Those of its settings that are known.
-        """
-        kind = KINDS.get(state.backend)
-        if kind is None or any(name in state.settings and name not in settings for name in kind.names):
+    def read(self, stack: Stack, state: StateRead) -> StateId | None:
+        """The state that a stack reads by `terraform_remote_state`; None where that cannot be told."""
+        kind, settings = KINDS.get(state.backend), state.settings
+        if kind is None or settings is None or any(settings.get(name, "") is None for name in kind.names):
             return None
-        return self._identify(state.backend, {name: _KNOWN + text for name, text in settings.items()}, stack)
+        known = {name: _KNOWN + text for name, text in settings.items() if text is not None}
+        return self._identify(state.backend, known, stack)
 
     def _configured(self, stack: Stack) -> dict[str, str]:
         """The values of the configured settings; one that cannot be filled in here counts as it is written."""
@@ -111,7 +106,7 @@ class States:
             folder = self._resolved(f"{self._project.root}/{stack.path}")
             path = posixpath.normpath(posixpath.join(folder, names[0].removeprefix(_KNOWN)))
             names[0] = _KNOWN + self._resolved(path)
-        elif kind == "local" and not names[0].startswith(f'{_UNKNOWN}"/'):  # relative to its folder, perhaps
+        elif kind == "local" and not names[0].startswith(f"{_UNKNOWN}/"):  # relative to its folder, perhaps
             names.append(self._resolved(f"{self._project.root}/{stack.path}"))
         elif kind == "gcs":
             names[1] = names[1].rstrip("/")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..base import interpolate, sealed
 from ..base.errors import ConfigError, DeployError
-from .hcl import reader
+from .hcl import reader, syntax
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -58,7 +58,7 @@ def var_files(project: Sources, stack: Stack) -> list[str]:
         path, optional = (entry, False) if isinstance(entry, str) else (entry.path, entry.optional)
         key = project.key(stack.name, "var_files", position)
         filled = interpolate.fill(path, project.placeholders(stack.name), key=key)
-        full = posixpath.normpath(posixpath.join(stack.path, filled))
+        full = posixpath.normpath(posixpath.join(stack.named, filled))
         if project.index.digest(full) is not None:
             found.append(full)
         elif not optional:
@@ -79,7 +79,7 @@ def automatic_var_files(project: Sources, stack: Stack) -> list[str]:
 def known_beforehand(project: Sources, stack: Stack) -> dict[str, Any]:
     """The values of variables that are known before anything runs, the stronger over the weaker; never raises.
 
-    For telling which files an expression reads; so what cannot be told is simply not there.
+    For telling which files an expression reads. What has a value that cannot be told is `syntax.UNKNOWN`.
     """
     values: dict[str, Any] = {}
     for name, text in os.environ.items():
@@ -87,14 +87,13 @@ def known_beforehand(project: Sources, stack: Stack) -> dict[str, Any]:
             values[name.removeprefix(_PREFIX)] = text
     with suppress(DeployError):
         for path in [*automatic_var_files(project, stack), *var_files(project, stack)]:
-            values |= _file_values(project, path)
+            values |= {name: _unless_template(value) for name, value in _file_values(project, path).items()}
     for name, value in stack.settings.variables.items():
         values.pop(name, None)
         with suppress(DeployError):
             values[name] = interpolate.expand_environment(value, key=name, values=_values(project, stack))
-    return {
-        name: value for name, value in values.items() if name not in stack.inputs and name not in stack.settings.images
-    }
+    later = {*stack.inputs, *stack.settings.images}
+    return {**values, **dict.fromkeys(later, syntax.UNKNOWN)}
 
 
 def sensitive_values(project: Sources, stack: Stack, given: Mapping[str, Any]) -> list[Any]:
@@ -111,7 +110,8 @@ def sensitive_values(project: Sources, stack: Stack, given: Mapping[str, Any]) -
     if names:
         values += [default for path in module.files for default in _sensitive_defaults(project, path)]
         for path in [*automatic_var_files(project, stack), *var_files(project, stack)]:
-            values += [value for name, value in _file_values(project, path).items() if name in names]
+            found = _file_values(project, path)
+            values += [value for name, value in found.items() if name in names and value is not syntax.UNKNOWN]
         values += [
             value for name, value in from_environment(project, stack).items() if name.removeprefix(_PREFIX) in names
         ]
@@ -155,10 +155,20 @@ def _sensitive_defaults(project: Sources, path: str) -> list[Any]:
     return [variable.default for variable in project.index.read_facts(path).variables if variable.sensitive]
 
 
+def _unless_template(value: Any) -> Any:
+    """A value of a var file, or `syntax.UNKNOWN` where it may be a template, as texts in JSON are."""
+    if isinstance(value, str):
+        return syntax.UNKNOWN if "${" in value or "%{" in value else value
+    if isinstance(value, list | dict):
+        inner = value.values() if isinstance(value, dict) else value
+        return syntax.UNKNOWN if any(_unless_template(item) is syntax.UNKNOWN for item in inner) else value
+    return value
+
+
 def _file_values(project: Sources, path: str) -> dict[str, Any]:
+    """The values of a var file; `syntax.UNKNOWN` of those that are expressions."""
     try:
-        with open(project.index.absolute(path), "rb") as stream:  # noqa: PTH123 - an indexed path
-            content = stream.read()
+        content = project.index.content(path)
         if path.endswith(".json"):
             values = json.loads(content)
             return values if isinstance(values, dict) else {}

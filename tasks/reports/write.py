@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..base import ci
 from ..base.errors import RecordError
 from ..base.files import write_atomic
+from ..run import removed
 from .model import Report
 from .template import Templates
 
@@ -28,12 +29,13 @@ def templates(run: Run) -> Templates:
 
 def collect(run: Run, stage: str, results: Iterable[Result]) -> Report:
     """The report of a stage of this run, with all that is known to be secret by now masked."""
+    notes = [*run.notes, *(removed.lines(run) if stage == "plan" else ())]
     return Report.collect(
         stage,
         results,
         environment=run.project.environment,
         commit=run.shown_revision.short,
-        notes=run.notes,
+        notes=notes,
         mask=run.mask,
         named=run.named_environment,
     )

@@ -39,7 +39,8 @@ def choose_base(run: Run) -> None:
         return  # receipts say it better
     from ..artifact import baseline
 
-    run.baseline = baseline.find(project, ref or str(tag))
+    # What is deployed is the tag's own commit, wherever this tree was forked from: one that lies behind it puts back.
+    run.baseline = baseline.find(project, ref or str(tag), exact=ref in (None, tag))
 
 
 def refuse_for_deploy(run: Run) -> None:

@@ -154,12 +154,3 @@ def deployed_elsewhere(run: Run, stacks: Iterable[str]) -> set[str]:
         return set()
     receipts = {name: receipt.read(run.layout, name) for name in stacks}
     return {name for name, last in receipts.items() if last and last.applied and last.commit == commit}
-
-
-def keep_affected(run: Run) -> None:
-    """What other jobs have deployed since was affected when the pipeline began; so their dependents still are.
-
-    Within one run the baseline remembers that by itself.
-    """
-    if run.baseline is not None:
-        run.baseline.known.update(dict.fromkeys(deployed_elsewhere(run, run.project.stacks), True))

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from ..base.layout import ENGINE_LOCK_FILE
 from ..engine import providercache
+from ..project.hcl import expressions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..engine.command import Context
+    from ..project.hcl.expressions import Expression
     from ..project.stack import Stack
     from .run import Run
 
@@ -54,7 +56,7 @@ def _needed(run: Run, stack: Stack) -> tuple[set[str], bool]:
     index, names, certain = run.project.index, set(), True
     for path in run.project.module(stack.name).configuration():
         certain &= not path.endswith(".json")
-        certain &= all(source.startswith(("./", "../")) for source in index.facts(path).module_sources)
+        certain &= all(call.source is None or _is_local(call.source) for call in index.facts(path).calls)
         try:
             with open(index.absolute(path), "rb") as stream:  # noqa: PTH123 - an indexed path
                 content = stream.read()
@@ -65,3 +67,8 @@ def _needed(run: Run, stack: Stack) -> tuple[set[str], bool]:
         if b"required_providers" in content:
             names |= {match[1].decode().rpartition("/")[2] for match in _REQUIRED.finditer(content)}
     return names, certain
+
+
+def _is_local(source: Expression) -> bool:
+    """Whether a module's source is certainly a folder beside: its files are read here too."""
+    return source[0] == expressions.LITERAL and str(source[1]).startswith(("./", "../"))

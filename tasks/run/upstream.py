@@ -9,8 +9,9 @@ from ..artifact import inputs, outputs
 from . import workdir
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
+    from ..artifact.inputs import Inputs
     from ..artifact.outputs import Output
     from ..project.stack import Stack
     from .run import Run
@@ -60,25 +61,24 @@ def _from_state(run: Run, stack: Stack) -> dict[str, Output]:
         if stack.name not in run.read_outputs:
             found = read(run, stack)
             if found:
-                outputs.store(run.layout, stack.name, found, run.mask)
+                outputs.store(run.layout, stack.name, found, run.mask, run.project.keyring.current)
             run.read_outputs[stack.name] = found
         return run.read_outputs[stack.name] if stack.name not in run.applied else {}
 
 
-def moved_alone(
-    run: Run, stack: Stack, before: Mapping[str, str], after: Mapping[str, str], among: Collection[str]
-) -> bool:
+def moved_alone(run: Run, stack: Stack, before: Inputs, after: Inputs, among: Collection[str]) -> bool:
     """Whether the inputs of a stack differ only by outputs of some upstreams, which were deployed in between.
 
     Args:
         run: The run.
         stack: The stack.
-        before: The labels that were planned with.
+        before: The inputs that were planned with.
         after: Those of now.
         among: The upstreams that were deployed.
     """
-    changed = {label for label in {*before, *after} if before.get(label) != after.get(label)}
-    return changed <= set(inputs.upstream_labels(run.project, stack, among=among))
+    return before.key == after.key and {*before.differing(after)} <= {
+        *inputs.upstream_outputs(run.project, stack, among=among)
+    }
 
 
 def read(run: Run, stack: Stack) -> dict[str, Output]:

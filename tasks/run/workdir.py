@@ -70,6 +70,7 @@ def context(
                 stack.name,
                 variables.from_environment(project, stack),
                 descriptors,
+                early=(*files, *arguments) if project.module(stack.name).early else (),
                 **_place(run, stack),
             ),
             [*files, *arguments],

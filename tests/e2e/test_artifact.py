@@ -128,7 +128,7 @@ MANIPULATIONS: dict[str, tuple[Callable[[Repository], None], str]] = {
     ),
     "an edited manifest": (lambda r: _edit(r, max_age=1), "cannot be read as a manifest"),
     "an edited commit": (lambda r: _edit(r, commit="0" * 40), "was changed after it was written"),
-    "another format": (lambda r: _forge(r, format=1), "has format 1, this version reads 2"),
+    "another format": (lambda r: _forge(r, format=1), "manifest.json was written by another version of doit-tofu"),
     "fields of other types": (lambda r: _forge(r, inputs=["x"]), "cannot be read as a manifest"),
     "a time that is none": (lambda r: _forge(r, created_at="yesterday"), "cannot be read as a manifest"),
     "another stack's artifact": (_swap_plans, "this is a plan of stack 'b'"),

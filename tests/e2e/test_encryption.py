@@ -497,7 +497,7 @@ def test_a_forged_plan_that_a_bare_engine_would_run_is_refused(one: Repository, 
     "fields",
     [
         {"commit": "0" * 40}, {"created_at": "2026-01-01T00:00:00+00:00"}, {"mocked": ["x"]}, {"serial": 7},
-        {"plan_sha256": "0" * 64}, {"inputs": {}}, {"counts": {"add": 0}}, {"dirty": True}, {"environment": "prod"},
+        {"plan_sha256": "0" * 64}, {"inputs": {"key": None, "digests": []}}, {"counts": {"add": 0}}, {"dirty": True}, {"environment": "prod"},
     ],
     ids=lambda fields: next(iter(fields)),
 )  # fmt: skip

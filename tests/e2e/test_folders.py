@@ -20,7 +20,7 @@ ONE_VARIABLE = reader("x")
 def linked(build: Callable[..., Repository]) -> Repository:
     """The stack `web` is a link from `stacks/web` to a folder at the root."""
     repository = build(
-        minimal_config('stacks: {web: {var_files: ["../vars/x.tfvars"]}}\n'), f"web/main.tf:{ONE_VARIABLE}",
+        minimal_config('stacks: {web: {var_files: ["../../vars/x.tfvars"]}}\n'), f"web/main.tf:{ONE_VARIABLE}",
         'vars/x.tfvars:x = "v"\n', "stacks/.keep:",
     )  # fmt: skip
     (repository.path / "stacks/web").symlink_to("../web")

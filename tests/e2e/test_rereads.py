@@ -30,13 +30,13 @@ resource "terraform_data" "made" {
   }
 }
 """
-STACKS = {  # the file, and what it is called
-    "reads": ("shared/read.txt", "file shared/read.txt"),
-    "script": ("stacks/script/make.sh", "file stacks/script/make.sh"),
-    "called": ("modules/m/main.tf", "module modules/m/main.tf"),
-    "vars": ("stacks/vars/more.tfvars", "var file stacks/vars/more.tfvars"),
-    "watch": ("stacks/watch/watched.txt", "watched file stacks/watch/watched.txt"),
-    "own": ("stacks/own/main.tf", "file stacks/own/main.tf"),
+STACKS = {  # the file, what it is called, and its kind
+    "reads": ("shared/read.txt", "file shared/read.txt", "file"),
+    "script": ("stacks/script/make.sh", "file stacks/script/make.sh", "file"),
+    "called": ("modules/m/main.tf", "module modules/m/main.tf", "module"),
+    "vars": ("stacks/vars/more.tfvars", "var file stacks/vars/more.tfvars", "var_file"),
+    "watch": ("stacks/watch/watched.txt", "watched file stacks/watch/watched.txt", "watched"),
+    "own": ("stacks/own/main.tf", "file stacks/own/main.tf", "file"),
 }
 
 
@@ -67,18 +67,18 @@ def repository(build: Callable[..., Repository]) -> Repository:
 def test_files_changed_after_the_verification_stop_the_apply_by_name(repository: Repository) -> None:
     repository.doit("plan")
     orders, before = {}, {}
-    for name, (path, label) in STACKS.items():
+    for name, (path, _, kind) in STACKS.items():
         before[path] = (repository.path / path).read_bytes()
         foreign = repository.home / name
         foreign.write_bytes(before[path].replace(b"good", b"evil").replace(b'"1"', b'"2"'))
         assert foreign.read_bytes() != before[path]
-        assert label in repository.json("plans", name, "manifest.json")["inputs"]
+        assert (kind, path) in repository.inputs("plans", name, "manifest.json")
         orders[f"deploy:{name}"] = ["return receipt.write", "rewrite", str(repository.path / path), str(foreign)]
     swaps = repository.home / "orders.json"
     swaps.write_text(json.dumps(orders))
     repository.engine_calls()
     done = repository.doit("deploy", code=1, SWAPS=str(swaps))
-    for name, (_, label) in STACKS.items():
+    for name, (_, label, _) in STACKS.items():
         assert f"changed since this was verified: {label}" in done.task("deploy", name)
         assert not repository.deploy_dir("receipts", f"{name}.json").exists()
     assert repository.engine_calls("apply") == []
@@ -101,7 +101,7 @@ def test_a_file_whose_name_is_not_known_stops_the_apply_too(build: Callable[...,
     shutil.copy(Path(__file__).parent.parent / "swapper.py", repository.path)
     repository.commit()
     repository.doit("plan")
-    assert any(label.startswith("any file") for label in repository.json("plans", "a", "manifest.json")["inputs"])
+    assert ("any_file", "stacks/a/main.tf") in repository.inputs("plans", "a", "manifest.json")
     foreign, swaps = repository.home / "foreign", repository.home / "orders.json"
     foreign.write_text("evil content")
     order = ["return receipt.write", "rewrite", str(repository.path / "any.txt"), str(foreign)]

@@ -50,9 +50,9 @@ def test_what_is_no_readable_file_has_no_digest_and_says_nothing(tree: Callable[
 def test_a_changed_file_is_read_again_in_the_same_run(tree: Callable[..., Path]) -> None:
     root = tree('main.tf:output "a" { value = 1 }\n')
     files = index(root)
-    assert files.facts("main.tf").outputs == ("a",)
+    assert files.facts("main.tf").outputs == ["a"]
     write(root, 'main.tf:output "bb" { value = 1 }\n')
-    assert files.facts("main.tf").outputs == ("bb",)
+    assert files.facts("main.tf").outputs == ["bb"]
     assert files.digest("main.tf") == sha256(b'output "bb" { value = 1 }\n').hexdigest()
 
 
@@ -76,7 +76,7 @@ def test_what_was_read_is_not_read_again(tree: Callable[..., Path], monkeypatch:
     os.utime(root / "main.tf", ns=(OLD, OLD + 1))
     assert index(root).digest("main.tf") == before
     write(root, 'main.tf:output "longer" { value = 1 }\n')
-    assert index(root).facts("main.tf").outputs == ("longer",)
+    assert index(root).facts("main.tf").outputs == ["longer"]
 
 
 @pytest.mark.usefixtures("later")
@@ -178,3 +178,41 @@ def test_all_files_below_a_folder_leave_out_hidden_and_engine_folders(tree: Call
     )
     assert list(files.below("s")) == ["s/a", "s/b/x", "s/b/a/y"]
     assert list(files.below("nowhere")) == []
+
+
+def test_for_the_engine_all_files_below_a_folder_count_but_what_engine_and_git_keep(tree: Callable[..., Path]) -> None:
+    root = tree(
+        "s/b/x:", "s/.hidden/x:", "s/.terraform/x:", "s/.git/x:", "s/.deploy/x:", "s/node_modules/p/x:", "else/y:"
+    )
+    (root / "s/link").symlink_to("../else")
+    (root / "s/circle").symlink_to("../s")
+    (root / "s/b/file").symlink_to("../../else/y")
+    (root / "s/broken").symlink_to("nowhere")
+    assert list(index(root).below("s", everything=True)) == [
+        "s/.hidden/x", "s/b/file", "s/b/x", "s/broken", "s/link/y", "s/node_modules/p/x",
+    ]  # fmt: skip
+    assert "else/y" in list(index(root).below(".", everything=True))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("*", [".h.txt", "a.txt", "b.json"]),
+        ("*.txt", [".h.txt", "a.txt"]),
+        ("**", [".d/e.txt", ".h.txt", "a.txt", "b.json", "c/d/e.txt", "c/e.txt"]),
+        ("**/*.txt", [".d/e.txt", ".h.txt", "a.txt", "c/d/e.txt", "c/e.txt"]),
+        ("c/**", ["c/d/e.txt", "c/e.txt"]),
+        ("c/**/e.txt", ["c/d/e.txt", "c/e.txt"]),
+        ("*.{txt,json}", [".h.txt", "a.txt", "b.json"]),
+        ("[a-b].*", ["a.txt", "b.json"]),
+        ("[!a].*", ["b.json"]),
+        ("?.txt", ["a.txt"]),
+        ("c/?/*", ["c/d/e.txt"]),
+        ("a\\.txt", [".d/e.txt", ".h.txt", "a.txt", "b.json", "c/d/e.txt", "c/e.txt"]),
+    ],
+)
+def test_files_match_a_pattern_as_the_engines_fileset_has_it(
+    tree: Callable[..., Path], pattern: str, found: list[str]
+) -> None:
+    files = index(tree("s/a.txt:", "s/.h.txt:", "s/b.json:", "s/c/e.txt:", "s/c/d/e.txt:", "s/.d/e.txt:"))
+    assert sorted(files.matching("s", pattern)) == [f"s/{name}" for name in found]

@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tasks.base.errors import ConfigError
+from tasks.project.hcl.fileindex import FileIndex
 from tasks.project.ignore import Patterns, clean
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+def _index(folder: Path) -> FileIndex:
+    return FileIndex(folder, folder / "cache.json")
 
 
 @pytest.mark.parametrize(
@@ -49,7 +54,7 @@ def test_a_pattern_leaves_out_what_docker_leaves_out(
 ) -> None:
     file = tmp_path / ".dockerignore"
     file.write_bytes(text.encode())
-    patterns = Patterns.read(str(file))
+    patterns = Patterns.read(_index(tmp_path), file.name)
     assert [path for path in ignored if not patterns.ignore(path)] == []
     assert [path for path in kept if patterns.ignore(path)] == []
 
@@ -59,8 +64,8 @@ def test_what_is_no_pattern_names_the_file(tmp_path: Path, text: str) -> None:
     file = tmp_path / ".dockerignore"
     file.write_text(text)
     with pytest.raises(ConfigError, match="cannot use this ignore file") as caught:
-        Patterns.read(str(file))
-    assert str(caught.value.problem.where) == str(file)
+        Patterns.read(_index(tmp_path), file.name)
+    assert str(caught.value.problem.where) == file.name
 
 
 def test_a_pattern_in_its_plainest_form_stays_as_it_is() -> None:

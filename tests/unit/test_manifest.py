@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 
 from tasks.artifact import manifest as manifests
-from tasks.artifact.inputs import Inputs
+from tasks.artifact.inputs import Input, InputKind, Inputs
 from tasks.artifact.manifest import Expected, Manifest
 from tasks.artifact.receipt import Outcome, Receipt, now
 from tasks.base.errors import ArtifactRefusedError
 
 MOMENT = now()
-INPUTS = Inputs({"file a.tf": "0"})
+INPUTS = Inputs({Input(InputKind.FILE, "a.tf"): "0"})
 PLAN = Manifest(
     id="one", stack="a", environment="local", origin="plan", plan_sha256="0" * 64, inputs_digest=INPUTS.digest,
-    inputs=dict(INPUTS.labels), commit=None, dirty=False, engine="tofu 1.12.6", lock_digest=None, lineage="l", serial=3,
+    inputs=INPUTS, commit=None, dirty=False, engine="tofu 1.12.6", lock_digest=None, lineage="l", serial=3,
     created_at=MOMENT,
 )  # fmt: skip
 RECEIPT = Receipt(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.base import git, process
+from tasks.base import gittree, process
 from tasks.base.errors import StoppedError
 from tasks.base.stop import Stop
 
@@ -186,4 +186,6 @@ def test_a_file_of_a_commit_is_read_byte_for_byte(tmp_path: Path) -> None:
     for arguments in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message=one"]):
         subprocess.run(["git", *settings, *arguments], cwd=tmp_path, check=True)
 
-    assert git.content(tmp_path, "HEAD", "a.yaml") == content
+    commit = gittree.read(tmp_path, "HEAD")
+    assert commit is not None
+    assert commit.content("a.yaml") == content

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -144,11 +144,304 @@ def test_a_path_whose_beginning_varies_may_be_any_file(tree: Callable[..., Path]
     assert module.unknown == ["stacks/web/main.tf"]
 
 
-def test_a_template_that_reads_what_it_is_given_may_read_any_file(tree: Callable[..., Path]) -> None:
+@pytest.mark.parametrize(
+    "template",
+    [
+        "%{ for f in names }${file(f)}%{ endfor }",
+        "%{ for i, f in names ~}${file(f)}%{ endfor ~}",
+        "%{ if true }%{ for f in names }${file(f)}%{ endfor }%{ endif }",
+        "%{ if file(names[0]) == file(names[1]) }x%{ else }y%{ endif }",
+        "%{ if false }x%{ else }${file(names[0])}${file(names[1])}%{ endif }",
+        'a ${join(",", [for f in names : file(f)])} b',
+    ],
+)
+def test_a_template_is_read_within_its_directives(tree: Callable[..., Path], template: str) -> None:
+    root = tree(
+        'stacks/web/main.tf:locals {\n  a = templatefile("a.tftpl", { names = ["x", "y"] })\n}\n',
+        f"stacks/web/a.tftpl:{template}",
+    )
+    assert read_paths(root) == ["a.tftpl", "x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("given", "paths", "unknown"),
+    [
+        ('{ name = "x.txt" }', ["stacks/web/x.txt"], []),
+        ("{ name = data.x.y.z }", [], ["stacks/web/a.tftpl"]),
+        ('{ name = "d/${data.x.y.z}" }', ["stacks/web/d"], []),
+        ("data.x.y.z", [], ["stacks/web/a.tftpl"]),
+    ],
+)
+def test_a_template_reads_what_it_is_given(
+    tree: Callable[..., Path], given: str, paths: list[str], unknown: list[str]
+) -> None:
     module = read(
         tree(
-            'stacks/web/main.tf:locals {\n  a = templatefile("a.tftpl", { name = "x.txt" })\n}\n',
+            f'stacks/web/main.tf:locals {{\n  a = templatefile("a.tftpl", {given})\n}}\n',
             "stacks/web/a.tftpl:${file(name)}\n",
         )
     )
-    assert module.unknown == ["stacks/web/a.tftpl"]
+    assert [named.path for named in module.named if named.read] == ["stacks/web/a.tftpl", *paths]
+    assert module.unknown == unknown
+
+
+# --- what is made of variables, locals, functions, other files -----------------------------------------------------
+
+
+def read_paths(root: Path, known: dict[str, Any] | None = None) -> list[str]:
+    """What the stack reads, folders with `/` at the end; `?` is any file."""
+    index = FileIndex(root, root / "cache.json")
+    module = rootmodule.read(index, "stacks/web", lambda: known or {})
+    found = [named.path if named.exact else f"{named.path}/{named.pattern}" for named in module.named if named.read]
+    return [path.removeprefix("stacks/web/") for path in found] + ["?"] * len(module.unknown)
+
+
+SHAPES = {
+    "jsondecode": ('file(jsondecode(file("index.json")).f)', ["index.json", "a.txt"]),
+    "a list in a file": ('[for f in jsondecode(file("index.json")).l : file(f)]', ["index.json", "a.txt", "b.txt"]),
+    "yamldecode": ('file(yamldecode(file("index.yaml")).f)', ["index.yaml", "a.txt"]),
+    "a text in a file": ('file(trimspace(file("name.txt")))', ["name.txt", "a.txt"]),
+    "a file that is not there": ('try(file(jsondecode(file("no.json")).f), "")', ["no.json"]),
+    "fileset": ('[for f in fileset("d", "*.json") : file("d/${f}")]', ["d/*.json", "d/1.json", "d/2.json"]),
+    "fileset of a sibling folder": ('fileset("e/../d", "../d/1*")', ["d/1*"]),
+    "fileset of any pattern": ('fileset("d", data.x.y.z)', ["d/"]),
+    "a variable with a default": ("file(var.text)", ["a.txt"]),
+    "a variable that is known": ("file(var.known)", ["k.txt"]),
+    "a variable that is null": ('var.null == null ? "" : file(var.null)', []),
+    "a null one and another": ("file(coalesce(var.null, var.text))", ["a.txt"]),
+    "an object with an optional attribute": ("file(var.object.file)", ["o.txt"]),
+    "an object without it": ('file(try(var.object.no, "n.txt"))', ["n.txt"]),
+    "an object as a text of the environment": ("file(var.environment.file)", ["e.txt"]),
+    "a map": ('file(var.map["a"])', ["a.txt"]),
+    "all of a map": ("[for k, v in var.map : file(v)]", ["a.txt", "b.txt"]),
+    "a map and an unknown key": ("file(var.map[data.x.y.z])", ["a.txt", "b.txt"]),
+    "a variable of no value": ("file(var.open)", ["?"]),
+    "a variable of no value in a folder": ('file("d/${var.open}")', ["d/"]),
+    "the repository's root": ('file("../../${var.open}")', ["?"]),
+    "a local that refers to itself": ("file(local.round)", ["?"]),
+    "an attribute": ("filesha256(data.archive_file.z.output_path)", ["z.zip"]),
+    "an attribute that is computed": ("filesha256(data.archive_file.z.output_sha)", ["?"]),
+    "an output of a module": ("file(module.m.where)", ["m/x.txt"]),
+    "an output of any instance": ("[for f in module.each[*].where : file(f)]", ["m/x.txt"]),
+    "a ternary of texts": ('file("${var.text == "a.txt" ? "d" : "e"}/1.json")', ["d/1.json"]),
+    "merge": ('file(merge(var.map, { a = "x.txt" }).a)', ["x.txt"]),
+    "merge with what is not known": ('file(merge({ a = "x.txt" }, data.x.y.z).a)', ["?"]),
+    "merge over what is not known": ('file(merge(data.x.y.z, { a = "x.txt" }).a)', ["x.txt"]),
+    "flatten": ('[for f in flatten([["a.txt"], [["b.txt"]]]) : file(f)]', ["a.txt", "b.txt"]),
+    "a loop in a loop": (
+        '[for k, v in { d = ["1", "2"] } : [for n in v : file("${k}/${n}.json")]]', ["d/1.json", "d/2.json"],
+    ),
+    "a loop over anything": ('[for f in data.x.y.z : file("d/${f}")]', ["d/"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_paths_are_followed_through(tree: Callable[..., Path], shape: str) -> None:
+    expression, paths = SHAPES[shape]
+    root = tree(
+        f"stacks/web/main.tf:locals {{\n  x = {expression}\n  round = local.round\n}}\n",
+        'stacks/web/index.json:{"f": "a.txt", "l": ["a.txt", "b.txt"]}',
+        "stacks/web/index.yaml:f: a.txt\n",
+        "stacks/web/name.txt:a.txt\n",
+        "stacks/web/d/1.json:1", "stacks/web/d/2.json:2", "stacks/web/d/3.txt:3",
+        'm/main.tf:output "where" { value = "${path.module}/x.txt" }\n',
+        'stacks/web/more.tf:module "m" { source = "../../m" }\n'
+        'module "each" {\n  source = "../../m"\n  for_each = toset(["a", "b"])\n}\n'
+        'data "archive_file" "z" {\n  type = "zip"\n  output_path = "z.zip"\n}\n',
+        """stacks/web/variables.tf:
+        variable "text" { default = "a.txt" }
+        variable "known" { default = "d.txt" }
+        variable "null" {
+          type    = string
+          default = null
+        }
+        variable "object" {
+          type    = object({ file = optional(string, "o.txt"), other = optional(number) })
+          default = {}
+        }
+        variable "environment" { type = object({ file = string }) }
+        variable "map" {
+          type    = map(string)
+          default = { a = "a.txt", b = "b.txt" }
+        }
+        variable "open" { type = string }
+        """,
+    )  # fmt: skip
+    assert read_paths(root, {"known": "k.txt", "environment": '{ file = "e.txt" }'}) == paths
+
+
+@pytest.mark.parametrize(
+    ("block", "paths"),
+    [
+        ('resource "x" "y" {\n  for_each = toset(["a", "b"])\n  z = file("${each.key}.txt")\n}', ["a.txt", "b.txt"]),
+        ('resource "x" "y" {\n  for_each = { a = "d/1" }\n  z = file("${each.value}.json")\n}', ["d/1.json"]),
+        ('resource "x" "y" {\n  count = 2\n  z = file("d/${count.index + 1}.json")\n}', ["d/1.json", "d/2.json"]),
+        ('resource "x" "y" {\n  for_each = {}\n  z = file("${each.value}.json")\n}', []),
+        ('resource "x" "y" {\n  for_each = data.a.b.c\n  z = file("d/${each.value}.json")\n}', ["d/"]),
+        ('resource "x" "y" {\n  dynamic "b" {\n    for_each = ["a"]\n    content {\n      z = file(b.value)\n    }\n  }\n}', ["a"]),
+        ('resource "x" "y" {\n  dynamic "b" {\n    for_each = ["a"]\n    iterator = i\n    content {\n      z = file("${i.value}-${i.key}")\n    }\n  }\n}', ["a-0"]),
+        ('variable "v" {\n  default = "a"\n  validation {\n    condition = fileexists(var.v)\n    error_message = "x"\n  }\n}', ["a"]),
+        ('check "c" {\n  assert {\n    condition = fileexists("a")\n    error_message = "x"\n  }\n}', ["a"]),
+        ('provider "p" {\n  token = file("a")\n}', ["a"]),
+        ('output "o" {\n  value = file("a")\n}', ["a"]),
+    ],
+)  # fmt: skip
+def test_what_a_block_reads_is_followed_for_each_instance(
+    tree: Callable[..., Path], block: str, paths: list[str]
+) -> None:
+    assert read_paths(tree(f"stacks/web/main.tf:{block}\n")) == paths
+
+
+# --- modules ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("main", "known", "modules"),
+    [
+        ('module "m" { source = "${path.module}/../../modules/a" }', {}, ["modules/a"]),
+        ('module "m" { source = "${local.base}/a" }\nlocals { base = "../../modules" }', {}, ["modules/a"]),
+        ('module "m" { source = var.mod }\nvariable "mod" {}', {"mod": "../../modules/a"}, ["modules/a"]),
+        ('module "m" { source = format("../../modules/%s", "a") }', {}, ["modules/a"]),
+        (
+            'module "m" {\n  source = "../../modules/outer"\n  kind = "b"\n}', {},
+            ["modules/outer", "modules/b"],
+        ),
+        ('module "m" { source = "../../modules/${var.open}" }\nvariable "open" {}', {}, ["modules/a", "modules/b", "modules/outer", "modules/."]),
+        ('module "m" { source = "registry/x/y" }', {}, []),
+    ],
+)  # fmt: skip
+def test_a_modules_source_is_evaluated(
+    tree: Callable[..., Path], main: str, known: dict[str, Any], modules: list[str]
+) -> None:
+    root = tree(
+        f"stacks/web/main.tf:{main}\n",
+        "modules/a/main.tf:",
+        "modules/b/main.tf:",
+        'modules/outer/main.tf:variable "kind" {}\nmodule "i" { source = "../${var.kind}" }\n',
+    )
+    module = rootmodule.read(FileIndex(root, root / "cache.json"), "stacks/web", lambda: known)
+    assert set(module.modules) | {"modules/."} == {*modules, "modules/."}
+    assert module.unknown == []
+
+
+def test_a_source_of_which_nothing_is_known_may_be_any_file(tree: Callable[..., Path]) -> None:
+    assert read(tree('stacks/web/main.tf:module "m" { source = var.x }\nvariable "x" {}\n')).unknown == [
+        "stacks/web/main.tf"
+    ]
+
+
+def test_an_override_wins_over_what_it_overrides(tree: Callable[..., Path]) -> None:
+    root = tree(
+        'stacks/web/main.tf:module "m" {\n  source = "../../a"\n  file = "x"\n}\nlocals {\n  f = "main"\n}\noutput "o" { value = file(local.f) }\n',
+        'stacks/web/a_override.tf:module "m" { source = "../../b" }\nlocals {\n  f = "override"\n}\n',
+        'stacks/web/twin.tf:locals {\n  g = file("tf")\n}\n',
+        'stacks/web/twin.tofu:locals {\n  g = file("tofu")\n}\n',
+        'b/main.tf:variable "file" {}\noutput "o" { value = file(var.file) }\n',
+    )
+    assert sorted(read_paths(root)) == ["override", "tofu", "x"]
+    assert list(read(root).modules) == ["b"]
+
+
+def test_a_module_is_followed_for_each_of_its_instances(tree: Callable[..., Path]) -> None:
+    root = tree(
+        'stacks/web/main.tf:module "m" {\n  source = "../../m"\n  for_each = { a = "b", c = "d" }\n  file = "${each.key}-${each.value}"\n}\n',
+        'm/main.tf:variable "file" {}\noutput "o" { value = file(var.file) }\n',
+    )
+    assert sorted(read_paths(root)) == ["a-b", "c-d"]
+
+
+def test_a_configuration_that_grows_without_end_may_read_any_file(tree: Callable[..., Path]) -> None:
+    lines = ["locals {", '  a0 = ["x", "y"]']
+    lines += [
+        f'  a{n} = flatten([for i in local.a{n - 1} : [for j in local.a{n - 1} : "${{i}}${{j}}"]])' for n in range(1, 8)
+    ]
+    module = read(tree("stacks/web/main.tf:" + "\n".join([*lines, "  z = file(local.a7[0])", "}"]) + "\n"))
+    assert module.unknown == ["stacks/web/main.tf"]
+
+
+# --- states of others ------------------------------------------------------------------------------------------------
+
+STATE = 'data "terraform_remote_state" "net" {\n  backend = "local"\n  config = %s\n%s}\n'
+
+
+@pytest.mark.parametrize(
+    ("config", "more", "settings"),
+    [
+        ('{ path = "../net" }', "", [{"path": "../net"}]),
+        ('merge(local.common, { path = "../net" })', "", [{"region": "r", "path": "../net"}]),
+        ('{ path = "../${each.key}" }', '  for_each = toset(["net", "dns"])\n', [{"path": "../dns"}, {"path": "../net"}]),
+        ('{ path = "../${each.value.s}" }', '  for_each = { a = { s = "net" } }\n', [{"path": "../net"}]),
+        ('{ path = "../${local.names[count.index]}" }', "  count = 2\n", [{"path": "../a"}, {"path": "../b"}]),
+        ('{ path = "../${data.x.y.z}" }', "", [{"path": None}]),
+        ("data.x.y.z", "", [None]),
+        ('{ path = "../net" }', '  workspace = "other"\n', [None]),
+        ('{ path = "../net" }', "  workspace = terraform.workspace\n", [{"path": "../net"}]),
+    ],
+)  # fmt: skip
+def test_the_state_that_is_read_is_known(
+    tree: Callable[..., Path], config: str, more: str, settings: list[dict[str, str | None]]
+) -> None:
+    more_locals = 'locals {\n  common = { region = "r" }\n  names = ["a", "b"]\n}\n'
+    found = read(tree(f"stacks/web/main.tf:{STATE % (config, more)}{more_locals}")).remote_states
+    assert sorted((state.settings for state in found), key=repr) == settings
+
+
+def test_a_state_that_a_module_reads_is_known_with_its_arguments_and_outputs(tree: Callable[..., Path]) -> None:
+    module = read(
+        tree(
+            'stacks/web/main.tf:module "m" {\n  source = "../../m"\n  of = "net"\n}\n',
+            'm/main.tf:variable "of" {}\n' + STATE % ('{ path = "../${var.of}" }', ""),
+            'm/outputs.tf:output "o" { value = data.terraform_remote_state.net.outputs.id }\n',
+        )
+    )
+    assert [(state.settings, state.outputs) for state in module.remote_states] == [({"path": "../net"}, ("id",))]
+
+
+def test_outputs_that_are_read_anywhere_in_the_module_count(tree: Callable[..., Path]) -> None:
+    main = "stacks/web/main.tf:" + STATE % ('{ path = "../net" }', "")
+    one = 'stacks/web/a.tf:output "a" { value = data.terraform_remote_state.net.outputs.a }\n'
+    other = 'stacks/web/b.tf:output "b" { value = data.terraform_remote_state.net["x"].outputs["b"] }\n'
+    assert [state.outputs for state in read(tree(main, one, other)).remote_states] == [("a", "b")]
+    for text in ("values(data.terraform_remote_state.net)[*].outputs", "data.terraform_remote_state"):
+        module = read(tree(main, one, f'stacks/web/b.tf:output "b" {{ value = {text} }}\n'))
+        assert [state.outputs for state in module.remote_states] == [None]
+
+
+def test_what_a_stack_reads_below_a_folder_says_why(tree: Callable[..., Path]) -> None:
+    root = tree(
+        'stacks/web/main.tf:locals {\n  a = file("d/${data.x.y.z}")\n  b = file("d/named.txt")\n}\n',
+        "stacks/web/d/x.txt:", "stacks/web/d/named.txt:",
+    )  # fmt: skip
+    module = read(root)
+    assert module.why_read("stacks/web/d/x.txt") == (
+        "stacks/web/main.tf reads a file in stacks/web/d whose name is not known"
+    )
+    assert (module.why_read("stacks/web/d/named.txt"), module.why_read("stacks/web/else")) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "mentioned"),
+    [
+        ('"${path.module}/../../src/${var.name}"', [("src/a", True)]),
+        ('"${path.module}/src/${data.x.y.z}.zip"', [("stacks/web/src", False)]),
+        ('format("../../src/%s", var.name)', [("src/a", True)]),
+        ('format("%s/src/%s", path.module, data.x.y.z)', [("stacks/web/src", False)]),
+        ('format("sh ./%s.sh ./y.sh", var.name)', [("stacks/web/a.sh", True), ("stacks/web/y.sh", True)]),
+        ('"sh ./x.sh ${data.x.y.z}"', [("stacks/web/x.sh", True)]),
+        ('format("https://example.com/%s", var.name)', []),
+    ],
+)
+def test_what_a_text_mentions_is_told_as_narrowly_as_it_is_known(
+    tree: Callable[..., Path], text: str, mentioned: list[tuple[str, bool]]
+) -> None:
+    module = read(
+        tree(f'stacks/web/main.tf:resource "x" "y" {{\n  command = {text}\n}}\nvariable "name" {{ default = "a" }}\n')
+    )
+    assert sorted((named.path, named.exact) for named in module.named if not named.read) == mentioned
+
+
+@pytest.mark.parametrize(
+    ("source", "early"), [('"../m"', False), ('"${path.module}/../m"', True), ("var.x", True), ("local.x", True)]
+)
+def test_a_source_that_is_evaluated_needs_variables_early(tree: Callable[..., Path], source: str, early: bool) -> None:
+    assert read(tree(f'stacks/web/main.tf:module "m" {{\n  source = {source}\n}}\n')).early is early

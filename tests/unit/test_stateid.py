@@ -33,12 +33,16 @@ SAME = {
     "local, by a variable's default": [
         VARIABLE + block("local", 'path = "/s/${var.v}"'), block("local", 'path = "/s/one"'),
     ],
-    "local, by the same unknown expression": [VARIABLE + block("local", 'path = "/s/${lower(var.v)}"')] * 2,
+    "local, by the same unknown expression": [VARIABLE + block("local", 'path = "/s/${md5(var.v)}"')] * 2,
+    "local, by a function of a variable": [
+        VARIABLE + block("local", 'path = "/s/${upper(var.v)}"'), block("local", 'path = "/s/ONE"'),
+    ],
     "http": [block("http", 'address = "http://h/s"'), block("http", 'address = "http://h/s"', "retry_max = 3")],
     "pg, the default schema": [block("pg"), block("pg", 'schema_name = "terraform_remote_state"')],
     "pg, one of them says on which server": [
         block("pg", 'schema_name = "x"'), block("pg", 'schema_name = "x"', 'conn_str = "postgres://h/d"'),
     ],
+    "pg, the default schema written as null": [block("pg"), block("pg", "schema_name = null")],
     "s3, with another prefix for workspaces": [
         block("s3", 'bucket = "b"', 'key = "terraform.tfstate"', 'workspace_key_prefix = "a"'),
         block("s3", 'bucket = "b"', 'key = "terraform.tfstate"', 'workspace_key_prefix = "b"'),
@@ -67,9 +71,10 @@ OTHERS = {
         LOCALS + block("local", 'path = "/s/${local.team}"'),
         LOCALS.replace('"t"', '"u"') + block("local", 'path = "/s/${local.team}"'),
     ],
+    "local, an unknown expression below each": [VARIABLE + block("local", 'path = "./${md5(var.v)}"')] * 2,
     "local, an unknown expression of another value": [
-        VARIABLE + block("local", 'path = "/s/${lower(var.v)}"'),
-        VARIABLE.replace("one", "two") + block("local", 'path = "/s/${lower(var.v)}"'),
+        VARIABLE + block("local", 'path = "/s/${md5(var.v)}"'),
+        VARIABLE.replace("one", "two") + block("local", 'path = "/s/${md5(var.v)}"'),
     ],
     "http, no address": [block("http")] * 2,
     "pg, other servers": [
@@ -116,7 +121,7 @@ def test_two_stacks_that_have_a_state_each_are_loaded(load: Callable[..., Projec
 
 
 def test_the_line_of_the_block_is_named_and_what_cannot_be_told_is_said(errors: Callable[..., str]) -> None:
-    text = VARIABLE + block("s3", 'bucket = "b"', 'key = lower("${var.v}.tfstate")')
+    text = VARIABLE + block("s3", 'bucket = "b"', 'key = md5("${var.v}.tfstate")')
     found = errors("", f"stacks/a/main.tf:{text}", f"stacks/b/main.tf:{text}")
     assert found == (
         f"config error: stacks.b: stacks 'a' and 'b' {SHARED} (as far as can be told: an expression in it, which only"
@@ -133,6 +138,22 @@ def test_a_block_in_json_counts_too(errors: Callable[..., str]) -> None:
     other = block("s3", 'bucket = "b"', 'key = "k"')
     found = errors("", f"stacks/a/main.tf.json:{text}", f"stacks/b/main.tf:{other}")
     assert f"stacks 'a' and 'b' {SHARED}" in found
+
+
+def test_a_block_within_a_block_in_json_counts_too(errors: Callable[..., str]) -> None:
+    text = '{"terraform": {"cloud": {"organization": "o", "workspaces": [{"name": "w"}]}}}'
+    other = block("remote", 'organization = "o"', 'workspaces {\n      name = "w"\n    }')
+    found = errors("", f"stacks/a/main.tf.json:{text}", f"stacks/b/main.tf:{other}")
+    assert f"stacks 'a' and 'b' {SHARED}" in found
+
+
+def test_a_setting_that_stands_in_a_file_is_compared_by_what_the_file_says(
+    errors: Callable[..., str], load: Callable[..., Project]
+) -> None:
+    text = block("s3", 'bucket = "b"', 'key = file("key.txt")')
+    blocks = [f"stacks/a/main.tf:{text}", f"stacks/b/main.tf:{text}", "stacks/a/key.txt:one"]
+    assert list(load("", *blocks, "stacks/b/key.txt:two").stacks) == ["a", "b"]
+    assert f"stacks 'a' and 'b' {SHARED}\n" in errors("", *blocks, "stacks/b/key.txt:one")
 
 
 def test_a_variable_of_the_configuration_makes_two_states_of_one_block(load: Callable[..., Project]) -> None:

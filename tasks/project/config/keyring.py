@@ -43,6 +43,7 @@ class Key:
     fingerprint: str
     encryption: bytes = field(repr=False)
     signature: bytes = field(repr=False)
+    digests: bytes = field(repr=False)
 
     @property
     def encoded(self) -> str:
@@ -58,7 +59,8 @@ def derive(variable: str, passphrase: str) -> Key:
     def purpose(name: str) -> bytes:
         return hmac.digest(master, f"doit-tofu {name} 1".encode(), "sha256")
 
-    return Key(variable, purpose("fingerprint")[:4].hex(), purpose("encryption"), purpose("signature"))
+    fingerprint = purpose("fingerprint")[:4].hex()
+    return Key(variable, fingerprint, purpose("encryption"), purpose("signature"), purpose("digests"))
 
 
 class Keyring:
@@ -106,6 +108,10 @@ class Keyring:
             return []
         keys = [self.current, *map(self._key, self.settings.previous)]
         return list({key.fingerprint: key for key in keys if key}.values())
+
+    def find(self, fingerprint: str | None) -> Key | None:
+        """The key with a fingerprint, the current one or a previous one; None when it is not here."""
+        return next((key for key in self.all if key.fingerprint == fingerprint), None)
 
     @property
     def state_key(self) -> str | None:

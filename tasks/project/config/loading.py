@@ -33,6 +33,10 @@ _CHECK_DEPTH = 4  # `stacks`, its name, `verify`, the position
 UPSTREAM = "upstream:"  # how errors name a file of the upstream
 
 
+class UnknownEnvironmentError(ConfigError):
+    """There is no environment of this name."""
+
+
 @dataclass(frozen=True)
 class Loaded:
     """A validated configuration for one environment, where each of its keys stands, and what it is an overlay of."""
@@ -131,7 +135,7 @@ def _environment_documents(layers: list[tuple[Path, str]], name: str, default: s
     found = [_environment_document(folder, prefix, name) if name in known else None for folder, prefix in layers]
     if any(found) or (name == default and name not in known):
         return found
-    raise ConfigError(
+    raise UnknownEnvironmentError(
         f"there is no environment '{name:.80}'{nearest(name, [*known, default])}",
         where=f"{ENVIRONMENTS_DIR}/{name:.80}.yaml",
         next_step=(

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
+import stat
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...base import git
 from ...base.errors import RecordError
 from ...base.files import canonical_json, sha256_file, write_atomic
-from . import reader
+from . import globs, reader
 from .facts import FACTS_VERSION, Facts, without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from .facts import NamedPath
 
 _FORMAT = 2  # of the cache
 _RACY_NS = 2_000_000_000  # a file this young may change again without its times showing it: not kept between runs
 _SKIPPED_FOLDERS = frozenset({".terraform", "__pycache__", "node_modules"})
+_OWN_FOLDERS = frozenset({".terraform", ".git", ".deploy"})
 
 
 class FileIndex:
@@ -75,14 +81,37 @@ class FileIndex:
         Raises:
             OSError: It cannot be read.
         """
+        return reader.read_facts(path, self.content(path))
+
+    def content(self, path: str) -> bytes:
+        """A file's bytes, as they are now.
+
+        Raises:
+            OSError: It cannot be read.
+        """
         with open(self.absolute(path), "rb") as stream:  # noqa: PTH123 - see `absolute`
-            return reader.read_facts(path, stream.read())
+            return stream.read()
+
+    def entry(self, path: str) -> str | None:
+        """A file's mode as git knows it and its digest, or a link's target; None when it is not there."""
+        absolute = self.absolute(path)
+        try:
+            status = os.lstat(absolute)
+            if stat.S_ISLNK(status.st_mode):
+                return f"link {os.readlink(absolute)}"  # noqa: PTH115 - a text, not a path
+        except OSError:
+            return None
+        return described(self.digest(path), executable=bool(status.st_mode & stat.S_IXUSR))
+
+    def files(self) -> list[str] | None:
+        """Every file that git does not ignore, as they are now, sorted; None without git."""
+        return git.files(Path(self._root))
 
     def names(self, folder: str) -> list[str]:
         """The names of the plain files in a folder, sorted; nothing when it is not there."""
         try:
             with os.scandir(self.absolute(folder)) as entries:
-                return sorted(entry.name for entry in entries if entry.is_file())
+                return sorted(entry.name for entry in entries if _is_file(entry))
         except OSError:
             return []
 
@@ -94,13 +123,83 @@ class FileIndex:
         """Whether there is a folder at a path."""
         return os.path.isdir(self.absolute(path))  # noqa: PTH112 - see `absolute`
 
-    def below(self, folder: str) -> Iterator[str]:
-        """The paths of all files below a folder, sorted, without the engine's own and hidden folders."""
-        for base, folders, names in os.walk(self.absolute(folder)):
+    def is_file(self, path: str) -> bool:
+        """Whether there is a plain file at a path, or a link to one."""
+        return os.path.isfile(self.absolute(path))  # noqa: PTH113 - see `absolute`
+
+    def below(self, folder: str, *, everything: bool = False) -> Iterator[str]:
+        """The paths of all files below a folder, sorted.
+
+        Args:
+            folder: The folder.
+            everything: Whether hidden folders, installed packages and folders behind links count too, as they do for
+                the engine; what the engine, git and this program keep for themselves never does.
+        """
+        if everything:
+            yield from self._all_below(posixpath.normpath(folder), (self.real(folder),))
+            return
+        for base, folders, names in self._walk(folder):
             folders[:] = sorted(name for name in folders if name[0] != "." and name not in _SKIPPED_FOLDERS)
-            relative = os.path.relpath(base, self._root).replace(os.sep, "/")
             for name in sorted(names):
-                yield f"{relative}/{name}"
+                yield f"{base}/{name}"
+
+    def glob(self, folder: str, pattern: str) -> list[str]:
+        """The paths of the files and folders below a folder that a pattern matches, as `pathlib` reads it, sorted.
+
+        Raises:
+            ValueError: It is not one.
+            NotImplementedError: It is absolute.
+            IndexError: It has no part.
+        """
+        base = Path(self._root, folder)
+        found = (path.relative_to(base).as_posix() for path in base.glob(pattern))
+        return sorted(posixpath.normpath(posixpath.join(folder, name)) for name in found)
+
+    def followed(self, path: str) -> str | None:
+        """The folder that a path leads to, relative to the root; None when a link on the way leads out of it.
+
+        The engine sees `..` from where the folder really is, and so must all that is relative to it.
+        """
+        parts, root = path.split("/"), Path(self._root)
+        if not any((root / "/".join(parts[: end + 1])).is_symlink() for end in range(len(parts))):
+            return path
+        real, base = os.path.realpath(root / path), os.path.realpath(root)
+        inside = os.path.commonpath([real, base]) == base and real != base
+        return Path(os.path.relpath(real, base)).as_posix() if inside else None
+
+    def _all_below(self, folder: str, within: tuple[str, ...]) -> Iterator[str]:
+        """All files below a folder, links followed but to a folder that they lie in themselves."""
+        _, folders, names = next(self._walk(folder), (folder, [], []))
+        prefix = "" if folder == "." else f"{folder}/"
+        for name in sorted((*folders, *names)):
+            path = prefix + name
+            if name not in folders:
+                yield path
+            elif name not in _OWN_FOLDERS and (real := self.real(path)) not in within:
+                yield from self._all_below(path, (*within, real))
+
+    def real(self, path: str) -> str:
+        """What a path leads to: the same text for the same folder."""
+        return os.path.realpath(self.absolute(path))
+
+    def _walk(self, folder: str) -> Iterator[tuple[str, list[str], list[str]]]:
+        """As `os.walk` of a folder, its paths relative to the root."""
+        for base, folders, names in os.walk(self.absolute(folder)):
+            yield os.path.relpath(base, self._root).replace(os.sep, "/"), folders, names
+
+    def matching(self, folder: str, pattern: str) -> Iterator[str]:
+        """The paths of the files below a folder that match a pattern of `fileset`, sorted within each folder."""
+        glob = globs.compiled(pattern)
+        prefix = "" if folder == "." else f"{folder}/"
+        for path in self.below(folder, everything=True):
+            if glob is None or glob.fullmatch(path.removeprefix(prefix)):
+                yield path
+
+    def meant(self, named: NamedPath) -> Iterator[str]:
+        """The paths of the files that a named folder stands for."""
+        if named.pattern:
+            return self.matching(named.path, named.pattern)
+        return self.below(named.path, everything=named.read)
 
     def save(self) -> None:
         """Keep what was read for the next run; a failure only costs time there."""
@@ -124,8 +223,6 @@ class FileIndex:
         stamp = [status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_size]
         if entry is not None and entry[0] == stamp:
             return entry
-        from pathlib import Path
-
         try:
             digest = sha256_file(Path(absolute))
         except OSError:
@@ -135,3 +232,16 @@ class FileIndex:
             entry = self._entries[path] = [stamp, digest, known]
             self._changed = True
         return entry
+
+
+def described(digest: str | None, *, executable: bool) -> str | None:
+    """A file's mode as git knows it and its digest, as one text."""
+    return None if digest is None else f"{'executable' if executable else 'file'} {digest}"
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry of a folder is a plain file; a link that leads to itself is not one."""
+    try:
+        return entry.is_file()
+    except OSError:
+        return False

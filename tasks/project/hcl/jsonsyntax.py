@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from . import references, syntax
+from . import expressions, references, syntax
+from .blocks import kept_attributes, leaves, of_locals, reading_of, repeat_of
 from .facts import HIDES, Call, RemoteState, Variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tree_sitter import Node
+    from .expressions import Expression
+    from .facts import Facts
 
-    from .facts import Found, Parts
 
-
-def read(content: bytes, found: Found) -> None:
+def read(content: bytes, found: Facts) -> None:
     """Find the facts of a file; one that is no JSON is `broken`."""
     try:
         data = json.loads(content)
@@ -25,74 +25,90 @@ def read(content: bytes, found: Found) -> None:
         return
     for section in data if isinstance(data, list) else [data]:
         if isinstance(section, dict):
-            _read_section(section, found)
+            try:
+                _read_section(section, found)
+            except RecursionError:
+                found.broken = True
+    found.reads.extend(of_locals(found))
     for text in _strings(data):
         if "${" in text:
-            references.find_paths(_parsed(text), found)
+            references.find_paths(expressions.quoted(text), found)
         else:
-            found.paths.extend(references.mentions(text))
+            found.paths.extend(reference for reference in references.mentions(text) if reference not in found.paths)
+        references.find_state_outputs(text, found)
 
 
-def _parsed(text: str) -> Node:
-    """A JSON text as the template that it is, in native syntax: the tree of `x = "..."`."""
-    quoted = json.dumps(text, ensure_ascii=False).replace('\\"', '"') if '\\"' in text else f'"{text}"'
-    return syntax.parse(f"x = {quoted}\n".encode(errors="replace"))
-
-
-def _parts(value: Any) -> Parts:
-    """What a JSON value is put together from, see `hclsyntax.parts`."""
-    if not isinstance(value, str):
-        return (syntax.ANYTHING,)
-    if "${" not in value and "%{" not in value:
-        return (syntax.TEXT + value,)
-    pairs = list(syntax.attributes(syntax.body(_parsed(value))))
-    return syntax.parts(pairs[0][1]) if pairs else (syntax.ANYTHING,)
-
-
-def _read_section(section: dict[str, Any], found: Found) -> None:
-    for module in _labelled(section.get("module")).values():
-        source = module.get("source")
-        references.add_module(source, None, found)
-        if isinstance(source, str):
-            found.calls.append(
-                Call(source, {name: _parts(value) for name, value in module.items() if name != "source"})
-            )
+def _read_section(section: dict[str, Any], found: Facts) -> None:
+    for name, module in _labelled(section.get("module")).items():
+        arguments = _converted(module)
+        source = arguments.pop("source", None)
+        found.calls.append(Call(name, source, arguments, repeat_of(arguments)))
     for block in _listed(section.get("locals")):
-        found.locals.update({name: _parts(value) for name, value in block.items()})
+        found.locals.update(_converted(block))
     for name, variable in _labelled(section.get("variable")).items():
-        sensitive = any(variable.get(flag) not in (None, False, "false") for flag in HIDES)
-        found.variables.append(Variable(name, sensitive, "default" in variable, variable.get("default")))
-    found.outputs.extend(_labelled(section.get("output")))
-    for kinds in _listed(section.get("data")):
-        for name, body in _labelled(kinds.get("terraform_remote_state")).items():
-            _read_remote_state(name, body, section, found)
+        found.variables.append(_variable(name, variable))
+        found.reads.extend(reading_of([expressions.of_json(variable.get("validation"))], None))
+    for name, output in _labelled(section.get("output")).items():
+        found.outputs.append(name)
+        found.attributes[f"output.{name}"] = expressions.of_json(output.get("value"))
+        found.reads.extend(reading_of(list(_converted(output).values()), None))
     for settings in _listed(section.get("terraform")):
-        for backend, body in _labelled(settings.get("backend")).items():
-            found.backend = backend
-            found.backend_varies = any(references.VARIES.search(text) for text in _strings(body))
-            _read_backend(body, found)
-        for body in _listed(settings.get("cloud")):
-            found.backend = "cloud"
-            _read_backend(body, found)
+        _read_settings(settings, found)
+    for kind in ("resource", "data", "ephemeral"):
+        for kinds in _listed(section.get(kind)):
+            for type_name, blocks in kinds.items():
+                for name, body in _labelled(blocks).items():
+                    _read_block(kind, [type_name, name], body, found)
+    others = {name: value for name, value in section.items() if name not in _KNOWN}
+    found.reads.extend(reading_of([expressions.of_json(others)], None))
 
 
-def _read_backend(body: dict[str, Any], found: Found) -> None:
-    """Note what a backend is set to, also in blocks within it."""
-    pairs = list(body.items())
-    for name, value in body.items():
-        pairs += [(f"{name}.{key}", item) for inner in _listed(value) for key, item in inner.items()]
-    plain = {key: value for key, value in pairs if not isinstance(value, dict | list)}
-    found.backend_settings = {key: _parts(value) for key, value in plain.items()}
-    found.backend_texts = {key: str(value) for key, value in plain.items()}
+_KNOWN = ("module", "locals", "variable", "output", "terraform", "resource", "data", "ephemeral", "//")
 
 
-def _read_remote_state(name: str, body: dict[str, Any], section: dict[str, Any], found: Found) -> None:
-    backend, config = body.get("backend"), body.get("config")
-    if not isinstance(backend, str) or "${" in backend:
-        return
-    settings = {key: _parts(value) for key, value in config.items()} if isinstance(config, dict) else {}
-    outputs = references.outputs_read(name, "\n".join(_strings(section)))
-    found.remote_states.append(RemoteState(name, backend, settings, outputs))
+def _read_block(kind: str, labels: list[str], body: dict[str, Any], found: Facts) -> None:
+    attributes = _converted(body)
+    found.attributes |= kept_attributes(kind, labels, attributes)
+    found.reads.extend(reading_of(list(attributes.values()), repeat_of(attributes)))
+    if kind == "data" and labels[0] == "terraform_remote_state":
+        backend = attributes.get("backend", [expressions.UNKNOWN, []])
+        config = attributes.get("config", expressions.literal({}))
+        state = RemoteState(labels[1], backend, config, attributes.get("workspace"), repeat_of(attributes))
+        found.remote_states.append(state)
+
+
+def _read_settings(settings: dict[str, Any], found: Facts) -> None:
+    for backend, body in _labelled(settings.get("backend")).items():
+        found.backend = backend
+        found.backend_varies = any(references.VARIES.search(text) for text in _strings(body))
+        found.backend_settings = dict(_backend_settings(body))
+    for body in _listed(settings.get("cloud")):
+        found.backend = "cloud"
+        found.backend_settings = dict(_backend_settings(body))
+
+
+def _backend_settings(body: dict[str, Any]) -> Iterator[tuple[str, Expression]]:
+    """What a backend is set to, also in blocks within it, which may stand in a list."""
+    for name, value in _converted(body).items():
+        blocks = value[1] if value[0] == expressions.TUPLE else [value]
+        inner = blocks if blocks and all(block[0] == expressions.OBJECT for block in blocks) else [value]
+        for each in inner:
+            yield from leaves(name, each)
+
+
+def _variable(name: str, variable: dict[str, Any]) -> Variable:
+    sensitive = any(variable.get(flag) not in (None, False, "false") for flag in HIDES)
+    constraint = variable.get("type")
+    parsed = syntax.parse(f"x = {constraint}\n".encode(errors="replace")) if isinstance(constraint, str) else None
+    pairs = list(syntax.attributes(syntax.body(parsed))) if parsed else []
+    return Variable(
+        name, sensitive, "default" in variable, variable.get("default"),
+        expressions.convert(pairs[0][1]) if pairs else None, variable.get("nullable") not in (False, "false"),
+    )  # fmt: skip
+
+
+def _converted(body: dict[str, Any]) -> dict[str, Expression]:
+    return {key: expressions.of_json(value) for key, value in body.items() if key != "//"}
 
 
 def _listed(value: Any) -> list[dict[str, Any]]:

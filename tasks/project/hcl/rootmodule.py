@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import posixpath
-import re
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from . import syntax
+from . import expressions, syntax, values
+from .evaluation import Evaluator, Scope, TooMuchError
+from .facts import Call, Facts, Variable
+from .paths import Paths
+from .values import ANY, Start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from .facts import Facts, Parts, RemoteState, Variable
+    from .expressions import Expression
+    from .facts import NamedPath, RemoteState
     from .fileindex import FileIndex
+    from .values import Values
 
-_MOST_CALLS = 200  # of one stack's modules with different arguments; beyond that the arguments count as unknown
-_REFERENCE = re.compile(r"\b(?:var|local)\.[A-Za-z_][A-Za-z0-9_-]*|\bpath\.(?:module|root|cwd)")
-_DEEPEST = 20  # locals that refer to locals
+_MOST_SCOPES = 400  # of one stack's modules with different arguments; beyond that the arguments count as unknown
+_MOST_FOLDERS = 50  # that a module may come from whose source is known in part only
 
 
 @dataclass(frozen=True)
-class NamedPath:
-    """A path outside the configuration proper that it reads or mentions, relative to the repository's root.
+class StateRead:
+    """A `terraform_remote_state` of the stack or of a module in it.
 
-    An absolute one begins with `/`. `exact` is False where all below the folder is meant.
+    `settings` are those of its backend, with None for one that is not known; they are None where none is. `outputs` are
+    what it is read for; None where it may be any.
     """
 
-    path: str
-    exact: bool
-    read: bool
+    name: str
+    backend: str
+    settings: dict[str, str | None] | None
+    outputs: tuple[str, ...] | None
 
 
 @dataclass
@@ -37,9 +47,11 @@ class RootModule:
     """The configuration in one folder.
 
     `files` are its own files, `modules` the files of each local module that it calls, directly or not; `broken` are
-    those that do not parse. `unknown` are files that read a path which cannot be told without running them; `templates`
-    are files that are filled in. `backend_settings` are the settings of its backend that are known, `backend_unknown`
-    the expressions of the others, with what is known of the values that they refer to.
+    those that do not parse. `unknown` are files that read a path which cannot be told without running them; `partly`
+    are the folders of which some file is read that cannot be told, each with the file that reads it. `early` is
+    whether the engine has to know variables before it can load the configuration. `backend_settings` are the settings
+    of its backend that are known; `backend_unknown` says of the others how they begin as far as that is known, and what
+    they are made of: equal for equal expressions of equal values.
     """
 
     path: str
@@ -56,28 +68,30 @@ class RootModule:
     broken: list[str] = field(default_factory=list)
     named: list[NamedPath] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
-    remote_states: list[tuple[RemoteState, dict[str, str]]] = field(default_factory=list)
-    templates: set[str] = field(default_factory=set)
+    partly: dict[str, str] = field(default_factory=dict)
+    early: bool = False
+    remote_states: list[StateRead] = field(default_factory=list)
 
     @property
     def sensitive(self) -> list[str]:
         """The names of the variables declared sensitive."""
         return sorted(name for name, variable in self.variables.items() if variable.sensitive)
 
+    def why_read(self, path: str) -> str | None:
+        """Why a file counts that no expression names; None where one does."""
+        if any(named.exact and named.path == path for named in self.named):
+            return None
+        folders = [folder for folder in self.partly if path.startswith(f"{folder}/")]
+        folder = max(folders, key=len, default=None)
+        if folder is None:
+            return None
+        return f"{self.partly[folder]} reads a file in {folder} whose name is not known"
+
     def configuration(self) -> Iterator[str]:
         """The paths of all configuration files, its own first."""
         yield from self.files
         for files in self.modules.values():
             yield from files
-
-
-@dataclass(frozen=True)
-class _Scope:
-    """What a module's expressions can refer to: its folder as the engine sees it, its texts by name."""
-
-    folder: str
-    variables: Mapping[str, str]
-    locals: Mapping[str, Parts]
 
 
 def read(index: FileIndex, path: str, known: Callable[[], Mapping[str, Any]] = dict) -> RootModule:
@@ -88,163 +102,289 @@ def read(index: FileIndex, path: str, known: Callable[[], Mapping[str, Any]] = d
         path: The folder, relative to the repository's root.
         known: Gives the values of its variables that are known beforehand; asked only where a path depends on one.
     """
-    module = RootModule(path)
-    module.files = index.configuration(path)
-    facts = {file: index.facts(file) for file in module.files}
-    for fact in facts.values():
-        module.variables.update({variable.name: variable for variable in fact.variables})
-        module.outputs.update(fact.outputs)
-    needs = any(fact.reads or fact.remote_states or fact.backend_settings or fact.calls for fact in facts.values())
-    values = _texts({**_defaults(facts), **known()}) if needs else {}
-    scope = _scope(".", facts, values)
-    for file, fact in facts.items():
-        if fact.backend:
-            module.backend, module.backend_varies = fact.backend, fact.backend_varies
-            module.backend_file, module.backend_line = file, fact.backend_line
-            module.backend_settings = _resolve_all(fact.backend_settings, scope)
-            module.backend_unknown = {
-                name: _with_values(fact.backend_texts.get(name, ""), scope)
-                for name in fact.backend_settings.keys() - module.backend_settings.keys()
-            }
-        for state in fact.remote_states:
-            module.remote_states.append((state, _resolve_all(state.settings, scope)))
-    _walk(index, module, facts, scope, set())
-    return module
+    reader = _Reader(index, RootModule(path), known)
+    reader.read()
+    return reader.module
 
 
-def _walk(
-    index: FileIndex, module: RootModule, facts: Mapping[str, Facts], scope: _Scope, seen: set[tuple[Any, ...]]
-) -> None:
-    """Take a module's files, then those of the modules it calls, each once for each set of arguments."""
-    pending = [(facts, scope)]
-    while pending:
-        current, inside = pending.pop()
-        for file, fact in current.items():
-            _take(index, module, file, fact, inside)
-            for source, given in _calls(fact, inside):
-                if not source.startswith(("./", "../")):
-                    continue
-                folder = posixpath.normpath(posixpath.join(posixpath.dirname(file), source))
-                if folder == module.path:
-                    continue
-                module.modules.setdefault(folder, index.configuration(folder))
-                known = given if len(seen) < _MOST_CALLS else dict.fromkeys(given)
-                key = (folder, tuple(sorted(known.items())))
-                if key not in seen:
-                    seen.add(key)
-                    below = {name: index.facts(name) for name in module.modules[folder]}
-                    defaults = _texts(_defaults(below)) if len(seen) < _MOST_CALLS else {}
-                    values = {name: text for name, text in {**defaults, **known}.items() if text is not None}
-                    pending.append((below, _scope(posixpath.relpath(folder, module.path), below, values)))
+class _Reader:
+    """Reads one root module."""
 
+    def __init__(self, index: FileIndex, module: RootModule, known: Callable[[], Mapping[str, Any]]) -> None:
+        self.module = module
+        self._index = index
+        self._known = known
+        self._paths = Paths(index, module.path, self._fill)
+        self._evaluator = Evaluator(self._paths)
+        self._folders: dict[str, dict[str, Facts]] = {}
+        self._scopes: dict[tuple[Any, ...], Scope] = {}
+        self._instances: dict[tuple[int, str], list[Scope]] = {}
+        self._filled: set[tuple[str, Values]] = set()
 
-def _calls(facts: Facts, scope: _Scope) -> Iterator[tuple[str, dict[str, str | None]]]:
-    """The calls of modules: the source, and what each argument is, None where that cannot be told."""
-    called = set()
-    for call in facts.calls:
-        called.add(call.source)
-        known = _resolve_all(call.arguments, scope)
-        yield call.source, {name: known.get(name) for name in call.arguments}
-    for source in facts.module_sources:
-        if source not in called:
-            yield source, {}
+    @cached_property
+    def _given(self) -> dict[str, Values]:
+        return {
+            name: ANY if value is syntax.UNKNOWN else values.of_json(value) for name, value in self._known().items()
+        }
 
+    def read(self) -> None:
+        """Follow everything from the root module on."""
+        module = self.module
+        module.files = self._index.configuration(module.path)
+        facts = self._facts(module.path)
+        for fact in facts.values():
+            module.variables.update({variable.name: variable for variable in fact.variables})
+            module.outputs.update(fact.outputs)
+        root = self._scope(module.path, lambda name: self._given.get(name))  # noqa: PLW0108 - asked for only where it is needed
+        for file, fact in facts.items():
+            if fact.backend:
+                module.backend, module.backend_varies = fact.backend, fact.backend_varies
+                module.backend_file, module.backend_line = file, fact.backend_line
+                module.backend_settings, module.backend_unknown = self._settings(file, fact, root)
+        self._walk(root)
+        module.named = list(self._paths.named)
+        module.unknown, module.partly = sorted(self._paths.unknown), self._paths.partly
 
-def _take(index: FileIndex, module: RootModule, file: str, facts: Facts, scope: _Scope) -> None:
-    """Note what a file names, and what the templates name that it fills in."""
-    folder, templates = posixpath.dirname(file), []
-    if facts.broken and file not in module.broken:
-        module.broken.append(file)
-    for reference in facts.paths:
-        base = folder if reference.base == "module" else module.path
-        if not reference.path.startswith("~") and (reference.read or not reference.path.startswith("/")):
-            path = posixpath.normpath(posixpath.join(base, reference.path))
-            module.named.append(NamedPath(path, reference.exact, reference.read))
-            if reference.template:
-                templates.append(path)
-    for found in facts.reads:
-        text, whole = _resolve(found.parts, scope)
-        if not whole:
-            text = text.rpartition("/")[0]
-            if not text.strip("./"):
-                if file not in module.unknown:
-                    module.unknown.append(file)
+    def _facts(self, folder: str) -> dict[str, Facts]:
+        """The facts of a module's files, the overriding ones last; a `.tofu` file stands in for its `.tf` twin."""
+        if folder not in self._folders:
+            files = self._index.configuration(folder)
+            used = sorted((file for file in files if _twin(file) not in files), key=_overrides)
+            self._folders[folder] = {file: self._index.facts(file) for file in used}
+            self.module.broken += [file for file in files if self._index.facts(file).broken]
+        return self._folders[folder]
+
+    def _scope(self, folder: str, given: Callable[[str], Values | None]) -> Scope:
+        facts = self._facts(folder).values()
+        return Scope(
+            posixpath.relpath(folder, self.module.path),
+            {variable.name: variable for fact in facts for variable in fact.variables},
+            given,
+            _together(fact.locals for fact in facts),
+            _together(fact.attributes for fact in facts),
+            _calls(facts),
+            self._scopes_of,
+        )
+
+    # --- modules
+
+    def _walk(self, root: Scope) -> None:
+        """Take each module with each set of arguments once."""
+        pending, seen = [root], {id(root)}
+        while pending:
+            scope = pending.pop()
+            self._take(scope)
+            for call in scope.calls.values():
+                with self._followed():
+                    for inner in self._scopes_of(scope, call):
+                        if id(inner) not in seen:
+                            seen.add(id(inner))
+                            pending.append(inner)
+
+    def _take(self, scope: Scope) -> None:
+        """Note what the files of a module name and read."""
+        folder = self._folder_of(scope)
+        facts = self._facts(folder)
+        outputs = _state_outputs(facts.values())
+        for file, fact in facts.items():
+            self._paths.file = file
+            for reference in fact.paths:
+                base = folder if reference.base == "module" else self.module.path
+                if not reference.path.startswith(("~", "/")):
+                    self._paths.mention(posixpath.join(base, reference.path), exact=reference.exact)
+            for expression in fact.mentioned:
+                self._paths.mentions(self._evaluated(expression, scope))
+            for expression in fact.reads:
+                self._evaluated(expression, scope)
+            for state in fact.remote_states:
+                with self._followed():
+                    self.module.remote_states += self._state_reads(state, scope, outputs)
+
+    def _evaluated(self, expression: Expression, scope: Scope) -> Values:
+        with self._followed():
+            return self._evaluator.evaluate(expression, scope, {})
+        return ANY
+
+    @contextmanager
+    def _followed(self) -> Iterator[None]:
+        """Where expressions cannot be followed, their file may read any file."""
+        try:
+            yield
+        except (TooMuchError, RecursionError):
+            self._paths.unknown.add(self._paths.file)
+
+    def _folder_of(self, scope: Scope) -> str:
+        return posixpath.normpath(posixpath.join(self.module.path, scope.folder))
+
+    def _scopes_of(self, caller: Scope, call: Call) -> list[Scope]:
+        """The scopes of a module that is called: one for each of its sources and sets of arguments."""
+        key = (id(caller), call.name)
+        if key not in self._instances:
+            self._instances[key] = []  # a module that calls itself: the engine refuses it
+            found: dict[int, Scope] = {}
+            sources = self._evaluator.evaluate(call.source, caller, {}) if call.source else ()
+            self.module.early |= call.source is not None and call.source[0] != expressions.LITERAL
+            folders = self._folders_called(self._folder_of(caller), sources)
+            for bound in self._evaluator.instances(call, caller):
+                arguments = {
+                    name: self._evaluator.evaluate(value, caller, bound) for name, value in call.arguments.items()
+                }
+                for folder in folders:
+                    scope = self._called(folder, arguments)
+                    found[id(scope)] = scope
+            self._instances[key] = list(found.values())
+        return self._instances[key]
+
+    def _called(self, folder: str, arguments: dict[str, Values]) -> Scope:
+        key: tuple[Any, ...] = (folder, *sorted(arguments.items(), key=lambda pair: pair[0]))
+        if len(self._scopes) >= _MOST_SCOPES and key not in self._scopes:
+            arguments = dict.fromkeys(arguments, ANY)
+            key = (folder, *sorted(arguments.items()))
+        if key not in self._scopes:
+            self.module.modules.setdefault(folder, self._index.configuration(folder))
+            self._scopes[key] = self._scope(folder, arguments.get)
+        return self._scopes[key]
+
+    def _folders_called(self, folder: str, sources: Values) -> list[str]:
+        """The folders that a module may come from; of a source that is known in part, all below what is known."""
+        found: dict[str, None] = {}
+        for source in sources:
+            if isinstance(source, str):
+                if source.startswith(("./", "../")) or source in (".", ".."):
+                    found[posixpath.normpath(posixpath.join(folder, source))] = None
+            elif isinstance(source, Start):
+                found.update(dict.fromkeys(self._folders_below(folder, source.text)))
+        return [path for path in found if path not in (self.module.path, folder)]
+
+    def _folders_below(self, folder: str, begin: str) -> list[str]:
+        known = posixpath.normpath(posixpath.join(folder, begin.rpartition("/")[0]))
+        if begin.startswith(("./", "../")):
+            below = [path for path in self._index.below(known) if path.endswith((".tf", ".tofu", ".json"))]
+            folders = list(dict.fromkeys(posixpath.dirname(path) for path in below if self._is_configuration(path)))
+            if len(folders) <= _MOST_FOLDERS and known != ".":
+                self._paths.below(known)
+                return folders
+        if not begin or begin.startswith("."):
+            self._paths.unknown.add(self._paths.file)
+        return []
+
+    def _is_configuration(self, path: str) -> bool:
+        from . import reader
+
+        return reader.is_configuration(path)
+
+    def _fill(self, path: str, given: Values) -> None:
+        """Evaluate what a template reads with what it is given."""
+        if (path, given) in self._filled:
+            return
+        self._filled.add((path, given))
+        file = self._paths.file
+        self._paths.file = path
+        for item in given:
+            known = values.elements(item)
+            bound = {str(key[0]): value for key, value in known if key != ANY} if known else {}
+            scope = Scope(".", {}, lambda _: None, {}, {}, {}, lambda *_: [], closed=True)
+            for expression in self._index.facts(path).reads:
+                self._evaluator.evaluate(expression, scope, bound)
+        self._paths.file = file
+
+    # --- states
+
+    def _settings(self, file: str, fact: Facts, scope: Scope) -> tuple[dict[str, str], dict[str, str]]:
+        """The settings of a backend: those that are known, and what the others are made of; null is not set."""
+        self._paths.file = file
+        texts, unknown = {}, {}
+        for name, expression in fact.backend_settings.items():
+            if self._evaluated(expression, scope) == (None,):
                 continue
-        path = posixpath.normpath(posixpath.join(module.path, text))
-        exact = whole and not found.folder
-        if exact or not path.startswith(("/", "../")):  # not all that is below some folder of the machine
-            module.named.append(NamedPath(path, exact, read=True))
-        if exact and found.template:
-            templates.append(path)
-    for path in dict.fromkeys(templates):
-        if path not in module.templates:
-            module.templates.add(path)
-            # What a template is given is not followed: a path in it that varies may be any.
-            _take(index, module, path, index.facts(path), _Scope(scope.folder, {}, {}))
+            found = self._evaluated([expressions.TEMPLATE, [expressions.literal(""), expression]], scope)
+            if len(found) == 1 and (text := values.text_of(found[0])) is not None:
+                texts[name] = text
+            else:
+                unknown[name] = f"{values.common(found).text} {self._made_of(expression, scope)}"
+        return texts, unknown
+
+    def _made_of(self, expression: Expression, scope: Scope) -> str:
+        """An expression with what is known of the values that it refers to: two that look alike may differ."""
+        known = {json.dumps(found): self._evaluated(found, scope) for found in expressions.references(expression)}
+        return f"{json.dumps(expression)} {sorted(known.items(), key=lambda pair: pair[0])}"
+
+    def _state_reads(
+        self, state: RemoteState, scope: Scope, outputs: Mapping[str, tuple[str, ...] | None]
+    ) -> list[StateRead]:
+        """The states that a data source reads: one for each instance, and for each way that its settings may be."""
+        used = outputs.get(state.name, ()) if "" not in outputs else None
+        found: list[StateRead] = []
+        for bound in self._evaluator.instances(Call(state.name, None, {}, state.repeat), scope):
+            backends = self._evaluator.evaluate(state.backend, scope, bound)
+            configs = self._evaluator.evaluate(state.config, scope, bound)
+            workspaces = self._evaluator.evaluate(state.workspace, scope, bound) if state.workspace else ("default",)
+            for backend, config in itertools.product(backends, configs):
+                for settings in _ways(config) if workspaces in (("default",), (None,)) else (None,):
+                    read = StateRead(state.name, str(values.text_of(backend)), settings, used)
+                    if read not in found:
+                        found.append(read)
+        return found
 
 
-def _scope(folder: str, facts: Mapping[str, Facts], values: Mapping[str, str]) -> _Scope:
-    found: dict[str, Parts] = {}
-    for fact in facts.values():
-        found.update(fact.locals)
-    return _Scope(folder, values, found)
+def _ways(config: values.Alternative) -> Iterator[dict[str, str | None] | None]:
+    """The settings that a backend may have; None for a setting, or for all, that is not known."""
+    if not isinstance(config, values.Fields) or config.other:
+        yield None
+        return
+    known = {name: found for name, found in _leaves(config) if found != (None,)}
+    texts = [[values.text_of(item) for item in found] for found in known.values()]
+    for way in itertools.islice(itertools.product(*texts), values.MOST):
+        yield dict(zip(known, way, strict=True))
 
 
-def _defaults(facts: Mapping[str, Facts]) -> dict[str, Any]:
-    return {
-        variable.name: variable.default
-        for fact in facts.values()
-        for variable in fact.variables
-        if variable.has_default and not variable.sensitive
-    }
-
-
-def _texts(values: Mapping[str, Any]) -> dict[str, str]:
-    """The values that can be put into a text, as the engine would put them."""
-    texts = {}
-    for name, value in values.items():
-        if isinstance(value, bool):
-            texts[name] = str(value).lower()
-        elif isinstance(value, str | int):
-            texts[name] = str(value)
-    return texts
-
-
-def _resolve_all(parts: Mapping[str, Parts], scope: _Scope) -> dict[str, str]:
-    """Those that can be told whole."""
-    resolved = {name: _resolve(value, scope) for name, value in parts.items()}
-    return {name: text for name, (text, whole) in resolved.items() if whole}
-
-
-def _with_values(text: str, scope: _Scope) -> str:
-    """An expression with the values of what it refers to, as far as they are known: two of one text may differ."""
-    known = {}
-    for reference in sorted(set(_REFERENCE.findall(text))):
-        value, whole = _resolve((syntax.REFERENCE + reference,), scope)
-        known[reference] = value if whole else None
-    return f"{' '.join(text.split())} {sorted(known.items())}"
-
-
-def _resolve(parts: Parts, scope: _Scope, depth: int = 0) -> tuple[str, bool]:
-    """The text that parts make as far as it is known, and whether that is all of it."""
-    text = ""
-    for part in parts:
-        kind, rest = part[0], part[1:]
-        if kind == syntax.TEXT:
-            text += rest
-            continue
-        if kind != syntax.REFERENCE:
-            return text, False
-        where, _, name = rest.partition(".")
-        if where == "path":
-            text += scope.folder if name == "module" else "."
-        elif where == "var" and name in scope.variables:
-            text += scope.variables[name]
-        elif where == "local" and name in scope.locals and depth < _DEEPEST:
-            more, whole = _resolve(scope.locals[name], scope, depth + 1)
-            text += more
-            if not whole:
-                return text, False
+def _leaves(config: values.Fields, before: str = "") -> Iterator[tuple[str, Values]]:
+    """What stands in an object and in the objects in it, with dotted names."""
+    for name, found in config.pairs:
+        if len(found) == 1 and isinstance(found[0], values.Fields) and not found[0].other:
+            yield from _leaves(found[0], f"{before}{name}.")
         else:
-            return text, False
-    return text, True
+            yield before + name, found
+
+
+def _twin(file: str) -> str:
+    """The file that is used instead of a `.tf` file, where it is there."""
+    for ending, instead in ((".tf", ".tofu"), (".tf.json", ".tofu.json")):
+        if file.endswith(ending):
+            return file.removesuffix(ending) + instead
+    return ""
+
+
+def _overrides(file: str) -> bool:
+    """Whether a file overrides what others say (https://opentofu.org/docs/language/files/override/)."""
+    name = posixpath.basename(file).partition(".")[0]
+    return name == "override" or name.endswith("_override")
+
+
+def _together(several: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for each in several:
+        found.update(each)
+    return found
+
+
+def _calls(facts: Iterable[Facts]) -> dict[str, Call]:
+    """The calls of modules by name; what overrides a call replaces only what it says."""
+    found: dict[str, Call] = {}
+    for call in (call for fact in facts for call in fact.calls):
+        before = found.get(call.name)
+        if before is None:
+            found[call.name] = call
+        else:
+            arguments = {**before.arguments, **call.arguments}
+            found[call.name] = Call(call.name, call.source or before.source, arguments, call.repeat or before.repeat)
+    return found
+
+
+def _state_outputs(facts: Iterable[Facts]) -> dict[str, tuple[str, ...] | None]:
+    """The outputs of each remote state that a module's files refer to, see `Facts.state_outputs`."""
+    found: dict[str, tuple[str, ...] | None] = {}
+    for name, outputs in (pair for fact in facts for pair in fact.state_outputs.items()):
+        before = found.get(name, ())
+        found[name] = None if outputs is None or before is None else tuple(sorted({*before, *outputs}))
+    return found

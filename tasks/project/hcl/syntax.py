@@ -58,20 +58,6 @@ def text(node: Node) -> str:
     return (node.text or b"").decode("utf-8", "replace")
 
 
-def leaves(name: str, node: Node) -> Iterator[tuple[str, Node]]:
-    """The expressions within an object that is written out, each with its dotted name; of all else the node itself."""
-    inner = node
-    while inner.type in ("expression", "collection_value") and len(inner.named_children) == 1:
-        inner = inner.named_children[0]
-    if inner.type != "object":
-        yield name, node
-        return
-    for element in inner.named_children:
-        if element.type == "object_elem" and len(element.named_children) > 1:
-            key = text(element.named_children[0]).strip().strip('"')
-            yield from leaves(f"{name}.{key}", element.named_children[-1])
-
-
 def literal(node: Node) -> Any:
     """The JSON value of a literal expression, or `UNKNOWN`."""
     try:
@@ -85,11 +71,14 @@ def literals(node: Node) -> Iterator[Any]:
     pending = [node]
     while pending:
         node = pending.pop()
-        value = _unescape(text(node)) if node.type == "template_literal" else literal(node)
+        value = unescape(text(node)) if node.type == "template_literal" else literal(node)
         if value is UNKNOWN:
             pending += node.named_children
         else:
             yield value
+
+
+_MARKED = ("template_interpolation", "template_directive")
 
 
 def _literal_value(node: Node) -> Any:
@@ -97,8 +86,8 @@ def _literal_value(node: Node) -> Any:
     if node.type in ("expression", "literal_value", "collection_value", "template_expr") and len(kids) == 1:
         return _literal_value(kids[0])
     if node.type == "string_lit":
-        return _unescape(text(node)[1:-1])
-    if node.type == "heredoc_template" and not any(kid.type == "template_interpolation" for kid in kids):
+        return unescape(text(node)[1:-1])
+    if node.type == "heredoc_template" and not any(kid.type in _MARKED for kid in kids):
         return "".join(text(kid) for kid in kids if kid.type == "template_literal")
     if node.type == "quoted_template":
         return _joined(node)
@@ -113,12 +102,21 @@ def _literal_value(node: Node) -> Any:
     if node.type == "object":
         pairs = {}
         for element in (kid for kid in kids if kid.type == "object_elem" and kid.named_children):
-            key, value = element.named_children[0], _literal_value(element.named_children[-1])
-            if value is UNKNOWN:
+            key, value = _literal_key(element.named_children[0]), _literal_value(element.named_children[-1])
+            if key is None or value is UNKNOWN:
                 return UNKNOWN
-            pairs[text(key).strip().strip('"')] = value
+            pairs[key] = value
         return pairs
     return UNKNOWN
+
+
+def _literal_key(node: Node) -> str | None:
+    """The key of an object's element: a bare word, or a literal text or number; None where it is an expression."""
+    word = text(node).strip()
+    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", word):
+        return word
+    value = _literal_value(node)
+    return value if isinstance(value, str) else str(value) if isinstance(value, int) else None
 
 
 def _joined(template: Node) -> Any:
@@ -126,7 +124,7 @@ def _joined(template: Node) -> Any:
     pieces = []
     for kid in template.named_children:
         if kid.type == "template_literal":
-            pieces.append(_unescape(text(kid)))
+            pieces.append(unescape(text(kid)))
         elif kid.type == "template_interpolation":
             inner = [inside for inside in kid.named_children if inside.type == "expression"]
             value = _literal_value(inner[0]) if len(inner) == 1 else UNKNOWN
@@ -141,7 +139,9 @@ def _joined(template: Node) -> Any:
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 
 
-def _unescape(text: str) -> str:
+def unescape(text: str) -> str:
+    """What stands between the quotes of a text, as the text that it is."""
+
     def replace(match: re.Match[str]) -> str:
         code = match[1]
         if len(code) == 1:
@@ -168,7 +168,7 @@ def parts(node: Node) -> tuple[str, ...]:
         found: list[str] = []
         for child in node.named_children:
             if child.type == "template_literal":
-                found.append(TEXT + _unescape(text(child)))
+                found.append(TEXT + unescape(text(child)))
             elif child.type == "template_interpolation":
                 found.append(_reference(text(child).strip().removeprefix("${").removesuffix("}").strip("~ \t\n")))
             elif child.type not in ("quoted_template_start", "quoted_template_end"):

@@ -26,7 +26,7 @@ from ...base.layout import DEPLOY_DIR, ENGINE_LOCK_FILE
 from . import listing
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from ...base.layout import Layout
@@ -69,21 +69,6 @@ class Tree:
     def own(self, path: str) -> bool:
         """Whether a file comes from the overlay."""
         return self.files.get(path) == OVERLAY
-
-    def since(self, before: Base, touched: Collection[str]) -> tuple[set[str], set[str]]:
-        """The paths that differ from an earlier tree: changed or new ones, and removed ones.
-
-        Args:
-            before: The upstream of the earlier tree, pinned to a commit.
-            touched: The paths that the overlay has changed, added or removed since.
-        """
-        old = set(listing.listing(before.folder, exact=True))
-        new = set(listing.listing(self.upstream, exact=True))
-        moved = old ^ new
-        if before.folder != self.upstream:
-            moved |= {path for path in old & new if not _same(before.folder / path, self.upstream / path)}
-        differ = {*touched, *(path for path in moved if not self.own(path))}
-        return {path for path in differ if path in self.files}, {path for path in differ if path not in self.files}
 
     def take_lock_file(self, stack_path: str) -> str | None:
         """Copy the lock file that the engine wrote or changed into the overlay's repository, where git sees it.

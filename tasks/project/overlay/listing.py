@@ -34,7 +34,7 @@ def listing(folder: Path, *, exact: bool = False, without: Collection[Path] = ()
         known = git.files(folder)
         found = set(_walk(folder, "", hidden=False) if known is None else _with_ignored(folder, known))
     outside = tuple(f"{path.relative_to(folder).as_posix()}/" for path in without if path.is_relative_to(folder))
-    return sorted(path for path in found if not _is_state(path) and not path.startswith(outside or ("//",)))
+    return sorted(path for path in found if not is_state(path) and not path.startswith(outside or ("//",)))
 
 
 def _with_ignored(folder: Path, known: list[str]) -> Iterator[str]:
@@ -54,5 +54,6 @@ def _walk(folder: Path, start: str, *, hidden: bool) -> Iterator[str]:
         yield from (prefix + name for name in names)
 
 
-def _is_state(path: str) -> bool:
+def is_state(path: str) -> bool:
+    """Whether a path is state, or in a cache."""
     return path.endswith(_STATE) or ".tfstate." in path or not _NEVER.isdisjoint(path.split("/"))

@@ -1,0 +1,127 @@
+"""Why a stack is affected, as values, and the one place that makes words of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from .inputs import ABSENT, VALUES, Input, InputKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from .inputs import Inputs
+
+_SHOWN = 3
+_NAMES = {
+    InputKind.WATCHED: "watched file",
+    InputKind.VAR_FILE: "var file",
+    InputKind.LOCK_FILE: "lock file",
+    InputKind.BACKEND: "backend settings",
+    InputKind.ENGINE: "engine version",
+    InputKind.ENVIRONMENT_VARIABLE: "environment variable",
+}
+
+
+class Why(StrEnum):
+    """Why a stack is affected: how an input differs, or what else calls for a plan."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+    MISSING = "is missing"
+    OTHER_KEY = "cannot be compared: its digest was made with a key that is not here"
+    NEVER_DEPLOYED = "never deployed from here"
+    OLD_RECEIPT = "old receipt"
+    CUT_OFF = "cut off"
+    FAILED = "failed"
+    STATE_KEY = "state key"
+    UPSTREAM = "upstream"
+    NEW_STACK = "new stack"
+    NEW_ENVIRONMENT = "new environment"
+    NOT_COMPARABLE = "cannot be compared"
+    BASE_UNREAD = "base unread"
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One reason: how `input` differs; else `note` says when, what or which."""
+
+    why: Why
+    input: Input | None = None
+    note: str = ""
+    since: str = ""
+
+
+def between(
+    before: Inputs, after: Inputs, since: str = "", why_read: Callable[[str], str | None] = lambda _: None
+) -> list[Reason]:
+    """How two sets of inputs differ, the likeliest cause first.
+
+    Args:
+        before: The earlier ones.
+        after: The later ones.
+        since: The name of the earlier ones, where they have one.
+        why_read: Why a file counts, where that needs saying, see `RootModule.why_read`.
+    """
+    found = []
+    for item in before.differing(after):
+        why = Why.ADDED if item not in before.digests else Why.REMOVED if item not in after.digests else Why.CHANGED
+        if after.digests.get(item) == ABSENT:
+            why = Why.MISSING
+        elif why is Why.CHANGED and item.kind in VALUES and before.key != after.key:
+            why = Why.OTHER_KEY
+        note = why_read(item.name) if item.kind is InputKind.FILE else None
+        found.append(Reason(why, item, note or "", since))
+    return found
+
+
+def text(reason: Reason) -> str:
+    """A reason in words."""
+    since = f" since {reason.since}" if reason.since else ""
+    if reason.why is Why.NOT_COMPARABLE:
+        what = reason.note if reason.input is None else named(reason.input)
+        note = f": {reason.note}" if reason.input else ""
+        return f"{what} cannot be compared with {reason.since}{note}"
+    if reason.input is not None:
+        note = f" ({reason.note})" if reason.note else ""
+        return f"{named(reason.input)} {reason.why}{since}{note}"
+    return {
+        Why.NEVER_DEPLOYED: "never deployed from here",
+        Why.OLD_RECEIPT: "its receipt is of an older version and is not read: it counts as never deployed; "
+        "`doit plan` shows what is to be done, `doit deploy` writes a new one",
+        Why.CUT_OFF: f"its last apply was cut off (begun {reason.note})",
+        Why.FAILED: f"its last apply failed ({reason.note})",
+        Why.NEW_STACK: f"a new stack{since}",
+        Why.NEW_ENVIRONMENT: f"a new environment{since}",
+        Why.BASE_UNREAD: f"it cannot be compared with {reason.since}: {reason.note}",
+        Why.UPSTREAM: f"its upstream {reason.note} is affected",
+    }.get(reason.why, reason.note)
+
+
+def summary(reasons: Sequence[Reason]) -> str:
+    """Reasons on one line: the first few, and how many more."""
+    return few([text(reason) for reason in reasons])
+
+
+def few(words: Sequence[str]) -> str:
+    """Some texts on one line: the first few, and how many more."""
+    more = len(words) - _SHOWN
+    return "; ".join(words[:_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+
+
+def named(item: Input) -> str:
+    """An input in words."""
+    match item.kind:
+        case InputKind.OUTPUT:
+            return f"output {item.stack}.{item.name} (variable {item.target})"
+        case InputKind.REMOTE_OUTPUT:
+            return f"output {item.name} of {item.stack} (terraform_remote_state.{item.target})"
+        case InputKind.REMOTE_OUTPUTS:
+            return f"any output of {item.stack} (terraform_remote_state.{item.target})"
+        case InputKind.IMAGE:
+            return f"image {item.name} (variable {item.target})"
+        case InputKind.ANY_FILE:
+            return f"any file (one whose name cannot be told is read in {item.name})"
+    return f"{_NAMES.get(item.kind, item.kind)} {item.name}".rstrip()

@@ -1,0 +1,146 @@
+"""The files of a commit as git's objects have them, those of its submodules included; nothing is checked out.
+
+Which of them are in the working tree as they are in the commit is git's own answer: those need not be read.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import git
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+_LINK, _SUBMODULE, _EXECUTABLE = "120000", "160000", "100755"
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A file or link of a commit: its object in the repository at `home`.
+
+    `same` is whether the working tree has it as it is here. `file` is where it lies as a file, if not in git.
+    """
+
+    home: Path
+    oid: str
+    mode: str
+    same: bool
+    file: Path | None = None
+
+    @property
+    def is_link(self) -> bool:
+        """Whether it is a symbolic link; its content is the target."""
+        return self.mode == _LINK
+
+    @property
+    def is_executable(self) -> bool:
+        """Whether git knows it as executable."""
+        return self.mode == _EXECUTABLE
+
+
+@dataclass
+class Commit:
+    """A commit's files by path, relative to the top of its repository.
+
+    `unread` are the folders of submodules that are at another commit now, and whose former one is not in this clone.
+    `contents` are the objects that were read, by id.
+    """
+
+    top: Path
+    blobs: dict[str, Blob] = field(default_factory=dict)
+    unread: set[str] = field(default_factory=set)
+    contents: dict[str, bytes] = field(default_factory=dict, repr=False)
+
+    def content(self, path: str) -> bytes:
+        """A blob's bytes.
+
+        Raises:
+            OSError: Git does not have it.
+        """
+        blob = self.blobs[path]
+        if blob.file is not None:
+            return os.fsencode(blob.file.readlink()) if blob.is_link else blob.file.read_bytes()
+        if blob.oid not in self.contents:
+            self.fetch([path])
+        try:
+            return self.contents[blob.oid]
+        except KeyError:
+            raise OSError(f"git cannot read {path} at {blob.oid}") from None
+
+    def fetch(self, paths: Iterable[str]) -> None:
+        """Read some blobs at once; each is kept."""
+        wanted: dict[Path, set[str]] = {}
+        for path in paths:
+            blob = self.blobs[path]
+            if blob.file is None and blob.oid not in self.contents:
+                wanted.setdefault(blob.home, set()).add(blob.oid)
+        for home, oids in wanted.items():
+            self.contents.update(_objects(home, sorted(oids)))
+
+
+def top(root: Path) -> Path | None:
+    """The top folder of the repository that a folder is in; None without git."""
+    found = git.ask(root, "rev-parse", "--show-toplevel")
+    return Path(found.rstrip("\n")) if found else None
+
+
+def read(folder: Path, commit: str) -> Commit | None:
+    """The files of a commit of the repository whose top is `folder`; None when git does not answer."""
+    found = Commit(folder)
+    return found if _add(found, folder, commit, "") else None
+
+
+def ignored(root: Path, paths: Collection[str]) -> set[str]:
+    """Those of some paths, relative to `root`, that git ignores, whether they are there or not."""
+    if not paths:
+        return set()
+    told = _run(root, "check-ignore", "-z", "--stdin", given="\0".join(sorted(paths)).encode(errors="surrogateescape"))
+    return {name.decode(errors="surrogateescape") for name in told.split(b"\0") if name}
+
+
+def _add(found: Commit, folder: Path, commit: str, prefix: str) -> bool:
+    """Add the files of a commit below a prefix."""
+    listed = git.ask(folder, "ls-tree", "-r", "-z", "--full-tree", commit)
+    differ = git.ask(
+        folder, "diff", "--name-only", "-z", "--no-renames", "--no-relative", "--ignore-submodules=none", commit
+    )
+    if listed is None or differ is None:
+        return False
+    changed = set(differ.split("\0"))
+    for entry in listed.split("\0"):
+        if not entry:
+            continue
+        about, _, path = entry.partition("\t")
+        mode, _, oid = about.split(" ")
+        if mode == _SUBMODULE:
+            inner, name = folder / path, prefix + path
+            there = (inner / ".git").exists() and git.ask(inner, "cat-file", "-e", f"{oid}^{{commit}}") is not None
+            if not (there and _add(found, inner, oid, f"{name}/")) and path in changed:
+                found.unread.add(name)
+        else:
+            found.blobs[prefix + path] = Blob(folder, oid, mode, path not in changed)
+    return True
+
+
+def _objects(home: Path, oids: list[str]) -> dict[str, bytes]:
+    """The content of some objects; those that are there."""
+    told = _run(home, "cat-file", "--batch", given="".join(f"{oid}\n" for oid in oids).encode())
+    found, at = {}, 0
+    while at < len(told):
+        end = told.index(b"\n", at)
+        head = told[at:end].decode().split(" ")
+        at = end + 1
+        if len(head) == 3:  # noqa: PLR2004 - id, type, size; `missing` has two
+            found[head[0]] = told[at : at + int(head[2])]
+            at += int(head[2]) + 1
+    return found
+
+
+def _run(folder: Path, *arguments: str, given: bytes) -> bytes:
+    """What git prints when it is given this; nothing when it does not answer."""
+    found = git.ask(folder, *arguments, given=given)
+    return b"" if found is None else found.encode(errors="surrogateescape")

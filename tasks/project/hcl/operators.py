@@ -1,0 +1,72 @@
+"""The engine's operators over values of which only a part may be known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .knownfunctions import number_of
+from .values import ANY, ANYTHING, product
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .values import Values
+
+_BOOLEANS: Values = (True, False)
+
+
+def apply(operator: str, operands: list[Values]) -> Values:
+    """What an operator may return."""
+    if any(not values for values in operands):
+        return ()
+    if operator in ("&&", "||"):
+        decides = operator == "||"
+        if any(values == (decides,) for values in operands):
+            return (decides,)
+    function = _OPERATORS.get((operator, len(operands)))
+    found = product(operands, function) if function else None
+    if found is not None:
+        return found
+    if operator in ("==", "!="):
+        return _compared(operator, operands)
+    return ANY if operator in ("+", "-", "*", "/", "%") else _BOOLEANS
+
+
+def _compared(operator: str, operands: list[Values]) -> Values:
+    """A collection is not null, though what is in it is not known."""
+    for one, other in (operands, reversed(operands)):
+        if one == (None,) and not any(item is None or item == ANYTHING for item in other):
+            return (operator == "!=",)
+    return _BOOLEANS
+
+
+def _equal(one: Any, other: Any) -> bool:
+    """Equality of the engine: a boolean is no number, and a text neither."""
+    if isinstance(one, bool) is not isinstance(other, bool):
+        return False
+    return bool(one == other)
+
+
+_OPERATORS: dict[tuple[str, int], Callable[..., Any]] = {
+    ("==", 2): _equal,
+    ("!=", 2): lambda one, other: not _equal(one, other),
+    ("&&", 2): lambda one, other: one in (True, "true") and other in (True, "true"),
+    ("||", 2): lambda one, other: one in (True, "true") or other in (True, "true"),
+    ("!", 1): lambda one: one not in (True, "true"),
+    ("<", 2): lambda one, other: one < other,
+    (">", 2): lambda one, other: one > other,
+    ("<=", 2): lambda one, other: one <= other,
+    (">=", 2): lambda one, other: one >= other,
+    ("+", 2): lambda one, other: _number(one) + _number(other),
+    ("-", 2): lambda one, other: _number(one) - _number(other),
+    ("*", 2): lambda one, other: _number(one) * _number(other),
+    ("-", 1): lambda one: -_number(one),
+    ("%", 2): lambda one, other: _number(one) % _number(other),
+}
+
+
+def _number(value: Any) -> Any:
+    number = number_of(value)
+    if isinstance(number, bool) or number is None:
+        raise ValueError(value)
+    return number

@@ -1,0 +1,146 @@
+"""The paths that a configuration reads or mentions, as they are found while its expressions are evaluated."""
+
+from __future__ import annotations
+
+import itertools
+import posixpath
+import re
+from typing import TYPE_CHECKING
+
+from . import globs, references, values
+from .facts import NamedPath
+from .values import ANY, Items, Start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .fileindex import FileIndex
+    from .values import Values
+
+_SPACE = re.compile(r"\s")
+_TOO_MUCH = ("/", ".", "..")  # folders that stand for any file
+_MOST_TEMPLATES = 100  # that a path which is known in part may lead to
+
+
+class Paths:
+    """The paths of one stack.
+
+    Args:
+        index: The files.
+        folder: The stack's folder, which the engine runs in.
+        fill: Notes what a template reads.
+    """
+
+    def __init__(self, index: FileIndex, folder: str, fill: Callable[[str, Values], None]) -> None:
+        self.named: dict[NamedPath, None] = {}
+        self.unknown: set[str] = set()
+        self.partly: dict[str, str] = {}
+        self.file = folder
+        self._index = index
+        self._folder = folder
+        self._fill = fill
+
+    def mention(self, path: str, *, exact: bool) -> None:
+        """A text mentions a path of the repository, or all below it."""
+        self.named[NamedPath(posixpath.normpath(path), exact, read=False)] = None
+
+    def mentions(self, found: Values) -> None:
+        """A text that is a path, or has some in it."""
+        for item in found:
+            if isinstance(item, str) and item.startswith(("./", "../", "/")) and not _SPACE.search(item):
+                if not (path := self.located(item)).startswith("/"):
+                    self.mention(path, exact=True)
+            elif isinstance(item, Start) and item.text.startswith(("./", "../")) and not _SPACE.search(item.text):
+                self.mention(self.located(item.text.rpartition("/")[0]), exact=False)
+            elif isinstance(item, str | Start):
+                for reference in references.mentions(item if isinstance(item, str) else item.text):
+                    self.mention(self.located(reference.path), exact=reference.exact)
+
+    def below(self, folder: str) -> None:
+        """Something below a folder of the repository is read."""
+        self.partly.setdefault(folder, self.file)
+        self.named[NamedPath(folder, exact=False, read=True)] = None
+
+    def located(self, path: str) -> str:
+        """A path as the engine has it, relative to the repository's root; an absolute one outside stays so."""
+        joined = posixpath.normpath(posixpath.join(self._folder, path))
+        root = self._index.absolute("").rstrip("/")
+        return posixpath.normpath(f".{joined.removeprefix(root)}") if joined.startswith(f"{root}/") else joined
+
+    def read(self, path: Values) -> None:
+        """A function reads a file; of a path that is known in part, something below the folder that is known."""
+        for item in path:
+            if isinstance(item, str) and item and not item.startswith("~"):
+                self.named[NamedPath(self.located(item), exact=True, read=True)] = None
+            elif isinstance(item, Start):
+                self._read_below(item.text)
+
+    def _read_below(self, begin: str) -> None:
+        folder = self._known_folder(begin)
+        if not begin or folder in (".", ".."):
+            self.unknown.add(self.file)
+        elif not folder.startswith(("/", "../")):  # not all that is below some folder of the machine
+            self.below(folder)
+
+    def _known_folder(self, begin: str) -> str:
+        """The folder that a path lies below of which only the beginning is known."""
+        return self.located(begin.rpartition("/")[0] or ("/" if begin.startswith("/") else "."))
+
+    def content(self, path: str) -> str | None:
+        """The text of a file; None where it is not there or no text."""
+        try:
+            return self._index.content(self.located(path)).decode()
+        except (OSError, ValueError):
+            return None
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file at a path."""
+        return self._index.is_file(self.located(path))
+
+    def absolute(self, path: str) -> str:
+        """A path as the engine's process has it, absolute."""
+        return posixpath.normpath(self._index.absolute(posixpath.join(self._folder, path)))
+
+    def matching(self, folder: Values, pattern: Values) -> Values:
+        """What `fileset` returns: the files that match now, and nothing where only a part is known."""
+        found = [
+            self._matching(base, glob) if isinstance(base, str) and isinstance(glob, str) else self._unmatched(base)
+            for base in folder
+            for glob in pattern
+        ]
+        return values.union(found)
+
+    def _unmatched(self, base: values.Alternative) -> Values:
+        if isinstance(base, str):
+            base = Start(f"{base}/")
+        self.read((base,))
+        return values.bag(ANY)
+
+    def _matching(self, folder: str, pattern: str) -> Values:
+        fixed, rest = globs.split(folder, pattern)
+        below, begin = self.located(fixed), self.located(folder)
+        if not rest:
+            self.named[NamedPath(below, exact=True, read=True)] = None
+            names = [below] if self._index.is_file(below) else []
+        elif below.startswith(("/", "../")):
+            return values.bag(ANY)
+        else:
+            self.named[NamedPath(below, exact=False, read=True, pattern=rest)] = None
+            names = list(self._index.matching(below, rest))
+        return (Items(tuple((posixpath.relpath(name, begin),) for name in sorted(names)), is_set=True),)
+
+    def fill(self, path: Values, given: Values) -> None:
+        """A template is filled in with some values.
+
+        Of a path that is known in part, any file below its folder is one.
+        """
+        for item in path:
+            if isinstance(item, str):
+                self._fill(self.located(item), given)
+            elif isinstance(item, Start) and (folder := self._known_folder(item.text)) not in _TOO_MUCH:
+                found = list(itertools.islice(self._index.below(folder, everything=True), _MOST_TEMPLATES + 1))
+                if len(found) > _MOST_TEMPLATES:
+                    self.unknown.add(self.file)
+                    continue
+                for template in found:
+                    self._fill(template, given)

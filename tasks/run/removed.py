@@ -1,0 +1,22 @@
+"""Stacks that were deployed and have left the configuration: what they made is still there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .run import Run
+
+_STAYS = 'its resources are still there (docs/recover.md, "A stack was removed or renamed")'
+
+
+def lines(run: Run) -> list[str]:
+    """A sentence for each stack that has a receipt here, or was there at the base, and is a stack no longer."""
+    folder = run.layout.base / "receipts"
+    names = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.glob("**/*.json"))
+    deployed = [name for name in names if name not in run.project.stacks]
+    found = [f"{name}: deployed from here, but no longer a stack of this environment; {_STAYS}" for name in deployed]
+    if (baseline := run.baseline) is not None:
+        gone = [name for name in baseline.gone if name not in deployed]
+        found += [f"{name}: a stack at {baseline.ref}, but no longer one; {_STAYS}" for name in gone]
+    return found
