@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from . import access, expressions, functions, operators, types, values
+from .files import TooMuchError
 from .values import ANY, ANYTHING, Content, Fields, Items, Start, some, union
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from .expressions import Expression
     from .facts import Call, Variable
+    from .files import Files
     from .values import Alternative, Values
 
 _MOST_STEPS = 100_000  # of one stack's expressions; beyond that a read counts as unknown
@@ -22,32 +24,6 @@ _READERS = frozenset(
      "filebase64gzip"}
 )  # fmt: skip
 Bindings = dict[str, "Values"]
-
-
-class TooMuchError(Exception):
-    """An expression is too large to be followed."""
-
-
-class Files(Protocol):
-    """What evaluation asks of the files, and what it says of them."""
-
-    def read(self, path: Values) -> None:
-        """A function reads the file at a path."""
-
-    def content(self, path: str) -> str | None:
-        """The text of a file; None where it is not there or no text."""
-
-    def exists(self, path: str) -> bool:
-        """Whether there is a file at a path."""
-
-    def matching(self, folder: Values, pattern: Values) -> Values:
-        """What `fileset` returns."""
-
-    def fill(self, path: Values, given: Values) -> None:
-        """A template is filled in."""
-
-    def absolute(self, path: str) -> str:
-        """A path as the engine's process has it, absolute."""
 
 
 @dataclass

@@ -11,8 +11,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from . import expressions, syntax, values
-from .evaluation import Evaluator, Scope, TooMuchError
+from .evaluation import Evaluator, Scope
 from .facts import Call, Facts, Variable
+from .files import TooMuchError
 from .paths import Paths
 from .values import ANY, Start
 

@@ -1,0 +1,34 @@
+"""What evaluating a configuration asks of its files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from .values import Values
+
+
+class Files(Protocol):
+    """What evaluation asks of the files, and what it says of them."""
+
+    def read(self, path: Values) -> None:
+        """A function reads the file at a path."""
+
+    def content(self, path: str) -> str | None:
+        """The text of a file; None where it is not there or no text."""
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file at a path."""
+
+    def matching(self, folder: Values, pattern: Values) -> Values:
+        """What `fileset` returns."""
+
+    def fill(self, path: Values, given: Values) -> None:
+        """A template is filled in."""
+
+    def absolute(self, path: str) -> str:
+        """A path as the engine's process has it, absolute."""
+
+
+class TooMuchError(Exception):
+    """An expression is too large to be followed."""
