@@ -17,7 +17,7 @@ from .engine import statelock
 from .engine.engine import failure, is_stale
 from .forges import gate
 from .plans import acceptance, judging, making
-from .run import errored, selection, upstream, workdir
+from .run import errored, readstate, selection, stateguard, upstream, workdir
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once
 from .run.details import DeployDetails
@@ -106,8 +106,11 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what 
             replanned=bool(why), allowed=applied.allowed,
             # No plan task shows a plan that was made here.
             changes=store.description(run.layout, manifest) if why else None,
+            **stateguard.details(assessment.receipt, manifest),
         ),
     )  # fmt: skip
+    if why:
+        outcome.summary += stateguard.said(assessment.receipt, manifest)
     return verified(run, stack, outcome)
 
 
@@ -170,6 +173,7 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
     layout, last, manifest = run.layout, assessment.receipt, artifact.manifest
     errored.refuse(run, stack)
     allowed = judging.require(run, manifest)
+    accepted = stateguard.require_planned(run, stack, last, manifest)
     given = {**upstream.values(run, stack).values, **manifest.images}  # the very references that were planned
     with workdir.context(run, stack, STAGE, given) as (where, variables):
         workdir.initialize(run, stack, where, backend=True)
@@ -179,17 +183,18 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
             manifest.inputs, manifest.commit, started_at=receipt.now(), counts=manifest.counts,
             produced=list(last.produced) if last else [], deployed=last.deployed if last else None,
             upstream=manifest.upstream, allowed=allowed, images=manifest.images, plan_id=manifest.id,
+            lineage=manifest.lineage, serial=manifest.serial, accepted=accepted,
         )  # fmt: skip
         store.claim(layout, manifest)
         receipt.write(layout, begun)
         done = _run_apply(run, stack, _Attempt(artifact, begun, last), where, variables)
         found = _outputs(run, stack, done)
-        lineage, serial = workdir.serial_of_state(run, stack, where)
+        left = readstate.left_by(run, stack, where, manifest)
     outputs.store(layout, stack.name, found, run.mask, run.project.keyring.current)
     run.mark_applied(stack.name)
     ended = begun.ended(
-        Outcome.APPLIED, lineage=lineage, serial=serial, verified=None if stack.settings.verify else True,
-        state_key=run.project.keyring.state_key, **_less_produced(run, stack, begun),
+        Outcome.APPLIED, **left, verified=None if stack.settings.verify else True,
+        state_key=run.project.keyring.state_key, exists=manifest.exists, **_less_produced(run, stack, begun),
     )  # fmt: skip
     receipt.write(layout, ended)
     shown = {
@@ -232,7 +237,8 @@ def _run_apply(run: Run, stack: Stack, attempt: _Attempt, where: Context, variab
             *workdir.state_arguments(run.project, stack), *variables, saved.argument(),
         )  # fmt: skip
     except StoppedError:
-        receipt.write(layout, begun.ended(Outcome.FAILED, **_less_produced(run, stack, begun)))
+        left = readstate.left_by(run, stack, where, manifest)
+        receipt.write(layout, begun.ended(Outcome.FAILED, **left, **_less_produced(run, stack, begun)))
         raise
     if is_stale(done.summaries()):  # nothing was begun; a receipt of a failure would have the next deploy plan
         receipt.restore(layout, stack.name, last)  # for itself, and apply, what nobody has seen
@@ -243,7 +249,8 @@ def _run_apply(run: Run, stack: Stack, attempt: _Attempt, where: Context, variab
         store.release(layout, stack.name)
         raise failure("apply failed", done, where)
     if not done.ok:
-        receipt.write(layout, begun.ended(Outcome.FAILED, **_less_produced(run, stack, begun)))
+        left = readstate.left_by(run, stack, where, manifest)
+        receipt.write(layout, begun.ended(Outcome.FAILED, **left, **_less_produced(run, stack, begun)))
         raise _apply_error(run, stack, done, where)
     return done
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from . import build
+from .artifact import statecheck
+from .artifact.statecheck import Seen
 from .base.text import few
 from .builds import used
 from .plans import fresh
-from .run import errored, upstream, workdir
+from .run import errored, readstate, stateguard, upstream, workdir
 from .run.action import stage_action
 from .run.assessment import assess
 from .run.details import DriftDetails
@@ -47,25 +50,38 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
         summary = f"never deployed: it waits for {given.missing_text(stack)}"
         return Result(STAGE, stack.name, Status.UNDEPLOYED, summary, reasons=assessment.words)
     images, _ = used.references(run.project, stack, deployed=True)
-    found, exists = fresh_plan(run, stack, {**given.values, **images}, STAGE)
+    made = fresh_plan(run, stack, {**given.values, **images}, STAGE)
+    accepted = stateguard.require(run, stack, assessment.receipt, made.seen)
+    moved = statecheck.moved(assessment.receipt, made.seen)
+    found, also = made.changes, f"; {moved}" if moved else ""
     drifted, pending = _tell_apart(found, assessment)
     names = [str(item.get("address") or f"output {item.get('name')}") for item in drifted or pending]
     shown = few(names, 5)
-    details = DriftDetails(found.to_json(), drifted, pending)
+    details = DriftDetails(found.to_json(), drifted, pending, accepted, moved)
     counts = {"drifted": len(drifted), "pending": len(pending)}
     if drifted:
         summary = f"drifted: {shown}" + (f"; and {len(pending)} changes in code not deployed yet" if pending else "")
+        summary += also
         return Result(STAGE, stack.name, Status.DRIFTED, summary, counts=counts, details=details)
     if not found.counts.empty:
-        state = "code not deployed yet" if assessment.receipt else _UNRECORDED if exists else "never deployed"
+        state = "code not deployed yet" if assessment.receipt else _UNRECORDED if made.exists else "never deployed"
         return Result(
-            STAGE, stack.name, Status.UNDEPLOYED, f"{state}: {shown}", assessment.words, counts, details
+            STAGE, stack.name, Status.UNDEPLOYED, f"{state}: {shown}{also}", assessment.words, counts, details
         )  # fmt: skip
-    return Result(STAGE, stack.name, summary="as deployed", details=details)
+    return Result(STAGE, stack.name, summary=f"as deployed{also}", details=details)
 
 
-def fresh_plan(run: Run, stack: Stack, values: dict[str, Any], stage: str) -> tuple[PlanChanges, bool]:
-    """The changes of a plan that is read and thrown away; and whether the state has anything in it.
+@dataclass(frozen=True)
+class Looked:
+    """What a plan says that was read and thrown away: its changes, its state, and whether that has anything in it."""
+
+    changes: PlanChanges
+    seen: Seen
+    exists: bool
+
+
+def fresh_plan(run: Run, stack: Stack, values: dict[str, Any], stage: str) -> Looked:
+    """What a plan says that is read and thrown away.
 
     Args:
         run: The run.
@@ -81,7 +97,8 @@ def fresh_plan(run: Run, stack: Stack, values: dict[str, Any], stage: str) -> tu
         workdir.initialize(run, stack, where, backend=True)
         with fresh.planned(run, stack, where, variables) as found:
             exists = bool((found.document.get("prior_state") or {}).get("values", {}).get("root_module"))
-            return found.changes, exists
+            seen = Seen.read(found.document, *readstate.of_plan(run, stack, where, found.plan))
+            return Looked(found.changes, seen, exists)
 
 
 def _tell_apart(found: PlanChanges, assessment: Assessment) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

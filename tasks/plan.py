@@ -8,7 +8,7 @@ from .artifact import outputs, promotion, store
 from .base.errors import ArtifactRefusedError, EngineError
 from .builds import used
 from .plans import acceptance, judging, making
-from .run import errored, upstream
+from .run import errored, stateguard, upstream
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once
 from .run.details import PlanDetails
@@ -93,7 +93,8 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
         STAGE, stack.name, summary=_summary(run, stack, made, assessment), counts=made.manifest.counts,
         reasons=assessment.words or ["asked for with -a"],
         details=PlanDetails(
-            made.manifest.origin, made.changes, made.findings, mocked, made.manifest.images, made.manifest.unpinned
+            made.manifest.origin, made.changes, made.findings, mocked, made.manifest.images, made.manifest.unpinned,
+            **stateguard.details(assessment.receipt, made.manifest),
         ),
     )  # fmt: skip
 
@@ -103,7 +104,7 @@ def _summary(run: Run, stack: Stack, made: Made, assessment: Assessment) -> str:
     parts = [made.text]
     if mocked := ", ".join(made.manifest.mocked):
         parts.append(f"; made with stand-ins for {mocked}: not for deploy")
-    parts.append(_images_text(made.manifest.images))
+    parts += [_images_text(made.manifest.images), stateguard.said(assessment.receipt, made.manifest)]
     if behind := promotion.missing(run.project, stack.name, assessment.inputs):
         parts.append(f"; {behind}")
     if stack.name in run.replanned:

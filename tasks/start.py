@@ -17,9 +17,9 @@ from .base.layout import DEPLOY_DIR, prepare
 from .base.masking import Masker
 from .base.problem import doit, listed
 from .engine import encryption
-from .project import backend, references
+from .project import backend, references, stateid
 from .project import load as loading
-from .run import cilog, commandline, deployed, doitdb, fanout
+from .run import cilog, commandline, deployed, doitdb, fanout, stateguard
 from .run.request import Request
 from .run.run import Run
 
@@ -38,7 +38,8 @@ def start() -> Run:
     """Load the project in the current folder, where doit has gone to its `dodo.py`.
 
     The environment is `env=NAME` on the command line, else `DEPLOY_ENV`, else the configuration's default.
-    `upstream=update` there pins an overlay's upstream anew; `allow=` and `reason=` override a policy.
+    `upstream=update` there pins an overlay's upstream anew; `allow=` overrides a policy and `accept=` accepts a
+    state, both with a `reason=`.
 
     Raises:
         SystemExit: Something is wrong with it; it was printed.
@@ -55,6 +56,7 @@ def start() -> Run:
     try:
         commandline.check_variables()
         run = Run(load(root, environment, update=_update()), _request())
+        stateguard.check_names(run.request.accepted, run.project.stacks)
         if run.project.config.notify:
             from .notifications import channels
 
@@ -99,6 +101,7 @@ def _checks(project: Project) -> Iterator[Callable[[Project], Iterable[ConfigErr
     yield encryption.conflicts
     yield references.check
     yield backend.check
+    yield stateid.check
     if any(stack.settings.verify for stack in stacks):
         from .run import filling
 
@@ -145,7 +148,9 @@ def _request() -> Request:
         from .policy.judge import allowances
 
         allowed = allowances(allow, get_var("reason"))
+    accept = get_var("accept")
     return Request(
+        accepted=stateguard.parse(accept, get_var("reason")) if accept is not None else (),
         part=fanout.part(get_var("ci")), mocking=get_var("mocks") != "no", reviewed_file=get_var("reviewed"),
         allowances=allowed, base=get_var("base"),
     )  # fmt: skip

@@ -97,7 +97,7 @@ def _wait(run: Run, stack: Stack, label: str, checks: Sequence[Check], last: Rec
 
     def plan() -> PlanChanges:
         values = {**upstream.values(run, stack).values, **used.references(project, stack, deployed=True)[0]}
-        return drift.fresh_plan(run, stack, values, STAGE)[0]
+        return drift.fresh_plan(run, stack, values, STAGE).changes
 
     def looking(deadline: float) -> Look:
         return Look(

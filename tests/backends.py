@@ -29,6 +29,7 @@ class Backend:
         variables: What the environment gives: credentials, and what keeps tests short.
         secrets: The credentials among them, which must be found nowhere.
         state: The content of a stack's state in an environment; None when there is none.
+        put: Puts bytes in the place of a stack's state, whatever they are; None removes it.
     """
 
     kind: str
@@ -36,6 +37,7 @@ class Backend:
     variables: dict[str, str]
     secrets: list[str]
     state: Callable[[str, str], dict[str, Any] | None]
+    put: Callable[[str, str, bytes | None], None]
     server: Any = None
     place: str = ""
     lock_timeout: float = 60
@@ -60,8 +62,12 @@ def local(folder: Path) -> Backend:
         value: dict[str, Any] | None = json.loads(path.read_bytes()) if path.exists() and path.stat().st_size else None
         return value
 
+    def put(stack: str, environment: str, content: bytes | None) -> None:
+        path = folder / f"{stack}-{environment}.tfstate"
+        path.unlink() if content is None else path.write_bytes(content)
+
     settings = '{path: "${STATES}/{stack}-{environment}.tfstate"}'
-    return Backend("local", settings, {"STATES": str(folder)}, [], state, place=str(folder))
+    return Backend("local", settings, {"STATES": str(folder)}, [], state, put, place=str(folder))
 
 
 def http(server: StateServer, project: str) -> Backend:
@@ -72,9 +78,16 @@ def http(server: StateServer, project: str) -> Backend:
         " lock_method: POST, unlock_method: DELETE, retry_wait_min: 1, retry_max: 4}"
     )
     variables = {"TF_HTTP_USERNAME": stateserver.USER, "TF_HTTP_PASSWORD": stateserver.PASSWORD}
+
+    def put(stack: str, environment: str, content: bytes | None) -> None:
+        if content is None:
+            server.states.pop(f"{project}/{stack}-{environment}")
+        else:
+            server.states.setdefault(f"{project}/{stack}-{environment}", []).append(content)
+
     return Backend(
         "http", settings, variables, [stateserver.PASSWORD],
-        lambda stack, environment: server.state(f"{project}/{stack}-{environment}"), server, project,
+        lambda stack, environment: server.state(f"{project}/{stack}-{environment}"), put, server, project,
     )  # fmt: skip
 
 
@@ -89,9 +102,16 @@ def pg(server: Postgres, database: str) -> Backend:
         found = server.sql(f"select data from \"{schema}\".states where name = 'default'", database)  # noqa: S608 - our own
         return json.loads(found) if found else None
 
+    def put(stack: str, environment: str, content: bytes | None) -> None:
+        table = f'"{stack}-{environment}".states'
+        server.sql(f"delete from {table}", database)  # noqa: S608 - our own
+        if content is not None:
+            text = content.decode().replace("'", "''")
+            server.sql(f"insert into {table} (name, data) values ('default', '{text}')", database)  # noqa: S608 - our own
+
     return Backend(
         "pg", '{schema_name: "{stack}-{environment}"}', {"PG_CONN_STR": connection}, [postgres.PASSWORD, connection],
-        state, server, database,
+        state, put, server, database,
     )  # fmt: skip
 
 
@@ -106,5 +126,6 @@ def s3(store: ObjectStore, bucket: str) -> Backend:
     variables = {"AWS_ACCESS_KEY_ID": objectstore.ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": objectstore.SECRET_KEY}
     return Backend(
         "s3", settings, variables, [objectstore.SECRET_KEY],
-        lambda stack, environment: store.state(bucket, f"{environment}/{stack}.tfstate"), store, bucket,
+        lambda stack, environment: store.state(bucket, f"{environment}/{stack}.tfstate"),
+        lambda stack, environment, content: store.put(bucket, f"{environment}/{stack}.tfstate", content), store, bucket,
     )  # fmt: skip

@@ -35,9 +35,11 @@ class Manifest:
     `upstream` is the commit of what an overlay lies over. `key` is the fingerprint of the key that it is signed with,
     if any. `policy` is the digest of what it was judged by, `allowed` names the findings that were let through; who
     applies it judges it again. `images` are the references that variables got, `unpinned` the images among them that
-    were not in their registry yet; `builds` are the digests of the outputs that were read. `described` is the
-    SHA-256 over `plan.json`, which says what it does. In the file stand two more: `digest`, the SHA-256 over
-    all fields, finds a manifest that was changed or torn; `signature` (see there) finds a forger.
+    were not in their registry yet; `builds` are the digests of the outputs that were read. `state_empty`, `creates` and
+    `exists` say what the plan found of the state (see `statecheck.Seen`), `accepted` that a state other than the
+    deployed one was meant. `described` is the SHA-256 over `plan.json`, which says what it does. In the file stand two
+    more: `digest`, the SHA-256 over all fields, finds a manifest that was changed or torn; `signature` (see there)
+    finds a forger.
     """
 
     id: str
@@ -64,6 +66,10 @@ class Manifest:
     builds: dict[str, str] = field(default_factory=dict)
     policy: str | None = None
     allowed: list[str] = field(default_factory=list)
+    state_empty: bool = False
+    creates: list[str] = field(default_factory=list)
+    exists: list[str] = field(default_factory=list)
+    accepted: dict[str, Any] | None = None
     follows: str | None = None
     format: int = FORMAT
 

@@ -35,7 +35,9 @@ class Receipt:
     those of the plan. `produced` are files the stack's applies wrote, `upstream` the commit of what an overlay lies
     over. `images` are the references that its variables got. `deployed` says what the last successful apply put in
     place. `state_key` is the fingerprint of the key that its state was written with, None when in clear. `allowed`
-    names findings of policies that were let through, and why. `plan_id` is the manifest's `id`.
+    names findings of policies that were let through, and why. `lineage` and `serial` are those of the state that the
+    apply left, or at least had before. `exists` are the digests of the addresses that it left in place; `accepted` is
+    the state that it went on with although another one had been deployed, and why. `plan_id` is the manifest's `id`.
     """
 
     stack: str
@@ -58,6 +60,8 @@ class Receipt:
     checks: str | None = None
     images: dict[str, str] = field(default_factory=dict)
     allowed: list[str] = field(default_factory=list)
+    exists: list[str] = field(default_factory=list)
+    accepted: dict[str, Any] | None = None
     plan_id: str | None = None
     format: int = FORMAT
 

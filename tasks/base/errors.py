@@ -164,6 +164,12 @@ class StateNotSavedError(EngineError):
     kind = Kind.STATE_NOT_SAVED
 
 
+class StateRefusedError(DeployError):
+    """A stack's state is not the one that was deployed."""
+
+    kind = Kind.STATE_REFUSED
+
+
 class ArtifactRefusedError(DeployError):
     """A plan artifact that deploy must not apply; `reason` is a short stable word for it."""
 

@@ -159,7 +159,7 @@ def read_json(path: Path) -> Any:
 @contextlib.contextmanager
 def locked(
     path: Path, *, wait: bool = True, explain: Callable[[OSError], Exception] | None = None,
-    pause: Callable[[], None] | None = None, note: str = "",
+    pause: Callable[[], None] | None = None, note: str = "", shared: bool = False,
 ) -> Iterator[int]:  # fmt: skip
     """Hold a file's lock among processes; it ends with this process at the latest.
 
@@ -172,6 +172,7 @@ def locked(
         explain: Turns what the system says when the file cannot be used into an error for people.
         pause: Called again and again while another process holds it, in place of waiting without end; may raise.
         note: What the file says while it is held.
+        shared: Whether others that share it may hold it at the same time.
 
     Raises:
         HeldError: Another process holds it, and `wait` is False.
@@ -185,7 +186,7 @@ def locked(
             raise
         raise explain(error) from error
     try:
-        while not _lock(descriptor, fcntl.LOCK_EX, wait=wait and pause is None):
+        while not _lock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, wait=wait and pause is None):
             if pause is None:
                 raise HeldError(_note(descriptor))
             pause()

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     ENGINE = "engine error"
     STATE_LOCKED = "state locked"
     STATE_NOT_SAVED = "state not saved"
+    STATE_REFUSED = "state refused"
     REFUSED = "refused"
     NOT_REVIEWED = "not reviewed"
     POLICY = "policy error"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import tempfile
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from ..base.errors import EngineError, StateLockedError, StoppedError
@@ -14,16 +16,17 @@ from . import statelock
 from .command import CHANGES_PRESENT, EARLY, Completed, Context
 from .encryption import REMOTE_STATE
 from .encryption import SINCE as KEYS_SINCE
+from .providercache import ProviderCache
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from ..base.masking import Masker
     from ..base.problem import Steps
     from ..base.stop import Stop
     from .encryption import Encryption
 
+_CACHE_VARIABLE = "TF_PLUGIN_CACHE_DIR"
 STREAM_SINCE = (1, 12)  # `-json-into` came with OpenTofu 1.12.0
 
 
@@ -34,7 +37,7 @@ class Engine:
         binary: Its path.
         kind: `tofu` or `terraform`.
         version: Its version.
-        plugin_cache: Where it keeps providers.
+        plugin_cache: Where it keeps providers, unless the environment says otherwise.
         encryption: The keys it gets.
         stop: What starts and stops its processes.
         mask: The known secrets.
@@ -48,7 +51,7 @@ class Engine:
         self.binary = binary
         self.kind = kind
         self.version = version
-        self._plugin_cache = plugin_cache
+        self.providers = ProviderCache(Path(os.environ.get(_CACHE_VARIABLE) or plugin_cache), stop)
         self._encryption = encryption
         self._terse = terse
         self._stop = stop
@@ -142,8 +145,8 @@ class Engine:
     def child_environment(self, context: Context) -> dict[str, str]:
         """The engine's environment: ours without what would change its meaning, and what it needs."""
         return {
-            "TF_PLUGIN_CACHE_DIR": str(self._plugin_cache),
             **kept_environment(self._encryption.keyring.variables),
+            _CACHE_VARIABLE: str(self.providers.folder),
             "TF_IN_AUTOMATION": "1",
             "TF_INPUT": "0",
             "CHECKPOINT_DISABLE": "1",

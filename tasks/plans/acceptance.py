@@ -12,7 +12,7 @@ from ..artifact import manifest as manifests
 from ..artifact.manifest import Expected
 from ..base.errors import ArtifactRefusedError
 from ..builds import used
-from ..run import errored, fanout, upstream, workdir
+from ..run import errored, fanout, stateguard, upstream, workdir
 from ..run.assessment import assess
 from ..run.details import PlanDetails
 from ..run.result import Result
@@ -36,10 +36,12 @@ def verified(run: Run, stack: Stack, assessment: Assessment) -> Iterator[Artifac
 
     Raises:
         ArtifactRefusedError: It may not; says why.
+        StateRefusedError: It was planned for another state than the one that was deployed.
     """
     with opening.opened(run.layout, stack.name, run.project.keyring.current) as artifact:
         manifests.verify(artifact.manifest, stack.name, _expected(run, stack, assessment))
         store.refuse_stale(run.layout, artifact.manifest)
+        stateguard.require_planned(run, stack, assessment.receipt, artifact.manifest)
         yield artifact
 
 
@@ -48,6 +50,7 @@ def check(run: Run, stack: Stack, assessment: Assessment) -> Manifest:
 
     Raises:
         ArtifactRefusedError: It may not; says why.
+        StateRefusedError: It was planned for another state than the one that was deployed.
     """
     with verified(run, stack, assessment) as artifact:
         return artifact.manifest
@@ -127,7 +130,7 @@ def _expected(run: Run, stack: Stack, assessment: Assessment) -> Expected:
 def _accepted(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -> Result:
     """The result of a plan that was verified: where there are policies they judge it again, from the plan itself."""
     manifest = artifact.manifest
-    details = PlanDetails(manifest.origin, images=manifest.images)
+    details = PlanDetails(manifest.origin, images=manifest.images, **stateguard.details(assessment.receipt, manifest))
     findings = []
     if judging.judged_by(run) is None:
         details = replace(details, changes=store.description(run.layout, manifest))
@@ -140,7 +143,9 @@ def _accepted(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment
         details = replace(details, changes=read.to_json(), findings=[finding.to_json() for finding in findings])
     judging.let_through(run, manifest, findings)
     return Result(
-        "plan", stack.name, summary=f"{changes.counts_text(manifest.counts)}, as planned at {manifest.created_at}",
+        "plan", stack.name,
+        summary=f"{changes.counts_text(manifest.counts)}, as planned at {manifest.created_at}"
+        + stateguard.said(assessment.receipt, manifest),
         counts=manifest.counts, reasons=assessment.words, details=details,
     )  # fmt: skip
 

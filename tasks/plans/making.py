@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..artifact import receipt, store
 from ..artifact.manifest import Manifest
+from ..artifact.statecheck import Seen
 from ..base import git
 from ..base.errors import DeployError
 from ..base.files import canonical_json, sha256_bytes, write_json
 from ..base.text import few
 from ..builds import used
 from ..engine import encryption
-from ..run import workdir
+from ..run import readstate, stateguard, workdir
 from ..run.assessment import assess
 from . import fresh, judging
 
@@ -40,15 +41,15 @@ class Made:
 
 @dataclass(frozen=True)
 class _Basis:
-    """What a plan is made of and for: its origin, stand-ins, images, inputs, and the state it was made for."""
+    """What a plan is made of and for: its origin, stand-ins, images, inputs, the state, and that it was accepted."""
 
     origin: str
     mocked: list[str]
     images: dict[str, str]
     unpinned: list[str]
     inputs: Inputs
-    lineage: str | None
-    serial: int | None
+    seen: Seen
+    accepted: dict[str, Any] | None
 
 
 def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked: list[str] | None = None) -> Made:
@@ -66,6 +67,7 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
         EngineError: The engine could not plan.
         PolicyRefusedError: Policy does not let it through.
         PolicyError: It could not be judged.
+        StateRefusedError: The state is not the one that was deployed.
         StoppedError: The run was asked to stop.
     """
     store.discard(run.layout, stack.name)
@@ -75,13 +77,14 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
             images, unpinned = used.references(run.project, stack)
             with workdir.context(run, stack, "plan", {**values, **images}) as (where, variables):
                 workdir.initialize(run, stack, where, backend=True)
-                inputs = assess(run, stack).inputs  # as they are now: init may have written the lock file
+                now = assess(run, stack)  # the inputs as they are now: init may have written the lock file
                 found = held.enter_context(fresh.planned(run, stack, where, variables))
-                encrypted = store.is_encrypted(found.plan)
-                state = workdir.serial_of_state(run, stack, where) if encrypted else store.state_of_plan(found.plan)
-            if not encrypted and (warning := encryption.warning_in_ci()):
+                seen = Seen.read(found.document, *readstate.of_plan(run, stack, where, found.plan))
+                accepted = stateguard.require(run, stack, now.receipt, seen)
+            if not store.is_encrypted(found.plan) and (warning := encryption.warning_in_ci()):
                 run.say_once(warning)
-            return _kept(run, stack, found, _Basis(origin, mocked or [], images, unpinned, inputs, *state))
+            basis = _Basis(origin, mocked or [], images, unpinned, now.inputs, seen, accepted)
+            return _kept(run, stack, found, basis)
     except BaseException:
         store.discard(run.layout, stack.name)
         raise
@@ -105,8 +108,8 @@ def _kept(run: Run, stack: Stack, found: Fresh, basis: _Basis) -> Made:
         dirty=run.revision.dirty,
         engine=f"{engine.kind} {engine.version}",
         lock_digest=workdir.lock_digest(project, stack),
-        lineage=basis.lineage,
-        serial=basis.serial,
+        lineage=basis.seen.lineage,
+        serial=basis.seen.serial,
         created_at=receipt.now(),
         counts=asdict(found.changes.counts),
         mocked=basis.mocked,
@@ -118,6 +121,10 @@ def _kept(run: Run, stack: Stack, found: Fresh, basis: _Basis) -> Made:
         builds=used.made_of(project, stack),
         policy=judging.judged_by(run),
         allowed=judging.overridden(findings),
+        state_empty=basis.seen.empty,
+        creates=list(basis.seen.creates),
+        exists=list(basis.seen.exists),
+        accepted=basis.accepted,
         follows=last.plan_id if last else None,
     )
     write_json(run.layout.plan_json(stack.name), body, durable=False)

@@ -13,6 +13,7 @@ from ..base.files import canonical_json
 from ..base.layout import ENVIRONMENTS_DIR
 from ..base.masking import SECRET_NAME
 from .config.yamlfile import dotted
+from .statekinds import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,11 +32,6 @@ _CREDENTIAL = re.compile(
 _USER_IN_ADDRESS = re.compile(r"://[^/?#]*@")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
 _BY_ENVIRONMENT = "give it by the engine's environment variables (TF_HTTP_PASSWORD, PG_CONN_STR, AWS_...)"
-# The setting that says which state it is, by the backend's type.
-_NAMES_STATE = {
-    "local": "path", "http": "address", "pg": "schema_name", "s3": "key", "gcs": "prefix", "azurerm": "key",
-    "consul": "path", "kubernetes": "secret_suffix", "cos": "key", "oss": "key",
-}  # fmt: skip
 
 
 def settings(project: Sources, stack: Stack) -> dict[str, Any] | None:
@@ -48,17 +44,23 @@ def settings(project: Sources, stack: Stack) -> dict[str, Any] | None:
     """
     if stack.backend is None:
         return None
-    values = project.placeholders(stack.name)
-    filled = {}
-    for name, value in stack.backend.settings.items():
-        path = (*_key(stack), "settings", name)
-        filled[name] = _filled(value, values, dotted(path), project.loaded.where(*path))
+    filled = {name: setting(project, stack, name) for name in stack.backend.settings}
     return {"kind": stack.backend.kind, "settings": filled}
+
+
+def setting(project: Sources, stack: Stack, name: str) -> Any:
+    """One of the configured settings, filled in.
+
+    Raises:
+        ConfigError: A placeholder or environment variable has no value.
+    """
+    path = (*key(stack), "settings", name)
+    value = stack.backend.settings[name] if stack.backend is not None else None
+    return _filled(value, project.placeholders(stack.name), dotted(path), project.loaded.where(*path))
 
 
 def check(project: Sources) -> Iterator[ConfigError]:
     """All that is wrong with the backends of a project's stacks, told from the configuration alone."""
-    states: dict[bytes, str] = {}
     for name, stack in project.stacks.items():
         if project.module(name).broken:
             continue
@@ -72,17 +74,10 @@ def check(project: Sources) -> Iterator[ConfigError]:
             yield _other_kind(project, stack, stack.backend.kind)
             continue
         yield from _check_environments(project, stack)
-        setting = _NAMES_STATE.get(stack.backend.kind, "the setting that names the state")
-        other = states.setdefault(_state(project, stack), name)
-        if other != name:
-            yield project.loaded.error(
-                f"stacks '{other}' and '{name}' would keep one state, and each would destroy what the other made",
-                *_key(stack), "settings",
-                next_step=f"put {{stack}} into `{setting}`",
-            )  # fmt: skip
 
 
-def _key(stack: Stack) -> tuple[str, ...]:
+def key(stack: Stack) -> tuple[str, ...]:
+    """Where the configuration says of a stack's backend."""
     return ("stacks", stack.name, "backend") if stack.settings.backend is not None else ("backend",)
 
 
@@ -101,7 +96,7 @@ def _other_kind(project: Sources, stack: Stack, kind: str) -> ConfigError:
     own = project.module(stack.name).backend
     found = f'backend "{own}"' if own else "no backend"
     return project.loaded.error(
-        f'{stack.path} has {found}, but its state is to be kept in "{kind}"', *_key(stack),
+        f'{stack.path} has {found}, but its state is to be kept in "{kind}"', *key(stack),
         next_step=f'write `terraform {{ backend "{kind}" {{}} }}` into a file of {stack.path}',
     )  # fmt: skip
 
@@ -119,7 +114,7 @@ def _check_tree(project: Sources, stack: Stack) -> Iterator[ConfigError]:
     if posixpath.normpath(posixpath.join(root, stack.path, path)).startswith(f"{root}/"):
         place = project.layout.relative(project.root)
         yield project.loaded.error(
-            f"the state of '{stack.name}' would be in {place}, which is a cache", *_key(stack),
+            f"the state of '{stack.name}' would be in {place}, which is a cache", *key(stack),
             next_step="keep it in this repository's folder: `backend: {kind: local, settings: {path:"
             ' "{root}/.state/{stack}-{environment}.tfstate"}}`, or elsewhere',
         )  # fmt: skip
@@ -139,18 +134,18 @@ def _check_secrets(project: Sources, stack: Stack) -> Iterator[ConfigError]:
         else:
             continue
         message = f"{problem}: the engine would store it in clear in every plan"
-        yield project.loaded.error(message, *_key(stack), "settings", path[0], next_step=_BY_ENVIRONMENT)
+        yield project.loaded.error(message, *key(stack), "settings", path[0], next_step=_BY_ENVIRONMENT)
 
 
 def _check_environments(project: Sources, stack: Stack) -> Iterator[ConfigError]:
     """Two environments must not share a state; what variables or an environment's own file say may differ."""
-    backend, key = stack.backend, _key(stack)
+    backend, at = stack.backend, key(stack)
     if backend is None or project.environment == project.config.default_environment:
         return
-    name = _NAMES_STATE.get(backend.kind)
+    name = KINDS[backend.kind].own if backend.kind in KINDS else None
     text = canonical_json(backend.settings).decode()
     overridden = any(
-        path[: len(key)] == key
+        path[: len(at)] == at
         for document in project.loaded.documents
         if ENVIRONMENTS_DIR in document.name
         for path in document.lines
@@ -158,27 +153,9 @@ def _check_environments(project: Sources, stack: Stack) -> Iterator[ConfigError]
     if name in backend.settings and "{environment}" not in text and "${" not in text and not overridden:
         yield project.loaded.error(
             f"environments '{project.config.default_environment}' and '{project.environment}' would keep one state",
-            *key, "settings", str(name),
+            *at, "settings", str(name),
             next_step=f"put {{environment}} into `{name}`, or set another one in the environment's own file",
         )  # fmt: skip
-
-
-def _state(project: Sources, stack: Stack) -> bytes:
-    """A text that two stacks have in common exactly when their settings name the same state."""
-    backend, values = stack.backend, {name: str(value) for name, value in project.placeholders(stack.name).items()}
-    if backend is None:
-        return stack.name.encode()
-    text = canonical_json(backend.settings).decode()
-    for name, value in values.items():
-        text = text.replace(f"{{{name}}}", value)
-    path = backend.settings.get("path")
-    if backend.kind == "local" and isinstance(path, str):
-        for name, value in values.items():
-            path = path.replace(f"{{{name}}}", value)
-        text = posixpath.normpath(posixpath.join(stack.path, path))
-    elif backend.kind == "local":
-        text = stack.path  # its own default: a file in the stack's folder
-    return f"{backend.kind} {text}".encode()
 
 
 def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterable[tuple[tuple[str, ...], Any]]:
@@ -193,13 +170,13 @@ def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterable[tuple[tuple[str,
         yield path, value
 
 
-def _filled(value: Any, values: dict[str, Any], key: str, where: Where) -> Any:
+def _filled(value: Any, values: dict[str, Any], named: str, where: Where) -> Any:
     if isinstance(value, dict):
-        return {name: _filled(item, values, f"{key}.{name}", where) for name, item in value.items()}
+        return {name: _filled(item, values, f"{named}.{name}", where) for name, item in value.items()}
     if isinstance(value, list):
-        return [_filled(item, values, f"{key}[{position}]", where) for position, item in enumerate(value)]
+        return [_filled(item, values, f"{named}[{position}]", where) for position, item in enumerate(value)]
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    return interpolate.fill(text, values, key=key, where=where)
+    return interpolate.fill(text, values, key=named, where=where)
 
 
 def implied_state(project: Sources, stack: Stack) -> str | None:

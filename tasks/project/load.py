@@ -19,7 +19,7 @@ from .stack import OutputReference, Stack
 from .stackgraph import CycleError, StackGraph
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from ..base.errors import ConfigError
@@ -112,7 +112,7 @@ def stacks(loaded: Loaded, index: FileIndex) -> dict[str, Stack]:
     folders = _discover(loaded, index, taken)
     found = {name: path for name, path in folders.items() if path not in taken or name in configured}
     stacks: dict[str, Stack] = {}
-    errors: list[ConfigError] = []
+    errors = _found_twice(loaded, found)
     for name in sorted({*found, *configured}):
         settings = configured.get(name) or model.Stack()  # type: ignore[call-arg]
         if not settings.enabled:
@@ -164,6 +164,21 @@ def _discover(loaded: Loaded, index: FileIndex, taken: set[str]) -> dict[str, st
                 message = f"two folders would be the stack '{name}': {found[name]} and {folder}"
                 raise loaded.error(message, "discover", position)
     return found
+
+
+def _found_twice(loaded: Loaded, found: Mapping[str, str]) -> list[ConfigError]:
+    """Every folder that `discover` finds under two names: two stacks would make everything in it twice."""
+    names: dict[str, str] = {}
+    errors = []
+    for name, folder in sorted(found.items()):
+        settings = loaded.config.stacks.get(name)
+        if settings is not None and (not settings.enabled or settings.path):
+            continue
+        if (other := names.setdefault(folder, name)) != name:
+            message = f"the folder {folder} would be two stacks, '{other}' and '{name}': two globs find it"
+            step = "narrow one of the globs; or set `enabled: false` for one of the two under `stacks:`"
+            errors.append(loaded.error(message, "discover", next_step=step))
+    return errors
 
 
 def _folder_problem(index: FileIndex, path: str, known: Iterable[str]) -> str | None:

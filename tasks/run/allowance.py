@@ -1,8 +1,11 @@
-"""What may override a policy, and which plans were let through; plain values that stages and reports share."""
+"""What the command line lets through against a policy or a receipt; plain values that stages and reports share."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from ..artifact.statecheck import Seen
 
 
 class Allowance(NamedTuple):
@@ -19,3 +22,17 @@ class Judged(NamedTuple):
     plan_id: str
     plan_sha256: str
     allowed: list[str]
+
+
+class Accepted(NamedTuple):
+    """`accept=STACK:LINEAGE:SERIAL` on the command line; no lineage and serial where no state is left."""
+
+    stack: str
+    lineage: str | None
+    serial: int | None
+    reason: str
+
+    def covers(self, stack: str, seen: Seen) -> bool:
+        """Whether it is about this very state."""
+        same = self.lineage is None if not seen.lineage else (self.lineage, self.serial) == (seen.lineage, seen.serial)
+        return self.stack == stack and same

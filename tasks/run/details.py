@@ -37,6 +37,8 @@ class PlanDetails:
         images: The image references that variables get.
         unpinned: The images among them whose digest is not known yet.
         reused: Whether an earlier run made it, and it still fits.
+        accepted: The state that was accepted although another one had been deployed, and why.
+        state_moved: That the state went on outside of this product, in words.
     """
 
     origin: str = ""
@@ -46,6 +48,8 @@ class PlanDetails:
     images: dict[str, str] = field(default_factory=dict)
     unpinned: list[str] = field(default_factory=list)
     reused: bool = False
+    accepted: Json | None = None
+    state_moved: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,8 @@ class DeployDetails:
         changes: What a plan changed that the deploy made for itself; no plan task shows it.
         checks: How the checks ended.
         deployed: What they looked at, where one failed.
+        accepted: The state that was accepted although another one had been deployed, and why.
+        state_moved: That the state went on outside of this product, in words.
     """
 
     applied: bool = False
@@ -108,6 +114,8 @@ class DeployDetails:
     changes: Json | None = None
     checks: list[CheckRecord] = field(default_factory=list)
     deployed: Deployed | None = None
+    accepted: Json | None = None
+    state_moved: str | None = None
 
 
 @dataclass(frozen=True)
@@ -125,6 +133,8 @@ class DriftDetails:
     changes: Json | None = None
     drifted: list[Json] = field(default_factory=list)
     pending: list[Json] = field(default_factory=list)
+    accepted: Json | None = None
+    state_moved: str | None = None
 
 
 Details = BuildDetails | PlanDetails | DeployDetails | VerifyDetails | DriftDetails

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .allowance import Allowance
+    from .allowance import Accepted, Allowance
     from .selection import Part
 
 
@@ -19,6 +19,7 @@ class Request:
         mocking: Whether plans may use mocks; `mocks=no` forbids it.
         reviewed_file: Where the reviewed plans are recorded (`reviewed=`).
         allowances: The policy findings that are allowed (`allow=`).
+        accepted: The states that are accepted although they are not those that were deployed (`accept=`).
         base: What counts as deployed where there are no receipts (`base=`).
     """
 
@@ -26,6 +27,7 @@ class Request:
     mocking: bool = True
     reviewed_file: str | None = None
     allowances: tuple[Allowance, ...] = ()
+    accepted: tuple[Accepted, ...] = ()
     base: str | None = None
 
 

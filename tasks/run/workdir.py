@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import posixpath
 import re
 import shlex
@@ -12,7 +11,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..base.errors import EngineError, RecordError
+from ..base.errors import RecordError, StateRefusedError
 from ..base.files import canonical_json, read_json, sha256_bytes, write_json
 from ..base.layout import ENGINE_LOCK_FILE
 from ..engine import encryption, statelock
@@ -20,6 +19,7 @@ from ..engine.command import Context
 from ..engine.engine import failure
 from ..project import backend as backends
 from ..project import variables
+from . import providers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,6 +36,8 @@ _CREATED_AT_ONCE = re.compile(
     r"|(relation|schema|type) \"[^\"]*\" already exists)"
 )
 _CREATIONS = 10
+_WORKSPACE = "default"
+_KEEPS_WORKSPACE = ("cloud", "remote")  # `init` writes the configured one into the data directory
 _PAUSE = 0.2
 _RACE_PAUSE = 0.3
 
@@ -106,16 +108,6 @@ def state_arguments(project: Project, stack: Stack) -> list[str]:
     return [f"-state={path}"] if path and project.environment != project.config.default_environment else []
 
 
-def serial_of_state(run: Run, stack: Stack, where: Context) -> tuple[str | None, int | None]:
-    """The lineage and serial of the state as it is now; None where there is none."""
-    path = backends.state_file(run.project, stack)
-    try:
-        state = json.loads(path.read_bytes()) if path is not None else run.engine().json(where, "state", "pull")
-        return state.get("lineage"), int(state["serial"])  # an encrypted state file has these two in clear
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EngineError):
-        return None, None
-
-
 def lock_digest(project: Project, stack: Stack) -> str | None:
     """Hex SHA-256 of the stack's dependency lock file; None when it has none."""
     return project.index.digest(f"{stack.path}/{ENGINE_LOCK_FILE}")
@@ -132,7 +124,10 @@ def initialize(run: Run, stack: Stack, where: Context, *, backend: bool) -> None
 
     Raises:
         EngineError: It failed.
+        StateRefusedError: Another workspace is selected.
     """
+    if backend:
+        _refuse_workspace(run, stack, where)
     done = run.initialized.get(stack.name)
     if done is not None and (done or not backend):
         return
@@ -142,7 +137,8 @@ def initialize(run: Run, stack: Stack, where: Context, *, backend: bool) -> None
         before = read_json(marker)
     except RecordError:
         before = None
-    if before == _mark(run, stack, backend=True) or (not backend and before == _mark(run, stack, backend=False)):
+    marks = [_mark(run, stack, backend=True), *([] if backend else [_mark(run, stack, backend=False)])]
+    if before in marks and providers.are_there(where):
         run.initialized[stack.name] = before.get("backend", False)
         return
     marker.unlink(missing_ok=True)
@@ -154,17 +150,45 @@ def initialize(run: Run, stack: Stack, where: Context, *, backend: bool) -> None
             arguments += [f"-backend-config={key}={_setting(value)}" for key, value in settings["settings"].items()]
     else:
         arguments.append("-backend=false")
-    completed = engine.run(where, "init", *arguments)
-    for _ in range(_CREATIONS):
-        if completed.ok or not _CREATED_AT_ONCE.search(completed.output) or run.stop.wait(_PAUSE):
-            break
-        completed = engine.run(where, "init", *arguments)
+    with providers.at_hand(run, stack, where) as alone:
+        completed = engine.run(alone, "init", *arguments)
+        for _ in range(_CREATIONS):
+            if completed.ok or not _CREATED_AT_ONCE.search(completed.output) or run.stop.wait(_PAUSE):
+                break
+            completed = engine.run(alone, "init", *arguments)
     if not completed.ok:
         raise failure(f"{engine.kind} init failed", completed, where)
     if run.project.tree is not None and (path := run.project.tree.take_lock_file(stack.path)):
         run.say(f"{path}: written by {engine.kind} init, now in this repository; commit it, it pins the providers")
-    write_json(marker, _mark(run, stack, backend=backend), durable=False)
+    if providers.are_there(where):
+        write_json(marker, _mark(run, stack, backend=backend), durable=False)
     run.initialized[stack.name] = backend
+
+
+def _refuse_workspace(run: Run, stack: Stack, where: Context) -> None:
+    """Refuse a data directory in which somebody has selected a workspace: it has another state than the configured one.
+
+    Raises:
+        StateRefusedError: It is such.
+    """
+    if where.backend in _KEEPS_WORKSPACE:
+        return
+    path = where.data_dir / "environment"
+    try:
+        selected = path.read_text().strip()
+    except (OSError, ValueError):
+        return
+    if selected in ("", _WORKSPACE):
+        return
+    shown = run.layout.relative(path)
+    raise StateRefusedError(
+        f"workspace '{selected}' is selected in its data directory: its state is not the one of this environment",
+        where=shown,
+        stack=stack.name,
+        untouched="nothing of this stack was planned or applied",
+        next_step=f"`rm {shlex.quote(shown)}`, then run the same command again; environments have states of their own"
+        " here, each in the workspace 'default'",
+    )
 
 
 def run_locked(run: Run, where: Context, command: str, *arguments: str) -> Completed:

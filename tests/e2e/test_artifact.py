@@ -295,13 +295,17 @@ def test_nothing_absolute_stands_in_what_is_handed_over(pair: Repository) -> Non
     assert [name for name in handed if str(pair.path).encode() in found[name]] == []
 
 
-def test_a_state_that_was_put_back_is_planned_and_deployed_again(one: Repository) -> None:
+def test_a_state_that_was_put_back_is_planned_and_deployed_again_once_it_is_accepted(one: Repository) -> None:
     one.prepare("deploy")
     saved = (one.path / ".state/a-local.tfstate").read_bytes()
     one.write(f"stacks/a/main.tf:{resource('2')}")
     one.doit("deploy")
     (one.path / ".state/a-local.tfstate").write_bytes(saved)
-    one.doit("-a", "deploy:a")
+    assert "its state is an older one" in one.doit("-a", "deploy:a", code=1).task("plan", "a")
+    assert one.state("a")["outputs"]["value"]["value"] == "1"
+    record = json.loads(saved)
+    accepted = f"accept=a:{record['lineage']}:{record['serial']}"
+    one.doit("-a", "deploy:a", accepted, "reason=put back on purpose")
     assert one.state("a")["outputs"]["value"]["value"] == "2"
 
 

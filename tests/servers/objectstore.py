@@ -56,14 +56,19 @@ class ObjectStore:
             return None
         return value
 
+    def put(self, bucket: str, key: str, content: bytes | None) -> None:
+        """Store an object; None removes it."""
+        self._request("DELETE" if content is None else "PUT", f"{bucket}/{key}", content)
+
     def stop(self) -> None:
         """End the server."""
         self._process.terminate()
         self._process.wait()
 
-    def _request(self, method: str, path: str) -> bytes:
+    def _request(self, method: str, path: str, body: bytes | None = None) -> bytes:
         credential = f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
-        request = urllib.request.Request(f"{self.url}/{path}", method=method, headers={"Authorization": credential})
+        headers = {"Authorization": credential, "Content-Type": "application/octet-stream"}
+        request = urllib.request.Request(f"{self.url}/{path}", body, headers, method=method)
         with urllib.request.urlopen(request, timeout=10) as answer:
             content: bytes = answer.read()
             return content

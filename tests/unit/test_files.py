@@ -210,6 +210,17 @@ def test_a_held_lock_is_waited_for(tmp_path: Path) -> None:
         assert child.wait(30) == 0
 
 
+def test_a_shared_lock_is_held_with_others_that_share_it_and_with_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with held(path, HOLD.replace('note="the other one"', "shared=True")):
+        with files.locked(path, wait=False, shared=True):
+            pass
+        with pytest.raises(files.HeldError), files.locked(path, wait=False):
+            pytest.fail("held alone")
+    with held(path), pytest.raises(files.HeldError), files.locked(path, wait=False, shared=True):
+        pytest.fail("shared with who holds it alone")
+
+
 def test_while_a_lock_is_held_the_waiting_can_give_up(tmp_path: Path) -> None:
     path, waits = tmp_path / "lock", []
 

@@ -27,6 +27,18 @@ def kept_attributes(kind: str, labels: list[str], attributes: dict[str, Expressi
     return kept
 
 
+def leaves(name: str, value: Expression) -> Iterator[tuple[str, Expression]]:
+    """The expressions within an object that is written out, each with its dotted name; of all else itself."""
+    if value[0] == expressions.LITERAL and isinstance(value[1], dict):
+        for key, item in value[1].items():
+            yield from leaves(f"{name}.{key}", expressions.literal(item))
+    elif value[0] == expressions.OBJECT and all(key[0] == expressions.LITERAL for key, _ in value[1]):
+        for key, item in value[1]:
+            yield from leaves(f"{name}.{key[1]}", item)
+    else:
+        yield name, value
+
+
 def repeat_of(attributes: dict[str, Expression]) -> tuple[str, Expression] | None:
     """What a block is repeated by: the name that its expressions know it by, and over what."""
     if "for_each" in attributes:

@@ -69,6 +69,17 @@ def reads(expression: Any) -> bool:
     return False
 
 
+def references(expression: Any) -> Iterator[Expression]:
+    """The references to variables, locals and paths in an expression."""
+    pending = [expression]
+    while pending:
+        current = pending.pop()
+        if isinstance(current, list) and current[:1] != [LITERAL]:
+            if current[:1] == [REFERENCE] and current[1] in ("var", "local", "path"):
+                yield current
+            pending.extend(current)
+
+
 def literal(value: Any) -> Expression:
     """The expression of a JSON value."""
     return [LITERAL, value]

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .expressions import Expression
 
 HIDES = ("sensitive", "ephemeral")  # what makes a variable's value a secret to us
-FACTS_VERSION = 9  # a cache of facts that were read by another version is not used
+FACTS_VERSION = 10  # a cache of facts that were read by another version is not used
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,8 @@ class Facts:
     `paths` and `mentioned` are what texts mention, `reads` the expressions in which functions read files. `attributes`
     are what outputs, resources and data sources say, by address: `output.url`, `data.archive_file.x.output_path`.
     `state_outputs` are the outputs of each remote state that the file refers to; None where it may be any, and the name
-    "" stands for all states. `backend_varies` where the backend's settings depend on variables.
+    "" stands for all states. `backend_varies` where the backend's settings depend on variables; `backend_settings` name
+    what stands in a nested block or an object with dots, and `backend_line` is where the block begins, 0 in JSON.
     """
 
     paths: list[PathReference] = field(default_factory=list)
@@ -102,6 +103,7 @@ class Facts:
     calls: list[Call] = field(default_factory=list)
     remote_states: list[RemoteState] = field(default_factory=list)
     state_outputs: dict[str, list[str] | None] = field(default_factory=dict)
+    backend_line: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """A JSON value that `from_json` reads back."""

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from . import expressions, references, syntax
-from .blocks import kept_attributes, of_locals, reading_of, repeat_of
+from .blocks import kept_attributes, leaves, of_locals, reading_of, repeat_of
 from .facts import HIDES, Call, RemoteState, Variable
 
 if TYPE_CHECKING:
@@ -81,9 +81,19 @@ def _read_settings(settings: dict[str, Any], found: Facts) -> None:
     for backend, body in _labelled(settings.get("backend")).items():
         found.backend = backend
         found.backend_varies = any(references.VARIES.search(text) for text in _strings(body))
-        found.backend_settings = _converted(body)
-    if "cloud" in settings:
+        found.backend_settings = dict(_backend_settings(body))
+    for body in _listed(settings.get("cloud")):
         found.backend = "cloud"
+        found.backend_settings = dict(_backend_settings(body))
+
+
+def _backend_settings(body: dict[str, Any]) -> Iterator[tuple[str, Expression]]:
+    """What a backend is set to, also in blocks within it, which may stand in a list."""
+    for name, value in _converted(body).items():
+        blocks = value[1] if value[0] == expressions.TUPLE else [value]
+        inner = blocks if blocks and all(block[0] == expressions.OBJECT for block in blocks) else [value]
+        for each in inner:
+            yield from leaves(name, each)
 
 
 def _variable(name: str, variable: dict[str, Any]) -> Variable:

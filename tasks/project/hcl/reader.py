@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import expressions, jsonsyntax, references, syntax
-from .blocks import REPEATS, kept_attributes, of_locals, reading_of, repeat_of
+from .blocks import REPEATS, kept_attributes, leaves, of_locals, reading_of, repeat_of
 from .expressions import REPEATED
 from .facts import HIDES, Call, Facts, RemoteState, Variable
 
@@ -130,7 +130,18 @@ def _add_backend(body: Node | None, found: Facts) -> None:
         if inner in ("backend", "cloud"):
             found.backend = labels[0] if labels else inner
             found.backend_varies = settings is not None and bool(references.VARIES.search(syntax.text(settings)))
-            found.backend_settings = _converted(dict(syntax.attributes(settings)))
+            block = settings.parent if settings is not None else None
+            found.backend_line = block.start_point[0] + 1 if block is not None else 0
+            found.backend_settings = dict(_settings(settings))
+
+
+def _settings(body: Node | None) -> Iterator[tuple[str, Expression]]:
+    """What a backend is set to, also in blocks within it."""
+    for name, value in _converted(dict(syntax.attributes(body))).items():
+        yield from leaves(name, value)
+    for kind, _, inner in syntax.blocks(body):
+        for name, value in _settings(inner):
+            yield f"{kind}.{name}", value
 
 
 def _add_call(name: str, attributes: dict[str, Node], found: Facts) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import posixpath
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -49,7 +50,9 @@ class RootModule:
     `files` are its own files, `modules` the files of each local module that it calls, directly or not; `broken` are
     those that do not parse. `unknown` are files that read a path which cannot be told without running them; `partly`
     are the folders of which some file is read that cannot be told, each with the file that reads it. `early` is
-    whether the engine has to know variables before it can load the configuration.
+    whether the engine has to know variables before it can load the configuration. `backend_settings` are the settings
+    of its backend that are known; `backend_unknown` says of the others how they begin as far as that is known, and what
+    they are made of: equal for equal expressions of equal values.
     """
 
     path: str
@@ -60,6 +63,9 @@ class RootModule:
     backend: str | None = None
     backend_varies: bool = False
     backend_settings: dict[str, str] = field(default_factory=dict)
+    backend_unknown: dict[str, str] = field(default_factory=dict)
+    backend_file: str | None = None
+    backend_line: int = 0
     broken: list[str] = field(default_factory=list)
     named: list[NamedPath] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
@@ -134,8 +140,8 @@ class _Reader:
         for file, fact in facts.items():
             if fact.backend:
                 module.backend, module.backend_varies = fact.backend, fact.backend_varies
-                found = self._settings(file, fact, root)
-                module.backend_settings = {name: text for name, text in found.items() if text is not None}
+                module.backend_file, module.backend_line = file, fact.backend_line
+                module.backend_settings, module.backend_unknown = self._settings(file, fact, root)
         self._walk(root)
         module.named = list(self._paths.named)
         module.unknown, module.partly = sorted(self._paths.unknown), self._paths.partly
@@ -285,13 +291,24 @@ class _Reader:
 
     # --- states
 
-    def _settings(self, file: str, fact: Facts, scope: Scope) -> dict[str, str | None]:
+    def _settings(self, file: str, fact: Facts, scope: Scope) -> tuple[dict[str, str], dict[str, str]]:
+        """The settings of a backend: those that are known, and what the others are made of; null is not set."""
         self._paths.file = file
-        found = {}
+        texts, unknown = {}, {}
         for name, expression in fact.backend_settings.items():
-            known = self._evaluated(expression, scope)
-            found[name] = values.text_of(known[0]) if len(known) == 1 else None
-        return found
+            if self._evaluated(expression, scope) == (None,):
+                continue
+            found = self._evaluated([expressions.TEMPLATE, [expressions.literal(""), expression]], scope)
+            if len(found) == 1 and (text := values.text_of(found[0])) is not None:
+                texts[name] = text
+            else:
+                unknown[name] = f"{values.common(found).text} {self._made_of(expression, scope)}"
+        return texts, unknown
+
+    def _made_of(self, expression: Expression, scope: Scope) -> str:
+        """An expression with what is known of the values that it refers to: two that look alike may differ."""
+        known = {json.dumps(found): self._evaluated(found, scope) for found in expressions.references(expression)}
+        return f"{json.dumps(expression)} {sorted(known.items(), key=lambda pair: pair[0])}"
 
     def _state_reads(
         self, state: RemoteState, scope: Scope, outputs: Mapping[str, tuple[str, ...] | None]
@@ -316,10 +333,19 @@ def _ways(config: values.Alternative) -> Iterator[dict[str, str | None] | None]:
     if not isinstance(config, values.Fields) or config.other:
         yield None
         return
-    names = [name for name, found in config.pairs if found != (None,)]
-    texts = [[values.text_of(item) for item in found] for name, found in config.pairs if name in names]
+    known = {name: found for name, found in _leaves(config) if found != (None,)}
+    texts = [[values.text_of(item) for item in found] for found in known.values()]
     for way in itertools.islice(itertools.product(*texts), values.MOST):
-        yield dict(zip(names, way, strict=True))
+        yield dict(zip(known, way, strict=True))
+
+
+def _leaves(config: values.Fields, before: str = "") -> Iterator[tuple[str, Values]]:
+    """What stands in an object and in the objects in it, with dotted names."""
+    for name, found in config.pairs:
+        if len(found) == 1 and isinstance(found[0], values.Fields) and not found[0].other:
+            yield from _leaves(found[0], f"{before}{name}.")
+        else:
+            yield before + name, found
 
 
 def _twin(file: str) -> str:

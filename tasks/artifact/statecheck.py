@@ -1,0 +1,115 @@
+"""Whether the state that a plan was made for is the one that was deployed, by what the last receipt says of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..base.files import sha256_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .manifest import Manifest
+    from .receipt import Receipt
+
+_DIGITS = 16  # of a digest of an address: enough to tell the resources of one stack apart
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A state as a plan found it, and what the plan would make of it.
+
+    `lineage` is None where there is no state. `empty` is True where no resource is in it. `creates` are the digests of
+    the addresses that would be created and were not found to be gone by this plan's refresh; `exists` those of all that
+    is there once the plan is applied. `addresses` are the created ones in clear, where they are known.
+    """
+
+    lineage: str | None
+    serial: int | None
+    empty: bool
+    creates: tuple[str, ...] = ()
+    exists: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any], lineage: str | None, serial: int | None) -> Seen:
+        """What a plan, as `show -json` shows it, found of the state that it was made for."""
+        gone = {str(item.get("address")) for item in document.get("resource_drift") or []}
+        creates = tuple(
+            str(item.get("address"))
+            for item in document.get("resource_changes") or []
+            if (item.get("change") or {}).get("actions") == ["create"] and item.get("address") not in gone
+        )
+        before = ((document.get("prior_state") or {}).get("values") or {}).get("root_module") or {}
+        after = (document.get("planned_values") or {}).get("root_module") or {}
+        return cls(
+            lineage or None, serial, not gone and not any(True for _ in _managed(before)),
+            tuple(map(digest, creates)), tuple(sorted(map(digest, _managed(after)))), creates,
+        )  # fmt: skip
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Seen:
+        """What a manifest says of it."""
+        return cls(
+            manifest.lineage, manifest.serial, manifest.state_empty, tuple(manifest.creates), tuple(manifest.exists)
+        )
+
+    @property
+    def shown(self) -> str:
+        """Lineage and serial, for people."""
+        return f"lineage {self.lineage}, serial {self.serial}" if self.lineage else "no state"
+
+
+def digest(address: str) -> str:
+    """What a record holds in place of a resource's address."""
+    return sha256_bytes(address.encode(errors="surrogatepass"))[:_DIGITS]
+
+
+def problem(last: Receipt | None, seen: Seen) -> str | None:
+    """What is wrong with a state by the receipt of the last apply, in words; None when nothing is."""
+    if last is None:
+        return None
+    exists = set(last.exists)
+    left = f"serial {last.serial} of lineage {last.lineage}" if last.lineage else "a state"
+    if not seen.lineage:
+        return (
+            f"its state is gone: the last apply left {left}, and now there is none" if last.lineage or exists else None
+        )
+    if last.lineage and seen.lineage != last.lineage:
+        return f"its state is another one: found is {seen.shown}, the last apply left {left}"
+    known, serial = last.serial or 0, seen.serial or 0
+    if serial < known:
+        return f"its state is an older one: found is serial {serial}, the last apply left serial {known}"
+    if seen.empty and exists and serial <= known:
+        return f"its state is empty: the last apply left {_count(len(exists))} in it at this very serial {serial}"
+    if again := [item for item in seen.creates if item in exists]:
+        names = [name for name in seen.addresses if digest(name) in exists]
+        shown = f" ({', '.join(names[:_SHOWN])}{', ...' if len(names) > _SHOWN else ''})" if names else ""
+        what = f"{_count(len(again))} that the last apply left in place{shown}"
+        return f"the state at {seen.shown} has lost what it had: the plan would create {what}"
+    return None
+
+
+def moved(last: Receipt | None, seen: Seen) -> str | None:
+    """That the state went on since the last apply without us, in words; None when it did not."""
+    if last is None or not last.applied or last.serial is None or seen.lineage != last.lineage:
+        return None
+    ahead = (seen.serial or 0) > last.serial
+    return f"state serial {last.serial} -> {seen.serial} outside doit-tofu" if ahead else None
+
+
+def _count(number: int) -> str:
+    return f"{number} resource{'s' if number > 1 else ''}"
+
+
+def _managed(module: Mapping[str, Any]) -> Iterator[str]:
+    """The addresses of the resources in a module and in those that it calls."""
+    pending = [module]
+    while pending:
+        current = pending.pop()
+        for item in current.get("resources") or []:
+            if item.get("mode") == "managed":
+                yield str(item.get("address"))
+        pending += current.get("child_modules") or []

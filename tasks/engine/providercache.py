@@ -1,0 +1,139 @@
+"""The engine's cache of providers: filled by one `init` at a time, and never left half filled.
+
+The engine locks each package while it installs it, but not the links to it: an `init` without hashes to compare (no
+lock file) removes a linked package and links it again, in which moment another `init` finds none. And a package that
+was being unpacked when its engine was killed stays as it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+from typing import TYPE_CHECKING
+
+from ..base.errors import EngineError, RecordError
+from ..base.files import locked, read_json, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from ..base.stop import Stop
+
+_PROVIDER = re.compile(rb'^provider "([^"]+)" \{\s*^\s*version\s*=\s*"([^"]+)"', re.MULTILINE)
+_PACKAGE = "*/*/*/*/*"  # host, namespace, type, version, platform
+_BINARY = "terraform-provider-"
+_PAUSE = 0.02
+
+
+def locked_providers(lock_file: Path) -> list[str]:
+    """The providers of a dependency lock file, each as `host/namespace/type/version`; nothing where there is none."""
+    try:
+        content = lock_file.read_bytes()
+    except OSError:
+        return []
+    return [f"{name.decode()}/{version.decode()}" for name, version in _PROVIDER.findall(content)]
+
+
+def missing(folder: Path, providers: Iterable[str]) -> list[str]:
+    """Those of some providers that are not whole in a folder of providers."""
+    return [name for name in providers if not any(_is_whole(package) for package in _children(folder / name))]
+
+
+def link_directly(folder: Path) -> None:
+    """Make the links in a stack's folder of providers lead past the cache where it has a link itself.
+
+    Such a link, to a package in an unpacked mirror, is removed for a moment by every `init` without a lock file; what
+    plans meanwhile would find no provider.
+    """
+    for package in folder.glob(_PACKAGE):
+        with contextlib.suppress(OSError):
+            target = package.resolve(strict=True)
+            if package.is_symlink() and package.readlink() != target:
+                beside = package.with_name(f".{package.name}.new")
+                beside.unlink(missing_ok=True)
+                beside.symlink_to(target)
+                beside.replace(package)
+
+
+class ProviderCache:
+    """The cache in one folder, which all runs of this user share.
+
+    Args:
+        folder: Where it is.
+        stop: Ends the waiting for another run.
+    """
+
+    def __init__(self, folder: Path, stop: Stop) -> None:
+        self.folder = folder
+        self._stop = stop
+        self._filling = folder / "filling.json"
+
+    @contextlib.contextmanager
+    def filled(self, providers: Iterable[str]) -> Iterator[tuple[int, ...]]:
+        """Around an `init`: nobody fills the cache meanwhile; alone with it where any of these providers is not there.
+
+        Args:
+            providers: What the `init` will take from the cache, as far as that is known; empty where it is not.
+
+        Yields:
+            The descriptor of the lock, for the engine to inherit: one that outlives us still fills the cache.
+
+        Raises:
+            StoppedError: The run was asked to stop.
+            EngineError: The cache cannot be written.
+        """
+        wanted = list(providers)
+        with self._locked(shared=True) as descriptor:
+            if wanted and not self._filling.exists() and not missing(self.folder, wanted):
+                yield (descriptor,)
+                return
+        with self._locked(shared=False) as descriptor:
+            self._begin()
+            yield (descriptor,)
+            self._filling.unlink(missing_ok=True)
+
+    def _begin(self) -> None:
+        """Remove what an `init` that was killed may have left half filled, and note what is there now."""
+        packages = {path.relative_to(self.folder).as_posix() for path in self.folder.glob(_PACKAGE) if path.is_dir()}
+        if self._filling.exists():
+            with contextlib.suppress(RecordError, TypeError):
+                for name in packages - set(read_json(self._filling)):
+                    _remove(self.folder / name)
+                    packages.discard(name)
+        write_json(self._filling, sorted(packages), durable=False)
+
+    def _locked(self, *, shared: bool) -> contextlib.AbstractContextManager[int]:
+        return locked(self.folder / "cache.lock", explain=self._cannot_write, pause=self._pause, shared=shared)
+
+    def _cannot_write(self, error: OSError) -> EngineError:
+        return EngineError(
+            f"cannot write in the cache of providers {self.folder}: {error.strerror}",
+            untouched="nothing was planned or applied",
+            next_step="make room or make the folder writable, then run the same command again",
+        )
+
+    def _pause(self) -> None:
+        self._stop.wait(_PAUSE)
+        self._stop.check("init")
+
+
+def _is_whole(package: Path) -> bool:
+    """Whether there is a provider's program in a package; one that is being unpacked is told by its lock instead."""
+    return any(path.name.startswith(_BINARY) and path.is_file() for path in _children(package))
+
+
+def _children(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _remove(package: Path) -> None:
+    with contextlib.suppress(OSError):
+        if package.is_symlink():
+            package.unlink()
+        else:
+            shutil.rmtree(package)

@@ -1,0 +1,192 @@
+"""Which state a stack keeps, and that no other stack keeps the same one: each would destroy what the other made."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..base.errors import ConfigError
+from . import backend
+from .statekinds import KINDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from .hcl.rootmodule import StateRead
+    from .sources import Sources
+    from .stack import Stack
+
+_KNOWN, _UNKNOWN = "=", "?"  # how a value begins: as the engine will have it, or an expression that only it evaluates
+
+
+@dataclass(frozen=True)
+class StateId:
+    """What names one state: the kind of its backend, the values that name it, and where it is looked for.
+
+    A value begins with `=`, or with `?` where it is an expression that cannot be told: then it is how it begins, and
+    the expression itself with what is known of the values that it refers to.
+    """
+
+    kind: str
+    names: tuple[str, ...]
+    place: tuple[str | None, ...]
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Equal for two states of one name."""
+        return (self.kind, *self.names)
+
+    @property
+    def certain(self) -> bool:
+        """Whether every value that names it is known."""
+        return all(value.startswith(_KNOWN) for value in self.names)
+
+    def same(self, other: StateId) -> bool:
+        """Whether both are one state: nothing that is known or written of them differs.
+
+        A place that only one of them names is no difference: the other may have it from the environment.
+        """
+        pairs = zip(self.place, other.place, strict=False)
+        return self.key == other.key and all(None in pair or pair[0] == pair[1] for pair in pairs)
+
+
+class States:
+    """The states of a project's stacks."""
+
+    def __init__(self, project: Sources) -> None:
+        self._project = project
+        self._real: dict[str, str] = {}
+
+    def own(self, stack: Stack) -> StateId | None:
+        """The state that a stack keeps; None where its backend is not known or does not name one."""
+        project, module = self._project, self._project.module(stack.name)
+        if implied := backend.implied_state(project, stack):
+            return self._identify("local", {"path": _KNOWN + implied}, stack)
+        values = {name: _KNOWN + text for name, text in module.backend_settings.items()}
+        values |= {name: _UNKNOWN + text for name, text in module.backend_unknown.items()}
+        values |= self._configured(stack)
+        return self._identify(module.backend or "", values, stack)
+
+    def read(self, stack: Stack, state: StateRead) -> StateId | None:
+        """The state that a stack reads by `terraform_remote_state`; None where that cannot be told."""
+        kind, settings = KINDS.get(state.backend), state.settings
+        if kind is None or settings is None or any(settings.get(name, "") is None for name in kind.names):
+            return None
+        known = {name: _KNOWN + text for name, text in settings.items() if text is not None}
+        return self._identify(state.backend, known, stack)
+
+    def _configured(self, stack: Stack) -> dict[str, str]:
+        """The values of the configured settings; one that cannot be filled in here counts as it is written."""
+        found: dict[str, str] = {}
+        for name, value in stack.backend.settings.items() if stack.backend is not None else ():
+            try:
+                found |= {key: _KNOWN + text for key, text in _flat(name, backend.setting(self._project, stack, name))}
+            except ConfigError:
+                written = _with_names(value, self._project.placeholders(stack.name))
+                found |= {key: _UNKNOWN + text for key, text in _flat(name, written)}
+        return found
+
+    def _identify(self, kind: str, values: Mapping[str, str], stack: Stack) -> StateId | None:
+        known = KINDS.get(kind)
+        if known is None:
+            return None
+        given = dict(values)
+        for name, variable in known.variables.items():
+            if name not in given and os.environ.get(variable):
+                given[name] = _KNOWN + os.environ[variable]
+        names: list[str] = []
+        for name, default in known.names.items():
+            value = given.get(name) or (_KNOWN + default if default is not None else None)
+            if value is None:
+                return None
+            names.append(value)
+        if kind == "local" and names[0].startswith(_KNOWN):
+            folder = self._resolved(f"{self._project.root}/{stack.path}")
+            path = posixpath.normpath(posixpath.join(folder, names[0].removeprefix(_KNOWN)))
+            names[0] = _KNOWN + self._resolved(path)
+        elif kind == "local" and not names[0].startswith(f"{_UNKNOWN}/"):  # relative to its folder, perhaps
+            names.append(self._resolved(f"{self._project.root}/{stack.path}"))
+        elif kind == "gcs":
+            names[1] = names[1].rstrip("/")
+        place = tuple(given.get(name) for name in known.place)
+        return StateId("remote" if kind == "cloud" else kind, tuple(names), place)
+
+    def _resolved(self, path: str) -> str:
+        """A path without links in it; each folder is looked at once, as the states of most stacks lie in a few."""
+        found = self._real.get(path)
+        if found is None:
+            parent, name = posixpath.split(path)
+            found = path
+            if name:
+                found = posixpath.join(self._resolved(parent), name)
+                try:
+                    os.readlink(found)  # noqa: PTH115 - called for every stack; fails for what is no link
+                    found = os.path.realpath(found)
+                except OSError:
+                    pass
+            self._real[path] = found
+        return found
+
+
+def check(project: Sources) -> Iterator[ConfigError]:
+    """Every stack that would keep the state of another one."""
+    states = States(project)
+    found: dict[tuple[str, ...], list[tuple[str, StateId]]] = {}
+    for name, stack in project.stacks.items():
+        module = project.module(name)
+        if module.broken or (stack.backend is not None and module.backend != stack.backend.kind):
+            continue  # said where that is checked
+        state = states.own(stack)
+        if state is None:
+            continue
+        others = found.setdefault(state.key, [])
+        other = next((known for known, its in others if state.same(its)), None)
+        if other is not None:
+            yield _shared(project, stack, project.stacks[other], state)
+        others.append((name, state))
+
+
+def _shared(project: Sources, stack: Stack, other: Stack, state: StateId) -> ConfigError:
+    message = (
+        f"stacks '{other.name}' and '{stack.name}' would keep one state, and each would destroy what the other made"
+    )
+    if not state.certain:
+        message += " (as far as can be told: an expression in it, which only the engine evaluates, is the same in both)"
+    module, kind = project.module(stack.name), project.module(stack.name).backend or "local"
+    own = KINDS[kind].own
+    if stack.backend is not None:
+        return project.loaded.error(message, *backend.key(stack), "settings", next_step=f"put {{stack}} into `{own}`")
+    if module.backend is None:
+        shown = posixpath.join(stack.path, backend.implied_state(project, stack) or "")
+        return project.loaded.error(
+            f"{message}: {shown}", "stacks", stack.name,
+            next_step=f'write `terraform {{ backend "local" {{}} }}` into a file of {stack.path}, and set `backend:'
+            ' {kind: local, settings: {path: "{root}/.state/{stack}-{environment}.tfstate"}}`',
+        )  # fmt: skip
+    where = f"{module.backend_file}:{module.backend_line}" if module.backend_line else module.backend_file
+    return ConfigError(
+        message, key=project.key(stack.name), where=where, untouched="nothing was planned or applied",
+        next_step=f"change `{own}` there; or leave it out of the block, and put {{stack}} into it in"
+        f" `backend: {{kind: {kind}, settings: ...}}`",
+    )  # fmt: skip
+
+
+def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """The plain values within a setting, with dotted names."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _flat(f"{name}.{key}", item)
+    else:
+        yield name, str(value)
+
+
+def _with_names(value: Any, placeholders: Mapping[str, Any]) -> Any:
+    """A setting with the names of stack and environment in it, and all else as it is written."""
+    if isinstance(value, dict):
+        return {key: _with_names(item, placeholders) for key, item in value.items()}
+    text = str(value)
+    for name, known in placeholders.items():
+        text = text.replace(f"{{{name}}}", str(known))
+    return text

@@ -1,0 +1,66 @@
+"""Lineage and serial of a stack's state: of the one that a plan was made for, and of the one that an apply left."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from ..artifact import store
+from ..base.errors import EngineError, StoppedError
+from ..engine.engine import failure
+from ..project import backend as backends
+
+if TYPE_CHECKING:
+    from ..artifact.manifest import Manifest
+    from ..base.sealed import Sealed
+    from ..engine.command import Context
+    from ..project.stack import Stack
+    from .run import Run
+
+
+def of_plan(run: Run, stack: Stack, where: Context, plan: Sealed) -> tuple[str | None, int | None]:
+    """The lineage and serial of the state that a plan was just made for; None where there is none.
+
+    A plan in clear has them in it; for an encrypted one the state is read.
+
+    Raises:
+        EngineError: The state cannot be read.
+    """
+    if not store.is_encrypted(plan):
+        return store.state_of_plan(plan)
+    path = backends.state_file(run.project, stack)
+    try:
+        if path is not None:
+            state = json.loads(path.read_bytes())
+        else:
+            done = run.engine().run(where, "state", "pull", apart=True)
+            if not done.ok:
+                raise failure("the state cannot be read", done, where)
+            state = json.loads(done.raw) if done.raw.strip() else {}
+        return state.get("lineage"), int(state["serial"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None, None
+
+
+def left_by(run: Run, stack: Stack, where: Context, manifest: Manifest) -> dict[str, Any]:
+    """The lineage and serial of the state after an apply, successful or not, as a receipt has them.
+
+    At the least they are those that it was planned for: a state that was not saved, or cannot be read, is no older.
+    """
+    lineage, serial = manifest.lineage, manifest.serial
+    with suppress(StoppedError):
+        found = now(run, stack, where)
+        if found[0] is not None and (lineage is None or found[0] == lineage) and (found[1] or 0) >= (serial or 0):
+            lineage, serial = found
+    return {"lineage": lineage, "serial": serial}
+
+
+def now(run: Run, stack: Stack, where: Context) -> tuple[str | None, int | None]:
+    """The lineage and serial of the state as it is now; None where there is none."""
+    path = backends.state_file(run.project, stack)
+    try:
+        state = json.loads(path.read_bytes()) if path is not None else run.engine().json(where, "state", "pull")
+        return state.get("lineage"), int(state["serial"])  # an encrypted state file has these two in clear
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EngineError):
+        return None, None

@@ -1,0 +1,127 @@
+"""The state is the one that was deployed: any other is refused, unless it was accepted by lineage and serial."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from ..artifact import statecheck
+from ..artifact.statecheck import Seen
+from ..base.errors import ConfigError, StateRefusedError, nearest
+from ..base.problem import doit
+from .allowance import Accepted
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from ..artifact.manifest import Manifest
+    from ..artifact.receipt import Receipt
+    from ..project.stack import Stack
+    from .run import Run
+
+_ACCEPTED = re.compile(r"(?P<stack>[^:,]+):(?:missing|(?P<lineage>[^:,]+):(?P<serial>\d+))")
+_FORM = "`accept=STACK:LINEAGE:SERIAL` or `accept=STACK:missing`, several with commas, and `reason='...'`"
+
+
+def parse(text: str, reason: str | None) -> tuple[Accepted, ...]:
+    """What `accept=` on the command line accepts.
+
+    Raises:
+        ConfigError: It is not of the right form, or has no reason.
+    """
+    found = []
+    for item in text.split(","):
+        match = _ACCEPTED.fullmatch(item)
+        if match is None:
+            raise _wrong(f"`accept={item}` is not of its form", f"write {_FORM}, as the refusal shows it")
+        if not reason:
+            raise _wrong("`accept=` has no reason", "add `reason='why this state is right'`: it is recorded")
+        serial = match["serial"]
+        found.append(Accepted(match["stack"], match["lineage"], int(serial) if serial else None, reason))
+    return tuple(found)
+
+
+def check_names(accepted: Collection[Accepted], stacks: Collection[str]) -> None:
+    """Refuse to accept the state of a stack that does not exist.
+
+    Raises:
+        ConfigError: There is no such stack.
+    """
+    for item in accepted:
+        if item.stack not in stacks:
+            message = f"`accept={item.stack}:...`: there is no stack '{item.stack}'{nearest(item.stack, list(stacks))}"
+            raise _wrong(message, f"write {_FORM}")
+
+
+def require(run: Run, stack: Stack, last: Receipt | None, seen: Seen) -> dict[str, Any] | None:
+    """Refuse a state that is not the one that the last apply left, before anything is made of it.
+
+    Returns:
+        What was accepted of it, for the records; None where there was nothing to accept.
+
+    Raises:
+        StateRefusedError: It is another one and was not accepted.
+    """
+    problem = statecheck.problem(last, seen)
+    if problem is None or last is None:
+        return None
+    for item in run.request.accepted:
+        if item.covers(stack.name, seen):
+            left = {"lineage": last.lineage, "serial": last.serial}
+            return {**_state(seen), "reason": item.reason, "problem": problem, "instead_of": left}
+    others = [item for item in run.request.accepted if item.stack == stack.name]
+    if others:
+        problem += f" (accepted was {_shown(others[0])})"
+    place = f"{stack.name}:{seen.lineage}:{seen.serial}" if seen.lineage else f"{stack.name}:missing"
+    raise StateRefusedError(
+        problem,
+        stack=stack.name,
+        untouched="nothing of this stack was planned or applied, and its state is as it was found",
+        next_step=(
+            "put the right state back (docs/recover.md), then run the same command again; ",
+            "or go on with exactly this one, for a reason that is recorded: ",
+            doit(f"accept={place}", "reason=WHY", f"plan:{stack.name}"),
+        ),
+    )
+
+
+def require_planned(run: Run, stack: Stack, last: Receipt | None, manifest: Manifest) -> dict[str, Any] | None:
+    """`require` for the state that a plan was made for; one that was accepted for that plan stays so.
+
+    Returns:
+        What was accepted of it, for the records.
+
+    Raises:
+        StateRefusedError: It is another state and was not accepted.
+    """
+    seen = Seen.of(manifest)
+    accepted = manifest.accepted or {}
+    if accepted.get("reason") and {key: accepted.get(key) for key in ("lineage", "serial")} == _state(seen):
+        return accepted
+    return require(run, stack, last, seen)
+
+
+def said(last: Receipt | None, manifest: Manifest) -> str:
+    """What a plan's line says of the state: that it went on without us, or that it was accepted; else nothing."""
+    if manifest.accepted:
+        return f"; state accepted: {manifest.accepted.get('problem')} ({manifest.accepted.get('reason')})"
+    moved = statecheck.moved(last, Seen.of(manifest))
+    return f"; {moved}" if moved else ""
+
+
+def details(last: Receipt | None, manifest: Manifest) -> dict[str, Any]:
+    """The same for a result; empty where there is nothing to say."""
+    found = {"accepted": manifest.accepted, "state_moved": statecheck.moved(last, Seen.of(manifest))}
+    return {key: value for key, value in found.items() if value}
+
+
+def _state(seen: Seen) -> dict[str, Any]:
+    return {"lineage": seen.lineage, "serial": seen.serial if seen.lineage else None}
+
+
+def _shown(item: Accepted) -> str:
+    return f"lineage {item.lineage}, serial {item.serial}" if item.lineage else "that it is missing"
+
+
+def _wrong(message: str, next_step: str) -> ConfigError:
+    return ConfigError(message, untouched="nothing was planned or applied", next_step=next_step)

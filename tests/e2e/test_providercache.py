@@ -1,0 +1,128 @@
+"""The cache of providers: filled by one `init` at a time, never left half filled, and looked at before it is trusted."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.gomodule import built
+from tests.repository import Repository, kill_group, minimal_config, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+SYSTEM = f"linux_{ {'x86_64': 'amd64', 'aarch64': 'arm64'}[platform.machine()] }"
+PROVIDER = "example.test/acme/time/0.14.2"
+BINARY = "terraform-provider-time_v0.14.2"
+STACKS = 16
+STACK = """
+terraform {
+  backend "local" {}
+  required_providers {
+    time = {
+      source = "example.test/acme/time"
+    }
+  }
+}
+
+resource "time_static" "it" {}
+"""
+
+
+@pytest.fixture
+def repository(build: Callable[..., Repository], tmp_path: Path) -> Repository:
+    """Stacks without lock files; their provider comes unpacked from a mirror on this machine."""
+    package = tmp_path / "mirror" / PROVIDER / SYSTEM
+    package.mkdir(parents=True)
+    provider = built("timeprovider", "github.com/hashicorp/terraform-provider-time") / "terraform-provider-time"
+    (package / BINARY).symlink_to(provider)
+    (tmp_path / "tofurc").write_text(
+        f'provider_installation {{\n  filesystem_mirror {{\n    path = "{tmp_path}/mirror"\n  }}\n}}\n'
+    )
+    made = build(minimal_config(), *(f"stacks/s{number}/main.tf:{STACK}" for number in range(STACKS)))
+    made.variables["TF_CLI_CONFIG_FILE"] = str(tmp_path / "tofurc")
+    return made
+
+
+def _cold(repository: Repository) -> None:
+    """As on a machine that has never run this."""
+    shutil.rmtree(repository.path / ".deploy", ignore_errors=True)
+    shutil.rmtree(repository.home / "cache/providers", ignore_errors=True)
+    for lock in repository.path.glob("stacks/*/.terraform.lock.hcl"):
+        lock.unlink()
+
+
+@pytest.mark.parametrize("round_", range(3))
+def test_a_cold_cache_is_filled_for_many_stacks_at_once(repository: Repository, round_: int) -> None:
+    _cold(repository)
+    done = repository.doit("run", "-n", "16", "plan")
+    lines = [done.task("plan", f"s{number}") for number in range(STACKS)]
+    assert all("+1 ~0 -0" in line for line in lines), f"round {round_}:\n{done.out}"
+
+
+@pytest.fixture
+def few(repository: Repository) -> Repository:
+    """Two of them."""
+    for number in range(2, STACKS):
+        shutil.rmtree(repository.path / f"stacks/s{number}")
+    repository.commit()
+    return repository
+
+
+def test_a_provider_that_is_gone_is_installed_again(few: Repository) -> None:
+    few.doit("plan")
+    shutil.rmtree(few.home / "cache/providers")
+    for place in few.path.glob(".deploy/.cache/data/local/s0/providers"):
+        shutil.rmtree(place)
+    marker = few.path / ".deploy/.cache/data/local/s0/initialized.json"
+    assert marker.exists()
+    few.engine_calls()
+    few.doit("-a", "plan:s0")  # nothing that an init depends on has changed
+    assert [call.split()[0] for call in few.engine_calls("init")] == ["s0"]
+    assert marker.exists()
+
+
+def test_what_a_killed_init_has_begun_is_not_taken_for_a_provider(few: Repository) -> None:
+    half = few.home / "cache/providers" / PROVIDER / SYSTEM
+    tofu = few.bin / "tofu"
+    real = tofu.read_text()
+    few.engine_script(
+        "#!/bin/sh\n"
+        f'if [ "$1" = init ]; then mkdir -p {half}; : > {half}/{BINARY}; : > {few.home}/begun; sleep 60; fi\n'
+        + real.removeprefix("#!/bin/sh\n")
+    )
+    process = few.start("plan")
+    wait_for((few.home / "begun").exists, "the init")
+    kill_group(process, signal.SIGKILL)
+    process.communicate()
+    few.engine_script(real)
+    time.sleep(0.2)
+    second = few.start("plan")  # the engine that was left alone holds the cache until it ends
+    time.sleep(3)
+    assert second.poll() is None
+    _end_engines(few)
+    out, _ = second.communicate(timeout=120)
+    assert second.returncode == 0, out
+    assert (half / BINARY).stat().st_size > 1_000_000
+
+
+def _end_engines(repository: Repository) -> None:
+    """End the `sleep` of the engine that was left alone, and with it the engine."""
+    import os
+    from pathlib import Path
+
+    mark = f"HOME={repository.home}".encode()
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if entry.read_bytes() == b"sleep\x0060\x00" and mark in (entry.parent / "environ").read_bytes().split(
+                b"\0"
+            ):
+                os.kill(int(entry.parent.name), signal.SIGKILL)
+        except OSError:
+            continue
