@@ -10,7 +10,7 @@ from doit.exceptions import UnmetDependency
 
 from . import build, deploy
 from .base.errors import DeployError, ExitCode, RunLockedError
-from .base.problem import Kind, Problem
+from .base.problem import Kind, Problem, listed
 from .base.process import dropped_variables
 from .engine import encryption
 from .forges import gate
@@ -311,15 +311,15 @@ class Reporter:
             tell.tell(self.run, self._selected, errors)
 
     def _fail_at_once(self, error: DeployError) -> None:
-        problem = self.run.problem(error)
-        self.run.say(problem.text())
+        problems = self.run.problems(error)
+        self.run.say(listed(problems))
         if "plan" in self._whole and not isinstance(error, RunLockedError):
             from .forges import publisher
 
             run = self.run
-            publisher.broke(run.project.config.forge, run.project.environment, [problem], run.mask, run.say)
+            publisher.broke(run.project.config.forge, run.project.environment, problems, run.mask, run.say)
         if not isinstance(error, RunLockedError):  # whoever holds the environment also tells what becomes of it
-            self._notify([problem])
+            self._notify(problems)
         self.run.output.close()
         raise SystemExit(int(ExitCode.FAILED))
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tasks import start
 from tasks.artifact import inputs
+from tasks.artifact.inputs import InputKind
 from tasks.project.hcl import reader
 
 if TYPE_CHECKING:
@@ -109,8 +110,8 @@ class Known:
         """As the product has it."""
         project = start.load(repository, None)
         module = project.module(stack)
-        labels = inputs.gather(project, project.stacks[stack]).labels
-        files = {label.partition(" ")[2] for label in labels if label.startswith(("file ", "module ", "watched file "))}
+        found = inputs.gather(project, project.stacks[stack]).digests
+        files = {item.name for item in found if item.kind in (InputKind.FILE, InputKind.MODULE, InputKind.WATCHED)}
         folders = [named for named in module.named if not named.exact and named.read]
         return cls(repository, files, folders, {module.path, *module.modules}, bool(module.unknown))
 

@@ -62,7 +62,10 @@ def files(root: Path) -> list[str] | None:
 
 def tracked(root: Path, paths: list[str]) -> set[str] | None:
     """Those of some paths, relative to `root`, that git tracks; None without git."""
-    listed = _git(root, "ls-files", "-z", "--", *(f":(literal){path}" for path in paths))
+    inside = [path for path in paths if not path.startswith("/")]
+    listed = (
+        _git(root, "ls-files", "-z", "--", *(f":(literal){path}" for path in inside), may_fail=True) if inside else ""
+    )
     return None if listed is None else {path for path in listed.split("\0") if path}
 
 

@@ -191,6 +191,10 @@ class Run:
         """The command `doit ARGUMENTS` in this environment, to be shown to people."""
         return doit(*arguments, environment=self.named_environment)
 
+    def problems(self, error: DeployError) -> list[Problem]:
+        """Everything that an error says, as `problem` has it: of several errors in one, each."""
+        return [found.within(self.named_environment).mapped(self.mask.text) for found in error.problems]
+
     def problem(self, error: DeployError, stack: str | None = None) -> Problem:
         """What an error says, as every face shows it: its commands in this environment, secrets masked.
 

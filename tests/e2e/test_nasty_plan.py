@@ -39,7 +39,7 @@ def note(repository: Repository, limit: int) -> str:
     from tasks.reports.model import Report
     from tasks.run.result import read
 
-    result = read(Layout(repository.path, "local"), "plan", "nasty")
+    result = read(Layout(repository.path, "local"), "plan", "nasty", print)
     assert result is not None
     found = Report.collect("plan", [result], environment="local", commit="abc")
     return notes.render(found, limit=limit, link="https://forge.test/jobs/1")

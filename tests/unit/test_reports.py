@@ -167,7 +167,11 @@ def _only_nulls(before: Any, after: Any) -> bool:
     """Whether two values differ in nothing but nulls, which the engine does not tell from what is not there."""
 
     def bare(value: Any) -> Any:
-        return {k: bare(v) for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+        if isinstance(value, list):
+            return [bare(item) for item in value if item is not None] or None
+        if isinstance(value, dict):
+            return {k: found for k, v in value.items() if (found := bare(v)) is not None}
+        return value
 
     return json.dumps(bare(before), sort_keys=True) == json.dumps(bare(after), sort_keys=True)
 
