@@ -108,5 +108,6 @@ def test_a_file_whose_name_is_not_known_stops_the_apply_too(build: Callable[...,
     swaps.write_text(json.dumps({"deploy:a": order}))
     repository.engine_calls()
     done = repository.doit("deploy", code=1, SWAPS=str(swaps))
-    assert "changed since this was verified: any file" in done.task("deploy", "a")
+    refused = done.task("deploy", "a")
+    assert "changed since this was verified: file any.txt; any file" in refused
     assert repository.engine_calls("apply") == []
