@@ -57,7 +57,7 @@ def _run() -> Run:
 
 
 def task_setup() -> Iterator[dict[str, Any]]:
-    """Have the engine."""
+    """Install the engine."""
     from . import setup
 
     return setup.tasks(_run())

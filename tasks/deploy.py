@@ -93,7 +93,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what 
         why = "planned after its upstream" if not assessment.receipt else "planned: an upstream's output changed"
         applied = _apply_new(run, stack)
     elif assessment.unverified or not assessment.receipt:
-        outcome = Result(STAGE, stack.name, summary="already applied, its checks are to pass yet")
+        outcome = Result(STAGE, stack.name, summary="already applied; its checks have not passed yet")
         return verified(run, stack, outcome)
     else:
         return Result(STAGE, stack.name, Status.UNAFFECTED, "not affected")

@@ -31,7 +31,7 @@ def _text(run: Run) -> str:
 
     ours = [item for item in run.project.config.notify if channels.wants(item, run.project.environment)]
     if not ours:
-        return f"{run.project.environment}: nobody is notified; the key `notify` says who is"
+        return f"{run.project.environment}: no channel is configured; see the key `notify`"
     facts = {"commit": run.shown_revision.short, "link": "", "deployed": [], "not_run": []}
     message = Message("test", run.project.environment, (), facts)
     opened = [channel for item in ours if (channel := channels.opened(run, item))]

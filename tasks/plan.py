@@ -103,7 +103,7 @@ def _summary(run: Run, stack: Stack, made: Made, assessment: Assessment) -> str:
     """What a plan's line says of it."""
     parts = [made.text]
     if mocked := ", ".join(made.manifest.mocked):
-        parts.append(f"; made with stand-ins for {mocked}: not for deploy")
+        parts.append(f"; made with mocks for {mocked}: not for deploy")
     parts += [_images_text(made.manifest.images), stateguard.said(assessment.receipt, made.manifest)]
     if behind := promotion.missing(run.project, stack.name, assessment.inputs):
         parts.append(f"; {behind}")

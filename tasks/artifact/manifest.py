@@ -131,7 +131,7 @@ def _mismatches(manifest: Manifest, stack: str, expected: Expected) -> list[tupl
         )
     if manifest.mocked:
         names = ", ".join(manifest.mocked)
-        found.append(("mocked", f"this plan was made with stand-ins for {names}: it is for review only"))
+        found.append(("mocked", f"this plan was made with mocks for {names}: it is for review only"))
     receipt = expected.receipt
     if receipt is not None and receipt.plan_id == manifest.id:
         found.append(("applied", f"this plan was already applied ({receipt.outcome} at {receipt.finished_at or '?'})"))
@@ -147,7 +147,7 @@ def _mismatches(manifest: Manifest, stack: str, expected: Expected) -> list[tupl
     if manifest.engine != expected.engine:
         found.append(("engine", f"this plan was made by {manifest.engine}, the engine here is {expected.engine}"))
     if manifest.lock_digest != expected.lock_digest:
-        what = "is missing" if expected.lock_digest is None else "is another one than when this was planned"
+        what = "is missing" if expected.lock_digest is None else "has changed since this was planned"
         found.append(("lock-file", f".terraform.lock.hcl {what}"))
     if manifest.inputs_digest != manifest.inputs.digest:
         found.append(("inputs-digest", "the manifest's inputs do not have the digest that it states"))

@@ -122,6 +122,6 @@ def _text(value: Any, name: str, key: str, where: Where | None) -> str:
         return str(value).lower()
     if value is None or isinstance(value, dict | list):
         what = "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else "empty"
-        message = f"{{{name}}} is {what}: no text; only the whole value of a variable can be that"
+        message = f"{{{name}}} is {what}; lists and mappings may only be the whole value of a variable"
         raise ConfigError(message, key=key, where=where)
     return str(value)

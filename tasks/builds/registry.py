@@ -105,7 +105,7 @@ class Registry:
         """Some registries do not state the digest: it is that of the manifest's bytes."""
         is_manifest = answer.headers.get("Content-Type", "").partition(";")[0].strip() in _ACCEPT.split(", ")
         if answer.status != _OK or not is_manifest:
-            raise self._error("it answers as no registry does", "is this a registry, and the repository's name right?")
+            raise self._error("this is not a registry's answer", "is this a registry, and the repository's name right?")
         return f"sha256:{hashlib.sha256(answer.content).hexdigest()}"
 
     def _moved(self, _method: str, _url: str, target: str) -> None:

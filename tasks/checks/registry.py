@@ -79,7 +79,7 @@ def _plugin(kind: str) -> type[Check]:
         raise LookupError(f"the check '{kind}' of {source} cannot be loaded: {error}") from error
     if not (isinstance(loaded, type) and issubclass(loaded, Check)):
         message = f"the check '{kind}' of {source} is no subclass of doit_tofu.checks.check.Check"
-        raise LookupError(message)  # noqa: TRY004 - the kind is what cannot be had
+        raise LookupError(message)  # noqa: TRY004 - the kind is what cannot be found
     return loaded
 
 

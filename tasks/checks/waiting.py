@@ -91,7 +91,7 @@ def _why_it_ended(check: Check, found: Observation, progress: Progress, look: Lo
         return ""
     if look.stop.requested:
         return "stopped"
-    return "not waited any longer: that does not change by waiting" if found.final else None
+    return "gave up: waiting will not change this" if found.final else None
 
 
 def _limit(check: Check, deadline: float) -> float:

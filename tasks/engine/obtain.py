@@ -99,13 +99,13 @@ def obtain(settings: model.Engine, stop: Stop, say: Callable[[str], None]) -> Fo
                 if (actual := version_of(target, settings.kind)) == version:
                     return Found(target, version, source)
                 target.unlink(missing_ok=True)
-                misses.append(f"what was brought says it is {actual}, not {version}")
+                misses.append(f"the binary that was obtained reports {actual}, not {version}")
     ways = (
         f"put {settings.kind} {settings.version} on PATH; or set engine.path; or set engine.releases to a mirror;"
         " or install Go, which builds the pinned version"
     )
     raise EngineError(
-        f"there is no {settings.kind} {settings.version}, and none could be had:\n    - " + "\n    - ".join(misses),
+        f"there is no {settings.kind} {settings.version}, and none was found:\n    - " + "\n    - ".join(misses),
         untouched="nothing was planned or applied",
         next_step=(f"{ways}; then ", doit("setup")),
     )

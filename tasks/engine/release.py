@@ -33,7 +33,7 @@ def download(settings: model.Engine, version: str, target: Path, stop: Stop, say
     """Release: the archive of this platform, unpacked to `target` when its SHA-256 is the published one.
 
     Raises:
-        EngineError: It cannot be had, or is not what was published.
+        EngineError: It cannot be obtained, or is not what was published.
     """
     kind = settings.kind
     base = (settings.releases.rstrip("/") if settings.releases else _BASES[kind]).replace("{version}", version)

@@ -78,10 +78,10 @@ def judge(run: Run, stacks: list[str] | None = None, *, asked: bool = True) -> N
     fails = run.project.config.plan.on_unreviewed == "fail"
     if found.reviewed is None:
         if fails:
-            raise _refusal(run, f"nothing is known to be reviewed: {found.problem}", [], partly=stacks is not None)
+            raise _refusal(run, f"no reviewed plan was found: {found.problem}", [], partly=stacks is not None)
         if not found.quiet:
-            run.say_once(f"review: nothing is known to be reviewed: {found.problem}")
-            run.notes.append(f"Nothing is known to be reviewed: {found.problem}")
+            run.say_once(f"review: no reviewed plan was found: {found.problem}")
+            run.notes.append(f"No reviewed plan was found: {found.problem}")
         return
     fresh = {name: known_meaning(run, name) for name in names}
     differences = semantic.compare(found.reviewed, fresh)

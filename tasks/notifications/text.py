@@ -19,7 +19,7 @@ BODY = """\
 {% endif %}
 {% for item in items[:10] %}
 {% if event == 'recovery' %}
-{{ item.stack or item.command }}: well again; {{ 'drifted' if item.kind == 'drift' else 'failed' }} since \
+{{ item.stack or item.command }}: recovered; was {{ 'drifted' if item.kind == 'drift' else 'failing' }} since \
 {{ item.since }}: {{ item.what }}
 {% else %}
 {{ item.stack or 'run' }} ({{ item.stage }}): {{ item.what }}

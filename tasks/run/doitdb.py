@@ -48,7 +48,7 @@ def prepare(path: Path, say: Callable[[str], None]) -> None:
     if not sound:
         aside = path.with_name(f"{path.name}.corrupt")
         path.replace(aside)
-        say(f"{path.name} was not readable; it is now {aside.name}, and doit's records begin anew")
+        say(f"{path.name} was not readable; it is now {aside.name}, and doit's records start over")
 
 
 def flush() -> str | None:

@@ -145,7 +145,7 @@ class Run:
         """The engine, found, downloaded or built when it is first needed.
 
         Raises:
-            EngineError: It cannot be had.
+            EngineError: It cannot be obtained.
         """
         with self._engine_lock:
             if self._engine is None:

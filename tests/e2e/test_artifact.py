@@ -141,13 +141,13 @@ MANIPULATIONS: dict[str, tuple[Callable[[Repository], None], str]] = {
         "made by tofu 1.12.5, the engine here is tofu 1.12.6",
     ),
     "another engine": (lambda r: _forge(r, engine="terraform 1.12.6"), "made by terraform 1.12.6"),
-    "a lock file that came since": (_other_lock_file, ".terraform.lock.hcl is another one"),
+    "a lock file that came since": (_other_lock_file, ".terraform.lock.hcl has changed since this was planned"),
     "a lock file that is gone": (lambda r: _forge(r, lock_digest="0" * 64), ".terraform.lock.hcl is missing"),
     "other inputs": (_other_inputs, "made of other inputs: file stacks/a/main.tf changed"),
     "a forged inputs digest": (lambda r: _forge(r, inputs_digest="0" * 64), "do not have the digest that it states"),
     "age": (lambda r: _forge(r, created_at=_hours_ago(169)), "169.0 h old, more than 168.0 h"),
     "the future": (lambda r: _forge(r, created_at=_hours_ago(-1)), "made in the future"),
-    "mocked inputs": (lambda r: _forge(r, mocked=["subnet_id"]), "stand-ins for subnet_id"),
+    "mocked inputs": (lambda r: _forge(r, mocked=["subnet_id"]), "mocks for subnet_id"),
     "a link out of the folder": (_link_out, "is not a plain file in its own folder"),
     "a linked folder": (_link_folder_out, "is not a plain file in its own folder"),
     "a huge file": (_huge, "larger than a plan can be"),
@@ -241,7 +241,7 @@ def test_a_plan_made_of_mocks_is_for_review_only(build: Callable[..., Repository
         f"stacks/b/main.tf:{reader('x')}",
     )
     done = repository.doit("plan")
-    assert "stand-ins for x" in done.task("plan", "b")
+    assert "mocks for x" in done.task("plan", "b")
     assert repository.json("plans", "b", "manifest.json")["mocked"] == ["x"]
     done = repository.doit("deploy", code=1)
     assert "for review only" in done.task("plan", "b")

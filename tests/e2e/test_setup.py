@@ -140,7 +140,7 @@ def test_a_release_of_another_version_than_it_says_is_not_used(
     address, files = releases
     _publish(files, _say_version("OpenTofu v1.11.0").encode())
     done = bare.doit("setup", DEPLOY_ENGINE__RELEASES=address, code=1)
-    assert "says it is 1.11.0, not 1.12.6" in done.out
+    assert "reports 1.11.0, not 1.12.6" in done.out
     assert not list((bare.home / "cache/engines").glob("*/tofu"))
 
 
@@ -148,7 +148,7 @@ def test_without_network_and_toolchain_one_error_names_all_ways_and_the_ways_out
     bare.variables["PATH"] = f"{bare.bin}:/usr/bin:/bin"
     done = bare.doit("plan", DEPLOY_ENGINE__RELEASES="http://127.0.0.1:9/v1", code=1)
     for text in (
-        "there is no tofu 1.12.6, and none could be had",
+        "there is no tofu 1.12.6, and none was found",
         "no tofu on PATH",
         "cannot download http://127.0.0.1:9/v1/tofu_1.12.6_SHA256SUMS",
         "no Go toolchain on PATH",
@@ -156,7 +156,7 @@ def test_without_network_and_toolchain_one_error_names_all_ways_and_the_ways_out
         "then `doit setup`",
     ):
         assert text in done.out
-    assert done.out.count("and none could be had") <= 2
+    assert done.out.count("and none was found") <= 2
 
 
 def test_only_the_pinned_version_can_be_built(bare: Repository) -> None:

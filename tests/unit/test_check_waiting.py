@@ -65,7 +65,7 @@ def test_too_few_looks_in_a_row_are_said(scripted: Callable[..., Scripted], site
 def test_a_final_observation_ends_the_wait_at_once(scripted: Callable[..., Scripted], site: Site) -> None:
     found = site.wait(scripted("-!", timeout=86_400))
     assert (found.passed, found.looks) == (False, 2)
-    assert found.text.startswith("gone (not waited any longer")
+    assert found.text.startswith("gone (gave up: waiting will not change this")
 
 
 def test_the_interval_grows_up_to_its_limit(scripted: Callable[..., Scripted], site: Site) -> None:

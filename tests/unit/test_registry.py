@@ -132,10 +132,10 @@ def test_a_stop_ends_the_waiting(serve: Serve) -> None:
     [
         ((500, {}, b""), "status 500"),
         ((403, {}, b""), "it wants a login"),
-        ((200, {"Content-Type": "text/html"}, b"<h1>Hello</h1>"), "answers as no registry does"),
+        ((200, {"Content-Type": "text/html"}, b"<h1>Hello</h1>"), "this is not a registry's answer"),
         (
             (200, {"Docker-Content-Digest": "sha256:short", "Content-Type": "text/html"}, b"x"),
-            "answers as no registry does",
+            "this is not a registry's answer",
         ),
         ((401, {"WWW-Authenticate": "Negotiate"}, b""), "a kind that is not known"),
         ((401, {}, b""), "a kind that is not known"),

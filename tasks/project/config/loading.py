@@ -68,7 +68,7 @@ def load(root: Path, environment: str | None = None, resolve: Resolve | None = N
     Raises:
         ConfigError: A file cannot be read, or there is no such environment.
         ConfigErrors: All that is wrong with the keys and values.
-        UpstreamError: The upstream of an overlay cannot be had as it is pinned.
+        UpstreamError: The upstream of an overlay cannot be obtained as it is pinned.
     """
     pipeline_path = root / PIPELINE_FILE
     if not pipeline_path.exists():

@@ -45,7 +45,7 @@ def resolve(root: Path, settings: model.Upstream, where: Where, *, update: bool 
 
     Raises:
         ConfigError: The path or URL is none, or the lock file cannot be read.
-        UpstreamError: The ref has moved, or its commit cannot be had.
+        UpstreamError: The ref has moved, or its commit cannot be obtained.
     """
     if settings.path is not None:
         base = _folder(root, settings.path, where)
