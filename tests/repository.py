@@ -258,6 +258,11 @@ class Repository:
         value: dict[str, Any] = json.loads((self.path / ".state" / f"{stack}-{environment}.tfstate").read_text())
         return value
 
+    def forget_addresses(self, stack: str) -> None:
+        """Take what exists out of a receipt, as an older one has it: what left the state is drift then, not a loss."""
+        path = self.deploy_dir("receipts", f"{stack}.json")
+        path.write_text(json.dumps({**json.loads(path.read_text()), "exists": []}))
+
     def clone(self, base: Path) -> Repository:
         """A fresh clone at another place, with a HOME of its own."""
         other = Repository(base / "clone", base / "clone-home", self.tofu, dict(self.variables))

@@ -107,6 +107,7 @@ def test_drift_is_found(build: Callable[..., Repository], backend: Backend) -> N
         env=repository.environment(TF_DATA_DIR=str(repository.path / ".deploy/.cache/data/local/a")),
         capture_output=True,
     )  # fmt: skip
+    repository.forget_addresses("a")
     done = repository.doit("drift", code=2)
     assert "drifted: terraform_data.it" in done.task("drift", "a")
     assert "as deployed" in done.task("drift", "b")

@@ -67,6 +67,7 @@ def deployed(build: Callable[..., Repository]) -> Repository:
     state = repository.state("network")
     state |= {"resources": [], "serial": state["serial"] + 1}
     (repository.path / ".state/network-local.tfstate").write_text(json.dumps(state))
+    repository.forget_addresses("network")
     repository.prepare("drift", code=2)
     repository.write(f"stacks/edge/cdn/main.tf:{reader('x')}{BROKEN}")
     repository.commit("broken")

@@ -98,6 +98,7 @@ def test_the_overview_says_of_each_stack_since_when_it_is_deployed_affected_drif
     state["serial"] += 1
     state["resources"] = []
     (pair.path / ".state/a-local.tfstate").write_text(json.dumps(state))
+    pair.forget_addresses("a")
     pair.doit("drift", code=2)
     found = overview(pair)["a"]["drift"]
     assert found["status"] == "drifted"
