@@ -71,10 +71,7 @@ def tracked(root: Path, paths: list[str]) -> set[str] | None:
 
 def merge_base(root: Path, ref: str) -> str | None:
     """The commit that this tree's and a ref's history have in common last; None when there is none, or no such ref."""
-    if (
-        ref.startswith("-")
-        or _git(root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}", may_fail=True) is None
-    ):
+    if resolve(root, ref) is None:
         return None
     found = _git(root, "merge-base", ref, "HEAD", may_fail=True)
     return found.strip() if found else None
