@@ -202,7 +202,7 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
         for name, output in found.items()
         if not output.sensitive
     }
-    return Applied(manifest, changes.counts_text(manifest.counts), run.mask.value(shown), allowed)
+    return Applied(manifest, changes.counts_text(manifest.counts), shown, allowed)
 
 
 @dataclass(frozen=True)

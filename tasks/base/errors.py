@@ -152,6 +152,12 @@ class EngineError(DeployError):
     kind = Kind.ENGINE
 
 
+class ExposedError(DeployError):
+    """A secret stands where nothing can be masked: in an address, or in a key."""
+
+    kind = Kind.EXPOSED
+
+
 class StateLockedError(EngineError):
     """Somebody else holds the lock of a stack's state; nothing was begun."""
 

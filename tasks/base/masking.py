@@ -1,82 +1,167 @@
-"""Known secrets: whatever the product prints or writes goes through here first."""
+"""Known secrets, and the gate that takes them out of texts and values before anybody sees them.
+
+What is searched for costs time by the length of the text, however many secrets there are. Values lose their secrets
+leaf by leaf: keys stay, and so does whatever the product says itself (`ownwords`).
+"""
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import re
 import threading
-from dataclasses import fields, is_dataclass, replace
-from enum import Enum
+from bisect import bisect_right
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote_from_bytes, unquote
+from urllib.parse import unquote
+
+from .encodings import encoded
+from .ownwords import own
+from .search import Index
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 MASK = "(sensitive value)"
+LONG = 8  # characters: a secret that does not stand in a name by chance
 _SHORTEST = 4  # a shorter value stands everywhere by chance; masking it would make all text unreadable
 SECRET_NAME = re.compile(r"PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|PRIVATE_KEY|ACCESS_KEY|API_KEY|CONN_STR")
 _URL_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/@:\s]*):([^/@\s]+)@")
 _TOKEN = re.compile(r"(?=.*\d)(?=.*[A-Za-z])\S{8,}")  # a key of a mapping that is no word
+_MOST_LINES = 200
 _ORDINARY = frozenset({"true", "false", "null", "none"})
+_BETWEEN = re.compile(r"(?:[\s│╷╵]|\x1b\[[0-9;:]*[A-Za-z])+")  # what a line break of the engine puts into a text
 
 
-class Masker:
-    """Replaces the secrets it knows, also base64, URL and JSON encoded, and line by line.
+class Rendered(str):
+    """A text whose values were masked as they were put into it: the gates leave it as it is.
 
-    Args:
-        names: Environment variables, by glob, that hold secrets besides those whose names tell so.
+    Cut or put together with another text it is a plain text again.
     """
 
-    def __init__(self, names: Sequence[str] = ()) -> None:
+    __slots__ = ()
+
+
+class Secrets:
+    """Secrets that are searched for in every encoding of `encodings`, line by line, and where lines were broken."""
+
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._secrets: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
-        self.add(
-            value
-            for name, value in os.environ.items()
-            if SECRET_NAME.search(name.upper()) or any(fnmatchcase(name, glob) for glob in names)
-        )
-        self.add(text for value in os.environ.values() for text in _credentials(value))
+        self._plain: set[str] = set()
+        self._words: dict[str, bool] = {}
+        self._guessed: set[str] = set()
+        self._names: set[str] = set()
+        self._index = Index()
+
+    @property
+    def looks(self) -> int:
+        """How many looks all searches took so far: a measure of their cost that does not depend on the machine."""
+        return self._index.looks
 
     def add(self, values: Iterable[Any]) -> None:
         """Learn secrets: texts, numbers, or lists and mappings of them."""
-        found = {form for value in values for text in _leaves(value) for form in _forms(text)}
-        with self._lock:
-            if found - self._secrets:
-                self._secrets |= found
-                longest_first = sorted(self._secrets, key=lambda text: (-len(text), text))
-                self._pattern = re.compile("|".join(re.escape(text) for text in longest_first))
+        for text in (text for value in values for text in _leaves(value)):
+            if text not in self._plain:
+                with self._lock:
+                    self._learn(text)
+
+    def _learn(self, text: str) -> None:
+        self._plain.add(text)
+        for form in _forms(text):
+            self._index.add(form)
+            if _BETWEEN.search(form) and len(squeezed := _BETWEEN.sub("", form)) >= LONG:
+                self._index.add(squeezed, form)
 
     def text(self, text: str) -> str:
-        """The text with every known secret replaced."""
-        return self._pattern.sub(MASK, text) if self._pattern else text
+        """A text with every known secret replaced; the product's own words and the names in the code stay."""
+        if isinstance(text, Rendered):
+            return text
+        parts: list[str] = []
+        end = 0
+        for start, stop, form in self._hits(text):
+            if form in self._names:
+                continue
+            if start >= end:
+                parts += [text[end:start], MASK]
+            end = max(end, stop)
+        return "".join([*parts, text[end:]]) if parts else text
 
     def value(self, value: Any) -> Any:
-        """A JSON value, or dataclasses of such, with every known secret replaced, in keys too.
-
-        A number that is a field of a dataclass stays: what it counts is known, and no secret.
-        """
-        if self._pattern is None or isinstance(value, Enum):
-            return value
-        if is_dataclass(value) and not isinstance(value, type):
-            found = {field.name: getattr(value, field.name) for field in fields(value)}
-            kept = {name: part for name, part in found.items() if not isinstance(part, int | float)}
-            return replace(value, **{name: self.value(part) for name, part in kept.items()})
-        if isinstance(value, tuple):
-            return tuple(self.value(item) for item in value)
+        """A JSON value with every known secret in it replaced: leaves alone, never a key."""
         if isinstance(value, str):
-            return self.text(value)
+            return self.leaf(value)
         if isinstance(value, dict):
-            return {self.text(str(key)): self.value(item) for key, item in value.items()}
-        if isinstance(value, list):
+            return {key: self.value(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
             return [self.value(item) for item in value]
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return MASK if str(value) in self._secrets else value
+            return MASK if self._is_secret(str(value)) else value
         return value
+
+    def leaf(self, text: str) -> str:
+        """A value, as opposed to a sentence: where it is a secret as a whole, it goes even if that is a word."""
+        return MASK if self._is_secret(text) or self._is_secret(text.strip()) else self.text(text)
+
+    def exposed(self, name: str, *, words: bool = True) -> bool:
+        """Whether a long secret stands in a name that must not be masked: a key, or an address.
+
+        Args:
+            name: The name.
+            words: Whether secrets without a digit count, too; in identifiers they do not, which are written in code.
+        """
+        return any(
+            stop - start >= LONG and form not in self._guessed and (words or any(map(str.isdigit, form)))
+            for start, stop, form in self._hits(name)
+        )
+
+    def _is_secret(self, text: str) -> bool:
+        return text in self._plain and _counts(text)
+
+    def _hits(self, text: str) -> list[tuple[int, int, str]]:
+        """Where secrets stand and in which form, in order; they may overlap."""
+        found = list(self._index.hits(text))
+        if "\n" in text or "\x1b" in text:
+            squeezed, place = _squeeze(text)
+            whole = (hit for hit in self._index.hits(squeezed) if hit[1] - hit[0] >= LONG)
+            found += [(place(start), place(stop - 1) + 1, form) for start, stop, form in whole]
+        return sorted(hit for hit in found if not self._is_word(hit[2]))
+
+    def add_names(self, names: Iterable[str]) -> None:
+        """Learn what the code names its resources: a report shows it, so in a sentence it is no secret."""
+        for name in names:
+            self._names |= {name, *name.split(".")}
+
+    def _is_word(self, form: str) -> bool:
+        """Whether it is a word of ours; asked of what was found alone."""
+        if form not in self._words:
+            self._words[form] = own(form)
+        return self._words[form]
+
+
+class Masker(Secrets):
+    """The secrets of a run.
+
+    Args:
+        names: Environment variables, by glob, that hold secrets besides those whose names tell so.
+
+    Attributes:
+        given: Those from outside of the code that is deployed, which cannot add a word to them.
+    """
+
+    def __init__(self, names: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.given = Secrets()
+        guessed = [value for name, value in os.environ.items() if SECRET_NAME.search(name.upper())]
+        self._guessed |= {value for value in guessed if value.isalpha()}  # `DB_SECRET_NAME=production`
+        self.add_given(guessed)
+        self.add_given(value for name, value in os.environ.items() if any(fnmatchcase(name, glob) for glob in names))
+        self.add_given(text for value in os.environ.values() for text in _credentials(value))
+
+    def add_given(self, values: Iterable[Any]) -> None:
+        """`add` of what comes from outside of the code: the environment, upstreams."""
+        values = list(values)
+        self.given.add(values)
+        self.add(values)
 
 
 def _credentials(value: str) -> Iterable[str]:
@@ -108,28 +193,36 @@ def _leaves(value: Any) -> Iterable[str]:
         yield str(value)
 
 
-def _forms(text: str) -> Iterable[str]:
-    """How a secret may stand in a text; each line of a longer one counts by itself."""
-    plain = {text, text.strip(), *(line.strip() for line in text.splitlines())}
-    for form in plain:
-        if len(form) < _SHORTEST or form.lower() in _ORDINARY:
-            continue
-        yield form
-        yield json.dumps(form)[1:-1]
-        yield json.dumps(form, ensure_ascii=False)[1:-1]
-        yield json.dumps(form)[1:-1].replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-        data = _bytes(form)
-        for safe in ("", "/"):
-            quoted = quote_from_bytes(data, safe=safe)
-            yield quoted
-            yield quoted.replace("%20", "+")  # as in forms and queries
-        for encoder in (base64.b64encode, base64.urlsafe_b64encode):
-            yield encoder(data).decode().rstrip("=")  # some leave the padding out
+def _forms(text: str) -> Iterator[str]:
+    """How a secret may stand in a text; each line of a longer one counts by itself, of a very long one as it is."""
+    lines = {line.strip() for line in text.splitlines()}
+    whole = {text, text.strip()} | (lines if len(lines) <= _MOST_LINES else set())
+    for form in whole | lines:
+        if _counts(form):
+            yield form
+            yield from (other for other in (encoded(form) if form in whole else ()) if len(other) >= _SHORTEST)
 
 
-def _bytes(text: str) -> bytes:
-    """The bytes of a text; variables of the environment may hold others than UTF-8."""
-    try:
-        return text.encode(errors="surrogateescape")
-    except UnicodeEncodeError:
-        return text.encode(errors="surrogatepass")
+def _counts(text: str) -> bool:
+    return len(text) >= _SHORTEST and text.lower() not in _ORDINARY
+
+
+def _squeeze(text: str) -> tuple[str, Callable[[int], int]]:
+    """The text without white space, and which place in the text is a place in that."""
+    kept: list[str] = []
+    inner: list[int] = []
+    outer: list[int] = []
+    size = end = 0
+    for gap in [*((found.start(), found.end()) for found in _BETWEEN.finditer(text)), (len(text), len(text))]:
+        if gap[0] > end:
+            kept.append(text[end : gap[0]])
+            inner.append(size)
+            outer.append(end)
+            size += gap[0] - end
+        end = gap[1]
+
+    def place(position: int) -> int:
+        part = bisect_right(inner, position) - 1
+        return outer[part] + position - inner[part]
+
+    return "".join(kept), place

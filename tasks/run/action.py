@@ -12,7 +12,7 @@ from ..artifact.receipt import now
 from ..base.errors import DeployError, UnexpectedError
 from . import fanout
 from . import result as results
-from .details import DetailedError
+from .details import DetailedError, masked
 from .result import Result, Status
 from .selection import Part
 
@@ -94,6 +94,7 @@ def _keep_outcome(run: Run, stage: str, name: str, work: Callable[[bool], Result
         outcome = failed(run, stage, name, error)
     except Exception as error:  # noqa: BLE001 - the boundary: a bug must not take the other stacks down
         outcome = crashed(run, stage, name, error)
+    outcome = outcome.masked(run.mask)
     if not outcome.started_at:  # else another job of the pipeline did it
         outcome.seconds = round(time.monotonic() - started, 3)
         outcome.started_at = began
@@ -114,7 +115,7 @@ def _with_hooks(run: Run, name: str, stack: Stack, act: Act, *, forced: bool) ->
 def failed(run: Run, stage: str, name: str, error: DeployError) -> Result:
     """The result of an expected error, secrets masked."""
     problem = run.problem(error, name if name in run.project.stacks else None)
-    known = error.found if isinstance(error, DetailedError) else None
+    known = masked(error.found, run.mask) if isinstance(error, DetailedError) else None
     return Result(stage, name, Status.FAILED, problem.summary, details=known, problem=problem)
 
 
