@@ -136,7 +136,7 @@ def repository(build: Callable[..., Repository]) -> Repository:
 def engines_own(repository: Repository) -> Any:
     """What the engine itself says of the plan."""
     plan = str(repository.deploy_dir("plans/a/plan.tfplan"))
-    environment = {**repository.environment(), "TF_DATA_DIR": str(repository.deploy_dir("data/a"))}
+    environment = {**repository.environment(), "TF_DATA_DIR": str(repository.path / ".deploy/.cache/data/local/a")}
     folder = repository.path / "stacks/a"
     done = subprocess.run(
         [str(repository.tofu), "show", "-json", plan], cwd=folder, env=environment, check=True, capture_output=True
