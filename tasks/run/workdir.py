@@ -19,7 +19,7 @@ from ..engine.command import Context
 from ..engine.engine import failure
 from ..project import backend as backends
 from ..project import variables
-from . import providers
+from . import lockfile, providers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -150,6 +150,7 @@ def initialize(run: Run, stack: Stack, where: Context, *, backend: bool) -> None
             arguments += [f"-backend-config={key}={_setting(value)}" for key, value in settings["settings"].items()]
     else:
         arguments.append("-backend=false")
+    lockfile.note_missing(run, stack)
     with providers.at_hand(run, stack, where) as alone:
         completed = engine.run(alone, "init", *arguments)
         for _ in range(_CREATIONS):
