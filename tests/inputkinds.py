@@ -370,7 +370,7 @@ KINDS: dict[str, Kind] = {
     "a volatile variable in an automatic var file": Kind(edit("stacks/tokens/job.auto.tfvars", "1", "2")),
     "a volatile variable in an automatic JSON var file": Kind(edit("stacks/tokens/job.auto.tfvars.json", '"1"', '"2"')),
     "an automatic var file of volatile variables that is gone": Kind(remove("stacks/tokens/job.auto.tfvars")),
-    "what counts in a var file that has a token, too": Kind(edit("stacks/tokens/tokens.tfvars", 'counted = "1"', 'counted = "2"'), {"tokens"}, "var file stacks/tokens/tokens.tfvars changed"),
+    "what counts in a var file that has a token, too": Kind(edit("stacks/tokens/tokens.tfvars", 'counted          = "1"', 'counted          = "2"'), {"tokens"}, "var file stacks/tokens/tokens.tfvars changed"),
     "what counts and comes to volatile variables": Kind(edit("stacks/tokens/job.auto.tfvars", "job", 'counted = "2"\njob'), {"tokens"}, "job.auto.tfvars added"),
     "a variable that is no longer volatile": Kind(configure("[job_in_file, job_in_json]", "[job_in_json]"), {"tokens"}, "job.auto.tfvars added"),
     "a variable that is volatile from now on": Kind(configure("volatile_variables: [job, ", "volatile_variables: [job, size, ")),
