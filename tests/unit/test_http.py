@@ -379,9 +379,9 @@ def test_pages_are_asked_for_by_number_until_there_is_no_next_one(server: Server
 @pytest.mark.parametrize(
     ("found", "kind", "said"),
     [
-        (answer(200, b"<html>"), http.GarbageError, "no JSON"),
-        (answer(200, b"[" * 100_000), http.GarbageError, "no JSON"),
-        (answer(200, b'{"of": 1}'), http.GarbageError, "no list"),
+        (answer(200, b"<html>"), http.GarbageError, "not JSON"),
+        (answer(200, b"[" * 100_000), http.GarbageError, "not JSON"),
+        (answer(200, b'{"of": 1}'), http.GarbageError, "not a list"),
         (answer(404), http.RefusedError, "status 404"),
         (answer(304), http.RefusedError, "status 304"),
     ],
