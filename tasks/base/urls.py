@@ -1,4 +1,4 @@
-"""URLs that people may see, and what must not be seen of them."""
+"""URLs as they may be shown, and the secrets in them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def shown(url: str) -> str:
 
 
 def credentials(url: str) -> tuple[str, str]:
-    """User and password of a URL, decoded; empty when there are none."""
+    """User and password of a URL, decoded; empty if it has none."""
     try:
         parts = urlsplit(url)
         return unquote(parts.username or ""), unquote(parts.password or "")
@@ -28,7 +28,7 @@ def credentials(url: str) -> tuple[str, str]:
 
 
 def secrets(url: str) -> list[str]:
-    """What is secret in a URL: its password."""
+    """The secret in a URL: its password."""
     return [text for text in credentials(url)[1:] if text]
 
 
