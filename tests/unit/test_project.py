@@ -288,8 +288,8 @@ def test_the_mangled_test_begins_with_a_project_that_loads(root: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "words"),
     [
-        ("volatile_variables: [tokn]\n", "no stack declares a variable 'tokn' (nearest: 'token')"),
-        ("stacks: {a: {volatile_variables: [tokn]}}\n", "stacks/a declares no variable 'tokn' (nearest: 'token')"),
+        ("volatile_variables: [tokn]\n", "no stack declares a variable 'tokn' (did you mean 'token'?)"),
+        ("stacks: {a: {volatile_variables: [tokn]}}\n", "stacks/a declares no variable 'tokn' (did you mean 'token'?)"),
         (
             "images: {i: {context: app, repository: r.example/x}}\nstacks: {a: {volatile_variables: [token], images: {token: i}}}\n",
             "'token' gets the reference of an image, which always counts: it cannot be volatile",
