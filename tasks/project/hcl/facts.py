@@ -71,13 +71,14 @@ class Call:
 
 @dataclass(frozen=True)
 class RemoteState:
-    """A `terraform_remote_state`: whose state it reads; `repeat` as in `Call`."""
+    """A `terraform_remote_state`: whose state it reads; `repeat` as in `Call`, `line` is 0 in JSON."""
 
     name: str
     backend: Expression
     config: Expression
     workspace: Expression | None = None
     repeat: tuple[str, Expression] | None = None
+    line: int = 0
 
 
 @dataclass

@@ -62,6 +62,10 @@ class Stack(Model):
     path: str | None = Field(None, description="The root module's folder; by default `stacks/<name>` or as discovered.")
     enabled: bool = Field(True, description="False: this environment does not have the stack.")
     depends_on: list[StackName] = Field(default_factory=list, description="Stacks that are deployed before this one.")
+    independent_of: list[StackName] = Field(
+        default_factory=list,
+        description="Stacks whose state this one reads although they need not be deployed before it.",
+    )
     inputs: dict[VariableName, OutputReference] = Field(
         default_factory=dict, description="Variable of this stack from an upstream's output: `network.subnet_id`."
     )
