@@ -33,7 +33,7 @@ def check(project: Project) -> Iterator[ConfigError]:
         for number, text in enumerate(checker.command):
             for name in interpolate.placeholders(text):
                 if name not in PLACEHOLDERS and not name.startswith(interpolate.ORGANIZATION):
-                    message = f"there is no {{{name}}} in a checker's command{nearest(name, list(PLACEHOLDERS))}"
+                    message = f"unknown placeholder {{{name}}} in a checker's command{nearest(name, list(PLACEHOLDERS))}"
                     yield project.loaded.error(message, "policy", "checkers", position, "command", number)
 
 

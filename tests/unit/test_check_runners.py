@@ -77,7 +77,7 @@ def test_a_runner_that_turns_up_late_is_waited_for(forge: Runners, gitlab: Gitla
         ({"status": "offline"}, {}, "it is offline"),
         ({"paused": True}, {}, "it is paused"),
         ({}, {"paused": True}, "it is not paused"),
-        ({"contacted_at": None}, {"no_managers": True}, "it has never asked for jobs"),
+        ({"contacted_at": None}, {"no_managers": True}, "it has never contacted GitLab"),
         ({"version": "16.1.0"}, {"version": ">=17"}, "its version is 16.1.0, expected >=17"),
         ({}, {"tags": ["gpu"]}, "no runner with the tags gpu is registered in project 42"),
         ({}, {"runner": "prod-*"}, "no runner 'prod-*' is registered in project 42"),
@@ -176,7 +176,7 @@ def test_a_github_runner_with_its_labels_online(forge: Runners, github: Gitlab) 
 
 @pytest.mark.parametrize("keys", [{}, {"repository": "a/b", "organization": "a"}])
 def test_a_github_runner_has_one_scope(keys: dict[str, str]) -> None:
-    with pytest.raises(ValidationError, match="has one of"):
+    with pytest.raises(ValidationError, match="set exactly one of"):
         GithubRunnerCheck(kind="github_runner", **keys)
 
 

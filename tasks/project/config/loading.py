@@ -136,7 +136,7 @@ def _environment_documents(layers: list[tuple[Path, str]], name: str, default: s
     if any(found) or (name == default and name not in known):
         return found
     raise UnknownEnvironmentError(
-        f"there is no environment '{name:.80}'{nearest(name, [*known, default])}",
+        f"unknown environment '{name:.80}'{nearest(name, [*known, default])}",
         where=f"{ENVIRONMENTS_DIR}/{name:.80}.yaml",
         next_step=(
             f"write {ENVIRONMENTS_DIR}/{name:.80}.yaml (it may be empty), or name another: ",
@@ -255,7 +255,7 @@ def _explain(
     value = detail.get("input")
     if detail["type"] == "extra_forbidden":
         siblings = _known_keys(path[:-1], kind)
-        message = f"there is no key '{path[-1]}' here{nearest(str(path[-1]), siblings)}"
+        message = f"unknown key '{path[-1]}'{nearest(str(path[-1]), siblings)}"
     elif detail["type"] == "missing":
         message = "this key is required"
     elif detail["type"] in ("secret_value", "check_kind"):
