@@ -146,7 +146,7 @@ def test_a_pod_that_will_not_start_ends_the_wait_at_once_with_its_event(
     assert f"kubectl -n {space.name}" in found.commands[0]
     assert "describe pod web-1" in found.commands[0]
     if reason.startswith("Crash"):
-        assert "it last ended with 3 (Error)" in found.text
+        assert "it last exited with 3 (Error)" in found.text
         assert "logs web-1 -c app --previous" in found.commands[1]
 
 

@@ -144,7 +144,7 @@ def test_hooks_for_failures_are_told_and_change_nothing(build: Build, service: S
     done = repository.doit("deploy", code=1)
     [told] = (repository.path / "told").read_text().splitlines()
     assert told.startswith("a 1 of 1 checks failed: ")
-    assert "after a failed deploy ended with 4" in done.out
+    assert "after a failed deploy exited with 4" in done.out
     assert "status 503, expected 200" in done.task("deploy", "a")
     repository.write(verified(f'{{kind: http, url: "{service.url("/ok")}"}}', more=hooks))
     repository.doit("deploy")

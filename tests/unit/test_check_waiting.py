@@ -177,11 +177,11 @@ def test_a_command_is_true_when_it_ends_as_expected(site: Site) -> None:
     assert run(site, "sh", "-c", "exit 0").passed
     assert run(site, "sh", "-c", "exit 3", exit_code=3).passed
     found = run(site, "sh", "-c", "echo first; echo why it failed >&2; exit 3")
-    assert found.text == "ended with 3: why it failed (last of 1 look in 0 s)"
+    assert found.text == "exited with 3: why it failed (last of 1 look in 0 s)"
 
 
 def test_no_shell_reads_a_command(site: Site) -> None:
-    assert run(site, "echo", "$(id)", ";", "x").text == "ended with 0: $(id) ; x"
+    assert run(site, "echo", "$(id)", ";", "x").text == "exited with 0: $(id) ; x"
 
 
 def test_a_command_that_hangs_is_ended_with_all_that_it_started(site: Site) -> None:

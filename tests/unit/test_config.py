@@ -272,7 +272,7 @@ def test_key_paths_are_written_as_people_write_them() -> None:
         ),
         pytest.param(
             "version: 1\nstacks:\n  web app: {}\n",
-            "config error: stacks.web app: 'web app' cannot be a name or reference here; it must match"
+            "config error: stacks.web app: 'web app' is not a valid name or reference; it must match"
             " ^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$\n  where: config/pipeline.yaml:3",
             id="a name that cannot be one",
         ),
@@ -324,7 +324,7 @@ def test_an_unknown_environment_is_named_with_the_nearest_and_the_way_out(tmp_pa
     assert errors(tmp_path, "version: 1\n", "config/environments/prod.yaml:", environment="prd") == (
         "config error: unknown environment 'prd' (did you mean 'prod'?)\n"
         "  where: config/environments/prd.yaml\n"
-        "  next: write config/environments/prd.yaml (it may be empty), or name another: `doit env=NAME ...`"
+        "  next: create config/environments/prd.yaml (it may be empty), or choose another: `doit env=NAME ...`"
     )
 
 
@@ -337,9 +337,9 @@ def test_a_repository_without_a_configuration_is_told_how_to_begin(tmp_path: Pat
     with pytest.raises(ConfigError) as caught:
         loading.load(tmp_path)
     assert caught.value.problem.text() == (
-        "config error: there is no configuration here\n"
+        "config error: no configuration was found here\n"
         "  where: config/pipeline.yaml\n"
-        "  next: write config/pipeline.yaml; `version: 1` is enough when the stacks are in stacks/"
+        "  next: create config/pipeline.yaml; `version: 1` is enough if the stacks are in stacks/"
     )
 
 
@@ -353,7 +353,7 @@ def test_a_repository_without_a_configuration_is_told_how_to_begin(tmp_path: Pat
          ("config error: engine.knd: unknown key 'knd' (did you mean 'kind'?)\n"
          "  where: environment variable DEPLOY_ENGINE__KND")),
         ({"DEPLOY_ENGINE": "tofu"},
-         ("config error: engine: JSON is expected here: Expecting value: line 1 column 1 (char 0)\n"
+         ("config error: engine: expected JSON: Expecting value: line 1 column 1 (char 0)\n"
          "  where: environment variable DEPLOY_ENGINE")),
         ({"DEPLOY_ENGINE": '{"kind": "tofu", "path": 3}'},
          ("config error: engine.path: input should be a valid string\n"
@@ -365,11 +365,11 @@ def test_a_repository_without_a_configuration_is_told_how_to_begin(tmp_path: Pat
          ("config error: stacks.web.enabled: input should be a valid boolean, unable to interpret input\n"
          "  where: environment variable DEPLOY_STACKS__WEB__ENABLED")),
         ({"DEPLOY_STACKS__WEB__INPUTS__X": "s3cret"},
-         ("config error: stacks.web.inputs.x: this value cannot be a name or reference here; it must match"
+         ("config error: stacks.web.inputs.x: this value is not a valid name or reference; it must match"
          r" ^[A-Za-z0-9_][A-Za-z0-9_./-]*\.[A-Za-z_][A-Za-z0-9_-]*$"
          "\n  where: environment variable DEPLOY_STACKS__WEB__INPUTS__X")),
         ({"DEPLOY_DEFAULT_ENVIRONMENT": ""},
-         ("config error: default_environment: this value cannot be a name or reference here; it must match"
+         ("config error: default_environment: this value is not a valid name or reference; it must match"
          " ^[A-Za-z0-9_][A-Za-z0-9_.-]*$\n  where: environment variable DEPLOY_DEFAULT_ENVIRONMENT")),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

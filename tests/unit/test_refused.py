@@ -36,12 +36,15 @@ def minimal(more: str) -> str:
 @pytest.mark.parametrize(
     ("hook", "said"),
     [
-        ("{stage: plan, when: before, command: [x, '{stak}']}", "unknown placeholder {stak} in a hook (did you mean 'stack'?)"),
+        (
+            "{stage: plan, when: before, command: [x, '{stak}']}",
+            "unknown placeholder {stak} in a hook (did you mean 'stack'?)",
+        ),
         ("{stage: plan, when: before, command: [x], stacks: [c]}", "unknown stack 'c'"),
         ("{stage: plan, when: before, command: []}", "hooks[0].command"),
         ("{stage: plan, when: before, command: sh -c x}", "hooks[0].command"),
         ("{stage: plans, when: before, command: [x]}", "(did you mean 'plan'?)"),
-        ("{stage: plan, when: before, command: [x, '{organization.y}']}", "no `organization` file"),
+        ("{stage: plan, when: before, command: [x, '{organization.y}']}", "the key `organization` is not set"),
     ],
 )
 def test_a_wrong_hook_is_found_before_anything_starts(errors: Errors, hook: str, said: str) -> None:
@@ -81,7 +84,7 @@ def test_a_wrong_check_is_found_before_anything_starts(errors: Errors, check: st
         ("builds: {app: {kind: node, path: app, script: biuld}}", "no script 'biuld' (did you mean 'build'?)"),
         ("builds: {app: {kind: node, path: app, outputs: [.]}}", "is not all of it"),
         ("builds: {app: {kind: node, path: app, depends_on: [ap]}}", "unknown build 'ap' (did you mean 'app'?)"),
-        ("builds: {app: {kind: command, path: app}}", "`command` is for the kind `command`"),
+        ("builds: {app: {kind: command, path: app}}", "`command` is required for the kind `command`"),
         ("builds: {app: {kind: nodes, path: app}}", "(did you mean 'node'?)"),
         (
             "builds: {app: {kind: node, path: app, output: [x]}}",
@@ -188,11 +191,11 @@ def test_what_does_not_fit_the_schema_is_named_by_line_and_key_all_at_once(error
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ((_schema(),), "there is no file config/organization.yaml"),
-        ((ORGANIZATION,), "there is no file config/organization.schema.json"),
+        ((_schema(),), "the file config/organization.yaml does not exist"),
+        ((ORGANIZATION,), "the file config/organization.schema.json does not exist"),
         ((ORGANIZATION, "config/organization.schema.json:{\n  x"), "config/organization.schema.json:2"),
-        ((ORGANIZATION, _schema({"type": "objekt"})), "this is no JSON Schema"),
-        ((ORGANIZATION, _schema({"$ref": "http://127.0.0.1:9/x.json"})), "leads nowhere"),
+        ((ORGANIZATION, _schema({"type": "objekt"})), "invalid JSON Schema"),
+        ((ORGANIZATION, _schema({"$ref": "http://127.0.0.1:9/x.json"})), "cannot resolve a `$ref`"),
         (("config/organization.yaml:a: 1\na: 2\n", _schema()), "config/organization.yaml:2"),
     ],
 )
@@ -247,7 +250,7 @@ def test_two_environments_that_would_share_a_state_are_refused(
 
 def test_a_checker_without_the_plan_is_an_error_of_the_configuration(errors: Errors) -> None:
     shown = errors(minimal("policy: {checkers: [{name: own, command: [cat]}]}\n"), A)
-    assert "`{plan}` stands nowhere in it" in shown
+    assert "`{plan}` is missing" in shown
 
 
 @pytest.mark.parametrize(
@@ -259,11 +262,11 @@ def test_a_checker_without_the_plan_is_an_error_of_the_configuration(errors: Err
         ("{git: 'http://user:hunter22@example.test/x', ref: v1}", "is no https, ssh or file URL"),
         ("{git: 'ssh://-oProxyCommand=touch/x', ref: v1}", "names no host"),
         ("{git: '-a@host:x', ref: v1}", "does not begin with `-`"),
-        ("{git: 'file:///nowhere', ref: --all}", "cannot be a name or reference"),
-        ("{git: 'file:///nowhere', ref: 'a..b'}", "no name of a tag or branch"),
-        ("{git: 'file:///nowhere'}", "belong together"),
+        ("{git: 'file:///nowhere', ref: --all}", "is not a valid name or reference"),
+        ("{git: 'file:///nowhere', ref: 'a..b'}", "not a valid name of a tag or branch"),
+        ("{git: 'file:///nowhere'}", "set `git` and `ref` together"),
         ("{path: nowhere}", "there is no folder nowhere"),
-        ("{path: ., ref: v1}", "belong together"),
+        ("{path: ., ref: v1}", "set `git` and `ref` together"),
         ("{path: .}", "no overlay of itself"),
     ],
 )

@@ -103,7 +103,7 @@ def _problems(pod: Pod) -> Iterator[Problem]:
         if last:
             why = f" ({last['reason']})" if last.get("reason") else ""
             told = f": {shown(last['message'], 200)}" if last.get("message") else ""
-            text += f"; it last ended with {last.get('exitCode')}{why}{told}"
+            text += f"; it last exited with {last.get('exitCode')}{why}{told}"
         yield Problem(pod, text, reason in _HOPELESS, str(container["name"]), bool(last))
 
 
