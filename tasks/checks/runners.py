@@ -134,7 +134,7 @@ class _RunnerCheck(Check):
             return Observation(False, f"no runner{named}{wanted} is registered in {place}")
         bad = [f"{runner.name}: {problem}" for runner, problem in found if problem is not None]
         more = f" and {len(bad) - _FEW} more" if len(bad) > _FEW else ""
-        return Observation(False, f"{text}, expected {self.count}; {'; '.join(bad[:_FEW])}{more}")
+        return Observation(False, f"{text}, {self.count} required; {'; '.join(bad[:_FEW])}{more}")
 
     def _meant(self, runner: Runner) -> bool:
         return fnmatchcase(runner.name, self.runner)

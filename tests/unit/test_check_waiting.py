@@ -197,7 +197,7 @@ def test_a_command_that_hangs_is_ended_with_all_that_it_started(site: Site) -> N
 def test_a_command_that_is_not_there_ends_the_wait(site: Site) -> None:
     found = run(site, "no-such-program", timeout=3600)
     assert (found.passed, found.looks) == (False, 1)
-    assert found.text.startswith("cannot be run: No such file")
+    assert found.text.startswith("cannot run: No such file")
 
 
 def test_a_stop_ends_a_command(site: Site) -> None:

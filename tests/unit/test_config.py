@@ -249,7 +249,7 @@ def test_key_paths_are_written_as_people_write_them() -> None:
         ),
         pytest.param(
             "version: 1\nstacks:\n  web: {}\n  db: {}\n  web: {}\n",
-            "config error: not valid YAML: key 'web' stands twice, first in line 3\n  where: config/pipeline.yaml:5",
+            "config error: not valid YAML: duplicate key 'web', first in line 3\n  where: config/pipeline.yaml:5",
             id="duplicate key",
         ),
         pytest.param(
@@ -278,12 +278,12 @@ def test_key_paths_are_written_as_people_write_them() -> None:
         ),
         pytest.param(
             "version: 1\nstacks:\n  web: {}\n  7: {}\n",
-            "config error: stacks: a key must be text, not 7 (int)\n  where: config/pipeline.yaml:4\n  next: quote it: \"7\"",
+            "config error: stacks: keys must be text, not 7 (int)\n  where: config/pipeline.yaml:4\n  next: quote it: \"7\"",
             id="a number for a name",
         ),
         pytest.param(
             "version: 1\n7: x\n",
-            "config error: a key must be text, not 7 (int)\n  where: config/pipeline.yaml:2\n  next: quote it: \"7\"",
+            "config error: keys must be text, not 7 (int)\n  where: config/pipeline.yaml:2\n  next: quote it: \"7\"",
             id="a number for a key at the top",
         ),
         pytest.param(
@@ -316,7 +316,7 @@ def test_an_error_of_an_environment_file_names_that_file_and_line(tmp_path: Path
 def test_an_environment_file_that_is_no_yaml_names_itself(tmp_path: Path) -> None:
     rendered = errors(tmp_path, "version: 1\n", "config/environments/prod.yaml:a: 1\na: 2\n", environment="prod")
     assert rendered == (
-        "config error: not valid YAML: key 'a' stands twice, first in line 1\n  where: config/environments/prod.yaml:2"
+        "config error: not valid YAML: duplicate key 'a', first in line 1\n  where: config/environments/prod.yaml:2"
     )
 
 

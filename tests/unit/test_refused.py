@@ -108,7 +108,7 @@ def shop(image: str, stacks: str, name: str = "registry.example.com/team/server"
 @pytest.mark.parametrize(
     ("image", "stacks", "said"),
     [
-        (", context: servr", "", "stands twice"),
+        (", context: servr", "", "duplicate key"),
         (", contxt: x", "", "unknown key 'contxt' (did you mean 'context'?)"),
         (", containerfile: Nope", "", "there is no server/Nope"),
         (", builds: [app]", "", "unknown build 'app'"),
@@ -290,7 +290,7 @@ def test_what_is_no_upstream_is_refused(
         ("version: 1\nstakcs: {}\n", ["config/pipeline.yaml:2", "stakcs", "did you mean 'stacks'"]),
         (
             "version: 1\nstacks:\n  a: {depends_on: [b]}\n",
-            ["config/pipeline.yaml:3", "stacks.a.depends_on[0]", "no stack 'b'"],
+            ["config/pipeline.yaml:3", "stacks.a.depends_on[0]", "unknown stack 'b'"],
         ),
         ("version: 1\nengine: {version: new}\n", ["config/pipeline.yaml:2", "engine.version", "'new'"]),
         ("version: 2\n", ["config/pipeline.yaml:1", "version"]),

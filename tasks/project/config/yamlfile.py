@@ -226,7 +226,7 @@ def _plain_key(key: yaml.Node, path: KeyPath, name: str) -> None:
     """
     if key.tag not in (_TAG + "str", _TAG + "value", _MERGE) and isinstance(key, yaml.ScalarNode):
         raise ConfigError(
-            f"a key must be text, not {key.value or 'null'!s:.40} ({key.tag.removeprefix(_TAG)})",
+            f"keys must be text, not {key.value or 'null'!s:.40} ({key.tag.removeprefix(_TAG)})",
             where=f"{name}:{key.start_mark.line + 1}", key=dotted(path) or None,
             next_step=f'quote it: "{key.value:.40}"',
         )  # fmt: skip

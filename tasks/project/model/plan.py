@@ -44,7 +44,7 @@ class Plan(Model):
     )
     on_stale: Literal["refuse", "replan"] = Field(
         "refuse",
-        description="If the state has changed since the plan was made: `refuse` it, or `replan` and apply the new plan.",
+        description="If the state has changed since the plan was made: `refuse` it, or `replan` and apply that.",
     )
     on_unreviewed: Literal["warn", "fail"] = Field(
         "warn",
