@@ -12,6 +12,7 @@ from .errors import GitError
 from .layout import DEPLOY_DIR
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 _TIMEOUT = 60
@@ -23,6 +24,8 @@ _OF_ANOTHER_REPOSITORY = frozenset({
     "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX",
     "GIT_QUARANTINE_PATH", "GIT_REPLACE_REF_BASE", "GIT_SHALLOW_FILE", "GIT_WORK_TREE",
 })  # fmt: skip
+# The user's configuration, and what would write down what git is told.
+_NOT_ALONE = re.compile(r"^GIT_(CONFIG|TRACE|CURL_VERBOSE|REDIRECT_STD|AUTHOR_|COMMITTER_|PUSH_OPTION)")
 _REFUSAL = re.compile(r"dubious ownership|not a git repository|[Pp]ermission denied|no answer in time|unable to read")
 
 
@@ -134,6 +137,43 @@ def ask(root: Path, *arguments: str, given: bytes = b"") -> str | None:
         GitError: This is a repository, but git is missing or refuses to read it.
     """
     return _git(root, *arguments, may_fail=True, given=given)
+
+
+def settings(root: Path) -> list[tuple[str, str]]:
+    """The configuration that counts in a clone, in git's order, wherever it is written; nothing outside of one."""
+    listed = _git(root, "config", "--list", "--null", "--includes", may_fail=True) or ""
+    pairs = (entry.partition("\n") for entry in listed.split("\0") if entry)
+    return [(key, value if newline else "true") for key, newline, value in pairs]
+
+
+def alone(
+    folder: Path, *arguments: str, configured: Iterable[tuple[str, str]] = (), given: bytes = b"",
+    timeout: float = _TIMEOUT,
+) -> process.Ended:  # fmt: skip
+    """How a git command ends for which no configuration counts but this, and that of the repository it names.
+
+    It asks no one for a password, and runs neither hooks nor helpers of the user that are not among the settings, which
+    stand in its environment: a secret may be one of them. What it prints is decoded so that `surrogateescape` encodes
+    it back to the same bytes.
+
+    Raises:
+        GitError: Git is not there.
+    """
+    kept = {name: value for name, value in os.environ.items() if not _NOT_ALONE.match(name)}
+    kept = {name: value for name, value in kept.items() if name not in _OF_ANOTHER_REPOSITORY}
+    kept |= {
+        "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0",
+        "SSH_ASKPASS_REQUIRE": "never", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C",
+    }  # fmt: skip
+    pairs = list(configured)
+    for number, (key, value) in enumerate(pairs):
+        kept |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    kept["GIT_CONFIG_COUNT"] = str(len(pairs))
+    command = ["git", *arguments]
+    try:
+        return process.ask(command, cwd=folder, env=kept, timeout=timeout, decoding="surrogateescape", given=given)
+    except OSError as error:
+        raise _refused(folder, f"git cannot be run: {error.strerror or error}", "install git") from error
 
 
 def _git(root: Path, *arguments: str, may_fail: bool = False, given: bytes = b"") -> str | None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import unquote, urlsplit, urlunsplit
+
+_USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
 
 
 def shown(url: str) -> str:
@@ -27,3 +30,8 @@ def credentials(url: str) -> tuple[str, str]:
 def secrets(url: str) -> list[str]:
     """The secret in a URL: its password."""
     return [text for text in credentials(url)[1:] if text]
+
+
+def scrub(text: str) -> str:
+    """A text without the user part of any URL in it."""
+    return _USER_INFO.sub("***@", text)

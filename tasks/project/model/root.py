@@ -11,6 +11,7 @@ from ...base.model import EnvironmentName, Model, PartName, StackName
 from .around import Hook, Organization, Upstream
 from .build import Build, Image
 from .ci import Ci
+from .ledger import AnyLedger
 from .plan import Encryption, Plan
 from .policy import Policy
 from .stack import Backend, Deploy, Drift, Engine, Stack
@@ -65,6 +66,9 @@ class Config(Model):
     publish: Publish = Field(
         default_factory=Publish,  # type: ignore[arg-type]
         description="Publishing of run records.",
+    )
+    ledger: AnyLedger = Field(
+        "none", description="Where deployments are recorded for all machines; `none`: only in this one's `.deploy`."
     )
     organization: Organization | None = Field(None, description="Your own values, usable throughout the configuration.")
     notify: list[Channel] = Field(
