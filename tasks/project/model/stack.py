@@ -69,6 +69,10 @@ class Stack(Model):
     )
     enabled: bool = Field(True, description="False: the stack does not exist in this environment.")
     depends_on: list[StackName] = Field(default_factory=list, description="Stacks to deploy before this one.")
+    independent_of: list[StackName] = Field(
+        default_factory=list,
+        description="Stacks whose state this one reads although they need not be deployed before it.",
+    )
     inputs: dict[VariableName, OutputReference] = Field(
         default_factory=dict,
         description="Variables set from outputs of upstream stacks: `{subnet: network.subnet_id}`.",
