@@ -66,9 +66,10 @@ def assess(project: Project, stack: Stack, baseline: Baseline | None) -> Assessm
     """Compare a stack with its receipt, or with a baseline where it has none; reads files, starts nothing.
 
     Raises:
-        ConfigError: A var file is missing, or a setting cannot be filled in.
+        ConfigError: Something is wrong with the stack: a var file is missing, a setting cannot be filled in, ...
         RecordError: A receipt or outputs record cannot be read.
     """
+    project.require_sound(stack.name)
     last, keyring = receipt.read(project.layout, stack.name), project.keyring
     produced = last.produced if last else ()
     now = inputs.gather(project, stack, produced=produced, key=keyring.current)

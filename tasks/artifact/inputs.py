@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic_core import core_schema
 
+from ..base.errors import ConfigError
 from ..base.files import canonical_json, sha256_bytes
 from ..base.layout import ENGINE_LOCK_FILE
 from ..project import variables
@@ -226,12 +227,32 @@ def _read(project: Project, stack: Stack, produced: Collection[str]) -> Iterator
         for path, digest in _files_of(project, named):
             if path not in configuration and path not in produced:
                 yield Input(InputKind.FILE, path), digest
+    _require_readable(project, stack)
     for path in _watched(project, stack):
         yield Input(InputKind.WATCHED, path), index.digest(path) or ABSENT
     for position, path in enumerate(variables.var_files(project, stack)):
         yield Input(InputKind.VAR_FILE, path), f"{position} {index.digest(path)}"
     if module.unknown:
         yield Input(InputKind.ANY_FILE, ", ".join(sorted(module.unknown))), project.tree_digest
+
+
+def _require_readable(project: Project, stack: Stack) -> None:
+    """Refuse to tell what a stack is made of where a folder of it cannot be listed.
+
+    Raises:
+        ConfigError: There is such a folder.
+    """
+    module, unreadable = project.module(stack.name), project.index.unreadable
+    if not unreadable:
+        return
+    folders = (module.path, *module.modules, *(named.path for named in module.named if named.read and not named.exact))
+    for path, why in sorted(unreadable.items()):
+        if any(folder in (path, ".") or path.startswith(f"{folder}/") for folder in folders):
+            raise ConfigError(
+                f"the folder {path} cannot be read: {why}; what is in it belongs to this stack",
+                where=path, stack=stack.name, untouched="nothing of this stack was planned or applied",
+                next_step=f"give whoever runs this the right to list it: `chmod u+rx {path}`",
+            )  # fmt: skip
 
 
 def _given(project: Project, stack: Stack, key: Key | None) -> Iterator[tuple[Input, str]]:

@@ -51,9 +51,9 @@ def var_files(project: Sources, stack: Stack) -> list[str]:
     """The stack's var files in order, relative to the repository's root; optional ones only where they are.
 
     Raises:
-        ConfigError: A file that is not optional is missing.
+        ConfigError: Files that are not optional are missing; it names each of them.
     """
-    found = []
+    found, missing = [], dict[int, tuple[str, str]]()
     for position, entry in enumerate(stack.settings.var_files):
         path, optional = (entry, False) if isinstance(entry, str) else (entry.path, entry.optional)
         key = project.key(stack.name, "var_files", position)
@@ -62,12 +62,23 @@ def var_files(project: Sources, stack: Stack) -> list[str]:
         if project.index.digest(full) is not None:
             found.append(full)
         elif not optional:
-            raise project.loaded.error(
-                f"there is no var file {full}",
-                "stacks", stack.name, "var_files", position,
-                next_step=f"write {full}, or mark it: {{path: {path}, optional: true}}",
-            )  # fmt: skip
+            missing[position] = (full, path)
+    if missing:
+        raise _missing(project, stack, missing)
     return found
+
+
+def _missing(project: Sources, stack: Stack, missing: Mapping[int, tuple[str, str]]) -> ConfigError:
+    """The error for var files that are not there, each by its position with its path and how it is written."""
+    at = ("stacks", stack.name, "var_files")
+    first = next(iter(missing))
+    full, path = missing[first]
+    places = [
+        f"there is no var file {full} ({project.loaded.where(*at, number)})" for number, (full, _) in missing.items()
+    ]
+    message = f"there is no var file {full}" if len(missing) == 1 else "; ".join(places)
+    step = f"write {full}, or mark it: {{path: {path}, optional: true}}"
+    return project.loaded.error(message, *at, first, stack=stack.name, next_step=step)
 
 
 def automatic_var_files(project: Sources, stack: Stack) -> list[str]:

@@ -63,7 +63,7 @@ def _read_native(content: bytes, found: Facts) -> None:
         elif kind == "locals":
             found.locals.update({name: expressions.convert(value) for name, value in attributes.items()})
         elif kind == "data" and labels[:1] == ["terraform_remote_state"] and len(labels) > 1:
-            _add_remote_state(labels[1], attributes, found)
+            _add_remote_state(labels[1], attributes, _line(body), found)
         elif kind == "variable" and labels:
             found.variables.append(_variable(labels[0], attributes))
         elif kind == "output" and labels:
@@ -130,9 +130,14 @@ def _add_backend(body: Node | None, found: Facts) -> None:
         if inner in ("backend", "cloud"):
             found.backend = labels[0] if labels else inner
             found.backend_varies = settings is not None and bool(references.VARIES.search(syntax.text(settings)))
-            block = settings.parent if settings is not None else None
-            found.backend_line = block.start_point[0] + 1 if block is not None else 0
+            found.backend_line = _line(settings)
             found.backend_settings = dict(_settings(settings))
+
+
+def _line(body: Node | None) -> int:
+    """The line on which the block of a body begins, from 1; 0 where that is not known."""
+    block = body.parent if body is not None else None
+    return block.start_point[0] + 1 if block is not None else 0
 
 
 def _settings(body: Node | None) -> Iterator[tuple[str, Expression]]:
@@ -150,8 +155,10 @@ def _add_call(name: str, attributes: dict[str, Node], found: Facts) -> None:
     found.calls.append(Call(name, source, converted, repeat_of(converted)))
 
 
-def _add_remote_state(name: str, attributes: dict[str, Node], found: Facts) -> None:
+def _add_remote_state(name: str, attributes: dict[str, Node], line: int, found: Facts) -> None:
     converted = _converted(attributes)
     config = converted.get("config", expressions.literal({}))
     backend = converted.get("backend", [expressions.UNKNOWN, []])
-    found.remote_states.append(RemoteState(name, backend, config, converted.get("workspace"), repeat_of(converted)))
+    found.remote_states.append(
+        RemoteState(name, backend, config, converted.get("workspace"), repeat_of(converted), line)
+    )

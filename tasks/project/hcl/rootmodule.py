@@ -34,13 +34,14 @@ class StateRead:
     """A `terraform_remote_state` of the stack or of a module in it.
 
     `settings` are those of its backend, with None for one that is not known; they are None where none is. `outputs` are
-    what it is read for; None where it may be any.
+    what it is read for; None where it may be any. `place` is where it stands: `file:line`, in JSON the file.
     """
 
     name: str
     backend: str
     settings: dict[str, str | None] | None
     outputs: tuple[str, ...] | None
+    place: str = ""
 
 
 @dataclass
@@ -316,13 +317,14 @@ class _Reader:
         """The states that a data source reads: one for each instance, and for each way that its settings may be."""
         used = outputs.get(state.name, ()) if "" not in outputs else None
         found: list[StateRead] = []
+        place = f"{self._paths.file}:{state.line}" if state.line else self._paths.file
         for bound in self._evaluator.instances(Call(state.name, None, {}, state.repeat), scope):
             backends = self._evaluator.evaluate(state.backend, scope, bound)
             configs = self._evaluator.evaluate(state.config, scope, bound)
             workspaces = self._evaluator.evaluate(state.workspace, scope, bound) if state.workspace else ("default",)
             for backend, config in itertools.product(backends, configs):
                 for settings in _ways(config) if workspaces in (("default",), (None,)) else (None,):
-                    read = StateRead(state.name, str(values.text_of(backend)), settings, used)
+                    read = StateRead(state.name, str(values.text_of(backend)), settings, used, place)
                     if read not in found:
                         found.append(read)
         return found
