@@ -81,9 +81,9 @@ def _organization(project: Sources) -> Iterable[ConfigError]:
     for path, text in _texts(project.config):
         for name in interpolate.placeholders(text):
             if name.startswith(interpolate.ORGANIZATION) and name not in project.organization:
-                message = f"there is no {{{name}}}{nearest(name, list(project.organization))}"
+                message = f"unknown placeholder {{{name}}}{nearest(name, list(project.organization))}"
                 if project.config.organization is None:
-                    message += ": there is no `organization` file in this configuration"
+                    message += "; the key `organization` is not set"
                 yield project.loaded.error(message, *path)
 
 

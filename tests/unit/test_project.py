@@ -97,13 +97,13 @@ def test_placeholders_are_relative_to_the_stack(load: Callable[..., Project]) ->
     [
         pytest.param(
             "stacks:\n  web:\n    depends_on: [network, netwrok]\n",
-            "config error: stacks.web.depends_on[1]: there is no stack 'netwrok' (did you mean 'network'?)\n"
+            "config error: stacks.web.depends_on[1]: unknown stack 'netwrok' (did you mean 'network'?)\n"
             "  where: config/pipeline.yaml:4",
             id="depends_on names no stack",
         ),
         pytest.param(
             "stacks:\n  web:\n    inputs:\n      subnet_id: netwok.subnet_id\n",
-            "config error: stacks.web.inputs.subnet_id: there is no stack 'netwok' (did you mean 'network'?)\n"
+            "config error: stacks.web.inputs.subnet_id: unknown stack 'netwok' (did you mean 'network'?)\n"
             "  where: config/pipeline.yaml:5",
             id="inputs name no stack",
         ),
@@ -216,7 +216,7 @@ def test_a_reference_that_a_variable_makes_names_the_variable(
 ) -> None:
     monkeypatch.setenv("DEPLOY_STACKS__WEB__DEPENDS_ON", '["netwrk"]')
     assert errors("stacks: {web: {}}\n", *STACKS) == (
-        "config error: stacks.web.depends_on[0]: there is no stack 'netwrk' (did you mean 'network'?)\n"
+        "config error: stacks.web.depends_on[0]: unknown stack 'netwrk' (did you mean 'network'?)\n"
         "  where: environment variable DEPLOY_STACKS__WEB__DEPENDS_ON"
     )
 
