@@ -97,31 +97,31 @@ def test_placeholders_are_relative_to_the_stack(load: Callable[..., Project]) ->
     [
         pytest.param(
             "stacks:\n  web:\n    depends_on: [network, netwrok]\n",
-            "config error: stacks.web.depends_on[1]: there is no stack 'netwrok' (nearest: 'network')\n"
+            "config error: stacks.web.depends_on[1]: unknown stack 'netwrok' (did you mean 'network'?)\n"
             "  where: config/pipeline.yaml:4",
             id="depends_on names no stack",
         ),
         pytest.param(
             "stacks:\n  web:\n    inputs:\n      subnet_id: netwok.subnet_id\n",
-            "config error: stacks.web.inputs.subnet_id: there is no stack 'netwok' (nearest: 'network')\n"
+            "config error: stacks.web.inputs.subnet_id: unknown stack 'netwok' (did you mean 'network'?)\n"
             "  where: config/pipeline.yaml:5",
             id="inputs name no stack",
         ),
         pytest.param(
             "stacks:\n  web:\n    inputs:\n      subnet_id: network.subnet\n",
-            "config error: stacks.web.inputs.subnet_id: stack 'network' has no output 'subnet' (nearest: 'subnet_id')\n"
+            "config error: stacks.web.inputs.subnet_id: stack 'network' has no output 'subnet' (did you mean 'subnet_id'?)\n"
             "  where: config/pipeline.yaml:5",
             id="inputs name no output",
         ),
         pytest.param(
             "stacks:\n  web:\n    inputs: {subnet: network.subnet_id}\n",
-            "config error: stacks.web.inputs.subnet: stacks/web declares no variable 'subnet' (nearest: 'subnet_id')\n"
+            "config error: stacks.web.inputs.subnet: stacks/web declares no variable 'subnet' (did you mean 'subnet_id'?)\n"
             "  where: config/pipeline.yaml:4",
             id="inputs give no variable",
         ),
         pytest.param(
             "stacks:\n  web:\n    variables:\n      siez: 3\n",
-            "config error: stacks.web.variables.siez: stacks/web declares no variable 'siez' (nearest: 'size')\n"
+            "config error: stacks.web.variables.siez: stacks/web declares no variable 'siez' (did you mean 'size'?)\n"
             "  where: config/pipeline.yaml:5",
             id="undeclared variable",
         ),
@@ -133,7 +133,7 @@ def test_placeholders_are_relative_to_the_stack(load: Callable[..., Project]) ->
         ),
         pytest.param(
             "stacks:\n  web:\n    inputs: {subnet_id: network.subnet_id}\n    mocks: {subnet: x}\n",
-            "config error: stacks.web.mocks.subnet: 'subnet' is no input of this stack (nearest: 'subnet_id')\n"
+            "config error: stacks.web.mocks.subnet: 'subnet' is no input of this stack (did you mean 'subnet_id'?)\n"
             "  where: config/pipeline.yaml:5",
             id="a mock of no input",
         ),
@@ -158,9 +158,9 @@ def test_placeholders_are_relative_to_the_stack(load: Callable[..., Project]) ->
         pytest.param(
             "stacks:\n  databse: {}\n  web:\n    path: stack/web\n",
             "config error: stacks.databse: there is no folder stacks/databse for this stack"
-            " (nearest: 'stacks/web')\n  where: config/pipeline.yaml:3\n"
+            " (did you mean 'stacks/web'?)\n  where: config/pipeline.yaml:3\n"
             "config error: stacks.web.path: there is no folder stack/web for this stack"
-            " (nearest: 'stacks/web')\n  where: config/pipeline.yaml:5",
+            " (did you mean 'stacks/web'?)\n  where: config/pipeline.yaml:5",
             id="missing folders",
         ),
         pytest.param(
@@ -206,7 +206,7 @@ def test_an_error_of_an_environment_file_names_that_file_and_line(errors: Callab
         "config/environments/prod.yaml:stacks:\n  web:\n    variables:\n      sise: 2\n",
         environment="prod",
     ) == (
-        "config error: stacks.web.variables.sise: stacks/web declares no variable 'sise' (nearest: 'size')\n"
+        "config error: stacks.web.variables.sise: stacks/web declares no variable 'sise' (did you mean 'size'?)\n"
         "  where: config/environments/prod.yaml:4"
     )  # fmt: skip
 
@@ -216,7 +216,7 @@ def test_a_reference_that_a_variable_makes_names_the_variable(
 ) -> None:
     monkeypatch.setenv("DEPLOY_STACKS__WEB__DEPENDS_ON", '["netwrk"]')
     assert errors("stacks: {web: {}}\n", *STACKS) == (
-        "config error: stacks.web.depends_on[0]: there is no stack 'netwrk' (nearest: 'network')\n"
+        "config error: stacks.web.depends_on[0]: unknown stack 'netwrk' (did you mean 'network'?)\n"
         "  where: environment variable DEPLOY_STACKS__WEB__DEPENDS_ON"
     )
 
@@ -283,3 +283,33 @@ def test_any_value_at_any_key_is_a_project_or_a_config_error(root: Path, path: t
 def test_the_mangled_test_begins_with_a_project_that_loads(root: Path) -> None:
     (root / "config/pipeline.yaml").write_text(COMPLETE)
     assert start.load(root).graph.order == ("network", "web")
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ("volatile_variables: [tokn]\n", "no stack declares a variable 'tokn' (did you mean 'token'?)"),
+        ("stacks: {a: {volatile_variables: [tokn]}}\n", "stacks/a declares no variable 'tokn' (did you mean 'token'?)"),
+        (
+            "images: {i: {context: app, repository: r.example/x}}\nstacks: {a: {volatile_variables: [token], images: {token: i}}}\n",
+            "'token' gets the reference of an image, which always counts: it cannot be volatile",
+        ),
+    ],
+)
+def test_a_volatile_variable_that_cannot_be_one_is_named(errors: Callable[..., str], config: str, words: str) -> None:
+    found = errors(config, 'stacks/a/main.tf:variable "token" {}\n', "app/Dockerfile:FROM scratch\n")
+    assert words in found
+    assert "config/pipeline.yaml:" in found
+
+
+def test_a_file_that_overrides_a_variable_leaves_it_ephemeral_and_secret(load: Callable[..., Project]) -> None:
+    module = load(
+        "",
+        'stacks/a/main.tf:variable "token" {\n  ephemeral = true\n}\nvariable "pin" {\n  sensitive = true\n}\n',
+        'stacks/a/main_override.tf:variable "token" {\n  default = "x"\n}\nvariable "pin" {\n  default = "1"\n}\n',
+        'stacks/b/main.tf.json:{"variable": {"token": {"ephemeral": true}}}',
+        'stacks/b/override.tf.json:{"variable": {"token": {"ephemeral": false}}}',
+    ).module
+    assert module("a").ephemeral == {"token"}
+    assert module("a").sensitive == ["pin", "token"]
+    assert module("b").ephemeral == frozenset()
