@@ -16,7 +16,7 @@ from .builds import used
 from .engine import statelock
 from .engine.engine import failure, is_stale
 from .forges import gate
-from .plans import acceptance, judging, making, replayed
+from .plans import acceptance, judging, knowing, making, replayed
 from .run import errored, readstate, selection, stateguard, upstream, workdir
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once
@@ -177,6 +177,7 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
     given = {**upstream.values(run, stack).values, **manifest.images}  # the very references that were planned
     with workdir.context(run, stack, STAGE, given) as (where, variables):
         workdir.initialize(run, stack, where, backend=True)
+        knowing.learn(run, artifact, where)
         run.stop.check(f"{STAGE}:{stack.name}")
         begun = Receipt(
             stack.name, run.project.environment, Outcome.STARTED, manifest.plan_sha256, manifest.inputs_digest,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..project.config.keyring import Key
     from .receipt import Receipt
 
-FORMAT = 3
+FORMAT = 4
 _CLOCK_SKEW = timedelta(minutes=5)  # between the machine that planned and the one that deploys
 
 
@@ -37,9 +37,9 @@ class Manifest:
     applies it judges it again. `images` are the references that variables got, `unpinned` the images among them that
     were not in their registry yet; `builds` are the digests of the outputs that were read. `state_empty`, `creates` and
     `exists` say what the plan found of the state (see `statecheck.Seen`), `accepted` that a state other than the
-    deployed one was meant. `described` is the SHA-256 over `plan.json`, which says what it does. In the file stand two
-    more: `digest`, the SHA-256 over all fields, finds a manifest that was changed or torn; `signature` (see there)
-    finds a forger.
+    deployed one was meant. `sensitive` says that the plan holds values that the engine marks so. `described` is the
+    SHA-256 over `plan.json`, which says what it does. In the file stand two more: `digest`, the SHA-256 over all
+    fields, finds a manifest that was changed or torn; `signature` (see there) finds a forger.
     """
 
     id: str
@@ -71,6 +71,7 @@ class Manifest:
     exists: list[str] = field(default_factory=list)
     accepted: dict[str, Any] | None = None
     follows: str | None = None
+    sensitive: bool = True
     format: int = FORMAT
 
     def body(self) -> dict[str, Any]:
