@@ -31,7 +31,7 @@ def require_hidden(plan: Mapping[str, Any], mask: Secrets) -> None:
         for place, name, is_identifier in _names(address, record):
             if mask.exposed(name, words=not is_identifier):
                 raise ExposedError(
-                    f"a secret stands in {place}: {mask.text(address)}",
+                    f"a secret is in {place} {mask.text(address)}",
                     untouched="nothing was applied, and no plan of this stack is left to be applied",
                     next_step="names are never masked: use something else as the key (an index, an id, a digest) in"
                     " `for_each`, in the map or in the resource's name, then run the same command again; or, if it is"
@@ -56,16 +56,16 @@ def _records(plan: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]
 def _names(address: str, record: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
     """Each name that is shown of a change: where it stands, the name, whether the code has it as an identifier."""
     for found in (address, record.get("previous_address") or ""):
-        yield "an address", _INSTANCE_KEY.sub("[]", found), True
-        yield from (("the key of an address", key, False) for key in _INSTANCE_KEY.findall(found))
+        yield "the address", _INSTANCE_KEY.sub("[]", found), True
+        yield from (("an instance key of", key, False) for key in _INSTANCE_KEY.findall(found))
     change = record.get("change") or {}
     for side in ("before", "after"):
         value, marks = change.get(side), change.get(f"{side}_sensitive")
         if isinstance(value, dict) and record.get("address"):  # the attributes: their names are the provider's
             found = (key for name, item in value.items() for key in _keys(item, _below(marks, name)))
-            yield from (("a key of a value of", key, False) for key in found)
+            yield from (("a map key of", key, False) for key in found)
         else:
-            yield from (("a key of a value of", key, False) for key in _keys(value, marks))
+            yield from (("a map key of", key, False) for key in _keys(value, marks))
 
 
 def _identifiers(address: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote_from_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _MARKUP = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 _SAFE = ("", "/", "$&+,/:;=@", "$&+:=@", "$&+,;=", "!'()*", "!'()*/", ";,/?:@&=+$!*'()#")
@@ -24,7 +24,7 @@ def encoded(text: str) -> Iterator[str]:
     """Every form of a text but the text itself; some twice.
 
     JSON once and within JSON, as Python and Go write it; HTML and XML; shell, HCL and Python literals; percent-encoding
-    as Python, Go and browsers do it; hex; Base32; Base64 at each of the three places that it may have in what was
+    as Python, Go and browsers do it; hex; Base32, and Base64 at each of the places that it may have in what was
     encoded, as in `user:password`.
     """
     data = _bytes(text)
@@ -32,7 +32,8 @@ def encoded(text: str) -> Iterator[str]:
         yield from _escaped(text)
         yield from _percent(data)
     yield from (data.hex(), data.hex().upper(), data.hex(":"), data.hex(":").upper(), data.hex(" "))
-    yield from ("".join(f"\\x{byte:02x}" for byte in data), base64.b32encode(data).decode().rstrip("="))
+    yield "".join(f"\\x{byte:02x}" for byte in data)
+    yield from _aligned(data, base64.b32encode, bits=5, block=5)
     yield from _base64(data)
 
 
@@ -77,18 +78,22 @@ def _percent(data: bytes) -> Iterator[str]:
 
 def _base64(data: bytes) -> Iterator[str]:
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        for before in range(3):
-            whole = encode(bytes(before) + data).decode().rstrip("=")
-            # The first and the last character may hold bits of what stands beside the secret.
-            first = (before * 8 + 5) // 6
-            last = (before + len(data)) * 8 // 6
-            yield whole[first:last]
-            if not before:
-                yield whole
+        yield from _aligned(data, encode, bits=6, block=3)
         whole = encode(data).decode()
         for width in _WIDTHS:
             lines = [whole[place : place + width] for place in range(0, len(whole), width)]
             yield from (line for line in lines if len(lines) > 1 and len(line) >= _SHORTEST_LINE)
+
+
+def _aligned(data: bytes, encode: Callable[[bytes], bytes], *, bits: int, block: int) -> Iterator[str]:
+    """Some bytes encoded at each place that they may have in a block of what was encoded.
+
+    Left out are the first and the last character where they hold bits of what stands beside.
+    """
+    yield encode(data).decode().rstrip("=")
+    for before in range(block):
+        whole = encode(bytes(before) + data).decode()
+        yield whole[-(-before * 8 // bits) : (before + len(data)) * 8 // bits]
 
 
 def _bytes(text: str) -> bytes:

@@ -12,7 +12,7 @@ import re
 import threading
 from bisect import bisect_right
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 from .encodings import encoded
@@ -30,7 +30,11 @@ _URL_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/@:\s]*):([^/@\s]+)@")
 _TOKEN = re.compile(r"(?=.*\d)(?=.*[A-Za-z])\S{8,}")  # a key of a mapping that is no word
 _MOST_LINES = 200
 _ORDINARY = frozenset({"true", "false", "null", "none"})
-_BETWEEN = re.compile(r"(?:[\s│╷╵]|\x1b\[[0-9;:]*[A-Za-z])+")  # what a line break of the engine puts into a text
+_COLOURS = re.compile(r"(?:\x1b\[[0-9;:]*[A-Za-z])+")
+_BETWEEN = re.compile(  # what a line break of the engine puts into a text
+    r"(?:\n\S+ \((?:local|remote)-exec\): |[\s│╷╵]|\x1b\[[0-9;:]*[A-Za-z])+"
+)
+_BROKEN_BY = (("\x1b", _COLOURS, _SHORTEST), ("\n", _BETWEEN, LONG))  # its sign, the gap, the shortest that is found
 
 
 class Rendered(str):
@@ -49,7 +53,7 @@ class Secrets:
         self._lock = threading.Lock()
         self._plain: set[str] = set()
         self._words: dict[str, bool] = {}
-        self._guessed: set[str] = set()
+        self._common: set[str] = set()
         self._names: set[str] = set()
         self._index = Index()
 
@@ -60,10 +64,13 @@ class Secrets:
 
     def add(self, values: Iterable[Any]) -> None:
         """Learn secrets: texts, numbers, or lists and mappings of them."""
-        for text in (text for value in values for text in _leaves(value)):
+        for text, common in (leaf for value in values for leaf in _leaves(value)):
             if text not in self._plain:
                 with self._lock:
                     self._learn(text)
+                    self._common |= {text} if common else set()
+            elif not common:
+                self._common.discard(text)
 
     def _learn(self, text: str) -> None:
         self._plain.add(text)
@@ -110,7 +117,7 @@ class Secrets:
             words: Whether secrets without a digit count, too; in identifiers they do not, which are written in code.
         """
         return any(
-            stop - start >= LONG and form not in self._guessed and (words or any(map(str.isdigit, form)))
+            stop - start >= LONG and form not in self._common and (words or any(map(str.isdigit, form)))
             for start, stop, form in self._hits(name)
         )
 
@@ -120,10 +127,11 @@ class Secrets:
     def _hits(self, text: str) -> list[tuple[int, int, str]]:
         """Where secrets stand and in which form, in order; they may overlap."""
         found = list(self._index.hits(text))
-        if "\n" in text or "\x1b" in text:
-            squeezed, place = _squeeze(text)
-            whole = (hit for hit in self._index.hits(squeezed) if hit[1] - hit[0] >= LONG)
-            found += [(place(start), place(stop - 1) + 1, form) for start, stop, form in whole]
+        for sign, gaps, least in _BROKEN_BY:
+            if sign in text:
+                squeezed, place = _squeeze(text, gaps)
+                whole = (hit for hit in self._index.hits(squeezed) if hit[1] - hit[0] >= least)
+                found += [(place(start), place(stop - 1) + 1, form) for start, stop, form in whole]
         return sorted(hit for hit in found if not self._is_word(hit[2]))
 
     def add_names(self, names: Iterable[str]) -> None:
@@ -152,8 +160,8 @@ class Masker(Secrets):
         super().__init__()
         self.given = Secrets()
         guessed = [value for name, value in os.environ.items() if SECRET_NAME.search(name.upper())]
-        self._guessed |= {value for value in guessed if value.isalpha()}  # `DB_SECRET_NAME=production`
         self.add_given(guessed)
+        self._common |= {value for value in guessed if value.isalpha()}  # `DB_SECRET_NAME=production`
         self.add_given(value for name, value in os.environ.items() if any(fnmatchcase(name, glob) for glob in names))
         self.add_given(text for value in os.environ.values() for text in _credentials(value))
 
@@ -173,24 +181,31 @@ def _credentials(value: str) -> Iterable[str]:
             yield from (found[2], unquote(found[2]), f"{found[1]}:{found[2]}@")
 
 
-def _leaves(value: Any) -> Iterable[str]:
+class _Leaf(NamedTuple):
+    """A text that is secret; `common` where it may be a word that is not: `{"type": "kubernetes", ...}`."""
+
+    text: str
+    common: bool
+
+
+def _leaves(value: Any, *, inner: bool = False) -> Iterator[_Leaf]:
     if isinstance(value, dict):
         for key, item in value.items():
             if isinstance(key, str) and _TOKEN.fullmatch(key):
-                yield key
-            yield from _leaves(item)
+                yield _Leaf(key, False)
+            yield from _leaves(item, inner=True)
     elif isinstance(value, list | tuple | set):
         for item in value:
-            yield from _leaves(item)
+            yield from _leaves(item, inner=inner)
     elif isinstance(value, str):
-        yield value
-        if value[:1] in ("[", "{"):  # TF_VAR_* of a list or an object
+        yield _Leaf(value, inner and not any(map(str.isdigit, value)))
+        if value[:1] in ("[", "{"):  # TF_VAR_* of a list or an object, credentials with the project's name in them
             try:
-                yield from _leaves(json.loads(value))
+                yield from (_Leaf(leaf.text, True) for leaf in _leaves(json.loads(value)))
             except (ValueError, RecursionError):
                 return
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        yield str(value)
+        yield _Leaf(str(value), False)
 
 
 def _forms(text: str) -> Iterator[str]:
@@ -207,13 +222,13 @@ def _counts(text: str) -> bool:
     return len(text) >= _SHORTEST and text.lower() not in _ORDINARY
 
 
-def _squeeze(text: str) -> tuple[str, Callable[[int], int]]:
-    """The text without white space, and which place in the text is a place in that."""
+def _squeeze(text: str, gaps: re.Pattern[str]) -> tuple[str, Callable[[int], int]]:
+    """The text without its gaps, and which place in the text is a place in that."""
     kept: list[str] = []
     inner: list[int] = []
     outer: list[int] = []
     size = end = 0
-    for gap in [*((found.start(), found.end()) for found in _BETWEEN.finditer(text)), (len(text), len(text))]:
+    for gap in [*((found.start(), found.end()) for found in gaps.finditer(text)), (len(text), len(text))]:
         if gap[0] > end:
             kept.append(text[end : gap[0]])
             inner.append(size)
