@@ -27,10 +27,14 @@ def encoded(text: str) -> Iterator[str]:
     as Python, Go and browsers do it; hex; Base32, and Base64 at each of the places that it may have in what was
     encoded, as in `user:password`.
     """
-    data = _bytes(text)
     if not _UNESCAPED.fullmatch(text):
         yield from _escaped(text)
-        yield from _percent(data)
+        yield from _percent(_bytes(text))
+    for form in {text, *_json(text)}:  # also of a document that holds it
+        yield from _binary(_bytes(form))
+
+
+def _binary(data: bytes) -> Iterator[str]:
     yield from (data.hex(), data.hex().upper(), data.hex(":"), data.hex(":").upper(), data.hex(" "))
     yield "".join(f"\\x{byte:02x}" for byte in data)
     yield from _aligned(data, base64.b32encode, bits=5, block=5)

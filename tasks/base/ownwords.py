@@ -8,6 +8,7 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).parent.parent
 _DOCSTRING = re.compile(r'"""[\s\S]*?"""')
+_SENTENCE = re.compile(r"[^A-Za-z]?[A-Za-z][A-Za-z ,.:;!?()\[\]'/_-]*")
 _LITERAL = re.compile(r'"((?:[^"\\\n]|\\.)*)"|\'((?:[^\'\\\n]|\\.)*)\'')
 
 
@@ -16,8 +17,7 @@ def own(text: str) -> bool:
 
     Whoever declares a secret that is such a word could otherwise take it out of a report: "Destroys 1 resource".
     """
-    is_word = any(map(str.isalpha, text)) and not any(map(str.isdigit, text))
-    return is_word and text.lower() in _said()
+    return bool(_SENTENCE.fullmatch(text)) and text.lower() in _said()
 
 
 @cache
