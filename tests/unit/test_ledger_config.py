@@ -52,7 +52,7 @@ def test_variables_turn_it_on_and_off(load: Callable[..., Project], monkeypatch:
         ("{kind: store}", "ledger: a ledger of the kind `store` needs a `url`"),
         ("{kind: git, url: s3://bucket}", "ledger: `url` is for the kind `store`"),
         ("{kind: store, url: s3://bucket, ref: refs/heads/x}", "ledger: `ref` is for the kind `git`"),
-        ("{kind: git, ref: main}", "ledger.ref: 'main' cannot be a name or reference here"),
+        ("{kind: git, ref: main}", "ledger.ref: 'main' is not a valid name or reference"),
         ("{kind: git, ref: refs/heads/a..b}", "ledger.ref: git takes no ref of this name"),
         ('{kind: git, ref: "refs/heads/{stack}"}', "ledger.ref: git takes no ref of this name"),
         ("{kind: git, ref: refs/heads/a.lock}", "ledger.ref: git takes no ref of this name"),
@@ -61,7 +61,7 @@ def test_variables_turn_it_on_and_off(load: Callable[..., Project], monkeypatch:
             "ledger.url: a ledger lives in a folder or at s3, https, http, not at `ftp://`",
         ),
         ("{kind: git, every: 0}", "ledger.every: input should be greater than or equal to 1; found 0"),
-        ("{kind: git, public_key: abc}", "ledger.public_key: 'abc' cannot be a name or reference here"),
+        ("{kind: git, public_key: abc}", "ledger.public_key: 'abc' is not a valid name or reference"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(errors: Callable[..., str], text: str, said: str) -> None:
