@@ -329,7 +329,7 @@ def test_a_plan_made_over_another_upstream_commit_is_refused(overlay: Overlay) -
     below.write("README.md:nothing that any stack reads\n")
     new = below.commit()
     done = mine.doit("deploy", code=1)
-    assert f"made over the upstream at {old}, here it is at {new}" in done.out
+    assert f"made over the upstream at {old}, but it is now at {new}" in done.out
     assert mine.engine_calls("apply") == []
 
 
