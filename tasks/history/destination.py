@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlsplit
 
+from ..base import plain
 from ..base.errors import DeployError, PublishError
-from ..base.files import locked, sha256_bytes, write_atomic
+from ..base.files import LARGEST_RECORD, locked, sha256_bytes, write_atomic
 from ..base.problem import doit
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class FolderDestination:
     def read(self, path: str) -> tuple[bytes | None, str | None]:
         """A file of the folder; its tag is its digest."""
         try:
-            data = (self._folder / path).read_bytes()
+            data = plain.read(self._folder / path, LARGEST_RECORD)
         except FileNotFoundError:
             return None, None
         except OSError as error:
@@ -98,7 +99,7 @@ class FolderDestination:
         try:
             with locked(self._folder / ".lock"):
                 if tag is not None or new:
-                    found = target.read_bytes() if target.exists() else None
+                    found = self.read(path)[0]
                     if (found is None) is not new or (found is not None and sha256_bytes(found) != tag):
                         raise ConflictError(path)
                 write_atomic(target, data, durable=False)

@@ -11,6 +11,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ..base import plain
 from ..base.errors import RecordError, StateRefusedError
 from ..base.files import canonical_json, read_json, sha256_bytes, write_json
 from ..base.layout import ENGINE_LOCK_FILE
@@ -36,6 +37,7 @@ _CREATED_AT_ONCE = re.compile(
     r"|(relation|schema|type) \"[^\"]*\" already exists)"
 )
 _CREATIONS = 10
+_LONGEST_NAME = 4096
 _WORKSPACE = "default"
 _KEEPS_WORKSPACE = ("cloud", "remote")  # `init` writes the configured one into the data directory
 _PAUSE = 0.2
@@ -175,7 +177,7 @@ def _refuse_workspace(run: Run, stack: Stack, where: Context) -> None:
         return
     path = where.data_dir / "environment"
     try:
-        selected = path.read_text().strip()
+        selected = plain.read(path, _LONGEST_NAME).decode().strip()
     except (OSError, ValueError):
         return
     if selected in ("", _WORKSPACE):
