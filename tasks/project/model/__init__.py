@@ -16,6 +16,7 @@ from ...base.model import (
 from .around import Hook, Organization, Upstream
 from .build import Build, Image, Login
 from .ci import Ci
+from .ledger import Ledger
 from .plan import Encryption, Plan
 from .policy import Allow, Checker, Policy, Protect, RequiredTags, Severity
 from .root import Config
@@ -43,6 +44,7 @@ __all__ = [
     "Hook",
     "Image",
     "KeyVariable",
+    "Ledger",
     "Login",
     "Model",
     "Organization",

@@ -11,6 +11,7 @@ from ...base.model import EnvironmentName, Model, PartName, StackName
 from .around import Hook, Organization, Upstream
 from .build import Build, Image
 from .ci import Ci
+from .ledger import AnyLedger
 from .plan import Encryption, Plan
 from .policy import Policy
 from .stack import Backend, Deploy, Drift, Engine, Stack
@@ -60,6 +61,9 @@ class Config(Model):
     publish: Publish = Field(
         default_factory=Publish,  # type: ignore[arg-type]
         description="Publishing of run records.",
+    )
+    ledger: AnyLedger = Field(
+        "none", description="Where deployments are recorded for every machine; `none`: in `.deploy` of this one alone."
     )
     organization: Organization | None = Field(None, description="Your own values, for all of the configuration.")
     notify: list[Channel] = Field(default_factory=list, description="Who is told of failures, drift and recoveries.")
