@@ -369,7 +369,7 @@ def test_the_workflows_of_github(platform: Repository, tmp_path: Path) -> None:
     assert {name: code for name, (code, _) in done.items()} == {"plan": 0, "deploy": 0}, github.outputs
     for name in ("content", "network"):
         receipt = json.loads((done["deploy"][1] / f".deploy/local/receipts/{name}.json").read_text())
-        assert receipt["key"]
+        assert json.loads((done["plan"][1] / f".deploy/local/plans/{name}/manifest.json").read_text())["key"]
         assert receipt["plan_sha256"] == sha256(done["plan"][1] / f".deploy/local/plans/{name}/plan.tfplan")
 
     assert github.call("drift.yml")["drift"][0] == 0, github.outputs
@@ -411,6 +411,7 @@ def test_a_plan_job_that_writes_more_than_its_plans_changes_nothing_of_the_deplo
     hooked = json.dumps({**config, "hooks": [{"before": "deploy", "run": ["touch", str(mark)]}]})
 
     def tampered(artifact: Path) -> None:
+        (artifact / "config").mkdir(exist_ok=True)
         (artifact / "config/pipeline.yaml").write_text(hooked)
         (artifact / "dodo.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
 
