@@ -17,7 +17,7 @@ from .base.layout import DEPLOY_DIR, prepare
 from .base.masking import Masker
 from .base.problem import doit, listed
 from .engine import encryption
-from .project import backend, references, stateid
+from .project import backend, references, stateid, volatile
 from .project import load as loading
 from .run import cilog, commandline, deployed, doitdb, fanout, stateguard
 from .run.request import Request
@@ -100,6 +100,8 @@ def _checks(project: Project) -> Iterator[Callable[[Project], Iterable[ConfigErr
     config, stacks = project.config, project.stacks.values()
     yield encryption.conflicts
     yield references.check
+    if config.volatile_variables or any(stack.settings.volatile_variables for stack in stacks):
+        yield volatile.wrong
     yield backend.check
     yield stateid.check
     if any(stack.settings.verify for stack in stacks):
