@@ -8,7 +8,8 @@ from .artifact import promotion, store
 from .base.errors import ArtifactRefusedError, EngineError
 from .builds import used
 from .plans import acceptance, judging, making
-from .run import awaited, errored, stateguard, upstream
+from .project import volatile
+from .run import awaited, errored, lockfile, stateguard, upstream
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once
 from .run.details import PlanDetails
@@ -92,6 +93,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
         reasons=assessment.words or ["asked for with -a"],
         details=PlanDetails(
             made.manifest.origin, made.changes, made.findings, mocked, made.manifest.images, made.manifest.unpinned,
+            sorted(volatile.volatile(run.project, stack)), lockfile.uncommitted(run, stack),
             **stateguard.details(assessment.receipt, made.manifest),
         ),
     )  # fmt: skip
