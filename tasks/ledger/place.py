@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ..base import interpolate
+from ..base import ci, interpolate
 from ..base.objects.bucket import Bucket
 from ..base.objects.folder import Folder
 from ..base.objects.place import PlaceError
-from .gitclone import Clone
+from .gitclone import Clone, Login
 from .githome import GitHome
 from .home import HomeError
 from .storehome import StoreHome
@@ -54,7 +54,9 @@ def open_home(settings: model.Ledger, loaded: Loaded, layout: Layout, wait: Wait
         if part == "observations":
             ref = f"{ref.rpartition('/')[0]}/{part}"
         folder = layout.cache / "ledger" / f"{layout.environment}-{part}.git"
-        clone = Clone(layout.root, filled("remote", settings.remote), folder, token, settings.timeout)
+        login = ci.job_login()
+        reader = Login(*login) if login else None
+        clone = Clone(layout.root, filled("remote", settings.remote), folder, token, settings.timeout, reader)
         return GitHome(clone, ref, wait)
     url = f"{filled('url', settings.url or '').rstrip('/')}/{loaded.environment}/{part}"
     endpoint = filled("endpoint", settings.endpoint) if settings.endpoint else None
