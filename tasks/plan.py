@@ -8,7 +8,7 @@ from .artifact import outputs, promotion, store
 from .base.errors import ArtifactRefusedError, EngineError
 from .builds import used
 from .plans import acceptance, judging, making
-from .run import errored, stateguard, upstream
+from .run import errored, stateguard, upstream, validated
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once
 from .run.details import PlanDetails
@@ -80,6 +80,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
     mocked = [name for name in given.missing if name in stack.settings.mocks and mocking]
     if set(given.missing) - set(mocked):
         store.discard(run.layout, stack.name)
+        validated.check(run, stack)  # no plan will
         return _deferred(run, stack, assessment, given.missing_text(stack))
     values = {**given.values, **{name: stack.settings.mocks[name] for name in mocked}}
     try:
