@@ -92,12 +92,8 @@ class Formats:
     def _ask(self) -> dict[str, str]:
         """Path to diff, or to the parse error, of each file that is not as `tofu fmt` would write it."""
         run, project = self._run, self._run.project
-        paths = {
-            path
-            for stack in project.stacks.values()
-            for path in validated.files(run, stack)
-            if not path.endswith(".json")
-        }
+        paths = {path for stack in project.stacks.values() for path in validated.readable_files(run, stack)}
+        paths = {path for path in paths if not path.endswith(".json")}
         if project.tree is not None:  # the upstream's format is the upstream's own
             paths = {path for path in paths if project.tree.own(path)}
         where = Context("validate format", project.root, run.layout.cache / "data" / "format")

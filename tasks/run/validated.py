@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from ..base.errors import DeployError, RecordError
+from ..base.errors import DeployError, EngineError, RecordError
 from ..base.files import read_json, write_json
 from ..engine.engine import failure
 from ..project import variables
-from . import workdir
+from . import awaited, workdir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from ..engine.command import Completed
+    from ..engine.command import Completed, Context
     from ..project.stack import Stack
     from .run import Run
 
@@ -29,7 +29,7 @@ def check(run: Run, stack: Stack) -> Completed:
     """
     engine, digest = run.engine(), configuration(run, stack)
     with workdir.context(run, stack, "validate") as (where, _):
-        workdir.initialize(run, stack, where, backend=run.asked.planning)
+        _initialize(run, stack, where)
         completed = engine.run(where, "validate", "-no-color", events=True)
     if not completed.ok:
         raise failure(f"{engine.kind} validate failed", completed, where)
@@ -55,11 +55,7 @@ def configuration(run: Run, stack: Stack) -> str:
     """The digest of all files that formatting and validation look at, and of the engine's version."""
     engine, index = run.project.config.engine, run.project.index
     digest = hashlib.sha256(f"{engine.kind} {engine.version}\0".encode())
-    try:
-        paths = list(files(run, stack))
-    except DeployError:  # a var file is missing: the plan reports it
-        paths = list(run.project.module(stack.name).configuration())
-    for path in paths:
+    for path in readable_files(run, stack):
         digest.update(f"{path}\0{index.digest(path)}\0".encode())
     return digest.hexdigest()
 
@@ -74,6 +70,24 @@ def files(run: Run, stack: Stack) -> Iterator[str]:
     for path in [*variables.automatic_var_files(run.project, stack), *variables.var_files(run.project, stack)]:
         if not path.endswith(".json"):
             yield path
+
+
+def readable_files(run: Run, stack: Stack) -> list[str]:
+    """`files`, without the var files where one is missing: that is reported by what needs it."""
+    try:
+        return list(files(run, stack))
+    except DeployError:
+        return list(run.project.module(stack.name).configuration())
+
+
+def _initialize(run: Run, stack: Stack, where: Context) -> None:
+    """Make a stack ready, with its backend where it is to be planned: unless that is among what an upstream makes."""
+    try:
+        workdir.initialize(run, stack, where, backend=run.asked.planning)
+    except EngineError as error:
+        if not awaited.upstreams(run, stack, error):
+            raise
+        workdir.initialize(run, stack, where, backend=False)
 
 
 def _marker(run: Run, stack: Stack) -> Path:
