@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..base.files import canonical_json, sha256_bytes
+from ..project import volatile
 from . import inputs, receipt
 from . import reasons as why
 from .reasons import Reason, Why
@@ -82,7 +83,8 @@ def assess(project: Project, stack: Stack, baseline: Baseline | None) -> Assessm
     compared = now
     if last.inputs.key != now.key:  # replacing a key changes no input
         compared = inputs.gather(project, stack, produced=produced, key=keyring.find(last.inputs.key))
-    if differing := why.between(last.inputs, compared, why_read=project.module(stack.name).why_read):
+    before = last.inputs.less_variables(volatile.uncounted(project, stack))
+    if differing := why.between(before, compared, why_read=project.module(stack.name).why_read):
         return Assessment(now, last, differing)
     rewrite = keyring.rewrite(last.state_key)
     reasons = [Reason(Why.STATE_KEY, note=rewrite)] if rewrite else []

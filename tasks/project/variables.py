@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .sources import Sources
     from .stack import Stack
 
-_PREFIX = "TF_VAR_"
+PREFIX = "TF_VAR_"
 _CONTROL = {"\\b": "\\u0008", "\\f": "\\u000c"}
 
 
@@ -43,9 +43,7 @@ def _values(project: Sources, stack: Stack) -> dict[str, Any]:
 def from_environment(project: Sources, stack: Stack) -> dict[str, str]:
     """The `TF_VAR_*` variables of this process that the stack declares, by their full names."""
     declared = project.module(stack.name).variables
-    names = (
-        _PREFIX + name for name in sorted(declared)
-    )  # called for every stack, so it does not walk over all variables
+    names = (PREFIX + name for name in sorted(declared))  # called for every stack, so not a walk over all
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
@@ -86,7 +84,7 @@ def _missing(project: Sources, stack: Stack, missing: Mapping[int, tuple[str, st
 
 def automatic_var_files(project: Sources, stack: Stack) -> list[str]:
     """The var files in the stack's folder that the engine loads by itself."""
-    names = [name for name in project.index.names(stack.path) if _is_automatic(name)]
+    names = [name for name in project.index.names(stack.path) if is_automatic(name)]
     return [f"{stack.path}/{name}" for name in names]
 
 
@@ -97,8 +95,8 @@ def known_beforehand(project: Sources, stack: Stack) -> dict[str, Any]:
     """
     values: dict[str, Any] = {}
     for name, text in os.environ.items():
-        if name.startswith(_PREFIX):
-            values[name.removeprefix(_PREFIX)] = text
+        if name.startswith(PREFIX):
+            values[name.removeprefix(PREFIX)] = text
     with suppress(DeployError):
         for path in [*automatic_var_files(project, stack), *var_files(project, stack)]:
             values |= {name: _unless_template(value) for name, value in _file_values(project, path).items()}
@@ -127,7 +125,7 @@ def sensitive_values(project: Sources, stack: Stack, given: Mapping[str, Any]) -
             found = _file_values(project, path)
             values += [value for name, value in found.items() if name in names and value is not syntax.UNKNOWN]
         values += [
-            value for name, value in from_environment(project, stack).items() if name.removeprefix(_PREFIX) in names
+            value for name, value in from_environment(project, stack).items() if name.removeprefix(PREFIX) in names
         ]
         values += [value for name, value in {**configured(project, stack), **given}.items() if name in names]
     return values
@@ -159,7 +157,8 @@ def expression(value: Any) -> str:
     return text
 
 
-def _is_automatic(name: str) -> bool:
+def is_automatic(name: str) -> bool:
+    """Whether the engine loads a file of this name in a stack's folder as a var file."""
     return name in ("terraform.tfvars", "terraform.tfvars.json") or name.endswith((".auto.tfvars", ".auto.tfvars.json"))
 
 

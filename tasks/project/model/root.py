@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, StringConstraints, field_validator
 from pydantic_core import PydanticCustomError
 
-from ...base.model import EnvironmentName, Model, PartName, StackName
+from ...base.model import EnvironmentName, Model, PartName, StackName, VariableName
 from .around import Hook, Organization, Upstream
 from .build import Build, Image
 from .ci import Ci
@@ -42,6 +42,11 @@ class Config(Model):
         description="Encryption of plans and states.",
     )
     plan: Plan = Field(default_factory=Plan, description="Rules for plan artifacts.")  # type: ignore[arg-type]
+    volatile_variables: list[VariableName] = Field(
+        default_factory=list,
+        description="Variables whose values are no inputs, in every stack that declares them: tokens that each job gets"
+        " anew. A deploy uses the plan's value, which must still be valid then; `ephemeral = true` is the better way.",
+    )
     secrets: list[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_*?]+$")]] = Field(
         default_factory=list,
         description="Environment variables, by name or glob, whose values are secret although their names do not"

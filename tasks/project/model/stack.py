@@ -82,6 +82,10 @@ class Stack(Model):
         description="Stand-ins for `inputs` that do not exist yet; for review only, never applied.",
     )
     variables: dict[VariableName, Any] = Field(default_factory=dict, description="Values for the stack's variables.")
+    volatile_variables: list[VariableName] = Field(
+        default_factory=list,
+        description="More variables of this stack whose values are no inputs, see the key of this name at the top.",
+    )
     var_files: list[str | VarFile] = Field(
         default_factory=list,
         description="Var files in order, relative to the stack; a missing one is an error unless it is optional.",
