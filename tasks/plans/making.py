@@ -143,6 +143,6 @@ def _check_clean(run: Run, stack: Stack) -> None:
             f"the tree has uncommitted changes ({few(names, 3)}), and plan.require_clean is set",
             where=run.project.loaded.where("plan", "require_clean"),
             stack=stack.name,
-            untouched="nothing of this stack was changed",
+            untouched="nothing in this stack was changed",
             next_step="commit them, or put them away (`git stash -u`), then run the same command again",
         )

@@ -72,7 +72,7 @@ def refuse(run: Run, stack: Stack) -> None:
         f"{name} holds the state of an earlier apply that could not be saved ({_content(left)})",
         where=name,
         stack=stack.name,
-        untouched="nothing of this stack was planned or applied: the stored state does not know what that apply made",
+        untouched="nothing in this stack was planned or applied: the stored state does not know what that apply made",
         next_step=next_step,
     )
 
