@@ -72,8 +72,8 @@ def _place(url: str, endpoint: str | None, token: str | None, timeout: float, *,
         from ..base.objects.web import Web
 
         return Web(url, "Authorization", token, timeout, wait, once=True)
-    if scheme == "s3":
+    if scheme in ("s3", "az"):
         return Bucket(url, endpoint, timeout, once=True)
     if scheme:
-        raise HomeError(f"a ledger lives in a folder or at s3, https, http, not at `{scheme}://`")
+        raise HomeError(f"a ledger lives in a folder or at s3, az, https, http, not at `{scheme}://`")
     return Folder(root / Path(url).expanduser(), durable=True)

@@ -48,7 +48,7 @@ def test_variables_turn_it_on_and_off(load: Callable[..., Project], monkeypatch:
         ("git", "ledger: this is `none`, or a mapping that begins with a kind: `{kind: git}`"),
         ("{kind: gti}", "ledger.kind: input should be 'git' or 'store'; found 'gti' (did you mean 'git'?)"),
         ("{ref: refs/heads/x}", "ledger.kind: this key is required"),
-        ("{kind: git, refs: x}", "ledger.refs: there is no key 'refs' here (did you mean 'ref'?)"),
+        ("{kind: git, refs: x}", "ledger.refs: unknown key 'refs' (did you mean 'ref'?)"),
         ("{kind: store}", "ledger: a ledger of the kind `store` needs a `url`"),
         ("{kind: git, url: s3://bucket}", "ledger: `url` is for the kind `store`"),
         ("{kind: store, url: s3://bucket, ref: refs/heads/x}", "ledger: `ref` is for the kind `git`"),
@@ -58,7 +58,7 @@ def test_variables_turn_it_on_and_off(load: Callable[..., Project], monkeypatch:
         ("{kind: git, ref: refs/heads/a.lock}", "ledger.ref: git takes no ref of this name"),
         (
             "{kind: store, url: ftp://host/x}",
-            "ledger.url: a ledger lives in a folder or at s3, https, http, not at `ftp://`",
+            "ledger.url: a ledger lives in a folder or at s3, az, https, http, not at `ftp://`",
         ),
         ("{kind: git, every: 0}", "ledger.every: input should be greater than or equal to 1; found 0"),
         ("{kind: git, public_key: abc}", "ledger.public_key: 'abc' is not a valid name or reference"),
