@@ -20,6 +20,7 @@ from .plans import acceptance, judging, making, replayed
 from .run import errored, readstate, selection, stateguard, upstream, workdir
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once
+from .run.commandline import COMMANDS
 from .run.details import DeployDetails
 from .run.result import Result, Status
 from .run.selection import BARRIER
@@ -39,7 +40,7 @@ STAGE = "deploy"
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
     """`deploy:<stack>`: after the barrier that every plan passes first, and after the deploys of its upstreams."""
-    yield {"name": None, "doc": "plan every affected stack, then apply those very plans and check what runs"}
+    yield {"name": None, "doc": COMMANDS[STAGE]}
     for name, stack in run.project.stacks.items():
         yield {
             "name": name,
