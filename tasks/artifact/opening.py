@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..base import sealed
+from ..base import jsontext, sealed
 from ..base.errors import ArtifactRefusedError
 from ..base.files import NotPlainError, canonical_json, open_plain, sha256_bytes
 from ..base.problem import doit
@@ -88,7 +87,7 @@ def _manifest(layout: Layout, stack: str, key: Key | None) -> Manifest:
     with os.fdopen(_open(layout, path, stack), "rb") as stream:
         text = stream.read(_LARGEST_MANIFEST)
     try:
-        record = json.loads(text)
+        record = jsontext.loads(text)
         digest, signed = record.pop("digest"), record.pop("signature", None)
         if isinstance(found := record.get("format"), int) and found != FORMAT:
             raise refused(

@@ -6,13 +6,13 @@ import contextlib
 import errno
 import fcntl
 import hashlib
-import json
 import os
 import stat
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import jsontext
 from .errors import RecordError
 
 if TYPE_CHECKING:
@@ -73,9 +73,7 @@ def open_plain(base: Path, *parts: str) -> int:
 
 def canonical_json(value: Any) -> bytes:
     """The canonical JSON text of a value (sorted keys, no spaces), for digests."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode(
-        errors=_ERRORS
-    )
+    return jsontext.dumps(value, sort_keys=True, compact=True, ensure_ascii=False, default=str).encode(errors=_ERRORS)
 
 
 def fsync_dir(path: Path) -> None:
@@ -124,7 +122,7 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
 
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     """`write_atomic` of a value as readable JSON."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n"
+    text = jsontext.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n"
     write_atomic(path, text.encode(errors=_ERRORS), durable=durable)
 
 
@@ -147,7 +145,7 @@ def read_json(path: Path) -> Any:
     """
     try:
         with os.fdopen(_open_plain(path, os.O_RDONLY), "rb") as stream:
-            return json.loads(stream.read())
+            return jsontext.loads(stream.read())
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:

@@ -13,14 +13,13 @@ Several pipelines may publish at once: what they share is written by `amend` onl
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ..base import interpolate
+from ..base import interpolate, jsontext
 from ..base.errors import ConfigError, DeployError, PublishError
 from ..base.files import read_json, sha256_bytes, write_json
 from ..base.problem import doit
@@ -222,10 +221,10 @@ def _with_months(old: Any, environment: str, months: list[str]) -> dict[str, Any
 
 def _parsed(data: bytes | None) -> Any:
     try:
-        return None if data is None else json.loads(data)
+        return None if data is None else jsontext.loads(data)
     except ValueError:
         return None  # garbage is replaced; every publisher brings back its own part
 
 
 def _text(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")
+    return jsontext.dumps(value, ensure_ascii=False, compact=True).encode(errors="surrogatepass")

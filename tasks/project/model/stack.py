@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, field_validator
@@ -48,7 +49,7 @@ class Backend(Model):
     kind: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")] = Field(
         description="The backend type: local, http, pg, s3, ..."
     )
-    settings: dict[str, str | int | float | bool | list[Any] | dict[str, Any]] = Field(
+    settings: dict[str, str | int | float | Decimal | bool | list[Any] | dict[str, Any]] = Field(
         default_factory=dict,
         description="Its settings; pass credentials in environment variables (TF_HTTP_*, PG*, AWS_*).",
     )
