@@ -178,14 +178,14 @@ def failure(
         return EngineError(
             f"{message}: {happened}", stack=stack,
             log=done.output if REMOTE_STATE in done.output else "",  # which one it is; else there is no more to say
-            untouched="nothing of this stack was changed", next_step=step,
+            untouched="nothing in this stack was changed", next_step=step,
         )  # fmt: skip
     if lock := statelock.held(done, context.backend):
         return StateLockedError(
             statelock.describe(lock),
             log=done.output,
             stack=stack,
-            untouched="nothing of this stack was changed",
+            untouched="nothing in this stack was changed",
             next_step=statelock.way_out(lock, context),
         )
     summaries = done.summaries()

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from ..artifact import receipt
 from ..artifact.receipt import Outcome
+from ..base import plain
 from ..base.errors import RecordError, StateNotSavedError
+from ..base.files import LARGEST_RECORD, parse_json
 from ..base.layout import Layout
 from ..base.problem import doit
 from ..project import backend
@@ -70,7 +72,7 @@ def refuse(run: Run, stack: Stack) -> None:
         f"{name} holds the state of an earlier apply that could not be saved ({_content(left)})",
         where=name,
         stack=stack.name,
-        untouched="nothing of this stack was planned or applied: the stored state does not know what that apply made",
+        untouched="nothing in this stack was planned or applied: the stored state does not know what that apply made",
         next_step=next_step,
     )
 
@@ -141,7 +143,7 @@ def _others(project: Project, stack: Stack) -> list[str]:
 def _content(left: Path) -> str:
     """Lineage and serial of a state file, for people."""
     try:
-        state = json.loads(left.read_bytes())
+        state = parse_json(plain.read(left, LARGEST_RECORD))
         return f"lineage {state['lineage']}, serial {state['serial']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "encrypted or unreadable"

@@ -38,11 +38,13 @@ class Asked:
     Args:
         deploying: Whether a deploy was selected: artifacts that are there must then fit, not be replaced.
         planning: Whether anything was selected that needs the stacks' backends.
+        planned: The stacks whose plan is part of this run.
         again: The names, of stacks or builds, whose tasks run although they are up to date (`doit -a`); None for all.
     """
 
     deploying: bool = False
     planning: bool = False
+    planned: frozenset[str] = frozenset()
     again: frozenset[str] | None = frozenset()
 
     def forces(self, name: str) -> bool:

@@ -514,7 +514,7 @@ def test_a_plan_goes_to_a_clone_that_has_the_key_and_to_no_other(keyed: Reposito
     keyed.prepare("plan")
     planned = keyed.json("plans", "a", "manifest.json")["plan_sha256"]
     for name, variables, message in (
-        ("without", {"DEPLOY_ENCRYPTION_KEY": ""}, f"made with a key ({_fingerprint(KEY)}), and none is set here"),
+        ("without", {"DEPLOY_ENCRYPTION_KEY": ""}, f"made with a key ({_fingerprint(KEY)}), but none is set here"),
         ("another", {"DEPLOY_ENCRYPTION_KEY": OTHER}, "is signed with another key"),
         ("with", {}, None),
     ):

@@ -141,7 +141,7 @@ def test_the_state_is_kept_and_stops_everything_until_it_is_saved(
         assert (
             "stacks/a/errored.tfstate holds the state of an earlier apply that could not be saved (lineage" in done.out
         )
-        assert "nothing of this stack was planned or applied" in done.out
+        assert "nothing in this stack was planned or applied" in done.out
     assert "stacks/a/errored.tfstate" in repository.doit("status").out
     assert [line for line in repository.engine_calls() if line.split()[:2] == ["a", "plan"]] == []
     assert repository.engine_calls("apply") == []

@@ -78,12 +78,12 @@ def load(root: Path, environment: str | None = None, resolve: Resolve | None = N
             where=PIPELINE_FILE,
             next_step=f"create {PIPELINE_FILE}; `version: 1` is enough if the stacks are in stacks/",
         )
-    pipeline = yamlfile.load(pipeline_path, PIPELINE_FILE)
+    pipeline = yamlfile.load(pipeline_path, PIPELINE_FILE, root)
     base = _base(root, pipeline, resolve)
     layers: list[tuple[Path, str, Document | None]] = [(root, "", pipeline)]
     if base is not None:
         path = base.folder / PIPELINE_FILE
-        lower = yamlfile.load(path, UPSTREAM + PIPELINE_FILE) if path.exists() else None
+        lower = yamlfile.load(path, UPSTREAM + PIPELINE_FILE, base.folder) if os.path.lexists(path) else None
         layers.insert(0, (base.folder, UPSTREAM, lower))
     data: dict[str, Any] = {}
     for _, _, document in layers:
@@ -149,8 +149,8 @@ def _environment_documents(layers: list[tuple[Path, str]], name: str, default: s
 def _environment_document(folder: Path, prefix: str, name: str) -> Document | None:
     for suffix in ("yaml", "yml") if re.fullmatch(ENVIRONMENT_PATTERN, name) else ():
         path = folder / ENVIRONMENTS_DIR / f"{name}.{suffix}"
-        if path.is_file():
-            return yamlfile.load(path, prefix + path.relative_to(folder).as_posix())
+        if os.path.lexists(path):
+            return yamlfile.load(path, prefix + path.relative_to(folder).as_posix(), folder)
     return None
 
 

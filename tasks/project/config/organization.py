@@ -7,8 +7,9 @@ import json
 import posixpath
 from typing import TYPE_CHECKING, Any
 
-from ...base import interpolate, jsontext
+from ...base import interpolate, jsontext, plain
 from ...base.errors import ConfigError, ConfigErrors
+from ...base.files import LARGEST_RECORD, parse_json
 from ...base.problem import Where
 from . import yamlfile
 
@@ -35,7 +36,7 @@ def load(root: Path, loaded: Loaded) -> dict[str, Any]:
     if settings is None:
         return {}
     name, path = _file(root, loaded, settings.file, "file")
-    document = yamlfile.load(path, name)
+    document = yamlfile.load(path, name, root)
     data = _plain(document.data)
     if settings.schema_file is not None:
         schema_name, schema_path = _file(root, loaded, settings.schema_file, "schema")
@@ -57,7 +58,7 @@ def _schema(path: Path, name: str) -> Any:
     if not name.endswith(".json"):
         return yamlfile.load(path, name).data
     try:
-        return json.loads(path.read_bytes())
+        return parse_json(plain.read(path, LARGEST_RECORD))
     except json.JSONDecodeError as error:
         raise ConfigError(f"not valid JSON: {error.msg}", where=Where(name, error.lineno)) from error
     except (OSError, ValueError, RecursionError) as error:
