@@ -104,7 +104,7 @@ def test_independent_of_takes_the_edge_away_and_the_reading_stays_an_input(load:
         (
             "stacks:\n  a:\n    independent_of: [bb]\n",
             (
-                "config error: stacks.a.independent_of[0]: there is no stack 'bb' (nearest: 'b')\n"
+                "config error: stacks.a.independent_of[0]: there is no stack 'bb' (did you mean 'b'?)\n"
                 "  where: config/pipeline.yaml:4"
             ),
         ),
