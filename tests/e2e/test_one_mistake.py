@@ -96,6 +96,15 @@ def test_the_key_lets_stacks_that_read_each_other_be_deployed(build: Callable[..
     assert repository.doit("plan").code == 0
 
 
+def test_a_plan_says_that_the_workspace_is_the_default_one(build: Callable[..., Repository]) -> None:
+    asks = resource().replace('"1"', 'terraform.workspace == "prod" ? "big" : "small"')
+    repository = build(minimal_config(), "config/environments/prod.yaml:", f"stacks/a/main.tf:{asks}")
+    done = repository.doit("env=prod", "plan")
+    said = 'terraform.workspace is "default" in every environment (stacks/a/main.tf:6)'
+    assert said in done.task("plan", "a")
+    assert "terraform.workspace" in repository.deploy_dir("reports", "plan.md", environment="prod").read_text()
+
+
 _MAKES = """
 resource "terraform_data" "file" {
   provisioner "local-exec" {

@@ -53,7 +53,8 @@ class RootModule:
     are the folders of which some file is read that cannot be told, each with the file that reads it. `early` is
     whether the engine has to know variables before it can load the configuration. `backend_settings` are the settings
     of its backend that are known; `backend_unknown` says of the others how they begin as far as that is known, and what
-    they are made of: equal for equal expressions of equal values.
+    they are made of: equal for equal expressions of equal values. `workspace` is the first place that asks for the
+    workspace's name.
     """
 
     path: str
@@ -73,6 +74,7 @@ class RootModule:
     partly: dict[str, str] = field(default_factory=dict)
     early: bool = False
     remote_states: list[StateRead] = field(default_factory=list)
+    workspace: str | None = None
 
     @property
     def sensitive(self) -> list[str]:
@@ -190,6 +192,8 @@ class _Reader:
         outputs = _state_outputs(facts.values())
         for file, fact in facts.items():
             self._paths.file = file
+            if fact.workspace is not None and self.module.workspace is None:
+                self.module.workspace = f"{file}:{fact.workspace}" if fact.workspace else file
             for reference in fact.paths:
                 base = folder if reference.base == "module" else self.module.path
                 if not reference.path.startswith(("~", "/")):
