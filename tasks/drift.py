@@ -12,6 +12,7 @@ from .base.errors import EngineError
 from .base.text import few
 from .builds import used
 from .plans import fresh
+from .project import volatile
 from .run import awaited, errored, readstate, stateguard, upstream, workdir
 from .run.action import stage_action
 from .run.assessment import assess
@@ -69,6 +70,8 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     counts = {"drifted": len(drifted), "pending": len(pending)}
     if drifted:
         summary = f"drifted: {shown}" + (f"; and {len(pending)} changes in code not deployed yet" if pending else "")
+        if names := sorted(volatile.volatile(run.project, stack)):
+            summary += f"; a volatile variable ({', '.join(names)}) may be why"
         summary += also
         return Result(STAGE, stack.name, Status.DRIFTED, summary, counts=counts, details=details)
     if not found.counts.empty:

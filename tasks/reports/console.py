@@ -15,6 +15,7 @@ from ..base.text import few, plural
 from ..policy import semantic
 from ..run.cilog import Dialect
 from ..run.result import Status
+from . import remarks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -110,6 +111,8 @@ class Console:
         from . import text
 
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and self._run.output.dialect is Dialect.PLAIN
+        for remark in remarks.of(self._run.results.values()):
+            self._run.say_once(remark)
         shown = text.render(report, colour=colour)
         if not shown:
             return

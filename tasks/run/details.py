@@ -1,4 +1,4 @@
-"""What a result holds beside its summary: a type for each stage, which its record is read back into."""
+"""The details of results: one type per stage, which records are read back into."""
 
 from __future__ import annotations
 
@@ -26,6 +26,20 @@ class BuildDetails:
 
 
 @dataclass(frozen=True)
+class LockFile:
+    """A dependency lock file that differs from the commit.
+
+    Args:
+        path: Where it is, relative to the repository's root.
+        state: `new` if it is not in the commit, `changed`, or `ignored` by git; `missing` if the engine wrote a new one
+            because the committed one was not here, `restored` if that equals the committed one.
+    """
+
+    path: str
+    state: str
+
+
+@dataclass(frozen=True)
 class PlanDetails:
     """A plan.
 
@@ -36,6 +50,8 @@ class PlanDetails:
         mocked: The variables that have stand-ins.
         images: The image references that variables get.
         unpinned: The images among them whose digest is not known yet.
+        volatile: The variables whose value the deploy takes from the plan, whatever it is by then.
+        lock_file: Its lock file, where another job will not have it as it is here.
         reused: Whether an earlier run made it, and it still fits.
         accepted: The state that was accepted although another one had been deployed, and why.
         state_moved: That the state went on outside of this product, in words.
@@ -47,6 +63,8 @@ class PlanDetails:
     mocked: list[str] = field(default_factory=list)
     images: dict[str, str] = field(default_factory=dict)
     unpinned: list[str] = field(default_factory=list)
+    volatile: list[str] = field(default_factory=list)
+    lock_file: LockFile | None = None
     reused: bool = False
     accepted: Json | None = None
     state_moved: str | None = None

@@ -49,7 +49,7 @@ def check_names(accepted: Collection[Accepted], stacks: Collection[str]) -> None
     """
     for item in accepted:
         if item.stack not in stacks:
-            message = f"`accept={item.stack}:...`: there is no stack '{item.stack}'{nearest(item.stack, list(stacks))}"
+            message = f"`accept={item.stack}:...`: unknown stack '{item.stack}'{nearest(item.stack, list(stacks))}"
             raise _wrong(message, f"write {_FORM}")
 
 
@@ -76,7 +76,7 @@ def require(run: Run, stack: Stack, last: Receipt | None, seen: Seen) -> dict[st
     raise StateRefusedError(
         problem,
         stack=stack.name,
-        untouched="nothing of this stack was planned or applied, and its state is as it was found",
+        untouched="nothing in this stack was planned or applied, and its state is as it was found",
         next_step=(
             "put the right state back (docs/recover.md), then run the same command again; ",
             "or go on with exactly this one, for a reason that is recorded: ",

@@ -18,6 +18,7 @@ from tasks.run.details import (
     Deployed,
     Details,
     DriftDetails,
+    LockFile,
     PlanDetails,
     VerifyDetails,
 )
@@ -30,7 +31,20 @@ CHECK = CheckRecord("http", "the page", False, "404", "the page: 404", 3, 1.5, [
 DETAILS: list[tuple[str, Details | None]] = [
     ("build", BuildDetails("r/x:1", "r/x@sha256:0")),
     ("validate", None),
-    ("plan", PlanDetails("plan", {"resources": [{"address": "a.b"}]}, [{"rule": "x"}], ["x"], {"x": "r"}, ["x"], True)),
+    (
+        "plan",
+        PlanDetails(
+            "plan",
+            {"resources": [{"address": "a.b"}]},
+            [{"rule": "x"}],
+            ["x"],
+            {"x": "r"},
+            ["x"],
+            ["x"],
+            LockFile("x", "new"),
+            True,
+        ),
+    ),
     (
         "deploy",
         DeployDetails(True, "c", "p", {"o": [1]}, True, ["x"], {}, [CHECK], Deployed("p", None, "t", {"i": "r"})),
@@ -66,7 +80,7 @@ def test_a_result_of_another_version_says_in_one_line_that_reports_say_less(tmp_
     layout, told = Layout(tmp_path, "prod"), list[str]()
     written(layout, format=1, details={"kind": "x"}, error="text")
     assert results.read(layout, "plan", "a", told.append) is None
-    assert told == [".deploy/prod/results: another version wrote some of it, so reports say less"]
+    assert told == [".deploy/prod/results: partly written by another version, so reports are incomplete"]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,8 @@ class NamedPath:
 class Variable:
     """A declared input variable; `default` is its JSON value where it is a literal one and not sensitive.
 
-    An ephemeral variable counts as sensitive: it is there to be kept nowhere.
+    An ephemeral variable counts as sensitive: it is there to be kept nowhere, not even in a plan. `ephemeral` is None
+    where the file does not say.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Variable:
     default: Any = None
     type: Expression | None = None
     nullable: bool = True
+    ephemeral: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from .expressions import REPEATED
 from .facts import HIDES, Call, Facts, RemoteState, Variable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from tree_sitter import Node
 
@@ -50,6 +50,23 @@ def read_values(content: bytes) -> dict[str, Any]:
     return {
         name: syntax.literal(expression) for name, expression in syntax.attributes(syntax.body(syntax.parse(content)))
     }
+
+
+def without_values(name: str, content: bytes, left_out: Collection[str]) -> bytes | None:
+    """A var file without the values of some variables; None where it gives no other. One that has none of them stays.
+
+    Args:
+        name: The file's name: it tells whether this is JSON.
+        content: Its content.
+        left_out: The variables.
+    """
+    if name.endswith(".json"):
+        return jsonsyntax.without_values(content, left_out)
+    attributes = dict(syntax.attributes(syntax.body(syntax.parse(content))))
+    found = [value.parent for variable, value in attributes.items() if variable in left_out]
+    for attribute in sorted((node for node in found if node), key=lambda node: node.start_byte, reverse=True):
+        content = content[: attribute.start_byte] + content[attribute.end_byte :]
+    return None if found and len(found) == len(attributes) else content
 
 
 def _read_native(content: bytes, found: Facts) -> None:
@@ -107,16 +124,22 @@ def _evaluated(body: Node | None) -> Iterator[Expression]:
 
 def _variable(name: str, attributes: dict[str, Node]) -> Variable:
     """A declared variable; of a secret one's default that is no literal, all the literals in it."""
-    given = [syntax.text(attributes[flag]).strip() for flag in HIDES if flag in attributes]
-    sensitive = any(value != "false" for value in given)
+    given = {flag: syntax.text(attributes[flag]).strip() for flag in HIDES if flag in attributes}
+    sensitive, ephemeral = any(value != "false" for value in given.values()), _flag(given.get("ephemeral"))
     constraint = expressions.convert(attributes["type"]) if "type" in attributes else None
     nullable = "nullable" not in attributes or syntax.literal(attributes["nullable"]) is not False
     if "default" not in attributes:
-        return Variable(name, sensitive, type=constraint, nullable=nullable)
+        return Variable(name, sensitive, type=constraint, nullable=nullable, ephemeral=ephemeral)
     default = syntax.literal(attributes["default"])
     if default is syntax.UNKNOWN:
         default = list(syntax.literals(attributes["default"])) if sensitive else None
-    return Variable(name, sensitive, has_default=True, default=default, type=constraint, nullable=nullable)
+    return Variable(
+        name, sensitive, has_default=True, default=default, type=constraint, nullable=nullable, ephemeral=ephemeral
+    )
+
+
+def _flag(text: str | None) -> bool | None:
+    return None if text is None else text == "true"
 
 
 def _read_template(content: bytes, found: Facts) -> None:

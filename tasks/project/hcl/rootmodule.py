@@ -6,7 +6,7 @@ import itertools
 import json
 import posixpath
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +81,11 @@ class RootModule:
         """The names of the variables declared sensitive."""
         return sorted(name for name, variable in self.variables.items() if variable.sensitive)
 
+    @property
+    def ephemeral(self) -> frozenset[str]:
+        """The names of the variables declared ephemeral."""
+        return frozenset(name for name, variable in self.variables.items() if variable.ephemeral)
+
     def why_read(self, path: str) -> str | None:
         """Why a file counts that no expression names; None where one does."""
         if any(named.exact and named.path == path for named in self.named):
@@ -138,7 +143,8 @@ class _Reader:
         module.files = self._index.configuration(module.path)
         facts = self._facts(module.path)
         for fact in facts.values():
-            module.variables.update({variable.name: variable for variable in fact.variables})
+            for variable in fact.variables:
+                module.variables[variable.name] = _declared(module.variables.get(variable.name), variable)
             module.outputs.update(fact.outputs)
         root = self._scope(module.path, lambda name: self._given.get(name))  # noqa: PLW0108 - asked for only where it is needed
         for file, fact in facts.items():
@@ -362,6 +368,14 @@ def _twin(file: str) -> str:
         if file.endswith(ending):
             return file.removesuffix(ending) + instead
     return ""
+
+
+def _declared(before: Variable | None, variable: Variable) -> Variable:
+    """A variable as a file declares it that may override what another file says, and only what it says itself."""
+    if before is None:
+        return variable
+    ephemeral = before.ephemeral if variable.ephemeral is None else variable.ephemeral
+    return replace(variable, sensitive=variable.sensitive or before.sensitive, ephemeral=ephemeral)
 
 
 def _overrides(file: str) -> bool:
