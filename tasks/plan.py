@@ -8,12 +8,8 @@ from .artifact import promotion, store
 from .base.errors import ArtifactRefusedError, EngineError
 from .builds import used
 from .plans import acceptance, judging, making
-<<<<<<< HEAD
-from .run import awaited, errored, stateguard, upstream, workdir
-=======
 from .project import volatile
-from .run import awaited, errored, lockfile, stateguard, upstream, validated
->>>>>>> main
+from .run import awaited, errored, lockfile, stateguard, upstream, validated, workdir
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once
 from .run.details import PlanDetails

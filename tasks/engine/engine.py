@@ -73,16 +73,10 @@ class Engine:
         return tuple(int(part) for part in self.version.split(".")[:2])
 
     def run(
-<<<<<<< HEAD
         self, context: Context, command: str, *arguments: str, events: bool = False, apart: bool = False,
         late: float | None = None,
     ) -> Completed:  # fmt: skip
-        """Run a command to its end, output captured whole.
-=======
-        self, context: Context, command: str, *arguments: str, events: bool = False, apart: bool = False
-    ) -> Completed:
         """Run a command to its end and capture its output.
->>>>>>> main
 
         The output goes to an unlinked file instead of a pipe: if we are killed, a broken pipe would end the engine in
         mid-apply; this way it finishes and saves its state.
@@ -91,14 +85,9 @@ class Engine:
             context: Where it runs.
             command: `plan`, `apply`, ...
             arguments: Its arguments, never secret.
-<<<<<<< HEAD
             events: Whether to read the JSON stream too, where the engine has one.
             apart: Whether `raw` is what it printed on standard output alone; `output` is always both.
             late: Seconds that a look may take which is started in a stopped run too; then it is ended.
-=======
-            events: Whether to read the JSON stream too, if the engine has one.
-            apart: Whether `raw` is standard output only; `output` always includes standard error.
->>>>>>> main
 
         Raises:
             StoppedError: The run was asked to stop before the command started.
@@ -144,13 +133,8 @@ class Engine:
             text = _errors_of(text)
         return Completed(code, text, raw, _events(streamed), self._encryption.explain(raw + said))
 
-<<<<<<< HEAD
     def json(self, context: Context, command: str, *arguments: str, late: float | None = None) -> Any:
-        """The JSON value that a command prints; its warnings are left out.
-=======
-    def json(self, context: Context, command: str, *arguments: str) -> Any:
         """The JSON value that a command prints, without warnings.
->>>>>>> main
 
         Args:
             context: Where it runs.

@@ -62,12 +62,8 @@ def exists(run: Run, stack: Stack, where: Context) -> bool:
 def left_by(run: Run, stack: Stack, where: Context, manifest: Manifest) -> dict[str, Any]:
     """The lineage and serial of the state after an apply, successful or not, as a receipt has them.
 
-<<<<<<< HEAD
     At the least they are those that it was planned for: a state that was not saved, or cannot be read, is no older.
     A stopped run asks for them too, once and not for long.
-=======
-    If the state was not saved or cannot be read, they are those of the plan, as the state is not older.
->>>>>>> main
     """
     lineage, serial = manifest.lineage, manifest.serial
     try:
@@ -79,7 +75,6 @@ def left_by(run: Run, stack: Stack, where: Context, manifest: Manifest) -> dict[
     return {"lineage": lineage, "serial": serial}
 
 
-<<<<<<< HEAD
 def now(run: Run, stack: Stack, where: Context, *, late: float | None = None) -> tuple[str | None, int | None]:
     """The lineage and serial of the state as it is now; None where there is none.
 
@@ -97,14 +92,6 @@ def now(run: Run, stack: Stack, where: Context, *, late: float | None = None) ->
         state = (
             json.loads(path.read_bytes()) if path is not None else run.engine().json(where, "state", "pull", late=late)
         )
-        return state.get("lineage"), int(state["serial"])  # an encrypted state file has these two in clear
-=======
-def now(run: Run, stack: Stack, where: Context) -> tuple[str | None, int | None]:
-    """The lineage and serial of the state as it is now; None without a state."""
-    path = backends.state_file(run.project, stack)
-    try:
-        state = json.loads(path.read_bytes()) if path is not None else run.engine().json(where, "state", "pull")
         return state.get("lineage"), int(state["serial"])  # these two are in plain text in an encrypted state file
->>>>>>> main
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EngineError):
         return None, None
