@@ -36,7 +36,7 @@ def hide(names: Iterable[str]) -> None:
         name, sign, value = entry.partition(b"=")
         if sign and value and name in wanted:
             os.environb[name] = wanted[name]  # first, as C code is then led to the copy
-            ctypes.memset(start + at + len(name) + 1, 0, len(value))
+            ctypes.memset(start + at, 0, len(entry))
         at += len(entry) + 1
 
 

@@ -37,6 +37,7 @@ def test_a_hidden_secret_is_shown_to_no_child_and_stays_where_it_is_needed(value
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     found = json.loads(done.stdout)
+    assert "KEY=" not in found["shown"]
     assert value.encode().decode("latin1")[:50] not in found["shown"]
     assert repr(value.encode())[2:30] not in found["shown"]
     assert "FIRST=first" in found["shown"]
