@@ -170,7 +170,7 @@ def test_an_upstream_whose_apply_failed_is_named_with_the_way_on(build: Callable
     repository.write(f"stacks/a/main.tf:{resource(extra=_MAKES)}")
     done = repository.doit("deploy", code=1)
     assert "FAILED" in done.task("plan", "b")
-    assert "`doit deploy:a` deploys it alone" in done.out
+    assert "`doit deploy:a` deploys only that" in done.out
     repository.doit("deploy:a")
     assert "+2" in repository.doit("deploy").task("deploy", "b")
 
