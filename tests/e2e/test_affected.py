@@ -195,7 +195,7 @@ def test_an_unknown_base_is_an_error_and_deploy_takes_no_base_that_was_never_dep
     assert "this commit does not exist here" in done.out
     pair.git("branch", "other")
     done = pair.doit("base=other", "deploy", code=1)
-    assert "nothing says that it was ever deployed whole" in done.out
+    assert "it is not known to have been deployed completely" in done.out
     assert pair.engine_calls("apply") == []
 
 

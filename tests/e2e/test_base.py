@@ -145,7 +145,7 @@ def test_renamed_and_removed_stacks_are_named_on_the_console_and_in_the_report(
         done = repository.doit(*base, "plan")
         report = repository.deploy_dir("reports/plan.md").read_text()
         for name in ("web", "old"):
-            assert f"{name}: " in done.line(f"{name}: ", "its resources are still there")
+            assert f"{name}: " in done.line(f"{name}: ", "its resources still exist")
             assert f"{name}: " in report
         assert "keep: " not in report
 

@@ -244,7 +244,7 @@ def test_a_stack_whose_job_left_nothing_fails_the_report(diamond: Repository, tm
     del pipeline.definitions["plan:e"]  # its runner died, or what is deployed has changed since
     pipeline.run()
     assert pipeline.jobs["report"].code == ExitCode.FAILED
-    assert "no job of this pipeline left a result of plan:e" in pipeline.out("report")
+    assert "no job of this pipeline left a result for plan:e" in pipeline.out("report")
     assert "run the pipeline again" in pipeline.out("report")
 
 
