@@ -269,12 +269,13 @@ def _apply_error(run: Run, stack: Stack, done: Completed, where: Context) -> Dep
 
 def _outputs(run: Run, stack: Stack, done: Completed) -> dict[str, outputs.Output]:
     """The outputs after an apply: from its own stream, unless one is sensitive or there is no stream."""
+    declared = run.project.module(stack.name).outputs
     events = [event["outputs"] for event in done.events if event.get("type") == "outputs"]
     if events and not any(item.get("sensitive") for item in events[-1].values()):
-        return outputs.parse(events[-1])
-    if not events and not run.project.module(stack.name).outputs:
+        return outputs.parse(events[-1], declared)
+    if not events and not declared:
         return {}
-    return upstream.read(run, stack)
+    return upstream.read(run, stack, declared)
 
 
 def _less_produced(run: Run, stack: Stack, begun: Receipt) -> dict[str, Any]:
