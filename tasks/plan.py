@@ -9,9 +9,10 @@ from .base.errors import ArtifactRefusedError, EngineError
 from .builds import used
 from .plans import acceptance, judging, making
 from .project import volatile
-from .run import awaited, errored, lockfile, stateguard, upstream
+from .run import awaited, errored, lockfile, stateguard, upstream, validated, workdir
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once
+from .run.commandline import COMMANDS
 from .run.details import PlanDetails
 from .run.result import Result, Status
 
@@ -34,7 +35,7 @@ def tasks(run: Run, planning: Act) -> Iterator[dict[str, Any]]:
         run: The run.
         planning: What such a task does: `act`, but for what a deploy takes over.
     """
-    yield {"name": None, "doc": "save a plan for every affected stack, for review; changes nothing"}
+    yield {"name": None, "doc": COMMANDS[STAGE]}
     for name, stack in run.project.stacks.items():
         yield {
             "name": name,
@@ -80,12 +81,14 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
     mocked = [name for name in given.missing if name in stack.settings.mocks and mocking]
     if set(given.missing) - set(mocked):
         store.discard(run.layout, stack.name)
+        validated.check(run, stack)  # no plan will
         return _deferred(run, stack, assessment, given.missing_text(stack))
     values = {**given.values, **{name: stack.settings.mocks[name] for name in mocked}}
     try:
         made = making.make(run, stack, values, origin="deploy" if run.asked.deploying else STAGE, mocked=mocked)
     except EngineError as error:
         if waits := awaited.upstreams(run, stack, error):
+            validated.check(run, stack)  # what is wrong with the stack itself is no reason to wait
             return _deferred(run, stack, assessment, ", ".join(waits), error)
         raise awaited.failure(run, stack, error) from error
     return Result(
@@ -105,6 +108,9 @@ def _summary(run: Run, stack: Stack, made: Made, assessment: Assessment) -> str:
     if mocked := ", ".join(made.manifest.mocked):
         parts.append(f"; made with mocks for {mocked}: not for deploy")
     parts += [_images_text(made.manifest.images), stateguard.said(assessment.receipt, made.manifest)]
+    place = run.project.module(stack.name).workspace
+    if place is not None and not workdir.keeps_workspace(run, stack):
+        parts.append(f'; terraform.workspace is "default" in every environment ({place})')
     if behind := promotion.missing(run.project, stack.name, assessment.inputs):
         parts.append(f"; {behind}")
     if stack.name in run.replanned:

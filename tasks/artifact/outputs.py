@@ -1,4 +1,4 @@
-"""A stack's outputs as of its last apply: values for its dependents, and digests that say whether one changed."""
+"""A stack's outputs after its last apply: values for its dependents, and digests that show changes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..base.files import canonical_json, read_json, sha256_bytes, write_json
 from ..project.config.signature import sealed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from ..base.layout import Layout
     from ..base.masking import Masker
@@ -19,25 +19,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Output:
-    """An output; the value of a sensitive one is None unless it was just read from the engine."""
+    """An output; a sensitive value is None unless it was just read from the engine."""
 
     digest: str
     sensitive: bool = False
     value: Any = None
 
 
-def parse(values: Mapping[str, Any]) -> dict[str, Output]:
-    """Outputs from `tofu output -json` (https://opentofu.org/docs/cli/commands/output/)."""
-    return {
+def parse(values: Mapping[str, Any], declared: Collection[str] = ()) -> dict[str, Output]:
+    """Outputs from `tofu output -json` (https://opentofu.org/docs/cli/commands/output/).
+
+    Args:
+        values: What it prints: a state has no outputs that are null.
+        declared: The outputs of the configuration that was applied: those that are not there are null.
+    """
+    found = {
         name: Output(_digest(item["value"]), bool(item.get("sensitive")), item["value"])
-        for name, item in sorted(values.items())
+        for name, item in values.items()
     }
+    null = {name: Output(_digest(None)) for name in declared if name not in found}
+    return dict(sorted({**null, **found}.items()))
 
 
 def store(layout: Layout, stack: str, outputs: Mapping[str, Output], mask: Masker, key: Key | None = None) -> None:
-    """Keep outputs durably: values of the non-sensitive, digests alone of those that are or hold a known secret.
+    """Save outputs durably: only digests for sensitive ones and those with a known secret, else values.
 
-    Those digests are made with the key where there is one: a short secret is found by a plain one in no time.
+    The digests use the key if there is one, as a short secret is easily found from a plain digest.
 
     Raises:
         RecordError: The file cannot be written.
@@ -52,7 +59,7 @@ def store(layout: Layout, stack: str, outputs: Mapping[str, Output], mask: Maske
 
 
 def stored(layout: Layout, stack: str) -> dict[str, Output] | None:
-    """The outputs of the last apply; None when there is no record of one.
+    """The outputs of the last apply; None if none is recorded.
 
     Raises:
         RecordError: The record cannot be read.
@@ -70,7 +77,7 @@ def stored(layout: Layout, stack: str) -> dict[str, Output] | None:
         raise RecordError(
             f"{layout.relative(path)} is not a record of outputs",
             where=layout.relative(path),
-            next_step="remove it: the next run reads the outputs from the state again",
+            next_step="remove it; the next run reads the outputs from the state again",
         ) from error
 
 

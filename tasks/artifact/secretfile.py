@@ -7,11 +7,11 @@ of its own. The file is written where there is a key and the package `cryptograp
 from __future__ import annotations
 
 import hmac
-import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from ..base.files import canonical_json, open_plain, write_atomic
+from ..base import plain
+from ..base.files import canonical_json, parse_json, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,9 +56,9 @@ def read(layout: Layout, manifest: Manifest, key: Key | None) -> list[Any] | Non
 
     parts = layout.plan_secrets(manifest.stack).relative_to(layout.base).parts
     try:
-        with os.fdopen(open_plain(layout.base, *parts), "rb") as stream:
+        with os.fdopen(plain.below(layout.base, *parts), "rb") as stream:
             data = stream.read(_LARGEST)
-        found = json.loads(AESGCM(_key(key)).decrypt(data[:_NONCE], data[_NONCE:], _bound_to(manifest)))
+        found = parse_json(AESGCM(_key(key)).decrypt(data[:_NONCE], data[_NONCE:], _bound_to(manifest)))
     except (OSError, InvalidTag, ValueError, RecursionError):
         return None
     return found if isinstance(found, list) else None

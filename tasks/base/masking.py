@@ -11,6 +11,7 @@ import os
 import re
 import threading
 from bisect import bisect_right
+from decimal import Decimal
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
@@ -101,7 +102,7 @@ class Secrets:
             return {key: self.value(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return [self.value(item) for item in value]
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
             return MASK if self._is_secret(str(value)) else value
         return value
 
@@ -204,7 +205,7 @@ def _leaves(value: Any, *, inner: bool = False) -> Iterator[_Leaf]:
                 yield from (_Leaf(leaf.text, True) for leaf in _leaves(json.loads(value)))
             except (ValueError, RecursionError):
                 return
-    elif isinstance(value, int | float) and not isinstance(value, bool):
+    elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         yield _Leaf(str(value), False)
 
 

@@ -1,9 +1,8 @@
-"""Lineage and serial of a stack's state: of the one that a plan was made for, and of the one that an apply left."""
+"""Reads lineage and serial of the state that a plan was made for or that an apply left."""
 
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..artifact import store
@@ -18,11 +17,13 @@ if TYPE_CHECKING:
     from ..project.stack import Stack
     from .run import Run
 
+_LATE_LOOK = 20.0  # seconds
+
 
 def of_plan(run: Run, stack: Stack, where: Context, plan: Sealed) -> tuple[str | None, int | None]:
-    """The lineage and serial of the state that a plan was just made for; None where there is none.
+    """The lineage and serial of the state that a plan was just made for; None without a state.
 
-    A plan in clear has them in it; for an encrypted one the state is read.
+    An unencrypted plan contains them; for an encrypted one the state is read.
 
     Raises:
         EngineError: The state cannot be read.
@@ -36,7 +37,7 @@ def of_plan(run: Run, stack: Stack, where: Context, plan: Sealed) -> tuple[str |
         else:
             done = run.engine().run(where, "state", "pull", apart=True)
             if not done.ok:
-                raise failure("the state cannot be read", done, where)
+                raise failure("cannot read the state", done, where)
             state = json.loads(done.raw) if done.raw.strip() else {}
         return state.get("lineage"), int(state["serial"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -44,7 +45,7 @@ def of_plan(run: Run, stack: Stack, where: Context, plan: Sealed) -> tuple[str |
 
 
 def exists(run: Run, stack: Stack, where: Context) -> bool:
-    """Whether a stack has a state, be it an empty one.
+    """Whether a stack has a state, even an empty one.
 
     Raises:
         EngineError: It cannot be read.
@@ -54,28 +55,43 @@ def exists(run: Run, stack: Stack, where: Context) -> bool:
         return path.exists()
     done = run.engine().run(where, "state", "pull", apart=True)
     if not done.ok:
-        raise failure("the state cannot be read", done, where)
-    return "{" in done.raw  # a warning may stand there alone
+        raise failure("cannot read the state", done, where)
+    return "{" in done.raw  # there may be only a warning
 
 
 def left_by(run: Run, stack: Stack, where: Context, manifest: Manifest) -> dict[str, Any]:
     """The lineage and serial of the state after an apply, successful or not, as a receipt has them.
 
     At the least they are those that it was planned for: a state that was not saved, or cannot be read, is no older.
+    A stopped run asks for them too, once and not for long.
     """
     lineage, serial = manifest.lineage, manifest.serial
-    with suppress(StoppedError):
+    try:
         found = now(run, stack, where)
-        if found[0] is not None and (lineage is None or found[0] == lineage) and (found[1] or 0) >= (serial or 0):
-            lineage, serial = found
+    except StoppedError:
+        found = now(run, stack, where, late=_LATE_LOOK)
+    if found[0] is not None and (lineage is None or found[0] == lineage) and (found[1] or 0) >= (serial or 0):
+        lineage, serial = found
     return {"lineage": lineage, "serial": serial}
 
 
-def now(run: Run, stack: Stack, where: Context) -> tuple[str | None, int | None]:
-    """The lineage and serial of the state as it is now; None where there is none."""
+def now(run: Run, stack: Stack, where: Context, *, late: float | None = None) -> tuple[str | None, int | None]:
+    """The lineage and serial of the state as it is now; None where there is none.
+
+    Args:
+        run: The run.
+        stack: The stack.
+        where: Its context.
+        late: Seconds that this may take in a run that was asked to stop.
+
+    Raises:
+        StoppedError: The run was asked to stop.
+    """
     path = backends.state_file(run.project, stack)
     try:
-        state = json.loads(path.read_bytes()) if path is not None else run.engine().json(where, "state", "pull")
-        return state.get("lineage"), int(state["serial"])  # an encrypted state file has these two in clear
+        state = (
+            json.loads(path.read_bytes()) if path is not None else run.engine().json(where, "state", "pull", late=late)
+        )
+        return state.get("lineage"), int(state["serial"])  # these two are in plain text in an encrypted state file
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EngineError):
         return None, None

@@ -11,6 +11,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ..base import plain
 from ..base.errors import RecordError, StateRefusedError
 from ..base.files import canonical_json, read_json, sha256_bytes, write_json
 from ..base.layout import ENGINE_LOCK_FILE
@@ -36,6 +37,7 @@ _CREATED_AT_ONCE = re.compile(
     r"|(relation|schema|type) \"[^\"]*\" already exists)"
 )
 _CREATIONS = 10
+_LONGEST_NAME = 4096
 _WORKSPACE = "default"
 _KEEPS_WORKSPACE = ("cloud", "remote")  # `init` writes the configured one into the data directory
 _BACKEND_IN_USE = "terraform.tfstate"  # in the data directory, and no state: the settings of the last init
@@ -168,17 +170,23 @@ def initialize(run: Run, stack: Stack, where: Context, *, backend: bool) -> None
     run.initialized[stack.name] = backend
 
 
+def keeps_workspace(run: Run, stack: Stack) -> bool:
+    """Whether the settings of a stack's backend choose its workspace; else that is always the default one."""
+    kind = stack.backend.kind if stack.backend is not None else run.project.module(stack.name).backend
+    return kind in _KEEPS_WORKSPACE
+
+
 def _refuse_workspace(run: Run, stack: Stack, where: Context) -> None:
     """Refuse a data directory in which somebody has selected a workspace: it has another state than the configured one.
 
     Raises:
         StateRefusedError: It is such.
     """
-    if where.backend in _KEEPS_WORKSPACE:
+    if keeps_workspace(run, stack):
         return
     path = where.data_dir / "environment"
     try:
-        selected = path.read_text().strip()
+        selected = plain.read(path, _LONGEST_NAME).decode().strip()
     except (OSError, ValueError):
         return
     if selected in ("", _WORKSPACE):
@@ -188,7 +196,7 @@ def _refuse_workspace(run: Run, stack: Stack, where: Context) -> None:
         f"workspace '{selected}' is selected in its data directory: its state is not the one of this environment",
         where=shown,
         stack=stack.name,
-        untouched="nothing of this stack was planned or applied",
+        untouched="nothing in this stack was planned or applied",
         next_step=f"`rm {shlex.quote(shown)}`, then run the same command again; environments have states of their own"
         " here, each in the workspace 'default'",
     )

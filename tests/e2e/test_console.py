@@ -74,7 +74,7 @@ def test_another_reporter_is_refused_rather_than_given_other_exit_codes(one: Rep
 def test_a_missing_config_says_what_to_write(one: Repository) -> None:
     (one.path / "config/pipeline.yaml").unlink()
     done = one.doit("plan", code=1)
-    assert "write config/pipeline.yaml" in done.out
+    assert "create config/pipeline.yaml" in done.out
 
 
 def test_what_the_engine_does_not_get_is_named(one: Repository) -> None:

@@ -46,7 +46,7 @@ def test_missing_var_files_are_named_at_once_and_fail_their_stacks_alone(build: 
     assert "FAILED" in done.task("validate", "b")
     assert "FAILED" in done.task("validate", "d")
     one = repository.doit("plan:a")
-    assert "no var file" not in one.out
+    assert "the var file" not in one.out
 
 
 def test_status_names_every_stack_that_cannot_be_told_and_tells_of_the_others(
@@ -57,7 +57,7 @@ def test_status_names_every_stack_that_cannot_be_told_and_tells_of_the_others(
     assert "affected: never deployed from here" in done.line("a  ")
     for name in "bd":
         assert f"\n{name}      ?         in error, see below\n" in done.out
-    assert done.out.count("there is no var file stacks/") == 3
+    assert done.out.count("the var file stacks/") == 3
     assert "stacks/b/common.tfvars (config/pipeline.yaml:7)" in done.out
     assert "4 stacks, 2 affected, 2 in error" in done.out
 
@@ -94,6 +94,15 @@ def test_the_key_lets_stacks_that_read_each_other_be_deployed(build: Callable[..
     again = repository.doit("deploy")
     assert "nothing to deploy" in again.out or "a" in again.out
     assert repository.doit("plan").code == 0
+
+
+def test_a_plan_says_that_the_workspace_is_the_default_one(build: Callable[..., Repository]) -> None:
+    asks = resource().replace('"1"', 'terraform.workspace == "prod" ? "big" : "small"')
+    repository = build(minimal_config(), "config/environments/prod.yaml:", f"stacks/a/main.tf:{asks}")
+    done = repository.doit("env=prod", "plan")
+    said = 'terraform.workspace is "default" in every environment (stacks/a/main.tf:6)'
+    assert said in done.task("plan", "a")
+    assert "terraform.workspace" in repository.deploy_dir("reports", "plan.md", environment="prod").read_text()
 
 
 _MAKES = """
@@ -170,7 +179,7 @@ def test_an_upstream_whose_apply_failed_is_named_with_the_way_on(build: Callable
     repository.write(f"stacks/a/main.tf:{resource(extra=_MAKES)}")
     done = repository.doit("deploy", code=1)
     assert "FAILED" in done.task("plan", "b")
-    assert "`doit deploy:a` deploys it alone" in done.out
+    assert "`doit deploy:a` deploys only that" in done.out
     repository.doit("deploy:a")
     assert "+2" in repository.doit("deploy").task("deploy", "b")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .. import plain
 from ..errors import RecordError
-from ..files import locked, sha256_bytes, write_atomic
+from ..files import LARGEST_RECORD, locked, sha256_bytes, write_atomic
 from .place import ChangedError, UnreachableError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Folder:
     def read(self, path: str) -> tuple[bytes | None, str | None]:
         """A file of the folder."""
         try:
-            data = (self._folder / path).read_bytes()
+            data = plain.read(self._folder / path, LARGEST_RECORD)
         except FileNotFoundError:
             return None, None
         except OSError as error:
@@ -39,7 +40,7 @@ class Folder:
         try:
             with locked(self._folder / ".lock"):
                 if tag is not None or new:
-                    found = target.read_bytes() if target.exists() else None
+                    found = self.read(path)[0]
                     if (found is None) is not new or (found is not None and sha256_bytes(found) != tag):
                         raise ChangedError(path)
                 write_atomic(target, data, durable=self._durable)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource
 
+from ...base import jsontext
 from ...base.errors import ConfigError, ConfigErrors, nearest
 from ...base.layout import ENVIRONMENTS_DIR, PIPELINE_FILE
 from ...base.model import ENVIRONMENT_PATTERN
@@ -77,12 +78,12 @@ def load(root: Path, environment: str | None = None, resolve: Resolve | None = N
             where=PIPELINE_FILE,
             next_step=f"create {PIPELINE_FILE}; `version: 1` is enough if the stacks are in stacks/",
         )
-    pipeline = yamlfile.load(pipeline_path, PIPELINE_FILE)
+    pipeline = yamlfile.load(pipeline_path, PIPELINE_FILE, root)
     base = _base(root, pipeline, resolve)
     layers: list[tuple[Path, str, Document | None]] = [(root, "", pipeline)]
     if base is not None:
         path = base.folder / PIPELINE_FILE
-        lower = yamlfile.load(path, UPSTREAM + PIPELINE_FILE) if path.exists() else None
+        lower = yamlfile.load(path, UPSTREAM + PIPELINE_FILE, base.folder) if os.path.lexists(path) else None
         layers.insert(0, (base.folder, UPSTREAM, lower))
     data: dict[str, Any] = {}
     for _, _, document in layers:
@@ -148,8 +149,8 @@ def _environment_documents(layers: list[tuple[Path, str]], name: str, default: s
 def _environment_document(folder: Path, prefix: str, name: str) -> Document | None:
     for suffix in ("yaml", "yml") if re.fullmatch(ENVIRONMENT_PATTERN, name) else ():
         path = folder / ENVIRONMENTS_DIR / f"{name}.{suffix}"
-        if path.is_file():
-            return yamlfile.load(path, prefix + path.relative_to(folder).as_posix())
+        if os.path.lexists(path):
+            return yamlfile.load(path, prefix + path.relative_to(folder).as_posix(), folder)
     return None
 
 
@@ -205,6 +206,9 @@ class _Variables(EnvSettingsSource):
         if isinstance(values.get("stacks"), dict):
             values["stacks"] = {self._stacks.get(name, name): value for name, value in values["stacks"].items()}
         return values
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ARG002
+        return jsontext.loads(value)
 
     def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:
         if field_name == "version":  # many pipelines use DEPLOY_VERSION for their own release

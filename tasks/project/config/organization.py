@@ -7,8 +7,9 @@ import json
 import posixpath
 from typing import TYPE_CHECKING, Any
 
-from ...base import interpolate
+from ...base import interpolate, jsontext, plain
 from ...base.errors import ConfigError, ConfigErrors
+from ...base.files import LARGEST_RECORD, parse_json
 from ...base.problem import Where
 from . import yamlfile
 
@@ -35,7 +36,7 @@ def load(root: Path, loaded: Loaded) -> dict[str, Any]:
     if settings is None:
         return {}
     name, path = _file(root, loaded, settings.file, "file")
-    document = yamlfile.load(path, name)
+    document = yamlfile.load(path, name, root)
     data = _plain(document.data)
     if settings.schema_file is not None:
         schema_name, schema_path = _file(root, loaded, settings.schema_file, "schema")
@@ -57,7 +58,7 @@ def _schema(path: Path, name: str) -> Any:
     if not name.endswith(".json"):
         return yamlfile.load(path, name).data
     try:
-        return json.loads(path.read_bytes())
+        return parse_json(plain.read(path, LARGEST_RECORD))
     except json.JSONDecodeError as error:
         raise ConfigError(f"not valid JSON: {error.msg}", where=Where(name, error.lineno)) from error
     except (OSError, ValueError, RecursionError) as error:
@@ -81,7 +82,8 @@ def _check(document: Document, data: Any, schema: Any, name: str) -> None:
         kind.check_schema(schema)
         # An empty registry: a `$ref` to another document is an error, not a request.
         validator = kind(schema, registry=referencing.Registry(), format_checker=kind.FORMAT_CHECKER)
-        found = sorted(validator.iter_errors(data), key=lambda error: [str(part) for part in error.absolute_path])
+        rounded = json.loads(jsontext.dumps(data))  # the library computes with floats alone
+        found = sorted(validator.iter_errors(rounded), key=lambda error: [str(part) for part in error.absolute_path])
     except jsonschema.SchemaError as error:
         raise ConfigError(f"invalid JSON Schema: {error.message:.300}", where=name, key=error.json_path) from None
     except (referencing.exceptions.Unresolvable, RecursionError) as error:

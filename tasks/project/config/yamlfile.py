@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from ...base import jsontext, plain
 from ...base.errors import ConfigError
 from ...base.problem import Where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from decimal import Decimal
     from pathlib import Path
 
 KeyPath = tuple[str | int, ...]
 
+_LARGEST = 1 << 26
 _MAX_NODES = 200_000  # aliases can make a small file endless
 _MAX_DEPTH = 100
 _TAG = "tag:yaml.org,2002:"
@@ -121,18 +124,28 @@ class _Loader(yaml.SafeLoader):
                     yield source
 
 
-def load(path: Path, name: str) -> Document:
+def _number(loader: _Loader, node: yaml.ScalarNode) -> float | Decimal:
+    """A number with every digit that it is written with; PyYAML's own would make it a float."""
+    del loader
+    return jsontext.number(node.value.replace("_", ""))
+
+
+_Loader.add_constructor(_TAG + "float", _number)
+
+
+def load(path: Path, name: str, within: Path | None = None) -> Document:
     """The mapping in a YAML file; an empty file is an empty mapping.
 
     Args:
         path: The file.
         name: Its name in errors: POSIX, relative to the repository's root.
+        within: The folder that no link may lead out of; by default its own.
 
     Raises:
         ConfigError: It cannot be read, is not YAML, or is not a mapping; the error names the line.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = plain.read_within(within or path.parent, path, _LARGEST).decode("utf-8")
     except OSError as error:
         raise ConfigError(f"cannot read {name}: {error.strerror}", where=name) from error
     except UnicodeDecodeError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import posixpath
 import stat
@@ -11,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...base import git
+from ...base import git, jsontext, plain
 from ...base.errors import RecordError
 from ...base.files import canonical_json, sha256_file, write_atomic
 from . import globs, reader
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from .facts import NamedPath
 
 _FORMAT = 2  # of the cache
+_LARGEST_INDEX = 1 << 30
 _RACY_NS = 2_000_000_000  # a file this young may change again without its times showing it: not kept between runs
 _SKIPPED_FOLDERS = frozenset({".terraform", "__pycache__", "node_modules"})
 _OWN_FOLDERS = frozenset({".terraform", ".git", ".deploy"})
@@ -46,7 +46,7 @@ class FileIndex:
         self._facts: dict[str, Facts] = {}
         self.unreadable: dict[str, str] = {}
         try:
-            stored = json.loads(cache.read_bytes())
+            stored = jsontext.loads(plain.read(cache, _LARGEST_INDEX))
             if stored["version"] == [_FORMAT, FACTS_VERSION] and isinstance(stored["files"], dict):
                 self._entries = stored["files"]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
