@@ -26,7 +26,7 @@ def test_what_was_just_deployed_has_not_drifted(example: Repository) -> None:
     example.doit("deploy")
     done = example.doit("drift", code=0)
     assert "as deployed" in done.task("drift", "site")
-    assert "all well" in done.out
+    assert "all passed" in done.out
 
 
 def test_a_page_changed_by_hand_is_drift_and_the_resource_is_named(example: Repository) -> None:

@@ -225,10 +225,7 @@ def test_without_a_builder_a_deploy_fails_once_and_says_what_to_install(
     shop: Repository, without_builder: dict[str, str]
 ) -> None:
     done = shop.doit("deploy", code=1, **without_builder)
-    assert (
-        "there is nothing here that can build an image: no buildah on PATH; no podman on PATH; docker does not work"
-        in done.out
-    )
+    assert "no working image builder was found: no buildah on PATH; no podman on PATH; docker does not work" in done.out
     assert done.out.count("apt-get install buildah") == 1
     assert shop.engine_calls("apply") == []
 
@@ -248,9 +245,7 @@ def test_an_optional_image_is_said_once_and_deployed_by_its_tag(
 ) -> None:
     shop.write(config(repository_name, ", optional: true"))
     done = shop.doit("deploy", **without_builder)
-    assert "not there, and optional: there is nothing here that can build an image" in done.task(
-        "build", "image/server"
-    )
+    assert "not available, but optional: no working image builder was found" in done.task("build", "image/server")
     assert shop.state("web")["outputs"]["image"]["value"].startswith(f"{repository_name}:")
     assert shop.doit("deploy", **without_builder).out.count("optional") == 0
 

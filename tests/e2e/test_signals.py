@@ -147,7 +147,7 @@ def test_a_run_that_ends_within_its_grace_ends_as_without_one(slow: Repository) 
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "no longer waiting" not in out
-    assert "the same command again goes on from here" in out
+    assert "run the same command again to continue" in out
 
 
 def test_killed_in_mid_apply_the_engine_lives_on_and_the_next_deploy_converges(slow: Repository) -> None:

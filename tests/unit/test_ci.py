@@ -130,7 +130,7 @@ def test_a_file_that_gitlab_would_refuse_is_not_written(run_of: Callable[..., Ru
     run = run_of({"a": []})
     with pytest.raises(ConfigError) as caught:
         ci.write(run, Purpose.DEPLOY, "gitlab")
-    assert "GitLab takes 0 kB" in caught.value.problem.text()
+    assert "GitLab accepts at most 0 kB" in caught.value.problem.text()
     assert "ci.jobs" in caught.value.problem.text()
     assert not run.layout.gitlab_jobs.exists()
 

@@ -270,7 +270,7 @@ def test_an_answer_that_drips_is_given_up(forge: Forge) -> None:
         publish(forge, push(1), client=client(forge, seconds=1.2))
 
 
-@pytest.mark.parametrize(("status", "word"), [(401, "does not know"), (403, "may not do this"), (404, "404 also")])
+@pytest.mark.parametrize(("status", "word"), [(401, "rejects the token"), (403, "may not do this"), (404, "also returns 404")])
 def test_a_refusal_is_explained_by_the_token(forge: Forge, status: int, word: str) -> None:
     forge.answer("POST", Answer(status))
     with pytest.raises(ForgeError) as caught:
