@@ -1,4 +1,4 @@
-"""`doit graph`: the stack graph as text, Mermaid or DOT; starts nothing."""
+"""`doit graph`: prints the stack graph as text, Mermaid or DOT; starts no engine."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ STAGE = "graph"
 
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
-    """`graph`: prints; `-f` chooses the form."""
+    """`graph`: prints the graph; `-f` sets the format."""
     params = [
         {"name": "form", "short": "f", "long": "format", "default": "text",
          "choices": [(name, "") for name in FORMS], "help": "text, mermaid or dot"},
     ]  # fmt: skip
-    yield printing(run, STAGE, _text, "show which stack needs which", params)
+    yield printing(run, STAGE, _text, params)
 
 
 def _text(run: Run, form: str) -> str:

@@ -333,7 +333,7 @@ def test_a_clone_with_receipts_needs_no_build_when_nothing_is_affected(app: Repo
     clone = app.clone(tmp_path / "other")
     watch(clone, "node", "npm")
     copy_tree(app.deploy_dir(), clone.deploy_dir())
-    assert "nothing is affected" in clone.doit("plan").out
+    assert "no stack is affected" in clone.doit("plan").out
     assert "nothing to deploy" in clone.doit("deploy").out
     assert started(clone) == []
     clone.doit("drift", code=None)  # plans every stack, and so reads what is built

@@ -13,6 +13,8 @@ from tests.repository import Repository, kill_group, minimal_config, resource, w
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.backends import Backend
+
 # Stands before the engine: counts the signals it gets, refuses to hurry, hands one on.
 STUBBORN_ENGINE = """\
 #!{python}
@@ -107,6 +109,24 @@ def test_one_signal_ends_the_apply_in_order_and_the_next_deploy_ends_the_work(
     assert slow.engine_calls() == []
 
 
+def test_the_receipt_of_a_stopped_run_has_the_serial_of_the_state_that_it_left(
+    build: Callable[..., Repository], backend: Backend
+) -> None:
+    repository = build(backend.config(), f"stacks/a/main.tf:{backend.stack(SLOW)}")
+    repository.variables.update(backend.variables)
+    process = repository.start("deploy")
+    wait_for(lambda: _begun(repository), "the slow resource")
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, out
+    receipt, state = repository.json("receipts", "a.json"), backend.state("a", "local")
+    assert state is not None
+    assert receipt["outcome"] == "failed"
+    assert (receipt["lineage"], receipt["serial"]) == (state["lineage"], state["serial"])
+    repository.write("go")
+    repository.doit("deploy")
+
+
 def test_a_second_signal_says_what_is_abandoned_and_the_engine_saves_its_state_alone(slow: Repository) -> None:
     process = slow.start("deploy")
     wait_for(lambda: _begun(slow), "the slow resource")
@@ -179,11 +199,11 @@ def test_a_second_run_at_once_fails_clearly_and_changes_nothing(slow: Repository
     assert f"pid {process.pid}" in done.out
     status = slow.doit("status")
     assert "its last apply was cut off" in status.out
-    assert f"`doit deploy`, pid {process.pid}" in status.line("a run is under way")
+    assert f"`doit deploy`, pid {process.pid}" in status.line("another run is in progress")
     slow.write("go")
     process.communicate(timeout=60)
     assert process.returncode == 0
-    assert "under way" not in slow.doit("status").out
+    assert "in progress" not in slow.doit("status").out
     assert (slow.path / "created").read_text() == "x\n"
 
 

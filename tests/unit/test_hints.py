@@ -14,7 +14,10 @@ from tasks.builds import hints
         ("#5 0.059 exec /hello: exec format error", "qemu-user-static"),
         ("Reading allowed ID mappings: no subuid ranges found for user", "usermod --add-subuids"),
         ("error setting supplemental groups list: operation not permitted", "usermod --add-subuids"),
-        ("checking whether a blob exists in x/y: unauthorized: authentication required", "the user of A and B may write"),
+        (
+            "checking whether a blob exists in x/y: unauthorized: authentication required",
+            "the user of A and B may write",
+        ),
         ("unexpected status from HEAD request to http://x/v2/y: 401 Unauthorized", "the user of A and B may write"),
         ("denied: requested access to the resource is denied", "the user of A and B may write"),
         ("toomanyrequests: You have reached your pull rate limit", "later"),

@@ -80,7 +80,9 @@ def test_a_token_may_be_called_access_token(serve: Serve) -> None:
 
 @pytest.mark.parametrize("kind", ["basic", "bearer"])
 def test_a_wrong_or_missing_login_is_said_without_the_password(serve: Serve, kind: str) -> None:
-    with pytest.raises(RegistryError, match="denies access to team/app for the login in THE_USER and THE_PASSWORD") as caught:
+    with pytest.raises(
+        RegistryError, match="denies access to team/app for the login in THE_USER and THE_PASSWORD"
+    ) as caught:
         ask(serve(login=kind), login=Login(USER, "wrong-password", LOGIN.source))
     assert "wrong-password" not in caught.value.problem.text()
     with pytest.raises(RegistryError, match="it requires a login for team/app") as caught:
