@@ -58,11 +58,11 @@ def barrier(run: Run) -> dict[str, Any]:
     return {"basename": BARRIER, "actions": [gate.action(run, BARRIER)], "doc": "every plan is there, and as reviewed"}
 
 
-def raise_barrier(all_tasks: dict[str, Any], selected: list[str]) -> bool:
-    """Make the barrier depend on the plan of each stack that this run deploys; False when it deploys none."""
+def raise_barrier(all_tasks: dict[str, Any], selected: list[str]) -> frozenset[str]:
+    """Make the barrier depend on the plan of each stack that this run deploys; returns these stacks."""
     stacks = sorted(selection.stacks(selection.reached(all_tasks, selected), STAGE))
     all_tasks[BARRIER].task_dep[:] = [f"plan:{name}" for name in stacks]
-    return bool(stacks)
+    return frozenset(stacks)
 
 
 def up_to_date(run: Run, stack: Stack) -> bool:
@@ -185,6 +185,8 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
             upstream=manifest.upstream, allowed=allowed, images=manifest.images, plan_id=manifest.id,
             lineage=manifest.lineage, serial=manifest.serial, accepted=accepted,
         )  # fmt: skip
+        if run.recording is not None:
+            run.recording.announce(lambda: _about_to_apply(run))
         store.claim(layout, manifest)
         receipt.write(layout, begun)
         done = _run_apply(run, stack, _Attempt(artifact, begun, last), where, variables)
@@ -203,6 +205,18 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
         if not output.sensitive
     }
     return Applied(manifest, changes.counts_text(manifest.counts), run.mask.value(shown), allowed)
+
+
+def _about_to_apply(run: Run) -> set[str]:
+    """The stacks that this run may apply: those that are affected, and those that an output of theirs may affect."""
+    found: set[str] = set()
+    for name in run.project.graph.order:
+        if name not in run.asked.stacks:
+            continue
+        waits = store.pending(run.layout, name) or not found.isdisjoint(run.project.graph.needs[name])
+        if waits or assess(run, run.project.stacks[name]).affected:
+            found.add(name)
+    return found
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from .base.problem import doit, listed
 from .engine import encryption
 from .project import backend, references, stateid
 from .project import load as loading
-from .run import cilog, commandline, deployed, doitdb, fanout, stateguard
+from .run import cilog, commandline, deployed, doitdb, fanout, recording, stateguard
 from .run.request import Request
 from .run.run import Run
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 ENVIRONMENT_VARIABLE = "DEPLOY_ENV"
 _MOST_PARALLEL = 16
+_READING = frozenset({"plan", "deploy", "verify", "drift", "status", "ci"})  # what begins with the ledger
 
 
 def start() -> Run:
@@ -69,6 +70,9 @@ def start() -> Run:
             prepare(run.layout, run.layout.base)
         if run.request.part is not None:
             fanout.unpack(run.layout)
+        run.recording = recording.attach(run)
+        if run.recording is not None and commandline.names(_READING):
+            run.recording.begin()
         deployed.choose_base(run)
         doitdb.prepare(run.layout.records, run.say)
     except DeployError as error:

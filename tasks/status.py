@@ -29,6 +29,9 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
 
 def text(run: Run) -> str:
     """The table of all stacks of the environment, and what to do next."""
+    if run.recording is not None:
+        run.recording.fill(deploying=False, alone=False)
+    deploying = run.recording.deployed_by if run.recording is not None else {}
     rows = [("stack", "deployed", "state")]
     counts = {"affected": 0, "unverified": 0, "drifted": 0}
     for name in run.project.graph.order:
@@ -41,6 +44,8 @@ def text(run: Run) -> str:
         elif assessment.unverified:
             counts["unverified"] += 1
             words.append("its checks have not passed")
+        if name in deploying:
+            words.append(f"being deployed by {deploying[name]}")
         if os.path.lexists(errored.path(run.project, stack)):
             words.append(f"a state that could not be saved waits in {stack.path}/{errored.FILE}")
         if store.pending(run.layout, name):

@@ -105,6 +105,7 @@ class Expected:
     upstream: str | None = None
     builds: Mapping[str, str] = field(default_factory=dict)
     by_tag: Collection[str] = ()
+    ordered: bool = False
 
 
 def verify(manifest: Manifest, stack: str, expected: Expected) -> None:
@@ -135,6 +136,8 @@ def _mismatches(manifest: Manifest, stack: str, expected: Expected) -> list[tupl
     receipt = expected.receipt
     if receipt is not None and receipt.plan_id == manifest.id:
         found.append(("applied", f"this plan was already applied ({receipt.outcome} at {receipt.finished_at or '?'})"))
+    elif expected.ordered and receipt is not None and receipt.plan_id != manifest.follows:
+        found.append(("stale", "another plan was applied since this one was made"))
     if manifest.commit != expected.commit:
         old, new = (commit[:8] if commit else "no commit" for commit in (manifest.commit, expected.commit))
         found.append(("commit", f"this plan was made at {old}, the tree is at {new}"))

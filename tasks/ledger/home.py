@@ -20,7 +20,10 @@ class Home(Protocol):
     credential.
     """
 
-    name: str  # for people: "refs/heads/... of origin", "s3://bucket/prefix"
+    @property
+    def name(self) -> str:
+        """What people call it: "refs/heads/... of origin", "s3://bucket/prefix"."""
+        ...
 
     def read(self) -> Version | None:
         """The newest version, in one round trip; None where the place answers that there is no ledger."""

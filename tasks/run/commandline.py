@@ -15,7 +15,7 @@ from ..base.errors import ConfigError, nearest
 from ..base.problem import doit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 VARIABLES = ("accept", "allow", "base", "ci", "env", "mocks", "reason", "reviewed", "upstream")
 _declared: set[str] = set()
@@ -64,6 +64,11 @@ def check_patterns(tasks: Iterable[str]) -> None:
                 untouched="nothing was run",
                 next_step=(doit("list", "--all"), " shows every task"),
             )
+
+
+def names(stages: Collection[str]) -> bool:
+    """Whether the command line names a task of one of some stages."""
+    return any(word.partition(":")[0] in stages for word in _positional(sys.argv[1:]))
 
 
 def forces() -> bool:

@@ -38,12 +38,14 @@ class Asked:
     Args:
         deploying: Whether a deploy was selected: artifacts that are there must then fit, not be replaced.
         planning: Whether anything was selected that needs the stacks' backends.
+        stacks: The stacks that are to be deployed.
         again: The names, of stacks or builds, whose tasks run although they are up to date (`doit -a`); None for all.
     """
 
     deploying: bool = False
     planning: bool = False
     again: frozenset[str] | None = frozenset()
+    stacks: frozenset[str] = frozenset()
 
     def forces(self, name: str) -> bool:
         """Whether the tasks of a stack or build run although they are up to date."""
