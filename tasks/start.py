@@ -156,7 +156,7 @@ def _request() -> Request:
     return Request(
         accepted=stateguard.parse(accept, get_var("reason")) if accept is not None else (),
         part=fanout.part(get_var("ci")), mocking=get_var("mocks") != "no", reviewed_file=get_var("reviewed"),
-        allowances=allowed, base=get_var("base"),
+        allowances=allowed, base=get_var("base"), reason=get_var("reason"),
     )  # fmt: skip
 
 

@@ -91,7 +91,10 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Expected:
-    """What an artifact must match to be applied here and now; `by_tag` are images that need not be pinned."""
+    """What an artifact must match to be applied here and now; `by_tag` are images that need not be pinned.
+
+    `ordered` where every apply of every machine is known: a plan then has to follow the last one.
+    """
 
     environment: str
     inputs: Inputs
@@ -136,8 +139,6 @@ def _mismatches(manifest: Manifest, stack: str, expected: Expected) -> list[tupl
     receipt = expected.receipt
     if receipt is not None and receipt.plan_id == manifest.id:
         found.append(("applied", f"this plan was already applied ({receipt.outcome} at {receipt.finished_at or '?'})"))
-    elif expected.ordered and receipt is not None and receipt.plan_id != manifest.follows:
-        found.append(("stale", "another plan was applied since this one was made"))
     if manifest.commit != expected.commit:
         old, new = (commit[:8] if commit else "no commit" for commit in (manifest.commit, expected.commit))
         found.append(("commit", f"this plan was made at {old}, the tree is at {new}"))
@@ -161,17 +162,25 @@ def _mismatches(manifest: Manifest, stack: str, expected: Expected) -> list[tupl
         found.append(("age", f"this plan is {_hours(manifest.age)} old, more than {_hours(expected.max_age)}"))
     if manifest.age < -_CLOCK_SKEW:
         found.append(("future", f"this plan says it was made in the future, at {manifest.created_at}"))
+    if receipt is not None:
+        found += _applied_since(manifest, receipt, ordered=expected.ordered)
+    return found + _made_otherwise(manifest, expected)
+
+
+def _applied_since(manifest: Manifest, receipt: Receipt, *, ordered: bool) -> list[tuple[str, str]]:
+    """That another plan was applied since this one was made."""
+    if ordered and receipt.plan_id not in (manifest.follows, manifest.id):
+        return [("stale", "another plan was applied since this one was made")]
     if (
-        receipt is not None
-        and receipt.serial is not None
+        receipt.serial is not None
         and manifest.serial is not None
         and manifest.lineage in (receipt.lineage, None)
         and manifest.serial < receipt.serial
         and not _is_later(manifest, receipt)
     ):
         message = f"the state moved on: planned for serial {manifest.serial}, last applied is {receipt.serial}"
-        found.append(("stale", message))
-    return found + _made_otherwise(manifest, expected)
+        return [("stale", message)]
+    return []
 
 
 def _is_later(manifest: Manifest, receipt: Receipt) -> bool:

@@ -216,6 +216,26 @@ class Session:
                 raise self._not_written(error) from error
             self._state = State(self.me, known=made.head)
 
+    def amend(self, change: Callable[[Head], Head], changes: Sequence[Change]) -> None:
+        """Write something of a person's own: not part of a run, tried once over what was read last.
+
+        Args:
+            change: Makes the head with another lease or other begun stacks.
+            changes: What is recorded of it.
+
+        Raises:
+            LedgerError: It cannot be written, or another wrote first.
+        """
+        with self._lock:
+            head = self._known()
+            shards = self._read_shards(head, {record.shard_of(item.stack) for item in changes if item.stack})
+            made = self._draft(change(head), shards, changes, f"{self.me.run}.amend")
+            try:
+                self._version = self.home.write(self._version, made.head_bytes, made.blobs, made.entries)
+            except HomeError as error:
+                raise self._not_written(error) from error
+            self._state = State(self.me, known=made.head)
+
     def problem(self, failed: Failed) -> LedgerError:
         """Why something could not be done, for people."""
         by = f" by {failed.lease.label}" if failed.lease else ""

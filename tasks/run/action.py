@@ -160,9 +160,16 @@ def _exists(path: str) -> bool:
     return Path(path).exists()
 
 
+class FailedText(str):
+    """A text that says of its task that it failed."""
+
+    __slots__ = ()
+
+
 def printing(
-    run: Run, name: str, text: Callable[..., str], doc: str, params: Sequence[Mapping[str, Any]] = ()
-) -> dict[str, Any]:
+    run: Run, name: str, text: Callable[..., str], doc: str, params: Sequence[Mapping[str, Any]] = (),
+    *, positional: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """A task that prints a text; an expected error is shown, and is its failure.
 
     Args:
@@ -171,14 +178,17 @@ def printing(
         text: Makes the text of the run and the task's options.
         doc: What it does, as `doit list` shows it.
         params: The options, as doit takes them.
+        positional: The argument of `text` that gets the words after the task's name, as a list.
     """
 
     def show(**options: Any) -> TaskFailed | None:
         try:
-            run.say(text(run, **options))
+            said = text(run, **options)
+            run.say(said)
         except DeployError as error:
             run.say(run.problem(error).text())
             return TaskFailed(error.message, report=False)
-        return None
+        return TaskFailed(said, report=False) if isinstance(said, FailedText) else None
 
-    return {"basename": name, "actions": [show], "verbosity": 2, "doc": doc, "params": list(params)}
+    task = {"basename": name, "actions": [show], "verbosity": 2, "doc": doc, "params": list(params)}
+    return task if positional is None else {**task, "pos_arg": positional}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..artifact import receipt as receipts_on_disk
 from ..artifact import store
 from ..base import ci
-from ..base.errors import DeployError, LedgerError, RecordError
+from ..base.errors import ConfigError, DeployError, LedgerError, RecordError
 from ..base.files import locked, read_json
 from ..base.problem import doit
 from ..ledger import receipts
@@ -142,9 +142,9 @@ class Recording:
         """Why a stack counts as affected whatever its receipt says."""
         if self.unread is not None:
             return ["the ledger could not be read, and nothing else is proof of what is deployed"]
-        return (
-            ["it was deployed here and elsewhere, and neither run knew of the other"] if stack in self.conflicts else []
-        )
+        if stack in self.conflicts:
+            return ["it was deployed here and elsewhere, and neither run knew of the other"]
+        return []
 
     # Before the first apply
 
@@ -284,7 +284,7 @@ class Recording:
         import secrets
 
         project, receipt = self._run.project, found.receipt
-        held = self.session.records([stack]).get(stack)
+        held = self.session.records([stack]).get(stack) if self.session.head is not None else None
         checked = held is not None and held.receipt.get("plan_id") == receipt.get("plan_id")
         shown = receipts.shown(project, project.stacks[stack], found, public=self.settings.public)
         return Change(
@@ -303,6 +303,40 @@ class Recording:
         if self.settings.public:
             by |= {"actor": job.actor, "job": job.job_url}
         return {**facts, "by": {name: value for name, value in by.items() if value}}
+
+    # On its own
+
+    def look(self) -> Head:
+        """The newest head, read now.
+
+        Raises:
+            LedgerError: It cannot be read or believed.
+        """
+        for effect in self.session.handle(Look()):
+            if isinstance(effect, Failed):
+                raise self.session.problem(effect)
+        return self._head()
+
+    def take_over(self) -> list[Change]:
+        """The receipts on this disk, as the first changes of a ledger that begins with them."""
+        found = [(stack, self._copy.found(stack)) for stack in self._run.project.stacks]
+        return [self._change(stack, item, None) for stack, item in found if item is not None and is_ended(item)]
+
+    def push(self) -> list[str]:
+        """Record what is on this disk alone; returns the stacks.
+
+        Raises:
+            LedgerError: It cannot be written.
+        """
+        self.look()
+        self._touched |= {stack for stack in self._run.project.stacks if self._copy.is_unrecorded(stack)}
+        names = sorted(self._touched)
+        self._sync()
+        for effect in self.session.handle(Flush()):
+            if isinstance(effect, Failed):
+                raise self.session.problem(effect)
+        self._remember()
+        return names
 
     # The end
 
@@ -358,6 +392,21 @@ def attach(run: Run) -> Recording | None:
     """
     settings = ledgers.settings_of(run)
     return Recording(run, settings) if settings is not None else None
+
+
+def opened(run: Run) -> Recording:
+    """The ledger of a run whose command is about it.
+
+    Raises:
+        ConfigError: None is configured.
+    """
+    found = run.recording
+    if isinstance(found, Recording):
+        return found
+    raise ConfigError(
+        "no ledger is configured", key="ledger", untouched="nothing was read or written",
+        next_step="set `ledger: {kind: git}` in config/pipeline.yaml (docs/ledger.md)",
+    )  # fmt: skip
 
 
 def _list(value: object) -> list[object]:
