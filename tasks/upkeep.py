@@ -10,8 +10,7 @@ from .base import ci
 from .base.errors import ConfigError, LedgerError, nearest
 from .base.problem import doit
 from .base.text import plural
-from .ledger import keys
-from .ledger.home import DeniedError, HomeError, UnconditionalError
+from .ledger import advice, check, keys
 from .ledger.machine import Failed, Look, Trouble
 from .ledger.record import Change, Head, Kind
 from .ledger.session import Trust
@@ -96,31 +95,18 @@ def _init(run: Run, found: Recording) -> str:
 
 def _check(run: Run, found: Recording) -> str:
     """Try it: a real write, and one that has to be refused."""
-    del run
-    head, session = found.look(), found.session
-    version = session.version
-    assert version is not None  # noqa: S101 - `look` has read it
-    lines = [f"ledger    {session.home.name}: {plural(head.sequence, 'event')}, read"]
-    try:
-        session.home.probe(version)
-    except DeniedError as error:
-        raise LedgerError(
-            f"this job may read the ledger and not write it: {error}", where=session.home.name,
-            untouched="nothing was written",
-            next_step="that is right for a job that does not deploy; else see docs/ledger.md",
-        ) from error  # fmt: skip
-    except UnconditionalError as error:
-        raise LedgerError(
-            str(error), where=session.home.name, next_step="use another place, see docs/ledger.md"
-        ) from error
-    except HomeError as error:
-        raise LedgerError(f"the ledger cannot be written: {error}", where=session.home.name) from error
-    lines.append("  written, and a write over an older version was refused")
+    session = found.session
+    tried = check.check(session.home)
+    if not tried.found.can_write:
+        steps = advice.next_step(tried, found.settings, run.project.environment, ci.kind())
+        raise LedgerError(advice.headline(tried), where=tried.name, untouched="nothing was written", next_step=steps)
+    head = found.look()
+    lines = [f"ledger    {advice.headline(tried)}: {plural(head.sequence, 'event')}"]
     signing = [key.public.text for key in session.trust.signing]
     if head.key is not None and head.key not in signing:
         raise LedgerError(
             f"the ledger is signed with {keys.PublicKey(head.key).id}, and this job has not that key",
-            untouched="nothing was written", next_step=f"set {keys.VARIABLE} in deploy jobs",
+            untouched="nothing was written", next_step=f"set {found.settings.key} in deploy jobs",
         )  # fmt: skip
     lines.append("  signed by this job's key" if head.key else "  not signed: there is no key (`doit ledger key`)")
     if head.lease is not None:

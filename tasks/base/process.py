@@ -186,7 +186,7 @@ def wait(child: subprocess.Popen[bytes], seconds: float, unwanted: Callable[[], 
 
 def how(code: int | None, seconds: float) -> str:
     """How a child failed, in words; see `wait`."""
-    return f"took longer than {seconds:g} s" if code is None else f"ended with {code}"
+    return f"took longer than {seconds:g} s" if code is None else f"exited with {code}"
 
 
 def end_group(child: subprocess.Popen[bytes]) -> None:

@@ -22,7 +22,7 @@ class Home(Protocol):
 
     @property
     def name(self) -> str:
-        """What people call it: "refs/heads/... of origin", "s3://bucket/prefix"."""
+        """The place for people: "refs/heads/... of origin", "s3://bucket/prefix"; no credentials."""
         ...
 
     def read(self) -> Version | None:

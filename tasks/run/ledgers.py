@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..base import ci, git, interpolate
-from ..base.errors import ConfigError, RecordError
-from ..base.files import write_atomic
-from ..ledger import keys
-from ..ledger.gitclone import Clone
-from ..ledger.githome import GitHome
+from ..base import ci, git
+from ..base.errors import LedgerError, RecordError
+from ..base.files import sha256_bytes, write_atomic
+from ..ledger import keys, place
+from ..ledger.home import HomeError
 from ..ledger.keys import PublicKey
 from ..ledger.machine import Me
 from ..ledger.session import Identity, Session, Trust
@@ -58,17 +57,12 @@ def home(run: Run, settings: Ledger) -> Home:
 
     Raises:
         ConfigError: It is not known how to reach it.
+        LedgerError: It cannot be opened.
     """
-    if settings.kind != "git":
-        raise ConfigError(
-            "a ledger in a store is not there yet", key="ledger.kind",
-            untouched="nothing was planned or applied", next_step="use `kind: git`",
-        )  # fmt: skip
-    token = os.environ.get(settings.token, "").strip() or None
-    remote = interpolate.expand_environment(settings.remote, key="ledger.remote", values={})
-    ref = interpolate.fill(settings.ref, {"environment": run.project.environment}, key="ledger.ref")
-    folder = run.layout.ledger_cache / run.project.environment / "remote.git"
-    return GitHome(Clone(run.layout.root, remote, folder, token, settings.timeout), ref, run.stop.wait)
+    try:
+        return place.open_home(settings, run.project.loaded, run.layout, run.stop.wait)
+    except HomeError as error:
+        raise LedgerError(str(error), key="ledger", untouched="nothing was planned or applied") from None
 
 
 def trust(settings: Ledger) -> Trust:
@@ -115,8 +109,6 @@ class ShardCache:
 
     def get(self, digest: str) -> bytes | None:
         """A shard; None where it is not kept, or is not what it was."""
-        from ..base.files import sha256_bytes
-
         try:
             data = (self.folder / digest).read_bytes()
         except OSError:
@@ -125,7 +117,5 @@ class ShardCache:
 
     def put(self, digest: str, data: bytes) -> None:
         """Keep a shard; where there is no room it is read again the next time."""
-        from contextlib import suppress
-
         with suppress(RecordError):
             write_atomic(self.folder / digest, data, durable=False)

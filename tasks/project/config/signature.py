@@ -1,4 +1,4 @@
-"""Signatures of manifests and of what was reviewed: proof that who wrote one had the key."""
+"""Signatures of manifests and reviews, which prove that their author had the key."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 
 def sign(body: Mapping[str, Any], key: Key, *, purpose: str = "manifest") -> str:
-    """Hex HMAC-SHA256 over all fields; of a manifest, among them the hash of its plan file.
+    """Hex HMAC-SHA256 over all fields; a manifest's fields include the hash of its plan file.
 
     Args:
         body: The fields.
         key: The key.
-        purpose: What the fields are, so that one record is never taken for another kind.
+        purpose: The kind of record, so that one kind is never taken for another.
     """
     return hmac.new(key.signature, purpose.encode() + b"\0" + canonical_json(dict(body)), "sha256").hexdigest()
 
 
 def fits(body: Mapping[str, Any], signature: object, key: Key, *, purpose: str = "manifest") -> bool:
-    """Whether a signature is the one of these fields by this key; takes equally long whatever differs."""
+    """Whether a signature matches these fields and this key, compared in constant time."""
     expected = sign(body, key, purpose=purpose)
     return isinstance(signature, str) and hmac.compare_digest(expected.encode(), signature.encode())
 
 
 def sealed(content: bytes, key: Key) -> str:
-    """Hex digest of some content that only who has the key can make."""
+    """Hex digest of some content that only a holder of the key can compute."""
     return hmac.digest(key.digests, content, "sha256").hex()

@@ -1,4 +1,4 @@
-"""The shape of the configuration: frozen, typed, each key with one line that the schema and the docs show too."""
+"""The configuration's keys: frozen, typed, each with one line that the schema and the docs also show."""
 
 from __future__ import annotations
 
