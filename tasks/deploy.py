@@ -19,7 +19,7 @@ from .forges import gate
 from .plans import acceptance, judging, making, replayed
 from .run import errored, readstate, selection, stateguard, upstream, workdir
 from .run.action import is_current, stage_action
-from .run.assessment import assess, assess_once
+from .run.assessment import assess, assess_once, may_be_affected
 from .run.details import DeployDetails
 from .run.result import Result, Status
 from .run.selection import BARRIER
@@ -58,11 +58,11 @@ def barrier(run: Run) -> dict[str, Any]:
     return {"basename": BARRIER, "actions": [gate.action(run, BARRIER)], "doc": "every plan is there, and as reviewed"}
 
 
-def raise_barrier(all_tasks: dict[str, Any], selected: list[str]) -> frozenset[str]:
-    """Make the barrier depend on the plan of each stack that this run deploys; returns these stacks."""
+def raise_barrier(all_tasks: dict[str, Any], selected: list[str]) -> bool:
+    """Make the barrier depend on the plan of each stack that this run deploys; False when it deploys none."""
     stacks = sorted(selection.stacks(selection.reached(all_tasks, selected), STAGE))
     all_tasks[BARRIER].task_dep[:] = [f"plan:{name}" for name in stacks]
-    return frozenset(stacks)
+    return bool(stacks)
 
 
 def up_to_date(run: Run, stack: Stack) -> bool:
@@ -156,7 +156,7 @@ def _apply_new(run: Run, stack: Stack) -> Applied:
         raise DeployError(
             f"its upstream was deployed, but has no output {given.missing_text(stack)}",
             stack=stack.name,
-            untouched="nothing of this stack was changed",
+            untouched="nothing in this stack was changed",
             next_step="correct `inputs` of this stack, or the outputs of that one",
         )
     making.make(run, stack, given.values, origin="deploy")
@@ -211,10 +211,10 @@ def _about_to_apply(run: Run) -> set[str]:
     """The stacks that this run may apply: those that are affected, and those that an output of theirs may affect."""
     found: set[str] = set()
     for name in run.project.graph.order:
-        if name not in run.asked.stacks:
+        if name not in run.asked.planned:
             continue
         waits = store.pending(run.layout, name) or not found.isdisjoint(run.project.graph.needs[name])
-        if waits or assess(run, run.project.stacks[name]).affected:
+        if waits or may_be_affected(run, run.project.stacks[name]):
             found.add(name)
     return found
 

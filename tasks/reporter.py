@@ -62,8 +62,9 @@ class Reporter:
         selection.order(tasks, selected, "deploy", "verify")
         selection.order(tasks, selected, "deploy", "drift")
         again = selection.named(selected) if commandline.forces() else frozenset[str]()
-        stacks = deploy.raise_barrier(tasks, selected)
-        run.asked = Asked(bool(stacks), bool(self._selected & _WITH_BACKEND), again, stacks)
+        deploying = deploy.raise_barrier(tasks, selected)
+        planned = frozenset(selection.stacks(selection.reached(tasks, selected), "plan"))
+        run.asked = Asked(deploying, bool(self._selected & _WITH_BACKEND), planned, again)
         if run.request.part is not Part.REPORT:
             build.join(run, tasks, selected)
         try:

@@ -19,7 +19,7 @@ from .base.problem import doit, listed
 from .engine import encryption
 from .project import backend, references, stateid, volatile
 from .project import load as loading
-from .run import cilog, commandline, deployed, doitdb, fanout, recording, stateguard
+from .run import cilog, commandline, deployed, doitdb, fanout, stateguard
 from .run.request import Request
 from .run.run import Run
 
@@ -70,9 +70,8 @@ def start() -> Run:
             prepare(run.layout, run.layout.base)
         if run.request.part is not None:
             fanout.unpack(run.layout)
-        run.recording = recording.attach(run)
-        if run.recording is not None and commandline.names(_READING):
-            run.recording.begin()
+        if run.project.config.ledger != "none":
+            _open_ledger(run)
         deployed.choose_base(run)
         doitdb.prepare(run.layout.records, run.say)
     except DeployError as error:
@@ -140,6 +139,20 @@ def doit_config(run: Run) -> dict[str, Any]:
         "par_type": "thread",
         "verbosity": 2,
     }
+
+
+def _open_ledger(run: Run) -> None:
+    """Begin to read the ledger, for a command that begins with it.
+
+    Raises:
+        ConfigError: A setting or a key is not what it should be.
+        LedgerError: It cannot be opened.
+    """
+    from .run import recording
+
+    run.recording = recording.attach(run)
+    if run.recording is not None and commandline.names(_READING):
+        run.recording.begin()
 
 
 def _request() -> Request:

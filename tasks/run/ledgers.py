@@ -7,9 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..base import ci, git
+from ..base import ci, git, plain
 from ..base.errors import LedgerError, RecordError
-from ..base.files import sha256_bytes, write_atomic
+from ..base.files import LARGEST_RECORD, sha256_bytes, write_atomic
 from ..ledger import keys, place
 from ..ledger.home import HomeError
 from ..ledger.keys import PublicKey
@@ -110,7 +110,7 @@ class ShardCache:
     def get(self, digest: str) -> bytes | None:
         """A shard; None where it is not kept, or is not what it was."""
         try:
-            data = (self.folder / digest).read_bytes()
+            data = plain.read(self.folder / digest, LARGEST_RECORD)
         except OSError:
             return None
         return data if sha256_bytes(data) == digest else None
