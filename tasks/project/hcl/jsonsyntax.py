@@ -34,6 +34,7 @@ def read(content: bytes, found: Facts) -> None:
     for text in _strings(data):
         if "${" in text:
             references.find_paths(expressions.quoted(text), found)
+            found.workspace = 0 if references.asks_for_workspace(text) else found.workspace
         else:
             found.paths.extend(reference for reference in references.mentions(text) if reference not in found.paths)
         references.find_state_outputs(text, found)
