@@ -21,7 +21,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
         {"name": "form", "short": "f", "long": "format", "default": "text",
          "choices": [(name, "") for name in FORMS], "help": "text, mermaid or dot"},
     ]  # fmt: skip
-    yield printing(run, STAGE, _text, "show which stack needs which", params)
+    yield printing(run, STAGE, _text, params)
 
 
 def _text(run: Run, form: str) -> str:

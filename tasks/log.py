@@ -32,8 +32,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
         AS_JSON,
         {"name": "most", "short": "m", "long": "most", "type": int, "default": _MOST, "help": "how many, 0 for all"},
     ]
-    doc = "show what the ledger has of every deployment: of all stacks, or of some"
-    yield printing(run, STAGE, _text, doc, params, positional="stacks")
+    yield printing(run, STAGE, _text, params, positional="stacks")
 
 
 def _text(run: Run, as_json: bool, most: int, stacks: list[str]) -> str:

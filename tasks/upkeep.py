@@ -30,7 +30,7 @@ NEXT_KEY = "DEPLOY_LEDGER_NEXT_KEY"
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
     """`ledger`: the word after it says what is done."""
-    yield printing(run, STAGE, _text, f"keep the ledger: {', '.join(_DOES)}", positional="words")
+    yield printing(run, STAGE, _text, positional="words")
 
 
 def _text(run: Run, words: list[str]) -> str:
