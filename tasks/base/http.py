@@ -187,7 +187,7 @@ class Client:
         verify: Whether certificates are checked.
         moved: Called with the method, the URL and the target of a redirect; may raise.
         seen: Called with the number of bytes of an answer that are there; may raise.
-        largest: The largest number of bytes of an answer.
+        largest: The largest number of bytes of an answer; by default 64 MiB.
 
     Attributes:
         last: The last response.
@@ -197,7 +197,7 @@ class Client:
         self, wait: Callable[[float], bool | None], *, base: str = "", secret: Mapping[str, str] | None = None,
         seconds: float, only_lost: bool = False, tries: int = 1_000, timeout: float = 30.0, pause: float = 0.5,
         longest_asked: float = 30.0, verify: bool = True, moved: Callable[[str, str, str], None] = lambda *_: None,
-        seen: Callable[[int], None] = lambda _: None, largest: int = _LARGEST,
+        seen: Callable[[int], None] = lambda _: None, largest: int | None = None,
     ) -> None:  # fmt: skip
         self._wait, self._base, self._secret, self._left, self._only_lost = wait, base, secret or {}, seconds, only_lost
         self._tries, self._timeout, self._pause, self._longest_asked = tries, timeout, pause, longest_asked
@@ -317,7 +317,7 @@ class Client:
         while piece := response.raw.read1(_PIECE, decode_content=True):  # whatever has arrived so far
             content += piece
             self._seen(len(content))
-            if len(content) > self._largest:
+            if len(content) > (self._largest or _LARGEST):
                 raise NoAnswerError("the response is too long")
             if time.monotonic() > end:
                 raise _PassingError("the response started but did not finish in time")
