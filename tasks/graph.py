@@ -57,7 +57,7 @@ def as_dot(graph: StackGraph) -> str:
 
 
 def as_json(graph: StackGraph) -> str:
-    """The stacks in the order of a deploy, for machines: each with what it needs, and the first wave that it can run in."""
+    """The stacks in the order of a deploy, for machines: each with what it needs, and its wave."""
     waves = {name: number for number, wave in enumerate(graph.waves(), 1) for name in wave}
     stacks = [{"name": name, "needs": sorted(graph.needs[name]), "wave": waves[name]} for name in graph.order]
     return json.dumps({"format": FORMAT, "stacks": stacks}, indent=2)
