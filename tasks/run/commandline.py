@@ -15,7 +15,7 @@ from ..base.errors import ConfigError, nearest
 from ..base.problem import doit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 COMMANDS = {
     "setup": "install the pinned engine and verify it",
@@ -26,6 +26,9 @@ COMMANDS = {
     "verify": "run the checks of all deployed stacks",
     "drift": "compare what exists with what was deployed; exits with 2 if they differ",
     "status": "show what is deployed, affected, drifted, failing",
+    "log": "show what the ledger has of every deployment: of all stacks, or of some",
+    "audit": "verify that nobody changed the ledger, entry by entry",
+    "ledger": "keep the ledger: init, check, push, release, accept, key, rotate",
     "graph": "show which stack needs which",
     "ci": "generate a pipeline with one job per affected stack",
     "publish": "send run records and reports to the dashboard's source",
@@ -93,6 +96,11 @@ def check_patterns(tasks: Iterable[str]) -> None:
                 untouched="nothing was run",
                 next_step=(doit("list", "--all"), " lists all tasks"),
             )
+
+
+def names(stages: Collection[str]) -> bool:
+    """Whether the command line names a task of one of some stages."""
+    return any(word.partition(":")[0] in stages for word in _positional(sys.argv[1:]))
 
 
 def forces() -> bool:
