@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""`doit graph`: prints the stack graph as text, Mermaid or DOT; starts no engine."""
-=======
 """`doit graph`: prints the stack graph as text, Mermaid, DOT or JSON; starts no engine."""
->>>>>>> refs/heads/main
 
 from __future__ import annotations
 
