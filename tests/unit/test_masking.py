@@ -235,7 +235,7 @@ def test_finding_10_times_the_secrets_in_10_times_the_text_costs_10_times_the_lo
     assert looks[1] < 12 * looks[0]
 
 
-@pytest.mark.parametrize("word", ["destroy", "no changes", "resources", "Nothing is affected", "CAUTION"])
+@pytest.mark.parametrize("word", ["destroy", "no changes", "resources", "CAUTION"])
 def test_what_we_say_ourselves_is_no_secret_in_a_sentence_but_is_one_as_a_value(word: str) -> None:
     mask = masker(word)
     assert mask.text(f"it says {word}.") == f"it says {word}."
