@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 __all__ = [
     "DOIT_CONFIG",
     "task__planned",
+    "task_audit",
     "task_build",
     "task_ci",
     "task_deploy",
     "task_drift",
     "task_graph",
+    "task_ledger",
+    "task_log",
     "task_notify_test",
     "task_plan",
     "task_publish",
@@ -131,6 +134,27 @@ def task_ci() -> Iterator[dict[str, Any]]:
     from . import ci
 
     return ci.tasks(_run())
+
+
+def task_log() -> Iterator[dict[str, Any]]:
+    """Log."""
+    from . import log
+
+    return log.tasks(_run())
+
+
+def task_audit() -> Iterator[dict[str, Any]]:
+    """Audit."""
+    from . import audit
+
+    return audit.tasks(_run())
+
+
+def task_ledger() -> Iterator[dict[str, Any]]:
+    """Ledger."""
+    from . import upkeep
+
+    return upkeep.tasks(_run())
 
 
 def task_notify_test() -> Iterator[dict[str, Any]]:

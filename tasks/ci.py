@@ -35,7 +35,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
         {"name": "forge", "short": "f", "long": "forge", "default": "",
          "choices": [(name, "") for name in ("", *_FORGES)], "help": "gitlab or github; by default where it runs"},
     ]  # fmt: skip
-    yield printing(run, STAGE, _text, "write the pipeline that does each affected stack in a job of its own", params)
+    yield printing(run, STAGE, _text, params)
 
 
 def _text(run: Run, purpose: str, forge: str) -> str:
@@ -55,6 +55,8 @@ def write(run: Run, purpose: Purpose, forge: str) -> str:
     from .forges.pipelines import github, gitlab
     from .forges.pipelines.shares import spread
 
+    if run.recording is not None:
+        run.recording.fill(deploying=False, alone=False)
     named = deployed.named_base(run)
     base = git.resolve(run.layout.root, named) if named else None
     words = [f"base={base}"] if base else []

@@ -19,7 +19,8 @@ from .forges import gate
 from .plans import acceptance, judging, making, replayed
 from .run import checkblocks, errored, readstate, selection, stateguard, upstream, workdir
 from .run.action import is_current, stage_action
-from .run.assessment import assess, assess_once
+from .run.assessment import assess, assess_once, may_be_affected
+from .run.commandline import COMMANDS
 from .run.details import DeployDetails
 from .run.result import Result, Status
 from .run.selection import BARRIER
@@ -39,7 +40,7 @@ STAGE = "deploy"
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
     """`deploy:<stack>`: after the barrier that every plan passes first, and after the deploys of its upstreams."""
-    yield {"name": None, "doc": "plan every affected stack, then apply those very plans and check what runs"}
+    yield {"name": None, "doc": COMMANDS[STAGE]}
     for name, stack in run.project.stacks.items():
         yield {
             "name": name,
@@ -207,6 +208,8 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
             upstream=manifest.upstream, allowed=allowed, images=manifest.images, plan_id=manifest.id,
             lineage=manifest.lineage, serial=manifest.serial, accepted=accepted,
         )  # fmt: skip
+        if run.recording is not None:
+            run.recording.announce(lambda: _about_to_apply(run))
         store.claim(layout, manifest)
         receipt.write(layout, begun)
         done = _run_apply(run, stack, _Attempt(artifact, begun, last), where, variables)
@@ -227,6 +230,18 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
         if not output.sensitive
     }
     return Applied(manifest, changes.counts_text(manifest.counts), run.mask.value(shown), allowed, failed)
+
+
+def _about_to_apply(run: Run) -> set[str]:
+    """The stacks that this run may apply: those that are affected, and those that an output of theirs may affect."""
+    found: set[str] = set()
+    for name in run.project.graph.order:
+        if name not in run.asked.planned:
+            continue
+        waits = store.pending(run.layout, name) or not found.isdisjoint(run.project.graph.needs[name])
+        if waits or may_be_affected(run, run.project.stacks[name]):
+            found.add(name)
+    return found
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from .project import volatile
 from .run import awaited, errored, lockfile, stateguard, upstream, validated, workdir
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once
+from .run.commandline import COMMANDS
 from .run.details import PlanDetails
 from .run.result import Result, Status
 
@@ -34,7 +35,7 @@ def tasks(run: Run, planning: Act) -> Iterator[dict[str, Any]]:
         run: The run.
         planning: What such a task does: `act`, but for what a deploy takes over.
     """
-    yield {"name": None, "doc": "save a plan for every affected stack, for review; changes nothing"}
+    yield {"name": None, "doc": COMMANDS[STAGE]}
     for name, stack in run.project.stacks.items():
         yield {
             "name": name,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from doit.exceptions import UnmetDependency
 
 from . import build, deploy
-from .base.errors import DeployError, ExitCode, RunLockedError
+from .base.errors import DeployError, ExitCode, LedgerError, RunLockedError
 from .base.problem import Kind, Problem, listed
 from .base.process import dropped_variables
 from .engine import encryption
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _STAGES = ("build", "validate", "plan", "deploy", "verify", "drift")
 _LOCKING = frozenset({*_STAGES, "setup"})
+_RECORDED = frozenset({"plan", "deploy", "verify", "drift"})
 _WITH_BACKEND = frozenset({"plan", "deploy", "drift"})
 
 
@@ -73,6 +74,10 @@ class Reporter:
                 deployed.refuse_for_deploy(run)
             if self._selected & _LOCKING:
                 run.lock.take(f"doit {' '.join(sys.argv[1:])}")
+            if run.recording is not None and self._selected & _RECORDED:
+                run.recording.fill(deploying=run.asked.deploying, alone=True)
+                if run.recording.unread is not None:
+                    self._say_unread(run.recording.unread)
             if self._selected & set(_STAGES):
                 self._confirm_upstream()
             if run.asked.planning:
@@ -211,6 +216,7 @@ class Reporter:
         self._console.stop()
         run.project.index.save()
         if sys.exc_info()[0] is not None:
+            self._record()
             self._remember(None)
             run.lock.release()
             run.output.close()
@@ -225,6 +231,7 @@ class Reporter:
                     found.sort(key=lambda item: order.get(item.stack, -1))
                     paths += self._report(stage, found)
             write.write_junit(run)
+        self._record()
         for problem in self._errors:
             run.say(problem.text())
         code = self._exit_code()
@@ -236,6 +243,21 @@ class Reporter:
         run.lock.release()
         run.output.close()
         raise SystemExit(int(code))
+
+    def _say_unread(self, problem: LedgerError) -> None:
+        """The run goes on without the ledger: what that means; a search for drift cannot tell new drift from known."""
+        found = self.run.problem(problem)
+        if "drift" in self._selected:
+            self._errors.append(found)
+        self.run.say(f"{found.summary}; what other machines have deployed is not known here")
+
+    def _record(self) -> None:
+        """Bring what was applied and checked into the ledger, and give its lease back."""
+        run = self.run
+        if run.recording is None or not (run.asked.deploying or "verify" in self._selected):
+            return
+        if problem := run.recording.end(last=run.request.part is not Part.JOB):
+            self._errors.append(run.problem(problem))
 
     def _tell(self, code: ExitCode, paths: list[str]) -> None:
         """Say how the run ended: here, to whom it concerns, and for the runs after it."""

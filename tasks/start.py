@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 ENVIRONMENT_VARIABLE = "DEPLOY_ENV"
 _SECRET = re.compile(f"{SECRET_NAME.pattern}|KEY")  # before the configuration is read, it may name others
 _MOST_PARALLEL = 16
+_READING = frozenset({"plan", "deploy", "verify", "drift", "status", "ci"})  # what begins with the ledger
 
 
 def start() -> Run:
@@ -74,6 +75,8 @@ def start() -> Run:
             prepare(run.layout, run.layout.base)
         if run.request.part is not None:
             fanout.unpack(run.layout)
+        if run.project.config.ledger != "none":
+            _open_ledger(run)
         deployed.choose_base(run)
         doitdb.prepare(run.layout.records, run.say)
     except DeployError as error:
@@ -143,6 +146,20 @@ def doit_config(run: Run) -> dict[str, Any]:
     }
 
 
+def _open_ledger(run: Run) -> None:
+    """Begin to read the ledger, for a command that begins with it.
+
+    Raises:
+        ConfigError: A setting or a key is not what it should be.
+        LedgerError: It cannot be opened.
+    """
+    from .run import recording
+
+    run.recording = recording.attach(run)
+    if run.recording is not None and commandline.names(_READING):
+        run.recording.begin()
+
+
 def _request() -> Request:
     """What the variables on the command line ask for.
 
@@ -159,7 +176,7 @@ def _request() -> Request:
     return Request(
         accepted=stateguard.parse(accept, get_var("reason")) if accept is not None else (),
         part=fanout.part(get_var("ci")), mocking=get_var("mocks") != "no", reviewed_file=get_var("reviewed"),
-        allowances=allowed, base=get_var("base"),
+        allowances=allowed, base=get_var("base"), reason=get_var("reason"),
     )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ STAGE = "status"
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
     """`status`: prints a table."""
-    yield printing(run, STAGE, text, "show what is deployed, affected, drifted, failing")
+    yield printing(run, STAGE, text)
 
 
 def text(run: Run) -> str:
@@ -42,6 +42,9 @@ def text(run: Run) -> str:
 
 
 def _table(run: Run) -> tuple[str, list[DeployError]]:
+    if run.recording is not None:
+        run.recording.fill(deploying=False, alone=False)
+    deploying = run.recording.deployed_by if run.recording is not None else {}
     rows = [("stack", "deployed", "state")]
     counts = {"affected": 0, "unverified": 0, "drifted": 0, "in error": 0}
     errors: list[DeployError] = []
@@ -61,6 +64,8 @@ def _table(run: Run) -> tuple[str, list[DeployError]]:
         elif assessment.unverified:
             counts["unverified"] += 1
             words.append("its checks have not passed")
+        if name in deploying:
+            words.append(f"being deployed by {deploying[name]}")
         if os.path.lexists(errored.path(run.project, stack)):
             words.append(f"a state that could not be saved waits in {stack.path}/{errored.FILE}")
         if store.pending(run.layout, name):

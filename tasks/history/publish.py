@@ -47,7 +47,7 @@ _SHOWN = (
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
     """`publish`: sends what is new."""
-    yield printing(run, STAGE, publish, "send run records and reports to where the dashboard reads them")
+    yield printing(run, STAGE, publish)
 
 
 def attempt(run: Run) -> str:

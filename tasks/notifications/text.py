@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from ..reports import environment, sandbox
@@ -46,6 +47,7 @@ BODY = """\
 {% if link %}{{ link }}
 {% endif %}
 """
+_CALL = re.compile(r"(?<![\w.+-])@(?=\w)|<(?=[!@#])")  # not the one of an address: ada@example.test
 _WORDS = {"failure": "FAILED", "drift": "drifted", "recovery": "recovered", "deploy": "deployed", "test": "test"}
 _LONGEST_TITLE, _LONGEST_BODY = 200, 3000
 
@@ -87,7 +89,19 @@ def _one(run: Run, settings: model.Channel, name: str, builtin: str, values: dic
 
 def _known(run: Run, values: dict[str, Any]) -> dict[str, Any]:
     """All that a template may use, its words included."""
-    return {"words": _WORDS, "deploy": run.command("deploy").quoted, **values}
+    return {"words": _WORDS, "deploy": run.command("deploy").quoted, **quiet(values)}
+
+
+def quiet(value: Any) -> Any:
+    """The same value with texts that call nobody: `@all`, `@here` and `<!channel>` of a value are only shown.
+
+    What a project's own template says is left alone, so that it can call whom it wants to.
+    """
+    if isinstance(value, dict):
+        return {key: quiet(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [quiet(item) for item in value]
+    return _CALL.sub(lambda found: f"{found[0]}\u200b", value) if isinstance(value, str) else value
 
 
 def _cut(text: str, length: int) -> str:

@@ -125,6 +125,7 @@ def _expected(run: Run, stack: Stack, assessment: Assessment) -> Expected:
         upstream=run.upstream,
         builds=used.made_of(run.project, stack),
         by_tag=used.by_tag(run.project, stack),
+        ordered=run.recording is not None and run.recording.unread is None,
     )
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..project.model import Policy, Protect, RequiredTags
 
 PROTECT, MAX_DESTROY, REQUIRED_TAGS = "protect", "max-destroy", "required-tags"
+_TYPE = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+(?:\[[^\]]*\])?$")  # of an address: `module.x.TYPE.name["key"]`
 _DONE = {"delete": "destroy", "create": "create", "update": "change", "forget": "forget"}
 
 
@@ -59,13 +60,32 @@ def _protected(guard: Protect, changes: list[Mapping[str, Any]]) -> Iterator[Fin
             done = {"replace"}
         hit = sorted(done & set(guard.actions))
         addresses = [str(item[key]) for key in ("address", "previous_address") if item.get(key)]
+        kinds = _types(item)
         if (
             hit
             and any(matches(address, guard.address) for address in addresses)
-            and matches(str(item.get("type")), guard.type)
+            and any(matches(kind, guard.type) for kind in kinds)
         ):
-            reason = f": {guard.reason}" if guard.reason else ""
-            yield Finding(guard.rule, guard.severity, f"it is protected from {' and '.join(hit)}{reason}", addresses[0])
+            message = f"it is protected from {' and '.join(hit)}{_why(guard)}"
+            yield Finding(guard.rule, guard.severity, message, addresses[0])
+        elif _covers(guard, addresses[-1], kinds[-1]) and not _covers(guard, addresses[0], kinds[0]):
+            # Allowed, the next plan would know nothing of the former address.
+            message = f"moved from {addresses[-1]}, it would no longer be protected{_why(guard)}"
+            yield Finding(guard.rule, guard.severity, message, addresses[0])
+
+
+def _covers(guard: Protect, address: str, kind: str) -> bool:
+    return matches(address, guard.address) and matches(kind, guard.type)
+
+
+def _types(item: Mapping[str, Any]) -> list[str]:
+    """The type of a resource, and that of its former address: a move may change it."""
+    former = _TYPE.search(str(item.get("previous_address") or ""))
+    return [str(item.get("type")), *([former[1]] if former else [])]
+
+
+def _why(guard: Protect) -> str:
+    return f": {guard.reason}" if guard.reason else ""
 
 
 def _untagged(tags: RequiredTags, changes: list[Mapping[str, Any]]) -> Iterator[Finding]:
