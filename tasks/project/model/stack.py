@@ -29,7 +29,11 @@ class Engine(Model):
     path: str | None = Field(
         None, description="Path of the engine's binary; by default it is found on PATH, downloaded or built."
     )
-    releases: str | None = Field(None, description="Base URL of a mirror of the engine's official releases.")
+    releases: str | None = Field(None, description="Base URL of a mirror of the engine's official releases; https.")
+    sha256: list[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]] = Field(
+        default_factory=list,
+        description="SHA-256 of engines in the cache that may run besides published releases: of one that you built.",
+    )
     lock_timeout: Seconds = Field(60, description="Seconds to wait for a state lock that another process holds.")
     grace: Seconds | None = Field(
         None,
