@@ -1,4 +1,4 @@
-"""`doit publish`: sends run records, the overview and the reports of an environment to where the dashboard reads them.
+"""`doit publish`: sends run records, the overview and reports of an environment to the dashboard's source.
 
 At the destination there are
 
@@ -55,7 +55,7 @@ def attempt(run: Run) -> str:
     try:
         return publish(run)
     except DeployError as error:
-        return f"not published, which changes nothing else\n{run.problem(error).text()}"
+        return f"not published; nothing else is affected\n{run.problem(error).text()}"
 
 
 def publish(run: Run) -> str:
@@ -68,7 +68,7 @@ def publish(run: Run) -> str:
     settings, loaded = run.project.config.publish, run.project.loaded
     if not settings.to:
         raise loaded.error(
-            "there is nowhere to publish to",
+            "no destination to publish to is configured",
             "publish",
             "to",
             next_step="set `publish.to` to a folder, https:// or s3://",
@@ -126,9 +126,11 @@ def amend(to: Destination, path: str, change: Callable[[Any], Any], wait: Wait =
                 continue
         if wait(random.uniform(0, 0.05 * 2 ** min(attempt_number, 5))):  # noqa: S311 - apart from the others
             raise PublishError(
-                f"cannot publish to {to.name}: stopped while others change {path}", next_step=doit("publish")
+                f"cannot publish to {to.name}: stopped while other runs were changing {path}", next_step=doit("publish")
             )
-    raise PublishError(f"cannot publish to {to.name}: {path} is always changed by others", next_step=doit("publish"))
+    raise PublishError(
+        f"cannot publish to {to.name}: {path} keeps being changed by other runs", next_step=doit("publish")
+    )
 
 
 class _Place:
@@ -207,10 +209,10 @@ def _content(run: Run, path: Path) -> bytes:
         return plain.read(path, LARGEST_RECORD)
     except plain.NotPlainError as error:
         raise PublishError(
-            f"nothing is published: {run.layout.relative(path)}: {error.strerror}",
+            f"not published: {run.layout.relative(path)}: {error.strerror}",
             where=run.layout.relative(path),
             untouched="nothing was sent",
-            next_step=("see which job wrote it, remove it, then ", doit("publish")),
+            next_step=("find out which job wrote it, remove it, then ", doit("publish")),
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""An artifact that was handed over: verified, judged again, and accepted to be applied, replaced or refused."""
+"""Verifies and judges an artifact that was handed over, then accepts, replaces or refuses it."""
 
 from __future__ import annotations
 
