@@ -74,7 +74,7 @@ def findings(run: Run, stack: Stack, position: int, checker: Checker, plan: Mapp
     if code in checker.failed and not found:
         raise _error(checker, stack, where, f"exited with {code}, but no finding could be read", log)
     if run.hides_values:
-        return [replace(item, message=" (hidden by `plan.values`)") for item in found]
+        return [replace(item, message="(hidden by `plan.values`)") for item in found]
     return found
 
 
