@@ -76,7 +76,7 @@ class Builder(Protocol):
     name: str
 
     def push(self, run: Run, job: Job) -> str:
-        """Build and push; gives the digest of the manifest that was pushed."""
+        """Build and push; returns the digest of the manifest that was pushed."""
 
 
 def choose(run: Run, image: str) -> Builder:
@@ -111,7 +111,7 @@ class Buildah:
         self.name = name
 
     def push(self, run: Run, job: Job) -> str:
-        """Build and push; gives the digest of the manifest that was pushed."""
+        """Build and push; returns the digest of the manifest that was pushed."""
         several = len(job.platforms) > 1
         command = [self.name, *self._store(job)]
         names = ["--manifest", job.reference] if several else ["--tag", job.reference]
@@ -174,7 +174,7 @@ class Docker:
     name = "docker"
 
     def push(self, run: Run, job: Job) -> str:
-        """Build and push; gives the digest of the manifest that was pushed."""
+        """Build and push; returns the digest of the manifest that was pushed."""
         metadata = job.private / "metadata.json"
         insecure = ",registry.insecure=true" if job.without_tls else ""
         output = (

@@ -56,7 +56,7 @@ def is_current(run: Run, name: str) -> bool:
 
 
 def make(run: Run, name: str, *, forced: bool = False) -> str:
-    """Make a build, unless another run just did; gives a summary.
+    """Make a build, unless another run just did; returns a summary.
 
     Args:
         run: The run.

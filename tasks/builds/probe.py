@@ -21,7 +21,7 @@ _FIELD = r"^{}:[ \t]+(\S.*)$"
 
 
 def problem(run: Run, name: str) -> str | None:
-    """Why a builder cannot be used; None when it can.
+    """Why a builder cannot be used; None if it can.
 
     Raises:
         StoppedError: The run was asked to stop.

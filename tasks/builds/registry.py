@@ -60,7 +60,7 @@ class Registry:
             mask.add([login.password, login.basic])
 
     def digest(self, tag: str) -> str | None:
-        """The digest of the manifest that a tag names; None when there is no such tag, or no such repository.
+        """The digest of the manifest that a tag names; None if there is no such tag, or no such repository.
 
         Raises:
             RegistryError: The registry did not say.

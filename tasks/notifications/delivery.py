@@ -28,7 +28,7 @@ class Job:
 
 
 def deliver(run: Run, jobs: list[Job]) -> list[Job]:
-    """Deliver; gives each job as it stood when its time was over. A run that is being stopped waits no longer."""
+    """Deliver; returns each job as it stood when its time was over. A run that is being stopped waits no longer."""
     began = time.monotonic()
     running = []
     for job in jobs:

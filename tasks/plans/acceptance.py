@@ -58,7 +58,7 @@ def check(run: Run, stack: Stack, assessment: Assessment) -> Manifest:
 
 
 def accept(run: Run, stack: Stack) -> Result | None:
-    """The result of the plan that was handed over to this deploy; None where one has to be made.
+    """The result of the plan that was handed over to this deploy; None if one has to be made.
 
     Raises:
         ArtifactRefusedError: It may not be applied, nor be replaced.

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..base.errors import DeployError
     from ..base.git import Revision
     from ..base.problem import Command, Problem
+    from ..engine.diagnostics import Diagnostic
     from ..project.project import Project
     from .allowance import Judged
     from .recorded import Recorded
@@ -92,6 +93,7 @@ class Run:
         self.assessed: dict[str, tuple[tuple[str, ...], Assessment]] = {}
         self.initialized: dict[str, bool] = {}
         self.lock_files_missing: set[str] = set()
+        self._heard: dict[str, list[Diagnostic]] = {}
         self.read_outputs: dict[str, dict[str, Outputs]] = {}
         self.reading_lock = threading.Lock()
         self.waiting: dict[str, Callable[[], str]] = {}
@@ -166,7 +168,7 @@ class Run:
                 self.mask.add(key.encoded for key in self.project.keyring.all)
                 engine = Engine(
                     found.binary, settings.kind, found.version, plugin_cache=plugins, encryption=self.encryption,
-                    stop=self.stop, mask=self.mask, terse=self.hides_values,
+                    stop=self.stop, mask=self.mask, hear=self._hear, terse=self.hides_values,
                 )  # fmt: skip
                 if self.project.keyring.is_set and not engine.takes_keys:
                     raise EngineError(
@@ -176,6 +178,14 @@ class Run:
                     )
                 self._engine = engine
             return self._engine
+
+    def _hear(self, label: str, found: list[Diagnostic]) -> None:
+        self._heard.setdefault(label, []).extend(found)
+
+    def heard(self, stage: str, stack: str) -> list[Diagnostic]:
+        """What the engine has warned of in a task of a stack, each once; masked."""
+        known = dict.fromkeys(self._heard.get(f"{stage} {stack}", ()))
+        return [self.mask.value(item) for item in known]
 
     def keep_crash(self, task: str, error: BaseException) -> str:
         """Add an unexpected error to the crash log; returns the next step."""
