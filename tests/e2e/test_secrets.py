@@ -311,3 +311,34 @@ def test_secrets_that_cannot_be_read_from_their_file_are_read_from_the_plan(
     assert "login failed: password=(sensitive value)" in done.out
     assert VAULT not in done.out
     assert len(repository.engine_calls("show")) == 1
+
+
+def test_a_secret_in_a_key_ends_the_report_of_its_stack_by_name_and_of_no_other(
+    build: Callable[..., Repository],
+) -> None:
+    body = """\
+terraform {
+  backend "local" {}
+}
+
+variable "token" {
+  type      = string
+  sensitive = true
+  default   = "hunter2-in-a-key"
+}
+
+resource "terraform_data" "each" {
+  for_each = toset([nonsensitive(var.token)])
+  input    = each.key
+}
+"""
+    repository = build(minimal_config(), f"stacks/a/main.tf:{body}", f"stacks/b/main.tf:{resource()}")
+    done = repository.doit("plan", code=1)
+    assert 'a secret is in an instance key of terraform_data.each["(sensitive value)"]' in done.out
+    assert "names are never masked" in done.out
+    assert repository.json("results/plan/a.json")["problem"]["kind"] == "secret exposed"
+    assert repository.json("results/plan/b.json")["status"] == "ok"
+    assert not repository.deploy_dir("plans/a/plan.tfplan").exists()
+    kept = [path for path in repository.path.joinpath(".deploy").rglob("*") if path.is_file()]
+    assert [str(path) for path in kept if b"hunter2-in-a-key" in path.read_bytes()] == []
+    assert "hunter2-in-a-key" not in done.out
