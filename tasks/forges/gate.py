@@ -99,7 +99,7 @@ def judge(run: Run, stacks: list[str] | None = None, *, asked: bool = True) -> N
 
 
 def known_meaning(run: Run, name: str) -> Meaning | None:
-    """What a stack's artifact means, bound by its manifest; None when `plan.json` is not that artifact's.
+    """What a stack's artifact means, bound by its manifest; None if `plan.json` is not that artifact's.
 
     Raises:
         ArtifactRefusedError: The artifact is not what its manifest says, or not the one that this run has verified.

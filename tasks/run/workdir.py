@@ -112,7 +112,7 @@ def state_arguments(project: Project, stack: Stack) -> list[str]:
 
 
 def lock_digest(project: Project, stack: Stack) -> str | None:
-    """Hex SHA-256 of the stack's dependency lock file; None when it has none."""
+    """Hex SHA-256 of the stack's dependency lock file; None if it has none."""
     return project.index.digest(f"{stack.path}/{ENGINE_LOCK_FILE}")
 
 
