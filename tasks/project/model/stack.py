@@ -37,7 +37,7 @@ class Engine(Model):
     lock_timeout: Seconds = Field(60, description="Seconds to wait for a state lock that another process holds.")
     progress: Seconds = Field(
         60,
-        description="Seconds after which an apply says what it waits for, again and again, where there is no terminal; 0:"
+        description="Seconds after which an apply says what it waits for, again and again, without a terminal; 0:"
         " never.",
     )
     grace: Seconds | None = Field(
