@@ -35,6 +35,11 @@ class Engine(Model):
         description="SHA-256 of engines in the cache that may run besides published releases: of one that you built.",
     )
     lock_timeout: Seconds = Field(60, description="Seconds to wait for a state lock that another process holds.")
+    progress: Seconds = Field(
+        60,
+        description="Seconds after which an apply says what it waits for, again and again, without a terminal; 0:"
+        " never.",
+    )
     grace: Seconds | None = Field(
         None,
         description="Seconds that a stopping run waits for its engine processes; by default as long as they take."
