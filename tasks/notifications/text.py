@@ -1,4 +1,4 @@
-"""Texts: a message's title and body, by templates that may be the project's own; short enough for a chat."""
+"""Renders a message's title and body from built-in or custom templates, short enough for a chat."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ BODY = """\
 {% if not_run | length > 10 %} and {{ not_run | length - 10 }} more{% endif %}
 
 {% endif %}
-{% if event == 'drift' %}next: look at reports/drift.md; {{ deploy }} puts back what the code says
+{% if event == 'drift' %}next: look at reports/drift.md; {{ deploy }} restores what the code says
 {% endif %}
 {% if commit %}commit {{ commit }}
 {% endif %}
@@ -81,7 +81,7 @@ def _one(run: Run, settings: model.Channel, name: str, builtin: str, values: dic
         except sandbox.TemplateFailedError as error:
             first = str(error).partition("\n")[0]
             run.say_once(
-                f"{settings.label}: the template `{name}` is broken, the built-in one was used:"
+                f"{settings.label}: the template `{name}` is broken, so the built-in one was used:"
                 f" {error.kind}: {first[:200]}"
             )
     return run.mask.text(environment.sandboxed().from_string(builtin).render(**_known(run, values)))

@@ -119,6 +119,11 @@ class Deploy(Model):
         None, description="A git tag that a complete deploy moves to its commit: `deployed-{environment}`."
     )
     push: bool = Field(False, description="True: push the tag to `origin`.")
+    on_failed_check: Literal["warn", "fail"] = Field(
+        "warn",
+        description="When a `check` block does not hold after an apply: `warn`, or `fail` the deploy of the stack; the"
+        " next deploys check again until it holds.",
+    )
 
 
 class Drift(Model):
@@ -127,4 +132,7 @@ class Drift(Model):
     undeployed: Literal["alert", "report"] = Field(
         "alert",
         description="`alert`: undeployed code makes `doit drift` exit with 2, as drift does; `report`: only report it.",
+    )
+    on_failed_check: Literal["warn", "fail"] = Field(
+        "warn", description="When a `check` block does not hold: `warn` and go on, or `fail` the stack: exit code 1."
     )
