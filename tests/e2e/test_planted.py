@@ -47,7 +47,7 @@ def test_publish_never_sends_what_a_link_leads_to(
     at.unlink(missing_ok=True)
     PLANTED[kind](at, victim)
     done = deployed.doit("publish", code=1)
-    assert f"nothing is published: .deploy/local/{at.relative_to(deployed.deploy_dir())}: {at.name} is " in done.out
+    assert f"not published: .deploy/local/{at.relative_to(deployed.deploy_dir())}: {at.name} is " in done.out
     assert SECRET not in done.out
     assert not any(SECRET in path.read_text() for path in board.rglob("*") if path.is_file())
 
