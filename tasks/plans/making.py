@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..artifact import receipt, store
+from ..artifact import plansecrets, receipt, secretfile, store
 from ..artifact.manifest import Manifest
 from ..artifact.statecheck import Seen
 from ..base import git
@@ -19,7 +19,7 @@ from ..engine import encryption
 from ..run import checkblocks, readstate, stateguard, validated, workdir
 from ..run.assessment import assess
 from ..run.details import PlanDetails
-from . import fresh, judging
+from . import fresh, judging, knowing
 
 if TYPE_CHECKING:
     from ..artifact.inputs import Inputs
@@ -102,6 +102,7 @@ def _kept(run: Run, stack: Stack, found: Fresh, basis: _Basis) -> Made:
     findings = judging.judge(run, stack, found.document, found.changes)
     body = {"stack": stack.name, "environment": project.environment, **found.changes.to_json()}
     last = receipt.read(run.layout, stack.name)
+    secret = [value for value in plansecrets.values(found.document) if value not in (None, "", [], {})]
     manifest = Manifest(
         id=secrets.token_hex(_ID_BYTES),
         stack=stack.name,
@@ -132,8 +133,11 @@ def _kept(run: Run, stack: Stack, found: Fresh, basis: _Basis) -> Made:
         exists=list(basis.seen.exists),
         accepted=basis.accepted,
         follows=last.plan_id if last else None,
+        sensitive=bool(secret),
     )
     write_json(run.layout.plan_json(stack.name), body, durable=False)
+    secretfile.write(run.layout, manifest, secret, key)
+    knowing.note(run, manifest)
     store.store(run.layout, manifest, found.plan, key)
     judging.let_through(run, manifest, findings)
     shown = [finding.to_json() for finding in findings]
