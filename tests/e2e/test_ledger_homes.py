@@ -140,3 +140,19 @@ def test_a_token_that_dies_while_a_deploy_applies(project: Callable[[str], Remot
     later = remote.clone()
     later.doit("deploy", DEPLOY_LEDGER_TOKEN=WRITER)
     assert later.engine_calls() == []
+
+
+def test_a_deploy_waits_for_one_fetch_and_two_pushes(project: Callable[[str], Remote], forge: GitServer) -> None:
+    remote = Forge(project("{kind: git}"), forge)
+    remote.clone().doit("ledger", "init", DEPLOY_LEDGER_TOKEN=WRITER)
+    job = remote.clone()
+    forge.log.clear()
+    job.doit("deploy", DEPLOY_LEDGER_TOKEN=WRITER)
+    assert len(job.engine_calls("apply")) == 3
+    assert forge.log.count("GET upload-pack 200") == 1
+    assert forge.log.count("POST receive-pack 200") == 2
+    forge.log.clear()
+    remote.clone().doit("plan")
+    served = [line for line in forge.log if not line.endswith("401")]
+    assert served[-3:] == ["GET upload-pack 200", "POST upload-pack 200", "POST upload-pack 200"]
+    assert "receive-pack" not in " ".join(served)
