@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from . import plan, verify
-from .artifact import changes, inputs, outputs, reasons, receipt, rereads, store
+from .artifact import changes, inputs, observed, outputs, reasons, receipt, rereads, store
 from .artifact.inputs import Input, InputKind
 from .artifact.receipt import Outcome, Receipt
 from .base.errors import ArtifactRefusedError, DeployError, StoppedError, UnreviewedError
@@ -279,5 +279,7 @@ def _outputs(run: Run, stack: Stack, done: Completed) -> dict[str, outputs.Outpu
 def _less_produced(run: Run, stack: Stack, begun: Receipt) -> dict[str, Any]:
     """What the apply wrote, and the inputs without it: from now on that is what the stack is compared with."""
     produced = {*begun.produced, *inputs.written_since(run.project, stack, begun.inputs)}
+    produced |= observed.written_since(run.project, begun.inputs)
     left = begun.inputs.without({Input(InputKind.FILE, path) for path in produced})
+    left = observed.less_produced(run.project, left, produced)
     return {"produced": sorted(produced), "inputs": left, "inputs_digest": left.digest}

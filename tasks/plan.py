@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .artifact import promotion, store
 from .base.errors import ArtifactRefusedError, EngineError
+from .base.text import few
 from .builds import used
 from .plans import acceptance, judging, making
 from .project import volatile
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .run.run import Run
 
 STAGE = "plan"
+_FEW = 3
 
 
 def tasks(run: Run, planning: Act) -> Iterator[dict[str, Any]]:
@@ -107,6 +109,8 @@ def _summary(run: Run, stack: Stack, made: Made, assessment: Assessment) -> str:
     if mocked := ", ".join(made.manifest.mocked):
         parts.append(f"; made with mocks for {mocked}: not for deploy")
     parts += [_images_text(made.manifest.images), stateguard.said(assessment.receipt, made.manifest)]
+    if made.outside:
+        parts.append(f"; reads outside of the repository: {few(made.outside, _FEW)}")
     place = run.project.module(stack.name).workspace
     if place is not None and not workdir.keeps_workspace(run, stack):
         parts.append(f'; terraform.workspace is "default" in every environment ({place})')

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from ..artifact import changes, opening, store
+from ..artifact import changes, observed, opening, store
 from ..artifact import manifest as manifests
 from ..artifact.manifest import Expected
 from ..base.errors import ArtifactRefusedError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from ..artifact.affected import Assessment
+    from ..artifact.inputs import Inputs
     from ..artifact.manifest import Manifest
     from ..artifact.opening import Artifact
     from ..project.stack import Stack
@@ -40,7 +41,7 @@ def verified(run: Run, stack: Stack, assessment: Assessment) -> Iterator[Artifac
         StateRefusedError: It was planned for another state than the one that was deployed.
     """
     with opening.opened(run.layout, stack.name, run.project.keyring.current) as artifact:
-        manifests.verify(artifact.manifest, stack.name, _expected(run, stack, assessment))
+        manifests.verify(artifact.manifest, stack.name, _expected(run, stack, assessment, artifact.manifest.inputs))
         store.refuse_stale(run.layout, artifact.manifest)
         stateguard.require_planned(run, stack, assessment.receipt, artifact.manifest)
         yield artifact
@@ -110,11 +111,12 @@ def replaced(
     raise error
 
 
-def _expected(run: Run, stack: Stack, assessment: Assessment) -> Expected:
-    engine, config = run.engine(), run.project.config.plan
+def _expected(run: Run, stack: Stack, assessment: Assessment, planned: Inputs) -> Expected:
+    """What an artifact has to match; what its own plan was seen to read counts as it is now."""
+    engine, config, last = run.engine(), run.project.config.plan, assessment.receipt
     return Expected(
         environment=run.project.environment,
-        inputs=assessment.inputs,
+        inputs=observed.again(run.project, assessment.inputs, planned, last.produced if last else ()),
         commit=run.revision.commit,
         dirty=run.revision.dirty,
         engine=f"{engine.kind} {engine.version}",

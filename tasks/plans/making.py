@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..artifact import receipt, store
+from ..artifact import observed, receipt, store
 from ..artifact.manifest import Manifest
 from ..artifact.statecheck import Seen
 from ..base import git
@@ -16,7 +16,7 @@ from ..base.files import canonical_json, sha256_bytes, write_json
 from ..base.text import few
 from ..builds import used
 from ..engine import encryption
-from ..run import readstate, stateguard, validated, workdir
+from ..run import readstate, stateguard, validated, watching, workdir
 from ..run.assessment import assess
 from . import fresh, judging
 
@@ -31,17 +31,24 @@ _ID_BYTES = 16
 
 @dataclass(frozen=True)
 class Made:
-    """A plan that was just made: its manifest, its redacted changes, its counts in words, what policies say of it."""
+    """A plan that was just made: its manifest, its redacted changes, its counts in words, what policies say of it.
+
+    `outside` are the files outside of the repository that it was seen to read.
+    """
 
     manifest: Manifest
     changes: dict[str, Any]
     text: str
     findings: list[dict[str, Any]]
+    outside: list[str]
 
 
 @dataclass(frozen=True)
 class _Basis:
-    """What a plan is made of and for: its origin, stand-ins, images, inputs, the state, and that it was accepted."""
+    """What a plan is made of and for: its origin, stand-ins, images, inputs, the state, and that it was accepted.
+
+    `outside` are the files outside of the repository that it was seen to read.
+    """
 
     origin: str
     mocked: list[str]
@@ -50,6 +57,7 @@ class _Basis:
     inputs: Inputs
     seen: Seen
     accepted: dict[str, Any] | None
+    outside: list[str]
 
 
 def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked: list[str] | None = None) -> Made:
@@ -79,13 +87,16 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
                 workdir.initialize(run, stack, where, backend=True)
                 now = assess(run, stack)  # the inputs as they are now: init may have written the lock file
                 configuration = validated.configuration(run, stack)
-                found = held.enter_context(fresh.planned(run, stack, where, variables))
+                with watching.watched(run, stack, where) as (place, read):
+                    found = held.enter_context(fresh.planned(run, stack, place, variables))
+                    reads = read(now.inputs)
                 validated.remember(run, stack, configuration)
                 seen = Seen.read(found.document, *readstate.of_plan(run, stack, where, found.plan))
                 accepted = stateguard.require(run, stack, now.receipt, seen)
             if not store.is_encrypted(found.plan) and (warning := encryption.warning_in_ci()):
                 run.say_once(warning)
-            basis = _Basis(origin, mocked or [], images, unpinned, now.inputs, seen, accepted)
+            made_of = observed.joined(now.inputs, reads)
+            basis = _Basis(origin, mocked or [], images, unpinned, made_of, seen, accepted, reads.outside)
             return _kept(run, stack, found, basis)
     except BaseException:
         store.discard(run.layout, stack.name)
@@ -133,7 +144,7 @@ def _kept(run: Run, stack: Stack, found: Fresh, basis: _Basis) -> Made:
     store.store(run.layout, manifest, found.plan, key)
     judging.let_through(run, manifest, findings)
     shown = [finding.to_json() for finding in findings]
-    return Made(manifest, found.changes.to_json(), found.changes.counts.text(), shown)
+    return Made(manifest, found.changes.to_json(), found.changes.counts.text(), shown, basis.outside)
 
 
 def _check_clean(run: Run, stack: Stack) -> None:

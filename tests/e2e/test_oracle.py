@@ -256,7 +256,7 @@ def test_what_no_input_stands_for_is_found(tmp_path: Path, tofu: Path) -> None:
     case = watched(Configuration(shape), "shape", tmp_path, tofu)
     known = case.known()
     assert known.missing(case.observed) == []
-    known.files, known.folders = {MAIN}, []
+    known.counts.files, known.counts.folders = {MAIN}, []
     assert {(access.path, access.how) for access in known.missing(case.observed)} >= {
         (f"{STACK}/a.txt", "opened"), ("no/b.txt", "missed"), ("d", "listed"),
     }  # fmt: skip

@@ -34,6 +34,16 @@ class Encryption(Model):
     )
 
 
+class Inputs(Model):
+    """What counts as an input of a stack beside what its files say."""
+
+    observe: bool | Literal["auto"] = Field(
+        False,
+        description="True: the engine is watched while it plans (Linux, strace), and what it was seen to read counts"
+        " too; an error where it cannot be watched. `auto`: where it can.",
+    )
+
+
 class Plan(Model):
     """Rules for plan artifacts."""
 
