@@ -9,6 +9,7 @@ from ..base.files import canonical_json, sha256_bytes
 from ..project import volatile
 from . import inputs, observed, receipt
 from . import reasons as why
+from .inputs import NOT_RECORDED
 from .reasons import Reason, Why
 from .receipt import Outcome
 
@@ -88,10 +89,16 @@ def assess(project: Project, stack: Stack, baseline: Baseline | None) -> Assessm
         compared = observed.again(project, compared, last.inputs, produced)
     before = last.inputs.less_variables(volatile.uncounted(project, stack))
     if differing := why.between(before, compared, why_read=project.module(stack.name).why_read):
-        return Assessment(now, last, differing)
+        return Assessment(now, last, [_if_recorded(last, reason) for reason in differing])
     rewrite = keyring.rewrite(last.state_key)
     reasons = [Reason(Why.STATE_KEY, note=rewrite)] if rewrite else []
     return Assessment(now, last, reasons, rewrite is not None, _unverified(last, stack))
+
+
+def _if_recorded(last: Receipt, reason: Reason) -> Reason:
+    """A reason, where the ledger has a digest of that input; else that it has none."""
+    recorded = reason.input is None or last.inputs.digests.get(reason.input) != NOT_RECORDED
+    return reason if recorded else Reason(Why.NOT_RECORDED, reason.input)
 
 
 def _without_receipt(project: Project, stack: Stack, now: Inputs, baseline: Baseline | None) -> list[Reason]:

@@ -10,7 +10,7 @@ from ..base.files import canonical_json, read_json, sha256_bytes, write_json
 from ..project.config.signature import sealed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from ..base.layout import Layout
     from ..base.masking import Masker
@@ -19,19 +19,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Output:
-    """An output; a sensitive value is None unless it was just read from the engine."""
+    """An output; a sensitive value is None unless it was just read from the engine.
+
+    `known` is False if the record has no value although it is not sensitive: it came from the ledger.
+    """
 
     digest: str
     sensitive: bool = False
     value: Any = None
+    known: bool = True
 
 
-def parse(values: Mapping[str, Any]) -> dict[str, Output]:
-    """Outputs from `tofu output -json` (https://opentofu.org/docs/cli/commands/output/)."""
-    return {
+def parse(values: Mapping[str, Any], declared: Collection[str] = ()) -> dict[str, Output]:
+    """Outputs from `tofu output -json` (https://opentofu.org/docs/cli/commands/output/).
+
+    Args:
+        values: What it prints: a state has no outputs that are null.
+        declared: The outputs of the configuration that was applied: those that are not there are null.
+    """
+    found = {
         name: Output(_digest(item["value"]), bool(item.get("sensitive")), item["value"])
-        for name, item in sorted(values.items())
+        for name, item in values.items()
     }
+    null = {name: Output(_digest(None)) for name in declared if name not in found}
+    return dict(sorted({**null, **found}.items()))
 
 
 def store(layout: Layout, stack: str, outputs: Mapping[str, Output], mask: Masker, key: Key | None = None) -> None:
@@ -63,7 +74,12 @@ def stored(layout: Layout, stack: str) -> dict[str, Output] | None:
         return None
     try:
         return {
-            name: Output(str(item["digest"]), bool(item["sensitive"]), item.get("value"))
+            name: Output(
+                str(item["digest"]),
+                bool(item["sensitive"]),
+                item.get("value"),
+                bool(item["sensitive"]) or "value" in item,
+            )
             for name, item in record["outputs"].items()
         }
     except (KeyError, TypeError, AttributeError) as error:

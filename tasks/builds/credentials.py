@@ -1,4 +1,4 @@
-"""Logins of registries: from the environment, else from the file that a login by hand left; never on a command line."""
+"""Registry logins: from environment variables, else from the file of a manual login; never on a command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What builds and images left: the receipt of a build, with the digest of its outputs; where an image is."""
+"""Receipts of builds, with the digest of their outputs, and the locations of images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The programs that a build needs: where they are, and which version, asked once for each file they are."""
+"""Finds the programs that a build needs, and their versions."""
 
 from __future__ import annotations
 

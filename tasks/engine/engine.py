@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from ..base import process
+from ..base import jsontext, process
 from ..base.errors import EngineError, StateLockedError, StoppedError
 from ..base.problem import doit
 from ..base.process import kept_environment
@@ -149,7 +148,7 @@ class Engine:
         done = self.run(context, command, *arguments, apart=True, late=late)
         if done.ok:
             try:
-                return json.loads(done.raw)
+                return jsontext.loads(done.raw)
             except ValueError:
                 pass
         raise failure(f"{self.kind} {command} did not print JSON", done, context)
@@ -221,7 +220,7 @@ def _events(data: str) -> list[dict[str, Any]]:
     found = []
     for line in data.splitlines():
         try:
-            event = json.loads(line)
+            event = jsontext.loads(line)
         except ValueError:
             continue
         if isinstance(event, dict):

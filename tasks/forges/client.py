@@ -1,4 +1,4 @@
-"""What the publisher and the review gate need of a forge, whichever it is."""
+"""The interface of a forge client: what the publisher and the review gate need."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`doit publish`: sends run records, the overview and the reports of an environment to where the dashboard reads them.
+"""`doit publish`: sends run records, the overview and reports of an environment to the dashboard's source.
 
 At the destination there are
 
@@ -13,14 +13,13 @@ Several pipelines may publish at once: what they share is written by `amend` onl
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ..base import interpolate, plain
+from ..base import interpolate, jsontext, plain
 from ..base.errors import ConfigError, DeployError, PublishError
 from ..base.files import LARGEST_RECORD, parse_json, read_json, sha256_bytes, write_json
 from ..base.problem import doit
@@ -48,7 +47,7 @@ _SHOWN = (
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
     """`publish`: sends what is new."""
-    yield printing(run, STAGE, publish, "send run records and reports to where the dashboard reads them")
+    yield printing(run, STAGE, publish)
 
 
 def attempt(run: Run) -> str:
@@ -56,7 +55,7 @@ def attempt(run: Run) -> str:
     try:
         return publish(run)
     except DeployError as error:
-        return f"not published, which changes nothing else\n{run.problem(error).text()}"
+        return f"not published; nothing else is affected\n{run.problem(error).text()}"
 
 
 def publish(run: Run) -> str:
@@ -69,7 +68,7 @@ def publish(run: Run) -> str:
     settings, loaded = run.project.config.publish, run.project.loaded
     if not settings.to:
         raise loaded.error(
-            "there is nowhere to publish to",
+            "no destination to publish to is configured",
             "publish",
             "to",
             next_step="set `publish.to` to a folder, https:// or s3://",
@@ -127,9 +126,11 @@ def amend(to: Destination, path: str, change: Callable[[Any], Any], wait: Wait =
                 continue
         if wait(random.uniform(0, 0.05 * 2 ** min(attempt_number, 5))):  # noqa: S311 - apart from the others
             raise PublishError(
-                f"cannot publish to {to.name}: stopped while others change {path}", next_step=doit("publish")
+                f"cannot publish to {to.name}: stopped while other runs were changing {path}", next_step=doit("publish")
             )
-    raise PublishError(f"cannot publish to {to.name}: {path} is always changed by others", next_step=doit("publish"))
+    raise PublishError(
+        f"cannot publish to {to.name}: {path} keeps being changed by other runs", next_step=doit("publish")
+    )
 
 
 class _Place:
@@ -208,10 +209,10 @@ def _content(run: Run, path: Path) -> bytes:
         return plain.read(path, LARGEST_RECORD)
     except plain.NotPlainError as error:
         raise PublishError(
-            f"nothing is published: {run.layout.relative(path)}: {error.strerror}",
+            f"not published: {run.layout.relative(path)}: {error.strerror}",
             where=run.layout.relative(path),
             untouched="nothing was sent",
-            next_step=("see which job wrote it, remove it, then ", doit("publish")),
+            next_step=("find out which job wrote it, remove it, then ", doit("publish")),
         ) from error
 
 
@@ -247,4 +248,4 @@ def _parsed(data: bytes | None) -> Any:
 
 
 def _text(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")
+    return jsontext.dumps(value, ensure_ascii=False, compact=True).encode(errors="surrogatepass")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..base.files import locked, sha256_bytes
+from ..base.files import append, locked, sha256_bytes
 from . import gitobjects, gitsaid
 from .home import BrokenError, HomeError, MovedError, UnconditionalError, UnreachableError, Version
 
@@ -91,7 +91,7 @@ class GitHome:
         if (self.clone.folder / "shallow").exists():
             with self._alone():
                 self._fetch("--unshallow")
-                (self.clone.folder / "history").touch()
+                append(self.clone.folder / "history", "")
         yield from gitobjects.entries(self._git, version.token, after)
 
     def probe(self, version: Version) -> Version:

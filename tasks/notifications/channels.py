@@ -1,4 +1,4 @@
-"""Channels: from settings and the environment to something that can be told; URLs are secrets all the way."""
+"""Makes channels from settings and environment variables; URLs are treated as secrets throughout."""
 
 from __future__ import annotations
 

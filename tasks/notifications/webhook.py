@@ -1,4 +1,4 @@
-"""A signed JSON webhook, as the Standard Webhooks specification has it.
+"""Sends a signed JSON webhook as specified by Standard Webhooks.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md: headers `webhook-id`,
 `webhook-timestamp` (seconds since 1970) and `webhook-signature`: `v1,` and the base64 of the HMAC-SHA256 of
@@ -11,12 +11,12 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
 from ..artifact.receipt import now
+from ..base import jsontext
 
 if TYPE_CHECKING:
     from .channels import Channel
@@ -40,7 +40,7 @@ def send(channel: Channel, message: Message, data: dict[str, Any], title: str, b
     from ..base.http import Session, cause
 
     payload = {"type": message.event, "timestamp": now(), "data": {**data, "title": title, "text": body}}
-    content = json.dumps(payload, ensure_ascii=False).encode(errors="replace")
+    content = jsontext.dumps(payload, ensure_ascii=False).encode(errors="replace")
     try:
         headers = signed_headers(channel.secret, content)
         with Session() as session, session.post(
@@ -49,12 +49,12 @@ def send(channel: Channel, message: Message, data: dict[str, Any], title: str, b
         ) as response:  # fmt: skip
             status = response.status_code
     except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL, requests.exceptions.MissingSchema):
-        return f"{channel.settings.url} holds no http or https URL"
+        return f"{channel.settings.url} does not contain an http or https URL"
     except requests.RequestException as error:
-        return f"it cannot be reached: {cause(error)}"  # without the URL, which is a secret
+        return f"cannot be reached: {cause(error)}"  # without the URL, which is a secret
     except binascii.Error:
-        return f"{channel.settings.secret} holds no base64 behind {_PREFIX}"
-    return "" if requests.codes.ok <= status < requests.codes.multiple_choices else f"it answered {status}"
+        return f"{channel.settings.secret} does not contain base64 after {_PREFIX}"
+    return "" if requests.codes.ok <= status < requests.codes.multiple_choices else f"the response has status {status}"
 
 
 def signed_headers(secret: str, content: bytes) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""An artifact that was handed over: verified, judged again, and accepted to be applied, replaced or refused."""
+"""Verifies and judges an artifact that was handed over, then accepts, replaces or refuses it."""
 
 from __future__ import annotations
 
@@ -127,6 +127,7 @@ def _expected(run: Run, stack: Stack, assessment: Assessment, planned: Inputs) -
         upstream=run.upstream,
         builds=used.made_of(run.project, stack),
         by_tag=used.by_tag(run.project, stack),
+        ordered=run.recording is not None and run.recording.unread is None,
     )
 
 

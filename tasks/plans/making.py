@@ -1,4 +1,4 @@
-"""A plan made now and kept as an artifact: to be reviewed and handed over, or for the deploy that needs it."""
+"""Makes a plan and stores it as an artifact, to review and hand over, or for the deploy that needs it."""
 
 from __future__ import annotations
 
@@ -155,5 +155,5 @@ def _check_clean(run: Run, stack: Stack) -> None:
             where=run.project.loaded.where("plan", "require_clean"),
             stack=stack.name,
             untouched="nothing in this stack was changed",
-            next_step="commit them, or put them away (`git stash -u`), then run the same command again",
+            next_step="commit or stash them (`git stash -u`), then run the same command again",
         )

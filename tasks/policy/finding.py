@@ -1,4 +1,4 @@
-"""What a policy says about a plan: findings with a severity, and what they are counted as."""
+"""The findings of a policy, with severities."""
 
 from __future__ import annotations
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import posixpath
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from ..base import interpolate, sealed
+from ..base import interpolate, jsontext, sealed
 from ..base.errors import ConfigError, DeployError
 from .hcl import reader, syntax
 
@@ -148,7 +147,7 @@ def handed_over(values: Mapping[str, Any]) -> Iterator[tuple[list[str], tuple[in
 
 def expression(value: Any) -> str:
     """A JSON value as an HCL expression: the same text except for template markers and two escapes that HCL lacks."""
-    text = json.dumps(value, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
+    text = jsontext.dumps(value, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
     if "\\b" in text or "\\f" in text:
         import re
 
@@ -182,7 +181,7 @@ def _file_values(project: Sources, path: str) -> dict[str, Any]:
     try:
         content = project.index.content(path)
         if path.endswith(".json"):
-            values = json.loads(content)
+            values = jsontext.loads(content)
             return values if isinstance(values, dict) else {}
         return reader.read_values(content)
     except (OSError, ValueError, RecursionError) as error:

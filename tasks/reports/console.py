@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on and when it ends: one line per task, a failing stack's output whole."""
+"""The console output of a run: one line per task, and the full output of failing stacks."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ class Console:
         failed = sorted({item.stack for item in found if item.failed})
         names = ", ".join(failed[:5]) + (" and more" if len(failed) > 5 else "")  # noqa: PLR2004 - what fits a line
         if self._run.stop.requested:
-            return "stopped; the same command again goes on from here"
+            return "stopped; run the same command again to continue"
         if code is ExitCode.FAILED:
             tried = any(item.stage == "deploy" and item.failed for item in found)
             if "deploy" in selected and not self._run.applied and not tried:
@@ -189,8 +189,8 @@ class Console:
         if "plan" in selected:
             planned = sum(item.stage == "plan" and item.status is not Status.UNAFFECTED for item in found)
             deploys = self._run.command("deploy").quoted
-            return f"planned; {deploys} applies exactly this" if planned else "nothing is affected"
-        return "all well"
+            return f"planned; {deploys} applies exactly this" if planned else "no stack is affected"
+        return "all passed"
 
     def _drift_verdict(self, found: list[Result]) -> str:
         lines = []
@@ -200,14 +200,14 @@ class Console:
             again = self._run.command("-a", *(f"deploy:{name}" for name in drifted[:5])).quoted
             looks = self._run.command("drift").quoted
             lines.append(
-                f"{', '.join(drifted)} drifted. Three ways from here:\n"
+                f"{', '.join(drifted)} drifted. What to do next:\n"
                 f"  1. deploy the code again:     {again}\n"
                 f"  2. take over what is:         change the code until {looks} finds nothing\n"
                 f"  3. look into it:              .deploy/{self._run.project.environment}/reports/drift.md"
             )
         if undeployed:
             deploys = self._run.command("deploy").quoted
-            lines.append(f"{', '.join(undeployed)}: not deployed as in the code; {deploys} deploys it")
+            lines.append(f"{', '.join(undeployed)}: undeployed code; {deploys} deploys it")
         return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""What GitLab and GitHub read themselves: the terraform widget, workflow commands, the step summary."""
+"""Writes the files and commands that GitLab and GitHub read: the terraform widget, annotations, the step summary."""
 
 from __future__ import annotations
 

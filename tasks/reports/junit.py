@@ -1,4 +1,4 @@
-"""The run as JUnit XML: one suite per stage, one case per stack, for whatever shows test results.
+"""Writes the run as JUnit XML: one suite per stage, one case per stack.
 
 The format is that of Jenkins' schema (https://github.com/jenkinsci/xunit-plugin, `junit-10.xsd`), which GitLab, GitHub
 actions and the rest read too.

@@ -1,9 +1,10 @@
-"""Texts that are JSON or YAML, so that a change in them is shown by what it means."""
+"""Parses texts that are JSON or YAML, so that their changes are shown by structure."""
 
 from __future__ import annotations
 
-import json
 from typing import Any, NamedTuple
+
+from ..base import jsontext
 
 _LARGEST_YAML = 100_000  # characters; its parser is slow, and a long text reads well as lines
 
@@ -23,7 +24,7 @@ def parse(text: str) -> Structured | None:
     begin = text.lstrip()[:1]
     if begin in ("{", "["):
         try:
-            return Structured("JSON", json.loads(text, object_pairs_hook=_once))
+            return Structured("JSON", jsontext.loads(text, object_pairs_hook=_once))
         except (ValueError, RecursionError):
             return None
     lines = text.strip().count("\n") + 1
@@ -35,7 +36,7 @@ def parse(text: str) -> Structured | None:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a duplicate key")
     return found
 
 
@@ -54,7 +55,7 @@ def _plain(node: Any, seen: set[int]) -> Any:
     """A YAML node as mappings, lists and texts; scalars keep their spelling, for that is what a program reads.
 
     Raises:
-        ValueError: It has aliases (which can make it endless), a key twice, or a key that is no text.
+        ValueError: It has aliases (which can make it endless), a key twice, or a key that is not text.
     """
     import yaml
 
@@ -64,7 +65,7 @@ def _plain(node: Any, seen: set[int]) -> Any:
     if isinstance(node, yaml.MappingNode):
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         if len(keys) != len(node.value):
-            raise ValueError("a key that is no text")
+            raise ValueError("a key that is not text")
         return _once([(key, _plain(item, seen)) for key, (_, item) in zip(keys, node.value, strict=True)])
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, seen) for item in node.value]

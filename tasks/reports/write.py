@@ -1,4 +1,4 @@
-"""Makes the report of a stage, and writes its files."""
+"""Makes the report of a stage and writes its files."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from ..base.errors import DeployError, UnexpectedError
 from ..base.problem import listed
 from . import fanout
 from . import result as results
+from .commandline import COMMANDS
 from .details import DetailedError
 from .result import Result, Status
 from .selection import Part
@@ -162,25 +163,34 @@ def _exists(path: str) -> bool:
     return Path(path).exists()
 
 
+class FailedText(str):
+    """A text that says of its task that it failed."""
+
+    __slots__ = ()
+
+
 def printing(
-    run: Run, name: str, text: Callable[..., str], doc: str, params: Sequence[Mapping[str, Any]] = ()
-) -> dict[str, Any]:
+    run: Run, name: str, text: Callable[..., str], params: Sequence[Mapping[str, Any]] = (),
+    *, positional: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """A task that prints a text; an expected error is shown and fails it.
 
     Args:
         run: The run.
         name: The task's name.
         text: Makes the text from the run and the task's options.
-        doc: Its description in `doit list`.
         params: Its options, in doit's form.
+        positional: The argument of `text` that gets the words after the task's name, as a list.
     """
 
     def show(**options: Any) -> TaskFailed | None:
         try:
-            run.say(text(run, **options))
+            said = text(run, **options)
+            run.say(said)
         except DeployError as error:
             run.say(listed(run.problems(error)))
             return TaskFailed(error.message, report=False)
-        return None
+        return TaskFailed(said, report=False) if isinstance(said, FailedText) else None
 
-    return {"basename": name, "actions": [show], "verbosity": 2, "doc": doc, "params": list(params)}
+    task = {"basename": name, "actions": [show], "verbosity": 2, "doc": COMMANDS[name], "params": list(params)}
+    return task if positional is None else {**task, "pos_arg": positional}

@@ -33,10 +33,12 @@ if TYPE_CHECKING:
     from ..base.problem import Command, Problem
     from ..project.project import Project
     from .allowance import Judged
+    from .recorded import Recorded
     from .result import Result
 
 
 T = TypeVar("T")
+_RECEIPTS = ("deploy", "verify")  # the stages that write receipts
 
 
 class Run:
@@ -64,6 +66,7 @@ class Run:
         lock_files_missing: The stacks whose committed lock file was not here (`lockfile`).
         read_outputs: Outputs that were read from states, by stack (`upstream`).
         waiting: What the checks of a task that is under way wait for, by task (`verify`).
+        recording: The ledger, where the configuration names one (`start`).
         notes: What readers of this run's reports must know besides its results, a sentence each (`gate`).
     """
 
@@ -93,6 +96,7 @@ class Run:
         self.reading_lock = threading.Lock()
         self.waiting: dict[str, Callable[[], str]] = {}
         self.notes: list[str] = []
+        self.recording: Recorded | None = None
         self.started = time.monotonic()
         self._engine: Engine | None = None
         self._engine_lock = threading.Lock()
@@ -109,10 +113,14 @@ class Run:
     def keep(self, task: str, outcome: Result) -> None:
         """Hold the result of a task."""
         self.results[task] = outcome
+        if self.recording is not None and outcome.stage in _RECEIPTS:
+            self.recording.note(outcome.stack)
 
     def mark_applied(self, stack: str) -> None:
         """Note that a stack's plan was applied in this run."""
         self.applied.add(stack)
+        if self.recording is not None:
+            self.recording.note(stack)
 
     def alone_with(self, stack: str) -> threading.RLock:
         """The lock of a stack's data directory among the threads of this run."""

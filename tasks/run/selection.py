@@ -1,4 +1,4 @@
-"""What doit was asked for: the tasks that a selection leads to, and which part of a pipeline this run is."""
+"""The selected tasks and everything they depend on, and the part of a pipeline that this run is."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def test_a_plan_says_which_values_the_deploy_takes_from_it_and_what_is_better(bu
 
 
 def _repository_of_ephemeral(repository: Repository) -> str:
-    """What a plan says once the variable is declared ephemeral, which is the better way."""
+    """What a plan says once the variable is declared ephemeral, which is better."""
     main = repository.path / "stacks/a/main.tf"
     main.write_text(main.read_text().replace("ephemeral = false", "ephemeral = true"))
     return repository.doit("plan").out
@@ -120,13 +120,13 @@ def test_values_of_any_type_are_handed_back(build: Callable[..., Repository]) ->
         'resource "terraform_data" "keeps" {\n  input = jsonencode(var.token)\n}\n'
     )
     repository = build(minimal_config("volatile_variables: [token]\n"), f"stacks/a/main.tf:{resource(extra=typed)}")
-    repository.doit("plan", TF_VAR_token='{name = "$${x}\\n%%{y}", ports = [1, 2.5], none = null}')
+    repository.doit("plan", TF_VAR_token='{name = "$${x}\\n%%{y}", ports = [1, 9007199254740993.5], none = null}')
     repository.doit("deploy", TF_VAR_token='{name = "other", ports = [], none = null}')
     assert [
         item["instances"][0]["attributes"]["input"]["value"]
         for item in repository.state("a")["resources"]
         if item["name"] == "keeps"
-    ] == ['{"name":"${x}\\n%{y}","none":null,"ports":[1,2.5]}']
+    ] == ['{"name":"${x}\\n%{y}","none":null,"ports":[1,9007199254740993.5]}']
 
 
 def test_an_ephemeral_value_that_the_deploy_job_does_not_have_is_named(build: Callable[..., Repository]) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import json
 import posixpath
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ...base import jsontext
 from . import expressions, settingsof, syntax, values
 from .evaluation import Evaluator, Scope
 from .facts import Call, Facts, Variable
@@ -340,8 +340,8 @@ class _Reader:
 
     def _made_of(self, expression: Expression, scope: Scope) -> str:
         """An expression with what is known of the values that it refers to: two that look alike may differ."""
-        known = {json.dumps(found): self._evaluated(found, scope) for found in expressions.references(expression)}
-        return f"{json.dumps(expression)} {sorted(known.items(), key=lambda pair: pair[0])}"
+        known = {jsontext.dumps(found): self._evaluated(found, scope) for found in expressions.references(expression)}
+        return f"{jsontext.dumps(expression)} {sorted(known.items(), key=lambda pair: pair[0])}"
 
     def _state_reads(
         self, state: RemoteState, scope: Scope, outputs: Mapping[str, tuple[str, ...] | None]
