@@ -17,10 +17,12 @@ from tasks.project.hcl import evaluation, functions, paths, rootmodule
 from tasks.project.hcl.fileindex import FileIndex
 from tests import observation
 from tests.configurations import STACK, Configuration, configurations
-from tests.observation import Access, Known, Observed
+from tests.observation import Known, Observed
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tasks.artifact.accesses import Access
 
 COUNT = int(os.environ.get("ORACLE_CONFIGURATIONS", "60"))
 
