@@ -5,19 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+<<<<<<< HEAD
 from . import plan, verify
 from .artifact import changes, inputs, observed, outputs, reasons, receipt, rereads, store
+=======
+from . import drift, plan, verify
+from .artifact import changes, inputs, outputs, reasons, receipt, rereads, store
+>>>>>>> main
 from .artifact.inputs import Input, InputKind
 from .artifact.receipt import Outcome, Receipt
 from .base.errors import ArtifactRefusedError, DeployError, StoppedError, UnreviewedError
 from .base.problem import doit
 from .base.text import few, plural
 from .builds import used
-from .engine import statelock
+from .engine import diagnostics, statelock
 from .engine.engine import failure, is_stale
 from .forges import gate
-from .plans import acceptance, judging, making, replayed
-from .run import errored, readstate, selection, stateguard, upstream, workdir
+from .plans import acceptance, judging, knowing, making, replayed
+from .run import checkblocks, errored, readstate, selection, stateguard, upstream, workdir
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once, may_be_affected
 from .run.commandline import COMMANDS
@@ -99,7 +104,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what 
         applied = _apply_new(run, stack)
     elif assessment.unverified or not assessment.receipt:
         outcome = Result(STAGE, stack.name, summary="already applied; its checks have not passed yet")
-        return verified(run, stack, outcome)
+        return _holding(run, stack, verified(run, stack, outcome), _failed_now(run, stack, assessment.receipt))
     else:
         return Result(STAGE, stack.name, Status.UNAFFECTED, "not affected")
     manifest = applied.manifest
@@ -116,7 +121,28 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what 
     )  # fmt: skip
     if why:
         outcome.summary += stateguard.said(assessment.receipt, manifest)
-    return verified(run, stack, outcome)
+    return _holding(run, stack, verified(run, stack, outcome), applied.failed_checks)
+
+
+def _holding(run: Run, stack: Stack, outcome: Result, failed: list[str]) -> Result:
+    """The result, where the stack's `check` blocks hold or need not.
+
+    Raises:
+        CheckFailedError: One does not hold, and `deploy.on_failed_check` is `fail`.
+    """
+    known = outcome.details if isinstance(outcome.details, DeployDetails) else DeployDetails()
+    checkblocks.refuse(run, stack, STAGE, failed, known)
+    return outcome
+
+
+def _failed_now(run: Run, stack: Stack, last: Receipt | None) -> list[str]:
+    """The `check` blocks that still do not hold of those that did not at the end of the apply; kept in the receipt."""
+    if last is None or not last.failed_checks:
+        return []
+    given = upstream.values(run, stack).values
+    failed = drift.fresh_plan(run, stack, {**given, **last.images}, STAGE).changes.failed_checks
+    receipt.write(run.layout, replace(last, failed_checks=failed))
+    return failed
 
 
 def verified(run: Run, stack: Stack, outcome: Result) -> Result:
@@ -141,6 +167,7 @@ class Applied:
     text: str
     outputs: dict[str, Any]
     allowed: list[str]
+    failed_checks: list[str]
 
 
 def _apply_artifact(run: Run, stack: Stack, assessment: Assessment) -> Applied:
@@ -182,6 +209,7 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
     given = {**upstream.values(run, stack).values, **manifest.images}  # exactly the planned references
     with workdir.context(run, stack, STAGE, given) as (where, variables):
         workdir.initialize(run, stack, where, backend=True)
+        knowing.learn(run, artifact, where)
         run.stop.check(f"{STAGE}:{stack.name}")
         begun = Receipt(
             stack.name, run.project.environment, Outcome.STARTED, manifest.plan_sha256, manifest.inputs_digest,
@@ -199,9 +227,11 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
         left = readstate.left_by(run, stack, where, manifest)
     outputs.store(layout, stack.name, found, run.mask, run.project.keyring.current)
     run.mark_applied(stack.name)
+    failed = [run.mask.text(item.text) for item in diagnostics.warnings(done.events) if item.is_failed_check]
     ended = begun.ended(
         Outcome.APPLIED, **left, verified=None if stack.settings.verify else True,
-        state_key=run.project.keyring.state_key, exists=manifest.exists, **_less_produced(run, stack, begun),
+        state_key=run.project.keyring.state_key, exists=manifest.exists, failed_checks=failed,
+        **_less_produced(run, stack, begun),
     )  # fmt: skip
     receipt.write(layout, ended)
     shown = {
@@ -209,7 +239,7 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
         for name, output in found.items()
         if not output.sensitive
     }
-    return Applied(manifest, changes.counts_text(manifest.counts), run.mask.value(shown), allowed)
+    return Applied(manifest, changes.counts_text(manifest.counts), shown, allowed, failed)
 
 
 def _about_to_apply(run: Run) -> set[str]:

@@ -13,7 +13,7 @@ from .base.text import few
 from .builds import used
 from .plans import fresh
 from .project import volatile
-from .run import awaited, errored, readstate, stateguard, upstream, workdir
+from .run import awaited, checkblocks, errored, readstate, stateguard, upstream, workdir
 from .run.action import stage_action
 from .run.assessment import assess
 from .run.commandline import COMMANDS
@@ -68,6 +68,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     names = [str(item.get("address") or f"output {item.get('name')}") for item in drifted or pending]
     shown = few(names, 5)
     details = DriftDetails(found.to_json(), drifted, pending, accepted, moved)
+    checkblocks.refuse(run, stack, STAGE, found.failed_checks, details)
     counts = {"drifted": len(drifted), "pending": len(pending)}
     if drifted:
         summary = f"drifted: {shown}" + (f"; and {len(pending)} changes in undeployed code" if pending else "")

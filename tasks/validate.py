@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import build
 from .base.errors import DeployError, EngineError
+from .engine import diagnostics
 from .engine.command import Context
 from .engine.engine import failure
 from .run import validated
@@ -80,7 +81,7 @@ class Formats:
         if stack.name in run.asked.planned:
             return Result(STAGE, stack.name, Status.OK, "formatted; the plan validates the rest")
         completed = validated.check(run, stack)
-        warnings = completed.raw.count("Warning: ")
+        warnings = len(diagnostics.warnings(completed.events)) or completed.raw.count("Warning: ")
         return Result(STAGE, stack.name, Status.OK, f"valid, {warnings} warnings" if warnings else "valid")
 
     def _of(self, stack: Stack) -> list[tuple[str, str]]:

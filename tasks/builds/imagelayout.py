@@ -35,7 +35,7 @@ class ImageLayout:
         self._folder, self._name = folder, name
 
     def digest(self, tag: str) -> str | None:
-        """The digest of the manifest that a tag names; None when it, or a part of the image, is not there.
+        """The digest of the manifest that a tag names; None if it, or a part of the image, is not there.
 
         Raises:
             RegistryError: The folder is something else, or cannot be read.
@@ -48,7 +48,7 @@ class ImageLayout:
             raise self._error(f"cannot be read: {_cause(error)}") from error
 
     def add(self, layout: Path, tag: str) -> str:
-        """Take over the one image of another layout, under a tag; gives its digest.
+        """Take over the one image of another layout, under a tag; returns its digest.
 
         An image is there once the index names it, which is replaced whole: whoever reads sees the old or the new one.
 

@@ -100,7 +100,7 @@ class _Place:
 
 
 def have(run: Run, name: str) -> str:
-    """See that an image is where it is kept, and keep its digest; gives a summary.
+    """See that an image is where it is kept, and keep its digest; returns a summary.
 
     Raises:
         BuildError: It is not there and cannot be built.
@@ -154,7 +154,7 @@ def _place(run: Run, name: str) -> _Place:
 
 
 def _build(run: Run, name: str, chosen: builder.Builder, place: _Place) -> str:
-    """Build and push from a copy of exactly the files that the tag stands for; gives the manifest's digest."""
+    """Build and push from a copy of exactly the files that the tag stands for; returns the manifest's digest."""
     catalog = _catalog(run.project)
     settings, context = catalog.images[name], catalog.context(name)
     missing = sorted(variable for variable in settings.secrets.values() if variable not in os.environ)

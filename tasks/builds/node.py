@@ -85,7 +85,7 @@ def manager(folder: Path) -> Manager:
 
 
 def wanted_manager(folder: Path) -> str | None:
-    """What `packageManager` in package.json says: `pnpm@9.8.0`; None when it says nothing."""
+    """What `packageManager` in package.json says: `pnpm@9.8.0`; None if it says nothing."""
     with suppress(OSError, ValueError):
         value = _package(folder).get("packageManager")
         return value if isinstance(value, str) else None

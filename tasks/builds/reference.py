@@ -63,7 +63,7 @@ class Repository:
 
 
 def layout_folder(text: str) -> str | None:
-    """The folder that a repository's name means when it is an image layout, `oci:FOLDER`; None when it is a registry's.
+    """The folder that a repository's name means when it is an image layout, `oci:FOLDER`; None if it is a registry's.
 
     Raises:
         ValueError: It is no folder's name.

@@ -60,7 +60,7 @@ class Registry:
             mask.add([login.password, login.basic])
 
     def digest(self, tag: str) -> str | None:
-        """The digest of the manifest that a tag names; None when there is no such tag, or no such repository.
+        """The digest of the manifest that a tag names; None if there is no such tag, or no such repository.
 
         Raises:
             RegistryError: The registry did not say.
@@ -175,6 +175,6 @@ class Registry:
 
     def _error(self, message: str, next_step: str) -> RegistryError:
         return RegistryError(
-            f"registry {self._repository.host}: {self._mask.text(message)}",
+            f"registry {self._repository.host}: {message}",
             untouched="nothing was planned or applied", next_step=next_step,
         )  # fmt: skip

@@ -30,7 +30,7 @@ def publish(
     *,
     wait: Callable[[float], bool],
 ) -> str:
-    """Make the environment's comment say what this run found; gives what was done, in words.
+    """Make the environment's comment say what this run found; returns what was done, in words.
 
     Args:
         client: The forge.

@@ -99,7 +99,7 @@ def judge(run: Run, stacks: list[str] | None = None, *, asked: bool = True) -> N
 
 
 def known_meaning(run: Run, name: str) -> Meaning | None:
-    """What a stack's artifact means, bound by its manifest; None when `plan.json` is not that artifact's.
+    """What a stack's artifact means, bound by its manifest; None if `plan.json` is not that artifact's.
 
     Raises:
         ArtifactRefusedError: The artifact is not what its manifest says, or not the one that this run has verified.
@@ -211,7 +211,10 @@ def _refusal(run: Run, message: str, differences: list[Difference], *, partly: b
         details=_lines(differences),
         where=run.project.loaded.where("plan", "on_unreviewed"),
         untouched="nothing in this stack was changed" if partly else "nothing was deployed",
-        next_step=("review this plan in a merge request, or ", doit("deploy", DEPLOY_PLAN__ON_UNREVIEWED="warn")),
+        next_step=(
+            "review this plan in a merge request, or commit `plan: {on_unreviewed: warn}`; then ",
+            doit("deploy"),
+        ),
     )
 
 

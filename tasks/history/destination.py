@@ -37,7 +37,7 @@ class Destination:
         self.name, self._place, self._conditions = place.name, place, True
 
     def read(self, path: str) -> tuple[bytes | None, str | None]:
-        """A file's content and its tag for `write`; None when there is none.
+        """A file's content and its tag for `write`; None if there is none.
 
         Raises:
             PublishError: It cannot be read.

@@ -51,7 +51,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
 
 
 def attempt(run: Run) -> str:
-    """`publish` at the end of a run: gives what is to be told, and changes no outcome."""
+    """`publish` at the end of a run: returns what is to be told, and changes no outcome."""
     try:
         return publish(run)
     except DeployError as error:
@@ -59,7 +59,7 @@ def attempt(run: Run) -> str:
 
 
 def publish(run: Run) -> str:
-    """Send what is new or has changed since the last time; gives what was sent, for people.
+    """Send what is new or has changed since the last time; returns what was sent, for people.
 
     Raises:
         ConfigError: No destination is configured, or a variable in it is not set.
@@ -184,7 +184,7 @@ def _runs(run: Run, sent: _Sent) -> list[str]:
 
 
 def _record(run: Run, run_id: str) -> dict[str, Any] | None:
-    """A run's record; None when it cannot be read, or was removed in between."""
+    """A run's record; None if it cannot be read, or was removed in between."""
     try:
         record = read_json(run.layout.run_record(run_id))
         return record if isinstance(record, dict) and record.get("id") == run_id else None
@@ -211,7 +211,7 @@ def _content(run: Run, path: Path) -> bytes:
         raise PublishError(
             f"not published: {run.layout.relative(path)}: {error.strerror}",
             where=run.layout.relative(path),
-            untouched="nothing was sent",
+            untouched="this file was not sent, nor what it leads to",
             next_step=("find out which job wrote it, remove it, then ", doit("publish")),
         ) from error
 

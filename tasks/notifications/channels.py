@@ -37,7 +37,7 @@ def wants(settings: model.Channel, environment: str) -> bool:
 
 
 def opened(run: Run, settings: model.Channel) -> Channel | None:
-    """The channel, or None when a variable it needs is not set, which is said once and is no failure."""
+    """The channel, or None if a variable it needs is not set, which is said once and is no failure."""
     if name := missing(settings):
         run.say_once(f"not notified: {settings.label}: the environment variable {name} is not set")
         return None

@@ -28,7 +28,7 @@ class Job:
 
 
 def deliver(run: Run, jobs: list[Job]) -> list[Job]:
-    """Deliver; gives each job as it stood when its time was over. A run that is being stopped waits no longer."""
+    """Deliver; returns each job as it stood when its time was over. A run that is being stopped waits no longer."""
     began = time.monotonic()
     running = []
     for job in jobs:
@@ -57,7 +57,7 @@ def _work(run: Run, job: Job) -> None:
         try:
             title, body = text.render(run, channel.settings, message)
             if channel.settings.kind == "webhook":
-                problem = webhook.send(channel, message, text.values_of(run, channel.settings, message), title, body)
+                problem = webhook.send(channel, message, text.values_of(channel.settings, message), title, body)
             else:
                 problem = services.send(channel, message.event, title, body)
         except Exception as error:  # noqa: BLE001 - whatever a library raises; its text may hold the URL, so only the type

@@ -27,7 +27,7 @@ class _Heard(logging.Handler):
 
 
 def send(channel: Channel, event: str, title: str, body: str) -> str:
-    """Send one message; gives what went wrong (not masked yet), or nothing.
+    """Send one message; returns what went wrong (not masked yet), or nothing.
 
     Args:
         channel: The channel.

@@ -26,7 +26,7 @@ _PREFIX = "whsec_"
 
 
 def send(channel: Channel, message: Message, data: dict[str, Any], title: str, body: str) -> str:
-    """Post one message; gives what went wrong, without the URL, or nothing.
+    """Post one message; returns what went wrong, without the URL, or nothing.
 
     Args:
         channel: The channel.

@@ -7,7 +7,11 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+<<<<<<< HEAD
 from ..artifact import observed, receipt, store
+=======
+from ..artifact import plansecrets, receipt, secretfile, store
+>>>>>>> main
 from ..artifact.manifest import Manifest
 from ..artifact.statecheck import Seen
 from ..base import git
@@ -16,9 +20,14 @@ from ..base.files import canonical_json, sha256_bytes, write_json
 from ..base.text import few
 from ..builds import used
 from ..engine import encryption
+<<<<<<< HEAD
 from ..run import readstate, stateguard, validated, watching, workdir
+=======
+from ..run import checkblocks, readstate, stateguard, validated, workdir
+>>>>>>> main
 from ..run.assessment import assess
-from . import fresh, judging
+from ..run.details import PlanDetails
+from . import fresh, judging, knowing
 
 if TYPE_CHECKING:
     from ..artifact.inputs import Inputs
@@ -73,6 +82,7 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
     Raises:
         DeployError: The tree is not clean, and has to be.
         EngineError: The engine could not plan.
+        CheckFailedError: A `check` block does not hold, and `plan.on_failed_check` is `fail`.
         PolicyRefusedError: Policy does not let it through.
         PolicyError: It could not be judged.
         StateRefusedError: The state is not the one that was deployed.
@@ -93,6 +103,8 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
                 validated.remember(run, stack, configuration)
                 seen = Seen.read(found.document, *readstate.of_plan(run, stack, where, found.plan))
                 accepted = stateguard.require(run, stack, now.receipt, seen)
+                known = PlanDetails(origin, found.changes.to_json(), mocked=mocked or [])
+                checkblocks.refuse(run, stack, "plan", found.changes.failed_checks, known)
             if not store.is_encrypted(found.plan) and (warning := encryption.warning_in_ci()):
                 run.say_once(warning)
             made_of = observed.joined(now.inputs, reads)
@@ -109,6 +121,7 @@ def _kept(run: Run, stack: Stack, found: Fresh, basis: _Basis) -> Made:
     findings = judging.judge(run, stack, found.document, found.changes)
     body = {"stack": stack.name, "environment": project.environment, **found.changes.to_json()}
     last = receipt.read(run.layout, stack.name)
+    secret = [value for value in plansecrets.values(found.document) if value not in (None, "", [], {})]
     manifest = Manifest(
         id=secrets.token_hex(_ID_BYTES),
         stack=stack.name,
@@ -139,8 +152,11 @@ def _kept(run: Run, stack: Stack, found: Fresh, basis: _Basis) -> Made:
         exists=list(basis.seen.exists),
         accepted=basis.accepted,
         follows=last.plan_id if last else None,
+        sensitive=bool(secret),
     )
     write_json(run.layout.plan_json(stack.name), body, durable=False)
+    secretfile.write(run.layout, manifest, secret, key)
+    knowing.note(run, manifest)
     store.store(run.layout, manifest, found.plan, key)
     judging.let_through(run, manifest, findings)
     shown = [finding.to_json() for finding in findings]

@@ -114,7 +114,7 @@ def compare(reviewed: Reviewed, fresh: Mapping[str, Meaning | None]) -> list[Dif
 
     Args:
         reviewed: What was reviewed.
-        fresh: The meaning of each stack that is planned now; None where that is not known.
+        fresh: The meaning of each stack that is planned now; None if that is not known.
     """
     found: list[Difference] = []
     for stack, now in fresh.items():

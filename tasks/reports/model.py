@@ -93,6 +93,7 @@ class StackReport:
     outputs: list[Change] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     failed_checks: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     mocked: list[str] = field(default_factory=list)
     reused: bool = False
     problem: Problem | None = None
@@ -176,7 +177,7 @@ class Report:
             mask: The secrets that are known by now: more than when the first result was kept.
             named: The environment as commands have to name it.
         """
-        found = [result if mask is None else _masked(result, mask) for result in results]
+        found = [result if mask is None else result.masked(mask) for result in results]
         stacks = [_stack(result) for result in found]
         return cls(stage, environment, commit, stacks, [*notes, *remarks.of(found)], named)
 
@@ -196,7 +197,8 @@ class Report:
         found = [
             stack
             for stack in self.stacks
-            if stack.status in order and not (quiet and stack.status is Status.OK and not stack.findings)
+            if stack.status in order
+            and (not quiet or stack.status is not Status.OK or stack.findings or stack.warnings)
         ]
         return sorted(found, key=lambda stack: (order.index(stack.status), not stack.destructive))
 
@@ -277,16 +279,6 @@ class Report:
         return {"format": 2, "verdict": self.verdict, "outcome": self.outcome, **asdict(self), "stacks": stacks}
 
 
-def _masked(result: Result, mask: Masker) -> Result:
-    if result.status is Status.UNAFFECTED:
-        return result
-    return replace(
-        result, summary=mask.text(result.summary), reasons=mask.value(result.reasons),
-        details=mask.value(result.details),
-        problem=result.problem.mapped(mask.text) if result.problem else None,
-    )  # fmt: skip
-
-
 def _stack(result: Result) -> StackReport:
     if result.status is Status.UNAFFECTED:  # nearly all of them, as a rule
         return StackReport(result.stack, result.status, "not affected")
@@ -312,6 +304,7 @@ def _stack(result: Result) -> StackReport:
         outputs=[_change({**item, "address": item.get("name")}) for item in outputs],
         findings=[_finding(item) for item in planned.findings],
         failed_checks=[visible(text) for text in changes.get("failed_checks") or []],
+        warnings=[visible(item.text) for item in result.warnings],
         mocked=planned.mocked,
         reused=planned.reused,
         problem=result.problem.mapped(visible) if result.problem else None,

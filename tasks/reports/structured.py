@@ -17,7 +17,7 @@ class Structured(NamedTuple):
 
 
 def parse(text: str) -> Structured | None:
-    """The mapping or list that a text holds as JSON or YAML; None when it is just a text.
+    """The mapping or list that a text holds as JSON or YAML; None if it is just a text.
 
     A text in which a mapping has a key twice is just a text: whoever reads it may take the other one.
     """
