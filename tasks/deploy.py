@@ -5,13 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-<<<<<<< HEAD
-from . import plan, verify
-from .artifact import changes, inputs, observed, outputs, reasons, receipt, rereads, store
-=======
 from . import drift, plan, verify
-from .artifact import changes, inputs, outputs, reasons, receipt, rereads, store
->>>>>>> main
+from .artifact import changes, inputs, observed, outputs, reasons, receipt, rereads, store
 from .artifact.inputs import Input, InputKind
 from .artifact.receipt import Outcome, Receipt
 from .base.errors import ArtifactRefusedError, DeployError, StoppedError, UnreviewedError

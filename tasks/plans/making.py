@@ -7,11 +7,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-<<<<<<< HEAD
-from ..artifact import observed, receipt, store
-=======
-from ..artifact import plansecrets, receipt, secretfile, store
->>>>>>> main
+from ..artifact import observed, plansecrets, receipt, secretfile, store
 from ..artifact.manifest import Manifest
 from ..artifact.statecheck import Seen
 from ..base import git
@@ -20,11 +16,7 @@ from ..base.files import canonical_json, sha256_bytes, write_json
 from ..base.text import few
 from ..builds import used
 from ..engine import encryption
-<<<<<<< HEAD
-from ..run import readstate, stateguard, validated, watching, workdir
-=======
-from ..run import checkblocks, readstate, stateguard, validated, workdir
->>>>>>> main
+from ..run import checkblocks, readstate, stateguard, validated, watching, workdir
 from ..run.assessment import assess
 from ..run.details import PlanDetails
 from . import fresh, judging, knowing
