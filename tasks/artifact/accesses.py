@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 OPTIONS = ("-D", "--seccomp-bpf", "-f", "-qq", "-y", "-s", "4096", "-e", "trace=%file,getdents64")  # what is read here
 _CALL = re.compile(r'^\d+ +(\w+)\((?:(?:AT_FDCWD|\d+)<([^>]*)>, )?"((?:[^"\\]|\\.)*)"')
+_IS_FOLDER, _WRITES = re.compile(r"\bO_DIRECTORY\b"), re.compile(r"\bO_WRONLY\b")
 _LISTED = re.compile(r"^\d+ +getdents64\(\d+<([^>]*)>")
 
 
@@ -41,8 +42,8 @@ def read(lines: Iterable[str], folder: str) -> Iterator[Access]:
         folder: Where the process ran.
     """
     for line in lines:
-        if "|O_WRONLY" in line or ", O_WRONLY" in line:
-            continue  # nothing is read by it
+        if _WRITES.search(line):
+            continue
         if (listed := _LISTED.match(line)) is not None:
             yield Access(posixpath.normpath(_unescaped(listed[1])), How.LISTED)
         elif (call := _CALL.match(line)) is not None:
@@ -53,7 +54,7 @@ def read(lines: Iterable[str], folder: str) -> Iterator[Access]:
 def _how(path: str, call: str, line: str) -> How:
     if not os.path.lexists(path):
         return How.MISSED
-    opened = call.startswith("open") and "O_DIRECTORY" not in line and not os.path.isdir(path)  # noqa: PTH112 - a text
+    opened = call.startswith("open") and not _IS_FOLDER.search(line) and not os.path.isdir(path)  # noqa: PTH112 - a text
     return How.OPENED if opened else How.LOOKED_UP
 
 
