@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,6 +18,7 @@ from .forges import gate
 from .reports import console, write
 from .run import commandline, deployed, doitdb, fanout, removed, selection
 from .run import result as results
+from .run.assessment import assess_once
 from .run.details import PlanDetails
 from .run.request import Asked
 from .run.result import Result, Status
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from doit.exceptions import BaseFail
 
     from .history.recorder import Recorder
+    from .run.recorded import Recorded
     from .run.run import Run
 
 _STAGES = ("build", "validate", "plan", "deploy", "verify", "drift")
@@ -251,6 +254,18 @@ class Reporter:
             self._errors.append(found)
         self.run.say(f"{found.summary}; what other machines have deployed is not known here")
 
+    def _say_pending(self, ledger: Recorded) -> None:
+        """Name the stacks that this tree did not change, and that are not deployed as they are in it."""
+        project, names = self.run.project, []
+        for name in project.graph.order:
+            outcome = self.run.results.get(f"plan:{name}")
+            if outcome is not None and outcome.status is Status.UNAFFECTED:
+                with suppress(DeployError):
+                    if ledger.differing(name, assess_once(self.run, project.stacks[name]).inputs):
+                        names.append(name)
+        if names:
+            self.run.say(f"pending, or newer on the target, and not planned here: {', '.join(names)}")
+
     def _record(self) -> None:
         """Bring what was applied and checked into the ledger, and give its lease back."""
         run = self.run
@@ -262,6 +277,8 @@ class Reporter:
     def _tell(self, code: ExitCode, paths: list[str]) -> None:
         """Say how the run ended: here, to whom it concerns, and for the runs after it."""
         run = self.run
+        if run.recording is not None and run.request.base is not None and "plan" in self._selected:
+            self._say_pending(run.recording)
         if "plan" in self._selected or run.asked.deploying:
             for text in removed.lines(run):
                 run.say(text)
