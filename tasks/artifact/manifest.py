@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..project.config.keyring import Key
     from .receipt import Receipt
 
-FORMAT = 3
+FORMAT = 4
 _CLOCK_SKEW = timedelta(minutes=5)  # between the clocks of the planning and the deploying machine
 
 
@@ -38,9 +38,9 @@ class Manifest:
     it again. `images` are the references that variables got, `unpinned` the images among them that were not in their
     registry yet; `builds` are the digests of the outputs that were read. `state_empty`, `creates` and `exists` are what
     the plan found in the state (see `statecheck.Seen`), `accepted` is set if a state other than the deployed one was
-    accepted. `described` is the SHA-256 over `plan.json`, which lists the changes. The file has two more fields:
-    `digest`, the SHA-256 over all fields, reveals changed or torn manifests; `signature` (see there) reveals forged
-    ones.
+    accepted. `sensitive` says whether the plan has values that the engine marks as such. `described` is the SHA-256
+    over `plan.json`, which lists the changes. The file has two more fields: `digest`, the SHA-256 over all fields,
+    reveals changed or torn manifests; `signature` (see there) reveals forged ones.
     """
 
     id: str
@@ -72,6 +72,7 @@ class Manifest:
     exists: list[str] = field(default_factory=list)
     accepted: dict[str, Any] | None = None
     follows: str | None = None
+    sensitive: bool = True
     format: int = FORMAT
 
     def body(self) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def discard(layout: Layout, stack: str) -> None:
     if os.path.lexists(layout.manifest(stack)):
         with contextlib.suppress(RecordError, TypeError, KeyError):
             write_json(layout.claim(stack), {"id": read_json(layout.manifest(stack))["id"]})
-    parts = (layout.draft, layout.plan, layout.manifest, layout.plan_json, layout.claim)
+    parts = (layout.draft, layout.plan, layout.manifest, layout.plan_json, layout.plan_secrets, layout.claim)
     for path in (part(stack) for part in parts):
         try:
             path.unlink(missing_ok=True)

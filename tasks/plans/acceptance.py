@@ -1,4 +1,4 @@
-"""An artifact that was handed over: verified, judged again, and accepted to be applied, replaced or refused."""
+"""Verifies and judges an artifact that was handed over, then accepts, replaces or refuses it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..run import errored, fanout, stateguard, upstream, workdir
 from ..run.assessment import assess
 from ..run.details import PlanDetails
 from ..run.result import Result
-from . import fresh, judging
+from . import fresh, judging, knowing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -58,7 +58,7 @@ def check(run: Run, stack: Stack, assessment: Assessment) -> Manifest:
 
 
 def accept(run: Run, stack: Stack) -> Result | None:
-    """The result of the plan that was handed over to this deploy; None where one has to be made.
+    """The result of the plan that was handed over to this deploy; None if one has to be made.
 
     Raises:
         ArtifactRefusedError: It may not be applied, nor be replaced.
@@ -137,13 +137,14 @@ def _accepted(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment
         manifest.origin, images=manifest.images, volatile=names, **stateguard.details(assessment.receipt, manifest)
     )
     findings = []
-    if judging.judged_by(run) is None:
+    if judging.judged_by(run) is None and knowing.is_known(run, manifest):
         details = replace(details, changes=store.description(run.layout, manifest))
     else:
         with workdir.context(run, stack, "plan", upstream.values(run, stack).values) as (where, _):
             workdir.initialize(run, stack, where, backend=True)
             document = fresh.show(run, where, artifact.plan)
         read = changes.read(document, run.mask, hidden=run.hides_values)
+        knowing.note(run, manifest)
         findings = judging.judge(run, stack, document, read)
         details = replace(details, changes=read.to_json(), findings=[finding.to_json() for finding in findings])
     judging.let_through(run, manifest, findings)

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from ..base.errors import RecordError
 from ..base.files import read_json, write_json
 from ..base.problem import Problem
-from .details import DeployDetails, DriftDetails, PlanDetails, VerifyDetails, from_json
+from ..engine.diagnostics import Diagnostic
+from .details import DeployDetails, DriftDetails, PlanDetails, VerifyDetails, from_json, masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..base.layout import Layout
+    from ..base.masking import Secrets
     from ..base.problem import Kind
     from .details import CheckRecord, Details, Json
 
@@ -52,6 +54,7 @@ class Result:
         problem: What went wrong, masked, when it failed.
         seconds: How long it took.
         started_at: When it began, ISO 8601 in UTC.
+        warnings: What the engine warned of meanwhile.
         unrecorded: Why its record could not be written; empty when it was.
     """
 
@@ -65,6 +68,7 @@ class Result:
     problem: Problem | None = None
     seconds: float = 0.0
     started_at: str = ""
+    warnings: list[Diagnostic] = field(default_factory=list)
     unrecorded: str = ""
 
     @property
@@ -96,6 +100,17 @@ class Result:
     def reused(self) -> bool:
         """Whether it is a plan of an earlier run that still fits."""
         return isinstance(self.details, PlanDetails) and self.details.reused
+
+    def masked(self, mask: Secrets) -> Result:
+        """The result with every known secret replaced; its stack, status, counts, addresses and actions stay."""
+        if self.status is Status.UNAFFECTED:  # nearly all of them, as a rule, and nothing was said of them
+            return self
+        return replace(
+            self, summary=mask.text(self.summary), reasons=[mask.text(reason) for reason in self.reasons],
+            details=masked(self.details, mask) if self.details else None,
+            problem=self.problem.mapped(mask.text) if self.problem else None,
+            warnings=[warning.mapped(mask.text) for warning in self.warnings],
+        )  # fmt: skip
 
     def to_json(self) -> Json:
         """The result as records hold it."""
@@ -135,6 +150,7 @@ def read(layout: Layout, stage: str, stack: str, say: Callable[[str], None]) -> 
                 **record,
                 "status": Status(status),
                 "details": from_json(record["stage"], details),
+                "warnings": [Diagnostic(**item) for item in record["warnings"]],
                 "problem": Problem.from_json(problem) if problem is not None else None,
             }
         )

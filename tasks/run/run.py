@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..base.errors import DeployError
     from ..base.git import Revision
     from ..base.problem import Command, Problem
+    from ..engine.diagnostics import Diagnostic
     from ..project.project import Project
     from .allowance import Judged
     from .recorded import Recorded
@@ -60,6 +61,7 @@ class Run:
         applied: The stacks whose plan was applied in this run (`mark_applied`).
         reused: The stacks whose artifact was found to fit as it is (`plan`).
         replanned: Why a stack's artifact was replaced although it had been handed over, where allowed (`acceptance`).
+        known_plans: The ids of the plans whose secrets are known (`knowing`).
         judged: The plan that was verified in this run, and that policy let through, by stack (`judging`).
         assessed: What is affected, as found before anything ran (`assessment`).
         initialized: The stacks that are initialized, with their backend or without (`workdir`).
@@ -88,10 +90,12 @@ class Run:
         self.applied: set[str] = set()
         self.reused: set[str] = set()
         self.replanned: dict[str, str] = {}
+        self.known_plans: set[str] = set()
         self.judged: dict[str, Judged] = {}
         self.assessed: dict[str, tuple[tuple[str, ...], Assessment]] = {}
         self.initialized: dict[str, bool] = {}
         self.lock_files_missing: set[str] = set()
+        self._heard: dict[str, list[Diagnostic]] = {}
         self.read_outputs: dict[str, dict[str, Outputs]] = {}
         self.reading_lock = threading.Lock()
         self.waiting: dict[str, Callable[[], str]] = {}
@@ -166,7 +170,8 @@ class Run:
                 self.mask.add(key.encoded for key in self.project.keyring.all)
                 engine = Engine(
                     found.binary, settings.kind, found.version, plugin_cache=plugins, encryption=self.encryption,
-                    stop=self.stop, mask=self.mask, terse=self.hides_values,
+                    stop=self.stop, mask=self.mask, hear=self._hear, terse=self.hides_values,
+                    tell=self._tell, every=settings.progress,
                 )  # fmt: skip
                 if self.project.keyring.is_set and not engine.takes_keys:
                     raise EngineError(
@@ -176,6 +181,19 @@ class Run:
                     )
                 self._engine = engine
             return self._engine
+
+    def _tell(self, label: str, seconds: float, what: str) -> None:
+        """Say that an apply goes on, unless a terminal shows it anyway."""
+        if self.output.live is None:
+            self.say(f"{label}: applying for {seconds:.0f} s" + (f", waiting for {what}" if what else ""))
+
+    def _hear(self, label: str, found: list[Diagnostic]) -> None:
+        self._heard.setdefault(label, []).extend(found)
+
+    def heard(self, stage: str, stack: str) -> list[Diagnostic]:
+        """What the engine has warned of in a task of a stack, each once; masked."""
+        known = dict.fromkeys(self._heard.get(f"{stage} {stack}", ()))
+        return [item.mapped(self.mask.text) for item in known]
 
     def keep_crash(self, task: str, error: BaseException) -> str:
         """Add an unexpected error to the crash log; returns the next step."""

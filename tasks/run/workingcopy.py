@@ -82,7 +82,7 @@ class WorkingCopy:
         write_json(self._layout.ledger_memory, _MEMORY.dump_python(self.memory, mode="json"))
 
     def found(self, stack: str) -> receipts.Record | None:
-        """The receipt and outputs of a stack on this disk; None where nothing was applied.
+        """The receipt and outputs of a stack on this disk; None if nothing was applied.
 
         Raises:
             RecordError: They cannot be read.
