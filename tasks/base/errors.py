@@ -183,6 +183,12 @@ class ArtifactRefusedError(DeployError):
         self.reason = reason
 
 
+class OlderCommitError(DeployError):
+    """What is to be deployed comes before what is deployed, or that is not known."""
+
+    kind = Kind.OLDER
+
+
 class UnreviewedError(DeployError):
     """What would be deployed is not what was reviewed, or that is not known, and `plan.on_unreviewed` is `fail`."""
 

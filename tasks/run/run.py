@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..artifact.baseline import Baseline
     from ..artifact.outputs import Output as Outputs
     from ..base.errors import DeployError
-    from ..base.git import Revision
+    from ..base.git import Relation, Revision
     from ..base.problem import Command, Problem
     from ..project.project import Project
     from .allowance import Judged
@@ -97,6 +97,7 @@ class Run:
         self._stack_locks: dict[str, threading.RLock] = {}
         self._stack_locks_lock = threading.Lock()
         self._once: dict[object, object] = {}
+        self._relations: dict[str, Relation] = {}
 
     def once(self, make: Callable[[Run], T]) -> T:
         """What a function makes of this run, made once."""
@@ -126,6 +127,16 @@ class Run:
     def revision(self) -> Revision:
         """The commit of the repository, of an overlay its own; asked of git once, when it is first needed."""
         return git.revision(self.layout.root)
+
+    def relation_to(self, other: str) -> Relation:
+        """Where the commit of this run stands to another one; each is asked of git once.
+
+        Raises:
+            GitError: This is a repository, and git does not answer.
+        """
+        if other not in self._relations:
+            self._relations[other] = git.relation(self.layout.root, other, self.revision.commit or "")
+        return self._relations[other]
 
     @property
     def shown_revision(self) -> Revision:
