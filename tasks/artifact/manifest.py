@@ -19,7 +19,7 @@ from .inputs import Inputs
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from ..project.config.keyring import Key
+    from ..project.config.signer import Signer
     from .receipt import Receipt
 
 FORMAT = 3
@@ -77,7 +77,7 @@ class Manifest:
         """All fields as a JSON value."""
         return {**asdict(replace(self, inputs=Inputs({}))), "inputs": self.inputs.to_json()}
 
-    def to_json(self, key: Key | None) -> dict[str, Any]:
+    def to_json(self, key: Signer | None) -> dict[str, Any]:
         """The manifest with its digest, and signed when there is a key."""
         body = self.body()
         signed = {"signature": signature.sign(body, key)} if key else {}

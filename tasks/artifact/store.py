@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..base.layout import Layout
     from ..base.sealed import Sealed
-    from ..project.config.keyring import Key
+    from ..project.config.signer import Signer
     from .manifest import Manifest
 
 STALE = "the state moved on since this was planned"
@@ -156,7 +156,7 @@ def is_encrypted(plan: Sealed) -> bool:
         return stream.read(2) != b"PK"
 
 
-def store(layout: Layout, manifest: Manifest, plan: Sealed, key: Key | None) -> None:
+def store(layout: Layout, manifest: Manifest, plan: Sealed, key: Signer | None) -> None:
     """Make a plan and its manifest, signed when there is a key, an artifact, durably; the plan gets its name last.
 
     Raises:

@@ -208,14 +208,14 @@ def conflicts(project: Project) -> list[ConfigError]:
     if kind != "tofu":
         found.append(
             project.loaded.error(
-                f"{kind} cannot encrypt, but a key is given by {keyring.settings.key}", "engine", "kind",
-                next_step=f"take `engine.kind: tofu`; or unset {keyring.settings.key} and `encryption.key`",
+                f"{kind} cannot encrypt, but a key is given by {keyring.variable}", "engine", "kind",
+                next_step=f"take `engine.kind: tofu`; or unset {keyring.variable} and `encryption.key`",
             )
         )  # fmt: skip
     if os.environ.get(VARIABLE):
         found.append(
             project.loaded.error(
-                f"{VARIABLE} is set beside {keyring.settings.key}: there can be only one", "encryption", "key",
+                f"{VARIABLE} is set beside {keyring.variable}: there can be only one", "encryption", "key",
                 next_step=f"unset {VARIABLE}; or set `encryption.key: null`, and the engine gets {VARIABLE} as it is",
             )
         )  # fmt: skip

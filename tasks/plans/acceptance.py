@@ -38,7 +38,7 @@ def verified(run: Run, stack: Stack, assessment: Assessment) -> Iterator[Artifac
         ArtifactRefusedError: It may not; says why.
         StateRefusedError: It was planned for another state than the one that was deployed.
     """
-    with opening.opened(run.layout, stack.name, run.project.keyring.current) as artifact:
+    with opening.opened(run.layout, stack.name, run.project.keyring.artifact) as artifact:
         manifests.verify(artifact.manifest, stack.name, _expected(run, stack, assessment))
         store.refuse_stale(run.layout, artifact.manifest)
         stateguard.require_planned(run, stack, assessment.receipt, artifact.manifest)
@@ -103,7 +103,7 @@ def replaced(
     if error.reason == "unpinned" or (error.reason == "stale" and run.project.config.plan.on_stale == "replan"):
         return f"planned again: {error.message}"
     if error.reason == "inputs" and deployed:
-        planned = opening.load(run.layout, stack.name, run.project.keyring.current).inputs
+        planned = opening.load(run.layout, stack.name, run.project.keyring.artifact).inputs
         if upstream.moved_alone(run, stack, planned, assessment.inputs, deployed):
             return MOVED
     raise error

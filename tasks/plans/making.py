@@ -92,7 +92,7 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
 
 def _kept(run: Run, stack: Stack, found: Fresh, basis: _Basis) -> Made:
     """Judge a plan, and store it with what describes and what binds it."""
-    project, engine, key = run.project, run.engine(), run.project.keyring.current
+    project, engine, key = run.project, run.engine(), run.project.keyring.artifact
     findings = judging.judge(run, stack, found.document, found.changes)
     body = {"stack": stack.name, "environment": project.environment, **found.changes.to_json()}
     last = receipt.read(run.layout, stack.name)

@@ -57,9 +57,9 @@ def _older(run: Run, stack: Stack, there: str, here: str) -> OlderCommitError:
         stack=stack.name,
         untouched="nothing of this stack was changed",
         next_step=(
-            "deploy the newest commit; to go back, revert the change in a commit of its own;"
-            " or, if it is meant, for a reason that is recorded: ",
+            "deploy the newest commit; to go back, revert the change in a commit of its own; or, if it is meant: ",
             allowed,
+            ", and the reason is recorded",
         ),
     )
 
@@ -72,8 +72,8 @@ def _unknown(run: Run, stack: Stack, there: str, here: str) -> OlderCommitError:
         stack=stack.name,
         untouched="nothing of this stack was changed",
         next_step=(
-            f"`{fetch}`, then run the same command again; where that commit no longer exists (after a force push),"
-            " go on for a reason that is recorded: ",
+            f"`{fetch}`, then run the same command again; or, where that commit no longer exists (a force push): ",
             allowed,
+            ", and the reason is recorded",
         ),
     )
