@@ -11,7 +11,7 @@ from .artifact.inputs import Input, InputKind
 from .artifact.receipt import Outcome, Receipt
 from .base.errors import ArtifactRefusedError, DeployError, StoppedError, UnreviewedError
 from .base.problem import doit
-from .base.text import plural
+from .base.text import few, plural
 from .builds import used
 from .engine import statelock
 from .engine.engine import failure, is_stale
@@ -232,7 +232,7 @@ def _run_apply(run: Run, stack: Stack, attempt: _Attempt, where: Context, variab
     if changed:
         receipt.restore(layout, stack.name, last)
         store.release(layout, stack.name)
-        message = f"changed since this was verified: {reasons.few(changed)}"
+        message = f"changed since this was verified: {few(changed, 3, '; ')}"
         raise ArtifactRefusedError("changed", message, stack=stack.name)
     try:
         done = workdir.run_locked(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from ..base.text import few
 from .inputs import ABSENT, VALUES, Input, InputKind
 
 if TYPE_CHECKING:
@@ -102,13 +103,7 @@ def text(reason: Reason) -> str:
 
 def summary(reasons: Sequence[Reason]) -> str:
     """Reasons on one line: the first few, and how many more."""
-    return few([text(reason) for reason in reasons])
-
-
-def few(words: Sequence[str]) -> str:
-    """Some texts on one line: the first few, and how many more."""
-    more = len(words) - _SHOWN
-    return "; ".join(words[:_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+    return few([text(reason) for reason in reasons], _SHOWN, "; ")
 
 
 def named(item: Input) -> str:

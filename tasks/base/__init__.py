@@ -1,1 +1,1 @@
-"""The ground floor: errors, masking, durable writes, processes, git, HTTP, text. It knows no stack."""
+"""The ground floor: errors, masking, durable writes, processes, git, HTTP and text. Nothing here knows about stacks."""

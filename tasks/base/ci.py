@@ -1,4 +1,4 @@
-"""Which CI system runs this, and for what: all that its environment variables say, in one place.
+"""The CI job that this runs in, read from the environment variables of GitLab or GitHub.
 
 GitLab: https://docs.gitlab.com/ci/variables/predefined_variables/. GitHub:
 https://docs.github.com/en/actions/reference/workflows-and-actions/variables; the event is a file named by
@@ -25,21 +25,21 @@ _NOT_SET = ("", "0", "false", "no")
 
 @dataclass(frozen=True)
 class CI:
-    """A job of a CI system; what is not known is empty or None.
+    """A CI job; unknown values are empty or None.
 
     Args:
-        kind: The system; `other` for one that only says that it is one, `none` outside of CI.
+        kind: The system; `other` for one that only sets `CI`, `none` outside of CI.
         api: The forge's API.
-        name: The project's path, as people know it.
+        name: The project's path, for people.
         project: The project that the pipeline runs in: GitLab's id, GitHub's `owner/name`.
-        reviewing: The project that has the merge request; another one than `project` when that is a fork.
-        request: The number of the merge request, when this is a pipeline of one.
-        head: The last commit of its branch; of a pipeline without one the commit itself.
-        branch: The branch that the pipeline is for, in a merge request its source.
+        reviewing: The project that the merge request belongs to; differs from `project` if that is a fork.
+        request: The merge request's number, if the pipeline runs for one.
+        head: The last commit of its source branch; without a merge request, the pipeline's commit.
+        branch: The pipeline's branch; for a merge request, the source branch.
         pipeline: The pipeline's id.
-        order: The pipeline's number and attempt: of two, the greater is newer.
-        pipeline_url: The pipeline, for people.
-        job_url: The job, for people.
+        order: The pipeline's number and attempt; the greater pair is the newer pipeline.
+        pipeline_url: The pipeline's page.
+        job_url: The job's page.
         actor: Who started it.
     """
 
@@ -59,12 +59,12 @@ class CI:
 
     @property
     def link(self) -> str | None:
-        """Where this can be looked at: the job, else the pipeline."""
+        """The page to look at: the job's, else the pipeline's."""
         return self.job_url or self.pipeline_url
 
 
 def kind(environment: Mapping[str, str] = os.environ) -> Kind:
-    """Which CI system this is."""
+    """The CI system."""
     if _is_set(environment, "GITLAB_CI"):
         return "gitlab"
     if _is_set(environment, "GITHUB_ACTIONS"):
@@ -73,11 +73,11 @@ def kind(environment: Mapping[str, str] = os.environ) -> Kind:
 
 
 def read(environment: Mapping[str, str] = os.environ, given: Kind | None = None) -> CI:
-    """What the environment says of this job.
+    """The job that the environment describes.
 
     Args:
         environment: The environment variables.
-        given: Which system's variables count; by default those of the one that this is.
+        given: The system whose variables are read; detected by default.
     """
     found = given or kind(environment)
     if found == "gitlab":
@@ -98,7 +98,7 @@ def _gitlab(environment: Mapping[str, str]) -> CI:
         project=own,
         reviewing=get("CI_MERGE_REQUEST_PROJECT_ID") or own,
         request=_number(get("CI_MERGE_REQUEST_IID")),
-        # In a pipeline of the merged result CI_COMMIT_SHA is a commit that only this pipeline has.
+        # In a merged results pipeline, CI_COMMIT_SHA is a commit that exists only there.
         head=get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA") or get("CI_COMMIT_SHA", ""),
         branch=get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME") or get("CI_COMMIT_BRANCH") or None,
         pipeline=pipeline,
@@ -149,5 +149,5 @@ def _number(value: Any) -> int | None:
 
 
 def _web(url: str | None) -> str | None:
-    """An address that a page may link to; nothing else becomes a link."""
+    """The address if a page may link to it, else an empty string."""
     return url if url and url.startswith(("https://", "http://")) else None

@@ -1,4 +1,4 @@
-"""The crash log: the traceback of an error that nothing provides for, with what a report of it must say."""
+"""The crash log: the traceback of an unexpected error, with the versions that a bug report needs."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 def keep(
     path: Path, shown: str, task: str, error: BaseException, mask: Masker, *, engine: str | None = None
 ) -> str:  # fmt: skip
-    """Add an error to the log, secrets masked; returns what a person does next.
+    """Append an error to the log, with secrets masked; returns the next step.
 
     Args:
         path: The log.
-        shown: The log as people know it.
-        task: What was under way.
+        shown: The log's path as messages show it.
+        task: The task that was running.
         error: The error.
         mask: The known secrets.
-        engine: The engine and its version, where one was in use.
+        engine: The engine and its version, if one was in use.
     """
     versions = [f"{name} {_version(name)}" for name in ("doit-tofu", "doit")]
     versions += [f"Python {platform.python_version()}", engine or "no engine yet", platform.platform()]
@@ -36,12 +36,12 @@ def keep(
     try:
         append(path, mask.text(f"{head}\n{', '.join(versions)}\n{text}\n"))
     except OSError:
-        return "report it; its traceback could not be written"
-    return f"report it with {shown}"
+        return "report this bug; its traceback could not be written"
+    return f"report this bug and attach {shown}"
 
 
 def _version(name: str) -> str:
     try:
         return version(name)
-    except PackageNotFoundError:  # run from its repository
+    except PackageNotFoundError:  # when run from its own repository
         return "(not installed)"

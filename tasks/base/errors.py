@@ -1,4 +1,4 @@
-"""What can go wrong: one exception class per cause; each carries its problem as a value."""
+"""The expected errors: one exception class per cause, each with its problem as a value."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ class ExitCode(IntEnum):
 
 
 class Places(TypedDict, total=False):
-    """What an error may say beside its message.
+    """What an error can say besides its message.
 
     Args:
-        where: `file:line` or another place a person can go to.
+        where: `file:line`, or another place to look at.
         key: The config key path (`stacks.web.inputs`).
-        stack: The stack it is about.
+        stack: The stack concerned.
         untouched: What was not changed.
         next_step: What to run or edit next.
         details: Further lines.
-        log: What the engine or another program said.
+        log: The output of the engine or another program.
     """
 
     where: Where | str | None
@@ -48,7 +48,7 @@ class DeployError(Exception):
 
     Args:
         message: What happened, in one sentence, without secrets.
-        places: What else is known of it, see `Places`.
+        places: Anything else that is known; see `Places`.
     """
 
     kind: ClassVar[Kind] = Kind.ERROR
@@ -73,11 +73,11 @@ class DeployError(Exception):
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """All that is wrong: one problem, or several that were found at once."""
+        """The problems: one, or several that were found at once."""
         return (self.problem,)
 
     def saying(self, problem: Problem) -> Self:
-        """The same error with another problem; this one stays as it is."""
+        """A copy of this error with another problem."""
         other = type(self).__new__(type(self), problem.summary)
         other.__dict__.update(self.__dict__, problem=problem)
         return other
@@ -90,19 +90,19 @@ def _where(place: Where | str | None, key: str | None) -> Where | None:
 
 
 class UnexpectedError(DeployError):
-    """A bug: an exception that nothing provides for."""
+    """A bug: an exception that nothing handles."""
 
     kind = Kind.UNEXPECTED
 
 
 class ConfigError(DeployError):
-    """The configuration says something that cannot be."""
+    """The configuration is invalid."""
 
     kind = Kind.CONFIG
 
 
 class ConfigErrors(DeployError):  # noqa: N818 - several ConfigErrors
-    """Everything that is wrong with the configuration, all at once."""
+    """All errors of the configuration at once."""
 
     kind = Kind.CONFIG
 
@@ -117,68 +117,68 @@ class ConfigErrors(DeployError):  # noqa: N818 - several ConfigErrors
 
 
 class UpstreamError(DeployError):
-    """The repository that this one is an overlay of could not be had as it is pinned."""
+    """The upstream repository could not be obtained at its pinned commit."""
 
     kind = Kind.UPSTREAM
 
 
 class GitError(DeployError):
-    """This is a git repository, and git is not there or refuses to look at it."""
+    """This is a git repository, but git is missing or refuses to read it."""
 
     kind = Kind.GIT
 
 
 class HookError(DeployError):
-    """A hook could not be run, failed, or took too long."""
+    """A hook could not be started, failed, or timed out."""
 
     kind = Kind.HOOK
 
 
 class BuildError(DeployError):
-    """A build or an image could not be made."""
+    """A build or an image failed."""
 
     kind = Kind.BUILD
 
 
 class RegistryError(DeployError):
-    """A registry of images could not be asked, or refused."""
+    """An image registry was unreachable or refused."""
 
     kind = Kind.REGISTRY
 
 
 class EngineError(DeployError):
-    """The engine could not be had, or one of its commands failed."""
+    """The engine could not be obtained, or one of its commands failed."""
 
     kind = Kind.ENGINE
 
 
 class StateLockedError(EngineError):
-    """Somebody else holds the lock of a stack's state; nothing was begun."""
+    """Another process holds the lock on a stack's state; nothing was started."""
 
     kind = Kind.STATE_LOCKED
 
 
 class StateNotSavedError(EngineError):
-    """An apply's state could not be saved and waits in a file."""
+    """The state of an apply could not be saved to the backend and is kept in a file."""
 
     kind = Kind.STATE_NOT_SAVED
 
 
 class StateRefusedError(DeployError):
-    """A stack's state is not the one that was deployed."""
+    """A stack's state is not the one that its receipt records."""
 
     kind = Kind.STATE_REFUSED
 
 
 class ArtifactRefusedError(DeployError):
-    """A plan artifact that deploy must not apply; `reason` is a short stable word for it."""
+    """A plan artifact that deploy must not apply; `reason` is a short, stable identifier."""
 
     kind = Kind.REFUSED
 
     def __init__(self, reason: str, message: str, *, stack: str, next_step: Steps | None = None) -> None:
         again = (doit(f"plan:{stack}"), " makes a new plan to review; then ", doit("deploy"))
         super().__init__(
-            message, stack=stack, untouched="nothing of this stack was changed", next_step=next_step or again
+            message, stack=stack, untouched="nothing in this stack was changed", next_step=next_step or again
         )
         self.reason = reason
 
@@ -190,13 +190,13 @@ class OlderCommitError(DeployError):
 
 
 class UnreviewedError(DeployError):
-    """What would be deployed is not what was reviewed, or that is not known, and `plan.on_unreviewed` is `fail`."""
+    """The plan differs from the reviewed one, or no review was found, and `plan.on_unreviewed` is `fail`."""
 
     kind = Kind.NOT_REVIEWED
 
 
 class PolicyError(DeployError):
-    """A plan could not be judged: a checker could not be run, or said nothing that can be understood."""
+    """A plan could not be judged: a checker failed to run, or its output could not be read."""
 
     kind = Kind.POLICY
 
@@ -208,13 +208,13 @@ class RecordError(DeployError):
 
 
 class RunLockedError(DeployError):
-    """Another run holds this environment."""
+    """Another run holds the environment lock."""
 
     kind = Kind.RUN_LOCKED
 
 
 class PublishError(DeployError):
-    """Run records could not be published; what was deployed is not concerned."""
+    """Run records could not be published; the deploy itself is not affected."""
 
     kind = Kind.PUBLISH
 
@@ -226,7 +226,7 @@ class StoppedError(DeployError):
 
 
 def nearest(word: str, candidates: Sequence[str]) -> str:
-    """A ` (nearest: 'x')` hint for an error message, or the known names when none is near; empty without candidates."""
+    """A ` (did you mean 'x'?)` hint for an error message, else the known names; empty without candidates."""
     from difflib import get_close_matches
 
     names = sorted(candidates)
@@ -234,6 +234,6 @@ def nearest(word: str, candidates: Sequence[str]) -> str:
         return ""
     match = get_close_matches(word, names, n=1, cutoff=0.5)
     if match:
-        return f" (nearest: '{match[0]}')"
+        return f" (did you mean '{match[0]}'?)"
     shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")  # noqa: PLR2004 - what fits one line
     return f" (known: {shown})"

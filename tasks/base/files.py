@@ -1,4 +1,4 @@
-"""Durable files: every record is written whole or not at all, and read with an error that names it."""
+"""Durable files: a record is written completely or not at all, and an error that reads one names it."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ from .errors import RecordError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_ERRORS = "surrogatepass"  # a file's name that is not UTF-8 is a lone surrogate in Python; `json.loads` reads it back
+_ERRORS = (
+    "surrogatepass"  # Python turns a file name that is not UTF-8 into lone surrogates; `json.loads` reads them back
+)
 _LONGEST_NOTE = 4096
 
 
 class HeldError(Exception):
-    """Another process holds a lock; says what it noted in the lock's file."""
+    """Another process holds a lock; the message is what that process noted in the lock file."""
 
 
 class NotPlainError(OSError):
-    """What is there is a link, a folder, a device: not the plain file that it has to be."""
+    """The path is a link, a folder or a device instead of a plain file."""
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -42,11 +44,11 @@ def sha256_file(path: Path) -> str:
 
 
 def open_plain(base: Path, *parts: str) -> int:
-    """A descriptor to read a file below a folder, opened without following a link on the way.
+    """A descriptor for reading a file below a folder, opened without following any link.
 
     Raises:
-        FileNotFoundError: It is not there.
-        NotPlainError: It is no plain file, or a part of its path is a link.
+        FileNotFoundError: It does not exist.
+        NotPlainError: It is not a plain file, or a part of its path is a link.
         OSError: It cannot be read.
     """
     folder = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -55,7 +57,7 @@ def open_plain(base: Path, *parts: str) -> int:
             inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
             os.close(folder)
             folder = inner
-        # A pipe without a writer would make us wait for one.
+        # Opening a pipe that has no writer would block.
         file = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO):
@@ -70,7 +72,7 @@ def open_plain(base: Path, *parts: str) -> int:
 
 
 def canonical_json(value: Any) -> bytes:
-    """The one JSON text of a value (sorted keys, no spaces): what digests are taken of."""
+    """The canonical JSON text of a value (sorted keys, no spaces), for digests."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode(
         errors=_ERRORS
     )
@@ -86,15 +88,15 @@ def fsync_dir(path: Path) -> None:
 
 
 def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Write a file by temporary file, flush, fsync and rename: readers see the old content or the new.
+    """Write a file via temporary file, flush, fsync and rename: readers see the old content or the new.
 
     Args:
-        path: The file; its folder is made when missing.
-        data: All of its content.
-        durable: False leaves out the fsync, for what can be made again (reports, caches).
+        path: The file; its folder is created if missing.
+        data: Its whole content.
+        durable: False skips the fsync, for files that can be recreated (reports, caches).
 
     Raises:
-        RecordError: The disk is full, the folder is read-only, or the like. The old content still stands.
+        RecordError: The disk is full, the folder is read-only, or similar. The old content is kept.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -115,8 +117,8 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
     except OSError as error:
         raise RecordError(
             f"cannot write {path}: {error.strerror or error}",
-            untouched="the file's former content stands",
-            next_step="make room or make the folder writable, then run the same command again",
+            untouched="the file's previous content is intact",
+            next_step="free disk space or make the folder writable, then run the same command again",
         ) from error
 
 
@@ -127,7 +129,7 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
 
 
 def append(path: Path, text: str) -> None:
-    """Add a text at the end of a file, which is made when missing; a link or what is no plain file is refused.
+    """Append a text to a file, which is created if missing; anything but a plain file is refused.
 
     Raises:
         OSError: The file cannot be used.
@@ -138,10 +140,10 @@ def append(path: Path, text: str) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The value of a JSON file, or None when there is no such file; a link or a pipe in its place is refused.
+    """The value of a JSON file, or None if the file does not exist; a link or a pipe in its place is refused.
 
     Raises:
-        RecordError: It is there and cannot be read or is not JSON.
+        RecordError: It exists, but cannot be read or is not JSON.
     """
     try:
         with os.fdopen(_open_plain(path, os.O_RDONLY), "rb") as stream:
@@ -152,7 +154,7 @@ def read_json(path: Path) -> Any:
         raise RecordError(
             f"cannot read {path}: {error}",
             where=str(path),
-            next_step="remove the file if its content is lost, then run the same command again",
+            next_step="if its content is lost, remove the file and run the same command again",
         ) from error
 
 
@@ -161,22 +163,22 @@ def locked(
     path: Path, *, wait: bool = True, explain: Callable[[OSError], Exception] | None = None,
     pause: Callable[[], None] | None = None, note: str = "", shared: bool = False,
 ) -> Iterator[int]:  # fmt: skip
-    """Hold a file's lock among processes; it ends with this process at the latest.
+    """Hold a file lock between processes; it ends with this process at the latest.
 
-    Yields the descriptor: a child that gets it holds the lock for as long as it lives. A link as the file is refused,
-    and so is all that is no plain file: what it leads to is neither emptied nor waited for.
+    Yields the descriptor: a child that inherits it holds the lock for as long as it lives. A link, or anything else
+    that is not a plain file, is refused: its target is neither emptied nor waited for.
 
     Args:
-        path: The file; it and its folder are made when missing.
-        wait: Whether to wait for who holds it.
-        explain: Turns what the system says when the file cannot be used into an error for people.
-        pause: Called again and again while another process holds it, in place of waiting without end; may raise.
-        note: What the file says while it is held.
-        shared: Whether others that share it may hold it at the same time.
+        path: The file; it and its folder are created if missing.
+        wait: Whether to wait for the holder.
+        explain: Turns the OSError of an unusable file into an error for people.
+        pause: Called repeatedly while another process holds it, instead of waiting forever; may raise.
+        note: What the file contains while the lock is held.
+        shared: Whether several sharers may hold it at the same time.
 
     Raises:
         HeldError: Another process holds it, and `wait` is False.
-        OSError: The file cannot be used, where nothing explains it.
+        OSError: The file cannot be used, and `explain` is not given.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -201,7 +203,7 @@ def locked(
 
 
 def holder(path: Path) -> str | None:
-    """What the process noted that holds a lock at this moment; None when none does, or it cannot be known."""
+    """What the process that holds a lock noted; None if it is free, or if that cannot be told."""
     try:
         descriptor = _open_plain(path, os.O_RDONLY)
     except OSError:
@@ -213,10 +215,10 @@ def holder(path: Path) -> str | None:
 
 
 def _open_plain(path: Path, flags: int) -> int:
-    """A descriptor of a plain file.
+    """A descriptor for a plain file.
 
     Raises:
-        OSError: It is something else, or cannot be opened.
+        OSError: It is not a plain file, or cannot be opened.
     """
     try:
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)

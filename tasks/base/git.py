@@ -1,4 +1,4 @@
-"""What git says of the tree: the commit that is checked out, and whether anything differs from it."""
+"""What git knows about the tree: its commit, its files, and what differs from a commit."""
 
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ from .errors import GitError
 from .layout import DEPLOY_DIR
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 _TIMEOUT = 60
 _BRANCHES = "refs/heads/"
-# What a hook or an alias sets for the repository that it runs in; see `git rev-parse --local-env-vars`. Settings of the
-# user (GIT_CONFIG_*, GIT_SSH_COMMAND, ...) are kept.
+# Variables that tie git to one repository, set inside hooks and aliases; see `git rev-parse --local-env-vars`. The
+# user's settings (GIT_CONFIG_*, GIT_SSH_COMMAND, ...) are kept.
 _OF_ANOTHER_REPOSITORY = frozenset({
     "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_COMMON_DIR", "GIT_CONFIG", "GIT_DIR", "GIT_GRAFT_FILE",
     "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX",
     "GIT_QUARANTINE_PATH", "GIT_REPLACE_REF_BASE", "GIT_SHALLOW_FILE", "GIT_WORK_TREE",
 })  # fmt: skip
+# The user's configuration, and what would write down what git is told.
+_NOT_ALONE = re.compile(r"^GIT_(CONFIG|TRACE|CURL_VERBOSE|REDIRECT_STD|AUTHOR_|COMMITTER_|PUSH_OPTION)")
 _REFUSAL = re.compile(r"dubious ownership|not a git repository|[Pp]ermission denied|no answer in time|unable to read")
 
 
@@ -36,17 +39,17 @@ class Revision:
 
     @property
     def short(self) -> str:
-        """The first 8 digits, with a `+` when the tree differs, or `no commit`."""
+        """The first 8 digits, with a `+` if the tree differs, or `no commit`."""
         return (self.commit[:8] + ("+" if self.dirty else "")) if self.commit else "no commit"
 
 
 def revision(root: Path) -> Revision:
-    """The revision of the tree at `root`; outside of a repository, or before its first commit, no commit.
+    """The revision of the tree at `root`; without a commit outside of a repository and before its first commit.
 
-    All of the repository counts, as plans also read what lies beside `root`.
+    The whole repository counts, because plans also read files outside of `root`.
 
     Raises:
-        GitError: This is a repository, and git does not answer.
+        GitError: This is a repository, but git does not answer.
     """
     commit = _git(root, "rev-parse", "--verify", "HEAD", may_fail=True)
     if commit is None:
@@ -56,13 +59,13 @@ def revision(root: Path) -> Revision:
 
 
 def files(root: Path) -> list[str] | None:
-    """All files below `root` that are tracked or new, not those that are ignored; sorted; None without git."""
+    """All tracked and untracked files below `root` except ignored ones, sorted; None without git."""
     listed = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     return None if listed is None else sorted({path for path in listed.split("\0") if path})
 
 
 def tracked(root: Path, paths: list[str]) -> set[str] | None:
-    """Those of some paths, relative to `root`, that git tracks; None without git."""
+    """Which of some paths, relative to `root`, git tracks; None without git."""
     inside = [path for path in paths if not path.startswith("/")]
     listed = (
         _git(root, "ls-files", "-z", "--", *(f":(literal){path}" for path in inside), may_fail=True) if inside else ""
@@ -71,7 +74,7 @@ def tracked(root: Path, paths: list[str]) -> set[str] | None:
 
 
 def merge_base(root: Path, ref: str) -> str | None:
-    """The commit that this tree's and a ref's history have in common last; None when there is none, or no such ref."""
+    """The merge base of HEAD and a ref; None without one, or if the ref does not exist."""
     if resolve(root, ref) is None:
         return None
     found = _git(root, "merge-base", ref, "HEAD", may_fail=True)
@@ -110,7 +113,7 @@ def is_shallow(root: Path) -> bool:
 
 
 def resolve(root: Path, ref: str) -> str | None:
-    """The commit that a ref names; None when there is no such ref."""
+    """The commit that a ref names; None if the ref does not exist."""
     found = (
         None
         if ref.startswith("-")
@@ -120,14 +123,14 @@ def resolve(root: Path, ref: str) -> str | None:
 
 
 def head(root: Path) -> tuple[str | None, str | None]:
-    """The commit and the branch that are checked out; no branch where that is a commit alone, nothing without git."""
+    """The commit and branch that are checked out; no branch on a detached HEAD, neither without git."""
     found = _git(root, "rev-parse", "HEAD", "--symbolic-full-name", "HEAD", may_fail=True)
     commit, _, ref = (found or "").strip().partition("\n")
     return commit or None, ref.removeprefix(_BRANCHES) if ref.startswith(_BRANCHES) else None
 
 
 def last_change(root: Path, folders: list[str]) -> str | None:
-    """The last commit that changed something in some folders; None without git, or when a shallow clone ends first."""
+    """The last commit that changed some folders; None without git, or if a shallow clone ends before it."""
     found = _git(root, "log", "-1", "--format=%H %P", "--", *(f":(literal){folder}" for folder in folders))
     commit, _, parents = (found or "").strip().partition(" ")
     if commit and not parents and is_shallow(root):
@@ -136,9 +139,9 @@ def last_change(root: Path, folders: list[str]) -> str | None:
 
 
 def differences(root: Path, commit: str) -> tuple[set[str], set[str]]:
-    """The paths in which this tree differs from a commit, uncommitted and new files included: changed, removed.
+    """The paths that differ from a commit, uncommitted and untracked files included: changed, removed.
 
-    A renamed file is a removed and a new one.
+    A renamed file counts as removed and added.
     """
     listed = _git(root, "diff", "--name-status", "-z", "--no-renames", "--relative", commit, "--", ".") or ""
     fields = listed.split("\0")
@@ -151,7 +154,7 @@ def differences(root: Path, commit: str) -> tuple[set[str], set[str]]:
 
 
 def move_tag(root: Path, tag: str, commit: str, *, push: bool) -> str | None:
-    """Move a tag to a commit, and push it where asked; gives what went wrong, or None."""
+    """Move a tag to a commit, and push it if asked; returns what went wrong, or None."""
     if _git(root, "tag", "--force", "--", tag, commit, may_fail=True) is None:
         return f"git cannot move the tag {tag}"
     if push and _git(root, "push", "--quiet", "--force", "origin", f"refs/tags/{tag}", may_fail=True) is None:
@@ -160,19 +163,56 @@ def move_tag(root: Path, tag: str, commit: str, *, push: bool) -> str | None:
 
 
 def ask(root: Path, *arguments: str, given: bytes = b"") -> str | None:
-    """What a git command prints when it is given this; None outside of a repository, and where it fails.
+    """What a git command prints for this input; None outside of a repository, and if it fails.
 
     Raises:
-        GitError: This is a repository, and git is not there or refuses to look at it.
+        GitError: This is a repository, but git is missing or refuses to read it.
     """
     return _git(root, *arguments, may_fail=True, given=given)
 
 
-def _git(root: Path, *arguments: str, may_fail: bool = False, given: bytes = b"") -> str | None:
-    """What a git command prints; None outside of a repository, and where a command that `may_fail` does.
+def settings(root: Path) -> list[tuple[str, str]]:
+    """The configuration that counts in a clone, in git's order, wherever it is written; nothing outside of one."""
+    listed = _git(root, "config", "--list", "--null", "--includes", may_fail=True) or ""
+    pairs = (entry.partition("\n") for entry in listed.split("\0") if entry)
+    return [(key, value if newline else "true") for key, newline, value in pairs]
+
+
+def alone(
+    folder: Path, *arguments: str, configured: Iterable[tuple[str, str]] = (), given: bytes = b"",
+    timeout: float = _TIMEOUT,
+) -> process.Ended:  # fmt: skip
+    """How a git command ends for which no configuration counts but this, and that of the repository it names.
+
+    It asks no one for a password, and runs neither hooks nor helpers of the user that are not among the settings, which
+    stand in its environment: a secret may be one of them. What it prints is decoded so that `surrogateescape` encodes
+    it back to the same bytes.
 
     Raises:
-        GitError: This is a repository, and git is not there or refuses to look at it.
+        GitError: Git is not there.
+    """
+    kept = {name: value for name, value in os.environ.items() if not _NOT_ALONE.match(name)}
+    kept = {name: value for name, value in kept.items() if name not in _OF_ANOTHER_REPOSITORY}
+    kept |= {
+        "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0",
+        "SSH_ASKPASS_REQUIRE": "never", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C",
+    }  # fmt: skip
+    pairs = list(configured)
+    for number, (key, value) in enumerate(pairs):
+        kept |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    kept["GIT_CONFIG_COUNT"] = str(len(pairs))
+    command = ["git", *arguments]
+    try:
+        return process.ask(command, cwd=folder, env=kept, timeout=timeout, decoding="surrogateescape", given=given)
+    except OSError as error:
+        raise _refused(folder, f"git cannot be run: {error.strerror or error}", "install git") from error
+
+
+def _git(root: Path, *arguments: str, may_fail: bool = False, given: bytes = b"") -> str | None:
+    """What a git command prints; None outside of a repository, and if it fails although it `may_fail`.
+
+    Raises:
+        GitError: This is a repository, but git is missing or refuses to read it.
     """
     environment = {name: value for name, value in os.environ.items() if name not in _OF_ANOTHER_REPOSITORY}
     environment |= {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
@@ -184,7 +224,7 @@ def _git(root: Path, *arguments: str, may_fail: bool = False, given: bytes = b""
     except OSError as error:
         if not _is_repository(root):
             return None
-        raise _refused(root, f"git cannot be run: {error.strerror or error}", "install git") from error
+        raise _refused(root, f"cannot run git: {error.strerror or error}", "install git") from error
     if said.ok:
         return said.output
     reason = "no answer in time" if said.code is None else " ".join(said.errors.split()).removeprefix("fatal: ")
@@ -197,10 +237,10 @@ def _git(root: Path, *arguments: str, may_fail: bool = False, given: bytes = b""
 def _refused(root: Path, message: str, step: str) -> GitError:
     return GitError(
         message, where=str(root), untouched="nothing was planned or applied",
-        next_step=f"{step}, then run the same command again; without git no plan is bound to a commit",
+        next_step=f"{step}, then run the same command again; plans must be tied to a commit",
     )  # fmt: skip
 
 
 def _is_repository(root: Path) -> bool:
-    """Whether a folder lies in something that git should know, told without git."""
+    """Whether a folder is inside a git repository, found out without running git."""
     return any((folder / ".git").exists() or (folder / ".git").is_symlink() for folder in (root, *root.parents))

@@ -1,6 +1,6 @@
-"""The files of a commit as git's objects have them, those of its submodules included; nothing is checked out.
+"""The files of a commit, submodules included, read from git's objects; nothing is checked out.
 
-Which of them are in the working tree as they are in the commit is git's own answer: those need not be read.
+Files that git reports as unchanged in the working tree are not read from the objects.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _LINK, _SUBMODULE, _EXECUTABLE = "120000", "160000", "100755"
 
 @dataclass(frozen=True)
 class Blob:
-    """A file or link of a commit: its object in the repository at `home`.
+    """A file or link in a commit: its object in the repository at `home`.
 
-    `same` is whether the working tree has it as it is here. `file` is where it lies as a file, if not in git.
+    `same` is whether the working tree has the same content. `file` is its path if it is a file outside of git.
     """
 
     home: Path
@@ -38,7 +38,7 @@ class Blob:
 
     @property
     def is_executable(self) -> bool:
-        """Whether git knows it as executable."""
+        """Whether git records it as executable."""
         return self.mode == _EXECUTABLE
 
 
@@ -46,8 +46,8 @@ class Blob:
 class Commit:
     """A commit's files by path, relative to the top of its repository.
 
-    `unread` are the folders of submodules that are at another commit now, and whose former one is not in this clone.
-    `contents` are the objects that were read, by id.
+    `unread` are the folders of submodules whose commit has changed and whose old commit is missing from this clone.
+    `contents` are the objects read so far, by id.
     """
 
     top: Path
@@ -56,7 +56,7 @@ class Commit:
     contents: dict[str, bytes] = field(default_factory=dict, repr=False)
 
     def content(self, path: str) -> bytes:
-        """A blob's bytes.
+        """The bytes of a blob.
 
         Raises:
             OSError: Git does not have it.
@@ -72,7 +72,7 @@ class Commit:
             raise OSError(f"git cannot read {path} at {blob.oid}") from None
 
     def fetch(self, paths: Iterable[str]) -> None:
-        """Read some blobs at once; each is kept."""
+        """Read several blobs at once and keep them."""
         wanted: dict[Path, set[str]] = {}
         for path in paths:
             blob = self.blobs[path]
@@ -83,19 +83,19 @@ class Commit:
 
 
 def top(root: Path) -> Path | None:
-    """The top folder of the repository that a folder is in; None without git."""
+    """The top folder of the repository around a folder; None without git."""
     found = git.ask(root, "rev-parse", "--show-toplevel")
     return Path(found.rstrip("\n")) if found else None
 
 
 def read(folder: Path, commit: str) -> Commit | None:
-    """The files of a commit of the repository whose top is `folder`; None when git does not answer."""
+    """The files of a commit in the repository whose top is `folder`; None if git fails."""
     found = Commit(folder)
     return found if _add(found, folder, commit, "") else None
 
 
 def ignored(root: Path, paths: Collection[str]) -> set[str]:
-    """Those of some paths, relative to `root`, that git ignores, whether they are there or not."""
+    """Which of some paths, relative to `root`, git ignores, whether they exist or not."""
     if not paths:
         return set()
     told = _run(root, "check-ignore", "-z", "--stdin", given="\0".join(sorted(paths)).encode(errors="surrogateescape"))
@@ -127,7 +127,7 @@ def _add(found: Commit, folder: Path, commit: str, prefix: str) -> bool:
 
 
 def _objects(home: Path, oids: list[str]) -> dict[str, bytes]:
-    """The content of some objects; those that are there."""
+    """The content of those of some objects that exist."""
     told = _run(home, "cat-file", "--batch", given="".join(f"{oid}\n" for oid in oids).encode())
     found, at = {}, 0
     while at < len(told):
@@ -141,6 +141,6 @@ def _objects(home: Path, oids: list[str]) -> dict[str, bytes]:
 
 
 def _run(folder: Path, *arguments: str, given: bytes) -> bytes:
-    """What git prints when it is given this; nothing when it does not answer."""
+    """What git prints for this input; nothing if it fails."""
     found = git.ask(folder, *arguments, given=given)
     return b"" if found is None else found.encode(errors="surrogateescape")

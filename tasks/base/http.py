@@ -1,6 +1,6 @@
-"""HTTP: secrets go to one origin and never come from a `.netrc`, all tries end within one bound, errors are in words.
+"""The HTTP client: a secret goes to one origin only, `.netrc` is ignored, all tries share one time limit.
 
-It brings `requests`, so import it where a request is made.
+It imports `requests`, which is slow, so import it where a request is made.
 """
 
 from __future__ import annotations
@@ -33,22 +33,22 @@ _PIECE = 1 << 16
 _CONNECT = 10.0
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 8.0
 _WORDS = (
-    ("NameResolution", "the host name is not known"),
-    ("Name or service not known", "the host name is not known"),
+    ("NameResolution", "the host name cannot be resolved"),
+    ("Name or service not known", "the host name cannot be resolved"),
     ("Connection refused", "connection refused"),
-    ("RemoteDisconnected", "the connection was closed without an answer"),
+    ("RemoteDisconnected", "the connection was closed without a response"),
     ("Connection reset", "the connection was reset"),
-    ("Read timed out", "the answer began, but did not end in time"),
-    ("IncompleteRead", "the connection was closed within the answer"),
+    ("Read timed out", "the response started but did not finish in time"),
+    ("IncompleteRead", "the connection was closed in the middle of the response"),
 )
 
 
 class NoAnswerError(Exception):
-    """No answer that can be used; the text says why, without secrets.
+    """No usable response; the message says why, without secrets.
 
     Args:
         message: Why.
-        answer: The last answer, where the server only answered that it cannot.
+        answer: The last response, if the server only reported that it is unable to serve the request.
     """
 
     def __init__(self, message: str, answer: Answer | None = None) -> None:
@@ -57,30 +57,30 @@ class NoAnswerError(Exception):
 
 
 class UnsendableError(NoAnswerError):
-    """The address or a header cannot be sent as it is."""
+    """The address or a header contains characters that cannot be sent."""
 
 
 class TlsError(NoAnswerError):
-    """There is no TLS connection that is trusted."""
+    """No trusted TLS connection could be made."""
 
 
 class RefusedError(NoAnswerError):
-    """The server answered, and did not do it."""
+    """The server refused the request."""
 
     answer: Answer
 
 
 class GarbageError(NoAnswerError):
-    """The answer is not what was asked for."""
+    """The response is malformed."""
 
 
 class _PassingError(NoAnswerError):
-    """Worth another try."""
+    """An error that is worth another try."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer, its body read whole; `redirect` is where it leads when it was not followed."""
+    """A response with its whole body; `redirect` is the target of a redirect that was not followed."""
 
     url: str
     status: int
@@ -91,7 +91,7 @@ class Answer:
 
     @property
     def asked_pause(self) -> float | None:
-        """Seconds that the server asks to wait before the next request; None when it does not.
+        """Seconds that the server asks us to wait before the next request; None if it does not.
 
         GitLab: https://docs.gitlab.com/administration/settings/user_and_ip_rate_limits/. GitHub answers 403 or 429:
         https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api.
@@ -107,22 +107,22 @@ class Answer:
         return None
 
     def json(self) -> Any:
-        """The value in the body; None where it is empty.
+        """The JSON value of the body; None if it is empty.
 
         Raises:
-            RefusedError: The server did not do as it was asked.
-            GarbageError: It is not JSON.
+            RefusedError: The server refused the request.
+            GarbageError: The body is not JSON.
         """
         if self.status // 100 != 2:  # noqa: PLR2004 - 2xx
             raise RefusedError(f"status {self.status}", self)
         try:
             return json.loads(self.content) if self.content.strip() else None
         except (ValueError, RecursionError):
-            raise GarbageError("the answer is no JSON", self) from None
+            raise GarbageError("the response is not JSON", self) from None
 
 
 class Credentials(AuthBase):
-    """Puts secret headers and a login on a request; without a login that of its URL, and never one of a `.netrc`."""
+    """Adds secret headers and a login to a request: the given one, else that of the URL, never one from a `.netrc`."""
 
     def __init__(self, headers: Mapping[str, str] | None = None, login: tuple[str, str] = ("", "")) -> None:
         self._headers, self._login = headers or {}, login
@@ -137,12 +137,12 @@ class Credentials(AuthBase):
 
 
 class Session(requests.Session):
-    """A session that reads no `.netrc`, and where it follows redirects takes no secret to another origin.
+    """A session that ignores `.netrc` and takes no secret to another origin when it follows a redirect.
 
     Args:
-        credentials: What its requests carry.
-        own: The names of headers that stay behind at a redirect to another origin, with `Authorization`.
-        moved: Learns where a redirect leads before that is asked.
+        credentials: The secrets of its requests.
+        own: The headers that, like `Authorization`, are dropped on a redirect to another origin.
+        moved: Called with the target of a redirect before it is followed.
     """
 
     def __init__(
@@ -151,19 +151,19 @@ class Session(requests.Session):
     ) -> None:  # fmt: skip
         super().__init__()
         self.headers["User-Agent"] = "doit-tofu"
-        self.auth = credentials or Credentials()  # also without any, or requests would look into ~/.netrc
+        self.auth = credentials or Credentials()  # always set, or requests would read ~/.netrc
         self._own, self._moved = ("Authorization", *own), moved
 
     def leaves(self, old: str, new: str) -> bool:
-        """Whether a URL has another origin than the one before; TLS on the same host's usual port is none."""
+        """Whether a redirect leaves the origin; an upgrade to TLS on the same host's default ports does not."""
         strips: Any = self.should_strip_auth
         try:
             return bool(strips(old, new))
-        except ValueError:  # no port
+        except ValueError:  # no valid port
             return True
 
     def rebuild_auth(self, prepared_request: PreparedRequest, response: Response) -> None:
-        """Called for each redirect that requests follows."""
+        """Called by requests for each redirect that it follows."""
         target = str(prepared_request.url)
         self._moved(target)
         if self.leaves(str(response.request.url), target):
@@ -172,23 +172,23 @@ class Session(requests.Session):
 
 
 class Client:
-    """Requests to one service; all their tries and pauses together end within one bound.
+    """A client for one service; all tries and pauses together share one time limit.
 
     Args:
-        wait: Waits so many seconds; true when the run was asked to stop, which ends the trying.
-        base: What all addresses begin with.
-        secret: Headers for its origin alone.
-        seconds: The bound.
-        only_lost: Whether only time without success counts: failed tries, and pauses.
-        tries: How often one request is tried at most.
-        timeout: Seconds that one try may take at most.
-        pause: Seconds before the second try; later ones wait longer.
-        longest_asked: Seconds that are waited at most when a server asks for more.
+        wait: Waits for the given seconds; returns true if the run was asked to stop, which ends all tries.
+        base: The prefix of all addresses.
+        secret: Headers for its origin only.
+        seconds: The time limit.
+        only_lost: Whether only failed tries and pauses count towards the limit.
+        tries: The maximum number of tries for one request.
+        timeout: The time limit of one try, in seconds.
+        pause: Seconds before the second try; later pauses are longer.
+        longest_asked: The longest wait, in seconds, that a server may ask for.
         verify: Whether certificates are checked.
-        moved: Learns the method, the URL and where it redirects to; may raise.
+        moved: Called with the method, the URL and the target of a redirect; may raise.
 
     Attributes:
-        last: The last answer.
+        last: The last response.
     """
 
     def __init__(
@@ -208,17 +208,17 @@ class Client:
         self._session.close()
 
     def request(self, method: str, path: str, *, secret: Mapping[str, str] | None = None, **options: Any) -> Answer:
-        """An answer, which may be a refusal; tried again while the server is busy, failing or away.
+        """A response, which may be a refusal; tries again while the server is busy, failing or unreachable.
 
         Args:
             method: GET and HEAD follow redirects.
-            path: What comes behind the base.
-            secret: Headers for the origin of the address alone, in place of the client's.
+            path: The address after the base.
+            secret: Headers for the origin of this address only, in place of the client's.
             options: As `requests` takes them.
 
         Raises:
-            NoAnswerError: There was none in time, or the run was asked to stop.
-            UnsendableError: The request cannot be made.
+            NoAnswerError: None came in time, or the run was asked to stop.
+            UnsendableError: The request contains characters that cannot be sent.
             TlsError: The connection is not trusted.
         """
         number = 0
@@ -226,7 +226,7 @@ class Client:
             number, began = number + 1, time.monotonic()
             try:
                 if self._left <= 0:
-                    raise NoAnswerError("no time is left")
+                    raise NoAnswerError("no time left")
                 answer = self._once(method, self._base + path, self._secret if secret is None else secret, **options)
             except _PassingError as error:
                 self._left -= time.monotonic() - began
@@ -239,12 +239,12 @@ class Client:
     def items(self, path: str, query: Mapping[str, Any], *, within: str | None = None) -> Iterator[dict[str, Any]]:
         """The objects of a list, page by page to the last.
 
-        Pages are asked for by number: the URL in a `Link` header may lead anywhere.
+        Pages are requested by number, because the URL in a `Link` header could lead anywhere.
 
         Args:
-            path: What comes behind the base.
-            query: What is asked for.
-            within: The key of the list, where an answer is an object.
+            path: The address after the base.
+            query: The query parameters.
+            within: The key of the list if the response is an object.
 
         Raises:
             NoAnswerError: As `request` and `Answer.json`.
@@ -254,21 +254,21 @@ class Client:
             found = answer.json()
             found = found.get(within) if within and isinstance(found, dict) else found
             if not isinstance(found, list):
-                raise GarbageError("the answer is no list", answer)
+                raise GarbageError("the response is not a list", answer)
             yield from (item for item in found if isinstance(item, dict))
-            if not answer.has_next:  # by the link, not by the length: servers may give fewer than they were asked for
+            if not answer.has_next:  # by the link, not by the length: servers may return fewer than requested
                 return
 
     def _rest(self, number: int, error: _PassingError) -> None:
-        """Pause before the next try; raises when there is none."""
+        """Pause before the next try; raises if no try is left."""
         asked = error.answer.asked_pause if error.answer else None
         pause = min(self._pause * 2 ** (number - 1), _LONGEST_PAUSE)
         if asked is not None:
             pause = min(asked, self._longest_asked)
         pause = max(pause, _SHORTEST_PAUSE)
         if number == self._tries or pause >= self._left:
-            wish = f"; it asks to wait {asked:.0f} s" if asked is not None else ""
-            raise NoAnswerError(f"{error}{wish}" + ("; not tried further" if self._tries > 1 else ""), error.answer)
+            wish = f"; the server asks to wait {asked:.0f} s" if asked is not None else ""
+            raise NoAnswerError(f"{error}{wish}" + ("; gave up" if self._tries > 1 else ""), error.answer)
         self._left -= pause
         if self._wait(pause):
             raise NoAnswerError(f"{error}; stopped", error.answer)
@@ -289,33 +289,33 @@ class Client:
                 secret = {}
             url = answer.redirect
             options.pop("params", None)
-        raise NoAnswerError("it leads from one address to the next, without end")
+        raise NoAnswerError("too many redirects")
 
     def _ask(self, method: str, url: str, end: float, **options: Any) -> Answer:
-        """One request, no redirect followed; the body whole."""
+        """One request with its whole response; redirects are not followed."""
         left = max(end - time.monotonic(), _SHORTEST_PAUSE)
         if not self._verify:
-            options["verify"] = False  # here, as a session's own would give way to REQUESTS_CA_BUNDLE
+            options["verify"] = False  # passed per request, because REQUESTS_CA_BUNDLE overrides the session's setting
         try:
             with self._session.request(
                 method, url, timeout=(min(left, _CONNECT), left), stream=True, allow_redirects=False, **options
             ) as response:
                 return self._read(response, end)
-        except ValueError:  # as requests and http.client have it for URLs and headers, with their text
+        except ValueError:  # what requests and http.client raise for URLs and headers
             raise UnsendableError("the address or a header has characters that cannot be sent") from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            # A TLS connection that breaks off may do better the next time; one that is not trusted will not.
+            # A TLS connection that broke off is worth another try; one that is not trusted is not.
             final = isinstance(error, requests.exceptions.SSLError) and "EOF" not in str(error)
             raise (TlsError if final else _PassingError)(explain(error, url)) from None
 
     def _read(self, response: Response, end: float) -> Answer:
         content = bytearray()
-        while piece := response.raw.read1(_PIECE, decode_content=True):  # what is there, however little
+        while piece := response.raw.read1(_PIECE, decode_content=True):  # whatever has arrived so far
             content += piece
             if len(content) > _LARGEST:
-                raise NoAnswerError("the answer is too long")
+                raise NoAnswerError("the response is too long")
             if time.monotonic() > end:
-                raise _PassingError("the answer began, but did not end in time")
+                raise _PassingError("the response started but did not finish in time")
         headers, url = response.headers, str(response.url)
         has_next = "next" in response.links or bool(headers.get("X-Next-Page"))
         redirect = self._session.get_redirect_target(response)
@@ -324,23 +324,23 @@ class Client:
 
 
 def explain(error: Exception, url: str) -> str:
-    """What went wrong with a request, in words; without what is secret in its URL."""
+    """What went wrong with a request, in words, without the secrets in its URL."""
     if isinstance(error, requests.exceptions.SSLError):
         return f"TLS failed: {cause(error, url)}"
     if isinstance(error, requests.ConnectTimeout):
         return "no connection in time"
     if isinstance(error, requests.Timeout):
-        return "connected, but no answer in time"
+        return "connected, but no response in time"
     said = cause(error, url)
-    return said if isinstance(error, requests.ConnectionError) else f"no usable answer: {said}"
+    return said if isinstance(error, requests.ConnectionError) else f"no usable response: {said}"
 
 
 def cause(error: BaseException, url: str | None = None) -> str:
-    """The innermost cause, which is what a person can act on.
+    """The innermost cause, which is the one that people can act on.
 
     Args:
         error: What a library raised.
-        url: The URL, shown without its credentials; without it, text that may hold one is not shown at all.
+        url: The URL, shown without its credentials; if omitted, text that may contain a URL is not shown.
     """
     text = str(error)
     for sign, meaning in _WORDS:

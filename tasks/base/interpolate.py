@@ -26,14 +26,14 @@ def expand_environment(
 ) -> Any:
     """A config value with `${NAME}` and `${NAME:-default}` filled in, in every string within; `$${` is a plain `${`.
 
-    `{environment}`, `{stack}` and `{organization.KEY}` are filled in where `values` has them; a string that is nothing
-    but the last becomes that value, of whatever type. Other words in braces are text here.
+    `{environment}`, `{stack}` and `{organization.KEY}` are filled in if `values` has them; a string that is only
+    `{organization.KEY}` becomes that value, of whatever type. Other words in braces are plain text here.
 
     Args:
         value: A JSON value.
-        values: What placeholders stand for: `environment`, `stack`, and the organization's by `organization.KEY`.
+        values: The values of placeholders: `environment`, `stack`, and those of the organization as `organization.KEY`.
         key: Its key path, for errors.
-        where: The place of the key, for errors.
+        where: Where the key is defined, for errors.
 
     Raises:
         ConfigError: A variable is not set and has no default.
@@ -61,9 +61,9 @@ def fill(text: str, values: Mapping[str, Any], *, key: str, where: Where | None 
 
     Args:
         text: The string.
-        values: What the placeholders stand for.
+        values: The values of the placeholders.
         key: Its key path, for errors.
-        where: The place of the key, for errors.
+        where: Where the key is defined, for errors.
 
     Raises:
         ConfigError: A placeholder has no value here, or an environment variable is not set.
@@ -77,7 +77,7 @@ def placeholders(text: str) -> list[str]:
 
 
 def variables(value: Any) -> set[str]:
-    """The names of the environment variables in every string of a config value that are set: it depends on them."""
+    """The set environment variables that a config value refers to, in any string within: it depends on them."""
     if isinstance(value, dict):
         return set().union(*map(variables, value.values())) if value else set()
     if isinstance(value, list):
@@ -89,9 +89,9 @@ def variables(value: Any) -> set[str]:
 
 
 def _substitute(text: str, values: Mapping[str, Any], key: str, where: Where | None, *, lenient: bool = False) -> str:
-    """Both kinds in one pass, so that what is filled in is never read as a placeholder itself.
+    """Fill in both kinds in one pass, so that a filled-in value is never read as a placeholder itself.
 
-    `lenient` leaves a name that has no value as it is, unless it is one of the organization's.
+    With `lenient`, a name without a value is left as it is, unless it starts with `organization.`.
     """
 
     def replace(match: re.Match[str]) -> str:
@@ -99,7 +99,7 @@ def _substitute(text: str, values: Mapping[str, Any], key: str, where: Where | N
             if name not in values and lenient and not name.startswith(ORGANIZATION):
                 return match[0]
             if name not in values:
-                message = f"there is no value for {{{name}}} here{nearest(name, list(values))}"
+                message = f"{{{name}}} has no value here{nearest(name, list(values))}"
                 raise ConfigError(message, key=key, where=where)
             return _text(values[name], name, key, where)
         if match["escaped"]:
@@ -110,7 +110,7 @@ def _substitute(text: str, values: Mapping[str, Any], key: str, where: Where | N
                 f"the environment variable {match['variable']} is not set",
                 key=key,
                 where=where,
-                next_step=f"set {match['variable']}, or give a default: ${{{match['variable']}:-value}}",
+                next_step=f"set {match['variable']}, or add a default: ${{{match['variable']}:-value}}",
             )
         return found
 

@@ -1,4 +1,4 @@
-"""Where things lie below `.deploy/`: one folder per environment to cache or hand over, one cache that is neither."""
+"""The paths below `.deploy/`: one folder per environment, and a cache that must not be handed over."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ CACHE_VARIABLE = "DOIT_TOFU_CACHE"
 class Layout:
     """The paths of one environment.
 
-    `.deploy/<env>/` holds what may pass between CI jobs. `.deploy/.cache/` holds what must not: engine data
-    directories (they contain absolute links) and what can be read again from the sources.
+    `.deploy/<env>/` contains what may pass between CI jobs. `.deploy/.cache/` contains what must not: the engine's data
+    directories (they contain absolute links) and what can be derived from the sources again.
     """
 
     root: Path
     environment: str
 
-    @cached_property  # asked for several times for every stack
+    @cached_property  # needed several times for every stack
     def base(self) -> Path:
         """`.deploy/<env>`: the folder to cache or to hand over."""
         return self.root / DEPLOY_DIR / self.environment
@@ -41,42 +41,42 @@ class Layout:
 
     @property
     def reports(self) -> Path:
-        """What people and forges read."""
+        """The reports, for people and forges."""
         return self.base / "reports"
 
     @property
     def review(self) -> Path:
-        """What a reviewer sees of the latest plan, for the deploy to compare with."""
+        """The latest plan as a reviewer sees it, for the deploy to compare with."""
         return self.base / "review.json"
 
     @property
     def records(self) -> Path:
-        """doit's own records."""
+        """doit's own database."""
         return self.base / "doit.db"
 
     @property
     def run_lock(self) -> Path:
-        """Held while a run may change this environment."""
+        """The environment lock: held while a run may change this environment."""
         return self.base / "run.lock"
 
     @property
     def crash_log(self) -> Path:
-        """Where the traceback of an unexpected error goes."""
+        """The crash log, for tracebacks of unexpected errors."""
         return self.base / "crash.log"
 
     @property
     def notified(self) -> Path:
-        """What each channel was told of that has not ended yet."""
+        """Which ongoing events each channel was notified of."""
         return self.base / "notified.json"
 
     @property
     def file_index(self) -> Path:
-        """Digests and facts of source files, by their stat."""
+        """Digests and facts of source files, keyed by their stat."""
         return self.cache / "files.json"
 
     @property
     def tree(self) -> Path:
-        """An overlay's build tree: upstream and overlay merged; always here, so that relative paths stay true."""
+        """An overlay's build tree, upstream and overlay merged; its path is fixed to keep relative paths valid."""
         return self.cache / "tree"
 
     @property
@@ -85,15 +85,15 @@ class Layout:
         return self.cache / "tree-files.json"
 
     def build(self, name: str) -> Path:
-        """The receipt of a build: what it was made of, and the digest of its outputs; for all environments."""
+        """The receipt of a build: its inputs and the digest of its outputs, for all environments."""
         return self.root / DEPLOY_DIR / ".builds" / f"{name}.json"
 
     def build_lock(self, name: str) -> Path:
-        """Held while a build runs: two runs, of two environments, must not write the same outputs."""
+        """Held while a build runs: two runs in two environments must not write the same outputs."""
         return self.root / DEPLOY_DIR / ".builds" / f"{name}.lock"
 
     def image(self, name: str) -> Path:
-        """Where an image is: its repository, its tag, the digest that pins it."""
+        """The location of an image: its repository, its tag, and the digest that pins it."""
         return self.base / "images" / f"{name}.json"
 
     @property
@@ -102,25 +102,25 @@ class Layout:
         return self.base / "runs"
 
     def run_record(self, run: str) -> Path:
-        """The record of a run."""
+        """The record of one run."""
         return self.base / f"runs/{run}.json"
 
     def run_tasks(self, run: str) -> Path:
-        """A line for each task of a run that ended, with all of its result."""
+        """One line for each finished task of a run, with its result."""
         return self.base / f"runs/{run}.jsonl"
 
     @property
     def overview(self) -> Path:
-        """What is known of every stack of the environment."""
+        """The latest facts about every stack of the environment."""
         return self.base / "overview.json"
 
     @property
     def published(self) -> Path:
-        """What was published, and where to."""
+        """What was published, and where."""
         return self.base / "published.json"
 
     def hook(self, stage: str, stack: str) -> Path:
-        """Says that the hooks after a stage have not all ended well yet."""
+        """The marker that the hooks after a stage have not all succeeded yet."""
         return self.base / "hooks" / stage / f"{stack}.json"
 
     def plan(self, stack: str) -> Path:
@@ -128,15 +128,15 @@ class Layout:
         return self.base / f"plans/{stack}/plan.tfplan"
 
     def draft(self, stack: str) -> Path:
-        """The saved plan until its manifest is there."""
+        """The saved plan until its manifest is written."""
         return self.base / f"plans/{stack}/draft.tfplan"
 
     def manifest(self, stack: str) -> Path:
-        """What binds the saved plan."""
+        """The manifest that ties the saved plan to its context."""
         return self.base / f"plans/{stack}/manifest.json"
 
     def claim(self, stack: str) -> Path:
-        """Names the artifact that a deploy has taken: it is not taken twice."""
+        """Names the artifact that a deploy has claimed, so that it is not applied twice."""
         return self.base / f"plans/{stack}/claim.json"
 
     def plan_json(self, stack: str) -> Path:
@@ -144,16 +144,16 @@ class Layout:
         return self.base / f"plans/{stack}/plan.json"
 
     def receipt(self, stack: str) -> Path:
-        """Proof of the last apply."""
+        """The receipt: the record of the last apply."""
         return self.base / f"receipts/{stack}.json"
 
     def outputs(self, stack: str) -> Path:
-        """The stack's outputs as of the last apply."""
+        """The stack's outputs after the last apply."""
         return self.base / f"outputs/{stack}.json"
 
     @property
     def before(self) -> Path:
-        """Receipts and outputs from before a generated pipeline, as its first job hands them on."""
+        """Receipts and outputs from before a generated pipeline, handed on by its first job."""
         return self.base / "ci" / "before"
 
     @property
@@ -167,7 +167,7 @@ class Layout:
         return self.base / "ci" / "github.json"
 
     def result(self, stage: str, stack: str) -> Path:
-        """The record of a task's latest run."""
+        """The result of a task's latest run."""
         return self.base / f"results/{stage}/{stack}.json"
 
     def data_dir(self, stack: str) -> Path:
@@ -175,15 +175,15 @@ class Layout:
         return self.cache / "data" / self.environment / stack
 
     def relative(self, path: Path) -> str:
-        """A path as people and records see it: POSIX, relative to the repository's root."""
+        """A path for messages and records: POSIX, relative to the repository's root."""
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
 
 
 def prepare(layout: Layout, folder: Path) -> None:
-    """Make a folder below `.deploy`, which git ignores from its first one on.
+    """Create a folder below `.deploy`; the first one also makes git ignore `.deploy`.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: It cannot be created.
     """
     folder.mkdir(parents=True, exist_ok=True)
     ignore = layout.root / DEPLOY_DIR / ".gitignore"

@@ -1,4 +1,4 @@
-"""Known secrets: whatever the product prints or writes goes through here first."""
+"""Masks known secrets in everything that is printed, written or sent."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 MASK = "(sensitive value)"
-_SHORTEST = 4  # a shorter value stands everywhere by chance; masking it would make all text unreadable
+_SHORTEST = 4  # a shorter value occurs everywhere by chance; masking it would make text unreadable
 SECRET_NAME = re.compile(r"PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|PRIVATE_KEY|ACCESS_KEY|API_KEY|CONN_STR")
 _URL_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/@:\s]*):([^/@\s]+)@")
-_TOKEN = re.compile(r"(?=.*\d)(?=.*[A-Za-z])\S{8,}")  # a key of a mapping that is no word
+_TOKEN = re.compile(r"(?=.*\d)(?=.*[A-Za-z])\S{8,}")  # a mapping key that is not a word
 _ORDINARY = frozenset({"true", "false", "null", "none"})
 
 
 class Masker:
-    """Replaces the secrets it knows, also base64, URL and JSON encoded, and line by line.
+    """Replaces known secrets, also in base64, URL or JSON encoding, and line by line.
 
     Args:
-        names: Environment variables, by glob, that hold secrets besides those whose names tell so.
+        names: Globs of environment variables that hold secrets, besides those with telling names.
     """
 
     def __init__(self, names: Sequence[str] = ()) -> None:
@@ -43,7 +43,7 @@ class Masker:
         self.add(text for value in os.environ.values() for text in _credentials(value))
 
     def add(self, values: Iterable[Any]) -> None:
-        """Learn secrets: texts, numbers, or lists and mappings of them."""
+        """Add secrets: texts, numbers, or lists and mappings of them."""
         found = {form for value in values for text in _leaves(value) for form in _forms(text)}
         with self._lock:
             if found - self._secrets:
@@ -56,9 +56,9 @@ class Masker:
         return self._pattern.sub(MASK, text) if self._pattern else text
 
     def value(self, value: Any) -> Any:
-        """A JSON value, or dataclasses of such, with every known secret replaced, in keys too.
+        """A JSON value or dataclass with every known secret replaced, in keys too.
 
-        A number that is a field of a dataclass stays: what it counts is known, and no secret.
+        Numbers in fields of a dataclass stay: they are counts, not secrets.
         """
         if self._pattern is None or isinstance(value, Enum):
             return value
@@ -80,7 +80,7 @@ class Masker:
 
 
 def _credentials(value: str) -> Iterable[str]:
-    """The password in a URL, and the URL; one that is the user's name too is a word, and no secret."""
+    """The password in a URL, and the URL; a password that equals the user name is not treated as secret."""
     if "://" not in value:
         return
     for found in _URL_PASSWORD.finditer(value):
@@ -109,7 +109,7 @@ def _leaves(value: Any) -> Iterable[str]:
 
 
 def _forms(text: str) -> Iterable[str]:
-    """How a secret may stand in a text; each line of a longer one counts by itself."""
+    """The forms in which a secret may appear in a text; each line of a multi-line secret counts."""
     plain = {text, text.strip(), *(line.strip() for line in text.splitlines())}
     for form in plain:
         if len(form) < _SHORTEST or form.lower() in _ORDINARY:
@@ -124,11 +124,11 @@ def _forms(text: str) -> Iterable[str]:
             yield quoted
             yield quoted.replace("%20", "+")  # as in forms and queries
         for encoder in (base64.b64encode, base64.urlsafe_b64encode):
-            yield encoder(data).decode().rstrip("=")  # some leave the padding out
+            yield encoder(data).decode().rstrip("=")  # some tools drop the padding
 
 
 def _bytes(text: str) -> bytes:
-    """The bytes of a text; variables of the environment may hold others than UTF-8."""
+    """The bytes of a text; environment variables need not be UTF-8."""
     try:
         return text.encode(errors="surrogateescape")
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""What all parts of the configuration share: names, numbers, and variables that hold secrets."""
+"""The base class of all configuration models, and the types they share."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 
 class Model(BaseModel):
-    """Base of all parts: unknown keys are errors, values do not change."""
+    """Base class of all parts: unknown keys are errors, values are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def naming(what: str) -> BeforeValidator:
-    """Takes the name of an environment variable, `NAME` or `${NAME}`.
+    """A validator for the name of an environment variable, `NAME` or `${NAME}`.
 
     Args:
-        what: What the variable holds. What else is found is not shown in the error, as it may be that very thing.
+        what: What the variable holds. The error does not show the invalid value, as it may be the secret itself.
     """
 
     def name_of(value: object) -> object:
@@ -39,8 +39,8 @@ def naming(what: str) -> BeforeValidator:
         if value is not None and (found is None or not re.fullmatch(r"[A-Z_][A-Z0-9_]{0,49}", found)):
             raise PydanticCustomError(
                 "secret_value",
-                "this names the environment variable that holds the {what} (capitals, digits, `_`; at most 50),"
-                " never the {what} itself; if it is one, it must be replaced",
+                "expected the name of the environment variable that holds the {what}"
+                " (capitals, digits, `_`; at most 50); if this is the {what} itself, rotate it",
                 {"what": what},
             )
         return found

@@ -1,4 +1,4 @@
-"""A problem as a value: what happened, where, what is untouched, what to run next. Only a face makes text of it."""
+"""A problem as a value: what happened, where, what is untouched, what to run next. Text is made where it is shown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Kind(StrEnum):
-    """The kinds of problems; the words are those that people see."""
+    """The kinds of problems, as people read them."""
 
     ERROR = "error"
     UNEXPECTED = "unexpected error"
@@ -43,11 +43,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Where:
-    """A place a person can go to.
+    """A place to look at.
 
     Args:
-        file: The file, or another name of the place (`environment variable DEPLOY_X`).
-        line: The line in it, from 1.
+        file: The file, or another source (`environment variable DEPLOY_X`).
+        line: The line number, from 1.
         key: The config key path (`stacks.web.inputs`).
     """
 
@@ -66,8 +66,8 @@ class Command:
 
     Args:
         arguments: What follows `doit`: tasks, options, variables.
-        environment: The environment it is for; None for the default one, or for one that is not known yet.
-        variables: Environment variables that are set for it alone.
+        environment: The environment it is for; None for the default one, or if it is not known yet.
+        variables: Environment variables set for this command only.
     """
 
     arguments: tuple[str, ...]
@@ -81,21 +81,21 @@ class Command:
         return (*(f"{name}={value}" for name, value in self.variables), "doit", *environment, *self.arguments)
 
     def within(self, environment: str | None) -> Command:
-        """The same command in an environment, unless it says itself which one it is for."""
+        """The same command in an environment, unless it already has one."""
         return self if self.environment or not environment else replace(self, environment=environment)
 
     def mapped(self, change: Callable[[str], str]) -> Command:
-        """The command with every text in it changed."""
+        """The command with a function applied to every text in it."""
         variables = tuple((name, change(value)) for name, value in self.variables)
         return replace(self, arguments=tuple(change(word) for word in self.arguments), variables=variables)
 
     def __str__(self) -> str:
-        """The command as a person types it into a shell."""
+        """The command as typed into a shell."""
         return " ".join(_quoted(word) for word in self.words)
 
     @property
     def quoted(self) -> str:
-        """The command within a sentence: in backquotes."""
+        """The command in backquotes, for use in a sentence."""
         return f"`{self}`"
 
 
@@ -103,7 +103,7 @@ Steps = str | Command | tuple[str | Command, ...]
 
 
 def doit(*arguments: str, environment: str | None = None, **variables: str) -> Command:
-    """The command `doit ARGUMENTS`, with these environment variables set for it."""
+    """The command `doit ARGUMENTS` with these environment variables."""
     return Command(arguments, environment, tuple(variables.items()))
 
 
@@ -112,14 +112,14 @@ class Problem:
     """What went wrong, for the person at 3 a.m.
 
     Args:
-        kind: Which kind of problem it is.
+        kind: The kind of problem.
         summary: What happened, in one sentence, without secrets.
-        where: The place it is about.
-        stack: The stack it is about.
+        where: Where it happened.
+        stack: The stack concerned.
         untouched: What was not changed.
-        next: What to run or edit next: a sentence in parts, its commands as values.
-        details: Further lines: differences, what was looked at, commands with which to look further.
-        log: What the engine or another program said.
+        next: What to run or edit next: the parts of a sentence, with commands as values.
+        details: Further lines: differences, observations, commands for a closer look.
+        log: The output of the engine or another program.
     """
 
     kind: Kind
@@ -133,7 +133,7 @@ class Problem:
 
     @property
     def next_text(self) -> str:
-        """What to do next as a sentence, its commands in backquotes; empty when nothing is known."""
+        """The next step as a sentence, with commands in backquotes; empty if unknown."""
         return "".join(part.quoted if isinstance(part, Command) else part for part in self.next)
 
     @property
@@ -142,12 +142,12 @@ class Problem:
         return next((part for part in self.next if isinstance(part, Command)), None)
 
     def within(self, environment: str | None) -> Problem:
-        """The problem with its commands in an environment; None for the default one."""
+        """The problem with its commands set to an environment; None for the default one."""
         steps = tuple(part.within(environment) if isinstance(part, Command) else part for part in self.next)
         return replace(self, next=steps)
 
     def mapped(self, change: Callable[[str], str]) -> Problem:
-        """The problem with every text in it changed: masked, or made visible."""
+        """The problem with a function applied to every text in it, such as masking."""
 
         def changed(text: str | None) -> str | None:
             return text and change(text)
@@ -165,7 +165,7 @@ class Problem:
         )
 
     def rows(self) -> list[str]:
-        """The lines below the first one, indented."""
+        """The lines after the first, indented."""
         named = [
             ("where", str(self.where or "")),
             ("stack", self.stack),
@@ -175,12 +175,12 @@ class Problem:
         return [*(f"  {line}" for line in self.details), *(f"  {name}: {text}" for name, text in named if text)]
 
     def text(self) -> str:
-        """All but the log, for people: several lines, no newline at the end."""
+        """Everything but the log as text: several lines, without a final newline."""
         key = f"{self.where.key}: " if self.where and self.where.key else ""
         return "\n".join([f"{self.kind}: {key}{self.summary}", *self.rows()])
 
     def to_json(self) -> dict[str, Any]:
-        """The problem as records hold it; `next.command` and `next.text` are for readers, `next.parts` is the value."""
+        """The problem as JSON; `next.command` and `next.text` are for readers, `next.parts` is the value."""
         command = self.next_command
         following = {
             "command": list(command.words) if command else [],
@@ -200,10 +200,10 @@ class Problem:
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Problem:
-        """The problem that `to_json` wrote.
+        """Read a problem that `to_json` wrote.
 
         Raises:
-            TypeError, KeyError, ValueError: It is no such record.
+            TypeError, KeyError, ValueError: It is not such a record.
         """
         where, following, details = record["where"], record["next"], record["details"]
         return cls(
@@ -219,12 +219,12 @@ class Problem:
 
 
 def listed(problems: Iterable[Problem]) -> str:
-    """Several problems for people, one after the other."""
+    """Several problems as text, one after the other."""
     return "\n".join(problem.text() for problem in problems)
 
 
 def steps(given: Steps | None) -> tuple[str | Command, ...]:
-    """What to do next in parts, however it was given."""
+    """The next step as parts, in whatever form it was passed."""
     if given is None:
         return ()
     return given if isinstance(given, tuple) else (given,)
@@ -238,6 +238,6 @@ def _part(part: Any) -> str | Command:
 
 
 def _quoted(word: str) -> str:
-    """A word for a shell; of `NAME=value` the value alone is quoted, as people write it."""
+    """A word quoted for a shell; in `NAME=value` only the value is quoted, as people write it."""
     name, equals, value = word.partition("=")
     return f"{name}={shlex.quote(value)}" if equals and value and name.isidentifier() else shlex.quote(word)

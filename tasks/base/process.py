@@ -1,4 +1,4 @@
-"""The one gate to programs other than the engine: started in their own session, ended with everything they started."""
+"""Runs programs other than the engine: each in its own session, ended together with everything it started."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _DROPPED = re.compile(r"^(TF_WORKSPACE|TF_CLI_ARGS.*|TF_DATA_DIR|TF_VAR_.*|TF_INPUT|TF_STATE_PERSIST_INTERVAL)$")
 
-# Tokens of `doit publish` and of the dashboard: no child has a use for them. One under another name may be somebody's.
-_OURS = frozenset({"DEPLOY_PUBLISH_TOKEN", "DASHBOARD_TOKEN"})
+# Tokens of `doit publish`, ledger and dashboard, which no child needs. Under other names, children may need them.
+_OURS = frozenset({"DEPLOY_PUBLISH_TOKEN", "DEPLOY_LEDGER_TOKEN", "DASHBOARD_TOKEN"})
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 _LOOK = 0.05
 _BLOCK = 1 << 20
@@ -31,9 +31,9 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Ended:
-    """An ended program: its exit code, None when it was ended from here; what it printed, not masked.
+    """A finished program: its exit code (None if we ended it) and its output, not masked.
 
-    `errors` is what it printed on standard error, where that was kept apart from `output`.
+    `errors` is its standard error, if that was kept apart from `output`.
     """
 
     code: int | None
@@ -54,23 +54,23 @@ def run(
     """Run a program to its end.
 
     Args:
-        stop: Starts it, and interrupts it when the run is to stop; then it and all it started are ended.
-        label: What it is, for messages.
+        stop: Starts it, and interrupts it on a stop; then it and everything it started are ended.
+        label: Its name in messages.
         arguments: The program and its arguments, never secret.
-        cwd: Its folder.
+        cwd: Its working directory.
         env: Its whole environment.
-        timeout: Seconds until it and all it started are ended.
-        descriptors: File descriptors that it holds as long as it lives.
-        apart: Whether what it prints on standard error is kept apart from its output.
-        leave: Whether what it leaves running goes on (it may start a service). Then it also has all of its time after
-            a stop, which only interrupts it.
-        last: How many bytes of its output are wanted, from the end.
-        line: Gets each line of its output as soon as it is printed.
+        timeout: Seconds until it and everything it started are ended.
+        descriptors: File descriptors that it inherits.
+        apart: Whether standard error is kept apart from its output.
+        leave: Whether processes that it leaves running live on (it may start a service). Then a stop only interrupts
+            it, and it keeps its full time.
+        last: How many bytes of its output to return, counted from the end.
+        line: Called with each line of its output as soon as it is printed.
 
     Raises:
-        StoppedError: The run was asked to stop before it began.
-        OSError: It cannot be run.
-        ValueError: An argument holds a NUL.
+        StoppedError: The run was asked to stop before the program started.
+        OSError: It cannot be started.
+        ValueError: An argument contains a NUL.
     """
     with ExitStack() as files:
         output: IO[bytes] = files.enter_context(tempfile.TemporaryFile())
@@ -90,7 +90,7 @@ def run(
             code = wait(child, timeout, unwanted)
         finally:
             if not leave:
-                end_group(child)  # what it started must not write on
+                end_group(child)  # its children must not go on writing
             stop.ended(child)
         if lines:
             lines.read(to_end=True)
@@ -101,20 +101,20 @@ def ask(
     arguments: Sequence[str], *, env: Mapping[str, str], timeout: float, cwd: Path | None = None,
     decoding: str = "replace", given: bytes = b"",
 ) -> Ended:  # fmt: skip
-    """What a short program answers, its standard error apart; it is ended with all it started when it takes too long.
+    """Run a short program, with standard error kept apart; on a timeout it is ended with everything it started.
 
-    No stop reaches it: it only looks, or writes what a killed one may leave half done.
+    A stop does not reach it: it only reads, or it writes what would be left half done if it were killed.
 
     Args:
         arguments: The program and its arguments, never secret.
         env: Its whole environment.
         timeout: Seconds until it is killed.
-        cwd: Its folder.
-        decoding: What becomes of bytes that are not UTF-8, as `bytes.decode` names it.
-        given: What it reads.
+        cwd: Its working directory.
+        decoding: How to decode bytes that are not UTF-8, see `errors` of `bytes.decode`.
+        given: Its standard input.
 
     Raises:
-        OSError: It cannot be run.
+        OSError: It cannot be started.
     """
     child = subprocess.Popen(
         arguments, cwd=cwd, env=dict(env), stdin=subprocess.PIPE if given else subprocess.DEVNULL,
@@ -136,11 +136,11 @@ def ask(
 
 
 class _Lines:
-    """The lines of a file that another process writes, each handed on once.
+    """Follows a file that another process writes, and passes on each line once.
 
     Args:
         file: The file.
-        take: Gets a line, without its end.
+        take: Called with a line, without its line end.
     """
 
     def __init__(self, file: IO[bytes], take: Callable[[str], None]) -> None:
@@ -148,7 +148,7 @@ class _Lines:
         self._position, self._rest = 0, b""
 
     def read(self, *, to_end: bool = False) -> None:
-        """Hand on the lines that came since the last call; at the end also one that nothing ends."""
+        """Pass on the lines written since the last call; at the end also an unterminated one."""
         while block := os.pread(self._file.fileno(), _BLOCK, self._position):
             self._position += len(block)
             *lines, self._rest = (self._rest + block).split(b"\n")
@@ -159,7 +159,7 @@ class _Lines:
 
 
 def _text(file: IO[bytes], last: int) -> str:
-    """The end of a file; read at positions of our own, as what was left running goes on writing at the common one."""
+    """The end of a file, read by offset, because processes left running write at the shared file position."""
     size = os.fstat(file.fileno()).st_size
     blocks, position = [], max(size - last, 0)
     while block := os.pread(file.fileno(), size - position, position):
@@ -169,12 +169,12 @@ def _text(file: IO[bytes], last: int) -> str:
 
 
 def wait(child: subprocess.Popen[bytes], seconds: float, unwanted: Callable[[], bool] = lambda: False) -> int | None:
-    """The exit code, or None when the child, a leader of its own group, took too long and was ended.
+    """The exit code, or None if the child, a process group leader, timed out and was ended.
 
     Args:
         child: The child.
         seconds: How long it may take.
-        unwanted: Whether nobody waits for it any more; it is ended then.
+        unwanted: Tells whether its result is no longer needed; it is ended then.
     """
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0 and not unwanted():
@@ -185,12 +185,12 @@ def wait(child: subprocess.Popen[bytes], seconds: float, unwanted: Callable[[], 
 
 
 def how(code: int | None, seconds: float) -> str:
-    """How a child ended that did not end well, in words; see `wait`."""
+    """How a child failed, in words; see `wait`."""
     return f"took longer than {seconds:g} s" if code is None else f"ended with {code}"
 
 
 def end_group(child: subprocess.Popen[bytes]) -> None:
-    """End a child, a leader of its own group, and all it started there."""
+    """End a child, a process group leader, and everything in its group."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, number)
@@ -201,15 +201,15 @@ def end_group(child: subprocess.Popen[bytes]) -> None:
 
 
 def kept_environment(withheld: Collection[str] = ()) -> dict[str, str]:
-    """Our environment without what would change the meaning of the engine's commands, and without what is withheld."""
+    """Our environment without variables that change what engine commands do, and without withheld ones."""
     unwanted = {*_OURS, *withheld}
     kept = {name: value for name, value in os.environ.items() if not _DROPPED.match(name) and name not in unwanted}
     config = kept.get("TF_CLI_CONFIG_FILE")
     if config and not os.path.exists(config):  # noqa: PTH110 - a text from outside
-        del kept["TF_CLI_CONFIG_FILE"]  # it would only warn, in every output
+        del kept["TF_CLI_CONFIG_FILE"]  # it would only add a warning to every output
     return kept
 
 
 def dropped_variables() -> list[str]:
-    """The names in our environment that the engine does not get, less the `TF_VAR_*` that stacks may declare."""
+    """The variables of our environment that the engine does not get, except `TF_VAR_*`, which stacks may declare."""
     return sorted(name for name in os.environ if _DROPPED.match(name) and not name.startswith("TF_VAR_"))

@@ -1,4 +1,4 @@
-"""Bytes that stay as they are: no path leads to them and, on Linux, nothing can write to them any more."""
+"""Immutable bytes: no path leads to them and, on Linux, nothing can write to them any more."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _BLOCK = 1 << 20
 
 
 class Sealed:
-    """A file without a name whose content cannot change; closes with a `with` block.
+    """An unnamed file whose content cannot change; a context manager that closes it.
 
-    On Linux it lives in memory and carries seals against writing, growing and shrinking, for whoever holds it. A
-    read-only descriptor of a plain file is no such thing: what is written in place shows behind it. Elsewhere it is a
-    private file, unlinked: nobody but us and our children can open it.
+    On Linux it is in memory, with seals that stop every process from writing, growing or shrinking it. A read-only
+    descriptor of a plain file is not enough: writes to the file in place show through it. Elsewhere it is a private,
+    unlinked file that only we and our children can open.
 
     Args:
-        descriptor: A file of `blank`, written; it is owned, and sealed, from now on.
+        descriptor: A file from `blank` with its content written; from now on this object owns and seals it.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -37,12 +37,12 @@ class Sealed:
             raise
 
     def argument(self) -> str:
-        """What names it in a child process that is given the descriptor; for one reader at a time."""
-        os.lseek(self.descriptor, 0, os.SEEK_SET)  # where `/dev/fd` is no link, the child goes on from where we were
+        """Its path in a child process that inherits the descriptor; for one reader at a time."""
+        os.lseek(self.descriptor, 0, os.SEEK_SET)  # if `/dev/fd` is not a link, the child shares our file position
         return path_of(self.descriptor)
 
     def stream(self) -> BufferedReader:
-        """A stream of its content from the beginning; for one reader at a time."""
+        """A stream of its content from the start; for one reader at a time."""
         os.lseek(self.descriptor, 0, os.SEEK_SET)
         return os.fdopen(os.dup(self.descriptor), "rb")
 
@@ -53,20 +53,20 @@ class Sealed:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Forget the content."""
+        """Close it, which frees the content."""
         os.close(self.descriptor)
 
 
 def path_of(descriptor: int) -> str:
-    """What names an open file in a child process that is given its descriptor."""
+    """The path of an open file in a child process that inherits its descriptor."""
     return f"/dev/fd/{descriptor}"
 
 
 def blank() -> int:
-    """The descriptor of an empty file without a name, to be written and then sealed.
+    """The descriptor of an empty, unnamed file to write and then seal.
 
     Raises:
-        OSError: There is no memory or no descriptor left.
+        OSError: Memory or descriptors have run out.
     """
     if hasattr(os, "memfd_create"):
         return os.memfd_create("sealed", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
@@ -75,10 +75,10 @@ def blank() -> int:
 
 
 def copy(source: int, most: int) -> Sealed | None:
-    """A sealed copy of all that is behind a descriptor; None when that is more than `most` bytes.
+    """A sealed copy of the file behind a descriptor; None if it is larger than `most` bytes.
 
     Raises:
-        OSError: It cannot be read or kept.
+        OSError: It cannot be read or copied.
     """
     target, left = blank(), most
     try:
@@ -96,10 +96,10 @@ def copy(source: int, most: int) -> Sealed | None:
 
 
 def of(data: bytes) -> Sealed:
-    """Some bytes, sealed.
+    """A sealed copy of some bytes.
 
     Raises:
-        OSError: They cannot be kept.
+        OSError: They cannot be stored.
     """
     target = blank()
     try:

@@ -1,4 +1,4 @@
-"""The process's standard streams: open whatever started it, and able to take any text."""
+"""The process's standard streams: always open, and able to take any text."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _STREAMS = ((0, "stdin", os.O_RDONLY), (1, "stdout", os.O_WRONLY), (2, "stderr",
 
 
 def prepare() -> None:
-    """Open what is closed, and let no character end a run.
+    """Open closed streams, and keep unprintable characters from ending a run.
 
-    A closed descriptor would be taken by the next file that is opened, and children would print into it.
+    The next file opened would get a closed stream's descriptor, and children would print into that file.
     """
     for number, name, mode in _STREAMS:
         try:
@@ -22,13 +22,13 @@ def prepare() -> None:
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, "r" if mode == os.O_RDONLY else "w", closefd=False))
     for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)  # a test may have put another object there
+        reconfigure = getattr(stream, "reconfigure", None)  # a test may have replaced it by another object
         if reconfigure:
             reconfigure(errors="backslashreplace")
 
 
 def silence(stream: TextIO) -> None:
-    """Send what is written from now on nowhere: a flush at the process's end would otherwise fail again."""
+    """Discard further output: otherwise the flush at exit would fail again."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, stream.fileno())
     os.close(null)

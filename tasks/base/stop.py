@@ -1,4 +1,4 @@
-"""Stopping in order: one SIGINT to each engine process, once, and no new one after that."""
+"""Orderly stops: each engine process gets exactly one SIGINT, and no new one starts after that."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 
 
 class Stop:
-    """Whether the run was asked to stop, and the engine processes that are told so.
+    """Whether the run was asked to stop, and the child processes to interrupt then.
 
-    The engine takes one SIGINT as "end what is under way, save the state, unlock"; a second one, or a signal to its
-    whole group, loses resources from the state. So each child has a session of its own and is signalled once, by pid.
+    On one SIGINT the engine finishes what it is doing, saves the state and unlocks it; a second one, or a signal to its
+    whole group, loses resources from the state. So each child has its own session and is signalled once, by pid.
 
     Args:
-        say: Prints a line for people.
-        grace: Seconds to wait for the children after the first signal; None for as long as they take.
+        say: Prints a line.
+        grace: Seconds to wait for the children after the first signal; None waits as long as they take.
     """
 
     def __init__(self, say: Callable[[str], None], grace: float | None = None) -> None:
         self._say, self._grace = say, grace
-        # Re-entrant: the handler runs in the main thread, which may hold the lock while it starts a child.
+        # Re-entrant: the handler runs in the main thread, which may hold the lock because it is starting a child.
         self._lock = threading.RLock()
         self._children: dict[subprocess.Popen[bytes], str] = {}
         self._woken = threading.Event()
         self.requested = False
 
     def install(self) -> None:
-        """Handle SIGINT, SIGTERM and SIGHUP from now on; call it in the main thread."""
+        """Start handling SIGINT, SIGTERM and SIGHUP; call it in the main thread."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._handle)
 
@@ -52,26 +52,26 @@ class Stop:
             self.check(label)
             child = subprocess.Popen(arguments, start_new_session=True, stdin=subprocess.DEVNULL, **options)
             self._children[child] = label
-            if self.requested:  # the signal came while the child was being started, in this very thread
+            if self.requested:  # the signal arrived in this thread while the child was being started
                 self._interrupt(child)
         return child
 
     def ended(self, child: subprocess.Popen[bytes]) -> None:
-        """Forget a child that was waited for."""
+        """Unregister a child that has ended."""
         with self._lock:
             self._children.pop(child, None)
 
     def check(self, label: str) -> None:
-        """Raise StoppedError when the run was asked to stop."""
+        """Raise StoppedError if the run was asked to stop."""
         if self.requested:
             raise StoppedError(
                 f"{label}: not started, the run was asked to stop",
-                untouched="nothing of this was begun",
-                next_step="run the same command again: it goes on from here",
+                untouched="it was not started",
+                next_step="run the same command again; it continues from here",
             )
 
     def wait(self, seconds: float) -> bool:
-        """Sleep; True when the run was asked to stop meanwhile."""
+        """Sleep; returns True if the run was asked to stop meanwhile."""
         return self._woken.wait(seconds)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
@@ -85,7 +85,7 @@ class Stop:
             for child in self._children:
                 self._interrupt(child)
         limit = "" if self._grace is None else f", for at most {self._grace:g} s"
-        waits = f"; waiting for {labels} to end what is under way{limit}" if labels else ""
+        waits = f"; waiting for {labels} to finish{limit}" if labels else ""
         self._say(f"{name}: stopping{waits}")
         if self._grace is not None:
             timer = threading.Timer(self._grace, self._give_up)
@@ -95,18 +95,20 @@ class Stop:
     def _give_up(self) -> None:
         with self._lock:
             if self._children:
-                self._abandon(f"{self._grace:g} s are over (engine.grace): no longer waiting")
+                self._abandon(f"{self._grace:g} s have passed (engine.grace): no longer waiting")
 
     def _interrupt(self, child: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child.pid, signal.SIGINT)
 
     def _abandon(self, text: str) -> None:
-        """End at once, leaving the engine to end by itself: it saves its state without us."""
+        """Exit at once and leave the engine to finish on its own: it saves its state without us."""
         if self._children:
             labels = ", ".join(sorted(self._children.values()))
             pids = ", ".join(str(child.pid) for child in self._children)
-            text += f" for {labels} (pid {pids}); it goes on alone and holds its lock until it has saved its state"
+            text += (
+                f" for {labels} (pid {pids}); it continues on its own and holds its lock until it has saved its state"
+            )
         self._say(text)
         sys.stdout.flush()
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""Text of strangers made legible: nothing invisible, nothing that turns a line around, nothing endless."""
+"""Makes text from outside safe to show: no invisible characters, no reversed lines, no endless values."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Controls (tab and newline apart), what changes the direction of a line (https://trojansource.codes), what has no
-# width, line ends that only some programs know, halves of a character.
+# Control characters except tab and newline, bidirectional controls (https://trojansource.codes), zero-width characters,
+# line ends that only some programs honour, surrogates.
 _UNSEEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
     "\ud800-\udfff\U000e0000-\U000e007f]"
@@ -20,19 +20,19 @@ _AROUND = 40
 
 
 def visible(text: str) -> str:
-    r"""The text with each character that cannot be seen as an escape: `\r`, `\x1b`, `\u202e`."""
+    r"""The text with each invisible character as an escape: `\r`, `\x1b`, `\u202e`."""
     return _UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1].replace("\\u00", "\\x"), text)
 
 
 def shorten(text: str, longest: int = _LONGEST) -> str:
-    """The text, or its beginning and how much was left out."""
+    """The text, or its beginning and how much was cut."""
     if len(text) <= longest:
         return text
     return f"{text[:longest]}… ({len(text) - longest:,} more characters)"
 
 
 def shorten_pair(before: str, after: str, longest: int = _LONGEST) -> tuple[str, str]:
-    """Two versions of a long text on one line, cut to where they begin to differ, saying what was cut."""
+    """Two versions of a long one-line text, cut to where they begin to differ, with a note of what was cut."""
     if max(len(before), len(after)) <= longest:
         return before, after
     most = min(len(before), len(after))
@@ -43,7 +43,7 @@ def shorten_pair(before: str, after: str, longest: int = _LONGEST) -> tuple[str,
 
 
 def few(texts: Sequence[str], most: int, joint: str = ", ") -> str:
-    """The first of some texts on one line, and how many more there are."""
+    """The first few of some texts on one line, and how many more there are."""
     more = len(texts) - most
     return joint.join(texts[:most]) + (f" and {more} more" if more > 0 else "")
 

@@ -1,4 +1,4 @@
-"""The versions of programs, asked once for each file they are: a run that has nothing to do starts no process."""
+"""Caches the versions of programs by file, so that a run with nothing to do starts no process."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 def known(binary: Path, key: str, ask: Callable[[], str | None]) -> str | None:
-    """The version of a program; None when it is not there, or when asking finds none.
+    """The version of a program; None if it does not exist or reports none.
 
-    A file that was replaced is asked again, also by one of the same time and size: its inode or its ctime differs.
+    A replaced file is asked again, even if its time and size are the same: its inode or ctime differs.
 
     Args:
         binary: The program's file.
-        key: What is asked, unique among all questions.
-        ask: Asks it.
+        key: The cache key of this question.
+        ask: Runs the program and returns its version.
     """
     try:
         real = binary.resolve()
         status = real.stat()
-    except (OSError, RuntimeError):  # the latter for links in a circle
+    except (OSError, RuntimeError):  # the latter for circular links
         return None
     stamp = [str(real), status.st_dev, status.st_ino, status.st_ctime_ns, status.st_mtime_ns, status.st_size]
     record = cache_dir() / "versions.json"
@@ -41,6 +41,6 @@ def known(binary: Path, key: str, ask: Callable[[], str | None]) -> str | None:
         return str(entry["version"])
     version = ask()
     if version is not None:
-        with suppress(RecordError):  # it is asked again next time
+        with suppress(RecordError):  # asked again next time
             write_json(record, {**answers, key: {"stamp": stamp, "version": version}}, durable=False)
     return version

@@ -1,8 +1,11 @@
-"""URLs that people may see, and what must not be seen of them."""
+"""URLs as they may be shown, and the secrets in them."""
 
 from __future__ import annotations
 
+import re
 from urllib.parse import unquote, urlsplit, urlunsplit
+
+_USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
 
 
 def shown(url: str) -> str:
@@ -16,7 +19,7 @@ def shown(url: str) -> str:
 
 
 def credentials(url: str) -> tuple[str, str]:
-    """User and password of a URL, decoded; empty when there are none."""
+    """User and password of a URL, decoded; empty if it has none."""
     try:
         parts = urlsplit(url)
         return unquote(parts.username or ""), unquote(parts.password or "")
@@ -25,5 +28,10 @@ def credentials(url: str) -> tuple[str, str]:
 
 
 def secrets(url: str) -> list[str]:
-    """What is secret in a URL: its password."""
+    """The secret in a URL: its password."""
     return [text for text in credentials(url)[1:] if text]
+
+
+def scrub(text: str) -> str:
+    """A text without the user part of any URL in it."""
+    return _USER_INFO.sub("***@", text)

@@ -1,4 +1,4 @@
-"""Engine versions and constraints on them, in the notation that OpenTofu's users know (`~> 1.12.0`)."""
+"""Engine versions and version constraints, in OpenTofu's notation (`~> 1.12.0`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class VersionConstraint:
-    """A constraint such as `1.12.6`, `>=1.12, <2` or `~> 1.12.0`; `exact` is the version when it names just one."""
+    """A constraint such as `1.12.6`, `>=1.12, <2` or `~> 1.12.0`; `exact` is the version if it allows only one."""
 
     text: str
     exact: str | None
@@ -18,7 +18,7 @@ class VersionConstraint:
         """Read a constraint.
 
         Raises:
-            ValueError: It is not one; the message says what is expected.
+            ValueError: It is invalid; the message says what is expected.
         """
         from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
@@ -38,7 +38,7 @@ class VersionConstraint:
         return ",".join(_specifier(part.strip()) for part in text.split(","))
 
     def allows(self, version: str) -> bool:
-        """Whether a version (`1.12.6`) is one of those meant."""
+        """Whether a version (`1.12.6`) satisfies it."""
         if self.exact is not None:
             return version == self.exact
         from packaging.specifiers import SpecifierSet
@@ -46,11 +46,11 @@ class VersionConstraint:
 
         try:
             return SpecifierSet(self._specifiers(self.text)).contains(version, prereleases=True)
-        except InvalidVersion:  # somebody's own build may be called anything
+        except InvalidVersion:  # custom builds may have any version string
             return False
 
 
 def _specifier(part: str) -> str:
-    """One part of a constraint in Python's notation: `~> 1.2` is `~=1.2`, a bare version is `==`."""
+    """One part of a constraint as a Python specifier: `~> 1.2` is `~=1.2`, a bare version is `==`."""
     operator, version = re.fullmatch(r"([~=!<>]*)\s*(.*)", part, re.DOTALL).groups()  # type: ignore[union-attr]
     return {"~>": "~=", "=": "==", "": "=="}.get(operator, operator) + version

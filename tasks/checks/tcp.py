@@ -40,7 +40,7 @@ class TcpCheck(Check):
             with socket.create_connection((self.host, port), timeout=look.seconds):
                 return Observation(True, "takes connections")
         except (socket.gaierror, UnicodeError):
-            return Observation(False, "the host name is not known")
+            return Observation(False, "the host name cannot be resolved")
         except TimeoutError:
             return Observation(False, "no connection in time")
         except ConnectionRefusedError:

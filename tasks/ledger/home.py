@@ -26,8 +26,12 @@ class Home(Protocol):
         """The newest version, in one round trip; None where the place answers that there is no ledger."""
         ...
 
-    def blob(self, version: Version, name: str, digest: str) -> bytes:
-        """The file `name` ("shards/3f.json") that the head of that version lists with this SHA-256."""
+    def blobs(self, version: Version, digests: Mapping[str, str]) -> dict[str, bytes]:
+        """The files ("shards/3f.json") that the head of that version lists with these SHA-256, in one go.
+
+        Raises:
+            BrokenError: One is missing, or has another digest.
+        """
         ...
 
     def write(
@@ -46,6 +50,18 @@ class Home(Protocol):
 
     def entries(self, version: Version, after: int = 0) -> Iterator[tuple[int, bytes]]:
         """The entries up to that version with a number above `after`, oldest first. Needs the history."""
+        ...
+
+    def probe(self, version: Version) -> Version:
+        """Whether this job can write and the place compares before it swaps, found out by doing it.
+
+        Writes a version with the content of this one, and tries one that must be refused.
+
+        Raises:
+            MovedError: Another version is there now, which answers both questions for whoever wrote it.
+            DeniedError, UnreachableError: As `write`.
+            UnconditionalError: The place accepted what it had to refuse.
+        """
         ...
 
 
@@ -67,3 +83,7 @@ class UnreachableError(HomeError):
 
 class BrokenError(HomeError):
     """The place answers, and what it holds cannot be read: a blob that is missing or has another digest."""
+
+
+class UnconditionalError(HomeError):
+    """The place ignores conditions, so that two writers would overwrite each other: it is no place for a ledger."""

@@ -186,7 +186,7 @@ def test_a_killed_build_counts_as_not_made_and_the_next_run_waits_for_what_it_le
     process.kill()
     process.communicate()
     left = _processes_in(app)
-    assert left, "the build goes on alone"
+    assert left, "the build continues on its own"
     again = app.start("build")
     assert again.stdout is not None
     assert "waiting for another build of it to end" in again.stdout.readline()

@@ -27,7 +27,7 @@ def test_a_word_that_means_nothing_ends_the_run_before_anything_is_deployed(pair
 
 
 def test_the_nearest_word_is_named(one: Repository) -> None:
-    assert "nearest: 'env'" in one.doit("evn=prod", "deploy", code=1).out
+    assert "did you mean 'env'" in one.doit("evn=prod", "deploy", code=1).out
 
 
 def test_a_dodo_file_may_declare_variables_of_its_own(one: Repository) -> None:
@@ -36,7 +36,7 @@ def test_a_dodo_file_may_declare_variables_of_its_own(one: Repository) -> None:
     one.write(f"dodo.py:{first}declare_variables('colour')\n{DODO}")
     one.doit("colour=red", "status")
     one.doit("colour=", "status")
-    assert "nearest: 'colour'" in one.doit("color=red", "status", code=1).out
+    assert "did you mean 'colour'" in one.doit("color=red", "status", code=1).out
 
 
 @pytest.mark.parametrize("command", ["drift:prd*", "deploy:prd*", "plan:prd*", "verify:prd*", "depoy*", "deploy:b*x"])

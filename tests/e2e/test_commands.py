@@ -170,6 +170,6 @@ def test_a_problem_is_a_value_in_what_is_kept(faces: Faces) -> None:
     kept = next(line for line in map(json.loads, path.read_text().splitlines()) if line["task"] == "plan:a")
     assert kept["problem"] == faces.repository.json("results/plan/a.json", environment="prod")["problem"]
     assert {name: kept["problem"][name] for name in ("kind", "stack", "untouched")} == {
-        "kind": "refused", "stack": "a", "untouched": "nothing of this stack was changed",
+        "kind": "refused", "stack": "a", "untouched": "nothing in this stack was changed",
     }  # fmt: skip
     assert kept["problem"]["next"]["command"] == ["doit", "env=prod", "plan:a"]

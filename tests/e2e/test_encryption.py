@@ -246,7 +246,7 @@ def test_a_passphrase_in_the_configuration_is_an_error_that_does_not_repeat_it(o
     for key in (f'key: "{value}"', f'previous: ["{value}"]'):
         one.write(minimal_config(f"encryption: {{{key}}}\n"))
         done = one.doit("plan", code=1)
-        assert "names the environment variable that holds the passphrase" in done.out
+        assert "the environment variable that holds the passphrase" in done.out
         assert "config/pipeline.yaml:3" in done.out
         assert "unter2" not in done.out.lower().replace("hunter2", "") or value not in done.out
         assert value not in done.out

@@ -84,7 +84,7 @@ def test_files_changed_after_the_verification_stop_the_apply_by_name(repository:
     assert repository.engine_calls("apply") == []
     assert list((repository.path / ".state").glob("*")) == []
     assert not (repository.home / "made").exists()
-    assert "untouched: nothing of this stack was changed" in done.out
+    assert "untouched: nothing in this stack was changed" in done.out
 
     repository.git("checkout", "--", ".")
     repository.doit("deploy")  # the files are as they were: so is what may be applied

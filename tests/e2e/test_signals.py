@@ -130,8 +130,8 @@ def test_after_the_grace_the_run_ends_and_names_the_engine_that_saves_its_state_
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "SIGTERM: stopping; waiting for deploy a to end what is under way, for at most 0.1 s" in out
-    assert "0.1 s are over (engine.grace): no longer waiting for deploy a (pid" in out
+    assert "SIGTERM: stopping; waiting for deploy a to finish, for at most 0.1 s" in out
+    assert "0.1 s have passed (engine.grace): no longer waiting for deploy a (pid" in out
     wait_for(lambda: "ended" in _text(slow), "the engine's end")
     assert (slow.home / "signals").read_text().splitlines() == ["SIGINT", "ended"]
     assert "first" in {item["name"] for item in slow.state("a")["resources"]}

@@ -103,7 +103,7 @@ def test_a_held_lock_is_named_and_nothing_is_changed(
     before = backend.state("a", "local")
     done = other.doit("deploy", code=1)
     assert "its state is locked by" in done.out
-    assert "untouched: nothing of this stack was changed" in done.out
+    assert "untouched: nothing in this stack was changed" in done.out
     assert backend.state("a", "local") == before
     assert not other.deploy_dir("receipts", "a.json").exists()
     assert not other.deploy_dir("plans", "a", "plan.tfplan").exists()

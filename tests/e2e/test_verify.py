@@ -231,8 +231,8 @@ def test_another_distribution_brings_a_kind_of_its_own(build: Build, tmp_path: P
     repository.write("said.txt:local")
     assert "already applied" in repository.doit("deploy").task("deploy", "a")
     for wrong, said in (
-        ("{kind: acme.file, fil: x, says: y}", "there is no key 'fil' here (nearest: 'file')"),
-        ("{kind: acme.fil}", "there is no kind of check 'acme.fil' (nearest: 'acme.file')"),
+        ("{kind: acme.file, fil: x, says: y}", "there is no key 'fil' here (did you mean 'file'?)"),
+        ("{kind: acme.fil}", "there is no kind of check 'acme.fil' (did you mean 'acme.file'?)"),
         ("{kind: acme.broken}", "the check 'acme.broken' of acme-checks 1.0 cannot be loaded"),
     ):
         repository.write(verified(wrong))

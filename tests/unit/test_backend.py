@@ -88,8 +88,7 @@ def test_a_setting_that_cannot_be_filled_in_names_its_place(
     with pytest.raises(ConfigError) as caught:
         backend.settings(found, found.stacks["db"])
     assert caught.value.problem.text() == (
-        f"config error: {key}: there is no value for {{stak}} here (nearest: 'stack')\n"
-        f"  where: config/pipeline.yaml:{line}"
+        f"config error: {key}: {{stak}} has no value here (did you mean 'stack'?)\n  where: config/pipeline.yaml:{line}"
     )
 
 

@@ -98,21 +98,21 @@ def test_a_refused_connection_is_said_in_words(unused_port: int, site: Site) -> 
 def test_an_unknown_host_is_said_in_words(site: Site) -> None:
     true, seen = wait(check("http://no-such-host.invalid/x", 0), site)
     assert not true
-    assert seen == "the host name is not known (last of 1 look in 0 s)"
+    assert seen == "the host name cannot be resolved (last of 1 look in 0 s)"
 
 
 def test_a_slow_answer_is_told_from_no_connection(server: Server, site: Site) -> None:
     server.answers["/slow"] = lambda _: server.closing.wait(PATIENT)
     true, seen = wait(check(server.url("/slow"), BRIEF), site)
     assert not true
-    assert "connected, but no answer in time (last of " in seen
+    assert "connected, but no response in time (last of " in seen
 
 
 def test_a_connection_closed_without_an_answer_is_said(server: Server, site: Site) -> None:
     server.answers["/close"] = lambda request: request.connection.shutdown(socket.SHUT_RDWR)
     true, seen = wait(check(server.url("/close"), 0), site)
     assert not true
-    assert "the connection was closed without an answer (" in seen
+    assert "the connection was closed without a response (" in seen
 
 
 def test_the_body_must_contain_the_text(server: Server, site: Site) -> None:
@@ -148,14 +148,14 @@ def test_a_body_that_breaks_off_is_no_answer(server: Server, site: Site) -> None
     server.answers["/short"] = answer(200, b"half", length=1000)
     true, seen = wait(check(server.url("/short"), 0, contains="whole"), site)
     assert not true
-    assert "no usable answer: the connection was closed within the answer (" in seen
+    assert "no usable response: the connection was closed in the middle of the response (" in seen
 
 
 def test_a_body_that_is_not_what_it_says_is_no_answer(server: Server, site: Site) -> None:
     server.answers["/x"] = answer(200, b"this is no gzip", Content_Encoding="gzip")
     true, seen = wait(check(server.url("/x"), 0, contains="text"), site)
     assert not true
-    assert "no usable answer: " in seen
+    assert "no usable response: " in seen
 
 
 def test_a_body_that_stops_coming_is_no_answer_in_time(server: Server, site: Site) -> None:
@@ -166,7 +166,7 @@ def test_a_body_that_stops_coming_is_no_answer_in_time(server: Server, site: Sit
     server.answers["/stuck"] = begin
     true, seen = wait(check(server.url("/stuck"), 0, contains="ends", look_timeout=0.3), site)
     assert not true
-    assert "the answer began, but did not end in time (" in seen
+    assert "the response started but did not finish in time (" in seen
 
 
 def test_a_stream_without_end_is_read_until_the_text(server: Server, site: Site) -> None:

@@ -164,7 +164,7 @@ def test_a_port_that_takes_connections(site: Site) -> None:
 
 def test_a_port_of_no_host(site: Site) -> None:
     asked = TcpCheck(kind="tcp", host="no-such-host.invalid", port="80", timeout=0)
-    assert site.wait(asked).text.startswith("the host name is not known")
+    assert site.wait(asked).text.startswith("the host name cannot be resolved")
     assert "is no port" in site.wait(TcpCheck(kind="tcp", host="x", port="http", timeout=3600)).text
 
 

@@ -180,20 +180,20 @@ def test_key_paths_are_written_as_people_write_them() -> None:
     [
         pytest.param(
             "version: 1\nenginne: {}\n",
-            "config error: enginne: there is no key 'enginne' here (nearest: 'engine')\n"
+            "config error: enginne: there is no key 'enginne' here (did you mean 'engine'?)\n"
             "  where: config/pipeline.yaml:2",
             id="unknown key at the top",
         ),
         pytest.param(
             "version: 1\nstacks:\n  web:\n    depend_on: [a]\n",
-            "config error: stacks.web.depend_on: there is no key 'depend_on' here (nearest: 'depends_on')\n"
+            "config error: stacks.web.depend_on: there is no key 'depend_on' here (did you mean 'depends_on'?)\n"
             "  where: config/pipeline.yaml:4",
             id="unknown key within",
         ),
         pytest.param(
             "version: 1\nstacks:\n  web:\n    verify:\n      - {kind: http, url: x}\n      - kind: http\n"
             "        url: x\n        statsu: 200\n",
-            "config error: stacks.web.verify[1].statsu: there is no key 'statsu' here (nearest: 'status')\n"
+            "config error: stacks.web.verify[1].statsu: there is no key 'statsu' here (did you mean 'status'?)\n"
             "  where: config/pipeline.yaml:8",
             id="unknown key in a list's item",
         ),
@@ -228,7 +228,7 @@ def test_key_paths_are_written_as_people_write_them() -> None:
         pytest.param(
             "version: 1\nengine:\n  kind: terrafrm\n",
             "config error: engine.kind: input should be 'tofu' or 'terraform'; found 'terrafrm'"
-            " (nearest: 'terraform')\n  where: config/pipeline.yaml:3",
+            " (did you mean 'terraform'?)\n  where: config/pipeline.yaml:3",
             id="bad choice",
         ),
         pytest.param(
@@ -259,14 +259,14 @@ def test_key_paths_are_written_as_people_write_them() -> None:
         ),
         pytest.param(
             "version: 1\nstacks:\n  list:\n    pth: x\n",
-            "config error: stacks.list.pth: there is no key 'pth' here (nearest: 'path')\n"
+            "config error: stacks.list.pth: there is no key 'pth' here (did you mean 'path'?)\n"
             "  where: config/pipeline.yaml:4",
             id="unknown key of a stack that is called list",
         ),
         pytest.param(
             "version: 1\nstacks:\n  web:\n    var_files:\n      - pth: x\n",
             "config error: stacks.web.var_files[0].path: this key is required\n  where: config/pipeline.yaml:5\n"
-            "config error: stacks.web.var_files[0].pth: there is no key 'pth' here (nearest: 'path')\n"
+            "config error: stacks.web.var_files[0].pth: there is no key 'pth' here (did you mean 'path'?)\n"
             "  where: config/pipeline.yaml:5",
             id="a value of two shapes is told for the one that was meant",
         ),
@@ -289,7 +289,7 @@ def test_key_paths_are_written_as_people_write_them() -> None:
         pytest.param(
             "version: 1\nplan: {max_age: 0}\ndrift: {undeployed: alrt}\n",
             "config error: plan.max_age: input should be greater than 0; found 0\n  where: config/pipeline.yaml:2\n"
-            "config error: drift.undeployed: input should be 'alert' or 'report'; found 'alrt' (nearest: 'alert')\n"
+            "config error: drift.undeployed: input should be 'alert' or 'report'; found 'alrt' (did you mean 'alert'?)\n"
             "  where: config/pipeline.yaml:3",
             id="all that is wrong is said at once",
         ),
@@ -308,7 +308,7 @@ def test_an_error_of_an_environment_file_names_that_file_and_line(tmp_path: Path
     ) == (
         "config error: stacks.web.enabled: input should be a valid boolean, unable to interpret input;"
         " found 'perhaps'\n  where: config/environments/prod.yaml:4\n"
-        "config error: stacks.web.variabels: there is no key 'variabels' here (nearest: 'variables')\n"
+        "config error: stacks.web.variabels: there is no key 'variabels' here (did you mean 'variables'?)\n"
         "  where: config/environments/prod.yaml:5"
     )
 
@@ -322,7 +322,7 @@ def test_an_environment_file_that_is_no_yaml_names_itself(tmp_path: Path) -> Non
 
 def test_an_unknown_environment_is_named_with_the_nearest_and_the_way_out(tmp_path: Path) -> None:
     assert errors(tmp_path, "version: 1\n", "config/environments/prod.yaml:", environment="prd") == (
-        "config error: there is no environment 'prd' (nearest: 'prod')\n"
+        "config error: there is no environment 'prd' (did you mean 'prod'?)\n"
         "  where: config/environments/prd.yaml\n"
         "  next: write config/environments/prd.yaml (it may be empty), or name another: `doit env=NAME ...`"
     )
@@ -347,10 +347,10 @@ def test_a_repository_without_a_configuration_is_told_how_to_begin(tmp_path: Pat
     ("variables", "rendered"),
     [
         ({"DEPLOY_ENGINE__KIND": "opentofu"},
-         ("config error: engine.kind: input should be 'tofu' or 'terraform' (nearest: 'tofu')\n"
+         ("config error: engine.kind: input should be 'tofu' or 'terraform' (did you mean 'tofu'?)\n"
          "  where: environment variable DEPLOY_ENGINE__KIND")),
         ({"DEPLOY_ENGINE__KND": "tofu"},
-         ("config error: engine.knd: there is no key 'knd' here (nearest: 'kind')\n"
+         ("config error: engine.knd: there is no key 'knd' here (did you mean 'kind'?)\n"
          "  where: environment variable DEPLOY_ENGINE__KND")),
         ({"DEPLOY_ENGINE": "tofu"},
          ("config error: engine: JSON is expected here: Expecting value: line 1 column 1 (char 0)\n"

@@ -53,7 +53,7 @@ def test_an_error_in_a_task(load: Callable[..., Project], monkeypatch: pytest.Mo
     assert SECRET not in found[0]
     problem = run.results["plan:a"].problem
     assert problem is not None
-    assert problem.text().endswith("  next: report it with .deploy/local/crash.log")
+    assert problem.text().endswith("  next: report this bug and attach .deploy/local/crash.log")
 
 
 def test_an_error_at_the_start_is_written_alike(
@@ -72,7 +72,7 @@ def test_an_error_at_the_start_is_written_alike(
     assert SECRET not in found[0]
     said = capsys.readouterr().err
     assert said.startswith("unexpected error: ZeroDivisionError: no ")
-    assert said.endswith("  next: report it with .deploy/crash.log\n")
+    assert said.endswith("  next: report this bug and attach .deploy/crash.log\n")
     assert SECRET not in said
 
 
@@ -86,7 +86,7 @@ def test_each_error_is_added_with_the_engine_that_was_in_use(tmp_path: Path) -> 
             Masker(),
             engine="tofu 1.12.6",
         )
-        assert step == "report it with crash.log"
+        assert step == "report this bug and attach crash.log"
 
     text = (tmp_path / "x/crash.log").read_text()
     assert text.count("tofu 1.12.6, ") == text.count("ValueError: \\udcff\n") == 2
@@ -99,5 +99,5 @@ def test_a_log_that_cannot_be_written_is_said(tmp_path: Path, make: Callable[[Pa
 
     step = crashlog.keep(tmp_path / "crash.log", "crash.log", "plan:a", ValueError(), Masker())
 
-    assert step == "report it; its traceback could not be written"
+    assert step == "report this bug; its traceback could not be written"
     assert (tmp_path / "precious").read_text() == "content"

@@ -40,7 +40,7 @@ def test_several_config_errors_are_shown_one_after_the_other() -> None:
 
 def test_a_refusal_says_that_nothing_was_changed_and_how_to_plan_anew() -> None:
     assert ArtifactRefusedError("commit", "it is of another commit", stack="web").problem.text() == (
-        "refused: it is of another commit\n  stack: web\n  untouched: nothing of this stack was changed\n"
+        "refused: it is of another commit\n  stack: web\n  untouched: nothing in this stack was changed\n"
         "  next: `doit plan:web` makes a new plan to review; then `doit deploy`"
     )
 
@@ -145,7 +145,7 @@ def test_an_error_that_says_more_is_another_error_of_the_same_kind() -> None:
 @pytest.mark.parametrize(
     ("word", "candidates", "hint"),
     [
-        ("netwrok", ["network", "web"], " (nearest: 'network')"),
+        ("netwrok", ["network", "web"], " (did you mean 'network'?)"),
         ("zzz", ["web", "network"], " (known: network, web)"),
         ("x", [], ""),
         ("zzz", [f"s{n:02}" for n in range(14)],

@@ -57,8 +57,8 @@ def test_a_failed_write_leaves_the_old_content_and_no_temporary_file(tmp_path: P
         files.write_atomic(target, b"new")
     assert caught.value.problem.text() == (
         f"record error: cannot write {target}: Is a directory\n"
-        "  untouched: the file's former content stands\n"
-        "  next: make room or make the folder writable, then run the same command again"
+        "  untouched: the file's previous content is intact\n"
+        "  next: free disk space or make the folder writable, then run the same command again"
     )
     assert list(tmp_path.iterdir()) == [target]
 
@@ -89,7 +89,7 @@ def test_a_file_that_is_no_json_is_an_error_that_names_it_and_the_way_out(tmp_pa
         files.read_json(path)
     assert caught.value.message.startswith(f"cannot read {path}: ")
     assert str(caught.value.problem.where) == str(path)
-    assert caught.value.problem.next_text == "remove the file if its content is lost, then run the same command again"
+    assert caught.value.problem.next_text == "if its content is lost, remove the file and run the same command again"
 
 
 def test_a_folder_in_the_place_of_a_record_is_an_error(tmp_path: Path) -> None:

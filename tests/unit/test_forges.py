@@ -260,7 +260,7 @@ def test_a_write_whose_answer_was_lost_leaves_one_comment(forge: Forge) -> None:
 )
 def test_garbage_is_an_error_that_says_so(forge: Forge, answer: Answer) -> None:
     forge.answer("GET .*(notes|comments)", answer)
-    with pytest.raises(ForgeError, match=r"no JSON|no list"):
+    with pytest.raises(ForgeError, match=r"not JSON|not a list"):
         publish(forge, push(1))
 
 

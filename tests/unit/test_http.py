@@ -85,7 +85,7 @@ def test_all_tries_of_all_requests_have_one_bound(server: Server, waits: list[fl
     server.answers["/busy"] = answer(503)
     asked = client(server, waits, seconds=10)
     for _ in range(2):
-        with pytest.raises(NoAnswerError, match="status 503; not tried further"):
+        with pytest.raises(NoAnswerError, match="status 503; gave up"):
             asked.request("GET", "/busy")
     assert waits == [1, 2, 4, 1]
     assert len(server.asked) == len(waits) + 2
@@ -104,7 +104,7 @@ def test_requests_that_succeed_count_unless_only_lost_time_does(
     server.answers["/x"] = late
     strict, patient = client(server, seconds=60), client(server, seconds=60, only_lost=True)
     assert [strict.request("GET", "/x").status for _ in range(3)] == [200] * 3
-    with pytest.raises(NoAnswerError, match="no time is left"):
+    with pytest.raises(NoAnswerError, match="no time left"):
         strict.request("GET", "/x")
     assert [patient.request("GET", "/x").status for _ in range(5)] == [200] * 5
 
@@ -180,7 +180,7 @@ def test_the_server_says_when_to_ask_again(
 
 def test_a_pause_that_is_longer_than_the_bound_is_not_begun(server: Server, waits: list[float]) -> None:
     server.answers["/x"] = answer(429, Retry_After="3600")
-    with pytest.raises(NoAnswerError, match="status 429; it asks to wait 3600 s; not tried further"):
+    with pytest.raises(NoAnswerError, match="status 429; the server asks to wait 3600 s; gave up"):
         client(server, waits, longest_asked=float("inf")).request("GET", "/x")
     assert waits == []
 
@@ -206,7 +206,7 @@ def test_a_body_that_drips_is_given_up(server: Server) -> None:
 
     server.answers["/x"] = drip
     began = time.monotonic()
-    with pytest.raises(NoAnswerError, match="in time; not tried further"):
+    with pytest.raises(NoAnswerError, match="in time; gave up"):
         client(server, timeout=0.3, tries=2).request("GET", "/x")
     assert time.monotonic() - began < 30
     assert len(server.asked) == 2
@@ -245,7 +245,7 @@ def test_a_write_is_not_sent_on(server: Server, other: Server) -> None:
 def test_redirects_are_announced_and_end(server: Server) -> None:
     server.answers["/x"] = answer(302, Location="/x")
     moves: list[tuple[str, ...]] = []
-    with pytest.raises(NoAnswerError, match="from one address to the next"):
+    with pytest.raises(NoAnswerError, match="too many redirects"):
         client(server, moved=lambda *move: moves.append(move)).request("GET", "/x")
     assert moves == [("GET", server.url("/x"), server.url("/x"))] * 4
 
@@ -310,11 +310,11 @@ def test_why_there_is_no_answer_is_said_in_words(server: Server) -> None:
         unused = f"http://127.0.0.1:{probe.getsockname()[1]}/"
     for url, words in {
         unused: "^connection refused$",
-        "http://no-such-host.invalid/": "^the host name is not known$",
-        server.url("/closed"): "^the connection was closed without an answer$",
-        server.url("/short"): "^no usable answer: the connection was closed within the answer$",
-        server.url("/slow"): "^connected, but no answer in time$",
-        server.url("/zip"): "^no usable answer: .*decompress",
+        "http://no-such-host.invalid/": "^the host name cannot be resolved$",
+        server.url("/closed"): "^the connection was closed without a response$",
+        server.url("/short"): "^no usable response: the connection was closed in the middle of the response$",
+        server.url("/slow"): "^connected, but no response in time$",
+        server.url("/zip"): "^no usable response: .*decompress",
     }.items():
         with pytest.raises(NoAnswerError, match=words):
             Client(time.sleep, seconds=60, tries=1, timeout=1 if "slow" in url else 30).request("GET", url)
@@ -379,9 +379,9 @@ def test_pages_are_asked_for_by_number_until_there_is_no_next_one(server: Server
 @pytest.mark.parametrize(
     ("found", "kind", "said"),
     [
-        (answer(200, b"<html>"), http.GarbageError, "no JSON"),
-        (answer(200, b"[" * 100_000), http.GarbageError, "no JSON"),
-        (answer(200, b'{"of": 1}'), http.GarbageError, "no list"),
+        (answer(200, b"<html>"), http.GarbageError, "not JSON"),
+        (answer(200, b"[" * 100_000), http.GarbageError, "not JSON"),
+        (answer(200, b'{"of": 1}'), http.GarbageError, "not a list"),
         (answer(404), http.RefusedError, "status 404"),
         (answer(304), http.RefusedError, "status 304"),
     ],

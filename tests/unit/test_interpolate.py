@@ -45,7 +45,7 @@ def test_an_unknown_placeholder_is_named_with_the_nearest_its_key_and_place() ->
     with pytest.raises(ConfigError) as caught:
         interpolate.fill("{stak}", VALUES, key="backend.settings.path", where="config/pipeline.yaml:3")
     assert caught.value.problem.text() == (
-        "config error: backend.settings.path: there is no value for {stak} here (nearest: 'stack')\n"
+        "config error: backend.settings.path: {stak} has no value here (did you mean 'stack'?)\n"
         "  where: config/pipeline.yaml:3"
     )
 
@@ -57,7 +57,7 @@ def test_a_variable_that_is_not_set_is_named_with_two_ways_out(monkeypatch: pyte
     assert caught.value.problem.text() == (
         "config error: stacks.web.variables.v.a[1]: the environment variable NOPE is not set\n"
         "  where: f.yaml:9\n"
-        "  next: set NOPE, or give a default: ${NOPE:-value}"
+        "  next: set NOPE, or add a default: ${NOPE:-value}"
     )
 
 

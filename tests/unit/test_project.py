@@ -97,31 +97,31 @@ def test_placeholders_are_relative_to_the_stack(load: Callable[..., Project]) ->
     [
         pytest.param(
             "stacks:\n  web:\n    depends_on: [network, netwrok]\n",
-            "config error: stacks.web.depends_on[1]: there is no stack 'netwrok' (nearest: 'network')\n"
+            "config error: stacks.web.depends_on[1]: there is no stack 'netwrok' (did you mean 'network'?)\n"
             "  where: config/pipeline.yaml:4",
             id="depends_on names no stack",
         ),
         pytest.param(
             "stacks:\n  web:\n    inputs:\n      subnet_id: netwok.subnet_id\n",
-            "config error: stacks.web.inputs.subnet_id: there is no stack 'netwok' (nearest: 'network')\n"
+            "config error: stacks.web.inputs.subnet_id: there is no stack 'netwok' (did you mean 'network'?)\n"
             "  where: config/pipeline.yaml:5",
             id="inputs name no stack",
         ),
         pytest.param(
             "stacks:\n  web:\n    inputs:\n      subnet_id: network.subnet\n",
-            "config error: stacks.web.inputs.subnet_id: stack 'network' has no output 'subnet' (nearest: 'subnet_id')\n"
+            "config error: stacks.web.inputs.subnet_id: stack 'network' has no output 'subnet' (did you mean 'subnet_id'?)\n"
             "  where: config/pipeline.yaml:5",
             id="inputs name no output",
         ),
         pytest.param(
             "stacks:\n  web:\n    inputs: {subnet: network.subnet_id}\n",
-            "config error: stacks.web.inputs.subnet: stacks/web declares no variable 'subnet' (nearest: 'subnet_id')\n"
+            "config error: stacks.web.inputs.subnet: stacks/web declares no variable 'subnet' (did you mean 'subnet_id'?)\n"
             "  where: config/pipeline.yaml:4",
             id="inputs give no variable",
         ),
         pytest.param(
             "stacks:\n  web:\n    variables:\n      siez: 3\n",
-            "config error: stacks.web.variables.siez: stacks/web declares no variable 'siez' (nearest: 'size')\n"
+            "config error: stacks.web.variables.siez: stacks/web declares no variable 'siez' (did you mean 'size'?)\n"
             "  where: config/pipeline.yaml:5",
             id="undeclared variable",
         ),
@@ -133,7 +133,7 @@ def test_placeholders_are_relative_to_the_stack(load: Callable[..., Project]) ->
         ),
         pytest.param(
             "stacks:\n  web:\n    inputs: {subnet_id: network.subnet_id}\n    mocks: {subnet: x}\n",
-            "config error: stacks.web.mocks.subnet: 'subnet' is no input of this stack (nearest: 'subnet_id')\n"
+            "config error: stacks.web.mocks.subnet: 'subnet' is no input of this stack (did you mean 'subnet_id'?)\n"
             "  where: config/pipeline.yaml:5",
             id="a mock of no input",
         ),
@@ -158,9 +158,9 @@ def test_placeholders_are_relative_to_the_stack(load: Callable[..., Project]) ->
         pytest.param(
             "stacks:\n  databse: {}\n  web:\n    path: stack/web\n",
             "config error: stacks.databse: there is no folder stacks/databse for this stack"
-            " (nearest: 'stacks/web')\n  where: config/pipeline.yaml:3\n"
+            " (did you mean 'stacks/web'?)\n  where: config/pipeline.yaml:3\n"
             "config error: stacks.web.path: there is no folder stack/web for this stack"
-            " (nearest: 'stacks/web')\n  where: config/pipeline.yaml:5",
+            " (did you mean 'stacks/web'?)\n  where: config/pipeline.yaml:5",
             id="missing folders",
         ),
         pytest.param(
@@ -206,7 +206,7 @@ def test_an_error_of_an_environment_file_names_that_file_and_line(errors: Callab
         "config/environments/prod.yaml:stacks:\n  web:\n    variables:\n      sise: 2\n",
         environment="prod",
     ) == (
-        "config error: stacks.web.variables.sise: stacks/web declares no variable 'sise' (nearest: 'size')\n"
+        "config error: stacks.web.variables.sise: stacks/web declares no variable 'sise' (did you mean 'size'?)\n"
         "  where: config/environments/prod.yaml:4"
     )  # fmt: skip
 
@@ -216,7 +216,7 @@ def test_a_reference_that_a_variable_makes_names_the_variable(
 ) -> None:
     monkeypatch.setenv("DEPLOY_STACKS__WEB__DEPENDS_ON", '["netwrk"]')
     assert errors("stacks: {web: {}}\n", *STACKS) == (
-        "config error: stacks.web.depends_on[0]: there is no stack 'netwrk' (nearest: 'network')\n"
+        "config error: stacks.web.depends_on[0]: there is no stack 'netwrk' (did you mean 'network'?)\n"
         "  where: environment variable DEPLOY_STACKS__WEB__DEPENDS_ON"
     )
 

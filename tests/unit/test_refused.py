@@ -36,11 +36,11 @@ def minimal(more: str) -> str:
 @pytest.mark.parametrize(
     ("hook", "said"),
     [
-        ("{stage: plan, when: before, command: [x, '{stak}']}", "there is no {stak} in a hook (nearest: 'stack')"),
+        ("{stage: plan, when: before, command: [x, '{stak}']}", "there is no {stak} in a hook (did you mean 'stack'?)"),
         ("{stage: plan, when: before, command: [x], stacks: [c]}", "there is no stack 'c'"),
         ("{stage: plan, when: before, command: []}", "hooks[0].command"),
         ("{stage: plan, when: before, command: sh -c x}", "hooks[0].command"),
-        ("{stage: plans, when: before, command: [x]}", "(nearest: 'plan')"),
+        ("{stage: plans, when: before, command: [x]}", "(did you mean 'plan'?)"),
         ("{stage: plan, when: before, command: [x, '{organization.y}']}", "no `organization` file"),
     ],
 )
@@ -53,14 +53,14 @@ def test_a_wrong_hook_is_found_before_anything_starts(errors: Errors, hook: str,
 @pytest.mark.parametrize(
     ("check", "said"),
     [
-        ("{kind: htpp, url: x}", "there is no kind of check 'htpp' (nearest: 'http')"),
+        ("{kind: htpp, url: x}", "there is no kind of check 'htpp' (did you mean 'http'?)"),
         ("{url: x}", "stacks.a.verify[0].kind: this key is required"),
-        ("{kind: tcp, host: x, prt: 1}", "there is no key 'prt' here (nearest: 'port')"),
+        ("{kind: tcp, host: x, prt: 1}", "there is no key 'prt' here (did you mean 'port'?)"),
         ("{kind: tcp, host: x}", "stacks.a.verify[0].port: this key is required"),
         ("{kind: http, url: x, retries: 3}", "there is no key 'retries' here"),
         ("http", "a check is a mapping with a `kind`"),
-        ("{kind: http, url: '{outputs.valeu}'}", "stack 'a' has no output 'valeu' (nearest: 'value')"),
-        ("{kind: http, url: '{stak}'}", "there is no {stak} in a check (nearest: 'stack')"),
+        ("{kind: http, url: '{outputs.valeu}'}", "stack 'a' has no output 'valeu' (did you mean 'value'?)"),
+        ("{kind: http, url: '{stak}'}", "there is no {stak} in a check (did you mean 'stack'?)"),
         ("{kind: kubernetes_pods}", "either a `selector` or a `workload`"),
         ("{kind: http, url: x, bearer: 's3 cret'}", "never the secret itself"),
     ],
@@ -78,12 +78,15 @@ def test_a_wrong_check_is_found_before_anything_starts(errors: Errors, check: st
         ("builds: {app: {kind: node, path: apps}}", "there is no folder apps"),
         ("builds: {app: {kind: node, path: ../x}}", "inside the repository"),
         ("builds: {app: {kind: node, path: stacks}}", "there is no package.json in stacks"),
-        ("builds: {app: {kind: node, path: app, script: biuld}}", "no script 'biuld' (nearest: 'build')"),
+        ("builds: {app: {kind: node, path: app, script: biuld}}", "no script 'biuld' (did you mean 'build'?)"),
         ("builds: {app: {kind: node, path: app, outputs: [.]}}", "is not all of it"),
-        ("builds: {app: {kind: node, path: app, depends_on: [ap]}}", "there is no build 'ap' (nearest: 'app')"),
+        ("builds: {app: {kind: node, path: app, depends_on: [ap]}}", "there is no build 'ap' (did you mean 'app'?)"),
         ("builds: {app: {kind: command, path: app}}", "`command` is for the kind `command`"),
-        ("builds: {app: {kind: nodes, path: app}}", "(nearest: 'node')"),
-        ("builds: {app: {kind: node, path: app, output: [x]}}", "there is no key 'output' here (nearest: 'outputs')"),
+        ("builds: {app: {kind: nodes, path: app}}", "(did you mean 'node'?)"),
+        (
+            "builds: {app: {kind: node, path: app, output: [x]}}",
+            "there is no key 'output' here (did you mean 'outputs'?)",
+        ),
         ("stacks: {web: {builds: [x]}}", "there is no build 'x'"),
     ],
 )
@@ -103,14 +106,14 @@ def shop(image: str, stacks: str, name: str = "registry.example.com/team/server"
     ("image", "stacks", "said"),
     [
         (", context: servr", "", "stands twice"),
-        (", contxt: x", "", "there is no key 'contxt' here (nearest: 'context')"),
+        (", contxt: x", "", "there is no key 'contxt' here (did you mean 'context'?)"),
         (", containerfile: Nope", "", "there is no server/Nope"),
         (", builds: [app]", "", "there is no build 'app'"),
         (", args: {X: '${NPM_TOKEN}'}", "", "NPM_TOKEN belongs under `secrets`"),
         (", builder: kaniko", "", "images.server.builder"),
         (", builder: buildah, attest: [sbom]", "", "docker buildx does"),
-        ("", "stacks: {web: {images: {image: sever}}}", "there is no image 'sever' (nearest: 'server')"),
-        ("", "stacks: {web: {images: {imag: server}}}", "declares no variable 'imag' (nearest: 'image')"),
+        ("", "stacks: {web: {images: {image: sever}}}", "there is no image 'sever' (did you mean 'server'?)"),
+        ("", "stacks: {web: {images: {imag: server}}}", "declares no variable 'imag' (did you mean 'image'?)"),
         ("", "stacks: {web: {images: {image: server}, variables: {image: x}}}", "given twice: here and by variables"),
     ],
 )
@@ -166,7 +169,7 @@ def test_a_reference_to_nothing_is_found_before_anything_starts(errors: Errors) 
         _schema(),
         f"stacks/a/main.tf:{reader('x')}",
     )
-    near = "there is no {organization.clusters.main.namespac} (nearest: 'organization.clusters.main.namespace')"
+    near = "there is no {organization.clusters.main.namespac} (did you mean 'organization.clusters.main.namespace'?)"
     assert near in shown
     assert "stacks.a.variables.x[0]" in shown
     assert "config/pipeline.yaml:7" in shown
@@ -281,7 +284,7 @@ def test_what_is_no_upstream_is_refused(
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("version: 1\nstakcs: {}\n", ["config/pipeline.yaml:2", "stakcs", "nearest: 'stacks'"]),
+        ("version: 1\nstakcs: {}\n", ["config/pipeline.yaml:2", "stakcs", "did you mean 'stacks'"]),
         (
             "version: 1\nstacks:\n  a: {depends_on: [b]}\n",
             ["config/pipeline.yaml:3", "stacks.a.depends_on[0]", "no stack 'b'"],

@@ -105,7 +105,7 @@ def test_a_redirect_to_another_host_does_not_carry_the_login(serve: Serve) -> No
 def test_a_redirect_that_leaves_tls_or_never_ends_is_refused(serve: Serve) -> None:
     with pytest.raises(RegistryError, match="without TLS"):
         ask(serve(answer=(302, {"Location": "http://elsewhere.example.invalid/"}, b"")))
-    with pytest.raises(RegistryError, match="from one address to the next"):
+    with pytest.raises(RegistryError, match="too many redirects"):
         ask(serve(answer=(302, {"Location": "/v2/again"}, b"")))
 
 

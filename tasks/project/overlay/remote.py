@@ -20,6 +20,7 @@ from ...base.errors import UpstreamError, nearest
 from ...base.files import locked
 from ...base.layout import cache_dir
 from ...base.problem import doit
+from ...base.urls import scrub
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 UPDATE = doit("upstream=update", "plan")
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SCP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[^-:\s][^:\s]*")
-_USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
 _LOOK_TIMEOUT = 30.0
 # What would make git work on another repository, or write down what it is told.
 _DROPPED = re.compile(r"^GIT_(DIR|WORK_TREE|INDEX_FILE|OBJECT_DIRECTORY|ALTERNATE_OBJECT_DIRECTORIES|COMMON_DIR"
@@ -54,11 +54,6 @@ class Remote:
         user, _, password = self.credentials.partition(":")
         encoded = base64.b64encode(self.credentials.encode()).decode()
         return tuple(text for text in (self.credentials, password or user, encoded) if text)
-
-
-def scrub(text: str) -> str:
-    """A text without the user part of any URL in it."""
-    return _USER_INFO.sub("***@", text)
 
 
 def parse(text: str, root: Path) -> Remote:

@@ -1,0 +1,183 @@
+"""A ledger on a ref of a git remote: read by a fetch of one commit, written by a push that lets exactly one win."""
+
+from __future__ import annotations
+
+import random
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..base.files import locked, sha256_bytes
+from . import gitobjects, gitsaid
+from .home import BrokenError, HomeError, MovedError, UnconditionalError, UnreachableError, Version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from ..base.process import Ended
+    from .gitclone import Clone, Settings
+
+REF = "refs/heads/doit-tofu/{environment}/ledger"
+_HERE = "refs/ledger/head"
+_TRIES = 3
+_PAUSE = 0.5
+_FETCH = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--force")
+
+
+@dataclass
+class GitHome:
+    """A ledger on one ref of a clone's remote.
+
+    Args:
+        clone: The clone and the remote.
+        ref: The ref, filled in.
+        wait: Waits so many seconds between two tries to read; true when the run was asked to stop.
+    """
+
+    clone: Clone
+    ref: str
+    wait: Callable[[float], bool | None] = time.sleep
+    _settings: Settings = field(init=False, repr=False, default_factory=list)
+    _options: tuple[str, ...] = field(init=False, default=("-o", "ci.skip"))
+    _accepted: set[str] = field(init=False, default_factory=set)  # operations that the remote has answered
+    _seen: list[str] = field(init=False, default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The ref and the remote, without credentials."""
+        return f"{self.ref} of {self.clone.plain(self.clone.remote, [])}"
+
+    def read(self) -> Version | None:
+        """The newest version, by one fetch of one commit; None where the remote has no such ref.
+
+        A remote that does not answer is asked three times.
+        """
+        for number in range(1, _TRIES):
+            try:
+                return self._read()
+            except UnreachableError:
+                if self.wait(_PAUSE * 2 ** (number - 1) * random.uniform(1, 1.5)):  # noqa: S311 - apart from the others
+                    raise
+        return self._read()
+
+    def blobs(self, version: Version, digests: Mapping[str, str]) -> dict[str, bytes]:
+        """Files of a version, all by one process, each with the digest that it has to have."""
+        names = list(digests)
+        found = gitobjects.read(self._git, [f"{version.token}:{name}" for name in names]) if names else []
+        for name, item in zip(names, found, strict=True):
+            if item is None:
+                raise BrokenError(f"{self.name} has no {name} in {version.token[:12]}")
+            if sha256_bytes(item[1]) != digests[name]:
+                raise BrokenError(f"{name} in {self.name} is not the one that its head names")
+        return {name: item[1] for name, item in zip(names, found, strict=True) if item}
+
+    def write(
+        self, base: Version | None, head: bytes, blobs: Mapping[str, bytes], entries: Sequence[tuple[int, bytes]]
+    ) -> Version:
+        """One commit above `base`, and one push of it that the remote takes only while `base` is there."""
+        with self._alone():
+            parent = base.token if base else None
+            self._saw(parent)
+            if parent and gitobjects.read(self._git, [parent]) == [None]:
+                self._fetch("--depth=1")  # our own repository was removed in between
+            commit = gitobjects.commit(self._git, parent, head, blobs, entries)
+            self._push(commit, parent)
+            self._saw(commit)
+            return Version(commit, head)
+
+    def entries(self, version: Version, after: int = 0) -> Iterator[tuple[int, bytes]]:
+        """The entries; the history is fetched now, where it is not here yet."""
+        if (self.clone.folder / "shallow").exists():
+            with self._alone():
+                self._fetch("--unshallow")
+                (self.clone.folder / "history").touch()
+        yield from gitobjects.entries(self._git, version.token, after)
+
+    def probe(self, version: Version) -> Version:
+        """A real push of a commit with the same content, and one over a commit that is no longer there."""
+        written = self.write(version, version.head, {}, ())
+        with self._alone():
+            late = gitobjects.commit(self._git, version.token, version.head, {}, ())
+            try:
+                self._push(late, version.token)
+            except MovedError:
+                return written
+        raise UnconditionalError(f"{self.name} took a push over a version that was no longer there")
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Our own repository for one operation at a time, among threads and processes."""
+        with locked(self.clone.folder.with_suffix(".lock"), explain=self._unusable):
+            self._settings = self._settings or self.clone.settings()
+            self.clone.prepare(self._settings)
+            yield
+
+    def _unusable(self, error: OSError) -> HomeError:
+        return HomeError(f"cannot use the folder {self.clone.folder.parent}: {error.strerror}")
+
+    def _git(self, *arguments: str, given: bytes = b"") -> Ended:
+        return self.clone.git(self._settings, *arguments, given=given)
+
+    def _read(self) -> Version | None:
+        with self._alone():
+            history = self.clone.folder / "history"  # once it was fetched, it is kept up to date
+            found = self._fetch(*(() if history.exists() else ("--depth=1",)))
+            if found:
+                return self._here()
+        if self._seen:
+            raise UnreachableError(f"{self.name} is gone, or this answer is old: it was there a moment ago")
+        return None
+
+    def _fetch(self, *depth: str) -> bool:
+        """Fetch the ref; false where the remote has none of this name."""
+        fetch = (*_FETCH, *depth, "--no-filter", "--", self.clone.remote, f"+{self.ref}:{_HERE}")
+        ended = self._git(*fetch)
+        if str(self.clone.folder) in ended.errors:  # about a file of ours: what a killed one left there
+            self.clone.forget()
+            self.clone.prepare(self._settings)
+            ended = self._git(*fetch)
+        absent = gitsaid.has_no_ref(ended)
+        if not ended.ok and not absent:
+            raise self._failure("fetch", ended, self._settings)
+        self._accepted.add("fetch")
+        return not absent
+
+    def _here(self) -> Version:
+        """The version that was fetched last."""
+        commit, head = gitobjects.read(self._git, [f"{_HERE}^{{commit}}", f"{_HERE}:{gitobjects.HEAD}"])
+        if commit is None or head is None:
+            raise BrokenError(f"{self.name} is no ledger: it has no file '{gitobjects.HEAD}'")
+        if commit[0] in self._seen[:-1]:
+            raise UnreachableError(
+                f"{self.name} answers with an older version than it had a moment ago: this answer is old, or somebody"
+                " rewrote the branch"
+            )
+        self._saw(commit[0])
+        return Version(commit[0], head[1])
+
+    def _saw(self, commit: str | None) -> None:
+        if commit and commit not in self._seen:
+            self._seen.append(commit)
+
+    def _push(self, commit: str, parent: str | None) -> None:
+        where, settings = self.clone.pushing(self._settings)
+        lease = f"--force-with-lease={self.ref}:{parent or ''}"
+        ended = self._pushed(settings, where, lease, commit)
+        if self._options and gitsaid.takes_no_options(ended):
+            self._options = ()
+            ended = self._pushed(settings, where, lease, commit)
+        if not ended.ok:
+            raise self._failure("push", ended, settings)
+        self._accepted.add("push")
+
+    def _pushed(self, settings: Settings, where: str, lease: str, commit: str) -> Ended:
+        push = ("push", "--porcelain", "--no-verify", "--no-signed", "--recurse-submodules=no", lease, *self._options)
+        return self.clone.git(settings, *push, "--", where, f"{commit}:{self.ref}")
+
+    def _failure(self, operation: str, ended: Ended, settings: Settings) -> HomeError:
+        # With the clone's own credentials, what the remote let read it has known; another token is known by itself.
+        trusted = operation in self._accepted or (not self.clone.token and bool(self._accepted))
+        way = "from" if operation == "fetch" else "to"
+        said = self.clone.plain(ended.errors, settings)
+        return gitsaid.failure(f"cannot {operation} {way} {self.name}", ended, said, trusted=trusted)

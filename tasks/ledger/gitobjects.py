@@ -1,0 +1,127 @@
+"""A version of the ledger as git objects: written by one `git fast-import`, read by `git cat-file`.
+
+    head             the head
+    entries/17       the entries that this commit adds; those before are in the commits before it
+    shards/3f.json   the blobs, and whatever else has a name
+
+fast-import writes what it is given: no index, no filter, no hook, no signature.
+https://git-scm.com/docs/git-fast-import, https://git-scm.com/docs/git-cat-file
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+from .home import BrokenError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from ..base.process import Ended
+
+    Git = Callable[..., Ended]
+
+HEAD = "head"
+ENTRIES = "entries"
+README = "README.md"
+NEXT = "refs/ledger/next"
+WHO = "doit-tofu <doit-tofu@users.noreply.invalid>"
+_TITLE = b"# Ledger\n\nWhat was deployed, written by doit-tofu's deploy jobs. An edit by hand would be refused.\n"
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
+_ADDED = re.compile(r"^:\d{6} \d{6} [0-9a-f]+ ([0-9a-f]+) [AM]\tentries/(\d+)$", re.MULTILINE)
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_AT_ONCE = 500
+_OURS = (HEAD, ENTRIES, README)
+
+
+def commit(
+    git: Git, parent: str | None, head: bytes, blobs: Mapping[str, bytes], entries: Sequence[tuple[int, bytes]]
+) -> str:
+    """The id of a new commit in our own repository.
+
+    Two commits are never the same one, even of the same content in the same second: else both of two writers would be
+    told that they won.
+
+    Raises:
+        BrokenError: It cannot be written.
+    """
+    if wrong := [name for name in blobs if not _NAME.fullmatch(name) or name.partition("/")[0] in _OURS]:
+        raise ValueError(f"no name of a file in a ledger: {wrong[0]}")
+    stream = b"".join(_stream(parent, head, blobs, entries))
+    ended = git("fast-import", "--quiet", "--force", "--done", given=stream)
+    made = ended.output.strip()
+    if not ended.ok or not _COMMIT.fullmatch(made):
+        raise BrokenError(f"git cannot write the ledger's objects: {ended.errors.strip():.200}")
+    return made
+
+
+def _stream(
+    parent: str | None, head: bytes, blobs: Mapping[str, bytes], entries: Sequence[tuple[int, bytes]]
+) -> Iterator[bytes]:
+    subject = f"entry {entries[-1][0]}" if entries else "no new entry"
+    message = f"Ledger: {subject} [skip ci]\n\nWrite: {secrets.token_hex(16)}\n".encode()
+    yield f"commit {NEXT}\nmark :1\ncommitter {WHO} {int(time.time())} +0000\n".encode()
+    yield _data(message)
+    if parent:
+        yield f"from {parent}\nD {ENTRIES}\n".encode()
+    else:
+        yield _file(README, _TITLE)
+    yield _file(HEAD, head)
+    for name, content in blobs.items():
+        yield _file(name, content)
+    for number, content in entries:
+        yield _file(f"{ENTRIES}/{number}", content)
+    yield b"\nget-mark :1\ndone\n"
+
+
+def _file(name: str, content: bytes) -> bytes:
+    return f"M 100644 inline {name}\n".encode() + _data(content)
+
+
+def _data(content: bytes) -> bytes:
+    return f"data {len(content)}\n".encode() + content + b"\n"
+
+
+def read(git: Git, names: Sequence[str]) -> list[tuple[str, bytes] | None]:
+    """Objects by what names them (`refs/ledger/head:head`): the id and the content of each; None where there is none.
+
+    Raises:
+        BrokenError: Git fails.
+    """
+    ended = git("cat-file", "--batch", given="".join(f"{name}\n" for name in names).encode())
+    if not ended.ok:
+        raise BrokenError(f"git cannot read the ledger's objects: {ended.errors.strip():.200}")
+    return list(_parsed(ended.output.encode(errors="surrogateescape"), len(names)))
+
+
+def _parsed(data: bytes, count: int) -> Iterator[tuple[str, bytes] | None]:
+    position = 0
+    for _ in range(count):
+        end = data.index(b"\n", position)
+        words = data[position:end].split(b" ")
+        position = end + 1
+        if words[-1] in (b"missing", b"ambiguous"):
+            yield None
+            continue
+        size = int(words[-1])
+        yield words[0].decode(), data[position : position + size]
+        position += size + 1
+
+
+def entries(git: Git, version: str, after: int) -> Iterator[tuple[int, bytes]]:
+    """The entries that a commit and all before it added, with a number above `after`, oldest first."""
+    listing = ["log", "--reverse", "--topo-order", "--root", "-m", "--first-parent", "--raw", "--no-abbrev"]
+    ended = git(*listing, "--no-renames", "--format=", version, "--", ENTRIES)
+    if not ended.ok:
+        raise BrokenError(f"git cannot read the ledger's history: {ended.errors.strip():.200}")
+    known = {int(found[2]): found[1] for found in _ADDED.finditer(ended.output) if int(found[2]) > after}
+    numbers = sorted(known)
+    for first in range(0, len(numbers), _AT_ONCE):
+        some = numbers[first : first + _AT_ONCE]
+        for number, found in zip(some, read(git, [known[number] for number in some]), strict=True):
+            if found is None:
+                raise BrokenError(f"entry {number} is in the ledger's history, and its content is missing")
+            yield number, found[1]

@@ -1,0 +1,86 @@
+"""What git's words mean when it fails to fetch or to push: one table, since git has one exit code for everything.
+
+Git is asked in the C locale; the words are those of git's own source, and of forges that refuse a push.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from .home import DeniedError, HomeError, MovedError, UnreachableError
+
+if TYPE_CHECKING:
+    from ..base.process import Ended
+
+_NO_REF = re.compile(r"couldn't find remote ref ")
+_NO_OPTIONS = re.compile(r"receiving end does not support push options")
+_EXCLUDED = re.compile(r"'(refs/[^']+)' exists; cannot create|directory/file conflict|file/directory conflict")
+# The reasons of `git push --porcelain`, in brackets behind the ref.
+_REASON = re.compile(r"^!\t[^\t]*\t\[(?:remote )?(?:rejected|failure)\] ?\(?([^\n]*?)\)?$", re.MULTILINE)
+_MOVED = re.compile(
+    r"stale info|fetch first|non-fast-forward|failed to update ref|cannot lock ref|incorrect old value|"
+    r"reference already exists|remote ref updated since checkout"
+)
+_UNKNOWN = re.compile(
+    r"failed to report status|unpacker error|unable to migrate objects|internal server error", re.IGNORECASE
+)
+_UNAUTHORIZED = re.compile(
+    r"Authentication failed for|could not read (?:Username|Password) for|returned error: 401|HTTP 401"
+)
+_FORBIDDEN = re.compile(
+    r"returned error: 403|HTTP 403|[Pp]ermission denied|Permission to \S+ denied|not allowed to|read.only|"
+    r"[Ii]nsufficient permission|[Aa]ccess denied"
+)
+_ABSENT = re.compile(
+    r"[Rr]epository (?:'[^']*' )?not found|does not appear to be a git repository|returned error: 404|"
+    r"could not be found"
+)
+_PREFIX = re.compile(r"^(?:(?:remote|fatal|error|ERROR): *)+")
+_NOISE = re.compile(
+    r"^(To |hint:|failed to push some refs|Everything up-to-date|Processing changes|the remote end hung up)"
+)
+
+
+def has_no_ref(ended: Ended) -> bool:
+    """Whether a fetch failed since the remote has no such ref."""
+    return bool(_NO_REF.search(ended.errors))
+
+
+def takes_no_options(ended: Ended) -> bool:
+    """Whether a push failed since the remote takes no push options: nothing was sent."""
+    return bool(_NO_OPTIONS.search(ended.errors))
+
+
+def failure(what: str, ended: Ended, said: str, *, trusted: bool) -> HomeError:
+    """The error that a failed fetch or push is.
+
+    Args:
+        what: What was tried, for people: "cannot push to ... of origin".
+        ended: How git ended.
+        said: What it said on standard error, without secrets.
+        trusted: Whether the same credentials were accepted before.
+    """
+    if ended.code is None:
+        return UnreachableError(f"{what}: no answer in time")
+    if found := _EXCLUDED.search(said):
+        other = found[1] or "another branch"
+        return HomeError(f"{what}: {other} exists, and no branch can stand below the name of another")
+    reason = _REASON.search(ended.output)
+    shown = f"{what}: {_shown(said, reason[1] if reason else '', ended)}"
+    if reason:
+        if _MOVED.search(reason[1]):
+            return MovedError(shown)
+        return (UnreachableError if _UNKNOWN.search(reason[1]) else DeniedError)(shown)
+    if _UNAUTHORIZED.search(said):
+        if trusted:
+            return UnreachableError(f"{shown}; the same credentials were accepted before, so they may have expired")
+        return DeniedError(shown)
+    return (DeniedError if _FORBIDDEN.search(said) or _ABSENT.search(said) else UnreachableError)(shown)
+
+
+def _shown(said: str, reason: str, ended: Ended) -> str:
+    """The few lines of git and of the forge that say something, in one."""
+    lines = [_PREFIX.sub("", line.strip()) for line in said.splitlines()]
+    lines = [line for line in lines if re.search(r"\w", line) and not _NOISE.search(line)]
+    return "; ".join(dict.fromkeys([*([reason] if reason else []), *lines[:4]])) or f"git ended with {ended.code}"

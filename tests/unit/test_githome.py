@@ -1,0 +1,498 @@
+"""A ledger on a git remote: a real server over HTTP that refuses, dies, lies and is slow; and clones of every kind."""
+
+from __future__ import annotations
+
+import threading
+from base64 import b64encode
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks.ledger.gitclone import Clone
+from tasks.ledger.githome import GitHome
+from tasks.ledger.home import BrokenError, DeniedError, HomeError, MovedError, UnreachableError, Version
+from tests.servers.gitserver import READER, WRITER, GitServer, git
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+REF = "refs/heads/doit-tofu/prod/ledger"
+SHARDS = {"shards/00.json": b"{}", "shards/3f.json": b'{"web": "\xff\x00\n"}'}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[GitServer]:
+    server = GitServer(tmp_path / "server")
+    yield server
+    server.stop()
+
+
+def home(
+    root: Path, *, remote: str = "origin", token: str | None = None, ref: str = REF, timeout: float = 20
+) -> GitHome:
+    return GitHome(Clone(root, remote, root / ".deploy" / ".cache" / "ledger.git", token, timeout), ref, lambda _: None)
+
+
+def begun(server: GitServer) -> Version:
+    """A ledger with two blobs and one entry."""
+    return home(server.clone("first")).write(None, b"head 1", SHARDS, [(1, b"entry 1")])
+
+
+def digests(*names: str) -> dict[str, str]:
+    return {name: sha256(SHARDS[name]).hexdigest() for name in names}
+
+
+def test_no_ledger_is_none(server: GitServer) -> None:
+    assert home(server.clone("a")).read() is None
+
+
+def test_no_ledger_in_an_empty_repository(server: GitServer) -> None:
+    git(server.repository, "update-ref", "-d", "refs/heads/main")
+    assert home(server.clone("a")).read() is None
+
+
+def test_what_was_written_is_read_elsewhere(server: GitServer) -> None:
+    written = begun(server)
+    other = home(server.clone("b"))
+    version = other.read()
+    assert version == written
+    assert other.blobs(version, digests(*SHARDS)) == SHARDS
+    assert list(other.entries(version)) == [(1, b"entry 1")]
+
+
+def test_blobs_that_are_not_named_stay(server: GitServer) -> None:
+    base = begun(server)
+    writer = home(server.clone("b"))
+    writer.read()
+    writer.write(base, b"head 2", {"shards/00.json": b"new"}, [(2, b"entry 2"), (3, b"entry 3")])
+    reader = home(server.clone("c"))
+    version = reader.read()
+    assert version
+    assert version.head == b"head 2"
+    assert reader.blobs(version, digests("shards/3f.json")) == {"shards/3f.json": SHARDS["shards/3f.json"]}
+    assert reader.blobs(version, {"shards/00.json": sha256(b"new").hexdigest()}) == {"shards/00.json": b"new"}
+
+
+def test_a_version_that_was_read_before_keeps_its_blobs(server: GitServer) -> None:
+    base = begun(server)
+    reader = home(server.clone("b"))
+    old = reader.read()
+    assert old
+    home(server.clone("c")).write(base, b"head 2", {"shards/00.json": b"new"}, []) if False else None
+    writer = home(server.folder / "first")
+    writer.write(base, b"head 2", {"shards/00.json": b"new"}, [])
+    assert reader.read() != old
+    assert reader.blobs(old, digests("shards/00.json")) == {"shards/00.json": b"{}"}
+
+
+def test_a_missing_or_changed_blob_is_broken(server: GitServer) -> None:
+    version = begun(server)
+    reader = home(server.folder / "first")
+    with pytest.raises(BrokenError, match=r"has no shards/77\.json"):
+        reader.blobs(version, {"shards/77.json": "00"})
+    with pytest.raises(BrokenError, match=r"shards/00\.json .* is not the one"):
+        reader.blobs(version, {"shards/00.json": "00"})
+
+
+def test_a_branch_that_is_no_ledger_is_broken(server: GitServer) -> None:
+    with pytest.raises(BrokenError, match="no ledger"):
+        home(server.clone("a"), ref="refs/heads/main").read()
+
+
+def test_entries_come_from_the_history_oldest_first(server: GitServer) -> None:
+    writer = home(server.clone("w"))
+    version = writer.write(None, b"head", {}, [(1, b"entry 1")])
+    for number in range(2, 13):
+        version = writer.write(version, b"head", {}, [(number, b"entry %d" % number)])
+    reader = home(server.clone("r"))
+    found = reader.read()
+    assert found == version
+    assert list(reader.entries(found, after=9)) == [(number, b"entry %d" % number) for number in (10, 11, 12)]
+    version = writer.write(version, b"head", {}, [(13, b"entry 13")])
+    assert [number for number, _ in reader.entries(reader.read() or version)] == list(range(1, 14))
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("--depth=1",), ("--filter=blob:none",), ("--no-checkout",), ("--bare",)], ids="".join
+)
+def test_every_kind_of_clone_reads_and_stays_as_it_is(server: GitServer, options: tuple[str, ...]) -> None:
+    git(server.repository, "config", "uploadpack.allowFilter", "true")
+    written = begun(server)
+    clone = server.clone("b", *options)
+    before = _look(clone)
+    assert home(clone).read() == written
+    assert _look(clone) == before
+
+
+def _look(clone: Path) -> tuple[str, ...]:
+    return (
+        git(clone, "rev-parse", "--is-shallow-repository"), git(clone, "for-each-ref"), git(clone, "config", "--list"),
+        git(clone, "count-objects", "-v"), git(clone, "rev-parse", "HEAD"),
+    )  # fmt: skip
+
+
+def test_a_worktree_and_a_detached_head_read(server: GitServer) -> None:
+    written = begun(server)
+    clone = server.clone("b")
+    git(clone, "worktree", "add", "-q", "--detach", str(server.folder / "tree"))
+    assert home(server.folder / "tree").read() == written
+
+
+def test_an_unchanged_ledger_takes_one_fetch(server: GitServer) -> None:
+    begun(server)
+    reader = home(server.clone("b"))
+    server.log.clear()
+    reader.read()
+    # A login in the URL is offered only when the server asks: that is git's first request.
+    assert server.log == ["GET upload-pack 401", "GET upload-pack 200", "POST upload-pack 200", "POST upload-pack 200"]
+
+
+def test_a_push_with_a_token_takes_two_requests(server: GitServer) -> None:
+    base = begun(server)
+    writer = home(server.clone("b", url=server.with_login(READER)), token=WRITER)
+    writer.read()
+    server.log.clear()
+    writer.write(base, b"head 2", {}, [])
+    assert server.log == ["GET receive-pack 200", "POST receive-pack 200"]
+
+
+def test_push_options_only_where_the_remote_takes_them(server: GitServer) -> None:
+    server.hook("pre-receive", 'echo "options $GIT_PUSH_OPTION_COUNT $GIT_PUSH_OPTION_0" >> options')
+    writer = home(server.clone("a"))
+    base = writer.write(None, b"1", {}, [])
+    assert (server.repository / "options").read_text() == "options 1 ci.skip\n"
+    git(server.repository, "config", "receive.advertisePushOptions", "false")
+    base = writer.write(base, b"2", {}, [])
+    server.log.clear()
+    writer.write(base, b"3", {}, [])
+    assert server.log.count("POST receive-pack 200") == 1
+    assert [line for line in server.log if line.endswith("200")] == ["GET receive-pack 200", "POST receive-pack 200"]
+    assert "[skip ci]" in git(server.repository, "log", "-1", "--format=%s", REF)
+
+
+def test_of_two_writers_one_wins(server: GitServer) -> None:
+    base = begun(server)
+    one, two = home(server.clone("b")), home(server.clone("c"))
+    assert one.read() == two.read() == base
+    won = one.write(base, b"same", {}, [(2, b"same")])
+    with pytest.raises(MovedError):
+        two.write(base, b"same", {}, [(2, b"same")])
+    assert two.read() == won
+
+
+def test_of_two_that_begin_it_one_wins(server: GitServer) -> None:
+    one, two = home(server.clone("b")), home(server.clone("c"))
+    one.write(None, b"same", {}, [])
+    with pytest.raises(MovedError):
+        two.write(None, b"same", {}, [])
+
+
+def test_racing_writers_exactly_one_wins_each_round(server: GitServer) -> None:
+    homes = [home(server.clone(f"clone{number}")) for number in range(3)]
+    base: Version | None = None
+    for _ in range(4):
+        outcomes: list[Version | None] = []
+        start = threading.Barrier(len(homes))
+
+        def race(
+            writer: GitHome,
+            base: Version | None = base,
+            start: threading.Barrier = start,
+            outcomes: list[Version | None] = outcomes,
+        ) -> None:
+            start.wait()
+            try:
+                outcomes.append(writer.write(base, b"same", {}, []))
+            except MovedError:
+                outcomes.append(None)
+
+        threads = [threading.Thread(target=race, args=(writer,)) for writer in homes]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+        assert len(outcomes) == len(homes)
+        won = [outcome for outcome in outcomes if outcome]
+        assert len(won) == 1
+        assert [writer.read() for writer in homes] == won * len(homes)
+        base = won[0]
+    assert git(server.repository, "rev-list", "--count", REF) == "4"
+
+
+def test_a_rewritten_branch_is_not_pushed_over(server: GitServer) -> None:
+    base = begun(server)
+    writer = home(server.folder / "first")
+    second = writer.write(base, b"head 2", {}, [])
+    git(server.repository, "update-ref", REF, base.token)  # an ancestor: a plain push would fast-forward it
+    with pytest.raises(MovedError):
+        writer.write(second, b"head 3", {}, [])
+    with pytest.raises(UnreachableError, match="older version"):
+        writer.read()
+    assert git(server.repository, "rev-parse", REF) == base.token
+
+
+def test_a_stale_replica_is_not_believed(server: GitServer) -> None:
+    base = begun(server)
+    writer = home(server.folder / "first")
+    assert writer.read() == base
+    git(server.folder, "clone", "-q", "--mirror", str(server.repository), "replica.git")
+    second = writer.write(base, b"head 2", {}, [])
+    server.replica = server.folder / "replica.git"
+    with pytest.raises(UnreachableError, match="older version"):
+        writer.read()
+    server.replica = None
+    assert writer.read() == second
+
+
+def test_a_replica_that_does_not_know_the_new_ledger_yet(server: GitServer) -> None:
+    git(server.folder, "clone", "-q", "--mirror", str(server.repository), "replica.git")
+    begun(server)
+    writer = home(server.folder / "first")
+    version = writer.read()
+    server.replica = server.folder / "replica.git"
+    with pytest.raises(UnreachableError, match="a moment ago"):
+        writer.read()
+    server.replica = None
+    assert writer.read() == version
+
+
+def test_a_protected_branch_is_denied_in_the_words_of_the_forge(server: GitServer) -> None:
+    server.hook("pre-receive", 'echo "GitLab: You are not allowed to push code to protected branches." >&2; exit 1')
+    with pytest.raises(DeniedError, match="not allowed to push code to protected branches"):
+        begun(server)
+    assert git(server.repository, "for-each-ref", "refs/heads/doit-tofu") == ""
+
+
+def test_a_token_that_may_only_read_is_denied(server: GitServer) -> None:
+    base = begun(server)
+    writer = home(server.clone("b", url=server.with_login(READER)))
+    writer.read()
+    with pytest.raises(DeniedError, match="403"):
+        writer.write(base, b"2", {}, [])
+
+
+@pytest.mark.parametrize("token", ["no-such-token-77", None])
+def test_a_wrong_token_is_denied(server: GitServer, token: str | None) -> None:
+    server.private = False
+    base = begun(server)
+    writer = home(server.clone("b", url=server.url), token=token)
+    writer.read()
+    with pytest.raises(HomeError) as caught:
+        writer.write(base, b"2", {}, [])
+    assert isinstance(caught.value, DeniedError) or token is None
+    assert "no-such-token" not in str(caught.value)
+
+
+def test_the_write_token_is_another_than_the_jobs(server: GitServer) -> None:
+    base = begun(server)
+    clone = server.clone("b", url=server.with_login(READER))
+    git(clone, "config", "http.extraHeader", "X-Unrelated: 1")
+    writer = home(clone, token=WRITER)
+    assert writer.read() == base
+    written = writer.write(base, b"2", {}, [])
+    assert home(clone).read() == written
+
+
+def test_the_write_token_wins_over_what_a_checkout_left_in_the_configuration(server: GitServer) -> None:
+    base = begun(server)
+    clone = server.clone("b")
+    git(clone, "remote", "set-url", "origin", "http://forge.example/remote.git")
+    git(
+        clone,
+        "config",
+        f"url.{server.with_login(READER).removesuffix('remote.git')}.insteadOf",
+        "http://forge.example/",
+    )
+    writer = home(clone, token=WRITER)
+    assert writer.read() == base
+    writer.write(base, b"2", {}, [])
+    git(clone, "remote", "set-url", "origin", server.url)
+    header = "Authorization: Basic " + b64encode(f"ci:{READER}".encode()).decode()
+    git(clone, "config", f"http.http://{server.host}/.extraheader", header)
+    again = home(clone, token=WRITER)
+    version = again.read()
+    assert again.write(version, b"3", {}, []).head == b"3"
+
+
+def test_a_token_that_dies_between_fetch_and_push(server: GitServer) -> None:
+    base = begun(server)
+    writer = home(server.clone("b"))
+    writer.read()
+    del server.tokens[WRITER]
+    with pytest.raises(UnreachableError, match="accepted before"):
+        writer.write(base, b"2", {}, [])
+    with pytest.raises(UnreachableError, match="accepted before"):
+        writer.read()
+
+
+def test_a_token_that_dies_within_a_push(server: GitServer) -> None:
+    base = begun(server)
+    writer = home(server.clone("b"))
+    writer.read()
+    server.fault = lambda method, service: 401 if (method, service) == ("POST", "receive-pack") else None
+    with pytest.raises(UnreachableError):
+        writer.write(base, b"2", {}, [])
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_a_failing_server_is_unreachable(server: GitServer, status: int) -> None:
+    base = begun(server)
+    writer = home(server.folder / "first")
+    writer.read()
+    server.fault = lambda _method, _service: status
+    with pytest.raises(UnreachableError, match=str(status)):
+        writer.read()
+    with pytest.raises(UnreachableError, match=str(status)):
+        writer.write(base, b"2", {}, [])
+
+
+def test_a_short_outage_is_bridged_when_reading(server: GitServer) -> None:
+    base = begun(server)
+    reader = home(server.clone("b"))
+    left = [503, 503]
+    server.fault = lambda _method, _service: left.pop() if left else None
+    assert reader.read() == base
+
+
+def test_a_lost_answer_may_have_been_written(server: GitServer) -> None:
+    base = begun(server)
+    writer = home(server.clone("b"))
+    writer.read()
+    server.cut = lambda method, service: (method, service) == ("POST", "receive-pack")
+    with pytest.raises(UnreachableError):
+        writer.write(base, b"2", {}, [])
+    server.cut = lambda _method, _service: False
+    version = writer.read()
+    assert version
+    assert version.head == b"2"
+
+
+def test_a_host_that_is_gone(server: GitServer) -> None:
+    clone = server.clone("b")
+    server.stop()
+    with pytest.raises(UnreachableError):
+        home(clone).read()
+
+
+def test_a_server_that_does_not_answer_in_time(server: GitServer) -> None:
+    clone = server.clone("b")
+    server.delay = 3
+    with pytest.raises(UnreachableError, match="no answer in time"):
+        home(clone, timeout=0.5).read()
+
+
+def test_a_repository_that_is_not_there(server: GitServer) -> None:
+    clone = server.clone("b")
+    git(clone, "remote", "set-url", "origin", server.with_login(WRITER).replace("remote.git", "other.git"))
+    with pytest.raises(DeniedError, match="not found"):
+        home(clone).read()
+
+
+def test_a_branch_of_the_upper_name_excludes_it(server: GitServer) -> None:
+    git(server.repository, "branch", "doit-tofu", "main")
+    with pytest.raises(HomeError, match="refs/heads/doit-tofu exists, and no branch can stand below"):
+        begun(server)
+
+
+def test_no_credential_in_any_message(server: GitServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    clone = server.clone("b")
+    monkeypatch.setenv("GIT_TRACE", "1")
+    monkeypatch.setenv("GIT_CURL_VERBOSE", "1")
+    server.hook("pre-receive", f'echo "denied for {WRITER} at http://ci:{WRITER}@x/" >&2; exit 1')
+    with pytest.raises(DeniedError) as caught:
+        home(clone).write(None, b"1", {}, [])
+    assert WRITER not in str(caught.value)
+    server.stop()
+    writer = home(clone, remote=server.with_login(WRITER), token=WRITER)
+    for act in (writer.read, lambda: writer.write(None, b"1", {}, [])):
+        with pytest.raises(UnreachableError) as caught:
+            act()
+        assert WRITER not in str(caught.value)
+    assert WRITER not in f"{writer!r} {writer.name}"
+
+
+def test_a_token_is_not_sent_in_clear(server: GitServer) -> None:
+    clone = server.clone("b")
+    with pytest.raises(HomeError, match="not sent in clear to http://forge"):
+        home(clone, remote="http://forge.example/a.git", token=WRITER).write(None, b"1", {}, [])
+
+
+def test_a_remote_that_this_clone_does_not_have(server: GitServer) -> None:
+    with pytest.raises(HomeError, match="no remote 'upstream'; it has origin"):
+        home(server.clone("b"), remote="upstream").read()
+
+
+def test_hooks_signing_and_filters_of_the_user_stay_out(
+    server: GitServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = tmp_path / "ran"
+    hooks = tmp_path / "hooks"
+    hooks.mkdir()
+    for name in ("pre-push", "reference-transaction", "post-checkout", "fsmonitor"):
+        (hooks / name).write_text(f"#!/bin/sh\ntouch {ran}\nexit 1\n")
+        (hooks / name).chmod(0o755)
+    settings = tmp_path / "gitconfig"
+    settings.write_text(
+        f"[core]\n hooksPath = {hooks}\n fsmonitor = {hooks}/fsmonitor\n[commit]\n gpgSign = true\n[gpg]\n program = false\n"
+        f'[push]\n gpgSign = true\n pushOption = other\n[filter "lfs"]\n clean = touch {ran}\n process = touch {ran}\n[user]\n'
+        " useConfigOnly = true\n"
+    )
+    clone = server.clone("b")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    writer = home(clone)
+    writer.write(None, b"1", {}, [])
+    assert writer.read()
+    assert not ran.exists()
+    assert git(server.repository, "log", "-1", "--format=%cn <%ce>", REF).startswith("doit-tofu <")
+
+
+def test_what_a_killed_process_left_is_made_new(server: GitServer) -> None:
+    base = begun(server)
+    reader = home(server.clone("b"))
+    reader.read()
+    (reader.clone.folder / "shallow.lock").write_text("")
+    assert reader.read() == base
+    (reader.clone.folder / "refs" / "ledger" / "head.lock").write_text("")
+    assert reader.read() == base
+
+
+def test_a_file_remote(server: GitServer) -> None:
+    clone = server.clone("b", url=f"file://{server.repository}")
+    written = home(clone).write(None, b"1", SHARDS, [(1, b"one")])
+    other = home(server.clone("c", url=str(server.repository)))
+    assert other.read() == written
+    assert list(other.entries(written)) == [(1, b"one")]
+
+
+def test_sha256_repositories(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "--bare", "--object-format=sha256", "remote.git")
+    git(tmp_path, "init", "-q", "--object-format=sha256", "clone")
+    git(tmp_path / "clone", "remote", "add", "origin", "../remote.git")
+    written = home(tmp_path / "clone").write(None, b"1", {}, [])
+    assert len(written.token) == 64
+    assert home(tmp_path / "clone").read() == written
+
+
+def test_probe_writes_and_is_refused(server: GitServer) -> None:
+    version = begun(server)
+    writer = home(server.folder / "first")
+    after = writer.probe(version)
+    assert after.head == version.head
+    assert writer.read() == after
+    assert list(writer.entries(after)) == [(1, b"entry 1")]
+
+
+def test_probe_of_a_reader(server: GitServer) -> None:
+    version = begun(server)
+    with pytest.raises(DeniedError):
+        home(server.clone("b", url=server.with_login(READER))).probe(version)
+
+
+def test_two_threads_share_a_home(server: GitServer) -> None:
+    base = begun(server)
+    shared = home(server.clone("b"))
+    found: list[Version | None] = []
+    threads = [threading.Thread(target=lambda: found.append(shared.read())) for _ in range(4)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    assert found == [base] * 4
