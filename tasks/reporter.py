@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _STAGES = ("build", "validate", "plan", "deploy", "verify", "drift")
 _LOCKING = frozenset({*_STAGES, "setup"})
 _WITH_BACKEND = frozenset({"plan", "deploy", "drift"})
+_READING = frozenset({"status", "ci", "publish"})  # without the lock
 
 
 class Reporter:
@@ -62,8 +63,6 @@ class Reporter:
         selection.order(tasks, selected, "deploy", "drift")
         again = selection.named(selected) if commandline.forces() else frozenset[str]()
         run.asked = Asked(deploy.raise_barrier(tasks, selected), bool(self._selected & _WITH_BACKEND), again)
-        if run.request.part is not Part.REPORT:
-            build.join(run, tasks, selected)
         try:
             commandline.check_patterns(tasks)
             self._check_stacks()
@@ -71,6 +70,9 @@ class Reporter:
                 deployed.refuse_for_deploy(run)
             if self._selected & _LOCKING:
                 run.lock.take(f"doit {' '.join(sys.argv[1:])}")
+            self._take_custody(selected)
+            if run.request.part is not Part.REPORT:
+                build.join(run, tasks, selected)
             if self._selected & set(_STAGES):
                 self._confirm_upstream()
             if run.asked.planning:
@@ -92,6 +94,28 @@ class Reporter:
             if names := dropped_variables():
                 run.say(f"not passed on to the engine: {', '.join(names)}")
             self._console.start()
+
+    def _take_custody(self, selected: list[str]) -> None:
+        """Verify the environment's folder before anything in it is used; another run's is still being written.
+
+        Raises:
+            DeployError: It is not as it was handed over, or cannot be unpacked.
+        """
+        run, writing = self.run, bool(self._selected & _LOCKING)
+        if writing or (self._selected & _READING and run.lock.holder() is None):
+            commit = run.revision.commit if run.project.keyring.signs else None
+            run.custody.verify(selected, commit, writing=writing)
+        if run.request.part is not None:
+            fanout.unpack(run.layout)
+
+    def _end_custody(self) -> None:
+        """Sign what this run leaves; what cannot be signed fails the run, as the next one would refuse it."""
+        try:
+            self.run.custody.end(deploying=self.run.asked.deploying)
+        except DeployError as error:
+            problem = self.run.problem(error)
+            self._errors.append(problem)
+            self.run.say(problem.text())
 
     def _leave_to_others(self, tasks: dict[str, Any], selected: list[str]) -> None:
         """In a generated pipeline: what other jobs do is not done here."""
@@ -210,6 +234,7 @@ class Reporter:
         run.project.index.save()
         if sys.exc_info()[0] is not None:
             self._remember(None)
+            self._end_custody()
             run.lock.release()
             run.output.close()
             return
@@ -231,9 +256,10 @@ class Reporter:
             self._console.summary(self._selected, code, paths)
         else:
             self._tell(code, paths)
+        self._end_custody()
         run.lock.release()
         run.output.close()
-        raise SystemExit(int(code))
+        raise SystemExit(int(self._exit_code()))
 
     def _tell(self, code: ExitCode, paths: list[str]) -> None:
         """Say how the run ended: here, to whom it concerns, and for the runs after it."""

@@ -67,8 +67,6 @@ def start() -> Run:
                 run.say(note)
         with suppress(OSError):  # said by the first record that cannot be written
             prepare(run.layout, run.layout.base)
-        if run.request.part is not None:
-            fanout.unpack(run.layout)
         deployed.choose_base(run)
         doitdb.prepare(run.layout.records, run.say)
     except DeployError as error:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import RecordError
-from ..base.files import canonical_json, read_json, sha256_bytes, write_json
+from ..base.files import canonical_json, read_json, sha256_bytes
 from ..project.config.signature import sealed
+from . import folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +49,7 @@ def store(layout: Layout, stack: str, outputs: Mapping[str, Output], mask: Maske
         else {"sensitive": False, "digest": output.digest, "value": output.value}
         for name, output in outputs.items()
     }
-    write_json(layout.outputs(stack), {"outputs": record})
+    folder.keep(layout, layout.outputs(stack), {"outputs": record})
 
 
 def stored(layout: Layout, stack: str) -> dict[str, Output] | None:

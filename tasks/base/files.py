@@ -124,8 +124,12 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
 
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     """`write_atomic` of a value as readable JSON."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n"
-    write_atomic(path, text.encode(errors=_ERRORS), durable=durable)
+    write_atomic(path, json_bytes(value), durable=durable)
+
+
+def json_bytes(value: object) -> bytes:
+    """A value as readable JSON, as `write_json` writes it."""
+    return (json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n").encode(errors=_ERRORS)
 
 
 def append(path: Path, text: str) -> None:

@@ -7,12 +7,12 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..artifact import receipt, store
+from ..artifact import folder, receipt, store
 from ..artifact.manifest import Manifest
 from ..artifact.statecheck import Seen
 from ..base import git
 from ..base.errors import DeployError
-from ..base.files import canonical_json, sha256_bytes, write_json
+from ..base.files import canonical_json, sha256_bytes
 from ..base.text import few
 from ..builds import used
 from ..engine import encryption
@@ -127,7 +127,7 @@ def _kept(run: Run, stack: Stack, found: Fresh, basis: _Basis) -> Made:
         accepted=basis.accepted,
         follows=last.plan_id if last else None,
     )
-    write_json(run.layout.plan_json(stack.name), body, durable=False)
+    folder.keep(run.layout, run.layout.plan_json(stack.name), body, durable=False)
     store.store(run.layout, manifest, found.plan, key)
     judging.let_through(run, manifest, findings)
     shown = [finding.to_json() for finding in findings]

@@ -17,6 +17,7 @@ from ..base.stop import Stop
 from ..engine import obtain
 from ..engine.encryption import Encryption
 from ..engine.engine import Engine
+from .custody import Custody
 from .lock import EnvironmentLock
 from .output import Output
 from .request import Asked, Request
@@ -49,6 +50,7 @@ class Run:
     Attributes:
         output: Prints.
         lock: The environment's lock.
+        custody: Verifies the environment's folder, and signs what this run leaves in it.
         encryption: The keys, as the engine gets them.
         asked: What the selected tasks amount to (`reporter`).
         active: Whether our reporter has begun the run (`reporter`).
@@ -74,6 +76,7 @@ class Run:
         self.mask.add(project.keyring.passphrases)
         self.output = Output(self.mask)
         self.lock = EnvironmentLock(project.layout)
+        self.custody = Custody(project, self.request.part)
         self.encryption = Encryption(project.keyring)
         self.stop = Stop(self.say, project.config.engine.grace)
         self.asked = Asked()

@@ -167,7 +167,7 @@ class Keyring:
     def problems(self) -> Iterator[ConfigError]:
         """What is wrong with the variables: a named one that is not set, a passphrase that is too short."""
         settings = self.settings
-        yield from self._wrong_keys()
+        yield from self.wrong_keys()
         named = [("encryption.key", self.variable if self.is_named else None)]
         named += [(f"encryption.previous[{position}]", name) for position, name in enumerate(settings.previous)]
         for key, name in named:
@@ -189,7 +189,7 @@ class Keyring:
                     next_step=f"take a longer one; {_GENERATE}",
                 )
 
-    def _wrong_keys(self) -> Iterator[ConfigError]:
+    def wrong_keys(self) -> Iterator[ConfigError]:
         """Keys that are none, and one key for two purposes."""
         settings = self.settings
         signing = (("artifact_key", settings.artifact_key), ("review_key", settings.review_key))
