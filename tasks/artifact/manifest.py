@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..project.config.signer import Signer
     from .receipt import Receipt
 
-FORMAT = 3
+FORMAT = 4
 _CLOCK_SKEW = timedelta(minutes=5)  # between the machine that planned and the one that deploys
 
 
@@ -37,7 +37,8 @@ class Manifest:
     applies it judges it again. `images` are the references that variables got, `unpinned` the images among them that
     were not in their registry yet; `builds` are the digests of the outputs that were read. `state_empty`, `creates` and
     `exists` say what the plan found of the state (see `statecheck.Seen`), `accepted` that a state other than the
-    deployed one was meant. `described` is the SHA-256 over `plan.json`, which says what it does. In the file stand two
+    deployed one was meant. `described` is the SHA-256 over `plan.json`, which says what it does. `project` is the
+    repository as its forge knows it, `backend` a digest of where the state is kept. In the file stand two
     more: `digest`, the SHA-256 over all fields, finds a manifest that was changed or torn; `signature` (see there)
     finds a forger.
     """
@@ -71,6 +72,8 @@ class Manifest:
     exists: list[str] = field(default_factory=list)
     accepted: dict[str, Any] | None = None
     follows: str | None = None
+    project: str = ""
+    backend: str | None = None
     format: int = FORMAT
 
     def body(self) -> dict[str, Any]:
@@ -103,6 +106,8 @@ class Expected:
     require_clean: bool
     receipt: Receipt | None
     upstream: str | None = None
+    project: str = ""
+    backend: str | None = None
     builds: Mapping[str, str] = field(default_factory=dict)
     by_tag: Collection[str] = ()
 
@@ -122,13 +127,7 @@ def verify(manifest: Manifest, stack: str, expected: Expected) -> None:
 
 
 def _mismatches(manifest: Manifest, stack: str, expected: Expected) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    if manifest.stack != stack:
-        found.append(("stack", f"this is a plan of stack '{manifest.stack}'"))
-    if manifest.environment != expected.environment:
-        found.append(
-            ("environment", f"this is a plan for environment '{manifest.environment}', not '{expected.environment}'")
-        )
+    found = _of_another(manifest, stack, expected)
     if manifest.mocked:
         names = ", ".join(manifest.mocked)
         found.append(("mocked", f"this plan was made with mocks for {names}: it is for review only"))
@@ -169,6 +168,23 @@ def _mismatches(manifest: Manifest, stack: str, expected: Expected) -> list[tupl
         message = f"the state moved on: planned for serial {manifest.serial}, last applied is {receipt.serial}"
         found.append(("stale", message))
     return found + _made_otherwise(manifest, expected)
+
+
+def _of_another(manifest: Manifest, stack: str, expected: Expected) -> list[tuple[str, str]]:
+    """Whether a plan is of another stack, environment, project or state."""
+    found: list[tuple[str, str]] = []
+    if manifest.stack != stack:
+        found.append(("stack", f"this is a plan of stack '{manifest.stack}'"))
+    if manifest.environment != expected.environment:
+        found.append(
+            ("environment", f"this is a plan for environment '{manifest.environment}', not '{expected.environment}'")
+        )
+    if expected.project and manifest.project != expected.project:
+        message = f"this plan was made in project {manifest.project or '?'}, this is {expected.project}"
+        found.append(("project", message))
+    if manifest.backend != expected.backend:
+        found.append(("backend", "this plan was made for a state that is kept elsewhere than this stack's is here"))
+    return found
 
 
 def _is_later(manifest: Manifest, receipt: Receipt) -> bool:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from ..artifact import changes, opening, store
 from ..artifact import manifest as manifests
 from ..artifact.manifest import Expected
+from ..base import ci
 from ..base.errors import ArtifactRefusedError
 from ..builds import used
+from ..project import stateid
 from ..run import errored, fanout, stateguard, upstream, workdir
 from ..run.assessment import assess
 from ..run.details import PlanDetails
@@ -122,6 +124,8 @@ def _expected(run: Run, stack: Stack, assessment: Assessment) -> Expected:
         require_clean=config.require_clean,
         receipt=assessment.receipt,
         upstream=run.upstream,
+        project=ci.repository(),
+        backend=stateid.binding(run.project, stack),
         builds=used.made_of(run.project, stack),
         by_tag=used.by_tag(run.project, stack),
     )

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from ..artifact import folder, receipt, store
 from ..artifact.manifest import Manifest
 from ..artifact.statecheck import Seen
-from ..base import git
+from ..base import ci, git
 from ..base.errors import DeployError
 from ..base.files import canonical_json, sha256_bytes
 from ..base.text import few
 from ..builds import used
 from ..engine import encryption
+from ..project import stateid
 from ..run import readstate, stateguard, workdir
 from ..run.assessment import assess
 from . import fresh, judging
@@ -126,6 +127,8 @@ def _kept(run: Run, stack: Stack, found: Fresh, basis: _Basis) -> Made:
         exists=list(basis.seen.exists),
         accepted=basis.accepted,
         follows=last.plan_id if last else None,
+        project=ci.repository(),
+        backend=stateid.binding(project, stack),
     )
     folder.keep(run.layout, run.layout.plan_json(stack.name), body, durable=False)
     store.store(run.layout, manifest, found.plan, key)
