@@ -33,7 +33,7 @@ _FREE = (
     "index/", "ledger/", "reports/", "runs/", "ci/gitlab.yml", "ci/github.json", "crash.log", "overview.json",
     "published.json", "review.json", "run.lock", "memory.jsonl", f"{_BEFORE}memory.jsonl",
 )  # fmt: skip
-_REMEMBERED = ("receipts/", "outputs/")  # what a cache carries from one pipeline to the next
+_REMEMBERED = ("receipts/", "outputs/")
 _LARGEST_INDEX = 1 << 28
 _SHOWN = 3
 
@@ -80,10 +80,16 @@ def _name(layout: Layout, path: Path) -> str:
 
 @dataclass
 class Verified:
-    """A folder that was verified: its files, by content, and the indexes that say so."""
+    """A folder that was verified: its files by content, the indexes that say so, and whether all of them have an end."""
 
     files: dict[str, str] = field(default_factory=dict)
     indexes: list[Path] = field(default_factory=list)
+    ended: bool = False
+
+
+def is_remembered(name: str) -> bool:
+    """Whether a cache carries a file from one pipeline, or one try of a job, to the next."""
+    return name.startswith(_REMEMBERED) or _is_claim(name)
 
 
 def is_signed(layout: Layout) -> bool:
@@ -117,7 +123,8 @@ def verify(layout: Layout, keys: Collection[Signer], here: Origin, *, unsigned: 
     if wrong:
         more = "" if paths else ": there is no index, and a key is set"
         raise _refused(layout, "folder", f"{few(wrong, _SHOWN)}{more}")
-    return Verified({name: digest for name, digest in found.items() if digest is not None}, paths)
+    ended = all(one.ended for one in indexes)
+    return Verified({name: digest for name, digest in found.items() if digest is not None}, paths, ended)
 
 
 def _wrong(found: dict[str, str | None], indexes: list[Index], remembered: dict[str, str]) -> Iterator[str]:
@@ -129,7 +136,7 @@ def _wrong(found: dict[str, str | None], indexes: list[Index], remembered: dict[
         for name, former in one.former.items() if not one.ended else ():
             listed.setdefault(name, set()).update(former)
     for name, digest in sorted(found.items()):
-        allowed = listed.get(name, set()) | {remembered.get(name)}
+        allowed = listed.get(name) or {remembered.get(name)}
         if digest is None:
             yield f"{visible(name)} is not a plain file"
         elif digest not in allowed:
@@ -141,7 +148,11 @@ def _wrong(found: dict[str, str | None], indexes: list[Index], remembered: dict[
 
 def _may_be_missing(name: str) -> bool:
     """Whether what is missing makes no difference but a failure: results that a report needs, claims, other builds."""
-    return name.startswith(("results/", f"{_BUILDS}/")) or name.endswith("/claim.json")
+    return name.startswith(("results/", f"{_BUILDS}/")) or _is_claim(name)
+
+
+def _is_claim(name: str) -> bool:
+    return name.startswith("plans/") and name.endswith("/claim.json")
 
 
 def _check_origin(layout: Layout, one: Index, here: Origin) -> None:
@@ -179,7 +190,7 @@ def _remembered(layout: Layout, keys: Collection[Signer], here: Origin) -> dict[
         one = _read(layout, path, keys)
         if (one.origin.project, one.origin.environment) != (here.project, here.environment) or not one.ended:
             raise _refused(layout, "project", f"{layout.relative(path)} is of another project or environment")
-        found |= {prefix + name: digest for name, digest in one.files.items() if name.startswith(_REMEMBERED)}
+        found |= {prefix + name: digest for name, digest in one.files.items() if is_remembered(name)}
     return found
 
 

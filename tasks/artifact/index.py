@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
-from ..base.files import write_atomic
+from ..base.files import opened_to_append, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -173,6 +173,11 @@ class Writer:
         self._descriptor: int | None = None
 
     @property
+    def begun(self) -> bool:
+        """Whether anything was announced."""
+        return self._descriptor is not None
+
+    @property
     def files(self) -> dict[str, str]:
         """The files as they were announced."""
         return dict(self._files)
@@ -216,7 +221,7 @@ class Writer:
         write_atomic(self._path, first + b"\n" + self._line(head))
         for other in self._replaced:
             other.unlink(missing_ok=True)
-        self._descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC)
+        self._descriptor = opened_to_append(self._path)
 
     def _append(self, value: Mapping[str, object], *, durable: bool) -> None:
         if self._descriptor is not None:

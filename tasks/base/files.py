@@ -143,6 +143,15 @@ def append(path: Path, text: str) -> None:
         stream.write(text.encode(errors="backslashreplace"))
 
 
+def opened_to_append(path: Path) -> int:
+    """A descriptor that writes at the end of a file; a link or what is no plain file is refused.
+
+    Raises:
+        OSError: The file cannot be used.
+    """
+    return _open_plain(path, os.O_WRONLY | os.O_APPEND)
+
+
 def read_json(path: Path) -> Any:
     """The value of a JSON file, or None if the file does not exist; a link or a pipe in its place is refused.
 

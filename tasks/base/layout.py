@@ -77,7 +77,7 @@ class Layout:
     @property
     def records(self) -> Path:
         """doit's own database."""
-        return self.cache / "records" / f"{self.environment}.db"
+        return self.cache / "records" / self.environment / "doit.db"
 
     @property
     def indexes(self) -> Path:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from .selection import Part
 
 _WRITER_DIGITS = 16
-_OF_DEPLOY = ("receipts/", "outputs/", "results/")
-_OF_OTHERS = ("plans/", "results/", "images/", ".builds/", "notified.json")
-_REMEMBERED = ("receipts/", "outputs/")
+_BEFORE = "ci/before/"
+_OF_DEPLOY = (_BEFORE, "receipts/", "outputs/", "results/")
+_OF_OTHERS = (_BEFORE, "plans/", "results/", "images/", ".builds/", "notified.json")
 
 
 class Custody:
@@ -34,6 +34,7 @@ class Custody:
     def __init__(self, project: Project, part: Part | None) -> None:
         self._project, self._layout, self._part = project, project.layout, part
         self._writer: Writer | None = None
+        self._is_current = False
 
     def verify(self, selected: Collection[str], commit: str | None, *, writing: bool) -> None:
         """Refuse a folder that is not as it was handed over; without a key there is nothing to go by.
@@ -68,10 +69,12 @@ class Custody:
             return
         alone = self._part is None
         name = "run" if alone else f"job-{_digest(str(self._part), *sorted(selected))}"
+        before = {path: digest for path, digest in found.files.items() if path.startswith(_BEFORE)}
         self._writer = index.Writer(
-            layout.indexes / f"{name}.jsonl", key, here, found.files if alone else {},
+            layout.indexes / f"{name}.jsonl", key, here, found.files if alone else before,
             found.indexes if alone else (),
         )  # fmt: skip
+        self._is_current = alone and found.ended
         layout.watch.listener = self._announce
 
     def end(self, *, deploying: bool) -> None:
@@ -86,7 +89,8 @@ class Custody:
         self._writer, layout.watch.listener = None, None
         try:
             if self._part is None:
-                writer.end()
+                if writer.begun or not self._is_current:
+                    writer.end()
             else:
                 writer.end(dict(_handed_on(writer.files.items(), _OF_DEPLOY if deploying else _OF_OTHERS)))
             if ci.pipeline():
@@ -96,14 +100,12 @@ class Custody:
 
     def _remember(self, writer: Writer) -> None:
         """Sign the receipts and outputs that are here now by themselves: a cache carries them without the rest."""
-        from ..artifact import index
+        from ..artifact import folder, index
 
         layout = self._layout
-        files = {
-            path.relative_to(layout.base).as_posix(): _file_digest(path)
-            for name in _REMEMBERED
-            for path in sorted((layout.base / name).rglob("*.json"))
-        }
+        found = (path for name in ("receipts", "outputs", "plans") for path in (layout.base / name).rglob("*.json"))
+        names = {path.relative_to(layout.base).as_posix(): path for path in sorted(found)}
+        files = {name: _file_digest(path) for name, path in names.items() if folder.is_remembered(name)}
         index.Writer(layout.memory, writer.key, writer.origin, files).end()
 
     def _announce(self, files: dict[str, str | None], durable: bool) -> None:

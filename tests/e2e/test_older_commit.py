@@ -128,7 +128,9 @@ def test_a_clone_without_the_history_cannot_tell_and_says_what_to_fetch(
     assert _value(repository, folder) == "three"
 
 
-def test_a_commit_that_is_gone_is_named_and_can_be_gone_on_from(shared: tuple[Repository, Path], tmp_path: Path) -> None:
+def test_a_commit_that_is_gone_is_named_and_can_be_gone_on_from(
+    shared: tuple[Repository, Path], tmp_path: Path
+) -> None:
     """After a force push the deployed commit is not in a fresh clone."""
     repository, folder = shared
     gone = _change(repository, "two")
