@@ -70,14 +70,14 @@ class Reporter:
                 deployed.refuse_for_deploy(run)
             if self._selected & _LOCKING:
                 run.lock.take(f"doit {' '.join(sys.argv[1:])}")
-            self._take_custody(selected)
-            if run.request.part is not Part.REPORT:
-                build.join(run, tasks, selected)
             if self._selected & set(_STAGES):
                 self._confirm_upstream()
             if run.asked.planning:
                 encryption.require(run.project, plans=bool(self._selected & {"plan", "deploy"}))
                 run.project.keyring.prepare()
+            self._take_custody(selected)
+            if run.request.part is not Part.REPORT:
+                build.join(run, tasks, selected)
             if self._selected & set(_STAGES) and run.project.config.history.keep and run.request.part is not Part.JOB:
                 from .history.recorder import Recorder
 

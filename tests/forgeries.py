@@ -31,8 +31,6 @@ from tasks.base.layout import Layout
 from tasks.project.config import keyring, signer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from tasks.project.config.signer import Signer
 
 STACKS = ("network", "web", "jobs/batch")
@@ -78,22 +76,23 @@ class World:
 
     def others(self) -> list[Layout]:
         """The folders that the forger has."""
-        return [Layout(path, HERE.environment) for path in sorted(self.root.iterdir()) if path.name != "here"]
+        names = ("review", "same", "earlier", "project", "environment")
+        return [Layout(self.root / name, HERE.environment) for name in names]
 
-    def verify(self) -> None:
-        """What the job does that receives the folder.
+    def verify(self) -> dict[str, str]:
+        """What the job does that receives the folder; returns the files that it then uses, by content.
 
         Raises:
             FolderRefusedError: It refuses it.
         """
-        folder.verify(self.layout, [self.key], HERE)
+        return folder.verify(self.layout, [self.key], HERE).files
 
 
 def fill(layout: Layout, key: Signer, origin: Origin, mark: str) -> None:
     """What the jobs of a pipeline leave: plans of two jobs, and what was deployed before them."""
     for number, stacks in enumerate((STACKS[:2], STACKS[2:])):
         writer = index.Writer(layout.indexes / f"job-{number}.jsonl", key, origin, {})
-        layout.watch.listener = lambda files, durable, to=writer: to.announce(files, durable=False)
+        layout.watch.listener = lambda files, _, to=writer: to.announce(files, durable=False)
         for stack in stacks:
             content = f"plan of {stack}, {mark}".encode()
             folder.announce(layout, {layout.plan(stack): sha256_bytes(content)})
@@ -110,14 +109,8 @@ def fill(layout: Layout, key: Signer, origin: Origin, mark: str) -> None:
         folder.keep(layout, layout.build(f"build{number}"), {"outputs": mark}, durable=False)
         writer.end()
         layout.watch.listener = None
-
-
-def forgeries(world: World, chance: random.Random) -> Iterator[Callable[[], None]]:
-    """One forgery after another, without end."""
-    kinds = [value for name, value in globals().items() if name.startswith("forge_")]
-    while True:
-        kind = chance.choice(kinds)
-        yield lambda chosen=kind: chosen(world, chance)  # type: ignore[misc]
+    kept = {name: digest for name, digest in folder_files(layout).items() if folder.is_remembered(name)}
+    index.Writer(layout.memory, key, origin, kept).end()
 
 
 def _files(layout: Layout, kinds: str = "") -> list[Path]:
@@ -224,29 +217,30 @@ def forge_index(world: World, chance: random.Random) -> None:
 def forge_signature(world: World, chance: random.Random) -> None:
     """The whole index made again with a key that the forger has, perhaps under the other one's fingerprint."""
     path = chance.choice(_files(world.layout, "/index/"))
-    files = {name: digest for name, digest in folder_files(world.layout).items()}
+    files = folder_files(world.layout)
     base = world.passphrase if chance.random() < 0.5 else signer.Signer("X", "0" * 8, chance.randbytes(32))
     fingerprint = world.key.fingerprint if chance.random() < 0.7 else base.fingerprint
     path.unlink()
-    _receipt = world.layout.receipt("web")
-    _receipt.write_text('{"outcome": "applied", "mark": "forged"}')
-    files["receipts/web.json"] = sha256_bytes(_receipt.read_bytes())
+    receipt = world.layout.receipt("web")
+    receipt.write_text('{"outcome": "applied", "mark": "forged"}')
+    files["receipts/web.json"] = sha256_bytes(receipt.read_bytes())
     index.Writer(path, signer.Signer("X", fingerprint, base.signature), HERE, files).end()
 
 
 def folder_files(layout: Layout) -> dict[str, str]:
     """The digests of all files of the environment's folder but the indexes."""
-    found = (path for path in layout.base.rglob("*") if path.is_file() and "index" not in path.parts)
-    return {path.relative_to(layout.base).as_posix(): sha256_bytes(path.read_bytes()) for path in found}
+    base, deploy = layout.base, layout.root / ".deploy"
+    found = {path.relative_to(base).as_posix(): path for path in base.rglob("*") if path.suffix != ".jsonl"}
+    found |= {path.relative_to(deploy).as_posix(): path for path in (deploy / ".builds").rglob("*.json")}
+    return {name: sha256_bytes(path.read_bytes()) for name, path in sorted(found.items()) if path.is_file()}
 
 
 def forge_memory(world: World, chance: random.Random) -> None:
-    """An index in the place of a cache's, with files that no job of this pipeline left."""
-    other = chance.choice(world.others())
-    layout = world.layout
+    """A cache's index of another folder, or another index in its place, with a receipt that goes with it."""
+    other, layout = chance.choice(world.others()), world.layout
     target = chance.choice((layout.memory, layout.before / "memory.jsonl"))
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(chance.choice(_files(other, "/index/")).read_bytes())
+    target.write_bytes(chance.choice((*_files(other, "/index/"), other.memory)).read_bytes())
     shutil.copyfile(other.receipt("web"), layout.receipt("web"))
 
 
@@ -281,9 +275,14 @@ def forge_monster(world: World, chance: random.Random) -> None:
 
 @dataclass
 class Outcome:
-    """What became of the forgeries; `accepted`, `crashed` and `hung` name the kinds."""
+    """What became of the forgeries; `accepted`, `crashed` and `hung` name the kinds.
+
+    `harmless` ones were not refused, and every file that decides is as the jobs left it: what was exchanged is a
+    cache's list of files that are not there.
+    """
 
     tried: int = 0
+    harmless: int = 0
     accepted: Counter[str] = field(default_factory=Counter)
     crashed: Counter[str] = field(default_factory=Counter)
     hung: Counter[str] = field(default_factory=Counter)
@@ -303,32 +302,33 @@ def attack(count: int, seed: int = 1, *, at_first: bool = False) -> Outcome:
         at_first: Whether to stop at the first one that is not refused.
     """
     chance, outcome = random.Random(seed), Outcome()  # noqa: S311 - the same in every run
-    with tempfile.TemporaryDirectory(
-        prefix="forgeries-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None
-    ) as place:
+    memory = Path("/dev/shm")  # folders are copied thousands of times
+    with tempfile.TemporaryDirectory(prefix="forgeries-", dir=memory if memory.is_dir() else None) as place:
         world = World(Path(place))
         world.make()
-        world.verify()
+        left = world.verify()
         pristine = Path(place, "here.kept")
         shutil.copytree(world.root / "here", pristine)
         kinds = [value for name, value in sorted(globals().items()) if name.startswith("forge_")]
         while outcome.tried < count and (outcome.held or not at_first):
             kind = chance.choice(kinds)
             kind(world, chance)
-            _try(world, kind.__name__, outcome)
+            _try(world, kind.__name__, left, outcome)
             shutil.rmtree(world.root / "here")
             shutil.copytree(pristine, world.root / "here")
     return outcome
 
 
-def _try(world: World, kind: str, outcome: Outcome) -> None:
+def _try(world: World, kind: str, left: dict[str, str], outcome: Outcome) -> None:
     began = time.monotonic()
     outcome.tried += 1
     try:
-        world.verify()
-        outcome.accepted[kind] += 1
-    except FolderRefusedError as error:
-        assert error.message
+        if world.verify() == left:
+            outcome.harmless += 1
+        else:
+            outcome.accepted[kind] += 1
+    except FolderRefusedError:
+        pass
     except Exception as error:  # noqa: BLE001 - what is counted
         outcome.crashed[f"{kind}: {type(error).__name__}"] += 1
     if time.monotonic() - began > LONGEST:
@@ -341,6 +341,7 @@ def main() -> int:
     began = time.monotonic()
     outcome = attack(count, seed)
     summary = {name: dict(getattr(outcome, name)) for name in ("accepted", "crashed", "hung")}
+    summary["harmless"] = outcome.harmless
     print(f"{outcome.tried} forgeries in {time.monotonic() - began:.0f} s, seed {seed}: {json.dumps(summary)}")
     return 0 if outcome.held else 1
 

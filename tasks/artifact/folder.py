@@ -11,12 +11,12 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..base.errors import FolderRefusedError
+from ..base.errors import FolderRefusedError, RecordError
 from ..base.files import NotPlainError, json_bytes, open_plain, sha256_bytes, write_atomic
 from ..base.layout import DEPLOY_DIR
 from ..base.text import few, visible
 from . import index
-from .index import BrokenIndexError, Index
+from .index import BrokenIndexError, Index, OtherKeyError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -36,6 +36,10 @@ _FREE = (
 _REMEMBERED = ("receipts/", "outputs/")
 _LARGEST_INDEX = 1 << 28
 _SHOWN = 3
+_REMOVE = "on your own machine, if nobody tampered with it, remove {folder}: what is deployed is then found by planning"
+_AGAIN = f"run the pipeline again; {_REMOVE}"
+_OTHER_KEY = f"set the key of the run that wrote it, or name it in `encryption.previous`; {_REMOVE}"
+_BEGIN = f"if it is yours, and older than the key, set `encryption.migrate: true` for the next deploy; {_REMOVE}"
 
 
 def keep(layout: Layout, path: Path, value: object, *, durable: bool = True) -> None:
@@ -80,7 +84,7 @@ def _name(layout: Layout, path: Path) -> str:
 
 @dataclass
 class Verified:
-    """A folder that was verified: its files by content, the indexes that say so, and whether all of them have an end."""
+    """A folder that was verified: its files by content, the indexes that say so, whether all have an end."""
 
     files: dict[str, str] = field(default_factory=dict)
     indexes: list[Path] = field(default_factory=list)
@@ -92,9 +96,17 @@ def is_remembered(name: str) -> bool:
     return name.startswith(_REMEMBERED) or _is_claim(name)
 
 
-def is_signed(layout: Layout) -> bool:
-    """Whether there is an index in the folder."""
-    return bool(_indexes(layout))
+def forget(layout: Layout) -> None:
+    """Remove the indexes: there is to be no key any more.
+
+    Raises:
+        RecordError: One cannot be removed.
+    """
+    try:
+        for path in (*_indexes(layout), layout.memory):
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise RecordError(f"cannot remove {layout.relative(layout.indexes)}: {error.strerror}") from error
 
 
 def verify(layout: Layout, keys: Collection[Signer], here: Origin, *, unsigned: bool = False) -> Verified:
@@ -120,9 +132,12 @@ def verify(layout: Layout, keys: Collection[Signer], here: Origin, *, unsigned: 
     _check_one_pipeline(layout, indexes)
     remembered = _remembered(layout, keys, here)
     wrong = [*_wrong(found, indexes, remembered)]
+    if wrong and not paths:
+        raise _refused(
+            layout, "no-index", f"a key is set, and there is no index of {few(sorted(found), _SHOWN)}", _BEGIN
+        )
     if wrong:
-        more = "" if paths else ": there is no index, and a key is set"
-        raise _refused(layout, "folder", f"{few(wrong, _SHOWN)}{more}")
+        raise _refused(layout, "folder", few(wrong, _SHOWN))
     ended = all(one.ended for one in indexes)
     return Verified({name: digest for name, digest in found.items() if digest is not None}, paths, ended)
 
@@ -138,12 +153,16 @@ def _wrong(found: dict[str, str | None], indexes: list[Index], remembered: dict[
     for name, digest in sorted(found.items()):
         allowed = listed.get(name) or {remembered.get(name)}
         if digest is None:
-            yield f"{visible(name)} is not a plain file"
+            yield f"{_shown(name)} is not a plain file"
         elif digest not in allowed:
-            yield f"{visible(name)} {'was changed' if allowed - {None} else 'is not listed'}"
+            yield f"{_shown(name)} {'was changed' if allowed - {None} else 'is not listed'}"
     for name, possible in sorted(listed.items()):
         if name not in found and None not in possible and not _may_be_missing(name):
-            yield f"{name} is missing"
+            yield f"{_shown(name)} is missing"
+
+
+def _shown(name: str) -> str:
+    return visible(name).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def _may_be_missing(name: str) -> bool:
@@ -208,8 +227,12 @@ def _read(layout: Layout, path: Path, keys: Collection[Signer]) -> Index:
         with os.fdopen(open_plain(layout.base, *path.relative_to(layout.base).parts), "rb") as stream:
             data = stream.read(_LARGEST_INDEX)
         return index.read(path.name, data, keys)
-    except (OSError, BrokenIndexError) as error:
-        raise _refused(layout, "index", f"{name}: {getattr(error, 'strerror', None) or error}") from None
+    except OtherKeyError as error:
+        raise _refused(layout, "other-key", f"{name}: {error}", _OTHER_KEY) from None
+    except BrokenIndexError as error:
+        raise _refused(layout, "index", f"{name}: {error}") from None
+    except OSError as error:
+        raise _refused(layout, "index", f"{name}: {error.strerror}") from None
 
 
 def _files(layout: Layout, here: Origin) -> Iterator[tuple[str, str | None]]:
@@ -247,15 +270,12 @@ def _digest(base: Path, name: str) -> str | None:
         return ""
 
 
-def _refused(layout: Layout, reason: str, message: str) -> FolderRefusedError:
+def _refused(layout: Layout, reason: str, message: str, step: str = _AGAIN) -> FolderRefusedError:
     folder = layout.relative(layout.base)
     return FolderRefusedError(
         reason,
         f"{folder} is not as the job that handed it over left it: {message}",
         where=folder,
         untouched="nothing in it was used; nothing was planned or applied",
-        next_step=(
-            f"hand it over once more: run the pipeline again; on your own machine, if nobody tampered with it, remove"
-            f" {folder}: what is deployed is then found by planning"
-        ),
+        next_step=step.format(folder=folder),
     )

@@ -35,6 +35,10 @@ class BrokenIndexError(ValueError):
     """An index that cannot be believed; says why."""
 
 
+class OtherKeyError(BrokenIndexError):
+    """An index that is signed with a key that is not here."""
+
+
 @dataclass(frozen=True)
 class Origin:
     """Whom an index is of; what is not known is empty or None."""
@@ -93,13 +97,16 @@ def read(name: str, data: bytes, keys: Collection[Signer]) -> Index:
     first, *lines = data.split(b"\n")
     key = _signer(first, keys)
     mac, values = first, []
-    for line in lines[:-1]:  # what follows the last end of a line is what a kill left of one
+    for line in lines[:-1]:  # what follows the last one is what a kill left of a line
         found, text = line[:_MAC], line[_MAC + 1 :]
         mac = _next(key, mac, text)
         if not hmac.compare_digest(mac, found):
             raise BrokenIndexError("it was changed after it was written")
         values.append(text)
-    return _meaning(name, values)
+    read_index = _meaning(name, values)
+    if read_index.ended and lines[-1]:
+        raise BrokenIndexError("something was added behind its end")
+    return read_index
 
 
 def _signer(first: bytes, keys: Collection[Signer]) -> Signer:
@@ -109,7 +116,7 @@ def _signer(first: bytes, keys: Collection[Signer]) -> Signer:
     known = {key.fingerprint: key for key in keys}
     if fingerprint not in known:
         names = ", ".join(f"{key.variable} ({key.fingerprint})" for key in keys)
-        raise BrokenIndexError(f"it is signed with another key ({fingerprint[:8]}) than {names}")
+        raise OtherKeyError(f"it is signed with another key ({fingerprint[:8]}) than {names}")
     return known[fingerprint]
 
 

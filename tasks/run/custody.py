@@ -117,16 +117,21 @@ class Custody:
 
     def _refuse_unsigned(self) -> None:
         """Refuse to write into a signed folder without a key: the next run with it would refuse the whole folder."""
-        layout = self._layout
+        layout, key = self._layout, self._project.config.encryption
         if not layout.indexes.is_dir():
             return
-        folder, key = layout.relative(layout.base), self._project.config.encryption
+        if key.key is None:  # there is to be no key any more
+            from ..artifact import folder
+
+            folder.forget(layout)
+            return
+        name = layout.relative(layout.base)
         raise FolderRefusedError(
             "no-key",
-            f"{folder} was written with a key, and none is set here",
-            where=folder,
+            f"{name} was written with a key, and none is set here",
+            where=name,
             untouched="nothing was planned or applied",
-            next_step=f"set {key.artifact_key or key.key} as in the run before; or remove {folder}:"
+            next_step=f"set {key.artifact_key or key.key} as in the run before; or remove {name}:"
             " what is deployed is then found by planning",
         )
 

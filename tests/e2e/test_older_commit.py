@@ -35,7 +35,7 @@ def _clone(repository: Repository, path: Path, *options: str) -> Repository:
     return other
 
 
-def _value(repository: Repository, folder: Path) -> str:
+def _value(folder: Path) -> str:
     state = json.loads((folder / "a-local.tfstate").read_text())
     return str(state["resources"][0]["instances"][0]["attributes"]["input"]["value"])
 
@@ -58,7 +58,7 @@ def test_a_commit_before_the_deployed_one_is_refused_by_its_receipt(shared: tupl
     done = repository.doit("deploy", code=1)
     assert f"{new[:8]} is deployed, and {old[:8]} comes before it" in done.out
     assert "allow=older:a reason=WHY deploy" in done.out
-    assert _value(repository, folder) == "three"
+    assert _value(folder) == "three"
 
 
 def test_the_way_back_is_a_revert_or_an_allowance_that_the_receipt_keeps(shared: tuple[Repository, Path]) -> None:
@@ -68,10 +68,10 @@ def test_the_way_back_is_a_revert_or_an_allowance_that_the_receipt_keeps(shared:
     repository.doit("deploy")
     repository.git("revert", "--no-edit", "HEAD")
     repository.doit("deploy")
-    assert _value(repository, folder) == "two"
+    assert _value(folder) == "two"
     repository.git("checkout", "-q", new)
     repository.doit("allow=older", "reason=the incident", "deploy")
-    assert _value(repository, folder) == "three"
+    assert _value(folder) == "three"
     (kept,) = repository.json("receipts/a.json")["allowed"]
     assert kept.startswith(f"older {new[:8]} after ")
     assert kept.endswith(": the incident")
@@ -93,7 +93,7 @@ def test_a_plan_of_a_job_that_is_run_again_is_refused_by_the_tag(one: Repository
     again.git("fetch", "-q", "--tags", "--force")
     done = again.doit("deploy", code=1)
     assert "comes before it" in done.out
-    assert _value(one, folder) == "1"
+    assert _value(folder) == "1"
 
 
 def test_only_the_stacks_that_would_go_back_are_refused(pair: Repository, tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_only_the_stacks_that_would_go_back_are_refused(pair: Repository, tmp_pa
     pair.git("checkout", "-q", old)
     pair.doit("deploy:a", code=1)
     pair.doit("deploy:b")
-    assert _value(pair, folder) == "three"
+    assert _value(folder) == "three"
 
 
 def test_a_clone_without_the_history_cannot_tell_and_says_what_to_fetch(
@@ -122,10 +122,10 @@ def test_a_clone_without_the_history_cannot_tell_and_says_what_to_fetch(
     done = shallow.doit("deploy", code=1)
     assert "this clone cannot tell" in done.out
     assert "`git fetch --unshallow`" in done.out
-    assert _value(repository, folder) == "1"
+    assert _value(folder) == "1"
     shallow.git("fetch", "-q", "--unshallow")
     shallow.doit("deploy")
-    assert _value(repository, folder) == "three"
+    assert _value(folder) == "three"
 
 
 def test_a_commit_that_is_gone_is_named_and_can_be_gone_on_from(
@@ -141,4 +141,4 @@ def test_a_commit_that_is_gone_is_named_and_can_be_gone_on_from(
     done = fresh.doit("deploy", code=1)
     assert f"`git fetch origin {gone}`" in done.out
     repository.doit("deploy")  # where both are known to lie apart, nothing is older
-    assert _value(repository, folder) == "three"
+    assert _value(folder) == "three"

@@ -208,7 +208,7 @@ def test_what_doit_recorded_survives_a_kill(slow: Repository) -> None:
     wait_for(lambda: _begun(slow), "the slow resource")
     kill_group(process, signal.SIGKILL)
     process.communicate(timeout=60)
-    with sqlite3.connect((slow.path / ".deploy/.cache/records/local/doit.db")) as connection:
+    with sqlite3.connect(slow.path / ".deploy/.cache/records/local/doit.db") as connection:
         names = {row[0] for row in connection.execute("select task_id from doit")}
     connection.close()
     assert {"validate:a", "plan:a", "validate:b", "plan:b"} <= names
