@@ -207,7 +207,8 @@ def _remembered(layout: Layout, keys: Collection[Signer], here: Origin) -> dict[
         if not os.path.lexists(path):
             continue
         one = _read(layout, path, keys)
-        if (one.origin.project, one.origin.environment) != (here.project, here.environment) or not one.ended:
+        theirs = one.origin
+        if theirs.environment != here.environment or (here.project and theirs.project != here.project):
             raise _refused(layout, "project", f"{layout.relative(path)} is of another project or environment")
         found |= {prefix + name: digest for name, digest in one.files.items() if is_remembered(name)}
     return found

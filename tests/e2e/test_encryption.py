@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tasks.artifact.folder import verify
 from tasks.artifact.index import Origin, Writer
 from tasks.base.layout import Layout
 from tasks.engine import encryption
@@ -453,9 +454,9 @@ def _forge(repository: Repository, **fields: Any) -> None:
 def _list(repository: Repository, key: str = KEY) -> None:
     """List the folder's files as they are now in an index, as who has the key can: a manifest proves itself, too."""
     layout = Layout(repository.path, "local")
-    found = (path for path in layout.base.rglob("*") if path.is_file())
-    files = {path.relative_to(layout.base).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
+    shutil.rmtree(layout.indexes, ignore_errors=True)
     origin = Origin("", "local", None, "")
+    files = verify(layout, (), origin, unsigned=True).files
     Writer(layout.indexes / "run.jsonl", keyring.derive("DEPLOY_ENCRYPTION_KEY", key), origin, files).end()
 
 
