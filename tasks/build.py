@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from .base.errors import DeployError
 from .run import selection
 from .run.action import kept_action
-from .run.assessment import assess_once
+from .run.assessment import may_be_affected
 from .run.details import BuildDetails
 from .run.result import Result, Status
 
@@ -135,7 +135,7 @@ def _is_of_others(project: Project, name: str) -> bool:
 def _may_be_affected(run: Run, name: str) -> bool:
     """Whether a stack is affected, or may become so when its upstreams are deployed in this run."""
     project = run.project
-    return any(assess_once(run, project.stacks[stack]).affected for stack in {name, *project.graph.upstreams(name)})
+    return any(may_be_affected(run, project.stacks[stack]) for stack in {name, *project.graph.upstreams(name)})
 
 
 def _maker(run: Run, name: str) -> Callable[[bool], Result]:

@@ -16,7 +16,7 @@ from .builds import used
 from .engine import statelock
 from .engine.engine import failure, is_stale
 from .forges import gate
-from .plans import acceptance, judging, making
+from .plans import acceptance, judging, making, replayed
 from .run import errored, readstate, selection, stateguard, succession, upstream, workdir
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once
@@ -227,7 +227,7 @@ def _run_apply(run: Run, stack: Stack, attempt: _Attempt, where: Context, variab
     """
     layout, begun, last = run.layout, attempt.begun, attempt.last
     manifest, saved = attempt.artifact.manifest, attempt.artifact.plan
-    files = map(reasons.named, rereads.changed(run.project, manifest.inputs))
+    files = map(reasons.named, rereads.changed(run.project, stack, manifest.inputs))
     changed = [*files, *used.changed(run.project, manifest.builds)]
     if changed:
         receipt.restore(layout, stack.name, last)
@@ -235,10 +235,11 @@ def _run_apply(run: Run, stack: Stack, attempt: _Attempt, where: Context, variab
         message = f"changed since this was verified: {few(changed, 3, '; ')}"
         raise ArtifactRefusedError("changed", message, stack=stack.name)
     try:
-        done = workdir.run_locked(
-            run, where.holding(saved.descriptor), "apply", "-no-color", "-input=false",
-            *workdir.state_arguments(run.project, stack), *variables, saved.argument(),
-        )  # fmt: skip
+        with replayed.values(run, stack, where, saved) as (replaying, planned):
+            done = workdir.run_locked(
+                run, replaying.holding(saved.descriptor), "apply", "-no-color", "-input=false",
+                *workdir.state_arguments(run.project, stack), *variables, *planned, saved.argument(),
+            )  # fmt: skip
     except StoppedError:
         left = readstate.left_by(run, stack, where, manifest)
         receipt.write(layout, begun.ended(Outcome.FAILED, **left, **_less_produced(run, stack, begun)))

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from . import build
 from .artifact import statecheck
 from .artifact.statecheck import Seen
+from .base.errors import EngineError
 from .base.text import few
 from .builds import used
 from .plans import fresh
-from .run import errored, readstate, stateguard, upstream, workdir
+from .project import volatile
+from .run import awaited, errored, readstate, stateguard, upstream, workdir
 from .run.action import stage_action
 from .run.assessment import assess
 from .run.details import DriftDetails
@@ -50,7 +52,14 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
         summary = f"never deployed: it waits for {given.missing_text(stack)}"
         return Result(STAGE, stack.name, Status.UNDEPLOYED, summary, reasons=assessment.words)
     images, _ = used.references(run.project, stack, deployed=True)
-    made = fresh_plan(run, stack, {**given.values, **images}, STAGE)
+    try:
+        made = fresh_plan(run, stack, {**given.values, **images}, STAGE)
+    except EngineError as error:
+        waits = [] if assessment.receipt else awaited.upstreams(run, stack, error)
+        if not waits:
+            raise
+        summary = f"never deployed: it waits for {', '.join(waits)}; before that: {run.problem(error).summary}"
+        return Result(STAGE, stack.name, Status.UNDEPLOYED, summary, reasons=assessment.words)
     accepted = stateguard.require(run, stack, assessment.receipt, made.seen)
     moved = statecheck.moved(assessment.receipt, made.seen)
     found, also = made.changes, f"; {moved}" if moved else ""
@@ -61,6 +70,8 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     counts = {"drifted": len(drifted), "pending": len(pending)}
     if drifted:
         summary = f"drifted: {shown}" + (f"; and {len(pending)} changes in code not deployed yet" if pending else "")
+        if names := sorted(volatile.volatile(run.project, stack)):
+            summary += f"; a volatile variable ({', '.join(names)}) may be why"
         summary += also
         return Result(STAGE, stack.name, Status.DRIFTED, summary, counts=counts, details=details)
     if not found.counts.empty:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .artifact import outputs, promotion, store
+from .artifact import promotion, store
 from .base.errors import ArtifactRefusedError, EngineError
 from .builds import used
 from .plans import acceptance, judging, making
-from .run import errored, stateguard, upstream
+from .project import volatile
+from .run import awaited, errored, lockfile, stateguard, upstream
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once
 from .run.details import PlanDetails
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from .run.run import Run
 
 STAGE = "plan"
-_NO_STATE = "Unable to find remote state"
 
 
 def tasks(run: Run, planning: Act) -> Iterator[dict[str, Any]]:
@@ -85,15 +85,15 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
     try:
         made = making.make(run, stack, values, origin="deploy" if run.asked.deploying else STAGE, mocked=mocked)
     except EngineError as error:
-        waits = _unapplied_siblings(run, stack)
-        if not waits or _NO_STATE not in error.message:
-            raise
-        return _deferred(run, stack, assessment, ", ".join(waits))
+        if waits := awaited.upstreams(run, stack, error):
+            return _deferred(run, stack, assessment, ", ".join(waits), error)
+        raise awaited.failure(run, stack, error) from error
     return Result(
         STAGE, stack.name, summary=_summary(run, stack, made, assessment), counts=made.manifest.counts,
         reasons=assessment.words or ["asked for with -a"],
         details=PlanDetails(
             made.manifest.origin, made.changes, made.findings, mocked, made.manifest.images, made.manifest.unpinned,
+            sorted(volatile.volatile(run.project, stack)), lockfile.uncommitted(run, stack),
             **stateguard.details(assessment.receipt, made.manifest),
         ),
     )  # fmt: skip
@@ -112,12 +112,26 @@ def _summary(run: Run, stack: Stack, made: Made, assessment: Assessment) -> str:
     return "".join(parts)
 
 
-def _deferred(run: Run, stack: Stack, assessment: Assessment, awaited: str) -> Result:
-    """The result for a stack that cannot be planned yet; which images it will get is known all the same."""
+def _deferred(
+    run: Run, stack: Stack, assessment: Assessment, waits: str, error: EngineError | None = None
+) -> Result:  # fmt: skip
+    """The result for a stack that cannot be planned yet; which images it will get is known all the same.
+
+    Args:
+        run: The run.
+        stack: The stack.
+        assessment: Why it is affected.
+        waits: What it waits for.
+        error: How its plan failed, where that was tried: the review shows it.
+    """
     images, _ = used.references(run.project, stack)
-    summary = f"deferred until {awaited} is there{_images_text(images)}"
+    problem = run.problem(error, stack.name) if error else None
+    summary = f"deferred until {waits} is there{_images_text(images)}"
+    summary += f"; before that: {problem.summary}" if problem else ""
     details = PlanDetails(images=images)
-    return Result(STAGE, stack.name, Status.DEFERRED, summary, reasons=assessment.words, details=details)
+    return Result(
+        STAGE, stack.name, Status.DEFERRED, summary, reasons=assessment.words, details=details, problem=problem
+    )  # fmt: skip
 
 
 def _images_text(images: dict[str, str]) -> str:
@@ -126,9 +140,3 @@ def _images_text(images: dict[str, str]) -> str:
         f"; {name} = {reference}" + ("" if "@" in reference else " (not built yet)")
         for name, reference in images.items()
     )
-
-
-def _unapplied_siblings(run: Run, stack: Stack) -> list[str]:
-    """The stacks whose state this one reads and of which nothing was applied yet."""
-    reads = run.project.remote_reads.get(stack.name, ())
-    return sorted({read.stack for read in reads if outputs.stored(run.layout, read.stack) is None})

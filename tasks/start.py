@@ -17,7 +17,7 @@ from .base.layout import DEPLOY_DIR, prepare
 from .base.masking import Masker
 from .base.problem import doit, listed
 from .engine import encryption
-from .project import backend, references, stateid
+from .project import backend, references, stateid, volatile
 from .project import load as loading
 from .run import cilog, commandline, deployed, doitdb, fanout, stateguard
 from .run.request import Request
@@ -38,8 +38,8 @@ def start() -> Run:
     """Load the project in the current folder, where doit has gone to its `dodo.py`.
 
     The environment is `env=NAME` on the command line, else `DEPLOY_ENV`, else the configuration's default.
-    `upstream=update` there pins an overlay's upstream anew; `allow=` overrides a policy and `accept=` accepts a
-    state, both with a `reason=`.
+    `upstream=update` there pins an overlay's upstream anew; `from=` takes what another job handed over; `allow=`
+    overrides a policy and `accept=` accepts a state, both with a `reason=`.
 
     Raises:
         SystemExit: Something is wrong with it; it was printed.
@@ -55,7 +55,7 @@ def start() -> Run:
     environment = get_var("env") or os.environ.get(ENVIRONMENT_VARIABLE) or None
     try:
         commandline.check_variables()
-        run = Run(load(root, environment, update=_update()), _request())
+        run = Run(_taken_over(load(root, environment, update=_update())), _request())
         stateguard.check_names(run.request.accepted, run.project.stacks)
         if run.project.config.notify:
             from .notifications import channels
@@ -98,6 +98,8 @@ def _checks(project: Project) -> Iterator[Callable[[Project], Iterable[ConfigErr
     config, stacks = project.config, project.stacks.values()
     yield encryption.conflicts
     yield references.check
+    if config.volatile_variables or any(stack.settings.volatile_variables for stack in stacks):
+        yield volatile.wrong
     yield backend.check
     yield stateid.check
     if any(stack.settings.verify for stack in stacks):
@@ -152,6 +154,21 @@ def _request() -> Request:
         part=fanout.part(get_var("ci")), mocking=get_var("mocks") != "no", reviewed_file=get_var("reviewed"),
         allowances=allowed, base=get_var("base"),
     )  # fmt: skip
+
+
+def _taken_over(project: Project) -> Project:
+    """The project, once what `from=` names was taken over; loaded again, as outputs of builds may be sources of stacks.
+
+    Raises:
+        RecordError: What was handed over cannot be taken.
+    """
+    folder = get_var("from")
+    if folder is None:
+        return project
+    from .forges.pipelines import takeover
+
+    takeover.take(project, Path(folder))
+    return load(project.layout.root, project.environment)
 
 
 def _update() -> bool:

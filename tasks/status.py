@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from .artifact import store
+from .base.errors import DeployError, SeveralErrors
 from .base.text import plural
 from .run import errored, removed, result
 from .run.action import printing
@@ -28,12 +29,31 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
 
 
 def text(run: Run) -> str:
-    """The table of all stacks of the environment, and what to do next."""
+    """The table of all stacks of the environment, and what to do next.
+
+    Raises:
+        SeveralErrors: What is wrong with some stacks; the table, which tells of the others, was printed.
+    """
+    shown, errors = _table(run)
+    if errors:
+        run.say(f"{shown}\n")
+        raise SeveralErrors(f"{plural(len(errors), 'stack')} in error", errors)
+    return shown
+
+
+def _table(run: Run) -> tuple[str, list[DeployError]]:
     rows = [("stack", "deployed", "state")]
-    counts = {"affected": 0, "unverified": 0, "drifted": 0}
+    counts = {"affected": 0, "unverified": 0, "drifted": 0, "in error": 0}
+    errors: list[DeployError] = []
     for name in run.project.graph.order:
         stack = run.project.stacks[name]
-        assessment = assess(run, stack)
+        try:
+            assessment = assess(run, stack)
+        except DeployError as error:
+            errors.append(error.about(name))
+            counts["in error"] += 1
+            rows.append((name, "?", "in error, see below"))
+            continue
         words = []
         if assessment.affected:
             counts["affected"] += 1
@@ -66,7 +86,7 @@ def text(run: Run) -> str:
         from .project import overrides
 
         lines += ["", *overrides.lines(run.project)]
-    return "\n".join(lines)
+    return "\n".join(lines), errors
 
 
 def _deployed(last: Receipt | None) -> str:

@@ -13,7 +13,7 @@ from .base.errors import DeployError, EngineError
 from .engine.command import Context
 from .engine.engine import failure
 from .project import variables
-from .run import workdir
+from .run import awaited, workdir
 from .run.action import stage_action
 from .run.assessment import assess_once
 from .run.result import Result, Status
@@ -82,7 +82,7 @@ class Formats:
             )
         engine = run.engine()
         with workdir.context(run, stack, STAGE) as (where, _):
-            workdir.initialize(run, stack, where, backend=run.asked.planning)
+            _initialize(run, stack, where)
             completed = engine.run(where, "validate", "-no-color", events=True)
         if not completed.ok:
             raise failure(f"{engine.kind} validate failed", completed, where)
@@ -99,7 +99,8 @@ class Formats:
     def _ask(self) -> dict[str, str]:
         """Path to diff, or to the parse error, of each file that is not as `tofu fmt` would write it."""
         run, project = self._run, self._run.project
-        paths = {path for stack in project.stacks.values() for path in _files(run, stack) if not path.endswith(".json")}
+        paths = {path for stack in project.stacks.values() for path in _files_or_none(run, stack)}
+        paths = {path for path in paths if not path.endswith(".json")}
         if project.tree is not None:  # the upstream's format is the upstream's own
             paths = {path for path in paths if project.tree.own(path)}
         where = Context("validate format", project.root, run.layout.cache / "data" / "format")
@@ -124,6 +125,21 @@ class Formats:
         return problems
 
 
+def _initialize(run: Run, stack: Stack, where: Context) -> None:
+    """Make a stack ready, with its backend where it is to be planned: unless that is among what an upstream makes.
+
+    Raises:
+        EngineError: It failed.
+        StateRefusedError: Another workspace is selected.
+    """
+    try:
+        workdir.initialize(run, stack, where, backend=run.asked.planning)
+    except EngineError as error:
+        if not awaited.upstreams(run, stack, error):
+            raise
+        workdir.initialize(run, stack, where, backend=False)
+
+
 def _split(output: str) -> dict[str, str]:
     """The output of `fmt -check -diff -list` by file: its name, then its diff."""
     found: dict[str, list[str]] = {}
@@ -141,6 +157,10 @@ def _split(output: str) -> dict[str, str]:
 def _files(run: Run, stack: Stack) -> Iterator[str]:
     """The files whose format counts: configuration, modules, var files in native syntax."""
     yield from run.project.module(stack.name).configuration()
+    yield from _native_var_files(run, stack)
+
+
+def _native_var_files(run: Run, stack: Stack) -> Iterator[str]:
     for path in [*variables.automatic_var_files(run.project, stack), *variables.var_files(run.project, stack)]:
         if not path.endswith(".json"):
             yield path

@@ -1,5 +1,7 @@
 """Sees every write, connection and process start of a doit process, and which module of the package made it.
 
+Reads are seen of what another job or cache may have written: all below `.deploy` and in the user's cache.
+
 Run in the forked process (see `forkserver`); what goes round the gates is a line in the file that `TESTS_AUDIT` names.
 """
 
@@ -13,7 +15,8 @@ from typing import Any
 # Who may do what. Everything else has to go through one of these.
 GATES: dict[str, dict[str, str]] = {
     "write": {
-        "base/files.py": "durable records, locks, appended lines",
+        "base/files.py": "durable records",
+        "base/plain.py": "locks, appended lines",
         "base/process.py": "what a child prints, in an unlinked file",
         "engine/engine.py": "what the engine prints, in an unlinked file",
         "artifact/store.py": "the saved plan itself, byte for byte as the engine made it",
@@ -25,6 +28,10 @@ GATES: dict[str, dict[str, str]] = {
         "base/standard.py": "/dev/null for a stream that is closed",
         "run/output.py": "/dev/null for a stream that cannot be written",
     },
+    "read": {
+        "base/plain.py": "plain files alone, of a bounded size, behind no link",
+        "project/overlay/buildtree.py": "an upstream's files, compared with git's objects before",
+    },
     "connect": {
         "base/http.py": "every HTTP client",
         "checks/http.py": "a check's own request, by a session of base/http",
@@ -33,7 +40,7 @@ GATES: dict[str, dict[str, str]] = {
         "checks/tcp.py": "a check that only connects",
         "checks/kubernetes/api.py": "the Kubernetes client's own connection, its token masked",
         "notifications/services.py": "apprise's own connections: message text is masked before",
-        "history/destination.py": "boto3's own connection to S3",
+        "base/objects/bucket.py": "obstore's own connection to S3, or boto3's where it logs a profile in",
     },
     "start": {
         "base/process.py": "every child that is not the engine",
@@ -42,6 +49,8 @@ GATES: dict[str, dict[str, str]] = {
 }  # fmt: skip
 _TESTS = os.path.dirname(os.path.abspath(__file__)) + os.sep  # noqa: PTH100, PTH120 - no import that a run lacks
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
+_DEPLOY = ".deploy"
+_TREE = f"/{_DEPLOY}/.cache/tree"  # the stacks themselves, where links may lead from one file to another
 _KINDS = {"open": "write", "socket.connect": "connect", "subprocess.Popen": "start", "os.exec": "start",
           "os.fork": "start", "os.forkpty": "start", "os.posix_spawn": "start", "os.system": "start",
           "os.rename": "", "shutil.copyfile": ""}  # fmt: skip
@@ -51,6 +60,7 @@ def install(report: str, package: str) -> None:
     """Watch this process from now on; the package's modules lie below a folder."""
     descriptor = os.open(report, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     inside = package.rstrip("/") + "/"
+    cache = os.environ.get("DOIT_TOFU_CACHE", "/nowhere").rstrip("/") + "/"
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         kind = _KINDS.get(event)
@@ -58,9 +68,17 @@ def install(report: str, package: str) -> None:
             return
         what = str(arguments[0])
         if event == "open":
-            flags = arguments[2] or 0
-            if not flags & _WRITING or what == os.devnull or what.endswith(".pyc") or "__pycache__" in what:
+            if (
+                (arguments[2] or 0) & os.O_DIRECTORY
+                or what == os.devnull
+                or what.endswith(".pyc")
+                or "__pycache__" in what
+            ):
                 return
+            if not (arguments[2] or 0) & _WRITING:
+                if _TREE in what or (f"/{_DEPLOY}/" not in what and not what.startswith(cache)):
+                    return
+                kind = "read"
         elif event == "socket.connect":
             what = str(arguments[1])
         module = _module(sys._getframe(1), inside)

@@ -33,7 +33,7 @@ _LARGEST = 1 << 20
 # What the package imports only when it is needed, and many runs do need; some of it is not there in every environment.
 _LATE = (
     "rich.console", "requests", "sqlite3", "jinja2", "doit.cmd_run", "doit.loader", "doit.reporter", "dbm", "uuid",
-    "jsonschema", "boto3", "kubernetes.client", "kubernetes.config", "apprise",
+    "jsonschema", "obstore", "kubernetes.client", "kubernetes.config", "apprise",
 )  # fmt: skip
 
 

@@ -78,7 +78,40 @@ MADE = '\noutput "made" {\n  value = file("${path.module}/dist/app.txt")\n}\n'
 SCRIPT = '\nresource "terraform_data" "script" {\n  provisioner "local-exec" {\n    command = "sh ${path.module}/script.sh"\n  }\n}\n'
 BUILT = '\noutput "built" {\n  value = file("${path.module}/../../kit/out/x.txt")\n}\n'
 
+TOKENS = """
+variable "declared" {
+  type      = string
+  ephemeral = true
+}
+
+variable "declared_in_file" {
+  type      = string
+  ephemeral = true
+}
+
+variable "job" {
+  type = string
+}
+
+variable "job_by_environment" {
+  type = string
+}
+
+variable "job_in_file" {
+  type = string
+}
+
+variable "job_in_json" {
+  type = string
+}
+
+variable "counted" {
+  type = string
+}
+"""
+
 CONFIG = """
+volatile_variables: [job, job_by_environment]
 organization: {file: config/organization.yaml}
 builds:
   kit: {kind: command, path: kit, command: [sh, -c, "mkdir -p out && cp x.txt out/x.txt"], outputs: [out], environment: [KIT]}
@@ -90,6 +123,10 @@ stacks:
   defaulted: {variables: {x: "${NOT_SET:-1}"}}
   organized: {variables: {x: "{organization.team}"}}
   ordered: {depends_on: [other]}
+  tokens:
+    volatile_variables: [job_in_file, job_in_json]
+    variables: {job: "${JOB}"}
+    var_files: [tokens.tfvars]
 """
 JSON = '{"terraform": {"backend": {"local": {}}}, "locals": {"x": "${file(\\"../../data/json.txt\\")}"}}'
 
@@ -118,6 +155,10 @@ FILES = (
     f"stacks/script/main.tf:{resource(extra=SCRIPT)}",
     f"stacks/built/main.tf:{resource(extra=BUILT)}",
     f"stacks/json/main.tf.json:{JSON}",
+    f"stacks/tokens/main.tf:{resource(extra=TOKENS)}",
+    'stacks/tokens/tokens.tfvars:declared_in_file = "1"\ncounted = "1"\n',
+    'stacks/tokens/job.auto.tfvars:job_in_file = "1"\n',
+    'stacks/tokens/job.auto.tfvars.json:{"job_in_json": "1"}',
     f"more/extra/main.tf:{resource()}",
     "stacks/script/script.sh:true\n",
     "stacks/made/dist/app.txt:app:1",
@@ -137,6 +178,7 @@ def create(base: Path, tofu: Path) -> Repository:
     """The repository with every kind of input, deployed; a tag says so."""
     repository = Repository.create(base, tofu, *FILES)
     repository.variables |= {"FROM_ENVIRONMENT": "1", "DEPLOY_DEPLOY__TAG": "deployed-{environment}"}
+    repository.variables |= {"JOB": "1", "TF_VAR_declared": "1", "TF_VAR_job_by_environment": "1"}
     repository.variables |= {
         "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "protocol.file.allow", "GIT_CONFIG_VALUE_0": "always",
     }  # fmt: skip
@@ -258,7 +300,7 @@ UNKNOWN = {
 }
 ALL = {
     "reads", "calls", "config", "watcher", "after", "environment", "defaulted", "organized", "ordered", "other", "remote",
-    "linked", "vendored", "sets", "made", "script", "built", "json",
+    "linked", "vendored", "sets", "made", "script", "built", "json", "tokens",
 }  # fmt: skip
 RECEIPTS = "receipts"
 
@@ -318,6 +360,20 @@ KINDS: dict[str, Kind] = {
     "an organization value that no stack uses": Kind(edit("config/organization.yaml", "1", "2")),
     "a TF_VAR_ that a stack declares": Kind(environment(TF_VAR_size="3"), {"reads"}, "environment variable TF_VAR_size"),
     "a TF_VAR_ that none declares": Kind(environment(TF_VAR_nothing="3")),
+    "an ephemeral variable in the environment": Kind(environment(TF_VAR_declared="2")),
+    "an ephemeral variable in a var file": Kind(edit("stacks/tokens/tokens.tfvars", 'file = "1"', 'file = "2"')),
+    "an ephemeral variable that is no longer in a var file": Kind(edit("stacks/tokens/tokens.tfvars", 'declared_in_file = "1"', "")),
+    "a variable that is no longer ephemeral": Kind(edit("stacks/tokens/main.tf", "  ephemeral = true", "  ephemeral = false"), {"tokens"}, "stacks/tokens/main.tf changed"),
+    "a volatile variable in the configuration": Kind(environment(JOB="2")),
+    "a volatile variable that the configuration gives otherwise": Kind(configure('"${JOB}"', '"x-${JOB}"')),
+    "a volatile variable in the environment": Kind(environment(TF_VAR_job_by_environment="2")),
+    "a volatile variable in an automatic var file": Kind(edit("stacks/tokens/job.auto.tfvars", "1", "2")),
+    "a volatile variable in an automatic JSON var file": Kind(edit("stacks/tokens/job.auto.tfvars.json", '"1"', '"2"')),
+    "an automatic var file of volatile variables that is gone": Kind(remove("stacks/tokens/job.auto.tfvars")),
+    "what counts in a var file that has a token, too": Kind(edit("stacks/tokens/tokens.tfvars", 'counted          = "1"', 'counted          = "2"'), {"tokens"}, "var file stacks/tokens/tokens.tfvars changed"),
+    "what counts and comes to volatile variables": Kind(edit("stacks/tokens/job.auto.tfvars", "job", 'counted = "2"\njob'), {"tokens"}, "job.auto.tfvars added"),
+    "a variable that is no longer volatile": Kind(configure("[job_in_file, job_in_json]", "[job_in_json]"), {"tokens"}, "job.auto.tfvars added"),
+    "a variable that is volatile from now on": Kind(configure("volatile_variables: [job, ", "volatile_variables: [job, size, ")),
     "a file that git ignores": Kind(write("stacks/made/dist/app.txt:app:2"), {"made"}, "file stacks/made/dist/app.txt"),
     "backend settings": Kind(configure("{root}/.state/", "{root}/.state/../.state/"), ALL, "backend settings changed"),
     "a stack's backend settings": Kind(configure("  watcher: {", "  watcher: {backend: {kind: local, settings: {path: '{root}/.state/../.state/{stack}-{environment}.tfstate'}}, "), {"watcher"}, "backend settings changed"),

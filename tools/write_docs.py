@@ -153,7 +153,7 @@ def _row(path: tuple[str, ...], part: type[BaseModel], name: str) -> str:
         _code(_dotted(path)),
         _type(_hints(part)[name], field.metadata),
         _default(field),
-        field.description or "Which kind it is.",
+        field.description or "The kind of check.",
     ]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 

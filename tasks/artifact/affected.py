@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..base.files import canonical_json, sha256_bytes
+from ..project import volatile
 from . import inputs, receipt
 from . import reasons as why
 from .reasons import Reason, Why
@@ -66,9 +67,10 @@ def assess(project: Project, stack: Stack, baseline: Baseline | None) -> Assessm
     """Compare a stack with its receipt, or with a baseline where it has none; reads files, starts nothing.
 
     Raises:
-        ConfigError: A var file is missing, or a setting cannot be filled in.
+        ConfigError: Something is wrong with the stack: a var file is missing, a setting cannot be filled in, ...
         RecordError: A receipt or outputs record cannot be read.
     """
+    project.require_sound(stack.name)
     last, keyring = receipt.read(project.layout, stack.name), project.keyring
     produced = last.produced if last else ()
     now = inputs.gather(project, stack, produced=produced, key=keyring.current)
@@ -81,7 +83,8 @@ def assess(project: Project, stack: Stack, baseline: Baseline | None) -> Assessm
     compared = now
     if last.inputs.key != now.key:  # a key that is replaced changes no input
         compared = inputs.gather(project, stack, produced=produced, key=keyring.find(last.inputs.key))
-    if differing := why.between(last.inputs, compared, why_read=project.module(stack.name).why_read):
+    before = last.inputs.less_variables(volatile.uncounted(project, stack))
+    if differing := why.between(before, compared, why_read=project.module(stack.name).why_read):
         return Assessment(now, last, differing)
     rewrite = keyring.rewrite(last.state_key)
     reasons = [Reason(Why.STATE_KEY, note=rewrite)] if rewrite else []

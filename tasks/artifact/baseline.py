@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..base import git
 from ..base.errors import ConfigError, DeployError
-from ..project import earlier
+from ..project import earlier, volatile
 from ..project.config.loading import UnknownEnvironmentError
 from . import comparable, inputs, receipt
 from .inputs import FILES, OUTPUTS, Inputs
@@ -134,6 +134,7 @@ class Baseline:
         before = self._inputs_of(stack.name, found.key)
         if isinstance(before, Reason):
             return [before]
+        before = before.less_variables(volatile.uncounted(self._project, stack))
         unknown = comparable.unknown(self._project, stack, found, index)
         git_ignores = self._ignored(comparable.doubtful(found, index))
         unknown |= {

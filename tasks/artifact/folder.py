@@ -11,8 +11,9 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..base import plain
 from ..base.errors import FolderRefusedError, RecordError
-from ..base.files import NotPlainError, json_bytes, open_plain, sha256_bytes, write_atomic
+from ..base.files import json_bytes, sha256_bytes, write_atomic
 from ..base.layout import DEPLOY_DIR
 from ..base.text import few, visible
 from . import index
@@ -89,6 +90,11 @@ class Verified:
     files: dict[str, str] = field(default_factory=dict)
     indexes: list[Path] = field(default_factory=list)
     ended: bool = False
+
+
+def decides(name: str) -> bool:
+    """Whether a file of the folder has to be listed."""
+    return not name.startswith(_FREE) and not name.endswith("/draft.tfplan")
 
 
 def is_remembered(name: str) -> bool:
@@ -225,7 +231,7 @@ def _indexes(layout: Layout) -> list[Path]:
 def _read(layout: Layout, path: Path, keys: Collection[Signer]) -> Index:
     name = layout.relative(path)
     try:
-        with os.fdopen(open_plain(layout.base, *path.relative_to(layout.base).parts), "rb") as stream:
+        with os.fdopen(plain.below(layout.base, *path.relative_to(layout.base).parts), "rb") as stream:
             data = stream.read(_LARGEST_INDEX)
         return index.read(path.name, data, keys)
     except OtherKeyError as error:
@@ -239,7 +245,7 @@ def _read(layout: Layout, path: Path, keys: Collection[Signer]) -> Index:
 def _files(layout: Layout, here: Origin) -> Iterator[tuple[str, str | None]]:
     """The files that decide, each with its digest; None for what is not a plain file."""
     for name in _below(layout.base, ""):
-        if not name.startswith(_FREE) and not name.endswith("/draft.tfplan"):
+        if decides(name):
             yield name, _digest(layout.base, name)
     if here.pipeline:  # elsewhere all environments share it, and who can write it can write what was built
         for name in _below(layout.root / DEPLOY_DIR, f"{_BUILDS}/"):
@@ -263,9 +269,9 @@ def _below(base: Path, prefix: str) -> Iterator[str]:
 
 def _digest(base: Path, name: str) -> str | None:
     try:
-        with os.fdopen(open_plain(base, *name.split("/")), "rb") as stream:
+        with os.fdopen(plain.below(base, *name.split("/")), "rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
-    except (FileNotFoundError, NotPlainError):
+    except (FileNotFoundError, plain.NotPlainError):
         return None
     except OSError:
         return ""

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic_core import core_schema
 
+from ..base.errors import ConfigError
 from ..base.files import canonical_json, sha256_bytes
 from ..base.layout import ENGINE_LOCK_FILE
-from ..project import variables
+from ..project import variables, volatile
 from ..project.backend import settings as backend_settings
 from ..project.config.signature import sealed
 from . import outputs
@@ -77,6 +78,18 @@ class Input(NamedTuple):
     target: str = ""
 
     @property
+    def variable(self) -> str | None:
+        """The variable whose value it is."""
+        match self.kind:
+            case InputKind.VARIABLE:
+                return self.name
+            case InputKind.ENVIRONMENT_VARIABLE:
+                return self.name.removeprefix(variables.PREFIX)
+            case InputKind.OUTPUT:
+                return self.target
+        return None
+
+    @property
     def rank(self) -> tuple[Any, ...]:
         """What inputs are sorted by where people see them."""
         return _RANK[self.kind], *self[1:]
@@ -102,6 +115,10 @@ class Inputs:
     def without(self, left_out: Collection[Input]) -> Inputs:
         """The same inputs less some."""
         return Inputs({item: digest for item, digest in self.digests.items() if item not in left_out}, self.key)
+
+    def less_variables(self, names: Collection[str]) -> Inputs:
+        """The same inputs less the values of some variables, however they were given."""
+        return self.without({item for item in self.digests if item.variable in names})
 
     def differing(self, other: Inputs) -> list[Input]:
         """The inputs whose digests differ, or that only one side has; the likeliest cause first."""
@@ -171,8 +188,9 @@ def upstream_outputs(project: Project, stack: Stack, among: Collection[str] | No
         RecordError: The outputs of an upstream cannot be read.
     """
     found: dict[Input, str] = {}
+    left_out = volatile.uncounted(project, stack)
     for variable, reference in stack.inputs.items():
-        if among is None or reference.stack in among:
+        if variable not in left_out and (among is None or reference.stack in among):
             known = outputs.stored(project.layout, reference.stack) or {}
             item = Input(InputKind.OUTPUT, reference.output, reference.stack, variable)
             found[item] = known[reference.output].digest if reference.output in known else ABSENT
@@ -213,12 +231,16 @@ def written_since(project: Project, stack: Stack, planned: Inputs) -> list[str]:
 def _read(project: Project, stack: Stack, produced: Collection[str]) -> Iterator[tuple[Input, str]]:
     """The files that a stack is made of, or reads."""
     module, index = project.module(stack.name), project.index
-    own = [*module.files, *variables.automatic_var_files(project, stack)]
+    own = list(module.files)
     called = [file for files in module.modules.values() for file in files]
     for kind, paths in ((InputKind.FILE, own), (InputKind.MODULE, called)):
         for path in paths:
             yield Input(kind, path), index.digest(path) or ABSENT
-    configuration = {*own, *called}
+    automatic = variables.automatic_var_files(project, stack)
+    configuration = {*own, *called, *automatic}
+    for path in automatic:
+        if (digest := volatile.var_file_digest(project, stack, path)) is not None:
+            yield Input(InputKind.FILE, path), digest
     lock = f"{stack.path}/{ENGINE_LOCK_FILE}"
     if (digest := index.digest(lock)) is not None:
         yield Input(InputKind.LOCK_FILE, lock), digest
@@ -226,20 +248,44 @@ def _read(project: Project, stack: Stack, produced: Collection[str]) -> Iterator
         for path, digest in _files_of(project, named):
             if path not in configuration and path not in produced:
                 yield Input(InputKind.FILE, path), digest
+    _require_readable(project, stack)
     for path in _watched(project, stack):
         yield Input(InputKind.WATCHED, path), index.digest(path) or ABSENT
     for position, path in enumerate(variables.var_files(project, stack)):
-        yield Input(InputKind.VAR_FILE, path), f"{position} {index.digest(path)}"
+        if (digest := volatile.var_file_digest(project, stack, path)) is not None:
+            yield Input(InputKind.VAR_FILE, path), f"{position} {digest}"
     if module.unknown:
         yield Input(InputKind.ANY_FILE, ", ".join(sorted(module.unknown))), project.tree_digest
 
 
+def _require_readable(project: Project, stack: Stack) -> None:
+    """Refuse to tell what a stack is made of where a folder of it cannot be listed.
+
+    Raises:
+        ConfigError: There is such a folder.
+    """
+    module, unreadable = project.module(stack.name), project.index.unreadable
+    if not unreadable:
+        return
+    folders = (module.path, *module.modules, *(named.path for named in module.named if named.read and not named.exact))
+    for path, why in sorted(unreadable.items()):
+        if any(folder in (path, ".") or path.startswith(f"{folder}/") for folder in folders):
+            raise ConfigError(
+                f"the folder {path} cannot be read: {why}; what is in it belongs to this stack",
+                where=path, stack=stack.name, untouched="nothing of this stack was planned or applied",
+                next_step=f"give whoever runs this the right to list it: `chmod u+rx {path}`",
+            )  # fmt: skip
+
+
 def _given(project: Project, stack: Stack, key: Key | None) -> Iterator[tuple[Input, str]]:
     """What a stack is given: values, settings, what is made for it."""
+    left_out = volatile.uncounted(project, stack)
     for name, value in variables.configured(project, stack).items():
-        yield Input(InputKind.VARIABLE, name), _digest(value, key)
+        if name not in left_out:
+            yield Input(InputKind.VARIABLE, name), _digest(value, key)
     for name, text in variables.from_environment(project, stack).items():
-        yield Input(InputKind.ENVIRONMENT_VARIABLE, name), _digest(text, key)
+        if name.removeprefix(variables.PREFIX) not in left_out:
+            yield Input(InputKind.ENVIRONMENT_VARIABLE, name), _digest(text, key)
     yield from upstream_outputs(project, stack).items()
     if (catalog := project.catalog) is not None:
         for name in catalog.read_by(stack):

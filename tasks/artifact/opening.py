@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..base import sealed
+from ..base import plain, sealed
 from ..base.errors import ArtifactRefusedError
-from ..base.files import NotPlainError, canonical_json, open_plain, sha256_bytes
+from ..base.files import canonical_json, parse_json, sha256_bytes
 from ..base.problem import doit
 from ..project.config import signature
 from .manifest import FORMAT, from_json, refused
@@ -88,7 +87,7 @@ def _manifest(layout: Layout, stack: str, key: Signer | None) -> Manifest:
     with os.fdopen(_open(layout, path, stack), "rb") as stream:
         text = stream.read(_LARGEST_MANIFEST)
     try:
-        record = json.loads(text)
+        record = parse_json(text)
         digest, signed = record.pop("digest"), record.pop("signature", None)
         if isinstance(found := record.get("format"), int) and found != FORMAT:
             raise refused(
@@ -107,10 +106,10 @@ def _open(layout: Layout, path: Path, stack: str) -> int:
     """The descriptor of a plain file of an artifact, in the artifact's own folder."""
     name = layout.relative(path)
     try:
-        return open_plain(layout.base, *path.relative_to(layout.base).parts)
+        return plain.below(layout.base, *path.relative_to(layout.base).parts)
     except FileNotFoundError:
         raise refused("missing", stack, f"{name} is missing") from None
-    except NotPlainError:
+    except plain.NotPlainError:
         raise refused("not-a-file", stack, f"{name} is not a plain file in its own folder") from None
     except OSError as error:
         raise refused("unreadable", stack, f"{name} cannot be read: {error.strerror}") from error

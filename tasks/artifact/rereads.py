@@ -6,35 +6,42 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..base.files import sha256_file
+from ..project import variables, volatile
 from .inputs import ABSENT, FILES, InputKind
 
 if TYPE_CHECKING:
     from ..project.project import Project
+    from ..project.stack import Stack
     from .inputs import Input, Inputs
 
 
-def changed(project: Project, planned: Inputs) -> list[Input]:
+def changed(project: Project, stack: Stack, planned: Inputs) -> list[Input]:
     """The inputs among the given ones that are files and are not what they were, in their order.
 
     Each file is read now: the file index trusts times and sizes, which a change can leave as they were.
 
     Args:
         project: Where the files are.
+        stack: Whose inputs they are.
         planned: The inputs.
     """
     found = []
     for item, digest in planned.digests.items():
         if item.kind in FILES:
             # A var file's digest has its position before it.
-            if _digest(project, item.name) != digest.rpartition(" ")[2]:
+            if _digest(project, stack, item) != digest.rpartition(" ")[2]:
                 found.append(item)
         elif item.kind is InputKind.ANY_FILE and project.digest_of_files() != digest:
             found.append(item)
     return sorted(found, key=lambda item: item.rank)
 
 
-def _digest(project: Project, path: str) -> str:
+def _digest(project: Project, stack: Stack, item: Input) -> str:
+    file = Path(project.index.absolute(item.name))
     try:
-        return sha256_file(Path(project.index.absolute(path)))
+        is_var_file = item.kind is InputKind.VAR_FILE or variables.is_automatic(file.name)
+        if is_var_file and volatile.uncounted(project, stack):
+            return volatile.counted_digest(project, stack, item.name, file.read_bytes()) or ABSENT
+        return sha256_file(file)
     except OSError:
         return ABSENT

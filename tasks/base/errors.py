@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar, Self, TypedDict, Unpack
 
@@ -76,6 +77,10 @@ class DeployError(Exception):
         """The problems: one, or several that were found at once."""
         return (self.problem,)
 
+    def about(self, stack: str) -> Self:
+        """The same error, which is about a stack."""
+        return self if self.problem.stack else self.saying(replace(self.problem, stack=stack))
+
     def saying(self, problem: Problem) -> Self:
         """A copy of this error with another problem."""
         other = type(self).__new__(type(self), problem.summary)
@@ -101,19 +106,26 @@ class ConfigError(DeployError):
     kind = Kind.CONFIG
 
 
-class ConfigErrors(DeployError):  # noqa: N818 - several ConfigErrors
-    """All errors of the configuration at once."""
+class SeveralErrors(DeployError):  # noqa: N818 - several DeployErrors
+    """Several things that went wrong independently, all at once."""
 
-    kind = Kind.CONFIG
-
-    def __init__(self, errors: Sequence[ConfigError]) -> None:
-        super().__init__(f"{len(errors)} errors in the configuration")
+    def __init__(self, message: str, errors: Sequence[DeployError]) -> None:
+        super().__init__(message)
         self.errors = list(errors)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Each error's own problem, in the order they were found."""
         return tuple(problem for error in self.errors for problem in error.problems)
+
+
+class ConfigErrors(SeveralErrors):
+    """All errors of the configuration at once."""
+
+    kind = Kind.CONFIG
+
+    def __init__(self, errors: Sequence[ConfigError]) -> None:
+        super().__init__(f"{len(errors)} errors in the configuration", errors)
 
 
 class UpstreamError(DeployError):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
+import itertools
 import json
 import os
-import stat
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import plain
 from .errors import RecordError
 
 if TYPE_CHECKING:
@@ -22,14 +23,15 @@ _ERRORS = (
     "surrogatepass"  # Python turns a file name that is not UTF-8 into lone surrogates; `json.loads` reads them back
 )
 _LONGEST_NOTE = 4096
+LARGEST_RECORD = 1 << 28
+DEEPEST = 200  # of all that the engine and this product write, nothing is nested a tenth as deep
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_TEXTS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_OTHERS = bytes(byte for byte in range(256) if byte not in _STEPS)
 
 
 class HeldError(Exception):
     """Another process holds a lock; the message is what that process noted in the lock file."""
-
-
-class NotPlainError(OSError):
-    """The path is a link, a folder or a device instead of a plain file."""
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -38,37 +40,9 @@ def sha256_bytes(data: bytes) -> str:
 
 
 def sha256_file(path: Path) -> str:
-    """Hex SHA-256 of a file's content, read in blocks."""
-    with path.open("rb") as stream:
+    """Hex SHA-256 of a file's content, read in blocks; a link is followed, a pipe or device raises an OSError."""
+    with os.fdopen(plain.regular(path), "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def open_plain(base: Path, *parts: str) -> int:
-    """A descriptor for reading a file below a folder, opened without following any link.
-
-    Raises:
-        FileNotFoundError: It does not exist.
-        NotPlainError: It is not a plain file, or a part of its path is a link.
-        OSError: It cannot be read.
-    """
-    folder = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for part in parts[:-1]:
-            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-            os.close(folder)
-            folder = inner
-        # Opening a pipe that has no writer would block.
-        file = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO):
-            raise NotPlainError(error.errno, "is not a plain file", parts[-1]) from error
-        raise
-    finally:
-        os.close(folder)
-    if not stat.S_ISREG(os.fstat(file).st_mode):
-        os.close(file)
-        raise NotPlainError(errno.EINVAL, "is not a plain file", parts[-1])
-    return file
 
 
 def canonical_json(value: Any) -> bytes:
@@ -80,7 +54,7 @@ def canonical_json(value: Any) -> bytes:
 
 def fsync_dir(path: Path) -> None:
     """Make a rename inside this folder durable."""
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:
@@ -99,7 +73,7 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
         RecordError: The disk is full, the folder is read-only, or similar. The old content is kept.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        plain.make_folder(path.parent)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
             with os.fdopen(descriptor, "wb") as stream:
@@ -138,8 +112,8 @@ def append(path: Path, text: str) -> None:
     Raises:
         OSError: The file cannot be used.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(_open_plain(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as stream:
+    plain.make_folder(path.parent)
+    with os.fdopen(plain.opened(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as stream:
         stream.write(text.encode(errors="backslashreplace"))
 
 
@@ -149,7 +123,7 @@ def opened_to_append(path: Path) -> int:
     Raises:
         OSError: The file cannot be used.
     """
-    return _open_plain(path, os.O_WRONLY | os.O_APPEND)
+    return plain.opened(path, os.O_WRONLY | os.O_APPEND)
 
 
 def read_json(path: Path) -> Any:
@@ -159,8 +133,7 @@ def read_json(path: Path) -> Any:
         RecordError: It exists, but cannot be read or is not JSON.
     """
     try:
-        with os.fdopen(_open_plain(path, os.O_RDONLY), "rb") as stream:
-            return json.loads(stream.read())
+        return parse_json(plain.read(path, LARGEST_RECORD))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
@@ -169,6 +142,19 @@ def read_json(path: Path) -> Any:
             where=str(path),
             next_step="if its content is lost, remove the file and run the same command again",
         ) from error
+
+
+def parse_json(data: bytes) -> Any:
+    """The value of a JSON text that somebody else may have written.
+
+    Raises:
+        ValueError: It is not JSON, or nested deeper than any code that walks it could bear.
+    """
+    if data.count(b"[") + data.count(b"{") > DEEPEST:
+        brackets = _TEXTS.sub(b"", data).translate(None, _OTHERS)
+        if max(itertools.accumulate(map(_STEPS.__getitem__, brackets)), default=0) > DEEPEST:
+            raise ValueError(f"it is nested deeper than {DEEPEST} levels")
+    return json.loads(data)
 
 
 @contextlib.contextmanager
@@ -194,8 +180,8 @@ def locked(
         OSError: The file cannot be used, and `explain` is not given.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = _open_plain(path, os.O_RDWR | os.O_CREAT)
+        plain.make_folder(path.parent)
+        descriptor = plain.opened(path, os.O_RDWR | os.O_CREAT)
     except OSError as error:
         if explain is None:
             raise
@@ -218,31 +204,13 @@ def locked(
 def holder(path: Path) -> str | None:
     """What the process that holds a lock noted; None if it is free, or if that cannot be told."""
     try:
-        descriptor = _open_plain(path, os.O_RDONLY)
+        descriptor = plain.opened(path)
     except OSError:
         return None
     try:
         return None if _lock(descriptor, fcntl.LOCK_SH, wait=False) else _note(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _open_plain(path: Path, flags: int) -> int:
-    """A descriptor for a plain file.
-
-    Raises:
-        OSError: It is not a plain file, or cannot be opened.
-    """
-    try:
-        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise OSError(errno.ELOOP, f"{path.name} is a symbolic link: remove it", str(path)) from None
-        raise
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, f"{path.name} is not a plain file: remove it", str(path))
-    return descriptor
 
 
 def _lock(descriptor: int, operation: int, *, wait: bool) -> bool:

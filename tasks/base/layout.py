@@ -8,12 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import plain
 from .files import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-DEPLOY_DIR = ".deploy"
+DEPLOY_DIR = plain.DEPLOY_DIR
 PIPELINE_FILE = "config/pipeline.yaml"
 ENVIRONMENTS_DIR = "config/environments"
 SCHEMA_FILE = "config/pipeline.schema.json"
@@ -220,7 +221,7 @@ def prepare(layout: Layout, folder: Path) -> None:
     Raises:
         OSError: It cannot be created.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    plain.make_folder(folder)
     ignore = layout.root / DEPLOY_DIR / ".gitignore"
     if not ignore.exists():
         write_atomic(ignore, b"*\n", durable=False)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _DROPPED = re.compile(r"^(TF_WORKSPACE|TF_CLI_ARGS.*|TF_DATA_DIR|TF_VAR_.*|TF_INPUT|TF_STATE_PERSIST_INTERVAL)$")
 
-# Tokens of `doit publish`, ledger and dashboard, which no child needs. Under other names, children may need them.
-_OURS = frozenset({"DEPLOY_PUBLISH_TOKEN", "DEPLOY_LEDGER_TOKEN", "DASHBOARD_TOKEN"})
+# Secrets of `doit publish`, ledger and dashboard, which no child needs. Under other names, children may need them.
+_OURS = frozenset({"DEPLOY_PUBLISH_TOKEN", "DEPLOY_LEDGER_TOKEN", "DEPLOY_LEDGER_KEY", "DASHBOARD_TOKEN"})
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 _LOOK = 0.05
 _BLOCK = 1 << 20
@@ -186,7 +186,7 @@ def wait(child: subprocess.Popen[bytes], seconds: float, unwanted: Callable[[], 
 
 def how(code: int | None, seconds: float) -> str:
     """How a child failed, in words; see `wait`."""
-    return f"took longer than {seconds:g} s" if code is None else f"ended with {code}"
+    return f"took longer than {seconds:g} s" if code is None else f"exited with {code}"
 
 
 def end_group(child: subprocess.Popen[bytes]) -> None:

@@ -42,11 +42,11 @@ def check(project: Project) -> Iterator[ConfigError]:
     for name, stack in project.stacks.items():
         for position, build_name in enumerate(stack.settings.builds):
             if build_name not in builds:
-                message = f"there is no build '{build_name}'{nearest(build_name, list(builds))}"
+                message = f"unknown build '{build_name}'{nearest(build_name, list(builds))}"
                 yield project.loaded.error(message, "stacks", name, "builds", position)
         for variable, image_name in stack.settings.images.items():
             if image_name not in images:
-                message = f"there is no image '{image_name}'{nearest(image_name, list(images))}"
+                message = f"unknown image '{image_name}'{nearest(image_name, list(images))}"
                 yield project.loaded.error(message, "stacks", name, "images", variable)
 
 
@@ -54,7 +54,7 @@ def _check_build(project: Project, name: str, build: model.Build) -> Iterator[Co
     at, error = ("builds", name), project.loaded.error
     for position, other in enumerate(build.depends_on):
         if other not in project.config.builds:
-            message = f"there is no build '{other}'{nearest(other, list(project.config.builds))}"
+            message = f"unknown build '{other}'{nearest(other, list(project.config.builds))}"
             yield error(message, *at, "depends_on", position)
     if problem := _folder(project, build.path):
         yield error(problem, *at, "path")
@@ -76,7 +76,7 @@ def _check_image(project: Project, name: str, image: model.Image) -> Iterator[Co
     catalog = project.catalog
     for position, build in enumerate(image.builds):
         if build not in project.config.builds:
-            message = f"there is no build '{build}'{nearest(build, list(project.config.builds))}"
+            message = f"unknown build '{build}'{nearest(build, list(project.config.builds))}"
             yield error(message, *at, "builds", position)
     for key, text in image.args.items():
         for variable in _VARIABLE.findall(text):

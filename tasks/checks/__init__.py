@@ -1,4 +1,4 @@
-"""Checks of what was deployed: each kind a plug-in with its own model, all waited for by one loop.
+"""Checks of deployed stacks: each kind is a plug-in with its own model, and one loop waits for all of them.
 
-`check` is the interface, `registry` finds a kind, `waiting` looks again until it is true; the kinds stand beside them.
+`check` is the interface, `registry` finds a kind, `waiting` repeats its looks; the other modules are the kinds.
 """

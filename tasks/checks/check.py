@@ -1,4 +1,4 @@
-"""The interface of a check: a model of its keys, and one look at what is there. A plug-in needs nothing else."""
+"""The interface of a check: a model of its keys, and one look. A plug-in needs nothing else."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 def _names_a_secret(value: object) -> object:
-    """`NAME` or `${NAME}`; what is found is not shown, as it may be the secret itself."""
+    """`NAME` or `${NAME}`; the invalid value is not shown, as it may be the secret itself."""
     name = re.fullmatch(r"(?:\$\{)?([A-Za-z_][A-Za-z0-9_]{0,79})\}?", value) if isinstance(value, str) else None
     if value is not None and name is None:
-        message = "this names the environment variable that holds the secret, never the secret itself"
-        raise PydanticCustomError("secret_value", f"{message}; if it is one, it must be replaced")
+        message = "expected the name of the environment variable that holds the secret"
+        raise PydanticCustomError("secret_value", f"{message}; if this is the secret itself, rotate it")
     return name[1] if name else value
 
 
@@ -40,11 +40,11 @@ class Observation:
     """What one look found.
 
     Args:
-        met: Whether it is as it should be.
-        text: What was seen, in words for people.
-        final: Whether looking again is in vain: the wait ends at once.
-        commands: Commands with which a person looks further: for a shell, or a `doit` one as a value.
-        pause: Seconds to wait at least before the next look, when what was asked said so.
+        met: Whether the check is true.
+        text: What was seen, in words.
+        final: Whether further looks are pointless: the wait ends at once.
+        commands: Commands for a closer look: shell commands, or `doit` commands as values.
+        pause: Minimum seconds before the next look, if the server asked for that.
     """
 
     met: bool
@@ -55,22 +55,22 @@ class Observation:
 
 
 class Counts(Protocol):
-    """How many changes a plan has."""
+    """The number of changes in a plan."""
 
     @property
     def empty(self) -> bool:
-        """Whether it has none."""
+        """Whether there are none."""
 
     def text(self) -> str:
         """The numbers in words."""
 
 
 class FreshPlan(Protocol):
-    """What a check may know of a plan that was just made."""
+    """What a check may know about a fresh plan."""
 
     @property
     def counts(self) -> Counts:
-        """How many changes there are."""
+        """The number of changes."""
 
     @property
     def resources(self) -> Sequence[Mapping[str, Any]]:
@@ -83,18 +83,18 @@ class FreshPlan(Protocol):
 
 @dataclass
 class Look:
-    """What a check knows while it looks.
+    """What a look is given.
 
     Args:
         stack: The stack's name.
         environment: The environment's name.
-        root: The folder that relative paths are seen from: the repository's root.
-        deadline: The moment (of `time.monotonic`) at which this look is given up.
-        since: When the deploy that is checked began, in UTC; None when that is not known.
-        stop: What starts child processes, and says whether the run was asked to stop.
-        mask: The known secrets; a check adds those that it reads.
-        plan: Makes a fresh plan of the stack and gives its changes.
-        withheld: Variables that no child process gets.
+        root: The folder that paths are relative to: the repository's root.
+        deadline: When this look is given up, on the clock of `time.monotonic`.
+        since: When the deploy being checked began, in UTC; None if unknown.
+        stop: Starts child processes, and knows whether the run was asked to stop.
+        mask: The known secrets; a check adds the ones that it reads.
+        plan: Makes a fresh plan of the stack and returns its changes.
+        withheld: Variables that child processes do not get.
     """
 
     stack: str
@@ -110,15 +110,15 @@ class Look:
 
     @property
     def seconds(self) -> float:
-        """The seconds that are left for this look; never none at all."""
+        """The seconds left for this look; always more than zero."""
         return max(self.deadline - time.monotonic(), 0.05)
 
     def note(self, text: str) -> None:
-        """Say how far this look has come: it is what is told when the look has to be given up."""
+        """Record how far this look has come: the text that is shown if it has to be given up."""
         self.noted = text
 
     def secret(self, name: str) -> str | None:
-        """A secret from the environment, masked from now on; None when it is not set, or empty."""
+        """A secret from the environment, masked from now on; None if it is unset or empty."""
         value = os.environ.get(name) or None
         if value is not None:
             self.mask.add([value])
@@ -126,38 +126,40 @@ class Look:
 
 
 class Check(Model):
-    """What every kind of check has; a kind is a subclass with `kind: Literal["its_name"]`."""
+    """The base class of all kinds; a kind is a subclass with `kind: Literal["its_name"]`."""
 
-    #: A look that ends by itself in time, and on a stop: it is not run apart, and never left behind.
+    #: Whether its looks end by themselves in time and on a stop: they are then waited for, never left behind.
     ends_by_itself: ClassVar[bool] = False
 
-    kind: str = Field(description="Which kind it is.")
-    name: str | None = Field(None, description="What it is called in results; by default what it looks at.")
-    timeout: Seconds = Field(60, description="Seconds until the check has failed; 0 looks once.")
+    kind: str = Field(description="The kind of check.")
+    name: str | None = Field(None, description="Its name in results; by default what it looks at.")
+    timeout: Seconds = Field(60, description="Seconds until the check fails; 0 looks once.")
     interval: Annotated[float, Field(gt=0, le=3600)] = Field(1, description="Seconds between the first two looks.")
     backoff: Annotated[float, Field(ge=1, le=10)] = Field(
-        1.5, description="By what the interval grows with each look in vain."
+        1.5, description="Factor by which the interval grows after each failed look."
     )
-    max_interval: Annotated[float, Field(gt=0, le=3600)] = Field(15, description="Seconds that it grows to at most.")
+    max_interval: Annotated[float, Field(gt=0, le=3600)] = Field(15, description="The longest interval, in seconds.")
     consecutive: Annotated[int, Field(ge=1, le=1000)] = Field(
-        1, description="How many looks in a row must find it true; a flapping service fails."
+        1, description="How many looks in a row must succeed, so that a flapping service fails."
     )
-    look_timeout: Annotated[float, Field(gt=0, le=86_400)] = Field(10, description="Seconds that one look may take.")
+    look_timeout: Annotated[float, Field(gt=0, le=86_400)] = Field(
+        10, description="Time limit of one look, in seconds."
+    )
 
     def title(self) -> str:
-        """What it looks at, in few words and without secrets."""
+        """What it looks at, briefly and without secrets."""
         return self.kind
 
     def observe(self, look: Look) -> Observation:
-        """Look once; an exception counts as an observation in vain, and is told by its text."""
+        """Look once; an exception counts as a failed look, with its message as the observation."""
         raise NotImplementedError
 
     def commands(self) -> tuple[str, ...]:
-        """Shell commands with which a person looks further, where the observation has none."""
+        """Shell commands for a closer look, used if the observation has none."""
         return ()
 
 
 def shown(value: Any, most: int = 120) -> str:
-    """A text from outside on one line, cut where it is long, without control characters."""
+    """A text from outside on one line, without control characters, cut if it is long."""
     text = re.sub(r"[\x00-\x1f\x7f-\x9f\s]+", " ", str(value)).strip()
     return text if len(text) <= most else text[: most - 3] + "..."

@@ -1,4 +1,4 @@
-"""The `command` check: a program of yours ends as expected."""
+"""The `command` check: a command of yours exits as expected."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ _LAST = 1 << 13
 
 
 class CommandCheck(Check):
-    """True when a command ends with the expected code; no shell reads it."""
+    """True if a command exits with the expected code; it runs without a shell."""
 
-    ends_by_itself: ClassVar[bool] = True  # it is ended with all that it started, not left behind
+    ends_by_itself: ClassVar[bool] = True  # it is ended together with everything it started, not left behind
 
     kind: Literal["command"] = Field(description="`command`.")
     command: list[str] = Field(
-        min_length=1, description="Program and arguments, run at the repository's root; secrets belong in variables."
+        min_length=1,
+        description="Program and arguments, run in the repository's root; pass secrets in environment variables.",
     )
-    exit_code: Annotated[int, Field(ge=0, le=255)] = Field(0, description="The code that it must end with.")
+    exit_code: Annotated[int, Field(ge=0, le=255)] = Field(0, description="The expected exit code.")
 
     def title(self) -> str:
         """The command's line."""
@@ -46,9 +47,9 @@ class CommandCheck(Check):
                 timeout=limit, last=_LAST,
             )  # fmt: skip
         except StoppedError:
-            return Observation(False, "not begun")
+            return Observation(False, "not started")
         except (OSError, ValueError) as error:
-            return Observation(False, f"cannot be run: {getattr(error, 'strerror', None) or error}", final=True)
+            return Observation(False, f"cannot run: {getattr(error, 'strerror', None) or error}", final=True)
         lines = ended.output.strip().splitlines()
         said = f": {shown(lines[-1], 200)}" if lines else ""
         if look.stop.requested:
@@ -57,4 +58,4 @@ class CommandCheck(Check):
             return Observation(False, f"took longer than {limit:.3g} s{said}")
         if ended.code < 0:
             return Observation(False, f"was ended by signal {-ended.code}{said}")
-        return Observation(ended.code == self.exit_code, f"ended with {ended.code}{said}")
+        return Observation(ended.code == self.exit_code, f"exited with {ended.code}{said}")

@@ -1,4 +1,4 @@
-"""The `http` check: a URL answers as expected, in time, over a connection that is trusted."""
+"""The `http` check: a URL responds as expected, in time, over a trusted connection."""
 
 from __future__ import annotations
 
@@ -32,39 +32,42 @@ Status = Annotated[int, Field(ge=100, le=599)]
 
 
 class HttpCheck(Check):
-    """True when a URL answers as expected."""
+    """True if a URL responds as expected."""
 
     kind: Literal["http"] = Field(description="`http`.")
     url: str = Field(description="The URL, `http` or `https`.")
-    method: Literal["GET", "HEAD", "POST", "PUT", "OPTIONS"] = Field("GET", description="The request's method.")
+    method: Literal["GET", "HEAD", "POST", "PUT", "OPTIONS"] = Field("GET", description="The request method.")
     status: Status | list[Status] = Field(200, description="The expected status, or a list of them.")
     contains: str | None = Field(None, description="Text that the body must contain.")
-    regex: str | None = Field(None, description="A regular expression (Python's) that must match within the body.")
+    regex: str | None = Field(None, description="A Python regular expression that must match somewhere in the body.")
     json_values: dict[str, Any] = Field(
         default_factory=dict,
         alias="json",
         description="Values that a JSON body must have, by path: `{status: ok, 'checks[0].name': db}`.",
     )
     headers: dict[str, str] = Field(
-        default_factory=dict, description="Headers that the answer must have, each with a regular expression."
+        default_factory=dict, description="Headers that the response must have, each with a regular expression."
     )
     request_headers: dict[str, str] = Field(
-        default_factory=dict, description="Headers to send; secrets as `${NAME}` of the environment."
+        default_factory=dict, description="Headers to send; write secrets as `${NAME}`, from the environment."
     )
-    body: str | None = Field(None, description="The body to send.")
-    bearer: SecretName | None = Field(None, description="The variable that holds a bearer token to send.")
-    basic: SecretName | None = Field(None, description="The variable that holds `user:password` for basic auth.")
+    body: str | None = Field(None, description="The request body.")
+    bearer: SecretName | None = Field(None, description="The environment variable that holds a bearer token to send.")
+    basic: SecretName | None = Field(
+        None, description="The environment variable that holds `user:password` for basic auth."
+    )
     redirects: Annotated[int, Field(ge=0, le=30)] | None = Field(
-        None, description="How many redirects are followed; by default 10, or none when `status` has a 3xx."
+        None, description="How many redirects to follow; by default 10, or none if `status` includes a 3xx code."
     )
     ca_file: str | None = Field(
-        None, description="A PEM file of the authorities to trust instead of the usual ones, relative to the root."
+        None,
+        description="A PEM file of the CAs to trust instead of the default ones, relative to the repository's root.",
     )
     certificate_days: Annotated[float, Field(gt=0, le=3650)] | None = Field(
-        None, description="Days that the server's certificate must be valid for yet."
+        None, description="The least number of days for which the server's certificate must still be valid."
     )
     max_latency: Annotated[Seconds, Field(gt=0)] | None = Field(
-        None, description="Seconds within which the answer must begin."
+        None, description="Seconds within which the response must start."
     )
 
     @field_validator("regex")
@@ -89,11 +92,11 @@ class HttpCheck(Check):
         return value
 
     def title(self) -> str:
-        """The URL without what may be secret in it."""
+        """The URL without its secrets."""
         return urls.shown(self.url)
 
     def commands(self) -> tuple[str, ...]:
-        """The same request by hand; secrets stay in their variables."""
+        """The same request as a curl command; secrets stay in their variables."""
         words = ["curl", "-sS", "-i", "--max-time", f"{self.look_timeout:g}"]
         words += ["-X", self.method] if self.method not in ("GET", "HEAD") else ["-I"] if self.method == "HEAD" else []
         words += ["--cacert", self.ca_file] if self.ca_file else []
@@ -115,17 +118,17 @@ class HttpCheck(Check):
         return 0 if any(300 <= status < 400 for status in self.statuses) else _MOST_REDIRECTS  # noqa: PLR2004 - 3xx
 
     def observe(self, look: Look) -> Observation:
-        """Ask once."""
+        """Send the request once."""
         look.mask.add(urls.secrets(self.url))
         look.mask.add(value for name, value in self.request_headers.items() if _SECRET_HEADER.search(name))
         for name in (self.bearer, self.basic):
             if name and look.secret(name) is None:
                 return Observation(False, f"the environment variable {name} is not set", final=True)
         problem = self._ask(look)
-        return Observation(problem is None, problem or "answered as expected")
+        return Observation(problem is None, problem or "responded as expected")
 
     def _ask(self, look: Look) -> str | None:
-        """One request; None when the answer is the expected one, else what was observed."""
+        """One request; None if the response is as expected, else what was observed."""
         import requests
 
         from ..base.http import explain
@@ -133,9 +136,9 @@ class HttpCheck(Check):
         look.note("no connection in time")
         try:
             if self.ca_file and not (look.root / self.ca_file).is_file():
-                return f"there is no file {self.ca_file} (ca_file)"
+                return f"the file {self.ca_file} (ca_file) does not exist"
             with _session(self, look) as session:
-                session.max_redirects = max(self._redirects, 1)  # 0 would fail even where none is followed
+                session.max_redirects = max(self._redirects, 1)  # 0 would fail even if redirects are not followed
                 with session.request(
                     self.method, self.url, timeout=look.seconds, stream=True, allow_redirects=self._redirects > 0,
                     headers=self.request_headers, data=self.body.encode() if self.body is not None else None,
@@ -148,7 +151,7 @@ class HttpCheck(Check):
             return explain(error, self.url)
 
     def _problems(self, response: Response, look: Look) -> Iterator[str]:
-        """What is not as expected, the first first; the body is read only when something is asked of it."""
+        """The first mismatch; the body is read only if a key needs it."""
         seen = f"status {response.status_code}"
         if response.status_code not in self.statuses:
             yield f"{seen}, expected {' or '.join(str(status) for status in self.statuses)}"
@@ -158,17 +161,17 @@ class HttpCheck(Check):
         for name, pattern in self.headers.items():
             value = response.headers.get(name)
             if value is None:
-                yield f"{seen}, but there is no header {name}"
+                yield f"{seen}, but the header {name} is missing"
             elif not re.search(pattern, value):
                 yield f"{seen}, but the header {name} is {shown(value)!r}, expected {pattern!r:.80}"
         if self.contains is not None or self.regex is not None or self.json_values:
-            look.note(f"{seen}, but its body did not end in time")
+            look.note(f"{seen}, but its body did not finish in time")
             for problem in self._body_problems(response, look):
                 yield f"{seen}, but {problem}"
         if self.certificate_days is not None and response.url.startswith("https:"):
             left = _certificate_days(response.url, self._trust(look), look.seconds)
             if left < self.certificate_days:
-                yield f"its certificate is valid for {left:.1f} days yet, expected {self.certificate_days:g}"
+                yield f"its certificate is valid for only {left:.1f} more days, expected {self.certificate_days:g}"
 
     def _trust(self, look: Look) -> str | None:
         return str(look.root / self.ca_file) if self.ca_file else None
@@ -191,11 +194,11 @@ def _compiled(pattern: str) -> None:
     try:
         re.compile(pattern)
     except re.error as error:
-        raise ValueError(f"this is no regular expression: {error}") from None
+        raise ValueError(f"invalid regular expression: {error}") from None
 
 
 def _session(check: HttpCheck, look: Look) -> Session:
-    """A session that sends the check's credentials to the host of its URL, and to no other that it is sent on to."""
+    """A session that sends the check's credentials to the host of its URL only, not to hosts it is redirected to."""
     from urllib.request import getproxies
 
     from ..base.http import Credentials, Session
@@ -204,21 +207,21 @@ def _session(check: HttpCheck, look: Look) -> Session:
     user, _, password = (look.secret(check.basic) or "").partition(":") if check.basic else ("", "", "")
 
     def moved(target: str) -> None:
-        look.note(f"redirected to {urls.shown(target)}, but no answer from there in time")
+        look.note(f"redirected to {urls.shown(target)}, but no response from there in time")
 
     session = Session(Credentials(headers, (user, password)), own=check.request_headers, moved=moved)
     if trust := check._trust(look):  # noqa: SLF001 - the other half of the check
-        session.trust_env = False  # REQUESTS_CA_BUNDLE would win over the file that the check names
+        session.trust_env = False  # REQUESTS_CA_BUNDLE would override the check's own file
         session.verify = trust
         session.proxies = dict(getproxies())
     return session
 
 
 def _certificate_days(url: str, trust: str | None, seconds: float) -> float:
-    """The days that the certificate of a URL's host is valid for yet, over a connection of its own.
+    """The days for which a host's certificate is still valid, found over a separate connection.
 
     Raises:
-        OSError: There is no connection, or it is not trusted.
+        OSError: The connection failed or is not trusted.
     """
     import os
     import socket
@@ -237,7 +240,7 @@ def _certificate_days(url: str, trust: str | None, seconds: float) -> float:
 
 
 def _body_contains(response: Response, text: str, deadline: float) -> bool:
-    """Whether a text is in the body; a body that never ends (an event stream) is read until the text, or in vain."""
+    """Whether the body contains a text; an endless body (event stream) is read until it does or time is up."""
     kept = ""
     for piece in _texts(response, deadline):
         kept = kept[-len(text) :] + piece
@@ -247,10 +250,10 @@ def _body_contains(response: Response, text: str, deadline: float) -> bool:
 
 
 def _texts(response: Response, deadline: float) -> Iterator[str]:
-    """The body as text, piece by piece, up to a limit."""
+    """The body as text, in chunks, up to a limit."""
     import codecs
 
-    # requests takes ISO-8859-1 for text that names no charset, as HTTP once said; UTF-8 is what is sent.
+    # Without a charset, requests assumes ISO-8859-1 for text, as HTTP once said; in practice it is UTF-8.
     named = "charset" in response.headers.get("Content-Type", "").lower()
     try:
         decoder = codecs.getincrementaldecoder((named and response.encoding) or "utf-8")("replace")

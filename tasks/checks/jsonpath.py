@@ -1,4 +1,4 @@
-"""Paths into a JSON document: keys with dots between them and positions in brackets, `checks[0].name`; no more."""
+"""Paths into a JSON document: keys separated by dots and positions in brackets, `checks[0].name`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def parse(path: str) -> list[str | int]:
     """The keys and positions of a path.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The path is invalid.
     """
     parts: list[str | int] = []
     position = 0
@@ -24,12 +24,14 @@ def parse(path: str) -> list[str | int]:
         parts.append(match[1] if match[2] is None else int(match[2]))
         position = match.end()
     if position != len(path) or path.startswith("."):
-        raise ValueError(f"'{path:.80}' is no path into a JSON document: keys with dots, positions in brackets")
+        raise ValueError(
+            f"'{path:.80}' is not a valid JSON path: write keys with dots and positions in brackets, `checks[0].name`"
+        )
     return parts
 
 
 def differences(text: str, expected: Mapping[str, Any]) -> Iterator[str]:
-    """How a JSON text differs from the values that it must have by path."""
+    """How a JSON text differs from the values expected at some paths."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
@@ -41,13 +43,13 @@ def differences(text: str, expected: Mapping[str, Any]) -> Iterator[str]:
         except (KeyError, IndexError, TypeError):
             yield f"the JSON body has no {path}"
             continue
-        # 1 is not true, whatever Python says.
+        # 1 is not true, although Python says so.
         if found != value or isinstance(found, bool) is not isinstance(value, bool):
             yield f"{path} in the JSON body is {json.dumps(found):.80}, expected {json.dumps(value):.80}"
 
 
 def _at(document: Any, parts: list[str | int]) -> Any:
-    part: Any  # what a list or a mapping takes was just looked at
+    part: Any  # the types of `found` and `part` were checked just above
     for part in parts:
         if not isinstance(document, dict if isinstance(part, str) else list):
             raise KeyError(part)

@@ -1,6 +1,7 @@
-"""Which kinds of checks there are: those of this package, and those that other distributions bring as entry points.
+"""Finds the kinds of checks: built in, or provided by other distributions as entry points.
 
-An entry point of the group `doit_tofu.checks` has the kind as its name, `vendor.name`, and a subclass of `check.Check`.
+An entry point in the group `doit_tofu.checks` is named after the kind, `vendor.name`, and is a subclass of
+`check.Check`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 GROUP = "doit_tofu.checks"
 
-# A table and no entry points: in its own repository this package runs without being installed.
+# A table instead of entry points, because in its own repository this package runs without being installed.
 BUILT_IN = {
     "http": ("http", "HttpCheck"),
     "kubernetes_pods": ("kubernetes.check", "KubernetesPodsCheck"),
@@ -34,21 +35,21 @@ BUILT_IN = {
 
 
 def built_in() -> list[type[Check]]:
-    """The kinds of this package, in the order of the docs."""
+    """The built-in kinds, in the order of the docs."""
     return [_load(kind) for kind in BUILT_IN]
 
 
 def find(kind: str) -> type[Check]:
-    """The check of a kind; only this one is imported.
+    """The class of a kind; only its module is imported.
 
     Raises:
-        LookupError: There is none, or the plug-in that brings it cannot be used; the message says which.
+        LookupError: The kind does not exist, or its plug-in cannot be used; the message says which.
     """
     if kind in BUILT_IN:
         return _load(kind)
     plugins = _plugins()
     if kind not in plugins:
-        raise LookupError(f"there is no kind of check '{kind:.80}'{nearest(kind, [*BUILT_IN, *plugins])}")
+        raise LookupError(f"unknown kind of check '{kind:.80}'{nearest(kind, [*BUILT_IN, *plugins])}")
     return _plugin(kind)
 
 
@@ -63,7 +64,7 @@ def _load(kind: str) -> type[Check]:
 def _plugins() -> dict[str, EntryPoint]:
     from importlib.metadata import entry_points
 
-    # Only names with a dot, `vendor.name`: so no kind that comes to this package later takes the name of a plug-in's.
+    # Only names with a dot, `vendor.name`, so that kinds added to this package later never clash with a plug-in.
     return {point.name: point for point in entry_points(group=GROUP) if "." in point.name}
 
 
@@ -78,43 +79,43 @@ def _plugin(kind: str) -> type[Check]:
     except Exception as error:
         raise LookupError(f"the check '{kind}' of {source} cannot be loaded: {error}") from error
     if not (isinstance(loaded, type) and issubclass(loaded, Check)):
-        message = f"the check '{kind}' of {source} is no subclass of doit_tofu.checks.check.Check"
+        message = f"the check '{kind}' of {source} is not a subclass of doit_tofu.checks.check.Check"
         raise LookupError(message)  # noqa: TRY004 - the kind is what cannot be found
     return loaded
 
 
 class OfItsKind:
-    """Annotates a value of the configuration as a check: validated by the model of the kind that it names."""
+    """Marks a configuration value as a check, which is validated by the model of its kind."""
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> core_schema.CoreSchema:
-        """How pydantic validates it; nothing but the kinds in use is imported."""
+        """How pydantic validates it; only the kinds in use are imported."""
         return core_schema.no_info_plain_validator_function(parse)
 
     def __get_pydantic_json_schema__(self, _schema: Any, handler: Any) -> dict[str, Any]:
-        """How an editor sees it: one of the kinds of this package, or another with any keys."""
+        """Its JSON Schema: one of the built-in kinds, or another kind with any keys."""
         union: Any = Annotated[Union[tuple(built_in())], Field(discriminator="kind")]  # noqa: UP007 - made of a list
         ours: dict[str, Any] = handler(TypeAdapter(union).core_schema)
         plugin = {
             "type": "object",
             "properties": {"kind": {"type": "string", "pattern": r"\."}},
             "required": ["kind"],
-            "description": "A kind that a plug-in brings: `vendor.name`.",
+            "description": "A kind provided by a plug-in: `vendor.name`.",
         }
         return {"anyOf": [ours, plugin]}
 
 
 def parse(value: Any) -> Check:
-    """A check from what the configuration says.
+    """A check from its configuration.
 
     Raises:
-        ValidationError: It is none; pydantic puts the errors below the place of the value.
+        ValidationError: It is invalid; pydantic puts the errors below the value's place.
     """
     from .check import Check
 
     if isinstance(value, Check):
         return value
     if not isinstance(value, dict):
-        raise PydanticCustomError("check", "a check is a mapping with a `kind`")
+        raise PydanticCustomError("check", "a check must be a mapping with a `kind`")
     kind = value.get("kind")
     if not isinstance(kind, str):
         found = {"type": "missing" if kind is None else "string_type", "loc": ("kind",), "input": value.get("kind")}

@@ -1,4 +1,4 @@
-"""The `gitlab_runner` and `github_runner` checks: runners are registered, online, and the ones that are expected."""
+"""The `gitlab_runner` and `github_runner` checks: the expected runners are registered and online."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _OPTIONAL = (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 
 @dataclass(frozen=True)
 class Runner:
-    """A runner, whichever forge it is registered with; what a forge does not tell is None."""
+    """A runner of either forge; what a forge does not report is None."""
 
     name: str
     online: bool
@@ -43,13 +43,13 @@ class Runner:
 
 
 class _RunnerCheck(Check):
-    """What both kinds have."""
+    """The keys of both kinds."""
 
     timeout: Seconds = Field(120, description="Seconds until the check has failed; 0 looks once.")
     interval: Annotated[float, Field(gt=0, le=3600)] = Field(3, description="Seconds between the first two looks.")
-    runner: str = Field("*", description="A glob that the runner's description or name matches.")
-    tags: list[str] = Field(default_factory=list, description="Tags (labels) that it must have, all of them.")
-    count: Annotated[int, Field(ge=1)] = Field(1, description="How many such runners there must be at least.")
+    runner: str = Field("*", description="A glob for the runner's description or name.")
+    tags: list[str] = Field(default_factory=list, description="Tags (labels) that it must all have.")
+    count: Annotated[int, Field(ge=1)] = Field(1, description="The least number of such runners.")
 
     if TYPE_CHECKING:
         api: str
@@ -57,15 +57,15 @@ class _RunnerCheck(Check):
     _HEADER: ClassVar[str]
 
     def title(self) -> str:
-        """Whose runners, and which."""
+        """Which runners it looks at."""
         return f"runners of {self._place}" + (f" ({', '.join(self.tags)})" if self.tags else "")
 
     def commands(self) -> tuple[str, ...]:
-        """The same list by hand; the token stays in its variable."""
+        """The same request as a curl command; the token stays in its variable."""
         return (f'curl -sS -H "{self._HEADER}${self.token}" {shlex.quote(self._base + self._path)}',)
 
     def observe(self, look: Look) -> Observation:
-        """List the runners once; nothing is tried twice, as the check looks again."""
+        """List the runners once; requests are not retried, because the check looks again anyway."""
         from ..base.http import Client, NoAnswerError
 
         token = look.secret(self.token)
@@ -91,16 +91,16 @@ class _RunnerCheck(Check):
 
     @property
     def _place(self) -> str:
-        """Whose runners."""
+        """Where the runners are registered."""
         raise NotImplementedError
 
     @property
     def _path(self) -> str:
-        """Where the API lists them."""
+        """The path of the list in the API."""
         raise NotImplementedError
 
     def _found(self, api: Client, look: Look) -> list[tuple[Runner, str | None]]:
-        """The runners that are meant, each with what is wrong with it."""
+        """The matching runners, each with what is wrong with it."""
         raise NotImplementedError
 
     def _failure(self, error: NoAnswerError) -> Observation:
@@ -110,20 +110,20 @@ class _RunnerCheck(Check):
         status, asked, final, pause = answer.status, answer.asked_pause, False, 0.0
         if status == HTTPStatus.TOO_MANY_REQUESTS or (status == HTTPStatus.FORBIDDEN and asked is not None):
             pause = min(_USUAL_PAUSE if asked is None else asked, _LONGEST_PAUSE)
-            text = f"too many requests ({status}), asks again after {pause:g} s"
+            text = f"too many requests ({status}), next try after {pause:g} s"
         elif status == HTTPStatus.UNAUTHORIZED:
             text, final = f"{token} is not accepted (401): expired or invalid", True
         elif status == HTTPStatus.FORBIDDEN:
             text, final = f"{token} may not read this (403)", True
         elif status == HTTPStatus.NOT_FOUND:
-            text = f"there is no such thing, or {token} may not see it (404)"
+            text = f"not found, or {token} may not see it (404)"
         else:
             text = f"status {status}: {shown(answer.content.decode('utf-8', 'replace'))}"
         text = f"{urls.shown(answer.url)}: {text}"
         return Observation(False, text, final=final, commands=self.commands(), pause=pause)
 
     def _judge(self, found: list[tuple[Runner, str | None]], place: str) -> Observation:
-        """Enough of the runners are as expected, or what is wrong with those that are not."""
+        """Whether enough runners are as expected, and what is wrong with the others."""
         good = [runner.name for runner, problem in found if problem is None]
         text = f"{len(good)} of {len(found)} runner{'s' if len(found) != 1 else ''} of {place} as expected"
         if len(good) >= self.count:
@@ -134,40 +134,41 @@ class _RunnerCheck(Check):
             return Observation(False, f"no runner{named}{wanted} is registered in {place}")
         bad = [f"{runner.name}: {problem}" for runner, problem in found if problem is not None]
         more = f" and {len(bad) - _FEW} more" if len(bad) > _FEW else ""
-        return Observation(False, f"{text}, {self.count} asked for; {'; '.join(bad[:_FEW])}{more}")
+        return Observation(False, f"{text}, {self.count} required; {'; '.join(bad[:_FEW])}{more}")
 
     def _meant(self, runner: Runner) -> bool:
         return fnmatchcase(runner.name, self.runner)
 
     def _lacks(self, runner: Runner) -> str | None:
         missing = sorted(set(self.tags) - runner.tags)
-        return f"it has no tag {', '.join(missing)}" if missing else None
+        return f"missing tag {', '.join(missing)}" if missing else None
 
 
 class GitlabRunnerCheck(_RunnerCheck):
-    """True when runners are registered with GitLab, online, and have asked for jobs since the deploy began."""
+    """True if runners are registered with GitLab, online, and have contacted it since the deploy began."""
 
     _HEADER = "PRIVATE-TOKEN: "
 
     kind: Literal["gitlab_runner"] = Field(description="`gitlab_runner`.")
     api: str = Field("${CI_API_V4_URL:-https://gitlab.com/api/v4}", description="The API's base URL.")
-    project: int | str | None = Field(None, description="The project, by number or path: its runners.")
+    project: int | str | None = Field(None, description="The project whose runners to check, by number or path.")
     group: int | str | None = Field(
-        None, description="Or the group. With neither: those of the instance, for its admins."
+        None, description="Or the group. Without either: the runners of the instance, which needs an admin token."
     )
     token: SecretName = Field(
-        "GITLAB_TOKEN", description="The variable that holds a token with the scope `read_api`; no job token."
+        "GITLAB_TOKEN",
+        description="The environment variable that holds a token with the scope `read_api`; a job token does not work.",
     )
-    version: str | None = Field(None, description="The runner's version, or a constraint like `>=17, <19`.")
-    paused: bool = Field(False, description="Whether it has to be paused.")
+    version: str | None = Field(None, description="The runner's version, or a constraint such as `>=17, <19`.")
+    paused: bool = Field(False, description="Whether it must be paused.")
     contacted_within: Seconds = Field(
-        900, description="Seconds since which it must have asked for jobs at the latest; and never before the deploy."
+        900, description="The runner must have contacted GitLab within this many seconds, and after the deploy began."
     )
 
     @model_validator(mode="after")
     def _is_one_scope(self) -> Self:
         if self.project is not None and self.group is not None:
-            raise ValueError("a check of runners has a `project` or a `group`, not both")
+            raise ValueError("set `project` or `group`, not both")
         return self
 
     @field_validator("version")
@@ -190,7 +191,7 @@ class GitlabRunnerCheck(_RunnerCheck):
         return f"/groups/{quote(str(self.group), safe='')}/runners" if self.group is not None else "/runners/all"
 
     def _found(self, api: Client, look: Look) -> list[tuple[Runner, str | None]]:
-        """List the runners, and ask for each that is meant (https://docs.gitlab.com/api/runners/)."""
+        """List the runners, and fetch each one that matches (https://docs.gitlab.com/api/runners/)."""
         query = {"tag_list": ",".join(self.tags)} if self.tags else {}
         found = [self._read(api, item["id"]) for item in api.items(self._path, query) if self._listed(item)]
         skew = _skew(api)
@@ -201,7 +202,7 @@ class GitlabRunnerCheck(_RunnerCheck):
         return any(fnmatchcase(name, self.runner) for name in names)
 
     def _read(self, api: Client, number: int) -> Runner:
-        """A runner with its managers: the machines behind one registration, which carry the versions."""
+        """A runner with its managers: the machines behind one registration, which report the versions."""
         from ..base.http import RefusedError
 
         item = api.request("GET", f"/runners/{number}").json()
@@ -223,7 +224,7 @@ class GitlabRunnerCheck(_RunnerCheck):
         )  # fmt: skip
 
     def _problem(self, runner: Runner, look: Look, skew: timedelta) -> str | None:
-        """What is wrong with a runner; "online" alone may be two hours old."""
+        """What is wrong with a runner; its status "online" may be two hours old."""
         if problem := self._lacks(runner):
             return problem
         if runner.paused is not self.paused:
@@ -231,12 +232,12 @@ class GitlabRunnerCheck(_RunnerCheck):
         if not runner.online:
             return f"it is {runner.status}"
         if runner.contacted is None:
-            return "it has never asked for jobs"
+            return "it has never contacted GitLab"
         if look.since is not None and runner.contacted < look.since + skew:
-            return f"it last asked for jobs at {runner.contacted:%H:%M:%S} UTC, before the deploy began"
+            return f"its last contact was at {runner.contacted:%H:%M:%S} UTC, before the deploy began"
         age = (datetime.now(UTC) + skew - runner.contacted).total_seconds()
         if age > self.contacted_within:
-            return f"it last asked for jobs {age:.0f} s ago, expected within {self.contacted_within:g} s"
+            return f"its last contact was {age:.0f} s ago, expected within {self.contacted_within:g} s"
         if self.version is not None:
             constraint = VersionConstraint.parse(self.version)
             wrong = [version for version in runner.versions if not constraint.allows(version)]
@@ -246,22 +247,24 @@ class GitlabRunnerCheck(_RunnerCheck):
 
 
 class GithubRunnerCheck(_RunnerCheck):
-    """True when self-hosted runners are registered with GitHub and online."""
+    """True if self-hosted runners are registered with GitHub and online."""
 
     _HEADER = "Authorization: Bearer "
 
     kind: Literal["github_runner"] = Field(description="`github_runner`.")
     api: str = Field("${GITHUB_API_URL:-https://api.github.com}", description="The API's base URL.")
-    repository: str | None = Field(None, description="`OWNER/NAME`: the runners of a repository.")
-    organization: str | None = Field(None, description="Or those of an organization.")
-    enterprise: str | None = Field(None, description="Or those of an enterprise.")
-    token: SecretName = Field("GITHUB_TOKEN", description="The variable that holds a token that may read runners.")
-    busy: bool | None = Field(None, description="True or false: it must run a job now, or must not.")
+    repository: str | None = Field(None, description="The repository whose runners to check, `OWNER/NAME`.")
+    organization: str | None = Field(None, description="Or the organization.")
+    enterprise: str | None = Field(None, description="Or the enterprise.")
+    token: SecretName = Field(
+        "GITHUB_TOKEN", description="The environment variable that holds a token that may read runners."
+    )
+    busy: bool | None = Field(None, description="True: it must be running a job. False: it must be idle.")
 
     @model_validator(mode="after")
     def _is_one_scope(self) -> Self:
         if sum(scope is not None for scope in (self.repository, self.organization, self.enterprise)) != 1:
-            raise ValueError("a check of runners has one of `repository`, `organization` and `enterprise`")
+            raise ValueError("set exactly one of `repository`, `organization` and `enterprise`")
         return self
 
     @property
@@ -301,16 +304,16 @@ def _github(item: dict[str, Any]) -> tuple[Runner, bool]:
 def _moved(_method: str, _url: str, target: str) -> None:
     from ..base.http import NoAnswerError
 
-    raise NoAnswerError(f"redirected to {urls.shown(target)}; `api` must name that")
+    raise NoAnswerError(f"redirected to {urls.shown(target)}; set `api` to that address")
 
 
 def _skew(api: Client) -> timedelta:
-    """How much the API's clock is ahead of ours, as of its last answer."""
+    """How far the API's clock is ahead of ours, according to its last response."""
     try:
         ahead = parsedate_to_datetime(api.last.headers["Date"] if api.last else "") - datetime.now(UTC)
     except (KeyError, ValueError, TypeError):
         return timedelta()
-    return ahead if abs(ahead) >= timedelta(seconds=2) else timedelta()  # the header knows no fractions
+    return ahead if abs(ahead) >= timedelta(seconds=2) else timedelta()  # the header has no fractions
 
 
 def _moment(text: Any) -> datetime | None:

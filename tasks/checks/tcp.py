@@ -1,4 +1,4 @@
-"""The `tcp` check: a port takes connections."""
+"""The `tcp` check: a port accepts connections."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 
 class TcpCheck(Check):
-    """True when a TCP port takes a connection."""
+    """True if a TCP port accepts a connection."""
 
     kind: Literal["tcp"] = Field(description="`tcp`.")
     host: str = Field(description="A host name or address.")
-    port: Annotated[int, Field(ge=1, le=65_535)] | str = Field(description="The port; a template may give it.")
+    port: Annotated[int, Field(ge=1, le=65_535)] | str = Field(description="The port, a number or a template.")
 
     def title(self) -> str:
         """Host and port."""
         return f"{self.host}:{self.port}"
 
     def commands(self) -> tuple[str, ...]:
-        """What a person tries."""
+        """An `nc` command that does the same."""
         return (f"nc -vz {shlex.quote(self.host)} {shlex.quote(str(self.port))}",)
 
     def observe(self, look: Look) -> Observation:
@@ -34,11 +34,11 @@ class TcpCheck(Check):
         try:
             port = int(self.port)
         except ValueError:
-            return Observation(False, f"{self.port!r:.80} is no port", final=True)
+            return Observation(False, f"{self.port!r:.80} is not a port number", final=True)
         look.note("no connection in time")
         try:
             with socket.create_connection((self.host, port), timeout=look.seconds):
-                return Observation(True, "takes connections")
+                return Observation(True, "accepts connections")
         except (socket.gaierror, UnicodeError):
             return Observation(False, "the host name cannot be resolved")
         except TimeoutError:

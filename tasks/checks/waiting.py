@@ -1,4 +1,4 @@
-"""Waiting until a check is true: one loop for all kinds, ended by success, the time limit, a final answer or a stop."""
+"""Waits until a check is true: one loop for all kinds, ended by success, timeout, a final observation or a stop."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
     Looking = Callable[[float], Look]
 
-_TICK = 0.05  # how soon a stop is noticed while a look is under way
-_SLACK = 0.5  # a look that knows its limit says better than we can what it waits for
+_TICK = 0.05  # how often a pending look checks for a stop, in seconds
+_SLACK = 0.5  # extra time for a look that observes its own limit: its message is better than ours
 
 
 @dataclass
 class Progress:
-    """How far a wait is, for whoever shows it; `seen` is the last observation."""
+    """The progress of a wait, to be shown; `seen` is the last observation."""
 
     title: str
     looks: int = 0
     in_a_row: int = 0
-    seen: str = "not looked yet"
+    seen: str = "no look yet"
     ended: bool = False
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a wait ended: what was last observed, and in how many looks and seconds."""
+    """How a wait ended: the last observation, and the number of looks and seconds."""
 
     kind: str
     title: str
@@ -47,12 +47,12 @@ class Outcome:
 
 
 def wait(check: Check, looking: Looking, progress: Progress) -> Outcome:
-    """Look until a check is true, or will not be.
+    """Look until a check is true or has failed.
 
     Args:
         check: The check, filled in.
-        looking: Gives what a look needs, from the moment at which it has to end.
-        progress: Is kept current.
+        looking: Makes the input of a look from the time at which it has to end.
+        progress: Updated after each look.
     """
     began = time.monotonic()
     deadline, pause = began + check.timeout, check.interval
@@ -70,7 +70,7 @@ def wait(check: Check, looking: Looking, progress: Progress) -> Outcome:
                 why = f"true {progress.in_a_row} of {check.consecutive} times in a row; {why}"
         if why is not None:
             break
-        # Without the `min` a long pause would sleep over the last chance to find it true.
+        # Without the `min`, a long pause would miss the last chance to find it true.
         asleep = max(min(pause, left - check.interval), check.interval, min(found.pause, left))
         pause = check.interval if found.met else min(pause * check.backoff, max(check.max_interval, check.interval))
         if look.stop.wait(asleep):
@@ -86,7 +86,7 @@ def wait(check: Check, looking: Looking, progress: Progress) -> Outcome:
 
 
 def _why_it_ended(check: Check, found: Observation, progress: Progress, look: Look) -> str | None:
-    """Why no further look is taken, empty when it came true; None when there is one."""
+    """Why no further look is taken, empty if the check is true; None if there is another."""
     if found.met and progress.in_a_row >= check.consecutive:
         return ""
     if look.stop.requested:
@@ -95,13 +95,13 @@ def _why_it_ended(check: Check, found: Observation, progress: Progress, look: Lo
 
 
 def _limit(check: Check, deadline: float) -> float:
-    """When a look has to end: a check without any time left still looks once."""
+    """When a look has to end; a check with no time left still looks once."""
     longest = time.monotonic() + check.look_timeout
     return min(longest, deadline) if check.timeout else longest
 
 
 def _observe(check: Check, look: Look) -> Observation:
-    """One look, given up at its end or at a stop, however it is stuck: in a name lookup, in a body without end."""
+    """One look, given up at its deadline or on a stop, even if it is stuck in a name lookup or an endless body."""
     if check.ends_by_itself:
         return _guarded(check, look)
     found: list[Observation] = []
@@ -114,7 +114,7 @@ def _observe(check: Check, look: Look) -> Observation:
     threading.Thread(target=observe, name=f"look {check.kind}", daemon=True).start()
     while not done.wait(_TICK):
         if look.stop.requested or time.monotonic() > look.deadline + _SLACK:
-            return Observation(False, look.noted or "no answer in time")
+            return Observation(False, look.noted or "no response in time")
     return found[0]
 
 

@@ -66,6 +66,6 @@ class Context:
     by_hand: str = "tofu"
     early: tuple[str, ...] = ()
 
-    def holding(self, descriptor: int) -> Context:
-        """The same, for a command that gets one more file descriptor."""
-        return replace(self, descriptors=(*self.descriptors, descriptor))
+    def holding(self, *descriptors: int) -> Context:
+        """The same, for a command that gets some more file descriptors."""
+        return replace(self, descriptors=(*self.descriptors, *descriptors))

@@ -20,9 +20,9 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ..base import interpolate
+from ..base import interpolate, plain
 from ..base.errors import ConfigError, DeployError, PublishError
-from ..base.files import read_json, sha256_bytes, write_json
+from ..base.files import LARGEST_RECORD, parse_json, read_json, sha256_bytes, write_json
 from ..base.problem import doit
 from ..base.text import plural
 from ..run.action import printing
@@ -32,6 +32,7 @@ from .retention import run_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from ..run.run import Run
     from .destination import Destination, Wait
@@ -83,8 +84,8 @@ def publish(run: Run) -> str:
     known = [(run_id, record) for run_id in runs if (record := _record(run, run_id))]
     for run_id, _ in known:
         for path in (run.layout.run_tasks(run_id), run.layout.run_record(run_id)):
-            if path.exists():
-                sent.file(f"{base}/runs/{path.name}", path.read_bytes())
+            with suppress(FileNotFoundError):
+                sent.file(f"{base}/runs/{path.name}", _content(run, path))
     for name, data in reports:
         sent.file(f"{base}/reports/{name}", data)
     months = sorted({_month(run_id) for run_id, _ in known})
@@ -192,8 +193,26 @@ def _record(run: Run, run_id: str) -> dict[str, Any] | None:
 
 def _reports(run: Run) -> list[tuple[str, bytes]]:
     folder = run.layout.reports
-    paths = sorted(path for path in folder.glob("*") if path.is_file() and not path.name.startswith("."))
-    return [(path.name, path.read_bytes()) for path in paths]
+    paths = sorted(path for path in folder.glob("*") if not path.is_dir() and not path.name.startswith("."))
+    return [(path.name, _content(run, path)) for path in paths]
+
+
+def _content(run: Run, path: Path) -> bytes:
+    """What a file holds, to be sent: never what a link in its place leads to.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        PublishError: It is no plain file.
+    """
+    try:
+        return plain.read(path, LARGEST_RECORD)
+    except plain.NotPlainError as error:
+        raise PublishError(
+            f"nothing is published: {run.layout.relative(path)}: {error.strerror}",
+            where=run.layout.relative(path),
+            untouched="nothing was sent",
+            next_step=("see which job wrote it, remove it, then ", doit("publish")),
+        ) from error
 
 
 def _month(run_id: str) -> str:
@@ -222,7 +241,7 @@ def _with_months(old: Any, environment: str, months: list[str]) -> dict[str, Any
 
 def _parsed(data: bytes | None) -> Any:
     try:
-        return None if data is None else json.loads(data)
+        return None if data is None else parse_json(data)
     except ValueError:
         return None  # garbage is replaced; every publisher brings back its own part
 

@@ -20,7 +20,10 @@ class Home(Protocol):
     credential.
     """
 
-    name: str  # for people: "refs/heads/... of origin", "s3://bucket/prefix"
+    @property
+    def name(self) -> str:
+        """The place for people: "refs/heads/... of origin", "s3://bucket/prefix"; no credentials."""
+        ...
 
     def read(self) -> Version | None:
         """The newest version, in one round trip; None where the place answers that there is no ledger."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..reports import environment, sandbox
+
 if TYPE_CHECKING:
     from ..project import model
     from ..run.run import Run
@@ -73,26 +75,19 @@ def _one(run: Run, settings: model.Channel, name: str, builtin: str, values: dic
     own = getattr(settings, name)
     if own is not None:
         try:
-            return _fill(run, own, values)
-        except Exception as error:  # noqa: BLE001 - a template may raise whatever its filters raise
-            first = str(error).splitlines()[0] if str(error) else ""
+            return run.mask.text(sandbox.render(own, _known(run, values)))
+        except sandbox.TemplateFailedError as error:
+            first = str(error).partition("\n")[0]
             run.say_once(
                 f"{settings.label}: the template `{name}` is broken, the built-in one was used:"
-                f" {type(error).__name__}: {first[:200]}"
+                f" {error.kind}: {first[:200]}"
             )
-    return _fill(run, builtin, values)
+    return run.mask.text(environment.sandboxed().from_string(builtin).render(**_known(run, values)))
 
 
-def _fill(run: Run, template: str, values: dict[str, Any]) -> str:
-    """A filled-in template; nothing in it reaches Python's inside, what comes out is masked."""
-    import jinja2
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False
-    )
-    text = environment.from_string(template).render(words=_WORDS, deploy=run.command("deploy").quoted, **values)
-    return run.mask.text(text)
+def _known(run: Run, values: dict[str, Any]) -> dict[str, Any]:
+    """All that a template may use, its words included."""
+    return {"words": _WORDS, "deploy": run.command("deploy").quoted, **values}
 
 
 def _cut(text: str, length: int) -> str:

@@ -13,7 +13,7 @@ from ..artifact.manifest import Expected
 from ..base import ci
 from ..base.errors import ArtifactRefusedError
 from ..builds import used
-from ..project import stateid
+from ..project import stateid, volatile
 from ..run import errored, fanout, stateguard, upstream, workdir
 from ..run.assessment import assess
 from ..run.details import PlanDetails
@@ -134,7 +134,10 @@ def _expected(run: Run, stack: Stack, assessment: Assessment) -> Expected:
 def _accepted(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -> Result:
     """The result of a plan that was verified: where there are policies they judge it again, from the plan itself."""
     manifest = artifact.manifest
-    details = PlanDetails(manifest.origin, images=manifest.images, **stateguard.details(assessment.receipt, manifest))
+    names = sorted(volatile.volatile(run.project, stack))
+    details = PlanDetails(
+        manifest.origin, images=manifest.images, volatile=names, **stateguard.details(assessment.receipt, manifest)
+    )
     findings = []
     if judging.judged_by(run) is None:
         details = replace(details, changes=store.description(run.layout, manifest))

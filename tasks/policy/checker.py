@@ -33,7 +33,9 @@ def check(project: Project) -> Iterator[ConfigError]:
         for number, text in enumerate(checker.command):
             for name in interpolate.placeholders(text):
                 if name not in PLACEHOLDERS and not name.startswith(interpolate.ORGANIZATION):
-                    message = f"there is no {{{name}}} in a checker's command{nearest(name, list(PLACEHOLDERS))}"
+                    message = (
+                        f"unknown placeholder {{{name}}} in a checker's command{nearest(name, list(PLACEHOLDERS))}"
+                    )
                     yield project.loaded.error(message, "policy", "checkers", position, "command", number)
 
 
@@ -69,7 +71,7 @@ def findings(run: Run, stack: Stack, position: int, checker: Checker, plan: Mapp
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise _error(checker, stack, where, f"cannot be understood: {error}", log) from None
     if code in checker.failed and not found:
-        raise _error(checker, stack, where, f"ended with {code}, but no finding could be read", log)
+        raise _error(checker, stack, where, f"exited with {code}, but no finding could be read", log)
     if run.hides_values:
         return [replace(item, message="(hidden, as `plan.values` says)") for item in found]
     return found

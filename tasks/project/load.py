@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 from ..base.errors import ConfigErrors, nearest
 from ..base.layout import Layout
 from ..base.model import NAME_PATTERN
-from . import model, remotestate, variables
+from . import dependencies, model, remotestate, variables
 from .config import loading
 from .hcl.fileindex import FileIndex
 from .project import Project
 from .sources import Sources
 from .stack import OutputReference, Stack
-from .stackgraph import CycleError, StackGraph
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from ..base.problem import Where
     from .config.loading import Loaded
     from .config.upstream import Base
-    from .remotestate import RemoteRead
 
 
 def load(root: Path, environment: str | None = None, *, update: bool = False) -> Project:
@@ -80,29 +78,9 @@ def related(sources: Sources) -> Project:
 
         catalog = Catalog(sources)
     reads = remotestate.find(sources)
+    graph, faults = dependencies.related(sources, reads)
     known = {part.name: getattr(sources, part.name) for part in fields(Sources)}
-    return Project(**known, catalog=catalog, remote_reads=reads, graph=_graph(sources, reads))
-
-
-def _graph(sources: Sources, reads: dict[str, list[RemoteRead]]) -> StackGraph:
-    stacks = sources.stacks
-    needs = {
-        name: stacks.keys()
-        & {
-            *stack.settings.depends_on,
-            *(reference.stack for reference in stack.inputs.values()),
-            *(item.stack for item in reads.get(name, ())),
-        }
-        for name, stack in stacks.items()
-    }
-    try:
-        return StackGraph.build(needs)
-    except CycleError as error:
-        start = error.path[0]
-        inputs = {reference.stack for reference in stacks[start].inputs.values()}
-        key = "inputs" if error.path[1] in inputs else "depends_on"
-        message = f"these stacks need each other: {error}"
-        raise sources.loaded.error(message, "stacks", start, key) from None
+    return Project(**known, catalog=catalog, remote_reads=reads, graph=graph, faults=faults)
 
 
 def stacks(loaded: Loaded, index: FileIndex) -> dict[str, Stack]:
@@ -151,8 +129,13 @@ def _discover(loaded: Loaded, index: FileIndex, taken: set[str]) -> dict[str, st
             folders = [path for path in index.glob("", pattern) if index.is_folder(path)]
         except (ValueError, NotImplementedError, IndexError, OSError) as error:
             raise loaded.error(f"'{pattern}' is not a glob below the root: {error}", "discover", position) from None
+        if not folders and fixed and index.is_folder(fixed) and (why := _unreadable(index, fixed)):
+            message = f"the folder {fixed} cannot be read, so its stacks are not known: {why}"
+            raise loaded.error(message, "discover", position)
         for folder in folders:
-            if any(part.startswith(".") for part in folder.split("/")) or not index.configuration(folder):
+            if any(part.startswith(".") for part in folder.split("/")) or not (
+                index.configuration(folder) or folder in index.unreadable
+            ):
                 continue
             name = posixpath.relpath(folder, fixed) if fixed else folder
             if folder in taken:
@@ -164,6 +147,12 @@ def _discover(loaded: Loaded, index: FileIndex, taken: set[str]) -> dict[str, st
                 message = f"two folders would be the stack '{name}': {found[name]} and {folder}"
                 raise loaded.error(message, "discover", position)
     return found
+
+
+def _unreadable(index: FileIndex, folder: str) -> str | None:
+    """Why a folder cannot be listed; None where it can."""
+    index.names(folder)
+    return index.unreadable.get(folder)
 
 
 def _found_twice(loaded: Loaded, found: Mapping[str, str]) -> list[ConfigError]:
@@ -186,6 +175,6 @@ def _folder_problem(index: FileIndex, path: str, known: Iterable[str]) -> str | 
         return f"a stack's folder must be inside the repository, and not be all of it: '{path}'"
     if not index.is_folder(path):
         return f"there is no folder {path} for this stack{nearest(path, list(known))}"
-    if not index.configuration(path):
+    if not index.configuration(path) and path not in index.unreadable:
         return f"there is no configuration (*.tf, *.tofu) in {path}"
     return None

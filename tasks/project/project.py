@@ -12,6 +12,7 @@ from .sources import Sources
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from ..base.errors import ConfigError
     from .catalog import Catalog
     from .remotestate import RemoteRead
     from .stackgraph import StackGraph
@@ -25,11 +26,22 @@ class Project(Sources):
         catalog: Its builds and images; None without any.
         remote_reads: The states of other stacks that each stack reads.
         graph: Which stack needs which.
+        faults: What is wrong with a stack alone, by its name: it is not run, the others are.
     """
 
     catalog: Catalog | None
     remote_reads: dict[str, list[RemoteRead]] = field(default_factory=dict)
     graph: StackGraph
+    faults: dict[str, ConfigError] = field(default_factory=dict)
+
+    def require_sound(self, stack: str) -> None:
+        """Refuse a stack that something is wrong with.
+
+        Raises:
+            ConfigError: Its fault.
+        """
+        if (fault := self.faults.get(stack)) is not None:
+            raise fault
 
     @cached_property
     def source_files(self) -> list[str]:

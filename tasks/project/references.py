@@ -28,6 +28,9 @@ def _stack(project: Sources, name: str, stack: Stack) -> Iterable[ConfigError]:
     for position, upstream in enumerate(stack.settings.depends_on):
         if upstream not in project.stacks:
             yield project.loaded.error(project.unknown_stack(upstream), *at, "depends_on", position)
+    for position, other in enumerate(stack.settings.independent_of):
+        if problem := _not_independent(project, stack, other):
+            yield project.loaded.error(problem, *at, "independent_of", position)
     for variable, reference in stack.inputs.items():
         if reference.stack not in project.stacks:
             yield project.loaded.error(project.unknown_stack(reference.stack), *at, "inputs", variable)
@@ -42,6 +45,16 @@ def _stack(project: Sources, name: str, stack: Stack) -> Iterable[ConfigError]:
             message = f"'{variable}' is no input of this stack{nearest(variable, list(stack.inputs))}"
             yield project.loaded.error(message, *at, "mocks", variable)
     yield from _variables(project, name, stack)
+
+
+def _not_independent(project: Sources, stack: Stack, other: str) -> str | None:
+    """Why a stack cannot be said to be independent of another one; None where it can."""
+    if other not in project.stacks:
+        disabled = other in project.config.stacks
+        return None if disabled else project.unknown_stack(other)
+    given = {reference.stack for reference in stack.inputs.values()}
+    key = "depends_on" if other in stack.settings.depends_on else "inputs" if other in given else None
+    return f"'{other}' is also named in `{key}`: it cannot be both" if key else None
 
 
 def _variables(project: Sources, name: str, stack: Stack) -> Iterable[ConfigError]:
@@ -68,9 +81,9 @@ def _organization(project: Sources) -> Iterable[ConfigError]:
     for path, text in _texts(project.config):
         for name in interpolate.placeholders(text):
             if name.startswith(interpolate.ORGANIZATION) and name not in project.organization:
-                message = f"there is no {{{name}}}{nearest(name, list(project.organization))}"
+                message = f"unknown placeholder {{{name}}}{nearest(name, list(project.organization))}"
                 if project.config.organization is None:
-                    message += ": there is no `organization` file in this configuration"
+                    message += "; the key `organization` is not set"
                 yield project.loaded.error(message, *path)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from . import backend, stateid
@@ -14,11 +14,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RemoteRead:
-    """A data source that reads a sibling's outputs; `outputs` is None where it may be any of them."""
+    """A data source that reads a sibling's outputs; `outputs` is None where it may be any of them.
+
+    `place` is where it stands: `file:line`, in JSON the file.
+    """
 
     name: str
     stack: str
     outputs: tuple[str, ...] | None
+    place: str = ""
 
 
 def find(project: Sources) -> dict[str, list[RemoteRead]]:
@@ -42,7 +46,7 @@ def find(project: Sources) -> dict[str, list[RemoteRead]]:
             its = states.read(project.stacks[name], state)
             owner = next((other for other, own in owners.get(its.key, ()) if own.same(its)), None) if its else None
             if owner is not None and owner != name:
-                read = RemoteRead(state.name, owner, state.outputs)
+                read = RemoteRead(state.name, owner, state.outputs, state.place)
                 found[name] = _with(found.get(name, []), read)
     return found
 
@@ -53,5 +57,5 @@ def _with(reads: list[RemoteRead], read: RemoteRead) -> list[RemoteRead]:
     if same is None:
         return [*reads, read]
     outputs = None if None in (same.outputs, read.outputs) else {*(same.outputs or ()), *(read.outputs or ())}
-    both = RemoteRead(read.name, read.stack, None if outputs is None else tuple(sorted(outputs)))
+    both = replace(same, outputs=None if outputs is None else tuple(sorted(outputs)))
     return [both if other is same else other for other in reads]

@@ -112,4 +112,4 @@ class Sources:
 
     def unknown_stack(self, name: str) -> str:
         """The error message for the name of a stack that does not exist."""
-        return f"there is no stack '{name}'{nearest(name, list(self.stacks))}"
+        return f"unknown stack '{name}'{nearest(name, list(self.stacks))}"

@@ -93,6 +93,31 @@ class StackGraph:
         return waves
 
 
+def cycles(needs: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
+    """For each stack that needs itself, directly or not, a shortest way back to it; it begins and ends there."""
+    left = {name: set(upstreams) for name, upstreams in needs.items()}
+    while ends := left.keys() - {name for upstreams in left.values() for name in upstreams if name in left}:
+        left = {name: upstreams for name, upstreams in left.items() if name not in ends}
+    return {name: path for name in sorted(left) if (path := _way_back(left, name))}
+
+
+def _way_back(needs: Mapping[str, Collection[str]], start: str) -> list[str]:
+    """A shortest way from a stack to itself; empty where there is none."""
+    came_from: dict[str, str] = {}
+    pending = [start]
+    for name in pending:
+        for upstream in sorted(needs.get(name, ())):
+            if upstream == start:
+                path = [start, name]
+                while path[-1] != start:
+                    path.append(came_from[path[-1]])
+                return path[::-1]
+            if upstream not in came_from:
+                came_from[upstream] = name
+                pending.append(upstream)
+    return []
+
+
 def _cycle(needs: Mapping[str, tuple[str, ...]]) -> list[str]:
     """One cycle among stacks that all wait for another one of them; starts with its alphabetically first stack."""
     name = min(needs)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .sources import Sources
     from .stack import Stack
 
-_PREFIX = "TF_VAR_"
+PREFIX = "TF_VAR_"
 _CONTROL = {"\\b": "\\u0008", "\\f": "\\u000c"}
 
 
@@ -43,7 +43,7 @@ def _values(project: Sources, stack: Stack) -> dict[str, Any]:
 def from_environment(project: Sources, stack: Stack) -> dict[str, str]:
     """The `TF_VAR_*` variables of this process that the stack declares, by their full names."""
     declared = project.module(stack.name).variables
-    names = (_PREFIX + name for name in sorted(declared))  # asked for every stack: not a walk over all that is set
+    names = (PREFIX + name for name in sorted(declared))  # asked for every stack: not a walk over all that is set
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
@@ -51,9 +51,9 @@ def var_files(project: Sources, stack: Stack) -> list[str]:
     """The stack's var files in order, relative to the repository's root; optional ones only where they are.
 
     Raises:
-        ConfigError: A file that is not optional is missing.
+        ConfigError: Files that are not optional are missing; it names each of them.
     """
-    found = []
+    found, missing = [], dict[int, tuple[str, str]]()
     for position, entry in enumerate(stack.settings.var_files):
         path, optional = (entry, False) if isinstance(entry, str) else (entry.path, entry.optional)
         key = project.key(stack.name, "var_files", position)
@@ -62,17 +62,28 @@ def var_files(project: Sources, stack: Stack) -> list[str]:
         if project.index.digest(full) is not None:
             found.append(full)
         elif not optional:
-            raise project.loaded.error(
-                f"there is no var file {full}",
-                "stacks", stack.name, "var_files", position,
-                next_step=f"write {full}, or mark it: {{path: {path}, optional: true}}",
-            )  # fmt: skip
+            missing[position] = (full, path)
+    if missing:
+        raise _missing(project, stack, missing)
     return found
+
+
+def _missing(project: Sources, stack: Stack, missing: Mapping[int, tuple[str, str]]) -> ConfigError:
+    """The error for var files that are not there, each by its position with its path and how it is written."""
+    at = ("stacks", stack.name, "var_files")
+    first = next(iter(missing))
+    full, path = missing[first]
+    places = [
+        f"there is no var file {full} ({project.loaded.where(*at, number)})" for number, (full, _) in missing.items()
+    ]
+    message = f"there is no var file {full}" if len(missing) == 1 else "; ".join(places)
+    step = f"write {full}, or mark it: {{path: {path}, optional: true}}"
+    return project.loaded.error(message, *at, first, stack=stack.name, next_step=step)
 
 
 def automatic_var_files(project: Sources, stack: Stack) -> list[str]:
     """The var files in the stack's folder that the engine loads by itself."""
-    names = [name for name in project.index.names(stack.path) if _is_automatic(name)]
+    names = [name for name in project.index.names(stack.path) if is_automatic(name)]
     return [f"{stack.path}/{name}" for name in names]
 
 
@@ -83,8 +94,8 @@ def known_beforehand(project: Sources, stack: Stack) -> dict[str, Any]:
     """
     values: dict[str, Any] = {}
     for name, text in os.environ.items():
-        if name.startswith(_PREFIX):
-            values[name.removeprefix(_PREFIX)] = text
+        if name.startswith(PREFIX):
+            values[name.removeprefix(PREFIX)] = text
     with suppress(DeployError):
         for path in [*automatic_var_files(project, stack), *var_files(project, stack)]:
             values |= {name: _unless_template(value) for name, value in _file_values(project, path).items()}
@@ -113,7 +124,7 @@ def sensitive_values(project: Sources, stack: Stack, given: Mapping[str, Any]) -
             found = _file_values(project, path)
             values += [value for name, value in found.items() if name in names and value is not syntax.UNKNOWN]
         values += [
-            value for name, value in from_environment(project, stack).items() if name.removeprefix(_PREFIX) in names
+            value for name, value in from_environment(project, stack).items() if name.removeprefix(PREFIX) in names
         ]
         values += [value for name, value in {**configured(project, stack), **given}.items() if name in names]
     return values
@@ -145,7 +156,8 @@ def expression(value: Any) -> str:
     return text
 
 
-def _is_automatic(name: str) -> bool:
+def is_automatic(name: str) -> bool:
+    """Whether the engine loads a file of this name in a stack's folder as a var file."""
     return name in ("terraform.tfvars", "terraform.tfvars.json") or name.endswith((".auto.tfvars", ".auto.tfvars.json"))
 
 

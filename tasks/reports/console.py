@@ -15,6 +15,7 @@ from ..base.text import few, plural
 from ..policy import semantic
 from ..run.cilog import Dialect
 from ..run.result import Status
+from . import remarks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,7 +75,8 @@ class Console:
         why = f"  [{'; '.join(outcome.reasons[:2])}]" if outcome.reasons and outcome.stage == "plan" else ""
         reused = " (as planned before)" if outcome.reused else f"  {outcome.seconds:.1f} s"
         took = "" if outcome.status is Status.NOT_RUN else reused
-        self._tell(outcome, f"{head}{outcome.summary}{took}{why}", self._changes(outcome), folded=True)
+        body = _block(outcome) if outcome.problem else self._changes(outcome)
+        self._tell(outcome, f"{head}{outcome.summary}{took}{why}", body, folded=True)
 
     def _tell(self, outcome: Result, title: str, body: list[str], *, folded: bool) -> None:
         """A task's line; in CI what belongs to it folds below, and what failed is open."""
@@ -109,6 +111,8 @@ class Console:
         from . import text
 
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and self._run.output.dialect is Dialect.PLAIN
+        for remark in remarks.of(self._run.results.values()):
+            self._run.say_once(remark)
         shown = text.render(report, colour=colour)
         if not shown:
             return
@@ -219,7 +223,7 @@ _WORDS = {
 
 
 def _block(outcome: Result) -> list[str]:
-    """All that is known of a failure: what the engine said, whole, then the error with its way out."""
+    """All that is known of a failure, or of why a stack is deferred: what the engine said, whole, then the error."""
     lines = []
     problem = outcome.problem
     if problem and problem.log:

@@ -13,6 +13,7 @@ from ..base.text import visible
 from ..policy.finding import SEVERITIES, Finding
 from ..run.details import DriftDetails, PlanDetails
 from ..run.result import Status
+from . import remarks
 from .diff import Line, dotted, fields
 
 if TYPE_CHECKING:
@@ -175,8 +176,9 @@ class Report:
             mask: The secrets that are known by now: more than when the first result was kept.
             named: The environment as commands have to name it.
         """
-        stacks = [_stack(result if mask is None else _masked(result, mask)) for result in results]
-        return cls(stage, environment, commit, stacks, list(notes), named)
+        found = [result if mask is None else _masked(result, mask) for result in results]
+        stacks = [_stack(result) for result in found]
+        return cls(stage, environment, commit, stacks, [*notes, *remarks.of(found)], named)
 
     def command(self, *arguments: str) -> str:
         """The command `doit ARGUMENTS` in this environment."""

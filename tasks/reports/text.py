@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .template import SIGNS
+from .environment import SIGNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

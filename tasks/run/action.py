@@ -10,6 +10,7 @@ from doit.exceptions import TaskFailed
 
 from ..artifact.receipt import now
 from ..base.errors import DeployError, UnexpectedError
+from ..base.problem import listed
 from . import fanout
 from . import result as results
 from .details import DetailedError
@@ -104,6 +105,7 @@ def _keep_outcome(run: Run, stage: str, name: str, work: Callable[[bool], Result
 def _with_hooks(run: Run, name: str, stack: Stack, act: Act, *, forced: bool) -> Result:
     if run.request.part is Part.REPORT:
         return fanout.taken_over(run, name, stack)
+    run.project.require_sound(stack.name)
     if not run.project.config.hooks:
         return act(run, stack, forced)
     from . import hooks
@@ -177,7 +179,7 @@ def printing(
         try:
             run.say(text(run, **options))
         except DeployError as error:
-            run.say(run.problem(error).text())
+            run.say(listed(run.problems(error)))
             return TaskFailed(error.message, report=False)
         return None
 

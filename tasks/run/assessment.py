@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..artifact import affected
+from ..base.errors import DeployError
 
 if TYPE_CHECKING:
     from ..artifact.affected import Assessment
@@ -29,3 +30,11 @@ def assess_once(run: Run, stack: Stack) -> Assessment:
     if known is None or known[0] != applied or stack.name in run.applied:
         known = run.assessed[stack.name] = (applied, assess(run, stack))
     return known[1]
+
+
+def may_be_affected(run: Run, stack: Stack) -> bool:
+    """Whether a stack is affected; also where that cannot be told: its own task says why."""
+    try:
+        return assess_once(run, stack).affected
+    except DeployError:
+        return True

@@ -17,7 +17,7 @@ from ..base.problem import doit
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-VARIABLES = ("accept", "allow", "base", "ci", "env", "mocks", "reason", "reviewed", "upstream")
+VARIABLES = ("accept", "allow", "base", "ci", "env", "from", "mocks", "reason", "reviewed", "upstream")
 _declared: set[str] = set()
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..artifact import receipt
 from ..base import git, interpolate
-from ..base.errors import ConfigError
+from ..base.errors import ConfigError, DeployError
 
 if TYPE_CHECKING:
     from ..project.project import Project
@@ -68,7 +68,10 @@ def remember(run: Run) -> None:
     from .assessment import assess
 
     for stack in project.stacks.values():
-        found = assess(run, stack)
+        try:
+            found = assess(run, stack)
+        except DeployError:  # it was not of this run, else that would have failed
+            return
         if found.affected or found.unverified:
             return
     if git.resolve(project.layout.root, tag) != commit and (

@@ -26,6 +26,20 @@ class BuildDetails:
 
 
 @dataclass(frozen=True)
+class LockFile:
+    """A dependency lock file that is not as in the commit.
+
+    Args:
+        path: Where it is, relative to the repository's root.
+        state: `new` in no commit, `changed` since, `ignored` by git; `missing` when it was not here before the engine
+            wrote another one, `restored` when that is the committed one again.
+    """
+
+    path: str
+    state: str
+
+
+@dataclass(frozen=True)
 class PlanDetails:
     """A plan.
 
@@ -36,6 +50,8 @@ class PlanDetails:
         mocked: The variables that have stand-ins.
         images: The image references that variables get.
         unpinned: The images among them whose digest is not known yet.
+        volatile: The variables whose value the deploy takes from the plan, whatever it is by then.
+        lock_file: Its lock file, where another job will not have it as it is here.
         reused: Whether an earlier run made it, and it still fits.
         accepted: The state that was accepted although another one had been deployed, and why.
         state_moved: That the state went on outside of this product, in words.
@@ -47,6 +63,8 @@ class PlanDetails:
     mocked: list[str] = field(default_factory=list)
     images: dict[str, str] = field(default_factory=dict)
     unpinned: list[str] = field(default_factory=list)
+    volatile: list[str] = field(default_factory=list)
+    lock_file: LockFile | None = None
     reused: bool = False
     accepted: Json | None = None
     state_moved: str | None = None

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from typing import TYPE_CHECKING, Any
 
+from ..base import plain
 from ..base.errors import RecordError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+
+_BESIDE = ("-journal", "-wal", "-shm")  # what SQLite opens with it
 
 
 def prepare(path: Path, say: Callable[[str], None]) -> None:
@@ -21,7 +26,10 @@ def prepare(path: Path, say: Callable[[str], None]) -> None:
     import sqlite3
 
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        plain.make_folder(path.parent)
+        for file in (path, *(path.with_name(f"{path.name}{end}") for end in _BESIDE)):
+            with contextlib.suppress(FileNotFoundError):
+                os.close(plain.opened(file))
         connection = sqlite3.connect(path)
         try:
             connection.execute("create table if not exists doit (task_id text not null primary key, task_data json)")
@@ -41,7 +49,7 @@ def prepare(path: Path, say: Callable[[str], None]) -> None:
         sound = False
     except OSError as error:
         raise RecordError(
-            f"cannot make {path.parent}: {error.strerror}",
+            f"cannot use {path}: {error.strerror}",
             untouched="nothing was planned or applied",
             next_step="make room or make the folder writable, then run the same command again",
         ) from error

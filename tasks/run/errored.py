@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from ..artifact import receipt
 from ..artifact.receipt import Outcome
+from ..base import plain
 from ..base.errors import RecordError, StateNotSavedError
+from ..base.files import LARGEST_RECORD, parse_json
 from ..base.layout import Layout
 from ..base.problem import doit
 from ..project import backend
@@ -141,7 +143,7 @@ def _others(project: Project, stack: Stack) -> list[str]:
 def _content(left: Path) -> str:
     """Lineage and serial of a state file, for people."""
     try:
-        state = json.loads(left.read_bytes())
+        state = parse_json(plain.read(left, LARGEST_RECORD))
         return f"lineage {state['lineage']}, serial {state['serial']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "encrypted or unreadable"

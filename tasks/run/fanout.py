@@ -7,12 +7,15 @@ make (`Layout.before`), so that it never lies over that, in whatever order a for
 
 from __future__ import annotations
 
-import shutil
+import os
+import posixpath
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..artifact import receipt
+from ..base import plain
 from ..base.errors import ConfigError, DeployError, RecordError
+from ..base.files import LARGEST_RECORD, write_atomic
 from ..base.problem import Kind, doit
 from . import result as results
 from . import selection
@@ -66,11 +69,10 @@ def unpack(layout: Layout) -> None:
     """
     before = layout.before
     try:
-        for path in sorted(before.rglob("*.json")):
-            target = layout.base / path.relative_to(before)
-            if not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, target)
+        for path in plain.files_below(layout.base, before.relative_to(layout.base).as_posix()):
+            target = layout.base / posixpath.relpath(path, before.relative_to(layout.base).as_posix())
+            if path.endswith(".json") and not os.path.lexists(target):
+                write_atomic(target, plain.read_below(layout.base, path, LARGEST_RECORD), durable=False)
     except OSError as error:
         raise RecordError(
             f"cannot unpack {layout.relative(before)}: {error.strerror}",

@@ -76,7 +76,9 @@ def _problem(project: Project, stack: str, word: str) -> str | None:
             return None
         return f"stack '{stack}' has no output '{name}'{nearest(name, list(module.outputs))}"
     known = ["stack", "environment", "root"]
-    return None if word in known else f"there is no {{{word}}} in a check{nearest(word, [*known, 'outputs.NAME'])}"
+    return (
+        None if word in known else f"unknown placeholder {{{word}}} in a check{nearest(word, [*known, 'outputs.NAME'])}"
+    )
 
 
 def _texts(value: Any, *path: str | int) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -43,7 +43,7 @@ def check(project: Project) -> Iterator[ConfigError]:
         for number, text in enumerate(hook.command):
             for name in interpolate.placeholders(text):
                 if name not in words and not name.startswith(interpolate.ORGANIZATION):
-                    message = f"there is no {{{name}}} in a hook{nearest(name, words)}"
+                    message = f"unknown placeholder {{{name}}} in a hook{nearest(name, words)}"
                     yield project.loaded.error(message, "hooks", position, "command", number)
             if "\0" in text:
                 yield project.loaded.error("a NUL cannot be in an argument", "hooks", position, "command", number)

@@ -43,6 +43,21 @@ def of_plan(run: Run, stack: Stack, where: Context, plan: Sealed) -> tuple[str |
         return None, None
 
 
+def exists(run: Run, stack: Stack, where: Context) -> bool:
+    """Whether a stack has a state, be it an empty one.
+
+    Raises:
+        EngineError: It cannot be read.
+    """
+    path = backends.state_file(run.project, stack)
+    if path is not None:
+        return path.exists()
+    done = run.engine().run(where, "state", "pull", apart=True)
+    if not done.ok:
+        raise failure("the state cannot be read", done, where)
+    return "{" in done.raw  # a warning may stand there alone
+
+
 def left_by(run: Run, stack: Stack, where: Context, manifest: Manifest) -> dict[str, Any]:
     """The lineage and serial of the state after an apply, successful or not, as a receipt has them.
 

@@ -63,6 +63,7 @@ class Run:
         judged: The plan that was verified in this run, and that policy let through, by stack (`judging`).
         assessed: What is affected, as found before anything ran (`assessment`).
         initialized: The stacks that are initialized, with their backend or without (`workdir`).
+        lock_files_missing: The stacks whose committed lock file was not here (`lockfile`).
         read_outputs: Outputs that were read from states, by stack (`upstream`).
         waiting: What the checks of a task that is under way wait for, by task (`verify`).
         notes: What readers of this run's reports must know besides its results, a sentence each (`gate`).
@@ -90,6 +91,7 @@ class Run:
         self.judged: dict[str, Judged] = {}
         self.assessed: dict[str, tuple[tuple[str, ...], Assessment]] = {}
         self.initialized: dict[str, bool] = {}
+        self.lock_files_missing: set[str] = set()
         self.read_outputs: dict[str, dict[str, Outputs]] = {}
         self.reading_lock = threading.Lock()
         self.waiting: dict[str, Callable[[], str]] = {}

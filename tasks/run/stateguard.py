@@ -49,7 +49,7 @@ def check_names(accepted: Collection[Accepted], stacks: Collection[str]) -> None
     """
     for item in accepted:
         if item.stack not in stacks:
-            message = f"`accept={item.stack}:...`: there is no stack '{item.stack}'{nearest(item.stack, list(stacks))}"
+            message = f"`accept={item.stack}:...`: unknown stack '{item.stack}'{nearest(item.stack, list(stacks))}"
             raise _wrong(message, f"write {_FORM}")
 
 

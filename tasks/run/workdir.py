@@ -11,6 +11,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ..base import plain
 from ..base.errors import RecordError, StateRefusedError
 from ..base.files import canonical_json, read_json, sha256_bytes, write_json
 from ..base.layout import ENGINE_LOCK_FILE
@@ -19,7 +20,7 @@ from ..engine.command import Context
 from ..engine.engine import failure
 from ..project import backend as backends
 from ..project import variables
-from . import providers
+from . import lockfile, providers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,8 +37,10 @@ _CREATED_AT_ONCE = re.compile(
     r"|(relation|schema|type) \"[^\"]*\" already exists)"
 )
 _CREATIONS = 10
+_LONGEST_NAME = 4096
 _WORKSPACE = "default"
 _KEEPS_WORKSPACE = ("cloud", "remote")  # `init` writes the configured one into the data directory
+_BACKEND_IN_USE = "terraform.tfstate"  # in the data directory, and no state: the settings of the last init
 _PAUSE = 0.2
 _RACE_PAUSE = 0.3
 
@@ -150,6 +153,8 @@ def initialize(run: Run, stack: Stack, where: Context, *, backend: bool) -> None
             arguments += [f"-backend-config={key}={_setting(value)}" for key, value in settings["settings"].items()]
     else:
         arguments.append("-backend=false")
+        (where.data_dir / _BACKEND_IN_USE).unlink(missing_ok=True)  # the engine asks the backend that it names, too
+    lockfile.note_missing(run, stack)
     with providers.at_hand(run, stack, where) as alone:
         completed = engine.run(alone, "init", *arguments)
         for _ in range(_CREATIONS):
@@ -175,7 +180,7 @@ def _refuse_workspace(run: Run, stack: Stack, where: Context) -> None:
         return
     path = where.data_dir / "environment"
     try:
-        selected = path.read_text().strip()
+        selected = plain.read(path, _LONGEST_NAME).decode().strip()
     except (OSError, ValueError):
         return
     if selected in ("", _WORKSPACE):

@@ -156,7 +156,7 @@ def test_a_failed_build_leaves_nothing_that_counts(app: Repository) -> None:
     app.prepare("build")
     app.write("app/src/text.txt:second")
     done = app.doit("deploy", code=1, FAIL="1")
-    assert "`npm run build` in app ended with 3" in done.out
+    assert "`npm run build` in app exited with 3" in done.out
     assert app.engine_calls("apply") == []
     assert not (app.path / ".deploy/.builds/app.json").exists()
     app.doit("build")
@@ -267,7 +267,7 @@ def test_dependencies_of_a_registry_are_installed_as_the_lock_file_says_and_only
     assert started(repository) == ["npm ci --no-audit --no-fund", "npm run build"]
     repository.write(*[text.replace("7.0.0", "6.0.0") for text in files[:1]])
     done = repository.doit("build", code=1)
-    assert "`npm ci --no-audit --no-fund` in app ended with 1" in done.out
+    assert "`npm ci --no-audit --no-fund` in app exited with 1" in done.out
 
 
 def test_pnpm_is_used_where_its_lock_file_is(build: Callable[..., Repository], pnpm: Path) -> None:

@@ -146,7 +146,7 @@ def test_a_pod_that_will_not_start_ends_the_wait_at_once_with_its_event(
     assert f"kubectl -n {space.name}" in found.commands[0]
     assert "describe pod web-1" in found.commands[0]
     if reason.startswith("Crash"):
-        assert "it last ended with 3 (Error)" in found.text
+        assert "it last exited with 3 (Error)" in found.text
         assert "logs web-1 -c app --previous" in found.commands[1]
 
 
@@ -185,7 +185,7 @@ def test_a_rollout_is_complete_only_when_all_pods_are_new(space: Namespace, chec
         assert "has not seen generation 1 yet" in check(**keys).text
     rollout(space, replicas=2, updatedReplicas=0, availableReplicas=2, readyReplicas=2)
     for keys in both:
-        assert "0 of 2 pods are of its new revision" in check(**keys).text
+        assert "0 of 2 pods are of the new revision" in check(**keys).text
     # Stuck half way: one new pod is ready, the other is not there; an old one still serves.
     space.pod("new-1", new, "ReplicaSet", pod_template_hash="r10")
     space.ready("new-1")
@@ -193,12 +193,12 @@ def test_a_rollout_is_complete_only_when_all_pods_are_new(space: Namespace, chec
     for keys in both:
         found = check(timeout=0.3, **keys)
         assert not found.passed
-        assert "1 of 2 pods are of its new revision; 1 of 1 pod ready; not counted: 2 of an old revision" in found.text
+        assert "1 of 2 pods are of the new revision; 1 of 1 pod ready; not counted: 2 of an old revision" in found.text
     space.pod("new-2", new, "ReplicaSet", pod_template_hash="r10")
     space.ready("new-2")
     rollout(space, replicas=3, updatedReplicas=2, availableReplicas=3, readyReplicas=3)
     for keys in both:
-        assert "1 pods of an old revision are not gone yet" in check(**keys).text
+        assert "1 pods of an old revision are still there" in check(**keys).text
     rollout(space, replicas=2, updatedReplicas=2, availableReplicas=2, readyReplicas=2)
     for keys in both:
         assert check(**keys).passed
@@ -214,7 +214,7 @@ def test_a_rollout_that_was_given_up_ends_the_wait(space: Namespace, check: Call
     })  # fmt: skip
     found = check(workload="deployment/web", timeout=3600)
     assert (found.passed, found.looks) == (False, 1)
-    assert 'gave up its rollout: ReplicaSet "web-r1" has timed out progressing.' in found.text
+    assert 'its rollout failed: ReplicaSet "web-r1" has timed out progressing.' in found.text
     assert "describe deployment web" in found.commands[0]
 
 
@@ -258,7 +258,7 @@ def test_a_statefulset_is_ready_when_all_pods_are_of_the_update_revision(
     space.cluster.status(path, {**status, "updatedReplicas": 1})
     found = check(workload="statefulset/web")
     assert not found.passed
-    assert "1 of 2 pods are of its new revision; 1 of 1 pod ready; not counted: 1 of an old revision" in found.text
+    assert "1 of 2 pods are of the new revision; 1 of 1 pod ready; not counted: 1 of an old revision" in found.text
     space.cluster.call("DELETE", f"{space.core}/pods/web-0")
     space.pod("web-0", made, "StatefulSet", controller_revision_hash="b")
     space.ready("web-0")
@@ -273,11 +273,11 @@ def test_a_daemonset_is_ready_when_every_node_has_a_new_pod(space: Namespace, ch
     path = f"{space.apps}/daemonsets/web"
     status = {"observedGeneration": 1, "currentNumberScheduled": 2, "numberMisscheduled": 0, "numberReady": 2}
     space.cluster.status(path, {**status, "desiredNumberScheduled": 0})
-    assert "wants no pods: no node is meant for it" in check(workload="daemonset/web").text
+    assert "wants no pods: no node matches it" in check(workload="daemonset/web").text
     space.cluster.status(
         path, {**status, "desiredNumberScheduled": 2, "updatedNumberScheduled": 1, "numberAvailable": 2}
     )
-    assert "1 of 2 pods are of its new revision" in check(workload="daemonset/web").text
+    assert "1 of 2 pods are of the new revision" in check(workload="daemonset/web").text
     for number in (1, 2):
         space.pod(f"web-{number}", made, "DaemonSet")
         space.ready(f"web-{number}")
@@ -375,7 +375,7 @@ def test_in_a_pod_its_service_account_is_used(
     monkeypatch.delenv("KUBECONFIG", raising=False)
     space.pod()
     space.ready()
-    assert "there is no kubeconfig" in check(kubeconfig=None, timeout=3600).text
+    assert "no kubeconfig was found" in check(kubeconfig=None, timeout=3600).text
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(space.cluster.port))
     assert check(kubeconfig=None).passed

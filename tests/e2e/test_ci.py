@@ -129,7 +129,7 @@ def test_receipts_of_the_cache_tell_what_is_deployed_and_never_lie_over_newer_on
     path.write_text(path.read_text().replace("deploy: {tag", "ci: {caches: receipts}\n#"))
     diamond.commit("no tag")
     write(diamond, tmp_path, "ci").run()
-    cached = tmp_path / "pipeline-1/cache/doit-tofu-receipts-local"
+    cached = tmp_path / "pipeline-1/cache/doit-tofu-receipts-local-deploy"
     diamond.write(f"stacks/a/main.tf:{resource('2')}")
     diamond.commit("two")
     shutil.copytree(cached, diamond.path, dirs_exist_ok=True)  # the cache of the job that writes the pipeline

@@ -31,7 +31,7 @@ def test_a_config_error_names_its_place_and_starts_nothing(one: Repository, comm
 def test_an_unknown_environment_is_an_error_with_the_nearest_name(one: Repository) -> None:
     one.write("config/environments/prod.yaml:")
     done = one.doit("env=prdo", "plan", code=1)
-    assert "there is no environment 'prdo' (did you mean 'prod'?)" in done.out
+    assert "unknown environment 'prdo' (did you mean 'prod'?)" in done.out
 
 
 def test_a_missing_var_file_is_said_before_anything_starts(build: Callable[..., Repository]) -> None:

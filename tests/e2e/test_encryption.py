@@ -390,7 +390,7 @@ def test_migration_encrypts_every_state_by_the_next_deploy_and_then_ends(pair: R
     pair.prepare("deploy")
     pair.variables["DEPLOY_ENCRYPTION_KEY"] = KEY
     pair.write(minimal_config("encryption: {migrate: true}\n"))
-    assert "its state is to be encrypted" in pair.doit("status").out
+    assert "its state must be encrypted" in pair.doit("status").out
     assert "as deployed" in pair.doit("drift").task("drift", "a")  # no drift, and no code that waits
     done = pair.doit("deploy")
     assert "FAILED" not in done.out

@@ -85,7 +85,7 @@ def test_a_failing_hook_before_a_stage_fails_the_task_and_the_stage_does_not_run
     repository.write("fail-before-plan:")
     done = repository.doit("plan:a", code=1, HOOK_TOKEN="s3cret-token")
     assert repository.planned() == []
-    assert "before plan ended with 7" in done.task("plan", "a")
+    assert "before plan exited with 7" in done.task("plan", "a")
     assert "said by the hook: (sensitive value)" in done.out
     assert "s3cret-token" not in done.out
     assert "plan of this stack was not begun" in done.out

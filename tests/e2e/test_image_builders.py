@@ -201,7 +201,7 @@ def test_a_login_comes_from_the_environment_and_is_in_no_command_line_log_or_fil
 def test_a_failing_containerfile_shows_what_the_builder_said(shop: Repository, builder: str) -> None:
     shop.write("server/Containerfile:FROM scratch\nCOPY nowhere /x\n")
     done = shop.doit("deploy", code=1)
-    assert f"`{builder} build` ended with" in done.out
+    assert f"`{builder} build` exited with" in done.out
     assert "nowhere" in done.out
     assert shop.engine_calls("apply") == []
 
@@ -254,7 +254,7 @@ def test_a_registry_that_fails_in_the_middle_of_a_push_is_tried_again_or_leaves_
     done = shop.doit("deploy", code=None)
     assert len(proxy.answered) == 1
     if done.code != 0:
-        assert f"`{builder} {'build' if builder == 'docker' else 'push'}` ended with" in done.out
+        assert f"`{builder} {'build' if builder == 'docker' else 'push'}` exited with" in done.out
         assert str(problem[0]) in done.out
         assert not shop.deploy_dir("images/server.json").exists()
         assert shop.engine_calls("apply") == []

@@ -102,7 +102,7 @@ def test_the_order_of_the_four_files_and_of_variables(overlay: Overlay) -> None:
     assert _value(mine, "a") == "hello now\n"
     mine.doit("env=dev", "deploy:a")  # an environment of the overlay alone
     assert mine.json("outputs", "a.json", environment="dev")["outputs"]["value"]["value"] == "hello mine\n"
-    assert "there is no environment 'lokal' (did you mean 'local'?)" in mine.doit("env=lokal", "plan", code=1).out
+    assert "unknown environment 'lokal' (did you mean 'local'?)" in mine.doit("env=lokal", "plan", code=1).out
 
 
 def test_an_error_in_the_upstreams_configuration_names_the_upstreams_file(overlay: Overlay) -> None:

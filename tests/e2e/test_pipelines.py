@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -253,6 +253,8 @@ class GitHub:
     number: int = 0
     job_outputs: dict[str, str] = field(default_factory=dict)
     matrix: dict[str, Any] = field(default_factory=dict)
+    key: str = ""
+    tamper: Callable[[Path], None] = lambda _: None
 
     def call(self, name: str) -> dict[str, tuple[int, Path]]:
         """Call a reusable workflow; gives each job's exit code and checkout."""
@@ -276,6 +278,7 @@ class GitHub:
         self.number += 1
         self.matrix = matrix
         checkout = self.base / f"job-{self.number}"
+        checkout.with_name(f"{checkout.name}-temp").mkdir()
         github_output = self.base / "output"
         github_output.write_text("")
         code = 0
@@ -289,6 +292,7 @@ class GitHub:
             runner = {
                 "GITHUB_ACTIONS": "true", "GITHUB_WORKSPACE": str(checkout), "GITHUB_REPOSITORY": "acme/infra",
                 "GITHUB_EVENT_PATH": str(self.base / "event.json"), "GITHUB_OUTPUT": str(github_output),
+                "RUNNER_TEMP": str(checkout.with_name(f"{checkout.name}-temp")),
             }  # fmt: skip
             environment = self.repository.environment(**variables, **runner)
             ran = subprocess.run(
@@ -307,9 +311,11 @@ class GitHub:
             "inputs.install": "doit --version",
             "inputs.outputs": "",
             "github.workspace": str(checkout),
+            "runner.temp": str(checkout.with_name(f"{checkout.name}-temp")),
             "github.token": "",
             "github.event.pull_request.base.sha": self.pull_request["base"]["sha"] if self.pull_request else "",
             **{f"matrix.{name}": str(value) for name, value in self.matrix.items()},
+            "secrets.DEPLOY_ENCRYPTION_KEY": self.key,
             "secrets.variables": "\n".join(f"{name}={value}" for name, value in self.repository.variables.items()),
         }
 
@@ -341,11 +347,13 @@ class GitHub:
             place = target / file.relative_to(root if root.is_dir() else root.parent)
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, place)  # without its mode, as the action has it
+        self.tamper(target)
 
 
 def test_the_workflows_of_github(platform: Repository, tmp_path: Path) -> None:
     github = GitHub(platform, tmp_path / "github")
     base = platform.git("rev-parse", "HEAD")
+    github.key = "correct-horse-battery-staple="
     platform.write('stacks/network/more.tf:resource "terraform_data" "more" {}\n')
     platform.commit("more")
 
@@ -361,6 +369,7 @@ def test_the_workflows_of_github(platform: Repository, tmp_path: Path) -> None:
     assert {name: code for name, (code, _) in done.items()} == {"plan": 0, "deploy": 0}, github.outputs
     for name in ("content", "network"):
         receipt = json.loads((done["deploy"][1] / f".deploy/local/receipts/{name}.json").read_text())
+        assert json.loads((done["plan"][1] / f".deploy/local/plans/{name}/manifest.json").read_text())["key"]
         assert receipt["plan_sha256"] == sha256(done["plan"][1] / f".deploy/local/plans/{name}/plan.tfplan")
 
     assert github.call("drift.yml")["drift"][0] == 0, github.outputs
@@ -390,3 +399,26 @@ def test_the_workflows_of_github_with_a_job_for_each_stack(platform: Repository,
     sabotage(platform)
     done = github.call("drift-stacks.yml")
     assert (done["drift"][0], done["report"][0]) == (0, 2), github.outputs
+
+
+def test_a_plan_job_that_writes_more_than_its_plans_changes_nothing_of_the_deploy(
+    platform: Repository, tmp_path: Path
+) -> None:
+    """The artifact of a job holds whatever that job put there: a configuration with a hook, to begin with."""
+    github = GitHub(platform, tmp_path / "github")
+    mark = tmp_path / "pwned"
+    config = json.loads((platform.path / "config/pipeline.yaml").read_text())
+    hooked = json.dumps({**config, "hooks": [{"before": "deploy", "run": ["touch", str(mark)]}]})
+
+    def tampered(artifact: Path) -> None:
+        (artifact / "config").mkdir(exist_ok=True)
+        (artifact / "config/pipeline.yaml").write_text(hooked)
+        (artifact / "dodo.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
+
+    github.tamper = tampered
+    done = github.call("deploy.yml")
+    assert {name: code for name, (code, _) in done.items()} == {"plan": 0, "deploy": 0}, github.outputs
+    assert not mark.exists()
+    assert sorted(path.stem for path in (done["deploy"][1] / ".deploy/local/receipts").iterdir()) == [
+        "content", "network", "site",
+    ]  # fmt: skip

@@ -190,10 +190,10 @@ def test_a_severe_finding_of_a_checker_refuses_the_plan(one: Repository) -> None
         ("pass\n", "", "cannot be understood: it printed nothing"),
         ("print('{}')\n", "", "cannot be understood: `[]` is no path of its output: there is no list"),
         ("print('[1]')\n", "", "neither a mapping nor a text"),
-        ("print('[]'); sys.exit(1)\n", "", "ended with 1, but no finding could be read"),
-        ("print('[]'); sys.exit(3)\n", "", "ended with 3"),
+        ("print('[]'); sys.exit(1)\n", "", "exited with 1, but no finding could be read"),
+        ("print('[]'); sys.exit(3)\n", "", "exited with 3"),
         ("import time; time.sleep(600)\n", "timeout: 0.5,", "took longer than 0.5 s"),
-        ("import os; os.kill(os.getpid(), 9)\n", "", "ended with -9"),
+        ("import os; os.kill(os.getpid(), 9)\n", "", "exited with -9"),
         ("print('{}')\n", "format: sarif,", "its output is not SARIF 2.1.0"),
     ],
 )

@@ -1,4 +1,7 @@
-"""The cache of providers: filled by one `init` at a time, never left half filled, and looked at before it is trusted."""
+"""The cache of providers: filled by one `init` at a time, never left half filled, and looked at before it is trusted.
+
+And the lock files that an `init` writes: what another job would not have is said in the plan.
+"""
 
 from __future__ import annotations
 
@@ -86,6 +89,64 @@ def test_a_provider_that_is_gone_is_installed_again(few: Repository) -> None:
     few.doit("-a", "plan:s0")  # nothing that an init depends on has changed
     assert [call.split()[0] for call in few.engine_calls("init")] == ["s0"]
     assert marker.exists()
+
+
+LOCKS = "lock file stacks/s0/.terraform.lock.hcl, stacks/s1/.terraform.lock.hcl: "
+ADD = "`git add stacks/s0/.terraform.lock.hcl stacks/s1/.terraform.lock.hcl`"
+
+
+def _faces(repository: Repository, *arguments: str) -> list[str]:
+    """What a plan says: on the screen, in the comment, on the page."""
+    out = repository.doit(*arguments, "plan").out
+    return [out, *(repository.deploy_dir("reports", name).read_text() for name in ("plan.md", "plan.html"))]
+
+
+def test_a_lock_file_that_no_commit_has_is_named_with_what_to_commit(few: Repository) -> None:
+    for text in _faces(few):
+        assert f"{LOCKS}written by the engine, and in no commit" in text
+        assert ADD.strip("`") in text
+    assert few.json("results", "plan", "s0.json")["details"]["lock_file"]["state"] == "new"
+    other = few.clone(few.home / "deploys")
+    shutil.copytree(few.path / ".deploy", other.path / ".deploy")
+    assert "nothing was deployed" in other.doit("deploy", code=1).out
+    few.commit("the lock files")
+    assert not any("lock file" in text for text in _faces(few, "-a"))
+
+
+def test_a_committed_lock_file_that_was_completed_is_named(few: Repository) -> None:
+    few.doit("plan")
+    lock = few.path / "stacks/s0/.terraform.lock.hcl"
+    whole = lock.read_text()
+    lock.write_text("# This file is maintained automatically.\n")
+    few.commit("a lock file without providers")
+    shutil.rmtree(few.path / ".deploy")
+    for text in _faces(few):
+        assert "lock file stacks/s0/.terraform.lock.hcl: not as in the commit" in text
+    assert "provider" in lock.read_text()
+    lock.write_text(whole)
+    few.commit("a whole one")
+    assert not any("lock file" in text for text in _faces(few, "-a"))
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_committed_lock_file_that_is_missing_is_said(few: Repository, same: bool) -> None:
+    few.doit("plan")
+    lock = few.path / "stacks/s0/.terraform.lock.hcl"
+    if not same:
+        lock.write_text(lock.read_text() + "# reviewed\n")
+    few.commit("the lock files")
+    lock.unlink()
+    words = "the engine wrote the same again" if same else "was missing here, and the engine wrote another one"
+    for text in _faces(few):
+        assert "lock file stacks/s0/.terraform.lock.hcl: in the commit" in text
+        assert words in text
+
+
+def test_a_lock_file_that_git_ignores_is_named(few: Repository) -> None:
+    few.write(".gitignore:.deploy/\n*.tfstate*\n.terraform*\n")
+    few.commit("ignores")
+    for text in _faces(few):
+        assert f"{LOCKS}ignored by git" in text
 
 
 def test_what_a_killed_init_has_begun_is_not_taken_for_a_provider(few: Repository) -> None:

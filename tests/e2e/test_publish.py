@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tasks.base.errors import PublishError
-from tasks.history.destination import HttpDestination
+from tasks.base.objects.web import Web
+from tasks.history.destination import Destination
 from tasks.history.publish import amend
 from tests.repository import Repository, minimal_config, resource
 from tests.servers.fileserver import TOKEN, FileServer
@@ -93,7 +95,7 @@ def test_a_token_in_a_header_of_another_name_does_not_follow_a_redirect() -> Non
     home, away = Server(), Server()
     home.answers["/store/index.json"] = answer(302, Location=away.url("/index.json"))
     away.answers["/index.json"] = answer(200, b"{}")
-    to = HttpDestination(home.url("/store"), "PRIVATE-TOKEN", TOKEN, 10)
+    to = Web(home.url("/store"), "PRIVATE-TOKEN", TOKEN, 10, time.sleep, once=False)
     assert to.read("index.json")[0] == b"{}"
     assert [headers["PRIVATE-TOKEN"] for headers in home.headers] == [TOKEN]
     assert [headers["PRIVATE-TOKEN"] for headers in away.headers] == [None]
@@ -148,7 +150,7 @@ def test_s3_gets_the_same_files(build: Callable[..., Repository], object_store: 
 
 def test_a_stop_ends_the_tries_to_write_what_others_change(server: FileServer) -> None:
     server.faults += [(200, {}), (412, {})] * 12
-    to = HttpDestination(server.url, "Authorization", TOKEN, 10)
+    to = Destination(Web(server.url, "Authorization", TOKEN, 10, time.sleep, once=False))
     waited: list[float] = []
 
     def stopped(seconds: float) -> bool:
@@ -166,7 +168,7 @@ def test_publishers_that_come_at_once_lose_no_entry(server: FileServer) -> None:
     together = threading.Barrier(6)
 
     def publisher(number: int) -> None:
-        to = HttpDestination(server.url, "Authorization", TOKEN, 10)
+        to = Destination(Web(server.url, "Authorization", TOKEN, 10, time.sleep, once=False))
         together.wait()
         for entry in range(4):
             name = f"{number}-{entry}"

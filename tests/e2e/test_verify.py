@@ -144,7 +144,7 @@ def test_hooks_for_failures_are_told_and_change_nothing(build: Build, service: S
     done = repository.doit("deploy", code=1)
     [told] = (repository.path / "told").read_text().splitlines()
     assert told.startswith("a 1 of 1 checks failed: ")
-    assert "after a failed deploy ended with 4" in done.out
+    assert "after a failed deploy exited with 4" in done.out
     assert "status 503, expected 200" in done.task("deploy", "a")
     repository.write(verified(f'{{kind: http, url: "{service.url("/ok")}"}}', more=hooks))
     repository.doit("deploy")
@@ -231,8 +231,8 @@ def test_another_distribution_brings_a_kind_of_its_own(build: Build, tmp_path: P
     repository.write("said.txt:local")
     assert "already applied" in repository.doit("deploy").task("deploy", "a")
     for wrong, said in (
-        ("{kind: acme.file, fil: x, says: y}", "there is no key 'fil' here (did you mean 'file'?)"),
-        ("{kind: acme.fil}", "there is no kind of check 'acme.fil' (did you mean 'acme.file'?)"),
+        ("{kind: acme.file, fil: x, says: y}", "unknown key 'fil' (did you mean 'file'?)"),
+        ("{kind: acme.fil}", "unknown kind of check 'acme.fil' (did you mean 'acme.file'?)"),
         ("{kind: acme.broken}", "the check 'acme.broken' of acme-checks 1.0 cannot be loaded"),
     ):
         repository.write(verified(wrong))

@@ -128,7 +128,7 @@ def test_a_deploy_fails_with_its_pods_own_event(repository: Repository, space: N
     thread.join()
     line = done.task("deploy", "web")
     assert "event: BackOff: Back-off restarting failed container app in pod web-1" in line
-    assert "it last ended with 78 (Error)" in line
+    assert "it last exited with 78 (Error)" in line
     assert any(f"`kubectl -n {space.name} describe pod web-1`" in text for text in done.out.splitlines())
     assert repository.json("receipts", "web.json")["verified"] is False
     space.ready("web-1")

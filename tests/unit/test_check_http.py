@@ -61,7 +61,7 @@ def wait(asked: HttpCheck, site: Site) -> tuple[bool, str]:
 def test_the_expected_status_is_enough(server: Server, site: Site) -> None:
     server.answers["/ok"] = answer(204)
     url = server.url("/ok")
-    assert wait(check(url, status=[200, 204]), site) == (True, "answered as expected")
+    assert wait(check(url, status=[200, 204]), site) == (True, "responded as expected")
     assert server.asked == ["GET /ok"]
 
 
@@ -200,7 +200,7 @@ def test_a_service_that_comes_up_late_is_waited_for(unused_port: int, site: Site
     late.answers["/ok"] = answer(200)
     waiting.join(PATIENT)
     late.close()
-    assert found == [(True, "answered as expected")]
+    assert found == [(True, "responded as expected")]
 
 
 def test_a_service_that_is_not_ready_yet_is_asked_again(server: Server, site: Site) -> None:
@@ -278,7 +278,7 @@ def test_a_private_authority_is_trusted_when_its_file_is_named(secure: Callable[
     assert "TLS failed: " in seen
     assert "unable to get local issuer certificate" in seen
     assert wait(check(url, 0, ca_file="ca.pem"), site)[0]
-    assert "there is no file no.pem (ca_file)" in wait(check(url, 0, ca_file="no.pem"), site)[1]
+    assert "the file no.pem (ca_file) does not exist" in wait(check(url, 0, ca_file="no.pem"), site)[1]
 
 
 def test_the_named_authority_counts_even_when_the_environment_names_others(
@@ -301,7 +301,7 @@ def test_a_certificate_that_soon_expires_fails_the_margin(secure: Callable[..., 
     assert wait(check(url, 0, ca_file="ca.pem", certificate_days=5), site)[0]
     true, seen = wait(check(url, 0, ca_file="ca.pem", certificate_days=20), site)
     assert not true
-    assert "its certificate is valid for 10.0 days yet, expected 20" in seen
+    assert "its certificate is valid for only 10.0 more days, expected 20" in seen
 
 
 def test_a_redirect_loop_is_said_and_none_is_followed_when_none_may_be(server: Server, site: Site) -> None:
@@ -348,7 +348,7 @@ def test_basic_credentials_come_from_one_variable(server: Server, site: Site, mo
         ({"json": {"status": "ok", "parts[1].up": True, "parts[-1].n": 2}}, "the body is not JSON"),
         ({"headers": {"X-Version": r"^1\."}}, None),
         ({"headers": {"X-Version": "^2"}}, "the header X-Version is '1.2', expected '^2'"),
-        ({"headers": {"X-None": ""}}, "there is no header X-None"),
+        ({"headers": {"X-None": ""}}, "the header X-None is missing"),
     ],
 )
 def test_what_an_answer_must_have(server: Server, site: Site, keys: dict[str, Any], problem: str | None) -> None:
@@ -399,7 +399,7 @@ def test_a_body_that_trickles_does_not_hold_the_check_past_its_time(server: Serv
     outcome = site.wait(check(server.url("/x"), 0.4, contains="end"))
     assert not outcome.passed
     assert outcome.seconds < 30
-    assert "status 200, but its body did not end in time" in outcome.text
+    assert "status 200, but its body did not finish in time" in outcome.text
 
 
 @pytest.mark.parametrize(

@@ -77,11 +77,11 @@ def test_a_runner_that_turns_up_late_is_waited_for(forge: Runners, gitlab: Gitla
         ({"status": "offline"}, {}, "it is offline"),
         ({"paused": True}, {}, "it is paused"),
         ({}, {"paused": True}, "it is not paused"),
-        ({"contacted_at": None}, {"no_managers": True}, "it has never asked for jobs"),
+        ({"contacted_at": None}, {"no_managers": True}, "it has never contacted GitLab"),
         ({"version": "16.1.0"}, {"version": ">=17"}, "its version is 16.1.0, expected >=17"),
         ({}, {"tags": ["gpu"]}, "no runner with the tags gpu is registered in project 42"),
         ({}, {"runner": "prod-*"}, "no runner 'prod-*' is registered in project 42"),
-        ({}, {"count": 2}, "1 of 1 runner of project 42 as expected, 2 asked for"),
+        ({}, {"count": 2}, "1 of 1 runner of project 42 as expected, 2 required"),
     ],
 )
 def test_what_is_wrong_with_a_runner_is_said(
@@ -165,7 +165,7 @@ def test_a_github_runner_with_its_labels_online(forge: Runners, github: Gitlab) 
     assert github(tags=["gpu", "self-hosted"]).passed
     assert forge.asked[0].startswith("GET /repos/acme/app/actions/runners?")
     assert github(tags=["gpu"], busy=True).text.startswith(
-        "0 of 1 runner of acme/app as expected, 1 asked for; r4: it is idle"
+        "0 of 1 runner of acme/app as expected, 1 required; r4: it is idle"
     )
     assert "no runner with the tags tpu is registered in acme/app" in github(tags=["tpu"]).text
     forge.runners[3]["status"] = "offline"
@@ -176,7 +176,7 @@ def test_a_github_runner_with_its_labels_online(forge: Runners, github: Gitlab) 
 
 @pytest.mark.parametrize("keys", [{}, {"repository": "a/b", "organization": "a"}])
 def test_a_github_runner_has_one_scope(keys: dict[str, str]) -> None:
-    with pytest.raises(ValidationError, match="has one of"):
+    with pytest.raises(ValidationError, match="set exactly one of"):
         GithubRunnerCheck(kind="github_runner", **keys)
 
 

@@ -165,7 +165,7 @@ def test_a_port_that_takes_connections(site: Site) -> None:
 def test_a_port_of_no_host(site: Site) -> None:
     asked = TcpCheck(kind="tcp", host="no-such-host.invalid", port="80", timeout=0)
     assert site.wait(asked).text.startswith("the host name cannot be resolved")
-    assert "is no port" in site.wait(TcpCheck(kind="tcp", host="x", port="http", timeout=3600)).text
+    assert "is not a port number" in site.wait(TcpCheck(kind="tcp", host="x", port="http", timeout=3600)).text
 
 
 def run(site: Site, *command: str, **keys: Any) -> waiting.Outcome:
@@ -177,11 +177,11 @@ def test_a_command_is_true_when_it_ends_as_expected(site: Site) -> None:
     assert run(site, "sh", "-c", "exit 0").passed
     assert run(site, "sh", "-c", "exit 3", exit_code=3).passed
     found = run(site, "sh", "-c", "echo first; echo why it failed >&2; exit 3")
-    assert found.text == "ended with 3: why it failed (last of 1 look in 0 s)"
+    assert found.text == "exited with 3: why it failed (last of 1 look in 0 s)"
 
 
 def test_no_shell_reads_a_command(site: Site) -> None:
-    assert run(site, "echo", "$(id)", ";", "x").text == "ended with 0: $(id) ; x"
+    assert run(site, "echo", "$(id)", ";", "x").text == "exited with 0: $(id) ; x"
 
 
 def test_a_command_that_hangs_is_ended_with_all_that_it_started(site: Site) -> None:
@@ -197,7 +197,7 @@ def test_a_command_that_hangs_is_ended_with_all_that_it_started(site: Site) -> N
 def test_a_command_that_is_not_there_ends_the_wait(site: Site) -> None:
     found = run(site, "no-such-program", timeout=3600)
     assert (found.passed, found.looks) == (False, 1)
-    assert found.text.startswith("cannot be run: No such file")
+    assert found.text.startswith("cannot run: No such file")
 
 
 def test_a_stop_ends_a_command(site: Site) -> None:

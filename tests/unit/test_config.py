@@ -180,26 +180,26 @@ def test_key_paths_are_written_as_people_write_them() -> None:
     [
         pytest.param(
             "version: 1\nenginne: {}\n",
-            "config error: enginne: there is no key 'enginne' here (did you mean 'engine'?)\n"
+            "config error: enginne: unknown key 'enginne' (did you mean 'engine'?)\n"
             "  where: config/pipeline.yaml:2",
             id="unknown key at the top",
         ),
         pytest.param(
             "version: 1\nstacks:\n  web:\n    depend_on: [a]\n",
-            "config error: stacks.web.depend_on: there is no key 'depend_on' here (did you mean 'depends_on'?)\n"
+            "config error: stacks.web.depend_on: unknown key 'depend_on' (did you mean 'depends_on'?)\n"
             "  where: config/pipeline.yaml:4",
             id="unknown key within",
         ),
         pytest.param(
             "version: 1\nstacks:\n  web:\n    verify:\n      - {kind: http, url: x}\n      - kind: http\n"
             "        url: x\n        statsu: 200\n",
-            "config error: stacks.web.verify[1].statsu: there is no key 'statsu' here (did you mean 'status'?)\n"
+            "config error: stacks.web.verify[1].statsu: unknown key 'statsu' (did you mean 'status'?)\n"
             "  where: config/pipeline.yaml:8",
             id="unknown key in a list's item",
         ),
         pytest.param(
             "version: 1\nengine:\n  qqq: 1\n",
-            "config error: engine.qqq: there is no key 'qqq' here"
+            "config error: engine.qqq: unknown key 'qqq'"
             " (known: grace, kind, lock_timeout, path, releases, version)\n  where: config/pipeline.yaml:3",
             id="unknown key that is near to none",
         ),
@@ -249,7 +249,7 @@ def test_key_paths_are_written_as_people_write_them() -> None:
         ),
         pytest.param(
             "version: 1\nstacks:\n  web: {}\n  db: {}\n  web: {}\n",
-            "config error: not valid YAML: key 'web' stands twice, first in line 3\n  where: config/pipeline.yaml:5",
+            "config error: not valid YAML: duplicate key 'web', first in line 3\n  where: config/pipeline.yaml:5",
             id="duplicate key",
         ),
         pytest.param(
@@ -259,31 +259,31 @@ def test_key_paths_are_written_as_people_write_them() -> None:
         ),
         pytest.param(
             "version: 1\nstacks:\n  list:\n    pth: x\n",
-            "config error: stacks.list.pth: there is no key 'pth' here (did you mean 'path'?)\n"
+            "config error: stacks.list.pth: unknown key 'pth' (did you mean 'path'?)\n"
             "  where: config/pipeline.yaml:4",
             id="unknown key of a stack that is called list",
         ),
         pytest.param(
             "version: 1\nstacks:\n  web:\n    var_files:\n      - pth: x\n",
             "config error: stacks.web.var_files[0].path: this key is required\n  where: config/pipeline.yaml:5\n"
-            "config error: stacks.web.var_files[0].pth: there is no key 'pth' here (did you mean 'path'?)\n"
+            "config error: stacks.web.var_files[0].pth: unknown key 'pth' (did you mean 'path'?)\n"
             "  where: config/pipeline.yaml:5",
             id="a value of two shapes is told for the one that was meant",
         ),
         pytest.param(
             "version: 1\nstacks:\n  web app: {}\n",
-            "config error: stacks.web app: 'web app' cannot be a name or reference here; it must match"
+            "config error: stacks.web app: 'web app' is not a valid name or reference; it must match"
             " ^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$\n  where: config/pipeline.yaml:3",
             id="a name that cannot be one",
         ),
         pytest.param(
             "version: 1\nstacks:\n  web: {}\n  7: {}\n",
-            "config error: stacks: a key must be text, not 7 (int)\n  where: config/pipeline.yaml:4\n  next: quote it: \"7\"",
+            "config error: stacks: keys must be text, not 7 (int)\n  where: config/pipeline.yaml:4\n  next: quote it: \"7\"",
             id="a number for a name",
         ),
         pytest.param(
             "version: 1\n7: x\n",
-            "config error: a key must be text, not 7 (int)\n  where: config/pipeline.yaml:2\n  next: quote it: \"7\"",
+            "config error: keys must be text, not 7 (int)\n  where: config/pipeline.yaml:2\n  next: quote it: \"7\"",
             id="a number for a key at the top",
         ),
         pytest.param(
@@ -308,7 +308,7 @@ def test_an_error_of_an_environment_file_names_that_file_and_line(tmp_path: Path
     ) == (
         "config error: stacks.web.enabled: input should be a valid boolean, unable to interpret input;"
         " found 'perhaps'\n  where: config/environments/prod.yaml:4\n"
-        "config error: stacks.web.variabels: there is no key 'variabels' here (did you mean 'variables'?)\n"
+        "config error: stacks.web.variabels: unknown key 'variabels' (did you mean 'variables'?)\n"
         "  where: config/environments/prod.yaml:5"
     )
 
@@ -316,30 +316,30 @@ def test_an_error_of_an_environment_file_names_that_file_and_line(tmp_path: Path
 def test_an_environment_file_that_is_no_yaml_names_itself(tmp_path: Path) -> None:
     rendered = errors(tmp_path, "version: 1\n", "config/environments/prod.yaml:a: 1\na: 2\n", environment="prod")
     assert rendered == (
-        "config error: not valid YAML: key 'a' stands twice, first in line 1\n  where: config/environments/prod.yaml:2"
+        "config error: not valid YAML: duplicate key 'a', first in line 1\n  where: config/environments/prod.yaml:2"
     )
 
 
 def test_an_unknown_environment_is_named_with_the_nearest_and_the_way_out(tmp_path: Path) -> None:
     assert errors(tmp_path, "version: 1\n", "config/environments/prod.yaml:", environment="prd") == (
-        "config error: there is no environment 'prd' (did you mean 'prod'?)\n"
+        "config error: unknown environment 'prd' (did you mean 'prod'?)\n"
         "  where: config/environments/prd.yaml\n"
-        "  next: write config/environments/prd.yaml (it may be empty), or name another: `doit env=NAME ...`"
+        "  next: create config/environments/prd.yaml (it may be empty), or choose another: `doit env=NAME ...`"
     )
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "a/b", "a" * 5000, "a\0b", "é", " "])
 def test_an_environments_name_is_never_a_path(tmp_path: Path, name: str) -> None:
-    assert errors(tmp_path, "version: 1\n", environment=name).startswith("config error: there is no environment '")
+    assert errors(tmp_path, "version: 1\n", environment=name).startswith("config error: unknown environment '")
 
 
 def test_a_repository_without_a_configuration_is_told_how_to_begin(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         loading.load(tmp_path)
     assert caught.value.problem.text() == (
-        "config error: there is no configuration here\n"
+        "config error: no configuration was found here\n"
         "  where: config/pipeline.yaml\n"
-        "  next: write config/pipeline.yaml; `version: 1` is enough when the stacks are in stacks/"
+        "  next: create config/pipeline.yaml; `version: 1` is enough if the stacks are in stacks/"
     )
 
 
@@ -350,10 +350,10 @@ def test_a_repository_without_a_configuration_is_told_how_to_begin(tmp_path: Pat
          ("config error: engine.kind: input should be 'tofu' or 'terraform' (did you mean 'tofu'?)\n"
          "  where: environment variable DEPLOY_ENGINE__KIND")),
         ({"DEPLOY_ENGINE__KND": "tofu"},
-         ("config error: engine.knd: there is no key 'knd' here (did you mean 'kind'?)\n"
+         ("config error: engine.knd: unknown key 'knd' (did you mean 'kind'?)\n"
          "  where: environment variable DEPLOY_ENGINE__KND")),
         ({"DEPLOY_ENGINE": "tofu"},
-         ("config error: engine: JSON is expected here: Expecting value: line 1 column 1 (char 0)\n"
+         ("config error: engine: expected JSON: Expecting value: line 1 column 1 (char 0)\n"
          "  where: environment variable DEPLOY_ENGINE")),
         ({"DEPLOY_ENGINE": '{"kind": "tofu", "path": 3}'},
          ("config error: engine.path: input should be a valid string\n"
@@ -365,11 +365,11 @@ def test_a_repository_without_a_configuration_is_told_how_to_begin(tmp_path: Pat
          ("config error: stacks.web.enabled: input should be a valid boolean, unable to interpret input\n"
          "  where: environment variable DEPLOY_STACKS__WEB__ENABLED")),
         ({"DEPLOY_STACKS__WEB__INPUTS__X": "s3cret"},
-         ("config error: stacks.web.inputs.x: this value cannot be a name or reference here; it must match"
+         ("config error: stacks.web.inputs.x: this value is not a valid name or reference; it must match"
          r" ^[A-Za-z0-9_][A-Za-z0-9_./-]*\.[A-Za-z_][A-Za-z0-9_-]*$"
          "\n  where: environment variable DEPLOY_STACKS__WEB__INPUTS__X")),
         ({"DEPLOY_DEFAULT_ENVIRONMENT": ""},
-         ("config error: default_environment: this value cannot be a name or reference here; it must match"
+         ("config error: default_environment: this value is not a valid name or reference; it must match"
          " ^[A-Za-z0-9_][A-Za-z0-9_.-]*$\n  where: environment variable DEPLOY_DEFAULT_ENVIRONMENT")),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

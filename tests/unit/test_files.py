@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.base import files
+from tasks.base import files, plain
 from tasks.base.errors import RecordError
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def test_a_files_digest_is_that_of_its_bytes(tmp_path: Path) -> None:
 def test_a_plain_file_is_opened_below_a_folder(tmp_path: Path) -> None:
     (tmp_path / "a/b").mkdir(parents=True)
     (tmp_path / "a/b/x").write_bytes(b"content")
-    descriptor = files.open_plain(tmp_path, "a", "b", "x")
+    descriptor = plain.below(tmp_path, "a", "b", "x")
     assert os.read(descriptor, 100) == b"content"
     os.close(descriptor)
 
@@ -140,15 +140,15 @@ def test_what_is_no_plain_file_is_not_opened(tmp_path: Path, make: Callable[[Pat
     (tmp_path / "a/b").mkdir(parents=True)
     make(tmp_path / "a/b")
     before = len(list(Path("/proc/self/fd").iterdir()))
-    with pytest.raises(files.NotPlainError):
-        files.open_plain(tmp_path, "a", "b", "x")
+    with pytest.raises(plain.NotPlainError):
+        plain.below(tmp_path, "a", "b", "x")
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_a_missing_file_is_missing(tmp_path: Path) -> None:
     for parts in (("x",), ("a", "x")):
         with pytest.raises(FileNotFoundError):
-            files.open_plain(tmp_path, *parts)
+            plain.below(tmp_path, *parts)
 
 
 def other(path: Path, script: str) -> subprocess.Popen[str]:
@@ -298,3 +298,114 @@ def test_what_the_system_says_of_a_lock_is_explained_once_and_of_the_work_never(
         pytest.fail("there is no such folder")
     with pytest.raises(FileNotFoundError), files.locked(tmp_path / "lock", explain=explain):
         (tmp_path / "absent").read_text()
+
+
+def _below_deploy(root: Path) -> Path:
+    """A record of an environment, as a job finds it in what another handed over."""
+    path = root / ".deploy/local/plans/web/manifest.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"of": "web"}')
+    return path
+
+
+@pytest.mark.parametrize("part", [".deploy", ".deploy/local", ".deploy/local/plans", ".deploy/local/plans/web"])
+def test_below_the_deploy_folder_no_part_of_a_path_may_be_a_link(tmp_path: Path, part: str) -> None:
+    path = _below_deploy(tmp_path / "repo")
+    folder = tmp_path / "repo" / part
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(RecordError, match="symbolic link"):
+        files.read_json(path)
+    with pytest.raises(RecordError, match="symbolic link"):
+        files.write_json(path, {"of": "another"})
+    with pytest.raises(OSError, match="symbolic link"), files.locked(path.with_name("lock")):
+        pytest.fail("a lock behind a link was taken")
+    with pytest.raises(OSError, match="symbolic link"):
+        files.append(path.with_name("log"), "text")
+    elsewhere = tmp_path / "elsewhere"
+    assert [file.read_text() for file in elsewhere.rglob("*.json")] == ['{"of": "web"}']
+    assert not list(elsewhere.rglob("l*k"))
+
+
+def test_nothing_is_made_behind_a_link(tmp_path: Path) -> None:
+    (tmp_path / "repo").mkdir()
+    (tmp_path / "repo/.deploy").symlink_to(tmp_path / "new")
+    with pytest.raises(RecordError, match="symbolic link"):
+        files.write_json(tmp_path / "repo/.deploy/local/x.json", {})
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_repository_may_itself_be_reached_by_a_link(tmp_path: Path) -> None:
+    _below_deploy(tmp_path / "real")
+    (tmp_path / "repo").symlink_to(tmp_path / "real")
+    path = tmp_path / "repo/.deploy/local/plans/web/manifest.json"
+    assert files.read_json(path) == {"of": "web"}
+    files.write_json(path, {"of": "it"})
+    assert files.read_json(path) == {"of": "it"}
+
+
+def test_a_record_that_is_replaced_while_it_is_read_is_still_read(tmp_path: Path) -> None:
+    path = _below_deploy(tmp_path)
+    descriptor = plain.opened(path)
+    files.write_json(path, {})
+    plain._check_place(descriptor, path)
+    os.close(descriptor)
+
+
+def test_a_device_and_what_is_too_large_are_refused_before_they_fill_the_memory(tmp_path: Path) -> None:
+    big = tmp_path / "big"
+    with big.open("wb") as stream:
+        stream.truncate(files.LARGEST_RECORD + 1)
+    with pytest.raises(RecordError, match="has more than 268,435,456 bytes"):
+        files.read_json(big)
+    with pytest.raises(plain.NotPlainError):
+        plain.opened(Path("/dev/zero"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 5000 + "]" * 5000,
+        '{"a":' * 5000 + "1" + "}" * 5000,
+        '["' + "]" * 9000 + '",' + "[" * 5000 + "]" * 5000 + "]",  # brackets in a text close nothing
+        '["\\"' + "]" * 9000 + '",' + "[" * 5000 + "]" * 5000 + "]",
+        "[" * 201 + "]" * 201,
+    ],
+)
+def test_a_value_nested_too_deep_is_refused_before_any_code_walks_it(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x").write_text(text)
+    with pytest.raises(RecordError, match="nested deeper than 200 levels"):
+        files.read_json(tmp_path / "x")
+
+
+def test_many_brackets_are_not_deep_ones(tmp_path: Path) -> None:
+    value = [[["[" * 500, {}]] * 500, "]" * 3]
+    files.write_json(tmp_path / "x", value)
+    assert files.read_json(tmp_path / "x") == value
+
+
+def test_files_below_a_folder_are_plain_and_in_order(tmp_path: Path) -> None:
+    for name in ("a/b/2", "a/b/1", "a/c", "d"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert list(plain.files_below(tmp_path, "a")) == ["a/b/1", "a/b/2", "a/c"]
+    assert list(plain.files_below(tmp_path, "d")) == ["d"]
+    assert list(plain.files_below(tmp_path, "nowhere/x")) == []
+    assert plain.read_below(tmp_path, "a/c", 1) == b""
+
+
+@pytest.mark.parametrize("make", [lambda at: at.symlink_to("/etc/passwd"), os.mkfifo, lambda at: at.symlink_to("..")])
+def test_what_is_no_plain_file_below_a_folder_is_named(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    make(tmp_path / "a/b/x")
+    with pytest.raises(plain.NotPlainError) as caught:
+        list(plain.files_below(tmp_path, "a"))
+    assert caught.value.filename == str(tmp_path / "a/b/x")
+
+
+def test_a_folder_that_leads_there_by_a_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "real/b").mkdir(parents=True)
+    (tmp_path / "a").symlink_to("real")
+    with pytest.raises(plain.NotPlainError):
+        list(plain.files_below(tmp_path, "a/b"))

@@ -57,7 +57,7 @@ def test_a_protected_resource_is_found_by_address_type_and_stack(
 
 
 def test_what_would_protect_everything_is_an_error() -> None:
-    with pytest.raises(ValidationError, match="that would protect everything"):
+    with pytest.raises(ValidationError, match="this would protect everything"):
         model.Protect()
 
 

@@ -97,13 +97,13 @@ def test_placeholders_are_relative_to_the_stack(load: Callable[..., Project]) ->
     [
         pytest.param(
             "stacks:\n  web:\n    depends_on: [network, netwrok]\n",
-            "config error: stacks.web.depends_on[1]: there is no stack 'netwrok' (did you mean 'network'?)\n"
+            "config error: stacks.web.depends_on[1]: unknown stack 'netwrok' (did you mean 'network'?)\n"
             "  where: config/pipeline.yaml:4",
             id="depends_on names no stack",
         ),
         pytest.param(
             "stacks:\n  web:\n    inputs:\n      subnet_id: netwok.subnet_id\n",
-            "config error: stacks.web.inputs.subnet_id: there is no stack 'netwok' (did you mean 'network'?)\n"
+            "config error: stacks.web.inputs.subnet_id: unknown stack 'netwok' (did you mean 'network'?)\n"
             "  where: config/pipeline.yaml:5",
             id="inputs name no stack",
         ),
@@ -216,7 +216,7 @@ def test_a_reference_that_a_variable_makes_names_the_variable(
 ) -> None:
     monkeypatch.setenv("DEPLOY_STACKS__WEB__DEPENDS_ON", '["netwrk"]')
     assert errors("stacks: {web: {}}\n", *STACKS) == (
-        "config error: stacks.web.depends_on[0]: there is no stack 'netwrk' (did you mean 'network'?)\n"
+        "config error: stacks.web.depends_on[0]: unknown stack 'netwrk' (did you mean 'network'?)\n"
         "  where: environment variable DEPLOY_STACKS__WEB__DEPENDS_ON"
     )
 
@@ -283,3 +283,33 @@ def test_any_value_at_any_key_is_a_project_or_a_config_error(root: Path, path: t
 def test_the_mangled_test_begins_with_a_project_that_loads(root: Path) -> None:
     (root / "config/pipeline.yaml").write_text(COMPLETE)
     assert start.load(root).graph.order == ("network", "web")
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ("volatile_variables: [tokn]\n", "no stack declares a variable 'tokn' (did you mean 'token'?)"),
+        ("stacks: {a: {volatile_variables: [tokn]}}\n", "stacks/a declares no variable 'tokn' (did you mean 'token'?)"),
+        (
+            "images: {i: {context: app, repository: r.example/x}}\nstacks: {a: {volatile_variables: [token], images: {token: i}}}\n",
+            "'token' gets the reference of an image, which always counts: it cannot be volatile",
+        ),
+    ],
+)
+def test_a_volatile_variable_that_cannot_be_one_is_named(errors: Callable[..., str], config: str, words: str) -> None:
+    found = errors(config, 'stacks/a/main.tf:variable "token" {}\n', "app/Dockerfile:FROM scratch\n")
+    assert words in found
+    assert "config/pipeline.yaml:" in found
+
+
+def test_a_file_that_overrides_a_variable_leaves_it_ephemeral_and_secret(load: Callable[..., Project]) -> None:
+    module = load(
+        "",
+        'stacks/a/main.tf:variable "token" {\n  ephemeral = true\n}\nvariable "pin" {\n  sensitive = true\n}\n',
+        'stacks/a/main_override.tf:variable "token" {\n  default = "x"\n}\nvariable "pin" {\n  default = "1"\n}\n',
+        'stacks/b/main.tf.json:{"variable": {"token": {"ephemeral": true}}}',
+        'stacks/b/override.tf.json:{"variable": {"token": {"ephemeral": false}}}',
+    ).module
+    assert module("a").ephemeral == {"token"}
+    assert module("a").sensitive == ["pin", "token"]
+    assert module("b").ephemeral == frozenset()

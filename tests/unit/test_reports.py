@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import resource
 import xml.etree.ElementTree as ET
 from dataclasses import asdict
 from html.parser import HTMLParser
@@ -15,10 +17,11 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from tasks.artifact.changes import read
+from tasks.base import process
 from tasks.base.errors import DeployError
 from tasks.base.masking import Masker
 from tasks.base.problem import Kind, Problem, Where, doit
-from tasks.reports import forgefiles, junit, note, page, text
+from tasks.reports import forgefiles, junit, note, page, sandbox, text
 from tasks.reports.diff import Line, fields
 from tasks.reports.model import Outcome, Report
 from tasks.reports.template import BrokenTemplateError, Templates
@@ -352,6 +355,63 @@ def test_a_broken_template_is_named_with_its_line_and_the_built_in_one_is_used(
     assert len(told) == 1
     assert str(told[0].problem.where) == place
     assert said in told[0].message
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ 'x' * 10**9 }}",
+        "{{ 'x' | center(2000000000) }}",
+        "{{ '%2000000000d' | format(1) }}",
+        "{{ '{:>2000000000}'.format(1) }}",
+        "{% set n = namespace(x='x') %}{% for i in range(40) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
+        "{{ range(100000) | list | batch(2000000000, 'x') | list }}",
+        "{{ lipsum(n=100000000) }}",
+        "{{ 'a' | indent(2000000000, first=true) }}",
+        "{% for i in range(600) %}{{ 'x' * 100000 }}{% endfor %}",
+        "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}{% endfor %}{% endfor %}{% endfor %}",
+        "{% macro m() %}{{ m() }}{{ m() }}{% endmacro %}{{ m() }}",
+        "{{ 9 ** (9 ** (9 ** 9)) }}",
+    ],
+)
+def test_a_template_gets_no_more_time_and_memory_than_a_report_needs(
+    tmp_path: Path, told: list[BrokenTemplateError], template: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sandbox, "_SECONDS", 8.0)
+    (tmp_path / "plan.md.j2").write_text(template)
+    found, before = report(planned("a", item("create", after={}))), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert note.render(found, templates=looks(tmp_path, told)) == note.render(found)
+    assert len(told) == 1
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+
+
+def test_a_template_that_is_a_link_or_lies_behind_one_shows_nothing_of_the_machine(
+    tmp_path: Path, told: list[BrokenTemplateError]
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("TOP SECRET")
+    folder = tmp_path / "templates"
+    folder.mkdir()
+    (folder / "plan.md.j2").symlink_to(secret)
+    found = report(planned("a", item("create", after={})))
+    assert note.render(found, templates=looks(folder, told)) == note.render(found)
+    assert "plan.md.j2 is not a plain file" in told[0].message
+    (folder / "plan.md.j2").unlink()
+    (folder / "linked").symlink_to(tmp_path)
+    os.mkfifo(folder / "parts.md.j2")
+    for name in ("linked/secret", "../secret", "/etc/hostname", "parts.md.j2"):
+        (folder / "plan.md.j2").write_text(f"{{% include '{name}' %}}")
+        assert note.render(found, templates=looks(folder, told)) == note.render(found)
+    assert len(told) == 5
+
+
+def test_a_template_runs_without_our_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPLOY_ENCRYPTION_KEY", "correct-horse-battery-staple")
+    seen: list[Any] = []
+    ask = process.ask
+    monkeypatch.setattr(process, "ask", lambda *given, **named: seen.append(named["env"]) or ask(*given, **named))
+    assert sandbox.render("{{ x }}", {"x": "1"}) == "1"
+    assert set(seen[0]) == {"PYTHONPATH", "LC_ALL"}
 
 
 def test_a_template_that_heeds_no_limit_gives_way_to_the_built_in_one(

@@ -18,6 +18,7 @@ from tasks.run.details import (
     Deployed,
     Details,
     DriftDetails,
+    LockFile,
     PlanDetails,
     VerifyDetails,
 )
@@ -30,7 +31,20 @@ CHECK = CheckRecord("http", "the page", False, "404", "the page: 404", 3, 1.5, [
 DETAILS: list[tuple[str, Details | None]] = [
     ("build", BuildDetails("r/x:1", "r/x@sha256:0")),
     ("validate", None),
-    ("plan", PlanDetails("plan", {"resources": [{"address": "a.b"}]}, [{"rule": "x"}], ["x"], {"x": "r"}, ["x"], True)),
+    (
+        "plan",
+        PlanDetails(
+            "plan",
+            {"resources": [{"address": "a.b"}]},
+            [{"rule": "x"}],
+            ["x"],
+            {"x": "r"},
+            ["x"],
+            ["x"],
+            LockFile("x", "new"),
+            True,
+        ),
+    ),
     (
         "deploy",
         DeployDetails(True, "c", "p", {"o": [1]}, True, ["x"], {}, [CHECK], Deployed("p", None, "t", {"i": "r"})),

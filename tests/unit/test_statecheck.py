@@ -116,5 +116,5 @@ def test_what_cannot_be_accepted_is_refused(text: str, reason: str | None, said:
 
 
 def test_a_stack_that_does_not_exist_is_named() -> None:
-    with pytest.raises(ConfigError, match="there is no stack 'netwrk' \\(did you mean 'network'\\?\\)"):
+    with pytest.raises(ConfigError, match="unknown stack 'netwrk' \\(did you mean 'network'\\?\\)"):
         stateguard.check_names(stateguard.parse("netwrk:missing", "r"), ["network"])

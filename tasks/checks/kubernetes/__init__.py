@@ -1,1 +1,1 @@
-"""Checks of pods: the API's client, what the pods are owned by, and the check itself."""
+"""The check of pods: the API client, the workloads that own pods, and the check itself."""

@@ -1,4 +1,4 @@
-"""The few questions to a Kubernetes API, by its official client; answers are the API's own JSON."""
+"""The few requests to a Kubernetes API, through its official client; responses are the API's own JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FEW = 2
 
 @dataclass(frozen=True)
 class Access:
-    """Which cluster and namespace: `kubeconfig` and `context` as `kubectl` takes them, or from within the cluster."""
+    """A cluster and namespace: `kubeconfig` and `context` as in `kubectl`, or the cluster that this runs in."""
 
     namespace: str
     kubeconfig: str | None = None
@@ -32,7 +32,7 @@ class Access:
 
 
 class ApiError(Exception):
-    """The API could not be asked; `final` when it is in vain to ask again."""
+    """A request to the API failed; `final` if trying again is pointless."""
 
     def __init__(self, message: str, *, final: bool = False) -> None:
         super().__init__(message)
@@ -40,10 +40,10 @@ class ApiError(Exception):
 
 
 class Api:
-    """A client for one look: made anew each time, so that a token that was renewed meanwhile is used.
+    """A client for one look; each look makes its own, so that renewed tokens are used.
 
     Raises:
-        ApiError: The client is not installed, or there is no usable configuration for it.
+        ApiError: The client is not installed, or no usable configuration was found.
     """
 
     def __init__(self, access: Access, look: Look) -> None:
@@ -64,15 +64,15 @@ class Api:
         )  # fmt: skip
 
     def pods(self, selector: str) -> list[Pod]:
-        """The pods of the namespace that a selector finds."""
+        """The pods of the namespace that match a selector."""
         return self._list(self._core.list_namespaced_pod, "list pods", label_selector=selector)
 
     def replica_sets(self, selector: str) -> list[dict[str, Any]]:
-        """Its ReplicaSets."""
+        """The ReplicaSets that match a selector."""
         return self._list(self._apps.list_namespaced_replica_set, "list replicasets", label_selector=selector)
 
     def workload(self, kind: str, name: str) -> dict[str, Any] | None:
-        """A workload; None when there is none of that name."""
+        """A workload; None if it does not exist."""
         read = {
             "Deployment": self._apps.read_namespaced_deployment,
             "StatefulSet": self._apps.read_namespaced_stateful_set,
@@ -83,7 +83,7 @@ class Api:
         return found
 
     def warnings(self, pod: Pod) -> list[str]:
-        """What the latest warnings in a pod's events say, the latest first; nothing when they cannot be read."""
+        """The latest warnings among a pod's events, newest first; empty if events cannot be read."""
         field = f"involvedObject.uid={pod['metadata'].get('uid')},type=Warning"
         try:
             found = self._list(self._core.list_namespaced_event, "list events", field_selector=field)
@@ -94,15 +94,15 @@ class Api:
         return list(dict.fromkeys(texts))[:_FEW]
 
     def _list(self, call: Callable[..., Any], what: str, **query: str) -> list[dict[str, Any]]:
-        """All items; the API leaves out the kind of each."""
+        """All items, with their kind, which the API omits in lists."""
         answer = self._ask(call, what, self._namespace, **query) or {}
         return list(answer.get("items") or [])
 
     def _ask(self, call: Callable[..., Any], what: str, *arguments: str, **query: str) -> Any:
-        """An answer as JSON; None when there is no such thing.
+        """A response as JSON; None if the object does not exist.
 
         Raises:
-            ApiError: There is no answer, or a refusal.
+            ApiError: No response, or a refusal.
         """
         import urllib3
         from kubernetes.client import ApiException
@@ -117,8 +117,8 @@ class Api:
                 return None
             raise self._refused(what, error) from None
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            reason = "no answer in time" if "timed out" in str(error) else cause(error, self._host)
-            raise ApiError(f"the API at {self._host} cannot be reached: {reason}") from None
+            reason = "no response in time" if "timed out" in str(error) else cause(error, self._host)
+            raise ApiError(f"cannot reach the API at {self._host}: {reason}") from None
 
     def _refused(self, what: str, error: Any) -> ApiError:
         said = error.reason
@@ -127,16 +127,16 @@ class Api:
         if error.status == _UNAUTHORIZED:
             message = f"the API at {self._host} does not accept the credentials (401): expired or invalid"
             return ApiError(message, final=True)
-        if error.status == _FORBIDDEN:  # roles are often given by the same apply, and take a moment
+        if error.status == _FORBIDDEN:  # roles are often granted by the same apply and take a moment to work
             return ApiError(f"the credentials may not {what} (403): {shown(said, 300)}")
-        return ApiError(f"the API at {self._host} answers {error.status}: {shown(said, 200)}")
+        return ApiError(f"the API at {self._host} responded with status {error.status}: {shown(said, 200)}")
 
 
 def _configure(access: Access, look: Look, settings: Any) -> None:
-    """Address and credentials, from the place that is named, else from where `kubectl` looks.
+    """Address and credentials, from the given place, else from where `kubectl` looks.
 
-    Explicitly, and not by the client's `load_config`: that has read `KUBECONFIG` when it was imported, takes a list of
-    files for one that does not exist, and prints.
+    The client's own `load_config` is no help: it reads `KUBECONFIG` at import, mistakes a list of files for a missing
+    one, and prints.
     """
     from kubernetes import config
 
@@ -151,19 +151,19 @@ def _configure(access: Access, look: Look, settings: Any) -> None:
         elif paths:
             load_file(config_file=paths, context=access.context, client_configuration=settings)
         else:
-            raise ApiError("there is no kubeconfig: set KUBECONFIG, or name one by `kubeconfig`", final=True)
+            raise ApiError("no kubeconfig was found: set KUBECONFIG or the check's key `kubeconfig`", final=True)
     except config.ConfigException as error:
-        raise ApiError(f"the kubeconfig cannot be used: {shown(error, 300)}", final=True) from None
+        raise ApiError(f"the kubeconfig is invalid: {shown(error, 300)}", final=True) from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ApiError(f"the kubeconfig cannot be read: {type(error).__name__}: {shown(error)}", final=True) from None
 
 
 def _token(settings: Any) -> list[str]:
-    """The secrets in a client's settings."""
+    """The secrets in a client's configuration."""
     found = [text.split()[-1] for text in settings.api_key.values() if text]
     return [*found, *([settings.password] if settings.password else [])]
 
 
 def _when(event: dict[str, Any]) -> str:
-    """When an event was last seen; ISO 8601 in UTC sorts as text."""
+    """When an event was last seen, as ISO 8601 in UTC, which sorts as text."""
     return str(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp") or "")

@@ -1,4 +1,4 @@
-"""The `kubernetes_pods` check: the pods of a workload, or those that a selector finds, are the new ones and ready."""
+"""The `kubernetes_pods` check: the pods of a workload or of a selector are up to date and ready."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FEW = 3
 
 
 class KubernetesPodsCheck(Check):
-    """True when pods run as they were deployed: by `workload` its rollout is complete, by `selector` all are ready."""
+    """True if pods run as deployed: the rollout of `workload` is complete, or all pods of `selector` are ready."""
 
     kind: Literal["kubernetes_pods"] = Field(description="`kubernetes_pods`.")
     timeout: Seconds = Field(300, description="Seconds until the check has failed; 0 looks once.")
@@ -31,40 +31,41 @@ class KubernetesPodsCheck(Check):
     selector: str | None = Field(None, description="A label selector: `app=web,tier!=cache`.")
     workload: str | None = Field(
         None,
-        description="In place of a selector: `deployment/NAME`, `statefulset/NAME`, `daemonset/NAME` or `job/NAME`.",
+        description="Instead of a selector: `deployment/NAME`, `statefulset/NAME`, `daemonset/NAME` or `job/NAME`.",
     )
-    min_ready: Annotated[int, Field(ge=1)] = Field(1, description="How many pods must be ready at least.")
+    min_ready: Annotated[int, Field(ge=1)] = Field(1, description="The least number of pods that must be ready.")
     grace: Seconds = Field(
-        0, description="Seconds in which a pod that crashes, has no image or no node does not end the wait yet."
+        0, description="Seconds before a pod that crashes, cannot pull its image or cannot be scheduled ends the wait."
     )
     kubeconfig: str | None = Field(
         None,
-        description="The kubeconfig, relative to the root; by default KUBECONFIG, `~/.kube/config`, or in-cluster.",
+        description="The kubeconfig, relative to the repository's root; by default KUBECONFIG, `~/.kube/config`, or"
+        " in-cluster.",
     )
-    context: str | None = Field(None, description="The context in it; by default its current one.")
-    in_cluster: bool = Field(False, description="True: the service account of the pod that this runs in.")
+    context: str | None = Field(None, description="The kubeconfig context; by default the current one.")
+    in_cluster: bool = Field(False, description="True: use the service account of the pod that doit runs in.")
     _began: float = PrivateAttr(default_factory=time.monotonic)
 
     @model_validator(mode="after")
     def _is_one_of_two(self) -> Self:
         if (self.selector is None) == (self.workload is None):
-            raise ValueError("a check of pods has either a `selector` or a `workload`")
+            raise ValueError("set either `selector` or `workload`")
         if self.workload is not None and "{" not in self.workload:
             workloads.parse(self.workload)
         return self
 
     def title(self) -> str:
-        """The namespace, and what is looked at in it."""
+        """The namespace, and the workload or selector."""
         return f"{self.namespace}: {self.workload or self.selector}"
 
     def commands(self) -> tuple[str, ...]:
-        """What shows the pods and what happened to them."""
+        """kubectl commands that show the pods and their events."""
         what = ["get", self.workload] if self.workload else ["get", "pods", "-l", str(self.selector), "-o", "wide"]
         return (self._kubectl(*what), self._kubectl("get", "events", "--sort-by=.lastTimestamp"))
 
     def observe(self, look: Look) -> Observation:
         """Look once."""
-        look.note("the API did not answer in time")
+        look.note("the API did not respond in time")
         try:
             api = Api(Access(self.namespace, self.kubeconfig, self.context, self.in_cluster), look)
             return self._by_workload(api) if self.workload else self._by_selector(api)
@@ -75,7 +76,7 @@ class KubernetesPodsCheck(Check):
         kind, name = workloads.parse(str(self.workload))
         found = workloads.read(api, kind, name)
         if found is None:
-            return Observation(False, f"there is no {kind} {name} in namespace {self.namespace}")
+            return Observation(False, f"namespace {self.namespace} has no {kind} {name}")
         return self._judge(api, [found], api.pods(found.selector))
 
     def _by_selector(self, api: Api) -> Observation:
@@ -85,7 +86,7 @@ class KubernetesPodsCheck(Check):
         return self._judge(api, workloads.owning(api, every), every)
 
     def _judge(self, api: Api, owners: list[Workload], every: list[Pod]) -> Observation:
-        """The workloads first, as pods alone do not tell a rollout that has not begun; then the pods that count."""
+        """Look at workloads first, as pods alone do not show a rollout that has not started; then at pods."""
         current = [pod for pod in every if pods.counts(pod) and all(owner.takes(pod) for owner in owners)]
         problems = [found for pod in current if (found := pods.problem(pod)) is not None]
         unready = [owner.unready for owner in owners if owner.unready]
@@ -108,7 +109,7 @@ class KubernetesPodsCheck(Check):
         return Observation(met, text, commands=(*map(self._describe_pod, waits[:_FEW]), *look))
 
     def _counts(self, every: list[Pod], current: list[Pod], ready: list[Pod]) -> str:
-        """How many pods there are of which sort."""
+        """How many pods there are, by state."""
         text = f"{len(ready)} of {plural(len(current), 'pod')} ready"
         if len(ready) == len(current) and len(ready) < self.min_ready:
             text += f", expected {self.min_ready}"
@@ -122,7 +123,7 @@ class KubernetesPodsCheck(Check):
         return f"{text}; not counted: {', '.join(f'{number} {sort}' for sort, number in sorted(sorts.items()))}"
 
     def _failing(self, api: Api, text: str, problem: Problem, over: Workload | None) -> Observation:
-        """A pod that cannot turn ready: why, with the event that says so; it ends the wait, after the grace."""
+        """A pod that cannot become ready, with the event that says why; it ends the wait after the grace period."""
         waited = time.monotonic() - self._began
         said = "; ".join(api.warnings(problem.pod))
         found = f"{text}: {problem.text}" + (f"; event: {said}" if said else "")

@@ -1,4 +1,4 @@
-"""What the Kubernetes API says of a pod, and what it means for whoever waits for it.
+"""Reads a pod's status: whether it is ready, still starting, or beyond hope.
 
 The fields: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/. When a pod is ready and how
 it ends: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/.
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 Pod = dict[str, Any]
 
-# Reasons for which a container waits, and that no waiting ends; `ErrImagePull` is a first try, and is tried again.
+# Reasons why a container waits that waiting does not fix; `ErrImagePull` is only a first try, which is repeated.
 _HOPELESS = frozenset({"CrashLoopBackOff", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
 _STARTING = frozenset({"ContainerCreating", "PodInitializing", None, ""})
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a pod does not turn ready; `hopeless` when it will not by itself.
+    """Why a pod is not ready; `hopeless` if it will not become ready by itself.
 
-    `container` names the container at fault, `ran` says that it ran before and left a log.
+    `container` is the container at fault; `ran` says whether it has run before and left a log.
     """
 
     pod: Pod
@@ -41,38 +41,38 @@ def name(pod: Pod) -> str:
 
 
 def owner(pod: Pod, kind: str | None = None) -> dict[str, Any] | None:
-    """The controller that made it, when it is of that kind."""
+    """The controller that owns it, if it is of that kind."""
     references = pod["metadata"].get("ownerReferences") or []
     found = next((item for item in references if item.get("controller")), None)
     return found if found and kind in (None, found["kind"]) else None
 
 
 def left_out(pod: Pod) -> str | None:
-    """Why a pod does not count, whoever it belongs to; None when it does."""
-    if pod["metadata"].get("deletionTimestamp"):  # "Terminating" is no phase
+    """Why a pod does not count, whatever owns it; None if it counts."""
+    if pod["metadata"].get("deletionTimestamp"):  # "Terminating" is not a phase
         return "terminating"
     phase = (pod.get("status") or {}).get("phase")
     return {"Succeeded": "completed", "Failed": "failed"}.get(str(phase))
 
 
 def counts(pod: Pod) -> bool:
-    """Whether it is one of those that have to be ready: neither terminating, nor completed, nor failed."""
+    """Whether it has to be ready: neither terminating, nor completed, nor failed."""
     return left_out(pod) is None
 
 
 def is_ready(pod: Pod) -> bool:
-    """Whether its `Ready` condition is true: all its containers are ready, and all its readiness gates true."""
+    """Whether its `Ready` condition is true: all containers are ready and all readiness gates are true."""
     return _condition(pod, "Ready").get("status") == "True"
 
 
 def problem(pod: Pod) -> Problem | None:
-    """What is wrong with a pod; None when it is only not ready yet."""
+    """What is wrong with a pod; None if it is merely not ready yet."""
     found = list(_problems(pod))
     return max(found, key=lambda item: item.hopeless) if found else None
 
 
 def why_not_ready(pod: Pod) -> str:
-    """What a pod that is not ready waits for."""
+    """What an unready pod waits for."""
     status = pod.get("status") or {}
     for container in status.get("containerStatuses") or []:
         if not container.get("ready"):
@@ -103,7 +103,7 @@ def _problems(pod: Pod) -> Iterator[Problem]:
         if last:
             why = f" ({last['reason']})" if last.get("reason") else ""
             told = f": {shown(last['message'], 200)}" if last.get("message") else ""
-            text += f"; it last ended with {last.get('exitCode')}{why}{told}"
+            text += f"; it last exited with {last.get('exitCode')}{why}{told}"
         yield Problem(pod, text, reason in _HOPELESS, str(container["name"]), bool(last))
 
 

@@ -1,8 +1,8 @@
-"""Deployments, StatefulSets, DaemonSets and Jobs: whether their rollout is complete, and which pods are of its end.
+"""Deployments, StatefulSets, DaemonSets and Jobs: whether a rollout is complete, and which pods are its newest.
 
 The rules are those of `kubectl rollout status`
-(https://github.com/kubernetes/kubectl/blob/master/pkg/polymorphichelpers/rollout_status.go), but for two: a workload
-that wants no pods is not well, and a Job is judged by its conditions.
+(https://github.com/kubernetes/kubectl/blob/master/pkg/polymorphichelpers/rollout_status.go), with two exceptions: a
+workload that wants no pods fails, and a Job is judged by its conditions.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _REVISION = "deployment.kubernetes.io/revision"
 
 @dataclass(frozen=True)
 class Workload:
-    """What is known of a workload.
+    """The state of a workload.
 
     Args:
-        kind: As the API names it.
+        kind: Its kind in the API.
         name: Its name.
         selector: The label selector of its pods.
-        takes: Whether a pod is one of its newest revision.
-        unready: What its rollout waits for; empty when it is complete.
-        over: Whether it has failed for good.
-        complete: Whether it is done whatever its pods are: a Job whose pods have completed.
+        takes: Whether a pod belongs to its newest revision.
+        unready: What its rollout waits for; empty if complete.
+        over: Whether it has failed permanently.
+        complete: Whether it is done regardless of its pods: a Job whose pods have completed.
     """
 
     kind: str
@@ -51,7 +51,7 @@ def parse(text: str) -> tuple[str, str]:
     """Kind and name of `deployment/web`.
 
     Raises:
-        ValueError: It is no such text.
+        ValueError: The text has another form.
     """
     from ...base.errors import nearest
 
@@ -59,25 +59,25 @@ def parse(text: str) -> tuple[str, str]:
     found = KINDS.get(_SHORT.get(kind.lower().rstrip("s"), kind.lower().removesuffix("s")))
     if found is None or not name or "/" in name:
         hint = nearest(kind.lower(), list(KINDS)) if found is None else ""
-        raise ValueError(f"a workload is written like deployment/NAME{hint}")
+        raise ValueError(f"write a workload as deployment/NAME{hint}")
     return found, name
 
 
 def read(api: Api, kind: str, name: str) -> Workload | None:
-    """A workload as it is now; None when there is none.
+    """A workload's current state; None if it does not exist.
 
     Raises:
-        ApiError: The API cannot be asked.
+        ApiError: The request failed.
     """
     found = api.workload(kind, name)
     return _RULES[kind](api, found) if found is not None else None
 
 
 def owning(api: Api, every: Iterable[Pod]) -> list[Workload]:
-    """The workloads that pods belong to, each once; those of other kinds are left out.
+    """The workloads that own some pods, each once; other kinds are left out.
 
     Raises:
-        ApiError: The API cannot be asked.
+        ApiError: The request failed.
     """
     names: set[tuple[str, str]] = set()
     sets: dict[str, dict[str, Any]] | None = None
@@ -94,7 +94,7 @@ def owning(api: Api, every: Iterable[Pod]) -> list[Workload]:
 
 
 def _deployment(api: Api, found: dict[str, Any]) -> Workload:
-    """Complete when its newest ReplicaSet has all the pods, all of them available, and no other has any."""
+    """Complete when its newest ReplicaSet has all the pods, all of them are available, and no other has any."""
     status, wanted = found.get("status") or {}, _wanted(found)
     mine = [item for item in api.replica_sets(_selector(found)) if _made_by(item, found)]
     newest = max(mine, key=_revision, default=None)
@@ -103,11 +103,11 @@ def _deployment(api: Api, found: dict[str, Any]) -> Workload:
     updated, total, available = (status.get(key, 0) for key in ("updatedReplicas", "replicas", "availableReplicas"))
     unready = _not_observed(found)
     if not unready and over:
-        unready = f"gave up its rollout: {shown(progressing.get('message', 'its progress deadline has passed'), 200)}"
+        unready = f"its rollout failed: {shown(progressing.get('message', 'its progress deadline has passed'), 200)}"
     elif not unready and updated < wanted:
-        unready = f"{updated} of {wanted} pods are of its new revision"
+        unready = f"{updated} of {wanted} pods are of the new revision"
     elif not unready and total > updated:
-        unready = f"{total - updated} pods of an old revision are not gone yet"
+        unready = f"{total - updated} pods of an old revision are still there"
     elif not unready and available < wanted:
         unready = f"{available} of {wanted} pods are available"
     failure = _condition(status, "ReplicaFailure")
@@ -120,7 +120,7 @@ def _deployment(api: Api, found: dict[str, Any]) -> Workload:
 
 
 def _stateful_set(_api: Api, found: dict[str, Any]) -> Workload:
-    """Complete when all pods above the partition are of the update revision, and all are ready."""
+    """Complete when all pods at or above the partition are of the update revision and all pods are ready."""
     spec, status, wanted = found["spec"], found.get("status") or {}, _wanted(found)
     strategy = spec.get("updateStrategy") or {}
     rolling = strategy.get("type", "RollingUpdate") == "RollingUpdate"
@@ -129,7 +129,7 @@ def _stateful_set(_api: Api, found: dict[str, Any]) -> Workload:
     ready, updated = status.get("readyReplicas", 0), status.get("updatedReplicas", 0)
     unready = _not_observed(found)
     if not unready and rolling and updated < wanted - partition and revision != status.get("currentRevision"):
-        unready = f"{updated} of {wanted - partition} pods are of its new revision"
+        unready = f"{updated} of {wanted - partition} pods are of the new revision"
     elif not unready and ready < wanted:
         unready = f"{ready} of {wanted} pods are ready"
 
@@ -142,7 +142,7 @@ def _stateful_set(_api: Api, found: dict[str, Any]) -> Workload:
 
 
 def _daemon_set(_api: Api, found: dict[str, Any]) -> Workload:
-    """Complete when every node that should have a pod has one of the newest revision, and that is available."""
+    """Complete when every node that should run a pod has an available one of the newest revision."""
     status = found.get("status") or {}
     rolling = (found["spec"].get("updateStrategy") or {}).get("type", "RollingUpdate") == "RollingUpdate"
     wanted, updated, available = (
@@ -150,15 +150,15 @@ def _daemon_set(_api: Api, found: dict[str, Any]) -> Workload:
     )
     unready = _not_observed(found)
     if not unready and wanted == 0:
-        unready = "wants no pods: no node is meant for it"
+        unready = "wants no pods: no node matches it"
     elif not unready and rolling and updated < wanted:
-        unready = f"{updated} of {wanted} pods are of its new revision"
+        unready = f"{updated} of {wanted} pods are of the new revision"
     elif not unready and available < wanted:
         unready = f"{available} of {wanted} pods are available"
     generation = str(found["metadata"].get("generation", ""))
 
     def takes(pod: Pod) -> bool:
-        # Its pods carry the generation of the template that they were made from, where the controller still says it.
+        # Pods carry the generation of the template they were made from, if the controller still sets it.
         label = (pod["metadata"].get("labels") or {}).get("pod-template-generation")
         return _made_by(pod, found) and not (rolling and label is not None and label != generation)
 
@@ -166,7 +166,7 @@ def _daemon_set(_api: Api, found: dict[str, Any]) -> Workload:
 
 
 def _job(_api: Api, found: dict[str, Any]) -> Workload:
-    """Complete when it says so; its pods have ended then."""
+    """Complete when its condition says so; its pods have ended by then."""
     status = found.get("status") or {}
     failed, complete = _condition(status, "Failed"), _condition(status, "Complete")
     over, done = failed.get("status") == "True", complete.get("status") == "True"
@@ -201,7 +201,7 @@ def _revision(replica_set: dict[str, Any]) -> int:
 
 
 def _not_observed(found: dict[str, Any]) -> str:
-    """What to say while the controller has not seen the newest specification, or wants no pods at all."""
+    """What to report while the controller has not seen the newest spec, or if it wants no pods at all."""
     generation = found["metadata"].get("generation", 0)
     if (found.get("status") or {}).get("observedGeneration", 0) < generation:
         return f"its controller has not seen generation {generation} yet"
@@ -232,7 +232,7 @@ def _condition(status: dict[str, Any], kind: str) -> dict[str, Any]:
 
 
 def _selector(found: dict[str, Any]) -> str:
-    """A workload's label selector as the API takes it in a query."""
+    """A workload's label selector as a query parameter of the API."""
     selector = found["spec"].get("selector") or {}
     parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
     for item in selector.get("matchExpressions") or []:

@@ -26,7 +26,6 @@ DOUBTFUL = 400_000  # https://docs.gitlab.com/administration/instance_limits/: 2
 _LONGEST_NAME = 255
 _ENVIRONMENTS = {"prepare": "plan", "verify": "verify", "access": "drift"}  # by what GitLab calls the job's action
 _FAILED_RUNNERS = ["runner_system_failure", "stuck_or_timeout_failure", "api_failure", "scheduler_failure"]
-_ENGINE_CACHE = {"key": "doit-tofu-engine", "paths": [".doit-tofu-cache/"]}
 
 
 class Writer:
@@ -71,7 +70,7 @@ class Writer:
     def _head(self) -> dict[str, Any]:
         """What all jobs share, and the hidden jobs that they extend."""
         changes = self._purpose is Purpose.DEPLOY
-        job: dict[str, Any] = {**self._settings.job, "interruptible": not changes, "cache": [_ENGINE_CACHE]}
+        job: dict[str, Any] = {**self._settings.job, "interruptible": not changes, "cache": [self._engine_cache()]}
         if self._settings.image:
             job["image"] = self._settings.image
         if self._settings.install:
@@ -90,7 +89,7 @@ class Writer:
         }  # fmt: skip
         deploy = {
             "extends": ".job", "stage": "deploy", "artifacts": self._artifacts([]), **self._environment("start"),
-            "cache": [_ENGINE_CACHE, memory],
+            "cache": [self._engine_cache(), memory],
         }  # fmt: skip
         used = {".plan": plan} if self._purpose is not Purpose.DRIFT else {".drift": drift}
         if changes:
@@ -129,7 +128,7 @@ class Writer:
             self._add("begin", {
                 "extends": ".job", "stage": "begin", "script": script,
                 "artifacts": self._artifacts(handover.of_builds(self._run)), **self._environment("prepare"),
-                **({"cache": [_ENGINE_CACHE, {**self._receipts(), "policy": "pull"}]} if cached else {}),
+                **({"cache": [self._engine_cache(), {**self._receipts(), "policy": "pull"}]} if cached else {}),
             })  # fmt: skip
 
     def _deploy(self, share: Share, number: int) -> None:
@@ -178,7 +177,7 @@ class Writer:
             if any(stack.settings.verify for stack in self._run.project.stacks.values()):
                 script.append("doit verify")
             if self._settings.caches == "receipts":
-                job["cache"] = [_ENGINE_CACHE, {**self._receipts(), "policy": "push", "when": "always"}]
+                job["cache"] = [self._engine_cache(), {**self._receipts(), "policy": "push", "when": "always"}]
         if self._purpose is Purpose.PLAN:
             artifacts["reports"] = {"terraform": f"{layout.relative(layout.reports)}/gitlab-terraform.json"}
         action = {Purpose.DEPLOY: "verify", Purpose.DRIFT: "access"}.get(self._purpose, "")
@@ -214,8 +213,19 @@ class Writer:
             return {"environment": {"name": name}}
         return {"environment": {"name": f"{name}-{_ENVIRONMENTS[action]}", "action": action}}
 
+    def _engine_cache(self) -> dict[str, Any]:
+        return {"key": f"doit-tofu-engine-{self._trust}", "paths": [".doit-tofu-cache/"]}
+
+    @property
+    def _trust(self) -> str:
+        """Caches of merge requests and of deploys are apart, as `DOIT_TOFU_TRUST` in the included pipelines has it."""
+        return "review" if self._purpose is Purpose.PLAN else "deploy"
+
     def _receipts(self) -> dict[str, Any]:
-        return {"key": f"doit-tofu-receipts-{self._run.project.environment}", "paths": handover.of_cache(self._run)}
+        return {
+            "key": f"doit-tofu-receipts-{self._run.project.environment}-{self._trust}",
+            "paths": handover.of_cache(self._run),
+        }
 
 
 def text(run: Run, purpose: Purpose, shares: Shares, words: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from ...run.assessment import assess_once
+from ...run.assessment import assess_once, may_be_affected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,25 +49,22 @@ def spread(run: Run, purpose: Purpose, most: int) -> Shares:
 
     A stack that is not affected yet, and gets or reads outputs of one that is, may become so: it has a deploy and no
     plan. One that is deployed and whose checks have not passed has a deploy too.
+    One of which that cannot be told is planned: its job says why.
 
     Args:
         run: The run; its receipts, or its base, say what is affected.
         purpose: What the pipeline is for.
         most: So many shares that plan, and that deploy, at most.
-
-    Raises:
-        DeployError: Whether a stack is affected cannot be told.
     """
     project = run.project
     order = project.graph.order
     if purpose is Purpose.DRIFT:
         return Shares(tuple(_shares(order, most)))
-    found = {name: assess_once(run, project.stacks[name]) for name in order}
-    planned = {name for name, assessment in found.items() if assessment.affected}
+    planned = {name for name in order if may_be_affected(run, project.stacks[name])}
     if purpose is Purpose.PLAN:
         return Shares(tuple(_shares([name for name in order if name in planned], most)))
     concerned = _may_become_affected(project, planned)
-    deployed = [name for name in order if name in concerned or found[name].unverified]
+    deployed = [name for name in order if name in concerned or assess_once(run, project.stacks[name]).unverified]
     deploys = tuple(_waiting(project, list(_shares(deployed, most))))
     plans = (Share(share.label, tuple(name for name in share.stacks if name in planned)) for share in deploys)
     return Shares(tuple(share for share in plans if share.stacks), deploys)

@@ -1,1 +1,1 @@
-"""From YAML files and DEPLOY_* variables to one frozen configuration in which every key knows its line."""
+"""Turns YAML files and DEPLOY_* variables into one frozen configuration that knows the line of every key."""

@@ -1,10 +1,10 @@
-"""The keys of a run: derived once from passphrases in our environment, never written, never given to a child in argv.
+"""The keys of a run: derived once from passphrases in environment variables, never written, never passed in argv.
 
 A passphrase becomes a master key by scrypt with a fixed salt, and that one key per purpose by HMAC-SHA256. The salt is
-fixed because every job of every machine must come to the same key from the passphrase alone; so a passphrase must be
-hard to guess: 16 characters are the least, `openssl rand -base64 32` makes a good one. The engine's own pbkdf2 derives
-anew for every file that each of its commands reads or writes, which costs seconds a command; this costs a tenth of one,
-once a run.
+fixed because every job on every machine must derive the same key from the passphrase alone. So a passphrase must be
+hard to guess: at least 16 characters; `openssl rand -base64 32` makes a good one. The engine's own pbkdf2 derives a key
+for every file that each command reads or writes, which costs seconds per command; this costs a tenth of a second per
+run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from .. import model
 
-SHORTEST = 16  # characters, as the engine asks of its own passphrases
+SHORTEST = 16  # characters, as the engine requires for its own passphrases
 _SALT = b"doit-tofu keys 1"
 _COST = {"n": 1 << 15, "r": 8, "p": 1, "maxmem": 1 << 26}  # 32 MiB
 _GENERATE = "`openssl rand -base64 32` makes a good one"
@@ -36,8 +36,8 @@ _GENERATE = "`openssl rand -base64 32` makes a good one"
 class Key(Signer):
     """What one passphrase gives: a key per purpose, 32 bytes each.
 
-    `variable` is the environment variable that held the passphrase. `fingerprint` (8 hex digits) tells keys apart in
-    messages, manifests, receipts and the engine's own metadata; finding a passphrase by it takes an scrypt per guess.
+    `variable` is the environment variable of the passphrase. `fingerprint` (8 hex digits) identifies the key in
+    messages, manifests, receipts and the engine's metadata; guessing the passphrase from it costs one scrypt per guess.
     """
 
     encryption: bytes = field(repr=False)
@@ -45,7 +45,7 @@ class Key(Signer):
 
     @property
     def encoded(self) -> str:
-        """The encryption key in Base64, as the engine takes it."""
+        """The encryption key in Base64, as the engine expects it."""
         return base64.b64encode(self.encryption).decode()
 
 
@@ -63,10 +63,10 @@ def derive(variable: str, passphrase: str) -> Key:
 
 
 class Keyring:
-    """The keys that the configuration names, derived when first needed.
+    """The configured keys, derived when first needed.
 
     Args:
-        settings: Which environment variables hold them.
+        settings: Which environment variables hold the passphrases.
     """
 
     def __init__(self, settings: model.Encryption) -> None:
@@ -101,7 +101,7 @@ class Keyring:
 
     @property
     def is_named(self) -> bool:
-        """Whether a key is there or has to be: any variable but the default one must be set when it is named."""
+        """Whether a key is set or required: a configured variable other than the default one must be set."""
         return self.is_set or self.settings.key not in (None, DEFAULT_KEY_VARIABLE)
 
     @property
@@ -134,26 +134,26 @@ class Keyring:
 
     @property
     def all(self) -> list[Key]:
-        """The current key and then the previous ones; empty when no key is set."""
+        """The current key, then the previous ones; empty if no key is set."""
         if not self.is_set:
             return []
         keys = [self.current, *map(self._key, self.settings.previous)]
         return list({key.fingerprint: key for key in keys if key}.values())
 
     def find(self, fingerprint: str | None) -> Key | None:
-        """The key with a fingerprint, the current one or a previous one; None when it is not here."""
+        """The current or previous key with a fingerprint; None if it is not available."""
         return next((key for key in self.all if key.fingerprint == fingerprint), None)
 
     @property
     def state_key(self) -> str | None:
-        """The fingerprint of the key that states are written with; None when they are written in clear."""
+        """The fingerprint of the key that states are encrypted with; None if they are written in plain text."""
         key = self.current if self.settings.state else None
         return key.fingerprint if key else None
 
     def rewrite(self, before: str | None) -> str | None:
-        """Why a state that was written with another key, or none, is to be written again; None when it is not.
+        """Why a state written with another key, or without one, must be rewritten; None if it need not be.
 
-        Without a key nothing can be said or done, so there is no reason.
+        Without a key it cannot be rewritten, so the answer is None.
 
         Args:
             before: The fingerprint of the key that it was written with.
@@ -161,11 +161,11 @@ class Keyring:
         if not self.is_set or before == self.state_key:
             return None
         if self.state_key is None:
-            return "its state is to be in clear" if self.settings.migrate else None
-        return "its state is to be encrypted" + (" with another key" if before else "")
+            return "its state must be decrypted" if self.settings.migrate else None
+        return "its state must be encrypted" + (" with another key" if before else "")
 
     def problems(self) -> Iterator[ConfigError]:
-        """What is wrong with the variables: a named one that is not set, a passphrase that is too short."""
+        """What is wrong with the variables: a configured one is not set, or a passphrase is too short."""
         settings = self.settings
         yield from self.wrong_keys()
         named = [("encryption.key", self.variable if self.is_named else None)]
@@ -176,7 +176,7 @@ class Keyring:
             passphrase = signer.held(name)
             if not passphrase:
                 yield ConfigError(
-                    f"the environment variable {name} is not set: there is no key",
+                    f"the environment variable {name} is not set, so the key is missing",
                     key=key,
                     untouched="nothing was planned or applied",
                     next_step=f"set {name} to the passphrase, in CI as a masked and protected variable; {_GENERATE}",
@@ -186,7 +186,7 @@ class Keyring:
                     f"the passphrase in {name} has {len(passphrase)} characters, fewer than {SHORTEST}",
                     key=key,
                     untouched="nothing was planned or applied",
-                    next_step=f"take a longer one; {_GENERATE}",
+                    next_step=f"use a longer one; {_GENERATE}",
                 )
 
     def wrong_keys(self) -> Iterator[ConfigError]:
@@ -213,7 +213,7 @@ class Keyring:
                 yield _apart(other, variable, "both hold the same key: who may do one thing could do the other", key)
 
     def prepare(self) -> None:
-        """Begin to derive the current key beside what else there is to do."""
+        """Start deriving the current key in the background."""
         if self.is_set:
             threading.Thread(target=lambda: self.current, name="key", daemon=True).start()
 

@@ -1,4 +1,4 @@
-"""From YAML files and `DEPLOY_*` variables to one validated Config, or to errors that say where."""
+"""Loads YAML files and `DEPLOY_*` variables into one validated Config, or reports errors with their places."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
     from .yamlfile import Document, KeyPath
 
 _CHECK_DEPTH = 4  # `stacks`, its name, `verify`, the position
-UPSTREAM = "upstream:"  # how errors name a file of the upstream
+UPSTREAM = "upstream:"  # prefix of an upstream file in errors
 
 
 class UnknownEnvironmentError(ConfigError):
-    """There is no environment of this name."""
+    """The environment does not exist."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A validated configuration for one environment, where each of its keys stands, and what it is an overlay of."""
+    """A validated configuration for one environment, the places of its keys, and its upstream if it is an overlay."""
 
     config: Config
     environment: str
@@ -48,11 +48,11 @@ class Loaded:
     base: Base | None = None
 
     def where(self, *path: str | int) -> Where:
-        """The place of a key, or of the nearest key above it; what overrides wins."""
+        """The place of a key, or of the nearest key above it, in the file or variable that set it last."""
         return _place(path, self.documents, self.variables)
 
     def error(self, message: str, *path: str | int, **places: Unpack[Places]) -> ConfigError:
-        """A config error at a key."""
+        """A config error with the place of a key."""
         places["where"], places["key"] = self.where(*path), dotted(path)
         return ConfigError(message, **places)
 
@@ -62,27 +62,27 @@ def load(root: Path, environment: str | None = None, resolve: Resolve | None = N
 
     Args:
         root: The repository's root.
-        environment: The environment's name; by default what the pipeline file says.
-        resolve: Obtains the upstream of an overlay; without it the upstream is left out.
+        environment: The environment's name; by default `default_environment` of the pipeline file.
+        resolve: Obtains the upstream of an overlay; without it the upstream is ignored.
 
     Raises:
-        ConfigError: A file cannot be read, or there is no such environment.
-        ConfigErrors: All that is wrong with the keys and values.
-        UpstreamError: The upstream of an overlay cannot be obtained as it is pinned.
+        ConfigError: A file cannot be read, or the environment does not exist.
+        ConfigErrors: All errors in keys and values.
+        UpstreamError: The upstream of an overlay cannot be obtained at its pinned commit.
     """
     pipeline_path = root / PIPELINE_FILE
     if not pipeline_path.exists():
         raise ConfigError(
-            "there is no configuration here",
+            "no configuration was found here",
             where=PIPELINE_FILE,
-            next_step=f"write {PIPELINE_FILE}; `version: 1` is enough when the stacks are in stacks/",
+            next_step=f"create {PIPELINE_FILE}; `version: 1` is enough if the stacks are in stacks/",
         )
-    pipeline = yamlfile.load(pipeline_path, PIPELINE_FILE)
+    pipeline = yamlfile.load(pipeline_path, PIPELINE_FILE, root)
     base = _base(root, pipeline, resolve)
     layers: list[tuple[Path, str, Document | None]] = [(root, "", pipeline)]
     if base is not None:
         path = base.folder / PIPELINE_FILE
-        lower = yamlfile.load(path, UPSTREAM + PIPELINE_FILE) if path.exists() else None
+        lower = yamlfile.load(path, UPSTREAM + PIPELINE_FILE, base.folder) if os.path.lexists(path) else None
         layers.insert(0, (base.folder, UPSTREAM, lower))
     data: dict[str, Any] = {}
     for _, _, document in layers:
@@ -96,7 +96,7 @@ def load(root: Path, environment: str | None = None, resolve: Resolve | None = N
     merged: dict[str, Any] = {}
     for document in documents:
         if "upstream" in document.data and document is not pipeline:
-            message = f"only the overlay's {PIPELINE_FILE} says what its upstream is"
+            message = f"the upstream can only be set in the overlay's {PIPELINE_FILE}"
             where = Where(document.name, document.lines[("upstream",)])
             raise ConfigError(message, where=where, key="upstream")
         merged = _merge(merged, document.data)
@@ -106,7 +106,7 @@ def load(root: Path, environment: str | None = None, resolve: Resolve | None = N
 
 
 def environments(root: Path) -> list[str]:
-    """The names that have a file in `config/environments/`, sorted."""
+    """The environments that have a file in `config/environments/`, sorted."""
     return sorted(path.stem for path in (root / ENVIRONMENTS_DIR).glob("*.y*ml"))
 
 
@@ -117,7 +117,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _base(root: Path, pipeline: Document, resolve: Resolve | None) -> Base | None:
-    """What this repository is an overlay of; without the key, nothing is even imported."""
+    """The upstream of this repository; without the key, the overlay modules are not even imported."""
     names = _variable_names()
     if pipeline.data.get("upstream") is None and not any(name.startswith("DEPLOY_UPSTREAM") for name in names):
         return None
@@ -130,16 +130,16 @@ def _base(root: Path, pipeline: Document, resolve: Resolve | None) -> Base | Non
 
 
 def _environment_documents(layers: list[tuple[Path, str]], name: str, default: str) -> list[Document | None]:
-    """The environment's file of each layer, given by its folder and what its names begin with; one is enough."""
+    """The environment's file in each layer (a folder and the prefix of its names in errors); one is enough."""
     known = sorted({found for folder, _ in layers for found in environments(folder)})
     found = [_environment_document(folder, prefix, name) if name in known else None for folder, prefix in layers]
     if any(found) or (name == default and name not in known):
         return found
     raise UnknownEnvironmentError(
-        f"there is no environment '{name:.80}'{nearest(name, [*known, default])}",
+        f"unknown environment '{name:.80}'{nearest(name, [*known, default])}",
         where=f"{ENVIRONMENTS_DIR}/{name:.80}.yaml",
         next_step=(
-            f"write {ENVIRONMENTS_DIR}/{name:.80}.yaml (it may be empty), or name another: ",
+            f"create {ENVIRONMENTS_DIR}/{name:.80}.yaml (it may be empty), or choose another: ",
             doit("...", environment="NAME"),
         ),
     )
@@ -148,13 +148,13 @@ def _environment_documents(layers: list[tuple[Path, str]], name: str, default: s
 def _environment_document(folder: Path, prefix: str, name: str) -> Document | None:
     for suffix in ("yaml", "yml") if re.fullmatch(ENVIRONMENT_PATTERN, name) else ():
         path = folder / ENVIRONMENTS_DIR / f"{name}.{suffix}"
-        if path.is_file():
-            return yamlfile.load(path, prefix + path.relative_to(folder).as_posix())
+        if os.path.lexists(path):
+            return yamlfile.load(path, prefix + path.relative_to(folder).as_posix(), folder)
     return None
 
 
 def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Deep merge of mappings; lists and plain values of `above` replace those of `below`."""
+    """Merge mappings deeply; lists and plain values of `above` replace those of `below`."""
     merged = dict(below)
     for key, value in above.items():
         old = merged.get(key)
@@ -163,7 +163,7 @@ def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _environment_variables(data: dict[str, Any]) -> dict[str, Any]:
-    """What the `DEPLOY_*` variables say, in the shape of the configuration."""
+    """The values of the `DEPLOY_*` variables, in the shape of the configuration."""
     stacks = data.get("stacks")
     return _Variables(list(stacks) if isinstance(stacks, dict) else [])()
 
@@ -172,7 +172,7 @@ def _validate(data: dict[str, Any], documents: tuple[Document, ...], variables: 
     stray = [key for key in data if not isinstance(key, str)]
     if stray:
         where = _place((str(stray[0]),), documents, variables)
-        raise ConfigError(f"a key must be text, not {stray[0]!r:.80}", where=where)
+        raise ConfigError(f"keys must be text, not {stray[0]!r:.80}", where=where)
     try:
         return Config(**data)
     except ValidationError as error:
@@ -181,11 +181,11 @@ def _validate(data: dict[str, Any], documents: tuple[Document, ...], variables: 
             [_explain(path, detail, documents, variables, _kind_of_check(path, data)) for path, detail in found]
         ) from None
     except (TypeError, RecursionError) as error:
-        raise ConfigError(f"the configuration has no sensible shape: {error}", where=documents[0].name) from None
+        raise ConfigError(f"the configuration is malformed: {error}", where=documents[0].name) from None
 
 
 def _without_nulls(data: dict[str, Any]) -> dict[str, Any]:
-    """`stacks:` and `network:` with nothing behind them mean the defaults; an environment can so undo a key."""
+    """An empty `stacks:` or `network:` means the defaults, so an environment can undo a key."""
     kept = {key: value for key, value in data.items() if value is not None}
     if isinstance(kept.get("stacks"), dict):
         kept["stacks"] = {name: {} if stack is None else stack for name, stack in kept["stacks"].items()}
@@ -193,10 +193,10 @@ def _without_nulls(data: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Variables(EnvSettingsSource):
-    """`DEPLOY_STACKS__WEB_APP__...` also reaches a stack called `web-app` or `Web.App`: names have no dashes there."""
+    """`DEPLOY_STACKS__WEB_APP__...` also reaches a stack called `web-app` or `Web.App`: variables have no dashes."""
 
     def __init__(self, stacks: list[Any]) -> None:
-        config: Any = Config  # a plain model: only its fields and their types count here
+        config: Any = Config  # a plain model: only its fields and their types matter here
         super().__init__(config, env_prefix="DEPLOY_", env_nested_delimiter="__")
         self._stacks = {re.sub(r"[^a-z0-9]", "_", str(name).lower()): name for name in stacks}
 
@@ -207,7 +207,7 @@ class _Variables(EnvSettingsSource):
         return values
 
     def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:
-        if field_name == "version":  # DEPLOY_VERSION is what many pipelines call their own release
+        if field_name == "version":  # many pipelines use DEPLOY_VERSION for their own release
             return None
         try:
             return super().prepare_field_value(field_name, field, value, value_is_complex)
@@ -215,14 +215,14 @@ class _Variables(EnvSettingsSource):
             prefix = f"DEPLOY_{field_name.upper()}"
             names = [name for name in sorted(_variable_names()) if f"{name}__".startswith(f"{prefix}__")]
             where = f"environment variable {' or '.join(names)}"
-            raise ConfigError(f"JSON is expected here: {error}", where=where, key=field_name) from None
+            raise ConfigError(f"expected JSON: {error}", where=where, key=field_name) from None
 
 
 def _relevant(errors: list[tuple[KeyPath, ErrorDetails]]) -> list[tuple[KeyPath, ErrorDetails]]:
-    """One error for each place, and none for a place that is wrong within.
+    """One error per place, but none for a place that contains another error.
 
-    Where a value may have two shapes (`var_files` takes text or mappings) each is an error of its own: the one about
-    a key within says more than that the whole is not of the other shape.
+    If a value may have two shapes (`var_files` takes text or mappings), pydantic reports one error per shape: the one
+    about a key inside says more than that the whole does not fit the other shape.
     """
     within = {path[:length] for path, _ in errors for length in range(len(path))}
     kept: dict[KeyPath, ErrorDetails] = {}
@@ -233,7 +233,7 @@ def _relevant(errors: list[tuple[KeyPath, ErrorDetails]]) -> list[tuple[KeyPath,
 
 
 def _path_of(detail: ErrorDetails, data: Any) -> KeyPath:
-    """The key path of an error: without the union members and key marks that pydantic puts between the keys."""
+    """The key path of an error, without the union members and key markers that pydantic adds."""
     path: list[str | int] = []
     for position, part in enumerate(detail["loc"]):
         if isinstance(data, dict) and part in data:
@@ -250,23 +250,23 @@ def _path_of(detail: ErrorDetails, data: Any) -> KeyPath:
 def _explain(
     path: KeyPath, detail: ErrorDetails, documents: tuple[Document, ...], variables: Mapping[str, Any], kind: str | None
 ) -> ConfigError:
-    """The error of a place; `kind` is that of the check that it is in."""
+    """The error at a place; `kind` is the kind of the check that it is in."""
     variable = _variable_of(path, documents, variables)
     value = detail.get("input")
     if detail["type"] == "extra_forbidden":
         siblings = _known_keys(path[:-1], kind)
-        message = f"there is no key '{path[-1]}' here{nearest(str(path[-1]), siblings)}"
+        message = f"unknown key '{path[-1]}'{nearest(str(path[-1]), siblings)}"
     elif detail["type"] == "missing":
         message = "this key is required"
     elif detail["type"] in ("secret_value", "check_kind"):
         message = detail["msg"]
     elif detail["type"] == "string_pattern_mismatch":
         found = "this value" if variable else f"{value!r:.80}"
-        message = f"{found} cannot be a name or reference here; it must match {detail['ctx']['pattern']}"
+        message = f"{found} is not a valid name or reference; it must match {detail['ctx']['pattern']}"
     else:
         message = detail["msg"].removeprefix("Value error, ")
         message = message[:1].lower() + message[1:]
-        if variable is None:  # a variable's value may be a secret
+        if variable is None:  # the value of a variable may be a secret
             message += f"; found {_shown(value)}"
         if detail["type"] == "literal_error" and isinstance(value, str):
             expected = re.findall(r"'([^']+)'", str(detail.get("ctx", {}).get("expected", "")))
@@ -289,7 +289,7 @@ def _kind_of_check(path: KeyPath, data: Any) -> str | None:
 
 
 def _known_keys(path: KeyPath, kind: str | None) -> list[str]:
-    """The keys that may stand at a place, read from the schema; within a check from the model of its kind."""
+    """The keys allowed at a place, according to the schema, or within a check to the model of its kind."""
     if kind is None:
         schema = json_schema()
     else:
@@ -325,15 +325,15 @@ def _variable_names() -> set[str]:
 
 
 def _variable_of(path: KeyPath, documents: tuple[Document, ...], variables: Mapping[str, Any]) -> str | None:
-    """The environment variable that set a key, or a part of it; None when a file did."""
+    """The environment variable that set a key or a part of it; None if a file did."""
     node: Any = variables
     for length, part in enumerate(path):
         if not isinstance(node, dict):
-            break  # the variable set all that is here
+            break  # the variable set everything here
         if part not in node:
             if not node or any(path[:length] in document.lines for document in documents):
                 return None
-            break  # the key is missing in what only variables say
+            break  # the key is missing in a part that only variables set
         node = node[part]
     names = _variable_names()
     for length in range(len(path), 0, -1):
@@ -346,7 +346,7 @@ def _variable_of(path: KeyPath, documents: tuple[Document, ...], variables: Mapp
 
 
 def _place(path: KeyPath, documents: tuple[Document, ...], variables: Mapping[str, Any]) -> Where:
-    """Where a person finds a key: the variable that set it, or the file and line of it or the nearest key above."""
+    """The place of a key: the variable that set it, else the file and line of the key or the nearest key above it."""
     if variable := _variable_of(path, documents, variables):
         return Where(f"environment variable {variable}")
     first = next((document for document in documents if not document.name.startswith(UPSTREAM)), documents[0])

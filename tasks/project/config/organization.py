@@ -1,4 +1,4 @@
-"""The organization file: YAML of the user's own, checked by the user's own JSON Schema, as `{organization.KEY}`."""
+"""The organization file: the user's own YAML and JSON Schema, usable as `{organization.KEY}`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import json
 import posixpath
 from typing import TYPE_CHECKING, Any
 
-from ...base import interpolate
+from ...base import interpolate, plain
 from ...base.errors import ConfigError, ConfigErrors
+from ...base.files import LARGEST_RECORD, parse_json
 from ...base.problem import Where
 from . import yamlfile
 
@@ -21,21 +22,21 @@ if TYPE_CHECKING:
 
 
 def load(root: Path, loaded: Loaded) -> dict[str, Any]:
-    """Every value of the organization file by its `organization.KEY`; mappings and lists as a whole too.
+    """Every value of the organization file, keyed by `organization.KEY`; mappings and lists also as a whole.
 
     Args:
-        root: What the paths in the configuration are relative to.
+        root: The folder that paths in the configuration are relative to.
         loaded: The configuration.
 
     Raises:
-        ConfigError: A file is missing, is outside of the repository, cannot be read; or jsonschema is not there.
-        ConfigErrors: All that does not fit the schema, each with its line and key.
+        ConfigError: A file is missing, outside of the repository or unreadable, or jsonschema is not installed.
+        ConfigErrors: Everything that does not fit the schema, each with its line and key.
     """
     settings = loaded.config.organization
     if settings is None:
         return {}
     name, path = _file(root, loaded, settings.file, "file")
-    document = yamlfile.load(path, name)
+    document = yamlfile.load(path, name, root)
     data = _plain(document.data)
     if settings.schema_file is not None:
         schema_name, schema_path = _file(root, loaded, settings.schema_file, "schema")
@@ -49,7 +50,7 @@ def _file(root: Path, loaded: Loaded, text: str, key: str) -> tuple[str, Path]:
     if name.startswith(("/", "..")) or not path.resolve().is_relative_to(root.resolve()):
         raise loaded.error(f"{text} is not inside the repository", "organization", key)
     if not path.is_file():
-        raise loaded.error(f"there is no file {name}", "organization", key)
+        raise loaded.error(f"the file {name} does not exist", "organization", key)
     return name, path
 
 
@@ -57,7 +58,7 @@ def _schema(path: Path, name: str) -> Any:
     if not name.endswith(".json"):
         return yamlfile.load(path, name).data
     try:
-        return json.loads(path.read_bytes())
+        return parse_json(plain.read(path, LARGEST_RECORD))
     except json.JSONDecodeError as error:
         raise ConfigError(f"not valid JSON: {error.msg}", where=Where(name, error.lineno)) from error
     except (OSError, ValueError, RecursionError) as error:
@@ -70,7 +71,7 @@ def _check(document: Document, data: Any, schema: Any, name: str) -> None:
         import referencing
     except ImportError as error:
         raise ConfigError(
-            f"the organization file has a schema, and the library that checks it is not installed: {error.name}",
+            f"validating the organization file needs a library that is not installed: {error.name}",
             where=document.name,
             key="organization.schema",
             untouched="nothing was planned or applied",
@@ -79,13 +80,13 @@ def _check(document: Document, data: Any, schema: Any, name: str) -> None:
     kind = jsonschema.validators.validator_for(schema, default=jsonschema.Draft202012Validator)
     try:
         kind.check_schema(schema)
-        # An empty registry: a `$ref` to somewhere else is an error, and not a request to that place.
+        # An empty registry: a `$ref` to another document is an error, not a request.
         validator = kind(schema, registry=referencing.Registry(), format_checker=kind.FORMAT_CHECKER)
         found = sorted(validator.iter_errors(data), key=lambda error: [str(part) for part in error.absolute_path])
     except jsonschema.SchemaError as error:
-        raise ConfigError(f"this is no JSON Schema: {error.message:.300}", where=name, key=error.json_path) from None
+        raise ConfigError(f"invalid JSON Schema: {error.message:.300}", where=name, key=error.json_path) from None
     except (referencing.exceptions.Unresolvable, RecursionError) as error:
-        raise ConfigError(f"a `$ref` leads nowhere: {error}", where=name) from None
+        raise ConfigError(f"cannot resolve a `$ref`: {error}", where=name) from None
     errors = []
     for problem in found:
         keys: KeyPath = tuple(problem.absolute_path)
@@ -97,7 +98,7 @@ def _check(document: Document, data: Any, schema: Any, name: str) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """YAML as JSON would have it: keys are text, and so are dates."""
+    """YAML in JSON's terms: keys and dates become text."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Signatures of manifests and of what was reviewed: proof that who wrote one had the key."""
+"""Signatures of manifests and reviews, which prove that their author had the key."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def sign(body: Mapping[str, Any], key: Signer, *, purpose: str = "manifest") -> 
     Args:
         body: The fields.
         key: The key.
-        purpose: What the fields are, so that one record is never taken for another kind.
+        purpose: The kind of record, so that one kind is never taken for another.
     """
     return hmac.new(key.signature, purpose.encode() + b"\0" + canonical_json(dict(body)), "sha256").hexdigest()
 
@@ -32,5 +32,5 @@ def fits(body: Mapping[str, Any], signature: object, key: Signer, *, purpose: st
 
 
 def sealed(content: bytes, key: Key) -> str:
-    """Hex digest of some content that only who has the key can make."""
+    """Hex digest of some content that only a holder of the key can compute."""
     return hmac.digest(key.digests, content, "sha256").hex()

@@ -1,4 +1,4 @@
-"""The upstream repository that a configuration lies over, as a value."""
+"""The upstream repository of an overlay, as a value."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 class Base:
     """The upstream of this run.
 
-    `shown` names it for people, without credentials. `pinned` is the file that pins it. `exact` is True where its
-    files are those of `commit` and no others. `asked` is True when the ref was compared with the remote in this run.
-    `notes` are to be told, `secrets` to be masked.
+    `shown` is its name in messages, without credentials. `pinned` is the file that pins it. `exact` is True if its
+    files are exactly those of `commit`. `asked` is True if the ref was compared with the remote in this run. `notes`
+    are
+    printed, `secrets` are masked.
     """
 
     folder: Path
@@ -33,12 +34,12 @@ class Base:
 
     @property
     def revision(self) -> str | None:
-        """What manifests and receipts record: the commit, with a `+` when files differ from it."""
+        """The commit as manifests and receipts record it, with a `+` if files differ from it."""
         return None if self.commit is None else self.commit + ("+" if self.dirty else "")
 
 
 class Resolve(Protocol):
-    """Obtains the upstream that a configuration names; see `overlay.pin.resolve`."""
+    """Obtains a configured upstream; see `overlay.pin.resolve`."""
 
     def __call__(self, root: Path, settings: model.Upstream, where: Where) -> Base:
-        """The upstream's files; `where` is the place of the key, for errors."""
+        """Obtain its files; `where` is the place of the key, for errors."""

@@ -1,4 +1,4 @@
-"""YAML read together with the line of every key, so that an error can say where."""
+"""Reads YAML together with the line of every key, so that errors can name it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from ...base import plain
 from ...base.errors import ConfigError
 from ...base.problem import Where
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 KeyPath = tuple[str | int, ...]
 
-_MAX_NODES = 200_000  # aliases can make a small file an endless one
+_LARGEST = 1 << 26
+_MAX_NODES = 200_000  # aliases can make a small file endless
 _MAX_DEPTH = 100
 _TAG = "tag:yaml.org,2002:"
 _MERGE = _TAG + "merge"
@@ -35,7 +37,7 @@ _ENDLESS = re.compile(r"[-+]?\.(inf|nan)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Document:
-    """A YAML mapping; `lines` gives the 1-based line of each key path, the empty path being the file's start."""
+    """A YAML mapping; `lines` has the line of each key path, from 1; the empty path is the file's start."""
 
     name: str
     data: dict[str, Any]
@@ -43,33 +45,33 @@ class Document:
 
 
 class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses a key written twice: YAML would silently keep the last one."""
+    """A SafeLoader that refuses duplicate keys, of which YAML would silently keep the last."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self._flattened: dict[int, bool] = {}  # by node; False while it is being done
+        self._flattened: dict[int, bool] = {}  # by node; False while it is in progress
         self._merged = 0
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        # Here and not in `construct_mapping`: there, `<<` has already put the keys that it may override into the node.
+        # Done here, because in `construct_mapping` the node already contains the keys that `<<` brought in.
         node = super().compose_mapping_node(anchor)
         seen: dict[Any, int] = {}
         for key_node, _ in node.value:
             if key_node.tag == _MERGE:
                 continue
             if key_node.tag in (_TAG + "bool", _TAG + "timestamp") and getattr(key_node, "style", "-") is None:
-                key_node.tag = _TAG + "str"  # `on:` is the word, as in YAML 1.2; PyYAML's 1.1 says true
+                key_node.tag = _TAG + "str"  # `on:` is a word, as in YAML 1.2; in PyYAML's YAML 1.1 it is true
             key = self.construct_object(key_node, deep=True)
             line = key_node.start_mark.line + 1
             try:
                 if key in seen:
                     raise yaml.constructor.ConstructorError(
-                        None, None, f"key {key!r} stands twice, first in line {seen[key]}", key_node.start_mark
+                        None, None, f"duplicate key {key!r}, first in line {seen[key]}", key_node.start_mark
                     )
                 seen[key] = line
             except TypeError as error:
                 raise yaml.constructor.ConstructorError(
-                    None, None, "a key must be plain text", key_node.start_mark
+                    None, None, "keys must be plain text", key_node.start_mark
                 ) from error
         return node
 
@@ -77,20 +79,20 @@ class _Loader(yaml.SafeLoader):
         try:
             return super().construct_object(node, deep=deep)
         except (ValueError, LookupError, AttributeError, TypeError) as error:
-            # What PyYAML lets through: `2027-99-01`, `!!int ""`, `!!bool x`, `!!timestamp x`.
+            # Values that PyYAML does not check: `2027-99-01`, `!!int ""`, `!!bool x`, `!!timestamp x`.
             kind = node.tag.rpartition(":")[2]
-            problem = f"this is no {kind}" + (f": {error}" if isinstance(error, ValueError) else "")
+            problem = f"invalid {kind}" + (f": {error}" if isinstance(error, ValueError) else "")
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Resolve `<<` into keys, each once: an own key before a merged one, an earlier source before a later one.
+        """Resolve `<<` into keys, each once: own keys win over merged ones, earlier sources over later ones.
 
-        PyYAML's own keeps overridden keys in the node: repeated merges make it grow without end, and its releases
-        differ in which of them wins where a node is flattened twice.
+        PyYAML's own version keeps overridden keys in the node: repeated merges make it grow without limit, and its
+        releases differ in which key wins if a node is flattened twice.
         """
         if id(node) in self._flattened:
             if not self._flattened[id(node)]:
-                raise yaml.constructor.ConstructorError(None, None, "this merges itself", node.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, "this mapping merges itself", node.start_mark)
             return
         self._flattened[id(node)] = False
         own = [pair for pair in node.value if pair[0].tag != _MERGE]
@@ -105,7 +107,7 @@ class _Loader(yaml.SafeLoader):
                     merged.append(pair)
         self._merged += len(merged)
         if self._merged > _MAX_NODES:
-            raise yaml.constructor.ConstructorError(None, None, "`<<` makes too many keys of this", node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, "too many keys after resolving `<<`", node.start_mark)
         node.value = merged + own
         self._flattened[id(node)] = True
 
@@ -121,18 +123,19 @@ class _Loader(yaml.SafeLoader):
                     yield source
 
 
-def load(path: Path, name: str) -> Document:
+def load(path: Path, name: str, within: Path | None = None) -> Document:
     """The mapping in a YAML file; an empty file is an empty mapping.
 
     Args:
         path: The file.
-        name: How errors call it: POSIX, relative to the repository's root.
+        name: Its name in errors: POSIX, relative to the repository's root.
+        within: The folder that no link may lead out of; by default its own.
 
     Raises:
-        ConfigError: It cannot be read, is not YAML, or is not a mapping; says the line.
+        ConfigError: It cannot be read, is not YAML, or is not a mapping; the error names the line.
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = plain.read_within(within or path.parent, path, _LARGEST).decode("utf-8")
     except OSError as error:
         raise ConfigError(f"cannot read {name}: {error.strerror}", where=name) from error
     except UnicodeDecodeError as error:
@@ -153,25 +156,25 @@ def load(path: Path, name: str) -> Document:
     except (yaml.YAMLError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(f"not valid YAML: {reason}", where=name) from error
-    if data is None:  # `---` and no more
+    if data is None:  # `---` and nothing else
         return Document(name, {}, {(): 1})
     if not isinstance(data, dict):
         shown = f"a {type(data).__name__}" if isinstance(data, list | set) else f"{data!r:.60}"
-        raise ConfigError(f"a mapping is expected here, not {shown}", where=Where(name, 1))
+        raise ConfigError(f"expected a mapping, not {shown}", where=Where(name, 1))
     lines: dict[KeyPath, int] = {(): 1}
     _collect(node, (), lines, name)
     return Document(name, data, lines)
 
 
 def _plain(node: yaml.Node, path: KeyPath, name: str, seen: set[int]) -> None:
-    """Make every scalar what its author sees, or refuse it: YAML 1.1 has dates, octal and base-60 numbers.
+    """Read every scalar as its author would, or refuse it: YAML 1.1 has dates, octal and base-60 numbers.
 
-    A date becomes its text, as in YAML 1.2; a number that the two versions read differently is refused.
+    A date stays text, as in YAML 1.2; a number that the two versions read differently is refused.
 
     Raises:
-        ConfigError: A value or key that is not plain text, number, boolean or null; says the line and the key.
+        ConfigError: A value or key is not plain text, a number, a boolean or null; the error names the line and key.
     """
-    if id(node) in seen or len(path) > _MAX_DEPTH:  # `_collect` refuses what is nested too deep
+    if id(node) in seen or len(path) > _MAX_DEPTH:  # `_collect` refuses deep nesting
         return
     seen.add(id(node))
     kind = node.tag.removeprefix(_TAG)
@@ -181,7 +184,7 @@ def _plain(node: yaml.Node, path: KeyPath, name: str, seen: set[int]) -> None:
         return ConfigError(problem, where=where, key=dotted(path) or None, next_step=step)
 
     if kind in ("binary", "set", "omap", "pairs"):
-        raise refuse(f"a YAML !!{kind} has no counterpart in the engine", "write text, a list or a mapping")
+        raise refuse(f"a YAML !!{kind} has no counterpart in the engine", "use text, a list or a mapping")
     if isinstance(node, yaml.ScalarNode):
         text = node.value
         if kind == "timestamp" and not _is_implicit(node):
@@ -189,11 +192,11 @@ def _plain(node: yaml.Node, path: KeyPath, name: str, seen: set[int]) -> None:
         if kind == "timestamp":
             node.tag = _TAG + "str"
         elif kind == "float" and _ENDLESS.fullmatch(text):
-            raise refuse(f"{text:.40} is no number that the engine knows", "write a finite number, or quote it")
+            raise refuse(f"the engine has no number {text:.40}", "use a finite number, or quote it")
         elif _is_implicit(node) and (kind, text) != (other := _in_yaml_1_2(kind, text), text):
             raise refuse(
                 f"{text:.40} is {_NAMES[kind]} in YAML 1.1 and {_NAMES[other]} in YAML 1.2",
-                f'quote it: "{text:.40}"; or write it so that both agree (`true`, `10`, `1.0e+3`)',
+                f'quote it: "{text:.40}"; or use a form that both read alike (`true`, `10`, `1.0e+3`)',
             )
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
@@ -205,16 +208,16 @@ def _plain(node: yaml.Node, path: KeyPath, name: str, seen: set[int]) -> None:
 
 
 def _is_implicit(node: yaml.ScalarNode) -> bool:
-    """Whether the scalar has neither quotes nor a tag of its own."""
+    """Whether the scalar has neither quotes nor a tag."""
     resolved = _RESOLVER.resolve(yaml.ScalarNode, node.value, (True, False))  # type: ignore[no-untyped-call]
     return node.style is None and resolved == node.tag
 
 
 def _in_yaml_1_2(kind: str, text: str) -> str:
-    """What YAML 1.2 makes of an unquoted scalar that is of a kind in YAML 1.1."""
+    """The type in YAML 1.2 of an unquoted scalar with a given type in YAML 1.1."""
     other = next((name for name, pattern in _CORE_SCHEMA.items() if pattern.fullmatch(text)), "str")
     if kind == other == "int" and re.match(r"[-+]?0[0-9]", text):
-        return "another int"  # octal in YAML 1.1 alone
+        return "another int"  # octal in YAML 1.1 only
     return other
 
 
@@ -222,11 +225,11 @@ def _plain_key(key: yaml.Node, path: KeyPath, name: str) -> None:
     """Refuse a key that is not text.
 
     Raises:
-        ConfigError: It is a number, a date or the like.
+        ConfigError: It is a number, a date or similar.
     """
     if key.tag not in (_TAG + "str", _TAG + "value", _MERGE) and isinstance(key, yaml.ScalarNode):
         raise ConfigError(
-            f"a key must be text, not {key.value or 'null'!s:.40} ({key.tag.removeprefix(_TAG)})",
+            f"keys must be text, not {key.value or 'null'!s:.40} ({key.tag.removeprefix(_TAG)})",
             where=f"{name}:{key.start_mark.line + 1}", key=dotted(path) or None,
             next_step=f'quote it: "{key.value:.40}"',
         )  # fmt: skip
@@ -234,7 +237,7 @@ def _plain_key(key: yaml.Node, path: KeyPath, name: str) -> None:
 
 def _collect(node: yaml.Node | None, path: KeyPath, lines: dict[KeyPath, int], name: str) -> None:
     if len(path) > _MAX_DEPTH or len(lines) > _MAX_NODES:
-        raise ConfigError("nested too deep, or aliases without end", where=name)
+        raise ConfigError("nesting is too deep, or aliases are circular", where=name)
     if isinstance(node, yaml.MappingNode):
         for key_node, value_node in node.value:
             key = (*path, str(key_node.value))
@@ -248,5 +251,5 @@ def _collect(node: yaml.Node | None, path: KeyPath, lines: dict[KeyPath, int], n
 
 
 def dotted(path: KeyPath) -> str:
-    """A key path as people write it: `stacks.web.verify[0].url`."""
+    """A key path as text: `stacks.web.verify[0].url`."""
     return re.sub(r"\.\[", "[", ".".join(f"[{part}]" if isinstance(part, int) else part for part in path))

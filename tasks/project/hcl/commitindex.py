@@ -43,6 +43,7 @@ class CommitIndex(FileIndex):
         self._prefix = "" if prefix == "." else prefix
         self._digests: dict[str, str | None] = {}
         self._facts: dict[str, Facts] = {}
+        self.unreadable: dict[str, str] = {}
 
     @property
     def unread(self) -> list[str]:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .expressions import Expression
 
 HIDES = ("sensitive", "ephemeral")  # what makes a variable's value a secret to us
-FACTS_VERSION = 10  # a cache of facts that were read by another version is not used
+FACTS_VERSION = 11  # a cache of facts that were read by another version is not used
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class NamedPath:
 class Variable:
     """A declared input variable; `default` is its JSON value where it is a literal one and not sensitive.
 
-    An ephemeral variable counts as sensitive: it is there to be kept nowhere.
+    An ephemeral variable counts as sensitive: it is there to be kept nowhere, not even in a plan. `ephemeral` is None
+    where the file does not say.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Variable:
     default: Any = None
     type: Expression | None = None
     nullable: bool = True
+    ephemeral: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -69,13 +71,14 @@ class Call:
 
 @dataclass(frozen=True)
 class RemoteState:
-    """A `terraform_remote_state`: whose state it reads; `repeat` as in `Call`."""
+    """A `terraform_remote_state`: whose state it reads; `repeat` as in `Call`, `line` is 0 in JSON."""
 
     name: str
     backend: Expression
     config: Expression
     workspace: Expression | None = None
     repeat: tuple[str, Expression] | None = None
+    line: int = 0
 
 
 @dataclass

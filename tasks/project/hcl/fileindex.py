@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...base import git
+from ...base import git, plain
 from ...base.errors import RecordError
 from ...base.files import canonical_json, sha256_file, write_atomic
 from . import globs, reader
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .facts import NamedPath
 
 _FORMAT = 2  # of the cache
+_LARGEST_INDEX = 1 << 30
 _RACY_NS = 2_000_000_000  # a file this young may change again without its times showing it: not kept between runs
 _SKIPPED_FOLDERS = frozenset({".terraform", "__pycache__", "node_modules"})
 _OWN_FOLDERS = frozenset({".terraform", ".git", ".deploy"})
@@ -33,6 +34,8 @@ class FileIndex:
 
     A file is not read again while its mtime, ctime, inode and size are those of the last run; mtime alone is set by
     tools that unpack archives. Safe to use from several threads.
+
+    `unreadable` are the folders that are there and could not be listed so far, each with why.
     """
 
     def __init__(self, root: Path, cache: Path) -> None:
@@ -42,8 +45,9 @@ class FileIndex:
         self._changed = False
         self._entries: dict[str, list[Any]] = {}
         self._facts: dict[str, Facts] = {}
+        self.unreadable: dict[str, str] = {}
         try:
-            stored = json.loads(cache.read_bytes())
+            stored = json.loads(plain.read(cache, _LARGEST_INDEX))
             if stored["version"] == [_FORMAT, FACTS_VERSION] and isinstance(stored["files"], dict):
                 self._entries = stored["files"]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -112,7 +116,8 @@ class FileIndex:
         try:
             with os.scandir(self.absolute(folder)) as entries:
                 return sorted(entry.name for entry in entries if _is_file(entry))
-        except OSError:
+        except OSError as error:
+            self._could_not_list(error)
             return []
 
     def configuration(self, folder: str) -> list[str]:
@@ -184,8 +189,14 @@ class FileIndex:
 
     def _walk(self, folder: str) -> Iterator[tuple[str, list[str], list[str]]]:
         """As `os.walk` of a folder, its paths relative to the root."""
-        for base, folders, names in os.walk(self.absolute(folder)):
+        for base, folders, names in os.walk(self.absolute(folder), onerror=self._could_not_list):
             yield os.path.relpath(base, self._root).replace(os.sep, "/"), folders, names
+
+    def _could_not_list(self, error: OSError) -> None:
+        """Remember a folder that is there and cannot be listed: nobody knows what is in it."""
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            path = os.path.relpath(str(error.filename), self._root).replace(os.sep, "/")
+            self.unreadable[path] = error.strerror or str(error)
 
     def matching(self, folder: str, pattern: str) -> Iterator[str]:
         """The paths of the files below a folder that match a pattern of `fileset`, sorted within each folder."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from ...base.files import canonical_json
 from . import expressions, references, syntax
 from .blocks import kept_attributes, leaves, of_locals, reading_of, repeat_of
 from .facts import HIDES, Call, RemoteState, Variable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from .expressions import Expression
     from .facts import Facts
@@ -96,6 +97,18 @@ def _backend_settings(body: dict[str, Any]) -> Iterator[tuple[str, Expression]]:
             yield from leaves(name, each)
 
 
+def without_values(content: bytes, left_out: Collection[str]) -> bytes | None:
+    """A JSON var file without the values of some variables, see `reader.without_values`."""
+    try:
+        values = json.loads(content)
+    except (ValueError, RecursionError):
+        return content
+    if not isinstance(values, dict) or not values.keys() & left_out:
+        return content
+    kept = {name: value for name, value in values.items() if name not in left_out}
+    return canonical_json(kept) if kept else None
+
+
 def _variable(name: str, variable: dict[str, Any]) -> Variable:
     sensitive = any(variable.get(flag) not in (None, False, "false") for flag in HIDES)
     constraint = variable.get("type")
@@ -104,6 +117,7 @@ def _variable(name: str, variable: dict[str, Any]) -> Variable:
     return Variable(
         name, sensitive, "default" in variable, variable.get("default"),
         expressions.convert(pairs[0][1]) if pairs else None, variable.get("nullable") not in (False, "false"),
+        variable["ephemeral"] in (True, "true") if "ephemeral" in variable else None,
     )  # fmt: skip
 
 

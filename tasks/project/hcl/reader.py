@@ -15,7 +15,7 @@ from .expressions import REPEATED
 from .facts import HIDES, Call, Facts, RemoteState, Variable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from tree_sitter import Node
 
@@ -52,6 +52,23 @@ def read_values(content: bytes) -> dict[str, Any]:
     }
 
 
+def without_values(name: str, content: bytes, left_out: Collection[str]) -> bytes | None:
+    """A var file without the values of some variables; None where it gives no other. One that has none of them stays.
+
+    Args:
+        name: The file's name: it tells whether this is JSON.
+        content: Its content.
+        left_out: The variables.
+    """
+    if name.endswith(".json"):
+        return jsonsyntax.without_values(content, left_out)
+    attributes = dict(syntax.attributes(syntax.body(syntax.parse(content))))
+    found = [value.parent for variable, value in attributes.items() if variable in left_out]
+    for attribute in sorted((node for node in found if node), key=lambda node: node.start_byte, reverse=True):
+        content = content[: attribute.start_byte] + content[attribute.end_byte :]
+    return None if found and len(found) == len(attributes) else content
+
+
 def _read_native(content: bytes, found: Facts) -> None:
     root = syntax.parse(content)
     found.broken = root.has_error
@@ -63,7 +80,7 @@ def _read_native(content: bytes, found: Facts) -> None:
         elif kind == "locals":
             found.locals.update({name: expressions.convert(value) for name, value in attributes.items()})
         elif kind == "data" and labels[:1] == ["terraform_remote_state"] and len(labels) > 1:
-            _add_remote_state(labels[1], attributes, found)
+            _add_remote_state(labels[1], attributes, _line(body), found)
         elif kind == "variable" and labels:
             found.variables.append(_variable(labels[0], attributes))
         elif kind == "output" and labels:
@@ -106,16 +123,22 @@ def _evaluated(body: Node | None) -> Iterator[Expression]:
 
 def _variable(name: str, attributes: dict[str, Node]) -> Variable:
     """A declared variable; of a secret one's default that is no literal, all the literals in it."""
-    given = [syntax.text(attributes[flag]).strip() for flag in HIDES if flag in attributes]
-    sensitive = any(value != "false" for value in given)
+    given = {flag: syntax.text(attributes[flag]).strip() for flag in HIDES if flag in attributes}
+    sensitive, ephemeral = any(value != "false" for value in given.values()), _flag(given.get("ephemeral"))
     constraint = expressions.convert(attributes["type"]) if "type" in attributes else None
     nullable = "nullable" not in attributes or syntax.literal(attributes["nullable"]) is not False
     if "default" not in attributes:
-        return Variable(name, sensitive, type=constraint, nullable=nullable)
+        return Variable(name, sensitive, type=constraint, nullable=nullable, ephemeral=ephemeral)
     default = syntax.literal(attributes["default"])
     if default is syntax.UNKNOWN:
         default = list(syntax.literals(attributes["default"])) if sensitive else None
-    return Variable(name, sensitive, has_default=True, default=default, type=constraint, nullable=nullable)
+    return Variable(
+        name, sensitive, has_default=True, default=default, type=constraint, nullable=nullable, ephemeral=ephemeral
+    )
+
+
+def _flag(text: str | None) -> bool | None:
+    return None if text is None else text == "true"
 
 
 def _read_template(content: bytes, found: Facts) -> None:
@@ -130,9 +153,14 @@ def _add_backend(body: Node | None, found: Facts) -> None:
         if inner in ("backend", "cloud"):
             found.backend = labels[0] if labels else inner
             found.backend_varies = settings is not None and bool(references.VARIES.search(syntax.text(settings)))
-            block = settings.parent if settings is not None else None
-            found.backend_line = block.start_point[0] + 1 if block is not None else 0
+            found.backend_line = _line(settings)
             found.backend_settings = dict(_settings(settings))
+
+
+def _line(body: Node | None) -> int:
+    """The line on which the block of a body begins, from 1; 0 where that is not known."""
+    block = body.parent if body is not None else None
+    return block.start_point[0] + 1 if block is not None else 0
 
 
 def _settings(body: Node | None) -> Iterator[tuple[str, Expression]]:
@@ -150,8 +178,10 @@ def _add_call(name: str, attributes: dict[str, Node], found: Facts) -> None:
     found.calls.append(Call(name, source, converted, repeat_of(converted)))
 
 
-def _add_remote_state(name: str, attributes: dict[str, Node], found: Facts) -> None:
+def _add_remote_state(name: str, attributes: dict[str, Node], line: int, found: Facts) -> None:
     converted = _converted(attributes)
     config = converted.get("config", expressions.literal({}))
     backend = converted.get("backend", [expressions.UNKNOWN, []])
-    found.remote_states.append(RemoteState(name, backend, config, converted.get("workspace"), repeat_of(converted)))
+    found.remote_states.append(
+        RemoteState(name, backend, config, converted.get("workspace"), repeat_of(converted), line)
+    )

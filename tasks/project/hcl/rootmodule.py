@@ -6,7 +6,7 @@ import itertools
 import json
 import posixpath
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -34,13 +34,14 @@ class StateRead:
     """A `terraform_remote_state` of the stack or of a module in it.
 
     `settings` are those of its backend, with None for one that is not known; they are None where none is. `outputs` are
-    what it is read for; None where it may be any.
+    what it is read for; None where it may be any. `place` is where it stands: `file:line`, in JSON the file.
     """
 
     name: str
     backend: str
     settings: dict[str, str | None] | None
     outputs: tuple[str, ...] | None
+    place: str = ""
 
 
 @dataclass
@@ -77,6 +78,11 @@ class RootModule:
     def sensitive(self) -> list[str]:
         """The names of the variables declared sensitive."""
         return sorted(name for name, variable in self.variables.items() if variable.sensitive)
+
+    @property
+    def ephemeral(self) -> frozenset[str]:
+        """The names of the variables declared ephemeral."""
+        return frozenset(name for name, variable in self.variables.items() if variable.ephemeral)
 
     def why_read(self, path: str) -> str | None:
         """Why a file counts that no expression names; None where one does."""
@@ -134,7 +140,8 @@ class _Reader:
         module.files = self._index.configuration(module.path)
         facts = self._facts(module.path)
         for fact in facts.values():
-            module.variables.update({variable.name: variable for variable in fact.variables})
+            for variable in fact.variables:
+                module.variables[variable.name] = _declared(module.variables.get(variable.name), variable)
             module.outputs.update(fact.outputs)
         root = self._scope(module.path, lambda name: self._given.get(name))  # noqa: PLW0108 - asked for only where it is needed
         for file, fact in facts.items():
@@ -316,13 +323,14 @@ class _Reader:
         """The states that a data source reads: one for each instance, and for each way that its settings may be."""
         used = outputs.get(state.name, ()) if "" not in outputs else None
         found: list[StateRead] = []
+        place = f"{self._paths.file}:{state.line}" if state.line else self._paths.file
         for bound in self._evaluator.instances(Call(state.name, None, {}, state.repeat), scope):
             backends = self._evaluator.evaluate(state.backend, scope, bound)
             configs = self._evaluator.evaluate(state.config, scope, bound)
             workspaces = self._evaluator.evaluate(state.workspace, scope, bound) if state.workspace else ("default",)
             for backend, config in itertools.product(backends, configs):
                 for settings in _ways(config) if workspaces in (("default",), (None,)) else (None,):
-                    read = StateRead(state.name, str(values.text_of(backend)), settings, used)
+                    read = StateRead(state.name, str(values.text_of(backend)), settings, used, place)
                     if read not in found:
                         found.append(read)
         return found
@@ -354,6 +362,14 @@ def _twin(file: str) -> str:
         if file.endswith(ending):
             return file.removesuffix(ending) + instead
     return ""
+
+
+def _declared(before: Variable | None, variable: Variable) -> Variable:
+    """A variable as a file declares it that may override what another file says, and only what it says itself."""
+    if before is None:
+        return variable
+    ephemeral = before.ephemeral if variable.ephemeral is None else variable.ephemeral
+    return replace(variable, sensitive=variable.sensitive or before.sensitive, ephemeral=ephemeral)
 
 
 def _overrides(file: str) -> bool:

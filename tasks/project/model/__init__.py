@@ -1,4 +1,4 @@
-"""The shape of the configuration: frozen, typed, each key with one line that the schema and the docs show too."""
+"""The configuration's keys: frozen, typed, each with one line that the schema and the docs also show."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ...base.model import (
 from .around import Hook, Organization, Upstream
 from .build import Build, Image, Login
 from .ci import Ci
+from .ledger import Ledger
 from .plan import Encryption, Plan
 from .policy import Allow, Checker, Policy, Protect, RequiredTags, Severity
 from .root import Config
@@ -43,6 +44,7 @@ __all__ = [
     "Hook",
     "Image",
     "KeyVariable",
+    "Ledger",
     "Login",
     "Model",
     "Organization",

@@ -12,87 +12,96 @@ REPOSITORY_PATTERN = r"^[A-Za-z0-9$][A-Za-z0-9._:${}/-]*[A-Za-z0-9}]$"
 
 
 class Build(Model):
-    """Something that is made of sources before stacks are planned: outputs in its folder."""
+    """A step that turns sources into files before stacks are planned."""
 
-    kind: Literal["node", "command"] = Field(description="`node`: a package's script by npm or pnpm; `command`: yours.")
-    path: str = Field(description="The folder of its sources, relative to the repository's root.")
-    script: str = Field("build", description="For `node`: the script of package.json that makes the outputs.")
+    kind: Literal["node", "command"] = Field(
+        description="`node`: a package script, run by npm or pnpm; `command`: a command of yours."
+    )
+    path: str = Field(description="The source folder, relative to the repository's root.")
+    script: str = Field("build", description="For `node`: the script in package.json that makes the outputs.")
     command: list[str] = Field(
-        default_factory=list, description="For `command`: program and arguments, no shell; run in the folder."
+        default_factory=list, description="For `command`: program and arguments, run in the folder without a shell."
     )
     outputs: list[str] = Field(
-        default=["build"], min_length=1, description="What it makes: folders or files, relative to its folder."
+        default=["build"], min_length=1, description="The files or folders that it makes, relative to its folder."
     )
-    depends_on: list[PartName] = Field(default_factory=list, description="Builds that are made before this one.")
+    depends_on: list[PartName] = Field(default_factory=list, description="Builds that run before this one.")
     environment: list[EnvironmentVariable] = Field(
-        default_factory=list, description="Environment variables that change what is made: their values count."
+        default_factory=list, description="Environment variables that affect the result: their values are inputs."
     )
     secrets: list[EnvironmentVariable] = Field(
-        default_factory=list, description="Environment variables that it gets although their names say they are secret."
+        default_factory=list, description="Environment variables that it gets although their names look like secrets."
     )
     toolchain: list[list[str]] = Field(
-        default_factory=list, description="For `command`: commands that print a version that counts: `[[go, version]]`."
+        default_factory=list,
+        description="For `command`: commands whose printed versions are inputs: `[[go, version]]`.",
     )
-    timeout: Annotated[float, Field(gt=0, le=86_400)] = Field(1800, description="Seconds until it is ended and failed.")
+    timeout: Annotated[float, Field(gt=0, le=86_400)] = Field(
+        1800, description="Seconds until it is ended and counts as failed."
+    )
 
     @model_validator(mode="after")
     def _has_what_its_kind_needs(self) -> Self:
         if (self.kind == "command") != bool(self.command):
-            raise ValueError("`command` is for the kind `command`, which needs one")
+            raise ValueError("`command` is required for the kind `command` and not allowed for others")
         if self.kind == "node" and self.toolchain:
-            raise ValueError("`toolchain` is for the kind `command`: of the kind `node` it is known")
+            raise ValueError("`toolchain` is only allowed for the kind `command`")
         if any(not command for command in self.toolchain):
-            raise ValueError("a command of `toolchain` is empty")
+            raise ValueError("`toolchain` contains an empty command")
         return self
 
 
 class Login(Model):
-    """Which environment variables hold the login of a registry."""
+    """The environment variables that hold a registry login."""
 
-    user: EnvironmentVariable = Field(description="Names the variable that holds the user.")
-    password: EnvironmentVariable = Field(description="Names the variable that holds the password or token.")
+    user: EnvironmentVariable = Field(description="The environment variable that holds the user name.")
+    password: EnvironmentVariable = Field(description="The environment variable that holds the password or token.")
 
 
 class Image(Model):
-    """An OCI image, whose tag is the digest of what it is made of."""
+    """An OCI image, tagged with the digest of its inputs."""
 
     repository: Annotated[str, StringConstraints(pattern=REPOSITORY_PATTERN)] = Field(
-        description="Where it is pushed, without a tag: `registry.example.com/team/app`; or a folder: `oci:FOLDER`,"
-        " an OCI image layout. `${ENV}` is filled in."
+        description="Where to push it, without a tag: `registry.example.com/team/app`, or `oci:FOLDER` for a folder"
+        " with an OCI image layout. `${ENV}` is filled in."
     )
-    context: str = Field(description="The folder that the builder sees, relative to the repository's root.")
+    context: str = Field(description="The build context: a folder, relative to the repository's root.")
     containerfile: str | None = Field(
-        None, description="Relative to the context; by default `Containerfile`, else `Dockerfile`."
+        None, description="The Containerfile, relative to the context; by default `Containerfile`, else `Dockerfile`."
     )
     builds: list[PartName] = Field(
         default_factory=list,
-        description="Builds that it contains; found by itself where their outputs lie in the context.",
+        description="Builds that it contains; detected if their outputs are in the context.",
     )
-    target: str | None = Field(None, description="The stage of the Containerfile to build; by default the last one.")
+    target: str | None = Field(None, description="The Containerfile stage to build; by default the last one.")
     args: dict[EnvironmentVariable, str] = Field(
         default_factory=dict,
-        description="Build arguments, never secret: they stay in the image. `${ENV}` is filled in.",
+        description="Build arguments, which stay visible in the image, so never secrets. `${ENV}` is filled in.",
     )
     secrets: dict[PartName, EnvironmentVariable] = Field(
-        default_factory=dict, description="Secret mounts: their id, and the environment variable that holds the secret."
+        default_factory=dict, description="Secret mounts: an id, and the environment variable that holds the secret."
     )
     labels: dict[str, str] = Field(
         default_factory=dict,
         description="Labels; `{revision}` is the last commit that changed its folders, `${ENV}` is filled in.",
     )
     platforms: list[Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?$")]] = Field(
-        default=["linux/amd64"], min_length=1, description="For which platforms; several make one multi-platform image."
+        default=["linux/amd64"],
+        min_length=1,
+        description="The platforms to build for; several make one multi-platform image.",
     )
     builder: Literal["auto", "buildah", "podman", "docker"] = Field(
-        "auto", description="Which program builds it; `auto`: the first of these that is there and works."
+        "auto", description="The program that builds it; `auto`: the first of these that is installed and works."
     )
     attest: list[Literal["sbom", "provenance"]] = Field(
         default_factory=list,
-        description="What docker buildx attaches; an image with provenance is no longer reproducible.",
+        description="Attestations by docker buildx; an image with provenance is not reproducible.",
     )
-    login: Login | None = Field(None, description="Its registry's login; see docs/builds.md for what is tried without.")
-    insecure: bool = Field(False, description="True: plain HTTP, or a certificate that nobody vouches for, is fine.")
+    login: Login | None = Field(None, description="The registry login; docs/builds.md says what is tried without it.")
+    insecure: bool = Field(False, description="True: allow plain HTTP and untrusted certificates.")
     optional: bool = Field(
-        False, description="True: where nothing can build or push it, say so once and go on with the tag."
+        False, description="True: if it cannot be built or pushed here, say so once and continue with the tag."
     )
-    timeout: Annotated[float, Field(gt=0, le=86_400)] = Field(3600, description="Seconds until it is ended and failed.")
+    timeout: Annotated[float, Field(gt=0, le=86_400)] = Field(
+        3600, description="Seconds until it is ended and counts as failed."
+    )

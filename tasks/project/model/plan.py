@@ -1,4 +1,4 @@
-"""Plan artifacts: what is asked of them, and how they are kept from other eyes and hands."""
+"""The keys `plan` and `encryption`: rules for plan artifacts, and how they are protected."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Encryption(Model):
 
     key: Annotated[str | None, naming("passphrase")] = Field(
         DEFAULT_KEY_VARIABLE,
-        description="The environment variable that holds the passphrase (16 characters or more), never the passphrase."
-        " The default one turns encryption on when it is set; any other must be set. `null`: no encryption."
-        " Instead of the default one, `DEPLOY_STATE_KEY` may hold a key: 32 bytes as one line of base64.",
+        description="The environment variable that holds the passphrase (16 characters or more). The default one"
+        " enables encryption if it is set; any other must be set. `null`: no encryption. Instead of the default one,"
+        " `DEPLOY_STATE_KEY` may hold a key: 32 bytes as one line of base64.",
     )
     artifact_key: Annotated[str | None, naming("key")] = Field(
         "DEPLOY_ARTIFACT_KEY",
@@ -33,40 +33,38 @@ class Encryption(Model):
     )
     previous: list[KeyVariable] = Field(
         default_factory=list,
-        description="Variables that hold former passphrases: states are read with them, and written with `key`.",
+        description="Variables that hold former passphrases: states are read with them and written with `key`.",
     )
-    state: bool = Field(True, description="Whether states are encrypted too; plans are, whenever a key is set.")
+    state: bool = Field(True, description="Whether states are encrypted too; plans always are if a key is set.")
     migrate: bool = Field(
         False,
-        description="True: states in clear are read, and encrypted by the next deploy (with `state: false`, the other"
-        " way round). Set it back to false then: until that, a state in clear is taken for a good one.",
+        description="True: unencrypted states are accepted, and encrypted by the next deploy (with `state: false`,"
+        " the other way round). Set it back to false afterwards: until then, an unencrypted state is trusted.",
     )
     remote_state: Literal["encrypted", "any"] = Field(
-        "encrypted", description="`any`: terraform_remote_state may also read states that are in clear."
+        "encrypted", description="`any`: terraform_remote_state may also read unencrypted states."
     )
 
 
 class Plan(Model):
-    """What is asked of a plan artifact."""
+    """Rules for plan artifacts."""
 
-    max_age: float = Field(
-        168, gt=0, le=8760, description="Hours after which a plan artifact is too old to be applied."
-    )
-    require_encryption: bool = Field(False, description="True: no plan is made or applied unless a key is set.")
+    max_age: float = Field(168, gt=0, le=8760, description="Hours after which a plan artifact is too old to apply.")
+    require_encryption: bool = Field(False, description="True: plan and apply only if an encryption key is set.")
     require_clean: bool = Field(
-        False, description="True: a tree with uncommitted changes is not planned, nor a plan of such a tree applied."
+        False, description="True: neither plan a tree with uncommitted changes nor apply such a plan."
     )
     on_stale: Literal["refuse", "replan"] = Field(
         "refuse",
-        description="When the state moved on since a plan was made: `refuse` it, or `replan` and apply the new plan.",
+        description="If the state has changed since the plan was made: `refuse` it, or `replan` and apply that.",
     )
     on_unreviewed: Literal["warn", "fail"] = Field(
         "warn",
-        description="When a deploy would do what its merge request's plan did not show, or came without one: `warn`, or"
-        " `fail` before anything is applied.",
+        description="If a deploy would do something that the merge request's plan did not show, or if no reviewed"
+        " plan was found: `warn`, or `fail` before anything is applied.",
     )
     values: Literal["shown", "hidden"] = Field(
         "shown",
-        description="`hidden`: no attribute or output values in plan.json, results and reports; addresses, actions and"
-        " field names stay.",
+        description="`hidden`: leave attribute and output values out of plan.json, results and reports; addresses,"
+        " actions and field names stay.",
     )

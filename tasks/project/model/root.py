@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, StringConstraints, field_validator
 from pydantic_core import PydanticCustomError
 
-from ...base.model import EnvironmentName, Model, PartName, StackName
+from ...base.model import EnvironmentName, Model, PartName, StackName, VariableName
 from .around import Hook, Organization, Upstream
 from .build import Build, Image
 from .ci import Ci
+from .ledger import AnyLedger
 from .plan import Encryption, Plan
 from .policy import Policy
 from .stack import Backend, Deploy, Drift, Engine, Stack
@@ -23,46 +24,61 @@ class Config(Model):
     model_config = ConfigDict(title="doit-tofu pipeline")
 
     version: Literal[1] = Field(description="The version of this format.")
-    default_environment: EnvironmentName = Field("local", description="The environment when none is named.")
+    default_environment: EnvironmentName = Field("local", description="The environment if `env=` is not given.")
     engine: Engine = Field(default_factory=Engine, description="The engine and its version.")  # type: ignore[arg-type]
-    discover: list[str] = Field(default=["stacks/*"], description="Globs of folders that hold root modules.")
-    backend: Backend | None = Field(None, description="Where state is kept; by default what each stack says.")
-    stacks: dict[StackName, Stack] = Field(
-        default_factory=dict, description="Stacks, where they differ from the defaults."
+    discover: list[str] = Field(default=["stacks/*"], description="Globs of folders that contain root modules.")
+    backend: Backend | None = Field(
+        None, description="Where states are kept; by default as each stack's own configuration says."
     )
-    builds: dict[PartName, Build] = Field(default_factory=dict, description="What is built before stacks are planned.")
+    stacks: dict[StackName, Stack] = Field(
+        default_factory=dict, description="Settings of stacks that differ from the defaults."
+    )
+    builds: dict[PartName, Build] = Field(
+        default_factory=dict, description="Builds that run before stacks are planned."
+    )
     images: dict[PartName, Image] = Field(default_factory=dict, description="Images that stacks deploy.")
     encryption: Encryption = Field(
         default_factory=Encryption,  # type: ignore[arg-type]
         description="Encryption of plans and states.",
     )
     plan: Plan = Field(default_factory=Plan, description="Rules for plan artifacts.")  # type: ignore[arg-type]
+    volatile_variables: list[VariableName] = Field(
+        default_factory=list,
+        description="Variables whose values are no inputs, in every stack that declares them: tokens that each job gets"
+        " anew. A deploy uses the plan's value, which must still be valid then; `ephemeral = true` is the better way.",
+    )
     secrets: list[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_*?]+$")]] = Field(
         default_factory=list,
-        description="Environment variables, by name or glob, whose values are secrets although their names do not tell"
-        " so: `DATABASE_URL`, `ACME_*`.",
+        description="Environment variables, by name or glob, whose values are secret although their names do not"
+        " look like it: `DATABASE_URL`, `ACME_*`.",
     )
     follows: EnvironmentName | None = Field(
-        None, description="The environment that must have a stack's code first; `plan` says what it has not."
+        None,
+        description="The environment to deploy to first; `plan` reports what is not deployed there yet.",
     )
     forge: Forge = Field(
         default_factory=Forge,  # type: ignore[arg-type]
         description="Comments on merge requests, and commit statuses.",
     )
-    deploy: Deploy = Field(default_factory=Deploy, description="How deploys are remembered.")  # type: ignore[arg-type]
+    deploy: Deploy = Field(default_factory=Deploy, description="How deploys are remembered without receipts.")  # type: ignore[arg-type]
     drift: Drift = Field(default_factory=Drift, description="Rules for drift.")  # type: ignore[arg-type]
-    policy: Policy = Field(default_factory=Policy, description="What plans are judged by.")  # type: ignore[arg-type]
+    policy: Policy = Field(default_factory=Policy, description="Rules that judge plans.")  # type: ignore[arg-type]
     reports: Reports = Field(default_factory=Reports, description="How reports look.")  # type: ignore[arg-type]
-    upstream: Upstream | None = Field(None, description="What this repository is an overlay of.")
-    hooks: list[Hook] = Field(default_factory=list, description="Commands of yours around the stages.")
+    upstream: Upstream | None = Field(None, description="The upstream repository, if this one is an overlay.")
+    hooks: list[Hook] = Field(default_factory=list, description="Commands of yours that run around stages.")
     ci: Ci = Field(default_factory=Ci, description="The pipeline that `doit ci` writes.")  # type: ignore[arg-type]
     history: History = Field(default_factory=History, description="Records of runs.")  # type: ignore[arg-type]
     publish: Publish = Field(
         default_factory=Publish,  # type: ignore[arg-type]
         description="Publishing of run records.",
     )
-    organization: Organization | None = Field(None, description="Your own values, for all of the configuration.")
-    notify: list[Channel] = Field(default_factory=list, description="Who is told of failures, drift and recoveries.")
+    ledger: AnyLedger = Field(
+        "none", description="Where deployments are recorded for all machines; `none`: only in this one's `.deploy`."
+    )
+    organization: Organization | None = Field(None, description="Your own values, usable throughout the configuration.")
+    notify: list[Channel] = Field(
+        default_factory=list, description="Channels that are notified of failures, drift and recoveries."
+    )
 
     @field_validator("notify")
     @classmethod
@@ -70,6 +86,6 @@ class Config(Model):
         labels = [channel.label for channel in value]
         if twice := sorted({label for label in labels if labels.count(label) > 1}):
             raise PydanticCustomError(
-                "secret_value", f"two channels are called {twice[0]}: give each a `name` of its own"
+                "secret_value", f"two channels have the name {twice[0]}: give each its own `name`"
             )
         return value

@@ -1,4 +1,4 @@
-"""Stacks, the engine that runs them, and where their state is."""
+"""The keys `stacks`, `engine`, `backend`, `deploy` and `drift`."""
 
 from __future__ import annotations
 
@@ -12,21 +12,25 @@ from ...checks.registry import OfItsKind
 if TYPE_CHECKING:
     from ...checks.check import Check as AnyCheck
 else:
-    AnyCheck = Annotated[Any, OfItsKind()]  # each kind has its own model, found when the configuration names it
+    AnyCheck = Annotated[Any, OfItsKind()]  # each kind has its own model, imported only if it is used
 
 
 class Engine(Model):
-    """Which engine runs, and how it is waited for."""
+    """The engine, and how long to wait for it."""
 
-    kind: Literal["tofu", "terraform"] = Field("tofu", description="`tofu`, or `terraform` for a stack not yet moved.")
+    kind: Literal["tofu", "terraform"] = Field(
+        "tofu", description="`tofu`, or `terraform` for stacks not yet migrated."
+    )
     version: str = Field("1.12.6", description="An exact version, or a constraint like `>=1.12, <2` or `~> 1.12.0`.")
-    path: str | None = Field(None, description="The engine's binary; by default found on PATH, downloaded or built.")
+    path: str | None = Field(
+        None, description="Path of the engine's binary; by default it is found on PATH, downloaded or built."
+    )
     releases: str | None = Field(None, description="Base URL of a mirror of the engine's official releases.")
-    lock_timeout: Seconds = Field(60, description="Seconds to wait for a state lock that somebody else holds.")
+    lock_timeout: Seconds = Field(60, description="Seconds to wait for a state lock that another process holds.")
     grace: Seconds | None = Field(
         None,
-        description="Seconds that a run which was told to stop waits for its engine processes; by default as long as"
-        " they take. After that they are left alone, and named: each goes on until it has saved its state.",
+        description="Seconds that a stopping run waits for its engine processes; by default as long as they take."
+        " After that it lists them and exits; each continues until it has saved its state.",
     )
 
     @field_validator("version")
@@ -39,66 +43,80 @@ class Engine(Model):
 
 
 class Backend(Model):
-    """Where state is kept; `{stack}`, `{environment}`, `{root}` and `${ENV}` are filled in."""
+    """Where states are kept; `{stack}`, `{environment}`, `{root}` and `${ENV}` are filled in."""
 
     kind: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")] = Field(
-        description="The backend's type: local, http, pg, s3, ..."
+        description="The backend type: local, http, pg, s3, ..."
     )
     settings: dict[str, str | int | float | bool | list[Any] | dict[str, Any]] = Field(
-        default_factory=dict, description="Its settings; credentials belong in the environment (TF_HTTP_*, PG*, AWS_*)."
+        default_factory=dict,
+        description="Its settings; pass credentials in environment variables (TF_HTTP_*, PG*, AWS_*).",
     )
 
 
 class VarFile(Model):
-    """A var file that may be missing."""
+    """A var file that may be optional."""
 
     path: str = Field(description="Relative to the stack; `{stack}` and `{environment}` are filled in.")
-    optional: bool = Field(False, description="True: not an error when there is no such file.")
+    optional: bool = Field(False, description="True: the file may be missing.")
 
 
 class Stack(Model):
-    """A root module with one state per environment; what is not said here is found in its folder."""
+    """A root module with one state per environment; whatever is not set here is read from its folder."""
 
-    path: str | None = Field(None, description="The root module's folder; by default `stacks/<name>` or as discovered.")
-    enabled: bool = Field(True, description="False: this environment does not have the stack.")
-    depends_on: list[StackName] = Field(default_factory=list, description="Stacks that are deployed before this one.")
+    path: str | None = Field(
+        None, description="The root module's folder; by default `stacks/<name>` or the discovered folder."
+    )
+    enabled: bool = Field(True, description="False: the stack does not exist in this environment.")
+    depends_on: list[StackName] = Field(default_factory=list, description="Stacks to deploy before this one.")
+    independent_of: list[StackName] = Field(
+        default_factory=list,
+        description="Stacks whose state this one reads although they need not be deployed before it.",
+    )
     inputs: dict[VariableName, OutputReference] = Field(
-        default_factory=dict, description="Variable of this stack from an upstream's output: `network.subnet_id`."
+        default_factory=dict,
+        description="Variables set from outputs of upstream stacks: `{subnet: network.subnet_id}`.",
     )
     mocks: dict[VariableName, Any] = Field(
-        default_factory=dict, description="Stand-ins for `inputs` not there yet; for review, never applied."
+        default_factory=dict,
+        description="Stand-ins for `inputs` that do not exist yet; for review only, never applied.",
     )
     variables: dict[VariableName, Any] = Field(default_factory=dict, description="Values for the stack's variables.")
+    volatile_variables: list[VariableName] = Field(
+        default_factory=list,
+        description="More variables of this stack whose values are no inputs, see the key of this name at the top.",
+    )
     var_files: list[str | VarFile] = Field(
-        default_factory=list, description="Var files in order, relative to the stack; a missing one is an error."
+        default_factory=list,
+        description="Var files in order, relative to the stack; a missing one is an error unless it is optional.",
     )
     watch: list[str] = Field(
-        default_factory=list, description="More files that can change the plan: globs, relative to the stack."
+        default_factory=list, description="Globs of further files that can change the plan, relative to the stack."
     )
     builds: list[PartName] = Field(
         default_factory=list,
-        description="Builds whose outputs the stack reads; found by itself where its files name them.",
+        description="Builds whose outputs the stack reads; detected if its files name them.",
     )
     images: dict[VariableName, PartName] = Field(
-        default_factory=dict, description="Variable of this stack from an image: it gets the image's reference."
+        default_factory=dict, description="Variables set to the reference of an image."
     )
-    backend: Backend | None = Field(None, description="This stack's own backend, in place of the common one.")
-    verify: list[AnyCheck] = Field(default_factory=list, description="Checks that must come true after each apply.")
+    backend: Backend | None = Field(None, description="The stack's own backend, instead of the common one.")
+    verify: list[AnyCheck] = Field(default_factory=list, description="Checks that must pass after each apply.")
 
 
 class Deploy(Model):
-    """How a deploy is remembered where no receipts are kept."""
+    """How a deploy is remembered if receipts are not kept."""
 
     tag: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_{][A-Za-z0-9_./{}-]*$")] | None = Field(
         None, description="A git tag that a complete deploy moves to its commit: `deployed-{environment}`."
     )
-    push: bool = Field(False, description="True: push that tag to `origin`.")
+    push: bool = Field(False, description="True: push the tag to `origin`.")
 
 
 class Drift(Model):
-    """What `doit drift` makes of what it finds."""
+    """How `doit drift` treats its findings."""
 
     undeployed: Literal["alert", "report"] = Field(
         "alert",
-        description="`alert`: code that was never deployed ends with 2, as drift does; `report`: it is only told.",
+        description="`alert`: undeployed code makes `doit drift` exit with 2, as drift does; `report`: only report it.",
     )

@@ -1,4 +1,4 @@
-"""Who is told what, and where: comments, reports, records of runs, notifications."""
+"""The keys `forge`, `reports`, `history`, `publish` and `notify`."""
 
 from __future__ import annotations
 
@@ -12,28 +12,27 @@ from ...base.model import ENVIRONMENT_PATTERN, Model, TokenVariable
 
 
 class Forge(Model):
-    """GitLab or GitHub: where comments on merge requests and commit statuses go."""
+    """The forge, GitLab or GitHub, for comments on merge requests and commit statuses."""
 
     kind: Literal["auto", "gitlab", "github", "none"] = Field(
-        "auto", description="`auto`: as the CI's variables tell. `none`: no forge is told or asked anything."
+        "auto", description="`auto`: detect it from the CI's variables. `none`: use no forge."
     )
     url: str | None = Field(
         None,
         pattern=r"^https?://[^@\s]+$",
-        description="The API's base URL; by default the CI's: `https://gitlab.example.com/api/v4`.",
+        description="The API's base URL, `https://gitlab.example.com/api/v4`; by default that of the CI.",
     )
     project: str | None = Field(
-        None, description="The project that has the merge requests: GitLab's id or path, GitHub's `owner/name`."
+        None, description="The project of the merge requests: GitLab's id or path, GitHub's `owner/name`."
     )
     token: TokenVariable | None = Field(
         None,
-        description="The environment variable that holds the token, never the token; by default `GITLAB_TOKEN` or"
-        " `GITHUB_TOKEN`.",
+        description="The environment variable that holds the token; by default `GITLAB_TOKEN` or `GITHUB_TOKEN`.",
     )
     comment: bool = Field(True, description="False: no comments on merge requests.")
     status: bool = Field(True, description="False: no commit statuses.")
     timeout: Annotated[float, Field(gt=0, le=3600)] = Field(
-        60, description="Seconds that a run may spend on telling, or asking, the forge, retries included."
+        60, description="Time limit of all requests of a run to the forge, retries included, in seconds."
     )
 
 
@@ -41,16 +40,16 @@ class Reports(Model):
     """How reports look."""
 
     templates: str | None = Field(
-        None, description="A folder of your own templates, relative to the repository's root: `config/templates`."
+        None, description="A folder of custom templates, relative to the repository's root: `config/templates`."
     )
 
 
 class History(Model):
-    """How many records of runs are kept in `.deploy/<env>/runs`."""
+    """How many run records to keep in `.deploy/<env>/runs`."""
 
-    keep: int = Field(1000, ge=0, le=100_000, description="The latest runs that are kept; 0: none is recorded.")
+    keep: int = Field(1000, ge=0, le=100_000, description="The number of runs to keep; 0: do not record runs.")
     days: Annotated[float, Field(gt=0, le=3650)] | None = Field(
-        None, description="Days after which a run's record is removed; by default only their number counts."
+        None, description="Days after which a run record is removed; by default only their number counts."
     )
 
 
@@ -59,31 +58,32 @@ class Publish(Model):
 
     to: str | None = Field(
         None,
-        description="A folder, an `http(s)://` address that takes PUT, or `s3://bucket/prefix`; `${ENV}` is filled in.",
+        description="A folder, an `http(s)://` URL that accepts PUT, or `s3://bucket/prefix`; `${ENV}` is filled in.",
     )
     token: TokenVariable | None = Field(
         "DEPLOY_PUBLISH_TOKEN",
-        description="The environment variable that holds the token for an HTTP address, never the token itself.",
+        description="The environment variable that holds the token for an HTTP URL.",
     )
     header: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]*$")] = Field(
         "Authorization",
-        description="The header that carries it: `Authorization` as a bearer token, any other as it is (`JOB-TOKEN`).",
+        description="The header for the token: `Authorization` as a bearer token, any other as it is (`JOB-TOKEN`).",
     )
-    endpoint: str | None = Field(None, description="The S3 endpoint, where it is not Amazon's; `${ENV}` is filled in.")
+    endpoint: str | None = Field(None, description="The S3 endpoint, if it is not Amazon's; `${ENV}` is filled in.")
     automatic: bool = Field(
-        False, description="True: every run publishes when it ends; a failure is told, and changes no exit code."
+        False,
+        description="True: every run publishes at its end; a failure is reported, but does not change the exit code.",
     )
-    timeout: Annotated[float, Field(gt=0, le=600)] = Field(30, description="Seconds that one request may take.")
+    timeout: Annotated[float, Field(gt=0, le=600)] = Field(30, description="Time limit of one request, in seconds.")
 
 
 def _names_a_url(value: object) -> object:
-    """`${NAME}` alone; what is found is not shown, as it may be a URL with its credentials."""
+    """`${NAME}` only; the invalid value is not shown, as it may be a URL with credentials."""
     name = re.fullmatch(r"\$\{([A-Za-z_][A-Za-z0-9_]{0,99})\}", value) if isinstance(value, str) else None
     if value is not None and name is None:
         raise PydanticCustomError(
             "secret_value",
-            "this names an environment variable, as in ${SLACK_URL}, and nothing else: URLs of notifications and"
-            " signing secrets are secrets, never written here; if this was one, it must be replaced",
+            "expected the name of an environment variable, as in ${SLACK_URL}: notification URLs and signing secrets"
+            " must not be written here; if this was one, rotate it",
         )
     return name[1] if name else None
 
@@ -97,42 +97,44 @@ Command = Literal["validate", "plan", "deploy", "verify", "drift"]
 
 
 class Channel(Model):
-    """Somebody who is told what happened."""
+    """A channel for notifications."""
 
     url: UrlVariable = Field(
-        description="`${NAME}`: the environment variable that holds the URL, one of apprise or of a webhook."
+        description="`${NAME}`: the environment variable that holds the URL of apprise or of a webhook."
     )
     name: Annotated[str, StringConstraints(pattern=ENVIRONMENT_PATTERN)] | None = Field(
-        None, description="What it is called in messages and records; by default the variable's name."
+        None, description="Its name in messages and records; by default the variable's name."
     )
     kind: Literal["apprise", "webhook"] = Field(
-        "apprise", description="`apprise`: chat, mail and the like; `webhook`: signed JSON (Standard Webhooks)."
+        "apprise", description="`apprise`: chat, mail and similar; `webhook`: signed JSON (Standard Webhooks)."
     )
     secret: UrlVariable | None = Field(
         None, description="`${NAME}`: the environment variable that holds a webhook's signing secret."
     )
-    on: list[Event] = Field(default=["failure", "drift", "recovery"], min_length=1, description="What it is told.")
+    on: list[Event] = Field(
+        default=["failure", "drift", "recovery"], min_length=1, description="The events that it receives."
+    )
     environments: list[str] = Field(default=["*"], min_length=1, description="Globs of environments.")
     stacks: list[str] = Field(default=["*"], min_length=1, description="Globs of stack names.")
     commands: list[Command] = Field(
         default=["deploy", "verify", "drift"],
         min_length=1,
-        description="The commands whose runs it is told of; a merge request's `plan` is not one by default.",
+        description="The commands whose runs it is notified of; by default not the `plan` of a merge request.",
     )
     repeat: Annotated[float, Field(gt=0, le=8760)] | None = Field(
-        None, description="Hours after which what still fails or drifts is told again; by default never."
+        None, description="Hours after which ongoing failures and drift are sent again; by default never."
     )
-    timeout: Annotated[float, Field(gt=0, le=300)] = Field(10, description="Seconds that telling it may take in all.")
-    title: str | None = Field(None, description="A Jinja2 template of the title, in place of the built-in one.")
-    body: str | None = Field(None, description="A Jinja2 template of the text, in place of the built-in one.")
+    timeout: Annotated[float, Field(gt=0, le=300)] = Field(10, description="Time limit of sending, in seconds.")
+    title: str | None = Field(None, description="A Jinja2 template for the title, instead of the built-in one.")
+    body: str | None = Field(None, description="A Jinja2 template for the text, instead of the built-in one.")
 
     @property
     def label(self) -> str:
-        """What it is called; never the URL."""
+        """Its name; never the URL."""
         return self.name or self.url
 
     @model_validator(mode="after")
     def _webhooks_are_signed(self) -> Self:
         if (self.kind == "webhook") != (self.secret is not None):
-            raise ValueError("`kind: webhook` and `secret` belong together: a webhook is signed, nothing else is")
+            raise ValueError("`secret` is required for `kind: webhook` and not allowed for others")
         return self

@@ -20,9 +20,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ...base import plain
 from ...base.errors import ConfigError, ConfigErrors, RecordError
 from ...base.files import canonical_json, locked, write_atomic
-from ...base.layout import DEPLOY_DIR, ENGINE_LOCK_FILE
+from ...base.layout import DEPLOY_DIR, ENGINE_LOCK_FILE, prepare
 from . import listing
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 OVERLAY, UPSTREAM = "overlay", "upstream"
 _FORMAT = 1
 _BLOCK = 1 << 20
+_LARGEST_INDEX = 1 << 30
 _RACY_NS = 2_000_000_000  # a source this young may change again without its mtime showing it
 
 
@@ -124,18 +126,16 @@ def merge(layout: Layout, base: Base) -> Tree:
 
 def _check_place(layout: Layout) -> None:
     """Refuse a tree that is elsewhere than its name says: relative paths in it would lead to other places."""
-    layout.tree.mkdir(parents=True, exist_ok=True)
-    ignore = layout.root / DEPLOY_DIR / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n")
     place = layout.relative(layout.tree)
-    if layout.tree.resolve() != layout.root.resolve() / place:
+    try:
+        prepare(layout, layout.tree)
+    except plain.NotPlainError:
         raise ConfigError(
             f"{place} is reached over a symbolic link: `{{root}}` in a backend would lead out of this repository",
             where=place,
             untouched="nothing was planned or applied",
             next_step=f"make {DEPLOY_DIR} and {DEPLOY_DIR}/.cache plain folders",
-        )
+        ) from None
 
 
 def _stat(folder: Path, paths: list[str], origin: str) -> dict[str, Source]:
@@ -298,11 +298,11 @@ def _same(one: Path, other: Path) -> bool:
 def _read_index(path: Path) -> tuple[int, dict[str, list[Any]]] | None:
     """When the index was written (ns), and its entries; None when it cannot be read."""
     try:
-        stored = json.loads(path.read_bytes())
+        stored = json.loads(plain.read(path, _LARGEST_INDEX))
         if stored["format"] == _FORMAT:
             files = {str(name): list(entry) for name, entry in stored["files"].items()}
             return int(stored["made_at"]), files
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
     return None
 

@@ -1,0 +1,209 @@
+"""The one way to open what another job, cache or repository may have written: plain files, in their own folders.
+
+A folder that was handed over may hold links, pipes and devices: a link leads a read or a write elsewhere, a pipe holds
+whoever opens it for ever, and `/dev/zero` has no end. So nothing is opened but a plain file, a size is set to all that
+is read, and below `.deploy` no part of a path may be a link.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DEPLOY_DIR = ".deploy"
+_BLOCK = 1 << 20
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_GONE = " (deleted)"
+
+
+class NotPlainError(OSError):
+    """What is there is a link, a folder, a device, too large: not the plain file that it has to be."""
+
+
+def opened(path: Path, flags: int = os.O_RDONLY) -> int:
+    """A descriptor of a plain file; on a path through `.deploy`, no part of what lies below the repository is a link.
+
+    Raises:
+        NotPlainError: It is something else, or lies elsewhere.
+        OSError: It cannot be opened.
+    """
+    try:
+        # A pipe without a writer would make us wait for one.
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _not_plain(path, "is a symbolic link: remove it") from None
+        if error.errno in (errno.ENXIO, errno.ENODEV):
+            raise _not_plain(path, "is not a plain file: remove it") from None
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _not_plain(path, "is not a plain file: remove it")
+        _check_place(descriptor, path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def below(base: Path, *parts: str) -> int:
+    """A descriptor to read a plain file below a folder, opened part by part without following a link.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        NotPlainError: It is no plain file, or a part of its path is a link.
+        OSError: It cannot be read.
+    """
+    folder = os.open(base, _FOLDER)
+    try:
+        for part in parts[:-1]:
+            inner = os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+            os.close(folder)
+            folder = inner
+        file = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO):
+            raise _not_plain(base.joinpath(*parts), "is not a plain file") from error
+        raise
+    finally:
+        os.close(folder)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise _not_plain(base.joinpath(*parts), "is not a plain file")
+    return file
+
+
+def read(path: Path, most: int) -> bytes:
+    """The content of a plain file, see `opened`.
+
+    Raises:
+        NotPlainError: It is something else, lies elsewhere, or has more than `most` bytes.
+        OSError: It cannot be read.
+    """
+    return _content(opened(path), path, most)
+
+
+def regular(path: Path) -> int:
+    """A descriptor to read a file, which a link may lead to; no pipe, device or folder.
+
+    Raises:
+        NotPlainError: It is something else.
+        OSError: It cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in (errno.ENXIO, errno.ENODEV):
+            raise _not_plain(path, "is not a plain file") from None
+        raise
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        raise _not_plain(path, "is not a plain file")
+    return descriptor
+
+
+def read_within(base: Path, path: Path, most: int) -> bytes:
+    """The content of a file that links may lead to, as long as they stay in a folder.
+
+    Raises:
+        NotPlainError: It is something else, lies elsewhere, or has more than `most` bytes.
+        OSError: It cannot be read.
+    """
+    if not path.resolve().is_relative_to(base.resolve()):
+        raise _not_plain(path, "is a link that leads out of the repository")
+    return _content(regular(path), path, most)
+
+
+def read_below(base: Path, path: str, most: int) -> bytes:
+    """The content of a plain file below a folder, see `below`.
+
+    Raises:
+        NotPlainError: It is something else, or has more than `most` bytes.
+        OSError: It cannot be read.
+    """
+    return _content(below(base, *Path(path).parts), base / path, most)
+
+
+def files_below(base: Path, part: str) -> Iterator[str]:
+    """The plain files at or below a path of a folder, relative to the folder, sorted; none when nothing is there.
+
+    Raises:
+        NotPlainError: Something there is no folder and no plain file.
+        OSError: A folder cannot be read.
+    """
+    path = base / part
+    for position in range(1, len(Path(part).parts)):  # what leads there, too
+        if base.joinpath(*Path(part).parts[:position]).is_symlink():
+            raise _not_plain(path, "lies behind a symbolic link")
+    try:
+        mode = path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if stat.S_ISDIR(mode):
+        for inner in sorted(path.iterdir()):
+            yield from files_below(base, f"{part}/{inner.name}")
+    elif stat.S_ISREG(mode):
+        yield part
+    else:
+        raise _not_plain(path, "is not a plain file")
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder to write in; on a path through `.deploy`, none that is reached by a link.
+
+    Raises:
+        NotPlainError: A part of its path is a link.
+        OSError: It cannot be made.
+    """
+    base = _base(path)
+    if base is not None:
+        for position in range(len(base.parts) + 1, len(path.parts) + 1):
+            part = Path(*path.parts[:position])
+            if part.is_symlink():  # before anything is made behind it
+                raise _not_plain(part, "is a symbolic link: remove it")
+    path.mkdir(parents=True, exist_ok=True)
+
+
+def _content(descriptor: int, path: Path, most: int) -> bytes:
+    with os.fdopen(descriptor, "rb") as stream:
+        content = stream.read(most + 1) if os.fstat(descriptor).st_size <= most else None
+    if content is None or len(content) > most:
+        raise NotPlainError(errno.EFBIG, f"{path.name} has more than {most:,} bytes", str(path))
+    return content
+
+
+def _check_place(descriptor: int, path: Path) -> None:
+    """Refuse a file that was reached through a link below the repository."""
+    base = _base(path)
+    if base is None:
+        return
+    try:
+        real = str(Path(f"/proc/self/fd/{descriptor}").readlink()).removesuffix(_GONE)
+    except OSError:  # no /proc: the path itself says nearly as much
+        real = os.path.realpath(path)
+    if real != f"{_real(str(base))}/{path.relative_to(base).as_posix()}":
+        raise _not_plain(path, "lies behind a symbolic link: remove that")
+
+
+def _base(path: Path) -> Path | None:
+    """The repository of a path through `.deploy`, which is trusted; None for another path."""
+    return Path(*path.parts[: path.parts.index(DEPLOY_DIR)]) if DEPLOY_DIR in path.parts else None
+
+
+@lru_cache(maxsize=64)
+def _real(base: str) -> str:
+    return os.path.realpath(base).rstrip("/")
+
+
+def _not_plain(path: Path, why: str) -> NotPlainError:
+    return NotPlainError(errno.EINVAL, f"{path.name} {why}", str(path))

@@ -1,0 +1,69 @@
+"""What a job takes of the files that other jobs handed over: `from=FOLDER` on the command line.
+
+A forge that unpacks an artifact over the checkout lets the job that wrote it replace any file there, the configuration
+and its hooks included. So the artifact is unpacked into a folder of its own, and from there only what belongs is taken:
+plain files, and of those the ones that one job makes for another.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from ...artifact.folder import decides
+from ...base import git, plain
+from ...base.errors import RecordError
+from ...base.files import write_atomic
+from ...base.layout import DEPLOY_DIR
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ...project.project import Project
+
+# Without a key no receipts or outputs: a job has its own, or none. With one, whatever a signed index lists.
+_OF_ENVIRONMENT = ("images/", "plans/", "results/")
+_INDEXES = "index/"
+_LARGEST = 1 << 31
+
+
+def take(project: Project, folder: Path) -> int:
+    """Take what belongs to this environment out of a folder in which artifacts were unpacked; returns how many files.
+
+    Raises:
+        RecordError: There is no such folder, what is to be taken is no plain file, or it cannot be written.
+    """
+    if not folder.is_dir():
+        raise _refused(f"from={folder}: there is no such folder", "unpack what was handed over there")
+    try:
+        taken = list(_belonging(project, folder))
+        for path in taken:
+            write_atomic(project.layout.root / path, plain.read_below(folder, path, _LARGEST), durable=False)
+    except plain.NotPlainError as error:
+        raise _refused(
+            f"from={folder}: {error.strerror}",
+            "nothing but plain files is taken; see which job wrote it, then plan again",
+        ) from error
+    except OSError as error:
+        raise _refused(f"from={folder}: {error.strerror or error}", "make it readable, then run it again") from error
+    return len(taken)
+
+
+def _belonging(project: Project, folder: Path) -> Iterator[str]:
+    """The paths of the files to take, relative to the repository's root as well as to the folder."""
+    layout = project.layout
+    below, signed = layout.relative(layout.base), project.keyring.signs
+    for path in plain.files_below(folder, below):
+        name = path.removeprefix(f"{below}/")
+        if name.startswith(_OF_ENVIRONMENT) or (signed and (decides(name) or name.startswith(_INDEXES))):
+            yield path
+    yield from plain.files_below(folder, f"{DEPLOY_DIR}/.builds")
+    catalog = project.catalog
+    outputs = [path for name in catalog.builds for path in catalog.outputs(name)] if catalog else []
+    made = [path for output in outputs for path in plain.files_below(folder, os.path.normpath(output))]
+    yield from sorted(set(made) - (git.tracked(project.layout.root, made) or set()))
+
+
+def _refused(message: str, step: str) -> RecordError:
+    return RecordError(message, untouched="nothing was planned or applied", next_step=step)

@@ -1,0 +1,267 @@
+"""The chain: entries are added, each with the digest of the one before; and verified, one by one, offline."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..base.files import sha256_bytes
+from . import record, statement
+from .keys import PublicKey
+from .record import RECENT, Entry, Head, Kind, Record
+from .statement import FormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from .keys import SigningKey
+    from .record import Change, Shard
+    from .statement import Envelope
+
+
+class KeyMissingError(Exception):
+    """The ledger is signed with a key that this job has not."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A version of the ledger that is to be written: what a `Home` takes."""
+
+    head: Head
+    head_bytes: bytes
+    blobs: Mapping[str, bytes]
+    entries: Sequence[tuple[int, bytes]]
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The first thing that is wrong with a chain.
+
+    Args:
+        number: The entry that it is found at; None for the head.
+        what: What is wrong, in one sentence.
+    """
+
+    number: int | None
+    what: str
+
+
+def draft(
+    head: Head, shards: Mapping[str, Shard], changes: Sequence[Change], write: str, keys: Sequence[SigningKey]
+) -> Draft:
+    """The version that follows a head.
+
+    Args:
+        head: The head, with the lease and the begun stacks as they are to be.
+        shards: The shards of all stacks that the changes are about.
+        changes: What is to be recorded, in order.
+        write: The id of this write.
+        keys: The signing keys that are here: the one in force, and the one before where a change replaces it.
+
+    Raises:
+        KeyMissingError: One that it takes is not among them.
+    """
+    entries: list[tuple[int, bytes]] = []
+    touched: dict[str, Shard] = {}
+    number, chain, signing = head.sequence, head.chain, _Signing(head.key, keys)
+    for wanted in changes:
+        number += 1
+        change, name = wanted, record.shard_of(wanted.stack or "")
+        if change.stack is not None and change.receipt is not None:
+            shard = touched.setdefault(name, dict(shards.get(name, {})))
+            change = change.settled(shard.get(change.stack))
+        digest = record.content_digest(change.receipt, change.outputs) if change.receipt is not None else None
+        entry = Entry(
+            kind=change.kind, id=change.id, ledger=head.ledger, project=head.project, environment=head.environment,
+            sequence=number, previous=chain, at=change.at, stack=change.stack, plan=change.plan, record=digest,
+            key=change.key, lost=change.lost, facts=dict(change.facts),
+        )  # fmt: skip
+        data = statement.seal(entry.content(), statement.STATEMENT, signing.keys(entry)).to_bytes()
+        chain = sha256_bytes(data)
+        entries.append((number, data))
+        if change.stack is not None and change.receipt is not None:
+            touched[name][change.stack] = Record.model_validate(
+                {"change": change.id, "entry": number, "receipt": change.receipt, "outputs": change.outputs}
+            )
+    blobs = {name: record.shard_bytes(shard) for name, shard in touched.items()}
+    following = head.model_copy(
+        update={
+            "format": record.FORMAT, "needs": record.NEEDS, "sequence": number, "chain": chain,
+            "key": signing.in_force, "recent": (*head.recent, write)[-RECENT:],
+            "shards": {**head.shards, **{name: sha256_bytes(data) for name, data in blobs.items()}},
+        }
+    )  # fmt: skip
+    envelope = statement.seal(following.content(), statement.HEAD, signing.keys(None))
+    return Draft(
+        following, envelope.to_bytes(), {record.blob_name(name): data for name, data in blobs.items()}, entries
+    )
+
+
+class _Signing:
+    """Which keys sign what, while entries are added that may replace the one in force."""
+
+    def __init__(self, in_force: str | None, keys: Sequence[SigningKey]) -> None:
+        self.in_force = in_force
+        self._keys = {key.public.text: key for key in keys}
+
+    def keys(self, entry: Entry | None) -> list[SigningKey]:
+        """What an entry is signed with, or the head where there is none given.
+
+        Raises:
+            KeyMissingError: One of them is not here.
+        """
+        wanted = [self.in_force]
+        if entry is not None and entry.key is not None:
+            wanted = [entry.key, *([] if entry.lost else wanted)]
+            self.in_force = entry.key
+        for text in wanted:
+            if text is not None and text not in self._keys:
+                raise KeyMissingError(PublicKey(text).id)
+        return [self._keys[text] for text in dict.fromkeys(wanted) if text is not None]
+
+
+def judge_head(head: Head, envelope: Envelope, trusted: Sequence[PublicKey]) -> Broken | None:
+    """What is wrong with a head's signature; None where nothing is, or nothing is trusted because nothing is signed.
+
+    Args:
+        head: The head.
+        envelope: What it came in.
+        trusted: The public keys in the configuration.
+    """
+    if not trusted:
+        return None if head.key is None else _signed_alone(head, envelope)
+    if head.key is None:
+        return Broken(None, "the ledger is not signed, and the configuration names a key")
+    if head.key not in {key.text for key in trusted}:
+        return Broken(None, f"the key in force is {PublicKey(head.key).id}, which the configuration does not name")
+    if not envelope.signed_by(PublicKey(head.key)):
+        return Broken(
+            None, f"the head is not signed by the key {PublicKey(head.key).id}: it was changed by another hand"
+        )
+    return None
+
+
+def _signed_alone(head: Head, envelope: Envelope) -> Broken | None:
+    key = PublicKey(head.key or "")
+    return None if envelope.signed_by(key) else Broken(None, f"the head is not signed by its own key {key.id}")
+
+
+class Verification:
+    """Goes through a chain from its oldest entry to its newest, and holds the first thing that is wrong.
+
+    Args:
+        head: What the chain has to lead to.
+    """
+
+    def __init__(self, head: Head) -> None:
+        self.head = head
+        self.broken: Broken | None = None
+        self.count = 0
+        self.records: dict[str, tuple[int, str]] = {}  # of each stack the last entry about it, and what it says
+        self.replaced: list[int] = []  # where a lost key was replaced without its signature
+        self._expected = head.first
+        self._previous: str | None = "" if head.first == 1 else None
+        self._key: str | None = None
+
+    def add(self, number: int, data: bytes) -> bool:
+        """Verify the next entry; False where it is the first that is wrong."""
+        self.broken = self._judge(number, data)
+        if self.broken is None:
+            self.count += 1
+            self._expected, self._previous = number + 1, sha256_bytes(data)
+        return self.broken is None
+
+    def end(self, shards: Mapping[str, Shard]) -> Broken | None:
+        """What is wrong, now that every entry was added: with them, with the head, or with what the ledger holds."""
+        if self.broken:
+            return self.broken
+        head, last = self.head, self._expected - 1
+        if last != head.sequence:
+            self.broken = Broken(self._expected, f"entry {self._expected} is missing: the head names {head.sequence}")
+        elif head.sequence and self._previous != head.chain:
+            self.broken = Broken(
+                last, f"entry {last} was changed, or another was put in its place: the head names another"
+            )
+        elif self._key != head.key:
+            self.broken = Broken(None, "the head names another key than the chain leads to")
+        else:
+            self.broken = self._judge_records(shards)
+        return self.broken
+
+    def _judge(self, number: int, data: bytes) -> Broken | None:
+        expected = self._expected
+        if number > expected:
+            return Broken(expected, f"entry {expected} is missing: {number} follows {expected - 1}")
+        if number < expected:
+            return Broken(number, f"entry {number} stands twice: one was inserted")
+        try:
+            entry, envelope = record.read_entry(data)
+        except FormatError as error:
+            return Broken(number, f"entry {number} cannot be read: {error}")
+        return self._judge_place(number, entry) or self._judge_keys(number, entry, envelope) or self._note(entry)
+
+    def _judge_place(self, number: int, entry: Entry) -> Broken | None:
+        head = self.head
+        if (entry.ledger, entry.environment) != (head.ledger, head.environment) or entry.project != head.project:
+            what = f"{entry.project}, environment {entry.environment}"
+            return Broken(number, f"entry {number} is of another ledger: of {what} ({entry.ledger[:8]})")
+        if entry.sequence != number:
+            return Broken(number, f"entry {number} says that it is {entry.sequence}: they were reordered")
+        if self._previous is not None and entry.previous != self._previous:
+            before = f"entry {number - 1}" if number > 1 else "nothing"
+            return Broken(number, f"entry {number} does not follow {before}: one of the two was changed or inserted")
+        return None
+
+    def _judge_keys(self, number: int, entry: Entry, envelope: Envelope) -> Broken | None:
+        before, now = self._key, entry.key or self._key
+        if number == self.head.first and number > 1:
+            before = now = entry.key
+        if now is None:
+            return Broken(number, f"entry {number} is signed, and no key is in force") if envelope.signatures else None
+        if not envelope.signed_by(PublicKey(now)):
+            by = ", ".join(signature.keyid for signature in envelope.signatures) or "no key"
+            valid = PublicKey(now).id
+            return Broken(number, f"entry {number} is not as it was signed, or not by the key {valid} (it names {by})")
+        if before is not None and before != now and not envelope.signed_by(PublicKey(before)):
+            if not entry.lost:
+                return Broken(number, f"entry {number} replaces the key {PublicKey(before).id}, which did not sign it")
+            self.replaced.append(number)
+        self._key = now
+        return None
+
+    def _note(self, entry: Entry) -> Broken | None:
+        if entry.sequence == 1 and entry.kind is not Kind.INIT:
+            return Broken(1, "entry 1 does not begin a ledger")
+        if entry.stack is not None and entry.record is not None:
+            self.records[entry.stack] = (entry.sequence, entry.record)
+        return None
+
+    def _judge_records(self, shards: Mapping[str, Shard]) -> Broken | None:
+        found = {stack: item for shard in shards.values() for stack, item in shard.items()}
+        for stack, item in sorted(found.items()):
+            number, digest = self.records.get(stack, (0, ""))
+            if number == 0 and item.entry < self.head.first:
+                continue
+            if number == 0:
+                return Broken(None, f"the receipt of {stack} has no entry")
+            if digest != item.digest:
+                return Broken(number, f"the receipt of {stack} is not the one that entry {number} records")
+        if gone := sorted(set(self.records) - set(found)):
+            return Broken(self.records[gone[0]][0], f"the receipt of {gone[0]} is missing")
+        return None
+
+
+def verify(head: Head, entries: Iterable[tuple[int, bytes]], shards: Mapping[str, Shard]) -> Verification:
+    """Go through a whole chain; the answer's `broken` is the first thing that is wrong."""
+    found = Verification(head)
+    for number, data in entries:
+        if not found.add(number, data):
+            return found
+    found.end(shards)
+    return found
+
+
+def as_json(entry: Entry) -> str:
+    """An entry as one line of JSON, for programs."""
+    return json.dumps(entry.model_dump(mode="json"), ensure_ascii=False, sort_keys=True)

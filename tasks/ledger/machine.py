@@ -1,0 +1,354 @@
+"""The protocol of one run with the ledger, as a pure machine: a state and an event make the next state and effects.
+
+Nothing here reads a clock, a disk or a network; `session` carries the effects out, and a test can play all of them.
+
+The lease is what keeps two pipelines apart: it stands in the content that is replaced by compare-and-swap. Whatever is
+to be written is kept until an answer says that it was; where no answer came, the next read tells by the write's id.
+Until then nothing but that very write is repeated, so it can never be there twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from .record import Begun, Change, Head, Lease
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MOST_ATTEMPTS = 8
+_PAUSE = 0.25  # seconds before the second attempt; each further one waits up to twice as long
+_LONGEST_PAUSE = 8.0
+
+
+@dataclass(frozen=True)
+class Me:
+    """Who writes: the pipeline, this process of it, and what people call it."""
+
+    holder: str
+    run: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What is written at once.
+
+    `begun` announces stacks and takes the lease where it is not None; `ends` gives the lease back. `taking_over` is the
+    holder of another lease that is known to have ended.
+    """
+
+    write: str
+    changes: tuple[Change, ...] = ()
+    begun: Mapping[str, Begun] | None = None
+    since: str = ""
+    ends: bool = False
+    taking_over: str | None = None
+
+    def over(self, me: Me, head: Head) -> Head:
+        """The head with the lease and the begun stacks as this leaves them; its chain is not touched here."""
+        lease, begun = head.lease, dict(head.begun)
+        if self.begun is not None:
+            lease = Lease(holder=me.holder, run=me.run, label=me.label, since=self.since)
+            for name, item in self.begun.items():
+                before = begun.get(name)
+                doubtful = before is not None and (before.doubtful or before.run != me.run)
+                begun[name] = item.model_copy(update={"doubtful": item.doubtful or doubtful})
+        for change in self.changes:
+            known = begun.get(change.stack or "")
+            if change.receipt is not None and known is not None and known.run == me.run:
+                del begun[change.stack or ""]
+        if self.ends:
+            begun = {name: item for name, item in begun.items() if item.run != me.run or item.doubtful}
+            lease = None if lease is not None and lease.holder == me.holder else lease
+        return head.model_copy(update={"lease": lease, "begun": begun})
+
+
+class Trouble(StrEnum):
+    """Why the ledger could not do its part."""
+
+    MISSING = "missing"  # there is none where the configuration says that there is one
+    WENT_BACK = "went back"  # it holds less than this disk has seen of it
+    DENIED = "denied"
+    UNREACHABLE = "unreachable"
+    CROWDED = "crowded"  # others kept writing first
+    TAKEN = "taken"  # another run took the lease over
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A place in a chain: which ledger, the number of the last entry, its digest."""
+
+    ledger: str
+    sequence: int
+    chain: str
+
+    @classmethod
+    def of(cls, head: Head) -> Mark:
+        """Where a head is."""
+        return cls(head.ledger, head.sequence, head.chain)
+
+    def leads_to(self, head: Head) -> bool:
+        """Whether a head may come after this place; False where the ledger went back or is another one."""
+        if head.ledger != self.ledger or head.sequence < self.sequence:
+            return False
+        return head.sequence > self.sequence or head.chain == self.chain
+
+
+@dataclass(frozen=True)
+class State:
+    """What a run knows, wants, and is about.
+
+    Args:
+        me: Who it is.
+        known: The newest head that was read or written.
+        seen: What this disk has seen of it; a ledger that holds less went back.
+        queue: What is to be recorded, and is not on its way.
+        announce: The stacks that are to be announced, with the lease.
+        since: When that was wanted.
+        ended_holder: The holder of another lease that is known to have ended.
+        finishing: Whether the lease is to be given back with the last of it.
+        sent: What is on its way, or may have arrived.
+        holds: Whether the lease is ours.
+        unsure: Whether no answer came to what was sent: it is there, or may come to be there.
+        attempts: How often it was tried in vain.
+        number: How many writes were made, for their ids.
+    """
+
+    me: Me
+    known: Head | None = None
+    seen: Mark | None = None
+    queue: tuple[Change, ...] = ()
+    announce: Mapping[str, Begun] | None = None
+    since: str = ""
+    ended_holder: str | None = None
+    finishing: bool = False
+    sent: Batch | None = None
+    holds: bool = False
+    unsure: bool = False
+    attempts: int = 0
+    number: int = 0
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to be written."""
+        return not self.queue and self.announce is None and self.sent is None and not (self.finishing and self.holds)
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """The ledger was read: its head, or None where there is none."""
+
+    head: Head | None
+
+
+@dataclass(frozen=True)
+class Written:
+    """What was sent is there, under this head."""
+
+    head: Head
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Another wrote first; nothing of ours was written."""
+
+
+@dataclass(frozen=True)
+class Lost:
+    """No answer came: to a read, or to a write, which may be there or come to be there."""
+
+
+@dataclass(frozen=True)
+class Denied:
+    """This job may not write, or not read."""
+
+
+@dataclass(frozen=True)
+class Announce:
+    """The plans of some stacks are about to be applied."""
+
+    begun: Mapping[str, Begun] = field(default_factory=dict)
+    since: str = ""
+
+
+@dataclass(frozen=True)
+class HolderEnded:
+    """The forge says that the pipeline that holds the lease has ended."""
+
+    holder: str
+
+
+@dataclass(frozen=True)
+class Look:
+    """It is time to read again, and to try again what was not possible."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """Something happened that is to be recorded."""
+
+    change: Change
+
+
+@dataclass(frozen=True)
+class Flush:
+    """What is there to be written should be."""
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The run is about to end."""
+
+
+Event = Fetched | Written | Moved | Lost | Denied | Announce | HolderEnded | Record | Flush | Finish | Look
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """Read the ledger, after a pause."""
+
+    pause: float = 0.0
+
+
+@dataclass(frozen=True)
+class Put:
+    """Replace the version with this head by one that holds the batch."""
+
+    base: Head
+    batch: Batch
+
+
+@dataclass(frozen=True)
+class Held:
+    """The lease is ours and the stacks are announced: they may be applied."""
+
+
+@dataclass(frozen=True)
+class Busy:
+    """Another pipeline holds the lease."""
+
+    lease: Lease
+
+
+@dataclass(frozen=True)
+class Failed:
+    """It cannot be done, or not now; what is to be recorded is kept."""
+
+    trouble: Trouble
+    lease: Lease | None = None
+
+
+Effect = Fetch | Put | Held | Busy | Failed
+Step = tuple[State, tuple[Effect, ...]]
+
+
+def step(state: State, event: Event, chance: float = 0.5) -> Step:
+    """What an event leads to.
+
+    Args:
+        state: The state before.
+        event: The event.
+        chance: A number from 0 to 1, by which pauses differ between runs.
+    """
+    match event:
+        case Fetched(head):
+            return _fetched(state, head)
+        case Written(head):
+            return _arrived(replace(state, known=head))
+        case Moved():
+            return _again(state, Trouble.CROWDED, chance)
+        case Lost():
+            return _again(replace(state, unsure=state.sent is not None), Trouble.UNREACHABLE, chance)
+        case Denied():  # what was sent is not there, unless an earlier try of it is
+            return _kept(state), (Failed(Trouble.DENIED),)
+        case Announce(begun, since):
+            return _next(replace(state, announce=begun, since=since, attempts=0))
+        case HolderEnded(holder):
+            return replace(state, ended_holder=holder, attempts=0), (Fetch(),)
+        case Look():
+            return replace(state, attempts=0), (Fetch(),)
+        case Record(change):
+            return replace(state, queue=(*state.queue, change)), ()
+        case Flush():
+            return _next(replace(state, attempts=0))
+        case Finish():
+            lease = state.known.lease if state.known else None  # a retry ends what its pipeline had left
+            holds = state.holds or (lease is not None and lease.holder == state.me.holder)
+            return _next(replace(state, finishing=True, announce=None, holds=holds, attempts=0))
+
+
+def may_take(head: Head, me: Me, ended_holder: str | None = None) -> bool:
+    """Whether a run may have the lease: it is free, its own pipeline's, or that of one that has ended."""
+    return head.lease is None or head.lease.holder in (me.holder, ended_holder)
+
+
+def _fetched(state: State, head: Head | None) -> Step:
+    if head is None:
+        return _kept(state), (Failed(Trouble.MISSING),)
+    marks = [*([state.seen] if state.seen else []), *([Mark.of(state.known)] if state.known else [])]
+    if not all(mark.leads_to(head) for mark in marks):
+        return _kept(state), (Failed(Trouble.WENT_BACK),)
+    if state.sent is not None and state.sent.write in head.recent:
+        return _arrived(replace(state, known=head))
+    # What was sent can only come to be there while its base is the newest version.
+    may_come = state.unsure and state.known is not None and head.recent == state.known.recent
+    state = replace(state, known=head, unsure=may_come)
+    if state.holds and (head.lease is None or head.lease.holder != state.me.holder):
+        # What was applied is recorded all the same; nothing more is begun.
+        following, effects = _proceed(replace(_kept(state), holds=False, announce=None))
+        return following, (Failed(Trouble.TAKEN, head.lease), *effects)
+    return _proceed(state)
+
+
+def _arrived(state: State) -> Step:
+    """What was sent is there."""
+    sent = state.sent
+    if sent is None:
+        return _proceed(state)
+    effects: tuple[Effect, ...] = (Held(),) if sent.begun is not None else ()
+    holds = (state.holds or sent.begun is not None) and not sent.ends
+    following, more = _proceed(replace(state, sent=None, unsure=False, attempts=0, holds=holds))
+    return following, (*effects, *more)
+
+
+def _next(state: State) -> Step:
+    """Send what is there to be sent; what may be there already is looked for first."""
+    if not state.settled and (state.known is None or state.unsure):
+        return state, (Fetch(),)
+    return _proceed(state)
+
+
+def _proceed(state: State) -> Step:
+    head = state.known
+    if state.settled or head is None:
+        return state, ()
+    if state.unsure and state.sent is not None:
+        return state, (Put(head, state.sent),)  # the very same again: of the two at most one finds its base
+    state = _kept(state)
+    batch = Batch(
+        f"{state.me.run}.{state.number + 1}", state.queue, state.announce, state.since,
+        state.finishing, state.ended_holder if state.announce is not None else None,
+    )  # fmt: skip
+    if batch.begun is not None and head.lease is not None and not may_take(head, state.me, batch.taking_over):
+        return state, (Busy(head.lease),)
+    return replace(state, sent=batch, queue=(), announce=None, number=state.number + 1), (Put(head, batch),)
+
+
+def _kept(state: State) -> State:
+    """What was sent and can no longer come to be there is a part of what is sent next."""
+    sent = state.sent
+    if sent is None or state.unsure:
+        return state
+    announce = state.announce if sent.begun is None or state.finishing else {**sent.begun, **(state.announce or {})}
+    return replace(state, sent=None, queue=(*sent.changes, *state.queue), announce=announce)
+
+
+def _again(state: State, trouble: Trouble, chance: float) -> Step:
+    attempts = state.attempts + 1
+    if attempts >= MOST_ATTEMPTS:
+        return replace(_kept(state), attempts=0), (Failed(trouble),)
+    pause = min(_PAUSE * 2 ** (attempts - 1), _LONGEST_PAUSE) * (0.5 + chance)
+    return replace(state, attempts=attempts), (Fetch(0.0 if attempts == 1 and trouble is Trouble.CROWDED else pause),)

@@ -1,0 +1,77 @@
+"""The home that the configuration names, opened: a branch of the clone's remote, or a place of files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ..base import interpolate
+from ..base.objects.bucket import Bucket
+from ..base.objects.folder import Folder
+from ..base.objects.place import PlaceError
+from .gitclone import Clone
+from .githome import GitHome
+from .home import HomeError
+from .storehome import StoreHome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..base.layout import Layout
+    from ..base.objects.place import Place
+    from ..project import model
+    from ..project.config.loading import Loaded
+    from .home import Home
+
+    Wait = Callable[[float], bool | None]
+
+Part = Literal["ledger", "observations"]
+
+
+def open_home(settings: model.Ledger, loaded: Loaded, layout: Layout, wait: Wait, part: Part = "ledger") -> Home:
+    """The home of an environment's ledger, or of what drift jobs noted beside it; nothing is asked of it yet.
+
+    Args:
+        settings: The configuration's `ledger`.
+        loaded: The configuration, for the environment's name and for the lines of keys.
+        layout: Where the clone is, and what may be removed in it.
+        wait: Waits so many seconds; true when the run was asked to stop.
+        part: The ledger, or the observations.
+
+    Raises:
+        ConfigError: A variable that the configuration names is not set.
+        HomeError: The home cannot be opened.
+    """
+    token = os.environ.get(settings.token) or None
+
+    def filled(key: str, value: str) -> str:
+        where = loaded.where("ledger", key)
+        return str(interpolate.expand_environment(value, key=f"ledger.{key}", where=where))
+
+    if settings.kind == "git":
+        ref = settings.ref.replace("{environment}", loaded.environment)
+        if part == "observations":
+            ref = f"{ref.rpartition('/')[0]}/{part}"
+        folder = layout.cache / "ledger" / f"{layout.environment}-{part}.git"
+        clone = Clone(layout.root, filled("remote", settings.remote), folder, token, settings.timeout)
+        return GitHome(clone, ref, wait)
+    url = f"{filled('url', settings.url or '').rstrip('/')}/{loaded.environment}/{part}"
+    endpoint = filled("endpoint", settings.endpoint) if settings.endpoint else None
+    try:
+        return StoreHome(_place(url, endpoint, token, settings.timeout, wait=wait, root=layout.root))
+    except PlaceError as error:
+        raise HomeError(f"cannot open the ledger: {error}") from None
+
+
+def _place(url: str, endpoint: str | None, token: str | None, timeout: float, *, wait: Wait, root: Path) -> Place:
+    scheme = url.partition("://")[0].lower() if "://" in url else ""
+    if scheme in ("http", "https"):
+        from ..base.objects.web import Web
+
+        return Web(url, "Authorization", token, timeout, wait, once=True)
+    if scheme == "s3":
+        return Bucket(url, endpoint, timeout, once=True)
+    if scheme:
+        raise HomeError(f"a ledger lives in a folder or at s3, https, http, not at `{scheme}://`")
+    return Folder(root / Path(url).expanduser(), durable=True)

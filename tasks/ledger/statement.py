@@ -1,0 +1,154 @@
+"""Signed statements: in-toto statements (v1) in DSSE envelopes, as bytes that are hashed and kept.
+
+The formats: https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md and
+https://github.com/secure-systems-lab/dsse/blob/master/envelope.md.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..base.files import canonical_json
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from .keys import PublicKey, SigningKey
+
+STATEMENT = "application/vnd.in-toto+json"
+HEAD = "application/vnd.doit-tofu.ledger-head+json"
+_TYPE = "https://in-toto.io/Statement/v1"
+
+
+class FormatError(ValueError):
+    """Some bytes are not what they should be."""
+
+
+class Part(BaseModel):
+    """Base of what is read from a ledger: values do not change; fields of newer formats are left alone."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class Signature(Part):
+    """One signature: which key made it, and the Base64 of its 64 bytes."""
+
+    keyid: str
+    sig: str
+
+
+class Envelope(Part):
+    """A payload and its signatures; none where the ledger has no key."""
+
+    payload: str
+    payload_type: str = Field(alias="payloadType")
+    signatures: tuple[Signature, ...] = ()
+
+    @property
+    def content(self) -> bytes:
+        """The payload.
+
+        Raises:
+            FormatError: It is not Base64.
+        """
+        return _decoded(self.payload)
+
+    def signed_by(self, key: PublicKey) -> bool:
+        """Whether one of the signatures is by this key."""
+        message = _encoding(self.payload_type, self.content)
+        try:
+            return any(
+                key.verifies(_decoded(signature.sig), message)
+                for signature in self.signatures
+                if signature.keyid == key.id
+            )
+        except FormatError:
+            return False
+
+    def to_bytes(self) -> bytes:
+        """The envelope as it is kept and hashed."""
+        return canonical_json(self.model_dump(by_alias=True))
+
+
+class Subject(Part):
+    """What a statement is about: a stack, and the SHA-256 of the plan that was applied to it."""
+
+    name: str
+    digest: dict[str, str]
+
+
+class Statement(Part):
+    """An in-toto statement; the predicate is JSON, and `kind` is the URI that says what is in it."""
+
+    type: Literal["https://in-toto.io/Statement/v1"] = Field(alias="_type")
+    subject: tuple[Subject, ...]
+    kind: str = Field(alias="predicateType")
+    predicate: dict[str, object]
+
+
+def seal(content: bytes, payload_type: str, keys: Sequence[SigningKey]) -> Envelope:
+    """An envelope of some bytes, signed with each key."""
+    message = _encoding(payload_type, content)
+    signatures = tuple(Signature(keyid=key.public.id, sig=base64.b64encode(key.sign(message)).decode()) for key in keys)
+    return Envelope(payload=base64.b64encode(content).decode(), payloadType=payload_type, signatures=signatures)
+
+
+def read(data: bytes, payload_type: str) -> Envelope:
+    """The envelope that some bytes are.
+
+    Raises:
+        FormatError: They are none, or one of another kind.
+    """
+    try:
+        found = Envelope.model_validate_json(data)
+    except ValidationError as error:
+        raise FormatError(f"not an envelope: {_first(error)}") from None
+    if found.payload_type != payload_type:
+        raise FormatError(f"an envelope of {found.payload_type!r:.80}, not of {payload_type!r}")
+    if found.to_bytes() != data:
+        raise FormatError("an envelope that is not written as we write it")
+    return found
+
+
+def read_statement(envelope: Envelope) -> Statement:
+    """The statement in an envelope.
+
+    Raises:
+        FormatError: There is none.
+    """
+    try:
+        return Statement.model_validate_json(envelope.content)
+    except ValidationError as error:
+        raise FormatError(f"not a statement: {_first(error)}") from None
+
+
+def content(subjects: Sequence[Mapping[str, object]], kind: str, predicate: Mapping[str, object]) -> bytes:
+    """A statement as it is signed."""
+    return canonical_json({"_type": _TYPE, "subject": subjects, "predicateType": kind, "predicate": predicate})
+
+
+def verified(envelope: Envelope, keys: Collection[PublicKey]) -> PublicKey | None:
+    """The first of some keys that signed an envelope."""
+    return next((key for key in keys if envelope.signed_by(key)), None)
+
+
+def _encoding(payload_type: str, content: bytes) -> bytes:
+    """What is signed: DSSE's pre-authentication encoding."""
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(content), content)
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise FormatError("not Base64") from None
+
+
+def _first(error: ValidationError) -> str:
+    detail = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, detail['loc'])) or 'it'}: {detail['msg']}"

@@ -1,0 +1,197 @@
+"""A ledger in a place of files: everything lies under its digest, but for the head, which is compared and swapped.
+
+    head          a line of ours (see `_Link`), then the head as it was given
+    objects/...   blobs, entries and pages of entries, each by its SHA-256: written before the head that names them
+
+Content that was written by the loser of a race stays there, and nothing names it.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..base.files import sha256_bytes
+from ..base.objects.place import ChangedError, ConditionError, PlaceError, RefusedError
+from .home import BrokenError, DeniedError, HomeError, MovedError, UnconditionalError, UnreachableError, Version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from ..base.objects.place import Place
+
+HEAD = "head"
+_PAGE = 64  # entries that the head names itself; the ones before are in pages
+_AT_ONCE = 8
+_WRONG_TAG = '"0000000000000000"'
+
+
+@dataclass(frozen=True)
+class _Link:
+    """How a head leads to the entries: the latest ones by number and digest, and the page of those before.
+
+    Args:
+        entries: The latest entries, oldest first.
+        before: The digest of the page of the entries before; empty where there are none.
+    """
+
+    entries: tuple[tuple[int, str], ...] = ()
+    before: str = ""
+
+    def line(self, mark: str) -> bytes:
+        """The link as a line. The mark makes two heads of the same content two versions: an ETag may be a digest."""
+        return json.dumps({"entries": self.entries, "before": self.before, "write": mark}).encode() + b"\n"
+
+    @classmethod
+    def parsed(cls, line: bytes) -> _Link:
+        """The link of a line.
+
+        Raises:
+            BrokenError: It is no such line.
+        """
+        try:
+            found = json.loads(line)
+            return cls(tuple((int(number), str(digest)) for number, digest in found["entries"]), str(found["before"]))
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise BrokenError("what is there was not written as a ledger") from None
+
+
+@dataclass
+class StoreHome:
+    """A ledger in a place of files.
+
+    Args:
+        place: The place, whose conditional writes are tried once.
+    """
+
+    place: Place
+    _sent: set[str] = field(init=False, repr=False, default_factory=set)  # digests that are there for certain
+
+    @property
+    def name(self) -> str:
+        """The place, without credentials."""
+        return self.place.name
+
+    def read(self) -> Version | None:
+        """The newest version, by one request for the head."""
+        with self._translated("read the ledger"):
+            content, tag = self.place.read(HEAD)
+        if content is None:
+            return None
+        if tag is None:
+            raise UnconditionalError(f"{self.name} answers without a strong ETag")
+        line, newline, head = content.partition(b"\n")
+        if not newline:
+            raise BrokenError(f"{self.name}: what is there was not written as a ledger")
+        _Link.parsed(line)
+        return Version(f"{tag}\n{line.decode(errors='replace')}", head)
+
+    def blobs(self, version: Version, digests: Mapping[str, str]) -> dict[str, bytes]:
+        """Files of a version, several at a time. Those of older versions are there, too."""
+        del version
+        return dict(zip(digests, self._objects([(name, digest) for name, digest in digests.items()]), strict=True))
+
+    def write(
+        self, base: Version | None, head: bytes, blobs: Mapping[str, bytes], entries: Sequence[tuple[int, bytes]]
+    ) -> Version:
+        """Everything that the head names, then the head over that of `base`."""
+        link = _link(base)
+        new = [*link.entries, *((number, sha256_bytes(content)) for number, content in entries)]
+        pages: list[bytes] = []
+        before = link.before
+        while len(new) > _PAGE:
+            page = _Link(tuple(new[:_PAGE]), before).line("")
+            pages.append(page)
+            new, before = new[_PAGE:], sha256_bytes(page)
+        self._send([*blobs.values(), *(content for _, content in entries), *pages])
+        return self._swap(base, _Link(tuple(new), before), head)
+
+    def entries(self, version: Version, after: int = 0) -> Iterator[tuple[int, bytes]]:
+        """The entries of a version, oldest first: the pages are read back to the one that is wanted."""
+        link = _link(version)
+        pages = [link]
+        while pages[-1].before and not (pages[-1].entries and pages[-1].entries[0][0] <= after + 1):
+            [page] = self._objects([("a page of entries", pages[-1].before)])
+            pages.append(_Link.parsed(page))
+        for named in reversed(pages):
+            wanted = [(number, digest) for number, digest in named.entries if number > after]
+            found = self._objects([(f"entry {number}", digest) for number, digest in wanted])
+            yield from zip((number for number, _ in wanted), found, strict=True)
+
+    def probe(self, version: Version) -> Version:
+        """A real write of the same head, and three that must be refused: a late one, a wrong ETag, and a first one."""
+        link = _link(version)
+        written = self._swap(version, link, version.head)
+        for late in (version, Version(f"{_WRONG_TAG}\n{version.token.partition(chr(10))[2]}", version.head), None):
+            try:
+                self._swap(late, link, version.head)
+            except MovedError:
+                continue
+            raise UnconditionalError(f"{self.name} took a write over a version that was no longer there")
+        return written
+
+    def _swap(self, base: Version | None, link: _Link, head: bytes) -> Version:
+        line = link.line(secrets.token_hex(8))
+        content = line + head
+        with self._translated("write the ledger"):
+            tag = self.place.write(HEAD, content, tag=base.token.partition("\n")[0] if base else None, new=base is None)
+            if tag is None:  # a server that does not say which ETag it gave
+                found, tag = self.place.read(HEAD)
+                if found != content:
+                    raise UnreachableError(f"{self.name}: it is unknown whether the head was written")
+        if tag is None:
+            raise UnconditionalError(f"{self.name} answers without a strong ETag")
+        return Version(f"{tag}\n{line[:-1].decode()}", head)
+
+    def _send(self, contents: Iterable[bytes]) -> None:
+        """Write what is not there yet, several at a time, each under its digest."""
+        new = {sha256_bytes(content): content for content in contents}
+        new = {digest: content for digest, content in new.items() if digest not in self._sent}
+        with self._translated("write the ledger"), ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(lambda item: self.place.write(_object(item[0]), item[1]), new.items()))
+        self._sent |= set(new)
+
+    def _objects(self, wanted: Sequence[tuple[str, str]]) -> list[bytes]:
+        """The contents of these digests, several at a time.
+
+        Raises:
+            BrokenError: One is missing or has another digest; says what it is.
+        """
+        with self._translated("read the ledger"), ThreadPoolExecutor(_AT_ONCE) as pool:
+            found = list(pool.map(lambda item: self.place.read(_object(item[1]))[0], wanted))
+        contents: list[bytes] = []
+        for (name, digest), content in zip(wanted, found, strict=True):
+            if content is None:
+                raise BrokenError(f"{self.name} has no {name}, which its head names")
+            if sha256_bytes(content) != digest:
+                raise BrokenError(f"{name} in {self.name} is not the one that its head names")
+            contents.append(content)
+        return contents
+
+    @contextmanager
+    def _translated(self, what: str) -> Iterator[None]:
+        """What a place raises, as what a home raises."""
+        try:
+            yield
+        except PlaceError as error:
+            raise _error(error)(f"cannot {what} at {self.name}: {error}") from None
+
+
+def _link(version: Version | None) -> _Link:
+    return _Link.parsed(version.token.partition("\n")[2].encode()) if version else _Link()
+
+
+def _object(digest: str) -> str:
+    return f"objects/{digest[:2]}/{digest[2:]}"
+
+
+def _error(error: PlaceError) -> type[HomeError]:
+    if isinstance(error, ChangedError):
+        return MovedError
+    if isinstance(error, ConditionError):
+        return UnconditionalError
+    return DeniedError if isinstance(error, RefusedError) else UnreachableError

@@ -1,0 +1,115 @@
+"""The ledger: where deployments are recorded for every machine to read."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from ...base.model import Model, Seconds, TokenVariable, naming
+
+DEFAULT_REF = "refs/heads/doit-tofu/{environment}/ledger"
+PUBLIC_KEY_PATTERN = r"^[A-Za-z0-9+/]{43}=$"
+_SCHEMES = ("s3", "https", "http")
+_GIT_ONLY = ("ref", "remote")
+_STORE_ONLY = ("url", "endpoint")
+
+
+class Ledger(Model):
+    """The durable record of what was deployed, which every job reads and deploy jobs alone write."""
+
+    kind: Literal["git", "store"] = Field(
+        description="`git`: a branch of a git remote; `store`: an object store, a folder, or an HTTP server with ETags."
+    )
+    ref: Annotated[str, StringConstraints(pattern=r"^refs/[a-z]+/[A-Za-z0-9{][A-Za-z0-9_./{}-]*$")] = Field(
+        DEFAULT_REF,
+        description="For `git`: the full name of the branch; its neighbour `observations` has what drift jobs note.",
+    )
+    remote: Annotated[str, StringConstraints(min_length=1)] = Field(
+        "origin",
+        description="For `git`: a remote of the clone, or a git URL without credentials; `${ENV}` is filled in.",
+    )
+    url: str | None = Field(
+        None,
+        description="For `store`: `s3://bucket/prefix`, an `https://` address whose server heeds `If-Match`, or a"
+        " folder; `${ENV}` is filled in.",
+    )
+    endpoint: str | None = Field(
+        None, description="For `store`: the S3 endpoint, where it is not Amazon's; `${ENV}` is filled in."
+    )
+    token: TokenVariable = Field(
+        "DEPLOY_LEDGER_TOKEN",
+        description="The environment variable that holds the token to write with over HTTPS (or `user:token`), never"
+        " the token; where it is not set, the clone's own credentials are used.",
+    )
+    key: Annotated[str, naming("signing key")] = Field(
+        "DEPLOY_LEDGER_KEY",
+        description="The environment variable that holds the private key that deploy jobs sign with, never the key.",
+    )
+    public_key: Annotated[str, StringConstraints(pattern=PUBLIC_KEY_PATTERN)] | None = Field(
+        None,
+        description="The public key that entries are verified with: one line of base64. Without one they are unsigned.",
+    )
+    required: bool = Field(
+        True,
+        description="False: a deploy goes on without the ledger when it cannot be read or written; then it makes no"
+        " stack unaffected.",
+    )
+    every: Annotated[float, Field(ge=1, le=3600)] = Field(
+        30, description="Seconds between two writes while a deploy runs; the last write comes before the run ends."
+    )
+    wait: Seconds = Field(0, description="Seconds that a deploy waits while another pipeline is deploying.")
+    public: bool = Field(
+        False, description="True: entries also have resource addresses, names of people and reasons in clear."
+    )
+    timeout: Annotated[float, Field(gt=0, le=3600)] = Field(60, description="Seconds that one read or write may take.")
+
+    @field_validator("ref")
+    @classmethod
+    def _ref_is_one_that_git_takes(cls, value: str) -> str:
+        if re.search(r"\.\.|//|/\.|\./|\.lock(/|$)|[/.]$", value) or re.search(
+            r"[{}]", value.replace("{environment}", "")
+        ):
+            raise ValueError("git takes no ref of this name; `{environment}` is filled in")
+        return value
+
+    @field_validator("url", "remote")
+    @classmethod
+    def _addresses_hold_no_credentials(cls, value: str | None) -> str | None:
+        if value and "://" in value and "@" in urlsplit(value).netloc and not value.startswith("ssh://"):
+            raise PydanticCustomError(
+                "secret_value",
+                "an address here holds no credentials, as they would be read by everyone; put the token into the"
+                " variable that `ledger.token` names",
+            )
+        return value
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_of_a_known_kind(cls, value: str | None) -> str | None:
+        scheme, found, _ = (value or "").partition("://")
+        if found and scheme not in _SCHEMES and "$" not in scheme:
+            raise ValueError(f"a ledger lives in a folder or at {', '.join(_SCHEMES)}, not at `{scheme}://`")
+        return value
+
+    @model_validator(mode="after")
+    def _has_what_its_kind_needs(self) -> Self:
+        given = self.model_fields_set
+        if self.kind == "store" and not self.url:
+            raise ValueError("a ledger of the kind `store` needs a `url`")
+        if wrong := [key for key in (_STORE_ONLY if self.kind == "git" else _GIT_ONLY) if key in given]:
+            other = "store" if self.kind == "git" else "git"
+            raise ValueError(f"`{wrong[0]}` is for the kind `{other}`")
+        return self
+
+
+def _is_a_mapping(value: object) -> object:
+    if isinstance(value, str) and value != "none":
+        raise ValueError("this is `none`, or a mapping that begins with a kind: `{kind: git}`")
+    return value
+
+
+AnyLedger = Annotated[Ledger | Literal["none"], BeforeValidator(_is_a_mapping)]

@@ -1,0 +1,47 @@
+"""What a reader must know of a plan besides its changes: what the job that deploys will not have as it is here."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from ..base.text import few
+from ..run.details import PlanDetails
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..run.result import Result
+
+_MOST = 20
+_STATES = {
+    "new": "written by the engine, and in no commit",
+    "changed": "not as in the commit",
+    "missing": "in the commit, was missing here, and the engine wrote another one",
+    "restored": "in the commit and was missing here; the engine wrote the same again",
+    "ignored": "ignored by git",
+}
+
+
+def of(results: Iterable[Result]) -> list[str]:
+    """A sentence for each thing to know, of all results together."""
+    planned = [result.details for result in results if isinstance(result.details, PlanDetails)]
+    found = []
+    if names := sorted({name for details in planned for name in details.volatile}):
+        found.append(
+            f"volatile {few(names, _MOST)}: the deploy uses the value of this plan, so it must still be valid then;"
+            " `ephemeral = true` in the variable's declaration is the better way"
+        )
+    files = [details.lock_file for details in planned if details.lock_file]
+    for state, words in _STATES.items():
+        paths = sorted(file.path for file in files if file.state == state)
+        if not paths:
+            continue
+        text = f"lock file {few(paths, _MOST)}: {words}"
+        if state == "ignored":
+            text += "; another job refuses this plan: let git have it (.gitignore), and commit it"
+        elif state != "restored":
+            add = " ".join(shlex.quote(path) for path in paths[:_MOST])
+            text += f"; another job refuses this plan: commit it (`git add {add}`), and plan again"
+        found.append(text)
+    return found

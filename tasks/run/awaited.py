@@ -1,0 +1,78 @@
+"""Which upstreams a stack that cannot be planned waits for: those of which nothing is there yet."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..artifact import outputs, receipt
+from ..base.errors import EngineError, StateLockedError, StateNotSavedError
+from . import readstate, workdir
+
+if TYPE_CHECKING:
+    from ..project.stack import Stack
+    from .run import Run
+
+_NO_STATE = "Unable to find remote state"
+
+
+def upstreams(run: Run, stack: Stack, error: EngineError) -> list[str]:
+    """The upstreams that a stack whose plan failed waits for; none where its failure is a failure.
+
+    An upstream is waited for only while it has neither a receipt nor a state here: afterwards everything that the stack
+    can be planned with is there.
+
+    Args:
+        run: The run.
+        stack: The stack.
+        error: Why it could not be planned.
+
+    Raises:
+        RecordError: A receipt or outputs record cannot be read.
+        StoppedError: The run was asked to stop.
+    """
+    if isinstance(error, StateLockedError | StateNotSavedError):
+        return []
+    found = {name for name in run.project.graph.needs[stack.name] if _is_absent(run, name)}
+    if _NO_STATE in error.message:
+        reads = run.project.remote_reads.get(stack.name, ())
+        needed = {read.stack for read in reads}.intersection(run.project.graph.needs[stack.name])
+        found |= {name for name in needed if outputs.stored(run.layout, name) is None}
+    return sorted(found)
+
+
+def failure(run: Run, stack: Stack, error: EngineError) -> EngineError:
+    """The failure of a plan; where an upstream's own deploy did not end well, with the way on."""
+    last = {name: receipt.read(run.layout, name) for name in run.project.graph.needs[stack.name]}
+    unfinished = [name for name, known in last.items() if known is not None and not known.applied]
+    if not unfinished or error.problem.next:
+        return error
+    deploys = run.command(*(f"deploy:{name}" for name in unfinished))
+    step = ("the last apply of ", ", ".join(unfinished), " did not end well, perhaps this waits for it: ", deploys)
+    return error.saying(replace(error.problem, next=(*step, " deploys it alone")))
+
+
+def _is_absent(run: Run, name: str) -> bool:
+    """Whether a stack has neither a receipt nor a state here; False where its state cannot be read.
+
+    But one whose own upstream is absent is so, too: the place of its state may be among what that one makes.
+    """
+    if receipt.read(run.layout, name) is not None or receipt.is_outdated(run.layout, name):
+        return False
+    known = run.once(_answers)
+    if name not in known:
+        try:
+            known[name] = not _has_state(run, run.project.stacks[name])
+        except EngineError:
+            known[name] = any(_is_absent(run, other) for other in run.project.graph.needs[name])
+    return known[name]
+
+
+def _answers(run: Run) -> dict[str, bool]:  # noqa: ARG001 - made once for each run
+    return {}
+
+
+def _has_state(run: Run, stack: Stack) -> bool:
+    with workdir.context(run, stack, "read the state of") as (where, _):
+        workdir.initialize(run, stack, where, backend=True)
+        return readstate.exists(run, stack, where)

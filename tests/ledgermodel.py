@@ -1,0 +1,482 @@
+"""Plays the ledger's protocol: pipelines that race, die and are retried over a network that loses answers.
+
+Everything is drawn from one seed. The engine's own check for stale plans is left out here, so that the ledger alone has
+to keep two pipelines apart; the histories are judged as they are made (`Broken`).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+
+from tasks.base.files import sha256_bytes
+from tasks.ledger import machine
+from tasks.ledger.machine import (  # fmt: skip
+    Announce,
+    Batch,
+    Busy,
+    Failed,
+    Fetch,
+    Fetched,
+    Finish,
+    Flush,
+    Held,
+    HolderEnded,
+    Look,
+    Lost,
+    Mark,
+    Me,
+    Moved,
+    Put,
+    State,
+    Trouble,
+    Written,
+)
+from tasks.ledger.machine import Record as Recorded
+from tasks.ledger.record import RECENT, Begun, Change, Head, Kind, Record
+
+Receipts = dict[str, Record]
+
+
+class BrokenError(AssertionError):
+    """A history that must not be."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """What the home holds at one moment."""
+
+    head: Head
+    records: Receipts
+    entries: tuple[Change, ...]
+
+
+@dataclass
+class Ghost:
+    """A write whose answer was lost and that may still come to be."""
+
+    base: Head
+    batch: Batch
+    me: Me
+
+
+@dataclass
+class Pipeline:
+    """A pipeline of the forge: a commit, its plans, and the process that runs now, if any."""
+
+    number: int
+    commit: int
+    ended: bool = False
+    alive: Process | None = None
+    retries: int = 0
+    planned: dict[str, str | None] = field(default_factory=dict)  # of each plan that is handed on, what it follows
+
+
+@dataclass
+class Process:
+    """One process: its machine, and what it does next."""
+
+    pipeline: Pipeline
+    me: Me
+    state: State
+    steps: Iterator[None] = field(default_factory=lambda: iter(()))
+    holding: bool = False
+    trouble: Trouble | None = None
+
+
+@dataclass
+class World:
+    """The home, the real stacks, the forge, and all that went on.
+
+    `code` is what each commit wants of each stack; `real` what is really there, with the serial of its state.
+    """
+
+    seed: int
+    faults: bool = True
+    strangers: bool = False
+    stacks: int = 6
+    random: random.Random = field(init=False)
+    home: Version | None = field(init=False)
+    history: list[Version] = field(default_factory=list)
+    ghosts: list[Ghost] = field(default_factory=list)
+    pipelines: list[Pipeline] = field(default_factory=list)
+    code: list[dict[str, int]] = field(default_factory=list)
+    real: dict[str, tuple[int, int]] = field(default_factory=dict)  # version, serial
+    applied: dict[str, tuple[str, int]] = field(default_factory=dict)  # of each plan: the stack, the serial it left
+    away: int = 0  # steps for which the network is gone
+    touched: bool = False  # whether a stranger has rewritten the ledger
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)  # noqa: S311 - the same seed plays the same round
+        head = Head(
+            ledger="0" * 32, project="acme/infra", environment="prod", sequence=1, chain="c1", recent=("begin",)
+        )
+        self.home = Version(head, {}, (Change(Kind.INIT, "begin", ""),))
+        names = [f"s{number}" for number in range(self.random.randint(1, self.stacks))]
+        self.real = dict.fromkeys(names, (0, 0))
+        self.code = [dict.fromkeys(names, 1)]
+        for _ in range(self.random.randint(0, 3)):
+            changed = dict(self.code[-1])
+            for name in self.random.sample(names, self.random.randint(0, len(names))):
+                changed[name] = self.random.choice([1, 2, 3])
+            self.code.append(changed)
+        for number in range(self.random.randint(1, 4)):
+            self.pipelines.append(Pipeline(number, self.random.randrange(len(self.code))))
+
+    def count(self, what: str) -> None:
+        self.counts[what] = self.counts.get(what, 0) + 1
+
+    # The home
+
+    def read(self) -> machine.Event:
+        if self.away or (self.faults and self.random.random() < 0.08):
+            self.count("read lost")
+            return Lost()
+        return Fetched(self.home.head if self.home else None)
+
+    def write(self, base: Head, batch: Batch, me: Me) -> machine.Event:
+        chance = self.random.random() if self.faults else 1.0
+        if self.away or chance < 0.06:
+            self.count("write lost")
+            return Lost()
+        if chance < 0.12:
+            self.count("write late")
+            self.ghosts.append(Ghost(base, batch, me))
+            return Lost()
+        landed = self.land(base, batch, me)
+        if chance < 0.2:
+            self.count("answer lost")
+            return Lost()
+        if landed is None:
+            self.count("moved")
+            return Moved()
+        return Written(landed)
+
+    def land(self, base: Head, batch: Batch, me: Me) -> Head | None:
+        """Compare and swap; what a draft does, without bytes and signatures."""
+        if self.home is None or self.home.head != base:
+            return None
+        head, records = batch.over(me, base), dict(self.home.records)
+        entries = self.home.entries
+        sequence, chain = head.sequence, head.chain
+        for wanted in batch.changes:
+            change = wanted.settled(records.get(wanted.stack or ""))
+            sequence += 1
+            chain = sha256_bytes(f"{chain} {change.id}".encode())
+            entries = (*entries, change)
+            assert change.stack is not None
+            assert change.receipt is not None
+            records[change.stack] = Record(change=change.id, entry=sequence, receipt=dict(change.receipt))
+        recent = (*head.recent, batch.write)[-RECENT:]
+        self.history.append(self.home)
+        self.home = Version(
+            head.model_copy(update={"sequence": sequence, "chain": chain, "recent": recent}), records, entries
+        )
+        return self.home.head
+
+    def haunt(self) -> None:
+        """Let a late write come to be, or not."""
+        if self.ghosts and self.random.random() < 0.3:
+            ghost = self.ghosts.pop(self.random.randrange(len(self.ghosts)))
+            if self.land(ghost.base, ghost.batch, ghost.me):
+                self.count("late write landed")
+
+    # A process
+
+    def start(self, pipeline: Pipeline) -> None:
+        number = pipeline.retries
+        me = Me(f"p{pipeline.number}", f"p{pipeline.number}r{number}", f"pipeline {pipeline.number}")
+        process = Process(pipeline, me, State(me))
+        process.steps = self.run(process)
+        pipeline.alive = process
+
+    def drive(self, process: Process, event: machine.Event) -> Generator[None, None, list[machine.Effect]]:
+        """Carry an event out; each effect that reaches the home is a step of its own. Returns the other effects."""
+        events, told = [event], list[machine.Effect]()
+        while events:
+            process.state, effects = machine.step(process.state, events.pop(0), self.random.random())
+            for effect in effects:
+                match effect:
+                    case Fetch():
+                        yield
+                        events.append(self.read())
+                    case Put(base, batch):
+                        yield
+                        events.append(self.write(base, batch, process.me))
+                    case _:
+                        told.append(effect)
+        yield
+        return told
+
+    def run(self, process: Process) -> Iterator[None]:
+        """What a deploy does; each `yield` is a place where another one goes on, or where it is killed."""
+        wanted = self.code[process.pipeline.commit]
+        told = yield from self.drive(process, Look())
+        if any(isinstance(effect, Failed) for effect in told):
+            process.trouble = next(effect.trouble for effect in told if isinstance(effect, Failed))
+            return
+        assert process.state.known is not None
+        seen, records = process.state.known, dict(self.records_of(process.state.known))
+        affected = self.affected(seen, records, wanted, process.me)
+        if not affected:
+            self.judge_nothing_to_do(seen, wanted)
+            yield from self.finish(process)
+            return
+        plans = {name: self.plan(process, name, seen, records) for name in affected}
+        yield
+        began = Announce(
+            {
+                name: Begun(holder=process.me.holder, run=process.me.run, since="", plan_id=plan)
+                for name, plan in plans.items()
+            }
+        )
+        event: machine.Event = began
+        for _ in range(6):
+            told = yield from self.drive(process, event)
+            if any(isinstance(effect, Held) for effect in told):
+                break
+            busy = next((effect for effect in told if isinstance(effect, Busy)), None)
+            if busy is None:
+                process.trouble = next((effect.trouble for effect in told if isinstance(effect, Failed)), None)
+                yield from self.finish(process)
+                return
+            self.count("busy")
+            holder = next(item for item in self.pipelines if f"p{item.number}" == busy.lease.holder)
+            event = HolderEnded(busy.lease.holder) if holder.ended else Look()
+            yield
+        else:
+            yield from self.finish(process)
+            return
+        process.holding = True
+        now = process.state.known
+        current = self.records_of(now)
+        if any(current.get(name) != records.get(name) for name in self.real) or self.left_by_others(
+            now, plans, process.me
+        ):
+            self.count("moved on while planning")
+            process.trouble = Trouble.CROWDED
+            yield from self.finish(process)
+            return
+        for name, plan in plans.items():
+            yield
+            if not process.state.holds:
+                process.trouble = Trouble.TAKEN
+                break
+            yield from self.apply(process, name, plan, wanted, current.get(name))
+            if self.random.random() < 0.4:
+                yield from self.drive(process, Flush())
+        yield from self.finish(process)
+        if process.trouble is None and not self.touched:
+            self.judge_deployed(process, wanted)
+
+    def affected(self, head: Head, records: Receipts, wanted: dict[str, int], me: Me) -> list[str]:
+        del me
+        return [
+            name for name, version in wanted.items()
+            if name in head.begun or name not in records
+            or records[name].receipt["outcome"] != "applied" or records[name].receipt["version"] != version
+        ]  # fmt: skip
+
+    def left_by_others(self, head: Head, plans: dict[str, str], me: Me) -> list[str]:
+        """Stacks that somebody else announced and that this run does not apply."""
+        return [name for name, item in head.begun.items() if item.run != me.run and name not in plans]
+
+    def plan(self, process: Process, name: str, head: Head, records: Receipts) -> str:
+        """The plan that was handed over, unless the ledger knows it: then one made now."""
+        pipeline, last = process.pipeline, records[name].change if name in records else None
+        handed = f"plan {pipeline.number} {name}"
+        if not pipeline.retries:
+            pipeline.planned[name] = last
+        begun = head.begun.get(name)
+        fits = pipeline.planned.get(name, "never") == last and begun is None
+        return handed if fits else f"{handed} again {pipeline.retries}"
+
+    def apply(
+        self, process: Process, name: str, plan: str, wanted: dict[str, int], before: Record | None
+    ) -> Iterator[None]:
+        others = [
+            item.alive for item in self.pipelines if item is not process.pipeline and item.alive and item.alive.holding
+        ]
+        if others and not self.touched:
+            raise BrokenError(f"{process.me.run} and {others[0].me.run} both apply")
+        if plan in self.applied and not self.touched:  # then the engine's own check is the last one
+            raise BrokenError(f"{plan} is applied twice")
+        self.applied[plan] = (name, -1)
+        yield
+        serial = self.real[name][1]
+        serial += self.random.random() < 0.8
+        good = self.random.random() < 0.9
+        self.real[name] = (wanted[name] if good else -1, serial)
+        self.applied[plan] = (name, serial)
+        yield
+        outcome = "applied" if good else "failed"
+        receipt = {"outcome": outcome, "version": wanted[name], "plan_id": plan, "serial": serial}
+        change = Change(Kind.DEPLOY, f"{process.me.run} {name}", "", name, plan, receipt, follows=before.change if before else None)  # fmt: skip
+        process.state, _ = machine.step(process.state, Recorded(change))
+        if not good:
+            process.trouble = Trouble.DENIED  # the run has failed; which trouble it is does not matter
+
+    def finish(self, process: Process) -> Iterator[None]:
+        process.holding = False
+        told = yield from self.drive(process, Finish())
+        failed = [effect for effect in told if isinstance(effect, Failed)]
+        if failed or not process.state.settled:
+            process.trouble = failed[0].trouble if failed else Trouble.UNREACHABLE
+            self.count("not all recorded")
+
+    def records_of(self, head: Head) -> Receipts:
+        """The records at a head; shards are read by digest, so they belong to it."""
+        for version in reversed([*self.history, *([self.home] if self.home else [])]):
+            if version.head == head:
+                return version.records
+        raise BrokenError("a head that never was")
+
+    # The judge
+
+    def judge_nothing_to_do(self, head: Head, wanted: dict[str, int]) -> None:
+        if self.touched or head.lease is not None:
+            return
+        if (
+            self.home
+            and self.home.head == head
+            and any(self.real[name][0] != version for name, version in wanted.items())
+        ):
+            raise BrokenError(f"affected and skipped: wanted {wanted}, real {self.real}")
+
+    def judge_deployed(self, process: Process, wanted: dict[str, int]) -> None:
+        self.count("deployed")
+        others = [item for item in self.pipelines if item is not process.pipeline and item.alive and item.alive.holding]
+        if not others and process.state.known == (self.home.head if self.home else None):
+            wrong = [name for name, version in wanted.items() if self.real[name][0] != version]
+            if wrong:
+                raise BrokenError(f"{process.me.run} ended well, and {wrong} is not as it wants it")
+
+    def judge_history(self) -> None:
+        assert self.home is not None
+        entries = self.home.entries
+        ids = [change.id for change in entries]
+        if len(ids) != len(set(ids)):
+            raise BrokenError("an event is recorded twice")
+        if len(entries) != self.home.head.sequence:
+            raise BrokenError("the chain has another length than its head says")
+        serials: dict[str, int] = {}
+        for change in entries[1:]:
+            assert change.stack is not None
+            assert change.receipt is not None
+            if change.plan not in self.applied:
+                raise BrokenError(f"a receipt of {change.plan}, which was never applied")
+            serial = change.receipt["serial"]
+            assert isinstance(serial, int)
+            if serial < serials.get(change.stack, 0):
+                raise BrokenError(f"the serial of {change.stack} goes from {serials[change.stack]} to {serial}")
+            serials[change.stack] = serial
+
+    # The round
+
+    def play(self) -> dict[str, int]:
+        """One round to its end.
+
+        Raises:
+            BrokenError: A history that must not be.
+        """
+        waiting = list(self.pipelines)
+        for _ in range(600):
+            self.away = max(0, self.away - 1)
+            if self.faults and self.random.random() < 0.01:
+                self.away = self.random.randint(1, 25)
+            self.haunt()
+            if self.strangers and self.random.random() < 0.01:
+                self.rewrite()
+            live = [item for item in self.pipelines if item.alive]
+            if waiting and (not live or self.random.random() < 0.15):
+                self.start(waiting.pop())
+                continue
+            if not live:
+                if self.retry():
+                    continue
+                break
+            self.go_on(self.random.choice(live))
+        self.heal()
+        return self.counts
+
+    def go_on(self, pipeline: Pipeline) -> None:
+        process = pipeline.alive
+        assert process is not None
+        if self.faults and self.random.random() < 0.02:
+            self.count("killed")
+            pipeline.alive = None
+            pipeline.ended = self.random.random() < 0.5
+            return
+        try:
+            next(process.steps)
+        except StopIteration:
+            pipeline.alive = None
+            pipeline.ended = process.trouble is None or self.random.random() < 0.5
+            self.judge_alarm(process)
+
+    def judge_alarm(self, process: Process) -> None:
+        seen = process.state.known
+        if (
+            process.trouble is None
+            and seen
+            and self.home
+            and not Mark.of(seen).leads_to(self.home.head)
+            and not self.touched
+        ):
+            raise BrokenError("the ledger went back and it was not seen")
+
+    def retry(self) -> bool:
+        """Start a pipeline again that has not ended well; its jobs get fresh clones."""
+        for pipeline in self.pipelines:
+            if not pipeline.ended and not pipeline.alive and pipeline.retries < 3:
+                pipeline.retries += 1
+                self.start(pipeline)
+                self.count("retried")
+                return True
+        return False
+
+    def rewrite(self) -> None:
+        """A stranger's forced push: to an older version, or nothing at all."""
+        self.touched = True
+        self.count("rewritten")
+        if self.home:
+            self.history.append(self.home)
+        if self.history and self.random.random() < 0.7:
+            self.home = self.random.choice(self.history)
+
+    def heal(self) -> None:
+        """In the end, with a network that works, one more pipeline makes everything as its commit wants it."""
+        self.faults, self.away = False, 0
+        self.ghosts.clear()
+        for pipeline in self.pipelines:
+            pipeline.alive, pipeline.ended = None, True
+        last = Pipeline(len(self.pipelines), len(self.code) - 1)
+        self.pipelines.append(last)
+        for _ in range(4):
+            self.start(last)
+            process = last.alive
+            assert process is not None
+            for _ in process.steps:
+                pass
+            last.alive = None
+            if process.trouble is None:
+                break
+            last.retries += 1
+        if not self.touched:
+            wanted = self.code[last.commit]
+            if process.trouble is None and (wrong := [name for name in wanted if self.real[name][0] != wanted[name]]):
+                raise BrokenError(f"in the end {wrong} is not as it is wanted")
+            assert self.home is not None
+            if process.trouble is None and self.home.head.lease and self.home.head.lease.holder == process.me.holder:
+                raise BrokenError("in the end the lease is still held")
+            self.judge_history()
+
+
+def play(seed: int, *, strangers: bool = False) -> dict[str, int]:
+    """One round; returns how often what happened in it."""
+    try:
+        return World(seed, strangers=strangers).play()
+    except BrokenError as error:
+        raise BrokenError(f"seed {seed}: {error}") from error

@@ -1,0 +1,85 @@
+"""The key `ledger`: what it takes, and that each mistake is named with its line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks.project import model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tasks.project.project import Project
+
+
+def test_there_is_none_by_default(load: Callable[..., Project]) -> None:
+    assert load().config.ledger == load("ledger:\n").config.ledger == load("ledger: none\n").config.ledger == "none"
+
+
+def test_a_branch_of_the_repositorys_own_remote(load: Callable[..., Project]) -> None:
+    ledger = load("ledger: {kind: git}\n").config.ledger
+    assert isinstance(ledger, model.Ledger)
+    assert (ledger.ref, ledger.remote) == ("refs/heads/doit-tofu/{environment}/ledger", "origin")
+    assert (ledger.required, ledger.every, ledger.wait, ledger.public, ledger.public_key) == (True, 30, 0, False, None)
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/prefix", "https://files.example.com/ledger", "../ledgers", "${LEDGER}"])
+def test_a_store(load: Callable[..., Project], url: str) -> None:
+    ledger = load(f'ledger: {{kind: store, url: "{url}"}}\n').config.ledger
+    assert isinstance(ledger, model.Ledger)
+    assert ledger.url == url
+
+
+def test_variables_turn_it_on_and_off(load: Callable[..., Project], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPLOY_LEDGER", "none")
+    assert load("ledger: {kind: git}\n").config.ledger == "none"
+    monkeypatch.delenv("DEPLOY_LEDGER")
+    monkeypatch.setenv("DEPLOY_LEDGER__REMOTE", "upstream")
+    ledger = load("ledger: {kind: git}\n").config.ledger
+    assert isinstance(ledger, model.Ledger)
+    assert ledger.remote == "upstream"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("git", "ledger: this is `none`, or a mapping that begins with a kind: `{kind: git}`"),
+        ("{kind: gti}", "ledger.kind: input should be 'git' or 'store'; found 'gti' (did you mean 'git'?)"),
+        ("{ref: refs/heads/x}", "ledger.kind: this key is required"),
+        ("{kind: git, refs: x}", "ledger.refs: there is no key 'refs' here (did you mean 'ref'?)"),
+        ("{kind: store}", "ledger: a ledger of the kind `store` needs a `url`"),
+        ("{kind: git, url: s3://bucket}", "ledger: `url` is for the kind `store`"),
+        ("{kind: store, url: s3://bucket, ref: refs/heads/x}", "ledger: `ref` is for the kind `git`"),
+        ("{kind: git, ref: main}", "ledger.ref: 'main' cannot be a name or reference here"),
+        ("{kind: git, ref: refs/heads/a..b}", "ledger.ref: git takes no ref of this name"),
+        ('{kind: git, ref: "refs/heads/{stack}"}', "ledger.ref: git takes no ref of this name"),
+        ("{kind: git, ref: refs/heads/a.lock}", "ledger.ref: git takes no ref of this name"),
+        (
+            "{kind: store, url: ftp://host/x}",
+            "ledger.url: a ledger lives in a folder or at s3, https, http, not at `ftp://`",
+        ),
+        ("{kind: git, every: 0}", "ledger.every: input should be greater than or equal to 1; found 0"),
+        ("{kind: git, public_key: abc}", "ledger.public_key: 'abc' cannot be a name or reference here"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line(errors: Callable[..., str], text: str, said: str) -> None:
+    shown = errors(f"engine: {{kind: tofu}}\nledger: {text}\n")
+    assert said in shown
+    assert "config/pipeline.yaml:3" in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{kind: git, token: glpat-Aa77xyz}",
+        "{kind: git, key: glpat-Aa77xyz}",
+        '{kind: git, remote: "https://ci:glpat-Aa77xyz@host/x.git"}',
+        '{kind: store, url: "https://ci:glpat-Aa77xyz@host/x"}',
+    ],
+)
+def test_a_secret_in_the_configuration_is_refused_and_not_shown(errors: Callable[..., str], text: str) -> None:
+    shown = errors(f"ledger: {text}\n")
+    assert "config/pipeline.yaml:2" in shown
+    assert "glpat" not in shown

@@ -1,0 +1,80 @@
+"""The home that the configuration names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks.base.errors import ConfigError
+from tasks.ledger.githome import GitHome
+from tasks.ledger.home import HomeError
+from tasks.ledger.place import Part, open_home
+from tasks.project import model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tasks.ledger.home import Home
+    from tasks.project.project import Project
+
+
+@pytest.fixture
+def opened(load: Callable[..., Project]) -> Callable[..., Home]:
+    def opened(text: str, part: Part = "ledger") -> Home:
+        project = load(f"ledger: {text}\n", "config/environments/prod.yaml:", environment="prod")
+        ledger = project.config.ledger
+        assert isinstance(ledger, model.Ledger)
+        return open_home(ledger, project.loaded, project.layout, lambda _: None, part)
+
+    return opened
+
+
+def test_a_branch_of_origin_and_its_neighbour(opened: Callable[..., Home]) -> None:
+    assert opened("{kind: git}").name == "refs/heads/doit-tofu/prod/ledger of origin"
+    assert opened("{kind: git}", "observations").name == "refs/heads/doit-tofu/prod/observations of origin"
+    assert opened('{kind: git, ref: "refs/heads/x"}', "observations").name == "refs/heads/observations of origin"
+
+
+def test_the_two_share_no_folder(opened: Callable[..., Home]) -> None:
+    homes = [opened("{kind: git}"), opened("{kind: git}", "observations")]
+    assert all(isinstance(home, GitHome) for home in homes)
+    assert len({home.clone.folder for home in homes if isinstance(home, GitHome)}) == 2
+
+
+@pytest.mark.parametrize("url", ["https://files.example.com/l/", "s3://bucket/l"])
+def test_a_store_has_a_folder_for_each_environment_and_part(
+    opened: Callable[..., Home], url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHERE", url)
+    assert opened('{kind: store, url: "${WHERE}"}').name == f"{url.rstrip('/')}/prod/ledger"
+    assert opened(f"{{kind: store, url: '{url}'}}", "observations").name == f"{url.rstrip('/')}/prod/observations"
+
+
+def test_a_folder_is_one_of_the_repository(opened: Callable[..., Home]) -> None:
+    home = opened("{kind: store, url: ../ledgers}")
+    home.write(None, b"head", {}, [])
+    version = opened("{kind: store, url: ../ledgers}").read()
+    assert version
+    assert version.head == b"head"
+
+
+def test_a_variable_that_is_not_set_is_named_with_its_line(opened: Callable[..., Home]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        opened('{kind: store, url: "${NOT_SET_HERE}"}')
+    assert "NOT_SET_HERE" in caught.value.problem.text()
+    assert "config/pipeline.yaml:2" in caught.value.problem.text()
+
+
+def test_a_variable_may_not_bring_another_kind_of_place(
+    opened: Callable[..., Home], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHERE", "ftp://host/x")
+    with pytest.raises(HomeError, match="ftp"):
+        opened('{kind: store, url: "${WHERE}"}')
+
+
+def test_the_token_goes_over_no_plain_connection(opened: Callable[..., Home], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPLOY_LEDGER_TOKEN", "secret-token-6612")
+    with pytest.raises(HomeError, match="not sent in clear"):
+        opened("{kind: store, url: http://files.example.com/l}")

@@ -1,0 +1,288 @@
+"""A ledger in a place of files: a folder, a server with ETags, an S3 bucket; and what each of them may do wrong."""
+
+from __future__ import annotations
+
+import threading
+import time
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tasks.base.objects.bucket import Bucket
+from tasks.base.objects.folder import Folder
+from tasks.base.objects.web import Web
+from tasks.ledger.home import (
+    BrokenError,
+    DeniedError,
+    HomeError,
+    MovedError,
+    UnconditionalError,
+    UnreachableError,
+    Version,
+)
+from tasks.ledger.storehome import StoreHome
+from tests.servers.fileserver import TOKEN, FileServer
+from tests.servers.objectstore import ACCESS_KEY, SECRET_KEY, ObjectStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tasks.base.objects.place import Place
+
+BLOBS = {"shards/00.json": b"{}", "shards/3f.json": b'{"web": "\xff\x00\n"}'}
+
+
+@pytest.fixture(scope="module")
+def object_store() -> Iterator[ObjectStore]:
+    store = ObjectStore()
+    yield store
+    store.stop()
+
+
+@pytest.fixture
+def server() -> Iterator[FileServer]:
+    server = FileServer()
+    yield server
+    server.stop()
+
+
+def web(server: FileServer, token: str = TOKEN) -> Web:
+    return Web(server.url, "Authorization", token, 5, time.sleep, once=True)
+
+
+@pytest.fixture
+def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+
+
+@pytest.fixture
+def bucket(object_store: ObjectStore, _credentials: None, request: pytest.FixtureRequest) -> Callable[[], Bucket]:
+    name = f"ledger-{abs(hash(request.node.name))}"
+    object_store.create(name)
+    return lambda: Bucket(f"s3://{name}/pre/fix", object_store.url, 5, once=True)
+
+
+@pytest.fixture(params=["folder", "web", "bucket"])
+def home(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], StoreHome]:
+    """Opens the same place, as another machine would."""
+    places: dict[str, Callable[[], Place]] = {"folder": lambda: Folder(tmp_path / "ledger", durable=True)}
+    if request.param == "web":
+        server = request.getfixturevalue("server")
+        places["web"] = lambda: web(server)
+    if request.param == "bucket":
+        places["bucket"] = request.getfixturevalue("bucket")
+    return lambda: StoreHome(places[request.param]())
+
+
+def digests(blobs: dict[str, bytes]) -> dict[str, str]:
+    return {name: sha256(content).hexdigest() for name, content in blobs.items()}
+
+
+def test_no_ledger_is_none(home: Callable[[], StoreHome]) -> None:
+    assert home().read() is None
+
+
+def test_what_was_written_is_read_elsewhere(home: Callable[[], StoreHome]) -> None:
+    written = home().write(None, b"head\n1", BLOBS, [(1, b"entry 1")])
+    other = home()
+    version = other.read()
+    assert version == written
+    assert version.head == b"head\n1"
+    assert other.blobs(version, digests(BLOBS)) == BLOBS
+    assert list(other.entries(version)) == [(1, b"entry 1")]
+
+
+def test_of_two_writers_one_wins_and_the_losers_entry_is_not_read(home: Callable[[], StoreHome]) -> None:
+    one, two = home(), home()
+    base = one.write(None, b"head", {}, [(1, b"first")])
+    won = one.write(base, b"same", {}, [(2, b"the winner's")])
+    with pytest.raises(MovedError):
+        two.write(base, b"same", {}, [(2, b"the loser's")])
+    assert two.read() == won
+    assert list(two.entries(won)) == [(1, b"first"), (2, b"the winner's")]
+
+
+def test_of_two_that_begin_it_one_wins(home: Callable[[], StoreHome]) -> None:
+    home().write(None, b"same", {}, [])
+    with pytest.raises(MovedError):
+        home().write(None, b"same", {}, [])
+
+
+def test_the_same_head_twice_is_two_versions(home: Callable[[], StoreHome]) -> None:
+    one = home()
+    base = one.write(None, b"same", {}, [])
+    one.write(base, b"same", {}, [])
+    with pytest.raises(MovedError):
+        home().write(base, b"same", {}, [])
+
+
+def test_racing_writers_exactly_one_wins_each_round(home: Callable[[], StoreHome]) -> None:
+    homes = [home() for _ in range(4)]
+    base: Version | None = None
+    for number in range(1, 6):
+        outcomes: list[Version | None] = []
+        start = threading.Barrier(len(homes))
+
+        def race(
+            writer: StoreHome, base: Version | None = base, start: threading.Barrier = start, number: int = number,
+            outcomes: list[Version | None] = outcomes,
+        ) -> None:  # fmt: skip
+            start.wait()
+            try:
+                outcomes.append(writer.write(base, b"same", {}, [(number, b"%d" % number)]))
+            except MovedError:
+                outcomes.append(None)
+
+        threads = [threading.Thread(target=race, args=(writer,)) for writer in homes]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(outcomes) == len(homes)
+        [base] = [outcome for outcome in outcomes if outcome]
+        assert homes[0].read() == base
+    assert base
+    assert list(homes[1].entries(base)) == [(number, b"%d" % number) for number in range(1, 6)]
+
+
+def test_many_entries_are_found_through_pages(home: Callable[[], StoreHome]) -> None:
+    writer = home()
+    version = writer.write(None, b"head", {}, [(1, b"1")])
+    for first in range(2, 302, 30):
+        version = writer.write(version, b"head", {}, [(number, b"%d" % number) for number in range(first, first + 30)])
+    assert len(version.token) < 10_000
+    assert list(home().entries(version)) == [(number, b"%d" % number) for number in range(1, 302)]
+    assert [number for number, _ in home().entries(version, after=64)] == list(range(65, 302))
+    assert [number for number, _ in home().entries(version, after=299)] == [300, 301]
+
+
+def test_one_write_of_many_entries(home: Callable[[], StoreHome]) -> None:
+    version = home().write(None, b"head", {}, [(number, b"%d" % number) for number in range(1, 201)])
+    assert [number for number, _ in home().entries(version)] == list(range(1, 201))
+
+
+def test_a_blob_that_is_missing_is_broken(home: Callable[[], StoreHome]) -> None:
+    version = home().write(None, b"head", BLOBS, [])
+    with pytest.raises(BrokenError, match=r"has no shards/77\.json"):
+        home().blobs(version, {"shards/77.json": "ab" * 32})
+
+
+def test_probe_writes_and_is_refused(home: Callable[[], StoreHome]) -> None:
+    version = home().write(None, b"head", BLOBS, [(1, b"entry")])
+    after = home().probe(version)
+    assert home().read() == after
+    assert after.head == b"head"
+    assert list(home().entries(after)) == [(1, b"entry")]
+
+
+def test_a_blob_that_somebody_changed_is_broken(tmp_path: Path) -> None:
+    home = StoreHome(Folder(tmp_path))
+    version = home.write(None, b"head", BLOBS, [])
+    digest = sha256(b"{}").hexdigest()
+    (tmp_path / "objects" / digest[:2] / digest[2:]).write_bytes(b"other")
+    with pytest.raises(BrokenError, match="not the one"):
+        home.blobs(version, digests(BLOBS))
+
+
+@pytest.mark.parametrize("content", [b"", b"no ledger", b"no ledger\n", b'{"entries": 1, "before": 2}\nhead'])
+def test_what_is_no_ledger_is_broken(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "head").write_bytes(content)
+    with pytest.raises(BrokenError, match="not written as a ledger"):
+        StoreHome(Folder(tmp_path)).read()
+
+
+def test_a_server_that_ignores_conditions_is_found_out(server: FileServer) -> None:
+    server.conditions = False
+    home = StoreHome(web(server))
+    version = home.write(None, b"head", {}, [])
+    with pytest.raises(UnconditionalError, match="no longer there"):
+        home.probe(version)
+    assert home.read() is not None
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_server_that_refuses(server: FileServer, status: int) -> None:
+    server.faults.append((status, {}))
+    with pytest.raises(DeniedError, match=str(status)):
+        StoreHome(web(server)).read()
+    with pytest.raises(DeniedError) as caught:
+        StoreHome(web(server, "wrong-token-4471")).write(None, b"head", {}, [])
+    assert "wrong-token" not in str(caught.value)
+
+
+def test_a_server_that_fails_while_the_head_is_written_is_asked_once(server: FileServer) -> None:
+    home = StoreHome(web(server))
+    base = home.write(None, b"head", {}, [])
+    server.log.clear()
+    server.faults.append((503, {}))
+    with pytest.raises(UnreachableError, match="503"):
+        home.write(base, b"head 2", {}, [])
+    assert server.log == ["PUT /store/head"]
+
+
+def test_a_server_that_is_busy_for_a_moment_is_read_again(server: FileServer) -> None:
+    home = StoreHome(web(server))
+    base = home.write(None, b"head", {}, [])
+    server.faults.append((503, {}))
+    assert home.read() == base
+
+
+def test_a_server_that_is_gone(server: FileServer) -> None:
+    home = StoreHome(Web(server.url, "Authorization", TOKEN, 0.1, lambda _: True, once=True))
+    server.stop()
+    with pytest.raises(UnreachableError):
+        home.read()
+
+
+def test_cost_of_one_deploy_on_a_server(server: FileServer) -> None:
+    home = StoreHome(web(server))
+    base = home.write(None, b"head", BLOBS, [(1, b"entry 1")])
+    server.log.clear()
+    home.write(base, b"head 2", {"shards/00.json": b"{1}"}, [(2, b"entry 2")])
+    assert len(server.log) == 4  # a shard, an entry, the head, and its ETag, which this server does not say
+    server.log.clear()
+    home.read()
+    assert server.log == ["GET /store/head"]
+
+
+@pytest.mark.usefixtures("_credentials")
+def test_a_bucket_that_is_not_there(object_store: ObjectStore) -> None:
+    home = StoreHome(Bucket("s3://no-such-bucket/x", object_store.url, 5, once=True))
+    acts: list[Callable[[], Any]] = [home.read, lambda: home.write(None, b"head", {}, [])]
+    for act in acts:
+        with pytest.raises(DeniedError, match="no such bucket"):
+            act()
+
+
+@pytest.mark.usefixtures("_credentials")
+def test_a_bucket_that_does_not_answer() -> None:
+    home = StoreHome(Bucket("s3://bucket/x", "http://127.0.0.1:9", 1, once=True))
+    with pytest.raises(UnreachableError) as caught:
+        home.read()
+    assert SECRET_KEY not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("_credentials")
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(403, DeniedError), (409, MovedError), (412, MovedError), (500, UnreachableError), (501, UnconditionalError)],
+)
+def test_what_a_store_answers(server: FileServer, status: int, error: type[HomeError]) -> None:
+    home = StoreHome(Bucket("s3://bucket/x", server.url, 5, once=True))
+    server.faults += [(status, {})] * 2
+    with pytest.raises(error):
+        home.write(Version('"x"\n{"entries": [], "before": ""}', b""), b"head", {}, [])
+    assert len(server.log) == 1
+
+
+@pytest.mark.usefixtures("_credentials")
+def test_a_profile_without_boto3_credentials_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
+    from tasks.base.objects.place import RefusedError
+
+    with pytest.raises(RefusedError, match="AWS_PROFILE"):
+        Bucket("s3://bucket/x", None, 1, once=True)
