@@ -103,8 +103,7 @@ class Reporter:
         """
         run, writing = self.run, bool(self._selected & _LOCKING)
         if writing or (self._selected & _READING and run.lock.holder() is None):
-            commit = run.revision.commit if run.project.keyring.signs else None
-            run.custody.verify(selected, commit, writing=writing)
+            run.custody.verify(selected, run.signed_commit, writing=writing)
         if run.request.part is not None:
             fanout.unpack(run.layout)
 

@@ -139,9 +139,7 @@ def verify(layout: Layout, keys: Collection[Signer], here: Origin, *, unsigned: 
     remembered = _remembered(layout, keys, here)
     wrong = [*_wrong(found, indexes, remembered)]
     if wrong and not paths:
-        raise _refused(
-            layout, "no-index", f"a key is set, and there is no index of {few(sorted(found), _SHOWN)}", _BEGIN
-        )
+        raise _refused(layout, "no-index", f"a key is set, and there is no index: {few(wrong, _SHOWN)}", _BEGIN)
     if wrong:
         raise _refused(layout, "folder", few(wrong, _SHOWN))
     ended = all(one.ended for one in indexes)

@@ -133,6 +133,11 @@ class Run:
         """The commit of the repository, of an overlay its own; asked of git once, when it is first needed."""
         return git.revision(self.layout.root)
 
+    @property
+    def signed_commit(self) -> str | None:
+        """The commit that an index names; git is asked only where there is a key to sign one with."""
+        return self.revision.commit if self.project.keyring.signs else None
+
     def relation_to(self, other: str) -> Relation:
         """Where the commit of this run stands to another one; each is asked of git once.
 

@@ -101,6 +101,15 @@ def test_what_was_removed_by_hand_is_named_and_the_folder_may_go(keyed: Reposito
     assert keyed.json("receipts/a.json")["outcome"] == "applied"
 
 
+def test_a_plan_that_is_cleaned_is_gone_for_the_index_too(keyed: Repository) -> None:
+    keyed.doit("clean", "plan:a")
+    assert not keyed.deploy_dir("plans/a/plan.tfplan").exists()
+    keyed.doit("plan")
+    keyed.deploy_dir("receipts/b.json").write_text("{}")
+    assert "receipts/b.json was changed" in keyed.doit("clean", "plan:a", code=1).out
+    assert keyed.deploy_dir("plans/a/plan.tfplan").exists()
+
+
 def test_runs_one_after_the_other_read_what_they_wrote_themselves(keyed: Repository) -> None:
     for command in ("deploy", "status", "deploy", "verify", "drift", "plan", "deploy"):
         keyed.doit(command)
