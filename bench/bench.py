@@ -6,8 +6,8 @@ ratio is the median of the rounds' ratios. Trust the ratios rather than the seco
 same machine. Where that machine is shared, the ratio of processor times is steadier still; it stands in brackets.
 Where there is a target, it stands behind the figure, with `ok` or `MISSED`; the targets are meant for 100 stacks.
 
-a. `doit plan` of N stacks (100), two at a time, beside a bare loop: `xargs -P 2` over the very engine commands that
-   it runs, one `fmt` of all files, then `init`, `validate`, `plan -out` and `show -json` of each stack.
+a. `doit plan` of N stacks (100), two at a time, beside a bare loop: `xargs -P 2` over `init` and `plan -out` of each
+   stack. Ours also checks the format, reads the plan, redacts and judges it, and writes the report.
      cold       nothing is there yet: no engine data directory, no plan, none of doit's records
      warm       the same again after a comment was changed in every stack
      planned    the same once more: every plan is there and fits, so only doit runs
@@ -49,7 +49,6 @@ _QUICK = 5  # rounds of what takes less than a second, for each round of the res
 _BARE = """\
 export TF_IN_AUTOMATION=1 TF_INPUT=0 CHECKPOINT_DISABLE=1 TF_PLUGIN_CACHE_DIR="$HOME/cache/providers"
 mkdir -p .bare/plans "$TF_PLUGIN_CACHE_DIR"
-TF_DATA_DIR="$PWD/.bare/format" tofu fmt -no-color -check -diff -list=true stacks/*/main.tf modules/*/main.tf
 ls stacks | xargs -P {parallel} -I STACK sh -c '
   out="$PWD/.bare/plans/STACK"
   export TF_DATA_DIR="$PWD/.bare/data/STACK"
@@ -57,10 +56,8 @@ ls stacks | xargs -P {parallel} -I STACK sh -c '
   cd stacks/STACK
   set -e
   tofu init -no-color -input=false -reconfigure -backend-config=path=../../.state/STACK-bare.tfstate > "$out.log"
-  tofu validate -json-into="$out.validate" -no-color >> "$out.log"
   tofu plan -json-into="$out.events" -no-color -input=false -detailed-exitcode -out="$out.tfplan" \\
     -lock-timeout=60s >> "$out.log" || [ $? -eq 2 ]
-  tofu show -json -no-color "$out.tfplan" > "$out.json"
 '
 """
 
@@ -155,9 +152,9 @@ def plan_beside_bare_loop(base: Path, stacks: int, rounds: int, table: Table) ->
     def change(number: int) -> None:
         touch_stacks(root, f"round {number}")
 
-    _compare(table, "cold", in_turns(rounds, contenders, before=forget), limit=1.15)
+    _compare(table, "cold", in_turns(rounds, contenders, before=forget), limit=1.5)
     warm = in_turns(rounds, contenders, before=change)
-    _compare(table, "warm", warm)
+    _compare(table, "warm", warm, limit=1.2)
     again = in_turns(rounds, {"doit": plan})["doit"]
     table.row("planned, doit", f"{again.seconds:.2f} s", f"{again.over(warm['bare']):.2f} of the warm bare loop")
 

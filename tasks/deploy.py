@@ -159,7 +159,7 @@ def _apply_new(run: Run, stack: Stack) -> Applied:
         raise DeployError(
             f"its upstream was deployed, but has no output {given.missing_text(stack)}",
             stack=stack.name,
-            untouched="nothing of this stack was changed",
+            untouched="nothing in this stack was changed",
             next_step="correct `inputs` of this stack, or the outputs of that one",
         )
     making.make(run, stack, given.values, origin="deploy")

@@ -9,7 +9,7 @@ from .base.errors import ArtifactRefusedError, DeployError, EngineError, ExitCod
 from .builds import used
 from .plans import acceptance, judging, making
 from .project import volatile
-from .run import awaited, errored, lockfile, stateguard, upstream
+from .run import awaited, errored, lockfile, stateguard, upstream, validated
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once
 from .run.details import PlanDetails
@@ -98,12 +98,14 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
     mocked = [name for name in given.missing if name in stack.settings.mocks and mocking]
     if set(given.missing) - set(mocked):
         store.discard(run.layout, stack.name)
+        validated.check(run, stack)  # no plan will
         return _deferred(run, stack, assessment, given.missing_text(stack))
     values = {**given.values, **{name: stack.settings.mocks[name] for name in mocked}}
     try:
         made = making.make(run, stack, values, origin="deploy" if run.asked.deploying else STAGE, mocked=mocked)
     except EngineError as error:
         if waits := awaited.upstreams(run, stack, error):
+            validated.check(run, stack)  # what is wrong with the stack itself is no reason to wait
             return _deferred(run, stack, assessment, ", ".join(waits), error)
         raise awaited.failure(run, stack, error) from error
     return Result(

@@ -62,7 +62,9 @@ class Reporter:
         selection.order(tasks, selected, "deploy", "verify")
         selection.order(tasks, selected, "deploy", "drift")
         again = selection.named(selected) if commandline.forces() else frozenset[str]()
-        run.asked = Asked(deploy.raise_barrier(tasks, selected), bool(self._selected & _WITH_BACKEND), again)
+        deploying = deploy.raise_barrier(tasks, selected)
+        planned = frozenset(selection.stacks(selection.reached(tasks, selected), "plan"))
+        run.asked = Asked(deploying, bool(self._selected & _WITH_BACKEND), planned, again)
         try:
             commandline.check_patterns(tasks)
             self._check_stacks()

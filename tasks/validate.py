@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 import re
 import threading
@@ -12,8 +11,7 @@ from . import build
 from .base.errors import DeployError, EngineError
 from .engine.command import Context
 from .engine.engine import failure
-from .project import variables
-from .run import awaited, workdir
+from .run import validated
 from .run.action import stage_action
 from .run.assessment import assess_once
 from .run.result import Result, Status
@@ -36,8 +34,8 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
     formats = Formats(run)
     for name, stack in run.project.stacks.items():
 
-        def uptodate(task: Any, values: dict[str, Any], stack: Stack = stack) -> bool:
-            return up_to_date(run, stack, task, values)
+        def uptodate(stack: Stack = stack) -> bool:
+            return up_to_date(run, stack)
 
         yield {
             "name": name,
@@ -48,16 +46,14 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
         }
 
 
-def up_to_date(run: Run, stack: Stack, task: Any, values: dict[str, Any]) -> bool:
-    """Whether doit's record says that this configuration passed; the record is of what it was before the task ran."""
+def up_to_date(run: Run, stack: Stack) -> bool:
+    """Whether the stack is unaffected, or its configuration is known to be valid as it is now."""
     try:
         if not assess_once(run, stack).affected:
             return True
     except DeployError:
-        pass  # the plan reports it as its own
-    digest = _digest(run, stack)
-    task.value_savers.append(lambda: {"configuration": digest})
-    return bool(values.get("configuration") == digest)
+        pass  # the plan reports it
+    return validated.is_known(run, stack)
 
 
 class Formats:
@@ -80,12 +76,9 @@ class Formats:
                 untouched="nothing was planned or applied",
                 next_step="`tofu fmt " + " ".join(path for path, _ in problems) + "` writes the format",
             )
-        engine = run.engine()
-        with workdir.context(run, stack, STAGE) as (where, _):
-            _initialize(run, stack, where)
-            completed = engine.run(where, "validate", "-no-color", events=True)
-        if not completed.ok:
-            raise failure(f"{engine.kind} validate failed", completed, where)
+        if stack.name in run.asked.planned:
+            return Result(STAGE, stack.name, Status.OK, "formatted; its plan validates the rest")
+        completed = validated.check(run, stack)
         warnings = completed.raw.count("Warning: ")
         return Result(STAGE, stack.name, Status.OK, f"valid, {warnings} warnings" if warnings else "valid")
 
@@ -93,13 +86,13 @@ class Formats:
         with self._lock:
             if self._problems is None:
                 self._problems = self._ask()
-        files = {*_files(self._run, stack)}
+        files = {*validated.files(self._run, stack)}
         return [(path, text) for path, text in sorted(self._problems.items()) if path in files]
 
     def _ask(self) -> dict[str, str]:
         """Path to diff, or to the parse error, of each file that is not as `tofu fmt` would write it."""
         run, project = self._run, self._run.project
-        paths = {path for stack in project.stacks.values() for path in _files_or_none(run, stack)}
+        paths = {path for stack in project.stacks.values() for path in validated.readable_files(run, stack)}
         paths = {path for path in paths if not path.endswith(".json")}
         if project.tree is not None:  # the upstream's format is the upstream's own
             paths = {path for path in paths if project.tree.own(path)}
@@ -125,21 +118,6 @@ class Formats:
         return problems
 
 
-def _initialize(run: Run, stack: Stack, where: Context) -> None:
-    """Make a stack ready, with its backend where it is to be planned: unless that is among what an upstream makes.
-
-    Raises:
-        EngineError: It failed.
-        StateRefusedError: Another workspace is selected.
-    """
-    try:
-        workdir.initialize(run, stack, where, backend=run.asked.planning)
-    except EngineError as error:
-        if not awaited.upstreams(run, stack, error):
-            raise
-        workdir.initialize(run, stack, where, backend=False)
-
-
 def _split(output: str) -> dict[str, str]:
     """The output of `fmt -check -diff -list` by file: its name, then its diff."""
     found: dict[str, list[str]] = {}
@@ -152,29 +130,3 @@ def _split(output: str) -> dict[str, str]:
         else:
             current.append(line)
     return {path: "\n".join(text) for path, text in found.items()}
-
-
-def _files(run: Run, stack: Stack) -> Iterator[str]:
-    """The files whose format counts: configuration, modules, var files in native syntax."""
-    yield from run.project.module(stack.name).configuration()
-    yield from _native_var_files(run, stack)
-
-
-def _native_var_files(run: Run, stack: Stack) -> Iterator[str]:
-    for path in [*variables.automatic_var_files(run.project, stack), *variables.var_files(run.project, stack)]:
-        if not path.endswith(".json"):
-            yield path
-
-
-def _digest(run: Run, stack: Stack) -> str:
-    digest = hashlib.sha256(f"{run.project.config.engine.kind} {run.project.config.engine.version}\0".encode())
-    for path in _files_or_none(run, stack):
-        digest.update(f"{path}\0{run.project.index.digest(path)}\0".encode())
-    return digest.hexdigest()
-
-
-def _files_or_none(run: Run, stack: Stack) -> list[str]:
-    try:
-        return list(_files(run, stack))
-    except DeployError:
-        return list(run.project.module(stack.name).configuration())

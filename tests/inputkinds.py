@@ -295,7 +295,7 @@ class Kind:
 
 # What no base knows is affected wherever there is no receipt, and says why.
 UNKNOWN = {
-    "environment": "variable x cannot be compared with {base}: the environment gives it (FROM_ENVIRONMENT)",
+    "environment": "variable x cannot be compared with {base}: it comes from environment variables (FROM_ENVIRONMENT)",
     "made": "file stacks/made/dist/app.txt cannot be compared with {base}: git ignores it",
 }
 ALL = {

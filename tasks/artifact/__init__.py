@@ -1,1 +1,1 @@
-"""What may be applied, what was applied, and what it was made of."""
+"""Plan artifacts, receipts and inputs: what may be applied, and what was applied from which inputs."""

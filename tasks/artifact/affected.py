@@ -1,4 +1,4 @@
-"""Whether a stack is affected, and why: its inputs now against those of its last receipt."""
+"""Decides whether a stack is affected, and why, by comparing its inputs with those in its last receipt."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Assessment:
-    """What a stack's inputs are, what its receipt says, and why the two call for a plan; no reasons, no plan.
+    """A stack's inputs, its receipt, and the reasons for a plan; without reasons it is not affected.
 
-    `rekeyed`: nothing has changed but the key that its state is to be written with. `unverified`: it is deployed, and
-    the checks that it has now have not passed since.
+    `rekeyed`: only the key for its state has changed. `unverified`: it is deployed, but its current checks have not
+    passed since.
     """
 
     inputs: Inputs
@@ -51,7 +51,7 @@ class Assessment:
 
 
 def checks_digest(stack: Stack) -> str:
-    """Hex SHA-256 of what the configuration says of a stack's checks; another one calls for checking again."""
+    """Hex SHA-256 over a stack's configured checks; if it changes, the checks run again."""
     checks = [check.model_dump(mode="json", by_alias=True, exclude_unset=True) for check in stack.settings.verify]
     return sha256_bytes(canonical_json(checks))
 
@@ -64,10 +64,10 @@ def _unverified(last: Receipt, stack: Stack) -> bool:
 
 
 def assess(project: Project, stack: Stack, baseline: Baseline | None) -> Assessment:
-    """Compare a stack with its receipt, or with a baseline where it has none; reads files, starts nothing.
+    """Compare a stack with its receipt, or with a baseline if it has none; reads files and starts nothing.
 
     Raises:
-        ConfigError: Something is wrong with the stack: a var file is missing, a setting cannot be filled in, ...
+        ConfigError: The stack has an error: a var file is missing, a setting cannot be filled in, ...
         RecordError: A receipt or outputs record cannot be read.
     """
     project.require_sound(stack.name)
@@ -81,7 +81,7 @@ def assess(project: Project, stack: Stack, baseline: Baseline | None) -> Assessm
     if last.outcome is Outcome.FAILED:
         return Assessment(now, last, [Reason(Why.FAILED, note=last.finished_at or "?")])
     compared = now
-    if last.inputs.key != now.key:  # a key that is replaced changes no input
+    if last.inputs.key != now.key:  # replacing a key changes no input
         compared = inputs.gather(project, stack, produced=produced, key=keyring.find(last.inputs.key))
     before = last.inputs.less_variables(volatile.uncounted(project, stack))
     if differing := why.between(before, compared, why_read=project.module(stack.name).why_read):
@@ -92,7 +92,7 @@ def assess(project: Project, stack: Stack, baseline: Baseline | None) -> Assessm
 
 
 def _without_receipt(project: Project, stack: Stack, now: Inputs, baseline: Baseline | None) -> list[Reason]:
-    """Why a stack without a receipt that can be read is affected."""
+    """Why a stack without a readable receipt is affected."""
     if receipt.is_outdated(project.layout, stack.name):
         return [Reason(Why.OLD_RECEIPT)]
     if baseline is None:

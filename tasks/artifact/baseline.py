@@ -1,6 +1,6 @@
-"""What changed since a base, for stacks that have no receipt: their inputs there, gathered as those of now are.
+"""The base for stacks without a receipt: their inputs at a commit, compared with their inputs now.
 
-Unchanged is only what is proven to be: an input that the base says nothing of counts as changed.
+An input whose value at the base is not known counts as changed.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _First:
-    """Before anything was applied: the stacks whose outputs may be others than at the base, those with a receipt.
+    """What is known before anything is applied: stacks whose outputs may differ from the base, stacks with a receipt.
 
-    `own` is what was compared of each stack, and how it differs.
+    `own` is how each stack's own inputs differ.
     """
 
     moved: frozenset[str]
@@ -41,13 +41,13 @@ class _First:
 
 
 class Baseline:
-    """A commit that counts as deployed, wherever there is no receipt.
+    """A commit that counts as deployed for stacks without a receipt.
 
-    It is read when it is first asked for. Asked before anything is applied, it knows which stacks have moved since.
+    It is read on first use. If that is before anything is applied, it knows which stacks have changed since.
 
     Args:
         project: The project as it is now.
-        ref: How people call the commit.
+        ref: The name of the commit in messages.
         commit: The commit.
     """
 
@@ -61,7 +61,7 @@ class Baseline:
         self._lock = threading.Lock()
 
     def reasons(self, stack: Stack, now: Inputs) -> list[Reason]:
-        """Why a stack without a receipt is affected; nothing when it is proven to be as at the base.
+        """Why a stack without a receipt is affected; empty if it provably equals the base.
 
         Raises:
             RecordError: A receipt or the outputs of an upstream cannot be read.
@@ -77,7 +77,7 @@ class Baseline:
 
     @cached_property
     def gone(self) -> list[str]:
-        """The stacks that were there at the base and are no more."""
+        """The stacks of the base that no longer exist."""
         if isinstance(self._before, Reason):
             return []
         return sorted(self._before[0].stacks.keys() - self._project.stacks.keys())
@@ -94,7 +94,7 @@ class Baseline:
 
     @cached_property
     def _first(self) -> _First:
-        """What is found of all stacks when the first is asked for."""
+        """Computed for all stacks on first use."""
         project, moved = self._project, set[str]()
         own: dict[str, tuple[Inputs, list[Reason]]] = {}
         receipts = {name: self._receipt(name) for name in project.stacks}
@@ -112,12 +112,12 @@ class Baseline:
         return _First(frozenset(moved), frozenset(name for name, last in receipts.items() if last), own)
 
     def _receipt(self, name: str) -> Receipt | None:
-        with suppress(DeployError):  # it is said where that stack is asked for
+        with suppress(DeployError):  # reported when that stack is assessed
             return receipt.read(self._project.layout, name)
         return None
 
     def _found(self, name: str, last: Receipt | None) -> Inputs | None:
-        """What a stack was last applied with, or what it is made of now; None where neither is known."""
+        """The inputs of a stack's last apply, else its current ones; None if neither is known."""
         project = self._project
         if last is not None:
             return last.inputs
@@ -127,7 +127,7 @@ class Baseline:
         return None
 
     def _own(self, stack: Stack, found: Inputs) -> list[Reason]:
-        """Why a stack is not as at the base, but for its upstreams."""
+        """How a stack differs from the base, apart from its upstreams."""
         if isinstance(self._before, Reason):
             return [self._before]
         index = self._before[1]
@@ -149,7 +149,7 @@ class Baseline:
         return reasons + between(_wired(before.without(unknown)), _wired(found.without(unknown)), self.ref)
 
     def _unread(self, stack: Stack) -> list[str]:
-        """The submodules that a stack has files in, and that are at another commit now and not known at the former."""
+        """The submodules with files of a stack whose commit has changed and whose old commit is not available."""
         if isinstance(self._before, Reason) or not (unread := self._before[1].unread):
             return []
         module = self._project.module(stack.name)
@@ -174,7 +174,7 @@ class Baseline:
         return self._inputs[at]
 
     def _ignored(self, paths: Iterable[str]) -> Collection[str]:
-        """Those of some paths that git ignores; asked for all stacks at once."""
+        """Those of some paths that git ignores; git is asked once for all stacks."""
         wanted = set(paths)
         with self._lock:
             if new := wanted - self._asked:
@@ -189,29 +189,29 @@ def find(project: Project, ref: str, *, exact: bool) -> Baseline:
     Args:
         project: The project.
         ref: The ref.
-        exact: Whether its very commit is meant; else the one that this tree's history has in common with it.
+        exact: Whether to use the ref's own commit; else its merge base with this tree.
 
     Raises:
-        ConfigError: There is no such ref, or no common history with it.
+        ConfigError: The ref does not exist, or shares no history with this tree.
     """
     root = project.layout.root
     commit = git.resolve(root, ref) if exact else git.merge_base(root, ref)
     if commit is None:
         raise ConfigError(
-            f"base={ref}: there is no such commit here, or it has no history in common with this tree",
-            next_step=f"`git fetch origin {ref.rpartition('/')[2]}` first, in a shallow clone with --unshallow",
+            f"base={ref}: this commit does not exist here, or shares no history with this tree",
+            next_step=f"`git fetch origin {ref.rpartition('/')[2]}` first; in a shallow clone, add --unshallow",
         )
     return Baseline(project, ref, commit)
 
 
 def _upstreams(project: Project, stack: Stack) -> set[str]:
-    """The stacks whose outputs a stack gets or reads."""
+    """The stacks whose outputs a stack reads."""
     reads = project.remote_reads.get(stack.name, ())
     return {*(reference.stack for reference in stack.inputs.values()), *(read.stack for read in reads)}
 
 
 def _wired(found: Inputs) -> Inputs:
-    """Some inputs with the outputs that are read, but not their values: no commit has them, see `Baseline.reasons`."""
+    """Some inputs with the outputs that are read, without values, which no commit has; see `Baseline.reasons`."""
     return Inputs({item: "" if item.kind in OUTPUTS else digest for item, digest in found.digests.items()}, found.key)
 
 

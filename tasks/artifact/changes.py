@@ -1,4 +1,4 @@
-"""What a plan would change: the engine's plan JSON reduced to redacted changes and counts."""
+"""Reduces the engine's plan JSON to redacted changes and counts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KINDS = {
     ("create",): "add", ("update",): "change", ("delete",): "destroy", ("forget",): "forget",
     ("delete", "create"): "replace", ("create", "delete"): "replace", ("create", "forget"): "replace",
 }  # fmt: skip
-_COUNTED = frozenset(_KINDS.values()) - {"change"} | {"move", "import"}  # what we do not know is a change
+_COUNTED = frozenset(_KINDS.values()) - {"change"} | {"move", "import"}  # unknown actions count as changes
 _SHOWN = ("address", "moved_from", "import_id", "replace_paths", "before", "after")
 _SIGNS = (("add", "+"), ("change", "~"), ("replace", "±"), ("destroy", "-"))
 
@@ -46,7 +46,7 @@ class Counts:
         return not any(asdict(self).values())
 
     def text(self) -> str:
-        """The counts on one line: `+2 ~1 -0`, with what is rarer behind it."""
+        """The counts on one line: `+2 ~1 -0`, followed by rarer kinds."""
         numbers = asdict(self)
         if self.empty:
             return "no changes"
@@ -60,7 +60,7 @@ def counts_text(counts: dict[str, int]) -> str:
     """A manifest's counts in words.
 
     Raises:
-        DeployError: They are no counts.
+        DeployError: They are not counts.
     """
     try:
         return Counts(**counts).text()
@@ -70,11 +70,11 @@ def counts_text(counts: dict[str, int]) -> str:
 
 @dataclass(frozen=True)
 class PlanChanges:
-    """The changes of one plan, without anything sensitive.
+    """The changes of one plan, without sensitive values.
 
-    `resources`, `drift` and `outputs` hold mappings ready for JSON: an address, an action, the values before and
-    after. `changed` names the fields that differ, `masked` the paths whose values differ although both are shown as the
-    same. `drift` is what changed outside of the engine since its last apply.
+    `resources`, `drift` and `outputs` contain mappings for JSON: address, action, values before and after. `changed`
+    names the fields that differ, `masked` the paths whose values differ although both are shown as the same. `drift` is
+    what changed outside of the engine since its last apply.
     """
 
     counts: Counts
@@ -85,20 +85,20 @@ class PlanChanges:
     errored: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """What `plan.json` holds."""
+        """The content of `plan.json`."""
         return {"format": 1, **asdict(self)}
 
 
 def read(plan: Mapping[str, Any], mask: Masker, *, hidden: bool = False) -> PlanChanges:
     """Reduce the output of `tofu show -json PLAN` (https://opentofu.org/docs/internals/json-format/).
 
-    Everything sensitive is replaced, and learned by the masker: the engine's own output may repeat it, and so may
-    values that are not marked.
+    Sensitive values are replaced and added to the masker, because the engine's output and values that are not marked
+    may repeat them.
 
     Args:
         plan: The plan.
-        mask: The known secrets; learns those of the plan.
-        hidden: Whether to leave out all values: of each resource the names of its fields are kept.
+        mask: The known secrets; those of the plan are added.
+        hidden: Whether to leave out all values and keep only the names of fields.
     """
     found = [
         *(_resource(item, mask) for item in plan.get("resource_changes") or []),
@@ -106,7 +106,7 @@ def read(plan: Mapping[str, Any], mask: Masker, *, hidden: bool = False) -> Plan
         *(_output(name, change, mask) for name, change in sorted((plan.get("output_changes") or {}).items())),
     ]
     shown = [entry for entry in found if entry is not None]
-    for entry in shown:  # only now is every secret of the plan known
+    for entry in shown:  # only now are all secrets of the plan known
         _finish(entry, mask, hidden=hidden)
     resources, drift, outputs = (_of(shown, kind) for kind in (_Kind.RESOURCE, _Kind.DRIFT, _Kind.OUTPUT))
     failed = [
@@ -122,7 +122,7 @@ def _of(shown: list[_Entry], kind: _Kind) -> list[dict[str, Any]]:
 
 
 class _Kind(Enum):
-    """Where in the plan a change stands."""
+    """Where in the plan a change is."""
 
     RESOURCE = "resource"
     DRIFT = "drift"
@@ -130,7 +130,7 @@ class _Kind(Enum):
 
 
 class _Entry(NamedTuple):
-    """A change as it is shown, with the engine's own record of it."""
+    """A change as shown, with the engine's record of it."""
 
     kind: _Kind
     item: dict[str, Any]
@@ -138,7 +138,7 @@ class _Entry(NamedTuple):
 
 
 def _resource(record: Mapping[str, Any], mask: Masker) -> _Entry | None:
-    """A resource that would change; None for one that stays as and where it is, and for what is only read."""
+    """A resource that would change; None for one that neither changes nor moves, and for reads."""
     change = record.get("change") or {}
     actions = tuple(change.get("actions") or ())
     moved, importing = record.get("previous_address"), change.get("importing")
@@ -190,7 +190,7 @@ def _values(change: Mapping[str, Any], mask: Masker) -> dict[str, Any]:
 
 
 def _finish(entry: _Entry, mask: Masker, *, hidden: bool) -> None:
-    """Mask what is known to be secret only now, hide values where that is asked for, and say what differs."""
+    """Mask secrets that only became known later, hide values if asked for, and note what differs."""
     item, change = entry.item, entry.change
     before, after = change.get("before"), _with_unknown(change.get("after"), change.get("after_unknown"))
     if hidden:
@@ -206,7 +206,7 @@ def _finish(entry: _Entry, mask: Masker, *, hidden: bool) -> None:
 
 
 def _covered(before: Any, after: Any, shown: Any, shown_after: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
-    """The paths whose values differ although what is shown of them is the same."""
+    """The paths whose values differ although they are shown as the same."""
     if same(before, after):
         return
     values = (before, after, shown, shown_after)
@@ -250,7 +250,7 @@ def redact(value: Any, sensitive: Any, mask: Masker) -> Any:
     if isinstance(value, list) and isinstance(sensitive, list):
         marks = [*sensitive, *[None] * (len(value) - len(sensitive))]
         return [redact(item, mark, mask) for item, mark in zip(value, marks, strict=False)]
-    return redact(value, True, mask) if _any(sensitive) else value  # not shaped alike: all of it, to be safe
+    return redact(value, True, mask) if _any(sensitive) else value  # different shapes: redact everything, to be safe
 
 
 def _any(marks: Any) -> bool:

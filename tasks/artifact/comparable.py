@@ -1,6 +1,6 @@
-"""Which inputs of a stack a commit says nothing of: what the environment gives, what git ignores, what lies elsewhere.
+"""Finds inputs that no commit contains: environment values, files that git ignores, files outside of the repository.
 
-Of these nobody knows what they were, so they count as changed.
+Their earlier values are not known, so they count as changed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..project.stack import Stack
     from .inputs import Input, Inputs
 
-# Variables of the CI system that say where the project is: the same in all of its pipelines.
+# CI variables that locate the project: the same in all of its pipelines.
 _OF_THE_PROJECT = frozenset({
     "CI_API_GRAPHQL_URL", "CI_API_V4_URL", "CI_DEFAULT_BRANCH", "CI_PROJECT_ID", "CI_PROJECT_NAME",
     "CI_PROJECT_NAMESPACE", "CI_PROJECT_NAMESPACE_ID", "CI_PROJECT_NAMESPACE_SLUG", "CI_PROJECT_PATH",
@@ -34,16 +34,16 @@ _KEYS = {
     InputKind.OUTPUT: "inputs",
     InputKind.IMAGE: "images",
     InputKind.BUILD: "builds",
-}  # of a stack, by the kind of input that comes of it
+}  # of a stack, by the kind of input that they lead to
 
 
 def unknown(project: Project, stack: Stack, inputs: Inputs, index: CommitIndex) -> dict[Input, str]:
-    """Why each input that no commit knows cannot be compared.
+    """Why each input that no commit contains cannot be compared.
 
     Args:
         project: The project as it is now.
         stack: The stack.
-        inputs: Its inputs: those of now, or those of its last apply.
+        inputs: Its current inputs, or those of its last apply.
         index: The files of the commit.
     """
     found = {}
@@ -51,25 +51,25 @@ def unknown(project: Project, stack: Stack, inputs: Inputs, index: CommitIndex) 
         if item.kind in FILES and index.outside(item.name):
             found[item] = "it is outside of the repository"
         elif names := sorted(_variables(project, stack, item) - _OF_THE_PROJECT):
-            found[item] = f"the environment gives it ({', '.join(names)})"
+            found[item] = f"it comes from environment variables ({', '.join(names)})"
     return found
 
 
 def ignored(project: Project, paths: Iterable[str]) -> set[str]:
-    """Those of some paths that git ignores: no commit has them."""
+    """Those of some paths that git ignores, which no commit contains."""
     inside = {path for path in paths if not path.startswith(("/", "../"))}
     return gittree.ignored(project.home, inside)
 
 
 def doubtful(inputs: Inputs, index: CommitIndex) -> Iterator[str]:
-    """The paths among some inputs that the commit has no file of: git may ignore them."""
+    """The paths among some inputs that are not in the commit; git may ignore them."""
     for item, digest in inputs.digests.items():
         if item.kind in FILES and (digest == ABSENT or not index.is_file(item.name)):
             yield item.name
 
 
 def _variables(project: Project, stack: Stack, item: Input) -> set[str]:
-    """The environment variables that an input's value rests on."""
+    """The environment variables that an input's value depends on."""
     chosen, given = stack.settings, project.loaded.variables
     of_stack = _mapping(project, "stacks").get(stack.name) or {}
     prefix, names = f"DEPLOY_STACKS__{stack.name.upper()}", set[str]()
@@ -116,7 +116,7 @@ def _of_build(project: Project, name: str) -> set[str]:
 
 
 def settings(project: Project, stack: Stack) -> Iterator[str]:
-    """The variables that have a say in whether a stack is there, and where."""
+    """The variables that decide whether and where a stack exists."""
     of_stack = _mapping(project, "stacks").get(stack.name) or {}
     yield from (f"DEPLOY_STACKS__{stack.name.upper()}__{key.upper()}" for key in ("enabled", "path") if key in of_stack)
     if "discover" in project.loaded.variables and stack.name not in project.config.stacks:

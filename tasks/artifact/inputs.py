@@ -1,6 +1,6 @@
-"""What a stack's plan is made of: each input a value with the digest of its content, and one digest over all.
+"""The inputs of a stack's plan, each with the digest of its content, and one digest over all.
 
-`reasons` makes words of inputs, where people see them; nothing else does, and nothing reads such words.
+`reasons` turns inputs into words for people; nothing else does, and nothing parses such words.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 ABSENT = "absent"
 _NOT_CONFIGURATION = (".md", ".tfstate", ".tfstate.backup", ".lock.info", ".pyc")
-_NO_FILES = ("/proc/", "/sys/", "/dev/")  # what the kernel makes up for every reader
+_NO_FILES = ("/proc/", "/sys/", "/dev/")  # files whose content the kernel generates
 
 
 class InputKind(StrEnum):
-    """What an input is; the likeliest cause of a change first."""
+    """The kinds of inputs, the likeliest cause of a change first."""
 
     FILE = "file"
     MODULE = "module"
@@ -54,7 +54,7 @@ class InputKind(StrEnum):
 
 
 _RANK = {kind: position for position, kind in enumerate(InputKind)}
-VALUES = frozenset({InputKind.VARIABLE, InputKind.ENVIRONMENT_VARIABLE})  # digested with the key, where there is one
+VALUES = frozenset({InputKind.VARIABLE, InputKind.ENVIRONMENT_VARIABLE})  # digested with the key, if there is one
 OUTPUTS = frozenset({InputKind.OUTPUT, InputKind.REMOTE_OUTPUT, InputKind.REMOTE_OUTPUTS})
 FILES = frozenset(
     {InputKind.FILE, InputKind.MODULE, InputKind.VAR_FILE, InputKind.WATCHED, InputKind.LOCK_FILE}
@@ -65,11 +65,12 @@ CODE = frozenset(
 
 
 class Input(NamedTuple):
-    """One thing that can change a stack's plan.
+    """Something that can change a stack's plan.
 
-    `name` is a path relative to the repository's root, or the name of a variable, output, build or image; of
-    `ANY_FILE` the files that read one whose name is not known. `stack` is the upstream that an output is of. `target`
-    is what gets the value: a variable, or the name of a `terraform_remote_state`.
+    `name` is a path relative to the repository's root, or the name of a variable, output, build or image; for
+    `ANY_FILE`, the files that read a file whose name is not known. `stack` is the upstream of an output. `target` is
+    what gets the
+    value: a variable, or the name of a `terraform_remote_state`.
     """
 
     kind: InputKind
@@ -79,7 +80,7 @@ class Input(NamedTuple):
 
     @property
     def variable(self) -> str | None:
-        """The variable whose value it is."""
+        """The variable whose value it is, if any."""
         match self.kind:
             case InputKind.VARIABLE:
                 return self.name
@@ -91,7 +92,7 @@ class Input(NamedTuple):
 
     @property
     def rank(self) -> tuple[Any, ...]:
-        """What inputs are sorted by where people see them."""
+        """The order in which inputs are shown."""
         return _RANK[self.kind], *self[1:]
 
 
@@ -99,8 +100,8 @@ class Input(NamedTuple):
 class Inputs:
     """The inputs of a stack, each with the digest of its content.
 
-    `key` is the fingerprint of the key that the digests of configured and environment values were made with: a short
-    secret is found by its plain digest in no time. None where there was no key.
+    `key` is the fingerprint of the key for digests of configured and environment values, as a short secret is easily
+    found from its plain digest; None without a key.
     """
 
     digests: Mapping[Input, str]
@@ -108,20 +109,20 @@ class Inputs:
 
     @property
     def digest(self) -> str:
-        """Hex SHA-256 over all inputs: equal exactly when nothing that can change the plan has changed."""
+        """Hex SHA-256 over all inputs: the inputs digest."""
         entries = sorted([*item, digest] for item, digest in self.digests.items())
         return sha256_bytes(canonical_json([self.key, entries]))
 
     def without(self, left_out: Collection[Input]) -> Inputs:
-        """The same inputs less some."""
+        """The inputs without some."""
         return Inputs({item: digest for item, digest in self.digests.items() if item not in left_out}, self.key)
 
     def less_variables(self, names: Collection[str]) -> Inputs:
-        """The same inputs less the values of some variables, however they were given."""
+        """The inputs without the values of some variables, wherever they come from."""
         return self.without({item for item in self.digests if item.variable in names})
 
     def differing(self, other: Inputs) -> list[Input]:
-        """The inputs whose digests differ, or that only one side has; the likeliest cause first."""
+        """The inputs that differ or exist on one side only; the likeliest cause first."""
         mine, theirs = self.digests, other.digests
         changed = {item for item in {*mine, *theirs} if mine.get(item) != theirs.get(item)}
         return sorted(changed, key=lambda item: item.rank)
@@ -159,19 +160,19 @@ class Inputs:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
-        """How pydantic reads the field of a record: by `from_json`."""
+        """Lets pydantic read the field of a record with `from_json`."""
         del source, handler
         return core_schema.no_info_plain_validator_function(cls.from_json)
 
 
 def gather(project: Project, stack: Stack, *, produced: Collection[str] = (), key: Key | None = None) -> Inputs:
-    """The inputs of a stack as they are now; cheap where files are unchanged since they were last read.
+    """The current inputs of a stack; cheap if files are unchanged since they were last read.
 
     Args:
         project: The project.
         stack: The stack.
-        produced: Files that the stack's own applies wrote: they are no inputs.
-        key: The key that the digests of values are made with.
+        produced: Files that the stack's own applies wrote, which are not inputs.
+        key: The key for digests of values.
 
     Raises:
         ConfigError: A var file is missing, or a setting cannot be filled in.
@@ -182,7 +183,7 @@ def gather(project: Project, stack: Stack, *, produced: Collection[str] = (), ke
 
 
 def upstream_outputs(project: Project, stack: Stack, among: Collection[str] | None = None) -> dict[Input, str]:
-    """The upstream outputs that a stack gets or reads; of some upstreams only where `among` names them.
+    """The upstream outputs that a stack reads; with `among`, only those of the named upstreams.
 
     Raises:
         RecordError: The outputs of an upstream cannot be read.
@@ -207,11 +208,10 @@ def upstream_outputs(project: Project, stack: Stack, among: Collection[str] | No
 
 
 def written_since(project: Project, stack: Stack, planned: Inputs) -> list[str]:
-    """The files that a stack's apply wrote: named by its configuration, not as they were planned, not in git.
+    """The files that a stack's apply wrote: named in its configuration, changed since the plan, not in git.
 
-    They are what the stack makes, not what it is made of, though its configuration names them, or reads them to see
-    what is there. A file that git tracks is
-    somebody's source, whoever changed it meanwhile. Without git, only a file that was not there before counts.
+    They are products of the stack, not inputs, although its configuration names or reads them. A file that git tracks
+    is a source, even if it was changed meanwhile. Without git, only a file that did not exist before counts.
     """
     found: dict[str, str] = {}
     for named in project.module(stack.name).named:
@@ -229,7 +229,7 @@ def written_since(project: Project, stack: Stack, planned: Inputs) -> list[str]:
 
 
 def _read(project: Project, stack: Stack, produced: Collection[str]) -> Iterator[tuple[Input, str]]:
-    """The files that a stack is made of, or reads."""
+    """The files that a stack consists of or reads."""
     module, index = project.module(stack.name), project.index
     own = list(module.files)
     called = [file for files in module.modules.values() for file in files]
@@ -259,10 +259,10 @@ def _read(project: Project, stack: Stack, produced: Collection[str]) -> Iterator
 
 
 def _require_readable(project: Project, stack: Stack) -> None:
-    """Refuse to tell what a stack is made of where a folder of it cannot be listed.
+    """Refuse to determine the inputs of a stack if one of its folders cannot be listed.
 
     Raises:
-        ConfigError: There is such a folder.
+        ConfigError: A folder cannot be listed.
     """
     module, unreadable = project.module(stack.name), project.index.unreadable
     if not unreadable:
@@ -271,14 +271,14 @@ def _require_readable(project: Project, stack: Stack) -> None:
     for path, why in sorted(unreadable.items()):
         if any(folder in (path, ".") or path.startswith(f"{folder}/") for folder in folders):
             raise ConfigError(
-                f"the folder {path} cannot be read: {why}; what is in it belongs to this stack",
-                where=path, stack=stack.name, untouched="nothing of this stack was planned or applied",
-                next_step=f"give whoever runs this the right to list it: `chmod u+rx {path}`",
+                f"the folder {path} cannot be read: {why}; its content is an input of this stack",
+                where=path, stack=stack.name, untouched="nothing in this stack was planned or applied",
+                next_step=f"make it readable: `chmod u+rx {path}`",
             )  # fmt: skip
 
 
 def _given(project: Project, stack: Stack, key: Key | None) -> Iterator[tuple[Input, str]]:
-    """What a stack is given: values, settings, what is made for it."""
+    """The inputs other than files: values, settings, builds and images."""
     left_out = volatile.uncounted(project, stack)
     for name, value in variables.configured(project, stack).items():
         if name not in left_out:
@@ -298,15 +298,15 @@ def _given(project: Project, stack: Stack, key: Key | None) -> Iterator[tuple[In
 
 
 def image_input(variable: str, image: str) -> Input:
-    """The input that an image is whose reference a variable gets; its digest is the reference by its tag."""
+    """The input for an image whose reference sets a variable; its digest is the reference by tag."""
     return Input(InputKind.IMAGE, image, target=variable)
 
 
 def _files_of(project: Project, named: NamedPath) -> Iterator[tuple[str, str]]:
-    """The files that a named path stands for, with their digests; a file that is read and not there is absent."""
+    """The files at a named path, with their digests; a missing file that is read counts as absent."""
     index, catalog = project.index, project.catalog
     if named.path.startswith(_NO_FILES) or (catalog is not None and catalog.makes(named.path)):
-        return  # what a build makes counts by what it is made of
+        return  # outputs of a build count through the build's inputs
     if not index.is_folder(named.path):
         if not named.read and named.path.endswith(_NOT_CONFIGURATION):
             return
@@ -323,13 +323,13 @@ def _files_of(project: Project, named: NamedPath) -> Iterator[tuple[str, str]]:
         if not named.read and (name.startswith(".") or name.endswith(_NOT_CONFIGURATION)):
             continue
         if name.endswith((".tfstate", ".tfstate.backup")):
-            continue  # what an apply writes is no input of the plan
+            continue  # what an apply writes is not an input of the plan
         if (digest := index.digest(path)) is not None:
             yield path, digest
 
 
 def _watched(project: Project, stack: Stack) -> Iterator[str]:
-    """The files that the `watch` globs match, relative to the repository's root."""
+    """The files matching the `watch` globs, relative to the repository's root."""
     for position, pattern in enumerate(stack.settings.watch):
         joined = posixpath.normpath(posixpath.join(stack.named, pattern))
         parts = joined.split("/")
@@ -345,6 +345,6 @@ def _watched(project: Project, stack: Stack) -> Iterator[str]:
 
 
 def _digest(value: object, key: Key | None = None) -> str:
-    """Hex SHA-256 of a value; with a key an HMAC, so that nobody without it finds the value by trying."""
+    """Hex SHA-256 of a value; with a key an HMAC, so that the value cannot be guessed without it."""
     content = canonical_json(value)
     return sealed(content, key) if key else sha256_bytes(content)

@@ -1,4 +1,4 @@
-"""A plan artifact's manifest: what a saved plan was made of and for, and whether that is what is here and now."""
+"""The manifest of a plan artifact: the context that a saved plan was made in, compared with the current one."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
     from .receipt import Receipt
 
 FORMAT = 4
-_CLOCK_SKEW = timedelta(minutes=5)  # between the machine that planned and the one that deploys
+_CLOCK_SKEW = timedelta(minutes=5)  # between the clocks of the planning and the deploying machine
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a saved plan was made of and for.
+    """The context of a saved plan.
 
     `id` is random: no two plans share it. `follows` is the id of the plan that was applied last when this was planned.
-    `origin` is `plan` for an artifact to be reviewed and handed over, `deploy` for one that a deploy made for itself.
-    `upstream` is the commit of what an overlay lies over. `key` is the fingerprint of the key that it is signed with,
-    if any. `policy` is the digest of what it was judged by, `allowed` names the findings that were let through; who
-    applies it judges it again. `images` are the references that variables got, `unpinned` the images among them that
-    were not in their registry yet; `builds` are the digests of the outputs that were read. `state_empty`, `creates` and
-    `exists` say what the plan found of the state (see `statecheck.Seen`), `accepted` that a state other than the
-    deployed one was meant. `described` is the SHA-256 over `plan.json`, which says what it does. `project` is the
-    repository as its forge knows it, `backend` a digest of where the state is kept. In the file stand two
-    more: `digest`, the SHA-256 over all fields, finds a manifest that was changed or torn; `signature` (see there)
-    finds a forger.
+    `origin` is `plan` for an artifact to review and hand over, `deploy` for one that a deploy made for itself.
+    `upstream` is the commit of an overlay's upstream. `key` is the fingerprint of the key that it is signed with, if
+    any. `policy` is the digest of the policy that judged it, `allowed` are the findings that were accepted; a
+    deploy judges it again. `images` are the references that variables got, `unpinned` the images among them that
+    were not in their registry yet; `builds` are the digests of the outputs that were read. `state_empty`, `creates`
+    and `exists` are what the plan found in the state (see `statecheck.Seen`), `accepted` is set if a state other
+    than the deployed one was accepted. `described` is the SHA-256 over `plan.json`, which lists the changes.
+    `project` is the repository as its forge knows it, `backend` a digest of where the state is kept. The file has
+    two more fields: `digest`, the SHA-256 over all fields, reveals changed or torn manifests; `signature` (see
+    there) reveals forged ones.
     """
 
     id: str
@@ -81,20 +81,20 @@ class Manifest:
         return {**asdict(replace(self, inputs=Inputs({}))), "inputs": self.inputs.to_json()}
 
     def to_json(self, key: Signer | None) -> dict[str, Any]:
-        """The manifest with its digest, and signed when there is a key."""
+        """The manifest with its digest, and with a signature if there is a key."""
         body = self.body()
         signed = {"signature": signature.sign(body, key)} if key else {}
         return {**body, "digest": sha256_bytes(canonical_json(body)), **signed}
 
     @property
     def age(self) -> timedelta:
-        """How long ago it was made."""
+        """The time since it was made."""
         return datetime.now(UTC) - datetime.fromisoformat(self.created_at)
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What an artifact must match to be applied here and now; `by_tag` are images that need not be pinned."""
+    """The current context, which an artifact must match; `by_tag` are images that need not be pinned."""
 
     environment: str
     inputs: Inputs
@@ -113,10 +113,10 @@ class Expected:
 
 
 def verify(manifest: Manifest, stack: str, expected: Expected) -> None:
-    """Refuse an artifact that is not for this stack, this environment, this tree, this engine, this moment.
+    """Refuse an artifact that was made for another stack, environment, tree or engine, or that is out of date.
 
     Raises:
-        ArtifactRefusedError: By name, the first thing that does not match.
+        ArtifactRefusedError: Names the first mismatch.
     """
     for reason, message in _mismatches(manifest, stack, expected):
         if reason == "mocked":
@@ -136,27 +136,27 @@ def _mismatches(manifest: Manifest, stack: str, expected: Expected) -> list[tupl
         found.append(("applied", f"this plan was already applied ({receipt.outcome} at {receipt.finished_at or '?'})"))
     if manifest.commit != expected.commit:
         old, new = (commit[:8] if commit else "no commit" for commit in (manifest.commit, expected.commit))
-        found.append(("commit", f"this plan was made at {old}, the tree is at {new}"))
+        found.append(("commit", f"this plan was made at {old}, but the tree is at {new}"))
     if manifest.upstream != expected.upstream:
         old, new = (commit or "no commit" for commit in (manifest.upstream, expected.upstream))
-        found.append(("upstream", f"this plan was made over the upstream at {old}, here it is at {new}"))
+        found.append(("upstream", f"this plan was made over the upstream at {old}, but it is now at {new}"))
     if manifest.dirty and (expected.require_clean or not expected.dirty):
-        why = "see plan.require_clean" if expected.dirty else "this tree has none"
+        why = "see plan.require_clean" if expected.dirty else "this tree is clean"
         found.append(("dirty", f"this plan was made in a tree with uncommitted changes; {why}"))
     if manifest.engine != expected.engine:
-        found.append(("engine", f"this plan was made by {manifest.engine}, the engine here is {expected.engine}"))
+        found.append(("engine", f"this plan was made by {manifest.engine}, but the engine here is {expected.engine}"))
     if manifest.lock_digest != expected.lock_digest:
         what = "is missing" if expected.lock_digest is None else "has changed since this was planned"
         found.append(("lock-file", f".terraform.lock.hcl {what}"))
     if manifest.inputs_digest != manifest.inputs.digest:
-        found.append(("inputs-digest", "the manifest's inputs do not have the digest that it states"))
+        found.append(("inputs-digest", "the manifest's inputs do not match its inputs digest"))
     if manifest.inputs_digest != expected.inputs.digest:
         why = reasons.summary(reasons.between(manifest.inputs, expected.inputs))
-        found.append(("inputs", f"this plan was made of other inputs: {why}"))
+        found.append(("inputs", f"this plan was made from other inputs: {why}"))
     if manifest.age > expected.max_age:
         found.append(("age", f"this plan is {_hours(manifest.age)} old, more than {_hours(expected.max_age)}"))
     if manifest.age < -_CLOCK_SKEW:
-        found.append(("future", f"this plan says it was made in the future, at {manifest.created_at}"))
+        found.append(("future", f"this plan claims to be from the future: {manifest.created_at}"))
     if (
         receipt is not None
         and receipt.serial is not None
@@ -165,7 +165,7 @@ def _mismatches(manifest: Manifest, stack: str, expected: Expected) -> list[tupl
         and manifest.serial < receipt.serial
         and not _is_later(manifest, receipt)
     ):
-        message = f"the state moved on: planned for serial {manifest.serial}, last applied is {receipt.serial}"
+        message = f"the state has changed: planned for serial {manifest.serial}, last applied is {receipt.serial}"
         found.append(("stale", message))
     return found + _made_otherwise(manifest, expected)
 
@@ -188,13 +188,13 @@ def _of_another(manifest: Manifest, stack: str, expected: Expected) -> list[tupl
 
 
 def _is_later(manifest: Manifest, receipt: Receipt) -> bool:
-    """Whether a plan was made after an apply: then a state that is older was put back by somebody."""
+    """Whether a plan was made after an apply: then an older state has been restored from a backup."""
     known = manifest.follows is not None and manifest.follows == receipt.plan_id
     return known or manifest.created_at > (receipt.finished_at or "")
 
 
 def _made_otherwise(manifest: Manifest, expected: Expected) -> list[tuple[str, str]]:
-    """What of builds and images is not as it was planned."""
+    """Which builds and images differ from those of the plan."""
     found: list[tuple[str, str]] = []
     if manifest.builds != expected.builds:
         names = ", ".join(sorted(set(manifest.builds) | set(expected.builds)))
@@ -206,23 +206,23 @@ def _made_otherwise(manifest: Manifest, expected: Expected) -> list[tuple[str, s
 
 @cache
 def _adapter() -> TypeAdapter[Manifest]:
-    return TypeAdapter(Manifest)  # takes a while, and only who reads one needs it
+    return TypeAdapter(Manifest)  # slow, and only needed to read a manifest
 
 
 def from_json(record: dict[str, Any]) -> Manifest:
-    """The manifest that has this body.
+    """The manifest with this body.
 
     Raises:
-        ValueError: A field is missing, or not of its kind; or there is one too many.
+        ValueError: A field is missing, unknown or of the wrong type.
     """
     manifest = _adapter().validate_python(record)
     if manifest.body() != record or datetime.fromisoformat(manifest.created_at).tzinfo is None:
-        raise ValueError("not as it is written")
+        raise ValueError("not in canonical form")
     return manifest
 
 
 def refused(reason: str, stack: str, message: str) -> ArtifactRefusedError:
-    """The refusal of an artifact whose way out is the usual one: plan again."""
+    """A refusal with the usual next step: plan again."""
     return ArtifactRefusedError(reason, message, stack=stack)
 
 

@@ -1,4 +1,4 @@
-"""A plan artifact, opened: its files read once, everything in them checked, the plan as bytes that cannot change."""
+"""Opens a plan artifact: reads its files once, verifies them, and keeps the plan as immutable bytes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LARGEST_MANIFEST = 1 << 28
 
 @dataclass(frozen=True)
 class Artifact:
-    """A manifest, and the plan that it was made for, byte for byte."""
+    """A manifest and its plan, byte for byte."""
 
     manifest: Manifest
     plan: Sealed
@@ -37,14 +37,14 @@ class Artifact:
 
 @contextmanager
 def opened(layout: Layout, stack: str, key: Signer | None) -> Iterator[Artifact]:
-    """An artifact whose manifest is whole, signed when there is a key, and belongs to this stack's plan.
+    """An artifact whose manifest is complete, signed if there is a key, and matches its plan file.
 
-    A plan file carries its own configuration: who can write it and its manifest can run code in the deploy job. Only
-    who has the key can sign. What is checked here is a sealed copy of the plan, and it is that copy that is to be
-    shown, judged and applied: whatever happens to the file from now on, no path leads back to it.
+    A plan file carries its own configuration: anyone who can write it and its manifest can run code in the deploy job.
+    Only a holder of the key can sign. A sealed copy of the plan is verified, and that copy is shown, judged and
+    applied: later changes of the file have no effect.
 
     Raises:
-        ArtifactRefusedError: Something is missing, was changed, is not signed, or is not a plain file.
+        ArtifactRefusedError: A file is missing, changed, not signed, or not a plain file.
     """
     with _sealed_plan(layout, stack) as plan:
         manifest = _manifest(layout, stack, key)
@@ -55,10 +55,10 @@ def opened(layout: Layout, stack: str, key: Signer | None) -> Iterator[Artifact]
 
 
 def load(layout: Layout, stack: str, key: Signer | None) -> Manifest:
-    """The manifest of an artifact that is as `opened` wants it.
+    """The manifest of an artifact, verified as in `opened`.
 
     Raises:
-        ArtifactRefusedError: It is not.
+        ArtifactRefusedError: It fails verification.
     """
     with opened(layout, stack, key) as artifact:
         return artifact.manifest
@@ -76,12 +76,12 @@ def _sealed_plan(layout: Layout, stack: str) -> Sealed:
     finally:
         os.close(source)
     if plan is None:
-        raise refused("size", stack, f"{name} is larger than a plan can be")
+        raise refused("size", stack, f"{name} is too large for a plan")
     return plan
 
 
 def _manifest(layout: Layout, stack: str, key: Signer | None) -> Manifest:
-    """The manifest, once it is known to be as it was written."""
+    """The manifest, after its digest was verified."""
     path = layout.manifest(stack)
     name = layout.relative(path)
     with os.fdopen(_open(layout, path, stack), "rb") as stream:
@@ -90,9 +90,7 @@ def _manifest(layout: Layout, stack: str, key: Signer | None) -> Manifest:
         record = parse_json(text)
         digest, signed = record.pop("digest"), record.pop("signature", None)
         if isinstance(found := record.get("format"), int) and found != FORMAT:
-            raise refused(
-                "format", stack, f"{name} was written by another version of doit-tofu, whose plans are not applied"
-            )
+            raise refused("format", stack, f"{name} was written by an incompatible version of doit-tofu")
         manifest = from_json(record)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise refused("manifest-unreadable", stack, f"{name} cannot be read as a manifest") from None
@@ -120,19 +118,19 @@ def _check_signature(layout: Layout, stack: str, record: dict[str, Any], signed:
     name = layout.relative(layout.manifest(stack))
     if key is None:
         if signed is not None or record.get("key") is not None:
-            message = f"this plan was made with a key ({signer}), and none is set here"
+            message = f"this plan was made with a key ({signer}), but none is set here"
             again = (" had, then ", doit("deploy"), "; or ", doit(f"plan:{stack}"))
             steps = ("set the key that ", doit("plan"), *again)
             raise ArtifactRefusedError("no-key", message, stack=stack, next_step=steps)
         return
     if signed is None:
-        message = f"{name} is not signed, but a key is set ({key.variable}): anybody may have made it"
+        message = f"{name} is not signed, but a key is set ({key.variable}): anyone could have made it"
         signs = (doit(f"plan:{stack}"), " with the key makes a plan that is signed; then ", doit("deploy"))
         raise ArtifactRefusedError("unsigned", message, stack=stack, next_step=signs)
     if not signature.fits(record, signed, key):
         if signer == key.fingerprint:
             raise refused("signature", stack, f"{name} is not what was signed with {key.variable} ({key.fingerprint})")
-        message = f"{name} is signed with another key ({signer}) than {key.variable} holds ({key.fingerprint})"
+        message = f"{name} is signed with another key ({signer}) than the one in {key.variable} ({key.fingerprint})"
         other = (doit(f"plan:{stack}"), " with this key; then ", doit("deploy"))
-        ways = (f"set {key.variable} as in the job that planned; or ", *other)
+        ways = (f"set {key.variable} as in the plan job; or ", *other)
         raise ArtifactRefusedError("signature", message, stack=stack, next_step=ways)

@@ -1,4 +1,4 @@
-"""A stack's outputs as of its last apply: values for its dependents, and digests that say whether one changed."""
+"""A stack's outputs after its last apply: values for its dependents, and digests that show changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Output:
-    """An output; the value of a sensitive one is None unless it was just read from the engine."""
+    """An output; a sensitive value is None unless it was just read from the engine."""
 
     digest: str
     sensitive: bool = False
@@ -36,9 +36,9 @@ def parse(values: Mapping[str, Any]) -> dict[str, Output]:
 
 
 def store(layout: Layout, stack: str, outputs: Mapping[str, Output], mask: Masker, key: Key | None = None) -> None:
-    """Keep outputs durably: values of the non-sensitive, digests alone of those that are or hold a known secret.
+    """Save outputs durably: only digests for sensitive ones and those with a known secret, else values.
 
-    Those digests are made with the key where there is one: a short secret is found by a plain one in no time.
+    The digests use the key if there is one, as a short secret is easily found from a plain digest.
 
     Raises:
         RecordError: The file cannot be written.
@@ -53,7 +53,7 @@ def store(layout: Layout, stack: str, outputs: Mapping[str, Output], mask: Maske
 
 
 def stored(layout: Layout, stack: str) -> dict[str, Output] | None:
-    """The outputs of the last apply; None when there is no record of one.
+    """The outputs of the last apply; None if none is recorded.
 
     Raises:
         RecordError: The record cannot be read.
@@ -71,7 +71,7 @@ def stored(layout: Layout, stack: str) -> dict[str, Output] | None:
         raise RecordError(
             f"{layout.relative(path)} is not a record of outputs",
             where=layout.relative(path),
-            next_step="remove it: the next run reads the outputs from the state again",
+            next_step="remove it; the next run reads the outputs from the state again",
         ) from error
 
 

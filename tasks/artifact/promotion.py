@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def missing(project: Project, stack: str, inputs: Inputs) -> str | None:
-    """What of a stack's code never reached the environment to follow, in words; None when all has, or none is set.
+    """What of a stack's code is not deployed to the environment to follow, in words; None if all is, or none is set.
 
-    Code is compared by content, so a commit that changes something else counts as arrived.
+    Code is compared by content, so a commit that changes nothing in the stack makes no difference.
 
     Raises:
         RecordError: The other environment's receipt cannot be read.
@@ -34,7 +34,7 @@ def missing(project: Project, stack: str, inputs: Inputs) -> str | None:
 
 
 def _code(inputs: Inputs, produced: Collection[Input]) -> Inputs:
-    """What of some inputs is the same in every environment."""
+    """Those of some inputs that are the same in every environment."""
     return Inputs({
         item: digest.rpartition(":")[2] if item.kind is InputKind.IMAGE else digest  # each has its own registry
         for item, digest in inputs.digests.items()

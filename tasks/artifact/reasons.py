@@ -1,4 +1,4 @@
-"""Why a stack is affected, as values, and the one place that makes words of them."""
+"""The reasons why a stack is affected, as values, and the one place that turns them into words."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _NAMES = {
 
 
 class Why(StrEnum):
-    """Why a stack is affected: how an input differs, or what else calls for a plan."""
+    """Why a stack is affected: how an input differs, or what else requires a plan."""
 
     ADDED = "added"
     REMOVED = "removed"
     CHANGED = "changed"
     MISSING = "is missing"
-    OTHER_KEY = "cannot be compared: its digest was made with a key that is not here"
+    OTHER_KEY = "cannot be compared: its digest was made with a key that is not set here"
     NEVER_DEPLOYED = "never deployed from here"
     OLD_RECEIPT = "old receipt"
     CUT_OFF = "cut off"
@@ -61,10 +61,10 @@ def between(
     """How two sets of inputs differ, the likeliest cause first.
 
     Args:
-        before: The earlier ones.
-        after: The later ones.
-        since: The name of the earlier ones, where they have one.
-        why_read: Why a file counts, where that needs saying, see `RootModule.why_read`.
+        before: The earlier inputs.
+        after: The later inputs.
+        since: The name of the earlier inputs, if they have one.
+        why_read: Why a file is an input, if that is not obvious; see `RootModule.why_read`.
     """
     found = []
     for item in before.differing(after):
@@ -90,9 +90,9 @@ def text(reason: Reason) -> str:
         return f"{named(reason.input)} {reason.why}{since}{note}"
     return {
         Why.NEVER_DEPLOYED: "never deployed from here",
-        Why.OLD_RECEIPT: "its receipt is of an older version and is not read: it counts as never deployed; "
-        "`doit plan` shows what is to be done, `doit deploy` writes a new one",
-        Why.CUT_OFF: f"its last apply was cut off (begun {reason.note})",
+        Why.OLD_RECEIPT: "its receipt was written by an incompatible version, so it counts as never deployed; `doit"
+        " plan` shows the changes, `doit deploy` writes a new receipt",
+        Why.CUT_OFF: f"its last apply was cut off (started {reason.note})",
         Why.FAILED: f"its last apply failed ({reason.note})",
         Why.NEW_STACK: f"a new stack{since}",
         Why.NEW_ENVIRONMENT: f"a new environment{since}",
@@ -118,5 +118,5 @@ def named(item: Input) -> str:
         case InputKind.IMAGE:
             return f"image {item.name} (variable {item.target})"
         case InputKind.ANY_FILE:
-            return f"any file (one whose name cannot be told is read in {item.name})"
+            return f"any file (one whose name is not known is read in {item.name})"
     return f"{_NAMES.get(item.kind, item.kind)} {item.name}".rstrip()

@@ -1,4 +1,4 @@
-"""Receipts: durable proof of what was applied, written the moment an apply ends."""
+"""Receipts: durable records of what was applied, written as soon as an apply ends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FORMAT = 2
 
 
 class Outcome(StrEnum):
-    """How the last apply ended; `started` is one whose end was never written."""
+    """How the last apply ended; `started` if its end was never recorded."""
 
     STARTED = "started"
     APPLIED = "applied"
@@ -32,13 +32,13 @@ class Outcome(StrEnum):
 class Receipt:
     """The last apply of a stack.
 
-    `verified` is None before its checks ran; `checks` is the digest of those that `verified` is about. `inputs` are
-    those of the plan. `produced` are files the stack's applies wrote, `upstream` the commit of what an overlay lies
-    over. `images` are the references that its variables got. `deployed` says what the last successful apply put in
-    place. `state_key` is the fingerprint of the key that its state was written with, None when in clear. `allowed`
-    names findings of policies that were let through, and why. `lineage` and `serial` are those of the state that the
-    apply left, or at least had before. `exists` are the digests of the addresses that it left in place; `accepted` is
-    the state that it went on with although another one had been deployed, and why. `plan_id` is the manifest's `id`.
+    `verified` is None before its checks ran; `checks` is the digest of the checks that it refers to. `inputs` are those
+    of the plan. `produced` are files that the stack's applies wrote, `upstream` is the commit of an overlay's upstream.
+    `images` are the references that its variables got. `deployed` is what the last successful apply deployed.
+    `state_key` is the fingerprint of the key that its state is encrypted with, None if unencrypted. `allowed` are
+    accepted policy findings, with reasons. `lineage` and `serial` are those of the state after the apply, or at least
+    before it. `exists` are the digests of the addresses that it left in place; `accepted` is the state that was
+    accepted although another one had been deployed, and why. `plan_id` is the manifest's `id`.
     """
 
     stack: str
@@ -72,7 +72,7 @@ class Receipt:
         return self.outcome is Outcome.APPLIED
 
     def ended(self, outcome: Outcome, **changes: Any) -> Receipt:
-        """This apply with its end."""
+        """This apply with its outcome."""
         finished = replace(self, outcome=outcome, finished_at=now(), **changes)
         if outcome is Outcome.APPLIED:
             place = {"commit": finished.commit, "at": finished.finished_at, "plan_sha256": finished.plan_sha256}
@@ -81,15 +81,15 @@ class Receipt:
 
 
 def now() -> str:
-    """This moment, in UTC, as ISO 8601 to the second."""
+    """The current time in UTC, as ISO 8601 to the second."""
     return datetime.now(UTC).replace(microsecond=0).isoformat()
 
 
 def read(layout: Layout, stack: str) -> Receipt | None:
-    """The receipt of a stack; None when nothing was ever applied from here, or by an older version (`is_outdated`).
+    """The receipt of a stack; None if nothing was applied from here, or only by an older version (`is_outdated`).
 
     Raises:
-        RecordError: There is one that cannot be read.
+        RecordError: It exists but cannot be read.
     """
     path = layout.receipt(stack)
     record = read_json(path)
@@ -103,17 +103,17 @@ def read(layout: Layout, stack: str) -> Receipt | None:
             f"{layout.relative(path)} is not a receipt: {error}",
             where=layout.relative(path),
             stack=stack,
-            untouched="nothing of this stack was changed",
+            untouched="nothing in this stack was changed",
             next_step=(
-                "remove it: the stack then counts as never deployed, and ",
+                "remove it; the stack then counts as never deployed, and ",
                 doit(f"plan:{stack}"),
-                " shows what is",
+                " shows the changes",
             ),
         ) from error
 
 
 def is_outdated(layout: Layout, stack: str) -> bool:
-    """Whether the receipt of a stack was written by an older version: then it is not read."""
+    """Whether the receipt of a stack was written by an older version, and is therefore ignored."""
     return _of_older_version(read_json(layout.receipt(stack)))
 
 
@@ -132,10 +132,10 @@ def write(layout: Layout, receipt: Receipt) -> None:
 
 
 def restore(layout: Layout, stack: str, receipt: Receipt | None) -> None:
-    """Put back what stood before an apply that never began.
+    """Restore the previous receipt after an apply that never started.
 
     Raises:
-        RecordError: The file cannot be written; the apply then counts as cut off, which is planned again.
+        RecordError: The file cannot be written; the apply then counts as cut off, so the stack is planned again.
     """
     if receipt is not None:
         write(layout, receipt)

@@ -1,4 +1,4 @@
-"""Files that an apply reads again: `file()`, templates and scripts are read from the disk, not from the plan."""
+"""Files that an apply reads again: `file()`, templates and scripts come from the disk, not from the plan."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 
 def changed(project: Project, stack: Stack, planned: Inputs) -> list[Input]:
-    """The inputs among the given ones that are files and are not what they were, in their order.
+    """Those of some inputs that are files and have changed, in order.
 
-    Each file is read now: the file index trusts times and sizes, which a change can leave as they were.
+    Each file is read now, because the file index trusts times and sizes, which a change may preserve.
 
     Args:
-        project: Where the files are.
-        stack: Whose inputs they are.
+        project: The project with the files.
+        stack: The stack whose inputs they are.
         planned: The inputs.
     """
     found = []
     for item, digest in planned.digests.items():
         if item.kind in FILES:
-            # A var file's digest has its position before it.
+            # The digest of a var file is prefixed with its position.
             if _digest(project, stack, item) != digest.rpartition(" ")[2]:
                 found.append(item)
         elif item.kind is InputKind.ANY_FILE and project.digest_of_files() != digest:

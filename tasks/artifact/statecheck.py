@@ -1,4 +1,4 @@
-"""Whether the state that a plan was made for is the one that was deployed, by what the last receipt says of it."""
+"""Compares the state that a plan was made for with the state that the last receipt records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .manifest import Manifest
     from .receipt import Receipt
 
-_DIGITS = 16  # of a digest of an address: enough to tell the resources of one stack apart
+_DIGITS = 16  # digits of an address digest: enough to tell the resources of one stack apart
 _SHOWN = 3
 
 
@@ -21,9 +21,10 @@ _SHOWN = 3
 class Seen:
     """A state as a plan found it, and what the plan would make of it.
 
-    `lineage` is None where there is no state. `empty` is True where no resource is in it. `creates` are the digests of
-    the addresses that would be created and were not found to be gone by this plan's refresh; `exists` those of all that
-    is there once the plan is applied. `addresses` are the created ones in clear, where they are known.
+    `lineage` is None without a state. `empty` is True if it has no resources. `creates` are the digests of the
+    addresses that would be created, except those that this plan's refresh found deleted; `exists` those of everything
+    that exists
+    after the plan is applied. `addresses` are the created ones in plain text, if known.
     """
 
     lineage: str | None
@@ -35,7 +36,7 @@ class Seen:
 
     @classmethod
     def read(cls, document: Mapping[str, Any], lineage: str | None, serial: int | None) -> Seen:
-        """What a plan, as `show -json` shows it, found of the state that it was made for."""
+        """What a plan, in `show -json` form, found in its state."""
         gone = {str(item.get("address")) for item in document.get("resource_drift") or []}
         creates = tuple(
             str(item.get("address"))
@@ -51,7 +52,7 @@ class Seen:
 
     @classmethod
     def of(cls, manifest: Manifest) -> Seen:
-        """What a manifest says of it."""
+        """The same from a manifest."""
         return cls(
             manifest.lineage, manifest.serial, manifest.state_empty, tuple(manifest.creates), tuple(manifest.exists)
         )
@@ -63,37 +64,37 @@ class Seen:
 
 
 def digest(address: str) -> str:
-    """What a record holds in place of a resource's address."""
+    """The digest that records contain in place of a resource's address."""
     return sha256_bytes(address.encode(errors="surrogatepass"))[:_DIGITS]
 
 
 def problem(last: Receipt | None, seen: Seen) -> str | None:
-    """What is wrong with a state by the receipt of the last apply, in words; None when nothing is."""
+    """What is wrong with a state according to the last receipt, in words; None if nothing is."""
     if last is None:
         return None
     exists = set(last.exists)
     left = f"serial {last.serial} of lineage {last.lineage}" if last.lineage else "a state"
     if not seen.lineage:
         return (
-            f"its state is gone: the last apply left {left}, and now there is none" if last.lineage or exists else None
+            f"its state is gone: the last apply left {left}, but no state was found" if last.lineage or exists else None
         )
     if last.lineage and seen.lineage != last.lineage:
-        return f"its state is another one: found is {seen.shown}, the last apply left {left}"
+        return f"its state is a different one: found {seen.shown}, but the last apply left {left}"
     known, serial = last.serial or 0, seen.serial or 0
     if serial < known:
-        return f"its state is an older one: found is serial {serial}, the last apply left serial {known}"
+        return f"its state is older: found serial {serial}, but the last apply left serial {known}"
     if seen.empty and exists and serial <= known:
-        return f"its state is empty: the last apply left {_count(len(exists))} in it at this very serial {serial}"
+        return f"its state is empty: the last apply left {_count(len(exists))} in it at the same serial {serial}"
     if again := [item for item in seen.creates if item in exists]:
         names = [name for name in seen.addresses if digest(name) in exists]
         shown = f" ({', '.join(names[:_SHOWN])}{', ...' if len(names) > _SHOWN else ''})" if names else ""
         what = f"{_count(len(again))} that the last apply left in place{shown}"
-        return f"the state at {seen.shown} has lost what it had: the plan would create {what}"
+        return f"the state at {seen.shown} has lost resources: the plan would create {what}"
     return None
 
 
 def moved(last: Receipt | None, seen: Seen) -> str | None:
-    """That the state went on since the last apply without us, in words; None when it did not."""
+    """A note if the state has changed since the last apply without us, else None."""
     if last is None or not last.applied or last.serial is None or seen.lineage != last.lineage:
         return None
     ahead = (seen.serial or 0) > last.serial
@@ -105,7 +106,7 @@ def _count(number: int) -> str:
 
 
 def _managed(module: Mapping[str, Any]) -> Iterator[str]:
-    """The addresses of the resources in a module and in those that it calls."""
+    """The addresses of the resources in a module and the modules that it calls."""
     pending = [module]
     while pending:
         current = pending.pop()

@@ -1,4 +1,4 @@
-"""Plan artifacts as files: stored whole or not at all, and taken once; `opening` reads them."""
+"""Stores plan artifacts as files, atomically, and hands each out once; `opening` reads them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from ..project.config.signer import Signer
     from .manifest import Manifest
 
-STALE = "the state moved on since this was planned"
+STALE = "the state has changed since this was planned"
 
 
 def discard(layout: Layout, stack: str) -> None:
-    """Remove a stack's artifact: a planning that fails must not leave the old one to be applied.
+    """Remove a stack's artifact, so that a failed plan does not leave an old one to be applied.
 
-    Killed in the middle, it leaves an artifact that counts as taken, not one that has lost a part.
+    If it is killed half-way, the artifact counts as claimed, not as incomplete.
 
     Raises:
         RecordError: A file cannot be removed.
@@ -49,9 +49,9 @@ def discard(layout: Layout, stack: str) -> None:
 
 
 def settle(layout: Layout, stack: str) -> None:
-    """End what `store` had begun when it was killed: the manifest is there, its plan still has the draft's name.
+    """Complete a `store` that was killed after writing the manifest and before renaming the plan.
 
-    Only for who holds the environment: in another run's hands the plan is about to get its name.
+    Only with the environment lock held: otherwise another run may be about to rename it.
     """
     draft, plan = layout.draft(stack), layout.plan(stack)
     if os.path.lexists(plan) or not os.path.lexists(draft) or not os.path.lexists(layout.manifest(stack)):
@@ -66,7 +66,7 @@ def settle(layout: Layout, stack: str) -> None:
 
 
 def pending(layout: Layout, stack: str) -> bool:
-    """Whether there is an artifact that no deploy has taken yet; cheap."""
+    """Whether an artifact exists that no deploy has claimed yet; cheap."""
     if not os.path.lexists(layout.plan(stack)) and not os.path.lexists(layout.manifest(stack)):
         return False
     try:
@@ -78,7 +78,7 @@ def pending(layout: Layout, stack: str) -> bool:
 
 
 def origin(layout: Layout, stack: str) -> str | None:
-    """The origin that the manifest states, unverified; None when it cannot be read."""
+    """The origin in the manifest, unverified; None if it cannot be read."""
     try:
         return str(read_json(layout.manifest(stack))["origin"])
     except (RecordError, TypeError, KeyError):
@@ -86,7 +86,7 @@ def origin(layout: Layout, stack: str) -> str | None:
 
 
 def claim(layout: Layout, manifest: Manifest) -> None:
-    """Take an artifact, durably, before it is applied: from now on it is never applied again.
+    """Claim an artifact durably before it is applied: it is never applied again.
 
     Raises:
         RecordError: The claim cannot be written; nothing was applied.
@@ -95,10 +95,11 @@ def claim(layout: Layout, manifest: Manifest) -> None:
 
 
 def release(layout: Layout, stack: str) -> None:
-    """Give an artifact back that was taken, when nothing of it was applied.
+    """Release a claimed artifact of which nothing was applied.
 
     Raises:
-        RecordError: The claim cannot be removed; the artifact then counts as applied and has to be planned again.
+        RecordError: The claim cannot be removed; the artifact then counts as applied, and the stack must be planned
+            again.
     """
     try:
         folder.drop(layout, layout.claim(stack))
@@ -107,19 +108,20 @@ def release(layout: Layout, stack: str) -> None:
 
 
 def mark_stale(layout: Layout, manifest: Manifest) -> None:
-    """Say of an artifact that the engine found it stale: it stays, and is refused, until somebody plans again.
+    """Mark an artifact as stale: it stays, and is refused, until the stack is planned again.
 
     Raises:
-        RecordError: That cannot be written; the artifact then counts as applied and has to be planned again.
+        RecordError: The mark cannot be written; the artifact then counts as applied, and the stack must be planned
+            again.
     """
     folder.keep(layout, layout.claim(manifest.stack), {"id": manifest.id, "stale": True})
 
 
 def refuse_stale(layout: Layout, manifest: Manifest) -> None:
-    """Refuse an artifact that the engine has found stale before.
+    """Refuse an artifact that the engine has already found stale.
 
     Raises:
-        ArtifactRefusedError: It was.
+        ArtifactRefusedError: It is stale.
     """
     with contextlib.suppress(RecordError, AttributeError):
         found = read_json(layout.claim(manifest.stack)) or {}
@@ -128,7 +130,7 @@ def refuse_stale(layout: Layout, manifest: Manifest) -> None:
 
 
 def description(layout: Layout, manifest: Manifest) -> dict[str, Any] | None:
-    """What a plan does, as `plan.json` says (see `changes.PlanChanges`); None when that file is not this artifact's."""
+    """The changes of a plan from `plan.json` (see `changes.PlanChanges`); None if the file belongs to another plan."""
     try:
         found = read_json(layout.plan_json(manifest.stack))
         return found if sha256_bytes(canonical_json(found)) == manifest.described else None
@@ -137,10 +139,10 @@ def description(layout: Layout, manifest: Manifest) -> dict[str, Any] | None:
 
 
 def state_of_plan(plan: Sealed) -> tuple[str | None, int | None]:
-    """The lineage and serial of the state that a saved plan was made for; None where it cannot be read.
+    """The lineage and serial of the state that a saved plan was made for; None if it cannot be read.
 
-    A saved plan is a zip file with the state in it (https://opentofu.org/docs/internals/json-format/ describes only
-    its JSON form; the layout is the engine's own and was checked with 1.12).
+    A saved plan is a zip file that contains the state. Its layout is internal to the engine and was checked with 1.12;
+    https://opentofu.org/docs/internals/json-format/ only describes the JSON form.
     """
     try:
         with plan.stream() as stream, zipfile.ZipFile(stream) as archive:
@@ -151,13 +153,13 @@ def state_of_plan(plan: Sealed) -> tuple[str | None, int | None]:
 
 
 def is_encrypted(plan: Sealed) -> bool:
-    """Whether a saved plan is encrypted: one in clear is a zip file."""
+    """Whether a saved plan is encrypted: an unencrypted one is a zip file."""
     with plan.stream() as stream:
         return stream.read(2) != b"PK"
 
 
 def store(layout: Layout, manifest: Manifest, plan: Sealed, key: Signer | None) -> None:
-    """Make a plan and its manifest, signed when there is a key, an artifact, durably; the plan gets its name last.
+    """Store a plan and its manifest (signed if there is a key) durably as an artifact; the plan is renamed last.
 
     Raises:
         RecordError: It cannot be written.
@@ -172,15 +174,15 @@ def store(layout: Layout, manifest: Manifest, plan: Sealed, key: Signer | None) 
         fsync_dir(path.parent)
     except OSError as error:
         raise RecordError(
-            f"cannot keep {layout.relative(path)}: {error.strerror}",
+            f"cannot store {layout.relative(path)}: {error.strerror}",
             stack=manifest.stack,
             untouched="nothing was applied",
-            next_step="make room or make the folder writable, then run the same command again",
+            next_step="free disk space or make the folder writable, then run the same command again",
         ) from error
 
 
 def _write(draft: Path, plan: Sealed) -> None:
-    """Write a plan as a new file, durably; it may hold every value in clear, and is ours alone."""
+    """Write a plan durably as a new private file, because it may contain every value in plain text."""
     draft.parent.mkdir(parents=True, exist_ok=True)
     draft.unlink(missing_ok=True)
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -107,6 +107,20 @@ def read(environment: Mapping[str, str] = os.environ, given: Kind | None = None)
     return CI(found, pipeline_url=_web(get("CI_PIPELINE_URL")), job_url=_web(get("CI_JOB_URL")))
 
 
+def job_login(environment: Mapping[str, str] = os.environ) -> tuple[str, str] | None:
+    """With what this job may read its repository: the forge's origin and `user:token`; None where nothing says it.
+
+    GitHub: https://docs.github.com/en/actions/tutorials/authenticate-with-github_token. GitLab:
+    https://docs.gitlab.com/ci/jobs/ci_job_token/.
+    """
+    server, user, token = {
+        "github": ("GITHUB_SERVER_URL", "x-access-token", "GITHUB_TOKEN"),
+        "gitlab": ("CI_SERVER_URL", "gitlab-ci-token", "CI_JOB_TOKEN"),
+    }.get(kind(environment), ("", "", ""))
+    origin, secret = environment.get(server, "").rstrip("/"), environment.get(token, "")
+    return (origin, f"{user}:{secret}") if origin.startswith("https://") and secret else None
+
+
 def _gitlab(environment: Mapping[str, str]) -> CI:
     get = environment.get
     own, pipeline = get("CI_PROJECT_ID", ""), get("CI_PIPELINE_ID", "")

@@ -1,1 +1,1 @@
-"""The one door to the OpenTofu process."""
+"""Everything about the OpenTofu process: obtaining the binary, running it, keys, locks."""

@@ -1,4 +1,4 @@
-"""Engine commands as values: where one runs, and how it ended."""
+"""Engine commands as values: where a command runs, and how it ended."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
     from ..base.problem import Steps
 
-CHANGES_PRESENT = 2  # what `-detailed-exitcode` gives for a plan that is not empty
+CHANGES_PRESENT = 2  # the exit code of `-detailed-exitcode` for a plan with changes
 
 
 @dataclass(frozen=True)
 class Completed:
-    """An ended engine command: its exit code, its output with secrets masked, and its JSON events.
+    """A finished engine command: its exit code, its masked output, and its JSON events.
 
-    `events` follow https://opentofu.org/docs/internals/machine-readable-ui/; they are not masked. `sealed` says what
-    happened and what to do when it failed because a state or plan is not encrypted as expected.
+    `events` follow https://opentofu.org/docs/internals/machine-readable-ui/; they are not masked. `sealed` says
+    what happened and what to do if it failed because a state or plan is not encrypted as expected.
     """
 
     code: int
@@ -35,7 +35,7 @@ class Completed:
         return self.code in (0, CHANGES_PRESENT)
 
     def summaries(self) -> list[str]:
-        """The summaries of its error diagnostics: what tells one failure from another, as nearly all exit with 1."""
+        """The summaries of its error diagnostics, which tell failures apart, as nearly all exit with 1."""
         found = [event["diagnostic"] for event in self.events if event.get("type") == "diagnostic"]
         return [str(item.get("summary")) for item in found if item.get("severity") == "error"] or re.findall(
             r"^[│| ]*Error: (.*)$", self.output, re.MULTILINE
@@ -47,12 +47,11 @@ EARLY = ("init", "validate", "show")  # besides those that get variables anyway
 
 @dataclass(frozen=True)
 class Context:
-    """Where and as what a command runs: the stack's folder, its data directory, its variables.
+    """The context of a command: the stack's folder, its data directory, its variables.
 
-    `stack` is the stack's name; empty for a command that is about none. `backend` is the type of the backend, `schema`
-    the database schema of one that has it; `by_hand` is how a person begins an engine command on the very same state,
-    from the repository's root. `early` are the arguments that carry variables to commands that need them to know
-    where modules come from, see `EARLY`.
+    `stack` is the stack's name, empty if none is involved. `backend` is the type of the backend, `schema` its database
+    schema, if any; `by_hand` is the beginning of a manual engine command on the same state, from the repository's root.
+    `early` are the arguments that pass variables to commands that need them to resolve module sources, see `EARLY`.
     """
 
     label: str

@@ -1,10 +1,9 @@
-"""Encryption of plans and states by the engine itself: how it is told of the keys, and what its refusals mean.
+"""Encryption of plans and states by the engine: passes keys to it, and explains its refusals.
 
 The engine takes its encryption settings from `TF_ENCRYPTION` (https://opentofu.org/docs/language/state/encryption/), so
-that no stack needs a block for it. The settings hold no key: they name a command that prints one, by the protocol of
-the external key provider. The command is `cat` of a file that lives in memory (Linux), or `printenv` of a variable of
-the engine's environment (elsewhere). Whatever the engine runs (providers, provisioners) can get at the key, as it can
-at the state.
+that no stack needs a block for it. The settings contain no key: they name a command that prints one, as an external
+key provider. The command is `cat` of an in-memory file (Linux), or `printenv` of a variable in the engine's environment
+(elsewhere). Everything that the engine runs (providers, provisioners) can read the key, as it can read the state.
 """
 
 from __future__ import annotations
@@ -31,15 +30,15 @@ if TYPE_CHECKING:
     from ..project.project import Project
 
 VARIABLE = "TF_ENCRYPTION"
-SINCE = (1, 10)  # the external key provider came with OpenTofu 1.10.0
+SINCE = (1, 10)  # OpenTofu 1.10.0 introduced the external key provider
 REMOTE_STATE = "terraform_remote_state"
 _CLEAR = "method.unencrypted.clear"
 _ALL = ("state", "plan", "remote_state_data_sources")
-_TARGETS: dict[str, tuple[str, ...]] = {  # what a command uses; any other may use all
+_TARGETS: dict[str, tuple[str, ...]] = {  # what each command uses; any other may use all
     "fmt": (), "validate": (), "version": (), "init": ("state",), "output": ("state",), "state": ("state",),
     "show": ("plan",),
 }  # fmt: skip
-_SIGNS = {  # what the engine says, its line breaks aside
+_SIGNS = {  # the engine's messages, without line breaks
     "clear": re.compile("encountered unencrypted payload"),
     "encrypted": re.compile("file is encrypted and"),
     "another key": re.compile("decryption failed for all provided methods"),
@@ -50,14 +49,14 @@ _DEPLOY = doit("deploy")
 
 @dataclass(frozen=True)
 class Handover:
-    """What an engine process gets so that it can encrypt and decrypt: environment variables and file descriptors."""
+    """What an engine process needs to encrypt and decrypt: environment variables and file descriptors."""
 
     environment: Mapping[str, str] = field(repr=False, default_factory=dict)
     descriptors: tuple[int, ...] = ()
 
 
 class Encryption:
-    """Hands the keys of a run to the engine; made once, when the first command needs it.
+    """Passes the keys of a run to the engine; created once, when the first command needs it.
 
     Args:
         keyring: The keys.
@@ -70,10 +69,10 @@ class Encryption:
         self._carried = Handover()
 
     def handover(self, command: str) -> Handover:
-        """What the process of an engine command gets; nothing when no key is set or the command reads nothing.
+        """What the process of an engine command gets; nothing if no key is set or the command reads nothing.
 
-        The engine asks for the key once for each target it is told of, and again for each file that it reads: a
-        command is told of what it uses alone.
+        The engine asks for the key once per configured target and again per file that it reads, so a command is only
+        configured for what it uses.
         """
         targets = _TARGETS.get(command, _ALL)
         if not targets or not self.keyring.is_set:
@@ -85,12 +84,12 @@ class Encryption:
         return Handover({**self._carried.environment, VARIABLE: text}, self._carried.descriptors)
 
     def explain(self, said: str) -> tuple[str, Steps] | None:
-        """What happened and what to do, when a command failed because a state or plan is not as the keys expect.
+        """What happened and what to do, if a command failed because a state or plan does not match the keys.
 
         Args:
-            said: All that the engine printed.
+            said: Everything that the engine printed.
         """
-        text = " ".join(said.split())  # the engine breaks its lines anywhere
+        text = " ".join(said.split())  # the engine may break lines anywhere
         found = next((kind for kind, sign in _SIGNS.items() if sign.search(text)), None)
         if found is None:
             return None
@@ -98,22 +97,22 @@ class Encryption:
         name, foreign = settings.key or "encryption.key", REMOTE_STATE in text
         state = f"a state that it reads by {REMOTE_STATE}" if foreign else "its state"
         if found == "clear":
-            happened = f"{state} is in clear, but a key is set ({name})"
-            other = "; if it is not of this project: `encryption.remote_state: any`" if foreign else ""
-            after = f" encrypts it{other}; if it was encrypted before, somebody has replaced it"
+            happened = f"{state} is not encrypted, but a key is set ({name})"
+            other = "; if it belongs to another project: `encryption.remote_state: any`" if foreign else ""
+            after = f" encrypts it{other}; if it was encrypted before, it has been replaced"
             step: Steps = ("if it was never encrypted: `encryption.migrate: true`, and the next ", _DEPLOY, after)
         elif key is None:
-            happened = f"{state} is encrypted, and no key is set here"
+            happened = f"{state} is encrypted, but no key is set here"
             step = f"set {name} to the passphrase that it was encrypted with"
         elif found == "encrypted":
             happened = f"{state} is encrypted, but `encryption.state` is false"
-            step = ("if it is to be in clear: `encryption.migrate: true`, and the next ", _DEPLOY, " decrypts it")
+            step = ("if it should be unencrypted: `encryption.migrate: true`, and the next ", _DEPLOY, " decrypts it")
         else:
             others = "".join(f" and {other.variable} ({other.fingerprint})" for other in self.keyring.all[1:])
             happened = f"{state} is encrypted with another key than {name} ({key.fingerprint}){others}"
             change = (
-                f"set {name} to the passphrase that it was encrypted with; if that was changed, name a variable that"
-                " holds the old one in `encryption.previous`, and the next "
+                f"set {name} to the passphrase that it was encrypted with; if that was changed, name a variable with"
+                " the old one in `encryption.previous`, and the next "
             )
             step = (change, _DEPLOY, " encrypts with the new one")
         return happened, step
@@ -137,17 +136,17 @@ class Encryption:
 
 
 def provided(key: Key) -> str:
-    """What a command prints as an external key provider: a header line, then the keys and metadata to keep."""
+    """The output of an external key provider: a header line, then the keys and the metadata to store."""
     header = {"magic": "OpenTofu-External-Key-Provider", "version": 1}
     keys = {"encryption_key": key.encoded, "decryption_key": key.encoded}
     return f"{json.dumps(header)}\n{json.dumps({'keys': keys, 'meta': {'external_data': {}}})}\n"
 
 
 def settings_text(keyring: Keyring, command: Callable[[Key], Sequence[str]], targets: Collection[str] = _ALL) -> str:
-    """The value of `TF_ENCRYPTION`; it holds no key.
+    """The value of `TF_ENCRYPTION`; it contains no key.
 
-    A key's name in it is made of its fingerprint: the engine stores the name beside what it encrypts, and cannot tell
-    two keys of one name apart.
+    Keys are named by their fingerprint: the engine stores the name with what it encrypts, and cannot tell two keys with
+    the same name apart.
 
     Args:
         keyring: The keys; one is set.
@@ -163,7 +162,7 @@ def settings_text(keyring: Keyring, command: Callable[[Key], Sequence[str]], tar
     methods: dict[str, Any] = {
         "aes_gcm": {_name(key): {"keys": f"${{key_provider.external.{_name(key)}}}"} for key in keys}
     }
-    if _CLEAR in (*state, *remote):  # the engine warns wherever it is declared
+    if _CLEAR in (*state, *remote):  # the engine prints a warning wherever it is declared
         methods["unencrypted"] = {"clear": {}}
     body: dict[str, Any] = {
         "key_provider": {"external": {_name(key): {"command": list(command(key))} for key in keys}},
@@ -177,7 +176,7 @@ def settings_text(keyring: Keyring, command: Callable[[Key], Sequence[str]], tar
 
 
 def require(project: Project, *, plans: bool) -> None:
-    """Make sure, before anything is started, that the keys are there that have to be.
+    """Check, before anything starts, that the required keys are set.
 
     Args:
         project: The project.
@@ -200,7 +199,7 @@ def require(project: Project, *, plans: bool) -> None:
 
 
 def conflicts(project: Project) -> list[ConfigError]:
-    """What cannot be together with a key, wherever it comes from."""
+    """Errors for settings that cannot be combined with a key."""
     keyring, kind = project.keyring, project.config.engine.kind
     if not keyring.is_named:
         return []
@@ -208,14 +207,14 @@ def conflicts(project: Project) -> list[ConfigError]:
     if kind != "tofu":
         found.append(
             project.loaded.error(
-                f"{kind} cannot encrypt, but a key is given by {keyring.variable}", "engine", "kind",
-                next_step=f"take `engine.kind: tofu`; or unset {keyring.variable} and `encryption.key`",
+                f"{kind} cannot encrypt, but a key is set in {keyring.variable}", "engine", "kind",
+                next_step=f"set `engine.kind: tofu`, or unset {keyring.variable} and `encryption.key`",
             )
         )  # fmt: skip
     if os.environ.get(VARIABLE):
         found.append(
             project.loaded.error(
-                f"{VARIABLE} is set beside {keyring.variable}: there can be only one", "encryption", "key",
+                f"{VARIABLE} and {keyring.variable} are both set; only one is allowed", "encryption", "key",
                 next_step=f"unset {VARIABLE}; or set `encryption.key: null`, and the engine gets {VARIABLE} as it is",
             )
         )  # fmt: skip
@@ -223,13 +222,13 @@ def conflicts(project: Project) -> list[ConfigError]:
 
 
 def warning_in_ci() -> str | None:
-    """What to say of a plan that is not encrypted, in a CI job; None elsewhere."""
+    """A warning that plans are not encrypted, in a CI job; None elsewhere."""
     if ci.kind() == "none":
         return None
     return (
-        "warning: the saved plans are not encrypted. A plan file holds every value in clear, sensitive ones too, and"
-        " whoever can read this job's artifacts can read it.\n"
-        "  next: set DEPLOY_ENCRYPTION_KEY, or `encryption.key`; `plan.require_encryption: true` insists on it"
+        "warning: the saved plans are not encrypted. A plan file contains every value in plain text, sensitive ones"
+        " too, and everyone who can read this job's artifacts can read it.\n"
+        "  next: set DEPLOY_ENCRYPTION_KEY, or `encryption.key`; `plan.require_encryption: true` enforces it"
     )
 
 
@@ -243,6 +242,6 @@ def _nested(chain: Sequence[str]) -> dict[str, Any]:
 
 
 def by_hand(environment: str) -> str:
-    """What begins a command line that gives an engine the keys: a shell text, from the repository's root."""
+    """The prefix of a shell command line that passes the keys to an engine, from the repository's root."""
     python = "python" if shutil.which("python") == sys.executable else shlex.quote(sys.executable)
     return f'{VARIABLE}="$({python} -m {_PACKAGE}.keyprovider {shlex.quote(environment)})"'

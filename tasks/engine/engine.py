@@ -1,4 +1,4 @@
-"""The one gate to the engine: every `tofu` process is started, waited for and read here."""
+"""Runs the engine: every `tofu` process is started, awaited and read here."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
     from .encryption import Encryption
 
 _CACHE_VARIABLE = "TF_PLUGIN_CACHE_DIR"
-STREAM_SINCE = (1, 12)  # `-json-into` came with OpenTofu 1.12.0
+STREAM_SINCE = (1, 12)  # OpenTofu 1.12.0 introduced `-json-into`
 
 
 class Engine:
-    """A resolved engine of a known version.
+    """An engine binary with a known version.
 
     Args:
         binary: Its path.
         kind: `tofu` or `terraform`.
         version: Its version.
         plugin_cache: Where it keeps providers, unless the environment says otherwise.
-        encryption: The keys it gets.
-        stop: What starts and stops its processes.
+        encryption: The keys to pass to it.
+        stop: Starts and stops its processes.
         mask: The known secrets.
-        terse: Whether of a failed plan or apply only the errors are kept: the rest may show values.
+        terse: Whether to keep only the errors of a failed plan or apply, as the rest may show values.
     """
 
     def __init__(
@@ -59,12 +59,12 @@ class Engine:
 
     @property
     def streams(self) -> bool:
-        """Whether it can write its JSON stream beside the human output."""
+        """Whether it can write a JSON stream in addition to its normal output."""
         return self.kind == "tofu" and self._release >= STREAM_SINCE
 
     @property
     def takes_keys(self) -> bool:
-        """Whether it can be given keys to encrypt with."""
+        """Whether it can encrypt."""
         return self.kind == "tofu" and self._release >= KEYS_SINCE
 
     @property
@@ -74,21 +74,21 @@ class Engine:
     def run(
         self, context: Context, command: str, *arguments: str, events: bool = False, apart: bool = False
     ) -> Completed:
-        """Run a command to its end, output captured whole.
+        """Run a command to its end and capture its output.
 
-        The output goes to an unlinked file, not to a pipe: an engine that outlives us (we were killed) would die of
-        the broken pipe in mid-apply; so it ends its work and saves its state.
+        The output goes to an unlinked file instead of a pipe: if we are killed, a broken pipe would end the engine in
+        mid-apply; this way it finishes and saves its state.
 
         Args:
             context: Where it runs.
             command: `plan`, `apply`, ...
             arguments: Its arguments, never secret.
-            events: Whether to read the JSON stream too, where the engine has one.
-            apart: Whether `raw` is what it printed on standard output alone; `output` is always both.
+            events: Whether to read the JSON stream too, if the engine has one.
+            apart: Whether `raw` is standard output only; `output` always includes standard error.
 
         Raises:
             StoppedError: The run was asked to stop before the command started.
-            EngineError: The engine cannot be run at all.
+            EngineError: The engine cannot be started.
         """
         context.data_dir.mkdir(parents=True, exist_ok=True)
         argv = [str(self.binary), command]
@@ -117,9 +117,9 @@ class Engine:
             raw, said, streamed = (_content(file) for file in (output, errors, stream))
         if self._stop.requested and code not in (0, CHANGES_PRESENT):
             raise StoppedError(
-                f"{command} was stopped, the engine ended in order",
-                untouched="what it had done is saved in the state, which is unlocked",
-                next_step="run the same command again: it goes on from here",
+                f"{command} was stopped; the engine exited cleanly",
+                untouched="its changes are saved in the state, and the state is unlocked",
+                next_step="run the same command again; it continues from here",
             )
         text = self._mask.text(raw + said)
         if code in (0, CHANGES_PRESENT):
@@ -129,7 +129,7 @@ class Engine:
         return Completed(code, text, raw, _events(streamed), self._encryption.explain(raw + said))
 
     def json(self, context: Context, command: str, *arguments: str) -> Any:
-        """The JSON value that a command prints; its warnings are left out.
+        """The JSON value that a command prints, without warnings.
 
         Raises:
             EngineError: The command failed or printed something else.
@@ -140,10 +140,10 @@ class Engine:
                 return json.loads(done.raw)
             except ValueError:
                 pass
-        raise failure(f"{self.kind} {command} gave no JSON", done, context)
+        raise failure(f"{self.kind} {command} did not print JSON", done, context)
 
     def child_environment(self, context: Context) -> dict[str, str]:
-        """The engine's environment: ours without what would change its meaning, and what it needs."""
+        """The engine's environment: ours without variables that change its behaviour, plus what it needs."""
         return {
             **kept_environment(self._encryption.keyring.variables),
             _CACHE_VARIABLE: str(self.providers.folder),
@@ -163,29 +163,29 @@ def failure(
     untouched: str | None = None,
     next_step: Steps | None = None,
 ) -> EngineError:
-    """An error that carries what the engine said, whole; a lock is named with its holder and the way out.
+    """An error with the engine's full output; a lock is reported with its holder and how to release it.
 
     Args:
         message: What failed.
         done: How the command ended.
         context: Where it ran.
-        untouched: What was not changed, as far as only the command knows; a command that did not begin changed nothing.
-        next_step: What to do, where the engine's own words do not tell.
+        untouched: What was not changed, if the command has started; otherwise nothing was changed.
+        next_step: What to do if the engine's output does not say.
     """
     stack = context.stack or None
     if done.sealed is not None:
         happened, step = done.sealed
         return EngineError(
             f"{message}: {happened}", stack=stack,
-            log=done.output if REMOTE_STATE in done.output else "",  # which one it is; else there is no more to say
-            untouched="nothing of this stack was changed", next_step=step,
+            log=done.output if REMOTE_STATE in done.output else "",  # it names the state; else there is no more to say
+            untouched="nothing in this stack was changed", next_step=step,
         )  # fmt: skip
     if lock := statelock.held(done, context.backend):
         return StateLockedError(
             statelock.describe(lock),
             log=done.output,
             stack=stack,
-            untouched="nothing of this stack was changed",
+            untouched="nothing in this stack was changed",
             next_step=statelock.way_out(lock, context),
         )
     summaries = done.summaries()
@@ -194,7 +194,7 @@ def failure(
 
 
 def _errors_of(text: str) -> str:
-    """The output from its first error on: a failed plan is printed before it, with its values."""
+    """The output from its first error on, because a failed plan prints values before it."""
     first = re.search(r"^[│| ]*Error: ", text, re.MULTILINE)
     return text[first.start() :] if first else text
 
@@ -205,7 +205,7 @@ def _content(file: IO[bytes]) -> str:
 
 
 def _events(data: str) -> list[dict[str, Any]]:
-    """The events of a JSON stream; a torn last line is left out."""
+    """The events of a JSON stream; a torn last line is dropped."""
     found = []
     for line in data.splitlines():
         try:
@@ -218,7 +218,7 @@ def _events(data: str) -> list[dict[str, Any]]:
 
 
 def is_stale(summaries: Sequence[str]) -> bool:
-    """Whether an apply was refused because the state is no longer the one that the plan was made for."""
+    """Whether an apply was refused because the state has changed since the plan."""
     return any("Saved plan is stale" in text or "different state lineage" in text for text in summaries) or any(
         "does not match the given state" in text for text in summaries
     )

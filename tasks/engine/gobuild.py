@@ -1,4 +1,4 @@
-"""The engine, built once by the Go toolchain from its module, at the version and hashes that this package pins."""
+"""Builds the engine with Go from its module, at the version and hashes that this package pins."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _TAIL = 12
 
 
 def module_dir() -> Path:
-    """The folder of the pinned Go module: in the wheel inside the package, in the repository beside it."""
+    """The folder of the pinned Go module: inside the package in a wheel, next to it in the repository."""
     package = Path(__file__).parent.parent
     inside = package / "tools" / "tofu"
     return inside if inside.is_dir() else package.parent / "tools" / "tofu"
 
 
 def pinned_version() -> str:
-    """The engine version that can be built: what `tools/tofu/go.mod` requires.
+    """The engine version that can be built: the one required in `tools/tofu/go.mod`.
 
     Raises:
-        EngineError: The package was installed without it.
+        EngineError: The package was installed without the module.
     """
     try:
         match = re.search(rf"^\s*(?:require )?{_PACKAGE} v(\S+)", (module_dir() / "go.mod").read_text(), re.MULTILINE)
@@ -47,21 +47,21 @@ def pinned_version() -> str:
 
 
 def build(settings: model.Engine, version: str, target: Path, stop: Stop, say: Callable[[str], None]) -> None:
-    """Built: `go build` of the pinned module into `target`; about three minutes on two cores, much less when cached.
+    """Build the pinned module into `target`; takes about three minutes on two cores, much less when cached.
 
     Raises:
-        EngineError: There is no toolchain, another version is wanted, or the build failed.
+        EngineError: No Go toolchain was found, another version is required, or the build failed.
         StoppedError: The run was asked to stop.
     """
     pinned = pinned_version()
     if settings.kind != "tofu" or version != pinned:
         raise EngineError(f"only tofu {pinned} can be built here, not {settings.kind} {version}")
     if shutil.which("go") is None:
-        raise EngineError("no Go toolchain on PATH to build it with")
+        raise EngineError("no Go toolchain on PATH")
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_name(f".{target.name}.new")
     arguments = ["go", "build", "-mod=readonly", "-v", "-trimpath", "-ldflags", _LINKER_FLAGS, "-o", str(fresh)]
-    say(f"setup: building tofu {version} with Go; this takes some minutes, once")
+    say(f"setup: building tofu {version} with Go; this takes a few minutes, once")
     environment = {name: value for name, value in os.environ.items() if name not in ("GOFLAGS", "GOOS", "GOARCH")}
     started = told = time.monotonic()
     lines: list[str] = []

@@ -1,4 +1,4 @@
-"""The pinned engine: found, downloaded or built, and verified."""
+"""Finds, downloads or builds the pinned engine, and verifies it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NAMES = {"tofu": "OpenTofu", "terraform": "Terraform"}
 
 @dataclass(frozen=True)
 class Found:
-    """An engine that may be used: its binary, its version, where it came from."""
+    """An engine to use: its binary, its version, its origin."""
 
     binary: Path
     version: str
@@ -38,7 +38,7 @@ class Found:
 
 
 def find(settings: model.Engine) -> tuple[Found | None, list[str]]:
-    """The engine that is there already, in order: the configured path, PATH, our cache; and what did not do.
+    """The first suitable engine among the configured path, PATH and our cache; and why others were rejected.
 
     Raises:
         EngineError: The configured path is not an engine of the wanted version.
@@ -49,10 +49,10 @@ def find(settings: model.Engine) -> tuple[Found | None, list[str]]:
         binary = Path(settings.path).expanduser().absolute()
         version = version_of(binary, settings.kind)
         if version is None or not wanted.allows(version):
-            found = f"is {settings.kind} {version}" if version else f"is no {settings.kind} that runs"
+            found = f"is {settings.kind} {version}" if version else f"is not a working {settings.kind}"
             raise EngineError(
-                f"engine.path {settings.path} {found}; wanted is {settings.version}",
-                next_step="correct engine.path or engine.version, or remove engine.path",
+                f"engine.path {settings.path} {found}, but {settings.version} is required",
+                next_step="fix engine.path or engine.version, or remove engine.path",
             )
         return Found(binary, version, "engine.path"), misses
     candidates = [(Path(path), "PATH") for path in [shutil.which(settings.kind)] if path]
@@ -63,7 +63,7 @@ def find(settings: model.Engine) -> tuple[Found | None, list[str]]:
         if version is not None and wanted.allows(version):
             return Found(binary, version, source), misses
         if source == "PATH":
-            what = f"{settings.kind} {version}" if version else f"no {settings.kind} that runs"
+            what = f"{settings.kind} {version}" if version else f"not a working {settings.kind}"
             misses.append(f"{binary} is {what}, not {settings.version}")
     if not any(source == "PATH" for _, source in candidates):
         misses.append(f"no {settings.kind} on PATH")
@@ -71,23 +71,23 @@ def find(settings: model.Engine) -> tuple[Found | None, list[str]]:
 
 
 def obtain(settings: model.Engine, stop: Stop, say: Callable[[str], None]) -> Found:
-    """The engine; when it is not there it is downloaded, else built, once for all runs of this user.
+    """The engine; if it is missing, it is downloaded or built, once for all runs of this user.
 
     Raises:
-        EngineError: None of the ways led to one; says what was tried and the ways out.
+        EngineError: It could not be obtained; the error says what was tried and what to do.
     """
     found, misses = find(settings)
     if found:
         return found
     with _one_at_a_time():
-        found, _ = find(settings)  # another run may just have brought it
+        found, _ = find(settings)  # another run may have just installed it
         if found:
             return found
         wanted = VersionConstraint.parse(settings.version)
         pinned = gobuild.pinned_version()
         version = wanted.exact or (pinned if settings.kind == "tofu" and wanted.allows(pinned) else None)
         if version is None:
-            misses.append(f"'{settings.version}' does not say which version to download")
+            misses.append(f"'{settings.version}' is a range, so it does not say which version to download")
         else:
             target = cache_dir() / "engines" / f"{settings.kind}-{version}" / settings.kind
             for bring, source in ((release.download, "downloaded"), (gobuild.build, "built")):
@@ -105,19 +105,19 @@ def obtain(settings: model.Engine, stop: Stop, say: Callable[[str], None]) -> Fo
         " or install Go, which builds the pinned version"
     )
     raise EngineError(
-        f"there is no {settings.kind} {settings.version}, and none was found:\n    - " + "\n    - ".join(misses),
+        f"cannot obtain {settings.kind} {settings.version}:\n    - " + "\n    - ".join(misses),
         untouched="nothing was planned or applied",
         next_step=(f"{ways}; then ", doit("setup")),
     )
 
 
 def version_of(binary: Path, kind: str) -> str | None:
-    """The version that an engine says it has, asked once per file; None when it does not run or is another kind."""
+    """The version that an engine reports, asked once per file; None if it does not run or is of the other kind."""
     return toolversion.known(binary, f"{kind} {binary}", lambda: _ask(binary, kind))
 
 
 def _ask(binary: Path, kind: str) -> str | None:
-    """What `tofu version` says; its JSON form does not tell the two engines apart, its first line does."""
+    """The version in the first line of `tofu version`, because its JSON form does not tell the two engines apart."""
     environment = {"PATH": os.environ.get("PATH", ""), "CHECKPOINT_DISABLE": "1"}
     try:
         said = process.ask([str(binary), "version"], env=environment, timeout=_VERSION_TIMEOUT)
@@ -128,13 +128,13 @@ def _ask(binary: Path, kind: str) -> str | None:
 
 
 def _one_at_a_time() -> AbstractContextManager[int]:
-    """Hold the cache's lock: two runs at once must not build the same engine twice."""
+    """Lock the cache, so that two runs do not build the same engine at once."""
     path = cache_dir() / "engines" / ".lock"
 
     def explain(error: OSError) -> EngineError:
         return EngineError(
             f"cannot use the cache folder {path.parent}: {error.strerror}",
-            next_step=f"set {CACHE_VARIABLE} to a folder that can be written",
+            next_step=f"set {CACHE_VARIABLE} to a writable folder",
         )
 
     return locked(path, explain=explain)

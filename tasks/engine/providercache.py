@@ -1,8 +1,8 @@
-"""The engine's cache of providers: filled by one `init` at a time, and never left half filled.
+"""The engine's provider cache: filled by one `init` at a time, and never left incomplete.
 
-The engine locks each package while it installs it, but not the links to it: an `init` without hashes to compare (no
-lock file) removes a linked package and links it again, in which moment another `init` finds none. And a package that
-was being unpacked when its engine was killed stays as it is.
+The engine locks each package while it installs it, but not the links to it: an `init` without a lock file to compare
+with removes the link to a package and links it again, and another `init` may look for it in that moment. And a package
+that was being unpacked when its engine was killed stays incomplete.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PAUSE = 0.02
 
 
 def locked_providers(lock_file: Path) -> list[str]:
-    """The providers of a dependency lock file, each as `host/namespace/type/version`; nothing where there is none."""
+    """The providers of a dependency lock file, each as `host/namespace/type/version`; empty without a file."""
     try:
         content = lock_file.read_bytes()
     except OSError:
@@ -37,7 +37,7 @@ def locked_providers(lock_file: Path) -> list[str]:
 
 
 def missing(folder: Path, providers: Iterable[str]) -> list[str]:
-    """Those of some providers that are not whole in a folder of providers."""
+    """Those of some providers that are not complete in a folder."""
     return [name for name in providers if not any(_is_whole(package) for package in _children(folder / name))]
 
 
@@ -61,7 +61,7 @@ class ProviderCache:
     """The cache in one folder, which all runs of this user share.
 
     Args:
-        folder: Where it is.
+        folder: The cache folder.
         stop: Ends the waiting for another run.
     """
 
@@ -109,9 +109,9 @@ class ProviderCache:
 
     def _cannot_write(self, error: OSError) -> EngineError:
         return EngineError(
-            f"cannot write in the cache of providers {self.folder}: {error.strerror}",
+            f"cannot write to the provider cache {self.folder}: {error.strerror}",
             untouched="nothing was planned or applied",
-            next_step="make room or make the folder writable, then run the same command again",
+            next_step="free disk space or make the folder writable, then run the same command again",
         )
 
     def _pause(self) -> None:

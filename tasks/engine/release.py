@@ -1,4 +1,4 @@
-"""The engine's official release, downloaded and checked against its published checksum."""
+"""Downloads an official release of the engine and verifies its published checksum."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _LARGEST = 1 << 30
 
 
 def download(settings: model.Engine, version: str, target: Path, stop: Stop, say: Callable[[str], None]) -> None:
-    """Release: the archive of this platform, unpacked to `target` when its SHA-256 is the published one.
+    """Download this platform's archive and unpack it to `target` if its SHA-256 is the published one.
 
     Raises:
-        EngineError: It cannot be obtained, or is not what was published.
+        EngineError: The download failed, or the checksum is wrong.
     """
     kind = settings.kind
     base = (settings.releases.rstrip("/") if settings.releases else _BASES[kind]).replace("{version}", version)
@@ -47,13 +47,11 @@ def download(settings: model.Engine, version: str, target: Path, stop: Stop, say
     data = _fetch(f"{base}/{archive}", stop, say)
     actual = hashlib.sha256(data).hexdigest()
     if actual != published[archive].lower():
-        raise EngineError(
-            f"{base}/{archive} is not what was published: SHA-256 {actual}, published {published[archive]}"
-        )
+        raise EngineError(f"{base}/{archive} has the wrong checksum: SHA-256 {actual}, published {published[archive]}")
     try:
         binary = zipfile.ZipFile(io.BytesIO(data)).read(kind)
     except (zipfile.BadZipFile, KeyError) as error:
-        raise EngineError(f"{archive} holds no {kind}: {error}") from error
+        raise EngineError(f"{archive} does not contain {kind}: {error}") from error
     write_atomic(target, binary)
     target.chmod(0o755)
 
@@ -69,7 +67,7 @@ def _fetch(url: str, stop: Stop, say: Callable[[str], None] | None = None) -> by
                 stop.check("download")
                 blocks += block
                 if len(blocks) > _LARGEST:
-                    raise EngineError(f"{url} is larger than an engine can be")
+                    raise EngineError(f"{url} is too large for an engine")
                 percent = 100 * len(blocks) // total if total else 0
                 if say and percent >= told + 25:
                     say(f"setup: {percent}% of {total >> 20} MiB")
@@ -80,6 +78,6 @@ def _fetch(url: str, stop: Stop, say: Callable[[str], None] | None = None) -> by
 
 
 def _short(error: Exception) -> str:
-    """The cause at the end of requests' long chain of wrapped texts."""
+    """The innermost cause in the long messages of requests."""
     text = str(error)
     return text.rpartition("] ")[2].rstrip("'\")") if "NameResolution" in text or "Connection" in text else text

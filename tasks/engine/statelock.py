@@ -1,4 +1,4 @@
-"""A state's lock that somebody else holds: who, since when, for what, and the command that releases it."""
+"""Explains a state lock that another process holds: by whom, since when, for what, and how to release it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 _FIELD = re.compile(r"^[│| ]*(ID|Path|Operation|Who|Version|Created|Info):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
 _GO_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)")
-_SCHEMA = "terraform_remote_state"  # where the pg backend keeps states unless it is told otherwise
+_SCHEMA = "terraform_remote_state"  # the default schema of the pg backend
 
 
 @dataclass(frozen=True)
 class Lock:
-    """The engine's `Lock Info`, as it stands in its message; an unknown part is empty."""
+    """The `Lock Info` of the engine's message; unknown parts are empty."""
 
     id: str
     path: str = ""
@@ -45,12 +45,12 @@ class Lock:
 
 
 def held(done: Completed, kind: str) -> Lock | None:
-    """The lock that kept a command from starting; None when it failed for another reason.
+    """The lock that kept a command from starting; None if it failed for another reason.
 
     Args:
         done: The command.
-        kind: The backend's type. PostgreSQL's lock names nobody: what the engine then prints is its own attempt,
-            also where the database cannot be reached at all.
+        kind: The backend's type. PostgreSQL's lock has no holder: there the engine prints its own attempt, even if the
+            database cannot be reached at all.
     """
     text = done.output
     if done.ok or not any("acquiring the state lock" in summary for summary in done.summaries()):
@@ -67,7 +67,7 @@ def describe(lock: Lock, now: datetime | None = None) -> str:
     """Who holds a lock, for what and since when, on one line."""
     if not lock.id:
         return "its state is locked by another session of the database"
-    words = [f"its state is locked by {lock.who or 'somebody unnamed'}"]
+    words = [f"its state is locked by {lock.who or 'an unknown holder'}"]
     if lock.operation:
         words.append(f"for {lock.operation.removeprefix('OperationType').lower()}")
     if age := lock.age(now or datetime.now(UTC)):
@@ -76,18 +76,18 @@ def describe(lock: Lock, now: datetime | None = None) -> str:
 
 
 def way_out(lock: Lock, context: Context) -> str:
-    """What releases a lock whose holder is gone: one command where the backend has one."""
+    """How to release a lock whose holder is gone: a command, if the backend has one."""
     if context.backend == "local":
         return _local_way_out(lock, context)
     if context.backend == "pg":
         return _database_way_out(context.schema or os.environ.get("PG_SCHEMA_NAME") or _SCHEMA)
-    return f"when nobody uses it any more:\n    {context.by_hand} force-unlock -force {lock.id}"
+    return f"if no process uses it any more:\n    {context.by_hand} force-unlock -force {lock.id}"
 
 
 def _database_way_out(schema: str) -> str:
-    """A lock in PostgreSQL belongs to a session, and ends with it.
+    """A PostgreSQL lock belongs to a session and ends with it.
 
-    Its key is the number of the state's row; while there is no row yet, the negative FNV-1 hash of schema and table.
+    Its key is the id of the state's row, or without a row the negative FNV-1 hash of schema and table.
     """
     creation = 2166136261
     for byte in f"{schema}\0states".encode():
@@ -98,19 +98,19 @@ def _database_way_out(schema: str) -> str:
         f" and (classid::bigint << 32 | objid::bigint) in (select id from {table} union select {-creation})"
     )
     return (
-        "the lock ends with the engine that holds it; when that is gone and its database session is not:\n"
+        "the lock ends with the engine that holds it; if that is gone, but its database session is not:\n"
         f'    psql ${{PG_CONN_STR:+"$PG_CONN_STR"}} -c {shlex.quote(sql)}'
     )
 
 
 def _local_way_out(lock: Lock, context: Context) -> str:
-    """A local lock is a lock on the file by a process; it cannot be released, only its holder ended."""
+    """A local lock is a file lock held by a process; it only ends with that process."""
     path = context.folder / lock.path if lock.path else None
     pids = _holders(path) if path else []
     if pids:
         numbers = " ".join(map(str, pids))
         return (
-            f"the lock ends with the process that holds it; wait for it, or end it in order:\n    kill -INT {numbers}"
+            f"the lock ends with the process that holds it; wait for it, or stop it cleanly:\n    kill -INT {numbers}"
         )
     return f"the lock ends with the process that holds it, on that machine; there: fuser {path or 'the state file'}"
 
@@ -133,7 +133,7 @@ def _pids(lines: Iterable[str], inode: int) -> Iterable[int]:
 
 
 def vanished(done: Completed) -> bool:
-    """Whether a local lock was there at first and gone when the engine wanted to read whose it was."""
+    """Whether a local lock disappeared before the engine could read its holder."""
     return (
         not done.ok
         and "Lock Info:" not in done.output

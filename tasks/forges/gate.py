@@ -210,7 +210,7 @@ def _refusal(run: Run, message: str, differences: list[Difference], *, partly: b
         message,
         details=_lines(differences),
         where=run.project.loaded.where("plan", "on_unreviewed"),
-        untouched="nothing of this stack was changed" if partly else "nothing was deployed",
+        untouched="nothing in this stack was changed" if partly else "nothing was deployed",
         next_step=("let a merge request show this plan; or ", doit("deploy", DEPLOY_PLAN__ON_UNREVIEWED="warn")),
     )
 

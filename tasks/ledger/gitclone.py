@@ -12,7 +12,7 @@ import re
 import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from ..base import git, urls
 from .home import HomeError
@@ -38,6 +38,19 @@ _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True)
+class Login:
+    """A login for one origin.
+
+    Args:
+        origin: `https://host`, with the port where it is not the usual one.
+        text: `user:password`.
+    """
+
+    origin: str
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Clone:
     """A clone, the remote in it that is meant, and where our own repository beside it is.
 
@@ -48,6 +61,7 @@ class Clone:
         token: What pushes over HTTP are made with, in place of the clone's own credentials; `user:token` where the
             forge wants a certain user.
         timeout: Seconds that one command may take.
+        reader: The login of this job, for a clone that was left without one.
     """
 
     root: Path
@@ -55,6 +69,7 @@ class Clone:
     folder: Path
     token: str | None = field(repr=False, default=None)
     timeout: float = 60.0
+    reader: Login | None = None
 
     def settings(self) -> Settings:
         """How the clone reaches its remotes.
@@ -97,26 +112,27 @@ class Clone:
         """Remove our own repository: it can be fetched again."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def fetching(self, settings: Settings) -> tuple[str, Settings]:
+        """Where to fetch from and the settings for it: the job's own login where the clone has none."""
+        address = _address(self.remote, settings, "url", "insteadof")
+        has_login = any(urls.credentials(address)) or any(_HEADER.fullmatch(key.lower()) for key, _ in settings)
+        if self.reader is None or has_login or _origin(address) != self.reader.origin:
+            return self.remote, settings
+        return _with_login(address, self.reader.text, settings)
+
     def pushing(self, settings: Settings) -> tuple[str, Settings]:
         """Where to push to and the settings for it: the remote as it is, or its address and the token.
 
         Raises:
             HomeError: The token would be sent in clear.
         """
-        if not self.token:
-            return self.remote, settings
         address = _push_address(self.remote, settings)
-        parts = urlsplit(address) if address.startswith(("http://", "https://")) else None
-        if parts is None:
+        origin = _origin(address)
+        if not self.token or not origin:
             return self.remote, settings
-        if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        if origin.startswith("http://") and urlsplit(address).hostname not in _LOOPBACK:
             raise HomeError(f"a token is not sent in clear to {urls.shown(address)}: use https")
-        host = parts.netloc.rpartition("@")[2]
-        login = self.token if ":" in self.token else f"{_ANY_USER}:{self.token}"
-        header = f"Authorization: Basic {base64.b64encode(login.encode()).decode()}"
-        kept = [(key, value) for key, value in settings if not _is_other_login(key)]
-        plain = urlunsplit((parts.scheme, host, parts.path, parts.query, ""))
-        return plain, [*kept, (f"http.{parts.scheme}://{host}/.extraHeader", header)]
+        return _with_login(address, self.token if ":" in self.token else f"{_ANY_USER}:{self.token}", settings)
 
     def plain(self, text: str, settings: Settings) -> str:
         """A text without what is secret in how the remote is reached."""
@@ -126,7 +142,7 @@ class Clone:
         return urls.scrub(text)
 
     def _secrets(self, settings: Settings) -> Iterator[str]:
-        logins = [self.token] if self.token else []
+        logins = [text for text in (self.token, self.reader and self.reader.text) if text]
         for key, value in settings:
             if _HEADER.fullmatch(key.lower()):
                 yield value
@@ -142,19 +158,38 @@ def _is_address(remote: str) -> bool:
 
 
 def _push_address(remote: str, settings: Settings) -> str:
-    """The URL that git would push to, rewritten as the settings say: the longest prefix that matches counts."""
-    named = [value for key, value in settings if key == f"remote.{remote}.pushurl"]
-    own = bool(named)
-    named = named or [value for key, value in settings if key == f"remote.{remote}.url"] or [remote]
-    address = named[-1]
-    for kind in ("insteadof",) if own else ("pushinsteadof", "insteadof"):
-        bases = [(value, key[4 : -len(kind) - 1]) for key, value in settings if _rewrites(key, kind)]
-        prefix, base = max(
-            ((v, b) for v, b in bases if address.startswith(v)), key=lambda p: len(p[0]), default=("", "")
-        )
-        if prefix:
-            return base + address.removeprefix(prefix)
-    return address
+    """The URL that git would push to."""
+    if any(key == f"remote.{remote}.pushurl" for key, _ in settings):
+        return _address(remote, settings, "pushurl", "insteadof")
+    rewritten = _address(remote, settings, "url", "pushinsteadof")
+    return (
+        rewritten
+        if rewritten != _address(remote, settings, "url", "")
+        else _address(remote, settings, "url", "insteadof")
+    )
+
+
+def _address(remote: str, settings: Settings, key: str, kind: str) -> str:
+    """The URL of a remote, rewritten as the settings of a kind say: the longest prefix that matches counts."""
+    address = ([value for name, value in settings if name == f"remote.{remote}.{key}"] or [remote])[-1]
+    bases = [(value, name[4 : -len(kind) - 1]) for name, value in settings if kind and _rewrites(name, kind)]
+    matching = [(prefix, base) for prefix, base in bases if address.startswith(prefix)]
+    prefix, base = max(matching, key=lambda pair: len(pair[0]), default=("", ""))
+    return base + address.removeprefix(prefix)
+
+
+def _origin(address: str) -> str:
+    """Scheme and host of an HTTP address; empty for every other one."""
+    parts = urlsplit(address) if address.startswith(("http://", "https://")) else None
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts else ""
+
+
+def _with_login(address: str, login: str, settings: Settings) -> tuple[str, Settings]:
+    """An address without its user, and settings that bring this login and no other one."""
+    parts, origin = urlsplit(address), _origin(address)
+    header = f"Authorization: Basic {base64.b64encode(login.encode()).decode()}"
+    kept = [(key, value) for key, value in settings if not _is_other_login(key)]
+    return f"{origin}{parts.path}", [*kept, (f"http.{origin}/.extraHeader", header)]
 
 
 def _rewrites(key: str, kind: str) -> bool:

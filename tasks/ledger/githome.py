@@ -131,15 +131,16 @@ class GitHome:
 
     def _fetch(self, *depth: str) -> bool:
         """Fetch the ref; false where the remote has none of this name."""
-        fetch = (*_FETCH, *depth, "--no-filter", "--", self.clone.remote, f"+{self.ref}:{_HERE}")
-        ended = self._git(*fetch)
+        where, settings = self.clone.fetching(self._settings)
+        fetch = (*_FETCH, *depth, "--no-filter", "--", where, f"+{self.ref}:{_HERE}")
+        ended = self.clone.git(settings, *fetch)
         if str(self.clone.folder) in ended.errors:  # about a file of ours: what a killed one left there
             self.clone.forget()
             self.clone.prepare(self._settings)
-            ended = self._git(*fetch)
+            ended = self.clone.git(settings, *fetch)
         absent = gitsaid.has_no_ref(ended)
         if not ended.ok and not absent:
-            raise self._failure("fetch", ended, self._settings)
+            raise self._failure("fetch", ended, settings)
         self._accepted.add("fetch")
         return not absent
 

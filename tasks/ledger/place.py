@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ..base import interpolate
+from ..base import ci, interpolate
 from ..base.objects.bucket import Bucket
 from ..base.objects.folder import Folder
 from ..base.objects.place import PlaceError
-from .gitclone import Clone
+from .gitclone import Clone, Login
 from .githome import GitHome
 from .home import HomeError
 from .storehome import StoreHome
@@ -54,7 +54,9 @@ def open_home(settings: model.Ledger, loaded: Loaded, layout: Layout, wait: Wait
         if part == "observations":
             ref = f"{ref.rpartition('/')[0]}/{part}"
         folder = layout.cache / "ledger" / f"{layout.environment}-{part}.git"
-        clone = Clone(layout.root, filled("remote", settings.remote), folder, token, settings.timeout)
+        login = ci.job_login()
+        reader = Login(*login) if login else None
+        clone = Clone(layout.root, filled("remote", settings.remote), folder, token, settings.timeout, reader)
         return GitHome(clone, ref, wait)
     url = f"{filled('url', settings.url or '').rstrip('/')}/{loaded.environment}/{part}"
     endpoint = filled("endpoint", settings.endpoint) if settings.endpoint else None
@@ -70,8 +72,8 @@ def _place(url: str, endpoint: str | None, token: str | None, timeout: float, *,
         from ..base.objects.web import Web
 
         return Web(url, "Authorization", token, timeout, wait, once=True)
-    if scheme == "s3":
+    if scheme in ("s3", "az"):
         return Bucket(url, endpoint, timeout, once=True)
     if scheme:
-        raise HomeError(f"a ledger lives in a folder or at s3, https, http, not at `{scheme}://`")
+        raise HomeError(f"a ledger lives in a folder or at s3, az, https, http, not at `{scheme}://`")
     return Folder(root / Path(url).expanduser(), durable=True)

@@ -66,7 +66,7 @@ def require(run: Run, manifest: Manifest) -> list[str]:
     known = run.judged.get(manifest.stack)
     if known is not None and (known.plan_id, known.plan_sha256) == (manifest.id, manifest.plan_sha256):
         return known.allowed
-    untouched = "nothing of this stack was changed"
+    untouched = "nothing in this stack was changed"
     next_step = (doit(f"plan:{manifest.stack}"), ", then ", doit("deploy"))
     if judged_by(run) is not None:
         message = "this plan was not judged by policy in this run"

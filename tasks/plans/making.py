@@ -17,7 +17,7 @@ from ..base.text import few
 from ..builds import used
 from ..engine import encryption
 from ..project import stateid
-from ..run import readstate, stateguard, workdir
+from ..run import readstate, stateguard, validated, workdir
 from ..run.assessment import assess
 from . import fresh, judging
 
@@ -79,7 +79,9 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
             with workdir.context(run, stack, "plan", {**values, **images}) as (where, variables):
                 workdir.initialize(run, stack, where, backend=True)
                 now = assess(run, stack)  # the inputs as they are now: init may have written the lock file
+                configuration = validated.configuration(run, stack)
                 found = held.enter_context(fresh.planned(run, stack, where, variables))
+                validated.remember(run, stack, configuration)
                 seen = Seen.read(found.document, *readstate.of_plan(run, stack, where, found.plan))
                 accepted = stateguard.require(run, stack, now.receipt, seen)
             if not store.is_encrypted(found.plan) and (warning := encryption.warning_in_ci()):
@@ -144,6 +146,6 @@ def _check_clean(run: Run, stack: Stack) -> None:
             f"the tree has uncommitted changes ({few(names, 3)}), and plan.require_clean is set",
             where=run.project.loaded.where("plan", "require_clean"),
             stack=stack.name,
-            untouched="nothing of this stack was changed",
+            untouched="nothing in this stack was changed",
             next_step="commit them, or put them away (`git stash -u`), then run the same command again",
         )

@@ -132,7 +132,7 @@ def _refusal(stack: Stack, found: list[Finding], refusing: list[Finding], change
         f"refused by policy '{first.rule}': {place}{first.message}{more}",
         found=PlanDetails(changes=changes, findings=[finding.to_json() for finding in found]),
         log="\n".join(lines), stack=stack.name,
-        untouched="nothing of this stack was changed, and no plan of it is left to be applied",
+        untouched="nothing in this stack was changed, and no plan of it is left to be applied",
         next_step="change the plan; or, if it is meant: an entry in `policy.allow`, or"
         f" `allow={first.rule}:{stack.name} reason='...'` with the same command",
     )  # fmt: skip

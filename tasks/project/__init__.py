@@ -1,1 +1,1 @@
-"""Everything that is known before anything runs: configuration, stacks, their graph, what their files say."""
+"""Everything that is known before anything runs: configuration, stacks, their graph, and the content of their files."""

@@ -1,4 +1,4 @@
-"""Where states are kept: what is checked of it before anything runs, and the settings that the engine gets."""
+"""The backends of stacks: checks before anything runs, and the settings that the engine gets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .sources import Sources
     from .stack import Stack
 
-# The names of settings that are secrets themselves, in all backends of the engine; `..._file` and the like are not.
+# Names of settings that are secrets, in all backends of the engine; not `..._file` and similar.
 _CREDENTIAL = re.compile(
     r"(^|_)(password|passwd|token|secret|conn_str|credentials|sas|(secret|access|customer|encryption|private|client)_key"
     r"|(secret|access)_key_id|secret_id|private_key_pem|certificate_password)$",
@@ -31,13 +31,13 @@ _CREDENTIAL = re.compile(
 )
 _USER_IN_ADDRESS = re.compile(r"://[^/?#]*@")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
-_BY_ENVIRONMENT = "give it by the engine's environment variables (TF_HTTP_PASSWORD, PG_CONN_STR, AWS_...)"
+_BY_ENVIRONMENT = "pass it in the engine's environment variables (TF_HTTP_PASSWORD, PG_CONN_STR, AWS_...)"
 
 
 def settings(project: Sources, stack: Stack) -> dict[str, Any] | None:
-    """The kind and the filled-in settings of a stack's configured backend, or None when the stack itself says.
+    """The kind and filled-in settings of a stack's configured backend; None if the stack's own files define it.
 
-    Plain values are texts, as the engine's command line has them; lists and mappings keep their shape.
+    Plain values become text, as on the engine's command line; lists and mappings keep their shape.
 
     Raises:
         ConfigError: A placeholder or environment variable has no value.
@@ -49,7 +49,7 @@ def settings(project: Sources, stack: Stack) -> dict[str, Any] | None:
 
 
 def setting(project: Sources, stack: Stack, name: str) -> Any:
-    """One of the configured settings, filled in.
+    """One configured setting, filled in.
 
     Raises:
         ConfigError: A placeholder or environment variable has no value.
@@ -60,7 +60,7 @@ def setting(project: Sources, stack: Stack, name: str) -> Any:
 
 
 def check(project: Sources) -> Iterator[ConfigError]:
-    """All that is wrong with the backends of a project's stacks, told from the configuration alone."""
+    """Everything that is wrong with the backends of a project's stacks, as far as the configuration shows it."""
     for name, stack in project.stacks.items():
         if project.module(name).broken:
             continue
@@ -77,7 +77,7 @@ def check(project: Sources) -> Iterator[ConfigError]:
 
 
 def key(stack: Stack) -> tuple[str, ...]:
-    """Where the configuration says of a stack's backend."""
+    """Where a stack's backend is configured."""
     return ("stacks", stack.name, "backend") if stack.settings.backend is not None else ("backend",)
 
 
@@ -86,9 +86,9 @@ def _check_own(project: Sources, stack: Stack) -> Iterator[ConfigError]:
     fixed = module.backend is not None and not module.backend_varies
     if fixed and project.environment != project.config.default_environment:
         yield project.loaded.error(
-            f'{stack.path} keeps one state for all environments: its backend "{module.backend}" is fixed',
+            f'{stack.path} uses one state for all environments: its backend "{module.backend}" is fixed',
             "stacks", stack.name, "backend",
-            next_step="set `backend.settings` with {environment} in them, for example a path or an address",
+            next_step="set `backend.settings` and use {environment} in them, for example in a path or an address",
         )  # fmt: skip
 
 
@@ -96,19 +96,19 @@ def _other_kind(project: Sources, stack: Stack, kind: str) -> ConfigError:
     own = project.module(stack.name).backend
     found = f'backend "{own}"' if own else "no backend"
     return project.loaded.error(
-        f'{stack.path} has {found}, but its state is to be kept in "{kind}"', *key(stack),
+        f'{stack.path} has {found}, but `backend.kind` is "{kind}"', *key(stack),
         next_step=f'write `terraform {{ backend "{kind}" {{}} }}` into a file of {stack.path}',
     )  # fmt: skip
 
 
 def _check_tree(project: Sources, stack: Stack) -> Iterator[ConfigError]:
-    """An overlay's build tree is a cache: no local state may be in it."""
+    """A local state must not be in an overlay's build tree, which is a cache."""
     if (stack.backend.kind if stack.backend else project.module(stack.name).backend) not in (None, "local"):
         return
     try:
         known = settings(project, stack)
     except ConfigError:
-        return  # an environment variable is not set: said where it is needed
+        return  # an environment variable is not set, which is reported where it is needed
     path = str(known["settings"].get("path", "")) if known else ""
     root = project.root.as_posix()
     if posixpath.normpath(posixpath.join(root, stack.path, path)).startswith(f"{root}/"):
@@ -121,7 +121,7 @@ def _check_tree(project: Sources, stack: Stack) -> Iterator[ConfigError]:
 
 
 def _check_secrets(project: Sources, stack: Stack) -> Iterator[ConfigError]:
-    """No secret may be a setting: the engine keeps settings in clear in its data directory and in every plan."""
+    """Settings must not be secrets: the engine stores them in plain text in its data directory and in every plan."""
     for path, value in _leaves(stack.backend.settings if stack.backend else {}):
         variable = next((name for name in _VARIABLE.findall(str(value)) if SECRET_NAME.search(name.upper())), None)
         named = ".".join(path)
@@ -130,15 +130,15 @@ def _check_secrets(project: Sources, stack: Stack) -> Iterator[ConfigError]:
         elif _USER_IN_ADDRESS.search(str(value)):
             problem = f"'{named}' has a user or password in its address"
         elif variable:
-            problem = f"'{named}' has {variable} in it, a secret by its name"
+            problem = f"'{named}' contains {variable}, which is a secret by its name"
         else:
             continue
-        message = f"{problem}: the engine would store it in clear in every plan"
+        message = f"{problem}: the engine would store it in plain text in every plan"
         yield project.loaded.error(message, *key(stack), "settings", path[0], next_step=_BY_ENVIRONMENT)
 
 
 def _check_environments(project: Sources, stack: Stack) -> Iterator[ConfigError]:
-    """Two environments must not share a state; what variables or an environment's own file say may differ."""
+    """Two environments must not share a state; settings from variables or an environment's own file may differ."""
     backend, at = stack.backend, key(stack)
     if backend is None or project.environment == project.config.default_environment:
         return
@@ -154,7 +154,7 @@ def _check_environments(project: Sources, stack: Stack) -> Iterator[ConfigError]
         yield project.loaded.error(
             f"environments '{project.config.default_environment}' and '{project.environment}' would keep one state",
             *at, "settings", str(name),
-            next_step=f"put {{environment}} into `{name}`, or set another one in the environment's own file",
+            next_step=f"use {{environment}} in `{name}`, or set another value in the environment's own file",
         )  # fmt: skip
 
 
@@ -180,7 +180,7 @@ def _filled(value: Any, values: dict[str, Any], named: str, where: Where) -> Any
 
 
 def implied_state(project: Sources, stack: Stack) -> str | None:
-    """The state file, relative to the stack, when neither the stack nor the configuration names a backend."""
+    """The state file, relative to the stack, if neither the stack nor the configuration names a backend."""
     if stack.backend is not None or project.module(stack.name).backend is not None:
         return None
     if project.environment == project.config.default_environment:
@@ -189,7 +189,7 @@ def implied_state(project: Sources, stack: Stack) -> str | None:
 
 
 def state_file(project: Sources, stack: Stack) -> Path | None:
-    """The state file when the state is a local one whose place is known; else None."""
+    """The state file, if the state is local and its place is known; else None."""
     if implied := implied_state(project, stack):
         return project.root / stack.path / implied
     configured = settings(project, stack)

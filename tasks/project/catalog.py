@@ -1,4 +1,4 @@
-"""The catalog: what each build and image is made of, as a digest that is known before anything is made."""
+"""The catalog: the inputs of each build and image, and their digest, known before anything is built."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from .stack import Stack
 
 FORMAT = 1
-TAG_DIGITS = 32  # 128 bits: nobody finds two contents with one tag
+TAG_DIGITS = 32  # 128 bits, so that no two contents with the same tag can be found
 _IGNORE_FILES = (".containerignore", ".dockerignore")
 _CONTAINERFILES = ("Containerfile", "Dockerfile")
 
 
 @dataclass(frozen=True)
 class Material:
-    """The files that something is made of, by path with a digest of content and mode; and a digest over all."""
+    """The input files of a build or image, each with a digest of content and mode, and a digest over all."""
 
     files: dict[str, str]
     digest: str
@@ -35,11 +35,11 @@ class Material:
 
 @dataclass(frozen=True)
 class Context:
-    """What an image is made of.
+    """The inputs of an image.
 
-    `files` are relative to the context's folder; those that builds make are not among them, as they need not be there
-    yet. `tag` is the digest over everything, `builds` the builds that it contains, `containerfile` and `ignore_file`
-    paths of the repository.
+    `files` are relative to the context folder; outputs of builds are left out, as they need not exist yet. `tag` is the
+    digest over everything, `builds` are the builds that it contains, `containerfile` and `ignore_file` are paths in the
+    repository.
     """
 
     folder: str
@@ -54,7 +54,7 @@ class Context:
 
 
 class Catalog:
-    """Builds and images of a project; each digest is taken once, so that it is the same all through a run."""
+    """The builds and images of a project; each digest is computed once, so that it stays the same during a run."""
 
     def __init__(self, project: Sources) -> None:
         self._project = project
@@ -72,11 +72,11 @@ class Catalog:
         return [posixpath.normpath(posixpath.join(build.path, output)) for output in build.outputs]
 
     def makes(self, path: str) -> bool:
-        """Whether a path is, or lies in, what some build makes: then it is no source."""
+        """Whether a path is an output of a build, or inside of one: then it is not a source."""
         return path.startswith(self._made_within) or path in self._made
 
     def without_made(self, paths: Iterable[str]) -> list[str]:
-        """Those of some paths that no build makes."""
+        """Those of some paths that are not outputs of a build."""
         return [path for path in paths if not self.makes(path)]
 
     @cached_property
@@ -84,14 +84,14 @@ class Catalog:
         return self.without_made(self._project.list_files())
 
     def maker(self, path: str) -> str | None:
-        """The build that makes a path, or the folder that it lies in."""
+        """The build whose outputs include a path."""
         for name in self.builds:
             if any(path == output or path.startswith(f"{output}/") for output in self.outputs(name)):
                 return name
         return None
 
     def sources(self, name: str) -> Material:
-        """What a build is made of.
+        """The inputs of a build.
 
         Raises:
             ConfigError: A value in its configuration cannot be filled in.
@@ -101,7 +101,7 @@ class Catalog:
         return self._sources[name]
 
     def read_sources(self, name: str, paths: Iterable[str]) -> Material:
-        """What a build is made of, among these paths, as it is now."""
+        """The current inputs of a build, among some paths."""
         build, index = self.builds[name], self._project.index
         prefix = _prefix(build.path)
         files = _files(index, prefix, paths)
@@ -115,7 +115,7 @@ class Catalog:
         return Material(files, sha256_bytes(canonical_json(body)))
 
     def context(self, name: str) -> Context:
-        """What an image is made of, and its tag.
+        """The inputs of an image, and its tag.
 
         Raises:
             ConfigError: A value in its configuration cannot be filled in.
@@ -125,7 +125,7 @@ class Catalog:
         return self._contexts[name]
 
     def read_context(self, name: str, paths: Iterable[str]) -> Context:
-        """What an image is made of, among these paths, as it is now."""
+        """The current inputs of an image, among some paths."""
         image, index = self.images[name], self._project.index
         prefix = _prefix(image.context)
         containerfile = self.containerfile(image)
@@ -141,14 +141,14 @@ class Catalog:
             "builds": {other: self.sources(other).digest for other in builds},
             "args": args,
             "labels": labels,
-            "ignored": patterns.lines if builds else [],  # they choose among outputs that nobody knows yet
+            "ignored": patterns.lines if builds else [],  # they select among outputs that are not known yet
             "settings": image.model_dump(include={"target", "platforms", "secrets", "attest"}),
         }
         tag = sha256_bytes(canonical_json(body))[:TAG_DIGITS]
         return Context(image.context, containerfile, ignore_file, patterns, files, builds, args, labels, tag)
 
     def builds_in(self, name: str) -> tuple[str, ...]:
-        """The builds that an image contains: those it names, and those whose outputs lie in its context."""
+        """The builds that an image contains: those it names, and those whose outputs are in its context."""
         image = self.images[name]
         return self._builds_in(name, self._ignored(image, self.containerfile(image))[1])
 
@@ -164,24 +164,24 @@ class Catalog:
         return tuple(sorted(found & set(self.builds)))
 
     def containerfile(self, image: model.Image) -> str:
-        """The path of an image's Containerfile, whether it is there or not."""
+        """The path of an image's Containerfile, whether it exists or not."""
         names = [image.containerfile] if image.containerfile else list(_CONTAINERFILES)
         paths = [posixpath.normpath(posixpath.join(image.context, name)) for name in names]
         return next((path for path in paths if self._project.index.digest(path)), paths[0])
 
     def _ignored(self, image: model.Image, containerfile: str) -> tuple[str | None, Patterns]:
-        """The ignore file that counts, and what it says."""
+        """The ignore file that applies, and its patterns."""
         path = self._ignore_file(image, containerfile)
         return path, Patterns.read(self._project.index, path) if path else Patterns([])
 
     def _ignore_file(self, image: model.Image, containerfile: str) -> str | None:
-        """The ignore file that counts: the Containerfile's own, else that of the context."""
+        """The ignore file that applies: the Containerfile's own, else the context's."""
         names = [f"{containerfile}.dockerignore", *(posixpath.join(image.context, name) for name in _IGNORE_FILES)]
         paths = (posixpath.normpath(name) for name in names)
         return next((path for path in paths if self._project.index.digest(path)), None)
 
     def reference(self, name: str) -> str:
-        """An image's reference by its tag: `registry.example.com/team/app:<digest of what it is made of>`."""
+        """An image's reference by its tag: `registry.example.com/team/app:<inputs digest>`."""
         return f"{self.repository(name)}:{self.context(name).tag}"
 
     def repository(self, name: str) -> str:
@@ -207,7 +207,7 @@ class Catalog:
         return str(value)
 
     def read_by(self, stack: Stack) -> tuple[str, ...]:
-        """The builds whose outputs a stack reads: those it names, and those that its configuration's paths lead to."""
+        """The builds whose outputs a stack reads: those it names, and those that paths in its configuration lead to."""
         if stack.name in self._read_by:
             return self._read_by[stack.name]
         found = set(stack.settings.builds)
@@ -221,7 +221,7 @@ class Catalog:
         return self._read_by[stack.name]
 
     def needed_by(self, stack: Stack) -> set[str]:
-        """The builds that a stack reads, or that its images contain, and those that they need."""
+        """The builds that a stack or its images use, and the builds that those need."""
         found = set(self.read_by(stack))
         for image in stack.settings.images.values():
             found.update(self.context(image).builds)
@@ -233,7 +233,7 @@ class Catalog:
         return found
 
     def folders(self, name: str, *, image: bool) -> list[str]:
-        """The folders and files that a build or an image is made of."""
+        """The folders and files of a build's or an image's inputs."""
         if not image:
             others = self.builds[name].depends_on
             return [self.builds[name].path, *(path for other in others for path in self.folders(other, image=False))]
@@ -243,12 +243,12 @@ class Catalog:
 
 
 def _prefix(folder: str) -> str:
-    """What the paths in a folder begin with."""
+    """The prefix of paths in a folder."""
     normal = posixpath.normpath(folder)
     return "" if normal == "." else f"{normal}/"
 
 
 def _files(index: FileIndex, prefix: str, paths: Iterable[str]) -> dict[str, str]:
-    """Those of some paths that begin with a prefix, without it, each with its entry; those that are there."""
+    """Those of some existing paths that begin with a prefix, without the prefix, each with its entry."""
     found = ((path.removeprefix(prefix), index.entry(path)) for path in paths if path.startswith(prefix))
     return {path: entry for path, entry in found if entry is not None}

@@ -85,7 +85,7 @@ def _fault(sources: Sources, reads: Mapping[str, list[RemoteRead]], path: list[s
     return ConfigError(
         f"these stacks read each other's state, so none can be deployed first: {' -> '.join(path)}",
         where=place, key=sources.key(name), stack=name, details=lines,
-        untouched="nothing of this stack was planned or applied",
+        untouched="nothing in this stack was planned or applied",
         next_step=f"name the stack that need not be deployed first: {way}",
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
-"""The project as it was at a commit: stacks, files and configuration, read from git's objects by the same code.
+"""The project at an earlier commit: stacks, files and configuration, read from git's objects by the same code.
 
-What git does not have it does not know: environment variables are those of now, and so is what is outside of the
-repository. Whoever compares has to ask which inputs rest on that.
+What git does not have is taken as it is now: environment variables, and files outside of the repository. The caller
+must find out which inputs depend on those.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def at(project: Project, commit: str) -> tuple[Project, CommitIndex]:
     """The project at a commit, and its files.
 
     Raises:
-        UnknownEnvironmentError: There was no such environment then.
-        DeployError: It cannot be read as it was, and says why.
+        UnknownEnvironmentError: The environment did not exist then.
+        DeployError: It cannot be read; the error says why.
     """
     top = gittree.top(project.home)
     files = gittree.read(top, commit) if top else None
@@ -48,7 +48,7 @@ def at(project: Project, commit: str) -> tuple[Project, CommitIndex]:
         loaded = _configuration(project, own, folder)
         tree, index = project.tree, own
         if (tree is None) != (loaded.base is None):
-            raise ConfigError("one of both is an overlay, the other is not")
+            raise ConfigError("one of the two is an overlay, the other is not")
         if tree is not None and loaded.base is not None:
             tree, index = _merged(project, tree, files, loaded.base)
         known = {}
@@ -56,7 +56,9 @@ def at(project: Project, commit: str) -> tuple[Project, CommitIndex]:
             for file in (settings.file, settings.schema_file):
                 if file is not None:
                     _copy(index, file, folder)
-            with suppress(DeployError):  # a file that the pipeline makes: its values are missed where they are used
+            with suppress(
+                DeployError
+            ):  # a file that the pipeline makes; missing values are reported where they are used
                 known = organization.load(folder, loaded)
     sources = Sources(
         home=project.home, loaded=loaded, index=index, tree=tree, known=variables.known_beforehand,
@@ -66,7 +68,7 @@ def at(project: Project, commit: str) -> tuple[Project, CommitIndex]:
 
 
 def _configuration(project: Project, own: CommitIndex, folder: Path) -> Loaded:
-    """The configuration at the commit; `folder` is for its files. Where they are those of now it is not read again."""
+    """The configuration at the commit, read from copies in `folder`; if nothing has changed, the current one."""
     then = {PIPELINE_FILE, UPSTREAM_LOCK_FILE, *own.glob("", f"{ENVIRONMENTS_DIR}/*")}
     now = {path.relative_to(project.home).as_posix() for path in (project.home / ENVIRONMENTS_DIR).glob("*")}
     there = {path for path in {*then, *now} if own.is_file(path) or (project.home / path).exists()}
@@ -78,7 +80,7 @@ def _configuration(project: Project, own: CommitIndex, folder: Path) -> Loaded:
 
 
 def _copy(index: CommitIndex, path: str, folder: Path) -> None:
-    """Put a file of the commit into a folder, where there was one."""
+    """Put a file of the commit into a folder, if it existed."""
     with suppress(FileNotFoundError):
         content = index.content(path)
         target = folder / path
@@ -87,13 +89,13 @@ def _copy(index: CommitIndex, path: str, folder: Path) -> None:
 
 
 def _merged(project: Project, tree: Tree, files: Commit, base: Base) -> tuple[Tree, CommitIndex]:
-    """The build tree of an overlay as it was, and its files.
+    """The build tree of an overlay at that commit, and its files.
 
     Raises:
-        ConfigError: The upstream is a folder: it has no yesterday.
+        ConfigError: The upstream is a folder, so its earlier content is unknown.
     """
     if not (base.exact and tree.exact):
-        raise ConfigError("the upstream is a folder, of which nobody knows what it was")
+        raise ConfigError("the upstream is a folder, whose earlier content is not known")
     unmoved = base.folder == tree.upstream
     found = {}
     for path in listing.listing(base.folder, exact=True):

@@ -1,4 +1,4 @@
-"""`.dockerignore` and `.containerignore`: which files of a context the builder does not see.
+"""`.dockerignore` and `.containerignore`: the files of a context that a builder does not see.
 
 The rules are Docker's, not git's (https://docs.docker.com/build/concepts/context/#dockerignore-files): every pattern
 begins at the context's folder, so `*.log` is no file in a folder below; the last pattern that matches a path, or a
@@ -28,7 +28,7 @@ class Patterns:
     """The patterns of an ignore file.
 
     Raises:
-        ValueError: One of them is none.
+        ValueError: A pattern is invalid.
     """
 
     def __init__(self, lines: list[str]) -> None:
@@ -40,7 +40,7 @@ class Patterns:
         """The patterns of a file.
 
         Raises:
-            ConfigError: It cannot be read, or a pattern is none.
+            ConfigError: It cannot be read, or a pattern is invalid.
         """
         try:
             text = index.content(path).decode("utf-8-sig", "surrogateescape")
@@ -49,7 +49,7 @@ class Patterns:
             raise ConfigError(f"cannot use this ignore file: {error}", where=path) from error
 
     def ignore(self, path: str) -> bool:
-        """Whether a path, relative to the context, is left out."""
+        """Whether a path, relative to the context, is ignored."""
         parts = path.split("/")
         above = ["/".join(parts[:length]) for length in range(1, len(parts) + 1)]
         ignored = False
@@ -60,7 +60,7 @@ class Patterns:
 
 
 def clean(text: str) -> list[str]:
-    """The patterns in a text, each in its plainest form; comments and empty lines left out."""
+    """The normalized patterns of a text, without comments and empty lines."""
     found = []
     for line in text.split("\n"):
         pattern = "" if line.startswith("#") else line.strip()
@@ -73,7 +73,7 @@ def clean(text: str) -> list[str]:
 
 
 def _clean(path: str) -> str:
-    """A path as Go's `filepath.Clean` writes it, without the slash that it may begin with."""
+    """A path as Go's `filepath.Clean` writes it, without a leading slash."""
     return _normal(path).removeprefix("/") or path[:1]
 
 
@@ -86,15 +86,15 @@ def _pattern(line: str) -> _Pattern:
     negated = line.startswith("!")
     text = line.removeprefix("!")
     if not text:
-        raise ValueError(f"`{line}` is no pattern")
+        raise ValueError(f"`{line}` is not a valid pattern")
     return _Pattern(re.compile(_expression(text), re.DOTALL), negated)
 
 
 def _expression(pattern: str) -> str:
-    """A pattern as a regular expression: `**` is any number of folders, `*` and `?` stay within one."""
+    """A pattern as a regular expression: `**` matches any number of folders, `*` and `?` stay within one."""
     rest = pattern.removeprefix("**")
     if rest != pattern and not rest.startswith("/") and not any(mark in rest for mark in "*?[]\\"):
-        return f".*{re.escape(rest)}"  # as Docker has it: `**x` is whatever ends in x
+        return f".*{re.escape(rest)}"  # as in Docker: `**x` matches everything that ends in x
     out, position = "", 0
     while position < len(pattern):
         sign = pattern[position]
@@ -111,7 +111,7 @@ def _expression(pattern: str) -> str:
         elif sign == "[":
             end = pattern.find("]", position + 1)
             if end < 0:
-                raise ValueError(f"`{pattern}` has a `[` without its `]`")
+                raise ValueError(f"`{pattern}` has a `[` without a `]`")
             out += f"[{pattern[position:end]}]"
             position = end + 1
         elif sign == "\\" and position < len(pattern):

@@ -1,4 +1,4 @@
-"""From a repository to its Project: configuration read, stacks found on disk, and related to each other."""
+"""Loads a repository's Project: reads the configuration, finds the stacks on disk, and relates them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def load(root: Path, environment: str | None = None, *, update: bool = False) -> Project:
     """Read the configuration, find the stacks, and relate them.
 
-    What the configuration refers to is checked by the caller, see `start.check`.
+    The caller checks references, see `start.check`.
 
     Args:
         root: The repository's root.
@@ -38,9 +38,9 @@ def load(root: Path, environment: str | None = None, *, update: bool = False) ->
         update: Whether an overlay's upstream may be pinned to a new commit.
 
     Raises:
-        ConfigError: The configuration, or a part that everything else depends on, is wrong.
-        ConfigErrors: Every stack whose folder is wrong.
-        UpstreamError: The upstream of an overlay cannot be obtained as it is pinned.
+        ConfigError: The configuration is invalid in a part that everything else depends on.
+        ConfigErrors: One error for every stack whose folder is wrong.
+        UpstreamError: The upstream of an overlay cannot be obtained at its pinned commit.
     """
 
     def resolve(root: Path, settings: model.Upstream, where: Where) -> Base:
@@ -67,10 +67,10 @@ def load(root: Path, environment: str | None = None, *, update: bool = False) ->
 
 
 def related(sources: Sources) -> Project:
-    """The project of some sources: its catalog, the states that its stacks read, and its graph.
+    """The project of some sources: their catalog, the states that stacks read, and the graph.
 
     Raises:
-        ConfigError: Stacks need each other.
+        ConfigError: Stacks depend on each other.
     """
     catalog = None
     if sources.config.builds or sources.config.images:
@@ -84,7 +84,7 @@ def related(sources: Sources) -> Project:
 
 
 def stacks(loaded: Loaded, index: FileIndex) -> dict[str, Stack]:
-    """The enabled stacks: those that are configured and those that `discover` finds, sorted by name."""
+    """The enabled stacks, configured or found by `discover`, sorted by name."""
     configured = loaded.config.stacks
     taken = {posixpath.normpath(settings.path) for settings in configured.values() if settings.path}
     folders = _discover(loaded, index, taken)
@@ -102,7 +102,7 @@ def stacks(loaded: Loaded, index: FileIndex) -> dict[str, Stack]:
             continue
         real = index.followed(path)
         if real is None:
-            message = f"{path} is a link that leaves the repository: a stack's folder must be inside"
+            message = f"{path} is a link that leaves the repository; a stack's folder must be inside"
             errors.append(loaded.error(message, "stacks", name))
             continue
         inputs = {}
@@ -116,9 +116,9 @@ def stacks(loaded: Loaded, index: FileIndex) -> dict[str, Stack]:
 
 
 def _discover(loaded: Loaded, index: FileIndex, taken: set[str]) -> dict[str, str]:
-    """Stack name to folder, for every folder that `discover` matches and that has configuration in it.
+    """Stack name to folder, for every folder that `discover` matches and that contains configuration.
 
-    A folder that is `taken` by a name under `stacks:` needs no name of its own.
+    A folder that is already `taken` by a name under `stacks:` is skipped.
     """
     found: dict[str, str] = {}
     for position, pattern in enumerate(loaded.config.discover):
@@ -141,10 +141,10 @@ def _discover(loaded: Loaded, index: FileIndex, taken: set[str]) -> dict[str, st
             if folder in taken:
                 continue
             if not re.fullmatch(NAME_PATTERN, name):
-                message = f"the folder {folder} cannot be a stack's name; rename it, or name it under `stacks:`"
+                message = f"the folder {folder} is not a valid stack name; rename it, or list it under `stacks:`"
                 raise loaded.error(message, "discover", position)
             if found.setdefault(name, folder) != folder:
-                message = f"two folders would be the stack '{name}': {found[name]} and {folder}"
+                message = f"two folders have the stack name '{name}': {found[name]} and {folder}"
                 raise loaded.error(message, "discover", position)
     return found
 
@@ -156,7 +156,7 @@ def _unreadable(index: FileIndex, folder: str) -> str | None:
 
 
 def _found_twice(loaded: Loaded, found: Mapping[str, str]) -> list[ConfigError]:
-    """Every folder that `discover` finds under two names: two stacks would make everything in it twice."""
+    """Every folder that `discover` finds under two names: two stacks would create everything in it twice."""
     names: dict[str, str] = {}
     errors = []
     for name, folder in sorted(found.items()):
@@ -165,16 +165,16 @@ def _found_twice(loaded: Loaded, found: Mapping[str, str]) -> list[ConfigError]:
             continue
         if (other := names.setdefault(folder, name)) != name:
             message = f"the folder {folder} would be two stacks, '{other}' and '{name}': two globs find it"
-            step = "narrow one of the globs; or set `enabled: false` for one of the two under `stacks:`"
+            step = "narrow one of the globs, or set `enabled: false` for one of the two under `stacks:`"
             errors.append(loaded.error(message, "discover", next_step=step))
     return errors
 
 
 def _folder_problem(index: FileIndex, path: str, known: Iterable[str]) -> str | None:
     if path.startswith(("../", "/")) or path in ("..", "."):
-        return f"a stack's folder must be inside the repository, and not be all of it: '{path}'"
+        return f"a stack's folder must be inside the repository, not the whole of it: '{path}'"
     if not index.is_folder(path):
-        return f"there is no folder {path} for this stack{nearest(path, list(known))}"
+        return f"this stack's folder {path} does not exist{nearest(path, list(known))}"
     if not index.configuration(path) and path not in index.unreadable:
-        return f"there is no configuration (*.tf, *.tofu) in {path}"
+        return f"{path} contains no configuration (*.tf, *.tofu)"
     return None

@@ -1,4 +1,4 @@
-"""What an overlay says over its upstream, for people: the pin, the files replaced and added, the keys overridden."""
+"""Lists how an overlay differs from its upstream: the pin, files replaced and added, keys overridden."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MERGED = (PIPELINE_FILE, f"{ENVIRONMENTS_DIR}/")
 
 
 def lines(project: Project) -> Iterator[str]:
-    """The whole list, one line each; reads files only."""
+    """The whole list, one line per item; only reads files."""
     base, tree = project.loaded.base, project.tree
     if base is None or tree is None:
         return
@@ -45,7 +45,7 @@ def lines(project: Project) -> Iterator[str]:
 
 
 def keys(loaded: Loaded) -> list[tuple[str, str, str]]:
-    """Each key of the upstream's that the overlay says differently: the key, where it stands, where it stood."""
+    """Each upstream key that the overlay overrides: the key, its place here, its place in the upstream."""
     lower = [document for document in loaded.documents if document.name.startswith(UPSTREAM)]
     upper = [document for document in loaded.documents if not document.name.startswith(UPSTREAM)]
     found = {}
@@ -70,7 +70,7 @@ def _leaves(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
 
 
 def _longest(document: Document, path: KeyPath) -> KeyPath:
-    """The longest beginning of a key path that a document has."""
+    """The longest prefix of a key path that a document contains."""
     return next((path[:end] for end in range(len(path), 0, -1) if path[:end] in document.lines), ())
 
 

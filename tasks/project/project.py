@@ -1,4 +1,4 @@
-"""The project: the sources of one environment, and how its stacks are related."""
+"""The project: the sources of one environment, and the relations between its stacks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Project(Sources):
     Args:
         catalog: Its builds and images; None without any.
         remote_reads: The states of other stacks that each stack reads.
-        graph: Which stack needs which.
+        graph: The stack graph.
         faults: What is wrong with a stack alone, by its name: it is not run, the others are.
     """
 
@@ -45,21 +45,21 @@ class Project(Sources):
 
     @cached_property
     def source_files(self) -> list[str]:
-        """Every file of the repository that git does not ignore and no build makes; listed once."""
+        """Every file of the repository that is neither ignored by git nor made by a build; listed once."""
         return self.list_source_files()
 
     def list_source_files(self) -> list[str]:
-        """`source_files` as they are now, sorted."""
+        """`source_files`, listed again and sorted."""
         found = self.list_files()
         return self.catalog.without_made(found) if self.catalog else found
 
     @cached_property
     def tree_digest(self) -> str:
-        """A digest over every source file, for stacks that read files whose names are not known."""
+        """A digest over all source files, for stacks that read files whose names are not known."""
         return self.digest_of_files(self.source_files)
 
     def digest_of_files(self, paths: Collection[str] | None = None) -> str:
-        """`tree_digest` as it is now, or one over other files."""
+        """`tree_digest`, computed again or over other files."""
         digest = hashlib.sha256()
         for path in self.list_source_files() if paths is None else paths:
             digest.update(f"{path}\0{self.index.digest(path)}\0".encode())

@@ -1,4 +1,4 @@
-"""Whether everything that a configuration refers to exists: stacks, outputs, variables, organization values."""
+"""Checks that everything a configuration refers to exists: stacks, outputs, variables, organization values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def check(project: Sources) -> Iterator[ConfigError]:
-    """Every reference in the configuration that leads nowhere."""
+    """Every broken reference in the configuration."""
     for name, stack in project.stacks.items():
         yield from _stack(project, name, stack)
     yield from _organization(project)
@@ -42,7 +42,7 @@ def _stack(project: Sources, name: str, stack: Stack) -> Iterable[ConfigError]:
             yield project.loaded.error(message, *at, "inputs", variable)
     for variable in stack.settings.mocks:
         if variable not in stack.inputs:
-            message = f"'{variable}' is no input of this stack{nearest(variable, list(stack.inputs))}"
+            message = f"'{variable}' is not an input of this stack{nearest(variable, list(stack.inputs))}"
             yield project.loaded.error(message, *at, "mocks", variable)
     yield from _variables(project, name, stack)
 
@@ -70,14 +70,12 @@ def _variables(project: Sources, name: str, stack: Stack) -> Iterable[ConfigErro
             yield project.loaded.error(message, "stacks", name, key, variable)
         others = {"variables": stack.inputs, "images": {**stack.inputs, **stack.settings.variables}}.get(key, {})
         if variable in others:
-            message = (
-                f"'{variable}' is given twice: here and by {'inputs' if variable in stack.inputs else 'variables'}"
-            )
+            message = f"'{variable}' is set twice: here and by {'inputs' if variable in stack.inputs else 'variables'}"
             yield project.loaded.error(message, "stacks", name, key, variable)
 
 
 def _organization(project: Sources) -> Iterable[ConfigError]:
-    """Every `{organization.KEY}` in the configuration that is nothing."""
+    """Every unknown `{organization.KEY}` in the configuration."""
     for path, text in _texts(project.config):
         for name in interpolate.placeholders(text):
             if name.startswith(interpolate.ORGANIZATION) and name not in project.organization:
@@ -88,7 +86,7 @@ def _organization(project: Sources) -> Iterable[ConfigError]:
 
 
 def _texts(config: model.Config) -> Iterator[tuple[tuple[str | int, ...], str]]:
-    """The texts of a configuration in which the organization's values may be used, with their key paths."""
+    """The texts of a configuration that may contain organization values, with their key paths."""
     pending: list[tuple[tuple[str | int, ...], Any]] = []
     if config.backend is not None:
         pending.append((("backend", "settings"), config.backend.settings))

@@ -1,4 +1,4 @@
-"""Reads of a sibling's state by `terraform_remote_state`, recognised as edges of the stack graph."""
+"""Finds `terraform_remote_state` reads of sibling states, which are edges of the stack graph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The repository's stacks and files as the configuration names them: all that is known before stacks are related."""
+"""The stacks and files of one environment, before their relations are known."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class Sources:
-    """The stacks of one environment, and the files that they are in.
+    """The stacks of one environment, and their files.
 
     Args:
         home: The repository's root.
@@ -56,12 +56,12 @@ class Sources:
 
     @cached_property
     def layout(self) -> Layout:
-        """Where records lie; its root is always the repository's."""
+        """The paths of records; its root is always the repository's."""
         return Layout(self.home, self.loaded.environment)
 
     @cached_property
     def keyring(self) -> Keyring:
-        """The keys that the environment holds."""
+        """The encryption keys from environment variables."""
         return Keyring(self.config.encryption)
 
     @property
@@ -75,7 +75,7 @@ class Sources:
         return self.loaded.environment
 
     def module(self, name: str) -> RootModule:
-        """What the files of a stack say; read once."""
+        """The content of a stack's files; read once."""
         if name not in self.modules:
             stack = self.stacks[name]
             self.modules[name] = rootmodule.read(self.index, stack.path, lambda: self.known(self, stack))
@@ -87,7 +87,7 @@ class Sources:
         return names or sorted(path.removeprefix("./") for path in self.index.below("."))
 
     def tracked(self, paths: list[str]) -> set[str] | None:
-        """Those of some paths that git tracks or that were merged into the build tree; None without git."""
+        """Those of some paths that are tracked by git or merged into the build tree; None without git."""
         if self.tree is not None:
             return self.tree.files.keys() & set(paths)
         return git.tracked(self.root, paths)
@@ -98,18 +98,18 @@ class Sources:
         return posixpath.relpath(self.home, self.tree.folder) if self.tree else "."
 
     def placeholders(self, stack: str) -> dict[str, Any]:
-        """What `{name}` stands for in a stack's settings; `{root}` is relative to its folder, so nothing is absolute.
+        """The values of placeholders in a stack's settings; `{root}` is relative to its folder, so no path is absolute.
 
-        `{root}` is the repository's root, also for a stack in a build tree.
+        `{root}` leads to the repository's root, also from a build tree.
         """
-        up = "../" * posixpath.normpath(self.stacks[stack].path).count("/") + ".."  # relpath would ask for the folder
+        up = "../" * posixpath.normpath(self.stacks[stack].path).count("/") + ".."  # relpath would look at the folder
         up += f"/{self.root_from_tree}" if self.tree else ""
         return {"stack": stack, "environment": self.environment, "root": up, **self.organization}
 
     def key(self, stack: str, *path: str | int) -> str:
-        """A key path below a stack, as errors name it."""
+        """A key path below a stack, for errors."""
         return dotted(("stacks", stack, *path))
 
     def unknown_stack(self, name: str) -> str:
-        """The error message for the name of a stack that does not exist."""
+        """The error message for an unknown stack."""
         return f"unknown stack '{name}'{nearest(name, list(self.stacks))}"

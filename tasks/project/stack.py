@@ -1,4 +1,4 @@
-"""A stack and what it reads from others, as values."""
+"""A stack and the upstream outputs that it reads, as values."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OutputReference:
-    """An output of an upstream stack that a variable gets."""
+    """An output of an upstream stack that sets a variable."""
 
     stack: str
     output: str
 
     def __str__(self) -> str:
-        """As the configuration writes it."""
+        """As written in the configuration."""
         return f"{self.stack}.{self.output}"
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack: where its root module is, what the configuration says of it, what it reads from others.
+    """A stack: its root module, its settings, and what it reads from others.
 
-    `path` is the folder where it really is, `named` the one that the configuration names: another one where that is a
-    link. Paths in the configuration are relative to the latter, the engine runs in the former.
+    `path` is its real folder, `named` the one in the configuration, which differs if that is a link. Paths in the
+    configuration are relative to the latter; the engine runs in the former.
     """
 
     name: str

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class CycleError(ValueError):
-    """Stacks that need each other; `path` begins and ends with the same one."""
+    """Stacks depend on each other; `path` begins and ends with the same one."""
 
     def __init__(self, path: list[str]) -> None:
         super().__init__(" -> ".join(path))

@@ -1,4 +1,4 @@
-"""Which state a stack keeps, and that no other stack keeps the same one: each would destroy what the other made."""
+"""Identifies the state of each stack, and refuses two stacks with one state."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .sources import Sources
     from .stack import Stack
 
-_KNOWN, _UNKNOWN = "=", "?"  # how a value begins: as the engine will have it, or an expression that only it evaluates
+_KNOWN, _UNKNOWN = "=", "?"  # how a value begins: known, or an expression that only the engine evaluates
 
 _BINDING_DIGITS = 32
 _USER_IN_ADDRESS = re.compile(r"://[^/?#@]*@")
@@ -29,10 +29,10 @@ _USER_WORDS = re.compile(r"(?:^|[\s?&])(?:user|password|passfile|sslpassword|ssl
 
 @dataclass(frozen=True)
 class StateId:
-    """What names one state: the kind of its backend, the values that name it, and where it is looked for.
+    """The identity of a state: the kind of its backend, the values that name it, and its server or account.
 
-    A value begins with `=`, or with `?` where it is an expression that cannot be told: then it is how it begins, and
-    the expression itself with what is known of the values that it refers to.
+    A value begins with `=`, or with `?` if it is an expression whose value is not known: then it has the known
+    beginning, and the expression with what is known about the values in it.
     """
 
     kind: str
@@ -41,7 +41,7 @@ class StateId:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Equal for two states of one name."""
+        """Equal for two states with the same name."""
         return (self.kind, *self.names)
 
     @property
@@ -50,9 +50,9 @@ class StateId:
         return all(value.startswith(_KNOWN) for value in self.names)
 
     def same(self, other: StateId) -> bool:
-        """Whether both are one state: nothing that is known or written of them differs.
+        """Whether both are the same state, as far as is known.
 
-        A place that only one of them names is no difference: the other may have it from the environment.
+        A place that only one of them names is not a difference: the other may get it from environment variables.
         """
         pairs = zip(self.place, other.place, strict=False)
         return self.key == other.key and all(None in pair or pair[0] == pair[1] for pair in pairs)
@@ -66,7 +66,7 @@ class States:
         self._real: dict[str, str] = {}
 
     def own(self, stack: Stack) -> StateId | None:
-        """The state that a stack keeps; None where its backend is not known or does not name one."""
+        """A stack's state; None if its backend is not known or does not name one."""
         project, module = self._project, self._project.module(stack.name)
         if implied := backend.implied_state(project, stack):
             return self._identify("local", {"path": _KNOWN + implied}, stack)
@@ -76,7 +76,7 @@ class States:
         return self._identify(module.backend or "", values, stack)
 
     def read(self, stack: Stack, state: StateRead) -> StateId | None:
-        """The state that a stack reads by `terraform_remote_state`; None where that cannot be told."""
+        """The state that a `terraform_remote_state` reads; None if it is not known."""
         kind, settings = KINDS.get(state.backend), state.settings
         if kind is None or settings is None or any(settings.get(name, "") is None for name in kind.names):
             return None
@@ -84,7 +84,7 @@ class States:
         return self._identify(state.backend, known, stack)
 
     def _configured(self, stack: Stack) -> dict[str, str]:
-        """The values of the configured settings; one that cannot be filled in here counts as it is written."""
+        """The values of the configured settings; one that cannot be filled in is kept as written."""
         found: dict[str, str] = {}
         for name, value in stack.backend.settings.items() if stack.backend is not None else ():
             try:
@@ -112,7 +112,7 @@ class States:
             folder = self._resolved(f"{self._project.root}/{stack.path}")
             path = posixpath.normpath(posixpath.join(folder, names[0].removeprefix(_KNOWN)))
             names[0] = _KNOWN + self._resolved(path)
-        elif kind == "local" and not names[0].startswith(f"{_UNKNOWN}/"):  # relative to its folder, perhaps
+        elif kind == "local" and not names[0].startswith(f"{_UNKNOWN}/"):  # may be relative to its folder
             names.append(self._resolved(f"{self._project.root}/{stack.path}"))
         elif kind == "gcs":
             names[1] = names[1].rstrip("/")
@@ -120,7 +120,7 @@ class States:
         return StateId("remote" if kind == "cloud" else kind, tuple(names), place)
 
     def _resolved(self, path: str) -> str:
-        """A path without links in it; each folder is looked at once, as the states of most stacks lie in a few."""
+        """A path with links resolved; each folder is resolved once, as most states are in a few folders."""
         found = self._real.get(path)
         if found is None:
             parent, name = posixpath.split(path)
@@ -137,13 +137,13 @@ class States:
 
 
 def check(project: Sources) -> Iterator[ConfigError]:
-    """Every stack that would keep the state of another one."""
+    """Every stack that would share the state of another one."""
     states = States(project)
     found: dict[tuple[str, ...], list[tuple[str, StateId]]] = {}
     for name, stack in project.stacks.items():
         module = project.module(name)
         if module.broken or (stack.backend is not None and module.backend != stack.backend.kind):
-            continue  # said where that is checked
+            continue  # reported where that is checked
         state = states.own(stack)
         if state is None:
             continue
@@ -156,14 +156,14 @@ def check(project: Sources) -> Iterator[ConfigError]:
 
 def _shared(project: Sources, stack: Stack, other: Stack, state: StateId) -> ConfigError:
     message = (
-        f"stacks '{other.name}' and '{stack.name}' would keep one state, and each would destroy what the other made"
+        f"stacks '{other.name}' and '{stack.name}' would keep one state, and each would destroy the other's resources"
     )
     if not state.certain:
-        message += " (as far as can be told: an expression in it, which only the engine evaluates, is the same in both)"
+        message += " (as far as is known: both contain the same expression, which only the engine evaluates)"
     module, kind = project.module(stack.name), project.module(stack.name).backend or "local"
     own = KINDS[kind].own
     if stack.backend is not None:
-        return project.loaded.error(message, *backend.key(stack), "settings", next_step=f"put {{stack}} into `{own}`")
+        return project.loaded.error(message, *backend.key(stack), "settings", next_step=f"use {{stack}} in `{own}`")
     if module.backend is None:
         shown = posixpath.join(stack.path, backend.implied_state(project, stack) or "")
         return project.loaded.error(
@@ -174,8 +174,8 @@ def _shared(project: Sources, stack: Stack, other: Stack, state: StateId) -> Con
     where = f"{module.backend_file}:{module.backend_line}" if module.backend_line else module.backend_file
     return ConfigError(
         message, key=project.key(stack.name), where=where, untouched="nothing was planned or applied",
-        next_step=f"change `{own}` there; or leave it out of the block, and put {{stack}} into it in"
-        f" `backend: {{kind: {kind}, settings: ...}}`",
+        next_step=f"change `{own}` there; or remove it from the block and use {{stack}} in it in `backend: {{kind:"
+        f" {kind}, settings: ...}}`",
     )  # fmt: skip
 
 
@@ -189,7 +189,7 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _with_names(value: Any, placeholders: Mapping[str, Any]) -> Any:
-    """A setting with the names of stack and environment in it, and all else as it is written."""
+    """A setting with the names of stack and environment filled in, and everything else as written."""
     if isinstance(value, dict):
         return {key: _with_names(item, placeholders) for key, item in value.items()}
     text = str(value)

@@ -1,4 +1,4 @@
-"""The engine's backends: which of their settings name a state, and which say where it is looked for."""
+"""The engine's backends: which settings name a state, and which name its server or account."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class StateKind:
-    """What tells one state of a backend from another.
+    """The settings that distinguish the states of a backend.
 
-    `names` are the settings that name a state, with the engine's default; None where it has to be given. `place` are
-    those that say on which server or account; they may be left to the environment. `variables` are the environment
-    variables from which the engine takes a setting that is not given. `own` is the setting to put a stack's name into.
+    `names` are the settings that name a state, with the engine's default, or None if they are required. `place` are
+    those that name the server or account; they may come from the environment. `variables` are the environment variables
+    that
+    the engine reads for missing settings. `own` is the setting that should contain the stack's name.
     """
 
     names: Mapping[str, str | None]

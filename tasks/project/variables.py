@@ -1,4 +1,4 @@
-"""The values a stack's variables get from outside its folder, and how the engine is handed them."""
+"""The values of a stack's variables from outside its folder, and how the engine gets them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CONTROL = {"\\b": "\\u0008", "\\f": "\\u000c"}
 
 
 def configured(project: Sources, stack: Stack) -> dict[str, Any]:
-    """The values that the configuration gives, with `${ENV}`, `{environment}` and the like filled in.
+    """The values in the configuration, with `${ENV}`, `{environment}` and similar filled in.
 
     Raises:
         ConfigError: An environment variable is not set.
@@ -43,12 +43,12 @@ def _values(project: Sources, stack: Stack) -> dict[str, Any]:
 def from_environment(project: Sources, stack: Stack) -> dict[str, str]:
     """The `TF_VAR_*` variables of this process that the stack declares, by their full names."""
     declared = project.module(stack.name).variables
-    names = (PREFIX + name for name in sorted(declared))  # asked for every stack: not a walk over all that is set
+    names = (PREFIX + name for name in sorted(declared))  # called for every stack, so not a walk over all
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def var_files(project: Sources, stack: Stack) -> list[str]:
-    """The stack's var files in order, relative to the repository's root; optional ones only where they are.
+    """The stack's var files in order, relative to the repository's root; optional ones only if they exist.
 
     Raises:
         ConfigError: Files that are not optional are missing; it names each of them.
@@ -74,10 +74,11 @@ def _missing(project: Sources, stack: Stack, missing: Mapping[int, tuple[str, st
     first = next(iter(missing))
     full, path = missing[first]
     places = [
-        f"there is no var file {full} ({project.loaded.where(*at, number)})" for number, (full, _) in missing.items()
+        f"the var file {full} does not exist ({project.loaded.where(*at, number)})"
+        for number, (full, _) in missing.items()
     ]
-    message = f"there is no var file {full}" if len(missing) == 1 else "; ".join(places)
-    step = f"write {full}, or mark it: {{path: {path}, optional: true}}"
+    message = f"the var file {full} does not exist" if len(missing) == 1 else "; ".join(places)
+    step = f"create {full}, or mark it as optional: {{path: {path}, optional: true}}"
     return project.loaded.error(message, *at, first, stack=stack.name, next_step=step)
 
 
@@ -88,9 +89,9 @@ def automatic_var_files(project: Sources, stack: Stack) -> list[str]:
 
 
 def known_beforehand(project: Sources, stack: Stack) -> dict[str, Any]:
-    """The values of variables that are known before anything runs, the stronger over the weaker; never raises.
+    """The values of variables that are known before anything runs, by precedence; never raises.
 
-    For telling which files an expression reads. What has a value that cannot be told is `syntax.UNKNOWN`.
+    Used to find the files that an expression reads. Values that cannot be determined are `syntax.UNKNOWN`.
     """
     values: dict[str, Any] = {}
     for name, text in os.environ.items():
@@ -108,12 +109,12 @@ def known_beforehand(project: Sources, stack: Stack) -> dict[str, Any]:
 
 
 def sensitive_values(project: Sources, stack: Stack, given: Mapping[str, Any]) -> list[Any]:
-    """Every value that a variable declared sensitive may have: by default, file, environment or configuration.
+    """Every value that a sensitive variable may have: by default, file, environment or configuration.
 
     Args:
         project: The stacks and their files.
         stack: The stack.
-        given: Values of this run that come from upstream outputs.
+        given: Values from upstream outputs in this run.
     """
     module = project.module(stack.name)
     names = set(module.sensitive)
@@ -132,22 +133,22 @@ def sensitive_values(project: Sources, stack: Stack, given: Mapping[str, Any]) -
 
 @contextmanager
 def handed_over(values: Mapping[str, Any]) -> Iterator[tuple[list[str], tuple[int, ...]]]:
-    """Variables for one engine command, without argv or disk: arguments and file descriptors to pass on.
+    """Pass variables to one engine command without argv or disk: yields arguments and file descriptors to inherit.
 
-    The values stand in a sealed file, which on Linux lives in memory only.
-    A var file wins over everything but a later one, so the configuration wins over the stack's own files.
+    The values are in a sealed file, which on Linux is in memory only. A var file wins over everything but a later one,
+    so the configuration wins over the stack's own files.
     """
     if not values:
         yield [], ()
         return
     text = "".join(f"{name} = {expression(value)}\n" for name, value in sorted(values.items()))
-    data = text.encode(errors="backslashreplace")  # half a character: the engine says which variable has it
+    data = text.encode(errors="backslashreplace")  # half a character; the engine reports the variable
     with sealed.of(data) as file:
         yield [f"-var-file={file.argument()}"], (file.descriptor,)
 
 
 def expression(value: Any) -> str:
-    """A JSON value as an HCL expression: the same text, but for template marks and two escapes HCL does not know."""
+    """A JSON value as an HCL expression: the same text except for template markers and two escapes that HCL lacks."""
     text = json.dumps(value, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
     if "\\b" in text or "\\f" in text:
         import re
@@ -168,7 +169,7 @@ def _sensitive_defaults(project: Sources, path: str) -> list[Any]:
 
 
 def _unless_template(value: Any) -> Any:
-    """A value of a var file, or `syntax.UNKNOWN` where it may be a template, as texts in JSON are."""
+    """A value in a var file, or `syntax.UNKNOWN` if it may be a template, as texts in JSON are."""
     if isinstance(value, str):
         return syntax.UNKNOWN if "${" in value or "%{" in value else value
     if isinstance(value, list | dict):
@@ -178,7 +179,7 @@ def _unless_template(value: Any) -> Any:
 
 
 def _file_values(project: Sources, path: str) -> dict[str, Any]:
-    """The values of a var file; `syntax.UNKNOWN` of those that are expressions."""
+    """The values in a var file; `syntax.UNKNOWN` for expressions."""
     try:
         content = project.index.content(path)
         if path.endswith(".json"):

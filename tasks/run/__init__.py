@@ -1,1 +1,1 @@
-"""One doit process: what its tasks share, and a stack made ready for the engine."""
+"""One doit process: what its tasks share, and how a stack is prepared for the engine."""

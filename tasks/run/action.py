@@ -1,4 +1,4 @@
-"""Between doit and the stages: an action that turns a stage's outcome, or its error, into a result."""
+"""The doit action that turns a stage's outcome or error into a result."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 
 class Action(BaseAction):  # type: ignore[misc]
-    """What doit executes for a task; PythonAction would swap the global standard output under other threads.
+    """The action of a task, because doit's PythonAction replaces the global standard output under other threads.
 
     Args:
         run: The run.
-        title: The task, as doit shows it.
-        do: Does it, and returns how it ended; None where there is nothing to say.
+        title: The task's title in doit.
+        do: Does it and returns how it ended; None if there is nothing to report.
     """
 
     def __init__(self, run: Run, title: str, do: Callable[[], Result | None]) -> None:
@@ -46,13 +46,13 @@ class Action(BaseAction):  # type: ignore[misc]
         self._run, self._title, self._do = run, title, do
 
     def __str__(self) -> str:
-        """The task, as doit shows it."""
+        """The task's title in doit."""
         return self._title
 
     def execute(self, out: Any = None, err: Any = None) -> BaseFail | None:  # noqa: ARG002 - doit's signature
-        """Do it once; returns a TaskFailed for what failed."""
+        """Run it once; returns a TaskFailed if it failed."""
         if not self._run.active:
-            return TaskFailed("doit-tofu reports its own exit codes: leave out `-r`")
+            return TaskFailed("`-r` is not supported: doit-tofu needs its own reporter for its exit codes")
         outcome = self._do()
         return TaskFailed(outcome.summary, report=False) if outcome and outcome.failed else None
 
@@ -64,7 +64,7 @@ def stage_action(run: Run, name: str, stack: str, act: Act) -> Action:
         run: The run.
         name: The stage.
         stack: The stack.
-        act: What it does: takes the run, the stack, and whether it was forced although up to date.
+        act: The work; takes the run, the stack, and whether it was forced although up to date.
     """
     return kept_action(
         run, name, stack, lambda forced: _with_hooks(run, name, run.project.stacks[stack], act, forced=forced)
@@ -72,12 +72,12 @@ def stage_action(run: Run, name: str, stack: str, act: Act) -> Action:
 
 
 def kept_action(run: Run, stage: str, name: str, work: Callable[[bool], Result]) -> Action:
-    """An action whose result, or error as a result, is held for this run's reports and kept for the next command's.
+    """An action whose result or error goes into this run's reports and is saved for later commands.
 
     Args:
         run: The run.
         stage: The stage's name.
-        name: What is worked on: a stack, a build, an image.
+        name: The subject: a stack, a build or an image.
         work: The work; takes whether it was forced although up to date.
     """
     return Action(run, f"{stage} {name}", lambda: _keep_outcome(run, stage, name, work))
@@ -85,7 +85,7 @@ def kept_action(run: Run, stage: str, name: str, work: Callable[[bool], Result])
 
 def _keep_outcome(run: Run, stage: str, name: str, work: Callable[[bool], Result]) -> Result:
     if run.stop.requested:
-        outcome = Result(stage, name, Status.NOT_RUN, "not begun: the run was stopped")
+        outcome = Result(stage, name, Status.NOT_RUN, "not started: the run was stopped")
         run.keep(f"{stage}:{name}", outcome)
         return outcome
     started, began = time.monotonic(), now()
@@ -95,7 +95,7 @@ def _keep_outcome(run: Run, stage: str, name: str, work: Callable[[bool], Result
         outcome = failed(run, stage, name, error)
     except Exception as error:  # noqa: BLE001 - the boundary: a bug must not take the other stacks down
         outcome = crashed(run, stage, name, error)
-    if not outcome.started_at:  # else another job of the pipeline did it
+    if not outcome.started_at:  # otherwise another job of the pipeline did it
         outcome.seconds = round(time.monotonic() - started, 3)
         outcome.started_at = began
     keep(run, outcome)
@@ -114,20 +114,20 @@ def _with_hooks(run: Run, name: str, stack: Stack, act: Act, *, forced: bool) ->
 
 
 def failed(run: Run, stage: str, name: str, error: DeployError) -> Result:
-    """The result of an expected error, secrets masked."""
+    """The result of an expected error, with secrets masked."""
     problem = run.problem(error, name if name in run.project.stacks else None)
     known = error.found if isinstance(error, DetailedError) else None
     return Result(stage, name, Status.FAILED, problem.summary, details=known, problem=problem)
 
 
 def crashed(run: Run, stage: str, name: str, error: BaseException) -> Result:
-    """The result of an error that nobody expected; its traceback goes to a file."""
+    """The result of an unexpected error, whose traceback goes to the crash log."""
     next_step = run.keep_crash(f"{stage}:{name}", error)
     return failed(run, stage, name, UnexpectedError(f"{type(error).__name__}: {error}"[:500], next_step=next_step))
 
 
 def keep(run: Run, outcome: Result) -> None:
-    """Hold a result for this run's reports, and keep it for the next command's."""
+    """Add a result to this run's reports, and save it for later commands."""
     run.keep(f"{outcome.stage}:{outcome.stack}" if outcome.stack else outcome.stage, outcome)
     try:
         results.write(run.layout, outcome)
@@ -136,7 +136,7 @@ def keep(run: Run, outcome: Result) -> None:
 
 
 def is_current(run: Run, stage: str, stack: Stack, check: Check) -> Callable[..., bool]:
-    """An `uptodate` callable for doit; an error in it is left to the action, which reports it as its own."""
+    """An `uptodate` callable for doit; errors in it are left to the action to report."""
 
     def uptodate(task: Any) -> bool:
         if fanout.handed_over(run, stage, stack.name):
@@ -150,7 +150,7 @@ def is_current(run: Run, stage: str, stack: Stack, check: Check) -> Callable[...
 
             current = not hooks.owed(run, stage, stack)
         if current:
-            task.targets = [target for target in task.targets if _exists(target)]  # none is missing: none is needed
+            task.targets = [target for target in task.targets if _exists(target)]  # none is missing, as none is needed
         return current
 
     return uptodate
@@ -165,14 +165,14 @@ def _exists(path: str) -> bool:
 def printing(
     run: Run, name: str, text: Callable[..., str], doc: str, params: Sequence[Mapping[str, Any]] = ()
 ) -> dict[str, Any]:
-    """A task that prints a text; an expected error is shown, and is its failure.
+    """A task that prints a text; an expected error is shown and fails it.
 
     Args:
         run: The run.
         name: The task's name.
-        text: Makes the text of the run and the task's options.
-        doc: What it does, as `doit list` shows it.
-        params: The options, as doit takes them.
+        text: Makes the text from the run and the task's options.
+        doc: Its description in `doit list`.
+        params: Its options, in doit's form.
     """
 
     def show(**options: Any) -> TaskFailed | None:

@@ -1,4 +1,4 @@
-"""What the command line lets through against a policy or a receipt; plain values that stages and reports share."""
+"""What the command line accepts against a policy or a receipt (`allow=`, `accept=`), as values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Allowance(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """A plan that was let through: its id and SHA-256, and what was overridden for it, each a line."""
+    """A plan that policy accepted: its id and SHA-256, and one line per override."""
 
     plan_id: str
     plan_sha256: str
@@ -25,7 +25,7 @@ class Judged(NamedTuple):
 
 
 class Accepted(NamedTuple):
-    """`accept=STACK:LINEAGE:SERIAL` on the command line; no lineage and serial where no state is left."""
+    """`accept=STACK:LINEAGE:SERIAL` on the command line; without lineage and serial if no state is left."""
 
     stack: str
     lineage: str | None
@@ -33,6 +33,6 @@ class Accepted(NamedTuple):
     reason: str
 
     def covers(self, stack: str, seen: Seen) -> bool:
-        """Whether it is about this very state."""
+        """Whether it refers to exactly this state."""
         same = self.lineage is None if not seen.lineage else (self.lineage, self.serial) == (seen.lineage, seen.serial)
         return self.stack == stack and same

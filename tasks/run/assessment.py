@@ -1,4 +1,4 @@
-"""Whether a stack is affected, asked by the tasks of one run."""
+"""Decides for the tasks of one run whether a stack is affected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def assess(run: Run, stack: Stack) -> Assessment:
-    """What `affected.assess` finds now, with this run's baseline.
+    """The current result of `affected.assess`, with this run's baseline.
 
     Raises:
         ConfigError: A var file is missing, or a setting cannot be filled in.
@@ -24,7 +24,7 @@ def assess(run: Run, stack: Stack) -> Assessment:
 
 
 def assess_once(run: Run, stack: Stack) -> Assessment:
-    """`assess`, for deciding whether tasks are up to date: once in a run, and again when an upstream was applied."""
+    """`assess`, cached for deciding whether tasks are up to date; repeated after an upstream was applied."""
     applied = tuple(sorted(run.applied.intersection(run.project.graph.needs[stack.name])))
     known = run.assessed.get(stack.name)
     if known is None or known[0] != applied or stack.name in run.applied:
@@ -33,7 +33,7 @@ def assess_once(run: Run, stack: Stack) -> Assessment:
 
 
 def may_be_affected(run: Run, stack: Stack) -> bool:
-    """Whether a stack is affected; also where that cannot be told: its own task says why."""
+    """Whether a stack is affected; true if that cannot be determined, and then its own task reports why."""
     try:
         return assess_once(run, stack).affected
     except DeployError:

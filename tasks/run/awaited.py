@@ -1,4 +1,4 @@
-"""Which upstreams a stack that cannot be planned waits for: those of which nothing is there yet."""
+"""Finds the upstreams that do not exist yet and that a stack which cannot be planned waits for."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _NO_STATE = "Unable to find remote state"
 
 
 def upstreams(run: Run, stack: Stack, error: EngineError) -> list[str]:
-    """The upstreams that a stack whose plan failed waits for; none where its failure is a failure.
+    """The upstreams that a stack whose plan failed waits for; empty if it is a genuine failure.
 
-    An upstream is waited for only while it has neither a receipt nor a state here: afterwards everything that the stack
-    can be planned with is there.
+    A stack only waits for an upstream that has neither a receipt nor a state here; otherwise everything needed for its
+    plan exists.
 
     Args:
         run: The run.
@@ -42,20 +42,20 @@ def upstreams(run: Run, stack: Stack, error: EngineError) -> list[str]:
 
 
 def failure(run: Run, stack: Stack, error: EngineError) -> EngineError:
-    """The failure of a plan; where an upstream's own deploy did not end well, with the way on."""
+    """The failure of a plan; if the deploy of an upstream failed, with the next step."""
     last = {name: receipt.read(run.layout, name) for name in run.project.graph.needs[stack.name]}
     unfinished = [name for name, known in last.items() if known is not None and not known.applied]
     if not unfinished or error.problem.next:
         return error
     deploys = run.command(*(f"deploy:{name}" for name in unfinished))
-    step = ("the last apply of ", ", ".join(unfinished), " did not end well, perhaps this waits for it: ", deploys)
-    return error.saying(replace(error.problem, next=(*step, " deploys it alone")))
+    step = ("the last apply of ", ", ".join(unfinished), " failed, and this may depend on it: ", deploys)
+    return error.saying(replace(error.problem, next=(*step, " deploys only that")))
 
 
 def _is_absent(run: Run, name: str) -> bool:
-    """Whether a stack has neither a receipt nor a state here; False where its state cannot be read.
+    """Whether a stack has neither a receipt nor a state here; False if its state cannot be read.
 
-    But one whose own upstream is absent is so, too: the place of its state may be among what that one makes.
+    A stack whose upstream is absent is absent too, as that upstream may create the place of its state.
     """
     if receipt.read(run.layout, name) is not None or receipt.is_outdated(run.layout, name):
         return False

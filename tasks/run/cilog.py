@@ -1,4 +1,4 @@
-"""What CI systems make of a job's log: sections that fold, and commands that foreign text must not give.
+"""Formats output for CI logs: foldable sections, and text that cannot issue CI commands.
 
 GitLab: https://docs.gitlab.com/ci/jobs/job_logs/#custom-collapsible-sections. GitHub:
 https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands.
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]")
-# The runner takes `::name …::` at a line's beginning, white space before it or not, and `##[name]` anywhere.
+# The runner reads `::name …::` at the start of a line, also after white space, and `##[name]` anywhere.
 _COMMAND = re.compile(r"^\s*::|##\[", re.MULTILINE)
 _NO_NAME = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 class Dialect(Enum):
-    """Whose log it is."""
+    """The kinds of CI logs."""
 
     PLAIN = "plain"
     GITLAB = "gitlab"
@@ -34,7 +34,7 @@ class Dialect(Enum):
 
 
 def dialect(environment: Mapping[str, str] = os.environ) -> Dialect:
-    """The dialect of the CI system that runs this."""
+    """The dialect of the current CI system."""
     kind = ci.kind(environment)
     return Dialect.GITLAB if kind == "gitlab" else Dialect.GITHUB if kind == "github" else Dialect.PLAIN
 
@@ -42,29 +42,29 @@ def dialect(environment: Mapping[str, str] = os.environ) -> Dialect:
 def plain(text: str) -> str:
     """The text without colours, cursor movements and other control characters; line ends are kept.
 
-    A section of GitLab begins and ends with such: text that has none cannot begin or end one.
+    GitLab's section markers need them, so text without them cannot start or end a section.
     """
     return _CONTROL.sub("", _ESCAPE.sub("", text.replace("\r\n", "\n")))
 
 
 def harmless(text: str, of: Dialect) -> str:
-    """Text that gives the CI system no commands, whoever wrote it."""
+    """Untrusted text in a form that cannot issue CI commands."""
     text = plain(text)
     if of is not Dialect.GITHUB or not _COMMAND.search(text):
         return text
-    word = secrets.token_hex(16)  # nobody can guess it, so nothing in the text ends this
+    word = secrets.token_hex(16)  # unguessable, so nothing in the text can end this
     return f"::stop-commands::{word}\n{text}\n::{word}::"
 
 
 def section(of: Dialect, name: str, title: str, body: str, *, folded: bool) -> str:
-    """A section of a log; without CI it is the title and the body.
+    """A section of a log; outside of CI, the title and the body.
 
     Args:
         of: The dialect.
         name: Its name, unique in the log.
-        title: Its first line, always seen.
-        body: What folds.
-        folded: Whether it is folded at first; GitHub folds every group, so one that is not is no group.
+        title: Its first line, always visible.
+        body: The foldable part.
+        folded: Whether it starts folded; GitHub folds every group, so an unfolded section is not a group there.
     """
     body, title = harmless(body, of), harmless(title, of)
     if of is Dialect.GITLAB:

@@ -1,4 +1,4 @@
-"""The words of the command line: `name=value` variables that mean something, and task patterns that match something."""
+"""Validates the command line: refuses unknown `name=value` variables and task patterns without a match."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ _declared: set[str] = set()
 
 
 def declare_variables(*names: str) -> None:
-    """Allow a `dodo.py` variables of its own on the command line; call it before `from doit_tofu import *`."""
+    """Declare a `dodo.py`'s own command-line variables; call it before `from doit_tofu import *`."""
     _declared.update(names)
 
 
 def check_variables() -> None:
-    """Refuse a variable that means nothing: `doit evn=prod deploy` must not deploy the default environment.
+    """Refuse an unknown variable: `doit evn=prod deploy` must not deploy the default environment.
 
     Raises:
-        ConfigError: There is such a variable, or one without a value.
+        ConfigError: A variable is unknown or has no value.
     """
     given: dict[str, str] = doit_cmd._CMDLINE_VARS or {}  # noqa: SLF001 - doit has no way to list them
     known = [*VARIABLES, *sorted(_declared)]
     for name, value in given.items():
         if name not in known:
             raise ConfigError(
-                f"`{name}={value}` on the command line means nothing{nearest(name.lower(), known)}",
+                f"unknown variable `{name}={value}` on the command line{nearest(name.lower(), known)}",
                 untouched="nothing was planned or applied",
-                next_step="correct it; a `dodo.py` with variables of its own declares them: `declare_variables(...)`",
+                next_step="fix it, or declare it in `dodo.py` with `declare_variables(...)`",
             )
         if not value and name not in _declared:
             raise ConfigError(
                 f"`{name}=` on the command line has no value",
                 untouched="nothing was planned or applied",
-                next_step=f"write `{name}=VALUE`, or leave it out",
+                next_step=f"write `{name}=VALUE`, or omit it",
             )
 
 
@@ -53,7 +53,7 @@ def check_patterns(tasks: Iterable[str]) -> None:
     """Refuse a task pattern that matches nothing: `doit deploy:prd*` must not look like a success.
 
     Raises:
-        ConfigError: There is such a pattern.
+        ConfigError: A pattern matches no task.
     """
     names = list(tasks)
     for pattern in _positional(sys.argv[1:]):
@@ -62,7 +62,7 @@ def check_patterns(tasks: Iterable[str]) -> None:
             raise ConfigError(
                 f"no task matches '{pattern}'{nearest(pattern.replace('*', ''), shown)}",
                 untouched="nothing was run",
-                next_step=(doit("list", "--all"), " shows every task"),
+                next_step=(doit("list", "--all"), " lists all tasks"),
             )
 
 
@@ -76,7 +76,7 @@ def forces() -> bool:
 
 
 def _positional(arguments: Sequence[str]) -> list[str]:
-    """The arguments that are no options of `doit run`, nor values of these."""
+    """The arguments that are neither options of `doit run` nor their values."""
     try:
         return list(_parse(arguments)[1])
     except CmdParseError:
@@ -84,10 +84,10 @@ def _positional(arguments: Sequence[str]) -> list[str]:
 
 
 def _parse(arguments: Sequence[str]) -> tuple[dict[str, object], list[str]]:
-    """What doit itself makes of the arguments of `doit run`; options of tasks stay among the positional ones.
+    """The arguments of `doit run` as doit parses them; options of tasks stay positional.
 
     Raises:
-        CmdParseError: They are another command's.
+        CmdParseError: They belong to another command.
     """
     words = [word for word in arguments if word.startswith("-") or "=" not in word]
     known = [*DodoTaskLoader.cmd_options, *DoitCmdBase.base_options, *RunCommand.cmd_options]

@@ -1,4 +1,4 @@
-"""What is known to be deployed where there are no receipts: a base for reviews, a tag that deploy itself moves."""
+"""What counts as deployed without receipts: `base=` for reviews, and the tag that complete deploys move."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def tag_name(project: Project) -> str | None:
-    """The tag that a complete deploy of this environment moves, when one is configured."""
+    """The tag that a complete deploy of this environment moves, if configured."""
     tag = project.config.deploy.tag
     return interpolate.fill(tag, {"environment": project.environment}, key="deploy.tag") if tag else None
 
 
 def named_base(run: Run) -> str | None:
-    """The base that the command line names, when it is not the tag of the last complete deploy."""
+    """The base from the command line, unless it is the tag of the last complete deploy."""
     ref = run.request.base
     return ref if ref and ref != tag_name(run.project) else None
 
@@ -29,38 +29,38 @@ def choose_base(run: Run) -> None:
     """Set the project's baseline: `base=REF` from the command line, else the tag of the last complete deploy.
 
     Raises:
-        ConfigError: There is no such ref.
+        ConfigError: The ref does not exist.
     """
     project, ref = run.project, run.request.base
     tag = tag_name(project)
     if not ref and (tag is None or git.resolve(project.layout.root, tag) is None):
         return
     if ref is None and all(receipt.read(run.layout, name) for name in project.stacks):
-        return  # receipts say it better
+        return  # receipts are more precise
     from ..artifact import baseline
 
-    # What is deployed is the tag's own commit, wherever this tree was forked from: one that lies behind it puts back.
+    # The tag's own commit is deployed, whatever the merge base is: deploying an older tree reverts changes.
     run.baseline = baseline.find(project, ref or str(tag), exact=ref in (None, tag))
 
 
 def refuse_for_deploy(run: Run) -> None:
-    """Refuse a base that nobody knows to be deployed: what a failed pipeline left undone would be skipped for good.
+    """Refuse a base that may not be deployed: stacks that a failed pipeline left out would be skipped for good.
 
     Raises:
-        ConfigError: `base=` names something else than the tag of the last complete deploy.
+        ConfigError: `base=` is not the tag of the last complete deploy.
     """
     base = named_base(run)
     if base is None:
         return
     raise ConfigError(
-        f"base={base} is for plans: nothing says that it was ever deployed whole",
+        f"base={base} is only for plans: it is not known to have been deployed completely",
         untouched="nothing was planned or applied",
-        next_step="leave it out: receipts decide, or `deploy.tag`, which a complete deploy moves; else all is affected",
+        next_step="omit it: receipts decide, or `deploy.tag`, which complete deploys move; else all are affected",
     )
 
 
 def remember(run: Run) -> None:
-    """Move the tag when every stack of the environment is now deployed and verified from this clean commit."""
+    """Move the tag if every stack of the environment is now deployed and verified from this clean commit."""
     project = run.project
     tag, commit = tag_name(project), run.revision.commit if project.config.deploy.tag else None
     if tag is None or commit is None or run.revision.dirty:
@@ -70,11 +70,11 @@ def remember(run: Run) -> None:
     for stack in project.stacks.values():
         try:
             found = assess(run, stack)
-        except DeployError:  # it was not of this run, else that would have failed
+        except DeployError:  # it was not part of this run, which would have failed otherwise
             return
         if found.affected or found.unverified:
             return
     if git.resolve(project.layout.root, tag) != commit and (
         problem := git.move_tag(project.layout.root, tag, commit, push=project.config.deploy.push)
     ):
-        run.say(f"{problem}; the next deploy without receipts takes the former one as its base")
+        run.say(f"{problem}; the next deploy without receipts uses the previous commit as its base")

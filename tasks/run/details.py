@@ -1,4 +1,4 @@
-"""What a result holds beside its summary: a type for each stage, which its record is read back into."""
+"""The details of results: one type per stage, which records are read back into."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class BuildDetails:
 
 @dataclass(frozen=True)
 class LockFile:
-    """A dependency lock file that is not as in the commit.
+    """A dependency lock file that differs from the commit.
 
     Args:
         path: Where it is, relative to the repository's root.
-        state: `new` in no commit, `changed` since, `ignored` by git; `missing` when it was not here before the engine
-            wrote another one, `restored` when that is the committed one again.
+        state: `new` if it is not in the commit, `changed`, or `ignored` by git; `missing` if the engine wrote a new one
+            because the committed one was not here, `restored` if that equals the committed one.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""doit's own records: checked before doit opens them, and kept after every task rather than at the end of the run."""
+"""doit's own database: checked before doit opens it, and saved after every task instead of at the end of the run."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-_BESIDE = ("-journal", "-wal", "-shm")  # what SQLite opens with it
+_BESIDE = ("-journal", "-wal", "-shm")  # the files that SQLite opens with it
 
 
 def prepare(path: Path, say: Callable[[str], None]) -> None:
-    """Make sure that doit can open its records; a file that is none is moved aside, as records only save work.
+    """Make sure that doit can open its database; a corrupt one is moved aside, as it only saves work.
 
     Raises:
         RecordError: The folder or file cannot be used.
@@ -39,11 +39,11 @@ def prepare(path: Path, say: Callable[[str], None]) -> None:
             connection.close()
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
-            return  # by another run, which says so itself
+            return  # by another run, which is reported elsewhere
         raise RecordError(
             f"cannot use {path}: {error}",
             untouched="nothing was planned or applied",
-            next_step="make room or make the folder writable, then run the same command again",
+            next_step="free disk space or make the folder writable, then run the same command again",
         ) from error
     except sqlite3.DatabaseError:
         sound = False
@@ -51,18 +51,18 @@ def prepare(path: Path, say: Callable[[str], None]) -> None:
         raise RecordError(
             f"cannot use {path}: {error.strerror}",
             untouched="nothing was planned or applied",
-            next_step="make room or make the folder writable, then run the same command again",
+            next_step="free disk space or make the folder writable, then run the same command again",
         ) from error
     if not sound:
         aside = path.with_name(f"{path.name}.corrupt")
         path.replace(aside)
-        say(f"{path.name} was not readable; it is now {aside.name}, and doit's records start over")
+        say(f"{path.name} was corrupt; it was renamed to {aside.name}, and doit starts a new one")
 
 
 def flush() -> str | None:
-    """Write what doit has recorded so far: it would do so at the end of the run only, which a kill prevents.
+    """Save what doit has recorded so far, as doit only does so at the end of a run, which a kill prevents.
 
-    A commit without waiting for the disk survives a kill; a power loss may tear it, and then `prepare` begins anew.
+    A commit without an fsync survives a kill; a power loss may corrupt it, and then `prepare` starts a new one.
 
     Returns:
         Why it could not be written; doit then forgets this part, as records only save work and receipts decide.
@@ -74,7 +74,7 @@ def flush() -> str | None:
     backend: Any = getattr(Globals.dep_manager, "backend", None)
     connection, dirty = getattr(backend, "_conn", None), getattr(backend, "_dirty", None)
     if connection is None or dirty is None:
-        return None  # another backend was asked for on the command line
+        return None  # another backend was chosen on the command line
     problem = None
     try:
         if not connection.in_transaction:
@@ -87,5 +87,5 @@ def flush() -> str | None:
         problem = str(error)
         with contextlib.suppress(sqlite3.Error):
             connection.rollback()
-    dirty.clear()  # else doit would try again when it closes the file, and end with a traceback
+    dirty.clear()  # otherwise doit would try again when it closes the file, and fail with a traceback
     return problem

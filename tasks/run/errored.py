@@ -1,4 +1,4 @@
-"""A state that could not be saved: it is left in the stack's folder, and nothing goes on before it is back."""
+"""A state that could not be saved: it stays in the stack's folder, and blocks the stack until it is restored."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
 FILE = "errored.tfstate"
 _SHARED = (Path(tempfile.gettempdir()), Path("/dev/shm"))  # noqa: S108 - the last resort; a folder of our own is made
-_UNLOCKED_BY_THE_END = ("local", "pg")  # a lock there ends with the process that took it
+_UNLOCKED_BY_THE_END = ("local", "pg")  # there, a lock ends with its process
 _NO_FILE = "Failed to create local state file"
 
 
 def path(project: Project, stack: Stack) -> Path:
-    """Where a state is that the engine could not save: it leaves it in the stack's folder, and there it stays.
+    """The file of a state that the engine could not save: in the stack's folder, where the engine writes it.
 
-    But a build tree is a cache: from there it is moved to the same place in the repository.
+    From a build tree, which is a cache, it is moved to the same path in the repository.
     """
     made, place = project.root / stack.path / FILE, project.layout.root / stack.path / FILE
     if project.tree is not None and made.exists():
@@ -48,13 +48,13 @@ def path(project: Project, stack: Stack) -> Path:
 
 
 def refuse(run: Run, stack: Stack) -> None:
-    """Stop before anything is planned or applied while a state waits to be saved: it is newer than what is stored.
+    """Stop before anything is planned or applied while an unsaved state exists, as it is newer than the stored one.
 
-    All environments share the stack's folder, so it stops all of them: the file of one must not be overwritten by
-    another's, nor be pushed there.
+    All environments share the stack's folder, so it stops all of them: one environment's file must neither be
+    overwritten by another's nor pushed there.
 
     Raises:
-        StateNotSavedError: There is such a file.
+        StateNotSavedError: The file exists.
     """
     project = run.project
     left = path(project, stack)
@@ -65,41 +65,45 @@ def refuse(run: Run, stack: Stack) -> None:
     if others:
         names = ", ".join(others)
         shows = doit(f"plan:{stack.name}", environment=others[0])
-        next_step: Steps = (f"it is of environment {names}, whose last apply failed: ", shows, " says how to save it")
+        next_step: Steps = (
+            f"it belongs to environment {names}, whose last apply failed: ",
+            shows,
+            " shows how to save it",
+        )
     else:
         next_step = recovery(run, stack)
     raise StateNotSavedError(
-        f"{name} holds the state of an earlier apply that could not be saved ({_content(left)})",
+        f"{name} contains the state of an earlier apply that could not be saved ({_content(left)})",
         where=name,
         stack=stack.name,
-        untouched="nothing of this stack was planned or applied: the stored state does not know what that apply made",
+        untouched="nothing in this stack was planned or applied: the stored state lacks what that apply created",
         next_step=next_step,
     )
 
 
 def recovery(run: Run, stack: Stack) -> str:
-    """The command that saves the state where it belongs, on a line of its own, to be copied."""
+    """The command that saves the state to its backend, on its own line for copying."""
     engine, file = workdir.by_hand(run, stack), shlex.quote(f"{stack.path}/{FILE}")
     seen = posixpath.relpath(run.layout.root / stack.path / FILE, run.project.root / stack.path)
     text = (
-        "keep that file, it is the only record of what was made; when the backend is back:\n"
+        "keep that file, it is the only record of what was created; once the backend works again:\n"
         f"    {engine} state push {shlex.quote(seen)} && rm {file}"
     )
     settings = backend.settings(run.project, stack)
     kind = settings["kind"] if settings else run.project.module(stack.name).backend or "local"
     if kind not in _UNLOCKED_BY_THE_END:
         text += (
-            "\n  where the state is still locked by that very apply, this shows the lock's ID; release it first:\n"
+            "\n  if the state is still locked by that apply, this shows the lock's ID; release it first:\n"
             f"    {engine} force-unlock -force ID"
         )
     return text
 
 
 def found(run: Run, stack: Stack, done: Completed) -> StateNotSavedError | None:
-    """The error to raise after an apply whose state could not be saved; None when it was saved.
+    """The error to raise after an apply whose state could not be saved; None if it was saved.
 
-    Where the engine could not even write the file, it has printed the state; it is then kept in a private file, here
-    or where there is room, and taken out of the output, as it holds every value in clear.
+    If the engine could not even write the file, it has printed the state; it is then moved from the output to a private
+    file, here or where there is space, as it contains every value in plain text.
     """
     project, log = run.project, done.output
     place = left = path(project, stack)
@@ -111,16 +115,16 @@ def found(run: Run, stack: Stack, done: Completed) -> StateNotSavedError | None:
     elif not left.exists():
         return None
     if not left.exists():
-        next_step = "nothing could be written: import by hand what the output says was created"
+        next_step = "no file could be written: import manually what the output lists as created"
     elif left == place:
         next_step = again
     else:
-        next_step = f"make room, `mv {left} {project.layout.relative(place)}`; {again}"
+        next_step = f"free disk space, `mv {left} {project.layout.relative(place)}`; {again}"
     return StateNotSavedError(
-        f"applied in part or whole, but the state could not be saved; it is in {project.layout.relative(left)}",
+        f"applied in part or completely, but the state could not be saved; it is in {project.layout.relative(left)}",
         log=log,
         stack=stack.name,
-        untouched="what was applied exists and is in that file alone",
+        untouched="the applied resources exist, and only that file records them",
         next_step=next_step,
     )
 
@@ -141,7 +145,7 @@ def _others(project: Project, stack: Stack) -> list[str]:
 
 
 def _content(left: Path) -> str:
-    """Lineage and serial of a state file, for people."""
+    """Lineage and serial of a state file, in words."""
     try:
         state = parse_json(plain.read(left, LARGEST_RECORD))
         return f"lineage {state['lineage']}, serial {state['serial']}"
@@ -150,7 +154,7 @@ def _content(left: Path) -> str:
 
 
 def _printed(text: str) -> str:
-    """The state that the engine printed as its last resort, a JSON object at the beginning of a line; else nothing."""
+    """The state that the engine printed as a last resort: a JSON object at the start of a line, else nothing."""
     for match in re.finditer(r"^\{", text, re.MULTILINE):
         try:
             value, end = json.JSONDecoder().raw_decode(text, match.start())

@@ -1,8 +1,8 @@
-"""What is otherwise where a run is one of many: a job does its own stacks alone, the last one takes what all found.
+"""How a run differs as one job of a generated pipeline: it does only its own stacks, and the last job collects results.
 
 `ci=job` and `ci=report` on the command line; the pipelines that `doit ci` writes use them. Jobs share no folder: what
-each hands on is in `pipelines/handover`. What was there before the pipeline is handed to every job beside what jobs
-make (`Layout.before`), so that it never lies over that, in whatever order a forge unpacks them.
+each hands on is in `pipelines/handover`. What existed before the pipeline is handed to every job separately
+(`Layout.before`), so that it never overwrites results of jobs, in whatever order a forge unpacks artifacts.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ if TYPE_CHECKING:
 
 _DEPLOY = "deploy"
 _STAGES = ("validate", "plan", "deploy", "verify", "drift")
-_FIRST = ("validate", "plan")  # what a deploy of the same stack waits for
+_FIRST = ("validate", "plan")  # the tasks that a deploy of the same stack waits for
 _BUILD = "build:"
 
 
 class NoResultError(DeployError):
-    """A job of the pipeline left no result, or a stack that has to be done had no job."""
+    """A job of the pipeline left no result, or an affected stack had no job."""
 
     kind = Kind.NO_RESULT
 
 
 def part(text: str | None) -> Part | None:
-    """What `ci=` on the command line says.
+    """The value of `ci=` on the command line.
 
     Raises:
-        ConfigError: It is none of the two.
+        ConfigError: It is neither of the two.
     """
     if text is None:
         return None
@@ -54,15 +54,15 @@ def part(text: str | None) -> Part | None:
         return Part(text)
     except ValueError:
         step = (
-            "`ci=job` in a job of some stacks, `ci=report` in the one that ends the pipeline; ",
+            "`ci=job` in a job for some stacks, `ci=report` in the last job of the pipeline; ",
             doit("ci"),
             " writes both",
         )
-        raise ConfigError(f"`ci={text}` means nothing", next_step=step) from None
+        raise ConfigError(f"`ci={text}` is neither `ci=job` nor `ci=report`", next_step=step) from None
 
 
 def unpack(layout: Layout) -> None:
-    """Put what was there before the pipeline where no job has made it anew.
+    """Restore what existed before the pipeline, unless a job has replaced it.
 
     Raises:
         RecordError: A file cannot be written.
@@ -77,18 +77,18 @@ def unpack(layout: Layout) -> None:
         raise RecordError(
             f"cannot unpack {layout.relative(before)}: {error.strerror}",
             untouched="nothing was planned or applied",
-            next_step="make room or make the folder writable, then run the same command again",
+            next_step="free disk space or make the folder writable, then run the same command again",
         ) from error
 
 
 def part_from_others(run: Run, all_tasks: dict[str, Any], selected: list[str]) -> None:
-    """Take out of doit's graph what other jobs do.
+    """Remove the work of other jobs from doit's graph.
 
-    A job's deploys wait for those of the same job alone: the pipeline sees to it that the others have ended well. The
-    last job builds nothing.
+    A job's deploys only wait for those of the same job: the pipeline makes sure that others have succeeded. The last
+    job builds nothing.
 
     Raises:
-        ConfigError: A job was given all stacks.
+        ConfigError: A job was not given particular stacks.
     """
     if run.request.part is Part.REPORT:
         for task in all_tasks.values():
@@ -97,9 +97,9 @@ def part_from_others(run: Run, all_tasks: dict[str, Any], selected: list[str]) -
     whole = [name for name in selected if name in _STAGES]
     if whole:
         raise ConfigError(
-            f"ci=job {whole[0]}: a job does the stacks that it names",
+            f"ci=job {whole[0]}: name the stacks of the job",
             untouched="nothing was planned or applied",
-            next_step=(doit("ci=job", f"{whole[0]}:STACK"), ", or leave `ci=job` out to do all in one run"),
+            next_step=(doit("ci=job", f"{whole[0]}:STACK"), ", or omit `ci=job` to do everything in one run"),
         )
     for name, needs in run.project.graph.among(selection.stacks(selected, _DEPLOY)).items():
         waits = all_tasks[f"{_DEPLOY}:{name}"].task_dep
@@ -108,15 +108,15 @@ def part_from_others(run: Run, all_tasks: dict[str, Any], selected: list[str]) -
 
 
 def handed_over(run: Run, stage: str, name: str) -> bool:
-    """Whether this run is the last of a pipeline, and one of its jobs left a result of a task."""
+    """Whether this run is the last of a pipeline, and one of its jobs left a result for a task."""
     return run.request.part is Part.REPORT and run.layout.result(stage, name).exists()
 
 
 def taken_over(run: Run, stage: str, stack: Stack) -> Result:
-    """What a job of this pipeline found, instead of doing it again.
+    """The result of the job that did this task, instead of doing it again.
 
     Raises:
-        NoResultError: No job did, and something is to be done.
+        NoResultError: No job left a result, although the stack is affected.
     """
     known = results.read(run.layout, stage, stack.name, run.say_once)
     if known is not None:
@@ -124,21 +124,22 @@ def taken_over(run: Run, stage: str, stack: Stack) -> Result:
             run.mark_applied(stack.name)
         return known
     if stage == "validate" or (stage == "plan" and run.asked.deploying):
-        return Result(stage, stack.name, Status.UNAFFECTED, "not affected")  # the stage after it knows whether it was
+        return Result(stage, stack.name, Status.UNAFFECTED, "not affected")  # the next stage knows whether it was
     if stage != "drift":
         assessment = assess_once(run, stack)
         if not assessment.affected and not (stage == _DEPLOY and assessment.unverified):
             return Result(stage, stack.name, Status.UNAFFECTED, "not affected")
     raise NoResultError(
-        f"no job of this pipeline left a result of {stage}:{stack.name}",
-        untouched="this run does nothing by itself: it reports what jobs did",
-        next_step=f"look at the job of {stack.name}: it was cancelled, or its runner died; retry it, then this one;"
-        " where there is none, what is deployed has changed since the pipeline was written: run the pipeline again",
+        f"no job of this pipeline left a result for {stage}:{stack.name}",
+        untouched="this run only reports what other jobs did",
+        next_step=f"check the job of {stack.name}: if it was cancelled or its runner died, retry it, then this one;"
+        " if there is no such job, deployments have changed since the pipeline was generated: run the pipeline"
+        " again",
     )
 
 
 def leave(run: Run, selected: Iterable[str]) -> None:
-    """Keep of a deploy that did not come about why: the result that a job hands on is the one of what it was for."""
+    """Record why a deploy did not happen, because a job only hands on the result of its deploy."""
     for name in sorted(selection.stacks(selected, _DEPLOY)):
         outcome = run.results.get(f"{_DEPLOY}:{name}")
         if outcome is None or outcome.status is not Status.NOT_RUN:
@@ -150,7 +151,7 @@ def leave(run: Run, selected: Iterable[str]) -> None:
 
 
 def deployed_elsewhere(run: Run, stacks: Iterable[str]) -> set[str]:
-    """Those of some stacks that were deployed from this very commit, by other jobs of the pipeline."""
+    """Those of some stacks that other jobs of the pipeline deployed from this commit."""
     commit = run.revision.commit
     if run.request.part is not Part.JOB or commit is None:
         return set()

@@ -1,4 +1,4 @@
-"""Checks filled in: the templates in their texts, from the environment, the stack's outputs and the run."""
+"""Fills in the templates of checks from the environment, the stack's outputs and the run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OUTPUTS = "outputs."
 
 
 def wrong(project: Project) -> Iterator[ConfigError]:
-    """The placeholders in checks that will have no value, as far as that can be known before anything runs."""
+    """Placeholders in checks without a value, as far as that is known before anything runs."""
     for name, stack in project.stacks.items():
         for position, check in enumerate(stack.settings.verify):
             for path, text in _texts(_dumped(check)):
@@ -31,10 +31,10 @@ def wrong(project: Project) -> Iterator[ConfigError]:
 
 
 def fill(project: Project, stack: Stack, position: int) -> Check:
-    """A check of a stack, ready to be waited for.
+    """A check of a stack with its templates filled in.
 
     Raises:
-        ConfigError: A placeholder or variable has no value, or the value is none that the check can use.
+        ConfigError: A placeholder or variable has no value, or the check cannot use the value.
         RecordError: The outputs of the stack cannot be read.
     """
     check = stack.settings.verify[position]
@@ -56,9 +56,9 @@ def fill(project: Project, stack: Stack, position: int) -> Check:
 
     try:
         return type(check).model_validate(filled(_dumped(check)))
-    except ValidationError as error:  # what was found is not shown: it may come from a variable that is secret
+    except ValidationError as error:  # the invalid value is not shown: it may come from a secret variable
         first = error.errors()[0]
-        message = f"with its templates filled in, this cannot be used: {first['msg'].removeprefix('Value error, ')}"
+        message = f"invalid after its templates were filled in: {first['msg'].removeprefix('Value error, ')}"
         path = [part for part in first["loc"] if isinstance(part, str)][:1]
         raise project.loaded.error(message, *at, *path, stack=stack.name) from None
 
@@ -68,7 +68,7 @@ def _dumped(check: Check) -> dict[str, Any]:
 
 
 def _problem(project: Project, stack: str, word: str) -> str | None:
-    if word.startswith((interpolate.ORGANIZATION,)):  # these are looked at wherever they stand
+    if word.startswith((interpolate.ORGANIZATION,)):  # checked in every position
         return None
     if word.startswith(_OUTPUTS):
         module, name = project.module(stack), word.removeprefix(_OUTPUTS)

@@ -1,7 +1,7 @@
-"""Hooks: commands of the user's own before and after a stage of a stack; a failing one fails that task.
+"""Runs hooks: the user's commands before and after a stage of a stack; a failing hook fails the task.
 
-The commands run where the stacks are looked for, so that `scripts/x` is a file of the repository, or for an overlay of
-its build tree. They get the engine's environment, a session of their own, no input, and a time limit.
+They run in the repository's root, or in the build tree of an overlay, so that `scripts/x` works. They get the engine's
+environment, their own session, no input, and a time limit.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _DONE = frozenset({Status.OK, Status.DRIFTED, Status.UNDEPLOYED})
 
 
 def check(project: Project) -> Iterator[ConfigError]:
-    """What is wrong with the configured hooks, as far as that can be known before anything runs."""
+    """What is wrong with the configured hooks, as far as that is known before anything runs."""
     known = {*project.stacks, *project.config.stacks}
     for position, hook in enumerate(project.config.hooks):
         for number, pattern in enumerate(hook.stacks):
@@ -46,13 +46,13 @@ def check(project: Project) -> Iterator[ConfigError]:
                     message = f"unknown placeholder {{{name}}} in a hook{nearest(name, words)}"
                     yield project.loaded.error(message, "hooks", position, "command", number)
             if "\0" in text:
-                yield project.loaded.error("a NUL cannot be in an argument", "hooks", position, "command", number)
+                yield project.loaded.error("an argument must not contain a NUL", "hooks", position, "command", number)
 
 
 def around(run: Run, stage: str, stack: Stack, act: Callable[[], Result]) -> Result:
-    """A stage with its hooks, and when it failed, by itself or by one of them, those for failures.
+    """A stage with its hooks and, if it or one of them failed, the hooks for failures.
 
-    These change nothing of how it ended: one that fails is told beside the failure.
+    Those do not change the outcome: if one fails, that is reported in addition to the failure.
 
     Raises:
         DeployError: The stage or one of its hooks failed.
@@ -71,19 +71,19 @@ def around(run: Run, stage: str, stack: Stack, act: Callable[[], Result]) -> Res
 
 
 def _around(run: Run, stage: str, stack: Stack, act: Callable[[], Result]) -> Result:
-    """A stage with its hooks: those before it, the stage when they ended well, those after it when it was done.
+    """A stage with its hooks: those before it, the stage if they succeeded, those after it if it succeeded.
 
-    While hooks after a stage have not all ended well, a marker says so, and the task does not count as up to date:
-    a run that was cut off, or whose hook failed, runs them the next time.
+    Until all hooks after a stage have succeeded, a marker keeps the task from being up to date, so that the next run
+    repeats them after a failure or a kill.
 
     Raises:
-        HookError: A hook failed; says whether the stage was done.
+        HookError: A hook failed; the error says whether the stage was done.
     """
     after = _of(run, stage, "after", stack)
     marker = run.layout.hook(stage, stack.name)
     owed = marker.exists()
     for hook in _of(run, stage, "before", stack):
-        _run(run, stack, *hook, untouched=f"{stage} of this stack was not begun")
+        _run(run, stack, *hook, untouched=f"{stage} of this stack was not started")
     if after and not owed:
         folder.keep(run.layout, marker, {"stage": stage, "stack": stack.name})
     try:
@@ -105,18 +105,18 @@ def _around(run: Run, stage: str, stack: Stack, act: Callable[[], Result]) -> Re
 
 
 def _after(stage: str, stack: Stack, outcome: Result, error: DeployError) -> Problem:
-    """The problem of a hook that failed when its stage was done: that stands, and the hook is still to pass."""
+    """The problem of a hook that failed after its stage: the stage is done, but the hook still has to succeed."""
     again = doit(f"{stage}:{stack.name}")
     return replace(
         error.problem,
         summary=f"{stage} itself was done ({outcome.summary}), but: {error.message}",
-        untouched=f"what {stage} did stands",
-        next=("correct the hook, then ", again, ": it runs again until it passes"),
+        untouched=f"{stage} itself succeeded",
+        next=("fix the hook, then ", again, ": it runs again until it passes"),
     )
 
 
 def owed(run: Run, stage: str, stack: Stack) -> bool:
-    """Whether a hook after a stage has still to run; one that is configured no more is not owed."""
+    """Whether a hook after a stage still has to run; one that is no longer configured does not."""
     return run.layout.hook(stage, stack.name).exists() and bool(_of(run, stage, "after", stack))
 
 
@@ -131,10 +131,10 @@ def _of(run: Run, stage: str, when: str, stack: Stack) -> list[tuple[int, model.
 def _run(
     run: Run, stack: Stack, position: int, hook: model.Hook, *, untouched: str | None = None, failure: str | None = None
 ) -> None:
-    """Run one hook to its end; `failure` is what one for failures is told.
+    """Run one hook to its end; `failure` is the error for a failure hook.
 
     Raises:
-        HookError: It could not be run, ended with another code than 0, or took too long; its output is in the log.
+        HookError: It could not be started, failed or timed out; its output is in the log.
         StoppedError: The run was asked to stop.
     """
     project, stage = run.project, hook.stage
@@ -153,12 +153,12 @@ def _run(
         )  # fmt: skip
     except OSError as error:
         raise HookError(
-            f"`{shown}` cannot be run: {error.strerror}", key=key, where=where, untouched=untouched,
-            next_step="is the file there, and executable? paths are relative to the repository's root",
+            f"`{shown}` cannot be started: {error.strerror}", key=key, where=where, untouched=untouched,
+            next_step="check that the file exists and is executable; paths are relative to the repository's root",
         ) from error  # fmt: skip
     if not ended.ok:
         raise HookError(
             f"the hook `{shown}` {when} {stage} {process.how(ended.code, hook.timeout)}",
             log=run.mask.text(ended.output), key=key, where=where, untouched=untouched,
-            next_step="correct the hook, then run the same command again",
+            next_step="fix the hook, then run the same command again",
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The lock that keeps two runs from changing one environment at once."""
+"""The environment lock, which keeps two runs from changing one environment at once."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class EnvironmentLock:
         self._held = ExitStack()
 
     def take(self, command: str) -> None:
-        """Hold this environment until the process ends.
+        """Lock this environment until the process ends.
 
         Raises:
-            RunLockedError: Another run holds it; says which.
+            RunLockedError: Another run holds it; the error says which.
             RecordError: The folder cannot be written.
         """
         path = self._layout.run_lock
@@ -48,15 +48,15 @@ class EnvironmentLock:
             ) from None
         except OSError as error:
             raise RecordError(
-                f"cannot write in {self._layout.relative(path.parent)}: {error.strerror}",
+                f"cannot write to {self._layout.relative(path.parent)}: {error.strerror}",
                 untouched="nothing was planned or applied",
-                next_step="make room or make the folder writable, then run the same command again",
+                next_step="free disk space or make the folder writable, then run the same command again",
             ) from error
 
     def holder(self) -> str | None:
-        """The other run that holds this environment at this moment, in words; None when none does."""
+        """The run that currently holds this environment, in words; None if it is free."""
         return holder(self._layout.run_lock)
 
     def release(self) -> None:
-        """Give the environment back."""
+        """Release the environment."""
         self._held.close()

@@ -1,4 +1,4 @@
-"""A stack's dependency lock file that the next job will not have as it is here, because no commit has it."""
+"""Detects dependency lock files that differ from the commit, and that other jobs will therefore not have."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _STATES = {"??": "new", "!!": "ignored"}  # https://git-scm.com/docs/git-status#
 
 
 def note_missing(run: Run, stack: Stack) -> None:
-    """Note that a stack has no lock file although git has one: `init` is about to choose its providers anew."""
+    """Note that a stack's committed lock file is missing here, so `init` selects providers again."""
     path = _path(stack)
     if run.project.index.digest(path) is None and run.project.tree is None and run.project.tracked([path]):
         run.lock_files_missing.add(stack.name)
 
 
 def uncommitted(run: Run, stack: Stack) -> LockFile | None:
-    """A stack's lock file where it is not as in the commit; None where it is, and where there is none or no git.
+    """A stack's lock file if it differs from the commit; None if it does not, or without a file or git.
 
     Raises:
         GitError: Git refuses to look at the repository.

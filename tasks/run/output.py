@@ -1,4 +1,4 @@
-"""Everything that a run prints: masked, one writer at a time, and harmless to the CI system that reads the log."""
+"""Prints everything a run has to say: masked, one writer at a time, and harmless in CI logs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from ..base.masking import Masker
 
-_MOST_LOST = 200  # texts: the end of a run says most
+_MOST_LOST = 200  # texts; the end of a run matters most
 
 
 class Output:
@@ -38,7 +38,7 @@ class Output:
         self._problem = ""
 
     def say(self, text: str) -> None:
-        """Print lines for people."""
+        """Print lines."""
         masked = self._mask.text(text)
         with self._lock:
             if self.live is not None and not self._lost:
@@ -55,7 +55,7 @@ class Output:
             self.say(text)
 
     def show(self, text: str) -> None:
-        """Print text that is made to be read by a terminal or a CI system: its colours and commands count."""
+        """Print text for a terminal or CI system, whose colours and commands take effect."""
         self._write(self._mask.text(text))
 
     def section(self, name: str, title: str, body: str, *, folded: bool) -> None:
@@ -78,7 +78,7 @@ class Output:
             try:
                 sys.stdout.write(text + "\n")
                 sys.stdout.flush()
-            except (OSError, ValueError) as error:  # the disk is full, the reader is gone: that must not end a deploy
+            except (OSError, ValueError) as error:  # a full disk or a closed pipe must not end a deploy
                 self._problem = "" if isinstance(error, BrokenPipeError) else str(error)
                 self._lose(text)
                 standard.silence(sys.stdout)
@@ -88,7 +88,7 @@ class Output:
         del self._lost[:-_MOST_LOST]
 
     def close(self) -> None:
-        """Say on standard error what could not be printed; a reader that has left (`| head`) does not want it."""
+        """Report on standard error what could not be printed, unless the reader closed the pipe (`| head`)."""
         if not self._lost or not self._problem:
             return
         try:

@@ -1,4 +1,4 @@
-"""What an `init` of a stack will take from the cache of providers, as far as its files say it."""
+"""The providers that an `init` of a stack will take from the cache, as far as its files show."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _REQUIRED = re.compile(rb'\bsource\s*=\s*"([^"./][^"]*)"')
 
 @contextlib.contextmanager
 def at_hand(run: Run, stack: Stack, where: Context) -> Iterator[Context]:
-    """The context for an `init`: no other one fills the cache of providers meanwhile, where this one needs any.
+    """The context for an `init`: no other one fills the provider cache at the same time, if this one needs it.
 
     Raises:
         StoppedError: The run was asked to stop while it waited.

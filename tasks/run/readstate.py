@@ -1,4 +1,4 @@
-"""Lineage and serial of a stack's state: of the one that a plan was made for, and of the one that an apply left."""
+"""Reads lineage and serial of the state that a plan was made for or that an apply left."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def of_plan(run: Run, stack: Stack, where: Context, plan: Sealed) -> tuple[str | None, int | None]:
-    """The lineage and serial of the state that a plan was just made for; None where there is none.
+    """The lineage and serial of the state that a plan was just made for; None without a state.
 
-    A plan in clear has them in it; for an encrypted one the state is read.
+    An unencrypted plan contains them; for an encrypted one the state is read.
 
     Raises:
         EngineError: The state cannot be read.
@@ -36,7 +36,7 @@ def of_plan(run: Run, stack: Stack, where: Context, plan: Sealed) -> tuple[str |
         else:
             done = run.engine().run(where, "state", "pull", apart=True)
             if not done.ok:
-                raise failure("the state cannot be read", done, where)
+                raise failure("cannot read the state", done, where)
             state = json.loads(done.raw) if done.raw.strip() else {}
         return state.get("lineage"), int(state["serial"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -44,7 +44,7 @@ def of_plan(run: Run, stack: Stack, where: Context, plan: Sealed) -> tuple[str |
 
 
 def exists(run: Run, stack: Stack, where: Context) -> bool:
-    """Whether a stack has a state, be it an empty one.
+    """Whether a stack has a state, even an empty one.
 
     Raises:
         EngineError: It cannot be read.
@@ -54,14 +54,14 @@ def exists(run: Run, stack: Stack, where: Context) -> bool:
         return path.exists()
     done = run.engine().run(where, "state", "pull", apart=True)
     if not done.ok:
-        raise failure("the state cannot be read", done, where)
-    return "{" in done.raw  # a warning may stand there alone
+        raise failure("cannot read the state", done, where)
+    return "{" in done.raw  # there may be only a warning
 
 
 def left_by(run: Run, stack: Stack, where: Context, manifest: Manifest) -> dict[str, Any]:
     """The lineage and serial of the state after an apply, successful or not, as a receipt has them.
 
-    At the least they are those that it was planned for: a state that was not saved, or cannot be read, is no older.
+    If the state was not saved or cannot be read, they are those of the plan, as the state is not older.
     """
     lineage, serial = manifest.lineage, manifest.serial
     with suppress(StoppedError):
@@ -72,10 +72,10 @@ def left_by(run: Run, stack: Stack, where: Context, manifest: Manifest) -> dict[
 
 
 def now(run: Run, stack: Stack, where: Context) -> tuple[str | None, int | None]:
-    """The lineage and serial of the state as it is now; None where there is none."""
+    """The lineage and serial of the state as it is now; None without a state."""
     path = backends.state_file(run.project, stack)
     try:
         state = json.loads(path.read_bytes()) if path is not None else run.engine().json(where, "state", "pull")
-        return state.get("lineage"), int(state["serial"])  # an encrypted state file has these two in clear
+        return state.get("lineage"), int(state["serial"])  # these two are in plain text in an encrypted state file
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EngineError):
         return None, None

@@ -1,4 +1,4 @@
-"""Stacks that were deployed and have left the configuration: what they made is still there."""
+"""Finds stacks that were deployed and then removed from the configuration, so that their resources still exist."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .run import Run
 
-_STAYS = 'its resources are still there (docs/recover.md, "A stack was removed or renamed")'
+_STAYS = 'its resources still exist (docs/recover.md, "A stack was removed or renamed")'
 
 
 def lines(run: Run) -> list[str]:
-    """A sentence for each stack that has a receipt here, or was there at the base, and is a stack no longer."""
+    """A sentence for each former stack that has a receipt here or existed at the base."""
     folder = run.layout.base / "receipts"
     names = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.glob("**/*.json"))
     deployed = [name for name in names if name not in run.project.stacks]

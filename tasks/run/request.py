@@ -1,4 +1,4 @@
-"""What the command line asks of a run besides its tasks, as values."""
+"""The variables and the selection of the command line, as values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Request:
         reviewed_file: Where the reviewed plans are recorded (`reviewed=`).
         allowances: The policy findings that are allowed (`allow=`).
         accepted: The states that are accepted although they are not those that were deployed (`accept=`).
-        base: What counts as deployed where there are no receipts (`base=`).
+        base: What counts as deployed without receipts (`base=`).
     """
 
     part: Part | None = None
@@ -33,16 +33,18 @@ class Request:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the selected tasks amount to.
+    """What the selected tasks imply.
 
     Args:
-        deploying: Whether a deploy was selected: artifacts that are there must then fit, not be replaced.
-        planning: Whether anything was selected that needs the stacks' backends.
+        deploying: Whether a deploy was selected: existing artifacts must then match, and are not replaced.
+        planning: Whether anything selected needs the stacks' backends.
+        planned: The stacks whose plan is part of this run.
         again: The names, of stacks or builds, whose tasks run although they are up to date (`doit -a`); None for all.
     """
 
     deploying: bool = False
     planning: bool = False
+    planned: frozenset[str] = frozenset()
     again: frozenset[str] | None = frozenset()
 
     def forces(self, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Results: the one record that each task leaves, and the only thing that reports read."""
+"""Results: the record that each task leaves, and the only thing that reports read."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ FORMAT = 2
 class Status(StrEnum):
     """How a task ended.
 
-    `unaffected` did nothing because nothing has to be done, `deferred` cannot be planned before its upstream is there,
-    `not_run` waited for something that failed.
+    `unaffected` had nothing to do, `deferred` cannot be planned before its upstream exists, `not_run` depended on
+    something that failed.
     """
 
     OK = "ok"
@@ -44,7 +44,7 @@ class Result:
 
     Args:
         stage: The command: `plan`, `deploy`, ...
-        stack: The stack; empty for a task that is about none.
+        stack: The stack; empty if the task has none.
         status: How it ended.
         summary: One line for people, without secrets.
         reasons: Why the stack was affected.
@@ -90,7 +90,7 @@ class Result:
 
     @property
     def applied(self) -> bool:
-        """Whether it is a deploy that applied a plan and was well."""
+        """Whether it is a deploy that applied a plan successfully."""
         return self.status is Status.OK and isinstance(self.details, DeployDetails) and self.details.applied
 
     @property
@@ -105,7 +105,7 @@ class Result:
 
 
 def write(layout: Layout, result: Result) -> None:
-    """Keep a result.
+    """Save a result.
 
     Raises:
         RecordError: The file cannot be written.
@@ -115,13 +115,13 @@ def write(layout: Layout, result: Result) -> None:
 
 
 def read(layout: Layout, stage: str, stack: str, say: Callable[[str], None]) -> Result | None:
-    """The latest result of a stage for a stack; None when there is none, or none that can be read.
+    """The latest result of a stage for a stack; None if there is none that can be read.
 
     Args:
         layout: Where it is.
         stage: The stage.
         stack: The stack.
-        say: Is given a line where another version of doit-tofu wrote it: reports then say less.
+        say: Called with a line if another version of doit-tofu wrote it, so that reports are incomplete.
     """
     path = layout.result(stage, stack)
     try:
@@ -129,7 +129,7 @@ def read(layout: Layout, stage: str, stack: str, say: Callable[[str], None]) -> 
         if record is None:
             return None
         if record.pop("format", None) != FORMAT:
-            say(f"{layout.relative(layout.base)}/results: another version wrote some of it, so reports say less")
+            say(f"{layout.relative(layout.base)}/results: partly written by another version, so reports are incomplete")
             return None
         status, details, problem = record["status"], record["details"], record["problem"]
         return Result(

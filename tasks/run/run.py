@@ -1,4 +1,4 @@
-"""One run: what its tasks share."""
+"""The state of one run that its tasks share."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ class Run:
                 )  # fmt: skip
                 if self.project.keyring.is_set and not engine.takes_keys:
                     raise EngineError(
-                        f"{engine.kind} {engine.version} cannot be given keys, OpenTofu 1.10.0 and newer can",
+                        f"{engine.kind} {engine.version} cannot encrypt; OpenTofu 1.10.0 and newer can",
                         untouched="nothing was planned or applied",
                         next_step=f"set engine.version to a newer one; or unset {self.project.config.encryption.key}",
                     )
@@ -189,13 +189,13 @@ class Run:
             return self._engine
 
     def keep_crash(self, task: str, error: BaseException) -> str:
-        """Add an error that nothing provides for to the crash log; returns what a person does next."""
+        """Add an unexpected error to the crash log; returns the next step."""
         path, engine = self.layout.crash_log, self._engine
         used = f"{engine.kind} {engine.version}" if engine else None
         return crashlog.keep(path, self.layout.relative(path), task, error, self.mask, engine=used)
 
     def say(self, text: str) -> None:
-        """Print lines for people, secrets masked."""
+        """Print lines, with secrets masked."""
         self.output.say(text)
 
     def say_once(self, text: str) -> None:

@@ -76,7 +76,7 @@ def require(run: Run, stack: Stack, last: Receipt | None, seen: Seen) -> dict[st
     raise StateRefusedError(
         problem,
         stack=stack.name,
-        untouched="nothing of this stack was planned or applied, and its state is as it was found",
+        untouched="nothing in this stack was planned or applied, and its state is as it was found",
         next_step=(
             "put the right state back (docs/recover.md), then run the same command again; ",
             "or go on with exactly this one, for a reason that is recorded: ",

@@ -190,7 +190,7 @@ def _refuse_workspace(run: Run, stack: Stack, where: Context) -> None:
         f"workspace '{selected}' is selected in its data directory: its state is not the one of this environment",
         where=shown,
         stack=stack.name,
-        untouched="nothing of this stack was planned or applied",
+        untouched="nothing in this stack was planned or applied",
         next_step=f"`rm {shlex.quote(shown)}`, then run the same command again; environments have states of their own"
         " here, each in the workspace 'default'",
     )

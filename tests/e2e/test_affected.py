@@ -86,7 +86,7 @@ def test_a_read_that_cannot_be_told_counts_as_a_read_of_anything(build: Callable
     repository.write("shared/a.txt:2")
     found = _affected(repository)
     assert set(found) == {"a"}
-    assert "one whose name cannot be told is read in stacks/a/main.tf" in found["a"]
+    assert "one whose name is not known is read in stacks/a/main.tf" in found["a"]
 
 
 def test_a_siblings_state_that_is_read_is_an_edge_and_waits_for_its_apply(build: Callable[..., Repository]) -> None:
@@ -192,10 +192,10 @@ def test_a_base_plans_what_changed_since_the_merge_base(pair: Repository) -> Non
 
 def test_an_unknown_base_is_an_error_and_deploy_takes_no_base_that_was_never_deployed(pair: Repository) -> None:
     done = pair.doit("base=origin/main", "plan", code=1)
-    assert "there is no such commit here" in done.out
+    assert "this commit does not exist here" in done.out
     pair.git("branch", "other")
     done = pair.doit("base=other", "deploy", code=1)
-    assert "nothing says that it was ever deployed whole" in done.out
+    assert "it is not known to have been deployed completely" in done.out
     assert pair.engine_calls("apply") == []
 
 

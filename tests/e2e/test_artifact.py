@@ -128,7 +128,10 @@ MANIPULATIONS: dict[str, tuple[Callable[[Repository], None], str]] = {
     ),
     "an edited manifest": (lambda r: _edit(r, max_age=1), "cannot be read as a manifest"),
     "an edited commit": (lambda r: _edit(r, commit="0" * 40), "was changed after it was written"),
-    "another format": (lambda r: _forge(r, format=1), "manifest.json was written by another version of doit-tofu"),
+    "another format": (
+        lambda r: _forge(r, format=1),
+        "manifest.json was written by an incompatible version of doit-tofu",
+    ),
     "fields of other types": (lambda r: _forge(r, inputs=["x"]), "cannot be read as a manifest"),
     "a time that is none": (lambda r: _forge(r, created_at="yesterday"), "cannot be read as a manifest"),
     "another stack's artifact": (_swap_plans, "this is a plan of stack 'b'"),
@@ -143,14 +146,14 @@ MANIPULATIONS: dict[str, tuple[Callable[[Repository], None], str]] = {
     "another engine": (lambda r: _forge(r, engine="terraform 1.12.6"), "made by terraform 1.12.6"),
     "a lock file that came since": (_other_lock_file, ".terraform.lock.hcl has changed since this was planned"),
     "a lock file that is gone": (lambda r: _forge(r, lock_digest="0" * 64), ".terraform.lock.hcl is missing"),
-    "other inputs": (_other_inputs, "made of other inputs: file stacks/a/main.tf changed"),
-    "a forged inputs digest": (lambda r: _forge(r, inputs_digest="0" * 64), "do not have the digest that it states"),
+    "other inputs": (_other_inputs, "made from other inputs: file stacks/a/main.tf changed"),
+    "a forged inputs digest": (lambda r: _forge(r, inputs_digest="0" * 64), "do not match its inputs digest"),
     "age": (lambda r: _forge(r, created_at=_hours_ago(169)), "169.0 h old, more than 168.0 h"),
-    "the future": (lambda r: _forge(r, created_at=_hours_ago(-1)), "made in the future"),
+    "the future": (lambda r: _forge(r, created_at=_hours_ago(-1)), "claims to be from the future"),
     "mocked inputs": (lambda r: _forge(r, mocked=["subnet_id"]), "mocks for subnet_id"),
     "a link out of the folder": (_link_out, "is not a plain file in its own folder"),
     "a linked folder": (_link_folder_out, "is not a plain file in its own folder"),
-    "a huge file": (_huge, "larger than a plan can be"),
+    "a huge file": (_huge, "too large for a plan"),
     "an id that is none": (lambda r: _forge(r, id=7), "cannot be read as a manifest"),
     "a pipe": (_pipe, "is not a plain file in its own folder"),
     "a hash that is none": (lambda r: _forge(r, plan_sha256="x"), "is not the file that was planned"),
@@ -202,7 +205,7 @@ def test_an_older_artifact_is_refused_because_the_state_moved_on(one: Repository
     one.write(f"stacks/a/main.tf:{resource('2')}")
     copy_tree(one.home / "saved", one.deploy_dir("plans"))
     done = one.doit("deploy", code=1)
-    assert "the state moved on" in done.task("plan", "a")
+    assert "the state has changed" in done.task("plan", "a")
 
 
 def test_a_state_that_somebody_else_moved_on_is_refused_by_the_engine_and_said_so(one: Repository) -> None:
@@ -217,7 +220,7 @@ def test_a_state_that_somebody_else_moved_on_is_refused_by_the_engine_and_said_s
     record["serial"] += 1
     state.write_text(json.dumps(record))
     done = one.doit("deploy", code=1)
-    assert "the state moved on since this was planned" in done.task("deploy", "a")
+    assert "the state has changed since this was planned" in done.task("deploy", "a")
     assert one.state("a") == record
     one.doit("plan")
     one.doit("deploy")
@@ -301,7 +304,7 @@ def test_a_state_that_was_put_back_is_planned_and_deployed_again_once_it_is_acce
     one.write(f"stacks/a/main.tf:{resource('2')}")
     one.doit("deploy")
     (one.path / ".state/a-local.tfstate").write_bytes(saved)
-    assert "its state is an older one" in one.doit("-a", "deploy:a", code=1).task("plan", "a")
+    assert "its state is older" in one.doit("-a", "deploy:a", code=1).task("plan", "a")
     assert one.state("a")["outputs"]["value"]["value"] == "1"
     record = json.loads(saved)
     accepted = f"accept=a:{record['lineage']}:{record['serial']}"
@@ -353,7 +356,7 @@ def test_a_plan_that_the_engine_finds_stale_is_planned_again_where_that_is_allow
     _moved_on(one)
     old = one.json("plans", "a", "manifest.json")["plan_sha256"]
     done = one.doit("deploy")
-    assert "planned again: the state moved on since this was planned" in done.task("deploy", "a")
+    assert "planned again: the state has changed since this was planned" in done.task("deploy", "a")
     assert [line.split()[1] for line in one.engine_calls() if line.split()[1] in ("plan", "apply")] == [
         "apply", "plan", "apply",
     ]  # fmt: skip
@@ -369,7 +372,7 @@ def test_a_plan_that_the_engine_finds_stale_stays_refused_until_somebody_plans_a
     receipt = one.json("receipts", "a.json")
     for _ in range(2):  # the second time must not find a reason to plan for itself what nobody has seen
         done = one.doit("deploy", code=1)
-        assert "the state moved on since this was planned" in done.out
+        assert "the state has changed since this was planned" in done.out
         assert "next: `doit plan:a`" in done.out
         assert one.engine_calls("plan") == []
         assert json.loads((one.path / ".state/a-local.tfstate").read_text()) == moved
@@ -391,7 +394,7 @@ def test_a_plan_behind_the_receipt_is_planned_again_where_that_is_allowed(one: R
     copy_tree(one.home / "saved", one.deploy_dir("plans"))
     one.engine_calls()
     done = one.doit("deploy", DEPLOY_PLAN__ON_STALE="replan")
-    assert "planned again: the state moved on" in done.task("deploy", "a")
+    assert "planned again: the state has changed" in done.task("deploy", "a")
     assert [line.split()[1] for line in one.engine_calls() if line.split()[1] in ("plan", "apply")] == ["plan", "apply"]
     assert one.state("a")["outputs"]["value"]["value"] == "2"
 

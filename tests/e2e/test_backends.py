@@ -79,7 +79,7 @@ def test_states_are_encrypted_and_migrated_on_every_backend(build: Callable[...,
     repository.variables["DEPLOY_ENCRYPTION_KEY"] = "correct-horse-battery-staple"
     before = backend.state("a", "local")
     done = repository.doit("deploy", code=1)
-    assert "its state is in clear, but a key is set" in done.task("plan", "a")
+    assert "its state is not encrypted, but a key is set" in done.task("plan", "a")
     assert backend.state("a", "local") == before
     repository.doit("deploy", DEPLOY_ENCRYPTION__MIGRATE="true")
     for name in "ab":

@@ -145,7 +145,7 @@ def test_renamed_and_removed_stacks_are_named_on_the_console_and_in_the_report(
         done = repository.doit(*base, "plan")
         report = repository.deploy_dir("reports/plan.md").read_text()
         for name in ("web", "old"):
-            assert f"{name}: " in done.line(f"{name}: ", "its resources are still there")
+            assert f"{name}: " in done.line(f"{name}: ", "its resources still exist")
             assert f"{name}: " in report
         assert "keep: " not in report
 
@@ -202,7 +202,7 @@ def test_variables_that_say_where_the_project_is_can_be_compared_and_no_others(
     found = affected(one, "base=main")
     assert set(found) == expected
     assert all(
-        f"backend settings cannot be compared with main: the environment gives it ({name})" in line
+        f"backend settings cannot be compared with main: it comes from environment variables ({name})" in line
         for line in found.values()
     )
 
@@ -223,7 +223,7 @@ def test_records_of_an_older_version_are_said_to_be_old_and_deployed_over(one: R
     path = one.deploy_dir("receipts/a.json")
     path.write_text(path.read_text().replace('"format": 2', '"format": 1'))
     found = affected(one)
-    assert "its receipt is of an older version and is not read" in found["a"]
+    assert "its receipt was written by an incompatible version" in found["a"]
     assert "`doit deploy` writes a new one" in found["a"]
     one.doit("plan")
     one.doit("deploy")

@@ -227,7 +227,7 @@ def test_a_retry_whose_memory_is_lost_refuses_the_plan_that_was_begun(diamond: R
     shutil.rmtree(tmp_path / "pipeline-1/cache")
     pipeline.retry()
     assert pipeline.jobs["deploy:a"].code == ExitCode.FAILED
-    assert "the state moved on since this was planned" in pipeline.out("deploy:a")
+    assert "the state has changed since this was planned" in pipeline.out("deploy:a")
     for name in ("plan:a", "deploy:a"):
         del pipeline.jobs[name]
     pipeline.retry()  # the way out that it names: plan again
@@ -257,7 +257,7 @@ def test_a_stack_whose_job_left_nothing_fails_the_report(diamond: Repository, tm
     del pipeline.definitions["plan:e"]  # its runner died, or what is deployed has changed since
     pipeline.run()
     assert pipeline.jobs["report"].code == ExitCode.FAILED
-    assert "no job of this pipeline left a result of plan:e" in pipeline.out("report")
+    assert "no job of this pipeline left a result for plan:e" in pipeline.out("report")
     assert "run the pipeline again" in pipeline.out("report")
 
 

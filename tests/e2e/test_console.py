@@ -39,7 +39,7 @@ def test_a_missing_var_file_is_said_before_anything_starts(build: Callable[..., 
         minimal_config("stacks:\n  a: {var_files: ['{environment}.tfvars']}\n"), f"stacks/a/main.tf:{resource()}"
     )
     done = repository.doit("plan", code=1)
-    assert "there is no var file stacks/a/local.tfvars" in done.out
+    assert "the var file stacks/a/local.tfvars does not exist" in done.out
     assert "config/pipeline.yaml:4" in done.out
     assert repository.engine_calls("plan") == []
 
@@ -74,7 +74,7 @@ def test_another_reporter_is_refused_rather_than_given_other_exit_codes(one: Rep
 def test_a_missing_config_says_what_to_write(one: Repository) -> None:
     (one.path / "config/pipeline.yaml").unlink()
     done = one.doit("plan", code=1)
-    assert "write config/pipeline.yaml" in done.out
+    assert "create config/pipeline.yaml" in done.out
 
 
 def test_what_the_engine_does_not_get_is_named(one: Repository) -> None:

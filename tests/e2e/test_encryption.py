@@ -199,7 +199,7 @@ def test_terraform_remote_state_reads_states_in_clear_only_where_that_is_allowed
         "config/environments/strict.yaml:", "config/environments/loose.yaml:encryption: {remote_state: any}\n"
     )
     done = repository.doit("env=strict", "plan:b", code=1, DEPLOY_ENCRYPTION_KEY=KEY)
-    assert "a state that it reads by terraform_remote_state is in clear, but a key is set" in done.out
+    assert "a state that it reads by terraform_remote_state is not encrypted, but a key is set" in done.out
     assert "data.terraform_remote_state.a: Unable to read remote state" in done.out
     assert "encryption.remote_state: any" in done.out
     repository.doit("env=loose", "plan:b", DEPLOY_ENCRYPTION_KEY=KEY)
@@ -284,7 +284,7 @@ def test_null_turns_encryption_off(keyed: Repository) -> None:
 def test_terraform_cannot_have_a_key(one: Repository) -> None:
     one.write(minimal_config("engine: {kind: terraform, version: 1.9.8}\n"))
     done = one.doit("validate", code=1, DEPLOY_ENCRYPTION_KEY=KEY)
-    assert "engine.kind: terraform cannot encrypt, but a key is given by DEPLOY_ENCRYPTION_KEY" in done.out
+    assert "engine.kind: terraform cannot encrypt, but a key is set in DEPLOY_ENCRYPTION_KEY" in done.out
     assert "config/pipeline.yaml:3" in done.out
     one.write(minimal_config("engine: {kind: terraform, version: 1.9.8}\nencryption: {key: MY_KEY}\n"))
     assert "engine.kind: terraform cannot encrypt" in one.doit("status", code=1).out
@@ -292,14 +292,14 @@ def test_terraform_cannot_have_a_key(one: Repository) -> None:
 
 def test_our_key_and_somebodys_own_encryption_cannot_be_together(keyed: Repository) -> None:
     done = keyed.doit("plan", code=1, TF_ENCRYPTION='{"state": {}}')
-    assert "TF_ENCRYPTION is set beside DEPLOY_ENCRYPTION_KEY" in done.out
+    assert "TF_ENCRYPTION and DEPLOY_ENCRYPTION_KEY are both set" in done.out
 
 
 def test_an_engine_that_cannot_be_given_keys_is_refused(keyed: Repository) -> None:
     keyed.engine_script('#!/bin/sh\necho "OpenTofu v1.9.1"\n')
     keyed.write(minimal_config('engine: {version: ">=1.8"}\n'))
     done = keyed.doit("plan", code=1)
-    assert "tofu 1.9.1 cannot be given keys" in done.out
+    assert "tofu 1.9.1 cannot encrypt; OpenTofu 1.10.0" in done.out
 
 
 def test_where_there_is_no_file_in_memory_the_key_is_in_the_engines_environment(
@@ -368,7 +368,7 @@ def test_an_encrypted_state_without_a_key_is_one_clear_error(keyed: Repository) 
     for command in ("plan", "deploy", "drift"):
         shutil.rmtree(keyed.deploy_dir())
         done = keyed.doit(command, code=1, DEPLOY_ENCRYPTION_KEY="")
-        done.line("FAILED", "its state is encrypted, and no key is set here")
+        done.line("FAILED", "its state is encrypted, but no key is set here")
         assert "set DEPLOY_ENCRYPTION_KEY" in done.out
     assert _state(keyed) == before
 
@@ -380,7 +380,7 @@ def test_a_state_in_clear_is_refused_when_there_is_a_key(one: Repository) -> Non
     for command in ("plan", "deploy", "drift"):
         shutil.rmtree(one.deploy_dir())
         done = one.doit(command, code=1, DEPLOY_ENCRYPTION_KEY=KEY)
-        done.line("FAILED", "its state is in clear, but a key is set (DEPLOY_ENCRYPTION_KEY)")
+        done.line("FAILED", "its state is not encrypted, but a key is set (DEPLOY_ENCRYPTION_KEY)")
         assert "Error message" not in done.out
         assert "`encryption.migrate: true`" in done.out
     assert _state(one) == before
@@ -590,7 +590,7 @@ def test_plans_without_a_key_are_refused_where_encryption_is_required(one: Repos
 def test_in_ci_a_plan_in_clear_warns_once_and_says_why(pair: Repository, name: str) -> None:
     done = pair.doit("plan", **{name: "true"})
     line = done.line("warning: the saved plans are not encrypted")
-    assert "holds every value in clear" in line
+    assert "contains every value in plain text" in line
     assert "this job's artifacts" in line
     assert "DEPLOY_ENCRYPTION_KEY" in done.out
 

@@ -130,7 +130,7 @@ def test_the_state_is_kept_and_stops_everything_until_it_is_saved(
     out = _lose_the_backend(repository, gone, tmp_path)
     assert left.exists()
     assert "the state could not be saved; it is in stacks/a/errored.tfstate" in out
-    assert "what was applied exists and is in that file alone" in out
+    assert "the applied resources exist, and only that file records them" in out
     assert "not run: deploy:a failed" in out
     assert repository.json("receipts", "a.json")["outcome"] == "failed"
     kept = left.read_bytes()
@@ -139,9 +139,10 @@ def test_the_state_is_kept_and_stops_everything_until_it_is_saved(
     for command in ("plan", "deploy", "drift"):
         done = repository.doit(command, code=1)
         assert (
-            "stacks/a/errored.tfstate holds the state of an earlier apply that could not be saved (lineage" in done.out
+            "stacks/a/errored.tfstate contains the state of an earlier apply that could not be saved (lineage"
+            in done.out
         )
-        assert "nothing of this stack was planned or applied" in done.out
+        assert "nothing in this stack was planned or applied" in done.out
     assert "stacks/a/errored.tfstate" in repository.doit("status").out
     assert [line for line in repository.engine_calls() if line.split()[:2] == ["a", "plan"]] == []
     assert repository.engine_calls("apply") == []
@@ -150,7 +151,7 @@ def test_the_state_is_kept_and_stops_everything_until_it_is_saved(
     # The other environment shares the folder, not the state: it must neither overwrite the file nor be sent it.
     other = repository.doit("env=dev", "plan:a", code=1)
     assert (
-        "it is of environment local, whose last apply failed: `doit env=local plan:a` says how to save it" in other.out
+        "it is of environment local, whose last apply failed: `doit env=local plan:a` shows how to save it" in other.out
     )
     assert "state push" not in other.out.replace("could not", "")
 

@@ -57,7 +57,7 @@ def test_a_link_out_of_the_repository_is_refused_by_name(one: Repository) -> Non
 
 def test_a_folder_with_a_space_is_a_stack_once_it_has_a_name(build: Callable[..., Repository]) -> None:
     repository = build(minimal_config(), f"stacks/my stack/main.tf:{resource()}", f"stacks/b/main.tf:{resource()}")
-    assert "name it under `stacks:`" in repository.doit("plan", code=1).out
+    assert "list it under `stacks:`" in repository.doit("plan", code=1).out
     repository.write(
         minimal_config('stacks:\n  my-stack: {path: "stacks/my stack", var_files: ["../../vars/a b.tfvars"]}\n'),
         f"stacks/my stack/main.tf:{ONE_VARIABLE}", 'vars/a b.tfvars:x = "v"\n',
@@ -72,7 +72,7 @@ def test_a_folder_with_a_space_is_a_stack_once_it_has_a_name(build: Callable[...
 def test_a_name_clash_is_resolved_by_a_name_of_ones_own(build: Callable[..., Repository], order: str) -> None:
     head = f"discover: {order}\n"
     repository = build(minimal_config(head), f"tf/sso/main.tf:{resource()}", f"tf/more/sso/main.tf:{resource('2')}")
-    assert "two folders would be the stack 'sso'" in repository.doit("plan", code=1).out
+    assert "two folders have the stack name 'sso'" in repository.doit("plan", code=1).out
     repository.write(minimal_config(head + "stacks: {more-sso: {path: tf/more/sso}}\n"))
     repository.doit("deploy")
     assert repository.state("sso")["outputs"]["value"]["value"] == "1"

@@ -224,7 +224,7 @@ def test_after_an_upgrade_the_plan_that_waits_is_in_the_report_and_one_line_says
         old = {**json.loads(path.read_text()), "format": 1, "error": "", "log": ""}
         path.write_text(json.dumps({name: value for name, value in old.items() if name != "problem"}))
     done = pair.doit("plan")
-    assert done.out.count("another version wrote some of it, so reports say less") == 1
+    assert done.out.count("partly written by another version, so reports are incomplete") == 1
     assert "planned before (as planned before)" in done.task("plan", "a")
     assert "### 2 plans" in pair.deploy_dir("reports/plan.md").read_text()
     assert "2 deployed" in pair.doit("deploy").out

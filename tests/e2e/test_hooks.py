@@ -88,7 +88,7 @@ def test_a_failing_hook_before_a_stage_fails_the_task_and_the_stage_does_not_run
     assert "before plan exited with 7" in done.task("plan", "a")
     assert "said by the hook: (sensitive value)" in done.out
     assert "s3cret-token" not in done.out
-    assert "plan of this stack was not begun" in done.out
+    assert "plan of this stack was not started" in done.out
     assert "config/pipeline.yaml:4" in done.out
     (repository.path / "fail-before-plan").unlink()
     repository.doit("plan:a")
@@ -111,7 +111,7 @@ def test_a_failing_hook_after_a_deploy_says_that_it_was_deployed_and_runs_again(
     repository.write("fail-after-deploy:")
     done = repository.doit("deploy:a", code=1)
     assert "deploy itself was done" in done.task("deploy", "a")
-    assert "what deploy did stands" in done.out
+    assert "deploy itself succeeded" in done.out
     assert "nothing was deployed" not in done.out
     assert repository.json("receipts", "a.json")["outcome"] == "applied"
     repository.doit("deploy:a", code=1)

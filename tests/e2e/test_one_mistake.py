@@ -40,13 +40,13 @@ def test_missing_var_files_are_named_at_once_and_fail_their_stacks_alone(build: 
     assert "+1" in done.task("plan", "a")
     assert "+1" in done.task("plan", "c")
     for file, line in (("stacks/b/local.tfvars", 6), ("stacks/b/common.tfvars", 7)):
-        assert f"there is no var file {file} (config/pipeline.yaml:{line})" in done.out
-    assert "there is no var file stacks/d/local.tfvars" in done.task("validate", "d")
+        assert f"the var file {file} does not exist (config/pipeline.yaml:{line})" in done.out
+    assert "the var file stacks/d/local.tfvars does not exist" in done.task("validate", "d")
     assert "where: config/pipeline.yaml:9" in done.out
     assert "FAILED" in done.task("validate", "b")
     assert "FAILED" in done.task("validate", "d")
     one = repository.doit("plan:a")
-    assert "no var file" not in one.out
+    assert "the var file" not in one.out
 
 
 def test_status_names_every_stack_that_cannot_be_told_and_tells_of_the_others(
@@ -57,7 +57,7 @@ def test_status_names_every_stack_that_cannot_be_told_and_tells_of_the_others(
     assert "affected: never deployed from here" in done.line("a  ")
     for name in "bd":
         assert f"\n{name}      ?         in error, see below\n" in done.out
-    assert done.out.count("there is no var file stacks/") == 3
+    assert done.out.count("the var file stacks/") == 3
     assert "stacks/b/common.tfvars (config/pipeline.yaml:7)" in done.out
     assert "4 stacks, 2 affected, 2 in error" in done.out
 
@@ -170,7 +170,7 @@ def test_an_upstream_whose_apply_failed_is_named_with_the_way_on(build: Callable
     repository.write(f"stacks/a/main.tf:{resource(extra=_MAKES)}")
     done = repository.doit("deploy", code=1)
     assert "FAILED" in done.task("plan", "b")
-    assert "`doit deploy:a` deploys it alone" in done.out
+    assert "`doit deploy:a` deploys only that" in done.out
     repository.doit("deploy:a")
     assert "+2" in repository.doit("deploy").task("deploy", "b")
 

@@ -225,7 +225,7 @@ def test_a_deploy_folder_behind_a_link_is_refused(overlay: Overlay, tmp_path: Pa
     _, mine = overlay()
     (tmp_path / "elsewhere").mkdir()
     (mine.path / ".deploy").symlink_to(tmp_path / "elsewhere")
-    assert "reached over a symbolic link" in mine.doit("plan", code=1).out
+    assert "reached through a symbolic link" in mine.doit("plan", code=1).out
 
 
 def test_a_ref_that_moved_is_refused_until_it_is_updated(overlay: Overlay) -> None:
@@ -237,15 +237,15 @@ def test_a_ref_that_moved_is_refused_until_it_is_updated(overlay: Overlay) -> No
     below.git("tag", "--force", "v1")
     for command in ("plan", "deploy", "drift"):
         done = mine.doit(command, code=1)
-        assert f"pinned is {old}" in done.out
-        assert f"now says {new}" in done.out
+        assert f"the pinned commit is {old}" in done.out
+        assert f"it is now {new}" in done.out
         assert "doit upstream=update plan" in done.out
     mine.doit("status")
     below.git("tag", "--delete", "v1")
     assert "has no tag or branch 'v1'" in mine.doit("plan", code=1).out
     below.git("tag", "v1")
     shutil.rmtree(mine.home / "cache" / "upstreams")
-    assert f"now says {new}" in mine.doit("status", code=1).out
+    assert f"it is now {new}" in mine.doit("status", code=1).out
     assert "commit: '" + old in (mine.path / "config/upstream.lock").read_text()
     mine.planned()
     done = mine.doit("upstream=update", "plan")
@@ -271,7 +271,7 @@ def test_the_cache_is_enough_when_the_upstream_cannot_be_reached(overlay: Overla
     mine.prepare("plan")
     below.path.rename(below.path.parent / "gone")
     done = mine.doit("deploy")
-    assert "is in the cache and is used" in done.out
+    assert "from the cache" in done.out
     shutil.rmtree(mine.home / "cache" / "upstreams")
     done = mine.doit("status", code=1)
     assert "upstream error" in done.out
@@ -329,7 +329,7 @@ def test_a_plan_made_over_another_upstream_commit_is_refused(overlay: Overlay) -
     below.write("README.md:nothing that any stack reads\n")
     new = below.commit()
     done = mine.doit("deploy", code=1)
-    assert f"made over the upstream at {old}, here it is at {new}" in done.out
+    assert f"made over the upstream at {old}, but it is now at {new}" in done.out
     assert mine.engine_calls("apply") == []
 
 

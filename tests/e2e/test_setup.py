@@ -85,15 +85,15 @@ def test_a_configured_path_comes_first_and_must_be_right(one: Repository) -> Non
     assert f"from engine.path: {chosen}" in one.doit("setup", DEPLOY_ENGINE__PATH=str(chosen)).out
     wrong = _engine(one.home / "wrong", _say_version("OpenTofu v1.9.0"))
     done = one.doit("setup", DEPLOY_ENGINE__PATH=str(wrong), code=1)
-    assert "is tofu 1.9.0; wanted is 1.12.6" in done.out
-    assert "correct engine.path" in done.out
+    assert "is tofu 1.9.0, but 1.12.6 is required" in done.out
+    assert "fix engine.path" in done.out
     done = one.doit("plan", DEPLOY_ENGINE__PATH="/nowhere", code=1)
-    assert "is no tofu that runs" in done.out
+    assert "is not a working tofu" in done.out
 
 
 def test_terraform_is_not_taken_for_tofu(one: Repository) -> None:
     posing = _engine(one.home / "posing", _say_version("Terraform v1.12.6"))
-    assert "is no tofu that runs" in one.doit("setup", DEPLOY_ENGINE__PATH=str(posing), code=1).out
+    assert "is not a working tofu" in one.doit("setup", DEPLOY_ENGINE__PATH=str(posing), code=1).out
 
 
 def test_a_wrong_version_on_path_gives_way_to_the_cache(bare: Repository) -> None:
@@ -130,7 +130,7 @@ def test_a_release_that_is_not_what_was_published_is_not_used(
     _publish(files, _say_version("OpenTofu v1.12.6").encode())
     files[ARCHIVE] += b"\0"
     done = bare.doit("plan", DEPLOY_ENGINE__RELEASES=address, code=1)
-    assert "is not what was published: SHA-256" in done.out
+    assert "has the wrong checksum: SHA-256" in done.out
     assert not list((bare.home / "cache/engines").glob("*/tofu"))
 
 
@@ -148,7 +148,7 @@ def test_without_network_and_toolchain_one_error_names_all_ways_and_the_ways_out
     bare.variables["PATH"] = f"{bare.bin}:/usr/bin:/bin"
     done = bare.doit("plan", DEPLOY_ENGINE__RELEASES="http://127.0.0.1:9/v1", code=1)
     for text in (
-        "there is no tofu 1.12.6, and none was found",
+        "cannot obtain tofu 1.12.6",
         "no tofu on PATH",
         "cannot download http://127.0.0.1:9/v1/tofu_1.12.6_SHA256SUMS",
         "no Go toolchain on PATH",
@@ -156,7 +156,7 @@ def test_without_network_and_toolchain_one_error_names_all_ways_and_the_ways_out
         "then `doit setup`",
     ):
         assert text in done.out
-    assert done.out.count("and none was found") <= 2
+    assert done.out.count("cannot obtain tofu") <= 2
 
 
 def test_only_the_pinned_version_can_be_built(bare: Repository) -> None:

@@ -196,7 +196,7 @@ def test_a_link_in_place_of_the_lock_is_refused_and_what_it_names_stays_as_it_is
 
     done = one.doit("deploy", code=1)
 
-    assert "cannot write in .deploy/local: run.lock is a symbolic link: remove it" in done.out
+    assert "cannot write to .deploy/local: run.lock is a symbolic link: remove it" in done.out
     assert precious.read_text() == "content"
     assert not (one.path / ".deploy/local/plans").exists()
 

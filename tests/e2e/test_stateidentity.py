@@ -65,16 +65,16 @@ def _raw(value: Any) -> bytes:
 def _ways(old: dict[str, Any], now: dict[str, Any], other: dict[str, Any]) -> Iterator[tuple[str, bytes | None, str]]:
     """How a state is lost or replaced: its name, what stands there then, and what is said of it."""
     yield "removed", None, "its state is gone"
-    yield "an older copy", _raw(old), "its state is an older one: found is serial"
-    yield "another stack's", _raw(other), "its state is another one: found is lineage"
+    yield "an older copy", _raw(old), "its state is older: found serial"
+    yield "another stack's", _raw(other), "its state is a different one: found lineage"
     yield (
         "another lineage",
         _raw({**now, "lineage": "8c1c41d5-0000-4000-8000-000000000000"}),
-        "its state is another one",
+        "its state is a different one",
     )
     yield "without resources", _raw({**now, "resources": []}), "its state is empty"
-    yield "without one resource", _raw({**now, "resources": now["resources"][1:]}), "has lost what it had"
-    yield "no resources, but newer", _raw({**now, "serial": now["serial"] + 1, "resources": []}), "has lost what it had"
+    yield "without one resource", _raw({**now, "resources": now["resources"][1:]}), "has lost resources"
+    yield "no resources, but newer", _raw({**now, "serial": now["serial"] + 1, "resources": []}), "has lost resources"
     yield "emptied", b"", ""  # some backends have no state then, the others no state that can be read
     yield "truncated", _raw(now)[:-40], ""
 
@@ -103,7 +103,7 @@ def test_a_lost_or_replaced_state_is_refused_before_anything_is_created(
             if said:
                 assert said in done.out, f"{way}, {command}:\n{done.out}"
                 assert (
-                    "  untouched: nothing of this stack was planned or applied, and its state is as it was found"
+                    "  untouched: nothing in this stack was planned or applied, and its state is as it was found"
                     in done.out
                 )
                 assert re.search(r"`doit accept=a:\S+ reason=WHY plan:a`", done.out)
@@ -143,7 +143,7 @@ def test_exactly_what_is_accepted_goes_on_and_is_recorded(repository: Repository
     wrong = repository.doit("plan", f"accept=a:{lineage}:6", "reason=moved by hand", code=1)
     assert f"(accepted was lineage {lineage}, serial 6)" in wrong.out
     done = repository.doit("plan", f"accept=a:{lineage}:7", "reason=moved by hand")
-    assert "; state accepted: its state is another one" in done.task("plan", "a")
+    assert "; state accepted: its state is a different one" in done.task("plan", "a")
     assert "(moved by hand)" in done.task("plan", "a")
     repository.doit("deploy")  # the plan that was accepted for review is what is applied
     receipt = repository.json("receipts", "a.json")
@@ -242,7 +242,7 @@ def test_an_encrypted_state_is_compared_too(build: Callable[..., Repository]) ->
     repository.engine_calls()
     path.write_bytes(old)
     for command in COMMANDS:
-        assert "its state is an older one" in repository.doit(command, code=1).out
+        assert "its state is older" in repository.doit(command, code=1).out
     path.unlink()
     for command in COMMANDS:
         assert "its state is gone" in repository.doit(command, code=1).out

@@ -224,7 +224,7 @@ def test_of_two_clones_that_deploy_at_once_one_fails_and_the_other_applies(
     codes = sorted(process.returncode for process in running)
     assert codes == [0, 1], outs
     refused = next(out for out, process in zip(outs, running, strict=True) if process.returncode == 1)
-    assert "the state moved on since this was planned" in refused, refused
+    assert "the state has changed since this was planned" in refused, refused
     assert (world / "made").read_text() == "1\n"
 
 

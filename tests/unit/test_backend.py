@@ -29,8 +29,8 @@ def test_a_credential_in_the_backends_settings_is_refused_without_its_value(
     )
     assert found == (
         f"config error: stacks.db.backend.settings.{setting}: '{setting}' is a credential: the engine would store it in"
-        " clear in every plan\n  where: config/pipeline.yaml:7\n"
-        "  next: give it by the engine's environment variables (TF_HTTP_PASSWORD, PG_CONN_STR, AWS_...)"
+        " plain text in every plan\n  where: config/pipeline.yaml:7\n"
+        "  next: pass it in the engine's environment variables (TF_HTTP_PASSWORD, PG_CONN_STR, AWS_...)"
     )
 
 
@@ -40,10 +40,10 @@ def test_a_backend_that_the_stack_does_not_have_is_named_with_what_to_write(erro
         f"stacks/db/main.tf:{PG}",
         "stacks/web/main.tf:",
     ) == (
-        'config error: backend: stacks/db has backend "pg", but its state is to be kept in "http"\n'
+        'config error: backend: stacks/db has backend "pg", but `backend.kind` is "http"\n'
         "  where: config/pipeline.yaml:2\n"
         '  next: write `terraform { backend "http" {} }` into a file of stacks/db\n'
-        'config error: backend: stacks/web has no backend, but its state is to be kept in "http"\n'
+        'config error: backend: stacks/web has no backend, but `backend.kind` is "http"\n'
         "  where: config/pipeline.yaml:2\n"
         '  next: write `terraform { backend "http" {} }` into a file of stacks/web'
     )
@@ -55,9 +55,9 @@ def test_a_fixed_backend_is_refused_where_environments_would_share_it(
     files = ("config/environments/prod.yaml:", f"stacks/db/main.tf:{PG}")
     assert list(load("", *files).stacks) == ["db"]
     assert errors("", *files, environment="prod") == (
-        'config error: stacks.db.backend: stacks/db keeps one state for all environments: its backend "pg" is fixed\n'
+        'config error: stacks.db.backend: stacks/db uses one state for all environments: its backend "pg" is fixed\n'
         "  where: config/pipeline.yaml:1\n"
-        "  next: set `backend.settings` with {environment} in them, for example a path or an address"
+        "  next: set `backend.settings` and use {environment} in them, for example in a path or an address"
     )
 
 
@@ -96,8 +96,8 @@ def test_two_stacks_that_would_keep_one_state_are_both_named(errors: Callable[..
     assert errors(
         "backend: {kind: pg, settings: {schema_name: same}}\n", f"stacks/a/main.tf:{PG}", f"stacks/b/main.tf:{PG}"
     ) == (
-        "config error: backend.settings: stacks 'a' and 'b' would keep one state, and each would destroy what the other"
-        " made\n  where: config/pipeline.yaml:2\n  next: put {stack} into `schema_name`"
+        "config error: backend.settings: stacks 'a' and 'b' would keep one state, and each would destroy the other's"
+        " resources\n  where: config/pipeline.yaml:2\n  next: use {stack} in `schema_name`"
     )
 
 
@@ -106,7 +106,7 @@ def test_two_environments_that_would_keep_one_state_are_both_named(errors: Calla
     assert errors(text, f"stacks/db/main.tf:{PG}", "config/environments/prod.yaml:", environment="prod") == (
         "config error: stacks.db.backend.settings.schema_name: environments 'local' and 'prod' would keep one state\n"
         "  where: config/pipeline.yaml:7\n"
-        "  next: put {environment} into `schema_name`, or set another one in the environment's own file"
+        "  next: use {environment} in `schema_name`, or set another value in the environment's own file"
     )
 
 
@@ -116,8 +116,8 @@ def test_a_secret_in_an_address_is_refused_without_its_value(errors: Callable[..
         f'backend: {{kind: http, settings: {{address: "{value}"}}}}\n',
         'stacks/db/main.tf:terraform {\n  backend "http" {}\n}\n',
     )
-    assert found.startswith("config error: backend.settings.address: 'address' has ")
-    assert ": the engine would store it in clear in every plan\n  where: config/pipeline.yaml:2\n" in found
+    assert found.startswith("config error: backend.settings.address: 'address' ")
+    assert ": the engine would store it in plain text in every plan\n  where: config/pipeline.yaml:2\n" in found
     assert "hunter2" not in found
 
 

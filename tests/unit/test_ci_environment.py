@@ -181,3 +181,23 @@ def test_without_a_commit_or_without_git_nothing_is_known(tmp_path: Path, monkey
     assert git.head(tmp_path / "empty") == (None, None)
     run(tmp_path / "empty", "init", "--quiet")
     assert git.head(tmp_path / "empty") == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("variables", "login"),
+    [
+        (
+            {"GITHUB_ACTIONS": "true", "GITHUB_SERVER_URL": "https://github.com", "GITHUB_TOKEN": "t"},
+            ("https://github.com", "x-access-token:t"),
+        ),
+        (
+            {"GITLAB_CI": "true", "CI_SERVER_URL": "https://gitlab.example.com/", "CI_JOB_TOKEN": "t"},
+            ("https://gitlab.example.com", "gitlab-ci-token:t"),
+        ),
+        ({"GITHUB_ACTIONS": "true", "GITHUB_SERVER_URL": "https://github.com"}, None),
+        ({"GITLAB_CI": "true", "CI_SERVER_URL": "http://gitlab.example.com", "CI_JOB_TOKEN": "t"}, None),
+        ({"GITHUB_TOKEN": "t", "GITHUB_SERVER_URL": "https://github.com"}, None),
+    ],
+)
+def test_the_login_of_a_job(variables: dict[str, str], login: tuple[str, str] | None) -> None:
+    assert ci.job_login(variables) == login

@@ -87,7 +87,7 @@ def test_each_variable_that_is_set_is_found_where_it_counts(
     found = unknown(**{variable: value})
     assert set(found) == items
     named = variable.rpartition("__")[0] if variable.startswith(("DEPLOY_BUILDS", "DEPLOY_IMAGES")) else variable
-    assert all(note == f"the environment gives it ({named})" for note in found.values())
+    assert all(note == f"it comes from environment variables ({named})" for note in found.values())
 
 
 @pytest.mark.parametrize(

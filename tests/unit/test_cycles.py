@@ -43,7 +43,7 @@ def test_a_cycle_of_reads_is_the_fault_of_its_stacks_alone(load: Callable[..., P
         "  b reads the state of a: stacks/b/main.tf:3 (data.terraform_remote_state.x0)\n"
         "  where: stacks/a/main.tf:3\n"
         "  stack: a\n"
-        "  untouched: nothing of this stack was planned or applied\n"
+        "  untouched: nothing in this stack was planned or applied\n"
         "  next: name the stack that need not be deployed first: `stacks: {a: {independent_of: [b]}}`"
     )
     assert "a -> b -> a" in faults(found)["a"]
@@ -104,7 +104,7 @@ def test_independent_of_takes_the_edge_away_and_the_reading_stays_an_input(load:
         (
             "stacks:\n  a:\n    independent_of: [bb]\n",
             (
-                "config error: stacks.a.independent_of[0]: there is no stack 'bb' (nearest: 'b')\n"
+                "config error: stacks.a.independent_of[0]: unknown stack 'bb' (did you mean 'b'?)\n"
                 "  where: config/pipeline.yaml:4"
             ),
         ),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.ledger.gitclone import Clone
+from tasks.ledger.gitclone import Clone, Login
 from tasks.ledger.githome import GitHome
 from tasks.ledger.home import BrokenError, DeniedError, HomeError, MovedError, UnreachableError, Version
 from tests.servers.gitserver import READER, WRITER, GitServer, git
@@ -312,6 +312,30 @@ def test_the_write_token_wins_over_what_a_checkout_left_in_the_configuration(ser
     again = home(clone, token=WRITER)
     version = again.read()
     assert again.write(version, b"3", {}, []).head == b"3"
+
+
+def test_a_checkout_without_credentials_is_read_with_the_jobs_own(server: GitServer) -> None:
+    written = begun(server)
+    clone = server.clone("b")
+    git(clone, "remote", "set-url", "origin", server.url)  # as actions/checkout leaves it without credentials
+
+    def with_reader(reader: Login) -> GitHome:
+        return GitHome(Clone(clone, "origin", clone / ".deploy" / "ledger.git", reader=reader), REF, lambda _: None)
+
+    assert with_reader(Login(f"http://{server.host}", f"x-access-token:{READER}")).read() == written
+    server.log.clear()
+    with pytest.raises(DeniedError):
+        with_reader(Login("http://other.example", f"x-access-token:{READER}")).read()
+    with pytest.raises(DeniedError) as caught:
+        with_reader(Login(f"http://{server.host}", "x-access-token:wrong-token-3310")).read()
+    assert "wrong-token" not in str(caught.value)
+
+
+def test_the_jobs_own_login_comes_after_that_of_the_clone(server: GitServer) -> None:
+    written = begun(server)
+    clone = server.clone("b")
+    reader = Login(f"http://{server.host}", "x-access-token:wrong-token-3310")
+    assert GitHome(Clone(clone, "origin", clone / ".deploy" / "l.git", reader=reader), REF).read() == written
 
 
 def test_a_token_that_dies_between_fetch_and_push(server: GitServer) -> None:

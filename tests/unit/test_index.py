@@ -134,7 +134,9 @@ def test_a_key_that_is_not_the_artifacts_counts_for_nothing(layout: Layout) -> N
 def test_a_folder_without_an_index_is_refused_unless_that_is_configured(layout: Layout) -> None:
     _left(layout)
     shutil.rmtree(layout.indexes)
-    assert "a key is set, and there is no index: outputs/a.json is not listed, receipts/a.json" in _refusal(layout).message
+    assert (
+        "a key is set, and there is no index: outputs/a.json is not listed, receipts/a.json" in _refusal(layout).message
+    )
     assert folder.verify(layout, [KEY], HERE, unsigned=True).files
 
 

@@ -71,7 +71,7 @@ def test_what_is_no_list_of_inputs_is_refused(value: object) -> None:
         (Input(InputKind.OUTPUT, "id", "network", "subnet"), "output network.id (variable subnet)"),
         (Input(InputKind.REMOTE_OUTPUT, "id", "net", "up"), "output id of net (terraform_remote_state.up)"),
         (Input(InputKind.REMOTE_OUTPUTS, "", "net", "up"), "any output of net (terraform_remote_state.up)"),
-        (Input(InputKind.ANY_FILE, "a.tf, b.tf"), "any file (one whose name cannot be told is read in a.tf, b.tf)"),
+        (Input(InputKind.ANY_FILE, "a.tf, b.tf"), "any file (one whose name is not known is read in a.tf, b.tf)"),
         (Input(InputKind.BUILD, "app"), "build app"),
         (Input(InputKind.IMAGE, "server", target="image"), "image server (variable image)"),
         (Input(InputKind.BACKEND), "backend settings"),
@@ -141,8 +141,8 @@ def test_a_receipt_of_an_older_version_is_not_read_and_says_what_to_run(load: Ca
     found = affected.assess(project, project.stacks["a"], None)
     assert found.receipt is None
     assert found.why.count("\n") == 0
-    assert "its receipt is of an older version" in found.why
-    assert "`doit deploy` writes a new one" in found.why
+    assert "its receipt was written by an incompatible version" in found.why
+    assert "`doit deploy` writes a new receipt" in found.why
 
 
 def test_the_digest_of_a_sensitive_output_needs_the_key(load: Callable[..., Project]) -> None:

@@ -49,7 +49,7 @@ def test_the_plan_that_was_applied_is_refused(outcome: Outcome) -> None:
 def test_a_plan_for_an_older_state_is_stale_but_for_one_that_follows_the_last_apply() -> None:
     behind = replace(PLAN, serial=2)
     for earlier in (behind, replace(behind, follows="another")):
-        with pytest.raises(ArtifactRefusedError, match="the state moved on") as refusal:
+        with pytest.raises(ArtifactRefusedError, match="the state has changed") as refusal:
             _verify(earlier, RECEIPT)
         assert refusal.value.reason == "stale"
     _verify(replace(behind, follows="zero"), RECEIPT)  # somebody put the state back, in this very second

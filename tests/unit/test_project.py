@@ -127,13 +127,13 @@ def test_placeholders_are_relative_to_the_stack(load: Callable[..., Project]) ->
         ),
         pytest.param(
             "stacks:\n  web:\n    inputs: {subnet_id: network.subnet_id}\n    variables: {subnet_id: x}\n",
-            "config error: stacks.web.variables.subnet_id: 'subnet_id' is given twice: here and by inputs\n"
+            "config error: stacks.web.variables.subnet_id: 'subnet_id' is set twice: here and by inputs\n"
             "  where: config/pipeline.yaml:5",
             id="a variable given twice",
         ),
         pytest.param(
             "stacks:\n  web:\n    inputs: {subnet_id: network.subnet_id}\n    mocks: {subnet: x}\n",
-            "config error: stacks.web.mocks.subnet: 'subnet' is no input of this stack (did you mean 'subnet_id'?)\n"
+            "config error: stacks.web.mocks.subnet: 'subnet' is not an input of this stack (did you mean 'subnet_id'?)\n"
             "  where: config/pipeline.yaml:5",
             id="a mock of no input",
         ),
@@ -157,21 +157,21 @@ def test_placeholders_are_relative_to_the_stack(load: Callable[..., Project]) ->
         ),
         pytest.param(
             "stacks:\n  databse: {}\n  web:\n    path: stack/web\n",
-            "config error: stacks.databse: there is no folder stacks/databse for this stack"
+            "config error: stacks.databse: this stack's folder stacks/databse does not exist"
             " (did you mean 'stacks/web'?)\n  where: config/pipeline.yaml:3\n"
-            "config error: stacks.web.path: there is no folder stack/web for this stack"
+            "config error: stacks.web.path: this stack's folder stack/web does not exist"
             " (did you mean 'stacks/web'?)\n  where: config/pipeline.yaml:5",
             id="missing folders",
         ),
         pytest.param(
             "stacks:\n  web: {path: config}\n  up: {path: ../x}\n  all: {path: ./}\n  top: {path: /etc}\n",
-            "config error: stacks.all.path: a stack's folder must be inside the repository, and not be all of it: '.'\n"
+            "config error: stacks.all.path: a stack's folder must be inside the repository, not the whole of it: '.'\n"
             "  where: config/pipeline.yaml:5\n"
-            "config error: stacks.top.path: a stack's folder must be inside the repository, and not be all of it:"
+            "config error: stacks.top.path: a stack's folder must be inside the repository, not the whole of it:"
             " '/etc'\n  where: config/pipeline.yaml:6\n"
-            "config error: stacks.up.path: a stack's folder must be inside the repository, and not be all of it:"
+            "config error: stacks.up.path: a stack's folder must be inside the repository, not the whole of it:"
             " '../x'\n  where: config/pipeline.yaml:4\n"
-            "config error: stacks.web.path: there is no configuration (*.tf, *.tofu) in config\n"
+            "config error: stacks.web.path: config contains no configuration (*.tf, *.tofu)\n"
             "  where: config/pipeline.yaml:3",
             id="folders that cannot be a stack's",
         ),
@@ -223,14 +223,14 @@ def test_a_reference_that_a_variable_makes_names_the_variable(
 
 def test_two_folders_of_one_name_are_both_named(errors: Callable[..., str]) -> None:
     assert errors('discover: ["stacks/*", "more/*"]\n', "stacks/a/main.tf:", "more/a/main.tf:") == (
-        "config error: discover[1]: two folders would be the stack 'a': stacks/a and more/a\n"
+        "config error: discover[1]: two folders have the stack name 'a': stacks/a and more/a\n"
         "  where: config/pipeline.yaml:2"
     )
 
 
 def test_a_folder_that_cannot_be_a_name_says_the_way_out(errors: Callable[..., str]) -> None:
     assert errors("", "stacks/my stack/main.tf:") == (
-        "config error: discover[0]: the folder stacks/my stack cannot be a stack's name; rename it, or name it under"
+        "config error: discover[0]: the folder stacks/my stack is not a valid stack name; rename it, or list it under"
         " `stacks:`\n  where: config/pipeline.yaml:1"
     )
 

@@ -117,7 +117,7 @@ def shop(image: str, stacks: str, name: str = "registry.example.com/team/server"
         (", builder: buildah, attest: [sbom]", "", "docker buildx does"),
         ("", "stacks: {web: {images: {image: sever}}}", "unknown image 'sever' (did you mean 'server'?)"),
         ("", "stacks: {web: {images: {imag: server}}}", "declares no variable 'imag' (did you mean 'image'?)"),
-        ("", "stacks: {web: {images: {image: server}, variables: {image: x}}}", "given twice: here and by variables"),
+        ("", "stacks: {web: {images: {image: server}, variables: {image: x}}}", "set twice: here and by variables"),
     ],
 )
 def test_a_wrong_image_is_found_before_anything_starts(errors: Errors, image: str, stacks: str, said: str) -> None:
@@ -243,7 +243,7 @@ def test_two_environments_that_would_share_a_state_are_refused(
     )
     shown = errors(*files, environment="dev")
     assert "environments 'local' and 'dev' would keep one state" in shown
-    assert "put {environment} into `schema_name`" in shown
+    assert "use {environment} in `schema_name`" in shown
     for name in ("own", None):
         assert list(load(*files, environment=name).stacks) == ["a"]
 
@@ -256,18 +256,18 @@ def test_a_checker_without_the_plan_is_an_error_of_the_configuration(errors: Err
 @pytest.mark.parametrize(
     ("upstream", "said"),
     [
-        ("{git: '--upload-pack=touch hacked', ref: v1}", "does not begin with `-`"),
-        ("{git: 'ext::sh -c touch% hacked', ref: v1}", "does not begin with `-`, and has no blank"),
-        ("{git: 'ext::touch', ref: v1}", "is no https, ssh or file URL"),
-        ("{git: 'http://user:hunter22@example.test/x', ref: v1}", "is no https, ssh or file URL"),
-        ("{git: 'ssh://-oProxyCommand=touch/x', ref: v1}", "names no host"),
-        ("{git: '-a@host:x', ref: v1}", "does not begin with `-`"),
+        ("{git: '--upload-pack=touch hacked', ref: v1}", "must not begin with `-`"),
+        ("{git: 'ext::sh -c touch% hacked', ref: v1}", "must not begin with `-` or contain white space"),
+        ("{git: 'ext::touch', ref: v1}", "is not an https, ssh or file URL"),
+        ("{git: 'http://user:hunter22@example.test/x', ref: v1}", "is not an https, ssh or file URL"),
+        ("{git: 'ssh://-oProxyCommand=touch/x', ref: v1}", "does not name a host"),
+        ("{git: '-a@host:x', ref: v1}", "must not begin with `-`"),
         ("{git: 'file:///nowhere', ref: --all}", "is not a valid name or reference"),
         ("{git: 'file:///nowhere', ref: 'a..b'}", "not a valid name of a tag or branch"),
         ("{git: 'file:///nowhere'}", "set `git` and `ref` together"),
-        ("{path: nowhere}", "there is no folder nowhere"),
+        ("{path: nowhere}", "the folder nowhere does not exist"),
         ("{path: ., ref: v1}", "set `git` and `ref` together"),
-        ("{path: .}", "no overlay of itself"),
+        ("{path: .}", "cannot be an overlay of itself"),
     ],
 )
 def test_what_is_no_upstream_is_refused(

@@ -80,7 +80,7 @@ def test_a_result_of_another_version_says_in_one_line_that_reports_say_less(tmp_
     layout, told = Layout(tmp_path, "prod"), list[str]()
     written(layout, format=1, details={"kind": "x"}, error="text")
     assert results.read(layout, "plan", "a", told.append) is None
-    assert told == [".deploy/prod/results: another version wrote some of it, so reports say less"]
+    assert told == [".deploy/prod/results: partly written by another version, so reports are incomplete"]
 
 
 @pytest.mark.parametrize(

@@ -28,11 +28,11 @@ def resource(address: str, action: str, *, mode: str = "managed") -> dict[str, A
 @pytest.mark.parametrize(
     ("seen", "said"),
     [
-        (Seen(None, 0, empty=True), "its state is gone: the last apply left serial 5 of lineage L, and now there is none"),
+        (Seen(None, 0, empty=True), "its state is gone: the last apply left serial 5 of lineage L, but no state was found"),
         (Seen(None, None, empty=True), "its state is gone"),
-        (Seen("M", 9, empty=False), "its state is another one: found is lineage M, serial 9"),
-        (Seen("L", 4, empty=False), "its state is an older one: found is serial 4, the last apply left serial 5"),
-        (Seen("L", 5, empty=True), "its state is empty: the last apply left 2 resources in it at this very serial 5"),
+        (Seen("M", 9, empty=False), "its state is a different one: found lineage M, serial 9"),
+        (Seen("L", 4, empty=False), "its state is older: found serial 4, but the last apply left serial 5"),
+        (Seen("L", 5, empty=True), "its state is empty: the last apply left 2 resources in it at the same serial 5"),
         (Seen("L", 9, True, (A,), (A, B), ("x.a",)), "would create 1 resource that the last apply left in place (x.a)"),
         (Seen("L", 5, False, (A, B), (A, B)), "would create 2 resources that the last apply left in place"),
     ],

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from tasks.project.project import Project
 
-SHARED = "would keep one state, and each would destroy what the other made"
+SHARED = "would keep one state, and each would destroy the other's resources"
 
 
 def block(kind: str, *settings: str) -> str:
@@ -124,11 +124,11 @@ def test_the_line_of_the_block_is_named_and_what_cannot_be_told_is_said(errors: 
     text = VARIABLE + block("s3", 'bucket = "b"', 'key = md5("${var.v}.tfstate")')
     found = errors("", f"stacks/a/main.tf:{text}", f"stacks/b/main.tf:{text}")
     assert found == (
-        f"config error: stacks.b: stacks 'a' and 'b' {SHARED} (as far as can be told: an expression in it, which only"
-        " the engine evaluates, is the same in both)\n"
+        f"config error: stacks.b: stacks 'a' and 'b' {SHARED} (as far as is known: both contain the same"
+        " expression, which only the engine evaluates)\n"
         "  where: stacks/b/main.tf:6\n"
         "  untouched: nothing was planned or applied\n"
-        "  next: change `key` there; or leave it out of the block, and put {stack} into it in"
+        "  next: change `key` there; or remove it from the block and use {stack} in it in"
         " `backend: {kind: s3, settings: ...}`"
     )
 
@@ -229,7 +229,7 @@ def test_a_folder_that_two_globs_find_is_refused_by_both_names(
     assert errors(config, *files) == (
         "config error: discover: the folder stacks/a would be two stacks, 'a' and 'stacks/a': two globs find it\n"
         "  where: config/pipeline.yaml:3\n"
-        "  next: narrow one of the globs; or set `enabled: false` for one of the two under `stacks:`"
+        "  next: narrow one of the globs, or set `enabled: false` for one of the two under `stacks:`"
     )
     assert list(load(f"{config}stacks:\n  stacks/a: {{enabled: false}}\n", *files).stacks) == ["a", "other/b"]
 

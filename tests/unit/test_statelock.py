@@ -51,7 +51,7 @@ def test_a_lock_is_described_with_holder_operation_and_age(age: timedelta, words
 
 
 def test_the_parts_that_a_server_leaves_out_are_left_out() -> None:
-    assert statelock.describe(Lock("x")) == "its state is locked by somebody unnamed; lock x"
+    assert statelock.describe(Lock("x")) == "its state is locked by an unknown holder; lock x"
 
 
 @pytest.mark.parametrize(

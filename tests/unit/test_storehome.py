@@ -22,6 +22,7 @@ from tasks.ledger.home import (
     Version,
 )
 from tasks.ledger.storehome import StoreHome
+from tests.servers.azurite import ACCOUNT, KEY, Azurite
 from tests.servers.fileserver import TOKEN, FileServer
 from tests.servers.objectstore import ACCESS_KEY, SECRET_KEY, ObjectStore
 
@@ -65,7 +66,23 @@ def bucket(object_store: ObjectStore, _credentials: None, request: pytest.Fixtur
     return lambda: Bucket(f"s3://{name}/pre/fix", object_store.url, 5, once=True)
 
 
-@pytest.fixture(params=["folder", "web", "bucket"])
+@pytest.fixture(scope="module")
+def azurite() -> Iterator[Azurite]:
+    server = Azurite()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def azure(azurite: Azurite, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Callable[[], Bucket]:
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", ACCOUNT)
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", KEY)
+    name = f"ledger-{abs(hash(request.node.name))}"
+    azurite.create(name)
+    return lambda: Bucket(f"az://{name}/pre/fix", azurite.url, 5, once=True)
+
+
+@pytest.fixture(params=["folder", "web", "bucket", "azure"])
 def home(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], StoreHome]:
     """Opens the same place, as another machine would."""
     places: dict[str, Callable[[], Place]] = {"folder": lambda: Folder(tmp_path / "ledger", durable=True)}
@@ -74,6 +91,8 @@ def home(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], StoreHo
         places["web"] = lambda: web(server)
     if request.param == "bucket":
         places["bucket"] = request.getfixturevalue("bucket")
+    if request.param == "azure":
+        places["azure"] = request.getfixturevalue("azure")
     return lambda: StoreHome(places[request.param]())
 
 
@@ -255,6 +274,15 @@ def test_a_bucket_that_is_not_there(object_store: ObjectStore) -> None:
     for act in acts:
         with pytest.raises(DeniedError, match="no such bucket"):
             act()
+
+
+def test_a_container_that_is_not_there(azure: Callable[[], Bucket], azurite: Azurite) -> None:
+    assert StoreHome(azure()).read() is None
+    home = StoreHome(Bucket("az://no-such-container/x", azurite.url, 5, once=True))
+    with pytest.raises(DeniedError, match="no such bucket"):
+        home.read()
+    with pytest.raises(DeniedError, match="no such bucket"):
+        home.write(None, b"head", {}, [])
 
 
 @pytest.mark.usefixtures("_credentials")

@@ -1,7 +1,8 @@
 """A bucket of an object store as a place of files, by obstore: https://developmentseed.org/obstore/.
 
 Credentials come from the environment, from the web identity of a pod or a job, or from the machine; those of a profile
-(`AWS_PROFILE`, single sign-on) from boto3, where that is installed.
+(`AWS_PROFILE`, single sign-on) from boto3, where that is installed. Google's store is missing here: its emulator does
+not heed conditions, so nothing would show that ours work there.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from obstore import PutMode
     from obstore.auth.boto3 import Boto3CredentialProvider
-    from obstore.store import ClientConfig, RetryConfig, S3Config, S3Store
+    from obstore.store import AzureConfig, ClientConfig, ObjectStore, RetryConfig, S3Config
 
     from .place import PlaceError
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _TRIES = 5
 # The library has these as a text alone.
 _STATUS = re.compile(r"status code: (\d{3})(?:.*?<Code>(\w+)</Code>)?", re.DOTALL)
+_NO_BUCKET = re.compile("NoSuchBucket|ContainerNotFound")
 _NOT_IMPLEMENTED = "501"
 
 
@@ -36,8 +38,8 @@ class Bucket:
     """A bucket and a prefix in it; the tag of a file is its ETag.
 
     Args:
-        url: `s3://bucket/prefix`.
-        endpoint: The server, where it is not Amazon's.
+        url: `s3://bucket/prefix`, or `az://container/prefix`.
+        endpoint: The server, where it is not the usual one.
         timeout: Seconds that one try may take.
         once: Whether a conditional write is tried once: after a lost answer a second try would find the file changed,
             by the first.
@@ -62,7 +64,7 @@ class Bucket:
         try:
             return _guarded(path, get)
         except FileNotFoundError as error:
-            if "NoSuchBucket" in str(error):
+            if _NO_BUCKET.search(str(error)):
                 raise RefusedError(f"{path}: there is no such bucket") from None
             return None, None
 
@@ -79,7 +81,7 @@ class Bucket:
         try:
             return _guarded(path, put)
         except FileNotFoundError as error:
-            if "NoSuchBucket" in str(error):
+            if _NO_BUCKET.search(str(error)):
                 raise RefusedError(f"{path}: there is no such bucket") from None
             raise ChangedError(path) from None  # it was to be replaced, and is gone
 
@@ -87,18 +89,22 @@ class Bucket:
         """Nothing is left open."""
 
 
-def _store(url: str, endpoint: str | None, timeout: float, tries: int) -> S3Store:
+def _store(url: str, endpoint: str | None, timeout: float, tries: int) -> ObjectStore:
     try:
-        from obstore.store import S3Store
+        from obstore.store import AzureStore, S3Store
     except ImportError:
-        raise RefusedError("S3 needs obstore: `pip install 'doit-tofu[store]'`") from None
+        raise RefusedError("an object store needs obstore: `pip install 'doit-tofu[store]'`") from None
 
     parts = urlsplit(url)
-    config: S3Config = {"endpoint": endpoint} if endpoint else {}
     client: ClientConfig = {"timeout": timedelta(seconds=timeout), "allow_http": (endpoint or "").startswith("http://")}
     retry: RetryConfig = {"max_retries": tries - 1, "retry_timeout": timedelta(seconds=timeout * tries)}
+    prefix = parts.path.strip("/") or None
+    if parts.scheme == "az":
+        azure: AzureConfig = {"endpoint": endpoint} if endpoint else {}
+        return AzureStore(parts.netloc, prefix=prefix, config=azure, client_options=client, retry_config=retry)
+    amazon: S3Config = {"endpoint": endpoint} if endpoint else {}
     return S3Store(
-        parts.netloc, prefix=parts.path.strip("/") or None, config=config, client_options=client, retry_config=retry,
+        parts.netloc, prefix=prefix, config=amazon, client_options=client, retry_config=retry,
         credential_provider=_of_a_profile(),
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from ...base.model import Model, Seconds, TokenVariable, naming
 
 DEFAULT_REF = "refs/heads/doit-tofu/{environment}/ledger"
 PUBLIC_KEY_PATTERN = r"^[A-Za-z0-9+/]{43}=$"
-_SCHEMES = ("s3", "https", "http")
+_SCHEMES = ("s3", "az", "https", "http")
 _GIT_ONLY = ("ref", "remote")
 _STORE_ONLY = ("url", "endpoint")
 
@@ -34,11 +34,12 @@ class Ledger(Model):
     )
     url: str | None = Field(
         None,
-        description="For `store`: `s3://bucket/prefix`, an `https://` address whose server heeds `If-Match`, or a"
-        " folder; `${ENV}` is filled in.",
+        description="For `store`: `s3://bucket/prefix`, `az://container/prefix`, an `https://` address whose server"
+        " heeds `If-Match`, or a folder; `${ENV}` is filled in.",
     )
     endpoint: str | None = Field(
-        None, description="For `store`: the S3 endpoint, where it is not Amazon's; `${ENV}` is filled in."
+        None,
+        description="For `store`: the endpoint of S3 or Azure, where it is not the usual one; `${ENV}` is filled in.",
     )
     token: TokenVariable = Field(
         "DEPLOY_LEDGER_TOKEN",

@@ -1,11 +1,11 @@
-"""Upstream and overlay merged into one tree below `.deploy/.cache/`, on which everything else then runs.
+"""Merges upstream and overlay into one tree below `.deploy/.cache/`, on which everything else runs.
 
     upstream  stacks/a/main.tf   stacks/a/page.tftpl   modules/m/main.tf
     overlay                      stacks/a/page.tftpl                      stacks/b/main.tf
     tree      from the upstream  from the overlay      from the upstream  from the overlay
 
-A file is written only where its content differs, with its source's mtime and mode, so that what was read of it once
-stays known. What the tree holds can be made again; files that the engine or a stack put there are left alone.
+A file is only written if its content differs, with its source's mtime and mode, so that cached facts about it stay
+valid. The tree can be recreated; files that the engine or a stack put there are left alone.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ OVERLAY, UPSTREAM = "overlay", "upstream"
 _FORMAT = 1
 _BLOCK = 1 << 20
 _LARGEST_INDEX = 1 << 30
-_RACY_NS = 2_000_000_000  # a source this young may change again without its mtime showing it
+_RACY_NS = 2_000_000_000  # a source this recent may change again without a new mtime
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a file of the tree comes from; `origin` is the overlay, or the upstream and its commit."""
+    """The source of a file in the tree; `origin` is the overlay, or the upstream and its commit."""
 
     origin: str
     path: str
@@ -54,11 +54,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Tree:
-    """The merged tree: which of its files are whose.
+    """The merged tree, and the origin of its files.
 
-    `root` is the overlay's repository and `upstream` the folder of the upstream's files, `exact` as in the base.
-    `files` maps each path to
-    `overlay` or `upstream`, `replaced` each path that both have to whether they are equal.
+    `root` is the overlay's repository, `upstream` the folder of the upstream's files; `exact` is that of the upstream.
+    `files` maps each path to `overlay` or `upstream`; `replaced` maps each path in both to whether they are equal.
     """
 
     folder: Path
@@ -73,10 +72,10 @@ class Tree:
         return self.files.get(path) == OVERLAY
 
     def take_lock_file(self, stack_path: str) -> str | None:
-        """Copy the lock file that the engine wrote or changed into the overlay's repository, where git sees it.
+        """Copy a lock file that the engine wrote or changed into the overlay's repository, where git sees it.
 
-        Gives its path when it is new there. In the tree alone it would be gone with the cache, and the next clone
-        would choose its providers anew.
+        Returns its path if it is new there. In the tree alone it would be lost with the cache, and the next clone
+        would select providers again.
         """
         path = f"{stack_path}/{ENGINE_LOCK_FILE}"
         kept = self.root / path
@@ -95,8 +94,8 @@ def merge(layout: Layout, base: Base) -> Tree:
     """Bring the build tree up to date.
 
     Raises:
-        ConfigError: The tree cannot be where it must be.
-        ConfigErrors: Links that leave the tree, and paths that are a file here and a folder there.
+        ConfigError: The tree cannot be at its path.
+        ConfigErrors: Links leave the tree, or paths are a file in one layer and a folder in the other.
         RecordError: A file cannot be read or written.
     """
     root, folder = layout.root, layout.tree
@@ -116,22 +115,22 @@ def merge(layout: Layout, base: Base) -> Tree:
             replaced = {path: _same(root / path, base.folder / path) for path in both}
     except OSError as error:
         raise RecordError(
-            f"the build tree cannot be made: {error.strerror}: {error.filename}",
+            f"cannot create the build tree: {error.strerror}: {error.filename}",
             untouched="nothing was planned or applied",
-            next_step=f"correct that, then run the same command again; `rm -r {layout.relative(folder)}` is safe",
+            next_step=f"fix that, then run the same command again; `rm -r {layout.relative(folder)}` is safe",
         ) from error
     owners = {path: OVERLAY if source.origin == OVERLAY else UPSTREAM for path, source in sources.items()}
     return Tree(folder, root, base.folder, base.exact, owners, replaced)
 
 
 def _check_place(layout: Layout) -> None:
-    """Refuse a tree that is elsewhere than its name says: relative paths in it would lead to other places."""
+    """Refuse a tree that a link moves elsewhere: relative paths in it would lead to other places."""
     place = layout.relative(layout.tree)
     try:
         prepare(layout, layout.tree)
     except plain.NotPlainError:
         raise ConfigError(
-            f"{place} is reached over a symbolic link: `{{root}}` in a backend would lead out of this repository",
+            f"{place} is reached through a symbolic link, so `{{root}}` in a backend would lead out of this repository",
             where=place,
             untouched="nothing was planned or applied",
             next_step=f"make {DEPLOY_DIR} and {DEPLOY_DIR}/.cache plain folders",
@@ -146,7 +145,7 @@ def _stat(folder: Path, paths: list[str], origin: str) -> dict[str, Source]:
         try:
             status = os.lstat(full)
         except OSError:
-            continue  # git still knows it, the folder has it no more
+            continue  # git still knows it, but the folder no longer has it
         mode = stat.S_IMODE(status.st_mode)
         if stat.S_ISLNK(status.st_mode):
             found[path] = Source(origin, path, 0, 0, 0, os.readlink(full))  # noqa: PTH115 - as `lstat`, called per file
@@ -156,7 +155,7 @@ def _stat(folder: Path, paths: list[str], origin: str) -> dict[str, Source]:
 
 
 def _check(sources: Mapping[str, Source]) -> None:
-    """Refuse what has no one meaning, or leads out of the tree."""
+    """Refuse paths that are ambiguous or lead out of the tree."""
     errors = []
     folders: dict[str, str] = {}
     for path, source in sources.items():
@@ -171,31 +170,33 @@ def _check(sources: Mapping[str, Source]) -> None:
             errors.append(ConfigError(message, where=f"{here}:{path}", next_step="rename it in the overlay"))
         if source.link is not None and _leaves(path, source.link):
             here = source.origin.split(" ")[0]
-            message = f"the link {path} leads to {source.link}, which may be outside of the repository"
-            errors.append(ConfigError(message, where=f"{here}:{path}", next_step="link to a path within, or copy it"))
+            message = f"the link {path} points to {source.link}, which may be outside of the repository"
+            errors.append(
+                ConfigError(message, where=f"{here}:{path}", next_step="link to a path inside, or copy the file")
+            )
     if errors:
         raise ConfigErrors(errors)
 
 
 def _leaves(path: str, target: str) -> bool:
-    """Whether a link may lead out: absolute, up too far, or up again after going down (perhaps over another link)."""
+    """Whether a link may lead out: absolute, too far up, or up again after going down (maybe through another link)."""
     parts = [part for part in target.split("/") if part not in ("", ".")]
     ups = next((number for number, part in enumerate(parts) if part != ".."), len(parts))
     return target.startswith("/") or ".." in parts[ups:] or ups > path.count("/")
 
 
 def _write(folder: Path, index_path: Path, sources: Mapping[str, Source], folders: Mapping[str, Path]) -> None:
-    """Make the tree's files those of the sources; what was ours and is no more is removed."""
+    """Update the tree to the sources; files of ours that are no longer in the sources are removed."""
     known = _read_index(index_path)
     if known is None:
-        shutil.rmtree(folder, ignore_errors=True)  # nothing says which of its files are no source's any more
+        shutil.rmtree(folder, ignore_errors=True)  # unknown which of its files no longer have a source
         folder.mkdir()
     made_at, index = known or (0, {})
     trusted = made_at - _RACY_NS
     changed = [path for path, source in sources.items() if not _current(folder, source, index.get(path), trusted)]
     gone = [path for path in index if path not in sources]
     if changed or gone:
-        # First what is about to be ours: whatever ends this run half-way, the next one knows all files to remove.
+        # Write the index first: if this run is cut off, the next one still knows all files to remove.
         _write_index(index_path, 0, {**{path: ["", 0, 0, 0, 0] for path in changed}, **index})
         for path in gone:
             _remove(folder, path)
@@ -208,11 +209,11 @@ def _write(folder: Path, index_path: Path, sources: Mapping[str, Source], folder
         stray = posixpath.join(parent, ENGINE_LOCK_FILE)
         if stray not in sources:
             with suppress(FileNotFoundError):
-                (folder / stray).unlink()  # else it would hold here and nowhere else
+                (folder / stray).unlink()  # else it would only take effect here
 
 
 def _current(folder: Path, source: Source, entry: list[Any] | None, trusted: int) -> bool:
-    """Whether the tree has a file as it is; entries are origin, mtime, size, mode of the source, mtime in the tree."""
+    """Whether a file in the tree is current; an entry is the source's origin, mtime, size, mode; the tree's mtime."""
     if entry is None or entry[:4] != [source.origin, source.mtime, source.size, source.mode] or entry[1] >= trusted:
         return False
     full = f"{folder}/{source.path}"
@@ -227,12 +228,12 @@ def _current(folder: Path, source: Source, entry: list[Any] | None, trusted: int
 
 
 def _place(folder: Path, source: Source, origin: Path, entry: list[Any] | None) -> list[Any]:
-    """Put one file or link into the tree, unless its content is there; gives its index entry."""
+    """Put one file or link into the tree, unless its content is already there; returns its index entry."""
     target = folder / source.path
     _make_parents(folder, source.path)
     if target.is_dir() and not target.is_symlink():
-        raise IsADirectoryError(0, "a folder made by a stack is where a file belongs", str(target))
-    new = folder.with_name("tree.new")  # not in the tree: what a killed run leaves of it is in nobody's way
+        raise IsADirectoryError(0, "a stack made a folder where this file belongs", str(target))
+    new = folder.with_name("tree.new")  # not in the tree, so that leftovers of a killed run do no harm
     new.unlink(missing_ok=True)
     try:
         if source.link is not None:
@@ -249,7 +250,7 @@ def _place(folder: Path, source: Source, origin: Path, entry: list[Any] | None) 
             shutil.copyfile(origin / source.path, new)
             new.chmod(source.mode)
             known = (old.st_mtime_ns, old.st_size) if old else (entry[4], entry[2]) if entry else None
-            if known != (source.mtime, source.size):  # else other content would look like what was read before
+            if known != (source.mtime, source.size):  # else other content would look like the content read before
                 os.utime(new, ns=(source.mtime, source.mtime))
             mtime = new.stat().st_mtime_ns
             new.replace(target)
@@ -259,7 +260,7 @@ def _place(folder: Path, source: Source, origin: Path, entry: list[Any] | None) 
 
 
 def _make_parents(folder: Path, path: str) -> None:
-    """The folders above a path, as real ones: a link among them would lead the file elsewhere."""
+    """Make the folders above a path real ones: a link among them would lead the file elsewhere."""
     current = folder
     for part in path.split("/")[:-1]:
         current /= part
@@ -296,7 +297,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _read_index(path: Path) -> tuple[int, dict[str, list[Any]]] | None:
-    """When the index was written (ns), and its entries; None when it cannot be read."""
+    """When the index was written (ns), and its entries; None if it cannot be read."""
     try:
         stored = json.loads(plain.read(path, _LARGEST_INDEX))
         if stored["format"] == _FORMAT:

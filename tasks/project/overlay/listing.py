@@ -1,4 +1,4 @@
-"""The files of a repository that count: those git has or would take, and what lies beside configuration."""
+"""Lists the files of a repository: tracked and untracked ones, and ignored ones beside configuration."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _STATE = (".tfstate", ".tfstate.backup", ".lock.info", ".tfplan")
 def listing(folder: Path, *, exact: bool = False, without: Collection[Path] = ()) -> list[str]:
     """The paths of a repository's files and links, POSIX and relative to it, sorted.
 
-    In git these are the tracked and the new ones, and the files that git ignores in folders with configuration (var
-    files with secrets, packages that a build made). Without git, all that is not hidden. Never state or caches.
+    In git these are tracked and untracked files, and ignored files in folders with configuration (var files with
+    secrets, packages made by a build). Without git, everything that is not hidden. Never state or caches.
 
     Args:
         folder: The repository.
-        exact: Whether the folder holds nothing but what belongs to it: then all of it counts.
-        without: Folders within that are no part of it.
+        exact: Whether the folder contains only its own files: then all of them count.
+        without: Folders inside that are not part of it.
     """
     if exact:
         found = set(_walk(folder, "", hidden=True))

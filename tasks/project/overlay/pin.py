@@ -1,4 +1,4 @@
-"""The upstream of an overlay: a folder of files at a known commit, pinned by `config/upstream.lock`."""
+"""Pins the upstream of an overlay to a commit in `config/upstream.lock`, and obtains its files."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from .. import model
     from .remote import Remote
 
-_HEAD = "# The commit that the upstream's ref is pinned to. Commit this file; `doit upstream=update plan` moves it.\n"
+_HEAD = "# The commit that the upstream's ref is pinned to. Commit this file; `doit upstream=update plan` updates it.\n"
 _UNTOUCHED = "nothing was planned or applied"
 
 
 @dataclass(frozen=True)
 class Pin:
-    """What the lock file says."""
+    """The content of the lock file."""
 
     git: str
     ref: str
@@ -35,21 +35,21 @@ class Pin:
 
 
 def resolve(root: Path, settings: model.Upstream, where: Where, *, update: bool = False) -> Base:
-    """Have the upstream's files.
+    """Obtain the upstream's files.
 
     Args:
         root: The overlay's root.
         settings: The `upstream` key.
         where: Its `file:line`, for errors.
-        update: Whether the ref may be pinned anew.
+        update: Whether the ref may be pinned to a new commit.
 
     Raises:
-        ConfigError: The path or URL is none, or the lock file cannot be read.
+        ConfigError: The path or URL is invalid, or the lock file cannot be read.
         UpstreamError: The ref has moved, or its commit cannot be obtained.
     """
     if settings.path is not None:
         base = _folder(root, settings.path, where)
-        return replace(base, notes=("the upstream is a folder: there is nothing to pin",)) if update else base
+        return replace(base, notes=("the upstream is a folder, so there is nothing to pin",)) if update else base
     remote, ref = _remote(root, settings, where), str(settings.ref)
     if gitremote.COMMIT.fullmatch(ref):
         return _pinned(remote, ref, ref, settings.timeout)
@@ -66,7 +66,7 @@ def resolve(root: Path, settings: model.Upstream, where: Where, *, update: bool 
         return replace(base, asked=True, notes=(note,))
     if (pin.git, pin.ref) != (remote.url, ref):
         raise UpstreamError(
-            f"the configuration asks for {remote.url} at {ref}, the lock file pins {pin.git} at {pin.ref}",
+            f"the configuration names {remote.url} at {ref}, but the lock file pins {pin.git} at {pin.ref}",
             where=where,
             untouched=_UNTOUCHED,
             next_step=(gitremote.UPDATE, f" pins {ref} and shows what it changes; then commit {LOCK_FILE}"),
@@ -78,12 +78,12 @@ def resolve(root: Path, settings: model.Upstream, where: Where, *, update: bool 
 
 
 def confirm(root: Path, settings: model.Upstream, base: Base) -> str | None:
-    """Ask whether the pinned ref still is its commit; gives what to say when that cannot be asked.
+    """Check that the ref still points to its pinned commit; returns a note if the remote cannot be reached.
 
-    A run that begins asks once; what only reads files (`status`, `graph`) does not.
+    A run checks once, at its start; commands that only read files (`status`, `graph`) do not.
 
     Raises:
-        UpstreamError: The ref has moved, or is gone.
+        UpstreamError: The ref has moved or no longer exists.
     """
     if base.asked or not settings.check or settings.git is None or gitremote.COMMIT.fullmatch(str(settings.ref)):
         return None
@@ -94,16 +94,16 @@ def confirm(root: Path, settings: model.Upstream, base: Base) -> str | None:
     try:
         known = gitremote.refs(remote)
     except UpstreamError as error:
-        return f"{error.message}\n  the pinned commit {pin.commit[:8]} is in the cache and is used"
+        return f"{error.message}\n  using the pinned commit {pin.commit[:8]} from the cache"
     _refuse_moved(pin, gitremote.choose(remote, pin.ref, known))
     return None
 
 
 def read(root: Path) -> Pin | None:
-    """What the lock file says; None when there is none.
+    """The content of the lock file; None if it does not exist.
 
     Raises:
-        ConfigError: It cannot be read as one.
+        ConfigError: It is invalid.
     """
     path = root / LOCK_FILE
     if not path.exists():
@@ -112,10 +112,10 @@ def read(root: Path) -> Pin | None:
     texts = [data.get(key) for key in ("git", "ref", "commit")]
     if not all(isinstance(text, str) for text in texts) or not gitremote.COMMIT.fullmatch(str(texts[2])):
         raise ConfigError(
-            "this is no lock file: it needs `git`, `ref` and a full `commit`",
+            "invalid lock file: it needs `git`, `ref` and a full `commit`",
             where=LOCK_FILE,
             untouched=_UNTOUCHED,
-            next_step=("take it from git again, or remove it and run ", gitremote.UPDATE),
+            next_step=("restore it from git, or remove it and run ", gitremote.UPDATE),
         )
     return Pin(*(str(text) for text in texts))
 
@@ -130,16 +130,16 @@ def write(root: Path, pin: Pin) -> None:
 
 
 def _quoted(ref: str) -> str:
-    """A ref as YAML text: `1.0` is no number here."""
+    """A ref as YAML text, so that `1.0` is not read as a number."""
     return f"'{ref}'"
 
 
 def _folder(root: Path, path: str, where: Where) -> Base:
     folder = (root / path).resolve()
     if not folder.is_dir():
-        raise ConfigError(f"there is no folder {path}", where=where, key="upstream.path")
+        raise ConfigError(f"the folder {path} does not exist", where=where, key="upstream.path")
     if folder == root.resolve():
-        raise ConfigError("a repository is no overlay of itself", where=where, key="upstream.path")
+        raise ConfigError("a repository cannot be an overlay of itself", where=where, key="upstream.path")
     revision = git.revision(folder)
     return Base(folder, path, revision.commit, dirty=revision.dirty)
 
@@ -163,20 +163,18 @@ def _pinned(remote: Remote, ref: str, commit: str, timeout: float) -> Base:
 
 def _move(root: Path, old: Pin | None, new: Pin) -> tuple[str, ...]:
     if old == new:
-        return (f"upstream {new.git} {new.ref} still is {new.commit}",)
+        return (f"upstream {new.git} {new.ref} is still at {new.commit}",)
     write(root, new)
     before = f"{old.git} {old.ref} {old.commit}" if old else "nothing"
-    return (
-        f"upstream pinned anew in {LOCK_FILE}: {new.git} {new.ref} {new.commit}, before: {before}; commit that file",
-    )
+    return (f"upstream pinned in {LOCK_FILE} to {new.git} {new.ref} {new.commit}, before: {before}; commit that file",)
 
 
 def _refuse_moved(pin: Pin, now: str) -> None:
     if now != pin.commit:
-        stay = f"to stay: `ref: {pin.commit}`, or `check: false` beside it"
+        stay = f"to keep the old one, set `ref: {pin.commit}` or `check: false`"
         raise UpstreamError(
-            f"the upstream's ref {pin.ref} has moved: pinned is {pin.commit}, {pin.git} now says {now}",
+            f"the upstream's ref {pin.ref} has moved: the pinned commit is {pin.commit}, in {pin.git} it is now {now}",
             where=LOCK_FILE,
             untouched=_UNTOUCHED,
-            next_step=(gitremote.UPDATE, f" takes the new commit and shows what it changes; {stay}"),
+            next_step=(gitremote.UPDATE, f" pins the new commit and shows what it changes; {stay}"),
         )

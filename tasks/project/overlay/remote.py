@@ -1,7 +1,7 @@
-"""A git repository elsewhere: what its refs are, and one commit of it fetched into the user's cache.
+"""A remote git repository: resolves its refs, and fetches single commits into the user's cache.
 
-Git is started with an argument list, without prompts, with a time limit, and over https, ssh and files alone. The
-credentials in a URL go to git through its environment: they stand in no argument, no file and no message.
+Git runs with an argument list, without prompts, with a time limit, and only over https, ssh and files. Credentials in
+a URL reach git through its environment: they are in no argument, file or message.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ UPDATE = doit("upstream=update", "plan")
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SCP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[^-:\s][^:\s]*")
 _LOOK_TIMEOUT = 30.0
-# What would make git work on another repository, or write down what it is told.
+# Variables that would point git at another repository, or make it log credentials.
 _DROPPED = re.compile(r"^GIT_(DIR|WORK_TREE|INDEX_FILE|OBJECT_DIRECTORY|ALTERNATE_OBJECT_DIRECTORIES|COMMON_DIR"
                       r"|NAMESPACE|PREFIX|QUARANTINE_PATH|TRACE.*|CURL_VERBOSE)$")  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A repository's URL without credentials: what may be shown and stored; and the credentials apart from it."""
+    """A repository's URL without credentials, which may be shown and stored, and the credentials separately."""
 
     url: str
     address: str = field(repr=False)
@@ -57,17 +57,17 @@ class Remote:
 
 
 def parse(text: str, root: Path) -> Remote:
-    """A remote from what the configuration says.
+    """A remote from its configured URL or path.
 
     Args:
         text: `https://`, `ssh://` or `file://` URL, `user@host:path`, or a path that begins with `/` or a dot.
-        root: What a relative path is relative to.
+        root: The folder that relative paths start from.
 
     Raises:
-        ValueError: It is none of these; says what is wrong, without its credentials.
+        ValueError: It is none of these; the message says what is wrong, without credentials.
     """
     if text.startswith("-") or not text.isprintable() or " " in text:
-        raise ValueError("a git URL does not begin with `-`, and has no blank in it")
+        raise ValueError("a git URL must not begin with `-` or contain white space")
     if text.startswith(("/", "./", "../")):
         return Remote(text, str((root / text).resolve()))
     if _SCP.fullmatch(text):
@@ -79,16 +79,16 @@ def parse(text: str, root: Path) -> Remote:
         raise ValueError(f"{scrub(text)} is not a URL") from None
     if parts.scheme not in ("https", "ssh", "file"):
         raise ValueError(
-            f"{scrub(text)} is no https, ssh or file URL, no user@host:path, and no path with / or . first"
+            f"{scrub(text)} is not an https, ssh or file URL, user@host:path, or a path that begins with / or ."
         )
     if parts.query or parts.fragment:
-        raise ValueError("a git URL has no `?` or `#` part")
+        raise ValueError("a git URL must not have a `?` or `#` part")
     if not parts.path.strip("/") or host.startswith("-") or (not host) != (parts.scheme == "file"):
-        raise ValueError(f"{scrub(text)} names no host and repository")
+        raise ValueError(f"{scrub(text)} does not name a host and repository")
     place = parts.netloc.rpartition("@")[2]
     if parts.scheme == "ssh":
         if parts.password is not None or (parts.username or "").startswith("-"):
-            raise ValueError("an ssh URL takes no password; give ssh a key")
+            raise ValueError("an ssh URL must not contain a password; use an ssh key")
         return Remote(text, text)
     plain = f"{parts.scheme}://{place}{parts.path}"
     if parts.username is None:
@@ -111,7 +111,7 @@ def choose(remote: Remote, ref: str, known: Mapping[str, str]) -> str:
     """The commit of a tag, else of a branch.
 
     Raises:
-        UpstreamError: There is no such ref.
+        UpstreamError: The ref does not exist.
     """
     for name in (f"refs/tags/{ref}^{{}}", f"refs/tags/{ref}", f"refs/heads/{ref}"):
         if name in known:
@@ -120,12 +120,12 @@ def choose(remote: Remote, ref: str, known: Mapping[str, str]) -> str:
     raise UpstreamError(
         f"{remote.url} has no tag or branch '{ref}'{nearest(ref, names)}",
         untouched="nothing was planned or applied",
-        next_step=("correct upstream.ref, then ", UPDATE, "; a full commit id as `ref` needs no tag"),
+        next_step=("fix upstream.ref, then ", UPDATE, "; to pin a commit without a tag, use its full id as `ref`"),
     )
 
 
 def obtain(remote: Remote, commit: str, timeout: float) -> Path:
-    """The folder of a commit's files, in the user's cache; fetched when it is not there yet.
+    """The folder of a commit's files in the user's cache; fetched if it is not there yet.
 
     Raises:
         UpstreamError: It is not in the cache and cannot be fetched.
@@ -142,13 +142,13 @@ def obtain(remote: Remote, commit: str, timeout: float) -> Path:
 
 
 def cached(remote: Remote, commit: str) -> Path:
-    """Where a commit's files are in the cache once it was fetched."""
+    """The folder in the cache for a commit's files."""
     name = hashlib.sha256(f"{len(commit)} {remote.address}".encode()).hexdigest()[:20]
     return cache_dir() / "upstreams" / name / "trees" / commit
 
 
 def _fetch(remote: Remote, repository: Path, commit: str, timeout: float) -> None:
-    """Bring a commit alone; where the remote does not give single commits, all branches and tags."""
+    """Fetch a single commit, or all branches and tags if the remote refuses single commits."""
     if not (repository / "HEAD").exists():
         shutil.rmtree(repository, ignore_errors=True)
         form = "sha256" if len(commit) > 40 else "sha1"  # noqa: PLR2004 - hex digits
@@ -158,7 +158,7 @@ def _fetch(remote: Remote, repository: Path, commit: str, timeout: float) -> Non
     if _has(remote, inside, commit):
         return
     fetch = [*inside, "fetch", "--quiet", "--no-write-fetch-head", "--no-tags", "--no-recurse-submodules"]
-    keep = f"{commit}:refs/pinned/{commit}"  # a ref, so that git's own cleaning leaves it
+    keep = f"{commit}:refs/pinned/{commit}"  # a ref, so that git's garbage collection keeps it
     try:
         _git(remote, [*fetch, "--depth=1", "--", remote.address, keep], timeout)
     except UpstreamError:
@@ -166,9 +166,9 @@ def _fetch(remote: Remote, repository: Path, commit: str, timeout: float) -> Non
         _git(remote, [*fetch, "--", remote.address, *everything], timeout)
     if not _has(remote, inside, commit):
         raise UpstreamError(
-            f"{remote.url} has no commit {commit}, in none of its branches and tags",
+            f"{remote.url} has no commit {commit} in any branch or tag",
             untouched="nothing was planned or applied",
-            next_step=(UPDATE, " pins what the ref is now, to be reviewed"),
+            next_step=(UPDATE, " pins the ref's current commit, to be reviewed"),
         )
 
 
@@ -181,7 +181,7 @@ def _has(remote: Remote, inside: list[str], commit: str) -> bool:
 
 
 def _check_out(remote: Remote, repository: Path, commit: str, folder: Path, timeout: float) -> None:
-    """Write a commit's files into a folder, which is there whole or not at all; no hook and no filter runs."""
+    """Write a commit's files into a folder, atomically; no hooks or filters run."""
     new = folder.with_name(f".{commit}.{os.getpid()}")
     index = new.with_name(f"{new.name}.index")
     try:
@@ -195,7 +195,7 @@ def _check_out(remote: Remote, repository: Path, commit: str, folder: Path, time
         raise UpstreamError(
             f"cannot write the upstream into {folder.parent}: {error.strerror}",
             untouched="nothing was planned or applied",
-            next_step="make room there, or set DOIT_TOFU_CACHE to a folder that can be written",
+            next_step="free disk space there, or set DOIT_TOFU_CACHE to a writable folder",
         ) from error
     finally:
         index.unlink(missing_ok=True)
@@ -206,17 +206,17 @@ def _git(remote: Remote, arguments: list[str], timeout: float, cwd: Path | None 
     """What a git command prints.
 
     Raises:
-        UpstreamError: It failed, or took too long.
+        UpstreamError: It failed or timed out.
     """
     command = next(word for word in arguments if not word.startswith("-") and "=" not in word)
     places: Places = {
         "untouched": "nothing was planned or applied",
-        "next_step": f"see whether `git ls-remote {remote.url}` answers, then run the same command again",
+        "next_step": f"check that `git ls-remote {remote.url}` works, then run the same command again",
     }
     try:
         ended = process.ask(["git", *arguments], cwd=cwd, env=_environment(remote) | more, timeout=timeout)
     except OSError as error:
-        raise UpstreamError(f"git cannot be run: {error.strerror}", **places) from error
+        raise UpstreamError(f"cannot run git: {error.strerror}", **places) from error
     if ended.code is None:
         raise UpstreamError(f"git {command} of {remote.url} {process.how(None, timeout)}", **places)
     if not ended.ok:
@@ -233,7 +233,7 @@ def _plain(remote: Remote, text: str) -> str:
 
 
 def _environment(remote: Remote) -> dict[str, str]:
-    """Git's environment: the user's own settings of how to reach a host, no prompt, three protocols."""
+    """Git's environment: the user's settings for reaching hosts, no prompts, three protocols."""
     kept = {name: value for name, value in os.environ.items() if not _DROPPED.match(name)}
     kept |= {
         "GIT_TERMINAL_PROMPT": "0",
@@ -242,7 +242,7 @@ def _environment(remote: Remote) -> dict[str, str]:
         "GIT_OPTIONAL_LOCKS": "0",
         "LC_ALL": "C",
     }
-    kept.setdefault("GIT_ASKPASS", "true")  # a program that asks nothing and says nothing
+    kept.setdefault("GIT_ASKPASS", "true")  # a program that answers every prompt with nothing
     settings = {"gc.auto": "0", "maintenance.auto": "false", "core.hooksPath": os.devnull}
     if remote.credentials is not None:
         header = base64.b64encode(remote.credentials.encode()).decode()
@@ -255,13 +255,13 @@ def _environment(remote: Remote) -> dict[str, str]:
 
 
 def _one_at_a_time(folder: Path) -> AbstractContextManager[int]:
-    """Hold one upstream's part of the cache: two runs at once must not fetch into it."""
+    """Lock one upstream's part of the cache, so that two runs do not fetch into it at once."""
 
     def explain(error: OSError) -> UpstreamError:
         return UpstreamError(
             f"cannot use the cache folder {folder}: {error.strerror}",
             untouched="nothing was planned or applied",
-            next_step="set DOIT_TOFU_CACHE to a folder that can be written",
+            next_step="set DOIT_TOFU_CACHE to a writable folder",
         )
 
     return locked(folder / "lock", explain=explain)
