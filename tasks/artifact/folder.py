@@ -146,6 +146,13 @@ def verify(layout: Layout, keys: Collection[Signer], here: Origin, *, unsigned: 
     return Verified({name: digest for name, digest in found.items() if digest is not None}, paths, ended)
 
 
+def remembered(layout: Layout) -> dict[str, str]:
+    """The files that a cache carries, by content."""
+    names = [name for kind in ("receipts/", "outputs/", "plans/") for name in _below(layout.base, kind)]
+    found = {name: _digest(layout.base, name) for name in names if is_remembered(name)}
+    return {name: digest for name, digest in found.items() if digest}
+
+
 def _wrong(found: dict[str, str | None], indexes: list[Index], remembered: dict[str, str]) -> Iterator[str]:
     """What of the folder is not as it was left, in words."""
     listed: dict[str, set[str | None]] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 from ..base import ci
@@ -11,7 +10,6 @@ from ..base.files import canonical_json, sha256_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
-    from pathlib import Path
 
     from ..artifact.index import Writer
     from ..project.project import Project
@@ -68,10 +66,10 @@ class Custody:
         if not writing or key is None:
             return
         alone = self._part is None
-        name = "run" if alone else f"job-{_digest(str(self._part), *sorted(selected))}"
+        name = index_name(self._part, selected)
         before = {path: digest for path, digest in found.files.items() if path.startswith(_BEFORE)}
         self._writer = index.Writer(
-            layout.indexes / f"{name}.jsonl", key, here, found.files if alone else before,
+            layout.indexes / name, key, here, found.files if alone else before,
             found.indexes if alone else (),
         )  # fmt: skip
         self._is_current = alone and found.ended
@@ -102,11 +100,8 @@ class Custody:
         """Sign the receipts and outputs that are here now by themselves: a cache carries them without the rest."""
         from ..artifact import folder, index
 
-        layout = self._layout
-        found = (path for name in ("receipts", "outputs", "plans") for path in (layout.base / name).rglob("*.json"))
-        names = {path.relative_to(layout.base).as_posix(): path for path in sorted(found)}
-        files = {name: _file_digest(path) for name, path in names.items() if folder.is_remembered(name)}
-        index.Writer(layout.memory, writer.key, writer.origin, files).end()
+        files = folder.remembered(self._layout)
+        index.Writer(self._layout.memory, writer.key, writer.origin, files).end()
 
     def _announce(self, files: dict[str, str | None], durable: bool) -> None:
         if self._writer is not None:
@@ -136,17 +131,17 @@ class Custody:
         )
 
 
+def index_name(part: Part | None, tasks: Iterable[str]) -> str:
+    """The file name of a run's index: each job of a generated pipeline has one of its own, by its tasks."""
+    return "run.jsonl" if part is None else f"job-{_digest(str(part), *sorted(tasks))}.jsonl"
+
+
 def _handed_on(files: Iterable[tuple[str, str]], kinds: tuple[str, ...]) -> Iterable[tuple[str, str]]:
     return ((name, digest) for name, digest in files if name.startswith(kinds) or name.endswith("/claim.json"))
 
 
 def _digest(*words: str) -> str:
     return sha256_bytes(canonical_json(words))[:_WRITER_DIGITS]
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _closed(files: dict[str, str | None], durable: bool) -> None:  # noqa: ARG001 - a listener

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...base.layout import DEPLOY_DIR
+from ...run.custody import index_name
+from ...run.selection import Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,14 +43,14 @@ def of_drift(run: Run) -> list[str]:
 
 def of_deploys(run: Run, stacks: Iterable[str]) -> list[str]:
     """Receipts and outputs for the dependents, what the last job reports, and a state that could not be saved."""
-    layout = run.layout
+    layout, names = run.layout, list(stacks)
     return [
         *(
             layout.relative(path)
-            for name in stacks
+            for name in names
             for path in (layout.receipt(name), layout.outputs(name), layout.result("deploy", name))
         ),
-        _folder(run, layout.indexes),
+        _index(run, Part.JOB, [f"deploy:{name}" for name in names]),
         "**/errored.tfstate",
     ]
 
@@ -66,7 +68,7 @@ def of_cache(run: Run) -> list[str]:
 
 def of_barrier(run: Run) -> list[str]:
     """What the barrier between plans and deploys hands on: what was notified."""
-    return [run.layout.relative(run.layout.notified), _folder(run, run.layout.indexes)]
+    return [run.layout.relative(run.layout.notified), _index(run, Part.REPORT, ["plan"])]
 
 
 def of_relay(run: Run) -> list[str]:
@@ -80,6 +82,11 @@ def of_report(run: Run) -> list[str]:
     files = [layout.review, layout.notified, layout.overview]
     folders = [layout.base / name for name in ("receipts", "outputs", "results", "reports", "runs", "index")]
     return [*(layout.relative(path) for path in files), *(_folder(run, path) for path in folders)]
+
+
+def _index(run: Run, part: Part, tasks: list[str]) -> str:
+    """A job's own index: those of the jobs before it list files that it does not hand on."""
+    return run.layout.relative(run.layout.indexes / index_name(part, tasks))
 
 
 def _folder(run: Run, path: Path) -> str:
