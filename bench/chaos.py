@@ -325,10 +325,8 @@ class Chaos:
             raise ChaosError(f"the state of {name} was {lineage} {serial}, is {state['lineage']} {state['serial']}")
         self._serials[name] = state["lineage"], state["serial"]
         receipt = self.repository.json("receipts", f"{name}.json")
-        # A run that is stopped right after an apply cannot ask a remote state any more: its receipt has the serial that
-        # was planned for.
-        fits = (receipt["outcome"], receipt["lineage"]) == ("applied", state["lineage"])
-        if not fits or receipt["serial"] > state["serial"]:
+        found = receipt["outcome"], receipt["lineage"], receipt["serial"]
+        if found != ("applied", state["lineage"], state["serial"]):
             raise ChaosError(f"the receipt of {name} does not fit its state: {receipt}")
         if (self.repository.path / f"stacks/{name}/errored.tfstate").exists():
             raise ChaosError(f"a state of {name} was not saved")

@@ -9,6 +9,7 @@ from .base.errors import DeployError
 from .run import selection
 from .run.action import kept_action
 from .run.assessment import may_be_affected
+from .run.commandline import COMMANDS
 from .run.details import BuildDetails
 from .run.result import Result, Status
 
@@ -25,7 +26,7 @@ IMAGE = "image/"  # what the names of images' tasks begin with
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
     """`build:<name>`, and `build:image/<name>` for an image: up to date by the content of what they are made of."""
-    yield {"name": None, "doc": "make builds and images whose sources changed; changes no stack"}
+    yield {"name": None, "doc": COMMANDS[STAGE]}
     catalog = run.project.catalog
     if catalog is None:
         return

@@ -35,7 +35,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
         {"name": "forge", "short": "f", "long": "forge", "default": "",
          "choices": [(name, "") for name in ("", *_FORGES)], "help": "gitlab or github; by default where it runs"},
     ]  # fmt: skip
-    yield printing(run, STAGE, _text, "write the pipeline that does each affected stack in a job of its own", params)
+    yield printing(run, STAGE, _text, params)
 
 
 def _text(run: Run, purpose: str, forge: str) -> str:

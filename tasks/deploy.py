@@ -20,6 +20,7 @@ from .plans import acceptance, judging, making, replayed
 from .run import errored, readstate, selection, stateguard, succession, upstream, workdir
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once
+from .run.commandline import COMMANDS
 from .run.details import DeployDetails
 from .run.result import Result, Status
 from .run.selection import BARRIER
@@ -39,7 +40,7 @@ STAGE = "deploy"
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
     """`deploy:<stack>`: after the barrier that every plan passes first, and after the deploys of its upstreams."""
-    yield {"name": None, "doc": "plan every affected stack, then apply those very plans and check what runs"}
+    yield {"name": None, "doc": COMMANDS[STAGE]}
     for name, stack in run.project.stacks.items():
         yield {
             "name": name,
@@ -271,12 +272,13 @@ def _apply_error(run: Run, stack: Stack, done: Completed, where: Context) -> Dep
 
 def _outputs(run: Run, stack: Stack, done: Completed) -> dict[str, outputs.Output]:
     """The outputs after an apply: from its own stream, unless one is sensitive or there is no stream."""
+    declared = run.project.module(stack.name).outputs
     events = [event["outputs"] for event in done.events if event.get("type") == "outputs"]
     if events and not any(item.get("sensitive") for item in events[-1].values()):
-        return outputs.parse(events[-1])
-    if not events and not run.project.module(stack.name).outputs:
+        return outputs.parse(events[-1], declared)
+    if not events and not declared:
         return {}
-    return upstream.read(run, stack)
+    return upstream.read(run, stack, declared)
 
 
 def _less_produced(run: Run, stack: Stack, begun: Receipt) -> dict[str, Any]:

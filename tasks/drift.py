@@ -16,6 +16,7 @@ from .project import volatile
 from .run import awaited, errored, readstate, stateguard, upstream, workdir
 from .run.action import stage_action
 from .run.assessment import assess
+from .run.commandline import COMMANDS
 from .run.details import DriftDetails
 from .run.result import Result, Status
 
@@ -33,7 +34,7 @@ _UNRECORDED = "not as in the code (no receipt here tells whether that is drift)"
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
     """`drift:<stack>`: always run when asked for; a stack that drifted is no failure of the task."""
-    yield {"name": None, "doc": "tell what is no longer as deployed: exit code 2 when anything, 1 when a check failed"}
+    yield {"name": None, "doc": COMMANDS[STAGE]}
     for name, stack in run.project.stacks.items():
         yield {
             "name": name,

@@ -1,7 +1,8 @@
-"""`doit graph`: the stack graph as text, Mermaid or DOT; starts nothing."""
+"""`doit graph`: the stack graph as text, Mermaid, DOT or JSON; starts nothing."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from .run.action import printing
@@ -13,15 +14,16 @@ if TYPE_CHECKING:
     from .run.run import Run
 
 STAGE = "graph"
+FORMAT = 1  # of the JSON
 
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
     """`graph`: prints; `-f` chooses the form."""
     params = [
         {"name": "form", "short": "f", "long": "format", "default": "text",
-         "choices": [(name, "") for name in FORMS], "help": "text, mermaid or dot"},
+         "choices": [(name, "") for name in FORMS], "help": "text, mermaid, dot or json"},
     ]  # fmt: skip
-    yield printing(run, STAGE, _text, "show which stack needs which", params)
+    yield printing(run, STAGE, _text, params)
 
 
 def _text(run: Run, form: str) -> str:
@@ -54,4 +56,11 @@ def as_dot(graph: StackGraph) -> str:
     return "\n".join([*lines, "}"])
 
 
-FORMS = {"text": as_text, "mermaid": as_mermaid, "dot": as_dot}
+def as_json(graph: StackGraph) -> str:
+    """The stacks in the order of a deploy, for machines: each with what it needs, and its wave."""
+    waves = {name: number for number, wave in enumerate(graph.waves(), 1) for name in wave}
+    stacks = [{"name": name, "needs": sorted(graph.needs[name]), "wave": waves[name]} for name in graph.order]
+    return json.dumps({"format": FORMAT, "stacks": stacks}, indent=2)
+
+
+FORMS = {"text": as_text, "mermaid": as_mermaid, "dot": as_dot, "json": as_json}

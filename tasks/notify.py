@@ -17,7 +17,7 @@ STAGE = "notify-test"
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
     """`notify-test`: sends and prints, keeps nothing."""
-    yield printing(run, STAGE, _text, "send a test message to every channel that is notified")
+    yield printing(run, STAGE, _text)
 
 
 def _text(run: Run) -> str:

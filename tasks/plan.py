@@ -9,9 +9,10 @@ from .base.errors import ArtifactRefusedError, DeployError, EngineError, ExitCod
 from .builds import used
 from .plans import acceptance, judging, making
 from .project import volatile
-from .run import awaited, errored, lockfile, stateguard, upstream, validated
+from .run import awaited, errored, lockfile, stateguard, upstream, validated, workdir
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once
+from .run.commandline import COMMANDS
 from .run.details import PlanDetails
 from .run.result import Result, Status
 
@@ -34,7 +35,7 @@ def tasks(run: Run, planning: Act) -> Iterator[dict[str, Any]]:
         run: The run.
         planning: What such a task does: `act`, but for what a deploy takes over.
     """
-    yield {"name": None, "doc": "save a plan for every affected stack, for review; changes nothing"}
+    yield {"name": None, "doc": COMMANDS[STAGE]}
     for name, stack in run.project.stacks.items():
         yield {
             "name": name,
@@ -125,6 +126,9 @@ def _summary(run: Run, stack: Stack, made: Made, assessment: Assessment) -> str:
     if mocked := ", ".join(made.manifest.mocked):
         parts.append(f"; made with mocks for {mocked}: not for deploy")
     parts += [_images_text(made.manifest.images), stateguard.said(assessment.receipt, made.manifest)]
+    place = run.project.module(stack.name).workspace
+    if place is not None and not workdir.keeps_workspace(run, stack):
+        parts.append(f'; terraform.workspace is "default" in every environment ({place})')
     if behind := promotion.missing(run.project, stack.name, assessment.inputs):
         parts.append(f"; {behind}")
     if stack.name in run.replanned:

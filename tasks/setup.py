@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
     """`setup`: run when asked for; every other task obtains the engine when it first needs it."""
-    yield printing(run, "setup", _text, "install the pinned engine, verified")
+    yield printing(run, "setup", _text)
 
 
 def _text(run: Run) -> str:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import sys
 from contextlib import suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from doit import get_var
 
-from .base import crashlog, standard
+from .base import crashlog, ownenvironment, standard
 from .base.errors import ConfigError, ConfigErrors, DeployError, ExitCode, UnexpectedError
 from .base.layout import DEPLOY_DIR, prepare
-from .base.masking import Masker
+from .base.masking import SECRET_NAME, Masker
 from .base.problem import doit, listed
 from .engine import encryption
 from .project import backend, references, stateid, volatile
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from .run.allowance import Allowance
 
 ENVIRONMENT_VARIABLE = "DEPLOY_ENV"
+_SECRET = re.compile(f"{SECRET_NAME.pattern}|KEY")  # before the configuration is read, it may name others
 _MOST_PARALLEL = 16
 
 
@@ -50,12 +53,14 @@ def start() -> Run:
     gc.set_threshold(50_000, 20, 50)
     root = Path.cwd()
     standard.prepare()
+    ownenvironment.hide(name for name in os.environ if _SECRET.search(name.upper()) or "://" in os.environ[name])
     if any(word == "-r" or word.startswith("--reporter") for word in sys.argv[1:]):
         _end("doit-tofu reports by itself and makes its own exit codes\n  next: leave out `-r`")
     environment = get_var("env") or os.environ.get(ENVIRONMENT_VARIABLE) or None
     try:
         commandline.check_variables()
         run = Run(_taken_over(load(root, environment, update=_update())), _request())
+        ownenvironment.hide(_declared_secrets(run.project))
         stateguard.check_names(run.request.accepted, run.project.stacks)
         if run.project.config.notify:
             from .notifications import channels
@@ -169,6 +174,18 @@ def _taken_over(project: Project) -> Project:
 
     takeover.take(project, Path(folder))
     return load(project.layout.root, project.environment)
+
+
+def _declared_secrets(project: Project) -> Iterator[str]:
+    """The variables that hold secrets by what the configuration says of them."""
+    config = project.config
+    yield from project.keyring.variables
+    yield from (name for name in os.environ if any(fnmatchcase(name, glob) for glob in config.secrets))
+    yield from (
+        name
+        for name in (config.publish.token, *(text for each in config.notify for text in (each.url, each.secret)))
+        if name
+    )
 
 
 def _update() -> bool:

@@ -25,7 +25,7 @@ STAGE = "status"
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
     """`status`: prints a table."""
-    yield printing(run, STAGE, text, "show what is deployed, affected, drifted, failing")
+    yield printing(run, STAGE, text)
 
 
 def text(run: Run) -> str:

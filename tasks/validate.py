@@ -14,6 +14,7 @@ from .engine.engine import failure
 from .run import validated
 from .run.action import stage_action
 from .run.assessment import assess_once
+from .run.commandline import COMMANDS
 from .run.result import Result, Status
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _BROKEN = re.compile(r"\bon (\S+) line \d+")
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
     """`validate:<stack>`: up to date when unaffected, or when its configuration passed before as it is now."""
-    yield {"name": None, "doc": "check the configuration, the format, and each affected stack with the engine"}
+    yield {"name": None, "doc": COMMANDS[STAGE]}
     formats = Formats(run)
     for name, stack in run.project.stacks.items():
 

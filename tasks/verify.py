@@ -16,6 +16,7 @@ from .base.text import few
 from .builds import used
 from .run import upstream
 from .run.action import stage_action
+from .run.commandline import COMMANDS
 from .run.details import CheckFailedError, CheckRecord, Deployed, VerifyDetails
 from .run.result import Result, Status
 
@@ -37,7 +38,7 @@ _FEW = 3
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
     """`verify:<stack>`: always run when asked for."""
-    yield {"name": None, "doc": "run the checks of all deployed stacks"}
+    yield {"name": None, "doc": COMMANDS[STAGE]}
     for name, stack in run.project.stacks.items():
         if stack.settings.verify:
             yield {"name": name, "actions": [stage_action(run, STAGE, name, act)], "doc": f"check {stack.path}"}

@@ -8,6 +8,7 @@ import json
 import sys
 import types
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -182,9 +183,15 @@ def _type(hint: Any, metadata: list[Any]) -> str:
         return head if (head, value) == ("mapping", "any value") else f"{head} to {value}"
     if isinstance(hint, type) and issubclass(hint, BaseModel):
         return "mapping, see below"
-    words = {str: "text", int: "whole number", float: "number", bool: "true or false", date: "date", Any: "any value"}[
-        hint
-    ]
+    words = {
+        str: "text",
+        int: "whole number",
+        float: "number",
+        Decimal: "number",
+        bool: "true or false",
+        date: "date",
+        Any: "any value",
+    }[hint]
     return words + _limits(metadata)
 
 

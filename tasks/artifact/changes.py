@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..base import jsontext
 from ..base.errors import DeployError
 from ..base.masking import MASK
 from ..base.text import plural
@@ -224,7 +224,7 @@ def same(before: Any, after: Any) -> bool:
     """Whether two JSON values are the same: true is not 1, nor is 1.0."""
     if isinstance(before, str) or type(before) is not type(after):
         return type(before) is type(after) and before == after
-    return json.dumps(before, sort_keys=True) == json.dumps(after, sort_keys=True)
+    return jsontext.dumps(before, sort_keys=True) == jsontext.dumps(after, sort_keys=True)
 
 
 def _hide(item: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from ..project.config.signature import sealed
 from . import folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from ..base.layout import Layout
     from ..base.masking import Masker
@@ -27,12 +27,19 @@ class Output:
     value: Any = None
 
 
-def parse(values: Mapping[str, Any]) -> dict[str, Output]:
-    """Outputs from `tofu output -json` (https://opentofu.org/docs/cli/commands/output/)."""
-    return {
+def parse(values: Mapping[str, Any], declared: Collection[str] = ()) -> dict[str, Output]:
+    """Outputs from `tofu output -json` (https://opentofu.org/docs/cli/commands/output/).
+
+    Args:
+        values: What it prints: a state has no outputs that are null.
+        declared: The outputs of the configuration that was applied: those that are not there are null.
+    """
+    found = {
         name: Output(_digest(item["value"]), bool(item.get("sensitive")), item["value"])
-        for name, item in sorted(values.items())
+        for name, item in values.items()
     }
+    null = {name: Output(_digest(None)) for name in declared if name not in found}
+    return dict(sorted({**null, **found}.items()))
 
 
 def store(layout: Layout, stack: str, outputs: Mapping[str, Output], mask: Masker, key: Key | None = None) -> None:

@@ -6,14 +6,13 @@ import contextlib
 import fcntl
 import hashlib
 import itertools
-import json
 import os
 import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import plain
+from . import jsontext, plain
 from .errors import RecordError
 
 if TYPE_CHECKING:
@@ -47,9 +46,7 @@ def sha256_file(path: Path) -> str:
 
 def canonical_json(value: Any) -> bytes:
     """The canonical JSON text of a value (sorted keys, no spaces), for digests."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode(
-        errors=_ERRORS
-    )
+    return jsontext.dumps(value, sort_keys=True, compact=True, ensure_ascii=False, default=str).encode(errors=_ERRORS)
 
 
 def fsync_dir(path: Path) -> None:
@@ -103,7 +100,7 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
 
 def json_bytes(value: object) -> bytes:
     """A value as readable JSON, as `write_json` writes it."""
-    return (json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n").encode(errors=_ERRORS)
+    return (jsontext.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n").encode(errors=_ERRORS)
 
 
 def append(path: Path, text: str) -> None:
@@ -154,7 +151,7 @@ def parse_json(data: bytes) -> Any:
         brackets = _TEXTS.sub(b"", data).translate(None, _OTHERS)
         if max(itertools.accumulate(map(_STEPS.__getitem__, brackets)), default=0) > DEEPEST:
             raise ValueError(f"it is nested deeper than {DEEPEST} levels")
-    return json.loads(data)
+    return jsontext.loads(data)
 
 
 @contextlib.contextmanager

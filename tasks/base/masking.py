@@ -8,10 +8,13 @@ import os
 import re
 import threading
 from dataclasses import fields, is_dataclass, replace
+from decimal import Decimal
 from enum import Enum
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_from_bytes, unquote
+
+from . import jsontext
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -64,7 +67,7 @@ class Masker:
             return value
         if is_dataclass(value) and not isinstance(value, type):
             found = {field.name: getattr(value, field.name) for field in fields(value)}
-            kept = {name: part for name, part in found.items() if not isinstance(part, int | float)}
+            kept = {name: part for name, part in found.items() if not isinstance(part, int | float | Decimal)}
             return replace(value, **{name: self.value(part) for name, part in kept.items()})
         if isinstance(value, tuple):
             return tuple(self.value(item) for item in value)
@@ -74,7 +77,7 @@ class Masker:
             return {self.text(str(key)): self.value(item) for key, item in value.items()}
         if isinstance(value, list):
             return [self.value(item) for item in value]
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
             return MASK if str(value) in self._secrets else value
         return value
 
@@ -101,10 +104,10 @@ def _leaves(value: Any) -> Iterable[str]:
         yield value
         if value[:1] in ("[", "{"):  # TF_VAR_* of a list or an object
             try:
-                yield from _leaves(json.loads(value))
+                yield from _leaves(jsontext.loads(value))
             except (ValueError, RecursionError):
                 return
-    elif isinstance(value, int | float) and not isinstance(value, bool):
+    elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         yield str(value)
 
 

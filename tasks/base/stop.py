@@ -41,18 +41,27 @@ class Stop:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._handle)
 
-    def start(self, label: str, arguments: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+    def start(
+        self, label: str, arguments: Sequence[str], *, late: bool = False, **options: Any
+    ) -> subprocess.Popen[bytes]:  # fmt: skip
         """Start a child in its own session and register it, so that a stop reaches it.
+
+        Args:
+            label: What it is, for messages.
+            arguments: The program and its arguments.
+            late: Whether it starts in a stopped run too: a short look that the records of the run need.
+            options: Further arguments of `Popen`.
 
         Raises:
             StoppedError: The run was asked to stop; nothing was started.
             OSError: The program cannot be run.
         """
         with self._lock:
-            self.check(label)
+            if not late:
+                self.check(label)
             child = subprocess.Popen(arguments, start_new_session=True, stdin=subprocess.DEVNULL, **options)
             self._children[child] = label
-            if self.requested:  # the signal arrived in this thread while the child was being started
+            if self.requested and not late:  # the signal arrived in this thread while the child was being started
                 self._interrupt(child)
         return child
 

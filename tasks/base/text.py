@@ -6,6 +6,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from . import jsontext
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -55,4 +57,4 @@ def plural(count: int, word: str) -> str:
 
 def literal(value: Any) -> str:
     """A JSON value on one line, in full."""
-    return visible(json.dumps(value, ensure_ascii=False, sort_keys=True))
+    return visible(jsontext.dumps(value, ensure_ascii=False, sort_keys=True))

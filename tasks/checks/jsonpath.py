@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any
+
+from ..base import jsontext
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -33,7 +34,7 @@ def parse(path: str) -> list[str | int]:
 def differences(text: str, expected: Mapping[str, Any]) -> Iterator[str]:
     """How a JSON text differs from the values expected at some paths."""
     try:
-        document = json.loads(text)
+        document = jsontext.loads(text)
     except (ValueError, RecursionError):
         yield "the body is not JSON"
         return
@@ -45,7 +46,7 @@ def differences(text: str, expected: Mapping[str, Any]) -> Iterator[str]:
             continue
         # 1 is not true, although Python says so.
         if found != value or isinstance(found, bool) is not isinstance(value, bool):
-            yield f"{path} in the JSON body is {json.dumps(found):.80}, expected {json.dumps(value):.80}"
+            yield f"{path} in the JSON body is {jsontext.dumps(found):.80}, expected {jsontext.dumps(value):.80}"
 
 
 def _at(document: Any, parts: list[str | int]) -> Any:

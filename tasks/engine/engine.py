@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from ..base import jsontext, process
 from ..base.errors import EngineError, StateLockedError, StoppedError
 from ..base.problem import doit
 from ..base.process import kept_environment
@@ -72,8 +72,9 @@ class Engine:
         return tuple(int(part) for part in self.version.split(".")[:2])
 
     def run(
-        self, context: Context, command: str, *arguments: str, events: bool = False, apart: bool = False
-    ) -> Completed:
+        self, context: Context, command: str, *arguments: str, events: bool = False, apart: bool = False,
+        late: float | None = None,
+    ) -> Completed:  # fmt: skip
         """Run a command to its end and capture its output.
 
         The output goes to an unlinked file instead of a pipe: if we are killed, a broken pipe would end the engine in
@@ -83,8 +84,9 @@ class Engine:
             context: Where it runs.
             command: `plan`, `apply`, ...
             arguments: Its arguments, never secret.
-            events: Whether to read the JSON stream too, if the engine has one.
-            apart: Whether `raw` is standard output only; `output` always includes standard error.
+            events: Whether to read the JSON stream too, where the engine has one.
+            apart: Whether `raw` is what it printed on standard output alone; `output` is always both.
+            late: Seconds that a look may take which is started in a stopped run too; then it is ended.
 
         Raises:
             StoppedError: The run was asked to stop before the command started.
@@ -103,7 +105,7 @@ class Engine:
             try:
                 child = self._stop.start(
                     context.label, argv, cwd=context.folder, env=environment,
-                    stdout=output, stderr=errors if apart else output, pass_fds=descriptors,
+                    late=late is not None, stdout=output, stderr=errors if apart else output, pass_fds=descriptors,
                 )  # fmt: skip
             except OSError as error:
                 raise EngineError(
@@ -111,10 +113,12 @@ class Engine:
                     next_step=(doit("setup"), " finds or builds it again"),
                 ) from error
             try:
-                code = child.wait()
+                code = child.wait() if late is None else process.wait(child, late)
             finally:
                 self._stop.ended(child)
             raw, said, streamed = (_content(file) for file in (output, errors, stream))
+        if code is None:
+            raise EngineError(f"{command} took longer than {late:g} s")
         if self._stop.requested and code not in (0, CHANGES_PRESENT):
             raise StoppedError(
                 f"{command} was stopped; the engine exited cleanly",
@@ -128,16 +132,22 @@ class Engine:
             text = _errors_of(text)
         return Completed(code, text, raw, _events(streamed), self._encryption.explain(raw + said))
 
-    def json(self, context: Context, command: str, *arguments: str) -> Any:
+    def json(self, context: Context, command: str, *arguments: str, late: float | None = None) -> Any:
         """The JSON value that a command prints, without warnings.
+
+        Args:
+            context: Where it runs.
+            command: `show`, `output`, ...
+            arguments: Its arguments.
+            late: As in `run`.
 
         Raises:
             EngineError: The command failed or printed something else.
         """
-        done = self.run(context, command, *arguments, apart=True)
+        done = self.run(context, command, *arguments, apart=True, late=late)
         if done.ok:
             try:
-                return json.loads(done.raw)
+                return jsontext.loads(done.raw)
             except ValueError:
                 pass
         raise failure(f"{self.kind} {command} did not print JSON", done, context)
@@ -209,7 +219,7 @@ def _events(data: str) -> list[dict[str, Any]]:
     found = []
     for line in data.splitlines():
         try:
-            event = json.loads(line)
+            event = jsontext.loads(line)
         except ValueError:
             continue
         if isinstance(event, dict):

@@ -6,10 +6,10 @@ counts, whoever found it, so the overviews of several clones or pipelines can be
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from ..artifact import receipt
+from ..base import jsontext
 from ..base.errors import DeployError
 from ..base.files import read_json, write_atomic
 from ..base.problem import Kind
@@ -57,7 +57,7 @@ def update(run: Run, head: dict[str, Any]) -> None:
         "commit": head["commit"], "stacks": stacks,
     }  # fmt: skip
     write_atomic(
-        path, json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass"), durable=False
+        path, jsontext.dumps(value, ensure_ascii=False, compact=True).encode(errors="surrogatepass"), durable=False
     )
 
 

@@ -13,14 +13,13 @@ Several pipelines may publish at once: what they share is written by `amend` onl
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ..base import interpolate, plain
+from ..base import interpolate, jsontext, plain
 from ..base.errors import ConfigError, DeployError, PublishError
 from ..base.files import LARGEST_RECORD, parse_json, read_json, sha256_bytes, write_json
 from ..base.problem import doit
@@ -48,7 +47,7 @@ _SHOWN = (
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
     """`publish`: sends what is new."""
-    yield printing(run, STAGE, publish, "send run records and reports to where the dashboard reads them")
+    yield printing(run, STAGE, publish)
 
 
 def attempt(run: Run) -> str:
@@ -247,4 +246,4 @@ def _parsed(data: bytes | None) -> Any:
 
 
 def _text(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")
+    return jsontext.dumps(value, ensure_ascii=False, compact=True).encode(errors="surrogatepass")

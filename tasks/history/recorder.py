@@ -6,7 +6,6 @@ result, and is only appended to. A reader leaves out a last line that was torn. 
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import socket
@@ -18,7 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..artifact.receipt import now
-from ..base import ci, git
+from ..base import ci, git, jsontext
 from ..base.errors import DeployError
 from ..base.files import append, write_atomic
 from ..run.details import DriftDetails
@@ -132,9 +131,9 @@ class Recorder:
             entry["drifted"] = [mask.text(_address(item)) for item in result.details.drifted[:_MOST]]
         if result.checks:
             entry["checks"] = [asdict(mask.value(check)) for check in result.checks]
-        line = json.dumps(
-            {"task": name, **mask.value(result.to_json())}, ensure_ascii=False, separators=(",", ":"), default=str,
-        )  # fmt: skip
+        line = jsontext.dumps(
+            {"task": name, **mask.value(result.to_json())}, ensure_ascii=False, compact=True, default=str
+        )
         with self._lock:
             begun = self._tasks.get(name)
             if begun is not None:
@@ -197,7 +196,7 @@ class Recorder:
             try:
                 if lines:
                     append(layout.run_tasks(self.id), "".join(f"{line}\n" for line in lines))
-                text = json.dumps(record, ensure_ascii=False, separators=(",", ":"), default=str)
+                text = jsontext.dumps(record, ensure_ascii=False, compact=True, default=str)
                 write_atomic(layout.run_record(self.id), text.encode(errors="surrogatepass"), durable=durable)
             except (DeployError, OSError) as error:
                 self.problem = self.problem or str(error)

@@ -11,12 +11,12 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
 from ..artifact.receipt import now
+from ..base import jsontext
 
 if TYPE_CHECKING:
     from .channels import Channel
@@ -40,7 +40,7 @@ def send(channel: Channel, message: Message, data: dict[str, Any], title: str, b
     from ..base.http import Session, cause
 
     payload = {"type": message.event, "timestamp": now(), "data": {**data, "title": title, "text": body}}
-    content = json.dumps(payload, ensure_ascii=False).encode(errors="replace")
+    content = jsontext.dumps(payload, ensure_ascii=False).encode(errors="replace")
     try:
         headers = signed_headers(channel.secret, content)
         with Session() as session, session.post(

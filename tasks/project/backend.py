@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from ..base import interpolate
@@ -31,6 +32,7 @@ _CREDENTIAL = re.compile(
 )
 _USER_IN_ADDRESS = re.compile(r"://[^/?#]*@")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
+_SHORTEST_SECRET = 8  # a shorter value may stand in a setting by chance
 _BY_ENVIRONMENT = "pass it in the engine's environment variables (TF_HTTP_PASSWORD, PG_CONN_STR, AWS_...)"
 
 
@@ -123,18 +125,38 @@ def _check_tree(project: Sources, stack: Stack) -> Iterator[ConfigError]:
 def _check_secrets(project: Sources, stack: Stack) -> Iterator[ConfigError]:
     """Settings must not be secrets: the engine stores them in plain text in its data directory and in every plan."""
     for path, value in _leaves(stack.backend.settings if stack.backend else {}):
-        variable = next((name for name in _VARIABLE.findall(str(value)) if SECRET_NAME.search(name.upper())), None)
+        variable, declared = _secret_in(project, str(value))
         named = ".".join(path)
         if any(_CREDENTIAL.search(part) for part in path):
             problem = f"'{named}' is a credential"
         elif _USER_IN_ADDRESS.search(str(value)):
             problem = f"'{named}' has a user or password in its address"
         elif variable:
-            problem = f"'{named}' contains {variable}, which is a secret by its name"
+            problem = f"'{named}' contains {variable}, which is a secret by {declared or 'its name'}"
         else:
             continue
         message = f"{problem}: the engine would store it in plain text in every plan"
         yield project.loaded.error(message, *key(stack), "settings", path[0], next_step=_BY_ENVIRONMENT)
+
+
+def _secret_in(project: Sources, value: str) -> tuple[str | None, str]:
+    """The variable in a setting that holds a secret, by reference or by what it holds, and the key that says so.
+
+    A secret by its name alone has no such key.
+    """
+    config = project.config
+    keys = {
+        "`encryption.key`": [config.encryption.key or ""],
+        "`encryption.previous`": config.encryption.previous,
+        "`publish.token`": [config.publish.token or ""],
+        "`secrets`": config.secrets,
+    }
+    held = [name for name, text in os.environ.items() if len(text) >= _SHORTEST_SECRET and text in value]
+    for name in (*_VARIABLE.findall(value), *held):
+        declared = next((key for key, globs in keys.items() if any(fnmatchcase(name, glob) for glob in globs)), "")
+        if declared or SECRET_NAME.search(name.upper()):
+            return name, declared
+    return None, ""
 
 
 def _check_environments(project: Sources, stack: Stack) -> Iterator[ConfigError]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import posixpath
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from ..base import interpolate, sealed
+from ..base import interpolate, jsontext, sealed
 from ..base.errors import ConfigError, DeployError
 from .hcl import reader, syntax
 
@@ -74,10 +73,9 @@ def _missing(project: Sources, stack: Stack, missing: Mapping[int, tuple[str, st
     first = next(iter(missing))
     full, path = missing[first]
     places = [
-        f"the var file {full} does not exist ({project.loaded.where(*at, number)})"
-        for number, (full, _) in missing.items()
+        f"there is no var file {full} ({project.loaded.where(*at, number)})" for number, (full, _) in missing.items()
     ]
-    message = f"the var file {full} does not exist" if len(missing) == 1 else "; ".join(places)
+    message = f"there is no var file {full}" if len(missing) == 1 else "; ".join(places)
     step = f"create {full}, or mark it as optional: {{path: {path}, optional: true}}"
     return project.loaded.error(message, *at, first, stack=stack.name, next_step=step)
 
@@ -149,7 +147,7 @@ def handed_over(values: Mapping[str, Any]) -> Iterator[tuple[list[str], tuple[in
 
 def expression(value: Any) -> str:
     """A JSON value as an HCL expression: the same text except for template markers and two escapes that HCL lacks."""
-    text = json.dumps(value, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
+    text = jsontext.dumps(value, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
     if "\\b" in text or "\\f" in text:
         import re
 
@@ -183,7 +181,7 @@ def _file_values(project: Sources, path: str) -> dict[str, Any]:
     try:
         content = project.index.content(path)
         if path.endswith(".json"):
-            values = json.loads(content)
+            values = jsontext.loads(content)
             return values if isinstance(values, dict) else {}
         return reader.read_values(content)
     except (OSError, ValueError, RecursionError) as error:

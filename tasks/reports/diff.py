@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..artifact.changes import HIDDEN, UNKNOWN, same
+from ..base import jsontext
 from ..base.masking import MASK
 from ..base.text import literal, plural, shorten, shorten_pair, visible
 from .structured import parse
@@ -238,4 +238,4 @@ def _is_text(value: Any) -> bool:
 
 
 def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)
+    return jsontext.dumps(value, sort_keys=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, NamedTuple
+
+from ..base import jsontext
 
 _LARGEST_YAML = 100_000  # characters; its parser is slow, and a long text reads well as lines
 
@@ -23,7 +24,7 @@ def parse(text: str) -> Structured | None:
     begin = text.lstrip()[:1]
     if begin in ("{", "["):
         try:
-            return Structured("JSON", json.loads(text, object_pairs_hook=_once))
+            return Structured("JSON", jsontext.loads(text, object_pairs_hook=_once))
         except (ValueError, RecursionError):
             return None
     lines = text.strip().count("\n") + 1

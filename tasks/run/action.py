@@ -13,6 +13,7 @@ from ..base.errors import DeployError, UnexpectedError
 from ..base.problem import listed
 from . import fanout
 from . import result as results
+from .commandline import COMMANDS
 from .details import DetailedError
 from .result import Result, Status
 from .selection import Part
@@ -162,16 +163,13 @@ def _exists(path: str) -> bool:
     return Path(path).exists()
 
 
-def printing(
-    run: Run, name: str, text: Callable[..., str], doc: str, params: Sequence[Mapping[str, Any]] = ()
-) -> dict[str, Any]:
+def printing(run: Run, name: str, text: Callable[..., str], params: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
     """A task that prints a text; an expected error is shown and fails it.
 
     Args:
         run: The run.
         name: The task's name.
         text: Makes the text from the run and the task's options.
-        doc: Its description in `doit list`.
         params: Its options, in doit's form.
     """
 
@@ -183,4 +181,4 @@ def printing(
             return TaskFailed(error.message, report=False)
         return None
 
-    return {"basename": name, "actions": [show], "verbosity": 2, "doc": doc, "params": list(params)}
+    return {"basename": name, "actions": [show], "verbosity": 2, "doc": COMMANDS[name], "params": list(params)}

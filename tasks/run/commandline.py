@@ -17,7 +17,36 @@ from ..base.problem import doit
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-VARIABLES = ("accept", "allow", "base", "ci", "env", "from", "mocks", "reason", "reviewed", "upstream")
+COMMANDS = {
+    "setup": "install the pinned engine, verified",
+    "validate": "check the configuration, the format, and each affected stack with the engine",
+    "build": "make builds and images whose sources changed; changes no stack",
+    "plan": "save a plan for every affected stack, for review; changes nothing",
+    "deploy": "plan every affected stack, then apply exactly these plans and check what runs",
+    "verify": "run the checks of all deployed stacks",
+    "drift": "compare what is there with what was deployed; ends with 2 when they differ",
+    "status": "show what is deployed, affected, drifted, failing",
+    "graph": "show which stack needs which",
+    "ci": "write the pipeline that does each affected stack in a job of its own",
+    "publish": "send run records and reports to where the dashboard reads them",
+    "notify-test": "send a test message to every channel that is notified",
+}
+"""What doit calls, with a line for `doit list` and the help."""
+
+VARIABLES = {
+    "env": "the environment",
+    "base": "plan and status: compare with this ref where there are no receipts",
+    "mocks": "`no`: plan without mocks",
+    "allow": "plan and deploy: let findings of this policy rule through; needs reason=",
+    "accept": "go on with exactly this state; needs reason=",
+    "reason": "why, for the record",
+    "reviewed": "compare with the review.json of a merge request's job",
+    "from": "take what another job handed over from this folder",
+    "ci": "`job` or `report`: this run is part of a generated pipeline",
+    "upstream": "`update`: pin an overlay's upstream again",
+}
+"""What `NAME=VALUE` may be, with a line for the help."""
+
 _declared: set[str] = set()
 
 

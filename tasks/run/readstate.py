@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..artifact import store
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     from ..engine.command import Context
     from ..project.stack import Stack
     from .run import Run
+
+_LATE_LOOK = 20.0  # seconds
 
 
 def of_plan(run: Run, stack: Stack, where: Context, plan: Sealed) -> tuple[str | None, int | None]:
@@ -61,21 +62,36 @@ def exists(run: Run, stack: Stack, where: Context) -> bool:
 def left_by(run: Run, stack: Stack, where: Context, manifest: Manifest) -> dict[str, Any]:
     """The lineage and serial of the state after an apply, successful or not, as a receipt has them.
 
-    If the state was not saved or cannot be read, they are those of the plan, as the state is not older.
+    At the least they are those that it was planned for: a state that was not saved, or cannot be read, is no older.
+    A stopped run asks for them too, once and not for long.
     """
     lineage, serial = manifest.lineage, manifest.serial
-    with suppress(StoppedError):
+    try:
         found = now(run, stack, where)
-        if found[0] is not None and (lineage is None or found[0] == lineage) and (found[1] or 0) >= (serial or 0):
-            lineage, serial = found
+    except StoppedError:
+        found = now(run, stack, where, late=_LATE_LOOK)
+    if found[0] is not None and (lineage is None or found[0] == lineage) and (found[1] or 0) >= (serial or 0):
+        lineage, serial = found
     return {"lineage": lineage, "serial": serial}
 
 
-def now(run: Run, stack: Stack, where: Context) -> tuple[str | None, int | None]:
-    """The lineage and serial of the state as it is now; None without a state."""
+def now(run: Run, stack: Stack, where: Context, *, late: float | None = None) -> tuple[str | None, int | None]:
+    """The lineage and serial of the state as it is now; None where there is none.
+
+    Args:
+        run: The run.
+        stack: The stack.
+        where: Its context.
+        late: Seconds that this may take in a run that was asked to stop.
+
+    Raises:
+        StoppedError: The run was asked to stop.
+    """
     path = backends.state_file(run.project, stack)
     try:
-        state = json.loads(path.read_bytes()) if path is not None else run.engine().json(where, "state", "pull")
+        state = (
+            json.loads(path.read_bytes()) if path is not None else run.engine().json(where, "state", "pull", late=late)
+        )
         return state.get("lineage"), int(state["serial"])  # these two are in plain text in an encrypted state file
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EngineError):
         return None, None

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..artifact import inputs, outputs
-from . import workdir
+from . import readstate, workdir
+from .assessment import assess_once
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -59,11 +60,16 @@ def _from_state(run: Run, stack: Stack) -> dict[str, Output]:
     """
     with run.reading_lock:
         if stack.name not in run.read_outputs:
-            found = read(run, stack)
+            found = read(run, stack, _deployed(run, stack))
             if found:
                 outputs.store(run.layout, stack.name, found, run.mask, run.project.keyring.current)
             run.read_outputs[stack.name] = found
         return run.read_outputs[stack.name] if stack.name not in run.applied else {}
+
+
+def _deployed(run: Run, stack: Stack) -> Collection[str]:
+    """The outputs that a stack was deployed with: those that it declares, where it is as it was deployed."""
+    return () if assess_once(run, stack).affected else run.project.module(stack.name).outputs
 
 
 def moved_alone(run: Run, stack: Stack, before: Inputs, after: Inputs, among: Collection[str]) -> bool:
@@ -81,8 +87,13 @@ def moved_alone(run: Run, stack: Stack, before: Inputs, after: Inputs, among: Co
     }
 
 
-def read(run: Run, stack: Stack) -> dict[str, Output]:
+def read(run: Run, stack: Stack, declared: Collection[str] = ()) -> dict[str, Output]:
     """All outputs of a stack, values included, by `tofu output -json`; in memory only.
+
+    Args:
+        run: The run.
+        stack: The stack.
+        declared: The outputs that it was deployed with: those that its state does not have are null.
 
     Raises:
         EngineError: The state cannot be read.
@@ -90,6 +101,8 @@ def read(run: Run, stack: Stack) -> dict[str, Output]:
     with workdir.context(run, stack, "read outputs of") as (where, _):
         workdir.initialize(run, stack, where, backend=True)
         arguments = ["-json", "-no-color", *workdir.state_arguments(run.project, stack)]
-        found = outputs.parse(run.engine().json(where, "output", *arguments))
+        values = run.engine().json(where, "output", *arguments)
+        exists = bool(values) or (bool(declared) and readstate.now(run, stack, where)[0] is not None)
+        found = outputs.parse(values, declared if exists else ())
     run.mask.add(output.value for output in found.values() if output.sensitive)
     return found

@@ -170,13 +170,19 @@ def initialize(run: Run, stack: Stack, where: Context, *, backend: bool) -> None
     run.initialized[stack.name] = backend
 
 
+def keeps_workspace(run: Run, stack: Stack) -> bool:
+    """Whether the settings of a stack's backend choose its workspace; else that is always the default one."""
+    kind = stack.backend.kind if stack.backend is not None else run.project.module(stack.name).backend
+    return kind in _KEEPS_WORKSPACE
+
+
 def _refuse_workspace(run: Run, stack: Stack, where: Context) -> None:
     """Refuse a data directory in which somebody has selected a workspace: it has another state than the configured one.
 
     Raises:
         StateRefusedError: It is such.
     """
-    if where.backend in _KEEPS_WORKSPACE:
+    if keeps_workspace(run, stack):
         return
     path = where.data_dir / "environment"
     try:

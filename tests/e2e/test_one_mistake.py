@@ -40,8 +40,8 @@ def test_missing_var_files_are_named_at_once_and_fail_their_stacks_alone(build: 
     assert "+1" in done.task("plan", "a")
     assert "+1" in done.task("plan", "c")
     for file, line in (("stacks/b/local.tfvars", 6), ("stacks/b/common.tfvars", 7)):
-        assert f"the var file {file} does not exist (config/pipeline.yaml:{line})" in done.out
-    assert "the var file stacks/d/local.tfvars does not exist" in done.task("validate", "d")
+        assert f"there is no var file {file} (config/pipeline.yaml:{line})" in done.out
+    assert "there is no var file stacks/d/local.tfvars" in done.task("validate", "d")
     assert "where: config/pipeline.yaml:9" in done.out
     assert "FAILED" in done.task("validate", "b")
     assert "FAILED" in done.task("validate", "d")
@@ -94,6 +94,15 @@ def test_the_key_lets_stacks_that_read_each_other_be_deployed(build: Callable[..
     again = repository.doit("deploy")
     assert "nothing to deploy" in again.out or "a" in again.out
     assert repository.doit("plan").code == 0
+
+
+def test_a_plan_says_that_the_workspace_is_the_default_one(build: Callable[..., Repository]) -> None:
+    asks = resource().replace('"1"', 'terraform.workspace == "prod" ? "big" : "small"')
+    repository = build(minimal_config(), "config/environments/prod.yaml:", f"stacks/a/main.tf:{asks}")
+    done = repository.doit("env=prod", "plan")
+    said = 'terraform.workspace is "default" in every environment (stacks/a/main.tf:6)'
+    assert said in done.task("plan", "a")
+    assert "terraform.workspace" in repository.deploy_dir("reports", "plan.md", environment="prod").read_text()
 
 
 _MAKES = """

@@ -195,6 +195,13 @@ SHAPES: dict[str, dict[str, str]] = {
         f"{STACK}/user-data.tftpl": "%{ for p in parts ~}\n${file(p)}\n%{ endfor ~}\n",
         f"{STACK}/parts/a.sh": "a", f"{STACK}/parts/b.sh": "b",
     },
+    "modules that are repeated for nothing": {
+        MAIN: 'variable "on" {\n  default = ""\n}\nmodule "a" {\n  count  = var.on == "" ? 0 : 1\n  source = "../../modules/a"\n}\n'
+        'module "c" {\n  for_each = {}\n  source   = "../../modules/c"\n  name     = each.key\n}\n',
+        "modules/a/main.tf": 'variable "folder" {\n  default = "b"\n}\nmodule "b" {\n  source = "../${var.folder}"\n}\n',
+        "modules/b/main.tf": 'output "o" {\n  value = file("${path.module}/b.txt")\n}\n', "modules/b/b.txt": "b",
+        "modules/c/main.tf": 'variable "name" {}\noutput "o" {\n  value = file("${path.module}/${var.name}.txt")\n}\n',
+    },
     "json configuration": {
         f"{STACK}/main.tf.json": '{"locals": {"dir": "${path.module}/../../shared", "names": ["x", "y"]}, "output": {"o": '
         '{"value": "${[for n in local.names : filesha256(format(\\"%s/%s.txt\\", local.dir, n))]}"}}, '

@@ -246,6 +246,19 @@ def test_every_workflow_is_pinned_has_no_default_permissions_and_never_cancels_a
     assert re.findall(r"uses: \S+@[0-9a-f]{40}(?! # v\d+\.\d+\.\d+$)$", path.read_text(), re.MULTILINE) == []
 
 
+@pytest.mark.parametrize("path", sorted(WORKFLOWS.glob("*.yml")), ids=lambda path: path.name)
+def test_the_deploy_alone_gets_the_ledgers_secrets_and_no_job_its_history(path: Path) -> None:
+    workflow = yaml.safe_load(path.read_text())
+    for name, job in workflow["jobs"].items():
+        for step in job["steps"]:
+            held = {key for key in step.get("env", {}) if key.startswith("DEPLOY_LEDGER_")}
+            writes = name == "deploy" and step.get("name") == "Deploy and verify"
+            assert held == ({"DEPLOY_LEDGER_TOKEN", "DEPLOY_LEDGER_KEY"} if writes else set())
+            if step.get("uses", "").startswith("actions/checkout@"):
+                assert step["with"]["fetch-depth"] > 0  # 0 fetches all branches
+                assert step["with"]["persist-credentials"] is False
+
+
 @dataclass
 class GitHub:
     """Runs workflows job by job: a clone for each job, artifacts and caches in folders."""

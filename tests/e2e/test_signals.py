@@ -13,6 +13,8 @@ from tests.repository import Repository, kill_group, minimal_config, resource, w
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.backends import Backend
+
 # Stands before the engine: counts the signals it gets, refuses to hurry, hands one on.
 STUBBORN_ENGINE = """\
 #!{python}
@@ -105,6 +107,24 @@ def test_one_signal_ends_the_apply_in_order_and_the_next_deploy_ends_the_work(
     slow.engine_calls()
     slow.doit("deploy")
     assert slow.engine_calls() == []
+
+
+def test_the_receipt_of_a_stopped_run_has_the_serial_of_the_state_that_it_left(
+    build: Callable[..., Repository], backend: Backend
+) -> None:
+    repository = build(backend.config(), f"stacks/a/main.tf:{backend.stack(SLOW)}")
+    repository.variables.update(backend.variables)
+    process = repository.start("deploy")
+    wait_for(lambda: _begun(repository), "the slow resource")
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, out
+    receipt, state = repository.json("receipts", "a.json"), backend.state("a", "local")
+    assert state is not None
+    assert receipt["outcome"] == "failed"
+    assert (receipt["lineage"], receipt["serial"]) == (state["lineage"], state["serial"])
+    repository.write("go")
+    repository.doit("deploy")
 
 
 def test_a_second_signal_says_what_is_abandoned_and_the_engine_saves_its_state_alone(slow: Repository) -> None:

@@ -120,13 +120,13 @@ def test_values_of_any_type_are_handed_back(build: Callable[..., Repository]) ->
         'resource "terraform_data" "keeps" {\n  input = jsonencode(var.token)\n}\n'
     )
     repository = build(minimal_config("volatile_variables: [token]\n"), f"stacks/a/main.tf:{resource(extra=typed)}")
-    repository.doit("plan", TF_VAR_token='{name = "$${x}\\n%%{y}", ports = [1, 2.5], none = null}')
+    repository.doit("plan", TF_VAR_token='{name = "$${x}\\n%%{y}", ports = [1, 9007199254740993.5], none = null}')
     repository.doit("deploy", TF_VAR_token='{name = "other", ports = [], none = null}')
     assert [
         item["instances"][0]["attributes"]["input"]["value"]
         for item in repository.state("a")["resources"]
         if item["name"] == "keeps"
-    ] == ['{"name":"${x}\\n%{y}","none":null,"ports":[1,2.5]}']
+    ] == ['{"name":"${x}\\n%{y}","none":null,"ports":[1,9007199254740993.5]}']
 
 
 def test_an_ephemeral_value_that_the_deploy_job_does_not_have_is_named(build: Callable[..., Repository]) -> None:

@@ -140,3 +140,30 @@ def test_another_error_of_the_database_is_no_lost_race():
     from tasks.run import workdir
 
     assert not workdir._CREATED_AT_ONCE.search('Error: pq: permission denied for schema "public"')
+
+
+@pytest.mark.parametrize(
+    ("config", "setting", "said"),
+    [
+        ('secrets: ["ACME_*"]\n', "${ACME_LOGIN}", "ACME_LOGIN, which is a secret by `secrets`"),
+        ('secrets: ["ACME_*"]\n', "x-${ACME_LOGIN:-none}", "ACME_LOGIN, which is a secret by `secrets`"),
+        ('secrets: ["ACME_*"]\n', "hunter2-hunter2", "ACME_LOGIN, which is a secret by `secrets`"),
+        ("encryption: {key: PROD_PASS}\n", "${PROD_PASS}", "PROD_PASS, which is a secret by `encryption.key`"),
+        ("publish: {to: /x, token: BOARD}\n", "${BOARD}", "BOARD, which is a secret by `publish.token`"),
+        ("", "${MY_TOKEN}", "MY_TOKEN, which is a secret by its name"),
+        ("", "written-out-token", "MY_TOKEN, which is a secret by its name"),
+    ],
+)
+def test_a_declared_secret_is_no_setting_by_name_or_by_value(
+    errors: Callable[..., str], monkeypatch: pytest.MonkeyPatch, config: str, setting: str, said: str
+) -> None:
+    for name, value in {
+        "ACME_LOGIN": "hunter2-hunter2", "PROD_PASS": "correct-horse-battery", "BOARD": "x", "MY_TOKEN": "written-out-token",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    found = errors(
+        f'{config}backend: {{kind: http, settings: {{address: "http://x/{{stack}}/{setting}"}}}}\n',
+        'stacks/db/main.tf:terraform {\n  backend "http" {}\n}\n',
+    )
+    assert f"'address' contains {said}: the engine would store it in plain text in every plan" in found
+    assert "hunter2" not in found

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMANDS = {name.removeprefix("task_").replace("_", "-") for name in tasks.__all__ if re.match(r"task_[a-z]", name)}
-DOIT_COMMANDS = {"clean", "dumpdb", "forget", "help", "ignore", "info", "list", "run"}
+DOIT_COMMANDS = {"clean", "dumpdb", "forget", "help", "ignore", "info", "list", "run", "tabcompletion"}
 KNOWN_PROGRAMS = {
     "cat", "cd", "cp", "curl", "doit", "echo", "export", "git", "head", "kill", "ls", "mkdir", "mv", "node", "openssl", "pip",
     "printf", "psql", "python", "python3", "rm", "sed", "sleep", "tofu", "tools/app", "tools/doit", "tools/lint", "tools/test",

@@ -455,14 +455,16 @@ def test_hooks_signing_and_filters_of_the_user_stay_out(
     for name in ("pre-push", "reference-transaction", "post-checkout", "fsmonitor"):
         (hooks / name).write_text(f"#!/bin/sh\ntouch {ran}\nexit 1\n")
         (hooks / name).chmod(0o755)
-    settings = tmp_path / "gitconfig"
+    settings = tmp_path / ".gitconfig"
     settings.write_text(
         f"[core]\n hooksPath = {hooks}\n fsmonitor = {hooks}/fsmonitor\n[commit]\n gpgSign = true\n[gpg]\n program = false\n"
         f'[push]\n gpgSign = true\n pushOption = other\n[filter "lfs"]\n clean = touch {ran}\n process = touch {ran}\n[user]\n'
         " useConfigOnly = true\n"
     )
     clone = server.clone("b")
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("GIT_CONFIG_GLOBAL", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
     writer = home(clone)
     writer.write(None, b"1", {}, [])
     assert writer.read()

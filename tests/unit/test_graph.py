@@ -1,6 +1,8 @@
-"""The graph's three forms, compared in full."""
+"""The graph's four forms, compared in full."""
 
 from __future__ import annotations
+
+import json
 
 from tasks import graph
 from tasks.project.stackgraph import StackGraph
@@ -30,6 +32,18 @@ def test_the_dot_form_has_arrows_the_way_of_the_deploy() -> None:
     )
 
 
+def test_the_json_form_says_who_needs_whom_and_when_each_can_run() -> None:
+    assert json.loads(graph.as_json(STACKS)) == {
+        "format": 1,
+        "stacks": [
+            {"name": "network", "needs": [], "wave": 1},
+            {"name": "db", "needs": ["network"], "wave": 2},
+            {"name": "team/tools", "needs": [], "wave": 1},
+            {"name": "web", "needs": ["db", "network"], "wave": 3},
+        ],
+    }
+
+
 def test_no_stacks_are_said_or_an_empty_graph() -> None:
     empty = StackGraph.build({})
     assert graph.as_text(empty) == "no stacks"
@@ -38,4 +52,4 @@ def test_no_stacks_are_said_or_an_empty_graph() -> None:
 
 
 def test_the_forms_are_those_that_the_command_names() -> None:
-    assert list(graph.FORMS) == ["text", "mermaid", "dot"]
+    assert list(graph.FORMS) == ["text", "mermaid", "dot", "json"]

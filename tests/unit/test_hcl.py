@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import posixpath
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -266,6 +267,8 @@ def test_json_gives_locals_arguments_settings_and_remote_states_as_the_native_no
     """
     facts, expected = reader.read_facts("main.tf.json", json.dumps(text).encode()), native(same)
     for name in ("locals", "calls", "remote_states", "state_outputs", "backend_settings", "backend_varies", "outputs"):
+        if name == "remote_states":
+            expected.remote_states = [replace(state, line=0) for state in expected.remote_states]
         assert getattr(facts, name) == getattr(expected, name), name
 
 

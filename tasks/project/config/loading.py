@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource
 
+from ...base import jsontext
 from ...base.errors import ConfigError, ConfigErrors, nearest
 from ...base.layout import ENVIRONMENTS_DIR, PIPELINE_FILE
 from ...base.model import ENVIRONMENT_PATTERN
@@ -205,6 +206,9 @@ class _Variables(EnvSettingsSource):
         if isinstance(values.get("stacks"), dict):
             values["stacks"] = {self._stacks.get(name, name): value for name, value in values["stacks"].items()}
         return values
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ARG002
+        return jsontext.loads(value)
 
     def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:
         if field_name == "version":  # many pipelines use DEPLOY_VERSION for their own release

@@ -7,7 +7,7 @@ import json
 import posixpath
 from typing import TYPE_CHECKING, Any
 
-from ...base import interpolate, plain
+from ...base import interpolate, jsontext, plain
 from ...base.errors import ConfigError, ConfigErrors
 from ...base.files import LARGEST_RECORD, parse_json
 from ...base.problem import Where
@@ -82,7 +82,8 @@ def _check(document: Document, data: Any, schema: Any, name: str) -> None:
         kind.check_schema(schema)
         # An empty registry: a `$ref` to another document is an error, not a request.
         validator = kind(schema, registry=referencing.Registry(), format_checker=kind.FORMAT_CHECKER)
-        found = sorted(validator.iter_errors(data), key=lambda error: [str(part) for part in error.absolute_path])
+        rounded = json.loads(jsontext.dumps(data))  # the library computes with floats alone
+        found = sorted(validator.iter_errors(rounded), key=lambda error: [str(part) for part in error.absolute_path])
     except jsonschema.SchemaError as error:
         raise ConfigError(f"invalid JSON Schema: {error.message:.300}", where=name, key=error.json_path) from None
     except (referencing.exceptions.Unresolvable, RecursionError) as error:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from ...base import plain
+from ...base import jsontext, plain
 from ...base.errors import ConfigError
 from ...base.problem import Where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from decimal import Decimal
     from pathlib import Path
 
 KeyPath = tuple[str | int, ...]
@@ -121,6 +122,15 @@ class _Loader(yaml.SafeLoader):
                         problem = "`<<` takes a mapping, or a list of them"
                         raise yaml.constructor.ConstructorError(None, None, problem, source.start_mark)
                     yield source
+
+
+def _number(loader: _Loader, node: yaml.ScalarNode) -> float | Decimal:
+    """A number with every digit that it is written with; PyYAML's own would make it a float."""
+    del loader
+    return jsontext.number(node.value.replace("_", ""))
+
+
+_Loader.add_constructor(_TAG + "float", _number)
 
 
 def load(path: Path, name: str, within: Path | None = None) -> Document:

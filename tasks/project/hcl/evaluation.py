@@ -127,7 +127,7 @@ class Evaluator:
             return ANY
         if name == "path":
             return (scope.folder if first == "module" else "." if first == "root" else self._files.absolute("."),)
-        if name == "terraform" and first == "workspace":
+        if name in ("terraform", "tofu") and first == "workspace":
             return ("default",)
         if name == "local":
             return self._follow(self._local(first, scope), steps[1:], scope, bound)

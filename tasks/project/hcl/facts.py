@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .expressions import Expression
 
 HIDES = ("sensitive", "ephemeral")  # what makes a variable's value a secret to us
-FACTS_VERSION = 11  # a cache of facts that were read by another version is not used
+FACTS_VERSION = 12  # a cache of facts that were read by another version is not used
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,7 @@ class Facts:
     `state_outputs` are the outputs of each remote state that the file refers to; None where it may be any, and the name
     "" stands for all states. `backend_varies` where the backend's settings depend on variables; `backend_settings` name
     what stands in a nested block or an object with dots, and `backend_line` is where the block begins, 0 in JSON.
+    `workspace` is the line that asks for the name of the workspace first, 0 in JSON.
     """
 
     paths: list[PathReference] = field(default_factory=list)
@@ -107,6 +108,7 @@ class Facts:
     remote_states: list[RemoteState] = field(default_factory=list)
     state_outputs: dict[str, list[str] | None] = field(default_factory=dict)
     backend_line: int = 0
+    workspace: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON value that `from_json` reads back."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import posixpath
 import stat
@@ -11,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...base import git, plain
+from ...base import git, jsontext, plain
 from ...base.errors import RecordError
 from ...base.files import canonical_json, sha256_file, write_atomic
 from . import globs, reader
@@ -47,7 +46,7 @@ class FileIndex:
         self._facts: dict[str, Facts] = {}
         self.unreadable: dict[str, str] = {}
         try:
-            stored = json.loads(plain.read(cache, _LARGEST_INDEX))
+            stored = jsontext.loads(plain.read(cache, _LARGEST_INDEX))
             if stored["version"] == [_FORMAT, FACTS_VERSION] and isinstance(stored["files"], dict):
                 self._entries = stored["files"]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
+from ...base import jsontext
 from ...base.files import canonical_json
 from . import expressions, references, syntax
 from .blocks import kept_attributes, leaves, of_locals, reading_of, repeat_of
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def read(content: bytes, found: Facts) -> None:
     """Find the facts of a file; one that is no JSON is `broken`."""
     try:
-        data = json.loads(content)
+        data = jsontext.loads(content)
     except (ValueError, RecursionError):
         found.broken = True
         return
@@ -34,6 +34,7 @@ def read(content: bytes, found: Facts) -> None:
     for text in _strings(data):
         if "${" in text:
             references.find_paths(expressions.quoted(text), found)
+            found.workspace = 0 if references.asks_for_workspace(text) else found.workspace
         else:
             found.paths.extend(reference for reference in references.mentions(text) if reference not in found.paths)
         references.find_state_outputs(text, found)
@@ -100,7 +101,7 @@ def _backend_settings(body: dict[str, Any]) -> Iterator[tuple[str, Expression]]:
 def without_values(content: bytes, left_out: Collection[str]) -> bytes | None:
     """A JSON var file without the values of some variables, see `reader.without_values`."""
     try:
-        values = json.loads(content)
+        values = jsontext.loads(content)
     except (ValueError, RecursionError):
         return content
     if not isinstance(values, dict) or not values.keys() & left_out:

@@ -5,15 +5,18 @@ One that raises something else does not know what the engine's would return.
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from typing import TYPE_CHECKING, Any
 
+from ...base import jsontext
 from .values import MOST_ELEMENTS, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+_PLAIN = re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?|true|True|TRUE|false|False|FALSE")
 
 
 def _replace(text: str, old: str, new: str) -> Any:
@@ -37,8 +40,19 @@ def _csvdecode(text: str) -> list[dict[str, str]]:
 def _yamldecode(text: str) -> Any:
     import yaml
 
+    class Loader(yaml.SafeLoader):
+        """Reads what every version of YAML reads alike."""
+
+    def scalar(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
+        del loader
+        if not _PLAIN.fullmatch(node.value):
+            raise NotImplementedError  # octal and base-60 numbers, `yes`
+        return jsontext.loads(node.value.lower().lstrip("+"))
+
+    for kind in ("int", "float", "bool"):
+        Loader.add_constructor(f"tag:yaml.org,2002:{kind}", scalar)
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Loader)  # noqa: S506 - a safe one
     except yaml.YAMLError as error:
         raise ValueError(str(error)) from None
 
@@ -46,7 +60,7 @@ def _yamldecode(text: str) -> Any:
 def number_of(value: Any) -> Any:
     """A text as the number that it is; other values as they are."""
     if isinstance(value, str):
-        return int(value) if re.fullmatch(r"-?\d+", value) else float(value)
+        return int(value) if re.fullmatch(r"-?\d+", value) else jsontext.number(value)
     return value
 
 
@@ -109,7 +123,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "tostring": _tostring,
     "tonumber": number_of,
     "tobool": _tobool,
-    "jsondecode": json.loads,
+    "jsondecode": jsontext.loads,
     "yamldecode": _yamldecode,
     "csvdecode": _csvdecode,
     "base64decode": _base64decode,

@@ -97,6 +97,7 @@ def _read_native(content: bytes, found: Facts) -> None:
         found.reads.extend(of_locals(found))
     references.find_paths(root, found)
     references.find_state_outputs(syntax.text(root), found)
+    references.find_workspace(root, found)
 
 
 def _converted(attributes: dict[str, Node], only: tuple[str, ...] | None = None) -> dict[str, Expression]:

@@ -23,6 +23,7 @@ _ONE_PATH = re.compile(r"(?:\$\{\s*path\.(?:module|root|cwd)\s*\}|\.{1,2})/(?:[A
 _VERB = re.compile(r"%[0-9]*[svdq]")
 _STATE = re.compile(r"\bdata\.terraform_remote_state\b(?:\.([A-Za-z_][A-Za-z0-9_-]*)(\[[^\]]*\])?)?")
 _OUTPUT = re.compile(r"\.outputs(?:\.([A-Za-z_][A-Za-z0-9_-]*)|\[\"([^\"]+)\"\])")
+_WORKSPACE = re.compile(rb"(?<![\w.])(terraform|tofu)\.workspace\b")
 
 
 def find_state_outputs(text: str, found: Facts) -> None:
@@ -35,6 +36,21 @@ def find_state_outputs(text: str, found: Facts) -> None:
         elif (known := found.state_outputs.setdefault(name, [])) is not None:
             output = following[1] or following[2]
             found.state_outputs[name] = sorted({*known, output})
+
+
+def asks_for_workspace(text: str) -> bool:
+    """Whether a text asks for the name of the workspace."""
+    return _WORKSPACE.search(text.encode(errors="replace")) is not None
+
+
+def find_workspace(root: Node, found: Facts) -> None:
+    """Note where a file asks for the name of the workspace."""
+    content, begin = root.text or b"", root.start_byte
+    for match in _WORKSPACE.finditer(content):
+        node = root.descendant_for_byte_range(begin + match.start(), begin + match.end())
+        if node is not None and node.type != "comment":
+            found.workspace = root.start_point[0] + content.count(b"\n", 0, match.start()) + 1
+            return
 
 
 def find_paths(node: Node, found: Facts) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import json
 import posixpath
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from . import expressions, syntax, values
+from ...base import jsontext
+from . import expressions, settingsof, syntax, values
 from .evaluation import Evaluator, Scope
 from .facts import Call, Facts, Variable
 from .files import TooMuchError
@@ -53,7 +53,8 @@ class RootModule:
     are the folders of which some file is read that cannot be told, each with the file that reads it. `early` is
     whether the engine has to know variables before it can load the configuration. `backend_settings` are the settings
     of its backend that are known; `backend_unknown` says of the others how they begin as far as that is known, and what
-    they are made of: equal for equal expressions of equal values.
+    they are made of: equal for equal expressions of equal values. `workspace` is the first place that asks for the
+    workspace's name.
     """
 
     path: str
@@ -73,6 +74,7 @@ class RootModule:
     partly: dict[str, str] = field(default_factory=dict)
     early: bool = False
     remote_states: list[StateRead] = field(default_factory=list)
+    workspace: str | None = None
 
     @property
     def sensitive(self) -> list[str]:
@@ -127,6 +129,7 @@ class _Reader:
         self._scopes: dict[tuple[Any, ...], Scope] = {}
         self._instances: dict[tuple[int, str], list[Scope]] = {}
         self._filled: set[tuple[str, Values]] = set()
+        self._unused: list[str] = []
 
     @cached_property
     def _given(self) -> dict[str, Values]:
@@ -177,7 +180,7 @@ class _Reader:
     # --- modules
 
     def _walk(self, root: Scope) -> None:
-        """Take each module with each set of arguments once."""
+        """Take each module with each set of arguments once, then what is called and repeated for nothing."""
         pending, seen = [root], {id(root)}
         while pending:
             scope = pending.pop()
@@ -188,6 +191,8 @@ class _Reader:
                         if id(inner) not in seen:
                             seen.add(id(inner))
                             pending.append(inner)
+        while self._unused:
+            self._take_unused(self._unused.pop())
 
     def _take(self, scope: Scope) -> None:
         """Note what the files of a module name and read."""
@@ -196,6 +201,8 @@ class _Reader:
         outputs = _state_outputs(facts.values())
         for file, fact in facts.items():
             self._paths.file = file
+            if fact.workspace is not None and self.module.workspace is None:
+                self.module.workspace = f"{file}:{fact.workspace}" if fact.workspace else file
             for reference in fact.paths:
                 base = folder if reference.base == "module" else self.module.path
                 if not reference.path.startswith(("~", "/")):
@@ -240,8 +247,27 @@ class _Reader:
                 for folder in folders:
                     scope = self._called(folder, arguments)
                     found[id(scope)] = scope
+            if not found:
+                self._unused += folders
             self._instances[key] = list(found.values())
         return self._instances[key]
+
+    def _take_unused(self, folder: str) -> None:
+        """Note what is read of a module that is repeated for nothing, and of the modules that it calls.
+
+        The engine loads and checks them all the same, with variables whose values are not known: what it reads then
+        depends on none of them.
+        """
+        if folder in self.module.modules:
+            return
+        self.module.modules[folder] = self._index.configuration(folder)
+        self._take(self._scope(folder, lambda _: ()))
+        scope = self._scope(folder, lambda _: None)  # but where modules come from depends on defaults
+        for call in scope.calls.values():
+            with self._followed():
+                sources = self._evaluator.evaluate(call.source, scope, {}) if call.source else ()
+                for inner in self._folders_called(folder, sources):
+                    self._take_unused(inner)
 
     def _called(self, folder: str, arguments: dict[str, Values]) -> Scope:
         key: tuple[Any, ...] = (folder, *sorted(arguments.items(), key=lambda pair: pair[0]))
@@ -314,8 +340,8 @@ class _Reader:
 
     def _made_of(self, expression: Expression, scope: Scope) -> str:
         """An expression with what is known of the values that it refers to: two that look alike may differ."""
-        known = {json.dumps(found): self._evaluated(found, scope) for found in expressions.references(expression)}
-        return f"{json.dumps(expression)} {sorted(known.items(), key=lambda pair: pair[0])}"
+        known = {jsontext.dumps(found): self._evaluated(found, scope) for found in expressions.references(expression)}
+        return f"{jsontext.dumps(expression)} {sorted(known.items(), key=lambda pair: pair[0])}"
 
     def _state_reads(
         self, state: RemoteState, scope: Scope, outputs: Mapping[str, tuple[str, ...] | None]
@@ -329,31 +355,11 @@ class _Reader:
             configs = self._evaluator.evaluate(state.config, scope, bound)
             workspaces = self._evaluator.evaluate(state.workspace, scope, bound) if state.workspace else ("default",)
             for backend, config in itertools.product(backends, configs):
-                for settings in _ways(config) if workspaces in (("default",), (None,)) else (None,):
+                for settings in settingsof.ways(config) if workspaces in (("default",), (None,)) else (None,):
                     read = StateRead(state.name, str(values.text_of(backend)), settings, used, place)
                     if read not in found:
                         found.append(read)
         return found
-
-
-def _ways(config: values.Alternative) -> Iterator[dict[str, str | None] | None]:
-    """The settings that a backend may have; None for a setting, or for all, that is not known."""
-    if not isinstance(config, values.Fields) or config.other:
-        yield None
-        return
-    known = {name: found for name, found in _leaves(config) if found != (None,)}
-    texts = [[values.text_of(item) for item in found] for found in known.values()]
-    for way in itertools.islice(itertools.product(*texts), values.MOST):
-        yield dict(zip(known, way, strict=True))
-
-
-def _leaves(config: values.Fields, before: str = "") -> Iterator[tuple[str, Values]]:
-    """What stands in an object and in the objects in it, with dotted names."""
-    for name, found in config.pairs:
-        if len(found) == 1 and isinstance(found[0], values.Fields) and not found[0].other:
-            yield from _leaves(found[0], f"{before}{name}.")
-        else:
-            yield before + name, found
 
 
 def _twin(file: str) -> str:

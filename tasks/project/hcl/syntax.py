@@ -5,10 +5,11 @@ The syntax is https://github.com/hashicorp/hcl/blob/main/hclsyntax/spec.md, pars
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from typing import TYPE_CHECKING, Any
+
+from ...base import jsontext
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,7 +94,7 @@ def _literal_value(node: Node) -> Any:
         return _joined(node)
     if node.type in ("bool_lit", "numeric_lit", "null_lit", "operation"):  # `-1` is an operation
         try:
-            return json.loads(text(node))
+            return jsontext.loads(text(node))
         except ValueError:
             return UNKNOWN
     if node.type == "tuple":

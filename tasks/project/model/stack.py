@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, WithJsonSchema, field_validator
 
 from ...base.model import Model, OutputReference, PartName, Seconds, StackName, VariableName
 from ...checks.registry import OfItsKind
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from ...checks.check import Check as AnyCheck
 else:
     AnyCheck = Annotated[Any, OfItsKind()]  # each kind has its own model, imported only if it is used
+
+
+ExactNumber = Annotated[Decimal, WithJsonSchema({"type": "number"})]  # one that a float would change
 
 
 class Engine(Model):
@@ -48,7 +52,7 @@ class Backend(Model):
     kind: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")] = Field(
         description="The backend type: local, http, pg, s3, ..."
     )
-    settings: dict[str, str | int | float | bool | list[Any] | dict[str, Any]] = Field(
+    settings: dict[str, str | int | float | ExactNumber | bool | list[Any] | dict[str, Any]] = Field(
         default_factory=dict,
         description="Its settings; pass credentials in environment variables (TF_HTTP_*, PG*, AWS_*).",
     )

@@ -11,27 +11,31 @@ import hashlib
 import os
 import re
 import shutil
+import tempfile
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from ...base import process
 from ...base.errors import UpstreamError, nearest
-from ...base.files import locked
+from ...base.files import locked, write_atomic
 from ...base.layout import cache_dir
 from ...base.problem import doit
 from ...base.urls import scrub
+from . import cachedtree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from ...base.errors import Places
 
 UPDATE = doit("upstream=update", "plan")
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SCP = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9][A-Za-z0-9.-]*:[^-:\s][^:\s]*")
+_AS_THEY_ARE = b"* -text -eol -ident -filter -working-tree-encoding\n"
+_PRIVATE = ".fetch-"
 _LOOK_TIMEOUT = 30.0
 # Variables that would point git at another repository, or make it log credentials.
 _DROPPED = re.compile(r"^GIT_(DIR|WORK_TREE|INDEX_FILE|OBJECT_DIRECTORY|ALTERNATE_OBJECT_DIRECTORIES|COMMON_DIR"
@@ -125,19 +129,28 @@ def choose(remote: Remote, ref: str, known: Mapping[str, str]) -> str:
 
 
 def obtain(remote: Remote, commit: str, timeout: float) -> Path:
-    """The folder of a commit's files in the user's cache; fetched if it is not there yet.
+    """The folder of a commit's files in the user's cache; fetched if it is not there, or not that commit.
 
     Raises:
         UpstreamError: It is not in the cache and cannot be fetched.
     """
     folder = cached(remote, commit)
-    if folder.is_dir():
+    if cachedtree.holds(folder, commit):
         return folder
     with _one_at_a_time(folder.parent.parent):
-        if not folder.is_dir():
-            repository = folder.parent.parent / "repository.git"
-            _fetch(remote, repository, commit, timeout)
-            _check_out(remote, repository, commit, folder, timeout)
+        if not cachedtree.holds(folder, commit):
+            for left in folder.parent.parent.glob(f"{_PRIVATE}*"):  # by a run that was killed
+                shutil.rmtree(left, ignore_errors=True)
+            with tempfile.TemporaryDirectory(prefix=_PRIVATE, dir=folder.parent.parent) as private:
+                repository = Path(private) / "repository.git"
+                _fetch(remote, repository, commit, timeout)
+                _check_out(remote, repository, commit, folder, timeout)
+            if not cachedtree.holds(folder, commit):
+                raise UpstreamError(
+                    f"{remote.url} {commit}: what was checked out is not that commit",
+                    untouched="nothing was planned or applied",
+                    next_step=f"look who writes into {folder.parent}, then run the same command again",
+                )
     return folder
 
 
@@ -148,15 +161,11 @@ def cached(remote: Remote, commit: str) -> Path:
 
 
 def _fetch(remote: Remote, repository: Path, commit: str, timeout: float) -> None:
-    """Fetch a single commit, or all branches and tags if the remote refuses single commits."""
-    if not (repository / "HEAD").exists():
-        shutil.rmtree(repository, ignore_errors=True)
-        form = "sha256" if len(commit) > 40 else "sha1"  # noqa: PLR2004 - hex digits
-        arguments = ["init", "--quiet", "--bare", "--template=", f"--object-format={form}", "--", str(repository)]
-        _git(remote, arguments, _LOOK_TIMEOUT)
+    """Bring a commit alone into a new repository; all branches and tags where the remote gives no single commits."""
+    form = "sha256" if len(commit) > 40 else "sha1"  # noqa: PLR2004 - hex digits
+    arguments = ["init", "--quiet", "--bare", "--template=", f"--object-format={form}", "--", str(repository)]
+    _git(remote, arguments, _LOOK_TIMEOUT)
     inside = [f"--git-dir={repository}"]
-    if _has(remote, inside, commit):
-        return
     fetch = [*inside, "fetch", "--quiet", "--no-write-fetch-head", "--no-tags", "--no-recurse-submodules"]
     keep = f"{commit}:refs/pinned/{commit}"  # a ref, so that git's garbage collection keeps it
     try:
@@ -186,10 +195,16 @@ def _check_out(remote: Remote, repository: Path, commit: str, folder: Path, time
     index = new.with_name(f"{new.name}.index")
     try:
         new.mkdir(parents=True)
+        write_atomic(repository / "info/attributes", _AS_THEY_ARE, durable=False)
         inside = [f"--git-dir={repository}", f"--work-tree={new}", "-c", "core.autocrlf=false"]
         more = {"GIT_INDEX_FILE": str(index), "GIT_LFS_SKIP_SMUDGE": "1"}
         _git(remote, [*inside, "read-tree", commit], timeout, cwd=new, **more)
         _git(remote, [*inside, "checkout-index", "--all", "--force", "--quiet"], timeout, cwd=new, **more)
+        commit_text = _git(remote, [inside[0], "cat-file", "commit", commit], timeout)
+        listing = _git(remote, [inside[0], "ls-tree", "-r", "-z", "--full-tree", commit], timeout)
+        write_atomic(cachedtree.note(folder), cachedtree.noted(*map(_bytes, (commit_text, listing))), durable=False)
+        if os.path.lexists(folder):  # it was not that commit
+            shutil.rmtree(folder) if folder.is_dir() and not folder.is_symlink() else folder.unlink()
         new.rename(folder)
     except OSError as error:
         raise UpstreamError(
@@ -200,6 +215,11 @@ def _check_out(remote: Remote, repository: Path, commit: str, folder: Path, time
     finally:
         index.unlink(missing_ok=True)
         shutil.rmtree(new, ignore_errors=True)
+
+
+def _bytes(text: str) -> bytes:
+    """What git printed, as it printed it."""
+    return text.encode(errors="surrogateescape")
 
 
 def _git(remote: Remote, arguments: list[str], timeout: float, cwd: Path | None = None, **more: str) -> str:
@@ -214,7 +234,13 @@ def _git(remote: Remote, arguments: list[str], timeout: float, cwd: Path | None 
         "next_step": f"check that `git ls-remote {remote.url}` works, then run the same command again",
     }
     try:
-        ended = process.ask(["git", *arguments], cwd=cwd, env=_environment(remote) | more, timeout=timeout)
+        ended = process.ask(
+            ["git", *arguments],
+            cwd=cwd,
+            env=_environment(remote) | more,
+            timeout=timeout,
+            decoding="surrogateescape",
+        )
     except OSError as error:
         raise UpstreamError(f"cannot run git: {error.strerror}", **places) from error
     if ended.code is None:

@@ -1,0 +1,192 @@
+"""The command line: doit's own, whose help, version and errors speak of stacks, from every folder of a repository.
+
+`doit` finds the commands below as plugins (https://pydoit.org/extending.html#command-plugins); `doit-tofu` and
+`python -m doit_tofu` run the same ones without being doit's program.
+"""
+
+from __future__ import annotations
+
+import sys
+from difflib import get_close_matches
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from doit import cmd_clean, cmd_forget, cmd_help, cmd_info, cmd_list, cmd_run
+from doit.cmdparse import CmdParseError
+from doit.doit_cmd import DoitMain
+from doit.exceptions import InvalidCommand
+
+from .base.errors import nearest
+from .run.commandline import COMMANDS, VARIABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_DODO = "dodo.py"
+_HELP = ("-h", "--help")
+_SYNONYMS = {"apply": "deploy", "fmt": "validate"}  # the engine's words for it
+_ENVIRONMENT = ("-e", "--env", "--environment")
+
+
+class _Command:
+    """What all commands of doit have here in addition: they find `dodo.py` in a folder above, and explain errors."""
+
+    task_list: Sequence[Any] = ()
+
+    def parse_execute(self, arguments: list[str]) -> Any:
+        """Run with these arguments.
+
+        Raises:
+            InvalidCommand: One of them means nothing; the text says which, and what is near it.
+        """
+        if any(word in _HELP for word in arguments):
+            print(usage())  # noqa: T201 - before there is a run
+            return 0
+        try:
+            return super().parse_execute(arguments)  # type: ignore[misc] # of doit's command beside it
+        except CmdParseError as error:
+            raise InvalidCommand(_of_option(arguments, str(error))) from None
+
+    def execute(self, options: Any, words: list[str]) -> Any:
+        """Run with options and the names of tasks.
+
+        Raises:
+            InvalidCommand: A name is not known.
+        """
+        if not options.get("cwdPath"):
+            options["seek_file"] = True
+        try:
+            return super().execute(options, words)  # type: ignore[misc] # as above
+        except InvalidCommand as error:
+            if error.not_found is None:
+                raise
+            raise InvalidCommand(_of_name(error.not_found, [task.name for task in self.task_list])) from None
+
+
+class Run(_Command, cmd_run.Run):  # type: ignore[misc] # doit has no types
+    """`doit run`, which is what `doit plan` is."""
+
+
+class List(_Command, cmd_list.List):  # type: ignore[misc]
+    """`doit list`."""
+
+
+class Info(_Command, cmd_info.Info):  # type: ignore[misc]
+    """`doit info`."""
+
+
+class Clean(_Command, cmd_clean.Clean):  # type: ignore[misc]
+    """`doit clean`."""
+
+
+class Forget(_Command, cmd_forget.Forget):  # type: ignore[misc]
+    """`doit forget`."""
+
+
+class Help(_Command, cmd_help.Help):  # type: ignore[misc]
+    """`doit help`: ours where `dodo.py` is ours, doit's for everything else."""
+
+    def print_usage(self, cmds: Any) -> None:
+        """Print what the product does; in a repository of others, what doit does."""
+        if is_ours():
+            print(usage())  # noqa: T201 - what was asked for
+        else:
+            super().print_usage(cmds)
+
+
+class Program(DoitMain):  # type: ignore[misc]
+    """`doit-tofu`: doit with these commands, whether or not it knows of plugins."""
+
+    BIN_NAME = "doit-tofu"
+    DOIT_CMDS = (*DoitMain.DOIT_CMDS, Run, List, Info, Clean, Forget, Help)
+
+    def run(self, arguments: list[str]) -> Any:
+        """Run a command line; doit's own help comes before its commands are asked."""
+        if arguments[:1] == ["--help"]:
+            arguments = ["help", *arguments[1:]]
+        return super().run(arguments)
+
+    @staticmethod
+    def print_version() -> None:
+        """Print the versions of the product and of what it runs on."""
+        print(versions())  # noqa: T201 - what was asked for
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command line; returns the exit code."""
+    return int(Program().run(sys.argv[1:] if arguments is None else arguments) or 0)
+
+
+def versions() -> str:
+    """The versions of the product and of what it runs on, on one line."""
+    try:
+        own = version("doit-tofu")
+    except PackageNotFoundError:  # run from its own tree
+        own = "from source"
+    return f"doit-tofu {own} (doit {version('doit')}, Python {sys.version.split()[0]})"
+
+
+def usage() -> str:
+    """What the command line takes, for people."""
+    width = max(map(len, [*COMMANDS, *(f"{name}=..." for name in VARIABLES)])) + 2
+    rows = [f"  {name:<{width}}{text}" for name, text in COMMANDS.items()]
+    values = [f"  {f'{name}=...':<{width}}{text}" for name, text in VARIABLES.items()]
+    return "\n".join(
+        [
+            f"{versions()}: OpenTofu stacks, planned, deployed, verified and checked for drift",
+            "",
+            "usage: doit [OPTIONS] [NAME=VALUE ...] COMMAND[:STACK] ...",
+            "",
+            "commands",
+            *rows,
+            "",
+            "values",
+            *values,
+            "",
+            "options",
+            f"  {'-n NUMBER':<{width}}how many tasks run in parallel",
+            f"  {'-a':<{width}}run the named tasks even if they are up to date",
+            "",
+            "`doit list --all` shows the stacks' tasks, `doit help run` all options of doit.",
+        ]
+    )
+
+
+def is_ours() -> bool:
+    """Whether the nearest `dodo.py`, here or in a folder above, is a file that takes its tasks from this package."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        try:
+            text = (folder / _DODO).read_text(errors="replace")
+        except OSError:
+            continue
+        return f"from {__package__} import" in text or "from doit_tofu import" in text
+    return False
+
+
+def _of_option(arguments: Sequence[str], said: str) -> str:
+    """What is wrong with the options, in one line, and what to write."""
+    for position, word in enumerate(arguments):
+        option, _, value = word.partition("=")
+        if option in _ENVIRONMENT:
+            value = value or (arguments[position + 1] if position + 1 < len(arguments) else "")
+            name = value if value and value not in COMMANDS else "NAME"
+            return f"there is no option {option}\n  next: write `env={name}`, as in `doit env={name} plan`"
+    text = said.partition(" (parsing options")[0].removeprefix("Error parsing Command: ")
+    return f"{text}\n  untouched: nothing was run\n  next: `doit -h` shows what there is"
+
+
+def _of_name(word: str, tasks: Sequence[str]) -> str:
+    """What is wrong with the name of a task, and the nearest one."""
+    stage, colon, _ = word.partition(":")
+    shown = [name for name in tasks if not name.startswith("_")]
+    if word in _SYNONYMS and _SYNONYMS[word] in shown:
+        hint = f" (did you mean '{_SYNONYMS[word]}'?)"
+    elif colon and any(name.startswith(f"{stage}:") for name in shown):
+        hint = nearest(word, [name for name in shown if name.startswith(f"{stage}:")])
+    elif colon and (near := get_close_matches(stage, [name for name in shown if ":" not in name], n=1)):
+        hint = f" (did you mean '{near[0]}:{word.partition(':')[2]}'?)"
+    else:
+        hint = nearest(word, [name for name in shown if ":" not in name])
+    return f"there is no task '{word}'{hint}\n  untouched: nothing was run\n  next: `doit list --all` shows every task"

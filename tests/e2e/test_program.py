@@ -1,0 +1,109 @@
+"""`doit-tofu`, and doit with our commands: help, version, names that are nearly right, and every folder of a repository."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.repository import INSTALLED, ROOT, Done
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.repository import Repository
+
+PACKAGE = "doit_tofu" if INSTALLED else "tasks"
+PLUGINS = re.search(r"\[tool\.doit\.plugins\.command\]\n(\w+ = .*\n)+", (ROOT / "pyproject.toml").read_text())
+_LOCAL_TREE = {} if INSTALLED else {"PYTHONPATH": str(ROOT)}
+
+
+def program(repository: Repository, *arguments: str, folder: Path | None = None, module: str = PACKAGE) -> Done:
+    """What `python -m doit_tofu` prints, and its exit code."""
+    done = subprocess.run(
+        [str(repository.python), "-m", module, *arguments], cwd=folder or repository.path, check=False,
+        env=repository.environment(**_LOCAL_TREE), capture_output=True, text=True,
+    )  # fmt: skip
+    return Done(done.returncode, done.stdout + done.stderr)
+
+
+@pytest.mark.parametrize("arguments", [["-h"], ["--help"], ["plan", "-h"], ["help"], ["run", "--help"]])
+def test_help_speaks_of_stacks_in_any_place_and_names_every_command(one: Repository, arguments: list[str]) -> None:
+    done = program(one, *arguments)
+    assert done.code == 0
+    assert "usage: doit" in done.out
+    listed = [line.split()[0] for line in one.doit("list").out.splitlines() if line.strip()]
+    assert len(listed) >= 12
+    for command in listed:
+        assert f"\n  {command} " in done.out
+    assert "CmdOption" not in done.out
+    assert max(map(len, done.out.splitlines())) <= 120
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["-e", "prod", "plan"], "`doit env=prod plan`"),
+        (["--env=prod", "plan"], "`doit env=prod plan`"),
+        (["--env", "plan"], "`doit env=NAME plan`"),
+        (["plan", "--env", "prod"], "`doit env=prod plan`"),
+        (["--colour", "plan"], "--colour"),
+        (["-n"], "-n"),
+    ],
+)
+def test_an_option_that_is_none_is_explained_in_three_lines(one: Repository, arguments: list[str], said: str) -> None:
+    done = program(one, *arguments)
+    assert done.code == 3
+    assert said in done.out
+    assert "CmdOption" not in done.out
+    assert len(done.out.splitlines()) <= 3
+    assert one.engine_calls() == []
+
+
+@pytest.mark.parametrize(
+    ("word", "near"),
+    [("paln", "plan"), ("plan:oen", "plan:one"), ("paln:one", "plan:one"), ("apply", "deploy"), ("fmt", "validate")],
+)
+def test_a_name_that_is_nearly_right_names_the_right_one(one: Repository, word: str, near: str) -> None:
+    stack = next(folder.name for folder in (one.path / "stacks").iterdir())
+    done = program(one, word.replace("one", stack).replace("oen", stack + "x"))
+    assert done.code == 3
+    assert f"did you mean '{near.replace('one', stack)}'" in done.out
+    assert one.engine_calls() == []
+
+
+def test_a_name_that_is_like_nothing_lists_what_there_is(one: Repository) -> None:
+    done = program(one, "zzzzzz")
+    assert done.code == 3
+    assert "plan" in done.out
+    assert "deploy" in done.out
+
+
+def test_every_folder_of_the_repository_will_do(one: Repository) -> None:
+    stack = next(folder for folder in (one.path / "stacks").iterdir())
+    assert program(one, "status", folder=stack).out == program(one, "status").out
+    assert program(one, "list", folder=stack).out == program(one, "list").out
+
+
+def test_the_version_names_the_product_and_what_it_runs_on(one: Repository) -> None:
+    first, *more = program(one, "--version").out.splitlines()
+    assert first.startswith("doit-tofu ")
+    assert "doit 0.37" in first
+    assert more == []
+
+
+def test_doit_itself_has_these_commands(one: Repository) -> None:
+    if not INSTALLED:  # then doit finds them as it does in this repository
+        assert PLUGINS
+        one.write(*(f"{folder}pyproject.toml:{PLUGINS.group()}" for folder in ("", "stacks/a/")))
+    assert "usage: doit" in program(one, "-h", module="doit").out
+    assert "did you mean 'plan'" in program(one, "paln", module="doit").out
+    stack = next(folder for folder in (one.path / "stacks").iterdir())
+    assert program(one, "status", folder=stack, module="doit").code == 0
+
+
+def test_help_in_a_repository_of_others_is_that_of_doit(one: Repository) -> None:
+    one.write("dodo.py:def task_x():\n    return {'actions': ['true']}\n")
+    assert "https://pydoit.org" in program(one, "help").out
