@@ -336,6 +336,8 @@ class GitHub:
             "secrets.DEPLOY_STATE_KEY": "",
             "secrets.DEPLOY_ARTIFACT_KEY": ARTIFACT_KEY,
             "secrets.DEPLOY_REVIEW_KEY": REVIEW_KEY,
+            "secrets.DEPLOY_LEDGER_TOKEN": "",
+            "secrets.DEPLOY_LEDGER_KEY": "",
             "secrets.variables": "\n".join(f"{name}={value}" for name, value in self.repository.variables.items()),
         }
 
