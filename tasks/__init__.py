@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 __all__ = [
     "DOIT_CONFIG",
     "task__planned",
+    "task_audit",
     "task_build",
     "task_ci",
     "task_deploy",
     "task_drift",
     "task_graph",
+    "task_ledger",
+    "task_log",
     "task_notify_test",
     "task_plan",
     "task_publish",
@@ -44,8 +47,8 @@ def __getattr__(name: str) -> Any:
             from .start import doit_config
 
             return doit_config(_run())
-        except KeyboardInterrupt:  # before there is a handler: nothing was begun, and a traceback says nothing more
-            raise SystemExit("stopped before anything was begun") from None
+        except KeyboardInterrupt:  # before our handler exists: nothing was started, and a traceback would not help
+            raise SystemExit("stopped before anything was started") from None
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -64,7 +67,7 @@ def task_setup() -> Iterator[dict[str, Any]]:
 
 
 def task_build() -> Iterator[dict[str, Any]]:
-    """Build."""
+    """Make builds and images."""
     from . import build
 
     return build.tasks(_run())
@@ -85,7 +88,7 @@ def task_plan() -> Iterator[dict[str, Any]]:
 
 
 def task__planned() -> dict[str, Any]:
-    """Every plan before any apply."""
+    """The barrier: all plans before any apply."""
     from . import deploy
 
     return deploy.barrier(_run())
@@ -127,10 +130,31 @@ def task_graph() -> Iterator[dict[str, Any]]:
 
 
 def task_ci() -> Iterator[dict[str, Any]]:
-    """Write a pipeline."""
+    """Generate a pipeline."""
     from . import ci
 
     return ci.tasks(_run())
+
+
+def task_log() -> Iterator[dict[str, Any]]:
+    """Log."""
+    from . import log
+
+    return log.tasks(_run())
+
+
+def task_audit() -> Iterator[dict[str, Any]]:
+    """Audit."""
+    from . import audit
+
+    return audit.tasks(_run())
+
+
+def task_ledger() -> Iterator[dict[str, Any]]:
+    """Ledger."""
+    from . import upkeep
+
+    return upkeep.tasks(_run())
 
 
 def task_notify_test() -> Iterator[dict[str, Any]]:

@@ -36,7 +36,6 @@ GATES: dict[str, dict[str, str]] = {
         "base/http.py": "every HTTP client",
         "checks/http.py": "a check's own request, by a session of base/http",
         "notifications/webhook.py": "a message of masked text, by a session of base/http",
-        "engine/release.py": "the engine's release, by requests itself: a mirror may need .netrc",
         "checks/tcp.py": "a check that only connects",
         "checks/kubernetes/api.py": "the Kubernetes client's own connection, its token masked",
         "notifications/services.py": "apprise's own connections: message text is masked before",
@@ -76,7 +75,7 @@ def install(report: str, package: str) -> None:
             ):
                 return
             if not (arguments[2] or 0) & _WRITING:
-                if _TREE in what or (f"/{_DEPLOY}/" not in what and not what.startswith(cache)):
+                if _TREE in what or (f"/{_DEPLOY}/" not in what and not what.startswith(cache)) or os.path.isdir(what):  # noqa: PTH112
                     return
                 kind = "read"
         elif event == "socket.connect":

@@ -70,7 +70,9 @@ class Pipeline:
     ended: bool = False
     alive: Process | None = None
     retries: int = 0
-    planned: dict[str, str | None] = field(default_factory=dict)  # of each plan that is handed on, what it follows
+    planned: dict[str, tuple[str | None, str | None]] = field(
+        default_factory=dict
+    )  # of each plan that is handed on, what it follows
 
 
 @dataclass
@@ -287,10 +289,11 @@ class World:
         """The plan that was handed over, unless the ledger knows it: then one made now."""
         pipeline, last = process.pipeline, records[name].change if name in records else None
         handed = f"plan {pipeline.number} {name}"
-        if not pipeline.retries:
-            pipeline.planned[name] = last
         begun = head.begun.get(name)
-        fits = pipeline.planned.get(name, "never") == last and begun is None
+        follows = (last, begun.plan_id if begun else None)
+        if not pipeline.retries:
+            pipeline.planned[name] = follows
+        fits = pipeline.planned.get(name) == follows
         return handed if fits else f"{handed} again {pipeline.retries}"
 
     def apply(

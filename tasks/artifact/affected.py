@@ -9,6 +9,7 @@ from ..base.files import canonical_json, sha256_bytes
 from ..project import volatile
 from . import inputs, receipt
 from . import reasons as why
+from .inputs import NOT_RECORDED
 from .reasons import Reason, Why
 from .receipt import Outcome
 
@@ -56,8 +57,10 @@ def checks_digest(stack: Stack) -> str:
     return sha256_bytes(canonical_json(checks))
 
 
-def _unverified(last: Receipt, stack: Stack) -> bool:
+def _unverified(project: Project, last: Receipt, stack: Stack) -> bool:
     """Whether a deployed stack has checks that have not passed since its last apply."""
+    if last.applied and last.failed_checks and project.config.deploy.on_failed_check == "fail":
+        return True
     if not stack.settings.verify or not last.applied:
         return False
     return last.verified is not True or last.checks != checks_digest(stack)
@@ -85,10 +88,16 @@ def assess(project: Project, stack: Stack, baseline: Baseline | None) -> Assessm
         compared = inputs.gather(project, stack, produced=produced, key=keyring.find(last.inputs.key))
     before = last.inputs.less_variables(volatile.uncounted(project, stack))
     if differing := why.between(before, compared, why_read=project.module(stack.name).why_read):
-        return Assessment(now, last, differing)
+        return Assessment(now, last, [_if_recorded(last, reason) for reason in differing])
     rewrite = keyring.rewrite(last.state_key)
     reasons = [Reason(Why.STATE_KEY, note=rewrite)] if rewrite else []
-    return Assessment(now, last, reasons, rewrite is not None, _unverified(last, stack))
+    return Assessment(now, last, reasons, rewrite is not None, _unverified(project, last, stack))
+
+
+def _if_recorded(last: Receipt, reason: Reason) -> Reason:
+    """A reason, where the ledger has a digest of that input; else that it has none."""
+    recorded = reason.input is None or last.inputs.digests.get(reason.input) != NOT_RECORDED
+    return reason if recorded else Reason(Why.NOT_RECORDED, reason.input)
 
 
 def _without_receipt(project: Project, stack: Stack, now: Inputs, baseline: Baseline | None) -> list[Reason]:

@@ -110,11 +110,19 @@ def read(plan: Mapping[str, Any], mask: Masker, *, hidden: bool = False) -> Plan
         _finish(entry, mask, hidden=hidden)
     resources, drift, outputs = (_of(shown, kind) for kind in (_Kind.RESOURCE, _Kind.DRIFT, _Kind.OUTPUT))
     failed = [
-        str((check.get("address") or {}).get("to_display", "?"))
+        _failed_check(check, mask, hidden=hidden)
         for check in plan.get("checks") or []
         if check.get("status") in ("fail", "error")
     ]
     return PlanChanges(_count(resources, outputs), resources, drift, outputs, failed, bool(plan.get("errored")))
+
+
+def _failed_check(check: Mapping[str, Any], mask: Masker, *, hidden: bool) -> str:
+    """A check that does not hold: its address, and what it says unless that is to be hidden."""
+    address = str((check.get("address") or {}).get("to_display", "?"))
+    problems = [problem for found in check.get("instances") or [] for problem in found.get("problems") or []]
+    said = dict.fromkeys(" ".join(str(problem.get("message", "")).split()) for problem in problems)
+    return mask.text(address if hidden or not said else f"{address}: {'; '.join(said)}")
 
 
 def _of(shown: list[_Entry], kind: _Kind) -> list[dict[str, Any]]:

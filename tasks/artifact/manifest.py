@@ -94,7 +94,10 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Expected:
-    """The current context, which an artifact must match; `by_tag` are images that need not be pinned."""
+    """The current context, which an artifact must match; `by_tag` are images that need not be pinned.
+
+    `ordered`: every apply of every machine is known, so a plan has to follow the last one.
+    """
 
     environment: str
     inputs: Inputs
@@ -110,6 +113,7 @@ class Expected:
     backend: str | None = None
     builds: Mapping[str, str] = field(default_factory=dict)
     by_tag: Collection[str] = ()
+    ordered: bool = False
 
 
 def verify(manifest: Manifest, stack: str, expected: Expected) -> None:
@@ -157,17 +161,25 @@ def _mismatches(manifest: Manifest, stack: str, expected: Expected) -> list[tupl
         found.append(("age", f"this plan is {_hours(manifest.age)} old, more than {_hours(expected.max_age)}"))
     if manifest.age < -_CLOCK_SKEW:
         found.append(("future", f"this plan claims to be from the future: {manifest.created_at}"))
+    if receipt is not None:
+        found += _applied_since(manifest, receipt, ordered=expected.ordered)
+    return found + _made_otherwise(manifest, expected)
+
+
+def _applied_since(manifest: Manifest, receipt: Receipt, *, ordered: bool) -> list[tuple[str, str]]:
+    """That another plan was applied since this one was made."""
+    if ordered and receipt.plan_id not in (manifest.follows, manifest.id):
+        return [("stale", "another plan was applied since this one was made")]
     if (
-        receipt is not None
-        and receipt.serial is not None
+        receipt.serial is not None
         and manifest.serial is not None
         and manifest.lineage in (receipt.lineage, None)
         and manifest.serial < receipt.serial
         and not _is_later(manifest, receipt)
     ):
         message = f"the state has changed: planned for serial {manifest.serial}, last applied is {receipt.serial}"
-        found.append(("stale", message))
-    return found + _made_otherwise(manifest, expected)
+        return [("stale", message)]
+    return []
 
 
 def _of_another(manifest: Manifest, stack: str, expected: Expected) -> list[tuple[str, str]]:

@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Output:
-    """An output; a sensitive value is None unless it was just read from the engine."""
+    """An output; a sensitive value is None unless it was just read from the engine.
+
+    `known` is False if the record has no value although it is not sensitive: it came from the ledger.
+    """
 
     digest: str
     sensitive: bool = False
     value: Any = None
+    known: bool = True
 
 
 def parse(values: Mapping[str, Any], declared: Collection[str] = ()) -> dict[str, Output]:
@@ -71,7 +75,12 @@ def stored(layout: Layout, stack: str) -> dict[str, Output] | None:
         return None
     try:
         return {
-            name: Output(str(item["digest"]), bool(item["sensitive"]), item.get("value"))
+            name: Output(
+                str(item["digest"]),
+                bool(item["sensitive"]),
+                item.get("value"),
+                bool(item["sensitive"]) or "value" in item,
+            )
             for name, item in record["outputs"].items()
         }
     except (KeyError, TypeError, AttributeError) as error:

@@ -43,6 +43,8 @@ class Why(StrEnum):
     NEW_ENVIRONMENT = "new environment"
     NOT_COMPARABLE = "cannot be compared"
     BASE_UNREAD = "base unread"
+    NOT_RECORDED = "cannot be compared: without an encryption key the ledger has no digest of it"
+    LEDGER = "ledger"
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ class Receipt:
     accepted policy findings, with reasons. `lineage` and `serial` are those of the state after the apply, or at least
     before it. `exists` are the digests of the addresses that it left in place; `accepted` is the state that was
     accepted although another one had been deployed, and why. `plan_id` is the manifest's `id`.
+    `failed_checks` are the `check` blocks that did not hold at its end.
     """
 
     stack: str
@@ -64,6 +65,7 @@ class Receipt:
     exists: list[str] = field(default_factory=list)
     accepted: dict[str, Any] | None = None
     plan_id: str | None = None
+    failed_checks: list[str] = field(default_factory=list)
     format: int = FORMAT
 
     @property

@@ -108,7 +108,7 @@ def read(environment: Mapping[str, str] = os.environ, given: Kind | None = None)
 
 
 def job_login(environment: Mapping[str, str] = os.environ) -> tuple[str, str] | None:
-    """With what this job may read its repository: the forge's origin and `user:token`; None where nothing says it.
+    """With what this job may read its repository: the forge's origin and `user:token`; None if nothing says it.
 
     GitHub: https://docs.github.com/en/actions/tutorials/authenticate-with-github_token. GitLab:
     https://docs.gitlab.com/ci/jobs/ci_job_token/.

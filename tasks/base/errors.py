@@ -241,6 +241,12 @@ class PublishError(DeployError):
     kind = Kind.PUBLISH
 
 
+class LedgerError(DeployError):
+    """The ledger cannot be read, believed or written, or another run holds its lease."""
+
+    kind = Kind.LEDGER
+
+
 class StoppedError(DeployError):
     """The run was asked to stop (SIGINT or SIGTERM)."""
 

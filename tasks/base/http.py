@@ -186,6 +186,8 @@ class Client:
         longest_asked: The longest wait, in seconds, that a server may ask for.
         verify: Whether certificates are checked.
         moved: Called with the method, the URL and the target of a redirect; may raise.
+        seen: Called with the number of bytes of an answer that are there; may raise.
+        largest: The largest number of bytes of an answer; by default 64 MiB.
 
     Attributes:
         last: The last response.
@@ -195,10 +197,12 @@ class Client:
         self, wait: Callable[[float], bool | None], *, base: str = "", secret: Mapping[str, str] | None = None,
         seconds: float, only_lost: bool = False, tries: int = 1_000, timeout: float = 30.0, pause: float = 0.5,
         longest_asked: float = 30.0, verify: bool = True, moved: Callable[[str, str, str], None] = lambda *_: None,
+        seen: Callable[[int], None] = lambda _: None, largest: int | None = None,
     ) -> None:  # fmt: skip
         self._wait, self._base, self._secret, self._left, self._only_lost = wait, base, secret or {}, seconds, only_lost
         self._tries, self._timeout, self._pause, self._longest_asked = tries, timeout, pause, longest_asked
         self._verify, self._moved, self._session = verify, moved, Session()
+        self._seen, self._largest = seen, largest
         self.last: Answer | None = None
         if not verify:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
@@ -312,7 +316,8 @@ class Client:
         content = bytearray()
         while piece := response.raw.read1(_PIECE, decode_content=True):  # whatever has arrived so far
             content += piece
-            if len(content) > _LARGEST:
+            self._seen(len(content))
+            if len(content) > (self._largest or _LARGEST):
                 raise NoAnswerError("the response is too long")
             if time.monotonic() > end:
                 raise _PassingError("the response started but did not finish in time")

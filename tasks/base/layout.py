@@ -106,6 +106,16 @@ class Layout:
         return self.base / "notified.json"
 
     @property
+    def ledger_memory(self) -> Path:
+        """What this disk knows of the ledger: where it was last seen, and which receipts are in it."""
+        return self.base / "ledger.json"
+
+    @property
+    def ledger_cache(self) -> Path:
+        """What was read of the ledger, by digest; and the git objects of one that is in a remote."""
+        return self.cache / "ledger"
+
+    @property
     def file_index(self) -> Path:
         """Digests and facts of source files, keyed by their stat."""
         return self.cache / "files.json"

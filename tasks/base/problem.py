@@ -35,6 +35,7 @@ class Kind(StrEnum):
     RECORD = "record error"
     RUN_LOCKED = "locked"
     PUBLISH = "publish failed"
+    LEDGER = "ledger"
     FORGE = "forge"
     TEMPLATE = "broken template"
     NO_RESULT = "no result"

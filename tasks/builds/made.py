@@ -1,4 +1,4 @@
-"""What builds and images left: the receipt of a build, with the digest of its outputs; where an image is."""
+"""Receipts of builds, with the digest of their outputs, and the locations of images."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class PinnedImage:
 
 
 def read_build(layout: Layout, name: str) -> BuildReceipt | None:
-    """The receipt of a build; None when there is none that can be read: then it is built again."""
+    """The receipt of a build; None if there is none that can be read: then it is built again."""
     try:
         return BuildReceipt(**read_json(layout.build(name)))
     except (RecordError, TypeError):
@@ -78,7 +78,7 @@ def forget_build(layout: Layout, name: str) -> None:
 
 
 def read_image(layout: Layout, name: str) -> PinnedImage | None:
-    """Where an image was found last; None when that is not known."""
+    """Where an image was found last; None if that is not known."""
     try:
         return PinnedImage(**read_json(layout.image(name)))
     except (RecordError, TypeError):
@@ -95,7 +95,7 @@ def write_image(layout: Layout, image: PinnedImage) -> None:
 
 
 def outputs_digest(root: Path, index: FileIndex, outputs: Sequence[str]) -> str | None:
-    """Hex SHA-256 over all files and links of some outputs; None when one of them is not there.
+    """Hex SHA-256 over all files and links of some outputs; None if one of them is not there.
 
     Args:
         root: What the paths are relative to.

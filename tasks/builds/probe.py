@@ -1,4 +1,4 @@
-"""Whether a builder is here and works, and in words what is missing where it does not."""
+"""Finds out whether a builder works here, and if not, why."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FIELD = r"^{}:[ \t]+(\S.*)$"
 
 
 def problem(run: Run, name: str) -> str | None:
-    """Why a builder cannot be used; None when it can.
+    """Why a builder cannot be used; None if it can.
 
     Raises:
         StoppedError: The run was asked to stop.
@@ -33,7 +33,7 @@ def problem(run: Run, name: str) -> str | None:
             return _problem_of_docker(run)
         done = _ask(run, name, "--version")
     except OSError as error:
-        return f"{name} cannot be run: {error.strerror}"
+        return f"{name} cannot be started: {error.strerror}"
     return None if done.ok else f"{name} does not work ({_said(run, done)})"
 
 
@@ -44,7 +44,7 @@ def _problem_of_docker(run: Run) -> str | None:
     """
     version = _ask(run, "docker", "buildx", "version")
     if not version.ok:
-        return f"docker does not work, or has no plugin buildx ({_said(run, version)})"
+        return f"docker does not work, or lacks the buildx plugin ({_said(run, version)})"
     # A builder that is not there yet, such as a container, is started; the build would do so as well.
     done = _ask(run, "docker", "buildx", "inspect", "--bootstrap")
     if done.ok and "running" in _fields(done, "Status"):
@@ -55,7 +55,7 @@ def _problem_of_docker(run: Run) -> str | None:
     where = f" at {', '.join(endpoints)}" if endpoints else ""
     causes = _fields(done, "Error") or ([] if done.ok else [_said(run, done)])
     why = f" ({run.mask.text(causes[0])[:_LONGEST]})" if causes else ""
-    return f"docker buildx is here, but its builder{which}{where} does not answer{why}"
+    return f"docker buildx is installed, but its builder{which}{where} does not respond{why}"
 
 
 def _ask(run: Run, *command: str) -> Ended:
@@ -70,4 +70,4 @@ def _said(run: Run, done: Ended) -> str:
     """The line that says most: the one that calls itself an error, else the first."""
     lines = [line.strip() for line in done.output.splitlines() if line.strip()]
     errors = [line for line in lines if line.lower().startswith("error")]
-    return run.mask.text((errors or lines or ["it says nothing"])[0])[:_LONGEST]
+    return run.mask.text((errors or lines or ["no output"])[0])[:_LONGEST]

@@ -15,7 +15,7 @@ from ..base.files import locked
 from ..base.layout import CACHE_VARIABLE, cache_dir
 from ..base.problem import doit
 from ..base.version import VersionConstraint
-from . import gobuild, release
+from . import gobuild, release, trusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +59,8 @@ def find(settings: model.Engine) -> tuple[Found | None, list[str]]:
     cached = sorted((cache_dir() / "engines").glob(f"{settings.kind}-*/{settings.kind}"), reverse=True)
     candidates += [(path, "cache") for path in cached]
     for binary, source in candidates:
+        if source == "cache" and not _may_run(binary, settings, wanted, misses):
+            continue
         version = version_of(binary, settings.kind)
         if version is not None and wanted.allows(version):
             return Found(binary, version, source), misses
@@ -68,6 +70,17 @@ def find(settings: model.Engine) -> tuple[Found | None, list[str]]:
     if not any(source == "PATH" for _, source in candidates):
         misses.append(f"no {settings.kind} on PATH")
     return None, misses
+
+
+def _may_run(binary: Path, settings: model.Engine, wanted: VersionConstraint, misses: list[str]) -> bool:
+    """Whether an engine in the cache is one whose bytes are known; it is not started to find out."""
+    named = binary.parent.name.removeprefix(f"{settings.kind}-")
+    if not wanted.allows(named):
+        return False
+    if not trusted.is_known(binary, settings):
+        misses.append(f"{binary} is not known to be {settings.kind} {named}: its SHA-256 is in no list")
+        return False
+    return True
 
 
 def obtain(settings: model.Engine, stop: Stop, say: Callable[[str], None]) -> Found:
@@ -97,6 +110,7 @@ def obtain(settings: model.Engine, stop: Stop, say: Callable[[str], None]) -> Fo
                     misses.append(error.message)
                     continue
                 if (actual := version_of(target, settings.kind)) == version:
+                    trusted.remember(target, source)
                     return Found(target, version, source)
                 target.unlink(missing_ok=True)
                 misses.append(f"the binary that was obtained reports {actual}, not {version}")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import platform
 import zipfile
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from ..base import urls
 from ..base.errors import EngineError
-from ..base.files import write_atomic
+from ..base.files import sha256_bytes, write_atomic
+from . import trusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,9 +25,11 @@ _BASES = {
     "terraform": "https://releases.hashicorp.com/terraform/{version}",
 }
 _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
-_CONNECT, _READ = 5, 60
-_BLOCK = 1 << 20
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_SECONDS, _TRIES = 900.0, 2
 _LARGEST = 1 << 30
+_TELL = 1 << 23  # bytes
+_OK = 200
 
 
 def download(settings: model.Engine, version: str, target: Path, stop: Stop, say: Callable[[str], None]) -> None:
@@ -37,47 +40,64 @@ def download(settings: model.Engine, version: str, target: Path, stop: Stop, say
     """
     kind = settings.kind
     base = (settings.releases.rstrip("/") if settings.releases else _BASES[kind]).replace("{version}", version)
+    _check_encrypted(base)
     machine = _MACHINES.get(platform.machine().lower(), platform.machine().lower())
     archive = f"{kind}_{version}_{platform.system().lower()}_{machine}.zip"
-    sums = _fetch(f"{base}/{kind}_{version}_SHA256SUMS", stop).decode("ascii", "replace")
-    published = {line.split()[1].lstrip("*"): line.split()[0] for line in sums.splitlines() if len(line.split()) > 1}
-    if archive not in published:
+    known = None if settings.releases else trusted.PUBLISHED.get(archive)
+    published = known or _published(f"{base}/{kind}_{version}_SHA256SUMS", stop).get(archive)
+    if published is None:
         raise EngineError(f"the release of {kind} {version} has no {archive}")
-    say(f"setup: downloading {kind} {version} from {base}")
+    say(f"setup: downloading {kind} {version} from {urls.shown(base)}")
     data = _fetch(f"{base}/{archive}", stop, say)
-    actual = hashlib.sha256(data).hexdigest()
-    if actual != published[archive].lower():
-        raise EngineError(f"{base}/{archive} has the wrong checksum: SHA-256 {actual}, published {published[archive]}")
+    if (actual := sha256_bytes(data)) != published:
+        raise EngineError(
+            f"{urls.shown(base)}/{archive} has the wrong checksum: SHA-256 {actual}, published {published}"
+        )
     try:
-        binary = zipfile.ZipFile(io.BytesIO(data)).read(kind)
+        trusted.unpack(data, kind, target)
     except (zipfile.BadZipFile, KeyError) as error:
         raise EngineError(f"{archive} does not contain {kind}: {error}") from error
-    write_atomic(target, binary)
-    target.chmod(0o755)
+    write_atomic(target.with_name(archive), data, durable=False)  # what jobs that share the cache can verify
+
+
+def _published(url: str, stop: Stop) -> dict[str, str]:
+    """The SHA-256 of each archive of a release, as its file of checksums says."""
+    lines = (line.split() for line in _fetch(url, stop).decode("ascii", "replace").splitlines())
+    return {line[1].lstrip("*"): line[0].lower() for line in lines if len(line) > 1}
+
+
+def _check_encrypted(url: str) -> None:
+    """Refuse a mirror that anybody on the way could change."""
+    parts = urlsplit(url)
+    if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
+        raise EngineError(f"engine.releases {urls.shown(url)} is not https")
 
 
 def _fetch(url: str, stop: Stop, say: Callable[[str], None] | None = None) -> bytes:
-    import requests
+    from ..base import http
 
+    told = 0
+
+    def seen(received: int) -> None:
+        nonlocal told
+        stop.check("download")
+        if say and received >= told + _TELL:
+            told = received
+            say(f"setup: {received >> 20} MiB")
+
+    def moved(_: str, old: str, new: str) -> None:
+        if old.startswith("https:") and not new.startswith("https:"):
+            raise http.NoAnswerError("it leads from https to another scheme")
+
+    client = http.Client(
+        stop.wait, seconds=_SECONDS, tries=_TRIES, timeout=_SECONDS, moved=moved, seen=seen, largest=_LARGEST
+    )
     try:
-        with requests.get(url, timeout=(_CONNECT, _READ), stream=True) as response:
-            response.raise_for_status()
-            total, blocks, told = int(response.headers.get("Content-Length") or 0), bytearray(), 0
-            for block in response.iter_content(_BLOCK):
-                stop.check("download")
-                blocks += block
-                if len(blocks) > _LARGEST:
-                    raise EngineError(f"{url} is too large for an engine")
-                percent = 100 * len(blocks) // total if total else 0
-                if say and percent >= told + 25:
-                    say(f"setup: {percent}% of {total >> 20} MiB")
-                    told = percent
-            return bytes(blocks)
-    except (requests.RequestException, ValueError) as error:
-        raise EngineError(f"cannot download {url}: {_short(error)}") from error
-
-
-def _short(error: Exception) -> str:
-    """The innermost cause in the long messages of requests."""
-    text = str(error)
-    return text.rpartition("] ")[2].rstrip("'\")") if "NameResolution" in text or "Connection" in text else text
+        answer = client.request("GET", url)
+    except http.NoAnswerError as error:
+        raise EngineError(f"cannot download {urls.shown(url)}: {error}") from error
+    finally:
+        client.close()
+    if answer.status != _OK:
+        raise EngineError(f"cannot download {urls.shown(url)}: status {answer.status}")
+    return answer.content

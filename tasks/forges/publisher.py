@@ -1,4 +1,4 @@
-"""What the end of a run tells the forge: the merge request's comment, the commit's status; it never fails the run."""
+"""Updates the merge request's comment and the commit's status at the end of a run; never fails the run."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def publish(run: Run, whole: set[str], code: ExitCode) -> None:
         _tell(run, place, stage, code, reviewing=reviewing and settings.comment)
     except Exception as error:  # noqa: BLE001 - the boundary: nothing that a forge answers changes how a run ends
         step = run.keep_crash("forge", error)
-        run.say(f"forge: not told, because of an unexpected error: {type(error).__name__}: {error}\n  next: {step}")
+        run.say(f"forge: not updated, because of an unexpected error: {type(error).__name__}: {error}\n  next: {step}")
 
 
 def broke(

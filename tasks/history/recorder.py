@@ -1,4 +1,4 @@
-"""One record per run: written when it begins, while its tasks end, and when it ends, so that it can be watched.
+"""Records each run when it starts, after each task, and when it ends, so that it can be watched live.
 
 `runs/<id>.json` is small and is replaced whole; `runs/<id>.jsonl` has a line for each task that ended, with all of its
 result, and is only appended to. A reader leaves out a last line that was torn. No decision rests on either.

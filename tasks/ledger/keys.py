@@ -90,23 +90,26 @@ def generate() -> SigningKey:
     return SigningKey(os.urandom(_BYTES))
 
 
-def from_environment() -> SigningKey | None:
+def from_environment(variable: str = VARIABLE) -> SigningKey | None:
     """The key that this job signs with; None where it has none.
 
+    Args:
+        variable: The environment variable that holds it.
+
     Raises:
-        ConfigError: `DEPLOY_LEDGER_KEY` holds no key, or `cryptography` is not installed.
+        ConfigError: It holds no key, or `cryptography` is not installed.
     """
-    text = os.environ.get(VARIABLE, "").strip()
+    text = os.environ.get(variable, "").strip()
     if not text:
         return None
     secret = decoded(text)
     if secret is None:
         raise ConfigError(
-            f"{VARIABLE} holds no key: one line of Base64 over {_BYTES} bytes is expected",
+            f"{variable} holds no key: one line of Base64 over {_BYTES} bytes is expected",
             untouched="nothing was planned or applied",
             next_step=(
                 "store the line that was shown when the key was made; ",
-                doit("ledger", "-a", "key"),
+                doit("ledger", "key"),
                 " makes one",
             ),
         )

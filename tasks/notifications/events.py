@@ -1,4 +1,4 @@
-"""Events: what the results of a run mean to people who were not there; reads results, runs nothing."""
+"""Derives events (failures, drift, recoveries, deploys) from the results of a run."""
 
 from __future__ import annotations
 

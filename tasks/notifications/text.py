@@ -1,7 +1,8 @@
-"""Texts: a message's title and body, by templates that may be the project's own; short enough for a chat."""
+"""Renders a message's title and body from built-in or custom templates, short enough for a chat."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from ..reports import environment, sandbox
@@ -39,13 +40,14 @@ BODY = """\
 {% if not_run | length > 10 %} and {{ not_run | length - 10 }} more{% endif %}
 
 {% endif %}
-{% if event == 'drift' %}next: look at reports/drift.md; {{ deploy }} puts back what the code says
+{% if event == 'drift' %}next: look at reports/drift.md; {{ deploy }} restores what the code says
 {% endif %}
 {% if commit %}commit {{ commit }}
 {% endif %}
 {% if link %}{{ link }}
 {% endif %}
 """
+_CALL = re.compile(r"(?<![\w.+-])@(?=\w)|<(?=[!@#])")  # not the one of an address: ada@example.test
 _WORDS = {"failure": "FAILED", "drift": "drifted", "recovery": "recovered", "deploy": "deployed", "test": "test"}
 _LONGEST_TITLE, _LONGEST_BODY = 200, 3000
 
@@ -79,7 +81,7 @@ def _one(run: Run, settings: model.Channel, name: str, builtin: str, values: dic
         except sandbox.TemplateFailedError as error:
             first = str(error).partition("\n")[0]
             run.say_once(
-                f"{settings.label}: the template `{name}` is broken, the built-in one was used:"
+                f"{settings.label}: the template `{name}` is broken, so the built-in one was used:"
                 f" {error.kind}: {first[:200]}"
             )
     return run.mask.text(environment.sandboxed().from_string(builtin).render(**_known(run, values)))
@@ -87,7 +89,19 @@ def _one(run: Run, settings: model.Channel, name: str, builtin: str, values: dic
 
 def _known(run: Run, values: dict[str, Any]) -> dict[str, Any]:
     """All that a template may use, its words included."""
-    return {"words": _WORDS, "deploy": run.command("deploy").quoted, **values}
+    return {"words": _WORDS, "deploy": run.command("deploy").quoted, **quiet(values)}
+
+
+def quiet(value: Any) -> Any:
+    """The same value with texts that call nobody: `@all`, `@here` and `<!channel>` of a value are only shown.
+
+    What a project's own template says is left alone, so that it can call whom it wants to.
+    """
+    if isinstance(value, dict):
+        return {key: quiet(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [quiet(item) for item in value]
+    return _CALL.sub(lambda found: f"{found[0]}\u200b", value) if isinstance(value, str) else value
 
 
 def _cut(text: str, length: int) -> str:

@@ -1,4 +1,4 @@
-"""An artifact that was handed over: verified, judged again, and accepted to be applied, replaced or refused."""
+"""Verifies and judges an artifact that was handed over, then accepts, replaces or refuses it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def check(run: Run, stack: Stack, assessment: Assessment) -> Manifest:
 
 
 def accept(run: Run, stack: Stack) -> Result | None:
-    """The result of the plan that was handed over to this deploy; None where one has to be made.
+    """The result of the plan that was handed over to this deploy; None if one has to be made.
 
     Raises:
         ArtifactRefusedError: It may not be applied, nor be replaced.
@@ -128,6 +128,7 @@ def _expected(run: Run, stack: Stack, assessment: Assessment) -> Expected:
         backend=stateid.binding(run.project, stack),
         builds=used.made_of(run.project, stack),
         by_tag=used.by_tag(run.project, stack),
+        ordered=run.recording is not None and run.recording.unread is None,
     )
 
 

@@ -1,4 +1,4 @@
-"""A plan made now and kept as an artifact: to be reviewed and handed over, or for the deploy that needs it."""
+"""Makes a plan and stores it as an artifact, to review and hand over, or for the deploy that needs it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from ..base.text import few
 from ..builds import used
 from ..engine import encryption
 from ..project import stateid
-from ..run import readstate, stateguard, validated, workdir
+from ..run import checkblocks, readstate, stateguard, validated, workdir
 from ..run.assessment import assess
+from ..run.details import PlanDetails
 from . import fresh, judging
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
     Raises:
         DeployError: The tree is not clean, and has to be.
         EngineError: The engine could not plan.
+        CheckFailedError: A `check` block does not hold, and `plan.on_failed_check` is `fail`.
         PolicyRefusedError: Policy does not let it through.
         PolicyError: It could not be judged.
         StateRefusedError: The state is not the one that was deployed.
@@ -84,6 +86,8 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
                 validated.remember(run, stack, configuration)
                 seen = Seen.read(found.document, *readstate.of_plan(run, stack, where, found.plan))
                 accepted = stateguard.require(run, stack, now.receipt, seen)
+                known = PlanDetails(origin, found.changes.to_json(), mocked=mocked or [])
+                checkblocks.refuse(run, stack, "plan", found.changes.failed_checks, known)
             if not store.is_encrypted(found.plan) and (warning := encryption.warning_in_ci()):
                 run.say_once(warning)
             basis = _Basis(origin, mocked or [], images, unpinned, now.inputs, seen, accepted)
@@ -147,5 +151,5 @@ def _check_clean(run: Run, stack: Stack) -> None:
             where=run.project.loaded.where("plan", "require_clean"),
             stack=stack.name,
             untouched="nothing in this stack was changed",
-            next_step="commit them, or put them away (`git stash -u`), then run the same command again",
+            next_step="commit or stash them (`git stash -u`), then run the same command again",
         )

@@ -1,4 +1,4 @@
-"""Checkers: other programs (conftest, checkov, trivy, a script) that are given the redacted plan and find fault."""
+"""Runs checkers: programs (conftest, checkov, trivy, a script) that judge the redacted plan."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ def findings(run: Run, stack: Stack, position: int, checker: Checker, plan: Mapp
         try:
             found = output.parse(checker, said)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise _error(checker, stack, where, f"cannot be understood: {error}", log) from None
+            raise _error(checker, stack, where, f"printed unreadable output: {error}", log) from None
     if code in checker.failed and not found:
         raise _error(checker, stack, where, f"exited with {code}, but no finding could be read", log)
     if run.hides_values:
-        return [replace(item, message="(hidden, as `plan.values` says)") for item in found]
+        return [replace(item, message=" (hidden by `plan.values`)") for item in found]
     return found
 
 
@@ -93,7 +93,7 @@ def _run(run: Run, stack: Stack, checker: Checker, plan: Path, where: Where) -> 
         )  # fmt: skip
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise _error(checker, stack, where, f"cannot be run: `{command[0]}`: {reason}", "") from error
+        raise _error(checker, stack, where, f"cannot be started: `{command[0]}`: {reason}", "") from error
     run.stop.check(f"policy {checker.name}")
     if ended.code is None:
         how = process.how(ended.code, checker.timeout)
@@ -104,12 +104,12 @@ def _run(run: Run, stack: Stack, checker: Checker, plan: Path, where: Where) -> 
 def _alone(checker: Checker, said: str) -> Finding:
     """The one finding of a checker that has no more to say than its exit code and a few lines."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return Finding(f"{checker.name}/failed", checker.severity, " / ".join(lines[-3:])[:500] or "it found fault")
+    return Finding(f"{checker.name}/failed", checker.severity, " / ".join(lines[-3:])[:500] or "it reported a failure")
 
 
 def _error(checker: Checker, stack: Stack, where: Where, happened: str, log: str) -> PolicyError:
     return PolicyError(
         f"the policy checker '{checker.name}' {happened}", log=log, where=where, stack=stack.name,
         untouched="nothing was applied: a plan that cannot be judged is refused",
-        next_step="correct the checker or its configuration, then run the same command again",
+        next_step="fix the checker or its configuration, then run the same command again",
     )  # fmt: skip

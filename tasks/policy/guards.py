@@ -1,4 +1,4 @@
-"""The guards that are built in: what may not be destroyed, how much, and which tags must be there."""
+"""The built-in guards: protected resources, the number of deletions, required tags."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..project.model import Policy, Protect, RequiredTags
 
 PROTECT, MAX_DESTROY, REQUIRED_TAGS = "protect", "max-destroy", "required-tags"
+_TYPE = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+(?:\[[^\]]*\])?$")  # of an address: `module.x.TYPE.name["key"]`
 _DONE = {"delete": "destroy", "create": "create", "update": "change", "forget": "forget"}
 
 
@@ -33,9 +34,8 @@ def findings(policy: Policy, stack: str, plan: Mapping[str, Any]) -> Iterator[Fi
     if policy.max_destroy is not None:
         lost = [str(item.get("address")) for item in changes if "delete" in _actions(item)]
         if len(lost) > policy.max_destroy:
-            message = (
-                f"{len(lost)} resources would be destroyed or replaced, {policy.max_destroy} may be: {few(lost, 5)}"
-            )
+            limit = f"at most {policy.max_destroy} may be"
+            message = f"{len(lost)} resources would be destroyed or replaced, {limit}: {few(lost, 5)}"
             yield Finding(MAX_DESTROY, "critical", message)
     for tags in policy.required_tags:
         yield from _untagged(tags, changes)
@@ -59,13 +59,32 @@ def _protected(guard: Protect, changes: list[Mapping[str, Any]]) -> Iterator[Fin
             done = {"replace"}
         hit = sorted(done & set(guard.actions))
         addresses = [str(item[key]) for key in ("address", "previous_address") if item.get(key)]
+        kinds = _types(item)
         if (
             hit
             and any(matches(address, guard.address) for address in addresses)
-            and matches(str(item.get("type")), guard.type)
+            and any(matches(kind, guard.type) for kind in kinds)
         ):
-            reason = f": {guard.reason}" if guard.reason else ""
-            yield Finding(guard.rule, guard.severity, f"it is protected from {' and '.join(hit)}{reason}", addresses[0])
+            message = f"it is protected from {' and '.join(hit)}{_why(guard)}"
+            yield Finding(guard.rule, guard.severity, message, addresses[0])
+        elif _covers(guard, addresses[-1], kinds[-1]) and not _covers(guard, addresses[0], kinds[0]):
+            # Allowed, the next plan would know nothing of the former address.
+            message = f"moved from {addresses[-1]}, it would no longer be protected{_why(guard)}"
+            yield Finding(guard.rule, guard.severity, message, addresses[0])
+
+
+def _covers(guard: Protect, address: str, kind: str) -> bool:
+    return matches(address, guard.address) and matches(kind, guard.type)
+
+
+def _types(item: Mapping[str, Any]) -> list[str]:
+    """The type of a resource, and that of its former address: a move may change it."""
+    former = _TYPE.search(str(item.get("previous_address") or ""))
+    return [str(item.get("type")), *([former[1]] if former else [])]
+
+
+def _why(guard: Protect) -> str:
+    return f": {guard.reason}" if guard.reason else ""
 
 
 def _untagged(tags: RequiredTags, changes: list[Mapping[str, Any]]) -> Iterator[Finding]:
@@ -81,7 +100,7 @@ def _untagged(tags: RequiredTags, changes: list[Mapping[str, Any]]) -> Iterator[
             continue
         address = str(item.get("address"))
         if unknown.get(name) is True:
-            yield Finding(REQUIRED_TAGS, "info", f"`{name}` is known only after the apply", address)
+            yield Finding(REQUIRED_TAGS, "info", f"`{name}` is only known after the apply", address)
             continue
         values, later = (part[name] if isinstance(part.get(name), dict) else {} for part in (after, unknown))
         for key, pattern in sorted(tags.tags.items()):
@@ -89,7 +108,7 @@ def _untagged(tags: RequiredTags, changes: list[Mapping[str, Any]]) -> Iterator[
             if value in (None, "") and not later.get(key):
                 yield Finding(REQUIRED_TAGS, tags.severity, f"`{name}` has no '{key}'", address)
             elif value is not None and not re.fullmatch(pattern, str(value)):
-                yield Finding(REQUIRED_TAGS, tags.severity, f"`{name}.{key}` is not as '{pattern}' wants it", address)
+                yield Finding(REQUIRED_TAGS, tags.severity, f"`{name}.{key}` does not match '{pattern}'", address)
 
 
 def _actions(item: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The judgement of a plan: all findings, less what is allowed, and a refusal when one is bad enough."""
+"""Judges a plan: collects all findings, drops allowed ones, and refuses the plan if one is severe enough."""
 
 from __future__ import annotations
 
@@ -132,8 +132,8 @@ def _refusal(stack: Stack, found: list[Finding], refusing: list[Finding], change
         f"refused by policy '{first.rule}': {place}{first.message}{more}",
         found=PlanDetails(changes=changes, findings=[finding.to_json() for finding in found]),
         log="\n".join(lines), stack=stack.name,
-        untouched="nothing in this stack was changed, and no plan of it is left to be applied",
-        next_step="change the plan; or, if it is meant: an entry in `policy.allow`, or"
+        untouched="nothing in this stack was changed, and its plan was discarded",
+        next_step="change the plan; or, if it is intended, add an entry to `policy.allow`, or run "
         f" `allow={first.rule}:{stack.name} reason='...'` with the same command",
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What checkers print, read as findings: JSON of their own shapes, or SARIF 2.1.0."""
+"""Reads findings from a checker's output: JSON of any shape, or SARIF 2.1.0."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def at(value: Any, path: str) -> list[Any]:
     for step in path.replace("[]", ".[]").strip(".").split("."):
         if step == "[]":
             if any(not isinstance(item, list) for item in found):
-                raise ValueError(f"`{path}` is no path of its output: there is no list where `[]` stands")
+                raise ValueError(f"`{path}` does not match its output: no list at `[]`")
             found = [element for item in found for element in item]
         elif step:
             if any(not isinstance(item, dict) for item in found):
-                raise ValueError(f"`{path}` is no path of its output: there is no mapping where `{step}` stands")
+                raise ValueError(f"`{path}` does not match its output: no mapping at `{step}`")
             found = [item[step] for item in found if item.get(step) is not None]
     return found
 
@@ -61,7 +61,7 @@ def _mapped(document: Any, checker: Checker) -> Iterator[Finding]:
             if isinstance(item, str):
                 item = {"message": item}  # noqa: PLW2901 - a finding that is nothing but its message
             if not isinstance(item, dict):
-                raise TypeError(f"what stands at `{path}` of its output is neither a mapping nor a text")
+                raise TypeError(f"`{path}` in its output is neither a mapping nor text")
             part = {name: _first(item, way) for name, way in checker.fields.items()}
             rule = part.get("rule") or "finding"
             yield Finding(
@@ -84,7 +84,7 @@ def _sarif(document: Any, checker: Checker) -> Iterator[Finding]:
     for run in document["runs"]:
         for invocation in run.get("invocations") or []:
             if invocation.get("executionSuccessful") is False:
-                raise ValueError("its SARIF says that it did not run well (executionSuccessful: false)")
+                raise ValueError("its SARIF reports a failed run (executionSuccessful: false)")
         listed = ((run.get("tool") or {}).get("driver") or {}).get("rules") or []
         rules = {str(rule.get("id")): rule for rule in listed}
         for result in run.get("results") or []:

@@ -1,4 +1,4 @@
-"""The engine's plan JSON for other programs: the very format, with everything sensitive replaced.
+"""The engine's plan JSON for other programs: the same format, with sensitive values replaced.
 
 The format: https://opentofu.org/docs/internals/json-format/
 """

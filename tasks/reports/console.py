@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on and when it ends: one line per task, a failing stack's output whole."""
+"""The console output of a run: one line per task, and the full output of failing stacks."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from . import remarks
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ..engine.diagnostics import Diagnostic
     from ..run.result import Result
     from ..run.run import Run
     from .model import Report
@@ -35,6 +36,7 @@ class Console:
         self._run = run
         self._lock = threading.Lock()
         self._under_way: dict[str, float] = {}
+        self._warnings: set[tuple[str, Diagnostic]] = set()
         self._width = max((len(name) for name in run.project.stacks), default=0)
 
     def start(self) -> None:
@@ -66,17 +68,19 @@ class Console:
         """A task ended: its line, and all that the engine said when it failed."""
         with self._lock:
             self._under_way.pop(f"{outcome.stage}:{outcome.stack}", None)
-        if outcome.status in _QUIET or (outcome.stage == "validate" and outcome.status is Status.OK and not selected):
+        warned = self._warned(outcome)
+        quiet = outcome.stage == "validate" and outcome.status is Status.OK and not selected and not warned
+        if outcome.status in _QUIET or quiet:
             return
         head = f"{outcome.stage:<9} {outcome.stack:<{self._width}}  "
         if outcome.failed:
-            self._tell(outcome, f"{head}FAILED  {outcome.summary}", _block(outcome), folded=False)
+            self._tell(outcome, f"{head}FAILED  {outcome.summary}", [*warned, *_block(outcome)], folded=False)
             return
         why = f"  [{'; '.join(outcome.reasons[:2])}]" if outcome.reasons and outcome.stage == "plan" else ""
         reused = " (as planned before)" if outcome.reused else f"  {outcome.seconds:.1f} s"
         took = "" if outcome.status is Status.NOT_RUN else reused
         body = _block(outcome) if outcome.problem else self._changes(outcome)
-        self._tell(outcome, f"{head}{outcome.summary}{took}{why}", body, folded=True)
+        self._tell(outcome, f"{head}{outcome.summary}{took}{why}", [*warned, *body], folded=not warned)
 
     def _tell(self, outcome: Result, title: str, body: list[str], *, folded: bool) -> None:
         """A task's line; in CI what belongs to it folds below, and what failed is open."""
@@ -84,6 +88,13 @@ class Console:
             self._run.output.section(f"{outcome.stage}_{outcome.stack}", title, "\n".join(body), folded=folded)
         else:
             self._run.say("\n".join([title, *body]))
+
+    def _warned(self, outcome: Result) -> list[str]:
+        """What the engine warned of, a line each, unless an earlier task of the stack has shown it."""
+        with self._lock:
+            new = [item for item in outcome.warnings if (outcome.stack, item) not in self._warnings]
+            self._warnings.update((outcome.stack, item) for item in new)
+        return [f"  Warning: {item.text}" for item in new]
 
     def _changes(self, outcome: Result) -> list[str]:
         """What a plan would do, a line for each resource and output; in CI alone, where it folds."""
@@ -173,7 +184,7 @@ class Console:
         failed = sorted({item.stack for item in found if item.failed})
         names = ", ".join(failed[:5]) + (" and more" if len(failed) > 5 else "")  # noqa: PLR2004 - what fits a line
         if self._run.stop.requested:
-            return "stopped; the same command again goes on from here"
+            return "stopped; run the same command again to continue"
         if code is ExitCode.FAILED:
             tried = any(item.stage == "deploy" and item.failed for item in found)
             if "deploy" in selected and not self._run.applied and not tried:
@@ -189,8 +200,8 @@ class Console:
         if "plan" in selected:
             planned = sum(item.stage == "plan" and item.status is not Status.UNAFFECTED for item in found)
             deploys = self._run.command("deploy").quoted
-            return f"planned; {deploys} applies exactly this" if planned else "nothing is affected"
-        return "all well"
+            return f"planned; {deploys} applies exactly this" if planned else "no stack is affected"
+        return "all passed"
 
     def _drift_verdict(self, found: list[Result]) -> str:
         lines = []
@@ -200,14 +211,14 @@ class Console:
             again = self._run.command("-a", *(f"deploy:{name}" for name in drifted[:5])).quoted
             looks = self._run.command("drift").quoted
             lines.append(
-                f"{', '.join(drifted)} drifted. Three ways from here:\n"
+                f"{', '.join(drifted)} drifted. What to do next:\n"
                 f"  1. deploy the code again:     {again}\n"
                 f"  2. take over what is:         change the code until {looks} finds nothing\n"
                 f"  3. look into it:              .deploy/{self._run.project.environment}/reports/drift.md"
             )
         if undeployed:
             deploys = self._run.command("deploy").quoted
-            lines.append(f"{', '.join(undeployed)}: not deployed as in the code; {deploys} deploys it")
+            lines.append(f"{', '.join(undeployed)}: undeployed code; {deploys} deploys it")
         return "\n".join(lines)
 
 

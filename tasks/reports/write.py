@@ -1,4 +1,4 @@
-"""Makes the report of a stage, and writes its files."""
+"""Makes the report of a stage and writes its files."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def collect(run: Run, stage: str, results: Iterable[Result]) -> Report:
 
 
 def write(run: Run, report: Report, looks: Templates) -> list[str]:
-    """Write a report's files and tell the forge that runs this; gives the paths of the files for people.
+    """Write a report's files and tell the forge that runs this; returns the paths of the files for people.
 
     What cannot be written is said, and changes nothing else.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from doit.action import BaseAction
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from doit.exceptions import BaseFail
 
+    from ..engine.diagnostics import Diagnostic
     from ..project.stack import Stack
     from .run import Run
 
@@ -96,6 +99,7 @@ def _keep_outcome(run: Run, stage: str, name: str, work: Callable[[bool], Result
         outcome = failed(run, stage, name, error)
     except Exception as error:  # noqa: BLE001 - the boundary: a bug must not take the other stacks down
         outcome = crashed(run, stage, name, error)
+    outcome.warnings = outcome.warnings or _warned(run, stage, name)
     if not outcome.started_at:  # otherwise another job of the pipeline did it
         outcome.seconds = round(time.monotonic() - started, 3)
         outcome.started_at = began
@@ -112,6 +116,17 @@ def _with_hooks(run: Run, name: str, stack: Stack, act: Act, *, forced: bool) ->
     from . import hooks
 
     return hooks.around(run, name, stack, lambda: act(run, stack, forced))
+
+
+def _warned(run: Run, stage: str, name: str) -> list[Diagnostic]:
+    """What the engine warned of in a task, with places in the repository."""
+    if name not in run.project.stacks:
+        return []
+    folder = run.project.stacks[name].path
+    return [
+        replace(item, file=posixpath.normpath(posixpath.join(folder, item.file))) if item.file else item
+        for item in run.heard(stage, name)
+    ]
 
 
 def failed(run: Run, stage: str, name: str, error: DeployError) -> Result:
@@ -163,7 +178,16 @@ def _exists(path: str) -> bool:
     return Path(path).exists()
 
 
-def printing(run: Run, name: str, text: Callable[..., str], params: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+class FailedText(str):
+    """A text that says of its task that it failed."""
+
+    __slots__ = ()
+
+
+def printing(
+    run: Run, name: str, text: Callable[..., str], params: Sequence[Mapping[str, Any]] = (),
+    *, positional: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """A task that prints a text; an expected error is shown and fails it.
 
     Args:
@@ -171,14 +195,17 @@ def printing(run: Run, name: str, text: Callable[..., str], params: Sequence[Map
         name: The task's name.
         text: Makes the text from the run and the task's options.
         params: Its options, in doit's form.
+        positional: The argument of `text` that gets the words after the task's name, as a list.
     """
 
     def show(**options: Any) -> TaskFailed | None:
         try:
-            run.say(text(run, **options))
+            said = text(run, **options)
+            run.say(said)
         except DeployError as error:
             run.say(listed(run.problems(error)))
             return TaskFailed(error.message, report=False)
-        return None
+        return TaskFailed(said, report=False) if isinstance(said, FailedText) else None
 
-    return {"basename": name, "actions": [show], "verbosity": 2, "doc": COMMANDS[name], "params": list(params)}
+    task = {"basename": name, "actions": [show], "verbosity": 2, "doc": COMMANDS[name], "params": list(params)}
+    return task if positional is None else {**task, "pos_arg": positional}

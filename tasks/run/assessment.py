@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..artifact import affected
+from ..artifact.reasons import Reason, Why
 from ..base.errors import DeployError
 
 if TYPE_CHECKING:
@@ -20,7 +22,10 @@ def assess(run: Run, stack: Stack) -> Assessment:
         ConfigError: A var file is missing, or a setting cannot be filled in.
         RecordError: A receipt or outputs record cannot be read.
     """
-    return affected.assess(run.project, stack, run.baseline)
+    found = affected.assess(run.project, stack, run.baseline)
+    if run.recording is None or not (doubts := run.recording.doubts(stack.name)):
+        return found
+    return replace(found, reasons=[*found.reasons, *(Reason(Why.LEDGER, note=text) for text in doubts)])
 
 
 def assess_once(run: Run, stack: Stack) -> Assessment:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _WRITER_DIGITS = 16
 _BEFORE = "ci/before/"
-_OF_DEPLOY = (_BEFORE, "receipts/", "outputs/", "results/")
 _OF_OTHERS = (_BEFORE, "plans/", "results/", "images/", ".builds/", "notified.json")
 
 
@@ -75,8 +74,11 @@ class Custody:
         self._is_current = alone and found.ended
         layout.watch.listener = self._announce
 
-    def end(self, *, deploying: bool) -> None:
+    def end(self, deployed: Collection[str]) -> None:
         """Sign what this run leaves; a folder that nothing was written into stays as it is.
+
+        Args:
+            deployed: The stacks that a job of a generated pipeline deploys: of these alone it hands on receipts.
 
         Raises:
             RecordError: It cannot be written: whoever gets the folder will refuse it.
@@ -90,7 +92,7 @@ class Custody:
                 if writer.begun or not self._is_current:
                     writer.end()
             else:
-                writer.end(dict(_handed_on(writer.files.items(), _OF_DEPLOY if deploying else _OF_OTHERS)))
+                writer.end(dict(_handed_on(writer.files.items(), deployed)))
             if ci.pipeline():
                 self._remember(writer)
         except OSError as error:
@@ -136,8 +138,15 @@ def index_name(part: Part | None, tasks: Iterable[str]) -> str:
     return "run.jsonl" if part is None else f"job-{_digest(str(part), *sorted(tasks))}.jsonl"
 
 
-def _handed_on(files: Iterable[tuple[str, str]], kinds: tuple[str, ...]) -> Iterable[tuple[str, str]]:
-    return ((name, digest) for name, digest in files if name.startswith(kinds) or name.endswith("/claim.json"))
+def _handed_on(files: Iterable[tuple[str, str]], deployed: Collection[str]) -> Iterable[tuple[str, str]]:
+    """The files that a job hands on: its plans; or what it deployed, and that plans were taken."""
+    own = {f"{kind}/{stack}.json" for kind in ("receipts", "outputs") for stack in deployed}
+    kinds = (_BEFORE, "results/") if deployed else _OF_OTHERS
+    return (
+        (name, digest)
+        for name, digest in files
+        if name.startswith(kinds) or name in own or name.endswith("/claim.json")
+    )
 
 
 def _digest(*words: str) -> str:

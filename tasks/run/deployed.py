@@ -32,6 +32,8 @@ def choose_base(run: Run) -> None:
         ConfigError: The ref does not exist.
     """
     project, ref = run.project, run.request.base
+    if not ref and run.recording is not None:
+        return  # the ledger says it better, and the tag is only a label
     tag = tag_name(project)
     if not ref and (tag is None or git.resolve(project.layout.root, tag) is None):
         return

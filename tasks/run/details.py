@@ -167,7 +167,7 @@ _STAGES: dict[str, type[Any]] = {
 
 
 def from_json(stage: str, record: Any) -> Details | None:
-    """The details of a stage's result; None where it has none.
+    """The details of a stage's result; None if it has none.
 
     Raises:
         ValueError: They are not what the stage's details are.

@@ -20,6 +20,7 @@ class Request:
         reviewed_file: Where the reviewed plans are recorded (`reviewed=`).
         allowances: The policy findings that are allowed (`allow=`).
         accepted: The states that are accepted although they are not those that were deployed (`accept=`).
+        reason: Why something is done that takes a reason (`reason=`).
         base: What counts as deployed without receipts (`base=`).
     """
 
@@ -29,6 +30,7 @@ class Request:
     allowances: tuple[Allowance, ...] = ()
     accepted: tuple[Accepted, ...] = ()
     base: str | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True)

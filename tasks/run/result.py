@@ -10,6 +10,7 @@ from ..artifact import folder
 from ..base.errors import RecordError
 from ..base.files import read_json
 from ..base.problem import Problem
+from ..engine.diagnostics import Diagnostic
 from .details import DeployDetails, DriftDetails, PlanDetails, VerifyDetails, from_json
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Result:
         problem: What went wrong, masked, when it failed.
         seconds: How long it took.
         started_at: When it began, ISO 8601 in UTC.
+        warnings: What the engine warned of meanwhile.
         unrecorded: Why its record could not be written; empty when it was.
     """
 
@@ -66,6 +68,7 @@ class Result:
     problem: Problem | None = None
     seconds: float = 0.0
     started_at: str = ""
+    warnings: list[Diagnostic] = field(default_factory=list)
     unrecorded: str = ""
 
     @property
@@ -137,6 +140,7 @@ def read(layout: Layout, stage: str, stack: str, say: Callable[[str], None]) -> 
                 **record,
                 "status": Status(status),
                 "details": from_json(record["stage"], details),
+                "warnings": [Diagnostic(**item) for item in record["warnings"]],
                 "problem": Problem.from_json(problem) if problem is not None else None,
             }
         )

@@ -32,12 +32,15 @@ if TYPE_CHECKING:
     from ..base.errors import DeployError
     from ..base.git import Relation, Revision
     from ..base.problem import Command, Problem
+    from ..engine.diagnostics import Diagnostic
     from ..project.project import Project
     from .allowance import Judged
+    from .recorded import Recorded
     from .result import Result
 
 
 T = TypeVar("T")
+_RECEIPTS = ("deploy", "verify")  # the stages that write receipts
 
 
 class Run:
@@ -66,6 +69,7 @@ class Run:
         lock_files_missing: The stacks whose committed lock file was not here (`lockfile`).
         read_outputs: Outputs that were read from states, by stack (`upstream`).
         waiting: What the checks of a task that is under way wait for, by task (`verify`).
+        recording: The ledger, where the configuration names one (`start`).
         notes: What readers of this run's reports must know besides its results, a sentence each (`gate`).
     """
 
@@ -92,10 +96,12 @@ class Run:
         self.assessed: dict[str, tuple[tuple[str, ...], Assessment]] = {}
         self.initialized: dict[str, bool] = {}
         self.lock_files_missing: set[str] = set()
+        self._heard: dict[str, list[Diagnostic]] = {}
         self.read_outputs: dict[str, dict[str, Outputs]] = {}
         self.reading_lock = threading.Lock()
         self.waiting: dict[str, Callable[[], str]] = {}
         self.notes: list[str] = []
+        self.recording: Recorded | None = None
         self.started = time.monotonic()
         self._engine: Engine | None = None
         self._engine_lock = threading.Lock()
@@ -113,10 +119,14 @@ class Run:
     def keep(self, task: str, outcome: Result) -> None:
         """Hold the result of a task."""
         self.results[task] = outcome
+        if self.recording is not None and outcome.stage in _RECEIPTS:
+            self.recording.note(outcome.stack)
 
     def mark_applied(self, stack: str) -> None:
         """Note that a stack's plan was applied in this run."""
         self.applied.add(stack)
+        if self.recording is not None:
+            self.recording.note(stack)
 
     def alone_with(self, stack: str) -> threading.RLock:
         """The lock of a stack's data directory among the threads of this run."""
@@ -177,7 +187,7 @@ class Run:
                 self.mask.add(key.encoded for key in self.project.keyring.all)
                 engine = Engine(
                     found.binary, settings.kind, found.version, plugin_cache=plugins, encryption=self.encryption,
-                    stop=self.stop, mask=self.mask, terse=self.hides_values,
+                    stop=self.stop, mask=self.mask, hear=self._hear, terse=self.hides_values,
                 )  # fmt: skip
                 if self.project.keyring.is_set and not engine.takes_keys:
                     raise EngineError(
@@ -187,6 +197,14 @@ class Run:
                     )
                 self._engine = engine
             return self._engine
+
+    def _hear(self, label: str, found: list[Diagnostic]) -> None:
+        self._heard.setdefault(label, []).extend(found)
+
+    def heard(self, stage: str, stack: str) -> list[Diagnostic]:
+        """What the engine has warned of in a task of a stack, each once; masked."""
+        known = dict.fromkeys(self._heard.get(f"{stage} {stack}", ()))
+        return [self.mask.value(item) for item in known]
 
     def keep_crash(self, task: str, error: BaseException) -> str:
         """Add an unexpected error to the crash log; returns the next step."""

@@ -1,4 +1,4 @@
-"""The values that a stack's inputs get from upstream outputs; sensitive ones are kept in memory."""
+"""The values of upstream outputs for a stack's inputs; sensitive ones stay in memory."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def values(run: Run, stack: Stack) -> Given:
         if known is None:
             known = _from_state(run, run.project.stacks[reference.stack])
         output = known.get(reference.output)
-        if output is not None and output.sensitive:
+        if output is not None and (output.sensitive or not output.known):
             output = read(run, run.project.stacks[reference.stack]).get(reference.output)
-            run.mask.add([output.value] if output else [])
+            run.mask.add([output.value] if output and output.sensitive else [])
         if output is None:
             missing.append(variable)
         else:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import http.server
 import io
+import json
+import os
 import platform
 import shutil
 import threading
@@ -99,8 +101,9 @@ def test_terraform_is_not_taken_for_tofu(one: Repository) -> None:
 def test_a_wrong_version_on_path_gives_way_to_the_cache(bare: Repository) -> None:
     _engine(bare.bin, _say_version("OpenTofu v1.9.0"))
     cached = bare.home / "cache/engines/tofu-1.12.6"
-    _engine(cached, _say_version("OpenTofu v1.12.6"))
-    assert f"from cache: {cached}/tofu" in bare.doit("setup").out
+    engine = _engine(cached, _say_version("OpenTofu v1.12.6"))
+    known = json.dumps([hashlib.sha256(engine.read_bytes()).hexdigest()])
+    assert f"from cache: {cached}/tofu" in bare.doit("setup", DEPLOY_ENGINE__SHA256=known).out
 
 
 def test_a_constraint_takes_any_version_it_allows(one: Repository) -> None:
@@ -121,6 +124,44 @@ def test_a_release_is_downloaded_checked_and_used_for_a_real_plan(
     assert "+1 ~0 -0" in done.task("plan", "a")
     files.clear()
     assert "from cache" in bare.doit("setup", DEPLOY_ENGINE__RELEASES=address).out
+
+
+LIAR = "#!/bin/sh\necho started >> '{log}'\necho 'OpenTofu v1.12.6'\n"
+
+
+def test_an_engine_in_the_cache_that_nobody_knows_is_not_started_but_obtained_again(
+    bare: Repository, releases: tuple[str, dict[str, bytes]]
+) -> None:
+    address, files = releases
+    _publish(files, _say_version("OpenTofu v1.12.6").encode())
+    log = bare.home / "liar.log"
+    cached = _engine(bare.home / "cache/engines/tofu-1.12.6", LIAR.format(log=log))
+    versions = {f"tofu {cached}": {"stamp": "any", "version": "1.12.6"}}
+    (bare.home / "cache/versions.json").write_text(json.dumps(versions))
+    done = bare.doit("setup", DEPLOY_ENGINE__RELEASES=address)
+    assert "from downloaded" in done.out
+    assert not log.exists()
+    assert cached.read_text() == _say_version("OpenTofu v1.12.6")
+
+    assert "from cache" in bare.doit("setup", DEPLOY_ENGINE__RELEASES="http://127.0.0.1:9").out
+    status = cached.stat()
+    cached.write_text(LIAR.format(log=log))  # once more, behind the record's back
+    os.utime(cached, ns=(status.st_atime_ns, status.st_mtime_ns))
+    bare.variables["PATH"] = f"{bare.bin}:/usr/bin:/bin"
+    done = bare.doit("setup", DEPLOY_ENGINE__RELEASES="http://127.0.0.1:9", code=1)
+    assert f"{cached} is not known to be tofu 1.12.6: its SHA-256 is in no list" in done.out
+    assert not log.exists()
+
+
+def test_a_mirror_without_encryption_is_refused_and_its_credentials_are_shown_nowhere(bare: Repository) -> None:
+    bare.variables["PATH"] = f"{bare.bin}:/usr/bin:/bin"
+    for address, said in (
+        ("http://ada:hunter2-secret@mirror.example/v1", "engine.releases http://mirror.example/v1 is not https"),
+        ("https://ada:hunter2-secret@127.0.0.1:9/v1", "cannot download https://127.0.0.1:9/v1/tofu_1.12.6_SHA256SUMS"),
+    ):
+        done = bare.doit("setup", DEPLOY_ENGINE__RELEASES=address, code=1)
+        assert said in done.out
+        assert "hunter2" not in done.out
 
 
 def test_a_release_that_is_not_what_was_published_is_not_used(

@@ -141,7 +141,7 @@ def test_a_file_that_gitlab_would_refuse_is_not_written(run_of: Callable[..., Ru
     run = run_of({"a": []})
     with pytest.raises(ConfigError) as caught:
         ci.write(run, Purpose.DEPLOY, "gitlab")
-    assert "GitLab takes 0 kB" in caught.value.problem.text()
+    assert "GitLab accepts at most 0 kB" in caught.value.problem.text()
     assert "ci.jobs" in caught.value.problem.text()
     assert not run.layout.gitlab_jobs.exists()
 
@@ -173,7 +173,7 @@ def test_a_secret_is_never_written_into_a_pipeline(run_of: Callable[..., Run], m
     run = run_of({"a": []}, "ci: {install: 'pip install --index-url https://x:glpat-0123456789@pypi.example.test x'}\n")
     with pytest.raises(ConfigError) as caught:
         ci.write(run, Purpose.DEPLOY, "gitlab")
-    assert "would hold a secret" in caught.value.message
+    assert "would contain a secret" in caught.value.message
     assert "glpat" not in caught.value.problem.text()
     assert not run.layout.gitlab_jobs.exists()
 

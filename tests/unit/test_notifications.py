@@ -10,7 +10,7 @@ import pytest
 
 from tasks.base.masking import Masker
 from tasks.base.problem import Kind, Problem, doit
-from tasks.notifications import memory
+from tasks.notifications import memory, text
 from tasks.notifications.events import Findings, Item, fingerprint
 from tasks.project.model import Channel
 from tasks.run.details import DriftDetails
@@ -131,3 +131,20 @@ def test_a_run_that_did_not_look_or_could_not_ends_nothing() -> None:
     for results in ({}, {"deploy:web": Result("deploy", "web", Status.NOT_RUN)}):
         assert _told(channel, replace(FINDINGS, failures=(), results=results), known) == []
     assert list(known) == ["failure deploy web"]
+
+
+@pytest.mark.parametrize(
+    ("value", "called"),
+    [
+        ("@all look", "@\u200ball look"),
+        ("<!channel> and <!here|here>", "<\u200b!channel> and <\u200b!here|here>"),
+        ("<@U123> (@everyone)", "<\u200b@\u200bU123> (@\u200beveryone)"),
+        ("<#C1>", "<\u200b#C1>"),
+        ("ada@example.test stays", "ada@example.test stays"),
+        ("git@host:x and a <b> @ 5", "git@host:x and a <b> @ 5"),
+    ],
+)
+def test_a_value_calls_nobody_in_a_chat(value: str, called: str) -> None:
+    assert text.quiet({"items": [{"what": value, "n": 1}], "link": None}) == {
+        "items": [{"what": called, "n": 1}], "link": None,
+    }  # fmt: skip

@@ -173,7 +173,7 @@ def test_a_path_gives_what_stands_there(value: Any, path: str, values: list[Any]
 
 @pytest.mark.parametrize(("value", "path"), [({}, "[]"), ([], "a"), ({"a": 1}, "a[]"), ([1], "[].a")])
 def test_a_path_through_something_else_is_an_error(value: Any, path: str) -> None:
-    with pytest.raises(ValueError, match="is no path of its output"):
+    with pytest.raises(ValueError, match="does not match its output"):
         output.at(value, path)
 
 
@@ -250,3 +250,36 @@ def test_a_checkers_output_is_read_or_refused(document: Any) -> None:
         except (ValueError, TypeError):
             continue
         assert all(item.severity in SEVERITIES for item in items)
+
+
+@pytest.mark.parametrize(
+    ("guard", "item", "said"),
+    [
+        ({"address": "module.db.*"}, change("no-op", address="aws_x.free", previous_address="module.db.aws_x.y"), True),
+        (
+            {"address": "module.db.*"},
+            change("update", address="aws_x.free", previous_address="module.db.aws_x.y"),
+            True,
+        ),
+        ({"address": "module.db.*"}, change("no-op", address="module.db.z", previous_address="module.db.y"), False),
+        ({"address": "module.db.*"}, change("no-op", address="module.db.z", previous_address="other.y"), False),
+        ({"address": "module.db.*"}, change("no-op", address="module.db.z"), False),
+        (
+            {"type": "aws_db_*"},
+            change("no-op", address="aws_y.a", previous_address='module.m["k"].aws_db_i.a[0]', kind="aws_y"),
+            True,
+        ),
+        (
+            {"type": "aws_db_*"},
+            change("no-op", address="aws_db_j.a", previous_address="aws_db_i.a", kind="aws_db_j"),
+            False,
+        ),
+    ],
+)
+def test_a_move_does_not_take_a_resource_out_of_its_protection(
+    guard: dict[str, Any], item: dict[str, Any], said: bool
+) -> None:
+    policy = model.Policy(protect=[{"reason": "it holds the orders", **guard}])
+    messages = [finding.message for finding in guards.findings(policy, "a", {"resource_changes": [item]})]
+    expected = f"moved from {item.get('previous_address')}, it would no longer be protected: it holds the orders"
+    assert messages == ([expected] if said else [])

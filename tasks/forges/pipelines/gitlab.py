@@ -186,7 +186,7 @@ class Writer:
     def _add(self, name: str, job: dict[str, Any]) -> None:
         if len(name) > _LONGEST_NAME:
             raise ConfigError(
-                f"GitLab's jobs have names of at most {_LONGEST_NAME} characters, not '{name}'",
+                f"GitLab's job names have at most {_LONGEST_NAME} characters, which is too short for '{name}'",
                 untouched="no pipeline was written",
                 next_step="give the stack a shorter name; or set `ci.jobs` lower than the number of stacks",
             )
@@ -242,9 +242,9 @@ def text(run: Run, purpose: Purpose, shares: Shares, words: Sequence[str]) -> st
     written = head + yaml.dump(pipeline, Dumper=dumper, sort_keys=False, allow_unicode=True, width=1 << 20)
     if len(written.encode()) > LARGEST:
         raise ConfigError(
-            f"the pipeline has {len(written.encode()) // 1000} kB, GitLab takes {LARGEST // 1000} kB",
+            f"the pipeline has {len(written.encode()) // 1000} kB, but GitLab accepts at most {LARGEST // 1000} kB",
             key="ci.jobs",
             untouched="no pipeline was written",
-            next_step="set a lower `ci.jobs`: each job then does several stacks",
+            next_step="lower `ci.jobs`, so that each job handles several stacks",
         )
     return written

@@ -1,4 +1,4 @@
-"""Which files the jobs of a pipeline hand on: each its own, so that unpacked over one another they never collide.
+"""The files that pipeline jobs hand on: only their own, so that they never collide when unpacked together.
 
 doit's records, the run's lock, reports and the like are made anew by every job, and handed on by the last one alone.
 Paths are relative to the repository's root, folders end with `/`.

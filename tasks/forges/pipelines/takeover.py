@@ -1,4 +1,4 @@
-"""What a job takes of the files that other jobs handed over: `from=FOLDER` on the command line.
+"""Takes over the files that other jobs handed on: `from=FOLDER` on the command line.
 
 A forge that unpacks an artifact over the checkout lets the job that wrote it replace any file there, the configuration
 and its hooks included. So the artifact is unpacked into a folder of its own, and from there only what belongs is taken:
@@ -35,7 +35,7 @@ def take(project: Project, folder: Path) -> int:
         RecordError: There is no such folder, what is to be taken is no plain file, or it cannot be written.
     """
     if not folder.is_dir():
-        raise _refused(f"from={folder}: there is no such folder", "unpack what was handed over there")
+        raise _refused(f"from={folder}: the folder does not exist", "unpack the handed-over files there")
     try:
         taken = list(_belonging(project, folder))
         for path in taken:
@@ -43,7 +43,7 @@ def take(project: Project, folder: Path) -> int:
     except plain.NotPlainError as error:
         raise _refused(
             f"from={folder}: {error.strerror}",
-            "nothing but plain files is taken; see which job wrote it, then plan again",
+            "only plain files are accepted; find out which job wrote it, then plan again",
         ) from error
     except OSError as error:
         raise _refused(f"from={folder}: {error.strerror or error}", "make it readable, then run it again") from error

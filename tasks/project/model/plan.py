@@ -63,6 +63,10 @@ class Plan(Model):
         description="If a deploy would do something that the merge request's plan did not show, or if no reviewed"
         " plan was found: `warn`, or `fail` before anything is applied.",
     )
+    on_failed_check: Literal["warn", "fail"] = Field(
+        "warn",
+        description="When a `check` block does not hold: `warn` and go on, or `fail` the plan, which is then not kept.",
+    )
     values: Literal["shown", "hidden"] = Field(
         "shown",
         description="`hidden`: leave attribute and output values out of plan.json, results and reports; addresses,"

@@ -45,7 +45,7 @@ class Config(Model):
     volatile_variables: list[VariableName] = Field(
         default_factory=list,
         description="Variables whose values are no inputs, in every stack that declares them: tokens that each job gets"
-        " anew. A deploy uses the plan's value, which must still be valid then; `ephemeral = true` is the better way.",
+        " anew. A deploy uses the plan's value, which must still be valid then; `ephemeral = true` is better.",
     )
     secrets: list[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_*?]+$")]] = Field(
         default_factory=list,

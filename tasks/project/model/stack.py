@@ -29,7 +29,11 @@ class Engine(Model):
     path: str | None = Field(
         None, description="Path of the engine's binary; by default it is found on PATH, downloaded or built."
     )
-    releases: str | None = Field(None, description="Base URL of a mirror of the engine's official releases.")
+    releases: str | None = Field(None, description="Base URL of a mirror of the engine's official releases; https.")
+    sha256: list[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]] = Field(
+        default_factory=list,
+        description="SHA-256 of engines in the cache that may run besides published releases: of one that you built.",
+    )
     lock_timeout: Seconds = Field(60, description="Seconds to wait for a state lock that another process holds.")
     grace: Seconds | None = Field(
         None,
@@ -115,6 +119,11 @@ class Deploy(Model):
         None, description="A git tag that a complete deploy moves to its commit: `deployed-{environment}`."
     )
     push: bool = Field(False, description="True: push the tag to `origin`.")
+    on_failed_check: Literal["warn", "fail"] = Field(
+        "warn",
+        description="When a `check` block does not hold after an apply: `warn`, or `fail` the deploy of the stack; the"
+        " next deploys check again until it holds.",
+    )
 
 
 class Drift(Model):
@@ -123,4 +132,7 @@ class Drift(Model):
     undeployed: Literal["alert", "report"] = Field(
         "alert",
         description="`alert`: undeployed code makes `doit drift` exit with 2, as drift does; `report`: only report it.",
+    )
+    on_failed_check: Literal["warn", "fail"] = Field(
+        "warn", description="When a `check` block does not hold: `warn` and go on, or `fail` the stack: exit code 1."
     )

@@ -1,0 +1,146 @@
+"""What of a stack's receipt and outputs goes into the ledger, which every reader of the repository may read.
+
+Names, digests, commits, outcomes: no addresses, no values, no reasons. A digest of a value that is not in the
+repository can be guessed by trying, so it is there only where it was made with a key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..artifact import outputs as recorded
+from ..artifact.inputs import NOT_RECORDED, OUTPUTS, InputKind
+from ..artifact.receipt import FORMAT, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from ..project.project import Project
+    from ..project.stack import Stack
+
+Json = dict[str, object]
+_WITHHELD: Json = {"allowed": [], "exists": []}
+_PLAIN_OUTPUT = ("sensitive", "digest")
+
+
+@dataclass(frozen=True)
+class Record:
+    """A receipt and the outputs beside it, as JSON."""
+
+    receipt: Json
+    outputs: Json | None
+
+
+def shown(project: Project, stack: Stack, found: Record, *, public: bool) -> Record:
+    """What the ledger holds of a receipt and its outputs.
+
+    Args:
+        project: The project.
+        stack: The stack.
+        found: What stands on disk.
+        public: Whether addresses, reasons and values that are not sensitive may be shown.
+    """
+    withheld = _withheld(project, stack, found.receipt)
+    receipt = {**found.receipt, "inputs": _inputs(found.receipt.get("inputs"), withheld)}
+    if withheld:  # by the digest over all inputs each of them could be guessed
+        receipt["inputs_digest"] = NOT_RECORDED
+    if not public:
+        receipt |= {**_WITHHELD, "accepted": _without_reason(found.receipt.get("accepted"))}
+    return Record(receipt, _outputs(found.outputs, keyed=project.keyring.is_set, public=public))
+
+
+def working_copy(found: Record, before: Json | None) -> Record:
+    """What is written to disk of a record of the ledger: with the values that are here already and still hold."""
+    if found.outputs is None:
+        return found
+    known = _mapping((before or {}).get("outputs"))
+    outputs = {name: _with_value(_mapping(item), known.get(name)) for name, item in found.outputs.items()}
+    return Record(found.receipt, {"outputs": outputs})
+
+
+def _withheld(project: Project, stack: Stack, receipt: Json) -> Collection[tuple[str, str]]:
+    """The inputs, by kind and name, whose digests would tell a value that is not in the repository."""
+    inputs = _mapping(receipt.get("inputs"))
+    if inputs.get("key") is not None:
+        return ()
+    given = _mapping(_mapping(_mapping(project.loaded.variables.get("stacks")).get(stack.name)).get("variables"))
+    names = {
+        name for name, value in stack.settings.variables.items() if name in given or "${" in str(value)
+    }  # what the environment says
+    found = {(str(InputKind.VARIABLE), name) for name in names}
+    entries = inputs.get("digests")
+    for entry in map(_mapping, entries if isinstance(entries, list) else ()):
+        if entry.get("kind") == InputKind.ENVIRONMENT_VARIABLE:
+            found.add((str(InputKind.ENVIRONMENT_VARIABLE), str(entry.get("name", ""))))
+    return found | _sensitive(project, inputs)
+
+
+def _sensitive(project: Project, inputs: Json) -> set[tuple[str, str]]:
+    """The outputs that were read and are sensitive, or may be."""
+    found = set()
+    entries = inputs.get("digests")
+    for entry in map(_mapping, entries if isinstance(entries, list) else ()):
+        if entry.get("kind") not in OUTPUTS:
+            continue
+        known = recorded.stored(project.layout, str(entry.get("stack", ""))) or {}
+        name = str(entry.get("name", ""))
+        read = [known[name]] if name in known else list(known.values())
+        if any(output.sensitive for output in read):
+            found.add((str(entry.get("kind")), name))
+    return found
+
+
+def _inputs(inputs: object, withheld: Collection[tuple[str, str]]) -> Json:
+    known = _mapping(inputs)
+    entries = known.get("digests")
+    digests = [
+        {**entry, "digest": NOT_RECORDED} if (str(entry.get("kind")), str(entry.get("name", ""))) in withheld else entry
+        for entry in map(_mapping, entries if isinstance(entries, list) else ())
+    ]
+    return {**known, "digests": digests}
+
+
+def _outputs(found: Json | None, *, keyed: bool, public: bool) -> Json | None:
+    if found is None:
+        return None
+    outputs: Json = {}
+    for name, item in _mapping(found.get("outputs")).items():
+        output = _mapping(item)
+        kept = dict(output) if public else {field: output[field] for field in _PLAIN_OUTPUT if field in output}
+        if output.get("sensitive") and not keyed:
+            kept["digest"] = NOT_RECORDED
+        outputs[name] = kept
+    return outputs
+
+
+def _with_value(output: Json, before: object) -> Json:
+    known = _mapping(before)
+    same = known.get("digest") == output.get("digest") and not output.get("sensitive")
+    return {**output, "value": known["value"]} if same and "value" in known else output
+
+
+def _without_reason(accepted: object) -> object:
+    return {**accepted, "reason": ""} if isinstance(accepted, dict) else accepted
+
+
+def _mapping(value: object) -> Json:
+    return {str(name): item for name, item in value.items()} if isinstance(value, dict) else {}
+
+
+def begun(receipt: Mapping[str, object] | None, stack: str, environment: str, mark: Mapping[str, object]) -> Json:
+    """The receipt of a stack whose apply was announced and has not ended: cut off, until a plan says what is there.
+
+    Args:
+        receipt: The receipt of the apply before, where there was one.
+        stack: The stack.
+        environment: The environment.
+        mark: What was announced (`record.Begun`).
+    """
+    never: Json = {"inputs_digest": "", "inputs": {"key": None, "digests": []}, "format": FORMAT}
+    last: Json = dict(receipt) if receipt else {"stack": stack, "environment": environment, **never}
+    known = {name: mark[name] for name in ("lineage", "serial") if mark.get(name) is not None}
+    return {
+        **last, **known, "outcome": str(Outcome.STARTED), "plan_sha256": mark.get("plan_sha256") or "",
+        "plan_id": mark.get("plan_id"), "started_at": mark.get("since") or "", "finished_at": None,
+    }  # fmt: skip

@@ -1,0 +1,379 @@
+"""One run and its ledger: carries out what the machine says, with the bytes and signatures that it leaves out."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from ..base.errors import LedgerError
+from ..base.problem import doit
+from . import chain, machine, record
+from .home import DeniedError, HomeError, MovedError, UnreachableError
+from .keys import VARIABLE
+from .machine import Denied, Failed, Fetch, Fetched, Lost, Mark, Moved, Put, State, Trouble, Written
+from .statement import FormatError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from ..base.problem import Steps
+    from .home import Home, Version
+    from .keys import PublicKey, SigningKey
+    from .machine import Batch, Effect, Event, Me
+    from .record import Change, Head, Record, Shard
+
+_UNTOUCHED = "the ledger is as it was found"
+
+
+class Cache(Protocol):
+    """Shards that were read before, by their digest."""
+
+    def get(self, digest: str) -> bytes | None:
+        """The shard with this digest; None where it is not kept."""
+        ...
+
+    def put(self, digest: str, data: bytes) -> None:
+        """Keep a shard."""
+        ...
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Whose ledger is expected.
+
+    Args:
+        project: The repository, as its forge names it; empty where that is not known.
+        environment: The environment.
+    """
+
+    project: str
+    environment: str
+
+    def problem(self, head: Head) -> str | None:
+        """What is wrong with a ledger's own identity, in words."""
+        if head.environment != self.environment:
+            return f"it is the ledger of environment '{head.environment}', not of '{self.environment}'"
+        ours, theirs = self.project.strip("/"), head.project.strip("/")
+        if ours and theirs and ours != theirs and not (ours.endswith(f"/{theirs}") or theirs.endswith(f"/{ours}")):
+            return f"it is the ledger of '{theirs}', and this is '{ours}'"
+        return None
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What the configuration believes, and what this job signs with; where neither is there nothing is signed."""
+
+    public: Sequence[PublicKey] = ()
+    signing: Sequence[SigningKey] = ()
+
+
+@dataclass
+class Session:
+    """A run's dealings with its ledger. Threads may share it: one of them at a time talks to the home.
+
+    Args:
+        home: Where the ledger is.
+        me: Who this is.
+        identity: Whose ledger is expected.
+        trust: The keys.
+        seen: What this disk knew of it.
+        cache: Shards that were read before.
+        pause: Waits so many seconds; true when the run was asked to stop.
+    """
+
+    home: Home
+    me: Me
+    identity: Identity
+    trust: Trust = field(default_factory=Trust)
+    seen: Mark | None = None
+    cache: Cache | None = None
+    pause: Callable[[float], bool | None] = time.sleep
+    _state: State = field(init=False)
+    _version: Version | None = field(init=False, default=None)
+    _shards: dict[str, Shard] = field(init=False, default_factory=dict)  # by digest
+    _said: str = field(init=False, default="")  # what the home said last of why it did not do it
+    _lock: threading.RLock = field(init=False, default_factory=threading.RLock)
+
+    def __post_init__(self) -> None:
+        """Begin knowing what this disk knew."""
+        self._state = State(self.me, seen=self.seen)
+
+    @property
+    def head(self) -> Head | None:
+        """The newest head that was read or written."""
+        return self._state.known
+
+    @property
+    def version(self) -> Version | None:
+        """The version that this head is of."""
+        return self._version
+
+    @property
+    def holds(self) -> bool:
+        """Whether the lease is this pipeline's, as far as is known."""
+        return self._state.holds
+
+    @property
+    def waiting(self) -> int:
+        """How many events are recorded here and not in the ledger."""
+        sent = self._state.sent
+        return len(self._state.queue) + (len(sent.changes) if sent else 0)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is left to be written."""
+        return self._state.settled
+
+    def handle(self, event: Event) -> list[Effect]:
+        """What an event leads to, carried out; returns the effects that are for the run: held, busy, failed.
+
+        Raises:
+            LedgerError: What is there cannot be believed, or not be written by this job.
+        """
+        told: list[Effect] = []
+        with self._lock:
+            events: list[Event] = [event]
+            while events:
+                chance = random.random()  # noqa: S311 - only spreads tries
+                self._state, effects = machine.step(self._state, events.pop(0), chance)
+                for effect in effects:
+                    if isinstance(effect, Fetch):
+                        events.append(self._fetch(effect))
+                    elif isinstance(effect, Put):
+                        events.append(self._put(effect.base, effect.batch))
+                    else:
+                        told.append(effect)
+        return told
+
+    def records(self, stacks: Iterable[str]) -> dict[str, Record]:
+        """What the ledger holds of some stacks, at the head that is known.
+
+        Raises:
+            LedgerError: A shard cannot be read.
+        """
+        with self._lock:
+            head = self._known()
+            names = {stack: record.shard_of(stack) for stack in stacks}
+            shards = self._read_shards(head, set(names.values()))
+        found = {stack: shards.get(name, {}).get(stack) for stack, name in names.items()}
+        return {stack: item for stack, item in found.items() if item is not None}
+
+    def all_records(self) -> dict[str, Record]:
+        """What the ledger holds of every stack that it knows.
+
+        Raises:
+            LedgerError: A shard cannot be read.
+        """
+        with self._lock:
+            head = self._known()
+            shards = self._read_shards(head, head.shards)
+        return {stack: item for shard in shards.values() for stack, item in shard.items()}
+
+    def verify(self) -> chain.Verification:
+        """The whole chain, entry by entry; needs the history.
+
+        Raises:
+            LedgerError: It cannot be read.
+        """
+        with self._lock:
+            head, version = self._known(), self._version
+            if version is None:
+                raise self._unbelievable("it was not read")
+            with self._reading():
+                return chain.verify(head, self.home.entries(version), self._read_shards(head, head.shards))
+
+    def entries(self, after: int = 0) -> Iterator[tuple[record.Entry, bytes]]:
+        """The entries with a number above `after`, oldest first.
+
+        Raises:
+            LedgerError: One cannot be read.
+        """
+        version = self._version
+        if version is None:
+            return
+        with self._reading():
+            for number, data in self.home.entries(version, after):
+                try:
+                    yield record.read_entry(data)[0], data
+                except FormatError as error:
+                    raise self._unbelievable(f"entry {number} cannot be read: {error}") from None
+
+    def begin(self, head: Head, changes: Sequence[Change]) -> None:
+        """Make the ledger, where there is none.
+
+        Raises:
+            LedgerError: It cannot be written.
+        """
+        with self._lock:
+            made = self._draft(head, {}, changes, f"{self.me.run}.0")
+            try:
+                self._version = self.home.write(None, made.head_bytes, made.blobs, made.entries)
+            except HomeError as error:
+                raise self._not_written(error) from error
+            self._state = State(self.me, known=made.head)
+
+    def amend(self, change: Callable[[Head], Head], changes: Sequence[Change]) -> None:
+        """Write something of a person's own: not part of a run, tried once over what was read last.
+
+        Args:
+            change: Makes the head with another lease or other begun stacks.
+            changes: What is recorded of it.
+
+        Raises:
+            LedgerError: It cannot be written, or another wrote first.
+        """
+        with self._lock:
+            head = self._known()
+            shards = self._read_shards(head, {record.shard_of(item.stack) for item in changes if item.stack})
+            made = self._draft(change(head), shards, changes, f"{self.me.run}.amend")
+            try:
+                self._version = self.home.write(self._version, made.head_bytes, made.blobs, made.entries)
+            except HomeError as error:
+                raise self._not_written(error) from error
+            self._state = State(self.me, known=made.head)
+
+    def problem(self, failed: Failed) -> LedgerError:
+        """Why something could not be done, for people."""
+        by = f" by {failed.lease.label}" if failed.lease else ""
+        said = f": {self._said}" if self._said and failed.trouble in (Trouble.DENIED, Trouble.UNREACHABLE) else ""
+        return LedgerError(
+            _WORDS[failed.trouble].format(name=self.home.name, by=by) + said,
+            untouched=_UNTOUCHED, next_step=_NEXT[failed.trouble],
+        )  # fmt: skip
+
+    def _fetch(self, effect: Fetch) -> Event:
+        if effect.pause and self.pause(effect.pause):
+            return Denied()
+        try:
+            found = self.home.read()
+        except UnreachableError as error:
+            self._said = str(error)
+            return Lost()
+        except DeniedError as error:
+            self._said = str(error)
+            return Denied()
+        except HomeError as error:
+            raise self._unbelievable(str(error)) from error
+        if found is None:
+            return Fetched(None)
+        head = self._believed(found)
+        self._version = found
+        return Fetched(head)
+
+    def _put(self, base: Head, batch: Batch) -> Event:
+        touched = {record.shard_of(change.stack) for change in batch.changes if change.stack is not None}
+        shards = self._read_shards(base, touched)
+        made = self._draft(batch.over(self.me, base), shards, batch.changes, batch.write)
+        try:
+            self._version = self.home.write(self._version, made.head_bytes, made.blobs, made.entries)
+        except MovedError:
+            return Moved()
+        except UnreachableError as error:
+            self._said = str(error)
+            return Lost()
+        except DeniedError as error:
+            self._said = str(error)
+            return Denied()
+        except HomeError as error:
+            raise self._not_written(error) from error
+        return Written(made.head)
+
+    def _draft(self, head: Head, shards: Mapping[str, Shard], changes: Sequence[Change], write: str) -> chain.Draft:
+        try:
+            return chain.draft(head, shards, changes, write, self.trust.signing)
+        except chain.KeyMissingError as error:
+            raise LedgerError(
+                f"the ledger is signed with the key {error}, and this job has not that one",
+                where=self.home.name, untouched=_UNTOUCHED,
+                next_step=f"give {VARIABLE} to this job; only deploy jobs have it",
+            ) from None  # fmt: skip
+
+    def _believed(self, found: Version) -> Head:
+        """The head of a version, when it is of this ledger and signed as it has to be.
+
+        Raises:
+            LedgerError: It is not.
+        """
+        try:
+            head, envelope = record.read_head(found.head)
+        except FormatError as error:
+            raise self._unbelievable(f"its head cannot be read: {error}") from None
+        if wrong := self.identity.problem(head):
+            raise self._unbelievable(wrong)
+        if broken := chain.judge_head(head, envelope, self.trust.public):
+            raise self._unbelievable(broken.what)
+        return head
+
+    def _read_shards(self, head: Head, names: Iterable[str]) -> dict[str, Shard]:
+        """Shards of the version that is known; those that were read before are not read again."""
+        wanted = {name: head.shards[name] for name in names if name in head.shards}
+        missing = {name: digest for name, digest in wanted.items() if digest not in self._shards}
+        for name, digest in list(missing.items()):
+            data = self.cache.get(digest) if self.cache else None
+            if data is not None:
+                self._shards[digest] = record.read_shard(data)
+                del missing[name]
+        if missing and self._version is not None:
+            with self._reading():
+                found = self.home.blobs(
+                    self._version, {record.blob_name(name): digest for name, digest in missing.items()}
+                )
+                for name, digest in missing.items():
+                    data = found[record.blob_name(name)]
+                    self._shards[digest] = record.read_shard(data)
+                    if self.cache:
+                        self.cache.put(digest, data)
+        return {name: self._shards[digest] for name, digest in wanted.items()}
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except (HomeError, FormatError) as error:
+            raise self._unbelievable(str(error)) from error
+
+    def _known(self) -> Head:
+        head = self._state.known
+        if head is None:
+            raise self._unbelievable("it was not read")
+        return head
+
+    def _unbelievable(self, what: str) -> LedgerError:
+        return LedgerError(
+            f"the ledger cannot be believed: {what}",
+            where=self.home.name, untouched="nothing was planned or applied",
+            next_step=(doit("audit"), " says where it breaks; docs/ledger.md says how to go on"),
+        )  # fmt: skip
+
+    def _not_written(self, error: HomeError) -> LedgerError:
+        return LedgerError(
+            f"the ledger cannot be written: {error}", where=self.home.name, untouched=_UNTOUCHED,
+            next_step=(doit("ledger", "check"), " tries it and says what is missing"),
+        )  # fmt: skip
+
+
+_WORDS = {
+    Trouble.MISSING: "there is no ledger at {name}, although the configuration names one",
+    Trouble.WENT_BACK: "the ledger at {name} holds less than this disk has seen of it: it was rewritten",
+    Trouble.DENIED: "this job may not write the ledger at {name}",
+    Trouble.UNREACHABLE: "the ledger at {name} cannot be reached",
+    Trouble.CROWDED: "the ledger at {name} could not be written: others kept writing first",
+    Trouble.TAKEN: "the lease of the ledger at {name} was taken over{by}",
+}
+_CHECK = (doit("ledger", "check"), " tries it, and says what is missing")
+_NEXT: dict[Trouble, Steps] = {
+    Trouble.MISSING: (
+        "where nothing was ever recorded, ",
+        doit("ledger", "init"),
+        " begins it; else bring the branch back",
+    ),
+    Trouble.WENT_BACK: ("find out who rewrote it, and bring it back; ", doit("audit"), " says where it ends"),
+    Trouble.DENIED: _CHECK,
+    Trouble.UNREACHABLE: _CHECK,
+    Trouble.CROWDED: "run the same command again",
+    Trouble.TAKEN: "look at that run before you run the same command again",
+}

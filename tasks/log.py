@@ -1,0 +1,70 @@
+"""`doit log`: what was deployed when, from which commit, by which pipeline, as the ledger has it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .base.errors import ConfigError, nearest
+from .ledger import chain
+from .run import recording
+from .run.action import printing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from .ledger.record import Entry
+    from .run.run import Run
+
+STAGE = "log"
+_MOST = 50
+_DIGITS = 8
+_CHECKS = {"True": "checks passed", "False": "checks failed"}
+AS_JSON = {
+    "name": "as_json", "short": "j", "long": "json", "type": bool, "default": False,
+    "help": "JSON for programs, one value a line",
+}  # fmt: skip
+
+
+def tasks(run: Run) -> Iterator[dict[str, Any]]:
+    """`log`: of all stacks, or of those that are named after it."""
+    params = [
+        AS_JSON,
+        {"name": "most", "short": "m", "long": "most", "type": int, "default": _MOST, "help": "how many, 0 for all"},
+    ]
+    yield printing(run, STAGE, _text, params, positional="stacks")
+
+
+def _text(run: Run, as_json: bool, most: int, stacks: list[str]) -> str:
+    found = recording.opened(run)
+    head = found.look()
+    entries = [entry for entry, _ in found.session.entries() if not stacks or entry.stack in stacks]
+    if unknown := [name for name in stacks if name not in run.project.stacks and not entries]:
+        known = list(run.project.stacks)
+        raise ConfigError(f"the ledger has nothing of '{unknown[0]}'{nearest(unknown[0], known)}")
+    shown = entries[-most:] if most else entries
+    if as_json:
+        return "\n".join(chain.as_json(entry) for entry in shown)
+    lines = [_line(entry) for entry in reversed(shown)]
+    left = len(entries) - len(shown)
+    lines += [f"... and {left} before; `--most 0` shows all"] if left else []
+    lines += [f"now: {head.lease.label} is deploying, since {head.lease.since}"] if head.lease else []
+    return "\n".join(lines) or "nothing was deployed yet"
+
+
+def _line(entry: Entry) -> str:
+    """An entry on one line: its number, when, what, which stack, how it ended, from which commit, by whom."""
+    facts = entry.facts
+    by = facts.get("by")
+    by = by if isinstance(by, dict) else {}
+    parts = [
+        f"{entry.sequence:>5}  {entry.at}  {entry.kind:<8}{entry.stack or '-'}",
+        str(facts.get("outcome") or ""),
+        f"commit {str(facts['commit'])[:_DIGITS]}" if facts.get("commit") else "",
+        f"serial {facts['serial']}" if facts.get("serial") is not None else "",
+        _CHECKS.get(str(facts.get("verified")), ""),
+        f"pipeline {by['pipeline']}" if by.get("pipeline") else "",
+        f"merge request {by['request']}" if by.get("request") else "",
+        str(facts.get("reason") or ""),
+    ]
+    return "  ".join(part for part in parts if part)

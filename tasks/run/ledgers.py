@@ -1,0 +1,121 @@
+"""The ledger that the configuration names, opened for one run: where it is, who we are, which keys there are."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..base import ci, git, plain
+from ..base.errors import LedgerError, RecordError
+from ..base.files import LARGEST_RECORD, sha256_bytes, write_atomic
+from ..ledger import keys, place
+from ..ledger.home import HomeError
+from ..ledger.keys import PublicKey
+from ..ledger.machine import Me
+from ..ledger.session import Identity, Session, Trust
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Literal
+
+    from ..ledger.home import Home
+    from ..ledger.machine import Mark
+    from ..project.model.ledger import Ledger
+    from .run import Run
+
+CLONE = "clone:"  # what a holder's name begins with that is no pipeline
+
+
+def settings_of(run: Run) -> Ledger | None:
+    """What the configuration says of the ledger; None if there is none."""
+    found: Ledger | Literal["none"] = run.project.config.ledger
+    return None if found == "none" else found
+
+
+def open_session(run: Run, settings: Ledger, clone: str, seen: Mark | None) -> Session:
+    """The session of this run.
+
+    Args:
+        run: The run.
+        settings: What the configuration says of the ledger.
+        clone: What this clone is known by.
+        seen: What this disk has seen of the ledger.
+
+    Raises:
+        ConfigError: A setting or a key is not what it should be.
+    """
+    me = identify(clone)
+    identity = Identity(_project(run), run.project.environment)
+    cache = ShardCache(run.layout.ledger_cache / "shards")
+    return Session(home(run, settings), me, identity, trust(settings), seen, cache, run.stop.wait)
+
+
+def home(run: Run, settings: Ledger) -> Home:
+    """Where the ledger is.
+
+    Raises:
+        ConfigError: It is not known how to reach it.
+        LedgerError: It cannot be opened.
+    """
+    try:
+        return place.open_home(settings, run.project.loaded, run.layout, run.stop.wait)
+    except HomeError as error:
+        raise LedgerError(str(error), key="ledger", untouched="nothing was planned or applied") from None
+
+
+def trust(settings: Ledger) -> Trust:
+    """The keys of this job.
+
+    Raises:
+        ConfigError: One is no key, or there is nothing to use it with.
+    """
+    public = [PublicKey(settings.public_key)] if settings.public_key else []
+    signing = keys.from_environment(settings.key)
+    if public:
+        keys.require_library()
+    return Trust(public, [signing] if signing else [])
+
+
+def identify(clone: str) -> Me:
+    """Who this run is: the pipeline that it is part of, else this clone."""
+    found = ci.read()
+    run = secrets.token_hex(8)
+    if found.pipeline:
+        label = f"pipeline {found.pipeline}" + (f" of {found.branch}" if found.branch else "")
+        return Me(f"{found.kind}:{found.project}:{found.pipeline}", run, label)
+    return Me(f"{CLONE}{clone}", run, f"a run outside of CI (clone {clone[:6]})")
+
+
+def _project(run: Run) -> str:
+    """The repository as its forge names it: `group/project`; empty where neither CI nor a remote says."""
+    if name := ci.read().name:
+        return name
+    address = (git.ask(run.layout.root, "remote", "get-url", "origin") or "").strip().removesuffix(".git")
+    path = address.partition("://")[2].partition("/")[2] if "://" in address else address.rpartition(":")[2]
+    return path.strip("/")
+
+
+@dataclass(frozen=True)
+class ShardCache:
+    """Shards on disk, by digest: what was read once is not fetched again.
+
+    Args:
+        folder: Where they are; it may be removed at any time.
+    """
+
+    folder: Path
+
+    def get(self, digest: str) -> bytes | None:
+        """A shard; None if it is not kept, or is not what it was."""
+        try:
+            data = plain.read(self.folder / digest, LARGEST_RECORD)
+        except OSError:
+            return None
+        return data if sha256_bytes(data) == digest else None
+
+    def put(self, digest: str, data: bytes) -> None:
+        """Keep a shard; where there is no room it is read again the next time."""
+        with suppress(RecordError):
+            write_atomic(self.folder / digest, data, durable=False)

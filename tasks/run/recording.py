@@ -1,0 +1,413 @@
+"""What a run has to do with its ledger: one read at its beginning, one write before its first apply, one at its end."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ..artifact import receipt as receipts_on_disk
+from ..artifact import store
+from ..base import ci
+from ..base.errors import ConfigError, DeployError, LedgerError, RecordError
+from ..base.files import locked, read_json
+from ..base.problem import doit
+from ..ledger import receipts
+from ..ledger.machine import Announce, Busy, Failed, Finish, Flush, HolderEnded, Look, Mark, Record, Trouble
+from ..ledger.record import Begun, Change, Kind
+from . import ledgers
+from .workingcopy import Known, WorkingCopy, digest, is_ended
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from ..ledger.machine import Effect
+    from ..ledger.receipts import Json
+    from ..ledger.record import Head
+    from ..ledger.record import Record as Held
+    from ..ledger.session import Session
+    from ..project.model.ledger import Ledger
+    from .run import Run
+
+_SOFT = frozenset({Trouble.UNREACHABLE, Trouble.DENIED})
+_LOOK_EVERY = 5.0  # seconds between two looks at a lease that is held
+
+
+class Recording:
+    """The ledger of one run.
+
+    Args:
+        run: The run.
+        settings: What the configuration says of it.
+
+    Attributes:
+        unread: Why it could not be read, where the run goes on all the same.
+        conflicts: Stacks that were deployed here and elsewhere, without either knowing of the other.
+    """
+
+    def __init__(self, run: Run, settings: Ledger) -> None:
+        self.settings = settings
+        self.unread: LedgerError | None = None
+        self.conflicts: set[str] = set()
+        self._run = run
+        self._copy = WorkingCopy(run.layout)
+        self.session: Session = ledgers.open_session(run, settings, self._copy.memory.clone, self._copy.memory.mark)
+        self._reader: threading.Thread | None = None
+        self._read: list[Effect] = []
+        self._read_error: DeployError | None = None
+        self._announced: LedgerError | bool = False
+        self._touched: set[str] = set()
+        self._sent: dict[str, Known] = {}
+        self._lock = threading.RLock()
+        self._ended = threading.Event()
+        self._writer: threading.Thread | None = None
+
+    # The beginning
+
+    def begin(self) -> None:
+        """Begin to read it, beside what else there is to do."""
+        self._reader = threading.Thread(target=self._look, name="ledger", daemon=True)
+        self._reader.start()
+
+    def _look(self) -> None:
+        try:
+            self._read = self.session.handle(Look())
+        except DeployError as error:
+            self._read_error = error
+
+    def fill(self, *, deploying: bool, alone: bool) -> None:
+        """Make receipts and outputs here those of the ledger, once it is read.
+
+        Args:
+            deploying: Whether the run may apply: then it has to be read, unless the configuration says otherwise.
+            alone: Whether the run holds this environment; else another one may, and writes here itself.
+
+        Raises:
+            LedgerError: It cannot be read, and the run must not go on without; or it cannot be believed.
+            RecordError: A file cannot be read or written.
+        """
+        if self._reader is None:
+            self.begin()
+        if self._reader is not None:
+            self._reader.join()
+        if self._read_error:
+            raise self._read_error
+        failed = next((effect for effect in self._read if isinstance(effect, Failed)), None)
+        if failed is not None:
+            error = self.session.problem(failed)
+            if failed.trouble not in _SOFT or (deploying and self.settings.required):
+                raise error
+            self.unread = error
+            return
+        with locked(self._run.layout.ledger_memory.with_suffix(".lock")):
+            if alone or self._run.lock.holder() is None:
+                self._fill()
+
+    def _fill(self) -> None:
+        head, stacks = self._head(), self._run.project.stacks
+        held = self.session.records(stacks)
+        found = self._copy.fill(stacks, held, self._ended_marks(head), self._run.project.environment)
+        self.conflicts |= set(found)
+        self._touched |= {stack for stack in stacks if self._copy.is_unrecorded(stack)}
+        self._copy.memory.mark = Mark.of(head)
+        self._copy.save()
+
+    def _ended_marks(self, head: Head) -> dict[str, Begun]:
+        """The stacks whose apply was announced by a run that has ended: what was applied of them is not known.
+
+        A live run's are being deployed; this clone's own are known here better than there.
+        """
+        me, lease = self.session.me, head.lease
+        if lease is not None and lease.holder != me.holder:
+            return {name: item for name, item in head.begun.items() if item.holder != lease.holder}
+        own = me.holder.startswith(ledgers.CLONE) and self._copy.memory.mark is not None
+        return {name: item for name, item in head.begun.items() if not own or item.holder != me.holder or item.doubtful}
+
+    @property
+    def deployed_by(self) -> dict[str, str]:
+        """The stacks that another run is deploying at this moment, and what that run is called."""
+        head = self.session.head
+        if head is None or head.lease is None or head.lease.holder == self.session.me.holder:
+            return {}
+        return {name: head.lease.label for name, item in head.begun.items() if item.holder == head.lease.holder}
+
+    def _head(self) -> Head:
+        head = self.session.head
+        if head is None:
+            raise LedgerError("the ledger was not read", next_step="run the same command again")
+        return head
+
+    def doubts(self, stack: str) -> list[str]:
+        """Why a stack counts as affected whatever its receipt says."""
+        if self.unread is not None:
+            return ["the ledger could not be read, and nothing else is proof of what is deployed"]
+        if stack in self.conflicts:
+            return ["it was deployed here and elsewhere, and neither run knew of the other"]
+        return []
+
+    # Before the first apply
+
+    def announce(self, stacks: Callable[[], Collection[str]]) -> None:
+        """Take the lease and announce the stacks that are about to be applied, once a run.
+
+        Args:
+            stacks: Names them.
+
+        Raises:
+            LedgerError: Another run deploys, or has deployed since this one planned; or the ledger cannot be written.
+        """
+        with self._lock:
+            if self._announced is False:
+                try:
+                    self._announce(sorted(stacks()))
+                    self._announced = True
+                except LedgerError as error:
+                    self._announced = error
+            if isinstance(self._announced, LedgerError):
+                raise self._announced
+
+    def _announce(self, stacks: Collection[str]) -> None:
+        if self.unread is not None:
+            self._run.say(f"the ledger is left out (`ledger.required: false`): {self.unread.message}")
+            return
+        before = self.session.records(self._run.project.stacks)
+        self._sync()
+        since = receipts_on_disk.now()
+        event: Announce | HolderEnded | Look = Announce({name: self._begun(name, since) for name in stacks}, since)
+        until = time.monotonic() + self.settings.wait
+        while busy := self._busy(self.session.handle(event)):
+            if time.monotonic() >= until or self._run.stop.wait(min(_LOOK_EVERY, max(0.0, until - time.monotonic()))):
+                raise LedgerError(
+                    f"{busy.lease.label} is deploying '{self._run.project.environment}', since {busy.lease.since}",
+                    where=self.session.home.name, untouched="nothing was applied",
+                    next_step=(
+                        "wait for it to end, then run the same command again; where it has ended without saying so: ",
+                        doit("reason=WHY", "ledger", "release"),
+                    ),
+                )  # fmt: skip
+            event = Look()
+        self._require_unmoved(before, stacks)
+        self._writer = threading.Thread(target=self._write_behind, name="ledger-writer", daemon=True)
+        self._writer.start()
+
+    def _busy(self, effects: list[Effect]) -> Busy | None:
+        for effect in effects:
+            if isinstance(effect, Busy):
+                return effect
+            if isinstance(effect, Failed):
+                error = self.session.problem(effect)
+                if self.settings.required or effect.trouble not in _SOFT:
+                    raise error
+                self._run.say(f"the ledger is left out (`ledger.required: false`): {error.message}")
+                self.unread = error
+        return None
+
+    def _require_unmoved(self, before: Mapping[str, Held], stacks: Collection[str]) -> None:
+        """Refuse to apply plans that were made before another pipeline deployed."""
+        if self.unread is not None:
+            return
+        now = self.session.records(self._run.project.stacks)
+        ours = {item.change for item in self._sent.values()}
+        moved = [name for name, item in now.items() if before.get(name) != item and item.change not in ours]
+        left = [
+            name for name, item in self._head().begun.items()
+            if item.holder != self.session.me.holder and name not in stacks and name in self._run.project.stacks
+        ]  # fmt: skip
+        if not moved and not left:
+            return
+        what = f"{', '.join(moved[:3])} was deployed" if moved else f"{', '.join(left[:3])} was begun"
+        raise LedgerError(
+            f"{what} by another run since this one began",
+            untouched="nothing was applied", next_step="run the same command again: it plans over what is there now",
+        )  # fmt: skip
+
+    def _begun(self, stack: str, since: str) -> Begun:
+        me, layout = self.session.me, self._run.layout
+        found: Json = {}
+        if store.pending(layout, stack):
+            with suppress(RecordError):
+                found = read_json(layout.manifest(stack)) or {}
+        return Begun.model_validate(
+            {
+                "holder": me.holder, "run": me.run, "since": since, "plan_sha256": found.get("plan_sha256"),
+                "plan_id": found.get("id"), "lineage": found.get("lineage"), "serial": found.get("serial"),
+            }
+        )  # fmt: skip
+
+    # While it runs
+
+    def note(self, stack: str) -> None:
+        """Something was applied or checked: its receipt is to be recorded."""
+        with self._lock:
+            self._touched.add(stack)
+
+    def _write_behind(self) -> None:
+        while not self._ended.wait(self.settings.every):
+            with suppress(DeployError):  # it is said at the end, where it still stands
+                self._sync()
+                self._flush()
+
+    def _sync(self) -> None:
+        """Queue what stands on this disk and not in the ledger."""
+        with self._lock:
+            for stack in sorted(self._touched):
+                found = self._copy.found(stack)
+                if found is None or not is_ended(found):
+                    continue
+                self._touched.discard(stack)
+                known = self._sent.get(stack) or self._copy.memory.stacks.get(stack)
+                here = digest(found.receipt)
+                if known is not None and known.local == here:
+                    continue
+                change = self._change(stack, found, known.change if known else None)
+                self._sent[stack] = Known(change.id, here)
+                self.session.handle(Record(change))
+
+    def _flush(self) -> list[Failed]:
+        effects = self.session.handle(Flush())
+        self._remember()
+        return [effect for effect in effects if isinstance(effect, Failed)]
+
+    def _remember(self) -> None:
+        """Note what is in the ledger now."""
+        with self._lock:
+            head = self.session.head
+            if self.session.waiting or head is None:
+                return
+            self._copy.memory.stacks |= self._sent
+            self._sent.clear()
+            self._copy.memory.mark = Mark.of(head)
+            self._copy.save()
+
+    def _change(self, stack: str, found: receipts.Record, follows: str | None) -> Change:
+        import secrets
+
+        project, receipt = self._run.project, found.receipt
+        held = self.session.records([stack]).get(stack) if self.session.head is not None else None
+        checked = held is not None and held.receipt.get("plan_id") == receipt.get("plan_id")
+        shown = receipts.shown(project, project.stacks[stack], found, public=self.settings.public)
+        return Change(
+            Kind.VERIFY if checked else Kind.DEPLOY, secrets.token_hex(16), receipts_on_disk.now(), stack,
+            str(receipt.get("plan_sha256") or "") or None, shown.receipt, shown.outputs, follows,
+            facts={**self._facts(shown.receipt), "overridden": len(_list(receipt.get("allowed")))},
+        )  # fmt: skip
+
+    def _facts(self, receipt: Json) -> Json:
+        """What an entry says beside the digests: who applied what of which commit, and how it ended."""
+        job, config = ci.read(), self._run.project.config
+        names = ("commit", "outcome", "verified", "lineage", "serial", "inputs_digest", "plan_id", "counts", "upstream")
+        facts: Json = {name: receipt.get(name) for name in names if receipt.get(name) is not None}
+        facts["engine"] = f"{config.engine.kind} {config.engine.version}"
+        by = {"pipeline": job.pipeline, "project": job.project, "branch": job.branch, "request": job.request}
+        if self.settings.public:
+            by |= {"actor": job.actor, "job": job.job_url}
+        return {**facts, "by": {name: value for name, value in by.items() if value}}
+
+    # On its own
+
+    def look(self) -> Head:
+        """The newest head, read now.
+
+        Raises:
+            LedgerError: It cannot be read or believed.
+        """
+        for effect in self.session.handle(Look()):
+            if isinstance(effect, Failed):
+                raise self.session.problem(effect)
+        return self._head()
+
+    def take_over(self) -> list[Change]:
+        """The receipts on this disk, as the first changes of a ledger that begins with them."""
+        found = [(stack, self._copy.found(stack)) for stack in self._run.project.stacks]
+        return [self._change(stack, item, None) for stack, item in found if item is not None and is_ended(item)]
+
+    def push(self) -> list[str]:
+        """Record what is on this disk alone; returns the stacks.
+
+        Raises:
+            LedgerError: It cannot be written.
+        """
+        self.look()
+        self._touched |= {stack for stack in self._run.project.stacks if self._copy.is_unrecorded(stack)}
+        names = sorted(self._touched)
+        self._sync()
+        for effect in self.session.handle(Flush()):
+            if isinstance(effect, Failed):
+                raise self.session.problem(effect)
+        self._remember()
+        return names
+
+    # The end
+
+    def end(self, *, last: bool = True) -> LedgerError | None:
+        """Write what is not in the ledger yet, and give the lease back; returns what went wrong.
+
+        Only for runs that may write: those that deploy, and checks on their own.
+
+        Args:
+            last: Whether this run ends what its pipeline does; else its lease stays.
+        """
+        self._ended.set()
+        if self._writer is not None:
+            self._writer.join()
+        head = self.session.head
+        left = head is not None and head.lease is not None and head.lease.holder == self.session.me.holder
+        if self._announced is False and not left and not self._touched:
+            return None
+        if self.unread is not None:
+            return self._unrecorded(self.unread) if self._touched else None
+        try:
+            self._sync()
+            effects = self.session.handle(Finish() if last else Flush())
+            self._remember()
+        except LedgerError as error:
+            return self._unrecorded(error)
+        except DeployError as error:
+            return self._unrecorded(LedgerError(error.message))
+        failed = next((effect for effect in effects if isinstance(effect, Failed)), None)
+        return self._unrecorded(self.session.problem(failed)) if failed else None
+
+    def _unrecorded(self, error: LedgerError) -> LedgerError:
+        """The error of a run whose deployments are not all in the ledger."""
+        names = sorted({*self._touched, *self._sent})
+        if not names:
+            return error
+        return LedgerError(
+            f"not recorded: {', '.join(names)}: {error.message}",
+            where=self.session.home.name,
+            untouched="what was applied stays so, and its receipts are on this disk",
+            next_step=(
+                "keep `.deploy` (in CI as an artifact); ", doit("ledger", "push"), " or a retry on it records them",
+            ),
+        )  # fmt: skip
+
+
+def attach(run: Run) -> Recording | None:
+    """The ledger of a run, where the configuration names one.
+
+    Raises:
+        ConfigError: A setting or a key is not what it should be.
+        RecordError: What this disk knows of it cannot be read.
+    """
+    settings = ledgers.settings_of(run)
+    return Recording(run, settings) if settings is not None else None
+
+
+def opened(run: Run) -> Recording:
+    """The ledger of a run whose command is about it.
+
+    Raises:
+        ConfigError: None is configured.
+    """
+    found = run.recording
+    if isinstance(found, Recording):
+        return found
+    raise ConfigError(
+        "no ledger is configured", key="ledger", untouched="nothing was read or written",
+        next_step="set `ledger: {kind: git}` in config/pipeline.yaml (docs/ledger.md)",
+    )  # fmt: skip
+
+
+def _list(value: object) -> list[object]:
+    return list(value) if isinstance(value, list) else []

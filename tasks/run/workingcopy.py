@@ -1,0 +1,182 @@
+"""Receipts and outputs in `.deploy` as the working copy of a ledger: filled from it, compared with it."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter, ValidationError
+
+from ..artifact import folder
+from ..artifact.receipt import Outcome
+from ..base.errors import RecordError
+from ..base.files import canonical_json, read_json, sha256_bytes, write_json
+from ..ledger import receipts
+from ..ledger.machine import Mark  # noqa: TC001 - pydantic reads a memory by it
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from pathlib import Path
+
+    from ..base.layout import Layout
+    from ..ledger.receipts import Json
+    from ..ledger.record import Begun, Record
+
+
+@dataclass(frozen=True)
+class Known:
+    """A receipt that is in the ledger: the change that says so, and the digest of what stood on this disk then."""
+
+    change: str | None
+    local: str
+
+
+@dataclass
+class Memory:
+    """What this disk knows of a ledger.
+
+    Args:
+        clone: A random id of this clone, by which it knows its own lease again.
+        mark: Where the ledger was when it was last read or written.
+        stacks: The receipts that were as they are in the ledger.
+    """
+
+    clone: str = field(default_factory=lambda: secrets.token_hex(8))
+    mark: Mark | None = None
+    stacks: dict[str, Known] = field(default_factory=dict)
+
+
+_MEMORY: TypeAdapter[Memory] = TypeAdapter(Memory)
+
+
+class WorkingCopy:
+    """The receipts and outputs of one environment on this disk.
+
+    Args:
+        layout: Where they are.
+
+    Raises:
+        RecordError: What is known of the ledger cannot be read.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        found = read_json(layout.ledger_memory)
+        try:
+            self.memory = Memory() if found is None else _MEMORY.validate_python(found)
+        except ValidationError:
+            raise RecordError(
+                f"{layout.relative(layout.ledger_memory)} cannot be read",
+                where=layout.relative(layout.ledger_memory),
+                untouched="nothing was planned or applied",
+                next_step="remove it: receipts here that are not in the ledger are then replaced by those that are",
+            ) from None
+
+    def save(self) -> None:
+        """Keep what is known of the ledger, durably.
+
+        Raises:
+            RecordError: It cannot be written.
+        """
+        write_json(self._layout.ledger_memory, _MEMORY.dump_python(self.memory, mode="json"))
+
+    def found(self, stack: str) -> receipts.Record | None:
+        """The receipt and outputs of a stack on this disk; None if nothing was applied.
+
+        Raises:
+            RecordError: They cannot be read.
+        """
+        receipt, outputs = read_json(self._layout.receipt(stack)), read_json(self._layout.outputs(stack))
+        if not isinstance(receipt, dict):
+            return None
+        return receipts.Record(receipt, outputs if isinstance(outputs, dict) else None)
+
+    def is_unrecorded(self, stack: str) -> bool:
+        """Whether what stands here is of an apply or a check that the ledger has not: it was not there when it ended.
+
+        Raises:
+            RecordError: The receipt cannot be read.
+        """
+        known = self.memory.stacks.get(stack)
+        found = self.found(stack)
+        if found is None or (known is None and self.memory.mark is None):
+            return False  # from before there was a ledger: it is not believed
+        return known is None or digest(found.receipt) != known.local
+
+    def fill(
+        self, stacks: Collection[str], held: Mapping[str, Record], begun: Mapping[str, Begun], environment: str
+    ) -> list[str]:
+        """Make the receipts here those of the ledger; returns the stacks that were deployed here and elsewhere.
+
+        What is not recorded yet is left as it is.
+
+        Args:
+            stacks: The stacks.
+            held: What the ledger holds of them.
+            begun: Those whose apply was announced, by a run that has ended, and has no end.
+            environment: The environment.
+
+        Raises:
+            RecordError: A file cannot be read or written.
+        """
+        conflicts = []
+        for stack in stacks:
+            item, mark = held.get(stack), begun.get(stack)
+            if self.is_unrecorded(stack):
+                known = self.memory.stacks.get(stack)
+                if item is not None and (known is None or item.change != known.change):
+                    conflicts.append(stack)
+                continue
+            self._put(stack, item, mark, environment)
+        return conflicts
+
+    def _put(self, stack: str, item: Record | None, mark: Begun | None, environment: str) -> None:
+        if item is None and mark is None:
+            self._remove(stack)
+            return
+        known, here = self.memory.stacks.get(stack), self.found(stack)
+        if mark is None and item and known and here and known == Known(item.change, digest(here.receipt)):
+            return  # it was applied here: this has more than the ledger holds
+        receipt: Json = dict(item.receipt) if item else {}
+        if mark is not None:
+            receipt = receipts.begun(receipt or None, stack, environment, mark.model_dump())
+            self._take(stack, mark.plan_id)
+        before = read_json(self._layout.outputs(stack))
+        wanted = receipts.Record(receipt, dict(item.outputs) if item and item.outputs is not None else None)
+        wanted = receipts.working_copy(wanted, before if isinstance(before, dict) else None)
+        folder.keep(self._layout, self._layout.receipt(stack), wanted.receipt)
+        if wanted.outputs is not None:
+            folder.keep(self._layout, self._layout.outputs(stack), wanted.outputs)
+        else:
+            self._drop(self._layout.outputs(stack))
+        self.memory.stacks[stack] = Known(item.change if item else None, digest(wanted.receipt))
+
+    def _take(self, stack: str, plan: str | None) -> None:
+        """A plan that was handed over, and not made after the one that was announced, is never applied here."""
+        with suppress(RecordError, AttributeError):
+            manifest = read_json(self._layout.manifest(stack))
+            if manifest is not None and (plan is None or manifest.get("follows") != plan):
+                folder.keep(self._layout, self._layout.claim(stack), {"id": manifest.get("id")})
+
+    def _drop(self, path: Path) -> None:
+        try:
+            folder.drop(self._layout, path)
+        except OSError as error:
+            raise RecordError(f"cannot remove {path}: {error.strerror}") from error
+
+    def _remove(self, stack: str) -> None:
+        self.memory.stacks.pop(stack, None)
+        for path in (self._layout.receipt(stack), self._layout.outputs(stack)):
+            self._drop(path)
+
+
+def is_ended(found: receipts.Record) -> bool:
+    """Whether a receipt says how its apply ended."""
+    return found.receipt.get("outcome") != Outcome.STARTED
+
+
+def digest(receipt: Json) -> str:
+    """Hex SHA-256 over a receipt on this disk."""
+    return sha256_bytes(canonical_json(receipt))
