@@ -16,7 +16,7 @@ from .builds import used
 from .engine import diagnostics, statelock
 from .engine.engine import failure, is_stale
 from .forges import gate
-from .plans import acceptance, judging, making, replayed
+from .plans import acceptance, judging, knowing, making, replayed
 from .run import checkblocks, errored, readstate, selection, stateguard, succession, upstream, workdir
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once, may_be_affected
@@ -207,6 +207,7 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
     given = {**upstream.values(run, stack).values, **manifest.images}  # exactly the planned references
     with workdir.context(run, stack, STAGE, given) as (where, variables):
         workdir.initialize(run, stack, where, backend=True)
+        knowing.learn(run, artifact, where)
         run.stop.check(f"{STAGE}:{stack.name}")
         begun = Receipt(
             stack.name, run.project.environment, Outcome.STARTED, manifest.plan_sha256, manifest.inputs_digest,
@@ -236,7 +237,7 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
         for name, output in found.items()
         if not output.sensitive
     }
-    return Applied(manifest, changes.counts_text(manifest.counts), run.mask.value(shown), allowed, failed)
+    return Applied(manifest, changes.counts_text(manifest.counts), shown, allowed, failed)
 
 
 def _about_to_apply(run: Run) -> set[str]:

@@ -74,7 +74,7 @@ def run_checks(run: Run, stack: Stack, stage: str, known: Checked) -> list[Check
     last = receipt.read(run.layout, stack.name)
     checks = [filling.fill(run.project, stack, number) for number in range(len(stack.settings.verify))]
     outcomes = _wait(run, stack, f"{stage}:{stack.name}", checks, last)
-    found: list[CheckRecord] = [run.mask.value(_record(run, outcome)) for outcome in outcomes]
+    found = [_record(run, outcome) for outcome in outcomes]
     failed = [record for record in found if not record.passed]
     if failed and run.stop.requested:
         raise StoppedError(
@@ -84,7 +84,7 @@ def run_checks(run: Run, stack: Stack, stage: str, known: Checked) -> list[Check
         )  # fmt: skip
     _remember(run, stack, passed=not failed)
     if failed:
-        raise _failure(run, stack, replace(known, checks=found, deployed=run.mask.value(_deployed(last))))
+        raise _failure(stack, replace(known, checks=found, deployed=_deployed(last)))
     return found
 
 
@@ -141,7 +141,7 @@ def _remember(run: Run, stack: Stack, *, passed: bool) -> None:
         receipt.write(run.layout, now)
 
 
-def _failure(run: Run, stack: Stack, known: Checked) -> CheckFailedError:
+def _failure(stack: Stack, known: Checked) -> CheckFailedError:
     """The error of failed checks: what was deployed, what was observed, commands for a closer look."""
     failed = [record for record in known.checks if not record.passed]
     commands = dict.fromkeys(command for record in failed for command in record.commands)
@@ -151,7 +151,7 @@ def _failure(run: Run, stack: Stack, known: Checked) -> CheckFailedError:
         f"{len(failed)} of {len(known.checks)} checks failed: {_observations(failed)}",
         found=known,
         stack=stack.name,
-        details=run.mask.value([*deployed, *(f"to look closer: `{command}`" for command in commands)]),
+        details=[*deployed, *(f"to look closer: `{command}`" for command in commands)],
         untouched="the stack has been applied and stays as it is; its dependents were not deployed",
         next_step=("find the cause, then ", *again),
     )

@@ -49,7 +49,15 @@ def keep(layout: Layout, path: Path, value: object, *, durable: bool = True) -> 
     Raises:
         RecordError: It cannot be written.
     """
-    data = json_bytes(value)
+    keep_bytes(layout, path, json_bytes(value), durable=durable)
+
+
+def keep_bytes(layout: Layout, path: Path, data: bytes, *, durable: bool = True) -> None:
+    """`keep` for what is not JSON.
+
+    Raises:
+        RecordError: It cannot be written.
+    """
     announce(layout, {path: sha256_bytes(data)}, durable=durable)
     write_atomic(path, data, durable=durable)
 

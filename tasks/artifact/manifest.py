@@ -37,10 +37,10 @@ class Manifest:
     deploy judges it again. `images` are the references that variables got, `unpinned` the images among them that
     were not in their registry yet; `builds` are the digests of the outputs that were read. `state_empty`, `creates`
     and `exists` are what the plan found in the state (see `statecheck.Seen`), `accepted` is set if a state other
-    than the deployed one was accepted. `described` is the SHA-256 over `plan.json`, which lists the changes.
-    `project` is the repository as its forge knows it, `backend` a digest of where the state is kept. The file has
-    two more fields: `digest`, the SHA-256 over all fields, reveals changed or torn manifests; `signature` (see
-    there) reveals forged ones.
+    than the deployed one was accepted. `sensitive` says whether the plan has values that the engine marks as such.
+    `described` is the SHA-256 over `plan.json`, which lists the changes. `project` is the repository as its forge
+    knows it, `backend` a digest of where the state is kept. The file has two more fields: `digest`, the SHA-256
+    over all fields, reveals changed or torn manifests; `signature` (see there) reveals forged ones.
     """
 
     id: str
@@ -74,6 +74,7 @@ class Manifest:
     follows: str | None = None
     project: str = ""
     backend: str | None = None
+    sensitive: bool = True
     format: int = FORMAT
 
     def body(self) -> dict[str, Any]:

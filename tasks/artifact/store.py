@@ -36,7 +36,7 @@ def discard(layout: Layout, stack: str) -> None:
     if os.path.lexists(layout.manifest(stack)):
         with contextlib.suppress(RecordError, TypeError, KeyError):
             folder.keep(layout, layout.claim(stack), {"id": read_json(layout.manifest(stack))["id"]})
-    parts = (layout.draft, layout.plan, layout.manifest, layout.plan_json, layout.claim)
+    parts = (layout.draft, layout.plan, layout.manifest, layout.plan_json, layout.plan_secrets, layout.claim)
     try:
         folder.drop(layout, *(part(stack) for part in parts))
     except OSError as error:

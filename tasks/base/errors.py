@@ -164,6 +164,12 @@ class EngineError(DeployError):
     kind = Kind.ENGINE
 
 
+class ExposedError(DeployError):
+    """A secret stands where nothing can be masked: in an address, or in a key."""
+
+    kind = Kind.EXPOSED
+
+
 class StateLockedError(EngineError):
     """Another process holds the lock on a stack's state; nothing was started."""
 

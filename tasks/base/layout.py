@@ -189,6 +189,10 @@ class Layout:
         """The structured changes, redacted."""
         return self.base / f"plans/{stack}/plan.json"
 
+    def plan_secrets(self, stack: str) -> Path:
+        """The secrets of the saved plan, encrypted, where there is a key."""
+        return self.base / f"plans/{stack}/secrets.enc"
+
     def receipt(self, stack: str) -> Path:
         """The receipt: the record of the last apply."""
         return self.base / f"receipts/{stack}.json"

@@ -222,7 +222,13 @@ def link_docker_settings(private: Path) -> None:
 def _run(run: Run, job: Job, command: list[str], *, checked: bool = True) -> None:
     try:
         ended = process.run(
-            run.stop, f"build image/{job.name}", command, cwd=job.folder, env=job.environment, timeout=job.timeout
+            run.stop,
+            f"build image/{job.name}",
+            command,
+            mask=run.mask,
+            cwd=job.folder,
+            env=job.environment,
+            timeout=job.timeout,
         )
     except OSError as error:
         raise _error(run, job, f"{command[0]} cannot be started: {error.strerror}") from error
@@ -240,8 +246,8 @@ def _run(run: Run, job: Job, command: list[str], *, checked: bool = True) -> Non
         )
     how = process.how(ended.code, job.timeout)
     verb = "push" if "push" in command else "build"
-    said = run.mask.text(ended.output)
-    raise _error(run, job, f"`{command[0]} {verb}` {how}", hints.next_step(ended.output, job.login), log=said)
+    step = hints.next_step(ended.raw, job.login)
+    raise _error(run, job, f"`{command[0]} {verb}` {how}", step, log=ended.output)
 
 
 def _digest(job: Job, text: str) -> str:

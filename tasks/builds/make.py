@@ -102,12 +102,19 @@ def make(run: Run, name: str, *, forced: bool = False) -> str:
 
 def _step(run: Run, name: str, command: tuple[str, ...] | list[str], env: Mapping[str, str], descriptor: int) -> None:
     build = _catalog(run).builds[name]
-    shown = run.mask.text(" ".join(command))
+    shown = " ".join(command)
     folder = run.project.root / build.path
     try:
         # It holds the lock as long as anything of it lives: what outlives us is waited for by the next run.
         ended = process.run(
-            run.stop, f"build {name}", command, cwd=folder, env=env, timeout=build.timeout, descriptors=[descriptor]
+            run.stop,
+            f"build {name}",
+            command,
+            mask=run.mask,
+            cwd=folder,
+            env=env,
+            timeout=build.timeout,
+            descriptors=[descriptor],
         )
     except OSError as error:
         raise _error(run, name, f"`{shown}` cannot be started: {error.strerror}", "fix the command") from error
@@ -122,7 +129,7 @@ def _step(run: Run, name: str, command: tuple[str, ...] | list[str], env: Mappin
     how = process.how(ended.code, build.timeout)
     raise _error(
         run, name, f"`{shown}` in {build.path} {how}", "fix the cause, then run the same command again",
-        log=run.mask.text(ended.output),
+        log=ended.output,
     )  # fmt: skip
 
 

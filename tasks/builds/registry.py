@@ -175,6 +175,6 @@ class Registry:
 
     def _error(self, message: str, next_step: str) -> RegistryError:
         return RegistryError(
-            f"registry {self._repository.host}: {self._mask.text(message)}",
+            f"registry {self._repository.host}: {message}",
             untouched="nothing was planned or applied", next_step=next_step,
         )  # fmt: skip

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 _FAILED_CHECK = "Check block assertion failed"
 
@@ -41,6 +41,10 @@ class Diagnostic:
         about = ", ".join(part for part in (place, f"in {self.context}" if self.context else "") if part)
         said = ": ".join(part for part in (self.summary, " ".join(self.detail.split())) if part)
         return f"{said} ({about})" if about else said
+
+    def mapped(self, change: Callable[[str], str]) -> Diagnostic:
+        """The warning with its texts changed: masked."""
+        return replace(self, summary=change(self.summary), detail=change(self.detail), context=change(self.context))
 
 
 def warnings(events: Iterable[Mapping[str, Any]], *, terse: bool = False) -> list[Diagnostic]:

@@ -57,7 +57,7 @@ def _work(run: Run, job: Job) -> None:
         try:
             title, body = text.render(run, channel.settings, message)
             if channel.settings.kind == "webhook":
-                problem = webhook.send(channel, message, text.values_of(run, channel.settings, message), title, body)
+                problem = webhook.send(channel, message, text.values_of(channel.settings, message), title, body)
             else:
                 problem = services.send(channel, message.event, title, body)
         except Exception as error:  # noqa: BLE001 - whatever a library raises; its text may hold the URL, so only the type

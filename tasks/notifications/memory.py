@@ -62,7 +62,7 @@ def read(run: Run) -> dict[str, Incidents]:
 def write(run: Run, records: dict[str, Incidents]) -> None:
     """Keep what each channel was told; a failure is said."""
     try:
-        folder.keep(run.layout, run.layout.notified, run.mask.value({"format": 1, "channels": records}))
+        folder.keep(run.layout, run.layout.notified, {"format": 1, "channels": records})
     except RecordError as error:
         run.say(f"{error.message}: these notifications may be sent again")
 

@@ -18,7 +18,7 @@ from ..run import errored, fanout, stateguard, upstream, workdir
 from ..run.assessment import assess
 from ..run.details import PlanDetails
 from ..run.result import Result
-from . import fresh, judging
+from . import fresh, judging, knowing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -140,13 +140,14 @@ def _accepted(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment
         manifest.origin, images=manifest.images, volatile=names, **stateguard.details(assessment.receipt, manifest)
     )
     findings = []
-    if judging.judged_by(run) is None:
+    if judging.judged_by(run) is None and knowing.is_known(run, manifest):
         details = replace(details, changes=store.description(run.layout, manifest))
     else:
         with workdir.context(run, stack, "plan", upstream.values(run, stack).values) as (where, _):
             workdir.initialize(run, stack, where, backend=True)
             document = fresh.show(run, where, artifact.plan)
         read = changes.read(document, run.mask, hidden=run.hides_values)
+        knowing.note(run, manifest)
         findings = judging.judge(run, stack, document, read)
         details = replace(details, changes=read.to_json(), findings=[finding.to_json() for finding in findings])
     judging.let_through(run, manifest, findings)

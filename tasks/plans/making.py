@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..artifact import folder, receipt, store
+from ..artifact import folder, plansecrets, receipt, secretfile, store
 from ..artifact.manifest import Manifest
 from ..artifact.statecheck import Seen
 from ..base import ci, git
@@ -20,7 +20,7 @@ from ..project import stateid
 from ..run import checkblocks, readstate, stateguard, validated, workdir
 from ..run.assessment import assess
 from ..run.details import PlanDetails
-from . import fresh, judging
+from . import fresh, judging, knowing
 
 if TYPE_CHECKING:
     from ..artifact.inputs import Inputs
@@ -103,6 +103,7 @@ def _kept(run: Run, stack: Stack, found: Fresh, basis: _Basis) -> Made:
     findings = judging.judge(run, stack, found.document, found.changes)
     body = {"stack": stack.name, "environment": project.environment, **found.changes.to_json()}
     last = receipt.read(run.layout, stack.name)
+    secret = [value for value in plansecrets.values(found.document) if value not in (None, "", [], {})]
     manifest = Manifest(
         id=secrets.token_hex(_ID_BYTES),
         stack=stack.name,
@@ -135,8 +136,11 @@ def _kept(run: Run, stack: Stack, found: Fresh, basis: _Basis) -> Made:
         follows=last.plan_id if last else None,
         project=ci.repository(),
         backend=stateid.binding(project, stack),
+        sensitive=bool(secret),
     )
     folder.keep(run.layout, run.layout.plan_json(stack.name), body, durable=False)
+    secretfile.write(run.layout, manifest, secret, project.keyring.current)
+    knowing.note(run, manifest)
     store.store(run.layout, manifest, found.plan, key)
     judging.let_through(run, manifest, findings)
     shown = [finding.to_json() for finding in findings]

@@ -16,7 +16,7 @@ from .finding import SEVERITIES, Finding, at_least
 from .redacted import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from ..project.stack import Stack
     from ..run.details import Json
@@ -80,7 +80,10 @@ def judge(run: Run, stack: Stack, plan: Mapping[str, Any], changes: Json) -> lis
     body = redacted(plan, run.mask) if wanted else {}
     for position, item in wanted:
         found += checker.findings(run, stack, position, item, body)
-    found = [_decided(run, stack, finding) for finding in found]
+    addresses = {
+        item.get(key) for item in plan.get("resource_changes") or [] for key in ("address", "previous_address")
+    }
+    found = [_decided(run, stack, finding, addresses) for finding in found]
     found.sort(key=lambda item: (not item.blocking, SEVERITIES.index(item.severity), item.rule, item.address or ""))
     refusing = [finding for finding in found if finding.blocking]
     if refusing:
@@ -93,13 +96,12 @@ def let_through(findings: list[Finding]) -> list[str]:
     return [f"{item.rule} {item.address or '-'}: {item.allowed}" for item in findings if item.allowed]
 
 
-def _decided(run: Run, stack: Stack, finding: Finding) -> Finding:
-    """The finding, masked, with whether it is allowed and whether it refuses the plan."""
+def _decided(run: Run, stack: Stack, finding: Finding, addresses: Collection[str | None]) -> Finding:
+    """The finding, masked, with whether it is allowed and whether it refuses the plan; an address of the plan stays."""
     mask = run.mask.text
-    shown = replace(
-        finding, message=mask(finding.message), rule=mask(finding.rule),
-        address=mask(finding.address) if finding.address else None,
-    )  # fmt: skip
+    shown = replace(finding, message=mask(finding.message), rule=mask(finding.rule))
+    if finding.address and finding.address not in addresses:
+        shown = replace(shown, address=mask(finding.address))
     if not at_least(finding.severity, run.project.config.policy.fail_on):
         return shown
     reason, expired = _allowed(run, stack, finding)

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 _SCORES = ((9.0, "critical"), (7.0, "high"), (4.0, "medium"), (0.1, "low"))  # of `security-severity`, as GitHub has it
 
 
-def parse(checker: Checker, text: str) -> list[Finding]:
+def parse(checker: Checker, text: str, shown: str | None = None) -> list[Finding]:
     """The findings in a checker's output.
 
     Args:
         checker: How it is to be read.
         text: What the checker printed.
+        shown: The same as people may see it.
 
     Raises:
         ValueError, TypeError: It is not what it should be; says why.
@@ -28,7 +29,7 @@ def parse(checker: Checker, text: str) -> list[Finding]:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
-        begin = " ".join(text.split())[:80]
+        begin = " ".join((text if shown is None else shown).split())[:80]
         raise ValueError(f"its output is not JSON: '{begin}'" if begin else "it printed nothing") from None
     found = _sarif(document, checker) if checker.format == "sarif" else _mapped(document, checker)
     return list(found)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..artifact import outputs
 from ..base.errors import DeployError, ExitCode
+from ..base.masking import Rendered
 from ..base.problem import doit
 from ..base.text import few, plural
 from ..policy import semantic
@@ -30,7 +31,7 @@ _FEW = 20
 
 
 class Console:
-    """Prints through the run, which masks; on a terminal a live line shows what is under way."""
+    """Prints results and reports, their values masked; on a terminal a live line shows what is under way."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -66,6 +67,7 @@ class Console:
 
     def ended(self, outcome: Result, *, selected: bool) -> None:
         """A task ended: its line, and all that the engine said when it failed."""
+        outcome = outcome.masked(self._run.mask)
         with self._lock:
             self._under_way.pop(f"{outcome.stage}:{outcome.stack}", None)
         warned = self._warned(outcome)
@@ -84,10 +86,13 @@ class Console:
 
     def _tell(self, outcome: Result, title: str, body: list[str], *, folded: bool) -> None:
         """A task's line; in CI what belongs to it folds below, and what failed is open."""
+        title = Rendered(title)
         if body and self._run.output.dialect is not Dialect.PLAIN:
-            self._run.output.section(f"{outcome.stage}_{outcome.stack}", title, "\n".join(body), folded=folded)
+            self._run.output.section(
+                f"{outcome.stage}_{outcome.stack}", title, Rendered("\n".join(body)), folded=folded
+            )
         else:
-            self._run.say("\n".join([title, *body]))
+            self._run.say(Rendered("\n".join([title, *body])))
 
     def _warned(self, outcome: Result) -> list[str]:
         """What the engine warned of, a line each, unless an earlier task of the stack has shown it."""
@@ -124,7 +129,7 @@ class Console:
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and self._run.output.dialect is Dialect.PLAIN
         for remark in remarks.of(self._run.results.values()):
             self._run.say_once(remark)
-        shown = text.render(report, colour=colour)
+        shown = Rendered(text.render(report, colour=colour))
         if not shown:
             return
         if colour:
@@ -132,7 +137,7 @@ class Console:
         elif self._run.output.dialect is Dialect.PLAIN:
             self._run.say(shown)
         else:
-            title = f"{report.stage:<9} {report.verdict}"
+            title = Rendered(f"{report.stage:<9} {report.verdict}")
             self._run.output.section(f"report_{report.stage}", title, shown, folded=True)
 
     def summary(self, selected: set[str], code: ExitCode, reports: Iterable[str]) -> None:

@@ -177,7 +177,7 @@ class Report:
             mask: The secrets that are known by now: more than when the first result was kept.
             named: The environment as commands have to name it.
         """
-        found = [result if mask is None else _masked(result, mask) for result in results]
+        found = [result if mask is None else result.masked(mask) for result in results]
         stacks = [_stack(result) for result in found]
         return cls(stage, environment, commit, stacks, [*notes, *remarks.of(found)], named)
 
@@ -277,16 +277,6 @@ class Report:
         """The report as a JSON value."""
         stacks = [stack.to_json() for stack in self.stacks]
         return {"format": 2, "verdict": self.verdict, "outcome": self.outcome, **asdict(self), "stacks": stacks}
-
-
-def _masked(result: Result, mask: Masker) -> Result:
-    if result.status is Status.UNAFFECTED:
-        return result
-    return replace(
-        result, summary=mask.text(result.summary), reasons=mask.value(result.reasons),
-        details=mask.value(result.details), warnings=mask.value(result.warnings),
-        problem=result.problem.mapped(mask.text) if result.problem else None,
-    )  # fmt: skip
 
 
 def _stack(result: Result) -> StackReport:

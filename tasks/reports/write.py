@@ -77,7 +77,8 @@ def write_junit(run: Run) -> None:
     from . import junit
 
     try:
-        text = junit.render(run.results.values(), environment=run.project.environment)
-        write_atomic(run.layout.reports / "junit.xml", run.mask.text(text).encode(), durable=False)
+        found = [result.masked(run.mask) for result in run.results.values()]
+        text = junit.render(found, environment=run.project.environment)
+        write_atomic(run.layout.reports / "junit.xml", text.encode(), durable=False)
     except RecordError as error:
         run.say(f"the report could not be written: {error.message}")

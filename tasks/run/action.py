@@ -16,7 +16,7 @@ from ..base.problem import listed
 from . import fanout
 from . import result as results
 from .commandline import COMMANDS
-from .details import DetailedError
+from .details import DetailedError, masked
 from .result import Result, Status
 from .selection import Part
 
@@ -100,6 +100,7 @@ def _keep_outcome(run: Run, stage: str, name: str, work: Callable[[bool], Result
     except Exception as error:  # noqa: BLE001 - the boundary: a bug must not take the other stacks down
         outcome = crashed(run, stage, name, error)
     outcome.warnings = outcome.warnings or _warned(run, stage, name)
+    outcome = outcome.masked(run.mask)
     if not outcome.started_at:  # otherwise another job of the pipeline did it
         outcome.seconds = round(time.monotonic() - started, 3)
         outcome.started_at = began
@@ -132,7 +133,7 @@ def _warned(run: Run, stage: str, name: str) -> list[Diagnostic]:
 def failed(run: Run, stage: str, name: str, error: DeployError) -> Result:
     """The result of an expected error, with secrets masked."""
     problem = run.problem(error, name if name in run.project.stacks else None)
-    known = error.found if isinstance(error, DetailedError) else None
+    known = masked(error.found, run.mask) if isinstance(error, DetailedError) else None
     return Result(stage, name, Status.FAILED, problem.summary, details=known, problem=problem)
 
 

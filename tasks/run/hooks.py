@@ -144,12 +144,12 @@ def _run(
     }  # fmt: skip
     key, where = f"hooks[{position}]", project.loaded.where("hooks", position)
     command = [interpolate.fill(text, values, key=f"{key}.command", where=where) for text in hook.command]
-    shown = run.mask.text(" ".join(command))
+    shown = " ".join(command)
     when = "after a failed" if hook.when == "failure" else hook.when
     try:
         ended = process.run(
-            run.stop, f"hook {when} {stage} {stack.name}", command, cwd=project.root,
-            env=kept_environment(project.keyring.variables), timeout=hook.timeout, leave=True,
+            run.stop, f"hook {when} {stage} {stack.name}", command, mask=run.mask,
+            cwd=project.root, env=kept_environment(project.keyring.variables), timeout=hook.timeout, leave=True,
         )  # fmt: skip
     except OSError as error:
         raise HookError(
@@ -159,6 +159,6 @@ def _run(
     if not ended.ok:
         raise HookError(
             f"the hook `{shown}` {when} {stage} {process.how(ended.code, hook.timeout)}",
-            log=run.mask.text(ended.output), key=key, where=where, untouched=untouched,
+            log=ended.output, key=key, where=where, untouched=untouched,
             next_step="fix the hook, then run the same command again",
         )  # fmt: skip

@@ -11,12 +11,13 @@ from ..base.errors import RecordError
 from ..base.files import read_json
 from ..base.problem import Problem
 from ..engine.diagnostics import Diagnostic
-from .details import DeployDetails, DriftDetails, PlanDetails, VerifyDetails, from_json
+from .details import DeployDetails, DriftDetails, PlanDetails, VerifyDetails, from_json, masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..base.layout import Layout
+    from ..base.masking import Secrets
     from ..base.problem import Kind
     from .details import CheckRecord, Details, Json
 
@@ -100,6 +101,17 @@ class Result:
     def reused(self) -> bool:
         """Whether it is a plan of an earlier run that still fits."""
         return isinstance(self.details, PlanDetails) and self.details.reused
+
+    def masked(self, mask: Secrets) -> Result:
+        """The result with every known secret replaced; its stack, status, counts, addresses and actions stay."""
+        if self.status is Status.UNAFFECTED:  # nearly all of them, as a rule, and nothing was said of them
+            return self
+        return replace(
+            self, summary=mask.text(self.summary), reasons=[mask.text(reason) for reason in self.reasons],
+            details=masked(self.details, mask) if self.details else None,
+            problem=self.problem.mapped(mask.text) if self.problem else None,
+            warnings=[warning.mapped(mask.text) for warning in self.warnings],
+        )  # fmt: skip
 
     def to_json(self) -> Json:
         """The result as records hold it."""

@@ -63,6 +63,7 @@ class Run:
         applied: The stacks whose plan was applied in this run (`mark_applied`).
         reused: The stacks whose artifact was found to fit as it is (`plan`).
         replanned: Why a stack's artifact was replaced although it had been handed over, where allowed (`acceptance`).
+        known_plans: The ids of the plans whose secrets are known (`knowing`).
         judged: The plan that was verified in this run, and that policy let through, by stack (`judging`).
         assessed: What is affected, as found before anything ran (`assessment`).
         initialized: The stacks that are initialized, with their backend or without (`workdir`).
@@ -92,6 +93,7 @@ class Run:
         self.applied: set[str] = set()
         self.reused: set[str] = set()
         self.replanned: dict[str, str] = {}
+        self.known_plans: set[str] = set()
         self.judged: dict[str, Judged] = {}
         self.assessed: dict[str, tuple[tuple[str, ...], Assessment]] = {}
         self.initialized: dict[str, bool] = {}
@@ -204,7 +206,7 @@ class Run:
     def heard(self, stage: str, stack: str) -> list[Diagnostic]:
         """What the engine has warned of in a task of a stack, each once; masked."""
         known = dict.fromkeys(self._heard.get(f"{stage} {stack}", ()))
-        return [self.mask.value(item) for item in known]
+        return [item.mapped(self.mask.text) for item in known]
 
     def keep_crash(self, task: str, error: BaseException) -> str:
         """Add an unexpected error to the crash log; returns the next step."""
