@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from doit import get_var
 
-from .base import crashlog, ownenvironment, standard
+from .base import crashlog, ownenvironment, standard, urls
 from .base.errors import ConfigError, ConfigErrors, DeployError, ExitCode, UnexpectedError
 from .base.layout import DEPLOY_DIR, prepare
 from .base.masking import SECRET_NAME, Masker
@@ -227,5 +227,5 @@ def _tell_reviewers(environment: str | None, problems: list[Problem]) -> None:
 
 
 def _end(text: str) -> NoReturn:
-    sys.stderr.write(cilog.harmless(Masker().text(text), cilog.dialect()) + "\n")
+    sys.stderr.write(cilog.harmless(urls.scrub(Masker().text(text)), cilog.dialect()) + "\n")
     raise SystemExit(int(ExitCode.FAILED))

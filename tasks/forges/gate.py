@@ -211,7 +211,10 @@ def _refusal(run: Run, message: str, differences: list[Difference], *, partly: b
         details=_lines(differences),
         where=run.project.loaded.where("plan", "on_unreviewed"),
         untouched="nothing in this stack was changed" if partly else "nothing was deployed",
-        next_step=("review this plan in a merge request, or ", doit("deploy", DEPLOY_PLAN__ON_UNREVIEWED="warn")),
+        next_step=(
+            "review this plan in a merge request, or commit `plan: {on_unreviewed: warn}`; then ",
+            doit("deploy"),
+        ),
     )
 
 

@@ -190,6 +190,7 @@ class Run:
                 engine = Engine(
                     found.binary, settings.kind, found.version, plugin_cache=plugins, encryption=self.encryption,
                     stop=self.stop, mask=self.mask, hear=self._hear, terse=self.hides_values,
+                    tell=self._tell, every=settings.progress,
                 )  # fmt: skip
                 if self.project.keyring.is_set and not engine.takes_keys:
                     raise EngineError(
@@ -199,6 +200,11 @@ class Run:
                     )
                 self._engine = engine
             return self._engine
+
+    def _tell(self, label: str, seconds: float, what: str) -> None:
+        """Say that an apply goes on, unless a terminal shows it anyway."""
+        if self.output.live is None:
+            self.say(f"{label}: applying for {seconds:.0f} s" + (f", waiting for {what}" if what else ""))
 
     def _hear(self, label: str, found: list[Diagnostic]) -> None:
         self._heard.setdefault(label, []).extend(found)

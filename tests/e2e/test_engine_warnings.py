@@ -101,3 +101,17 @@ def test_warnings_without_values_where_values_are_hidden(build: Callable[..., Re
     assert "Warning: Check block assertion failed" in done.out
     assert "CERTIFICATE-EXPIRES-SOON" not in done.out
     assert "CERTIFICATE-EXPIRES-SOON" not in repository.deploy_dir("plans", "a", "plan.json").read_text()
+
+
+def test_a_long_apply_says_what_it_waits_for(build: Callable[..., Repository]) -> None:
+    waits = '\nresource "terraform_data" "slow" {\n  provisioner "local-exec" {\n    command = "until test -e ${path.root}/../../go; do sleep 0.05; done"\n  }\n}\n'
+    repository = build(minimal_config("engine: {progress: 0.1}\n"), f"stacks/a/main.tf:{resource(extra=waits)}")
+    process = repository.start("deploy")
+    assert process.stdout is not None
+    try:
+        lines = iter(process.stdout.readline, "")
+        assert any("deploy a: applying for " in line and "terraform_data.slow (create, " in line for line in lines)
+    finally:
+        (repository.path / "go").touch()
+    process.communicate(timeout=120)
+    assert process.returncode == 0

@@ -65,7 +65,7 @@ class Plan(Model):
     )
     on_failed_check: Literal["warn", "fail"] = Field(
         "warn",
-        description="When a `check` block does not hold: `warn` and go on, or `fail` the plan, which is then not kept.",
+        description="If a `check` block fails: `warn` and continue, or `fail` the plan, which is then discarded.",
     )
     values: Literal["shown", "hidden"] = Field(
         "shown",
