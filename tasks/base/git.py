@@ -205,7 +205,7 @@ def alone(
     try:
         return process.ask(command, cwd=folder, env=kept, timeout=timeout, decoding="surrogateescape", given=given)
     except OSError as error:
-        raise _refused(folder, f"git cannot be run: {error.strerror or error}", "install git") from error
+        raise _refused(folder, f"cannot run git: {error.strerror or error}", "install git") from error
 
 
 def _git(root: Path, *arguments: str, may_fail: bool = False, given: bytes = b"") -> str | None:
