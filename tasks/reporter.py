@@ -35,6 +35,7 @@ _STAGES = ("build", "validate", "plan", "deploy", "verify", "drift")
 _LOCKING = frozenset({*_STAGES, "setup"})
 _RECORDED = frozenset({"plan", "deploy", "verify", "drift"})
 _WITH_BACKEND = frozenset({"plan", "deploy", "drift"})
+_READING = frozenset({"status", "ci", "publish"})  # without the lock
 
 
 class Reporter:
@@ -68,8 +69,6 @@ class Reporter:
         deploying = deploy.raise_barrier(tasks, selected)
         planned = frozenset(selection.stacks(selection.reached(tasks, selected), "plan"))
         run.asked = Asked(deploying, bool(self._selected & _WITH_BACKEND), planned, again)
-        if run.request.part is not Part.REPORT:
-            build.join(run, tasks, selected)
         try:
             commandline.check_patterns(tasks)
             self._check_stacks()
@@ -77,15 +76,18 @@ class Reporter:
                 deployed.refuse_for_deploy(run)
             if self._selected & _LOCKING:
                 run.lock.take(f"doit {' '.join(sys.argv[1:])}")
-            if run.recording is not None and self._selected & _RECORDED:
-                run.recording.fill(deploying=run.asked.deploying, alone=True)
-                if run.recording.unread is not None:
-                    self._say_unread(run.recording.unread)
             if self._selected & set(_STAGES):
                 self._confirm_upstream()
             if run.asked.planning:
                 encryption.require(run.project, plans=bool(self._selected & {"plan", "deploy"}))
                 run.project.keyring.prepare()
+            self._take_custody(selected)
+            if run.recording is not None and self._selected & _RECORDED:
+                run.recording.fill(deploying=run.asked.deploying, alone=True)
+                if run.recording.unread is not None:
+                    self._say_unread(run.recording.unread)
+            if run.request.part is not Part.REPORT:
+                build.join(run, tasks, selected)
             if self._selected & set(_STAGES) and run.project.config.history.keep and run.request.part is not Part.JOB:
                 from .history.recorder import Recorder
 
@@ -102,6 +104,27 @@ class Reporter:
             if names := dropped_variables():
                 run.say(f"not passed on to the engine: {', '.join(names)}")
             self._console.start()
+
+    def _take_custody(self, selected: list[str]) -> None:
+        """Verify the environment's folder before anything in it is used; another run's is still being written.
+
+        Raises:
+            DeployError: It is not as it was handed over, or cannot be unpacked.
+        """
+        run, locking = self.run, bool(self._selected & _LOCKING)
+        if locking or (self._selected & _READING and run.lock.holder() is None):
+            run.custody.verify(selected, run.signed_commit, writing=locking or run.recording is not None)
+        if run.request.part is not None:
+            fanout.unpack(run.layout)
+
+    def _end_custody(self) -> None:
+        """Sign what this run leaves; what cannot be signed fails the run, as the next one would refuse it."""
+        try:
+            self.run.custody.end(selection.stacks(self._named, "deploy"))
+        except DeployError as error:
+            problem = self.run.problem(error)
+            self._errors.append(problem)
+            self.run.say(problem.text())
 
     def _leave_to_others(self, tasks: dict[str, Any], selected: list[str]) -> None:
         """In a generated pipeline, leave out the work of other jobs."""
@@ -221,6 +244,7 @@ class Reporter:
         if sys.exc_info()[0] is not None:
             self._record()
             self._remember(None)
+            self._end_custody()
             run.lock.release()
             run.output.close()
             return
@@ -243,9 +267,10 @@ class Reporter:
             self._console.summary(self._selected, code, paths)
         else:
             self._tell(code, paths)
+        self._end_custody()
         run.lock.release()
         run.output.close()
-        raise SystemExit(int(code))
+        raise SystemExit(int(self._exit_code()))
 
     def _say_unread(self, problem: LedgerError) -> None:
         """The run goes on without the ledger: what that means; a search for drift cannot tell new drift from known."""
