@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from doit import get_var
 
-from .base import crashlog, ownenvironment, standard
+from .base import crashlog, ownenvironment, standard, urls
 from .base.errors import ConfigError, ConfigErrors, DeployError, ExitCode, UnexpectedError
 from .base.layout import DEPLOY_DIR, prepare
 from .base.masking import SECRET_NAME, Masker
@@ -73,8 +73,6 @@ def start() -> Run:
                 run.say(note)
         with suppress(OSError):  # reported by the first record that cannot be written
             prepare(run.layout, run.layout.base)
-        if run.request.part is not None:
-            fanout.unpack(run.layout)
         if run.project.config.ledger != "none":
             _open_ledger(run)
         deployed.choose_base(run)
@@ -229,5 +227,5 @@ def _tell_reviewers(environment: str | None, problems: list[Problem]) -> None:
 
 
 def _end(text: str) -> NoReturn:
-    sys.stderr.write(cilog.harmless(Masker().text(text), cilog.dialect()) + "\n")
+    sys.stderr.write(cilog.harmless(urls.scrub(Masker().text(text)), cilog.dialect()) + "\n")
     raise SystemExit(int(ExitCode.FAILED))

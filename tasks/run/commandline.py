@@ -27,7 +27,7 @@ COMMANDS = {
     "drift": "compare what exists with what was deployed; exits with 2 if they differ",
     "status": "show what is deployed, affected, drifted, failing",
     "log": "show what the ledger has of every deployment: of all stacks, or of some",
-    "audit": "verify that nobody changed the ledger, entry by entry",
+    "audit": "verify every entry of the ledger",
     "ledger": "keep the ledger: init, check, push, release, accept, key, rotate",
     "graph": "show which stack needs which",
     "ci": "generate a pipeline with one job per affected stack",

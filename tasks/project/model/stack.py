@@ -126,8 +126,8 @@ class Deploy(Model):
     push: bool = Field(False, description="True: push the tag to `origin`.")
     on_failed_check: Literal["warn", "fail"] = Field(
         "warn",
-        description="When a `check` block does not hold after an apply: `warn`, or `fail` the deploy of the stack; the"
-        " next deploys check again until it holds.",
+        description="If a `check` block fails after an apply: `warn`, or `fail` the deploy of the stack; the next"
+        " deploys check again until it passes.",
     )
 
 
@@ -139,5 +139,5 @@ class Drift(Model):
         description="`alert`: undeployed code makes `doit drift` exit with 2, as drift does; `report`: only report it.",
     )
     on_failed_check: Literal["warn", "fail"] = Field(
-        "warn", description="When a `check` block does not hold: `warn` and go on, or `fail` the stack: exit code 1."
+        "warn", description="If a `check` block fails: `warn` and continue, or `fail` the stack with exit code 1."
     )
