@@ -47,8 +47,8 @@ def __getattr__(name: str) -> Any:
             from .start import doit_config
 
             return doit_config(_run())
-        except KeyboardInterrupt:  # before there is a handler: nothing was begun, and a traceback says nothing more
-            raise SystemExit("stopped before anything was begun") from None
+        except KeyboardInterrupt:  # before our handler exists: nothing was started, and a traceback would not help
+            raise SystemExit("stopped before anything was started") from None
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -67,7 +67,7 @@ def task_setup() -> Iterator[dict[str, Any]]:
 
 
 def task_build() -> Iterator[dict[str, Any]]:
-    """Build."""
+    """Make builds and images."""
     from . import build
 
     return build.tasks(_run())
@@ -88,7 +88,7 @@ def task_plan() -> Iterator[dict[str, Any]]:
 
 
 def task__planned() -> dict[str, Any]:
-    """Every plan before any apply."""
+    """The barrier: all plans before any apply."""
     from . import deploy
 
     return deploy.barrier(_run())
@@ -130,7 +130,7 @@ def task_graph() -> Iterator[dict[str, Any]]:
 
 
 def task_ci() -> Iterator[dict[str, Any]]:
-    """Write a pipeline."""
+    """Generate a pipeline."""
     from . import ci
 
     return ci.tasks(_run())

@@ -1,4 +1,4 @@
-"""`doit build`: what is made of sources before stacks are planned: builds, and images that contain them."""
+"""`doit build`: runs builds and makes images before stacks are planned."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from .run.run import Run
 
 STAGE = "build"
-IMAGE = "image/"  # what the names of images' tasks begin with
+IMAGE = "image/"  # the prefix of image task names
 
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
-    """`build:<name>`, and `build:image/<name>` for an image: up to date by the content of what they are made of."""
+    """`build:<name>`, and `build:image/<name>` for an image: up to date by the content of their inputs."""
     yield {"name": None, "doc": COMMANDS[STAGE]}
     catalog = run.project.catalog
     if catalog is None:
@@ -43,20 +43,20 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
             "name": IMAGE + name,
             "actions": [kept_action(run, STAGE, IMAGE + name, _imager(run, name))],
             "uptodate": [_uptodate(partial(_image_is_current, run, name))],
-            "doc": f"have {image.repository} in its registry",
+            "doc": f"push {image.repository} to its registry",
         }
 
 
 def needed_by(run: Run, stack: Stack) -> list[str]:
-    """The build tasks that must have ended before the engine reads a stack's files."""
+    """The build tasks that must finish before the engine reads a stack's files."""
     catalog = run.project.catalog
     return [f"{STAGE}:{name}" for name in catalog.read_by(stack)] if catalog else []
 
 
 def join(run: Run, all_tasks: dict[str, Any], selected: list[str]) -> None:
-    """Say what the builds are for, and let plans wait for images where the run makes them; once it is selected.
+    """Note what the builds are for, and let plans wait for images that this run makes, once tasks are selected.
 
-    `doit plan` alone waits for no image: its reference is known without it.
+    `doit plan` alone does not wait for images, as their references are known without them.
     """
     catalog = run.project.catalog
     if catalog is None:
@@ -78,13 +78,13 @@ def join(run: Run, all_tasks: dict[str, Any], selected: list[str]) -> None:
                 wanted &= seen
             all_tasks[f"plan:{name}"].task_dep.extend(sorted(wanted))
     for image in needed:
-        # What the run makes anyway is there before the image asks for it.
+        # Builds of this run finish before the images that need them.
         contained = {f"{STAGE}:{name}" for name in catalog.builds_in(image)}
         all_tasks[f"{STAGE}:{IMAGE}{image}"].task_dep.extend(sorted(contained & seen))
 
 
 def _uptodate(check: Callable[[], bool]) -> Callable[..., bool]:
-    """For doit; an error in it is left to the action, which reports it as its own."""
+    """For doit; errors in it are left to the action to report."""
 
     def uptodate() -> bool:
         try:

@@ -1,4 +1,4 @@
-"""`doit ci`: writes the pipeline that does each affected stack in a job of its own, on the forge's runners."""
+"""`doit ci`: generates a pipeline with one job per affected stack."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _FORGES = ("gitlab", "github")
 
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
-    """`ci`: writes a file and prints what is in it; `-p` says what the pipeline is for, `-f` for which forge."""
+    """`ci`: writes a file and prints a summary; `-p` sets the purpose of the pipeline, `-f` the forge."""
     params = [
         {"name": "purpose", "short": "p", "long": "for", "default": "deploy",
          "choices": [(name, "") for name in _PURPOSES], "help": "plan, deploy or drift"},
@@ -46,10 +46,10 @@ def _text(run: Run, purpose: str, forge: str) -> str:
 
 
 def write(run: Run, purpose: Purpose, forge: str) -> str:
-    """Write the pipeline; gives what to say of it.
+    """Write the pipeline; returns a summary.
 
     Raises:
-        ConfigError: The forge would refuse it, or a secret stands in it.
+        ConfigError: The forge would refuse it, or it contains a secret.
         RecordError: A file cannot be read or written.
     """
     from .forges.pipelines import github, gitlab
@@ -68,7 +68,7 @@ def write(run: Run, purpose: Purpose, forge: str) -> str:
         content = github.matrix(purpose, shares.plans) + "\n"
     if run.mask.text(content) != content:
         raise ConfigError(
-            "the pipeline would hold a secret in clear",
+            "the pipeline would contain a secret in plain text",
             key="ci",
             untouched="no pipeline was written",
             next_step="write the variable's name into `ci.install`, `ci.image` and `ci.job`: `$NAME`",
@@ -82,12 +82,12 @@ def write(run: Run, purpose: Purpose, forge: str) -> str:
 
 
 def _summary(purpose: Purpose, forge: str, shares: Shares) -> str:
-    """How many jobs do how many stacks."""
-    verb = "look for drift in" if purpose == "drift" else "plan"
+    """The number of jobs and stacks."""
+    verb = "check for drift in" if purpose == "drift" else "plan"
     parts = [_counted(shares.plans, verb)] if shares.plans else []
     if shares.deploys and forge == "gitlab":
         parts.append(_counted(shares.deploys, "deploy"))
-    return f"ci        {'; '.join(parts) or 'nothing is affected: one job says so'}"
+    return f"ci        {'; '.join(parts) or 'no stack is affected: one job reports that'}"
 
 
 def _counted(shares: tuple[Any, ...], verb: str) -> str:
@@ -96,24 +96,26 @@ def _counted(shares: tuple[Any, ...], verb: str) -> str:
 
 
 def _notes(run: Run, forge: str, content: str) -> list[str]:
-    """What may go wrong with it."""
+    """Warnings about it."""
     from .forges.pipelines import gitlab
 
     notes = []
     if forge == "gitlab" and len(content) > gitlab.DOUBTFUL:
         notes.append(
-            f"the pipeline has {len(content) // 1000} kB: GitLab refuses what takes more than its `max_yaml_size_bytes`"
-            " when it is read, by default 2 MB; a lower `ci.jobs` makes it smaller"
+            f"the pipeline has {len(content) // 1000} kB: GitLab refuses pipelines above its `max_yaml_size_bytes`,"
+            " by default 2 MB; a lower `ci.jobs` makes it smaller"
         )
     if run.project.config.ci.caches != "receipts" and any(
         receipt.read(run.layout, name) for name in run.project.stacks
     ):
-        notes.append("there are receipts here that no job gets: what they say is deployed is planned in the pipeline")
+        notes.append(
+            "jobs do not get the receipts that exist here, so stacks that they record as deployed are planned again"
+        )
     return notes
 
 
 def _to_github(matrix: str, jobs: int) -> None:
-    """Make it an output of the step, where there is one.
+    """Set the outputs of the GitHub step, if this is one.
 
     Raises:
         RecordError: GitHub's file cannot be written.

@@ -1,11 +1,11 @@
-"""`doit deploy`: once every plan is there, apply exactly the saved plans in dependency order, each with its checks."""
+"""`doit deploy`: once all plans are ready, applies exactly these in dependency order, each followed by its checks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from . import plan, verify
+from . import drift, plan, verify
 from .artifact import changes, inputs, outputs, reasons, receipt, rereads, store
 from .artifact.inputs import Input, InputKind
 from .artifact.receipt import Outcome, Receipt
@@ -13,11 +13,11 @@ from .base.errors import ArtifactRefusedError, DeployError, StoppedError, Unrevi
 from .base.problem import doit
 from .base.text import few, plural
 from .builds import used
-from .engine import statelock
+from .engine import diagnostics, statelock
 from .engine.engine import failure, is_stale
 from .forges import gate
-from .plans import acceptance, judging, making, replayed
-from .run import errored, readstate, selection, stateguard, upstream, workdir
+from .plans import acceptance, judging, knowing, making, replayed
+from .run import checkblocks, errored, readstate, selection, stateguard, succession, upstream, workdir
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once, may_be_affected
 from .run.commandline import COMMANDS
@@ -39,7 +39,7 @@ STAGE = "deploy"
 
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
-    """`deploy:<stack>`: after the barrier that every plan passes first, and after the deploys of its upstreams."""
+    """`deploy:<stack>`: runs after the barrier and after the deploys of its upstreams."""
     yield {"name": None, "doc": COMMANDS[STAGE]}
     for name, stack in run.project.stacks.items():
         yield {
@@ -52,11 +52,15 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
 
 
 def barrier(run: Run) -> dict[str, Any]:
-    """The task that stands between all plans and any apply; it compares them with what was reviewed.
+    """The barrier task between all plans and any apply, which compares them with the reviewed plans.
 
     Its edges are set when the selection is known (see `raise_barrier`): `doit deploy:x` must not plan every stack.
     """
-    return {"basename": BARRIER, "actions": [gate.action(run, BARRIER)], "doc": "every plan is there, and as reviewed"}
+    return {
+        "basename": BARRIER,
+        "actions": [gate.action(run, BARRIER)],
+        "doc": "all plans are ready and match the review",
+    }
 
 
 def raise_barrier(all_tasks: dict[str, Any], selected: list[str]) -> bool:
@@ -67,7 +71,7 @@ def raise_barrier(all_tasks: dict[str, Any], selected: list[str]) -> bool:
 
 
 def up_to_date(run: Run, stack: Stack) -> bool:
-    """Whether there is nothing to do: unaffected now that its upstreams are deployed, verified, no artifact waiting."""
+    """Whether there is nothing to do: unaffected after its upstreams' deploys, verified, without an artifact."""
     if store.pending(run.layout, stack.name):
         return False
     assessment = assess_once(run, stack)
@@ -76,12 +80,15 @@ def up_to_date(run: Run, stack: Stack) -> bool:
 
 def plan_or_accept(run: Run, stack: Stack, forced: bool) -> Result:
     """What `plan:<stack>` does: in a deploy it accepts the artifact that was handed over, or refuses it."""
-    accepted = acceptance.accept(run, stack) if run.asked.deploying else None
+    accepted = None
+    if run.asked.deploying:
+        succession.require(run, stack, receipt.read(run.layout, stack.name))
+        accepted = acceptance.accept(run, stack)
     return accepted or plan.act(run, stack, forced)
 
 
 def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what `-a` forces is planned, and so is here
-    """Apply the stack's artifact, or one made now where its upstreams have just changed; then run its checks."""
+    """Apply the stack's artifact, or a new one if its upstreams have just changed; then run its checks."""
     assessment = assess(run, stack)
     if store.pending(run.layout, stack.name):
         why = run.replanned.get(stack.name)
@@ -95,7 +102,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what 
         applied = _apply_new(run, stack)
     elif assessment.unverified or not assessment.receipt:
         outcome = Result(STAGE, stack.name, summary="already applied; its checks have not passed yet")
-        return verified(run, stack, outcome)
+        return _holding(run, stack, verified(run, stack, outcome), _failed_now(run, stack, assessment.receipt))
     else:
         return Result(STAGE, stack.name, Status.UNAFFECTED, "not affected")
     manifest = applied.manifest
@@ -105,21 +112,42 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - what 
         details=DeployDetails(
             applied=True, commit=manifest.commit, plan_sha256=manifest.plan_sha256, outputs=applied.outputs,
             replanned=bool(why), allowed=applied.allowed,
-            # No plan task shows a plan that was made here.
+            # A plan made here is not shown by any plan task.
             changes=store.description(run.layout, manifest) if why else None,
             **stateguard.details(assessment.receipt, manifest),
         ),
     )  # fmt: skip
     if why:
         outcome.summary += stateguard.said(assessment.receipt, manifest)
-    return verified(run, stack, outcome)
+    return _holding(run, stack, verified(run, stack, outcome), applied.failed_checks)
+
+
+def _holding(run: Run, stack: Stack, outcome: Result, failed: list[str]) -> Result:
+    """The result, where the stack's `check` blocks hold or need not.
+
+    Raises:
+        CheckFailedError: One does not hold, and `deploy.on_failed_check` is `fail`.
+    """
+    known = outcome.details if isinstance(outcome.details, DeployDetails) else DeployDetails()
+    checkblocks.refuse(run, stack, STAGE, failed, known)
+    return outcome
+
+
+def _failed_now(run: Run, stack: Stack, last: Receipt | None) -> list[str]:
+    """The `check` blocks that still do not hold of those that did not at the end of the apply; kept in the receipt."""
+    if last is None or not last.failed_checks:
+        return []
+    given = upstream.values(run, stack).values
+    failed = drift.fresh_plan(run, stack, {**given, **last.images}, STAGE).changes.failed_checks
+    receipt.write(run.layout, replace(last, failed_checks=failed))
+    return failed
 
 
 def verified(run: Run, stack: Stack, outcome: Result) -> Result:
     """The result after the stack's checks; the receipt says whether they passed, so that the next run checks again.
 
     Raises:
-        CheckFailedError: One did not come true.
+        CheckFailedError: A check failed.
     """
     known = outcome.details if isinstance(outcome.details, DeployDetails) else DeployDetails()
     checks = verify.run_checks(run, stack, STAGE, known)
@@ -137,10 +165,11 @@ class Applied:
     text: str
     outputs: dict[str, Any]
     allowed: list[str]
+    failed_checks: list[str]
 
 
 def _apply_artifact(run: Run, stack: Stack, assessment: Assessment) -> Applied:
-    """Verify the stack's artifact, and apply the very bytes that were verified.
+    """Verify the stack's artifact and apply exactly the verified bytes.
 
     Raises:
         ArtifactRefusedError: It may not be applied.
@@ -151,14 +180,14 @@ def _apply_artifact(run: Run, stack: Stack, assessment: Assessment) -> Applied:
 
 
 def _apply_new(run: Run, stack: Stack) -> Applied:
-    """Make a new artifact, by this deploy for itself, and apply it."""
+    """Make a new artifact for this deploy and apply it."""
     given = upstream.values(run, stack)
     if given.missing:
         raise DeployError(
             f"its upstream was deployed, but has no output {given.missing_text(stack)}",
             stack=stack.name,
             untouched="nothing in this stack was changed",
-            next_step="correct `inputs` of this stack, or the outputs of that one",
+            next_step="fix `inputs` of this stack, or the outputs of the upstream",
         )
     making.make(run, stack, given.values, origin="deploy")
     try:
@@ -173,11 +202,12 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
     """Apply a verified plan; the receipt is durable before this returns or raises."""
     layout, last, manifest = run.layout, assessment.receipt, artifact.manifest
     errored.refuse(run, stack)
-    allowed = judging.require(run, manifest)
+    allowed = [*judging.require(run, manifest), *succession.require(run, stack, last)]
     accepted = stateguard.require_planned(run, stack, last, manifest)
-    given = {**upstream.values(run, stack).values, **manifest.images}  # the very references that were planned
+    given = {**upstream.values(run, stack).values, **manifest.images}  # exactly the planned references
     with workdir.context(run, stack, STAGE, given) as (where, variables):
         workdir.initialize(run, stack, where, backend=True)
+        knowing.learn(run, artifact, where)
         run.stop.check(f"{STAGE}:{stack.name}")
         begun = Receipt(
             stack.name, run.project.environment, Outcome.STARTED, manifest.plan_sha256, manifest.inputs_digest,
@@ -195,9 +225,11 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
         left = readstate.left_by(run, stack, where, manifest)
     outputs.store(layout, stack.name, found, run.mask, run.project.keyring.current)
     run.mark_applied(stack.name)
+    failed = [run.mask.text(item.text) for item in diagnostics.warnings(done.events) if item.is_failed_check]
     ended = begun.ended(
         Outcome.APPLIED, **left, verified=None if stack.settings.verify else True,
-        state_key=run.project.keyring.state_key, exists=manifest.exists, **_less_produced(run, stack, begun),
+        state_key=run.project.keyring.state_key, exists=manifest.exists, failed_checks=failed,
+        **_less_produced(run, stack, begun),
     )  # fmt: skip
     receipt.write(layout, ended)
     shown = {
@@ -205,7 +237,7 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
         for name, output in found.items()
         if not output.sensitive
     }
-    return Applied(manifest, changes.counts_text(manifest.counts), run.mask.value(shown), allowed)
+    return Applied(manifest, changes.counts_text(manifest.counts), shown, allowed, failed)
 
 
 def _about_to_apply(run: Run) -> set[str]:
@@ -222,7 +254,7 @@ def _about_to_apply(run: Run) -> set[str]:
 
 @dataclass(frozen=True)
 class _Attempt:
-    """An apply that is about to begin: its artifact, the receipt that says so, and the one that stood before."""
+    """An apply about to start: its artifact, its receipt, and the previous receipt."""
 
     artifact: Artifact
     begun: Receipt
@@ -230,10 +262,10 @@ class _Attempt:
 
 
 def _run_apply(run: Run, stack: Stack, attempt: _Attempt, where: Context, variables: list[str]) -> Completed:
-    """The engine's apply, which ended well; where nothing of it was begun, the receipt is again the last one.
+    """Run the engine's apply; if it did not start, the previous receipt is restored.
 
     Raises:
-        ArtifactRefusedError: The plan no longer fits its state, or files that it reads are others.
+        ArtifactRefusedError: The state or files that the plan reads have changed.
         StoppedError: The run was asked to stop.
         DeployError: The apply failed.
     """
@@ -256,11 +288,11 @@ def _run_apply(run: Run, stack: Stack, attempt: _Attempt, where: Context, variab
         left = readstate.left_by(run, stack, where, manifest)
         receipt.write(layout, begun.ended(Outcome.FAILED, **left, **_less_produced(run, stack, begun)))
         raise
-    if is_stale(done.summaries()):  # nothing was begun; a receipt of a failure would have the next deploy plan
-        receipt.restore(layout, stack.name, last)  # for itself, and apply, what nobody has seen
+    if is_stale(done.summaries()):  # nothing was started; the receipt of a failure would make the next deploy plan
+        receipt.restore(layout, stack.name, last)  # and apply something that nobody has reviewed
         store.mark_stale(layout, manifest)
         raise ArtifactRefusedError("stale", store.STALE, stack=stack.name)
-    if statelock.held(done, where.backend):  # nothing was begun: the same plan may be applied once it is free
+    if statelock.held(done, where.backend):  # nothing was started: the same plan can be applied once the lock is free
         receipt.restore(layout, stack.name, last)
         store.release(layout, stack.name)
         raise failure("apply failed", done, where)
@@ -276,8 +308,8 @@ def _apply_error(run: Run, stack: Stack, done: Completed, where: Context) -> Dep
         return unsaved
     return failure(
         "apply failed", done, where,
-        untouched="what was applied before the error is in the state; the rest is unchanged",
-        next_step=("correct the cause, then ", doit("deploy"), " again"),
+        untouched="changes made before the error are in the state; the rest is unchanged",
+        next_step=("fix the cause, then ", doit("deploy"), " again"),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""`doit drift`: a fresh plan of every stack, to find what is no longer as it was deployed; changes nothing."""
+"""`doit drift`: plans every stack from scratch to find what differs from what was deployed; changes nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .base.text import few
 from .builds import used
 from .plans import fresh
 from .project import volatile
-from .run import awaited, errored, readstate, stateguard, upstream, workdir
+from .run import awaited, checkblocks, errored, readstate, stateguard, upstream, workdir
 from .run.action import stage_action
 from .run.assessment import assess
 from .run.commandline import COMMANDS
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
     from .run.run import Run
 
 STAGE = "drift"
-_UNRECORDED = "not as in the code (no receipt here tells whether that is drift)"
+_UNRECORDED = "differs from the code (without a receipt here, drift cannot be told from undeployed code)"
 
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
-    """`drift:<stack>`: always run when asked for; a stack that drifted is no failure of the task."""
+    """`drift:<stack>`: always runs when selected; drift does not fail the task."""
     yield {"name": None, "doc": COMMANDS[STAGE]}
     for name, stack in run.project.stacks.items():
         yield {
             "name": name,
             "actions": [stage_action(run, STAGE, name, act)],
             "task_dep": build.needed_by(run, stack),
-            "doc": f"compare {stack.path} with what is",
+            "doc": f"compare {stack.path} with what exists",
         }
 
 
 def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a stage's signature
-    """Plan a stack against what is there, and tell drift from code that was never deployed."""
+    """Plan a stack against what exists, and tell drift from undeployed code."""
     errored.refuse(run, stack)
     assessment = assess(run, stack)
     given = upstream.values(run, stack)
@@ -68,15 +68,16 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     names = [str(item.get("address") or f"output {item.get('name')}") for item in drifted or pending]
     shown = few(names, 5)
     details = DriftDetails(found.to_json(), drifted, pending, accepted, moved)
+    checkblocks.refuse(run, stack, STAGE, found.failed_checks, details)
     counts = {"drifted": len(drifted), "pending": len(pending)}
     if drifted:
-        summary = f"drifted: {shown}" + (f"; and {len(pending)} changes in code not deployed yet" if pending else "")
+        summary = f"drifted: {shown}" + (f"; and {len(pending)} changes in undeployed code" if pending else "")
         if names := sorted(volatile.volatile(run.project, stack)):
             summary += f"; a volatile variable ({', '.join(names)}) may be why"
         summary += also
         return Result(STAGE, stack.name, Status.DRIFTED, summary, counts=counts, details=details)
     if not found.counts.empty:
-        state = "code not deployed yet" if assessment.receipt else _UNRECORDED if made.exists else "never deployed"
+        state = "undeployed code" if assessment.receipt else _UNRECORDED if made.exists else "never deployed"
         return Result(
             STAGE, stack.name, Status.UNDEPLOYED, f"{state}: {shown}{also}", assessment.words, counts, details
         )  # fmt: skip
@@ -85,7 +86,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
 
 @dataclass(frozen=True)
 class Looked:
-    """What a plan says that was read and thrown away: its changes, its state, and whether that has anything in it."""
+    """The result of a discarded plan: its changes, its state, and whether that is empty."""
 
     changes: PlanChanges
     seen: Seen
@@ -93,7 +94,7 @@ class Looked:
 
 
 def fresh_plan(run: Run, stack: Stack, values: dict[str, Any], stage: str) -> Looked:
-    """What a plan says that is read and thrown away.
+    """Make a plan, read it and discard it.
 
     Args:
         run: The run.
@@ -114,10 +115,10 @@ def fresh_plan(run: Run, stack: Stack, values: dict[str, Any], stage: str) -> Lo
 
 
 def _tell_apart(found: PlanChanges, assessment: Assessment) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """What drifted, and what code that is not deployed yet would change.
+    """What has drifted, and what undeployed code would change.
 
-    Drift is what the engine found changed outside of it and would now change back. Where the code and all other
-    inputs are as they were deployed, whatever the plan would change is drift too: nothing else can have caused it.
+    Drift is what the engine found changed outside of it and would now change back. If the code and all other inputs are
+    as deployed, everything that the plan would change is drift too, as nothing else can have caused it.
     """
     planned = {item["address"]: item for item in found.resources}
     outside = [planned.get(item["address"], item) for item in found.drift if item["address"] in planned]

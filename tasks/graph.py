@@ -1,4 +1,4 @@
-"""`doit graph`: the stack graph as text, Mermaid, DOT or JSON; starts nothing."""
+"""`doit graph`: prints the stack graph as text, Mermaid, DOT or JSON; starts no engine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FORMAT = 1  # of the JSON
 
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
-    """`graph`: prints; `-f` chooses the form."""
+    """`graph`: prints the graph; `-f` sets the format."""
     params = [
         {"name": "form", "short": "f", "long": "format", "default": "text",
          "choices": [(name, "") for name in FORMS], "help": "text, mermaid, dot or json"},

@@ -1,8 +1,8 @@
-"""The keys for an engine that is run by hand, where doit is not at hand or is what failed.
+"""Passes the keys to an engine that is run manually, without doit.
 
 `export TF_ENCRYPTION="$(python -m doit_tofu.keyprovider ENVIRONMENT)"`, in the repository's root and with the
-variables that hold the passphrases: from then on `tofu -chdir=stacks/a state pull` and the like read what doit has
-encrypted. What is printed holds no key; it has the engine call this module again, with `--key VARIABLE`, for each.
+variables that hold the passphrases: from then on `tofu -chdir=stacks/a state pull` and similar read what doit has
+encrypted. The printed settings contain no key; they make the engine call this module with `--key VARIABLE` for each.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ KEY_OPTION = "--key"
 
 
 def main(arguments: list[str]) -> int:
-    """Print the settings, or a key; gives the exit code."""
+    """Print the settings, or a key; returns the exit code."""
     try:
         if arguments[:1] == [KEY_OPTION]:
             sys.stdout.write(encryption.provided(derive(arguments[1], os.environ.get(arguments[1], "").strip())))
             return ExitCode.OK
         keyring = load.load(Path.cwd(), arguments[0] if arguments else None).keyring
         if not keyring.is_set:
-            raise DeployError("no key is set here", next_step=f"set {keyring.settings.key or '`encryption.key`'}")
+            raise DeployError("no key is set here", next_step=f"set {keyring.variable or '`encryption.key`'}")
     except DeployError as error:
         sys.stderr.write(listed(error.problems) + "\n")
         return ExitCode.FAILED

@@ -1,4 +1,4 @@
-"""`doit notify-test`: a test message to every channel of the environment, and what became of each."""
+"""`doit notify-test`: sends a test message to every channel of the environment and reports the results."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ STAGE = "notify-test"
 
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
-    """`notify-test`: sends and prints, keeps nothing."""
+    """`notify-test`: sends and prints; stores nothing."""
     yield printing(run, STAGE, _text)
 
 
 def _text(run: Run) -> str:
-    """Notify every channel of the environment, whatever else it filters by; says what became of each.
+    """Notify every channel of the environment, whatever its other filters; returns the results.
 
     Raises:
         DeployError: One of them could not be notified.

@@ -1,11 +1,11 @@
-"""`doit plan`: a saved plan for every affected stack, bound by a manifest, ready to be reviewed and applied."""
+"""`doit plan`: saves a plan for every affected stack as an artifact, to be reviewed and applied."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from .artifact import promotion, store
-from .base.errors import ArtifactRefusedError, EngineError
+from .base.errors import ArtifactRefusedError, DeployError, EngineError, ExitCode
 from .builds import used
 from .plans import acceptance, judging, making
 from .project import volatile
@@ -29,11 +29,11 @@ STAGE = "plan"
 
 
 def tasks(run: Run, planning: Act) -> Iterator[dict[str, Any]]:
-    """`plan:<stack>`: after its validation; up to date when unaffected, or when its artifact still fits.
+    """`plan:<stack>`: runs after validation; up to date if the stack is unaffected or its artifact still matches.
 
     Args:
         run: The run.
-        planning: What such a task does: `act`, but for what a deploy takes over.
+        planning: The action of the task: `act`, or in a deploy the acceptance of handed-over artifacts.
     """
     yield {"name": None, "doc": COMMANDS[STAGE]}
     for name, stack in run.project.stacks.items():
@@ -43,17 +43,35 @@ def tasks(run: Run, planning: Act) -> Iterator[dict[str, Any]]:
             "task_dep": [f"validate:{name}"],
             "targets": [str(run.layout.plan(name)), str(run.layout.manifest(name))],
             "uptodate": [is_current(run, STAGE, stack, up_to_date)],
-            "clean": True,
+            "clean": [(cleaned, [run, name])],
             "doc": f"plan {stack.path}",
         }
 
 
+def cleaned(run: Run, name: str) -> None:
+    """What `doit clean plan:<stack>` does: the artifact is removed, and the folder's index knows.
+
+    Raises:
+        SystemExit: Another run holds the environment, or the folder is not as it was left; it was printed.
+    """
+    try:
+        run.lock.take("doit clean")
+        run.custody.verify([f"plan:{name}"], run.signed_commit, writing=True)
+        store.discard(run.layout, name)
+        run.custody.end(())
+    except DeployError as error:
+        run.say(run.problem(error).text())
+        raise SystemExit(int(ExitCode.FAILED)) from None
+    finally:
+        run.lock.release()
+
+
 def up_to_date(run: Run, stack: Stack) -> bool:
-    """Whether nothing has to be planned: unaffected without an artifact, or planned already from these very inputs."""
+    """Whether nothing has to be planned: unaffected without an artifact, or already planned from the same inputs."""
     store.settle(run.layout, stack.name)
     waiting = store.pending(run.layout, stack.name)
     if run.asked.deploying and waiting:
-        return False  # it is verified, whatever it is
+        return False  # it is verified in any case
     assessment = assess_once(run, stack)
     if not waiting:
         return not assessment.affected
@@ -70,12 +88,12 @@ def up_to_date(run: Run, stack: Stack) -> bool:
 
 
 def act(run: Run, stack: Stack, forced: bool) -> Result:
-    """Plan one stack, and keep the plan as an artifact."""
+    """Plan one stack and store the plan as an artifact."""
     errored.refuse(run, stack)
     assessment = assess(run, stack)
     if not assessment.affected and not forced:
         store.discard(run.layout, stack.name)
-        return Result(STAGE, stack.name, Status.UNAFFECTED, "not affected; the plan that was there is discarded")
+        return Result(STAGE, stack.name, Status.UNAFFECTED, "not affected; the old plan was discarded")
     given = upstream.values(run, stack)
     mocking = run.request.mocking and not run.asked.deploying
     mocked = [name for name in given.missing if name in stack.settings.mocks and mocking]
@@ -88,12 +106,12 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
         made = making.make(run, stack, values, origin="deploy" if run.asked.deploying else STAGE, mocked=mocked)
     except EngineError as error:
         if waits := awaited.upstreams(run, stack, error):
-            validated.check(run, stack)  # what is wrong with the stack itself is no reason to wait
+            validated.check(run, stack)  # errors of the stack itself are no reason to wait
             return _deferred(run, stack, assessment, ", ".join(waits), error)
         raise awaited.failure(run, stack, error) from error
     return Result(
         STAGE, stack.name, summary=_summary(run, stack, made, assessment), counts=made.manifest.counts,
-        reasons=assessment.words or ["asked for with -a"],
+        reasons=assessment.words or ["requested with -a"],
         details=PlanDetails(
             made.manifest.origin, made.changes, made.findings, mocked, made.manifest.images, made.manifest.unpinned,
             sorted(volatile.volatile(run.project, stack)), lockfile.uncommitted(run, stack),
@@ -103,7 +121,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:
 
 
 def _summary(run: Run, stack: Stack, made: Made, assessment: Assessment) -> str:
-    """What a plan's line says of it."""
+    """The summary line of a plan."""
     parts = [made.text]
     if mocked := ", ".join(made.manifest.mocked):
         parts.append(f"; made with mocks for {mocked}: not for deploy")
@@ -121,18 +139,18 @@ def _summary(run: Run, stack: Stack, made: Made, assessment: Assessment) -> str:
 def _deferred(
     run: Run, stack: Stack, assessment: Assessment, waits: str, error: EngineError | None = None
 ) -> Result:  # fmt: skip
-    """The result for a stack that cannot be planned yet; which images it will get is known all the same.
+    """The result for a stack that cannot be planned yet, with the images that it will get, which are already known.
 
     Args:
         run: The run.
         stack: The stack.
         assessment: Why it is affected.
         waits: What it waits for.
-        error: How its plan failed, where that was tried: the review shows it.
+        error: How its plan failed, if it was tried; shown in the review.
     """
     images, _ = used.references(run.project, stack)
     problem = run.problem(error, stack.name) if error else None
-    summary = f"deferred until {waits} is there{_images_text(images)}"
+    summary = f"deferred until {waits} exists{_images_text(images)}"
     summary += f"; before that: {problem.summary}" if problem else ""
     details = PlanDetails(images=images)
     return Result(
@@ -141,7 +159,7 @@ def _deferred(
 
 
 def _images_text(images: dict[str, str]) -> str:
-    """What a plan's line says of the images that variables get."""
+    """The part of a plan's summary line about images."""
     return "".join(
         f"; {name} = {reference}" + ("" if "@" in reference else " (not built yet)")
         for name, reference in images.items()

@@ -1,8 +1,9 @@
-"""doit's reporter: begins and ends the run, prints a line per task, and makes the exit code."""
+"""doit's reporter: starts and ends the run, prints a line per task, and determines the exit code."""
 
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,6 +18,7 @@ from .forges import gate
 from .reports import console, write
 from .run import commandline, deployed, doitdb, fanout, removed, selection
 from .run import result as results
+from .run.assessment import assess_once
 from .run.details import PlanDetails
 from .run.request import Asked
 from .run.result import Result, Status
@@ -26,16 +28,18 @@ if TYPE_CHECKING:
     from doit.exceptions import BaseFail
 
     from .history.recorder import Recorder
+    from .run.recorded import Recorded
     from .run.run import Run
 
 _STAGES = ("build", "validate", "plan", "deploy", "verify", "drift")
 _LOCKING = frozenset({*_STAGES, "setup"})
 _RECORDED = frozenset({"plan", "deploy", "verify", "drift"})
 _WITH_BACKEND = frozenset({"plan", "deploy", "drift"})
+_READING = frozenset({"status", "ci", "publish"})  # without the lock
 
 
 class Reporter:
-    """Reports one run; doit makes it from the class that `bound` gives."""
+    """Reports one run; doit creates it from the class that `bound` returns."""
 
     desc = "doit-tofu's own: one line per task, a summary, exit codes 0, 1 and 2"
     run: ClassVar[Run]
@@ -52,7 +56,7 @@ class Reporter:
         self._history: Recorder | None = None
 
     def initialize(self, tasks: dict[str, Any], selected: list[str]) -> None:
-        """Begin: take the environment's lock, heed signals, raise the barrier before the applies."""
+        """Start: take the environment lock, handle signals, set up the barrier before applies."""
         run = self.run
         self._selected = {name.partition(":")[0] for name in selected}
         self._whole = {name for name in selected if ":" not in name}
@@ -65,8 +69,6 @@ class Reporter:
         deploying = deploy.raise_barrier(tasks, selected)
         planned = frozenset(selection.stacks(selection.reached(tasks, selected), "plan"))
         run.asked = Asked(deploying, bool(self._selected & _WITH_BACKEND), planned, again)
-        if run.request.part is not Part.REPORT:
-            build.join(run, tasks, selected)
         try:
             commandline.check_patterns(tasks)
             self._check_stacks()
@@ -74,15 +76,18 @@ class Reporter:
                 deployed.refuse_for_deploy(run)
             if self._selected & _LOCKING:
                 run.lock.take(f"doit {' '.join(sys.argv[1:])}")
-            if run.recording is not None and self._selected & _RECORDED:
-                run.recording.fill(deploying=run.asked.deploying, alone=True)
-                if run.recording.unread is not None:
-                    self._say_unread(run.recording.unread)
             if self._selected & set(_STAGES):
                 self._confirm_upstream()
             if run.asked.planning:
                 encryption.require(run.project, plans=bool(self._selected & {"plan", "deploy"}))
                 run.project.keyring.prepare()
+            self._take_custody(selected)
+            if run.recording is not None and self._selected & _RECORDED:
+                run.recording.fill(deploying=run.asked.deploying, alone=True)
+                if run.recording.unread is not None:
+                    self._say_unread(run.recording.unread)
+            if run.request.part is not Part.REPORT:
+                build.join(run, tasks, selected)
             if self._selected & set(_STAGES) and run.project.config.history.keep and run.request.part is not Part.JOB:
                 from .history.recorder import Recorder
 
@@ -100,18 +105,39 @@ class Reporter:
                 run.say(f"not passed on to the engine: {', '.join(names)}")
             self._console.start()
 
+    def _take_custody(self, selected: list[str]) -> None:
+        """Verify the environment's folder before anything in it is used; another run's is still being written.
+
+        Raises:
+            DeployError: It is not as it was handed over, or cannot be unpacked.
+        """
+        run, locking = self.run, bool(self._selected & _LOCKING)
+        if locking or (self._selected & _READING and run.lock.holder() is None):
+            run.custody.verify(selected, run.signed_commit, writing=locking or run.recording is not None)
+        if run.request.part is not None:
+            fanout.unpack(run.layout)
+
+    def _end_custody(self) -> None:
+        """Sign what this run leaves; what cannot be signed fails the run, as the next one would refuse it."""
+        try:
+            self.run.custody.end(selection.stacks(self._named, "deploy"))
+        except DeployError as error:
+            problem = self.run.problem(error)
+            self._errors.append(problem)
+            self.run.say(problem.text())
+
     def _leave_to_others(self, tasks: dict[str, Any], selected: list[str]) -> None:
-        """In a generated pipeline: what other jobs do is not done here."""
+        """In a generated pipeline, leave out the work of other jobs."""
         try:
             fanout.part_from_others(self.run, tasks, selected)
         except DeployError as error:
             self._fail_at_once(error)
 
     def _check_stacks(self) -> None:
-        """Refuse to call it a success when a stage is selected and there is no stack at all.
+        """Refuse to succeed if a stage is selected, but no stack exists.
 
         Raises:
-            ConfigError: `discover` finds nothing, nothing is configured, and `discover: []` does not say so.
+            ConfigError: No stack is found or configured, and `discover: []` is not set.
         """
         project = self.run.project
         if not self._selected & set(_STAGES) - {"build"} or project.stacks or not project.config.discover:
@@ -124,11 +150,11 @@ class Reporter:
         raise project.loaded.error(
             f"no stack was found: {', '.join(project.config.discover)} matches no folder with configuration",
             "discover", untouched="nothing was run",
-            next_step="correct `discover`; where there are to be no stacks, write `discover: []`",
+            next_step="fix `discover`; if there should be no stacks, set `discover: []`",
         )  # fmt: skip
 
     def _confirm_upstream(self) -> None:
-        """Refuse to go on over an upstream whose ref has moved."""
+        """Refuse to continue if the upstream's ref has moved."""
         settings, base = self.run.project.config.upstream, self.run.project.loaded.base
         if settings is not None and base is not None:
             from .project.overlay import pin
@@ -140,14 +166,14 @@ class Reporter:
         """A task is looked at."""
 
     def execute_task(self, task: Any) -> None:
-        """A task begins; under threads this comes from the worker."""
+        """A task starts; with threads, this is called by the worker."""
         if ":" in task.name:
             self._console.begins(task.name)
             if self._history:
                 self._history.begins(task.name)
 
     def add_success(self, task: Any) -> None:
-        """A task ended well."""
+        """A task succeeded."""
         self._flush()
         outcome = self.run.results.get(task.name)
         if outcome:
@@ -156,7 +182,7 @@ class Reporter:
             self._history.ended(task.name, outcome)
 
     def add_failure(self, task: Any, fail: BaseFail) -> None:
-        """A task failed, or could not run because another one did."""
+        """A task failed, or could not run because another one failed."""
         self._flush()
         stage, _, stack = task.name.partition(":")
         outcome = self.run.results.get(task.name)
@@ -171,14 +197,14 @@ class Reporter:
             if fail.report:
                 self._failed_with(fail.get_msg())
             else:  # its output says why
-                self._shown.append(Problem(Kind.ERROR, "a task failed; its output says why"))
+                self._shown.append(Problem(Kind.ERROR, "a task failed; see its output"))
         if outcome:
             self._console.ended(outcome, selected=True)
         if self._history:
             self._history.ended(task.name, outcome)
 
     def skip_uptodate(self, task: Any) -> None:
-        """A task has nothing to do; an artifact that still fits is shown again in the report."""
+        """A task has nothing to do; an artifact that still matches is shown in the report again."""
         stage, _, stack = task.name.partition(":")
         if stage == "plan" and stack in self.run.reused:
             known = results.read(self.run.layout, stage, stack, self.run.say_once)
@@ -197,7 +223,7 @@ class Reporter:
     def skip_ignore(self, task: Any) -> None:
         """A task is skipped because of an earlier `doit ignore`."""
         ignored, undo = self.run.command("ignore").quoted, self.run.command("forget", task.name).quoted
-        self.run.say(f"{task.name}: skipped, as {ignored} said earlier; {undo} undoes it")
+        self.run.say(f"{task.name}: skipped because of an earlier {ignored}; undo it with {undo}")
 
     def cleanup_error(self, exception: Any) -> None:
         """A teardown failed."""
@@ -208,16 +234,17 @@ class Reporter:
         self._failed_with(msg)
 
     def teardown_task(self, task: Any) -> None:
-        """A teardown begins; nothing here has one."""
+        """A teardown starts; no task here has one."""
 
     def complete_run(self) -> None:
-        """End: reports, summary, exit code; an exception that is under way goes on."""
+        """End: reports, summary, exit code; a pending exception continues."""
         run = self.run
         self._console.stop()
         run.project.index.save()
         if sys.exc_info()[0] is not None:
             self._record()
             self._remember(None)
+            self._end_custody()
             run.lock.release()
             run.output.close()
             return
@@ -235,14 +262,15 @@ class Reporter:
         for problem in self._errors:
             run.say(problem.text())
         code = self._exit_code()
-        if run.request.part is Part.JOB:  # the pipeline's last job tells of all stacks at once
+        if run.request.part is Part.JOB:  # the pipeline's last job reports all stacks at once
             fanout.leave(run, self._named)
             self._console.summary(self._selected, code, paths)
         else:
             self._tell(code, paths)
+        self._end_custody()
         run.lock.release()
         run.output.close()
-        raise SystemExit(int(code))
+        raise SystemExit(int(self._exit_code()))
 
     def _say_unread(self, problem: LedgerError) -> None:
         """The run goes on without the ledger: what that means; a search for drift cannot tell new drift from known."""
@@ -250,6 +278,18 @@ class Reporter:
         if "drift" in self._selected:
             self._errors.append(found)
         self.run.say(f"{found.summary}; what other machines have deployed is not known here")
+
+    def _say_pending(self, ledger: Recorded) -> None:
+        """Name the stacks that this tree did not change, and that are not deployed as they are in it."""
+        project, names = self.run.project, []
+        for name in project.graph.order:
+            outcome = self.run.results.get(f"plan:{name}")
+            if outcome is not None and outcome.status is Status.UNAFFECTED:
+                with suppress(DeployError):
+                    if ledger.differing(name, assess_once(self.run, project.stacks[name]).inputs):
+                        names.append(name)
+        if names:
+            self.run.say(f"pending, or newer on the target, and not planned here: {', '.join(names)}")
 
     def _record(self) -> None:
         """Bring what was applied and checked into the ledger, and give its lease back."""
@@ -260,8 +300,10 @@ class Reporter:
             self._errors.append(run.problem(problem))
 
     def _tell(self, code: ExitCode, paths: list[str]) -> None:
-        """Say how the run ended: here, to whom it concerns, and for the runs after it."""
+        """Report the outcome: on the console, to the forge and channels, and in the history."""
         run = self.run
+        if run.recording is not None and run.request.base is not None and "plan" in self._selected:
+            self._say_pending(run.recording)
         if "plan" in self._selected or run.asked.deploying:
             for text in removed.lines(run):
                 run.say(text)
@@ -276,7 +318,7 @@ class Reporter:
         self._remember(code)
 
     def _compare_with_review(self) -> None:
-        """After `doit plan` alone; a deploy has compared before it applied."""
+        """Compare with the review after `doit plan`; a deploy has done so before it applied."""
         run = self.run
         if "plan" not in self._selected or run.asked.deploying or run.request.part is Part.JOB or run.stop.requested:
             return
@@ -286,28 +328,28 @@ class Reporter:
             self._errors.append(self.run.problem(error))
 
     def _remember(self, code: ExitCode | None) -> None:
-        """End the run's record, and publish it where that is wanted; neither changes the outcome."""
+        """Complete the run's record, and publish it if configured; neither changes the outcome."""
         if self._history is None:
             return
         found = list(self.run.results.values())
         verdict = "ended by an unexpected error" if code is None else self._console.verdict(self._selected, code, found)
         self._history.end(code, verdict)
         if self._history.problem:
-            self.run.say(f"this run is not in the history: {self._history.problem}")
+            self.run.say(f"this run is missing from the history: {self._history.problem}")
         if self.run.project.config.publish.automatic:
             from .history import publish
 
             self.run.say(publish.attempt(self.run))
 
     def _report(self, stage: str, found: list[Result]) -> list[str]:
-        """Show what a stage found and write its report; gives the paths of the files for people."""
+        """Print a stage's report and write its files; returns their paths for display."""
         report = write.collect(self.run, stage, found)
         if stage in self._selected:
             self._console.report(report)
         return write.write(self.run, report, write.templates(self.run))
 
     def _failed_with(self, text: str) -> None:
-        """Keep what doit itself says of a failure, to be printed at the end."""
+        """Store doit's own message about a failure, to be printed at the end."""
         summary, *details = text.strip().splitlines() or ["doit failed"]
         self._errors.append(self.run.problem(DeployError(summary, details=details)))
 
@@ -316,7 +358,7 @@ class Reporter:
         if problem and not self._flush_failed:
             self._flush_failed = True
             name = self.run.layout.relative(self.run.layout.records)
-            self.run.say(f"{name} cannot be written: {problem}; the next run looks at more, receipts decide; make room")
+            self.run.say(f"{name} cannot be written: {problem}; the next run has more to check; free disk space")
 
     def _exit_code(self) -> ExitCode:
         statuses = {item.status for item in self.run.results.values()}
@@ -328,7 +370,7 @@ class Reporter:
         return ExitCode.DRIFT if "drift" in self._selected and statuses & alerting else ExitCode.OK
 
     def _notify(self, errors: list[Problem]) -> None:
-        """Tell those who want to know; nothing in it changes the outcome."""
+        """Send notifications; nothing in here changes the outcome."""
         if self.run.project.config.notify and self._selected & set(_STAGES) and self.run.request.part is not Part.JOB:
             from .notifications import tell
 
@@ -342,14 +384,14 @@ class Reporter:
 
             run = self.run
             publisher.broke(run.project.config.forge, run.project.environment, problems, run.mask, run.say)
-        if not isinstance(error, RunLockedError):  # whoever holds the environment also tells what becomes of it
+        if not isinstance(error, RunLockedError):  # the run that holds the environment also sends its notifications
             self._notify(problems)
         self.run.output.close()
         raise SystemExit(int(ExitCode.FAILED))
 
 
 def bound(run: Run) -> type[Reporter]:
-    """The reporter class for a run: doit wants a class, not an instance."""
+    """The reporter class for a run, as doit needs a class, not an instance."""
     return type("BoundReporter", (Reporter,), {"run": run})
 
 

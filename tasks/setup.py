@@ -1,4 +1,4 @@
-"""`doit setup`: install the pinned engine, and say which one it is."""
+"""`doit setup`: installs the pinned engine and prints which one it is."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
-    """`setup`: run when asked for; every other task obtains the engine when it first needs it."""
+    """`setup`: runs when selected; other tasks obtain the engine when they first need it."""
     yield printing(run, "setup", _text)
 
 
 def _text(run: Run) -> str:
-    """Which engine was found, and where."""
+    """The engine that was found, and where."""
     settings = run.project.config.engine
     found = obtain.obtain(settings, run.stop, run.say)
     return f"{settings.kind} {found.version}, from {found.source}: {found.binary}"

@@ -1,4 +1,4 @@
-"""The beginning: which repository, which environment, and what doit is told; errors here end the process with 1."""
+"""Starts a run: loads the project for an environment and configures doit; errors here exit with 1."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from doit import get_var
 
-from .base import crashlog, ownenvironment, standard
+from .base import crashlog, ownenvironment, standard, urls
 from .base.errors import ConfigError, ConfigErrors, DeployError, ExitCode, UnexpectedError
 from .base.layout import DEPLOY_DIR, prepare
 from .base.masking import SECRET_NAME, Masker
@@ -39,24 +39,24 @@ _READING = frozenset({"plan", "deploy", "verify", "drift", "status", "ci"})  # w
 
 
 def start() -> Run:
-    """Load the project in the current folder, where doit has gone to its `dodo.py`.
+    """Load the project in the current folder, which doit has set to that of `dodo.py`.
 
     The environment is `env=NAME` on the command line, else `DEPLOY_ENV`, else the configuration's default.
-    `upstream=update` there pins an overlay's upstream anew; `from=` takes what another job handed over; `allow=`
+    `upstream=update` there updates an overlay's pinned upstream; `from=` takes what another job handed over; `allow=`
     overrides a policy and `accept=` accepts a state, both with a `reason=`.
 
     Raises:
-        SystemExit: Something is wrong with it; it was printed.
+        SystemExit: The project has errors, which were printed.
     """
-    # What is made from here on, tasks above all, lives as long as the run: looking through it for garbage again and
-    # again is a tenth of a run that has nothing to do.
+    # Objects created from here on, mostly tasks, live as long as the run: repeated garbage collection would take a
+    # tenth of a run that has nothing to do.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     root = Path.cwd()
     standard.prepare()
     ownenvironment.hide(name for name in os.environ if _SECRET.search(name.upper()) or "://" in os.environ[name])
     if any(word == "-r" or word.startswith("--reporter") for word in sys.argv[1:]):
-        _end("doit-tofu reports by itself and makes its own exit codes\n  next: leave out `-r`")
+        _end("doit-tofu needs its own reporter for its exit codes\n  next: omit `-r`")
     environment = get_var("env") or os.environ.get(ENVIRONMENT_VARIABLE) or None
     try:
         commandline.check_variables()
@@ -71,10 +71,8 @@ def start() -> Run:
             run.mask.add(run.project.loaded.base.secrets)
             for note in run.project.loaded.base.notes:
                 run.say(note)
-        with suppress(OSError):  # said by the first record that cannot be written
+        with suppress(OSError):  # reported by the first record that cannot be written
             prepare(run.layout, run.layout.base)
-        if run.request.part is not None:
-            fanout.unpack(run.layout)
         if run.project.config.ledger != "none":
             _open_ledger(run)
         deployed.choose_base(run)
@@ -91,10 +89,10 @@ def start() -> Run:
 
 
 def load(root: Path, environment: str | None = None, *, update: bool = False) -> Project:
-    """The project, with everything that its configuration refers to checked.
+    """Load the project and check everything that its configuration refers to.
 
     Raises:
-        DeployError: It cannot be loaded; `ConfigErrors` names every reference that is wrong, all at once.
+        DeployError: It cannot be loaded; `ConfigErrors` lists all broken references at once.
     """
     project = loading.load(root, environment, update=update)
     errors = [error for find in _checks(project) for error in find(project)]
@@ -104,7 +102,7 @@ def load(root: Path, environment: str | None = None, *, update: bool = False) ->
 
 
 def _checks(project: Project) -> Iterator[Callable[[Project], Iterable[ConfigError]]]:
-    """What has to be checked of a project, in the order of the error messages; nothing is imported that is not used."""
+    """The checks of a project, in the order of their error messages; unused modules are not imported."""
     config, stacks = project.config, project.stacks.values()
     yield encryption.conflicts
     yield references.check
@@ -131,7 +129,7 @@ def _checks(project: Project) -> Iterator[Callable[[Project], Iterable[ConfigErr
 
 
 def doit_config(run: Run) -> dict[str, Any]:
-    """What doit is told by `DOIT_CONFIG`."""
+    """The value of `DOIT_CONFIG`."""
     from .reporter import bound
 
     return {
@@ -161,10 +159,10 @@ def _open_ledger(run: Run) -> None:
 
 
 def _request() -> Request:
-    """What the variables on the command line ask for.
+    """The request that the command-line variables make.
 
     Raises:
-        ConfigError: One of them has a value that means nothing.
+        ConfigError: A variable has an invalid value.
     """
     allow = get_var("allow")
     allowed: tuple[Allowance, ...] = ()
@@ -212,13 +210,13 @@ def _update() -> bool:
     value = get_var("upstream")
     if value not in (None, "update"):
         raise ConfigError(
-            f"`upstream={value}` means nothing", next_step=(doit("upstream=update", "plan"), " pins it anew")
+            f"`upstream={value}` is not valid", next_step=(doit("upstream=update", "plan"), " updates the pin")
         )
     return bool(value)
 
 
 def _tell_reviewers(environment: str | None, problems: list[Problem]) -> None:
-    """Of a merge request: an earlier push's plan is not left standing. What `forge` says is not known here."""
+    """In a merge request, replace the comment of an earlier push. The key `forge` is not known here."""
     if environment is None or "plan" not in sys.argv[1:]:
         return
     from .forges import publisher
@@ -229,5 +227,5 @@ def _tell_reviewers(environment: str | None, problems: list[Problem]) -> None:
 
 
 def _end(text: str) -> NoReturn:
-    sys.stderr.write(cilog.harmless(Masker().text(text), cilog.dialect()) + "\n")
+    sys.stderr.write(cilog.harmless(urls.scrub(Masker().text(text)), cilog.dialect()) + "\n")
     raise SystemExit(int(ExitCode.FAILED))

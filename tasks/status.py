@@ -1,4 +1,4 @@
-"""`doit status`: what is deployed, affected and why, drifted, failing; from files, without starting the engine."""
+"""`doit status`: shows what is deployed, affected and why, drifted or failing, without starting the engine."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
 
 
 def text(run: Run) -> str:
-    """The table of all stacks of the environment, and what to do next.
+    """A table of all stacks of the environment, and the next steps.
 
     Raises:
-        SeveralErrors: What is wrong with some stacks; the table, which tells of the others, was printed.
+        SeveralErrors: Some stacks have errors; the table of the others was printed.
     """
     shown, errors = _table(run)
     if errors:
@@ -67,9 +67,9 @@ def _table(run: Run) -> tuple[str, list[DeployError]]:
         if name in deploying:
             words.append(f"being deployed by {deploying[name]}")
         if os.path.lexists(errored.path(run.project, stack)):
-            words.append(f"a state that could not be saved waits in {stack.path}/{errored.FILE}")
+            words.append(f"a state that could not be saved is in {stack.path}/{errored.FILE}")
         if store.pending(run.layout, name):
-            words.append("a plan waits to be deployed")
+            words.append("a plan is ready to deploy")
         if drifted := _drift(run, stack, assessment.receipt):
             counts["drifted"] += 1
             words.append(drifted)
@@ -85,7 +85,7 @@ def _table(run: Run) -> tuple[str, list[DeployError]]:
         f"{run.project.environment}: {plural(total, 'stack')}, {facts or 'all up to date'}{steps}",
     ]
     if holder := run.lock.holder():
-        lines.append(f"  a run is under way, and what stands above may be changing: {holder}")
+        lines.append(f"  another run is in progress, so this may be changing: {holder}")
     lines += [f"  {line}" for line in removed.lines(run)]
     if run.project.tree is not None:
         from .project import overrides
@@ -101,7 +101,7 @@ def _deployed(last: Receipt | None) -> str:
 
 
 def _drift(run: Run, stack: Stack, last: Receipt | None) -> str | None:
-    """What the latest drift check found, when nothing was deployed since."""
+    """The findings of the latest drift check, unless something was deployed since."""
     found = result.read(run.layout, "drift", stack.name, run.say_once)
     if found is None or found.status is not Status.DRIFTED:
         return None

@@ -1,4 +1,4 @@
-"""`doit ledger`: begins a ledger, tries it, records what is missing in it, gives a lease back, changes its key."""
+"""`doit ledger`: begins a ledger, tries it, records what is missing in it, returns a lease back, changes its key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`doit validate`: configuration, format and `tofu validate`, for what is affected and was not validated as it is."""
+"""`doit validate`: checks configuration, format and `tofu validate` for affected stacks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import build
 from .base.errors import DeployError, EngineError
+from .engine import diagnostics
 from .engine.command import Context
 from .engine.engine import failure
 from .run import validated
@@ -25,12 +26,12 @@ if TYPE_CHECKING:
 
 STAGE = "validate"
 _UNFORMATTED, _OK = 3, 0
-_CHUNK = 1000  # files that fit an argument list everywhere
+_CHUNK = 1000  # a number of files that fits an argument list everywhere
 _BROKEN = re.compile(r"\bon (\S+) line \d+")
 
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
-    """`validate:<stack>`: up to date when unaffected, or when its configuration passed before as it is now."""
+    """`validate:<stack>`: up to date if the stack is unaffected or its current configuration has passed before."""
     yield {"name": None, "doc": COMMANDS[STAGE]}
     formats = Formats(run)
     for name, stack in run.project.stacks.items():
@@ -48,7 +49,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
 
 
 def up_to_date(run: Run, stack: Stack) -> bool:
-    """Whether the stack is unaffected, or its configuration is known to be valid as it is now."""
+    """Whether the stack is unaffected, or its current configuration is known to be valid."""
     try:
         if not assess_once(run, stack).affected:
             return True
@@ -58,7 +59,7 @@ def up_to_date(run: Run, stack: Stack) -> bool:
 
 
 class Formats:
-    """The format of all files, asked of the engine once in a run, for every stack that is being validated."""
+    """Checks the format of the files of all validated stacks with one engine call per run."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -71,16 +72,16 @@ class Formats:
         if problems:
             names = ", ".join(path for path, _ in problems)
             raise EngineError(
-                f"not formatted, or not to be parsed: {names}",
+                f"not formatted or not valid: {names}",
                 log="\n".join(dict.fromkeys(text for _, text in problems)),
                 stack=stack.name,
                 untouched="nothing was planned or applied",
-                next_step="`tofu fmt " + " ".join(path for path, _ in problems) + "` writes the format",
+                next_step="`tofu fmt " + " ".join(path for path, _ in problems) + "` formats them",
             )
         if stack.name in run.asked.planned:
-            return Result(STAGE, stack.name, Status.OK, "formatted; its plan validates the rest")
+            return Result(STAGE, stack.name, Status.OK, "formatted; the plan validates the rest")
         completed = validated.check(run, stack)
-        warnings = completed.raw.count("Warning: ")
+        warnings = len(diagnostics.warnings(completed.events)) or completed.raw.count("Warning: ")
         return Result(STAGE, stack.name, Status.OK, f"valid, {warnings} warnings" if warnings else "valid")
 
     def _of(self, stack: Stack) -> list[tuple[str, str]]:
@@ -91,11 +92,11 @@ class Formats:
         return [(path, text) for path, text in sorted(self._problems.items()) if path in files]
 
     def _ask(self) -> dict[str, str]:
-        """Path to diff, or to the parse error, of each file that is not as `tofu fmt` would write it."""
+        """The diff or parse error of each file that `tofu fmt` would change, by path."""
         run, project = self._run, self._run.project
         paths = {path for stack in project.stacks.values() for path in validated.readable_files(run, stack)}
         paths = {path for path in paths if not path.endswith(".json")}
-        if project.tree is not None:  # the upstream's format is the upstream's own
+        if project.tree is not None:  # the format of upstream files is up to the upstream
             paths = {path for path in paths if project.tree.own(path)}
         where = Context("validate format", project.root, run.layout.cache / "data" / "format")
         problems: dict[str, str] = {}
@@ -105,7 +106,7 @@ class Formats:
         return problems
 
     def _ask_some(self, where: Context, names: list[str]) -> dict[str, str]:
-        """One call; a file that does not parse hides the others' format, so it is left out and the rest asked again."""
+        """One call; a file that does not parse hides the format of others, so it is left out of another call."""
         problems: dict[str, str] = {}
         while names:
             done = self._run.engine().run(where, "fmt", "-no-color", "-check", "-diff", "-list=true", *names)

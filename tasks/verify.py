@@ -1,4 +1,4 @@
-"""`doit verify`: the checks of deployed stacks, on their own or right after an apply; each waits until it is true."""
+"""`doit verify`: runs the checks of deployed stacks, on their own or right after an apply."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from .run.run import Run
 
 STAGE = "verify"
-_TELL_EVERY = 15.0  # seconds between two lines about checks that wait, where there is no live line
+_TELL_EVERY = 15.0  # seconds between progress lines about checks, if there is no live line
 _FEW = 3
 
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
-    """`verify:<stack>`: always run when asked for."""
+    """`verify:<stack>`: always runs when selected."""
     yield {"name": None, "doc": COMMANDS[STAGE]}
     for name, stack in run.project.stacks.items():
         if stack.settings.verify:
@@ -48,24 +48,24 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     """Check one stack, if it is deployed."""
     last = receipt.read(run.layout, stack.name)
     if last is None or last.deployed is None:
-        return Result(STAGE, stack.name, Status.UNAFFECTED, "not deployed from here: nothing to check")
+        return Result(STAGE, stack.name, Status.UNAFFECTED, "not deployed from here, nothing to check")
     observed = run_checks(run, stack, STAGE, VerifyDetails())
     return Result(STAGE, stack.name, summary=f"{len(observed)} passed", details=VerifyDetails(observed))
 
 
 def run_checks(run: Run, stack: Stack, stage: str, known: Checked) -> list[CheckRecord]:
-    """Run all checks of a stack at once and keep in its receipt whether they passed; gives what each observed.
+    """Run all checks of a stack at once, record in its receipt whether they passed, and return the observations.
 
     Args:
         run: The run.
         stack: The stack.
-        stage: The stage that waits for them, for who watches.
-        known: What is known of that stage already, for the error's details.
+        stage: The stage that waits for them, for the progress display.
+        known: What the stage already knows, for the error's details.
 
     Raises:
-        CheckFailedError: At least one did not come true in time; says what each of those last observed.
+        CheckFailedError: At least one check failed; the error has the last observation of each.
         ConfigError: A check cannot be filled in; none was run.
-        StoppedError: The run was asked to stop; what is known of the stack stays as it was.
+        StoppedError: The run was asked to stop; the receipt is unchanged.
     """
     if not stack.settings.verify:
         return []
@@ -74,22 +74,22 @@ def run_checks(run: Run, stack: Stack, stage: str, known: Checked) -> list[Check
     last = receipt.read(run.layout, stack.name)
     checks = [filling.fill(run.project, stack, number) for number in range(len(stack.settings.verify))]
     outcomes = _wait(run, stack, f"{stage}:{stack.name}", checks, last)
-    found: list[CheckRecord] = [run.mask.value(_record(run, outcome)) for outcome in outcomes]
+    found = [_record(run, outcome) for outcome in outcomes]
     failed = [record for record in found if not record.passed]
     if failed and run.stop.requested:
         raise StoppedError(
             f"stopped while it waited for {len(failed)} of {len(found)} checks: {_observations(failed)}",
-            stack=stack.name, untouched="the stack is applied and stays so",
-            next_step="run the same command again: it checks again, and applies nothing",
+            stack=stack.name, untouched="the stack has been applied and stays as it is",
+            next_step="run the same command again; it repeats the checks and applies nothing",
         )  # fmt: skip
     _remember(run, stack, passed=not failed)
     if failed:
-        raise _failure(run, stack, replace(known, checks=found, deployed=run.mask.value(_deployed(last))))
+        raise _failure(stack, replace(known, checks=found, deployed=_deployed(last)))
     return found
 
 
 def _wait(run: Run, stack: Stack, label: str, checks: Sequence[Check], last: Receipt | None) -> list[Outcome]:
-    """Wait for all checks at once, and tell now and then what they wait for."""
+    """Wait for all checks at once, and report from time to time what they wait for."""
     from .checks import waiting
     from .checks.check import Look
 
@@ -123,16 +123,16 @@ def _wait(run: Run, stack: Stack, label: str, checks: Sequence[Check], last: Rec
 
 
 def tell(progress: Sequence[Progress]) -> str:
-    """What checks that have not ended yet wait for, on one line; empty when there are none."""
+    """What pending checks wait for, on one line; empty if there are none."""
     waits = [state for state in progress if not state.ended]
     if not waits:
         return ""
     shown = few([f"{state.title}: {state.seen:.100}" for state in waits], _FEW, "; ")
-    return f"{len(waits)} of {len(progress)} checks wait: {shown}"
+    return f"{len(waits)} of {len(progress)} checks pending: {shown}"
 
 
 def _remember(run: Run, stack: Stack, *, passed: bool) -> None:
-    """Keep in the receipt whether these very checks have passed."""
+    """Record in the receipt whether these checks have passed."""
     last = receipt.read(run.layout, stack.name)
     if last is None or not last.applied:
         return
@@ -141,24 +141,24 @@ def _remember(run: Run, stack: Stack, *, passed: bool) -> None:
         receipt.write(run.layout, now)
 
 
-def _failure(run: Run, stack: Stack, known: Checked) -> CheckFailedError:
-    """The error of checks that did not come true: what was deployed, what was observed, how to look further."""
+def _failure(stack: Stack, known: Checked) -> CheckFailedError:
+    """The error of failed checks: what was deployed, what was observed, commands for a closer look."""
     failed = [record for record in known.checks if not record.passed]
     commands = dict.fromkeys(command for record in failed for command in record.commands)
     deployed = [f"deployed: {_deployed_text(known.deployed)}"] if known.deployed else []
-    again = (doit(f"verify:{stack.name}"), "; ", doit("deploy"), " checks again, and applies nothing")
+    again = (doit(f"verify:{stack.name}"), "; ", doit("deploy"), " repeats the checks and applies nothing")
     return CheckFailedError(
         f"{len(failed)} of {len(known.checks)} checks failed: {_observations(failed)}",
         found=known,
         stack=stack.name,
-        details=run.mask.value([*deployed, *(f"look: `{command}`" for command in commands)]),
-        untouched="the stack is applied and stays so; its dependents were not deployed",
-        next_step=("look into it, then ", *again),
+        details=[*deployed, *(f"to look closer: `{command}`" for command in commands)],
+        untouched="the stack has been applied and stays as it is; its dependents were not deployed",
+        next_step=("find the cause, then ", *again),
     )
 
 
 def _deployed(last: Receipt | None) -> Deployed | None:
-    """What the checks looked at: the plan that was applied last, from which commit, with which images."""
+    """What the checks looked at: the plan that was applied last, its commit and images."""
     if last is None:
         return None
     place = last.deployed or {}
@@ -177,7 +177,7 @@ def _deployed_text(deployed: Deployed) -> str:
 
 
 def _record(run: Run, outcome: Outcome) -> CheckRecord:
-    """An outcome as results keep it, its commands in this run's environment."""
+    """An outcome for a result, with its commands set to this run's environment."""
     commands = [
         str(command.within(run.named_environment) if isinstance(command, Command) else command)
         for command in outcome.commands

@@ -31,6 +31,7 @@ GATES: dict[str, dict[str, str]] = {
     "read": {
         "base/plain.py": "plain files alone, of a bounded size, behind no link",
         "project/overlay/buildtree.py": "an upstream's files, compared with git's objects before",
+        "policy/checker.py": "the folder of a checker's plan, to remove it",
     },
     "connect": {
         "base/http.py": "every HTTP client",

@@ -57,8 +57,10 @@ def checks_digest(stack: Stack) -> str:
     return sha256_bytes(canonical_json(checks))
 
 
-def _unverified(last: Receipt, stack: Stack) -> bool:
+def _unverified(project: Project, last: Receipt, stack: Stack) -> bool:
     """Whether a deployed stack has checks that have not passed since its last apply."""
+    if last.applied and last.failed_checks and project.config.deploy.on_failed_check == "fail":
+        return True
     if not stack.settings.verify or not last.applied:
         return False
     return last.verified is not True or last.checks != checks_digest(stack)
@@ -89,7 +91,7 @@ def assess(project: Project, stack: Stack, baseline: Baseline | None) -> Assessm
         return Assessment(now, last, [_if_recorded(last, reason) for reason in differing])
     rewrite = keyring.rewrite(last.state_key)
     reasons = [Reason(Why.STATE_KEY, note=rewrite)] if rewrite else []
-    return Assessment(now, last, reasons, rewrite is not None, _unverified(last, stack))
+    return Assessment(now, last, reasons, rewrite is not None, _unverified(project, last, stack))
 
 
 def _if_recorded(last: Receipt, reason: Reason) -> Reason:

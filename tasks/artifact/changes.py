@@ -10,11 +10,12 @@ from ..base import jsontext
 from ..base.errors import DeployError
 from ..base.masking import MASK
 from ..base.text import plural
+from . import exposed, plansecrets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from ..base.masking import Masker
+    from ..base.masking import Secrets
 
 UNKNOWN = "(known after apply)"
 HIDDEN = "(hidden)"
@@ -23,7 +24,7 @@ _KINDS = {
     ("delete", "create"): "replace", ("create", "delete"): "replace", ("create", "forget"): "replace",
 }  # fmt: skip
 _COUNTED = frozenset(_KINDS.values()) - {"change"} | {"move", "import"}  # unknown actions count as changes
-_SHOWN = ("address", "moved_from", "import_id", "replace_paths", "before", "after")
+_VALUES = ("import_id", "before", "after")
 _SIGNS = (("add", "+"), ("change", "~"), ("replace", "±"), ("destroy", "-"))
 
 
@@ -89,7 +90,7 @@ class PlanChanges:
         return {"format": 1, **asdict(self)}
 
 
-def read(plan: Mapping[str, Any], mask: Masker, *, hidden: bool = False) -> PlanChanges:
+def read(plan: Mapping[str, Any], mask: Secrets, *, hidden: bool = False) -> PlanChanges:
     """Reduce the output of `tofu show -json PLAN` (https://opentofu.org/docs/internals/json-format/).
 
     Sensitive values are replaced and added to the masker, because the engine's output and values that are not marked
@@ -99,22 +100,35 @@ def read(plan: Mapping[str, Any], mask: Masker, *, hidden: bool = False) -> Plan
         plan: The plan.
         mask: The known secrets; those of the plan are added.
         hidden: Whether to leave out all values and keep only the names of fields.
+
+    Raises:
+        ExposedError: A secret is in an address or a key, where it cannot be masked.
     """
+    mask.add(plansecrets.values(plan))
+    exposed.require_hidden(plan, mask)
     found = [
-        *(_resource(item, mask) for item in plan.get("resource_changes") or []),
-        *(_drift(item, mask) for item in plan.get("resource_drift") or []),
-        *(_output(name, change, mask) for name, change in sorted((plan.get("output_changes") or {}).items())),
+        *(_resource(item) for item in plan.get("resource_changes") or []),
+        *(_drift(item) for item in plan.get("resource_drift") or []),
+        *(_output(name, change) for name, change in sorted((plan.get("output_changes") or {}).items())),
     ]
     shown = [entry for entry in found if entry is not None]
-    for entry in shown:  # only now are all secrets of the plan known
+    for entry in shown:
         _finish(entry, mask, hidden=hidden)
     resources, drift, outputs = (_of(shown, kind) for kind in (_Kind.RESOURCE, _Kind.DRIFT, _Kind.OUTPUT))
     failed = [
-        str((check.get("address") or {}).get("to_display", "?"))
+        _failed_check(check, mask, hidden=hidden)
         for check in plan.get("checks") or []
         if check.get("status") in ("fail", "error")
     ]
     return PlanChanges(_count(resources, outputs), resources, drift, outputs, failed, bool(plan.get("errored")))
+
+
+def _failed_check(check: Mapping[str, Any], mask: Secrets, *, hidden: bool) -> str:
+    """A check that does not hold: its address, and what it says unless that is to be hidden."""
+    address = str((check.get("address") or {}).get("to_display", "?"))
+    problems = [problem for found in check.get("instances") or [] for problem in found.get("problems") or []]
+    said = dict.fromkeys(" ".join(str(problem.get("message", "")).split()) for problem in problems)
+    return mask.text(address if hidden or not said else f"{address}: {'; '.join(said)}")
 
 
 def _of(shown: list[_Entry], kind: _Kind) -> list[dict[str, Any]]:
@@ -137,7 +151,7 @@ class _Entry(NamedTuple):
     change: Mapping[str, Any]
 
 
-def _resource(record: Mapping[str, Any], mask: Masker) -> _Entry | None:
+def _resource(record: Mapping[str, Any]) -> _Entry | None:
     """A resource that would change; None for one that neither changes nor moves, and for reads."""
     change = record.get("change") or {}
     actions = tuple(change.get("actions") or ())
@@ -145,7 +159,7 @@ def _resource(record: Mapping[str, Any], mask: Masker) -> _Entry | None:
     if actions in ((), ("read",)) or (actions == ("no-op",) and not moved and not importing):
         return None
     kind = _KINDS.get(actions, "move" if moved else "import" if importing else "+".join(actions))
-    item = _described(record, kind, mask)
+    item = _described(record, kind)
     if moved:
         item["moved_from"] = moved
     if importing:
@@ -155,22 +169,22 @@ def _resource(record: Mapping[str, Any], mask: Masker) -> _Entry | None:
     return _Entry(_Kind.RESOURCE, item, change)
 
 
-def _drift(record: Mapping[str, Any], mask: Masker) -> _Entry | None:
+def _drift(record: Mapping[str, Any]) -> _Entry | None:
     change = record.get("change") or {}
     actions = tuple(change.get("actions") or ())
     if actions == ("no-op",):
         return None
-    return _Entry(_Kind.DRIFT, _described(record, _KINDS.get(actions, "change"), mask), change)
+    return _Entry(_Kind.DRIFT, _described(record, _KINDS.get(actions, "change")), change)
 
 
-def _output(name: str, change: Mapping[str, Any], mask: Masker) -> _Entry | None:
+def _output(name: str, change: Mapping[str, Any]) -> _Entry | None:
     if change.get("actions") in (["no-op"], None):
         return None
-    item = {"name": name, "action": "+".join(change["actions"]), **_values(change, mask)}
+    item = {"name": name, "action": "+".join(change["actions"]), **_values(change)}
     return _Entry(_Kind.OUTPUT, item, change)
 
 
-def _described(record: Mapping[str, Any], kind: str, mask: Masker) -> dict[str, Any]:
+def _described(record: Mapping[str, Any], kind: str) -> dict[str, Any]:
     change = record.get("change") or {}
     return {
         "address": record.get("address"),
@@ -179,30 +193,45 @@ def _described(record: Mapping[str, Any], kind: str, mask: Masker) -> dict[str, 
         "reason": record.get("action_reason"),
         "replace_paths": change.get("replace_paths") or [],
         **({"deposed": record["deposed"]} if record.get("deposed") else {}),
-        **_values(change, mask),
+        **_values(change),
     }
 
 
-def _values(change: Mapping[str, Any], mask: Masker) -> dict[str, Any]:
-    before = redact(change.get("before"), change.get("before_sensitive"), mask)
-    after = redact(change.get("after"), change.get("after_sensitive"), mask)
+def _values(change: Mapping[str, Any]) -> dict[str, Any]:
+    before = redact(change.get("before"), change.get("before_sensitive"))
+    after = redact(change.get("after"), change.get("after_sensitive"))
     return {"before": before, "after": _with_unknown(after, change.get("after_unknown"))}
 
 
-def _finish(entry: _Entry, mask: Masker, *, hidden: bool) -> None:
-    """Mask secrets that only became known later, hide values if asked for, and note what differs."""
+def _finish(entry: _Entry, mask: Secrets, *, hidden: bool) -> None:
+    """Mask known secrets, hide values if asked for, and note what differs."""
     item, change = entry.item, entry.change
     before, after = change.get("before"), _with_unknown(change.get("after"), change.get("after_unknown"))
     if hidden:
         _hide(item)
-    item.update({key: mask.value(item[key]) for key in _SHOWN if key in item})
+    item.update(_masked(item, mask))
     if entry.kind is not _Kind.OUTPUT:
         old, new = before or {}, after or {}
         names = {*old, *new} if isinstance(old, dict) and isinstance(new, dict) else ()
-        item["changed"] = sorted(mask.text(name) for name in names if not same(old.get(name), new.get(name)))
+        item["changed"] = sorted(name for name in names if not same(old.get(name), new.get(name)))
     if before is not None and after is not None:
-        masked = [mask.value(list(path)) for path in _covered(before, after, item["before"], item["after"], ())]
+        masked = [list(path) for path in _covered(before, after, item["before"], item["after"], ())]
         item.update({"masked": masked} if masked else {})
+
+
+def masked_again(changes: Mapping[str, Any], mask: Secrets) -> dict[str, Any]:
+    """Changes as `PlanChanges.to_json` has them, with the values replaced that are secret by now, nothing else."""
+    kinds = ("resources", "drift", "outputs")
+    return {**changes, **{kind: items_masked(changes[kind], mask) for kind in kinds if changes.get(kind)}}
+
+
+def items_masked(items: Sequence[Mapping[str, Any]], mask: Secrets) -> list[dict[str, Any]]:
+    """Some of those changes, their values masked; an address, an action and a count never are."""
+    return [{**item, **_masked(item, mask)} for item in items]
+
+
+def _masked(item: Mapping[str, Any], mask: Secrets) -> dict[str, Any]:
+    return {key: mask.value(item[key]) for key in _VALUES if key in item}
 
 
 def _covered(before: Any, after: Any, shown: Any, shown_after: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
@@ -238,25 +267,16 @@ def _hide(item: dict[str, Any]) -> None:
             item[side] = HIDDEN
 
 
-def redact(value: Any, sensitive: Any, mask: Masker) -> Any:
+def redact(value: Any, sensitive: Any) -> Any:
     """The value without its sensitive parts; `sensitive` is True, or shaped like the value with True where it is."""
     if sensitive is True:
-        if value is None:
-            return None
-        mask.add([value])
-        return MASK
+        return None if value is None else MASK
     if isinstance(value, dict) and isinstance(sensitive, dict):
-        return {key: redact(item, sensitive.get(key), mask) for key, item in value.items()}
+        return {key: redact(item, sensitive.get(key)) for key, item in value.items()}
     if isinstance(value, list) and isinstance(sensitive, list):
         marks = [*sensitive, *[None] * (len(value) - len(sensitive))]
-        return [redact(item, mark, mask) for item, mark in zip(value, marks, strict=False)]
-    return redact(value, True, mask) if _any(sensitive) else value  # different shapes: redact everything, to be safe
-
-
-def _any(marks: Any) -> bool:
-    if isinstance(marks, dict | list):
-        return any(_any(mark) for mark in (marks.values() if isinstance(marks, dict) else marks))
-    return marks is True
+        return [redact(item, mark) for item, mark in zip(value, marks, strict=False)]
+    return redact(value, True) if plansecrets.any_marked(sensitive) else value  # different shapes: redact everything
 
 
 def _with_unknown(value: Any, unknown: Any) -> Any:

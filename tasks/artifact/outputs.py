@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..base import jsontext
 from ..base.errors import RecordError
-from ..base.files import canonical_json, read_json, sha256_bytes, write_json
+from ..base.files import canonical_json, read_json, sha256_bytes
 from ..project.config.signature import sealed
+from . import folder
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -55,11 +57,17 @@ def store(layout: Layout, stack: str, outputs: Mapping[str, Output], mask: Maske
     """
     record = {
         name: {"sensitive": True, "digest": sealed(output.digest.encode(), key) if key else output.digest}
-        if output.sensitive or mask.value(output.value) != output.value
+        if output.sensitive or _holds_secret(output.value, mask)
         else {"sensitive": False, "digest": output.digest, "value": output.value}
         for name, output in outputs.items()
     }
-    write_json(layout.outputs(stack), {"outputs": record})
+    folder.keep(layout, layout.outputs(stack), {"outputs": record})
+
+
+def _holds_secret(value: Any, mask: Masker) -> bool:
+    """Whether a known secret is in a value, or in a key of it."""
+    text = jsontext.dumps(value)
+    return mask.text(text) != text or mask.value(value) != value
 
 
 def stored(layout: Layout, stack: str) -> dict[str, Output] | None:

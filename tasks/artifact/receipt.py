@@ -8,8 +8,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import RecordError
-from ..base.files import read_json, write_json
+from ..base.files import read_json
 from ..base.problem import doit
+from . import folder
 from .inputs import Inputs
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Receipt:
     accepted policy findings, with reasons. `lineage` and `serial` are those of the state after the apply, or at least
     before it. `exists` are the digests of the addresses that it left in place; `accepted` is the state that was
     accepted although another one had been deployed, and why. `plan_id` is the manifest's `id`.
+    `failed_checks` are the `check` blocks that did not hold at its end.
     """
 
     stack: str
@@ -63,6 +65,7 @@ class Receipt:
     exists: list[str] = field(default_factory=list)
     accepted: dict[str, Any] | None = None
     plan_id: str | None = None
+    failed_checks: list[str] = field(default_factory=list)
     format: int = FORMAT
 
     @property
@@ -127,7 +130,7 @@ def write(layout: Layout, receipt: Receipt) -> None:
         RecordError: The disk is full or the folder cannot be written.
     """
     body = {**asdict(replace(receipt, inputs=Inputs({}))), "inputs": receipt.inputs.to_json()}
-    write_json(layout.receipt(receipt.stack), body)
+    folder.keep(layout, layout.receipt(receipt.stack), body)
 
 
 def restore(layout: Layout, stack: str, receipt: Receipt | None) -> None:
@@ -140,6 +143,6 @@ def restore(layout: Layout, stack: str, receipt: Receipt | None) -> None:
         write(layout, receipt)
         return
     try:
-        layout.receipt(stack).unlink(missing_ok=True)
+        folder.drop(layout, layout.receipt(stack))
     except OSError as error:
         raise RecordError(f"cannot remove {layout.relative(layout.receipt(stack))}: {error.strerror}") from error

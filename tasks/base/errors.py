@@ -164,6 +164,12 @@ class EngineError(DeployError):
     kind = Kind.ENGINE
 
 
+class ExposedError(DeployError):
+    """A secret stands where nothing can be masked: in an address, or in a key."""
+
+    kind = Kind.EXPOSED
+
+
 class StateLockedError(EngineError):
     """Another process holds the lock on a stack's state; nothing was started."""
 
@@ -193,6 +199,22 @@ class ArtifactRefusedError(DeployError):
             message, stack=stack, untouched="nothing in this stack was changed", next_step=next_step or again
         )
         self.reason = reason
+
+
+class FolderRefusedError(DeployError):
+    """An environment's folder is not as it was handed over; `reason` is a short stable word for it."""
+
+    kind = Kind.REFUSED
+
+    def __init__(self, reason: str, message: str, **places: Unpack[Places]) -> None:
+        super().__init__(message, **places)
+        self.reason = reason
+
+
+class OlderCommitError(DeployError):
+    """What is to be deployed comes before what is deployed, or that is not known."""
+
+    kind = Kind.OLDER
 
 
 class UnreviewedError(DeployError):

@@ -1,89 +1,180 @@
-"""Masks known secrets in everything that is printed, written or sent."""
+"""Known secrets, and the gate that takes them out of texts and values before anybody sees them.
+
+What is searched for costs time by the length of the text, however many secrets there are. Values lose their secrets
+leaf by leaf: keys stay, and so does whatever the product says itself (`ownwords`).
+"""
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import re
 import threading
-from dataclasses import fields, is_dataclass, replace
+from bisect import bisect_right
 from decimal import Decimal
-from enum import Enum
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote_from_bytes, unquote
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote
 
-from . import jsontext
+from .encodings import encoded
+from .ownwords import own
+from .search import Index
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 MASK = "(sensitive value)"
-_SHORTEST = 4  # a shorter value occurs everywhere by chance; masking it would make text unreadable
+LONG = 8  # characters: a secret that does not stand in a name by chance
+_SHORTEST = 4  # a shorter value stands everywhere by chance; masking it would make all text unreadable
 SECRET_NAME = re.compile(r"PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|PRIVATE_KEY|ACCESS_KEY|API_KEY|CONN_STR")
 _URL_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/@:\s]*):([^/@\s]+)@")
-_TOKEN = re.compile(r"(?=.*\d)(?=.*[A-Za-z])\S{8,}")  # a mapping key that is not a word
+_TOKEN = re.compile(r"(?=.*\d)(?=.*[A-Za-z])\S{8,}")  # a key of a mapping that is no word
+_MOST_LINES = 200
 _ORDINARY = frozenset({"true", "false", "null", "none"})
+_COLOURS = re.compile(r"(?:\x1b\[[0-9;:]*[A-Za-z])+")
+_BETWEEN = re.compile(  # what a line break of the engine puts into a text
+    r"(?:\n\S+ \((?:local|remote)-exec\): |[\s│╷╵]|\x1b\[[0-9;:]*[A-Za-z])+"
+)
+_BROKEN_BY = (("\x1b", _COLOURS, _SHORTEST), ("\n", _BETWEEN, LONG))  # its sign, the gap, the shortest that is found
 
 
-class Masker:
-    """Replaces known secrets, also in base64, URL or JSON encoding, and line by line.
+class Rendered(str):
+    """A text whose values were masked as they were put into it: the gates leave it as it is.
+
+    Cut or put together with another text it is a plain text again.
+    """
+
+    __slots__ = ()
+
+
+class Secrets:
+    """Secrets that are searched for in every encoding of `encodings`, line by line, and where lines were broken."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._plain: set[str] = set()
+        self._words: dict[str, bool] = {}
+        self._common: set[str] = set()
+        self._names: set[str] = set()
+        self._index = Index()
+
+    @property
+    def looks(self) -> int:
+        """How many looks all searches took so far: a measure of their cost that does not depend on the machine."""
+        return self._index.looks
+
+    def add(self, values: Iterable[Any]) -> None:
+        """Learn secrets: texts, numbers, or lists and mappings of them."""
+        for text, common in (leaf for value in values for leaf in _leaves(value)):
+            if text not in self._plain:
+                with self._lock:
+                    self._learn(text)
+                    self._common |= {text} if common else set()
+            elif not common:
+                self._common.discard(text)
+
+    def _learn(self, text: str) -> None:
+        self._plain.add(text)
+        for form in _forms(text):
+            self._index.add(form)
+            if _BETWEEN.search(form) and len(squeezed := _BETWEEN.sub("", form)) >= LONG:
+                self._index.add(squeezed, form)
+
+    def text(self, text: str) -> str:
+        """A text with every known secret replaced; the product's own words and the names in the code stay."""
+        if isinstance(text, Rendered):
+            return text
+        parts: list[str] = []
+        end = 0
+        for start, stop, form in self._hits(text):
+            if form in self._names:
+                continue
+            if start >= end:
+                parts += [text[end:start], MASK]
+            end = max(end, stop)
+        return "".join([*parts, text[end:]]) if parts else text
+
+    def value(self, value: Any) -> Any:
+        """A JSON value with every known secret in it replaced: leaves alone, never a key."""
+        if isinstance(value, str):
+            return self.leaf(value)
+        if isinstance(value, dict):
+            return {key: self.value(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.value(item) for item in value]
+        if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+            return MASK if self._is_secret(str(value)) else value
+        return value
+
+    def leaf(self, text: str) -> str:
+        """A value, as opposed to a sentence: where it is a secret as a whole, it goes even if that is a word."""
+        return MASK if self._is_secret(text) or self._is_secret(text.strip()) else self.text(text)
+
+    def exposed(self, name: str, *, words: bool = True) -> bool:
+        """Whether a long secret stands in a name that must not be masked: a key, or an address.
+
+        Args:
+            name: The name.
+            words: Whether secrets without a digit count, too; in identifiers they do not, which are written in code.
+        """
+        return any(
+            stop - start >= LONG and form not in self._common and (words or any(map(str.isdigit, form)))
+            for start, stop, form in self._hits(name)
+        )
+
+    def _is_secret(self, text: str) -> bool:
+        return text in self._plain and _counts(text)
+
+    def _hits(self, text: str) -> list[tuple[int, int, str]]:
+        """Where secrets stand and in which form, in order; they may overlap."""
+        found = list(self._index.hits(text))
+        for sign, gaps, least in _BROKEN_BY:
+            if sign in text:
+                squeezed, place = _squeeze(text, gaps)
+                whole = (hit for hit in self._index.hits(squeezed) if hit[1] - hit[0] >= least)
+                found += [(place(start), place(stop - 1) + 1, form) for start, stop, form in whole]
+        return sorted(hit for hit in found if not self._is_word(hit[2]))
+
+    def add_names(self, names: Iterable[str]) -> None:
+        """Learn what the code names its resources: a report shows it, so in a sentence it is no secret."""
+        for name in names:
+            self._names |= {name, *name.split(".")}
+
+    def _is_word(self, form: str) -> bool:
+        """Whether it is a word of ours; asked of what was found alone."""
+        if form not in self._words:
+            self._words[form] = own(form)
+        return self._words[form]
+
+
+class Masker(Secrets):
+    """The secrets of a run.
 
     Args:
-        names: Globs of environment variables that hold secrets, besides those with telling names.
+        names: Environment variables, by glob, that hold secrets besides those whose names tell so.
+
+    Attributes:
+        given: Those from outside of the code that is deployed, which cannot add a word to them.
     """
 
     def __init__(self, names: Sequence[str] = ()) -> None:
-        self._lock = threading.Lock()
-        self._secrets: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
-        self.add(
-            value
-            for name, value in os.environ.items()
-            if SECRET_NAME.search(name.upper()) or any(fnmatchcase(name, glob) for glob in names)
-        )
-        self.add(text for value in os.environ.values() for text in _credentials(value))
+        super().__init__()
+        self.given = Secrets()
+        guessed = [value for name, value in os.environ.items() if SECRET_NAME.search(name.upper())]
+        self.add_given(guessed)
+        self._common |= {value for value in guessed if value.isalpha()}  # `DB_SECRET_NAME=production`
+        self.add_given(value for name, value in os.environ.items() if any(fnmatchcase(name, glob) for glob in names))
+        self.add_given(text for value in os.environ.values() for text in _credentials(value))
 
-    def add(self, values: Iterable[Any]) -> None:
-        """Add secrets: texts, numbers, or lists and mappings of them."""
-        found = {form for value in values for text in _leaves(value) for form in _forms(text)}
-        with self._lock:
-            if found - self._secrets:
-                self._secrets |= found
-                longest_first = sorted(self._secrets, key=lambda text: (-len(text), text))
-                self._pattern = re.compile("|".join(re.escape(text) for text in longest_first))
-
-    def text(self, text: str) -> str:
-        """The text with every known secret replaced."""
-        return self._pattern.sub(MASK, text) if self._pattern else text
-
-    def value(self, value: Any) -> Any:
-        """A JSON value or dataclass with every known secret replaced, in keys too.
-
-        Numbers in fields of a dataclass stay: they are counts, not secrets.
-        """
-        if self._pattern is None or isinstance(value, Enum):
-            return value
-        if is_dataclass(value) and not isinstance(value, type):
-            found = {field.name: getattr(value, field.name) for field in fields(value)}
-            kept = {name: part for name, part in found.items() if not isinstance(part, int | float | Decimal)}
-            return replace(value, **{name: self.value(part) for name, part in kept.items()})
-        if isinstance(value, tuple):
-            return tuple(self.value(item) for item in value)
-        if isinstance(value, str):
-            return self.text(value)
-        if isinstance(value, dict):
-            return {self.text(str(key)): self.value(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self.value(item) for item in value]
-        if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-            return MASK if str(value) in self._secrets else value
-        return value
+    def add_given(self, values: Iterable[Any]) -> None:
+        """`add` of what comes from outside of the code: the environment, upstreams."""
+        values = list(values)
+        self.given.add(values)
+        self.add(values)
 
 
 def _credentials(value: str) -> Iterable[str]:
-    """The password in a URL, and the URL; a password that equals the user name is not treated as secret."""
+    """The password in a URL, and the URL; one that is the user's name too is a word, and no secret."""
     if "://" not in value:
         return
     for found in _URL_PASSWORD.finditer(value):
@@ -91,48 +182,63 @@ def _credentials(value: str) -> Iterable[str]:
             yield from (found[2], unquote(found[2]), f"{found[1]}:{found[2]}@")
 
 
-def _leaves(value: Any) -> Iterable[str]:
+class _Leaf(NamedTuple):
+    """A text that is secret; `common` where it may be a word that is not: `{"type": "kubernetes", ...}`."""
+
+    text: str
+    common: bool
+
+
+def _leaves(value: Any, *, inner: bool = False) -> Iterator[_Leaf]:
     if isinstance(value, dict):
         for key, item in value.items():
             if isinstance(key, str) and _TOKEN.fullmatch(key):
-                yield key
-            yield from _leaves(item)
+                yield _Leaf(key, False)
+            yield from _leaves(item, inner=True)
     elif isinstance(value, list | tuple | set):
         for item in value:
-            yield from _leaves(item)
+            yield from _leaves(item, inner=inner)
     elif isinstance(value, str):
-        yield value
-        if value[:1] in ("[", "{"):  # TF_VAR_* of a list or an object
+        yield _Leaf(value, inner and not any(map(str.isdigit, value)))
+        if value[:1] in ("[", "{"):  # TF_VAR_* of a list or an object, credentials with the project's name in them
             try:
-                yield from _leaves(jsontext.loads(value))
+                yield from (_Leaf(leaf.text, True) for leaf in _leaves(json.loads(value)))
             except (ValueError, RecursionError):
                 return
     elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
-        yield str(value)
+        yield _Leaf(str(value), False)
 
 
-def _forms(text: str) -> Iterable[str]:
-    """The forms in which a secret may appear in a text; each line of a multi-line secret counts."""
-    plain = {text, text.strip(), *(line.strip() for line in text.splitlines())}
-    for form in plain:
-        if len(form) < _SHORTEST or form.lower() in _ORDINARY:
-            continue
-        yield form
-        yield json.dumps(form)[1:-1]
-        yield json.dumps(form, ensure_ascii=False)[1:-1]
-        yield json.dumps(form)[1:-1].replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-        data = _bytes(form)
-        for safe in ("", "/"):
-            quoted = quote_from_bytes(data, safe=safe)
-            yield quoted
-            yield quoted.replace("%20", "+")  # as in forms and queries
-        for encoder in (base64.b64encode, base64.urlsafe_b64encode):
-            yield encoder(data).decode().rstrip("=")  # some tools drop the padding
+def _forms(text: str) -> Iterator[str]:
+    """How a secret may stand in a text; each line of a longer one counts by itself, of a very long one as it is."""
+    lines = {line.strip() for line in text.splitlines()}
+    whole = {text, text.strip()} | (lines if len(lines) <= _MOST_LINES else set())
+    for form in whole | lines:
+        if _counts(form):
+            yield form
+            yield from (other for other in (encoded(form) if form in whole else ()) if len(other) >= _SHORTEST)
 
 
-def _bytes(text: str) -> bytes:
-    """The bytes of a text; environment variables need not be UTF-8."""
-    try:
-        return text.encode(errors="surrogateescape")
-    except UnicodeEncodeError:
-        return text.encode(errors="surrogatepass")
+def _counts(text: str) -> bool:
+    return len(text) >= _SHORTEST and text.lower() not in _ORDINARY
+
+
+def _squeeze(text: str, gaps: re.Pattern[str]) -> tuple[str, Callable[[int], int]]:
+    """The text without its gaps, and which place in the text is a place in that."""
+    kept: list[str] = []
+    inner: list[int] = []
+    outer: list[int] = []
+    size = end = 0
+    for gap in [*((found.start(), found.end()) for found in gaps.finditer(text)), (len(text), len(text))]:
+        if gap[0] > end:
+            kept.append(text[end : gap[0]])
+            inner.append(size)
+            outer.append(end)
+            size += gap[0] - end
+        end = gap[1]
+
+    def place(position: int) -> int:
+        part = bisect_right(inner, position) - 1
+        return outer[part] + position - inner[part]
+
+    return "".join(kept), place

@@ -41,7 +41,7 @@ def hide(names: Iterable[str]) -> None:
 
 
 def _block() -> tuple[int, int] | None:
-    """Where the memory of our first environment begins, and its length; None where the system does not say."""
+    """Where the memory of our first environment begins, and its length; None if the system does not say."""
     try:
         fields = _STAT.read_text().rpartition(")")[2].split()
         start, end = int(fields[_START]), int(fields[_END])

@@ -11,13 +11,14 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
+    from .masking import Secrets
     from .stop import Stop
 
 _DROPPED = re.compile(r"^(TF_WORKSPACE|TF_CLI_ARGS.*|TF_DATA_DIR|TF_VAR_.*|TF_INPUT|TF_STATE_PERSIST_INTERVAL)$")
@@ -31,14 +32,16 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Ended:
-    """A finished program: its exit code (None if we ended it) and its output, not masked.
+    """A finished program: its exit code (None if we ended it) and its output, secrets masked.
 
-    `errors` is its standard error, if that was kept apart from `output`.
+    `errors` is its standard error, if that was kept apart from `output`. `raw` is its output as it is: for programs to
+    read, never to be shown.
     """
 
     code: int | None
     output: str
     errors: str = ""
+    raw: str = field(repr=False, default="")
 
     @property
     def ok(self) -> bool:
@@ -47,9 +50,9 @@ class Ended:
 
 
 def run(
-    stop: Stop, label: str, arguments: Sequence[str], *, cwd: Path, env: Mapping[str, str], timeout: float = math.inf,
-    descriptors: Collection[int] = (), apart: bool = False, leave: bool = False, last: int = sys.maxsize,
-    line: Callable[[str], None] | None = None,
+    stop: Stop, label: str, arguments: Sequence[str], *, mask: Secrets, cwd: Path, env: Mapping[str, str],
+    timeout: float = math.inf, descriptors: Collection[int] = (), apart: bool = False, leave: bool = False,
+    last: int = sys.maxsize, line: Callable[[str], None] | None = None,
 ) -> Ended:  # fmt: skip
     """Run a program to its end.
 
@@ -57,6 +60,7 @@ def run(
         stop: Starts it, and interrupts it on a stop; then it and everything it started are ended.
         label: Its name in messages.
         arguments: The program and its arguments, never secret.
+        mask: The known secrets.
         cwd: Its working directory.
         env: Its whole environment.
         timeout: Seconds until it and everything it started are ended.
@@ -94,7 +98,8 @@ def run(
             stop.ended(child)
         if lines:
             lines.read(to_end=True)
-        return Ended(code, _text(output, last), _text(errors, last) if errors else "")
+        said = _text(output, last)
+        return Ended(code, mask.text(said), mask.text(_text(errors, last)) if errors else "", said)
 
 
 def ask(
@@ -132,7 +137,8 @@ def ask(
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(child.pid, signal.SIGKILL)
             child.communicate()
-    return Ended(code, out.decode("utf-8", decoding), said.decode("utf-8", decoding))
+    answer = out.decode("utf-8", decoding)
+    return Ended(code, answer, said.decode("utf-8", decoding), answer)
 
 
 class _Lines:

@@ -1,1 +1,1 @@
-"""Builds and images: what is made of sources before stacks are planned, and known by the digest of those sources."""
+"""Runs builds and makes images before stacks are planned, identified by the digest of their inputs."""

@@ -1,4 +1,4 @@
-"""The programs that build and push images, and what each is told; none of them is told a secret on its command line."""
+"""Runs the programs that build and push images; secrets are never on their command line."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _NAMES = ("buildah", "podman", "docker")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _LONGEST_RUN_FOLDER = 50  # characters, of podman
 _WAYS = (
-    "install buildah (Debian: apt-get install buildah), which needs no daemon and no root; or podman; or docker with"
-    " buildx and a builder that answers; or run this where one of them is; or push the image from there"
+    "install buildah (Debian: apt-get install buildah), which needs neither a daemon nor root; or podman; or docker"
+    " with buildx and a working builder; or run this where one of them is installed, or push the image from there"
 )
 
 
@@ -76,7 +76,7 @@ class Builder(Protocol):
     name: str
 
     def push(self, run: Run, job: Job) -> str:
-        """Build and push; gives the digest of the manifest that was pushed."""
+        """Build and push; returns the digest of the manifest that was pushed."""
 
 
 def choose(run: Run, image: str) -> Builder:
@@ -94,7 +94,7 @@ def choose(run: Run, image: str) -> Builder:
             return Docker() if name == "docker" else Buildah(name)
         misses.append(problem)
     raise BuildError(
-        f"there is nothing here that can build an image: {'; '.join(misses)}",
+        f"no working image builder was found: {'; '.join(misses)}",
         key=f"images.{image}", where=run.project.loaded.where("images", image),
         untouched="nothing was built, planned or applied", next_step=_WAYS,
     )  # fmt: skip
@@ -111,7 +111,7 @@ class Buildah:
         self.name = name
 
     def push(self, run: Run, job: Job) -> str:
-        """Build and push; gives the digest of the manifest that was pushed."""
+        """Build and push; returns the digest of the manifest that was pushed."""
         several = len(job.platforms) > 1
         command = [self.name, *self._store(job)]
         names = ["--manifest", job.reference] if several else ["--tag", job.reference]
@@ -163,7 +163,7 @@ def _run_folder(name: str, root: Path) -> Path:
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
         raise BuildError(
-            f"{folder} is somebody else's", next_step=f"set {CACHE_VARIABLE} to a folder with a short name"
+            f"{folder} belongs to another user", next_step=f"set {CACHE_VARIABLE} to a folder with a short path"
         )
     return folder
 
@@ -174,7 +174,7 @@ class Docker:
     name = "docker"
 
     def push(self, run: Run, job: Job) -> str:
-        """Build and push; gives the digest of the manifest that was pushed."""
+        """Build and push; returns the digest of the manifest that was pushed."""
         metadata = job.private / "metadata.json"
         insecure = ",registry.insecure=true" if job.without_tls else ""
         output = (
@@ -222,10 +222,16 @@ def link_docker_settings(private: Path) -> None:
 def _run(run: Run, job: Job, command: list[str], *, checked: bool = True) -> None:
     try:
         ended = process.run(
-            run.stop, f"build image/{job.name}", command, cwd=job.folder, env=job.environment, timeout=job.timeout
+            run.stop,
+            f"build image/{job.name}",
+            command,
+            mask=run.mask,
+            cwd=job.folder,
+            env=job.environment,
+            timeout=job.timeout,
         )
     except OSError as error:
-        raise _error(run, job, f"{command[0]} cannot be run: {error.strerror}") from error
+        raise _error(run, job, f"{command[0]} cannot be started: {error.strerror}") from error
     except StoppedError:
         if checked:
             raise
@@ -236,18 +242,18 @@ def _run(run: Run, job: Job, command: list[str], *, checked: bool = True) -> Non
         raise StoppedError(
             f"image {job.name} was stopped",
             untouched="nothing was planned or applied",
-            next_step="run the same command again: it goes on from here",
+            next_step="run the same command again; it continues from here",
         )
     how = process.how(ended.code, job.timeout)
     verb = "push" if "push" in command else "build"
-    said = run.mask.text(ended.output)
-    raise _error(run, job, f"`{command[0]} {verb}` {how}", hints.next_step(ended.output, job.login), log=said)
+    step = hints.next_step(ended.raw, job.login)
+    raise _error(run, job, f"`{command[0]} {verb}` {how}", step, log=ended.output)
 
 
 def _digest(job: Job, text: str) -> str:
     if _DIGEST.fullmatch(text):
         return text
-    raise BuildError(f"image '{job.name}': its builder did not say which digest it pushed, but '{text[:80]}'")
+    raise BuildError(f"image '{job.name}': its builder did not report the pushed digest, but '{text[:80]}'")
 
 
 def _error(run: Run, job: Job, message: str, next_step: str = hints.OTHERWISE, *, log: str = "") -> BuildError:

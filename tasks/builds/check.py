@@ -1,4 +1,4 @@
-"""What is wrong with configured builds and images, as far as it can be known before anything runs."""
+"""Checks configured builds and images, as far as possible before anything runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def check(project: Project) -> Iterator[ConfigError]:
         try:
             StackGraph.build({name: build.depends_on for name, build in builds.items()})
         except CycleError as error:
-            message = f"these builds need each other: {error}"
+            message = f"these builds depend on each other: {error}"
             yield project.loaded.error(message, "builds", error.path[0], "depends_on")
     for name, image in images.items():
         yield from _check_image(project, name, image)
@@ -63,7 +63,7 @@ def _check_build(project: Project, name: str, build: model.Build) -> Iterator[Co
         inside = posixpath.normpath(output)
         if inside == "." or inside.startswith(("..", "/")):
             yield error(
-                f"an output lies within {build.path}, and is not all of it: '{output}'", *at, "outputs", position
+                f"an output must be inside {build.path}, and not the whole of it: '{output}'", *at, "outputs", position
             )
     if build.kind == "node" and (
         problem := node.problem(Path(project.root, build.path), posixpath.normpath(build.path), build.script)
@@ -81,12 +81,10 @@ def _check_image(project: Project, name: str, image: model.Image) -> Iterator[Co
     for key, text in image.args.items():
         for variable in _VARIABLE.findall(text):
             if SECRET_NAME.search(variable.upper()):
-                message = (
-                    f"a build argument stays in the image for everybody to read: {variable} belongs under `secrets`"
-                )
+                message = f"build arguments stay readable in the image: move {variable} to `secrets`"
                 yield error(message, *at, "args", key)
     if image.attest and image.builder not in ("auto", "docker"):
-        yield error(f"{image.builder} attaches none of this, docker buildx does", *at, "attest")
+        yield error(f"{image.builder} cannot attach this; docker buildx can", *at, "attest")
     if "{" not in image.repository:
         try:
             if layout_folder(image.repository) is None:
@@ -95,18 +93,20 @@ def _check_image(project: Project, name: str, image: model.Image) -> Iterator[Co
             yield error(str(wrong), *at, "repository")
     for key in ("login", "insecure"):
         if image.repository.startswith(LAYOUT) and getattr(image, key):
-            yield error(f"this is about registries, and the image is kept in a folder: {image.repository}", *at, key)
+            yield error(
+                f"this only applies to registries, but the image is stored in a folder: {image.repository}", *at, key
+            )
     context = posixpath.normpath(image.context)
     if catalog is not None and catalog.maker(context) is None and (problem := _folder(project, image.context)):
         yield error(problem, *at, "context")
     elif catalog is not None and project.index.digest(path := catalog.containerfile(image)) is None:
-        yield error(f"there is no {path}", *at, "containerfile" if image.containerfile else "context")
+        yield error(f"{path} does not exist", *at, "containerfile" if image.containerfile else "context")
     elif catalog is not None and catalog.makes(path):
-        yield error(f"{path} is made by a build: it must be a source, as the tag depends on it", *at, "containerfile")
+        yield error(f"{path} is made by a build, but must be a source, as the tag depends on it", *at, "containerfile")
 
 
 def _folder(project: Project, path: str) -> str | None:
     normal = posixpath.normpath(path)
     if normal.startswith(("..", "/")):
         return f"this must be a folder inside the repository: '{path}'"
-    return None if project.index.is_folder(normal) else f"there is no folder {normal}"
+    return None if project.index.is_folder(normal) else f"the folder {normal} does not exist"

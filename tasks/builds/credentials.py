@@ -1,4 +1,4 @@
-"""Logins of registries: from the environment, else from the file that a login by hand left; never on a command line."""
+"""Registry logins: from environment variables, else from the file of a manual login; never on a command line."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Login:
 
 
 def find(image: model.Image, host: str) -> Login | None:
-    """The login for a registry; None when there is none: then it is asked without.
+    """The login for a registry; None if there is none: then it is asked without.
 
     In order: the variables that `login` names; `DEPLOY_REGISTRY_USER` and `DEPLOY_REGISTRY_PASSWORD`; GitLab's
     `CI_REGISTRY_USER` and `CI_REGISTRY_PASSWORD` when `CI_REGISTRY` is that very host; the login file.

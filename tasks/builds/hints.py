@@ -1,10 +1,10 @@
-"""What to do about a builder's failure, as far as its own words tell: they name the symptom and not the cause."""
+"""Suggests what to do about a builder's failure, whose message names the symptom and not the cause."""
 
 from __future__ import annotations
 
 import re
 
-OTHERWISE = "correct the cause, then run the same command again"
+OTHERWISE = "fix the cause, then run the same command again"
 _OTHER_PLATFORM = re.compile(r"exec format error", re.IGNORECASE)
 _NO_IDS = re.compile(r"no sub[ug]id ranges|setting supplemental groups|newuidmap|potentially insufficient UIDs")
 # The codes and statuses of https://github.com/opencontainers/distribution-spec/blob/main/spec.md#error-codes
@@ -24,17 +24,20 @@ def next_step(output: str, login: str | None) -> str:
     """
     if _OTHER_PLATFORM.search(output):
         return (
-            "the Containerfile runs a program of another platform: have this machine run those (Debian: apt-get install"
-            " qemu-user-static), or name this machine's under `platforms` alone"
+            "the Containerfile runs a program for another platform: install emulation (Debian: apt-get install"
+            " qemu-user-static), or list only this machine's platform in `platforms`"
         )
     if _NO_IDS.search(output):
         return (
-            "a builder without root needs newuidmap (Debian: apt-get install uidmap) and ranges for this user in"
+            "a rootless builder needs newuidmap (Debian: apt-get install uidmap) and ranges for this user in"
             " /etc/subuid and /etc/subgid: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER"
         )
     if _DENIED.search(output):
-        who = f"the user of {login}" if login else "anybody without a login"
-        return f"may {who} write to the image's repository, and read its base images? then run the same command again"
+        who = f"the user of {login}" if login else "an anonymous user"
+        return (
+            f"check that {who} may write to the image's repository and read its base images,"
+            " then run the same command again"
+        )
     if _BUSY.search(output):
-        return "the registry is busy or down: run the same command again later"
+        return "the registry is busy or down; run the same command again later"
     return OTHERWISE

@@ -1,4 +1,4 @@
-"""A folder in place of a registry: an OCI image layout, for images that stay on a machine or travel on a disk.
+"""Stores images in a folder instead of a registry, as an OCI image layout.
 
 The format is https://github.com/opencontainers/image-spec/blob/main/image-layout.md; skopeo, buildah and podman read
 it as `oci:FOLDER:TAG`.
@@ -35,7 +35,7 @@ class ImageLayout:
         self._folder, self._name = folder, name
 
     def digest(self, tag: str) -> str | None:
-        """The digest of the manifest that a tag names; None when it, or a part of the image, is not there.
+        """The digest of the manifest that a tag names; None if it, or a part of the image, is not there.
 
         Raises:
             RegistryError: The folder is something else, or cannot be read.
@@ -48,7 +48,7 @@ class ImageLayout:
             raise self._error(f"cannot be read: {_cause(error)}") from error
 
     def add(self, layout: Path, tag: str) -> str:
-        """Take over the one image of another layout, under a tag; gives its digest.
+        """Take over the one image of another layout, under a tag; returns its digest.
 
         An image is there once the index names it, which is replaced whole: whoever reads sees the old or the new one.
 
@@ -67,7 +67,7 @@ class ImageLayout:
                     write_json(self._folder / name, value)
                     (self._folder / name).chmod(0o644)  # others may run what is in it
         except (RecordError, OSError, KeyError, TypeError, ValueError) as error:
-            raise self._error(f"the image cannot be put there: {_cause(error)}") from error
+            raise self._error(f"the image cannot be stored there: {_cause(error)}") from error
         return str(entry["digest"])
 
     @contextmanager
@@ -85,7 +85,7 @@ class ImageLayout:
         if target.exists():
             return
         if sha256_file(blob) != blob.name:
-            raise ValueError(f"the builder wrote a blob {blob.name} that is another one")
+            raise ValueError(f"the builder wrote a blob {blob.name} with the wrong digest")
         target.parent.mkdir(parents=True, exist_ok=True)
         half = target.with_name(f".{blob.name}")
         shutil.copyfile(blob, half)
@@ -115,7 +115,7 @@ class ImageLayout:
         return RegistryError(
             f"the image layout {self._name} {message}",
             untouched="nothing was planned or applied",
-            next_step=f"is {self._folder} a folder that is yours, with room on its disk? removing it makes a new one",
+            next_step=f"is {self._folder} writable, with free disk space? if you remove it, a new one is created",
         )
 
 
@@ -128,4 +128,4 @@ def _cause(error: Exception) -> str:
         return error.message
     if isinstance(error, OSError):
         return str(error.strerror or error)
-    return str(error) if isinstance(error, ValueError) else f"it is no image layout ({error!r})"
+    return str(error) if isinstance(error, ValueError) else f"it is not an image layout ({error!r})"

@@ -1,4 +1,4 @@
-"""An image on its way: found by its tag in the registry, else built and pushed; then pinned by its digest."""
+"""Finds an image by its tag in the registry, or builds and pushes it, and pins it by its digest."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class _Place:
 
 
 def have(run: Run, name: str) -> str:
-    """See that an image is where it is kept, and keep its digest; gives a summary.
+    """See that an image is where it is kept, and keep its digest; returns a summary.
 
     Raises:
         BuildError: It is not there and cannot be built.
@@ -120,9 +120,9 @@ def have(run: Run, name: str) -> str:
         there = place.store.digest(context.tag)
         if there != digest:
             raise RegistryError(
-                f"{place.host}: {context.tag} was pushed as {digest}, and is {there or 'not there'}",
+                f"{place.host}: {context.tag} was pushed as {digest}, but the registry has {there or 'no such tag'}",
                 untouched="nothing was planned or applied",
-                next_step="did somebody else push the same tag just now? then run the same command again",
+                next_step="if another job has just pushed the same tag, run the same command again",
             )
         how = f"built by {chosen.name}"
     made.write_image(
@@ -154,13 +154,13 @@ def _place(run: Run, name: str) -> _Place:
 
 
 def _build(run: Run, name: str, chosen: builder.Builder, place: _Place) -> str:
-    """Build and push from a copy of exactly the files that the tag stands for; gives the manifest's digest."""
+    """Build and push from a copy of exactly the files that the tag stands for; returns the manifest's digest."""
     catalog = _catalog(run.project)
     settings, context = catalog.images[name], catalog.context(name)
     missing = sorted(variable for variable in settings.secrets.values() if variable not in os.environ)
     if missing:
         raise BuildError(
-            f"image '{name}' needs the secrets in {', '.join(missing)}, not set here",
+            f"image '{name}' needs the secrets in {', '.join(missing)}, which are not set here",
             key=f"images.{name}.secrets", where=run.project.loaded.where("images", name, "secrets"),
             untouched="nothing was planned or applied", next_step=f"set {', '.join(missing)}",
         )  # fmt: skip
@@ -241,7 +241,7 @@ def _labels(run: Run, name: str, context: Context) -> dict[str, str]:
     folders = _catalog(run.project).folders(name, image=True)
     commit = git.last_change(run.layout.root, folders)
     if commit is None:
-        run.say_once(f"image {name}: the commit that changed it last is not known in this clone: no label has it")
+        run.say_once(f"image {name}: its last commit is not in this clone, so labels cannot contain it")
         return {key: text for key, text in context.labels.items() if REVISION not in text}
     return {key: text.replace(REVISION, commit) for key, text in context.labels.items()}
 
@@ -250,10 +250,10 @@ def give_up(run: Run, name: str, error: DeployError) -> str:
     """What to say of an optional image that could not be had; raises the error for any other one."""
     if not run.project.config.images[name].optional or isinstance(error, ConfigError):
         raise error
-    return f"not there, and optional: {error.message}"
+    return f"not available, but optional: {error.message}"
 
 
 def _catalog(project: Project) -> Catalog:
     if project.catalog is None:
-        raise DeployError("there are no images in this configuration")
+        raise DeployError("no images are configured")
     return project.catalog

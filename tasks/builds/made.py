@@ -1,4 +1,4 @@
-"""What builds and images left: the receipt of a build, with the digest of its outputs; where an image is."""
+"""Receipts of builds, with the digest of their outputs, and the locations of images."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import posixpath
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from ..artifact import folder
 from ..base.errors import RecordError
-from ..base.files import read_json, write_json
+from ..base.files import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,7 +49,7 @@ class PinnedImage:
 
 
 def read_build(layout: Layout, name: str) -> BuildReceipt | None:
-    """The receipt of a build; None when there is none that can be read: then it is built again."""
+    """The receipt of a build; None if there is none that can be read: then it is built again."""
     try:
         return BuildReceipt(**read_json(layout.build(name)))
     except (RecordError, TypeError):
@@ -61,7 +62,7 @@ def write_build(layout: Layout, receipt: BuildReceipt) -> None:
     Raises:
         RecordError: It cannot be written; the build then counts as not made.
     """
-    write_json(layout.build(receipt.name), asdict(receipt))
+    folder.keep(layout, layout.build(receipt.name), asdict(receipt))
 
 
 def forget_build(layout: Layout, name: str) -> None:
@@ -71,13 +72,13 @@ def forget_build(layout: Layout, name: str) -> None:
         RecordError: It cannot be removed.
     """
     try:
-        layout.build(name).unlink(missing_ok=True)
+        folder.drop(layout, layout.build(name))
     except OSError as error:
         raise RecordError(f"cannot remove {layout.relative(layout.build(name))}: {error.strerror}") from error
 
 
 def read_image(layout: Layout, name: str) -> PinnedImage | None:
-    """Where an image was found last; None when that is not known."""
+    """Where an image was found last; None if that is not known."""
     try:
         return PinnedImage(**read_json(layout.image(name)))
     except (RecordError, TypeError):
@@ -90,11 +91,11 @@ def write_image(layout: Layout, image: PinnedImage) -> None:
     Raises:
         RecordError: It cannot be written.
     """
-    write_json(layout.image(image.name), asdict(image))
+    folder.keep(layout, layout.image(image.name), asdict(image))
 
 
 def outputs_digest(root: Path, index: FileIndex, outputs: Sequence[str]) -> str | None:
-    """Hex SHA-256 over all files and links of some outputs; None when one of them is not there.
+    """Hex SHA-256 over all files and links of some outputs; None if one of them is not there.
 
     Args:
         root: What the paths are relative to.

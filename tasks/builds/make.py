@@ -1,4 +1,4 @@
-"""Make a build: install what its lock file says, run its script, see that its outputs are there, and keep the proof."""
+"""Runs a build: installs its packages, runs its script, checks its outputs, and writes its receipt."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def is_current(run: Run, name: str) -> bool:
 
 
 def make(run: Run, name: str, *, forced: bool = False) -> str:
-    """Make a build, unless another run just did; gives a summary.
+    """Make a build, unless another run just did; returns a summary.
 
     Args:
         run: The run.
@@ -72,7 +72,7 @@ def make(run: Run, name: str, *, forced: bool = False) -> str:
     build, env = catalog.builds[name], environment(run, name)
     with _held(run, name) as descriptor:
         if not forced and is_current(run, name):
-            return "made by another run meanwhile"
+            return "already built by another run"
         toolchain.require(name, project.root, build, env)
         versions = toolchain.versions(project.root, build, env) or {}
         _remove_outputs(run, name)
@@ -89,7 +89,7 @@ def make(run: Run, name: str, *, forced: bool = False) -> str:
         digest = made.outputs_digest(project.root, project.index, outputs)
         if missing or digest is None:
             raise _error(
-                run, name, f"it ended well, but made no {', '.join(missing)}", "correct its `outputs` or its script"
+                run, name, f"it succeeded, but did not create {', '.join(missing)}", "fix its `outputs` or its script"
             )
         _refuse_changed_sources(run, name)
         made.write_build(run.layout, BuildReceipt(name, catalog.sources(name).digest, digest, versions, now()))
@@ -102,27 +102,34 @@ def make(run: Run, name: str, *, forced: bool = False) -> str:
 
 def _step(run: Run, name: str, command: tuple[str, ...] | list[str], env: Mapping[str, str], descriptor: int) -> None:
     build = _catalog(run).builds[name]
-    shown = run.mask.text(" ".join(command))
+    shown = " ".join(command)
     folder = run.project.root / build.path
     try:
         # It holds the lock as long as anything of it lives: what outlives us is waited for by the next run.
         ended = process.run(
-            run.stop, f"build {name}", command, cwd=folder, env=env, timeout=build.timeout, descriptors=[descriptor]
+            run.stop,
+            f"build {name}",
+            command,
+            mask=run.mask,
+            cwd=folder,
+            env=env,
+            timeout=build.timeout,
+            descriptors=[descriptor],
         )
     except OSError as error:
-        raise _error(run, name, f"`{shown}` cannot be run: {error.strerror}", "correct the command") from error
+        raise _error(run, name, f"`{shown}` cannot be started: {error.strerror}", "fix the command") from error
     if ended.ok:
         return
     if run.stop.requested:
         raise StoppedError(
             f"build {name} was stopped",
-            untouched="nothing of it counts as built; nothing was planned or applied",
-            next_step="run the same command again: it builds anew",
+            untouched="it does not count as built; nothing was planned or applied",
+            next_step="run the same command again; it builds from scratch",
         )
     how = process.how(ended.code, build.timeout)
     raise _error(
-        run, name, f"`{shown}` in {build.path} {how}", "correct the cause, then run the same command again",
-        log=run.mask.text(ended.output),
+        run, name, f"`{shown}` in {build.path} {how}", "fix the cause, then run the same command again",
+        log=ended.output,
     )  # fmt: skip
 
 
@@ -132,8 +139,8 @@ def _remove_outputs(run: Run, name: str) -> None:
     outputs = catalog.outputs(name)
     sources = project.tree.files if project.tree else project.tracked(outputs) or ()
     if own := sorted(path for path in sources if catalog.makes(path)):
-        message = f"{own[0]} is a source, and lies in its outputs, which are removed before each build"
-        raise _error(run, name, message, "move it, or correct `outputs`")
+        message = f"{own[0]} is a source inside its outputs, which are removed before each build"
+        raise _error(run, name, message, "move it, or fix `outputs`")
     made.forget_build(run.layout, name)
     for path in outputs:
         target = project.root / path
@@ -155,8 +162,8 @@ def _refuse_changed_sources(run: Run, name: str) -> None:
     paths = {*before.files, *after.files}
     changed = sorted(path for path in paths if before.files.get(path) != after.files.get(path))
     raise _error(
-        run, name, f"its sources changed while it was built: {few(changed, _SHOWN)}",
-        "run it again; where the build itself writes them, have git ignore them or name them in `outputs`",
+        run, name, f"its sources changed during the build: {few(changed, _SHOWN)}",
+        "run it again; if the build itself writes them, add them to .gitignore or to `outputs`",
     )  # fmt: skip
 
 
@@ -169,12 +176,12 @@ def _held(run: Run, name: str) -> AbstractContextManager[int]:
         return RecordError(f"cannot write {run.layout.relative(path)}: {error.strerror}")
 
     def pause() -> None:
-        run.say_once(f"build {name}: waiting for another build of it to end")
+        run.say_once(f"build {name}: waiting for another build of it to finish")
         if run.stop.wait(_PAUSE):
             run.stop.check(f"build {name}")
         if time.monotonic() > deadline:
-            step = f"end the process that holds {run.layout.relative(path)} (`fuser` names it)"
-            raise _error(run, name, "another build of it does not end", step)
+            step = f"end the process that holds {run.layout.relative(path)} (`fuser` shows it)"
+            raise _error(run, name, "another build of it does not finish", step)
 
     try:
         prepare(run.layout, path.parent)
@@ -186,12 +193,12 @@ def _held(run: Run, name: str) -> AbstractContextManager[int]:
 def _error(run: Run, name: str, message: str, next_step: str, *, log: str = "") -> BuildError:
     return BuildError(
         f"build '{name}': {message}", where=run.project.loaded.where("builds", name), key=f"builds.{name}",
-        untouched="nothing of it counts as built; nothing was planned or applied", next_step=next_step, log=log,
+        untouched="it does not count as built; nothing was planned or applied", next_step=next_step, log=log,
     )  # fmt: skip
 
 
 def _catalog(run: Run) -> Catalog:
     catalog = run.project.catalog
     if catalog is None:
-        raise DeployError("there are no builds in this configuration")
+        raise DeployError("no builds are configured")
     return catalog

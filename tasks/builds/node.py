@@ -1,4 +1,4 @@
-"""The kind `node`: which package manager a package is for, and whether what is installed is what its lock file says."""
+"""The build kind `node`: detects the package manager, and whether the installed packages match the lock file."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def problem(folder: Path, shown: str, script: str) -> str | None:
     try:
         package = _package(folder)
     except FileNotFoundError:
-        return f"there is no {PACKAGE} in {shown}"
+        return f"{shown} has no {PACKAGE}"
     except (OSError, ValueError) as error:
         return f"{shown}/{PACKAGE} cannot be read: {error}"
     scripts = package.get("scripts")
@@ -61,10 +61,10 @@ def problem(folder: Path, shown: str, script: str) -> str | None:
     if not found:
         other = " (yarn.lock is for yarn: use the kind `command`)" if (folder / "yarn.lock").exists() else ""
         locks = ", ".join(manager.lock for manager in _MANAGERS)
-        return f"there is no lock file in {shown} ({locks}){other}; make one and commit it"
+        return f"{shown} has no lock file ({locks}){other}; create one and commit it"
     if len({manager.program for manager in found}) > 1 and not wanted_manager(folder):
         names = " and ".join(manager.lock for manager in found)
-        return f"there are {names} in {shown}: remove one, or name `packageManager` in {PACKAGE}"
+        return f"{shown} has {names}: remove one, or set `packageManager` in {PACKAGE}"
     return None
 
 
@@ -80,12 +80,12 @@ def manager(folder: Path) -> Manager:
         if candidate.program == wanted:
             return candidate
     if not found:
-        raise BuildError(f"there is no lock file in {folder.name}", next_step="make one and commit it")
+        raise BuildError(f"{folder.name} has no lock file", next_step="create one and commit it")
     return found[0]
 
 
 def wanted_manager(folder: Path) -> str | None:
-    """What `packageManager` in package.json says: `pnpm@9.8.0`; None when it says nothing."""
+    """What `packageManager` in package.json says: `pnpm@9.8.0`; None if it says nothing."""
     with suppress(OSError, ValueError):
         value = _package(folder).get("packageManager")
         return value if isinstance(value, str) else None
@@ -132,5 +132,5 @@ def _locks(folder: Path) -> list[Manager]:
 def _package(folder: Path) -> dict[str, Any]:
     value = json.loads((folder / PACKAGE).read_bytes())
     if not isinstance(value, dict):
-        raise ValueError("it is no object")  # noqa: TRY004 - as json says of what it cannot read
+        raise ValueError("it is not an object")  # noqa: TRY004 - as json says of what it cannot read
     return value

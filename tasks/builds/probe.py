@@ -1,4 +1,4 @@
-"""Whether a builder is here and works, and in words what is missing where it does not."""
+"""Finds out whether a builder works here, and if not, why."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FIELD = r"^{}:[ \t]+(\S.*)$"
 
 
 def problem(run: Run, name: str) -> str | None:
-    """Why a builder cannot be used; None when it can.
+    """Why a builder cannot be used; None if it can.
 
     Raises:
         StoppedError: The run was asked to stop.
@@ -33,8 +33,8 @@ def problem(run: Run, name: str) -> str | None:
             return _problem_of_docker(run)
         done = _ask(run, name, "--version")
     except OSError as error:
-        return f"{name} cannot be run: {error.strerror}"
-    return None if done.ok else f"{name} does not work ({_said(run, done)})"
+        return f"{name} cannot be started: {error.strerror}"
+    return None if done.ok else f"{name} does not work ({_said(done)})"
 
 
 def _problem_of_docker(run: Run) -> str | None:
@@ -44,7 +44,7 @@ def _problem_of_docker(run: Run) -> str | None:
     """
     version = _ask(run, "docker", "buildx", "version")
     if not version.ok:
-        return f"docker does not work, or has no plugin buildx ({_said(run, version)})"
+        return f"docker does not work, or lacks the buildx plugin ({_said(version)})"
     # A builder that is not there yet, such as a container, is started; the build would do so as well.
     done = _ask(run, "docker", "buildx", "inspect", "--bootstrap")
     if done.ok and "running" in _fields(done, "Status"):
@@ -53,21 +53,23 @@ def _problem_of_docker(run: Run) -> str | None:
     builder, endpoints = _fields(known, "Name")[:1], _fields(known, "Endpoint")
     which = f" {builder[0]}" if builder else ""
     where = f" at {', '.join(endpoints)}" if endpoints else ""
-    causes = _fields(done, "Error") or ([] if done.ok else [_said(run, done)])
-    why = f" ({run.mask.text(causes[0])[:_LONGEST]})" if causes else ""
-    return f"docker buildx is here, but its builder{which}{where} does not answer{why}"
+    causes = _fields(done, "Error") or ([] if done.ok else [_said(done)])
+    why = f" ({causes[0][:_LONGEST]})" if causes else ""
+    return f"docker buildx is installed, but its builder{which}{where} does not respond{why}"
 
 
 def _ask(run: Run, *command: str) -> Ended:
-    return process.run(run.stop, command[0], command, cwd=run.layout.root, env=kept_environment(), timeout=_TIMEOUT)
+    return process.run(
+        run.stop, command[0], command, mask=run.mask, cwd=run.layout.root, env=kept_environment(), timeout=_TIMEOUT
+    )
 
 
 def _fields(done: Ended, name: str) -> list[str]:
-    return re.findall(_FIELD.format(name), done.output, re.MULTILINE)
+    return re.findall(_FIELD.format(name), done.output if name == "Error" else done.raw, re.MULTILINE)
 
 
-def _said(run: Run, done: Ended) -> str:
+def _said(done: Ended) -> str:
     """The line that says most: the one that calls itself an error, else the first."""
     lines = [line.strip() for line in done.output.splitlines() if line.strip()]
     errors = [line for line in lines if line.lower().startswith("error")]
-    return run.mask.text((errors or lines or ["it says nothing"])[0])[:_LONGEST]
+    return (errors or lines or ["no output"])[0][:_LONGEST]

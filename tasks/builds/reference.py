@@ -1,4 +1,4 @@
-"""Where a registry is: the host and the path that a repository's name means."""
+"""Parses an image repository's name into the registry's host and path."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class Repository:
         if host == DOCKER_HUB and "/" not in path:
             path = f"library/{path}"
         if not _HOST.fullmatch(host):
-            raise ValueError(f"'{host}' is no host")
+            raise ValueError(f"'{host}' is not a valid host")
         wrong = [part for part in path.split("/") if not _COMPONENT.fullmatch(part)]
         if wrong:
             raise ValueError(
-                f"'{wrong[0]}' cannot be part of a repository's name (small letters, digits, `.`, `_`, `-`)"
+                f"'{wrong[0]}' is not valid in a repository's name (lowercase letters, digits, `.`, `_`, `-`)"
             )
         return cls(host, path)
 
@@ -63,7 +63,7 @@ class Repository:
 
 
 def layout_folder(text: str) -> str | None:
-    """The folder that a repository's name means when it is an image layout, `oci:FOLDER`; None when it is a registry's.
+    """The folder that a repository's name means when it is an image layout, `oci:FOLDER`; None if it is a registry's.
 
     Raises:
         ValueError: It is no folder's name.
@@ -72,7 +72,7 @@ def layout_folder(text: str) -> str | None:
         return None
     folder = text.removeprefix(LAYOUT)
     if not _FOLDER.fullmatch(folder):
-        raise ValueError(f"'{folder}' cannot be an image layout's folder: without `:`, `@` and spaces")
+        raise ValueError(f"'{folder}' is not valid as an image layout's folder: it must not contain `:`, `@` or spaces")
     return folder
 
 

@@ -1,4 +1,4 @@
-"""A client of registries for one question: which digest has this tag.
+"""Asks a registry for the digest of a tag.
 
 The protocol is the OCI distribution specification (https://github.com/opencontainers/distribution-spec/blob/main/spec.md),
 its login that of https://distribution.github.io/distribution/spec/auth/token/.
@@ -60,7 +60,7 @@ class Registry:
             mask.add([login.password, login.basic])
 
     def digest(self, tag: str) -> str | None:
-        """The digest of the manifest that a tag names; None when there is no such tag, or no such repository.
+        """The digest of the manifest that a tag names; None if there is no such tag, or no such repository.
 
         Raises:
             RegistryError: The registry did not say.
@@ -82,7 +82,7 @@ class Registry:
                     self._stop.check(f"registry {self._repository.host}")
                     problem = str(error)
                     break
-            raise self._error(problem, "is it up, and reachable from here? then run the same command again")
+            raise self._error(problem, "check that it is up and reachable from here, then run the same command again")
 
     def _ask(self, client: Client, url: str) -> str | None:
         secret: dict[str, str] = {}
@@ -95,7 +95,7 @@ class Registry:
         if answer.status in (_UNAUTHORIZED, _FORBIDDEN):
             raise self._denied()
         if answer.status != _OK:
-            raise self._error(f"status {answer.status}", "look at the registry; then run the same command again")
+            raise self._error(f"status {answer.status}", "check the registry, then run the same command again")
         stated = answer.headers.get("Docker-Content-Digest", "")
         if _DIGEST.fullmatch(stated):
             return stated
@@ -105,12 +105,14 @@ class Registry:
         """Some registries do not state the digest: it is that of the manifest's bytes."""
         is_manifest = answer.headers.get("Content-Type", "").partition(";")[0].strip() in _ACCEPT.split(", ")
         if answer.status != _OK or not is_manifest:
-            raise self._error("this is not a registry's answer", "is this a registry, and the repository's name right?")
+            raise self._error(
+                "this is not a registry's response", "check that this is a registry, and the repository's name"
+            )
         return f"sha256:{hashlib.sha256(answer.content).hexdigest()}"
 
     def _moved(self, _method: str, _url: str, target: str) -> None:
         if not self._may_ask(target):
-            raise self._error(f"it leads to {urlsplit(target).netloc} without TLS", "look at the registry")
+            raise self._error(f"it redirects to {urlsplit(target).netloc} without TLS", "check the registry")
 
     def _authorization(self, client: Client, refused: Answer) -> str:
         """What the challenge asks for: Basic, or a token from where it says, for our login or for nobody's."""
@@ -121,7 +123,7 @@ class Registry:
             return f"Basic {self._login.basic}"
         if scheme.lower() == "bearer":
             return f"Bearer {self._token(client, rest)}"
-        raise self._error("it wants a login of a kind that is not known", "is the repository's name right?")
+        raise self._error("it requires an unknown kind of login", "check the repository's name")
 
     def _token(self, client: Client, challenge: str) -> str:
         from ..base.http import NoAnswerError
@@ -130,7 +132,8 @@ class Registry:
         realm = parameters.get("realm", "")
         if not self._may_ask(realm):
             raise self._error(
-                f"it wants the login to be sent to {urlsplit(realm).netloc or 'nowhere'} without TLS", "look at it"
+                f"it asks for the login to be sent to {urlsplit(realm).netloc or 'nowhere'} without TLS",
+                "check the registry",
             )
         query = {"scope": parameters.get("scope") or f"repository:{self._repository.path}:pull"}
         if "service" in parameters:
@@ -146,7 +149,7 @@ class Registry:
             token = None
         if answer.status != _OK or not isinstance(token, str) or not token.isprintable():
             raise self._error(
-                f"{urlsplit(realm).netloc} gave no token (status {answer.status})", "look at the registry"
+                f"{urlsplit(realm).netloc} did not issue a token (status {answer.status})", "check the registry"
             )
         self._mask.add([token])
         return token
@@ -162,16 +165,16 @@ class Registry:
         host, path = self._repository.host, self._repository.path
         if self._login is None:
             return self._error(
-                f"it wants a login for {path}, and there is none for {host}",
-                "set DEPLOY_REGISTRY_USER and DEPLOY_REGISTRY_PASSWORD, or name others under `login` of the image",
+                f"it requires a login for {path}, but none is set for {host}",
+                "set DEPLOY_REGISTRY_USER and DEPLOY_REGISTRY_PASSWORD, or other variables under the image's `login`",
             )
         return self._error(
-            f"it refuses {path} for the login in {self._login.source}",
-            "is the password right, and may this user read and write that repository?",
+            f"it denies access to {path} for the login in {self._login.source}",
+            "check the password, and that this user may read and write that repository",
         )
 
     def _error(self, message: str, next_step: str) -> RegistryError:
         return RegistryError(
-            f"registry {self._repository.host}: {self._mask.text(message)}",
+            f"registry {self._repository.host}: {message}",
             untouched="nothing was planned or applied", next_step=next_step,
         )  # fmt: skip

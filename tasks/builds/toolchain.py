@@ -1,4 +1,4 @@
-"""The programs that a build needs: where they are, and which version, asked once for each file they are."""
+"""Finds the programs that a build needs, and their versions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def commands(root: Path, build: model.Build) -> list[list[str]]:
 
 
 def versions(root: Path, build: model.Build, environment: Mapping[str, str]) -> dict[str, str] | None:
-    """The versions of a build's toolchain, by command, from a record by stat; None when a program is not there."""
+    """The versions of a build's toolchain, by command, from a record by stat; None if a program is not there."""
     found = {}
     for command in commands(root, build):
         version = _version(root / build.path, command, environment)

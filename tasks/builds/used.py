@@ -1,4 +1,4 @@
-"""What a stack gets of images and builds: references for its variables, digests of the outputs that it reads.
+"""What a stack uses of images and builds: references for its variables, digests of the outputs that it reads.
 
 What reads receipts and registries is imported by the functions: most stacks have neither, and every plan asks.
 """

@@ -43,8 +43,8 @@ class CommandCheck(Check):
         limit = look.seconds
         try:
             ended = process.run(
-                look.stop, f"check of {look.stack}", self.command, cwd=look.root, env=kept_environment(look.withheld),
-                timeout=limit, last=_LAST,
+                look.stop, f"check of {look.stack}", self.command, mask=look.mask, cwd=look.root,
+                env=kept_environment(look.withheld), timeout=limit, last=_LAST,
             )  # fmt: skip
         except StoppedError:
             return Observation(False, "not started")

@@ -12,18 +12,21 @@ from ..base import jsontext, process
 from ..base.errors import EngineError, StateLockedError, StoppedError
 from ..base.problem import doit
 from ..base.process import kept_environment
-from . import statelock
+from . import diagnostics, progress, statelock
 from .command import CHANGES_PRESENT, EARLY, Completed, Context
 from .encryption import REMOTE_STATE
 from .encryption import SINCE as KEYS_SINCE
+from .progress import Progress
 from .providercache import ProviderCache
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from ..base.masking import Masker
     from ..base.problem import Steps
     from ..base.stop import Stop
+    from .diagnostics import Diagnostic
     from .encryption import Encryption
 
 _CACHE_VARIABLE = "TF_PLUGIN_CACHE_DIR"
@@ -41,12 +44,16 @@ class Engine:
         encryption: The keys to pass to it.
         stop: Starts and stops its processes.
         mask: The known secrets.
+        tell: Is given the label of a long apply, its seconds so far, and what it is at work on.
+        every: Seconds between two such lines; 0 for none.
+        hear: Is given what a command warned of, and the label of its context.
         terse: Whether to keep only the errors of a failed plan or apply, as the rest may show values.
     """
 
     def __init__(
         self, binary: Path, kind: str, version: str, *, plugin_cache: Path, encryption: Encryption, stop: Stop,
-        mask: Masker, terse: bool = False,
+        mask: Masker, tell: Callable[[str, float, str], None], every: float,
+        hear: Callable[[str, list[Diagnostic]], None], terse: bool = False,
     ) -> None:  # fmt: skip
         self.binary = binary
         self.kind = kind
@@ -56,6 +63,8 @@ class Engine:
         self._terse = terse
         self._stop = stop
         self._mask = mask
+        self._hear = hear
+        self._tell, self._every = tell, every
 
     @property
     def streams(self) -> bool:
@@ -113,7 +122,8 @@ class Engine:
                     next_step=(doit("setup"), " finds or builds it again"),
                 ) from error
             try:
-                code = child.wait() if late is None else process.wait(child, late)
+                with self._telling(context, command, stream):
+                    code = child.wait() if late is None else process.wait(child, late)
             finally:
                 self._stop.ended(child)
             raw, said, streamed = (_content(file) for file in (output, errors, stream))
@@ -126,11 +136,21 @@ class Engine:
                 next_step="run the same command again; it continues from here",
             )
         text = self._mask.text(raw + said)
+        found = _events(streamed)
+        if warned := diagnostics.warnings(found, terse=self._terse):
+            self._hear(context.label, warned)
         if code in (0, CHANGES_PRESENT):
-            return Completed(code, text, raw, _events(streamed))
+            return Completed(code, text, raw, found)
         if self._terse and command in ("plan", "apply"):
             text = _errors_of(text)
-        return Completed(code, text, raw, _events(streamed), self._encryption.explain(raw + said))
+        return Completed(code, text, raw, found, self._encryption.explain(raw + said))
+
+    def _telling(self, context: Context, command: str, stream: IO[bytes]) -> AbstractContextManager[None]:
+        """Says what an apply is at work on while it runs; what takes less is its own sign of life."""
+        every = self._every if command == "apply" else 0
+        return progress.told(
+            Progress(stream.fileno()), every, lambda seconds, what: self._tell(context.label, seconds, what)
+        )
 
     def json(self, context: Context, command: str, *arguments: str, late: float | None = None) -> Any:
         """The JSON value that a command prints, without warnings.

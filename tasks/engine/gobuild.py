@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..base import process
 from ..base.errors import EngineError
+from ..base.masking import Secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +76,7 @@ def build(settings: model.Engine, version: str, target: Path, stop: Stop, say: C
 
     try:
         ended = process.run(
-            stop, "setup", [*arguments, f"{_PACKAGE}/cmd/tofu"], cwd=module_dir(),
+            stop, "setup", [*arguments, f"{_PACKAGE}/cmd/tofu"], mask=Secrets(), cwd=module_dir(),
             env={**environment, "CGO_ENABLED": "0"}, line=take,
         )  # fmt: skip
     except OSError as error:

@@ -1,1 +1,1 @@
-"""Forges: what a run tells GitLab or GitHub, and asks of them. Only the publisher and the review gate come here."""
+"""Communication with GitLab or GitHub, used by the publisher and the review gate only."""

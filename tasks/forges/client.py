@@ -1,4 +1,4 @@
-"""What the publisher and the review gate need of a forge, whichever it is."""
+"""The interface of a forge client: what the publisher and the review gate need."""
 
 from __future__ import annotations
 
@@ -53,4 +53,4 @@ class Client(Protocol):
         """Set a commit's status of a name."""
 
     def merged(self, commit: str, branch: str | None) -> Merged | None:
-        """The merge request that brought a commit to a branch; None when none did."""
+        """The merge request that brought a commit to a branch; None if none did."""

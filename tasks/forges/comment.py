@@ -1,4 +1,4 @@
-"""One comment per environment, always of the newest pipeline, however many run at once.
+"""Maintains one comment per environment, from the newest pipeline, even if several run at once.
 
 No forge has a write that fails when somebody else has written since. So each run writes, looks again a moment later,
 and goes on until it finds one comment that is as new as itself. All runs take the same steps to the same end: the
@@ -30,7 +30,7 @@ def publish(
     *,
     wait: Callable[[float], bool],
 ) -> str:
-    """Make the environment's comment say what this run found; gives what was done, in words.
+    """Make the environment's comment say what this run found; returns what was done, in words.
 
     Args:
         client: The forge.
@@ -47,9 +47,9 @@ def publish(
     for _ in range(_MOST_ROUNDS):
         found = note.known(client.comments(request), environment)
         if not found and push.quiet:
-            return "is not needed: nothing would be deployed"
+            return "is not needed, as nothing would be deployed"
         if len(found) == 1 and found[0].order >= push.order:
-            return done if found[0].order == push.order else "is of a newer pipeline, and stays"
+            return done if found[0].order == push.order else "is from a newer pipeline and was kept"
         done = _write(client, request, found, push, compose)
         if wait(_MOMENT):
             break

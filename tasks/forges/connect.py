@@ -1,4 +1,4 @@
-"""The forge that a run takes place on, as a client."""
+"""Makes the client for the forge of this run."""
 
 from __future__ import annotations
 

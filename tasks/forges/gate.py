@@ -1,4 +1,4 @@
-"""The gate between plans and applies: what was reviewed is found, and compared with what is about to be applied."""
+"""The gate between plans and applies: compares the reviewed plans with those about to be applied."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def action(run: Run, name: str) -> Action:
         run: The run.
         name: The task's name.
     """
-    return Action(run, "compare with what was reviewed", lambda: _compare(run, name))
+    return Action(run, "compare with the reviewed plans", lambda: _compare(run, name))
 
 
 def _compare(run: Run, name: str) -> Result | None:
@@ -89,22 +89,22 @@ def judge(run: Run, stacks: list[str] | None = None, *, asked: bool = True) -> N
         differences = [item for item in differences if item.stack in fresh]
     unreviewed = [item for item in differences if item.unreviewed]
     if unreviewed and fails:
-        raise _refusal(run, f"not what was reviewed in {found.where}", differences, partly=stacks is not None)
+        raise _refusal(run, f"differs from the review in {found.where}", differences, partly=stacks is not None)
     if differences:
-        head = f"review: differs from what was reviewed in {found.where}:"
-        run.notes.append(f"Not as reviewed in {found.where}: {'; '.join(_lines(differences))}")
+        head = f"review: differs from the review in {found.where}:"
+        run.notes.append(f"Differs from the review in {found.where}: {'; '.join(_lines(differences))}")
         run.say("\n".join([head, *(f"  {line}" for line in _lines(differences))]))
     else:
         run.say(f"review: {', '.join(names[:5])}{' …' if len(names) > 5 else ''} as reviewed in {found.where}")  # noqa: PLR2004
 
 
 def known_meaning(run: Run, name: str) -> Meaning | None:
-    """What a stack's artifact means, bound by its manifest; None when `plan.json` is not that artifact's.
+    """What a stack's artifact means, bound by its manifest; None if `plan.json` is not that artifact's.
 
     Raises:
         ArtifactRefusedError: The artifact is not what its manifest says, or not the one that this run has verified.
     """
-    manifest = opening.load(run.layout, name, run.project.keyring.current)
+    manifest = opening.load(run.layout, name, run.project.keyring.artifact)
     if run.asked.deploying:
         judging.require(run, manifest)  # what is compared with the review is what will be applied
     found = store.description(run.layout, manifest)
@@ -147,7 +147,7 @@ def _find(run: Run) -> Found:
     place = places.find(run.project.config.forge)
     commit = run.revision.commit
     if place is None or place.request is not None or commit is None:
-        return Found("", problem="this is no pipeline of a branch on GitLab or GitHub", quiet=True)
+        return Found("", problem="this is not a branch pipeline on GitLab or GitHub", quiet=True)
     if not place.token:
         return Found("", problem=f"{place.token_name} is not set, so the merge request cannot be read")
     from .connect import connect
@@ -160,7 +160,7 @@ def _find(run: Run) -> Found:
         found = run.problem(error)
         return Found("", problem="; ".join(filter(None, (found.summary, found.next_text))))
     except (KeyError, TypeError, ValueError, AttributeError):
-        return Found("", problem=f"{place.api} did not answer as its API is published")
+        return Found("", problem=f"{place.api} returned an unexpected response")
 
 
 def _from_forge(run: Run, client: Any, place: Any, commit: str) -> Found:
@@ -169,15 +169,15 @@ def _from_forge(run: Run, client: Any, place: Any, commit: str) -> Found:
     environment = run.project.environment
     merged = client.merged(commit, place.branch)
     if merged is None:
-        return Found("", problem=f"commit {commit[:8]} came without a merge request")
+        return Found("", problem=f"commit {commit[:8]} has no merge request")
     where = f"!{merged.number}" if place.kind == "gitlab" else f"#{merged.number}"
     notes = note.known(client.comments(merged.number), environment)
     if not notes:
-        return Found(where, problem=f"{where} has no comment of ours with a plan for '{environment}'")
+        return Found(where, problem=f"{where} has no doit-tofu comment with a plan for '{environment}'")
     found = _opened(run, max(notes, key=lambda known: known.order).sealed, where)
     if found.reviewed and merged.head and found.reviewed.head != merged.head:
         reviewed, head = found.reviewed.head[:8], merged.head[:8]
-        return Found(where, problem=f"{where} was merged at {head}, its plan is of {reviewed}")
+        return Found(where, problem=f"{where} was merged at {head}, but its plan is from {reviewed}")
     return found
 
 
@@ -186,20 +186,20 @@ def _from_file(run: Run, path: str) -> Found:
         record = read_json(Path(path))
     except RecordError as error:
         return Found(path, problem=error.message)
-    return _opened(run, record, path) if record is not None else Found(path, problem=f"{path} is not there")
+    return _opened(run, record, path) if record is not None else Found(path, problem=f"{path} does not exist")
 
 
 def _opened(run: Run, sealed: Any, where: str) -> Found:
     from ..policy.seal import SealError, verified
 
     try:
-        reviewed = semantic.Reviewed.from_json(verified(sealed, run.project.keyring.current))
+        reviewed = semantic.Reviewed.from_json(verified(sealed, run.project.keyring.review))
     except SealError as error:
-        return Found(where, problem=f"the record of {where} does not count: {error}")
+        return Found(where, problem=f"the record of {where} is not valid: {error}")
     except ValueError:
         return Found(where, problem=f"{where} has no record of a plan that this version can read")
     if reviewed.environment != run.project.environment:
-        return Found(where, problem=f"the record of {where} is of environment '{reviewed.environment}'")
+        return Found(where, problem=f"the record of {where} is for environment '{reviewed.environment}'")
     if not reviewed.complete:
         return Found(where, problem=f"the last plan of {where} failed")
     return Found(where, reviewed)
@@ -211,7 +211,10 @@ def _refusal(run: Run, message: str, differences: list[Difference], *, partly: b
         details=_lines(differences),
         where=run.project.loaded.where("plan", "on_unreviewed"),
         untouched="nothing in this stack was changed" if partly else "nothing was deployed",
-        next_step=("let a merge request show this plan; or ", doit("deploy", DEPLOY_PLAN__ON_UNREVIEWED="warn")),
+        next_step=(
+            "review this plan in a merge request, or commit `plan: {on_unreviewed: warn}`; then ",
+            doit("deploy"),
+        ),
     )
 
 

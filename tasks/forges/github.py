@@ -99,7 +99,7 @@ class GitHub:
     def _explanation(self, status: int) -> str | None:
         grant = "the job needs `permissions: {pull-requests: write, statuses: write}`"
         return {
-            401: f"GitHub does not know the token in {self._name}: set it to `${{{{ github.token }}}}` in the step",
-            403: f"the token in {self._name} may not do this: {grant}; a pull request from a fork never gets them",
-            404: f"GitHub says 404 also of what a token may not see: {grant}",
+            401: f"GitHub rejects the token in {self._name}: set it to `${{{{ github.token }}}}` in the step",
+            403: f"the token in {self._name} may not do this: {grant}; pull requests from forks never get them",
+            404: f"GitHub also returns 404 for what a token may not see: {grant}",
         }.get(status)

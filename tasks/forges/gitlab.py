@@ -95,7 +95,7 @@ class GitLab:
     def _explanation(self, status: int) -> str | None:
         token = f"a project access token with role Developer and scope `api` in {self._name}"
         return {
-            401: f"GitLab does not know the token in {self._name}, or it has expired: set {token}",
+            401: f"GitLab rejects the token in {self._name}, which may have expired: set {token}",
             403: f"the token in {self._name} may not do this: set {token}; CI_JOB_TOKEN cannot write notes",
-            404: f"GitLab says 404 also of what a token may not see: set {token}, made in this very project",
+            404: f"GitLab also returns 404 for what a token may not see: set {token} of this project",
         }.get(status)

@@ -1,4 +1,4 @@
-"""Requests to a forge's API: the token in a header and to that host alone, refusals explained."""
+"""Requests to a forge's API: sends the token to that host only, and explains refusals."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..base.errors import Places
     from ..base.http import Answer
 
-_LATER = "run the job again later; plans and deploys are not concerned"
+_LATER = "run the job again later; plans and deploys are not affected"
 
 
 class ForgeError(DeployError):
@@ -92,13 +92,13 @@ class Api:
             yield
         except UnsendableError:
             raise ForgeError(
-                f"{self._shown(path)}: the token or the address has characters that cannot be sent",
-                next_step="set the token anew, without line breaks or spaces",
+                f"{self._shown(path)}: the token or the address contains characters that cannot be sent",
+                next_step="set the token again, without line breaks or spaces",
             ) from None
         except GarbageError as error:
             raise ForgeError(
                 f"{self._shown(path)}: {error}",
-                next_step="see whether `forge.url` is the address of the API, not of a sign-in page or a proxy",
+                next_step="check that `forge.url` is the address of the API, not of a sign-in page or a proxy",
             ) from None
         except RefusedError as error:
             status = error.answer.status
@@ -114,7 +114,7 @@ class Api:
         shown = url.partition("://")[2].partition("?")[0]
         if _origin(target) != _origin(self._base):
             raise ForgeError(
-                f"{shown} redirects to another host ({urlsplit(target).hostname}), which is not given the token",
+                f"{shown} redirects to another host ({urlsplit(target).hostname}), which does not get the token",
                 next_step="set `forge.url` to the API's real address",
             )
         if method != "GET":

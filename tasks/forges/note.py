@@ -1,4 +1,4 @@
-"""The text of our comment: a hidden name, the report, earlier pushes folded, and hidden data for the next run."""
+"""The text of our comment: a hidden marker, the report, earlier pushes folded, hidden data for the next run."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 MOST_RUNS = 20
 _DATA = re.compile(r"^<!-- doit-tofu:data ([A-Za-z0-9_=-]+) -->\s*$", re.MULTILINE)
 _RESOLVED = (
-    "**Resolved: nothing would be deployed any more.** An earlier push of this branch would have changed something;"
-    " this one does not."
+    "**Resolved: nothing would be deployed any more.** An earlier push to this branch would have changed something;"
+    " this one would not."
 )
 Order = tuple[int, int]
 

@@ -1,4 +1,4 @@
-"""Where a run takes place: forge, project, merge request and commit, from the CI's variables and the key `forge`."""
+"""The forge, project, merge request and commit of a run, from the CI's variables and the key `forge`."""
 
 from __future__ import annotations
 

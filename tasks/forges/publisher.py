@@ -1,4 +1,4 @@
-"""What the end of a run tells the forge: the merge request's comment, the commit's status; it never fails the run."""
+"""Updates the merge request's comment and the commit's status at the end of a run; never fails the run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..base.errors import DeployError
     from ..base.masking import Masker
     from ..base.problem import Problem
-    from ..project.config.keyring import Key
+    from ..project.config.signer import Signer
     from ..project.model import Forge
     from ..reports.model import Report
     from ..run.run import Run
@@ -59,7 +59,7 @@ def publish(run: Run, whole: set[str], code: ExitCode) -> None:
         _tell(run, place, stage, code, reviewing=reviewing and settings.comment)
     except Exception as error:  # noqa: BLE001 - the boundary: nothing that a forge answers changes how a run ends
         step = run.keep_crash("forge", error)
-        run.say(f"forge: not told, because of an unexpected error: {type(error).__name__}: {error}\n  next: {step}")
+        run.say(f"forge: not updated, because of an unexpected error: {type(error).__name__}: {error}\n  next: {step}")
 
 
 def broke(
@@ -81,13 +81,13 @@ def broke(
     from .connect import connect
 
     verdict = f"Nothing could be planned, and nothing can be deployed: {problems[0].kind}."
-    shown = fenced(mask.text(listed(problems))[:_LONGEST])
+    shown = fenced(listed([problem.mapped(mask.text) for problem in problems])[:_LONGEST])
     body = f"### {verdict}\n\nPlan for `{environment}` at `{place.head[:8]}`.\n\n{shown}\n"
     seen = Reviewed(environment, place.head, complete=False)
     try:
         client = connect(place, seconds=settings.timeout, wait=_sleep)
         page = _Page(environment, verdict, quiet=False, body=lambda _: body, seen=seen)
-        say(f"forge: the comment on {place.request_text} {_put(place, client, page, mask, key=None, wait=_sleep)}")
+        say(f"forge: the comment on {place.request_text} {_put(place, client, page, key=None, wait=_sleep)}")
     except Exception as problem:  # noqa: BLE001 - the boundary, as above
         say(f"forge: the comment on {place.request_text} could not be written: {mask.text(str(problem))}")
 
@@ -140,31 +140,27 @@ def _comment(run: Run, place: Place, client: Client, report: Report) -> None:
         body=lambda room: face.render(report, limit=room, link=place.link, templates=looks),
         seen=gate.seen(run, place.head),
     )  # fmt: skip
-    done = _put(place, client, page, run.mask, key=run.project.keyring.current, wait=run.stop.wait)
+    done = _put(place, client, page, key=run.project.keyring.review, wait=run.stop.wait)
     run.say(f"forge: the comment on {place.request_text} {done}")
 
 
-def _put(
-    place: Place, client: Client, page: _Page, mask: Masker, *, key: Key | None, wait: Callable[[float], bool]
-) -> str:
+def _put(place: Place, client: Client, page: _Page, *, key: Signer | None, wait: Callable[[float], bool]) -> str:
     from ..policy import seal
     from . import comment, note
 
     assert place.request is not None  # noqa: S101 - for the type checker: who calls has looked
     order = place.order if place.order[0] else (0, time.time_ns())
-    push = note.Push(order, place.head, mask.text(page.verdict), now(), page.quiet)
+    push = note.Push(order, place.head, page.verdict, now(), page.quiet)
 
     def sealed(room: int) -> Any:
         for record in (page.seen, page.seen.shorter()):
-            found = seal.sign(mask.value(record.to_json()), key)
+            found = seal.sign(record.to_json(), key)
             if len(seal.pack(found)) <= room:
                 return found
         return None
 
     def compose(pushes: dict[note.Order, note.Push]) -> str:
-        return note.compose(
-            page.environment, pushes, sealed=sealed, limit=client.limit, report=lambda room: mask.text(page.body(room))
-        )
+        return note.compose(page.environment, pushes, sealed=sealed, limit=client.limit, report=page.body)
 
     return comment.publish(client, place.request, page.environment, push, compose, wait=wait)
 
@@ -183,7 +179,7 @@ def _status(run: Run, place: Place, client: Client, code: ExitCode, told: tuple[
     if place.head:
         state = State.SUCCESS if code is ExitCode.OK else State.FAILED
         name = f"doit-tofu/{stage}/{run.project.environment}"
-        client.status(place.head, state, name, run.mask.text(description), place.link)
+        client.status(place.head, state, name, description, place.link)
 
 
 def _report(run: Run, stage: str) -> Report:
@@ -202,9 +198,9 @@ def _keep_record(run: Run, place: Place) -> None:
     from ..policy import seal
     from . import gate
 
-    record = run.mask.value(gate.seen(run, place.head).to_json())
+    record = gate.seen(run, place.head).to_json()
     try:
-        write_json(run.layout.review, seal.sign(record, run.project.keyring.current), durable=False)
+        write_json(run.layout.review, seal.sign(record, run.project.keyring.review), durable=False)
     except RecordError as error:
         run.say(run.problem(error).text())
 

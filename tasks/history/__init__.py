@@ -1,1 +1,1 @@
-"""The history of runs: a record of each, what they say of every stack, and where both are published."""
+"""The history of runs: a record of each, an overview of all stacks, and their publication."""

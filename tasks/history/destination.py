@@ -1,4 +1,4 @@
-"""Where published files go: a folder, an HTTP address that takes PUT, or an S3 bucket; all three look the same here."""
+"""The destinations of published files behind one interface: a folder, an HTTP URL that accepts PUT, or an S3 bucket."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Destination:
         self.name, self._place, self._conditions = place.name, place, True
 
     def read(self, path: str) -> tuple[bytes | None, str | None]:
-        """A file's content and its tag for `write`; None when there is none.
+        """A file's content and its tag for `write`; None if there is none.
 
         Raises:
             PublishError: It cannot be read.
@@ -94,13 +94,13 @@ def open_destination(settings: model.Publish, to: str, endpoint: str | None, wai
     except PlaceError as error:
         raise _failed(urls.scrub(to), str(error)) from None
     if scheme:
-        raise PublishError(f"cannot publish to `{scheme}://`", next_step="a folder, http(s):// or s3:// is possible")
+        raise PublishError(f"cannot publish to `{scheme}://`", next_step="use a folder, http(s):// or s3://")
     return Destination(Folder(Path(to)))
 
 
 def _failed(name: str, what: str) -> PublishError:
     return PublishError(
         f"cannot publish to {name}: {what}",
-        untouched="what was deployed and the records in .deploy are as they were",
-        next_step=(doit("publish"), " tries again, and sends only what is missing"),
+        untouched="deployments and the records in .deploy are unchanged",
+        next_step=(doit("publish"), " tries again and only sends what is missing"),
     )

@@ -1,4 +1,4 @@
-"""`overview.json`: what is known of every stack of an environment, brought up to date at the end of each run.
+"""`overview.json`: the latest facts about every stack of an environment, updated at the end of each run.
 
 Each thing that is known is a fact: `{at, status, since, run, text}`. Of two facts about the same thing the later one
 counts, whoever found it, so the overviews of several clones or pipelines can be merged (`merge`).

@@ -1,4 +1,4 @@
-"""`doit publish`: sends run records, the overview and the reports of an environment to where the dashboard reads them.
+"""`doit publish`: sends run records, the overview and reports of an environment to the dashboard's source.
 
 At the destination there are
 
@@ -51,15 +51,15 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
 
 
 def attempt(run: Run) -> str:
-    """`publish` at the end of a run: gives what is to be told, and changes no outcome."""
+    """`publish` at the end of a run: returns what is to be told, and changes no outcome."""
     try:
         return publish(run)
     except DeployError as error:
-        return f"not published, which changes nothing else\n{run.problem(error).text()}"
+        return f"not published; nothing else is affected\n{run.problem(error).text()}"
 
 
 def publish(run: Run) -> str:
-    """Send what is new or has changed since the last time; gives what was sent, for people.
+    """Send what is new or has changed since the last time; returns what was sent, for people.
 
     Raises:
         ConfigError: No destination is configured, or a variable in it is not set.
@@ -68,7 +68,7 @@ def publish(run: Run) -> str:
     settings, loaded = run.project.config.publish, run.project.loaded
     if not settings.to:
         raise loaded.error(
-            "there is nowhere to publish to",
+            "no destination to publish to is configured",
             "publish",
             "to",
             next_step="set `publish.to` to a folder, https:// or s3://",
@@ -126,9 +126,11 @@ def amend(to: Destination, path: str, change: Callable[[Any], Any], wait: Wait =
                 continue
         if wait(random.uniform(0, 0.05 * 2 ** min(attempt_number, 5))):  # noqa: S311 - apart from the others
             raise PublishError(
-                f"cannot publish to {to.name}: stopped while others change {path}", next_step=doit("publish")
+                f"cannot publish to {to.name}: stopped while other runs were changing {path}", next_step=doit("publish")
             )
-    raise PublishError(f"cannot publish to {to.name}: {path} is always changed by others", next_step=doit("publish"))
+    raise PublishError(
+        f"cannot publish to {to.name}: {path} keeps being changed by other runs", next_step=doit("publish")
+    )
 
 
 class _Place:
@@ -182,7 +184,7 @@ def _runs(run: Run, sent: _Sent) -> list[str]:
 
 
 def _record(run: Run, run_id: str) -> dict[str, Any] | None:
-    """A run's record; None when it cannot be read, or was removed in between."""
+    """A run's record; None if it cannot be read, or was removed in between."""
     try:
         record = read_json(run.layout.run_record(run_id))
         return record if isinstance(record, dict) and record.get("id") == run_id else None
@@ -207,10 +209,10 @@ def _content(run: Run, path: Path) -> bytes:
         return plain.read(path, LARGEST_RECORD)
     except plain.NotPlainError as error:
         raise PublishError(
-            f"nothing is published: {run.layout.relative(path)}: {error.strerror}",
+            f"not published: {run.layout.relative(path)}: {error.strerror}",
             where=run.layout.relative(path),
-            untouched="nothing was sent",
-            next_step=("see which job wrote it, remove it, then ", doit("publish")),
+            untouched="this file was not sent, nor what it leads to",
+            next_step=("find out which job wrote it, remove it, then ", doit("publish")),
         ) from error
 
 

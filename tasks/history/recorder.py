@@ -1,4 +1,4 @@
-"""One record per run: written when it begins, while its tasks end, and when it ends, so that it can be watched.
+"""Records each run when it starts, after each task, and when it ends, so that it can be watched live.
 
 `runs/<id>.json` is small and is replaced whole; `runs/<id>.jsonl` has a line for each task that ended, with all of its
 result, and is only appended to. A reader leaves out a last line that was torn. No decision rests on either.
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..base.ci import CI
+    from ..base.masking import Secrets
     from ..run.result import Result
     from ..run.run import Run
 
@@ -80,7 +81,7 @@ class Recorder:
             "commit": commit,
             "branch": here.branch or branch,  # CI checks out no branch
             "dirty": None,
-            "pipeline": run.mask.value(_pipeline(here)),
+            "pipeline": _pipeline(here, run.mask),
             "process": {"host": socket.gethostname(), "pid": os.getpid()},
             "stacks": len(run.project.stacks),
         }
@@ -112,13 +113,13 @@ class Recorder:
             with self._lock:
                 self._tasks.pop(name, None)
             return
-        mask, offset = self._run.mask, self._elapsed()
+        result, offset = result.masked(self._run.mask), self._elapsed()
         entry: dict[str, Any] = {
             "stage": result.stage,
             "stack": result.stack,
             "status": result.status,
-            "summary": mask.text(result.summary)[:_LONGEST],
-            "reasons": [mask.text(reason)[:_LONGEST] for reason in result.reasons[:5]],
+            "summary": result.summary[:_LONGEST],
+            "reasons": [reason[:_LONGEST] for reason in result.reasons[:5]],
             "counts": {kind: number for kind, number in result.counts.items() if number},
             "offset": offset,
             "seconds": 0.0,
@@ -128,12 +129,10 @@ class Recorder:
         if result.reused:
             entry["reused"] = True
         if isinstance(result.details, DriftDetails) and result.details.drifted:
-            entry["drifted"] = [mask.text(_address(item)) for item in result.details.drifted[:_MOST]]
+            entry["drifted"] = [_address(item) for item in result.details.drifted[:_MOST]]
         if result.checks:
-            entry["checks"] = [asdict(mask.value(check)) for check in result.checks]
-        line = jsontext.dumps(
-            {"task": name, **mask.value(result.to_json())}, ensure_ascii=False, compact=True, default=str
-        )
+            entry["checks"] = [asdict(check) for check in result.checks]
+        line = jsontext.dumps({"task": name, **result.to_json()}, ensure_ascii=False, compact=True, default=str)
         with self._lock:
             begun = self._tasks.get(name)
             if begun is not None:
@@ -206,16 +205,16 @@ def _address(item: dict[str, Any]) -> str:
     return str(item.get("address") or f"output {item.get('name')}")
 
 
-def _pipeline(here: CI) -> dict[str, Any] | None:
+def _pipeline(here: CI, mask: Secrets) -> dict[str, Any] | None:
     """The CI pipeline that a run is of; None outside of one."""
     if here.kind not in ("gitlab", "github"):
         return None
     return {
         "forge": here.kind,
         "id": here.pipeline,
-        "url": here.pipeline_url,
-        "job": here.job_url,
+        "url": here.pipeline_url and mask.text(here.pipeline_url),
+        "job": here.job_url and mask.text(here.job_url),
         "project": here.name,
-        "actor": here.actor,
+        "actor": here.actor and mask.text(here.actor),
         "review": None if here.request is None else str(here.request),
     }

@@ -1,4 +1,4 @@
-"""Which records of runs are kept: the latest ones, by number and by age."""
+"""Decides which run records to keep, by number and by age."""
 
 from __future__ import annotations
 

@@ -153,6 +153,11 @@ class Clone:
             yield from (login, login.rpartition(":")[2] or login)
 
 
+def gives_login(settings: Settings) -> bool:
+    """Whether settings bring a login of their own, in a header."""
+    return any(_HEADER.fullmatch(key.lower()) for key, _ in settings)
+
+
 def _is_address(remote: str) -> bool:
     return ":" in remote or remote.startswith(("/", "."))
 

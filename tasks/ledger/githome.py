@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..base.files import append, locked, sha256_bytes
 from . import gitobjects, gitsaid
+from .gitclone import gives_login
 from .home import BrokenError, HomeError, MovedError, UnconditionalError, UnreachableError, Version
 
 if TYPE_CHECKING:
@@ -179,6 +180,10 @@ class GitHome:
     def _failure(self, operation: str, ended: Ended, settings: Settings) -> HomeError:
         # With the clone's own credentials, what the remote let read it has known; another token is known by itself.
         trusted = operation in self._accepted or (not self.clone.token and bool(self._accepted))
+        if gitsaid.knows_no_settings(ended, self.clone.remote):
+            return HomeError("this git is too old for the ledger: it takes 2.31 or newer")
         way = "from" if operation == "fetch" else "to"
         said = self.clone.plain(ended.errors, settings)
-        return gitsaid.failure(f"cannot {operation} {way} {self.name}", ended, said, trusted=trusted)
+        return gitsaid.failure(
+            f"cannot {operation} {way} {self.name}", ended, said, trusted=trusted, given=gives_login(settings)
+        )

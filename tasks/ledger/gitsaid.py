@@ -25,9 +25,8 @@ _MOVED = re.compile(
 _UNKNOWN = re.compile(
     r"failed to report status|unpacker error|unable to migrate objects|internal server error", re.IGNORECASE
 )
-_UNAUTHORIZED = re.compile(
-    r"Authentication failed for|could not read (?:Username|Password) for|returned error: 401|HTTP 401"
-)
+_UNAUTHORIZED = re.compile(r"Authentication failed for|returned error: 401|HTTP 401")
+_NO_LOGIN = re.compile(r"could not read (?:Username|Password) for '([^']*)'")
 _FORBIDDEN = re.compile(
     r"returned error: 403|HTTP 403|[Pp]ermission denied|Permission to \S+ denied|not allowed to|read.only|"
     r"[Ii]nsufficient permission|[Aa]ccess denied"
@@ -52,7 +51,12 @@ def takes_no_options(ended: Ended) -> bool:
     return bool(_NO_OPTIONS.search(ended.errors))
 
 
-def failure(what: str, ended: Ended, said: str, *, trusted: bool) -> HomeError:
+def knows_no_settings(ended: Ended, remote: str) -> bool:
+    """Whether git took the name of a remote for a path: one before 2.31 takes no settings out of its environment."""
+    return f"'{remote}' does not appear to be a git repository" in ended.errors
+
+
+def failure(what: str, ended: Ended, said: str, *, trusted: bool, given: bool) -> HomeError:
     """The error that a failed fetch or push is.
 
     Args:
@@ -60,6 +64,7 @@ def failure(what: str, ended: Ended, said: str, *, trusted: bool) -> HomeError:
         ended: How git ended.
         said: What it said on standard error, without secrets.
         trusted: Whether the same credentials were accepted before.
+        given: Whether git was given a login for this; it asks for another one when that is not accepted.
     """
     if ended.code is None:
         return UnreachableError(f"{what}: no answer in time")
@@ -67,13 +72,16 @@ def failure(what: str, ended: Ended, said: str, *, trusted: bool) -> HomeError:
         other = found[1] or "another branch"
         return HomeError(f"{what}: {other} exists, and no branch can stand below the name of another")
     reason = _REASON.search(ended.output)
+    asked = _NO_LOGIN.search(said)
+    if asked:
+        said = f"{asked[1]} " + ("does not accept this token" if given else "asks for a login, and there is none here")
     shown = f"{what}: {_shown(said, reason[1] if reason else '', ended)}"
     if reason:
         if _MOVED.search(reason[1]):
             return MovedError(shown)
         return (UnreachableError if _UNKNOWN.search(reason[1]) else DeniedError)(shown)
-    if _UNAUTHORIZED.search(said):
-        if trusted:
+    if asked or _UNAUTHORIZED.search(said):
+        if trusted and (given or not asked):
             return UnreachableError(f"{shown}; the same credentials were accepted before, so they may have expired")
         return DeniedError(shown)
     return (DeniedError if _FORBIDDEN.search(said) or _ABSENT.search(said) else UnreachableError)(shown)

@@ -1,1 +1,1 @@
-"""Notifications: channels hear once what a run found; nothing that goes wrong in here changes the outcome."""
+"""Notifies channels of each event once; errors in here never change the outcome."""

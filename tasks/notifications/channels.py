@@ -1,4 +1,4 @@
-"""Channels: from settings and the environment to something that can be told; URLs are secrets all the way."""
+"""Makes channels from settings and environment variables; URLs are treated as secrets throughout."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def wants(settings: model.Channel, environment: str) -> bool:
 
 
 def opened(run: Run, settings: model.Channel) -> Channel | None:
-    """The channel, or None when a variable it needs is not set, which is said once and is no failure."""
+    """The channel, or None if a variable it needs is not set, which is said once and is no failure."""
     if name := missing(settings):
         run.say_once(f"not notified: {settings.label}: the environment variable {name} is not set")
         return None

@@ -1,4 +1,4 @@
-"""Delivery: every channel at once, each within its time; what happened is said, nothing is raised."""
+"""Delivers to all channels at once, each within its time limit; failures are reported, not raised."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Job:
 
 
 def deliver(run: Run, jobs: list[Job]) -> list[Job]:
-    """Deliver; gives each job as it stood when its time was over. A run that is being stopped waits no longer."""
+    """Deliver; returns each job as it stood when its time was over. A run that is being stopped waits no longer."""
     began = time.monotonic()
     running = []
     for job in jobs:
@@ -46,7 +46,7 @@ def deliver(run: Run, jobs: list[Job]) -> list[Job]:
         if thread.is_alive():
             problem = "the run was stopped" if run.stop.requested else _slow(work.channel)
         elif not problem and len(delivered) < len(work.messages):
-            problem = "it ended without a word"
+            problem = "it ended without a result"
         ended.append(Job(work.channel, work.messages, delivered, run.mask.text(problem)))
     return ended
 
@@ -57,7 +57,7 @@ def _work(run: Run, job: Job) -> None:
         try:
             title, body = text.render(run, channel.settings, message)
             if channel.settings.kind == "webhook":
-                problem = webhook.send(channel, message, text.values_of(run, channel.settings, message), title, body)
+                problem = webhook.send(channel, message, text.values_of(channel.settings, message), title, body)
             else:
                 problem = services.send(channel, message.event, title, body)
         except Exception as error:  # noqa: BLE001 - whatever a library raises; its text may hold the URL, so only the type
@@ -69,4 +69,4 @@ def _work(run: Run, job: Job) -> None:
 
 
 def _slow(channel: Channel) -> str:
-    return f"no answer within {channel.settings.timeout:g} s"
+    return f"no response within {channel.settings.timeout:g} s"

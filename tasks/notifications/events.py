@@ -1,4 +1,4 @@
-"""Events: what the results of a run mean to people who were not there; reads results, runs nothing."""
+"""Derives events (failures, drift, recoveries, deploys) from the results of a run."""
 
 from __future__ import annotations
 
@@ -91,7 +91,10 @@ class Findings:
         commands = {stage: stage if stage in selected else strongest for stage in _STRENGTH}
         commands |= dict.fromkeys(("plan", "validate", "review"), strongest)
         position = {name: number for number, name in enumerate(run.project.graph.order)}
-        ordered = sorted(run.results.values(), key=lambda item: (position.get(item.stack, -1), item.stage))
+        ordered = sorted(
+            (item.masked(run.mask) for item in run.results.values()),
+            key=lambda item: (position.get(item.stack, -1), item.stage),
+        )
         failed = [item for item in ordered if item.failed and item.kind is not Kind.STOPPED]
         failures = [_failure(run, item, commands) for item in failed]
         failures += [_error(run, strongest, problem) for problem in errors]

@@ -1,4 +1,4 @@
-"""Memory: what each channel was told of and has not ended, so that nothing rings twice and a recovery rings once."""
+"""Remembers the ongoing events that each channel was notified of, so that nothing is sent twice."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from ..artifact import folder
 from ..base.errors import RecordError
-from ..base.files import read_json, write_json
+from ..base.files import read_json
 from ..base.problem import Kind
 from .events import CHECKS
 
@@ -54,16 +55,16 @@ def read(run: Run) -> dict[str, Incidents]:
             for label, incidents in record["channels"].items()
         }
     except (RecordError, AttributeError, KeyError, TypeError):
-        run.say(f"{run.layout.relative(path)} cannot be read: what was notified before may be notified again")
+        run.say(f"{run.layout.relative(path)} cannot be read: earlier notifications may be sent again")
         return {}
 
 
 def write(run: Run, records: dict[str, Incidents]) -> None:
     """Keep what each channel was told; a failure is said."""
     try:
-        write_json(run.layout.notified, run.mask.value({"format": 1, "channels": records}))
+        folder.keep(run.layout, run.layout.notified, {"format": 1, "channels": records})
     except RecordError as error:
-        run.say(f"{error.message}: what was notified now may be notified again")
+        run.say(f"{error.message}: these notifications may be sent again")
 
 
 def due(settings: model.Channel, findings: Findings, incidents: Incidents) -> list[Message]:

@@ -1,4 +1,4 @@
-"""Chat, mail and the like, by apprise: https://github.com/caronc/apprise/wiki names the URLs."""
+"""Sends to chat, mail and similar with apprise; for URLs see https://github.com/caronc/apprise/wiki."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Heard(logging.Handler):
 
 
 def send(channel: Channel, event: str, title: str, body: str) -> str:
-    """Send one message; gives what went wrong (not masked yet), or nothing.
+    """Send one message; returns what went wrong (not masked yet), or nothing.
 
     Args:
         channel: The channel.
@@ -49,7 +49,7 @@ def send(channel: Channel, event: str, title: str, body: str) -> str:
         # Not `Apprise.notify`: it sends from a pool of threads, which the interpreter waits for at its end.
         service = apprise.Apprise.instantiate(channel.url, asset=asset, suppress_exceptions=True)
         if service is None:
-            return f"{channel.settings.url} holds no URL that apprise knows"
+            return f"{channel.settings.url} does not contain a URL that apprise supports"
         service.socket_connect_timeout = service.socket_read_timeout = channel.settings.timeout
         service.redirects = False
         kind = {"failure": "failure", "drift": "warning", "recovery": "success", "deploy": "success"}.get(event, "info")

@@ -1,4 +1,4 @@
-"""Sends each channel what it wants to know of a run and has not heard yet; never changes the outcome."""
+"""Sends each channel the events of a run that it subscribes to and has not received yet; never changes the outcome."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def tell(run: Run, selected: Collection[str], errors: list[Problem]) -> None:
         from ..run.action import crashed
 
         failed = crashed(run, "notify", "", error).problem
-        run.say(f"nobody was notified: {failed.text() if failed else error}")
+        run.say(f"no channel was notified: {failed.text() if failed else error}")
 
 
 def _tell(run: Run, findings: Findings) -> None:

@@ -1,4 +1,4 @@
-"""Texts: a message's title and body, by templates that may be the project's own; short enough for a chat."""
+"""Renders a message's title and body from built-in or custom templates, short enough for a chat."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ BODY = """\
 {% if not_run | length > 10 %} and {{ not_run | length - 10 }} more{% endif %}
 
 {% endif %}
-{% if event == 'drift' %}next: look at reports/drift.md; {{ deploy }} puts back what the code says
+{% if event == 'drift' %}next: look at reports/drift.md; {{ deploy }} restores what the code says
 {% endif %}
 {% if commit %}commit {{ commit }}
 {% endif %}
@@ -54,23 +54,20 @@ _LONGEST_TITLE, _LONGEST_BODY = 200, 3000
 
 def render(run: Run, settings: model.Channel, message: Message) -> tuple[str, str]:
     """Title and body of a message, secrets masked; a template that is broken is said, the built-in one stands in."""
-    values = values_of(run, settings, message)
+    values = values_of(settings, message)
     title = _one(run, settings, "title", TITLE, values)
     body = _one(run, settings, "body", BODY, values)
     return _cut(" ".join(title.split()), _LONGEST_TITLE), _cut(body.strip(), _LONGEST_BODY)
 
 
-def values_of(run: Run, settings: model.Channel, message: Message) -> dict[str, Any]:
-    """What a template may use, also the data of a webhook; secrets masked."""
+def values_of(settings: model.Channel, message: Message) -> dict[str, Any]:
+    """What a template may use, also the data of a webhook: events are masked when they are made."""
     items = [item.to_json() for item in message.items]
     stacks = list(dict.fromkeys(item.stack for item in message.items if item.stack))
-    masked: dict[str, Any] = run.mask.value(
-        {
-            "event": message.event, "environment": message.environment, "channel": settings.label, "stacks": stacks,
-            "items": items, **message.facts,
-        }
-    )  # fmt: skip
-    return masked
+    return {
+        "event": message.event, "environment": message.environment, "channel": settings.label, "stacks": stacks,
+        "items": items, **message.facts,
+    }  # fmt: skip
 
 
 def _one(run: Run, settings: model.Channel, name: str, builtin: str, values: dict[str, Any]) -> str:
@@ -81,7 +78,7 @@ def _one(run: Run, settings: model.Channel, name: str, builtin: str, values: dic
         except sandbox.TemplateFailedError as error:
             first = str(error).partition("\n")[0]
             run.say_once(
-                f"{settings.label}: the template `{name}` is broken, the built-in one was used:"
+                f"{settings.label}: the template `{name}` is broken, so the built-in one was used:"
                 f" {error.kind}: {first[:200]}"
             )
     return run.mask.text(environment.sandboxed().from_string(builtin).render(**_known(run, values)))

@@ -1,4 +1,4 @@
-"""A signed JSON webhook, as the Standard Webhooks specification has it.
+"""Sends a signed JSON webhook as specified by Standard Webhooks.
 
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md: headers `webhook-id`,
 `webhook-timestamp` (seconds since 1970) and `webhook-signature`: `v1,` and the base64 of the HMAC-SHA256 of
@@ -26,7 +26,7 @@ _PREFIX = "whsec_"
 
 
 def send(channel: Channel, message: Message, data: dict[str, Any], title: str, body: str) -> str:
-    """Post one message; gives what went wrong, without the URL, or nothing.
+    """Post one message; returns what went wrong, without the URL, or nothing.
 
     Args:
         channel: The channel.
@@ -49,12 +49,12 @@ def send(channel: Channel, message: Message, data: dict[str, Any], title: str, b
         ) as response:  # fmt: skip
             status = response.status_code
     except (requests.exceptions.InvalidSchema, requests.exceptions.InvalidURL, requests.exceptions.MissingSchema):
-        return f"{channel.settings.url} holds no http or https URL"
+        return f"{channel.settings.url} does not contain an http or https URL"
     except requests.RequestException as error:
-        return f"it cannot be reached: {cause(error)}"  # without the URL, which is a secret
+        return f"cannot be reached: {cause(error)}"  # without the URL, which is a secret
     except binascii.Error:
-        return f"{channel.settings.secret} holds no base64 behind {_PREFIX}"
-    return "" if requests.codes.ok <= status < requests.codes.multiple_choices else f"it answered {status}"
+        return f"{channel.settings.secret} does not contain base64 after {_PREFIX}"
+    return "" if requests.codes.ok <= status < requests.codes.multiple_choices else f"the response has status {status}"
 
 
 def signed_headers(secret: str, content: bytes) -> dict[str, str]:

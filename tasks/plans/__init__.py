@@ -1,1 +1,1 @@
-"""Saved plans: made by the engine, judged by policy, kept as artifacts, accepted or refused when they are deployed."""
+"""Makes saved plans, has policy judge them, stores them as artifacts, and accepts or refuses them in a deploy."""

@@ -1,4 +1,4 @@
-"""An artifact that was handed over: verified, judged again, and accepted to be applied, replaced or refused."""
+"""Verifies and judges an artifact that was handed over, then accepts, replaces or refuses it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING
 from ..artifact import changes, opening, store
 from ..artifact import manifest as manifests
 from ..artifact.manifest import Expected
+from ..base import ci
 from ..base.errors import ArtifactRefusedError
 from ..builds import used
-from ..project import volatile
+from ..project import stateid, volatile
 from ..run import errored, fanout, stateguard, upstream, workdir
 from ..run.assessment import assess
 from ..run.details import PlanDetails
 from ..run.result import Result
-from . import fresh, judging
+from . import fresh, judging, knowing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -39,7 +40,7 @@ def verified(run: Run, stack: Stack, assessment: Assessment) -> Iterator[Artifac
         ArtifactRefusedError: It may not; says why.
         StateRefusedError: It was planned for another state than the one that was deployed.
     """
-    with opening.opened(run.layout, stack.name, run.project.keyring.current) as artifact:
+    with opening.opened(run.layout, stack.name, run.project.keyring.artifact) as artifact:
         manifests.verify(artifact.manifest, stack.name, _expected(run, stack, assessment))
         store.refuse_stale(run.layout, artifact.manifest)
         stateguard.require_planned(run, stack, assessment.receipt, artifact.manifest)
@@ -58,7 +59,7 @@ def check(run: Run, stack: Stack, assessment: Assessment) -> Manifest:
 
 
 def accept(run: Run, stack: Stack) -> Result | None:
-    """The result of the plan that was handed over to this deploy; None where one has to be made.
+    """The result of the plan that was handed over to this deploy; None if one has to be made.
 
     Raises:
         ArtifactRefusedError: It may not be applied, nor be replaced.
@@ -104,7 +105,7 @@ def replaced(
     if error.reason == "unpinned" or (error.reason == "stale" and run.project.config.plan.on_stale == "replan"):
         return f"planned again: {error.message}"
     if error.reason == "inputs" and deployed:
-        planned = opening.load(run.layout, stack.name, run.project.keyring.current).inputs
+        planned = opening.load(run.layout, stack.name, run.project.keyring.artifact).inputs
         if upstream.moved_alone(run, stack, planned, assessment.inputs, deployed):
             return MOVED
     raise error
@@ -123,6 +124,8 @@ def _expected(run: Run, stack: Stack, assessment: Assessment) -> Expected:
         require_clean=config.require_clean,
         receipt=assessment.receipt,
         upstream=run.upstream,
+        project=ci.repository(),
+        backend=stateid.binding(run.project, stack),
         builds=used.made_of(run.project, stack),
         by_tag=used.by_tag(run.project, stack),
         ordered=run.recording is not None and run.recording.unread is None,
@@ -137,13 +140,14 @@ def _accepted(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment
         manifest.origin, images=manifest.images, volatile=names, **stateguard.details(assessment.receipt, manifest)
     )
     findings = []
-    if judging.judged_by(run) is None:
+    if judging.judged_by(run) is None and knowing.is_known(run, manifest):
         details = replace(details, changes=store.description(run.layout, manifest))
     else:
         with workdir.context(run, stack, "plan", upstream.values(run, stack).values) as (where, _):
             workdir.initialize(run, stack, where, backend=True)
             document = fresh.show(run, where, artifact.plan)
         read = changes.read(document, run.mask, hidden=run.hides_values)
+        knowing.note(run, manifest)
         findings = judging.judge(run, stack, document, read)
         details = replace(details, changes=read.to_json(), findings=[finding.to_json() for finding in findings])
     judging.let_through(run, manifest, findings)

@@ -1,4 +1,4 @@
-"""A plan that the engine makes now, in a file without a name, and what the engine says of it."""
+"""Makes a plan in an unnamed file, and reads what the engine says about it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _written(
     try:
         blank = sealed.blank()
     except OSError as error:
-        raise EngineError(f"there is no room for a plan: {error.strerror}") from error
+        raise EngineError(f"no memory for the plan: {error.strerror}") from error
     try:
         completed = workdir.run_locked(
             run, where.holding(blank), "plan", "-no-color", "-input=false", "-detailed-exitcode",

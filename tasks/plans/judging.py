@@ -1,4 +1,4 @@
-"""What policies say of a plan, and which plan of a stack this run has let through: no other one is applied by it."""
+"""Has policies judge a plan, and records the plan that this run may apply; no other one is applied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan made now and kept as an artifact: to be reviewed and handed over, or for the deploy that needs it."""
+"""Makes a plan and stores it as an artifact, to review and hand over, or for the deploy that needs it."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..artifact import receipt, store
+from ..artifact import folder, plansecrets, receipt, secretfile, store
 from ..artifact.manifest import Manifest
 from ..artifact.statecheck import Seen
-from ..base import git
+from ..base import ci, git
 from ..base.errors import DeployError
-from ..base.files import canonical_json, sha256_bytes, write_json
+from ..base.files import canonical_json, sha256_bytes
 from ..base.text import few
 from ..builds import used
 from ..engine import encryption
-from ..run import readstate, stateguard, validated, workdir
+from ..project import stateid
+from ..run import checkblocks, readstate, stateguard, validated, workdir
 from ..run.assessment import assess
-from . import fresh, judging
+from ..run.details import PlanDetails
+from . import fresh, judging, knowing
 
 if TYPE_CHECKING:
     from ..artifact.inputs import Inputs
@@ -65,6 +67,7 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
     Raises:
         DeployError: The tree is not clean, and has to be.
         EngineError: The engine could not plan.
+        CheckFailedError: A `check` block does not hold, and `plan.on_failed_check` is `fail`.
         PolicyRefusedError: Policy does not let it through.
         PolicyError: It could not be judged.
         StateRefusedError: The state is not the one that was deployed.
@@ -83,6 +86,8 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
                 validated.remember(run, stack, configuration)
                 seen = Seen.read(found.document, *readstate.of_plan(run, stack, where, found.plan))
                 accepted = stateguard.require(run, stack, now.receipt, seen)
+                known = PlanDetails(origin, found.changes.to_json(), mocked=mocked or [])
+                checkblocks.refuse(run, stack, "plan", found.changes.failed_checks, known)
             if not store.is_encrypted(found.plan) and (warning := encryption.warning_in_ci()):
                 run.say_once(warning)
             basis = _Basis(origin, mocked or [], images, unpinned, now.inputs, seen, accepted)
@@ -94,10 +99,11 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
 
 def _kept(run: Run, stack: Stack, found: Fresh, basis: _Basis) -> Made:
     """Judge a plan, and store it with what describes and what binds it."""
-    project, engine, key = run.project, run.engine(), run.project.keyring.current
+    project, engine, key = run.project, run.engine(), run.project.keyring.artifact
     findings = judging.judge(run, stack, found.document, found.changes)
     body = {"stack": stack.name, "environment": project.environment, **found.changes.to_json()}
     last = receipt.read(run.layout, stack.name)
+    secret = [value for value in plansecrets.values(found.document) if value not in (None, "", [], {})]
     manifest = Manifest(
         id=secrets.token_hex(_ID_BYTES),
         stack=stack.name,
@@ -128,8 +134,13 @@ def _kept(run: Run, stack: Stack, found: Fresh, basis: _Basis) -> Made:
         exists=list(basis.seen.exists),
         accepted=basis.accepted,
         follows=last.plan_id if last else None,
+        project=ci.repository(),
+        backend=stateid.binding(project, stack),
+        sensitive=bool(secret),
     )
-    write_json(run.layout.plan_json(stack.name), body, durable=False)
+    folder.keep(run.layout, run.layout.plan_json(stack.name), body, durable=False)
+    secretfile.write(run.layout, manifest, secret, project.keyring.current)
+    knowing.note(run, manifest)
     store.store(run.layout, manifest, found.plan, key)
     judging.let_through(run, manifest, findings)
     shown = [finding.to_json() for finding in findings]
@@ -144,5 +155,5 @@ def _check_clean(run: Run, stack: Stack) -> None:
             where=run.project.loaded.where("plan", "require_clean"),
             stack=stack.name,
             untouched="nothing in this stack was changed",
-            next_step="commit them, or put them away (`git stash -u`), then run the same command again",
+            next_step="commit or stash them (`git stash -u`), then run the same command again",
         )

@@ -1,4 +1,4 @@
-"""Policy: whether a plan may be applied, judged in the run that applies it.
+"""Decides whether a plan may be applied, in the run that applies it.
 
 What an earlier job found is not trusted: a plan that was handed over is judged again before anything is applied.
 """

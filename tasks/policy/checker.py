@@ -1,4 +1,4 @@
-"""Checkers: other programs (conftest, checkov, trivy, a script) that are given the redacted plan and find fault."""
+"""Runs checkers: programs (conftest, checkov, trivy, a script) that judge the redacted plan."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ..base.errors import ConfigError
     from ..base.problem import Where
+    from ..base.process import Ended
     from ..project.model import Checker
     from ..project.project import Project
     from ..project.stack import Stack
@@ -58,27 +59,27 @@ def findings(run: Run, stack: Stack, position: int, checker: Checker, plan: Mapp
     with tempfile.TemporaryDirectory(prefix="policy-", dir=run.layout.cache) as folder:
         path = Path(folder) / "plan.json"
         write_json(path, plan, durable=False)
-        code, out, errors = _run(run, stack, checker, path, where)
-    said = run.mask.text(out.replace(str(path), "plan.json"))
-    log = run.mask.text(f"{errors}\n{out}".strip("\n"))
+        ended = _run(run, stack, checker, path, where)
+    code, said = ended.code or 0, ended.output.replace(str(path), "plan.json")
+    log = f"{ended.errors}\n{ended.output}".strip("\n")
     if code not in (*checker.passed, *checker.failed):
         raise _error(checker, stack, where, process.how(code, checker.timeout), log)
     if checker.format == "exit_code":
-        found = [] if code in checker.passed else [_alone(checker, said or run.mask.text(errors))]
+        found = [] if code in checker.passed else [_alone(checker, said or ended.errors)]
     else:
         try:
-            found = output.parse(checker, said)
+            found = output.parse(checker, ended.raw.replace(str(path), "plan.json"), said)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise _error(checker, stack, where, f"cannot be understood: {error}", log) from None
+            raise _error(checker, stack, where, f"printed unreadable output: {error}", log) from None
     if code in checker.failed and not found:
         raise _error(checker, stack, where, f"exited with {code}, but no finding could be read", log)
     if run.hides_values:
-        return [replace(item, message="(hidden, as `plan.values` says)") for item in found]
+        return [replace(item, message="(hidden by `plan.values`)") for item in found]
     return found
 
 
-def _run(run: Run, stack: Stack, checker: Checker, plan: Path, where: Where) -> tuple[int, str, str]:
-    """The exit code, standard output and standard error."""
+def _run(run: Run, stack: Stack, checker: Checker, plan: Path, where: Where) -> Ended:
+    """How it ended, of itself."""
     project = run.project
     values: dict[str, Any] = {
         **project.organization, "plan": str(plan), "stack": stack.name, "environment": project.environment,
@@ -88,28 +89,28 @@ def _run(run: Run, stack: Stack, checker: Checker, plan: Path, where: Where) -> 
     command = [interpolate.fill(text, values, key=key, where=where) for text in checker.command]
     try:
         ended = process.run(
-            run.stop, f"policy {checker.name} {stack.name}", command, cwd=project.root,
-            env=kept_environment(project.keyring.variables), timeout=checker.timeout, apart=True,
+            run.stop, f"policy {checker.name} {stack.name}", command, mask=run.mask,
+            cwd=project.root, env=kept_environment(project.keyring.variables), timeout=checker.timeout, apart=True,
         )  # fmt: skip
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise _error(checker, stack, where, f"cannot be run: `{command[0]}`: {reason}", "") from error
+        raise _error(checker, stack, where, f"cannot be started: `{command[0]}`: {reason}", "") from error
     run.stop.check(f"policy {checker.name}")
     if ended.code is None:
         how = process.how(ended.code, checker.timeout)
-        raise _error(checker, stack, where, how, run.mask.text(ended.errors))
-    return ended.code, ended.output, ended.errors
+        raise _error(checker, stack, where, how, ended.errors)
+    return ended
 
 
 def _alone(checker: Checker, said: str) -> Finding:
     """The one finding of a checker that has no more to say than its exit code and a few lines."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return Finding(f"{checker.name}/failed", checker.severity, " / ".join(lines[-3:])[:500] or "it found fault")
+    return Finding(f"{checker.name}/failed", checker.severity, " / ".join(lines[-3:])[:500] or "it reported a failure")
 
 
 def _error(checker: Checker, stack: Stack, where: Where, happened: str, log: str) -> PolicyError:
     return PolicyError(
         f"the policy checker '{checker.name}' {happened}", log=log, where=where, stack=stack.name,
         untouched="nothing was applied: a plan that cannot be judged is refused",
-        next_step="correct the checker or its configuration, then run the same command again",
+        next_step="fix the checker or its configuration, then run the same command again",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a policy says about a plan: findings with a severity, and what they are counted as."""
+"""The findings of a policy, with severities."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Finding:
         severity: One of `SEVERITIES`.
         message: What is wrong, one sentence, without secrets.
         address: The resource it is about, where it is about one.
-        allowed: Why it is allowed all the same; None when it is not.
+        allowed: Why it is allowed all the same; None if it is not.
         blocking: Whether the plan is refused because of it.
     """
 

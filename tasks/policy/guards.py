@@ -1,4 +1,4 @@
-"""The guards that are built in: what may not be destroyed, how much, and which tags must be there."""
+"""The built-in guards: protected resources, the number of deletions, required tags."""
 
 from __future__ import annotations
 
@@ -34,9 +34,8 @@ def findings(policy: Policy, stack: str, plan: Mapping[str, Any]) -> Iterator[Fi
     if policy.max_destroy is not None:
         lost = [str(item.get("address")) for item in changes if "delete" in _actions(item)]
         if len(lost) > policy.max_destroy:
-            message = (
-                f"{len(lost)} resources would be destroyed or replaced, {policy.max_destroy} may be: {few(lost, 5)}"
-            )
+            limit = f"at most {policy.max_destroy} may be"
+            message = f"{len(lost)} resources would be destroyed or replaced, {limit}: {few(lost, 5)}"
             yield Finding(MAX_DESTROY, "critical", message)
     for tags in policy.required_tags:
         yield from _untagged(tags, changes)
@@ -101,7 +100,7 @@ def _untagged(tags: RequiredTags, changes: list[Mapping[str, Any]]) -> Iterator[
             continue
         address = str(item.get("address"))
         if unknown.get(name) is True:
-            yield Finding(REQUIRED_TAGS, "info", f"`{name}` is known only after the apply", address)
+            yield Finding(REQUIRED_TAGS, "info", f"`{name}` is only known after the apply", address)
             continue
         values, later = (part[name] if isinstance(part.get(name), dict) else {} for part in (after, unknown))
         for key, pattern in sorted(tags.tags.items()):
@@ -109,7 +108,7 @@ def _untagged(tags: RequiredTags, changes: list[Mapping[str, Any]]) -> Iterator[
             if value in (None, "") and not later.get(key):
                 yield Finding(REQUIRED_TAGS, tags.severity, f"`{name}` has no '{key}'", address)
             elif value is not None and not re.fullmatch(pattern, str(value)):
-                yield Finding(REQUIRED_TAGS, tags.severity, f"`{name}.{key}` is not as '{pattern}' wants it", address)
+                yield Finding(REQUIRED_TAGS, tags.severity, f"`{name}.{key}` does not match '{pattern}'", address)
 
 
 def _actions(item: Mapping[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The judgement of a plan: all findings, less what is allowed, and a refusal when one is bad enough."""
+"""Judges a plan: collects all findings, drops allowed ones, and refuses the plan if one is severe enough."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .finding import SEVERITIES, Finding, at_least
 from .redacted import redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from ..project.stack import Stack
     from ..run.details import Json
@@ -80,7 +80,10 @@ def judge(run: Run, stack: Stack, plan: Mapping[str, Any], changes: Json) -> lis
     body = redacted(plan, run.mask) if wanted else {}
     for position, item in wanted:
         found += checker.findings(run, stack, position, item, body)
-    found = [_decided(run, stack, finding) for finding in found]
+    addresses = {
+        item.get(key) for item in plan.get("resource_changes") or [] for key in ("address", "previous_address")
+    }
+    found = [_decided(run, stack, finding, addresses) for finding in found]
     found.sort(key=lambda item: (not item.blocking, SEVERITIES.index(item.severity), item.rule, item.address or ""))
     refusing = [finding for finding in found if finding.blocking]
     if refusing:
@@ -93,13 +96,12 @@ def let_through(findings: list[Finding]) -> list[str]:
     return [f"{item.rule} {item.address or '-'}: {item.allowed}" for item in findings if item.allowed]
 
 
-def _decided(run: Run, stack: Stack, finding: Finding) -> Finding:
-    """The finding, masked, with whether it is allowed and whether it refuses the plan."""
+def _decided(run: Run, stack: Stack, finding: Finding, addresses: Collection[str | None]) -> Finding:
+    """The finding, masked, with whether it is allowed and whether it refuses the plan; an address of the plan stays."""
     mask = run.mask.text
-    shown = replace(
-        finding, message=mask(finding.message), rule=mask(finding.rule),
-        address=mask(finding.address) if finding.address else None,
-    )  # fmt: skip
+    shown = replace(finding, message=mask(finding.message), rule=mask(finding.rule))
+    if finding.address and finding.address not in addresses:
+        shown = replace(shown, address=mask(finding.address))
     if not at_least(finding.severity, run.project.config.policy.fail_on):
         return shown
     reason, expired = _allowed(run, stack, finding)
@@ -132,8 +134,8 @@ def _refusal(stack: Stack, found: list[Finding], refusing: list[Finding], change
         f"refused by policy '{first.rule}': {place}{first.message}{more}",
         found=PlanDetails(changes=changes, findings=[finding.to_json() for finding in found]),
         log="\n".join(lines), stack=stack.name,
-        untouched="nothing in this stack was changed, and no plan of it is left to be applied",
-        next_step="change the plan; or, if it is meant: an entry in `policy.allow`, or"
+        untouched="nothing in this stack was changed, and its plan was discarded",
+        next_step="change the plan; or, if it is intended, add an entry to `policy.allow`, or run "
         f" `allow={first.rule}:{stack.name} reason='...'` with the same command",
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What checkers print, read as findings: JSON of their own shapes, or SARIF 2.1.0."""
+"""Reads findings from a checker's output: JSON of any shape, or SARIF 2.1.0."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 _SCORES = ((9.0, "critical"), (7.0, "high"), (4.0, "medium"), (0.1, "low"))  # of `security-severity`, as GitHub has it
 
 
-def parse(checker: Checker, text: str) -> list[Finding]:
+def parse(checker: Checker, text: str, shown: str | None = None) -> list[Finding]:
     """The findings in a checker's output.
 
     Args:
         checker: How it is to be read.
         text: What the checker printed.
+        shown: The same as people may see it.
 
     Raises:
         ValueError, TypeError: It is not what it should be; says why.
@@ -28,7 +29,7 @@ def parse(checker: Checker, text: str) -> list[Finding]:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
-        begin = " ".join(text.split())[:80]
+        begin = " ".join((text if shown is None else shown).split())[:80]
         raise ValueError(f"its output is not JSON: '{begin}'" if begin else "it printed nothing") from None
     found = _sarif(document, checker) if checker.format == "sarif" else _mapped(document, checker)
     return list(found)
@@ -46,11 +47,11 @@ def at(value: Any, path: str) -> list[Any]:
     for step in path.replace("[]", ".[]").strip(".").split("."):
         if step == "[]":
             if any(not isinstance(item, list) for item in found):
-                raise ValueError(f"`{path}` is no path of its output: there is no list where `[]` stands")
+                raise ValueError(f"`{path}` does not match its output: no list at `[]`")
             found = [element for item in found for element in item]
         elif step:
             if any(not isinstance(item, dict) for item in found):
-                raise ValueError(f"`{path}` is no path of its output: there is no mapping where `{step}` stands")
+                raise ValueError(f"`{path}` does not match its output: no mapping at `{step}`")
             found = [item[step] for item in found if item.get(step) is not None]
     return found
 
@@ -61,7 +62,7 @@ def _mapped(document: Any, checker: Checker) -> Iterator[Finding]:
             if isinstance(item, str):
                 item = {"message": item}  # noqa: PLW2901 - a finding that is nothing but its message
             if not isinstance(item, dict):
-                raise TypeError(f"what stands at `{path}` of its output is neither a mapping nor a text")
+                raise TypeError(f"`{path}` in its output is neither a mapping nor text")
             part = {name: _first(item, way) for name, way in checker.fields.items()}
             rule = part.get("rule") or "finding"
             yield Finding(
@@ -84,7 +85,7 @@ def _sarif(document: Any, checker: Checker) -> Iterator[Finding]:
     for run in document["runs"]:
         for invocation in run.get("invocations") or []:
             if invocation.get("executionSuccessful") is False:
-                raise ValueError("its SARIF says that it did not run well (executionSuccessful: false)")
+                raise ValueError("its SARIF reports a failed run (executionSuccessful: false)")
         listed = ((run.get("tool") or {}).get("driver") or {}).get("rules") or []
         rules = {str(rule.get("id")): rule for rule in listed}
         for result in run.get("results") or []:

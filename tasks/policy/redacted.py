@@ -1,6 +1,9 @@
-"""The engine's plan JSON for other programs: the very format, with everything sensitive replaced.
+"""The engine's plan JSON for other programs: the very structure, with sensitive values replaced where they stand.
 
-The format: https://opentofu.org/docs/internals/json-format/
+A checker decides by what it sees, so what it sees must not depend on what the code calls a secret: replaced is what the
+engine marks, at its place, and in values what is secret from outside of the code (`Masker.given`). A sensitive variable
+of the value `delete`, or `0.0.0.0/0`, changes nothing else. The format:
+https://opentofu.org/docs/internals/json-format/
 """
 
 from __future__ import annotations
@@ -8,102 +11,177 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..artifact.changes import redact
-from ..base.masking import MASK
+from ..artifact.plansecrets import sensitive_variables
+from ..base.errors import PolicyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from ..base.masking import Masker
 
 
 def redacted(plan: Mapping[str, Any], mask: Masker) -> dict[str, Any]:
-    """A plan without anything sensitive; what is known to be secret is replaced wherever it stands.
+    """A plan without the values that the engine marks as sensitive.
 
     Args:
         plan: What `show -json` gives for a saved plan; it is not changed.
-        mask: The known secrets; learns those of the plan.
+        mask: The known secrets, those of the plan among them.
+
+    Raises:
+        PolicyError: It is not what a plan is: nobody could judge it.
     """
-    found = dict(plan)
-    for key in ("resource_changes", "resource_drift"):
-        if found.get(key):
-            found[key] = [{**item, "change": _change(item.get("change") or {}, mask)} for item in found[key]]
-    if found.get("output_changes"):
-        found["output_changes"] = {name: _change(change, mask) for name, change in found["output_changes"].items()}
-    if found.get("planned_values"):
-        found["planned_values"] = _values(found["planned_values"], mask)
-    if (found.get("prior_state") or {}).get("values"):
-        found["prior_state"] = {**found["prior_state"], "values": _values(found["prior_state"]["values"], mask)}
-    _variables(found, mask)
-    value: dict[str, Any] = mask.value(found)
-    return value
+    try:
+        return _Redaction(mask).plan(plan)
+    except (AttributeError, TypeError, KeyError, ValueError) as error:
+        raise PolicyError(
+            f"what the engine says of the plan has not the structure of a plan: {type(error).__name__}",
+            untouched="nothing was applied: a plan that cannot be judged is refused",
+            next_step="plan again; if that does not help, report it with the engine's version",
+        ) from error
 
 
-def _change(change: Mapping[str, Any], mask: Masker) -> dict[str, Any]:
-    sides = {side: redact(change.get(side), change.get(f"{side}_sensitive"), mask) for side in ("before", "after")}
-    return {**change, **{side: value for side, value in sides.items() if side in change}}
+class _Redaction:
+    """One redaction of a plan.
 
+    Args:
+        mask: The known secrets, those of the plan among them.
+    """
 
-def _values(values: Mapping[str, Any], mask: Masker) -> dict[str, Any]:
-    found = dict(values)
-    if found.get("outputs"):
-        found["outputs"] = {
-            name: {**output, "value": redact(output.get("value"), output.get("sensitive"), mask)}
-            for name, output in found["outputs"].items()
-        }
-    if found.get("root_module"):
-        found["root_module"] = _module(found["root_module"], mask)
-    return found
+    def __init__(self, mask: Masker) -> None:
+        self._mask = mask
 
+    def plan(self, plan: Mapping[str, Any]) -> dict[str, Any]:
+        found = dict(plan)
+        for key in ("resource_changes", "resource_drift"):
+            if found.get(key):
+                found[key] = [{**item, "change": self._change(item["change"])} for item in found[key]]
+        if found.get("output_changes"):
+            found["output_changes"] = {name: self._change(item) for name, item in found["output_changes"].items()}
+        if found.get("planned_values"):
+            found["planned_values"] = self._values(found["planned_values"])
+        if (found.get("prior_state") or {}).get("values"):
+            found["prior_state"] = {**found["prior_state"], "values": self._values(found["prior_state"]["values"])}
+        if found.get("checks"):
+            found["checks"] = [self._check(item) for item in found["checks"]]
+        configuration = found.get("configuration") or {}
+        root = configuration.get("root_module") or {}
+        if found.get("variables"):
+            sensitive = set(sensitive_variables(root))
+            found["variables"] = {
+                name: {**item, "value": self._value(item.get("value"), name in sensitive)}
+                for name, item in found["variables"].items()
+            }
+        if configuration:
+            found["configuration"] = self._configuration(configuration)
+        return found
 
-def _module(module: Mapping[str, Any], mask: Masker) -> dict[str, Any]:
-    found = dict(module)
-    if found.get("resources"):
-        found["resources"] = [
-            {**item, "values": redact(item.get("values"), item.get("sensitive_values"), mask)}
-            for item in found["resources"]
-        ]
-    if found.get("child_modules"):
-        found["child_modules"] = [_module(child, mask) for child in found["child_modules"]]
-    return found
+    def _value(self, value: Any, marks: Any) -> Any:
+        """A value without what is marked in it, or known from outside of the code."""
+        return self._mask.given.value(redact(value, marks))
 
+    def _change(self, change: Mapping[str, Any]) -> dict[str, Any]:
+        found = dict(change)
+        for side in ("before", "after"):
+            if side in change:
+                found[side] = self._value(change[side], change.get(f"{side}_sensitive"))
+        for key in ("importing", "before_identity", "after_identity", "generated_config"):
+            if key in change:
+                found[key] = self._value(change[key], None)
+        return found
 
-def _variables(plan: dict[str, Any], mask: Masker) -> None:
-    """Sensitive variables, of the root and as modules declare them, with their defaults."""
-    configuration = plan.get("configuration") or {}
-    root = configuration.get("root_module") or {}
-    sensitive = set(_sensitive(root))
-    given = plan.get("variables") or {}
-    for name in sensitive & given.keys():
-        mask.add([(given[name] or {}).get("value")])
-    for module in _modules(root):
-        for name in _sensitive(module):
-            mask.add([module["variables"][name].get("default")])
-    if given:
-        plan["variables"] = {name: {"value": MASK} if name in sensitive else item for name, item in given.items()}
-    if configuration:
-        plan["configuration"] = {**configuration, "root_module": _declared(root)}
+    def _values(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        found = dict(values)
+        if found.get("outputs"):
+            found["outputs"] = {
+                name: {**item, "value": self._value(item["value"], item.get("sensitive"))} if "value" in item else item
+                for name, item in found["outputs"].items()
+            }
+        if found.get("root_module"):
+            found["root_module"] = self._module(found["root_module"])
+        return found
 
+    def _module(self, module: Mapping[str, Any]) -> dict[str, Any]:
+        found = dict(module)
+        if found.get("resources"):
+            found["resources"] = [self._resource(item) for item in found["resources"]]
+        if found.get("child_modules"):
+            found["child_modules"] = [self._module(child) for child in found["child_modules"]]
+        return found
 
-def _declared(module: Mapping[str, Any]) -> dict[str, Any]:
-    found = dict(module)
-    if found.get("variables"):
-        found["variables"] = {
-            name: {**item, "default": MASK} if item.get("sensitive") and "default" in item else item
-            for name, item in found["variables"].items()
-        }
-    if found.get("module_calls"):
-        found["module_calls"] = {
-            name: {**call, "module": _declared(call.get("module") or {})}
-            for name, call in found["module_calls"].items()
-        }
-    return found
+    def _resource(self, item: Mapping[str, Any]) -> dict[str, Any]:
+        found = dict(item)
+        if "values" in found:
+            found["values"] = self._value(found["values"], found.get("sensitive_values"))
+        return found
 
+    def _check(self, check: Mapping[str, Any]) -> dict[str, Any]:
+        """A check; the messages of its problems are text that may hold any value."""
+        found = dict(check)
+        if found.get("instances"):
+            found["instances"] = [
+                {
+                    **item,
+                    "problems": [{**one, "message": self._mask.text(str(one.get("message", "")))} for one in problems],
+                }
+                if (problems := item.get("problems"))
+                else item
+                for item in found["instances"]
+            ]
+        return found
 
-def _modules(module: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    yield module
-    for call in (module.get("module_calls") or {}).values():
-        yield from _modules(call.get("module") or {})
+    def _configuration(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
+        found = dict(configuration)
+        if found.get("root_module"):
+            found["root_module"] = self._declared(found["root_module"])
+        if found.get("provider_config"):
+            found["provider_config"] = {
+                name: {**item, "expressions": self._constants(item["expressions"])} if "expressions" in item else item
+                for name, item in found["provider_config"].items()
+            }
+        return found
 
+    def _declared(self, module: Mapping[str, Any]) -> dict[str, Any]:
+        """A module's configuration: sensitive defaults and what is given for sensitive variables are replaced."""
+        found = dict(module)
+        sensitive = set(sensitive_variables(module))
+        if found.get("variables"):
+            found["variables"] = {
+                name: {**item, "default": self._value(item["default"], name in sensitive)}
+                if "default" in item
+                else item
+                for name, item in found["variables"].items()
+            }
+        if found.get("resources"):
+            found["resources"] = [
+                {**item, "expressions": self._constants(item["expressions"])} if item.get("expressions") else item
+                for item in found["resources"]
+            ]
+        if found.get("module_calls"):
+            found["module_calls"] = {name: self._call(call) for name, call in found["module_calls"].items()}
+        return found
 
-def _sensitive(module: Mapping[str, Any]) -> list[str]:
-    return [name for name, item in (module.get("variables") or {}).items() if item.get("sensitive")]
+    def _call(self, call: Mapping[str, Any]) -> dict[str, Any]:
+        found = dict(call)
+        called = found.get("module") or {}
+        sensitive = set(sensitive_variables(called))
+        if found.get("module"):
+            found["module"] = self._declared(called)
+        if found.get("expressions"):
+            found["expressions"] = {
+                name: {**item, "constant_value": self._value(item["constant_value"], True)}
+                if name in sensitive and isinstance(item, dict) and "constant_value" in item
+                else self._constants(item)
+                for name, item in found["expressions"].items()
+            }
+        return found
+
+    def _constants(self, expression: Any) -> Any:
+        """An expression, its constants without what is secret from outside of the code."""
+        if isinstance(expression, dict):
+            return {
+                key: self._value(item, None) if key == "constant_value" else self._constants(item)
+                for key, item in expression.items()
+            }
+        if isinstance(expression, list):
+            return [self._constants(item) for item in expression]
+        return expression

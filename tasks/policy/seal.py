@@ -1,4 +1,4 @@
-"""A record in a line of text: compressed, bounded, and signed when there is a key."""
+"""Packs a record into a line of text: compressed, limited in size, signed if there is a key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..base.files import canonical_json
 from ..project.config import signature
 
 if TYPE_CHECKING:
-    from ..project.config.keyring import Key
+    from ..project.config.signer import Signer
 
 PURPOSE = "review"
 _LARGEST = 1 << 24  # of what is unpacked: a comment may have been written by anybody
@@ -37,19 +37,19 @@ def unpack(text: str) -> Any:
         data = zlib.decompressobj()
         content = data.decompress(base64.urlsafe_b64decode(text), _LARGEST)
         if not data.eof:
-            raise SealError("it is torn, or too large")
+            raise SealError("it is truncated or too large")
         return json.loads(content)
     except (binascii.Error, zlib.error, ValueError, RecursionError) as error:
         raise error if isinstance(error, SealError) else SealError("it cannot be read") from None
 
 
-def sign(record: dict[str, Any], key: Key | None) -> dict[str, Any]:
+def sign(record: dict[str, Any], key: Signer | None) -> dict[str, Any]:
     """The record, with its signature when there is a key."""
     signed = {"key": key.fingerprint, "signature": signature.sign(record, key, purpose=PURPOSE)} if key else {}
     return {"record": record, **signed}
 
 
-def verified(sealed: Any, key: Key | None) -> Any:
+def verified(sealed: Any, key: Signer | None) -> Any:
     """The record within.
 
     Raises:
@@ -60,9 +60,9 @@ def verified(sealed: Any, key: Key | None) -> Any:
     if key and not signature.fits(sealed["record"], sealed.get("signature"), key, purpose=PURPOSE):
         other = sealed.get("key")
         if other is None:
-            raise SealError(f"it is not signed, but a key is set ({key.variable}): anybody may have written it")
+            raise SealError(f"it is not signed, but a key is set ({key.variable}): anyone could have written it")
         raise SealError(
-            f"it is signed with another key ({str(other)[:8]}) than {key.variable} holds"
+            f"it is signed with another key ({str(other)[:8]}) than the one in {key.variable}"
             if other != key.fingerprint
             else f"it was changed after it was signed with {key.variable}"
         )

@@ -1,4 +1,4 @@
-"""What a plan means, without values: which resources and outputs, what happens to them, in which fields."""
+"""The meaning of a plan, without values: what happens to which resources and outputs, in which fields."""
 
 from __future__ import annotations
 
@@ -114,24 +114,24 @@ def compare(reviewed: Reviewed, fresh: Mapping[str, Meaning | None]) -> list[Dif
 
     Args:
         reviewed: What was reviewed.
-        fresh: The meaning of each stack that is planned now; None where that is not known.
+        fresh: The meaning of each stack that is planned now; None if that is not known.
     """
     found: list[Difference] = []
     for stack, now in fresh.items():
         before = reviewed.stacks.get(stack)
         if now is None:
-            found.append(Difference(stack, "what its plan would change is not known"))
+            found.append(Difference(stack, "the changes of its plan are not known"))
         elif before is None:
             if now:
-                why = "it was deferred when this was reviewed" if stack in reviewed.deferred else "not reviewed at all"
+                why = "it was deferred in the review" if stack in reviewed.deferred else "not reviewed at all"
                 found.append(Difference(stack, f"{_summary(now)}: {why}"))
         elif isinstance(before, str):
             if digest(now) != before:
-                found.append(Difference(stack, "not what was reviewed; only a digest of that was kept"))
+                found.append(Difference(stack, "differs from the review, of which only a digest was kept"))
         else:
             found += _compare(stack, before, now)
     found += [
-        Difference(stack, "was reviewed, and has nothing to deploy now", unreviewed=False)
+        Difference(stack, "was reviewed, but now has nothing to deploy", unreviewed=False)
         for stack in reviewed.stacks
         if stack not in fresh and reviewed.stacks[stack]
     ]

@@ -150,7 +150,7 @@ def _discover(loaded: Loaded, index: FileIndex, taken: set[str]) -> dict[str, st
 
 
 def _unreadable(index: FileIndex, folder: str) -> str | None:
-    """Why a folder cannot be listed; None where it can."""
+    """Why a folder cannot be listed; None if it can."""
     index.names(folder)
     return index.unreadable.get(folder)
 

@@ -48,7 +48,7 @@ def _stack(project: Sources, name: str, stack: Stack) -> Iterable[ConfigError]:
 
 
 def _not_independent(project: Sources, stack: Stack, other: str) -> str | None:
-    """Why a stack cannot be said to be independent of another one; None where it can."""
+    """Why a stack cannot be said to be independent of another one; None if it can."""
     if other not in project.stacks:
         disabled = other in project.config.stacks
         return None if disabled else project.unknown_stack(other)

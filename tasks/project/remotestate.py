@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RemoteRead:
-    """A data source that reads a sibling's outputs; `outputs` is None where it may be any of them.
+    """A data source that reads a sibling's outputs; `outputs` is None if it may be any of them.
 
     `place` is where it stands: `file:line`, in JSON the file.
     """

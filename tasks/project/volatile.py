@@ -1,4 +1,4 @@
-"""Variables whose values do not count: ephemeral ones, and those that the configuration calls volatile.
+"""Variables whose values are not inputs: ephemeral ones, and those configured as volatile.
 
 No plan keeps the value of an ephemeral variable, so an apply needs one, and any will do. A volatile one is in the plan
 like any other: an apply uses the value that is there, whatever the job that applies has got.
@@ -37,7 +37,7 @@ def uncounted(project: Sources, stack: Stack) -> frozenset[str]:
 
 
 def var_file_digest(project: Sources, stack: Stack, path: str) -> str | None:
-    """Hex SHA-256 of what counts in a var file; None where nothing does, or where there is no such file."""
+    """Hex SHA-256 of what counts in a var file; None if nothing does, or where there is no such file."""
     digest = project.index.digest(path)
     if digest is None or not uncounted(project, stack):
         return digest

@@ -1,1 +1,1 @@
-"""Reports: one model made from results, and its faces. A report runs nothing and asks no service."""
+"""Reports: one model made from results, and its output formats. They run nothing and call no service."""

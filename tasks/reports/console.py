@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on and when it ends: one line per task, a failing stack's output whole."""
+"""The console output of a run: one line per task, and the full output of failing stacks."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..artifact import outputs
 from ..base.errors import DeployError, ExitCode
+from ..base.masking import Rendered
 from ..base.problem import doit
 from ..base.text import few, plural
 from ..policy import semantic
@@ -20,6 +21,7 @@ from . import remarks
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ..engine.diagnostics import Diagnostic
     from ..run.result import Result
     from ..run.run import Run
     from .model import Report
@@ -29,12 +31,13 @@ _FEW = 20
 
 
 class Console:
-    """Prints through the run, which masks; on a terminal a live line shows what is under way."""
+    """Prints results and reports, their values masked; on a terminal a live line shows what is under way."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._lock = threading.Lock()
         self._under_way: dict[str, float] = {}
+        self._warnings: set[tuple[str, Diagnostic]] = set()
         self._width = max((len(name) for name in run.project.stacks), default=0)
 
     def start(self) -> None:
@@ -64,26 +67,39 @@ class Console:
 
     def ended(self, outcome: Result, *, selected: bool) -> None:
         """A task ended: its line, and all that the engine said when it failed."""
+        outcome = outcome.masked(self._run.mask)
         with self._lock:
             self._under_way.pop(f"{outcome.stage}:{outcome.stack}", None)
-        if outcome.status in _QUIET or (outcome.stage == "validate" and outcome.status is Status.OK and not selected):
+        warned = self._warned(outcome)
+        quiet = outcome.stage == "validate" and outcome.status is Status.OK and not selected and not warned
+        if outcome.status in _QUIET or quiet:
             return
         head = f"{outcome.stage:<9} {outcome.stack:<{self._width}}  "
         if outcome.failed:
-            self._tell(outcome, f"{head}FAILED  {outcome.summary}", _block(outcome), folded=False)
+            self._tell(outcome, f"{head}FAILED  {outcome.summary}", [*warned, *_block(outcome)], folded=False)
             return
         why = f"  [{'; '.join(outcome.reasons[:2])}]" if outcome.reasons and outcome.stage == "plan" else ""
         reused = " (as planned before)" if outcome.reused else f"  {outcome.seconds:.1f} s"
         took = "" if outcome.status is Status.NOT_RUN else reused
         body = _block(outcome) if outcome.problem else self._changes(outcome)
-        self._tell(outcome, f"{head}{outcome.summary}{took}{why}", body, folded=True)
+        self._tell(outcome, f"{head}{outcome.summary}{took}{why}", [*warned, *body], folded=not warned)
 
     def _tell(self, outcome: Result, title: str, body: list[str], *, folded: bool) -> None:
         """A task's line; in CI what belongs to it folds below, and what failed is open."""
+        title = Rendered(title)
         if body and self._run.output.dialect is not Dialect.PLAIN:
-            self._run.output.section(f"{outcome.stage}_{outcome.stack}", title, "\n".join(body), folded=folded)
+            self._run.output.section(
+                f"{outcome.stage}_{outcome.stack}", title, Rendered("\n".join(body)), folded=folded
+            )
         else:
-            self._run.say("\n".join([title, *body]))
+            self._run.say(Rendered("\n".join([title, *body])))
+
+    def _warned(self, outcome: Result) -> list[str]:
+        """What the engine warned of, a line each, unless an earlier task of the stack has shown it."""
+        with self._lock:
+            new = [item for item in outcome.warnings if (outcome.stack, item) not in self._warnings]
+            self._warnings.update((outcome.stack, item) for item in new)
+        return [f"  Warning: {item.text}" for item in new]
 
     def _changes(self, outcome: Result) -> list[str]:
         """What a plan would do, a line for each resource and output; in CI alone, where it folds."""
@@ -113,7 +129,7 @@ class Console:
         colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and self._run.output.dialect is Dialect.PLAIN
         for remark in remarks.of(self._run.results.values()):
             self._run.say_once(remark)
-        shown = text.render(report, colour=colour)
+        shown = Rendered(text.render(report, colour=colour))
         if not shown:
             return
         if colour:
@@ -121,7 +137,7 @@ class Console:
         elif self._run.output.dialect is Dialect.PLAIN:
             self._run.say(shown)
         else:
-            title = f"{report.stage:<9} {report.verdict}"
+            title = Rendered(f"{report.stage:<9} {report.verdict}")
             self._run.output.section(f"report_{report.stage}", title, shown, folded=True)
 
     def summary(self, selected: set[str], code: ExitCode, reports: Iterable[str]) -> None:
@@ -173,7 +189,7 @@ class Console:
         failed = sorted({item.stack for item in found if item.failed})
         names = ", ".join(failed[:5]) + (" and more" if len(failed) > 5 else "")  # noqa: PLR2004 - what fits a line
         if self._run.stop.requested:
-            return "stopped; the same command again goes on from here"
+            return "stopped; run the same command again to continue"
         if code is ExitCode.FAILED:
             tried = any(item.stage == "deploy" and item.failed for item in found)
             if "deploy" in selected and not self._run.applied and not tried:
@@ -189,8 +205,8 @@ class Console:
         if "plan" in selected:
             planned = sum(item.stage == "plan" and item.status is not Status.UNAFFECTED for item in found)
             deploys = self._run.command("deploy").quoted
-            return f"planned; {deploys} applies exactly this" if planned else "nothing is affected"
-        return "all well"
+            return f"planned; {deploys} applies exactly this" if planned else "no stack is affected"
+        return "all passed"
 
     def _drift_verdict(self, found: list[Result]) -> str:
         lines = []
@@ -200,14 +216,14 @@ class Console:
             again = self._run.command("-a", *(f"deploy:{name}" for name in drifted[:5])).quoted
             looks = self._run.command("drift").quoted
             lines.append(
-                f"{', '.join(drifted)} drifted. Three ways from here:\n"
+                f"{', '.join(drifted)} drifted. What to do next:\n"
                 f"  1. deploy the code again:     {again}\n"
                 f"  2. take over what is:         change the code until {looks} finds nothing\n"
                 f"  3. look into it:              .deploy/{self._run.project.environment}/reports/drift.md"
             )
         if undeployed:
             deploys = self._run.command("deploy").quoted
-            lines.append(f"{', '.join(undeployed)}: not deployed as in the code; {deploys} deploys it")
+            lines.append(f"{', '.join(undeployed)}: undeployed code; {deploys} deploys it")
         return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""What changes within a value, as lines: field by field, texts as unified diffs, JSON and YAML by structure."""
+"""Shows the changes within a value as lines: field by field, texts as unified diffs, JSON and YAML by structure."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class _Comparison:
             if inner:
                 yield from inner
                 return
-            yield Line("!", f"{dotted(path)}: the same {parsed[0].kind}, written in another way{self._force(path)}")
+            yield Line("!", f"{dotted(path)}: the same {parsed[0].kind}, formatted differently{self._force(path)}")
         if "\n" not in before and "\n" not in after:
             yield from self._changed(path, *shorten_pair(before, after))
             return
@@ -170,7 +170,7 @@ def unified(before: str, after: str) -> Iterator[Line]:
             yield from (Line("-", _line(text, changed=True)) for text in old_rest[i1:i2])
             yield from (Line("+", _line(text, changed=True)) for text in new_rest[j1:j2])
     if before.endswith("\n") != after.endswith("\n"):
-        yield Line("!", f"the newline at the end is {'added' if after.endswith(chr(10)) else 'gone'}")
+        yield Line("!", f"the final newline is {'added' if after.endswith(chr(10)) else 'removed'}")
 
 
 def _value(sign: str, head: str, value: Any, remark: str) -> Iterator[Line]:
@@ -179,7 +179,7 @@ def _value(sign: str, head: str, value: Any, remark: str) -> Iterator[Line]:
         yield Line(sign, f"{head}{value}{remark}")
     elif isinstance(value, str) and "\n" in value:
         lines = value.removesuffix("\n").split("\n")
-        end = "" if value.endswith("\n") else ", no newline at the end"
+        end = "" if value.endswith("\n") else ", no final newline"
         yield Line(sign, f"{head}{plural(len(lines), 'line')}{end}:{remark}")
         yield from (Line(sign, f"  {_line(text, changed=True)}") for text in lines)
     else:
@@ -189,7 +189,7 @@ def _value(sign: str, head: str, value: Any, remark: str) -> Iterator[Line]:
 def _brief(value: Any) -> str:
     """A value on one line, where it says little: what comes after it is not known."""
     if isinstance(value, str) and "\n" in value:
-        return f"{value.removesuffix(chr(10)).count(chr(10)) + 1:,} lines (not shown: what comes is not known yet)"
+        return f"{value.removesuffix(chr(10)).count(chr(10)) + 1:,} lines (not shown: the new value is not known yet)"
     return value if isinstance(value, str) and value in _MARKERS else shorten(literal(value), _BRIEF)
 
 
@@ -204,7 +204,7 @@ def _line(text: str, *, changed: bool = False) -> str:
 def _sizes(before: str, after: str) -> str:
     old, new = (text.removesuffix("\n").count("\n") + 1 for text in (before, after))
     size = f"{old:,} lines" if old == new else f"{old:,} lines, then {new:,}"
-    return size + (", only blanks differ" if "".join(before.split()) == "".join(after.split()) else "")
+    return size + (", only white space differs" if "".join(before.split()) == "".join(after.split()) else "")
 
 
 def _common(old: list[str], new: list[str]) -> int:

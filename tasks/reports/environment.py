@@ -1,4 +1,4 @@
-"""jinja2's sandboxed environments: of this package's own templates, and of a project's over them."""
+"""The sandboxed jinja2 environments for built-in and custom templates."""
 
 from __future__ import annotations
 

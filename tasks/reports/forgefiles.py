@@ -1,4 +1,4 @@
-"""What GitLab and GitHub read themselves: the terraform widget, workflow commands, the step summary."""
+"""Writes the files and commands that GitLab and GitHub read: the terraform widget, annotations, the step summary."""
 
 from __future__ import annotations
 
@@ -51,6 +51,7 @@ def workflow_commands(report: Report) -> Iterator[str]:
             (f"{change.kind} in {name}", f"{change.address} {change.why}".strip(), "")
             for name, change in report.destructive
         ]
+    warnings += [(f"{report.stage} {stack.name}", text, "") for stack in report.stacks for text in stack.warnings]
     for level, found in (("error", errors), ("warning", warnings)):
         shown = found if len(found) <= MOST_ANNOTATIONS else found[: MOST_ANNOTATIONS - 1]
         for title, text, place in shown:

@@ -1,4 +1,4 @@
-"""The run as JUnit XML: one suite per stage, one case per stack, for whatever shows test results.
+"""Writes the run as JUnit XML: one suite per stage, one case per stack.
 
 The format is that of Jenkins' schema (https://github.com/jenkinsci/xunit-plugin, `junit-10.xsd`), which GitLab, GitHub
 actions and the rest read too.
@@ -57,6 +57,8 @@ def _case(suite: ET.Element, item: Result, environment: str) -> None:
         failure.text = _clean("\n\n".join(text for text in texts if text))
     elif item.status in _SKIPPED:
         ET.SubElement(case, "skipped").text = _clean(item.summary)  # the schema has no attribute for it
+    if item.warnings:
+        ET.SubElement(case, "system-out").text = _clean("\n".join(f"Warning: {found.text}" for found in item.warnings))
 
 
 def _clean(text: str) -> str:

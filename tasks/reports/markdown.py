@@ -1,4 +1,4 @@
-"""Markdown that says what a text says, whatever is in it: code spans, fenced blocks, folded parts."""
+"""Escapes any text for Markdown: code spans, fenced blocks, folded parts."""
 
 from __future__ import annotations
 

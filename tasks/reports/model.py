@@ -1,4 +1,4 @@
-"""The one report that every face shows, made from results alone."""
+"""The report that all output formats show, made from results only."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 _DESTRUCTIVE = frozenset({"destroy", "replace"})
 _ORDER = ("destroy", "replace", "forget", "change", "add", "import", "move")
 _WHY = {
-    "replace_because_tainted": "it is tainted: its last apply did not end well",
+    "replace_because_tainted": "it is tainted: its last apply failed",
     "replace_because_cannot_update": "it cannot be changed in place",
-    "replace_by_request": "asked for by -replace",
-    "replace_by_triggers": "by replace_triggered_by",
-    "delete_because_no_resource_config": "it is not in the configuration any more",
-    "delete_because_wrong_repetition": "count or for_each came or went",
-    "delete_because_count_index": "its index is beyond count",
-    "delete_because_each_key": "its key is not in for_each any more",
-    "delete_because_no_module": "its module is not in the configuration any more",
-    "delete_because_no_move_target": "what it was moved to is not in the configuration",
+    "replace_by_request": "requested by -replace",
+    "replace_by_triggers": "forced by replace_triggered_by",
+    "delete_because_no_resource_config": "it is no longer in the configuration",
+    "delete_because_wrong_repetition": "count or for_each was added or removed",
+    "delete_because_count_index": "its index exceeds count",
+    "delete_because_each_key": "its key is no longer in for_each",
+    "delete_because_no_module": "its module is no longer in the configuration",
+    "delete_because_no_move_target": "its move target is not in the configuration",
     "delete_because_enabled_false": "it is not enabled",
 }  # https://opentofu.org/docs/internals/json-format/, `action_reason`
 
@@ -93,6 +93,7 @@ class StackReport:
     outputs: list[Change] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     failed_checks: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     mocked: list[str] = field(default_factory=list)
     reused: bool = False
     problem: Problem | None = None
@@ -176,7 +177,7 @@ class Report:
             mask: The secrets that are known by now: more than when the first result was kept.
             named: The environment as commands have to name it.
         """
-        found = [result if mask is None else _masked(result, mask) for result in results]
+        found = [result if mask is None else result.masked(mask) for result in results]
         stacks = [_stack(result) for result in found]
         return cls(stage, environment, commit, stacks, [*notes, *remarks.of(found)], named)
 
@@ -196,7 +197,8 @@ class Report:
         found = [
             stack
             for stack in self.stacks
-            if stack.status in order and not (quiet and stack.status is Status.OK and not stack.findings)
+            if stack.status in order
+            and (not quiet or stack.status is not Status.OK or stack.findings or stack.warnings)
         ]
         return sorted(found, key=lambda stack: (order.index(stack.status), not stack.destructive))
 
@@ -253,7 +255,7 @@ class Report:
             more = f", {not_run} not run" if not_run else ""
             return f"{failed} of {_number(total, 'stack')} failed{more}: nothing can be deployed."
         if self.outcome is Outcome.NOTHING:
-            return "Nothing is affected: nothing would be deployed."
+            return "No stack is affected: nothing would be deployed."
         counts = self.counts
         parts = [_number(planned, "plan") + f" ({counts.text()})"] if planned else []
         parts += [f"{deferred} deferred"] if deferred else []
@@ -264,7 +266,7 @@ class Report:
     def _drift_verdict(self) -> str:
         numbers = {
             "drifted": len(self.having(Status.DRIFTED)),
-            "not deployed as in the code": len(self.having(Status.UNDEPLOYED)),
+            "with undeployed code": len(self.having(Status.UNDEPLOYED)),
             "could not be checked": len(self.having(Status.FAILED, Status.NOT_RUN)),
         }
         if not any(numbers.values()):
@@ -275,16 +277,6 @@ class Report:
         """The report as a JSON value."""
         stacks = [stack.to_json() for stack in self.stacks]
         return {"format": 2, "verdict": self.verdict, "outcome": self.outcome, **asdict(self), "stacks": stacks}
-
-
-def _masked(result: Result, mask: Masker) -> Result:
-    if result.status is Status.UNAFFECTED:
-        return result
-    return replace(
-        result, summary=mask.text(result.summary), reasons=mask.value(result.reasons),
-        details=mask.value(result.details),
-        problem=result.problem.mapped(mask.text) if result.problem else None,
-    )  # fmt: skip
 
 
 def _stack(result: Result) -> StackReport:
@@ -312,6 +304,7 @@ def _stack(result: Result) -> StackReport:
         outputs=[_change({**item, "address": item.get("name")}) for item in outputs],
         findings=[_finding(item) for item in planned.findings],
         failed_checks=[visible(text) for text in changes.get("failed_checks") or []],
+        warnings=[visible(item.text) for item in result.warnings],
         mocked=planned.mocked,
         reused=planned.reused,
         problem=result.problem.mapped(visible) if result.problem else None,
@@ -330,7 +323,7 @@ def _change(item: dict[str, Any]) -> Change:
     reason = item.get("reason")
     why = _WHY.get(reason, " ".join(re.findall(r"\w+", reason)).replace("_", " ")) if reason else ""
     if item.get("deposed"):
-        why = "an object that a replacement left behind" + (f"; {why}" if why else "")
+        why = "an object left over from a replacement" + (f"; {why}" if why else "")
     return Change(
         address=visible(str(item.get("address"))),
         kind=str(item.get("action")),

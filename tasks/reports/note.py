@@ -1,4 +1,4 @@
-"""The report as Markdown, for a note on a merge request, a step summary and a file; no longer than it may be."""
+"""The report as Markdown within a size limit, for merge request comments, step summaries and a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reader must know of a plan besides its changes: what the job that deploys will not have as it is here."""
+"""Remarks on a plan besides its changes: files and values that will differ in the deploy job."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 _MOST = 20
 _STATES = {
-    "new": "written by the engine, and in no commit",
-    "changed": "not as in the commit",
-    "missing": "in the commit, was missing here, and the engine wrote another one",
-    "restored": "in the commit and was missing here; the engine wrote the same again",
+    "new": "written by the engine, but not committed",
+    "changed": "differs from the commit",
+    "missing": "committed, but missing here, and the engine wrote a different one",
+    "restored": "committed, but missing here; the engine wrote the same one",
     "ignored": "ignored by git",
 }
 
@@ -30,7 +30,7 @@ def of(results: Iterable[Result]) -> list[str]:
     if names := sorted({name for details in planned for name in details.volatile}):
         found.append(
             f"volatile {few(names, _MOST)}: the deploy uses the value of this plan, so it must still be valid then;"
-            " `ephemeral = true` in the variable's declaration is the better way"
+            " `ephemeral = true` in the variable's declaration is better"
         )
     files = [details.lock_file for details in planned if details.lock_file]
     for state, words in _STATES.items():
@@ -39,9 +39,9 @@ def of(results: Iterable[Result]) -> list[str]:
             continue
         text = f"lock file {few(paths, _MOST)}: {words}"
         if state == "ignored":
-            text += "; another job refuses this plan: let git have it (.gitignore), and commit it"
+            text += "; another job would refuse this plan: remove it from .gitignore and commit it"
         elif state != "restored":
             add = " ".join(shlex.quote(path) for path in paths[:_MOST])
-            text += f"; another job refuses this plan: commit it (`git add {add}`), and plan again"
+            text += f"; another job would refuse this plan: commit it (`git add {add}`) and plan again"
         found.append(text)
     return found

@@ -1,4 +1,4 @@
-"""Templates that somebody else wrote, filled in by a process of their own, which has little memory and little time.
+"""Renders custom templates in a separate process with limited memory and time.
 
 jinja2's sandbox keeps a template from Python's inside, and not from `"x" * 10**9` or from three loops in one another.
 So a process without our environment fills it in, and the system ends it. What it answers is text, and read as such.
@@ -72,13 +72,13 @@ def render(template: str, values: Mapping[str, Any], folders: Sequence[Path] | N
     try:
         ended = process.ask(arguments, env=variables, timeout=_SECONDS, cwd=Path("/"), given=given)
     except OSError as error:
-        raise TemplateFailedError(f"no process can be started to fill it in: {error.strerror}") from error
+        raise TemplateFailedError(f"cannot start a process to render it: {error.strerror}") from error
     with suppress(ValueError, TypeError, RecursionError):
         filled = _Filled(**json.loads(ended.output))
         if filled.text is not None:
             return filled.text
         raise TemplateFailedError(filled.wrong, filled.kind, filled.place, filled.line)
-    raise TemplateFailedError("takes more time or memory than a report needs")
+    raise TemplateFailedError("exceeds the time or memory limit")
 
 
 def _bound() -> None:
@@ -99,12 +99,12 @@ def _fill(template: str, values: Mapping[str, Any], folders: Sequence[Path] | No
         else:
             text = environment.over(folders).get_template(template).render(**values)
     except MemoryError:
-        return _Filled(wrong="takes more memory than a report needs")
+        return _Filled(wrong="exceeds the memory limit")
     except Exception as error:  # noqa: BLE001 - whatever somebody's template does
         place, line = _place(error, folders or ())
         kind = type(error).__name__
         return _Filled(wrong=str(error) or kind, kind=kind, place=place, line=line)
-    return _Filled(text) if len(text) <= _LONGEST else _Filled(wrong=f"makes more than {_LONGEST:,} characters")
+    return _Filled(text) if len(text) <= _LONGEST else _Filled(wrong=f"renders to more than {_LONGEST:,} characters")
 
 
 def _place(error: Exception, folders: Sequence[Path]) -> tuple[str | None, int | None]:

@@ -1,4 +1,4 @@
-"""Texts that are JSON or YAML, so that a change in them is shown by what it means."""
+"""Parses texts that are JSON or YAML, so that their changes are shown by structure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Structured(NamedTuple):
 
 
 def parse(text: str) -> Structured | None:
-    """The mapping or list that a text holds as JSON or YAML; None when it is just a text.
+    """The mapping or list that a text holds as JSON or YAML; None if it is just a text.
 
     A text in which a mapping has a key twice is just a text: whoever reads it may take the other one.
     """
@@ -36,7 +36,7 @@ def parse(text: str) -> Structured | None:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a duplicate key")
     return found
 
 
@@ -55,7 +55,7 @@ def _plain(node: Any, seen: set[int]) -> Any:
     """A YAML node as mappings, lists and texts; scalars keep their spelling, for that is what a program reads.
 
     Raises:
-        ValueError: It has aliases (which can make it endless), a key twice, or a key that is no text.
+        ValueError: It has aliases (which can make it endless), a key twice, or a key that is not text.
     """
     import yaml
 
@@ -65,7 +65,7 @@ def _plain(node: Any, seen: set[int]) -> Any:
     if isinstance(node, yaml.MappingNode):
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         if len(keys) != len(node.value):
-            raise ValueError("a key that is no text")
+            raise ValueError("a key that is not text")
         return _once([(key, _plain(item, seen)) for key, (_, item) in zip(keys, node.value, strict=True)])
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, seen) for item in node.value]

@@ -1,4 +1,4 @@
-"""Templates of reports, in jinja2's sandbox: this package's own, and what a project puts over them."""
+"""Report templates in jinja2's sandbox: built-in ones, and a project's replacements."""
 
 from __future__ import annotations
 
@@ -61,6 +61,6 @@ class Templates:
         return BrokenTemplateError(
             f"{shorten(visible(str(error)))}; the built-in template is used instead",
             where=Where(f"{self.shown}/{error.place or name}", error.line),
-            untouched="the outcome: no template changes what is planned or deployed",
-            next_step="correct the template, or remove it",
+            untouched="the outcome of the run: templates only affect reports",
+            next_step="fix or remove the template",
         )

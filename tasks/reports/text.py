@@ -1,4 +1,4 @@
-"""The report for a terminal and a job's log: what is dangerous first, then each stack's changes."""
+"""The report for a terminal or job log: dangerous changes first, then each stack's changes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def stack_lines(stack: StackReport, *, colour: bool = False, most_lines: int | N
     shown = body if most_lines is None or len(body) <= most_lines else body[:most_lines]
     lines = [f"{stack.name}  {stack.counts_text}".rstrip(), *(f"  | {line}" for line in shown)]
     if len(body) > len(shown):
-        lines.append(f"  … {len(body) - len(shown):,} more lines are in the report")
+        lines.append(f"  … {len(body) - len(shown):,} more lines in the report")
     return [_harmless(line) for line in lines]
 
 

@@ -1,4 +1,4 @@
-"""Makes the report of a stage, and writes its files."""
+"""Makes the report of a stage and writes its files."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def collect(run: Run, stage: str, results: Iterable[Result]) -> Report:
 
 
 def write(run: Run, report: Report, looks: Templates) -> list[str]:
-    """Write a report's files and tell the forge that runs this; gives the paths of the files for people.
+    """Write a report's files and tell the forge that runs this; returns the paths of the files for people.
 
     What cannot be written is said, and changes nothing else.
 
@@ -77,7 +77,8 @@ def write_junit(run: Run) -> None:
     from . import junit
 
     try:
-        text = junit.render(run.results.values(), environment=run.project.environment)
-        write_atomic(run.layout.reports / "junit.xml", run.mask.text(text).encode(), durable=False)
+        found = [result.masked(run.mask) for result in run.results.values()]
+        text = junit.render(found, environment=run.project.environment)
+        write_atomic(run.layout.reports / "junit.xml", text.encode(), durable=False)
     except RecordError as error:
         run.say(f"the report could not be written: {error.message}")

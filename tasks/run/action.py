@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from doit.action import BaseAction
@@ -14,7 +16,7 @@ from ..base.problem import listed
 from . import fanout
 from . import result as results
 from .commandline import COMMANDS
-from .details import DetailedError
+from .details import DetailedError, masked
 from .result import Result, Status
 from .selection import Part
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from doit.exceptions import BaseFail
 
+    from ..engine.diagnostics import Diagnostic
     from ..project.stack import Stack
     from .run import Run
 
@@ -96,6 +99,8 @@ def _keep_outcome(run: Run, stage: str, name: str, work: Callable[[bool], Result
         outcome = failed(run, stage, name, error)
     except Exception as error:  # noqa: BLE001 - the boundary: a bug must not take the other stacks down
         outcome = crashed(run, stage, name, error)
+    outcome.warnings = outcome.warnings or _warned(run, stage, name)
+    outcome = outcome.masked(run.mask)
     if not outcome.started_at:  # otherwise another job of the pipeline did it
         outcome.seconds = round(time.monotonic() - started, 3)
         outcome.started_at = began
@@ -114,10 +119,21 @@ def _with_hooks(run: Run, name: str, stack: Stack, act: Act, *, forced: bool) ->
     return hooks.around(run, name, stack, lambda: act(run, stack, forced))
 
 
+def _warned(run: Run, stage: str, name: str) -> list[Diagnostic]:
+    """What the engine warned of in a task, with places in the repository."""
+    if name not in run.project.stacks:
+        return []
+    folder = run.project.stacks[name].path
+    return [
+        replace(item, file=posixpath.normpath(posixpath.join(folder, item.file))) if item.file else item
+        for item in run.heard(stage, name)
+    ]
+
+
 def failed(run: Run, stage: str, name: str, error: DeployError) -> Result:
     """The result of an expected error, with secrets masked."""
     problem = run.problem(error, name if name in run.project.stacks else None)
-    known = error.found if isinstance(error, DetailedError) else None
+    known = masked(error.found, run.mask) if isinstance(error, DetailedError) else None
     return Result(stage, name, Status.FAILED, problem.summary, details=known, problem=problem)
 
 

@@ -18,33 +18,33 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
 COMMANDS = {
-    "setup": "install the pinned engine, verified",
+    "setup": "install the pinned engine and verify it",
     "validate": "check the configuration, the format, and each affected stack with the engine",
-    "build": "make builds and images whose sources changed; changes no stack",
+    "build": "make builds and images whose inputs changed; changes no stack",
     "plan": "save a plan for every affected stack, for review; changes nothing",
-    "deploy": "plan every affected stack, then apply exactly these plans and check what runs",
+    "deploy": "plan every affected stack, then apply exactly these plans and run the checks",
     "verify": "run the checks of all deployed stacks",
-    "drift": "compare what is there with what was deployed; ends with 2 when they differ",
+    "drift": "compare what exists with what was deployed; exits with 2 if they differ",
     "status": "show what is deployed, affected, drifted, failing",
     "log": "show what the ledger has of every deployment: of all stacks, or of some",
-    "audit": "verify that nobody changed the ledger, entry by entry",
+    "audit": "verify every entry of the ledger",
     "ledger": "keep the ledger: init, check, push, release, accept, key, rotate",
     "graph": "show which stack needs which",
-    "ci": "write the pipeline that does each affected stack in a job of its own",
-    "publish": "send run records and reports to where the dashboard reads them",
-    "notify-test": "send a test message to every channel that is notified",
+    "ci": "generate a pipeline with one job per affected stack",
+    "publish": "send run records and reports to the dashboard's source",
+    "notify-test": "send a test message to every notification channel",
 }
 """What doit calls, with a line for `doit list` and the help."""
 
 VARIABLES = {
     "env": "the environment",
-    "base": "plan and status: compare with this ref where there are no receipts",
+    "base": "plan and status: compare with this ref if there are no receipts",
     "mocks": "`no`: plan without mocks",
-    "allow": "plan and deploy: let findings of this policy rule through; needs reason=",
-    "accept": "go on with exactly this state; needs reason=",
-    "reason": "why, for the record",
-    "reviewed": "compare with the review.json of a merge request's job",
-    "from": "take what another job handed over from this folder",
+    "allow": "plan and deploy: accept findings of this policy rule; needs reason=",
+    "accept": "accept exactly this state; needs reason=",
+    "reason": "the reason for `allow` or `accept`, which is recorded",
+    "reviewed": "compare with the review.json of a merge request job",
+    "from": "take over the files of another job from this folder",
     "ci": "`job` or `report`: this run is part of a generated pipeline",
     "upstream": "`update`: pin an overlay's upstream again",
 }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Unpack
 
+from ..artifact.changes import items_masked, masked_again
 from ..base.errors import DeployError
 from ..base.problem import Kind
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
     from ..base.errors import Places
+    from ..base.masking import Secrets
 
 Json = dict[str, Any]
 
@@ -167,7 +169,7 @@ _STAGES: dict[str, type[Any]] = {
 
 
 def from_json(stage: str, record: Any) -> Details | None:
-    """The details of a stage's result; None where it has none.
+    """The details of a stage's result; None if it has none.
 
     Raises:
         ValueError: They are not what the stage's details are.
@@ -183,6 +185,37 @@ def _adapter(stage: str) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter
 
     return TypeAdapter(_STAGES[stage])
+
+
+def masked(details: Details, mask: Secrets) -> Details:
+    """Details with every known secret replaced in texts and values; what decides or counts stays as it is."""
+    if isinstance(details, BuildDetails):
+        return details
+    if isinstance(details, VerifyDetails):
+        return replace(details, checks=[_check(item, mask) for item in details.checks])
+    changes = masked_again(details.changes, mask) if details.changes else details.changes
+    if isinstance(details, PlanDetails):
+        return replace(details, changes=changes, findings=[_finding(item, mask) for item in details.findings])
+    if isinstance(details, DriftDetails):
+        drifted, pending = items_masked(details.drifted, mask), items_masked(details.pending, mask)
+        return replace(details, changes=changes, drifted=drifted, pending=pending)
+    return replace(
+        details, changes=changes, outputs=mask.value(details.outputs),
+        allowed=[mask.text(line) for line in details.allowed], checks=[_check(item, mask) for item in details.checks],
+    )  # fmt: skip
+
+
+def _finding(item: Json, mask: Secrets) -> Json:
+    """A finding: its words are its policy's, its address is the plan's."""
+    texts = ("rule", "message", "allowed")
+    return {**item, **{name: mask.text(item[name]) for name in texts if isinstance(item.get(name), str)}}
+
+
+def _check(item: CheckRecord, mask: Secrets) -> CheckRecord:
+    return replace(
+        item, check=mask.text(item.check), observed=mask.text(item.observed), text=mask.text(item.text),
+        commands=[mask.text(command) for command in item.commands],
+    )  # fmt: skip
 
 
 class DetailedError(DeployError):

@@ -29,7 +29,7 @@ CLONE = "clone:"  # what a holder's name begins with that is no pipeline
 
 
 def settings_of(run: Run) -> Ledger | None:
-    """What the configuration says of the ledger; None where there is none."""
+    """What the configuration says of the ledger; None if there is none."""
     found: Ledger | Literal["none"] = run.project.config.ledger
     return None if found == "none" else found
 
@@ -108,7 +108,7 @@ class ShardCache:
     folder: Path
 
     def get(self, digest: str) -> bytes | None:
-        """A shard; None where it is not kept, or is not what it was."""
+        """A shard; None if it is not kept, or is not what it was."""
         try:
             data = plain.read(self.folder / digest, LARGEST_RECORD)
         except OSError:

@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from ..base import standard
+from ..base.masking import Rendered
 from . import cilog
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Output:
 
     def say(self, text: str) -> None:
         """Print lines."""
-        masked = self._mask.text(text)
+        masked = self._masked(text)
         with self._lock:
             if self.live is not None and not self._lost:
                 self.live.console.print(cilog.plain(masked), markup=False, highlight=False, soft_wrap=True)
@@ -67,8 +68,12 @@ class Output:
             body: What folds.
             folded: Whether it is folded at first.
         """
-        title, body = self._mask.text(title), self._mask.text(body)
+        title, body = self._masked(title), self._masked(body)
         self._write(cilog.section(self.dialect, name, title, body, folded=folded))
+
+    def _masked(self, text: str) -> str:
+        """Without secrets, also without those that control characters would have hidden until they are left out."""
+        return text if isinstance(text, Rendered) else self._mask.text(cilog.plain(text))
 
     def _write(self, text: str) -> None:
         with self._lock:

@@ -76,7 +76,7 @@ def left_by(run: Run, stack: Stack, where: Context, manifest: Manifest) -> dict[
 
 
 def now(run: Run, stack: Stack, where: Context, *, late: float | None = None) -> tuple[str | None, int | None]:
-    """The lineage and serial of the state as it is now; None where there is none.
+    """The lineage and serial of the state as it is now; None if there is none.
 
     Args:
         run: The run.

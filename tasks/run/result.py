@@ -6,15 +6,18 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from ..artifact import folder
 from ..base.errors import RecordError
-from ..base.files import read_json, write_json
+from ..base.files import read_json
 from ..base.problem import Problem
-from .details import DeployDetails, DriftDetails, PlanDetails, VerifyDetails, from_json
+from ..engine.diagnostics import Diagnostic
+from .details import DeployDetails, DriftDetails, PlanDetails, VerifyDetails, from_json, masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..base.layout import Layout
+    from ..base.masking import Secrets
     from ..base.problem import Kind
     from .details import CheckRecord, Details, Json
 
@@ -52,6 +55,7 @@ class Result:
         problem: What went wrong, masked, when it failed.
         seconds: How long it took.
         started_at: When it began, ISO 8601 in UTC.
+        warnings: What the engine warned of meanwhile.
         unrecorded: Why its record could not be written; empty when it was.
     """
 
@@ -65,6 +69,7 @@ class Result:
     problem: Problem | None = None
     seconds: float = 0.0
     started_at: str = ""
+    warnings: list[Diagnostic] = field(default_factory=list)
     unrecorded: str = ""
 
     @property
@@ -97,6 +102,17 @@ class Result:
         """Whether it is a plan of an earlier run that still fits."""
         return isinstance(self.details, PlanDetails) and self.details.reused
 
+    def masked(self, mask: Secrets) -> Result:
+        """The result with every known secret replaced; its stack, status, counts, addresses and actions stay."""
+        if self.status is Status.UNAFFECTED:  # nearly all of them, as a rule, and nothing was said of them
+            return self
+        return replace(
+            self, summary=mask.text(self.summary), reasons=[mask.text(reason) for reason in self.reasons],
+            details=masked(self.details, mask) if self.details else None,
+            problem=self.problem.mapped(mask.text) if self.problem else None,
+            warnings=[warning.mapped(mask.text) for warning in self.warnings],
+        )  # fmt: skip
+
     def to_json(self) -> Json:
         """The result as records hold it."""
         problem = self.problem.to_json() if self.problem else None
@@ -109,7 +125,8 @@ def write(layout: Layout, result: Result) -> None:
     Raises:
         RecordError: The file cannot be written.
     """
-    write_json(layout.result(result.stage, result.stack), {"format": FORMAT, **result.to_json()}, durable=False)
+    body = {"format": FORMAT, **result.to_json()}
+    folder.keep(layout, layout.result(result.stage, result.stack), body, durable=False)
 
 
 def read(layout: Layout, stage: str, stack: str, say: Callable[[str], None]) -> Result | None:
@@ -135,6 +152,7 @@ def read(layout: Layout, stage: str, stack: str, say: Callable[[str], None]) -> 
                 **record,
                 "status": Status(status),
                 "details": from_json(record["stage"], details),
+                "warnings": [Diagnostic(**item) for item in record["warnings"]],
                 "problem": Problem.from_json(problem) if problem is not None else None,
             }
         )

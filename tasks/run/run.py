@@ -17,6 +17,7 @@ from ..base.stop import Stop
 from ..engine import obtain
 from ..engine.encryption import Encryption
 from ..engine.engine import Engine
+from .custody import Custody
 from .lock import EnvironmentLock
 from .output import Output
 from .request import Asked, Request
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
     from ..artifact.baseline import Baseline
     from ..artifact.outputs import Output as Outputs
     from ..base.errors import DeployError
-    from ..base.git import Revision
+    from ..base.git import Relation, Revision
     from ..base.problem import Command, Problem
+    from ..engine.diagnostics import Diagnostic
     from ..project.project import Project
     from .allowance import Judged
     from .recorded import Recorded
@@ -51,6 +53,7 @@ class Run:
     Attributes:
         output: Prints.
         lock: The environment's lock.
+        custody: Verifies the environment's folder, and signs what this run leaves in it.
         encryption: The keys, as the engine gets them.
         asked: What the selected tasks amount to (`reporter`).
         active: Whether our reporter has begun the run (`reporter`).
@@ -60,6 +63,7 @@ class Run:
         applied: The stacks whose plan was applied in this run (`mark_applied`).
         reused: The stacks whose artifact was found to fit as it is (`plan`).
         replanned: Why a stack's artifact was replaced although it had been handed over, where allowed (`acceptance`).
+        known_plans: The ids of the plans whose secrets are known (`knowing`).
         judged: The plan that was verified in this run, and that policy let through, by stack (`judging`).
         assessed: What is affected, as found before anything ran (`assessment`).
         initialized: The stacks that are initialized, with their backend or without (`workdir`).
@@ -78,6 +82,7 @@ class Run:
         self.mask.add(project.keyring.passphrases)
         self.output = Output(self.mask)
         self.lock = EnvironmentLock(project.layout)
+        self.custody = Custody(project, self.request.part)
         self.encryption = Encryption(project.keyring)
         self.stop = Stop(self.say, project.config.engine.grace)
         self.asked = Asked()
@@ -88,10 +93,12 @@ class Run:
         self.applied: set[str] = set()
         self.reused: set[str] = set()
         self.replanned: dict[str, str] = {}
+        self.known_plans: set[str] = set()
         self.judged: dict[str, Judged] = {}
         self.assessed: dict[str, tuple[tuple[str, ...], Assessment]] = {}
         self.initialized: dict[str, bool] = {}
         self.lock_files_missing: set[str] = set()
+        self._heard: dict[str, list[Diagnostic]] = {}
         self.read_outputs: dict[str, dict[str, Outputs]] = {}
         self.reading_lock = threading.Lock()
         self.waiting: dict[str, Callable[[], str]] = {}
@@ -103,6 +110,7 @@ class Run:
         self._stack_locks: dict[str, threading.RLock] = {}
         self._stack_locks_lock = threading.Lock()
         self._once: dict[object, object] = {}
+        self._relations: dict[str, Relation] = {}
 
     def once(self, make: Callable[[Run], T]) -> T:
         """What a function makes of this run, made once."""
@@ -138,6 +146,21 @@ class Run:
         return git.revision(self.layout.root)
 
     @property
+    def signed_commit(self) -> str | None:
+        """The commit that an index names; git is asked only where there is a key to sign one with."""
+        return self.revision.commit if self.project.keyring.signs else None
+
+    def relation_to(self, other: str) -> Relation:
+        """Where the commit of this run stands to another one; each is asked of git once.
+
+        Raises:
+            GitError: This is a repository, and git does not answer.
+        """
+        if other not in self._relations:
+            self._relations[other] = git.relation(self.layout.root, other, self.revision.commit or "")
+        return self._relations[other]
+
+    @property
     def shown_revision(self) -> Revision:
         """`revision` for reports and records, which no refusal of git may end: no commit then."""
         try:
@@ -166,7 +189,8 @@ class Run:
                 self.mask.add(key.encoded for key in self.project.keyring.all)
                 engine = Engine(
                     found.binary, settings.kind, found.version, plugin_cache=plugins, encryption=self.encryption,
-                    stop=self.stop, mask=self.mask, terse=self.hides_values,
+                    stop=self.stop, mask=self.mask, hear=self._hear, terse=self.hides_values,
+                    tell=self._tell, every=settings.progress,
                 )  # fmt: skip
                 if self.project.keyring.is_set and not engine.takes_keys:
                     raise EngineError(
@@ -176,6 +200,19 @@ class Run:
                     )
                 self._engine = engine
             return self._engine
+
+    def _tell(self, label: str, seconds: float, what: str) -> None:
+        """Say that an apply goes on, unless a terminal shows it anyway."""
+        if self.output.live is None:
+            self.say(f"{label}: applying for {seconds:.0f} s" + (f", waiting for {what}" if what else ""))
+
+    def _hear(self, label: str, found: list[Diagnostic]) -> None:
+        self._heard.setdefault(label, []).extend(found)
+
+    def heard(self, stage: str, stack: str) -> list[Diagnostic]:
+        """What the engine has warned of in a task of a stack, each once; masked."""
+        known = dict.fromkeys(self._heard.get(f"{stage} {stack}", ()))
+        return [item.mapped(self.mask.text) for item in known]
 
     def keep_crash(self, task: str, error: BaseException) -> str:
         """Add an unexpected error to the crash log; returns the next step."""

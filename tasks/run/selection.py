@@ -1,4 +1,4 @@
-"""What doit was asked for: the tasks that a selection leads to, and which part of a pipeline this run is."""
+"""The selected tasks and everything they depend on, and the part of a pipeline that this run is."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def stacks(names: Iterable[str], stage: str) -> set[str]:
 
 
 def named(selected: Iterable[str]) -> frozenset[str] | None:
-    """The stacks and builds that a selection names one by one; None where it names a whole stage."""
+    """The stacks and builds that a selection names one by one; None if it names a whole stage."""
     names = list(selected)
     if any(":" not in name for name in names):
         return None

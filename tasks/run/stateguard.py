@@ -1,4 +1,4 @@
-"""The state is the one that was deployed: any other is refused, unless it was accepted by lineage and serial."""
+"""Refuses a state other than the deployed one, unless it was accepted by lineage and serial."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def parse(text: str, reason: str | None) -> tuple[Accepted, ...]:
     for item in text.split(","):
         match = _ACCEPTED.fullmatch(item)
         if match is None:
-            raise _wrong(f"`accept={item}` is not of its form", f"write {_FORM}, as the refusal shows it")
+            raise _wrong(f"`accept={item}` is malformed", f"write {_FORM}, as in the refusal")
         if not reason:
-            raise _wrong("`accept=` has no reason", "add `reason='why this state is right'`: it is recorded")
+            raise _wrong("`accept=` has no reason", "add `reason='why this state is right'`, which is recorded")
         serial = match["serial"]
         found.append(Accepted(match["stack"], match["lineage"], int(serial) if serial else None, reason))
     return tuple(found)
@@ -45,7 +45,7 @@ def check_names(accepted: Collection[Accepted], stacks: Collection[str]) -> None
     """Refuse to accept the state of a stack that does not exist.
 
     Raises:
-        ConfigError: There is no such stack.
+        ConfigError: The stack does not exist.
     """
     for item in accepted:
         if item.stack not in stacks:
@@ -54,13 +54,13 @@ def check_names(accepted: Collection[Accepted], stacks: Collection[str]) -> None
 
 
 def require(run: Run, stack: Stack, last: Receipt | None, seen: Seen) -> dict[str, Any] | None:
-    """Refuse a state that is not the one that the last apply left, before anything is made of it.
+    """Refuse a state that is not the one that the last apply left, before it is used.
 
     Returns:
-        What was accepted of it, for the records; None where there was nothing to accept.
+        What was accepted, for the records; None if there was nothing to accept.
 
     Raises:
-        StateRefusedError: It is another one and was not accepted.
+        StateRefusedError: It is a different state and was not accepted.
     """
     problem = statecheck.problem(last, seen)
     if problem is None or last is None:
@@ -76,10 +76,10 @@ def require(run: Run, stack: Stack, last: Receipt | None, seen: Seen) -> dict[st
     raise StateRefusedError(
         problem,
         stack=stack.name,
-        untouched="nothing in this stack was planned or applied, and its state is as it was found",
+        untouched="nothing in this stack was planned or applied, and its state is unchanged",
         next_step=(
-            "put the right state back (docs/recover.md), then run the same command again; ",
-            "or go on with exactly this one, for a reason that is recorded: ",
+            "restore the right state (docs/recover.md), then run the same command again; ",
+            "or accept exactly this one, with a reason that is recorded: ",
             doit(f"accept={place}", "reason=WHY", f"plan:{stack.name}"),
         ),
     )

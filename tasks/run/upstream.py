@@ -1,4 +1,4 @@
-"""The values that a stack's inputs get from upstream outputs; sensitive ones are kept in memory."""
+"""The values of upstream outputs for a stack's inputs; sensitive ones stay in memory."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def state_arguments(project: Project, stack: Stack) -> list[str]:
 
 
 def lock_digest(project: Project, stack: Stack) -> str | None:
-    """Hex SHA-256 of the stack's dependency lock file; None when it has none."""
+    """Hex SHA-256 of the stack's dependency lock file; None if it has none."""
     return project.index.digest(f"{stack.path}/{ENGINE_LOCK_FILE}")
 
 
@@ -156,11 +156,11 @@ def initialize(run: Run, stack: Stack, where: Context, *, backend: bool) -> None
         (where.data_dir / _BACKEND_IN_USE).unlink(missing_ok=True)  # the engine asks the backend that it names, too
     lockfile.note_missing(run, stack)
     with providers.at_hand(run, stack, where) as alone:
-        completed = engine.run(alone, "init", *arguments)
+        completed = engine.run(alone, "init", *arguments, events=True)
         for _ in range(_CREATIONS):
             if completed.ok or not _CREATED_AT_ONCE.search(completed.output) or run.stop.wait(_PAUSE):
                 break
-            completed = engine.run(alone, "init", *arguments)
+            completed = engine.run(alone, "init", *arguments, events=True)
     if not completed.ok:
         raise failure(f"{engine.kind} init failed", completed, where)
     if run.project.tree is not None and (path := run.project.tree.take_lock_file(stack.path)):

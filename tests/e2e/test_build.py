@@ -232,7 +232,7 @@ def test_a_build_that_writes_among_its_sources_is_told_so(app: Repository) -> No
     app.write("app/package.json:" + '{"scripts": {"build": "node build.js && echo 1 > generated.txt"}}')
     lock(app)
     done = app.doit("build", code=1)
-    assert "its sources changed while it was built: generated.txt" in done.out
+    assert "its sources changed during the build: generated.txt" in done.out
     app.write("app/.gitignore:node_modules\nbuild\ngenerated.txt\n")
     app.doit("build")
 
@@ -333,7 +333,7 @@ def test_a_clone_with_receipts_needs_no_build_when_nothing_is_affected(app: Repo
     clone = app.clone(tmp_path / "other")
     watch(clone, "node", "npm")
     copy_tree(app.deploy_dir(), clone.deploy_dir())
-    assert "nothing is affected" in clone.doit("plan").out
+    assert "no stack is affected" in clone.doit("plan").out
     assert "nothing to deploy" in clone.doit("deploy").out
     assert started(clone) == []
     clone.doit("drift", code=None)  # plans every stack, and so reads what is built
@@ -417,7 +417,7 @@ def test_an_overlay_builds_what_its_upstream_has_and_overlays(app: Repository, t
 def test_builds_that_need_each_other_are_found_before_anything_starts(app: Repository) -> None:
     app.write(minimal_config("builds: {app: {kind: node, path: app, depends_on: [app]}}\n"))
     done = app.doit("plan", code=1)
-    assert "these builds need each other: app -> app" in done.out
+    assert "these builds depend on each other: app -> app" in done.out
     assert "config/pipeline.yaml:3" in done.out
     assert app.engine_calls() == []
     assert started(app) == []

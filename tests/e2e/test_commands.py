@@ -127,7 +127,7 @@ def test_what_was_not_reviewed(faces: Faces) -> None:
     faces.repository.write(f"{minimal_config(NOTIFY)}plan: {{on_unreviewed: fail}}\n")
     found = faces.run("deploy", code=1)
     assert without_environment(found) == []
-    assert show(found, "DEPLOY_PLAN__ON_UNREVIEWED=warn doit env=prod deploy") > FAILURE
+    assert show(found, "or commit `plan: {on_unreviewed: warn}`; then `doit env=prod deploy`") > FAILURE
 
 
 def test_a_drift(faces: Faces) -> None:
@@ -137,7 +137,7 @@ def test_a_drift(faces: Faces) -> None:
     found = faces.run("drift", code=2)
     assert without_environment(found) == []
     assert show(found, "doit env=prod -a deploy:a") >= {"console", "reports/drift.md"}
-    assert "notification 0" in show(found, "`doit env=prod deploy` puts back")
+    assert "notification 0" in show(found, "`doit env=prod deploy` restores")
     faces.repository.write(f"stacks/a/main.tf:{resource('2')}")
     assert without_environment(faces.run("drift", code=None)) == []
     assert without_environment(faces.run("status", code=0)) == []

@@ -39,7 +39,7 @@ def test_a_missing_var_file_is_said_before_anything_starts(build: Callable[..., 
         minimal_config("stacks:\n  a: {var_files: ['{environment}.tfvars']}\n"), f"stacks/a/main.tf:{resource()}"
     )
     done = repository.doit("plan", code=1)
-    assert "there is no var file stacks/a/local.tfvars" in done.out
+    assert "the var file stacks/a/local.tfvars does not exist" in done.out
     assert "config/pipeline.yaml:4" in done.out
     assert repository.engine_calls("plan") == []
 
@@ -67,7 +67,7 @@ def test_a_failing_stacks_output_is_whole_and_not_interleaved(build: Callable[..
 
 def test_another_reporter_is_refused_rather_than_given_other_exit_codes(one: Repository) -> None:
     done = one.doit("-r", "zero", "deploy", code=1)
-    assert "leave out `-r`" in done.out
+    assert "omit `-r`" in done.out
     assert one.engine_calls("apply") == []
 
 

@@ -278,7 +278,7 @@ def test_a_failure_is_shown_with_what_is_untouched_and_the_command_to_run_next(
     dashboard = serve(deployed.path / ".deploy")
     for page in (f"/env/local/runs/{run_ids(deployed)[-1]}", "/env/local/stacks/edge/cdn"):
         text = dashboard.get(page).text
-        for shown in ("engine error", "apply failed", "the rest is unchanged", "correct the cause", "doit deploy"):
+        for shown in ("engine error", "apply failed", "the rest is unchanged", "fix the cause", "doit deploy"):
             assert shown in text, page
 
 

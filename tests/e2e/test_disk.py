@@ -65,7 +65,7 @@ def test_a_full_disk_is_named_and_with_room_everything_converges(
     assert "unexpected error" not in done.out
     if done.code:
         assert done.code == 1, done.out
-        assert "make room" in done.out or "No space left" in done.out or "no space left" in done.out
+        assert "free disk space" in done.out or "No space left" in done.out or "no space left" in done.out
     filler.unlink()
     repository.doit("deploy")
     repository.engine_calls()

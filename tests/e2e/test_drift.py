@@ -26,7 +26,7 @@ def test_what_was_just_deployed_has_not_drifted(example: Repository) -> None:
     example.doit("deploy")
     done = example.doit("drift", code=0)
     assert "as deployed" in done.task("drift", "site")
-    assert "all well" in done.out
+    assert "all passed" in done.out
 
 
 def test_a_page_changed_by_hand_is_drift_and_the_resource_is_named(example: Repository) -> None:
@@ -64,7 +64,7 @@ def test_code_that_was_never_deployed_is_2_in_other_words_than_drift(pair: Repos
     pair.doit("drift", code=0)
     pair.write(f"stacks/a/main.tf:{resource('2')}")
     done = pair.doit("drift", code=2)
-    assert "code not deployed yet" in done.task("drift", "a")
+    assert "undeployed code" in done.task("drift", "a")
     assert "drifted" not in done.out
 
 
@@ -74,7 +74,9 @@ def test_without_receipts_a_deployed_stack_is_not_called_never_deployed(pair: Re
     shutil.copytree(pair.path / ".state", other.path / ".state")  # as a remote backend would have it
     other.write(f"stacks/a/main.tf:{resource('changed')}")
     done = other.doit("drift:a", code=2)
-    assert "not as in the code (no receipt here tells whether that is drift)" in done.task("drift", "a")
+    assert "differs from the code (without a receipt here, drift cannot be told from undeployed code)" in done.task(
+        "drift", "a"
+    )
     assert "never deployed" not in done.out
 
 

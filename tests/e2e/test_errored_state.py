@@ -151,7 +151,8 @@ def test_the_state_is_kept_and_stops_everything_until_it_is_saved(
     # The other environment shares the folder, not the state: it must neither overwrite the file nor be sent it.
     other = repository.doit("env=dev", "plan:a", code=1)
     assert (
-        "it is of environment local, whose last apply failed: `doit env=local plan:a` shows how to save it" in other.out
+        "it belongs to environment local, whose last apply failed: `doit env=local plan:a` shows how to save it"
+        in other.out
     )
     assert "state push" not in other.out.replace("could not", "")
 

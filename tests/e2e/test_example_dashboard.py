@@ -156,14 +156,14 @@ def test_without_a_builder_that_is_said_once_and_the_dashboard_runs_all_the_same
                 (folder / program.name).symlink_to(program)
     few = f"{with_dashboard.bin}:{with_dashboard.python.parent}:{folder}"
     done = with_dashboard.doit("deploy", PATH=few)
-    assert done.out.count("there is nothing here that can build an image") == 1
+    assert done.out.count("no working image builder was found") == 1
     assert "4 deployed" in done.out
     image = deployed_image(with_dashboard)
     assert image.startswith("oci:.images/dashboard:")
     assert json.loads(get(f"{done.line('dashboard.url').split()[-1]}/healthz"))["status"] == "ok"
     done = with_dashboard.doit("deploy", PATH=few)
     assert "nothing to deploy" in done.out
-    assert "nothing here that can build" not in done.out
+    assert "no working image builder" not in done.out
 
 
 @pytest.fixture

@@ -208,7 +208,7 @@ def test_with_fail_nothing_is_deployed_that_was_not_reviewed(project: Project) -
     change(project.repository, "2", '\nresource "terraform_data" "more" {}\n')
     project.merge(head=reviewed)
     done = project.deploy(code=1, DEPLOY_PLAN__ON_UNREVIEWED="fail")
-    assert done.line("review", "FAILED", "not what was reviewed in")
+    assert done.line("review", "FAILED", "differs from the review in")
     assert done.line("a:", "terraform_data.more", "reviewed nothing, now add")
     assert done.line("untouched: nothing was deployed")
     assert not project.repository.deploy_dir("receipts").exists()
@@ -217,7 +217,7 @@ def test_with_fail_nothing_is_deployed_that_was_not_reviewed(project: Project) -
 @pytest.mark.parametrize("rule", ["warn", "fail"])
 def test_a_push_without_a_merge_request_is_unreviewed(project: Project, rule: str) -> None:
     done = project.deploy(code=1 if rule == "fail" else 0, DEPLOY_PLAN__ON_UNREVIEWED=rule)
-    assert "came without a merge request" in done.out
+    assert "has no merge request" in done.out
     assert project.repository.deploy_dir("receipts/a.json").exists() == (rule == "warn")
 
 
@@ -225,7 +225,7 @@ def test_a_last_push_that_was_not_planned_is_unreviewed(on_gitlab: Project) -> N
     on_gitlab.review()
     change(on_gitlab.repository, "2")
     on_gitlab.merge()
-    assert "its plan is of" in on_gitlab.deploy(code=1, DEPLOY_PLAN__ON_UNREVIEWED="fail").out
+    assert "but its plan is from" in on_gitlab.deploy(code=1, DEPLOY_PLAN__ON_UNREVIEWED="fail").out
 
 
 def test_with_a_key_a_record_that_somebody_edited_does_not_count(on_gitlab: Project) -> None:
@@ -248,7 +248,7 @@ def test_a_comment_of_somebody_else_is_no_review(on_gitlab: Project) -> None:
     [item] = on_gitlab.forge.ours()
     item["author"] = {"id": 8, "username": "somebody"}
     assert item["author"] is not BOT
-    assert "has no comment of ours" in on_gitlab.deploy(code=1, DEPLOY_PLAN__ON_UNREVIEWED="fail").out
+    assert "has no doit-tofu comment" in on_gitlab.deploy(code=1, DEPLOY_PLAN__ON_UNREVIEWED="fail").out
 
 
 def test_a_run_that_has_nothing_to_do_asks_nobody(on_gitlab: Project) -> None:
@@ -259,7 +259,7 @@ def test_a_run_that_has_nothing_to_do_asks_nobody(on_gitlab: Project) -> None:
 
 def test_plan_on_the_branch_compares_too(on_gitlab: Project) -> None:
     done = on_gitlab.repository.doit("plan", code=1, **on_gitlab.variables(None, DEPLOY_PLAN__ON_UNREVIEWED="fail"))
-    assert "came without a merge request" in done.out
+    assert "has no merge request" in done.out
 
 
 def test_a_plan_that_deploy_makes_for_itself_is_compared_too(chain: Repository) -> None:
@@ -299,7 +299,7 @@ def test_a_plan_json_that_somebody_edited_is_not_believed(on_gitlab: Project) ->
     repository.doit("plan", **on_gitlab.variables(None))
     repository.deploy_dir("plans/a/plan.json").write_text(reviewed)
     done = repository.doit("deploy", code=1, **on_gitlab.variables(None, DEPLOY_PLAN__ON_UNREVIEWED="fail"))
-    assert done.line("a:", "what its plan would change is not known")
+    assert done.line("a:", "the changes of its plan are not known")
 
 
 def test_the_log_folds_what_went_well_and_leaves_open_what_failed(on_gitlab: Project) -> None:

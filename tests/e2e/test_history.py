@@ -186,7 +186,7 @@ def test_a_history_that_cannot_be_written_is_told_and_ends_no_deploy(one: Reposi
     one.deploy_dir().mkdir(parents=True)
     one.deploy_dir("runs").write_text("in the way")
     done = one.doit("deploy")
-    assert "this run is not in the history" in done.out
+    assert "this run is missing from the history" in done.out
     assert one.state("a")["serial"] == 1
 
 

@@ -183,7 +183,7 @@ def test_a_login_comes_from_the_environment_and_is_in_no_command_line_log_or_fil
 ) -> None:
     shop.write(config(f"{closed.host}/{builder}/server", f", builder: {builder}"))
     done = shop.doit("deploy", code=1)
-    assert f"it wants a login for {builder}/server" in done.out
+    assert f"it requires a login for {builder}/server" in done.out
     assert "nothing was deployed" in done.out
     wrong = shop.doit("deploy", code=1, DEPLOY_REGISTRY_USER=USER, DEPLOY_REGISTRY_PASSWORD="wrong-password")
     assert f"refuses {builder}/server for the login in DEPLOY_REGISTRY_USER" in wrong.out
@@ -212,7 +212,7 @@ def test_a_program_of_another_platform_is_said_to_be_the_cause(shop: Repository)
     (shop.path / "server/busybox").write_bytes(content)
     done = shop.doit("build", code=1)
     assert "exec format error" in done.out
-    assert "next: the Containerfile runs a program of another platform" in done.out
+    assert "next: the Containerfile runs a program for another platform" in done.out
 
 
 # Pushes that do not go well
@@ -317,10 +317,11 @@ def test_attestations_are_in_the_index_that_is_deployed_and_hold_no_secret(
 def test_a_builder_of_buildx_that_does_not_answer_is_named(shop: Repository, buildkit: BuildKit) -> None:
     buildkit.add("gone", "unix:///nowhere/socket")
     done = shop.doit("build", code=1, BUILDX_BUILDER="gone")
-    assert "docker buildx is here, but its builder gone at unix:///nowhere/socket does not answer" in done.out
+    assert "docker buildx is installed, but its builder gone at unix:///nowhere/socket does not respond" in done.out
     done = shop.doit("build", code=1, BUILDX_BUILDER="default", DOCKER_HOST="unix:///nowhere/docker")
     assert (
-        "its builder default does not answer (failed to connect to the docker API at unix:///nowhere/docker" in done.out
+        "its builder default does not respond (failed to connect to the docker API at unix:///nowhere/docker"
+        in done.out
     )
     done = shop.doit("build", code=1, BUILDX_BUILDER="none")
     assert 'its builder does not answer (ERROR: no builder "none" found)' in done.out

@@ -186,7 +186,7 @@ def test_several_platforms_are_one_index(shop: Repository) -> None:
 def test_a_folder_that_is_something_else_is_named_and_left_alone(shop: Repository) -> None:
     shop.write(".run/images/index.json:{}")
     done = shop.doit("build", code=1)
-    assert f"the image layout {FOLDER} cannot be read: it is no image layout" in done.out
+    assert f"the image layout {FOLDER} cannot be read: it is not an image layout" in done.out
     assert (shop.path / ".run/images/index.json").read_text() == "{}"
     (shop.path / ".run/images/index.json").write_text("garbage")
     assert f"the image layout {FOLDER} cannot be read: " in shop.doit("build", code=1).out
@@ -196,9 +196,9 @@ def test_a_folder_that_is_something_else_is_named_and_left_alone(shop: Repositor
 @pytest.mark.parametrize(
     ("repository", "more", "said"),
     [
-        ("oci:.run/images:1", "", "'.run/images:1' cannot be an image layout's folder"),
-        ("oci:.run/images", ", insecure: true", "this is about registries"),
-        ("oci:.run/images", ", login: {user: A, password: B}", "this is about registries"),
+        ("oci:.run/images:1", "", "'.run/images:1' is not valid as an image layout's folder"),
+        ("oci:.run/images", ", insecure: true", "this only applies to registries"),
+        ("oci:.run/images", ", login: {user: A, password: B}", "this only applies to registries"),
     ],
 )
 def test_a_wrong_folder_is_found_before_anything_starts(

@@ -46,7 +46,7 @@ def test_an_image_is_built_and_pushed_once_and_deployed_by_its_digest(
     assert started(shop) != []
     shop.engine_calls()
     assert "nothing to deploy" in shop.doit("deploy").out
-    assert "nothing is affected" in shop.doit("plan").out
+    assert "no stack is affected" in shop.doit("plan").out
     shop.doit("build")
     assert started(shop) == []
     assert shop.engine_calls() == []
@@ -225,10 +225,7 @@ def test_without_a_builder_a_deploy_fails_once_and_says_what_to_install(
     shop: Repository, without_builder: dict[str, str]
 ) -> None:
     done = shop.doit("deploy", code=1, **without_builder)
-    assert (
-        "there is nothing here that can build an image: no buildah on PATH; no podman on PATH; docker does not work"
-        in done.out
-    )
+    assert "no working image builder was found: no buildah on PATH; no podman on PATH; docker does not work" in done.out
     assert done.out.count("apt-get install buildah") == 1
     assert shop.engine_calls("apply") == []
 
@@ -248,9 +245,7 @@ def test_an_optional_image_is_said_once_and_deployed_by_its_tag(
 ) -> None:
     shop.write(config(repository_name, ", optional: true"))
     done = shop.doit("deploy", **without_builder)
-    assert "not there, and optional: there is nothing here that can build an image" in done.task(
-        "build", "image/server"
-    )
+    assert "not available, but optional: no working image builder was found" in done.task("build", "image/server")
     assert shop.state("web")["outputs"]["image"]["value"].startswith(f"{repository_name}:")
     assert shop.doit("deploy", **without_builder).out.count("optional") == 0
 
@@ -318,7 +313,7 @@ def test_against_a_base_a_changed_file_of_the_context_affects_the_stack_that_dep
     done = shop.doit("plan", "base=base")
     assert "image server (variable image) changed since base" in done.task("plan", "web")
     assert shop.planned() == ["web"]
-    assert "nothing is affected" in shop.doit("plan", "base=HEAD").out
+    assert "no stack is affected" in shop.doit("plan", "base=HEAD").out
 
 
 def test_drift_plans_with_the_image_that_is_deployed(shop: Repository) -> None:
@@ -326,7 +321,7 @@ def test_drift_plans_with_the_image_that_is_deployed(shop: Repository) -> None:
     (shop.deploy_dir("images/server.json")).unlink()
     assert "as deployed" in shop.doit("drift").task("drift", "web")
     shop.write("server/page/index.html:second")
-    assert "code not deployed yet" in shop.doit("drift", code=2).task("drift", "web")
+    assert "undeployed code" in shop.doit("drift", code=2).task("drift", "web")
 
 
 def test_an_image_that_the_followed_environment_has_counts_as_arrived_in_whatever_registry(

@@ -49,7 +49,7 @@ def test_the_note_says_all_that_happens(reports: Path) -> None:
     text = (reports / "plan.md").read_text()
     assert text.startswith("### Destroys 2 resources: 1 plan (+1 ~208 ±1 -1 1 move 1 import 1 forget 2 outputs).\n")
     for said in (
-        "**-** `terraform_data.gone` (it is not in the configuration any more)",
+        "**-** `terraform_data.gone` (it is no longer in the configuration)",
         "**±** `terraform_data.replaced` (it cannot be changed in place), forced by `triggers_replace`",
         "**forget** `terraform_data.forgotten`",
         "**move** `terraform_data.new_name` moved from `terraform_data.old_name`",
@@ -59,9 +59,9 @@ def test_the_note_says_all_that_happens(reports: Path) -> None:
         "- input[7].port = 7",
         "  input: 98 more elements unchanged",
         "+ input.id = (known after apply)",
-        "! the newline at the end is gone",
+        "! the final newline is removed",
         "! input: 3,000 lines",
-        "- output = 3,000 lines (not shown: what comes is not known yet)",
+        "- output = 3,000 lines (not shown: the new value is not known yet)",
         "Output **update** `policy`",
     ):
         assert said in text, said
@@ -111,8 +111,8 @@ def test_the_console_says_what_is_destroyed_and_where_the_rest_is(repository: Re
     repository.deploy_dir("plans/nasty/manifest.json").unlink()
     out = repository.doit("plan").out
     assert "DESTROYED OR REPLACED" in out
-    assert "  - terraform_data.gone (it is not in the configuration any more)  in nasty" in out
-    assert re.search(r"… [\d,]+ more lines are in the report", out)
+    assert "  - terraform_data.gone (it is no longer in the configuration)  in nasty" in out
+    assert re.search(r"… [\d,]+ more lines in the report", out)
     assert nasty.SECRET not in out
     assert "\x1b" not in out
     assert not [line for line in out.splitlines() if line.lstrip().startswith("::")]

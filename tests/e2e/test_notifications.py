@@ -224,7 +224,7 @@ def test_a_broken_template_is_said_and_the_built_in_text_goes_out(told: Reposito
         told.write(minimal_config(CHANNELS.replace("{name: chat,", f'{{name: chat, body: "{template}",')))
         told.deploy_dir("notified.json").unlink(missing_ok=True)
         out = _deploy(told, 1)
-        assert f"chat: the template `body` is broken, the built-in one was used: {word}" in out
+        assert f"chat: the template `body` is broken, so the built-in one was used: {word}" in out
         [post] = web.take()
         assert "a (deploy): apply failed" in post.json["text"]
 
@@ -285,7 +285,7 @@ def test_notify_test_tells_every_channel_and_ends_with_1_when_one_cannot_be_told
     assert mail.take()[0]["subject"] == "Test of mail (local)"
     hook.answer = 500
     out = told.doit("notify-test", code=1).out
-    assert "hook: it answered 500" in out
+    assert "hook: the response has status 500" in out
     assert "chat: delivered" in out
     assert not told.deploy_dir("notified.json").exists()
 

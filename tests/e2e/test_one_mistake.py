@@ -40,8 +40,8 @@ def test_missing_var_files_are_named_at_once_and_fail_their_stacks_alone(build: 
     assert "+1" in done.task("plan", "a")
     assert "+1" in done.task("plan", "c")
     for file, line in (("stacks/b/local.tfvars", 6), ("stacks/b/common.tfvars", 7)):
-        assert f"there is no var file {file} (config/pipeline.yaml:{line})" in done.out
-    assert "there is no var file stacks/d/local.tfvars" in done.task("validate", "d")
+        assert f"the var file {file} does not exist (config/pipeline.yaml:{line})" in done.out
+    assert "the var file stacks/d/local.tfvars does not exist" in done.task("validate", "d")
     assert "where: config/pipeline.yaml:9" in done.out
     assert "FAILED" in done.task("validate", "b")
     assert "FAILED" in done.task("validate", "d")

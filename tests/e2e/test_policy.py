@@ -186,10 +186,10 @@ def test_a_severe_finding_of_a_checker_refuses_the_plan(one: Repository) -> None
 @pytest.mark.parametrize(
     ("body", "more", "said"),
     [
-        ("print('<html>')\n", "", "cannot be understood: its output is not JSON: '<html>'"),
-        ("pass\n", "", "cannot be understood: it printed nothing"),
-        ("print('{}')\n", "", "cannot be understood: `[]` is no path of its output: there is no list"),
-        ("print('[1]')\n", "", "neither a mapping nor a text"),
+        ("print('<html>')\n", "", "printed unreadable output: its output is not JSON: '<html>'"),
+        ("pass\n", "", "printed unreadable output: it printed nothing"),
+        ("print('{}')\n", "", "printed unreadable output: `[]` does not match its output: no list"),
+        ("print('[1]')\n", "", "neither a mapping nor text"),
         ("print('[]'); sys.exit(1)\n", "", "exited with 1, but no finding could be read"),
         ("print('[]'); sys.exit(3)\n", "", "exited with 3"),
         ("import time; time.sleep(600)\n", "timeout: 0.5,", "took longer than 0.5 s"),
@@ -208,7 +208,7 @@ def test_a_checker_that_cannot_be_understood_refuses_the_plan(one: Repository, b
 def test_a_missing_program_refuses_the_plan_and_is_named(one: Repository) -> None:
     one.write(minimal_config("policy: {checkers: [{name: own, command: [no-such-program, '{plan}']}]}\n"))
     one.commit()
-    assert "cannot be run: `no-such-program`: No such file or directory" in one.doit("plan", code=1).out
+    assert "cannot be started: `no-such-program`: No such file or directory" in one.doit("plan", code=1).out
 
 
 def test_an_environment_has_its_own_policy(deployed: Repository) -> None:
@@ -228,7 +228,7 @@ def test_hidden_values_are_in_no_finding(one: Repository) -> None:
     checker(one, "print(json.dumps([{'rule': 'R1', 'severity': 'low', 'message': json.dumps(plan)}]))\n")
     one.doit("plan", DEPLOY_PLAN__VALUES="hidden")
     found: dict[str, Any] = one.json("results/plan/a.json")["details"]["findings"][0]
-    assert found["message"] == "(hidden, as `plan.values` says)"
+    assert found["message"] == "(hidden by `plan.values`)"
 
 
 def test_a_policy_in_the_environment_wins_over_what_a_merge_request_can_change(one: Repository) -> None:

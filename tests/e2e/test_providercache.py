@@ -103,7 +103,7 @@ def _faces(repository: Repository, *arguments: str) -> list[str]:
 
 def test_a_lock_file_that_no_commit_has_is_named_with_what_to_commit(few: Repository) -> None:
     for text in _faces(few):
-        assert f"{LOCKS}written by the engine, and in no commit" in text
+        assert f"{LOCKS}written by the engine, but not committed" in text
         assert ADD.strip("`") in text
     assert few.json("results", "plan", "s0.json")["details"]["lock_file"]["state"] == "new"
     other = few.clone(few.home / "deploys")
@@ -121,7 +121,7 @@ def test_a_committed_lock_file_that_was_completed_is_named(few: Repository) -> N
     few.commit("a lock file without providers")
     shutil.rmtree(few.path / ".deploy")
     for text in _faces(few):
-        assert "lock file stacks/s0/.terraform.lock.hcl: not as in the commit" in text
+        assert "lock file stacks/s0/.terraform.lock.hcl: differs from the commit" in text
     assert "provider" in lock.read_text()
     lock.write_text(whole)
     few.commit("a whole one")
@@ -136,9 +136,9 @@ def test_a_committed_lock_file_that_is_missing_is_said(few: Repository, same: bo
         lock.write_text(lock.read_text() + "# reviewed\n")
     few.commit("the lock files")
     lock.unlink()
-    words = "the engine wrote the same again" if same else "was missing here, and the engine wrote another one"
+    words = "the engine wrote the same one" if same else "missing here, and the engine wrote a different one"
     for text in _faces(few):
-        assert "lock file stacks/s0/.terraform.lock.hcl: in the commit" in text
+        assert "lock file stacks/s0/.terraform.lock.hcl: committed" in text
         assert words in text
 
 

@@ -107,7 +107,7 @@ def test_publishing_at_the_end_of_a_run_changes_no_outcome_when_it_fails(publish
     done = published.doit(
         "deploy", DEPLOY_PUBLISH__AUTOMATIC="true", DASHBOARD_URL="http://127.0.0.1:9/x", DEPLOY_PUBLISH_TOKEN=TOKEN
     )
-    assert "not published, which changes nothing else" in done.out
+    assert "not published; nothing else is affected" in done.out
 
 
 def test_a_run_publishes_itself_at_its_end_where_that_is_wanted(published: Repository, server: FileServer) -> None:
@@ -157,7 +157,7 @@ def test_a_stop_ends_the_tries_to_write_what_others_change(server: FileServer) -
         waited.append(seconds)
         return True
 
-    with pytest.raises(PublishError, match=r"stopped while others change index\.json"):
+    with pytest.raises(PublishError, match=r"stopped while other runs were changing index\.json"):
         amend(to, "index.json", lambda _: {"mine": 1}, stopped)
     assert len(waited) == 1
     assert server.log == ["GET /store/index.json", "PUT /store/index.json"]

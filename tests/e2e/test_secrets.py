@@ -7,7 +7,9 @@ import json
 import subprocess
 from typing import TYPE_CHECKING
 
-from tests.repository import Repository, minimal_config, resource
+import pytest
+
+from tests.repository import Repository, copy_tree, minimal_config, resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -237,3 +239,75 @@ def test_no_child_gets_the_token_that_records_are_published_or_read_with(
     found = {path.stem: path.read_text() for path in tmp_path.glob("*.env")}
     assert sorted(found) == ["build", "check", "engine", "hook"]
     assert [name for name, text in found.items() for token in tokens.values() if token in text] == []
+
+
+VAULT = "vault-9f8e7d-password"
+PASSPHRASE = "a passphrase of 32 characters ..."
+
+
+def _known_from_the_plan_alone(build: Callable[..., Repository], vault: Path, **variables: str) -> Repository:
+    """A stack with a secret that only its plan tells: read from a file by the plan, printed by a failing apply."""
+    vault.write_text(VAULT)
+    body = f"""\
+terraform {{
+  backend "local" {{}}
+}}
+
+resource "terraform_data" "db" {{
+  input = sensitive(file("{vault}"))
+
+  provisioner "local-exec" {{
+    command = "echo login failed: password=$(cat {vault}) >&2; exit 1"
+  }}
+}}
+"""
+    repository = build(minimal_config(), f"stacks/a/main.tf:{body}", f"stacks/b/main.tf:{resource()}")
+    repository.variables = variables
+    return repository
+
+
+@pytest.mark.parametrize("passphrase", ["", PASSPHRASE])
+def test_a_deploy_of_another_machine_masks_what_its_plan_alone_tells(
+    build: Callable[..., Repository], tmp_path: Path, passphrase: str
+) -> None:
+    given = {"DEPLOY_ENCRYPTION_KEY": passphrase} if passphrase else {}
+    repository = _known_from_the_plan_alone(build, tmp_path / "pw", **given)
+    repository.doit("plan")
+    secrets = repository.deploy_dir("plans/a/secrets.enc")
+    assert secrets.exists() == bool(passphrase)
+    assert not passphrase or VAULT.encode() not in secrets.read_bytes()
+    other = repository.clone(tmp_path / "elsewhere")
+    copy_tree(repository.deploy_dir(), other.deploy_dir())
+    done = other.doit("deploy", code=1)
+    assert "login failed: password=(sensitive value)" in done.out
+    assert VAULT not in done.out
+    kept = [path for path in other.path.joinpath(".deploy").rglob("*") if path.is_file() and path.suffix != ".tfplan"]
+    assert [str(path) for path in kept if VAULT.encode() in path.read_bytes()] == []
+    # The engine reads a plan of which nothing else tells what is secret, once; one without secrets is not read.
+    assert len(other.engine_calls("show")) == (0 if passphrase else 1)
+
+
+@pytest.mark.parametrize("damage", ["torn", "of another plan", "gone", "a link"])
+def test_secrets_that_cannot_be_read_from_their_file_are_read_from_the_plan(
+    build: Callable[..., Repository], tmp_path: Path, damage: str
+) -> None:
+    repository = _known_from_the_plan_alone(build, tmp_path / "pw", DEPLOY_ENCRYPTION_KEY=PASSPHRASE)
+    repository.doit("plan")
+    path = repository.deploy_dir("plans/a/secrets.enc")
+    earlier = path.read_bytes()
+    if damage == "of another plan":
+        repository.doit("-a", "plan:a")
+        assert path.read_bytes() != earlier
+        path.write_bytes(earlier)
+    elif damage == "torn":
+        path.write_bytes(earlier[:-3])
+    else:
+        path.unlink()
+        if damage == "a link":
+            (tmp_path / "target").write_bytes(earlier)
+            path.symlink_to(tmp_path / "target")
+    repository.engine_calls()
+    done = repository.doit("deploy", code=1)
+    assert "login failed: password=(sensitive value)" in done.out
+    assert VAULT not in done.out
+    assert len(repository.engine_calls("show")) == 1

@@ -167,7 +167,7 @@ def test_a_run_that_ends_within_its_grace_ends_as_without_one(slow: Repository) 
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "no longer waiting" not in out
-    assert "the same command again goes on from here" in out
+    assert "run the same command again to continue" in out
 
 
 def test_killed_in_mid_apply_the_engine_lives_on_and_the_next_deploy_converges(slow: Repository) -> None:
@@ -199,11 +199,11 @@ def test_a_second_run_at_once_fails_clearly_and_changes_nothing(slow: Repository
     assert f"pid {process.pid}" in done.out
     status = slow.doit("status")
     assert "its last apply was cut off" in status.out
-    assert f"`doit deploy`, pid {process.pid}" in status.line("a run is under way")
+    assert f"`doit deploy`, pid {process.pid}" in status.line("another run is in progress")
     slow.write("go")
     process.communicate(timeout=60)
     assert process.returncode == 0
-    assert "under way" not in slow.doit("status").out
+    assert "in progress" not in slow.doit("status").out
     assert (slow.path / "created").read_text() == "x\n"
 
 
@@ -228,7 +228,7 @@ def test_what_doit_recorded_survives_a_kill(slow: Repository) -> None:
     wait_for(lambda: _begun(slow), "the slow resource")
     kill_group(process, signal.SIGKILL)
     process.communicate(timeout=60)
-    with sqlite3.connect(slow.deploy_dir("doit.db")) as connection:
+    with sqlite3.connect(slow.path / ".deploy/.cache/records/local/doit.db") as connection:
         names = {row[0] for row in connection.execute("select task_id from doit")}
     connection.close()
     assert {"validate:a", "plan:a", "validate:b", "plan:b"} <= names
@@ -238,7 +238,7 @@ def test_what_doit_recorded_survives_a_kill(slow: Repository) -> None:
 
 def test_a_corrupt_record_file_is_moved_aside_and_the_run_goes_on(one: Repository) -> None:
     one.prepare("deploy")
-    one.deploy_dir("doit.db").write_bytes(b"nonsense" * 1000)
+    (one.path / ".deploy/.cache/records/local/doit.db").write_bytes(b"nonsense" * 1000)
     one.engine_calls()
     done = one.doit("deploy")
     assert "doit.db.corrupt" in done.out

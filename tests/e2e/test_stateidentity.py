@@ -103,8 +103,7 @@ def test_a_lost_or_replaced_state_is_refused_before_anything_is_created(
             if said:
                 assert said in done.out, f"{way}, {command}:\n{done.out}"
                 assert (
-                    "  untouched: nothing in this stack was planned or applied, and its state is as it was found"
-                    in done.out
+                    "  untouched: nothing in this stack was planned or applied, and its state is unchanged" in done.out
                 )
                 assert re.search(r"`doit accept=a:\S+ reason=WHY plan:a`", done.out)
             assert not repository.deploy_dir("plans", "a", "plan.tfplan").exists()

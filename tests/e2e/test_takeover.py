@@ -108,7 +108,7 @@ def test_a_link_or_pipe_in_the_artifact_is_refused_by_name_before_anything_happe
 
 def test_a_folder_that_is_not_there_is_named(fresh: Repository, tmp_path: Path) -> None:
     done = fresh.doit(f"from={tmp_path}/nowhere", "deploy", code=1)
-    assert f"from={tmp_path}/nowhere: there is no such folder" in done.out
+    assert f"from={tmp_path}/nowhere: the folder does not exist" in done.out
 
 
 def test_outputs_of_builds_are_taken_and_files_that_git_tracks_are_not(

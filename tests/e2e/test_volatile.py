@@ -88,7 +88,7 @@ def test_a_plan_says_which_values_the_deploy_takes_from_it_and_what_is_better(bu
 
 
 def _repository_of_ephemeral(repository: Repository) -> str:
-    """What a plan says once the variable is declared ephemeral, which is the better way."""
+    """What a plan says once the variable is declared ephemeral, which is better."""
     main = repository.path / "stacks/a/main.tf"
     main.write_text(main.read_text().replace("ephemeral = false", "ephemeral = true"))
     return repository.doit("plan").out

@@ -76,7 +76,7 @@ def test_an_overlay_over_this_repository_plans_deploys_and_does_not_drift(mine: 
     assert sorted(path.name for path in (mine.path / ".state").glob("*.tfstate")) == [
         "content-local.tfstate", "network-local.tfstate", "site-local.tfstate",
     ]  # fmt: skip
-    assert "all well" in mine.doit("drift", code=0).out
+    assert "all passed" in mine.doit("drift", code=0).out
     mine.planned()
 
     mine.doit("deploy")
@@ -109,7 +109,7 @@ def test_an_overlay_over_this_repository_plans_deploys_and_does_not_drift(mine: 
     mine.doit("deploy")
     assert mine.planned() == ["content"]  # the page is as it was
 
-    assert "all well" in mine.doit("drift", code=0).out
+    assert "all passed" in mine.doit("drift", code=0).out
     done = mine.doit("status")
     done.line("replaces", "stacks/site/server.py")
     done.line("adds", "stack stacks/extra")

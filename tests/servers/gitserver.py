@@ -115,6 +115,7 @@ class GitServer:
         """Answer one request."""
         body = _body(request)
         time.sleep(self.delay)
+        request.path = request.path.removeprefix(f"http://{request.headers.get('Host')}")  # as a proxy is asked
         path, _, query = request.path.partition("?")
         service = "receive-pack" if "receive-pack" in request.path else "upload-pack"
         status = self.fault(request.command, service) or self._refusal(request, service)

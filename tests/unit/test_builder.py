@@ -67,5 +67,5 @@ def test_docker_attests_what_is_asked_for_and_does_without_tls_on_this_machine(
 
 def test_a_builder_that_states_no_digest_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builder, "_run", lambda *_: (tmp_path / "metadata.json").write_text("{}"))
-    with pytest.raises(BuildError, match="did not say which digest"):
+    with pytest.raises(BuildError, match="did not report the pushed digest"):
         Docker().push(None, job(tmp_path))  # type: ignore[arg-type]

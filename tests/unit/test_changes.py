@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.artifact.changes import UNKNOWN, Counts, PlanChanges, read
+from tasks.base.errors import ExposedError
 from tasks.base.masking import MASK, Masker
 
 
@@ -162,13 +163,71 @@ def test_a_sensitive_object_stays_masked_where_the_engine_says_that_nothing_in_i
 
 def test_a_secret_that_is_marked_later_is_masked_in_what_came_before() -> None:
     found = reduced(
-        change("create", after={"url": "https://u:hunter2@x"}, address='a.b["hunter2"]', previous_address="a.hunter2"),
+        change("create", after={"url": "https://u:hunter2@x"}),
         change("create", after={"p": "hunter2"}, after_sensitive={"p": True}),
         resource_drift=[change("update", after={"x": "hunter2"})],
         output_changes={"o": {"actions": ["create"], "after": "hunter2", "after_sensitive": False}},
     )
     assert "hunter2" not in json.dumps(found.to_json())
-    assert found.resources[0]["address"] == f'a.b["{MASK}"]'
+
+
+NAMED = {
+    "an instance's key": {"address": 'a.b["hunter2-x"]'},
+    "a part of one": {"address": 'a.b["user:hunter2-x"]'},
+    "a module's key": {"address": 'module.m["hunter2-x"].a.b'},
+    "a resource's name": {"address": "a.hunter2-x"},
+    "the address before": {"previous_address": 'a.b["hunter2-x"]'},
+    "a key of a map": {"after": {"tags": {"hunter2-x": "y"}}},
+    "a key of a map in a list": {"before": {"l": [{"m": {"hunter2-x": "y"}}]}},
+    "a key whose value alone is sensitive": {"after": {"m": {"hunter2-x": "y"}}, "after_sensitive": {"m": {"hunter2-x": True}}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("where", NAMED)
+def test_a_secret_in_a_name_ends_the_report_of_its_stack_and_is_not_shown(where: str) -> None:
+    secret = change("create", after={"p": "hunter2-x"}, after_sensitive={"p": True})
+    with pytest.raises(ExposedError, match="a secret is in") as caught:
+        reduced(change("update", **{"address": "a.b", **NAMED[where]}), secret)
+    shown = caught.value.problem.text()
+    assert "hunter2" not in shown
+    assert "names are never masked" in shown
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"address": 'a.b["hunter"]'},  # fewer than 8 characters: it may be there by chance
+        {"address": "a.masterkeys"},  # a word that is written in the code
+        {"after": {"masterkeys": "y"}},  # an attribute: the provider's name for it
+        {"after": {"m": {"masterkeys": "y"}}, "after_sensitive": {"m": True}},  # not shown
+    ],
+)
+def test_what_is_no_secret_in_a_name_is_shown(item: dict[str, Any]) -> None:
+    values = {"p": ["hunter", "masterkeys"]}
+    found = reduced(change("update", **item), change("create", after=values, after_sensitive={"p": True}))
+    assert found.counts == Counts(add=1, change=1)
+    assert found.resources[0]["address"] == item.get("address", "terraform_data.x")
+
+
+WORDS = (
+    "create", "update", "delete", "no-op", "read", "forget", "resources", "drift", "outputs", "counts", "address",
+    "action", "before", "after", "managed", "terraform_data", "changed", "masked", "destroy", "replace", "format",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_word_of_the_format_as_a_secret_changes_nothing_but_its_value(word: str) -> None:
+    plan = [
+        change("delete", before={"a": "x"}, address="terraform_data.gone"),
+        change("create", after={"resources": word, "p": word}, after_sensitive={"p": True}),
+    ]
+    plain, found = reduced(plan[0], change("create", after={"resources": "y", "p": "z"})), reduced(*plan)
+    assert found.counts == plain.counts
+    assert [(item["address"], item["action"], item["type"]) for item in found.resources] == [
+        (item["address"], item["action"], item["type"]) for item in plain.resources
+    ]
+    assert found.resources[1]["after"] == {"resources": MASK, "p": MASK}
+    assert found.to_json().keys() == plain.to_json().keys()
 
 
 def test_what_is_sensitive_is_learned_for_the_engines_own_output() -> None:

@@ -145,7 +145,7 @@ def test_progress_names_what_still_waits_and_what_it_saw_last() -> None:
         waiting.Progress("b", ended=True),
         waiting.Progress("c", seen="refused"),
     ]
-    assert tell(waits) == "2 of 3 checks wait: a: down; c: refused"
+    assert tell(waits) == "2 of 3 checks pending: a: down; c: refused"
     assert tell(waits[1:2]) == ""
 
 

@@ -74,6 +74,17 @@ def test_a_deploy_is_never_interrupted_and_alone_with_its_stack(run_of: Callable
             assert job["artifacts"]["access"] == "developer", name
 
 
+def test_only_deploys_run_in_the_environments_own_name(run_of: Callable[..., Run]) -> None:
+    """GitLab gives a job the variables of its environment: what a deploy gets, no job that plans or reports does."""
+    for purpose, expected in ((Purpose.DEPLOY, {".plan": "local-plan", "planned": "local-plan", ".deploy": "local",
+                                                "report": "local-verify"}),
+                              (Purpose.DRIFT, {".drift": "local-drift", "report": "local-drift"}),
+                              (Purpose.PLAN, {})):  # fmt: skip
+        jobs = pipeline(run_of({"a": []}), purpose)
+        found = {name: job["environment"]["name"] for name, job in jobs.items() if "environment" in job}
+        assert found == expected
+
+
 def test_of_more_than_50_upstreams_a_deploy_waits_for_all_with_no_job_needing_more_than_50(
     run_of: Callable[..., Run],
 ) -> None:
@@ -130,7 +141,7 @@ def test_a_file_that_gitlab_would_refuse_is_not_written(run_of: Callable[..., Ru
     run = run_of({"a": []})
     with pytest.raises(ConfigError) as caught:
         ci.write(run, Purpose.DEPLOY, "gitlab")
-    assert "GitLab takes 0 kB" in caught.value.problem.text()
+    assert "GitLab accepts at most 0 kB" in caught.value.problem.text()
     assert "ci.jobs" in caught.value.problem.text()
     assert not run.layout.gitlab_jobs.exists()
 
@@ -162,7 +173,7 @@ def test_a_secret_is_never_written_into_a_pipeline(run_of: Callable[..., Run], m
     run = run_of({"a": []}, "ci: {install: 'pip install --index-url https://x:glpat-0123456789@pypi.example.test x'}\n")
     with pytest.raises(ConfigError) as caught:
         ci.write(run, Purpose.DEPLOY, "gitlab")
-    assert "would hold a secret" in caught.value.message
+    assert "would contain a secret" in caught.value.message
     assert "glpat" not in caught.value.problem.text()
     assert not run.layout.gitlab_jobs.exists()
 

@@ -116,7 +116,7 @@ def test_nothing_is_written_for_a_merge_request_that_never_changed_anything(forg
 
 def test_a_push_that_changes_nothing_any_more_resolves_the_comment(forge: Forge) -> None:
     publish(forge, push(1, "1 plan"))
-    publish(forge, push(2, "Nothing is affected", quiet=True))
+    publish(forge, push(2, "No stack is affected", quiet=True))
     [item] = forge.ours()
     assert "**Resolved" in item["body"]
     publish(forge, push(3, "1 plan again"))
@@ -270,7 +270,9 @@ def test_an_answer_that_drips_is_given_up(forge: Forge) -> None:
         publish(forge, push(1), client=client(forge, seconds=1.2))
 
 
-@pytest.mark.parametrize(("status", "word"), [(401, "does not know"), (403, "may not do this"), (404, "404 also")])
+@pytest.mark.parametrize(
+    ("status", "word"), [(401, "rejects the token"), (403, "may not do this"), (404, "also returns 404")]
+)
 def test_a_refusal_is_explained_by_the_token(forge: Forge, status: int, word: str) -> None:
     forge.answer("POST", Answer(status))
     with pytest.raises(ForgeError) as caught:

@@ -279,8 +279,9 @@ def test_a_wrong_token_is_denied(server: GitServer, token: str | None) -> None:
     writer.read()
     with pytest.raises(HomeError) as caught:
         writer.write(base, b"2", {}, [])
-    assert isinstance(caught.value, DeniedError) or token is None
+    assert isinstance(caught.value, DeniedError)
     assert "no-such-token" not in str(caught.value)
+    assert ("does not accept this token" if token else "there is none here") in str(caught.value)
 
 
 def test_the_write_token_is_another_than_the_jobs(server: GitServer) -> None:
@@ -470,6 +471,45 @@ def test_hooks_signing_and_filters_of_the_user_stay_out(
     assert writer.read()
     assert not ran.exists()
     assert git(server.repository, "log", "-1", "--format=%cn <%ce>", REF).startswith("doit-tofu <")
+
+
+def test_the_clones_proxy_is_used(server: GitServer) -> None:
+    clone = server.clone("b")
+    git(clone, "remote", "set-url", "origin", f"http://ci:{WRITER}@forge.invalid/remote.git")
+    git(clone, "config", "http.proxy", f"http://{server.host}")
+    written = home(clone).write(None, b"1", {}, [])
+    assert home(clone).read() == written
+
+
+def test_the_clones_ssh_command_is_used(server: GitServer) -> None:
+    clone = server.clone("b")
+    ssh = server.folder / "ssh"
+    ssh.write_text('#!/bin/sh\n[ "$1" = -o ] && shift 2\n[ "$1" = git@forge.invalid ] && shift && exec sh -c "$*"\n')
+    ssh.chmod(0o755)
+    git(clone, "remote", "set-url", "origin", f"git@forge.invalid:{server.repository}")
+    git(clone, "config", "core.sshCommand", str(ssh))
+    server.stop()
+    written = home(clone, token=WRITER).write(None, b"1", {}, [])  # no token goes over SSH
+    assert home(clone).read() == written
+
+
+def test_another_address_for_pushes_is_used(server: GitServer) -> None:
+    base = begun(server)
+    clone = server.clone("b", url=server.with_login(READER))
+    git(clone, "remote", "set-url", "--push", "origin", server.with_login(WRITER))
+    writer = home(clone)
+    assert writer.read() == base
+    written = writer.write(base, b"2", {}, [])
+    assert writer.read() == written
+
+
+def test_a_job_without_any_login_is_told_so(server: GitServer) -> None:
+    server.private = False
+    base = begun(server)
+    writer = home(server.clone("b", url=server.url))
+    writer.read()
+    with pytest.raises(DeniedError, match="asks for a login, and there is none here"):
+        writer.write(base, b"2", {}, [])
 
 
 def test_what_a_killed_process_left_is_made_new(server: GitServer) -> None:

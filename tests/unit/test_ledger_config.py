@@ -53,9 +53,9 @@ def test_variables_turn_it_on_and_off(load: Callable[..., Project], monkeypatch:
         ("{kind: git, url: s3://bucket}", "ledger: `url` is for the kind `store`"),
         ("{kind: store, url: s3://bucket, ref: refs/heads/x}", "ledger: `ref` is for the kind `git`"),
         ("{kind: git, ref: main}", "ledger.ref: 'main' is not a valid name or reference"),
-        ("{kind: git, ref: refs/heads/a..b}", "ledger.ref: git takes no ref of this name"),
-        ('{kind: git, ref: "refs/heads/{stack}"}', "ledger.ref: git takes no ref of this name"),
-        ("{kind: git, ref: refs/heads/a.lock}", "ledger.ref: git takes no ref of this name"),
+        ("{kind: git, ref: refs/heads/a..b}", "ledger.ref: not a valid git ref"),
+        ('{kind: git, ref: "refs/heads/{stack}"}', "ledger.ref: not a valid git ref"),
+        ("{kind: git, ref: refs/heads/a.lock}", "ledger.ref: not a valid git ref"),
         (
             "{kind: store, url: ftp://host/x}",
             "ledger.url: a ledger lives in a folder or at s3, az, https, http, not at `ftp://`",

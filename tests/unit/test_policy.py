@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tasks.base.errors import ConfigError
+from tasks.base.errors import ConfigError, PolicyError
 from tasks.base.masking import MASK, Masker
 from tasks.policy import guards, output
 from tasks.policy.finding import SEVERITIES, at_least, severity
@@ -173,7 +173,7 @@ def test_a_path_gives_what_stands_there(value: Any, path: str, values: list[Any]
 
 @pytest.mark.parametrize(("value", "path"), [({}, "[]"), ([], "a"), ({"a": 1}, "a[]"), ([1], "[].a")])
 def test_a_path_through_something_else_is_an_error(value: Any, path: str) -> None:
-    with pytest.raises(ValueError, match="is no path of its output"):
+    with pytest.raises(ValueError, match="does not match its output"):
         output.at(value, path)
 
 
@@ -235,7 +235,10 @@ def test_a_plan_for_checkers_has_its_shape_and_no_secret() -> None:
     before = json.dumps(plan)
     shown = redacted(plan, Masker())
     assert json.dumps(plan) == before
+    resources = shown["configuration"]["root_module"].pop("resources")
+    assert resources == plan["configuration"]["root_module"]["resources"], "what is not marked is as the engine says it"
     assert "hunter" not in json.dumps(shown)
+    shown["configuration"]["root_module"]["resources"] = resources
     assert shown["resource_changes"][0]["change"]["after"] == {"p": MASK, "n": [{"q": 1}]}
     assert shown["planned_values"]["root_module"]["child_modules"][0]["resources"][0]["values"]["n"] == [{"q": 1}]
     assert shown["variables"] == {"v": {"value": MASK}, "w": {"value": 1}}
@@ -250,6 +253,55 @@ def test_a_checkers_output_is_read_or_refused(document: Any) -> None:
         except (ValueError, TypeError):
             continue
         assert all(item.severity in SEVERITIES for item in items)
+
+
+POLICY_VALUES = (
+    "delete",
+    "0.0.0.0/0",
+    "public-read",
+    "resource_changes",
+    "managed",
+    "true-ish",
+    "ELBSecurityPolicy-2016-08",
+)
+
+
+@pytest.mark.parametrize("secret", POLICY_VALUES)
+def test_what_the_code_calls_a_secret_takes_nothing_out_of_what_checkers_judge(secret: str) -> None:
+    plan = {
+        "variables": {"mode": {"value": secret}, "open": {"value": secret}},
+        "resource_changes": [change("delete", before={"cidr": [secret], "p": secret}, before_sensitive={"p": True})],
+        "configuration": {"root_module": {"variables": {"mode": {"sensitive": True, "default": secret}, "open": {}}}},
+    }
+    mask = Masker()
+    mask.add([secret])
+    shown = redacted(plan, mask)
+    assert shown["variables"] == {"mode": {"value": MASK}, "open": {"value": secret}}
+    item = shown["resource_changes"][0]
+    assert item["change"] == {**plan["resource_changes"][0]["change"], "before": {"cidr": [secret], "p": MASK}}  # type: ignore[index]
+    assert {key: item[key] for key in item if key != "change"} == {
+        "address": "aws_db.a",
+        "type": "aws_db",
+        "mode": "managed",
+    }
+    assert shown["configuration"]["root_module"]["variables"]["mode"]["default"] == MASK
+
+
+def test_what_is_secret_from_outside_of_the_code_is_not_handed_to_checkers() -> None:
+    mask = Masker()
+    mask.add_given(["hunter2-outside"])
+    plan = {"resource_changes": [change("create", before=None, after={"url": "https://u:hunter2-outside@x"})]}
+    after = redacted(plan, mask)["resource_changes"][0]["change"]["after"]
+    assert after == {"url": f"https://u:{MASK}@x"}
+
+
+@pytest.mark.parametrize(
+    "plan", [{"resource_changes": ["x"]}, {"resource_changes": [{"address": "a.b"}]}, {"output_changes": ["x"]},
+             {"planned_values": {"root_module": {"resources": "x"}}}, {"variables": {"a": "x"}}],
+)  # fmt: skip
+def test_a_plan_of_another_structure_is_an_error_and_not_handed_to_checkers(plan: dict[str, Any]) -> None:
+    with pytest.raises(PolicyError, match="has not the structure of a plan"):
+        redacted(plan, Masker())
 
 
 @pytest.mark.parametrize(

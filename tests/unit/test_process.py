@@ -15,6 +15,7 @@ import pytest
 
 from tasks.base import gittree, process
 from tasks.base.errors import StoppedError
+from tasks.base.masking import Secrets
 from tasks.base.stop import Stop
 
 PACKAGE = Path(process.__file__).parent.parent
@@ -76,7 +77,9 @@ def stop() -> Stop:
 
 
 def shell(stop: Stop, script: str, **options: object) -> process.Ended:
-    return process.run(stop, "test", ["sh", "-c", script], cwd=Path.cwd(), env=dict(os.environ), **options)  # type: ignore[arg-type]
+    return process.run(
+        stop, "test", ["sh", "-c", script], mask=Secrets(), cwd=Path.cwd(), env=dict(os.environ), **options
+    )  # type: ignore[arg-type]
 
 
 def lives(pid: int) -> bool:
@@ -124,8 +127,8 @@ def test_a_program_that_takes_too_long_is_ended_with_what_it_started(stop: Stop,
 def test_standard_error_is_kept_apart_where_asked(stop: Stop) -> None:
     script = "echo out; echo err >&2; exit 3"
 
-    assert shell(stop, script) == process.Ended(3, "out\nerr\n")
-    assert shell(stop, script, apart=True) == process.Ended(3, "out\n", "err\n")
+    assert shell(stop, script) == process.Ended(3, "out\nerr\n", raw="out\nerr\n")
+    assert shell(stop, script, apart=True) == process.Ended(3, "out\n", "err\n", "out\n")
 
 
 def test_only_the_end_of_a_long_output_is_kept(stop: Stop) -> None:

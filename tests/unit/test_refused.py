@@ -78,11 +78,11 @@ def test_a_wrong_check_is_found_before_anything_starts(errors: Errors, check: st
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ("builds: {app: {kind: node, path: apps}}", "there is no folder apps"),
+        ("builds: {app: {kind: node, path: apps}}", "the folder apps does not exist"),
         ("builds: {app: {kind: node, path: ../x}}", "inside the repository"),
-        ("builds: {app: {kind: node, path: stacks}}", "there is no package.json in stacks"),
+        ("builds: {app: {kind: node, path: stacks}}", "stacks has no package.json"),
         ("builds: {app: {kind: node, path: app, script: biuld}}", "no script 'biuld' (did you mean 'build'?)"),
-        ("builds: {app: {kind: node, path: app, outputs: [.]}}", "is not all of it"),
+        ("builds: {app: {kind: node, path: app, outputs: [.]}}", "not the whole of it"),
         ("builds: {app: {kind: node, path: app, depends_on: [ap]}}", "unknown build 'ap' (did you mean 'app'?)"),
         ("builds: {app: {kind: command, path: app}}", "`command` is required for the kind `command`"),
         ("builds: {app: {kind: nodes, path: app}}", "(did you mean 'node'?)"),
@@ -110,11 +110,11 @@ def shop(image: str, stacks: str, name: str = "registry.example.com/team/server"
     [
         (", context: servr", "", "duplicate key"),
         (", contxt: x", "", "unknown key 'contxt' (did you mean 'context'?)"),
-        (", containerfile: Nope", "", "there is no server/Nope"),
+        (", containerfile: Nope", "", "server/Nope does not exist"),
         (", builds: [app]", "", "unknown build 'app'"),
-        (", args: {X: '${NPM_TOKEN}'}", "", "NPM_TOKEN belongs under `secrets`"),
+        (", args: {X: '${NPM_TOKEN}'}", "", "move NPM_TOKEN to `secrets`"),
         (", builder: kaniko", "", "images.server.builder"),
-        (", builder: buildah, attest: [sbom]", "", "docker buildx does"),
+        (", builder: buildah, attest: [sbom]", "", "docker buildx can"),
         ("", "stacks: {web: {images: {image: sever}}}", "unknown image 'sever' (did you mean 'server'?)"),
         ("", "stacks: {web: {images: {imag: server}}}", "declares no variable 'imag' (did you mean 'image'?)"),
         ("", "stacks: {web: {images: {image: server}, variables: {image: x}}}", "set twice: here and by variables"),
@@ -127,7 +127,7 @@ def test_a_wrong_image_is_found_before_anything_starts(errors: Errors, image: st
 
 
 def test_a_repository_that_cannot_be_one_is_found_before_anything_starts(errors: Errors) -> None:
-    assert "'Team' cannot be part of a repository's name" in errors(*shop("", "", "registry.example.com/Team/server"))
+    assert "'Team' is not valid in a repository's name" in errors(*shop("", "", "registry.example.com/Team/server"))
 
 
 # --- the organization file -------------------------------------------------------------------------------------------
@@ -215,7 +215,7 @@ def test_a_file_outside_of_the_repository_is_refused(errors: Errors) -> None:
     [
         ('{address: "http://127.0.0.1/{environment}"}', "stacks 'a' and 'b' would keep one state"),
         ('{address: "http://me:word@127.0.0.1/{stack}-{environment}"}', "has a user or password in its address"),
-        ('{address: "http://127.0.0.1/{stack}-{environment}?t=${CI_JOB_TOKEN}"}', "has CI_JOB_TOKEN in it"),
+        ('{address: "http://127.0.0.1/{stack}-{environment}?t=${CI_JOB_TOKEN}"}', "contains CI_JOB_TOKEN"),
         ('{address: "http://127.0.0.1/{stack}-{environment}", password: x}', "'password' is a credential"),
     ],
 )

@@ -81,8 +81,8 @@ def shown(before: Any, after: Any, **more: Any) -> list[str]:
         ({"r": [{"p": 1, "c": "x"}]}, {"r": [{"p": 2, "c": "x"}]}, ["- r[0].p = 1", "+ r[0].p = 2"]),
         ({"j": '{"a":[1],"b":1}'}, {"j": '{"b":1,"a":[2]}'}, ["- j as JSON: a[0] = 1", "+ j as JSON: a[0] = 2"]),
         ({"y": "a: 1\nb: 2\n"}, {"y": "a: 1\nb: 3\n"}, ['- y as YAML: b = "2"', '+ y as YAML: b = "3"']),
-        ({"t": "a\nb"}, {"t": "a\nb\n"}, ["! t: 2 lines, only blanks differ", "! the newline at the end is added"]),
-        ({"t": "a\nb"}, {"t": "a\nb  \t"}, ["! t: 2 lines, only blanks differ", "@ @@ -1,2 +1,2 @@", "  a", "- b", "+ b··⇥"]),
+        ({"t": "a\nb"}, {"t": "a\nb\n"}, ["! t: 2 lines, only white space differs", "! the final newline is added"]),
+        ({"t": "a\nb"}, {"t": "a\nb  \t"}, ["! t: 2 lines, only white space differs", "@ @@ -1,2 +1,2 @@", "  a", "- b", "+ b··⇥"]),
         ({"t": "x"}, {"t": "x "}, ['- t = "x"', '+ t = "x "']),
         ({"t": "a\u202eb"}, {"t": "a\x1bb"}, ['- t = "a\\u202eb"', '+ t = "a\\u001bb"']),
     ],
@@ -259,7 +259,7 @@ def test_the_first_line_is_the_verdict() -> None:
         return note.render(report(*results)).splitlines()[0]
 
     unaffected = Result("plan", "u", Status.UNAFFECTED)
-    assert first(unaffected) == "### Nothing is affected: nothing would be deployed."
+    assert first(unaffected) == "### No stack is affected: nothing would be deployed."
     assert first(planned("a", item("create", after={})), unaffected) == "### 1 plan (+1 ~0 -0)."
     assert first(planned("a", item("delete", before={}))) == "### Destroys 1 resource: 1 plan (+0 ~0 -1)."
     assert first(Result("plan", "f", Status.FAILED), unaffected) == "### 1 of 2 stacks failed: nothing can be deployed."

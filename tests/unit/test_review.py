@@ -50,7 +50,7 @@ def test_what_is_as_reviewed_has_no_difference() -> None:
         ({"x": ["change", "a"]}, {"x": ["replace", "a"]}, "x: reviewed change (a), now replace (a)"),
         ({"x": ["change", "a"]}, {"x": ["change", "a", "b"]}, "x: reviewed change (a), now change (a, b)"),
         ({}, {"x": ["destroy"]}, "x: reviewed nothing, now destroy"),
-        ("0" * 64, {"x": ["destroy"]}, "not what was reviewed; only a digest of that was kept"),
+        ("0" * 64, {"x": ["destroy"]}, "differs from the review, of which only a digest was kept"),
     ],
 )
 def test_what_was_not_reviewed_is_named(before: Any, now: Any, text: str) -> None:

@@ -144,3 +144,17 @@ def test_a_line_that_is_no_assignment_ends_the_step_and_shows_nothing_but_in_mas
 
 def test_a_secret_that_is_not_set_is_no_variable() -> None:
     assert read("", "A")[:2] == (0, "")
+
+
+def test_a_wheel_is_built_from_tools_by_hash_and_signed_with_what_it_is_made_of() -> None:
+    [job] = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())["jobs"].values()
+    assert job["permissions"] == {"contents": "read", "id-token": "write", "attestations": "write"}
+    runs = "\n".join(step.get("run", "") for step in job["steps"])
+    assert "pip install --quiet --require-hashes -r tools/requirements-release.txt" in runs
+    signed = [step["with"] for step in job["steps"] if step.get("uses", "").startswith("actions/attest@")]
+    assert [given["subject-path"] for given in signed] == ["dist/*.whl"] * 2
+    assert signed[1]["sbom-path"] in runs
+    pinned = (ROOT / "tools/requirements-release.txt").read_text()
+    assert (
+        len(re.findall(r"^\S+==.* \\$", pinned, re.MULTILINE)) == len(re.findall(r"^\S+==", pinned, re.MULTILINE)) > 3
+    )

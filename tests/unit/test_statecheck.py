@@ -101,10 +101,10 @@ def test_what_is_accepted_is_read_and_covers_one_state_alone() -> None:
 @pytest.mark.parametrize(
     ("text", "reason", "said"),
     [
-        ("a", "r", "`accept=a` is not of its form"),
-        ("a:L", "r", "`accept=a:L` is not of its form"),
-        ("a:L:x", "r", "`accept=a:L:x` is not of its form"),
-        ("a:missing,", "r", "`accept=` is not of its form"),
+        ("a", "r", "`accept=a` is malformed"),
+        ("a:L", "r", "`accept=a:L` is malformed"),
+        ("a:L:x", "r", "`accept=a:L:x` is malformed"),
+        ("a:missing,", "r", "`accept=` is malformed"),
         ("a:missing", None, "`accept=` has no reason"),
     ],
 )

@@ -25,6 +25,7 @@ from tasks.ledger.storehome import StoreHome
 from tests.servers.azurite import ACCOUNT, KEY, Azurite
 from tests.servers.fileserver import TOKEN, FileServer
 from tests.servers.objectstore import ACCESS_KEY, SECRET_KEY, ObjectStore
+from tests.servers.web import Server, answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -247,6 +248,16 @@ def test_a_server_that_is_busy_for_a_moment_is_read_again(server: FileServer) ->
     base = home.write(None, b"head", {}, [])
     server.faults.append((503, {}))
     assert home.read() == base
+
+
+def test_caches_on_the_way_are_told_to_ask_the_server() -> None:
+    server = Server()
+    server.answers["/head"] = answer(200, b"{}", ETag='"1"')
+    place = Web(server.url(""), "Authorization", None, 5, time.sleep, once=True)
+    assert place.read("head") == (b"{}", '"1"')
+    assert [headers["Cache-Control"] for headers in server.headers] == ["no-cache"]
+    place.close()
+    server.close()
 
 
 def test_a_server_that_is_gone(server: FileServer) -> None:

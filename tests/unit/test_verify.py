@@ -41,7 +41,7 @@ def test_without_a_terminal_a_line_now_and_then_says_what_is_waited_for(
         verify.run_checks(run, run.project.stacks["a"], "deploy", DeployDetails())
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) > 1
-    assert re.fullmatch(r"deploy a: after \d s 1 of 1 checks wait: the port: connection refused", lines[-1])
+    assert re.fullmatch(r"deploy a: after \d s 1 of 1 checks pending: the port: connection refused", lines[-1])
 
 
 def test_the_live_line_says_what_is_waited_for(load: Callable[..., Project]) -> None:
@@ -61,7 +61,7 @@ def test_the_live_line_says_what_is_waited_for(load: Callable[..., Project]) -> 
         verify.run_checks(run, run.project.stacks["a"], "deploy", DeployDetails())
     done.set()
     watcher.join()
-    assert any("deploy:a 0 s (1 of 1 checks wait: the port: connection refused)" in line for line in seen)
+    assert any("deploy:a 0 s (1 of 1 checks pending: the port: connection refused)" in line for line in seen)
     assert "wait" not in console._running()
 
 

@@ -24,12 +24,25 @@ export function web(value: unknown): string | null {
   return typeof value === 'string' && /^https?:\/\//.test(value) ? value : null;
 }
 
-/** Parsed JSON; null for a file that is missing, half written or not JSON. */
+const DEEPEST = 200; // nothing that is shown is nested a tenth as deep
+
+/** Parsed JSON; null for a file that is missing, half written, not JSON, or nested too deep for code that walks it. */
 export function parsed(text: string | null): unknown {
   if (text === null) return null;
   try {
-    return JSON.parse(text);
+    const value: unknown = JSON.parse(text);
+    return isDeep(value) ? null : value;
   } catch {
     return null;
   }
+}
+
+/** Whether a value is nested too deep; level by level, as a function that calls itself could not say. */
+function isDeep(value: unknown): boolean {
+  let level = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > DEEPEST) return true;
+    level = level.flatMap((item) => (typeof item === 'object' && item !== null ? Object.values(item) : []));
+  }
+  return false;
 }

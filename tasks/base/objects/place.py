@@ -18,7 +18,7 @@ class Place(Protocol):
     name: str
 
     def read(self, path: str) -> tuple[bytes | None, str | None]:
-        """A file's content and its tag for `write`; None when there is no such file.
+        """A file's content and its tag for `write`; None if there is no such file.
 
         Raises:
             RefusedError, UnreachableError: It cannot be read.

@@ -60,7 +60,7 @@ class Web:
 
     def read(self, path: str) -> tuple[bytes | None, str | None]:
         """A file, and its ETag when the server has one that is strong."""
-        answer = self._ask(self._often, "GET", path)
+        answer = self._ask(self._often, "GET", path, headers={"Cache-Control": "no-cache"})
         if answer.status == _NOT_FOUND:
             return None, None
         if answer.status != 200:  # noqa: PLR2004 - OK

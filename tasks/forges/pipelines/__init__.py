@@ -1,1 +1,1 @@
-"""What `doit ci` writes: which job does which stacks, and how a forge is told so."""
+"""The pipelines that `doit ci` writes: how stacks are divided into jobs, in each forge's format."""

@@ -32,7 +32,7 @@ def matrix(purpose: Purpose, shares: tuple[Share, ...]) -> str:
     text = json.dumps({"include": entries}, separators=(",", ":"))
     if len(text) > _LARGEST:
         raise ConfigError(
-            f"the matrix has {len(text)} characters, GitHub takes {_LARGEST} from a job",
+            f"the matrix has {len(text)} characters, but GitHub accepts at most {_LARGEST} from a job",
             untouched="no pipeline was written",
             next_step=("give the stacks shorter names, or run ", doit("plan"), " in one job"),
         )

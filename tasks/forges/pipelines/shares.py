@@ -1,4 +1,4 @@
-"""Which job of a pipeline does which stacks, and which of them wait for each other; knows no forge."""
+"""Divides stacks into jobs, and finds the jobs that each one waits for; independent of the forge."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a job takes of the files that other jobs handed over: `from=FOLDER` on the command line.
+"""Takes over the files that other jobs handed on: `from=FOLDER` on the command line.
 
 A forge that unpacks an artifact over the checkout lets the job that wrote it replace any file there, the configuration
 and its hooks included. So the artifact is unpacked into a folder of its own, and from there only what belongs is taken:
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ...artifact.folder import decides
 from ...base import git, plain
 from ...base.errors import RecordError
 from ...base.files import write_atomic
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
     from ...project.project import Project
 
-_OF_ENVIRONMENT = ("images", "plans", "results")  # no receipts, outputs or locks: a job has its own, or none
+# Without a key no receipts or outputs: a job has its own, or none. With one, whatever a signed index lists.
+_OF_ENVIRONMENT = ("images/", "plans/", "results/")
+_INDEXES = "index/"
 _LARGEST = 1 << 31
 
 
@@ -32,7 +35,7 @@ def take(project: Project, folder: Path) -> int:
         RecordError: There is no such folder, what is to be taken is no plain file, or it cannot be written.
     """
     if not folder.is_dir():
-        raise _refused(f"from={folder}: there is no such folder", "unpack what was handed over there")
+        raise _refused(f"from={folder}: the folder does not exist", "unpack the handed-over files there")
     try:
         taken = list(_belonging(project, folder))
         for path in taken:
@@ -40,7 +43,7 @@ def take(project: Project, folder: Path) -> int:
     except plain.NotPlainError as error:
         raise _refused(
             f"from={folder}: {error.strerror}",
-            "nothing but plain files is taken; see which job wrote it, then plan again",
+            "only plain files are accepted; find out which job wrote it, then plan again",
         ) from error
     except OSError as error:
         raise _refused(f"from={folder}: {error.strerror or error}", "make it readable, then run it again") from error
@@ -49,9 +52,13 @@ def take(project: Project, folder: Path) -> int:
 
 def _belonging(project: Project, folder: Path) -> Iterator[str]:
     """The paths of the files to take, relative to the repository's root as well as to the folder."""
-    below = project.layout.relative(project.layout.base)
-    for part in (*(f"{below}/{name}" for name in _OF_ENVIRONMENT), f"{DEPLOY_DIR}/.builds"):
-        yield from plain.files_below(folder, part)
+    layout = project.layout
+    below, signed = layout.relative(layout.base), project.keyring.signs
+    for path in plain.files_below(folder, below):
+        name = path.removeprefix(f"{below}/")
+        if name.startswith(_OF_ENVIRONMENT) or (signed and (decides(name) or name.startswith(_INDEXES))):
+            yield path
+    yield from plain.files_below(folder, f"{DEPLOY_DIR}/.builds")
     catalog = project.catalog
     outputs = [path for name in catalog.builds for path in catalog.outputs(name)] if catalog else []
     made = [path for output in outputs for path in plain.files_below(folder, os.path.normpath(output))]

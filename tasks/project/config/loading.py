@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Unpack
 from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource
 
-from ...base import jsontext
+from ...base import jsontext, urls
 from ...base.errors import ConfigError, ConfigErrors, nearest
 from ...base.layout import ENVIRONMENTS_DIR, PIPELINE_FILE
 from ...base.model import ENVIRONMENT_PATTERN
 from ...base.problem import Where, doit
 from ..model import Config
-from . import yamlfile
+from . import tightening, yamlfile
 from .yamlfile import dotted
 
 if TYPE_CHECKING:
@@ -103,7 +103,29 @@ def load(root: Path, environment: str | None = None, resolve: Resolve | None = N
         merged = _merge(merged, document.data)
     variables = _environment_variables(merged)
     config = _validate(_merge(_without_nulls(merged), variables), documents, variables)
+    if variables.keys() & {"policy", "plan"}:
+        _refuse_looser_rules(merged, config, documents, variables)
     return Loaded(config, name, documents, variables, base)
+
+
+def _refuse_looser_rules(
+    files: dict[str, Any], config: Config, documents: tuple[Document, ...], variables: Mapping[str, Any]
+) -> None:
+    try:
+        written = Config(**_without_nulls({key: files.get(key) for key in ("version", "policy", "plan")}))
+    except ValidationError:
+        return  # only with the variables it is a rule
+    errors = [
+        ConfigError(
+            f"a variable may tighten this rule, not loosen it; the files say: {said}",
+            where=_place(path, documents, variables),
+            key=dotted(path),
+            next_step="change the rule in the configuration, by a commit that is reviewed; or unset the variable",
+        )
+        for path, said in tightening.loosened(written, config)
+    ]
+    if errors:
+        raise ConfigErrors(errors)
 
 
 def environments(root: Path) -> list[str]:
@@ -265,7 +287,7 @@ def _explain(
     elif detail["type"] in ("secret_value", "check_kind"):
         message = detail["msg"]
     elif detail["type"] == "string_pattern_mismatch":
-        found = "this value" if variable else f"{value!r:.80}"
+        found = "this value" if variable else _shown(value)
         message = f"{found} is not a valid name or reference; it must match {detail['ctx']['pattern']}"
     else:
         message = detail["msg"].removeprefix("Value error, ")
@@ -279,7 +301,13 @@ def _explain(
 
 
 def _shown(value: Any) -> str:
-    return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else f"{value!r:.80}"
+    return (
+        "a mapping"
+        if isinstance(value, dict)
+        else "a list"
+        if isinstance(value, list)
+        else urls.scrub(f"{value!r:.80}")
+    )
 
 
 def _kind_of_check(path: KeyPath, data: Any) -> str | None:

@@ -1,1 +1,1 @@
-"""What the files of a root module say, read without the engine."""
+"""Reads the files of a root module without the engine."""

@@ -1,4 +1,4 @@
-"""What lies in a collection of which only a part may be known: by attribute, by index, round by round."""
+"""Access to partly known collections: by attribute, by index, or element by element in a loop."""
 
 from __future__ import annotations
 

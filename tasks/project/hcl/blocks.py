@@ -1,4 +1,4 @@
-"""What both notations of the configuration keep of a block."""
+"""The facts about a block that are common to native and JSON syntax."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file index of a commit: what `FileIndex` says of the working tree, said of git's objects, by the same reader.
+"""The file index of a commit: like `FileIndex`, but read from git's objects instead of the working tree.
 
 A file that the working tree has as it was then is not read again. What is outside of the repository no commit has:
 of that the answer is the one of now, and `outside` tells.
@@ -99,7 +99,7 @@ class CommitIndex(FileIndex):
         return self._commit.content(real)
 
     def entry(self, path: str) -> str | None:
-        """A file's mode and digest, or a link's target; None when it is not there."""
+        """A file's mode and digest, or a link's target; None if it is not there."""
         folder = self._real(posixpath.dirname(path))
         if folder is None:
             return self._now.entry(path)
@@ -122,7 +122,7 @@ class CommitIndex(FileIndex):
         return self._now.is_folder(path) if real is None else real in self._children
 
     def followed(self, path: str) -> str | None:
-        """The folder that a path leads to, relative to the root; None when a link on the way leads out of it."""
+        """The folder that a path leads to, relative to the root; None if a link on the way leads out of it."""
         real = self._real(path)
         found = None if real is None else self._from_root(real)
         return found if found and found != "." and not found.startswith("../") else None
@@ -223,7 +223,7 @@ class CommitIndex(FileIndex):
         return posixpath.relpath(real or ".", self._prefix or ".") if self._prefix else real or "."
 
     def _real(self, path: str) -> str | None:
-        """A path as one from the top of the repository, links followed; None where it leads out of it."""
+        """A path as one from the top of the repository, links followed; None if it leads out of it."""
         if path.startswith("/"):
             whole = posixpath.relpath(path, self._commit.top.as_posix())
         else:

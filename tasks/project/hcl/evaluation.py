@@ -1,4 +1,4 @@
-"""Expressions evaluated as far as they are known without the engine; what their functions read is noted on the way."""
+"""Evaluates expressions as far as possible without the engine, and notes the files that their functions read."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Scope:
     """What the expressions of one module can refer to.
 
     `folder` is the module's as the engine sees it, relative to where it runs. `given` gives the value of a variable
-    from outside, or None where there is none. `attributes` are what blocks say, by address: `data.http.x.url`,
+    from outside, or None if there is none. `attributes` are what blocks say, by address: `data.http.x.url`,
     `output.name`. `instances` gives the scopes of a module that is called.
     """
 
@@ -321,7 +321,7 @@ class Evaluator:
         return functions.call(name, arguments)
 
     def _spread(self, arguments: list[Values]) -> list[Values] | None:
-        """The arguments of a call whose last one ends in `...`; None where they are not known."""
+        """The arguments of a call whose last one ends in `...`; None if they are not known."""
         last = arguments[-1]
         if len(last) == 1 and isinstance(last[0], Items) and not last[0].other:
             return [*arguments[:-1], *last[0].elements]

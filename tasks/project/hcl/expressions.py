@@ -1,4 +1,4 @@
-"""Expressions of the configuration as JSON values, which can be kept between runs and evaluated without the engine.
+"""Expressions as JSON values, which can be cached between runs and evaluated without the engine.
 
 An expression is a list; its first item says what the others are:
 

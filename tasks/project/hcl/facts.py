@@ -1,4 +1,4 @@
-"""What one configuration file says that matters to others; a JSON value, so that it can be kept between runs."""
+"""The facts about one configuration file that others need, as a JSON value that can be cached between runs."""
 
 from __future__ import annotations
 

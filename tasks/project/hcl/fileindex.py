@@ -1,4 +1,4 @@
-"""Digests and facts of source files, read once and kept between runs by the file's stat."""
+"""Digests and facts of source files, cached between runs and keyed by the file's stat."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class FileIndex:
         return os.path.join(self._root, path)  # noqa: PTH118 - called for every file of every stack
 
     def digest(self, path: str) -> str | None:
-        """Hex SHA-256 of a file's content; None when there is no such regular file or it cannot be read."""
+        """Hex SHA-256 of a file's content; None if there is no such regular file or it cannot be read."""
         entry = self._entry(path)
         return None if entry is None else entry[1]
 
@@ -96,7 +96,7 @@ class FileIndex:
             return stream.read()
 
     def entry(self, path: str) -> str | None:
-        """A file's mode as git knows it and its digest, or a link's target; None when it is not there."""
+        """A file's mode as git knows it and its digest, or a link's target; None if it is not there."""
         absolute = self.absolute(path)
         try:
             status = os.lstat(absolute)
@@ -160,7 +160,7 @@ class FileIndex:
         return sorted(posixpath.normpath(posixpath.join(folder, name)) for name in found)
 
     def followed(self, path: str) -> str | None:
-        """The folder that a path leads to, relative to the root; None when a link on the way leads out of it.
+        """The folder that a path leads to, relative to the root; None if a link on the way leads out of it.
 
         The engine sees `..` from where the folder really is, and so must all that is relative to it.
         """

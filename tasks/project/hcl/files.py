@@ -1,4 +1,4 @@
-"""What evaluating a configuration asks of its files."""
+"""The interface to files that evaluation needs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Files(Protocol):
         """A function reads the file at a path."""
 
     def content(self, path: str) -> str | None:
-        """The text of a file; None where it is not there or no text."""
+        """The text of a file; None if it is not there or no text."""
 
     def exists(self, path: str) -> bool:
         """Whether there is a file at a path."""

@@ -1,4 +1,4 @@
-"""The engine's functions over values of which only a part may be known (https://opentofu.org/docs/language/functions/).
+"""The engine's functions for partly known values (https://opentofu.org/docs/language/functions/).
 
 A function that is not here returns anything. One that is here returns at least what the engine's would.
 """
@@ -65,7 +65,7 @@ def _accepts(function: Callable[..., Values], count: int) -> bool:
 
 
 def _each_way(arguments: tuple[Values, ...]) -> Iterator[tuple[Alternative, ...]] | None:
-    """The combinations of alternatives; None where there are too many."""
+    """The combinations of alternatives; None if there are too many."""
     count = 1
     for values in arguments:
         count *= len(values)

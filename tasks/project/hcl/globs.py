@@ -18,7 +18,7 @@ def split(folder: str, pattern: str) -> tuple[str, str]:
 
 @functools.lru_cache(maxsize=512)
 def compiled(pattern: str) -> re.Pattern[str] | None:
-    """A pattern as a regular expression for whole paths; None where it is not understood: then all may match."""
+    """A pattern as a regular expression for whole paths; None if it is not understood: then all may match."""
     try:
         text = "/".join(_part(part) for part in _parts(pattern))
         return re.compile(text.replace("\0/", "(?:[^/]+/)*").replace("/\0", "(?:/.*)?").replace("\0", ".*"), re.DOTALL)

@@ -1,4 +1,4 @@
-"""Facts of a configuration file in JSON (https://opentofu.org/docs/language/syntax/json/)."""
+"""Reads the facts of a configuration file in JSON (https://opentofu.org/docs/language/syntax/json/)."""
 
 from __future__ import annotations
 

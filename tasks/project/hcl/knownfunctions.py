@@ -1,4 +1,4 @@
-"""The engine's functions over values that are known whole; each raises ValueError where the engine's fails.
+"""The engine's functions for fully known values; each raises ValueError where the engine's fails.
 
 One that raises something else does not know what the engine's would return.
 """

@@ -1,4 +1,4 @@
-"""The engine's operators over values of which only a part may be known."""
+"""The engine's operators for partly known values."""
 
 from __future__ import annotations
 

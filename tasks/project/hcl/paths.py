@@ -1,4 +1,4 @@
-"""The paths that a configuration reads or mentions, as they are found while its expressions are evaluated."""
+"""Collects the paths that a configuration reads or mentions while its expressions are evaluated."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Paths:
         return self.located(begin.rpartition("/")[0] or ("/" if begin.startswith("/") else "."))
 
     def content(self, path: str) -> str | None:
-        """The text of a file; None where it is not there or no text."""
+        """The text of a file; None if it is not there or no text."""
         try:
             return self._index.content(self.located(path)).decode()
         except (OSError, ValueError):

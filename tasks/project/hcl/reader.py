@@ -1,4 +1,4 @@
-"""Facts of one configuration file, read without the engine: modules called, files named, variables, backend.
+"""Reads the facts of one configuration file without the engine: module calls, files, variables, backend.
 
 The syntax is HCL (https://github.com/hashicorp/hcl/blob/main/hclsyntax/spec.md), parsed by tree-sitter-hcl, or the
 JSON form (https://opentofu.org/docs/language/syntax/json/). Expressions are kept as they are: `rootmodule` evaluates
@@ -53,7 +53,7 @@ def read_values(content: bytes) -> dict[str, Any]:
 
 
 def without_values(name: str, content: bytes, left_out: Collection[str]) -> bytes | None:
-    """A var file without the values of some variables; None where it gives no other. One that has none of them stays.
+    """A var file without the values of some variables; None if it gives no other. One that has none of them stays.
 
     Args:
         name: The file's name: it tells whether this is JSON.

@@ -1,4 +1,4 @@
-"""What texts refer to: paths that they mention, outputs of other states."""
+"""Finds what texts refer to: paths, and outputs of other states."""
 
 from __future__ import annotations
 

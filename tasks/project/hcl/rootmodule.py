@@ -1,4 +1,4 @@
-"""What a stack's own configuration says, all its files and local modules taken together."""
+"""Combines the facts of a stack's files and local modules into one root module."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class StateRead:
     """A `terraform_remote_state` of the stack or of a module in it.
 
     `settings` are those of its backend, with None for one that is not known; they are None where none is. `outputs` are
-    what it is read for; None where it may be any. `place` is where it stands: `file:line`, in JSON the file.
+    what it is read for; None if it may be any. `place` is where it stands: `file:line`, in JSON the file.
     """
 
     name: str
@@ -87,7 +87,7 @@ class RootModule:
         return frozenset(name for name, variable in self.variables.items() if variable.ephemeral)
 
     def why_read(self, path: str) -> str | None:
-        """Why a file counts that no expression names; None where one does."""
+        """Why a file counts that no expression names; None if one does."""
         if any(named.exact and named.path == path for named in self.named):
             return None
         folders = [folder for folder in self.partly if path.startswith(f"{folder}/")]

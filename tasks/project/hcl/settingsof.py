@@ -1,4 +1,4 @@
-"""The settings of a remote state: one set for each way that its configuration may be."""
+"""The settings of a remote state: one set per possible configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HCL's syntax tree: parsing, blocks, attributes, literal values, and what a string is put together from.
+"""Parses HCL into a syntax tree: blocks, attributes, literal values, and the parts of strings.
 
 The syntax is https://github.com/hashicorp/hcl/blob/main/hclsyntax/spec.md, parsed by tree-sitter-hcl.
 """
@@ -112,7 +112,7 @@ def _literal_value(node: Node) -> Any:
 
 
 def _literal_key(node: Node) -> str | None:
-    """The key of an object's element: a bare word, or a literal text or number; None where it is an expression."""
+    """The key of an object's element: a bare word, or a literal text or number; None if it is an expression."""
     word = text(node).strip()
     if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", word):
         return word

@@ -1,4 +1,4 @@
-"""Values as a variable's type makes them (https://opentofu.org/docs/language/expressions/type-constraints/)."""
+"""Converts values to a variable's type (https://opentofu.org/docs/language/expressions/type-constraints/)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def converted(found: Values, constraint: Expression | None) -> Values:
 
     Args:
         found: The values.
-        constraint: The type; None where a variable has none.
+        constraint: The type; None if a variable has none.
     """
     if constraint is None:
         return found

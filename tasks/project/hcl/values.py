@@ -1,4 +1,4 @@
-"""What an expression may be, for all that is known before the engine runs: some alternatives, each known or in part.
+"""The possible values of an expression before the engine runs: alternatives, each fully or partly known.
 
 `Values` are the alternatives; no alternative at all is an expression that fails. An alternative is a text, number,
 boolean or null that is known; a `Start`, of which only the beginning is; a `Content`, which stands in a file; or a
@@ -151,7 +151,7 @@ def text_of(item: Alternative) -> str | None:
 
 
 def begin_of(item: Alternative) -> Start | str | None:
-    """What an alternative is in a text: a known one, the beginning of one, or None where it cannot be in a text."""
+    """What an alternative is in a text: a known one, the beginning of one, or None if it cannot be in a text."""
     if item is None or isinstance(item, Items | Fields):
         return None
     if isinstance(item, Start):
@@ -216,7 +216,7 @@ def bag(values: Values) -> Values:
 
 
 def product(arguments: list[Values], apply: Callable[..., Any]) -> Values | None:
-    """What a function returns for all combinations of known arguments; None where one is not known whole.
+    """What a function returns for all combinations of known arguments; None if one is not known whole.
 
     A combination for which the function raises ValueError is one that fails; after other errors it is anything.
     """

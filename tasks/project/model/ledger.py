@@ -34,8 +34,8 @@ class Ledger(Model):
     )
     url: str | None = Field(
         None,
-        description="For `store`: `s3://bucket/prefix`, `az://container/prefix`, an `https://` address whose server"
-        " heeds `If-Match`, or a folder; `${ENV}` is filled in.",
+        description="For `store`: `s3://bucket/prefix`, `az://container/prefix`, an `https://` URL whose server"
+        " honours `If-Match`, or a folder; `${ENV}` is filled in.",
     )
     endpoint: str | None = Field(
         None,
@@ -43,12 +43,12 @@ class Ledger(Model):
     )
     token: TokenVariable = Field(
         "DEPLOY_LEDGER_TOKEN",
-        description="The environment variable that holds the token to write with over HTTPS (or `user:token`), never"
-        " the token; where it is not set, the clone's own credentials are used.",
+        description="The environment variable that holds the token (or `user:token`) for writing over HTTPS; without"
+        " it, the clone's own credentials are used.",
     )
     key: Annotated[str, naming("signing key")] = Field(
         "DEPLOY_LEDGER_KEY",
-        description="The environment variable that holds the private key that deploy jobs sign with, never the key.",
+        description="The environment variable that holds the private key with which deploy jobs sign.",
     )
     public_key: Annotated[str, StringConstraints(pattern=PUBLIC_KEY_PATTERN)] | None = Field(
         None,
@@ -56,15 +56,15 @@ class Ledger(Model):
     )
     required: bool = Field(
         True,
-        description="False: a deploy goes on without the ledger when it cannot be read or written; then it makes no"
-        " stack unaffected.",
+        description="False: a deploy continues if the ledger cannot be read or written; then all stacks count as"
+        " affected.",
     )
     every: Annotated[float, Field(ge=1, le=3600)] = Field(
         30, description="Seconds between two writes while a deploy runs; the last write comes before the run ends."
     )
     wait: Seconds = Field(0, description="Seconds that a deploy waits while another pipeline is deploying.")
     public: bool = Field(
-        False, description="True: entries also have resource addresses, names of people and reasons in clear."
+        False, description="True: entries also contain resource addresses, names of people and reasons in plain text."
     )
     timeout: Annotated[float, Field(gt=0, le=3600)] = Field(60, description="Seconds that one read or write may take.")
 
@@ -74,7 +74,7 @@ class Ledger(Model):
         if re.search(r"\.\.|//|/\.|\./|\.lock(/|$)|[/.]$", value) or re.search(
             r"[{}]", value.replace("{environment}", "")
         ):
-            raise ValueError("git takes no ref of this name; `{environment}` is filled in")
+            raise ValueError("not a valid git ref; `{environment}` is filled in")
         return value
 
     @field_validator("url", "remote")
@@ -83,7 +83,7 @@ class Ledger(Model):
         if value and "://" in value and "@" in urlsplit(value).netloc and not value.startswith("ssh://"):
             raise PydanticCustomError(
                 "secret_value",
-                "an address here holds no credentials, as they would be read by everyone; put the token into the"
+                "a URL here must not contain credentials, as everyone could read them; put the token into the"
                 " variable that `ledger.token` names",
             )
         return value

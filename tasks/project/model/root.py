@@ -44,8 +44,9 @@ class Config(Model):
     plan: Plan = Field(default_factory=Plan, description="Rules for plan artifacts.")  # type: ignore[arg-type]
     volatile_variables: list[VariableName] = Field(
         default_factory=list,
-        description="Variables whose values are no inputs, in every stack that declares them: tokens that each job gets"
-        " anew. A deploy uses the plan's value, which must still be valid then; `ephemeral = true` is the better way.",
+        description="Variables whose values are not inputs, in every stack that declares them, such as tokens that"
+        " are new in each job. A deploy uses the plan's value,"
+        " which must still be valid then; `ephemeral = true` is better.",
     )
     secrets: list[Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_*?]+$")]] = Field(
         default_factory=list,

@@ -35,6 +35,11 @@ class Engine(Model):
         description="SHA-256 of engines in the cache that may run besides published releases: of one that you built.",
     )
     lock_timeout: Seconds = Field(60, description="Seconds to wait for a state lock that another process holds.")
+    progress: Seconds = Field(
+        60,
+        description="Seconds after which an apply says what it waits for, again and again, without a terminal; 0:"
+        " never.",
+    )
     grace: Seconds | None = Field(
         None,
         description="Seconds that a stopping run waits for its engine processes; by default as long as they take."
@@ -119,6 +124,11 @@ class Deploy(Model):
         None, description="A git tag that a complete deploy moves to its commit: `deployed-{environment}`."
     )
     push: bool = Field(False, description="True: push the tag to `origin`.")
+    on_failed_check: Literal["warn", "fail"] = Field(
+        "warn",
+        description="If a `check` block fails after an apply: `warn`, or `fail` the deploy of the stack; the next"
+        " deploys check again until it passes.",
+    )
 
 
 class Drift(Model):
@@ -127,4 +137,7 @@ class Drift(Model):
     undeployed: Literal["alert", "report"] = Field(
         "alert",
         description="`alert`: undeployed code makes `doit drift` exit with 2, as drift does; `report`: only report it.",
+    )
+    on_failed_check: Literal["warn", "fail"] = Field(
+        "warn", description="If a `check` block fails: `warn` and continue, or `fail` the stack with exit code 1."
     )

@@ -1,0 +1,92 @@
+"""Secrets in names: an address or a key is never masked, so a plan that has a secret in one is not shown at all."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from ..base.errors import ExposedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ..base.masking import Secrets
+
+_INSTANCE_KEY = re.compile(r'\["((?:[^"\\]|\\.)*)"\]')
+_NUMBER = re.compile(r"\[\d+\]")
+_LISTS = ("resource_changes", "resource_drift")
+
+
+def require_hidden(plan: Mapping[str, Any], mask: Secrets) -> None:
+    """Make sure that no known secret stands in what a report shows as it is.
+
+    Args:
+        plan: What `show -json` says of a plan.
+        mask: The known secrets, those of the plan among them.
+
+    Raises:
+        ExposedError: One does; the first of them is named.
+    """
+    for address, record in _records(plan):
+        for place, name, is_identifier in _names(address, record):
+            if mask.exposed(name, words=not is_identifier):
+                raise ExposedError(
+                    f"a secret is in {place} {mask.text(address)}",
+                    untouched="nothing was applied, and no plan of this stack is left to be applied",
+                    next_step="names are never masked: use something else as the key (an index, an id, a digest) in"
+                    " `for_each`, in the map or in the resource's name, then run the same command again; or, if it is"
+                    " no secret, do not mark it as one",
+                )
+
+    for address, _ in _records(plan):
+        mask.add_names(_identifiers(address))
+
+
+def _records(plan: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for kind in _LISTS:
+        for record in plan.get(kind) or []:
+            if (record.get("change") or {}).get("actions") not in (["no-op"], ["read"]) or record.get(
+                "previous_address"
+            ):
+                yield str(record.get("address")), record
+    for name, change in (plan.get("output_changes") or {}).items():
+        yield f"output {name}", {"change": change}
+
+
+def _names(address: str, record: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
+    """Each name that is shown of a change: where it stands, the name, whether the code has it as an identifier."""
+    for found in (address, record.get("previous_address") or ""):
+        yield "the address", _INSTANCE_KEY.sub("[]", found), True
+        yield from (("an instance key of", key, False) for key in _INSTANCE_KEY.findall(found))
+    change = record.get("change") or {}
+    for side in ("before", "after"):
+        value, marks = change.get(side), change.get(f"{side}_sensitive")
+        if isinstance(value, dict) and record.get("address"):  # the attributes: their names are the provider's
+            found = (key for name, item in value.items() for key in _keys(item, _below(marks, name)))
+            yield from (("a map key of", key, False) for key in found)
+        else:
+            yield from (("a map key of", key, False) for key in _keys(value, marks))
+
+
+def _identifiers(address: str) -> Iterator[str]:
+    """The address without the keys of instances, and without their numbers, too."""
+    plain = _INSTANCE_KEY.sub("", address)
+    yield plain
+    yield _NUMBER.sub("", plain)
+
+
+def _keys(value: Any, marks: Any) -> Iterator[str]:
+    """The keys of mappings in a value, as far as that is shown."""
+    if marks is True:
+        return
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield key
+            yield from _keys(item, _below(marks, key))
+    elif isinstance(value, list):
+        for place, item in enumerate(value):
+            yield from _keys(item, marks[place] if isinstance(marks, list) and place < len(marks) else None)
+
+
+def _below(marks: Any, name: str) -> Any:
+    return marks is True or (marks.get(name) if isinstance(marks, dict) else None)

@@ -1,0 +1,108 @@
+"""How a secret may stand in a text of another program: escaped, quoted, percent-encoded, hex, Base64, in lines."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+import shlex
+from typing import TYPE_CHECKING
+from urllib.parse import quote_from_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_MARKUP = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+_SAFE = ("", "/", "$&+,/:;=@", "$&+:=@", "$&+,;=", "!'()*", "!'()*/", ";,/?:@&=+$!*'()#")
+_WIDTHS = (76, 64)  # of the lines of Base64: MIME and coreutils, PEM
+_SHORTEST_LINE = 8
+_UNESCAPED = re.compile(r"[A-Za-z0-9._~-]+")  # what every escape leaves as it is
+
+
+def encoded(text: str) -> Iterator[str]:
+    """Every form of a text but the text itself; some twice.
+
+    JSON once and within JSON, as Python and Go write it; HTML and XML; shell, HCL and Python literals; percent-encoding
+    as Python, Go and browsers do it; hex; Base32, and Base64 at each of the places that it may have in what was
+    encoded, as in `user:password`.
+    """
+    if not _UNESCAPED.fullmatch(text):
+        yield from _escaped(text)
+        yield from _percent(_bytes(text))
+    for form in {text, *_json(text)}:  # also of a document that holds it
+        yield from _binary(_bytes(form))
+
+
+def _binary(data: bytes) -> Iterator[str]:
+    yield from (data.hex(), data.hex().upper(), data.hex(":"), data.hex(":").upper(), data.hex(" "))
+    yield "".join(f"\\x{byte:02x}" for byte in data)
+    yield from _aligned(data, base64.b32encode, bits=5, block=5)
+    yield from _base64(data)
+
+
+def _escaped(text: str) -> Iterator[str]:
+    once = set(_json(text))
+    twice = {other for form in once for other in _json(form)}
+    yield from once | twice
+    for form in {text, *once}:
+        escaped = html.escape(form, quote=True)
+        yield from (escaped, html.escape(form, quote=False), escaped.replace("&#x27;", "'"))
+        yield escaped.replace("&quot;", "&#34;").replace("&#x27;", "&#39;")
+        yield escaped.replace("&#x27;", "&#39;")
+        yield escaped.replace("&#x27;", "&apos;")
+        yield form.replace("${", "$${").replace("%{", "%%{")  # as the engine shows a text
+    yield from (repr(text)[1:-1], shlex.quote(text)[1:-1], text.replace("'", "'\\''"), _shell(text))
+
+
+def _json(text: str) -> Iterator[str]:
+    """As a JSON text, without the quotes around it."""
+    ascii_only, readable = json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]
+    yield from (ascii_only, readable, ascii_only.translate(_MARKUP), readable.translate(_MARKUP))
+    yield readable.replace("/", "\\/")
+    yield readable.replace("\\b", "\\u0008").replace("\\f", "\\u000c").translate(_MARKUP)  # Go's older releases
+
+
+def _shell(text: str) -> str:
+    """As it stands within double quotes of a shell."""
+    for mark in ("\\", '"', "$", "`"):
+        text = text.replace(mark, "\\" + mark)
+    return text
+
+
+def _percent(data: bytes) -> Iterator[str]:
+    for safe in _SAFE:
+        quoted = quote_from_bytes(data, safe=safe)
+        yield from (quoted, quoted.replace("%20", "+"))
+        lower = "%".join(
+            [part[:2].lower() + part[2:] if index else part for index, part in enumerate(quoted.split("%"))]
+        )
+        yield from (lower, lower.replace("%20", "+"))
+
+
+def _base64(data: bytes) -> Iterator[str]:
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        yield from _aligned(data, encode, bits=6, block=3)
+        whole = encode(data).decode()
+        for width in _WIDTHS:
+            lines = [whole[place : place + width] for place in range(0, len(whole), width)]
+            yield from (line for line in lines if len(lines) > 1 and len(line) >= _SHORTEST_LINE)
+
+
+def _aligned(data: bytes, encode: Callable[[bytes], bytes], *, bits: int, block: int) -> Iterator[str]:
+    """Some bytes encoded at each place that they may have in a block of what was encoded.
+
+    Left out are the first and the last character where they hold bits of what stands beside.
+    """
+    yield encode(data).decode().rstrip("=")
+    for before in range(block):
+        whole = encode(bytes(before) + data).decode()
+        yield whole[-(-before * 8 // bits) : (before + len(data)) * 8 // bits]
+
+
+def _bytes(text: str) -> bytes:
+    """The bytes of a text; variables of the environment may hold others than UTF-8."""
+    try:
+        return text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode(errors="surrogatepass")

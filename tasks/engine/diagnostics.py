@@ -1,0 +1,70 @@
+"""What the engine warns of although a command succeeds, from its JSON stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+_FAILED_CHECK = "Check block assertion failed"
+
+
+@dataclass(frozen=True)
+class Diagnostic:
+    """A warning.
+
+    Args:
+        summary: What it is about, in the engine's words.
+        detail: More of it; of a failed `check` block its `error_message`.
+        context: The block that it is about: `check "expiry"`.
+        file: The file, relative to the folder that the engine ran in; empty where it names none.
+        line: The line in it.
+    """
+
+    summary: str
+    detail: str = ""
+    context: str = ""
+    file: str = ""
+    line: int | None = None
+
+    @property
+    def is_failed_check(self) -> bool:
+        """Whether a `check` block does not hold."""
+        return self.summary == _FAILED_CHECK
+
+    @property
+    def text(self) -> str:
+        """All of it in one line."""
+        place = f"{self.file}:{self.line}" if self.file and self.line else self.file
+        about = ", ".join(part for part in (place, f"in {self.context}" if self.context else "") if part)
+        said = ": ".join(part for part in (self.summary, " ".join(self.detail.split())) if part)
+        return f"{said} ({about})" if about else said
+
+    def mapped(self, change: Callable[[str], str]) -> Diagnostic:
+        """The warning with its texts changed: masked."""
+        return replace(self, summary=change(self.summary), detail=change(self.detail), context=change(self.context))
+
+
+def warnings(events: Iterable[Mapping[str, Any]], *, terse: bool = False) -> list[Diagnostic]:
+    """The warnings among a command's events, each once.
+
+    Args:
+        events: The events (https://opentofu.org/docs/internals/machine-readable-ui/).
+        terse: Whether to leave out the details, which may show values.
+    """
+    found = [event["diagnostic"] for event in events if isinstance(event.get("diagnostic"), dict)]
+    warned = [_read(item, terse=terse) for item in found if item.get("severity") == "warning"]
+    return list(dict.fromkeys(warned))
+
+
+def _read(item: Mapping[str, Any], *, terse: bool) -> Diagnostic:
+    place = item.get("range") or {}
+    return Diagnostic(
+        str(item.get("summary") or "a warning"),
+        "" if terse else str(item.get("detail") or ""),
+        str((item.get("snippet") or {}).get("context") or ""),
+        str(place.get("filename") or ""),
+        (place.get("start") or {}).get("line"),
+    )

@@ -1,0 +1,45 @@
+"""What variables may say of rules: they tighten, and never loosen, as whoever starts a pipeline may set `DEPLOY_*`.
+
+The files were reviewed; variables of a pipeline were not. A stricter value is taken, a looser one is an error.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+from ..model.policy import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ..model import Config
+
+KeyPath = tuple[str, str]
+_WORST_FIRST = get_args(Severity)
+_STRICT = {"require_encryption": True, "require_clean": True, "on_unreviewed": "fail", "values": "hidden"}
+
+
+def loosened(files: Config, effective: Config) -> Iterator[tuple[KeyPath, str]]:
+    """The keys whose rule is looser than what the files say, each with what they say.
+
+    Args:
+        files: The configuration of the files alone.
+        effective: The configuration with the variables over it.
+    """
+    before, after = files.policy, effective.policy
+    if _WORST_FIRST.index(after.fail_on) < _WORST_FIRST.index(before.fail_on):  # only what is worse refuses then
+        yield ("policy", "fail_on"), before.fail_on
+    if before.max_destroy is not None and (after.max_destroy is None or after.max_destroy > before.max_destroy):
+        yield ("policy", "max_destroy"), str(before.max_destroy)
+    rules: dict[str, tuple[Sequence[object], Sequence[object]]] = {
+        "protect": (before.protect, after.protect),
+        "required_tags": (before.required_tags, after.required_tags),
+        "checkers": (before.checkers, after.checkers),
+        "allow": (after.allow, before.allow),  # more exceptions are looser
+    }
+    for name, (all_of_these, within) in rules.items():
+        if any(rule not in within for rule in all_of_these):
+            yield ("policy", name), "every rule that is there" if name != "allow" else "no other exceptions"
+    for name, strict in _STRICT.items():
+        if getattr(files.plan, name) == strict != getattr(effective.plan, name):
+            yield ("plan", name), str(strict).lower()
