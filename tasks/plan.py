@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .artifact import promotion, store
-from .base.errors import ArtifactRefusedError, EngineError
+from .base.errors import ArtifactRefusedError, DeployError, EngineError, ExitCode
 from .base.text import few
 from .builds import used
 from .plans import acceptance, judging, making
@@ -45,9 +45,27 @@ def tasks(run: Run, planning: Act) -> Iterator[dict[str, Any]]:
             "task_dep": [f"validate:{name}"],
             "targets": [str(run.layout.plan(name)), str(run.layout.manifest(name))],
             "uptodate": [is_current(run, STAGE, stack, up_to_date)],
-            "clean": True,
+            "clean": [(cleaned, [run, name])],
             "doc": f"plan {stack.path}",
         }
+
+
+def cleaned(run: Run, name: str) -> None:
+    """What `doit clean plan:<stack>` does: the artifact is removed, and the folder's index knows.
+
+    Raises:
+        SystemExit: Another run holds the environment, or the folder is not as it was left; it was printed.
+    """
+    try:
+        run.lock.take("doit clean")
+        run.custody.verify([f"plan:{name}"], run.signed_commit, writing=True)
+        store.discard(run.layout, name)
+        run.custody.end(())
+    except DeployError as error:
+        run.say(run.problem(error).text())
+        raise SystemExit(int(ExitCode.FAILED)) from None
+    finally:
+        run.lock.release()
 
 
 def up_to_date(run: Run, stack: Stack) -> bool:

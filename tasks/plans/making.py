@@ -7,15 +7,16 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..artifact import observed, plansecrets, receipt, secretfile, store
+from ..artifact import folder, observed, plansecrets, receipt, secretfile, store
 from ..artifact.manifest import Manifest
 from ..artifact.statecheck import Seen
-from ..base import git
+from ..base import ci, git
 from ..base.errors import DeployError
-from ..base.files import canonical_json, sha256_bytes, write_json
+from ..base.files import canonical_json, sha256_bytes
 from ..base.text import few
 from ..builds import used
 from ..engine import encryption
+from ..project import stateid
 from ..run import checkblocks, readstate, stateguard, validated, watching, workdir
 from ..run.assessment import assess
 from ..run.details import PlanDetails
@@ -109,7 +110,7 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
 
 def _kept(run: Run, stack: Stack, found: Fresh, basis: _Basis) -> Made:
     """Judge a plan, and store it with what describes and what binds it."""
-    project, engine, key = run.project, run.engine(), run.project.keyring.current
+    project, engine, key = run.project, run.engine(), run.project.keyring.artifact
     findings = judging.judge(run, stack, found.document, found.changes)
     body = {"stack": stack.name, "environment": project.environment, **found.changes.to_json()}
     last = receipt.read(run.layout, stack.name)
@@ -144,10 +145,12 @@ def _kept(run: Run, stack: Stack, found: Fresh, basis: _Basis) -> Made:
         exists=list(basis.seen.exists),
         accepted=basis.accepted,
         follows=last.plan_id if last else None,
+        project=ci.repository(),
+        backend=stateid.binding(project, stack),
         sensitive=bool(secret),
     )
-    write_json(run.layout.plan_json(stack.name), body, durable=False)
-    secretfile.write(run.layout, manifest, secret, key)
+    folder.keep(run.layout, run.layout.plan_json(stack.name), body, durable=False)
+    secretfile.write(run.layout, manifest, secret, project.keyring.current)
     knowing.note(run, manifest)
     store.store(run.layout, manifest, found.plan, key)
     judging.let_through(run, manifest, findings)

@@ -54,7 +54,7 @@ def test_a_repository_without_git_on_path_is_refused(one: Repository) -> None:
         if found and not (one.bin / name).exists():
             (one.bin / name).symlink_to(found)
     done = one.doit("plan", code=1, PATH=str(one.bin))
-    assert "git error: git cannot be run" in done.out
+    assert "git error: cannot run git" in done.out
     assert not one.deploy_dir("plans/a/manifest.json").exists()
 
 

@@ -175,7 +175,7 @@ def test_no_shell_reads_a_hooks_arguments(hooked: Hooked) -> None:
 
 def test_a_hook_that_is_not_there_is_said_so(hooked: Hooked) -> None:
     repository = hooked("{stage: plan, when: before, stacks: [a], command: [scripts/nowhere]}")
-    assert "`scripts/nowhere` cannot be run: No such file" in repository.doit("plan:a", code=1).task("plan", "a")
+    assert "`scripts/nowhere` cannot be started: No such file" in repository.doit("plan:a", code=1).task("plan", "a")
 
 
 def test_in_an_overlay_the_hook_and_its_script_may_come_from_the_upstream(hooked: Hooked, tmp_path, tofu) -> None:

@@ -320,7 +320,8 @@ def test_a_builder_of_buildx_that_does_not_answer_is_named(shop: Repository, bui
     assert "docker buildx is installed, but its builder gone at unix:///nowhere/socket does not respond" in done.out
     done = shop.doit("build", code=1, BUILDX_BUILDER="default", DOCKER_HOST="unix:///nowhere/docker")
     assert (
-        "its builder default does not answer (failed to connect to the docker API at unix:///nowhere/docker" in done.out
+        "its builder default does not respond (failed to connect to the docker API at unix:///nowhere/docker"
+        in done.out
     )
     done = shop.doit("build", code=1, BUILDX_BUILDER="none")
     assert 'its builder does not answer (ERROR: no builder "none" found)' in done.out

@@ -208,7 +208,7 @@ def test_a_checker_that_cannot_be_understood_refuses_the_plan(one: Repository, b
 def test_a_missing_program_refuses_the_plan_and_is_named(one: Repository) -> None:
     one.write(minimal_config("policy: {checkers: [{name: own, command: [no-such-program, '{plan}']}]}\n"))
     one.commit()
-    assert "cannot be run: `no-such-program`: No such file or directory" in one.doit("plan", code=1).out
+    assert "cannot be started: `no-such-program`: No such file or directory" in one.doit("plan", code=1).out
 
 
 def test_an_environment_has_its_own_policy(deployed: Repository) -> None:
