@@ -15,11 +15,14 @@ b. Nothing is affected, everything is deployed: `doit plan`, `doit deploy` and `
    stacks (1,000 and 10,000), the ratio of the two, and the peak memory of the larger.
 c. From the interpreter's start to the end of the first task: `doit graph` of 3 stacks, beside `python -c pass` and
    `python -c "import doit.doit_cmd"`.
+d. A hand-over of N stacks: `doit plan`, then `doit deploy` without the cache, as in another job; signed and encrypted
+   beside plain.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import os
 import platform
 import shutil
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 PARALLEL = 2
+_KEY_BYTES = 32
 _RACY_SECONDS = 2.5  # younger files are read again in the next run; see tasks/fileindex.py
 _QUICK = 5  # rounds of what takes less than a second, for each round of the rest
 
@@ -65,6 +69,11 @@ class Cost:
     seconds: float
     processor: float
     megabytes: float
+
+    def and_then(self, other: Cost) -> Cost:
+        """The cost of both, one after the other."""
+        megabytes = max(self.megabytes, other.megabytes)
+        return Cost(self.seconds + other.seconds, self.processor + other.processor, megabytes)
 
 
 @dataclass(frozen=True)
@@ -97,9 +106,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Measure the speed of doit-tofu.")
     parser.add_argument("--stacks", type=int, default=100, help="stacks of part a; part b has 10 and 100 times as many")
     parser.add_argument("--rounds", type=int, default=3, help="rounds; each figure is their median")
-    parser.add_argument("--only", default="a,b,c", help="the parts to measure: a, b, c, with commas between them")
+    parser.add_argument("--only", default="a,b,c,d", help="the parts to measure: a, b, c, d, with commas between them")
     options = parser.parse_args(arguments)
-    parts = {"a": plan_beside_bare_loop, "b": nothing_affected, "c": start}
+    parts = {"a": plan_beside_bare_loop, "b": nothing_affected, "c": start, "d": handed_over}
     print(_facts())
     table = Table()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
@@ -194,6 +203,31 @@ def start(base: Path, _stacks: int, rounds: int, table: Table) -> None:
         limit = 0.35 if name == "doit graph" else None
         ratio = f"{cost.over(costs['python -c pass']):.1f} times"
         table.row(name, f"{cost.seconds:.3f} s", ratio, value=cost.seconds, limit=limit)
+
+
+def handed_over(base: Path, stacks: int, rounds: int, table: Table) -> None:
+    """Part d."""
+    table.title(f"d. a hand-over of {stacks:,} stacks from the job that plans to the job that deploys")
+    roots = {name: create(base / name, stacks) for name in ("plain", "signed and encrypted")}
+    keys = {"DEPLOY_STATE_KEY": b"s" * _KEY_BYTES, "DEPLOY_ARTIFACT_KEY": b"a" * _KEY_BYTES}
+    given = [f"{name}={base64.b64encode(key).decode()}" for name, key in keys.items()]
+
+    def hand_over(root: Path, variables: Sequence[str]) -> Cost:
+        command = ("env", *variables, sys.executable, "-m", "doit", "-n", str(PARALLEL))
+        for name in (".deploy", ".state"):
+            shutil.rmtree(root / name, ignore_errors=True)
+        planned = run(root, *command, "plan")
+        shutil.rmtree(root / ".deploy/.cache")
+        deployed = run(root, *command, "deploy")
+        return planned.and_then(deployed)
+
+    contenders = {name: partial(hand_over, root, given if name != "plain" else ()) for name, root in roots.items()}
+    costs = in_turns(rounds, contenders)
+    plain, signed = costs["plain"], costs["signed and encrypted"]
+    table.row("plain", f"{plain.seconds:.2f} s")
+    ratio = signed.over(plain)
+    shown = f"{ratio:.2f} of plain ({signed.processor_over(plain):.2f})"
+    table.row("signed and encrypted", f"{signed.seconds:.2f} s", shown, value=ratio, limit=1.1)
 
 
 def in_turns(

@@ -28,7 +28,7 @@ def main(root: Path) -> None:
     loaded = start.load(root)
     layout, commit, mask = loaded.layout, git.revision(root).commit, masking.Masker()
     for name, stack in loaded.stacks.items():
-        made_of = affected.assess(loaded, stack).inputs
+        made_of = affected.assess(loaded, stack, None).inputs
         plan = sealed.of(name.encode())
         manifest = Manifest(
             id=secrets.token_hex(16), stack=name, environment=loaded.environment, origin="deploy",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from . import drift, plan, verify
-from .artifact import changes, inputs, outputs, reasons, receipt, rereads, store
+from .artifact import changes, inputs, observed, outputs, reasons, receipt, rereads, store
 from .artifact.inputs import Input, InputKind
 from .artifact.receipt import Outcome, Receipt
 from .base.errors import ArtifactRefusedError, DeployError, StoppedError, UnreviewedError
@@ -17,7 +17,7 @@ from .engine import diagnostics, statelock
 from .engine.engine import failure, is_stale
 from .forges import gate
 from .plans import acceptance, judging, knowing, making, replayed
-from .run import checkblocks, errored, readstate, selection, stateguard, upstream, workdir
+from .run import checkblocks, errored, readstate, selection, stateguard, succession, upstream, workdir
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once, may_be_affected
 from .run.commandline import COMMANDS
@@ -80,7 +80,10 @@ def up_to_date(run: Run, stack: Stack) -> bool:
 
 def plan_or_accept(run: Run, stack: Stack, forced: bool) -> Result:
     """What `plan:<stack>` does: in a deploy it accepts the artifact that was handed over, or refuses it."""
-    accepted = acceptance.accept(run, stack) if run.asked.deploying else None
+    accepted = None
+    if run.asked.deploying:
+        succession.require(run, stack, receipt.read(run.layout, stack.name))
+        accepted = acceptance.accept(run, stack)
     return accepted or plan.act(run, stack, forced)
 
 
@@ -199,7 +202,7 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
     """Apply a verified plan; the receipt is durable before this returns or raises."""
     layout, last, manifest = run.layout, assessment.receipt, artifact.manifest
     errored.refuse(run, stack)
-    allowed = judging.require(run, manifest)
+    allowed = [*judging.require(run, manifest), *succession.require(run, stack, last)]
     accepted = stateguard.require_planned(run, stack, last, manifest)
     given = {**upstream.values(run, stack).values, **manifest.images}  # exactly the planned references
     with workdir.context(run, stack, STAGE, given) as (where, variables):
@@ -324,5 +327,7 @@ def _outputs(run: Run, stack: Stack, done: Completed) -> dict[str, outputs.Outpu
 def _less_produced(run: Run, stack: Stack, begun: Receipt) -> dict[str, Any]:
     """What the apply wrote, and the inputs without it: from now on that is what the stack is compared with."""
     produced = {*begun.produced, *inputs.written_since(run.project, stack, begun.inputs)}
+    produced |= observed.written_since(run.project, begun.inputs)
     left = begun.inputs.without({Input(InputKind.FILE, path) for path in produced})
+    left = observed.less_produced(run.project, left, produced)
     return {"produced": sorted(produced), "inputs": left, "inputs_digest": left.digest}

@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
             return ExitCode.OK
         keyring = load.load(Path.cwd(), arguments[0] if arguments else None).keyring
         if not keyring.is_set:
-            raise DeployError("no key is set here", next_step=f"set {keyring.settings.key or '`encryption.key`'}")
+            raise DeployError("no key is set here", next_step=f"set {keyring.variable or '`encryption.key`'}")
     except DeployError as error:
         sys.stderr.write(listed(error.problems) + "\n")
         return ExitCode.FAILED

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .artifact import promotion, store
-from .base.errors import ArtifactRefusedError, EngineError
+from .base.errors import ArtifactRefusedError, DeployError, EngineError, ExitCode
+from .base.text import few
 from .builds import used
 from .plans import acceptance, judging, making
 from .project import volatile
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .run.run import Run
 
 STAGE = "plan"
+_FEW = 3
 
 
 def tasks(run: Run, planning: Act) -> Iterator[dict[str, Any]]:
@@ -43,9 +45,27 @@ def tasks(run: Run, planning: Act) -> Iterator[dict[str, Any]]:
             "task_dep": [f"validate:{name}"],
             "targets": [str(run.layout.plan(name)), str(run.layout.manifest(name))],
             "uptodate": [is_current(run, STAGE, stack, up_to_date)],
-            "clean": True,
+            "clean": [(cleaned, [run, name])],
             "doc": f"plan {stack.path}",
         }
+
+
+def cleaned(run: Run, name: str) -> None:
+    """What `doit clean plan:<stack>` does: the artifact is removed, and the folder's index knows.
+
+    Raises:
+        SystemExit: Another run holds the environment, or the folder is not as it was left; it was printed.
+    """
+    try:
+        run.lock.take("doit clean")
+        run.custody.verify([f"plan:{name}"], run.signed_commit, writing=True)
+        store.discard(run.layout, name)
+        run.custody.end(())
+    except DeployError as error:
+        run.say(run.problem(error).text())
+        raise SystemExit(int(ExitCode.FAILED)) from None
+    finally:
+        run.lock.release()
 
 
 def up_to_date(run: Run, stack: Stack) -> bool:
@@ -108,6 +128,8 @@ def _summary(run: Run, stack: Stack, made: Made, assessment: Assessment) -> str:
     if mocked := ", ".join(made.manifest.mocked):
         parts.append(f"; made with mocks for {mocked}: not for deploy")
     parts += [_images_text(made.manifest.images), stateguard.said(assessment.receipt, made.manifest)]
+    if made.outside:
+        parts.append(f"; reads outside of the repository: {few(made.outside, _FEW)}")
     place = run.project.module(stack.name).workspace
     if place is not None and not workdir.keeps_workspace(run, stack):
         parts.append(f'; terraform.workspace is "default" in every environment ({place})')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,6 +18,7 @@ from .forges import gate
 from .reports import console, write
 from .run import commandline, deployed, doitdb, fanout, removed, selection
 from .run import result as results
+from .run.assessment import assess_once
 from .run.details import PlanDetails
 from .run.request import Asked
 from .run.result import Result, Status
@@ -26,12 +28,14 @@ if TYPE_CHECKING:
     from doit.exceptions import BaseFail
 
     from .history.recorder import Recorder
+    from .run.recorded import Recorded
     from .run.run import Run
 
 _STAGES = ("build", "validate", "plan", "deploy", "verify", "drift")
 _LOCKING = frozenset({*_STAGES, "setup"})
 _RECORDED = frozenset({"plan", "deploy", "verify", "drift"})
 _WITH_BACKEND = frozenset({"plan", "deploy", "drift"})
+_READING = frozenset({"status", "ci", "publish"})  # without the lock
 
 
 class Reporter:
@@ -65,8 +69,6 @@ class Reporter:
         deploying = deploy.raise_barrier(tasks, selected)
         planned = frozenset(selection.stacks(selection.reached(tasks, selected), "plan"))
         run.asked = Asked(deploying, bool(self._selected & _WITH_BACKEND), planned, again)
-        if run.request.part is not Part.REPORT:
-            build.join(run, tasks, selected)
         try:
             commandline.check_patterns(tasks)
             self._check_stacks()
@@ -74,15 +76,18 @@ class Reporter:
                 deployed.refuse_for_deploy(run)
             if self._selected & _LOCKING:
                 run.lock.take(f"doit {' '.join(sys.argv[1:])}")
-            if run.recording is not None and self._selected & _RECORDED:
-                run.recording.fill(deploying=run.asked.deploying, alone=True)
-                if run.recording.unread is not None:
-                    self._say_unread(run.recording.unread)
             if self._selected & set(_STAGES):
                 self._confirm_upstream()
             if run.asked.planning:
                 encryption.require(run.project, plans=bool(self._selected & {"plan", "deploy"}))
                 run.project.keyring.prepare()
+            self._take_custody(selected)
+            if run.recording is not None and self._selected & _RECORDED:
+                run.recording.fill(deploying=run.asked.deploying, alone=True)
+                if run.recording.unread is not None:
+                    self._say_unread(run.recording.unread)
+            if run.request.part is not Part.REPORT:
+                build.join(run, tasks, selected)
             if self._selected & set(_STAGES) and run.project.config.history.keep and run.request.part is not Part.JOB:
                 from .history.recorder import Recorder
 
@@ -99,6 +104,27 @@ class Reporter:
             if names := dropped_variables():
                 run.say(f"not passed on to the engine: {', '.join(names)}")
             self._console.start()
+
+    def _take_custody(self, selected: list[str]) -> None:
+        """Verify the environment's folder before anything in it is used; another run's is still being written.
+
+        Raises:
+            DeployError: It is not as it was handed over, or cannot be unpacked.
+        """
+        run, locking = self.run, bool(self._selected & _LOCKING)
+        if locking or (self._selected & _READING and run.lock.holder() is None):
+            run.custody.verify(selected, run.signed_commit, writing=locking or run.recording is not None)
+        if run.request.part is not None:
+            fanout.unpack(run.layout)
+
+    def _end_custody(self) -> None:
+        """Sign what this run leaves; what cannot be signed fails the run, as the next one would refuse it."""
+        try:
+            self.run.custody.end(selection.stacks(self._named, "deploy"))
+        except DeployError as error:
+            problem = self.run.problem(error)
+            self._errors.append(problem)
+            self.run.say(problem.text())
 
     def _leave_to_others(self, tasks: dict[str, Any], selected: list[str]) -> None:
         """In a generated pipeline, leave out the work of other jobs."""
@@ -218,6 +244,7 @@ class Reporter:
         if sys.exc_info()[0] is not None:
             self._record()
             self._remember(None)
+            self._end_custody()
             run.lock.release()
             run.output.close()
             return
@@ -240,9 +267,10 @@ class Reporter:
             self._console.summary(self._selected, code, paths)
         else:
             self._tell(code, paths)
+        self._end_custody()
         run.lock.release()
         run.output.close()
-        raise SystemExit(int(code))
+        raise SystemExit(int(self._exit_code()))
 
     def _say_unread(self, problem: LedgerError) -> None:
         """The run goes on without the ledger: what that means; a search for drift cannot tell new drift from known."""
@@ -250,6 +278,18 @@ class Reporter:
         if "drift" in self._selected:
             self._errors.append(found)
         self.run.say(f"{found.summary}; what other machines have deployed is not known here")
+
+    def _say_pending(self, ledger: Recorded) -> None:
+        """Name the stacks that this tree did not change, and that are not deployed as they are in it."""
+        project, names = self.run.project, []
+        for name in project.graph.order:
+            outcome = self.run.results.get(f"plan:{name}")
+            if outcome is not None and outcome.status is Status.UNAFFECTED:
+                with suppress(DeployError):
+                    if ledger.differing(name, assess_once(self.run, project.stacks[name]).inputs):
+                        names.append(name)
+        if names:
+            self.run.say(f"pending, or newer on the target, and not planned here: {', '.join(names)}")
 
     def _record(self) -> None:
         """Bring what was applied and checked into the ledger, and give its lease back."""
@@ -262,6 +302,8 @@ class Reporter:
     def _tell(self, code: ExitCode, paths: list[str]) -> None:
         """Report the outcome: on the console, to the forge and channels, and in the history."""
         run = self.run
+        if run.recording is not None and run.request.base is not None and "plan" in self._selected:
+            self._say_pending(run.recording)
         if "plan" in self._selected or run.asked.deploying:
             for text in removed.lines(run):
                 run.say(text)

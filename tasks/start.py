@@ -73,8 +73,6 @@ def start() -> Run:
                 run.say(note)
         with suppress(OSError):  # reported by the first record that cannot be written
             prepare(run.layout, run.layout.base)
-        if run.request.part is not None:
-            fanout.unpack(run.layout)
         if run.project.config.ledger != "none":
             _open_ledger(run)
         deployed.choose_base(run)

@@ -115,7 +115,8 @@ class ChildPipeline:
         shutil.rmtree(checkout, ignore_errors=True)
         clone = ["git", "clone", "--quiet", str(self.repository.path), str(checkout)]
         subprocess.run(clone, env=self.repository.environment(), check=True)
-        variables = {**self.source["variables"], **job.get("variables", {}), **variables}
+        own = {"CI_PIPELINE_ID": str(self.number), "CI_PROJECT_ID": "7"}
+        variables = {**own, **self.source["variables"], **job.get("variables", {}), **variables}
         caches = [
             (self._key(cache["key"], variables), cache)
             for cache in job.get("cache", [])

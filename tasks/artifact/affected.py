@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..base.files import canonical_json, sha256_bytes
 from ..project import volatile
-from . import inputs, receipt
+from . import inputs, observed, receipt
 from . import reasons as why
 from .inputs import NOT_RECORDED
 from .reasons import Reason, Why
@@ -77,6 +77,8 @@ def assess(project: Project, stack: Stack, baseline: Baseline | None) -> Assessm
     last, keyring = receipt.read(project.layout, stack.name), project.keyring
     produced = last.produced if last else ()
     now = inputs.gather(project, stack, produced=produced, key=keyring.current)
+    if last is not None:
+        now = observed.again(project, now, last.inputs, produced)
     if last is None:
         return Assessment(now, last, _without_receipt(project, stack, now, baseline))
     if last.outcome is Outcome.STARTED:
@@ -86,6 +88,7 @@ def assess(project: Project, stack: Stack, baseline: Baseline | None) -> Assessm
     compared = now
     if last.inputs.key != now.key:  # replacing a key changes no input
         compared = inputs.gather(project, stack, produced=produced, key=keyring.find(last.inputs.key))
+        compared = observed.again(project, compared, last.inputs, produced)
     before = last.inputs.less_variables(volatile.uncounted(project, stack))
     if differing := why.between(before, compared, why_read=project.module(stack.name).why_read):
         return Assessment(now, last, [_if_recorded(last, reason) for reason in differing])

@@ -15,7 +15,7 @@ from ..base import git
 from ..base.errors import ConfigError, DeployError
 from ..project import earlier, volatile
 from ..project.config.loading import UnknownEnvironmentError
-from . import comparable, inputs, receipt
+from . import comparable, inputs, observed, receipt
 from .inputs import FILES, OUTPUTS, Inputs
 from .reasons import Reason, Why, between
 
@@ -134,6 +134,7 @@ class Baseline:
         before = self._inputs_of(stack.name, found.key)
         if isinstance(before, Reason):
             return [before]
+        before = observed.again(self._before[0], before, found)
         before = before.less_variables(volatile.uncounted(self._project, stack))
         unknown = comparable.unknown(self._project, stack, found, index)
         git_ignores = self._ignored(comparable.doubtful(found, index))

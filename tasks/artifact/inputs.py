@@ -52,6 +52,7 @@ class InputKind(StrEnum):
     ENGINE = "engine"
     ENVIRONMENT_VARIABLE = "environment_variable"
     LOCK_FILE = "lock_file"
+    OBSERVED = "observed"
 
 
 _RANK = {kind: position for position, kind in enumerate(InputKind)}

@@ -19,7 +19,7 @@ from .inputs import Inputs
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from ..project.config.keyring import Key
+    from ..project.config.signer import Signer
     from .receipt import Receipt
 
 FORMAT = 4
@@ -33,14 +33,14 @@ class Manifest:
     `id` is random: no two plans share it. `follows` is the id of the plan that was applied last when this was planned.
     `origin` is `plan` for an artifact to review and hand over, `deploy` for one that a deploy made for itself.
     `upstream` is the commit of an overlay's upstream. `key` is the fingerprint of the key that it is signed with, if
-    any. `policy` is the digest of the policy that judged it, `allowed` are the findings that were accepted; a deploy
-    judges
-    it again. `images` are the references that variables got, `unpinned` the images among them that were not in their
-    registry yet; `builds` are the digests of the outputs that were read. `state_empty`, `creates` and `exists` are what
-    the plan found in the state (see `statecheck.Seen`), `accepted` is set if a state other than the deployed one was
-    accepted. `sensitive` says whether the plan has values that the engine marks as such. `described` is the SHA-256
-    over `plan.json`, which lists the changes. The file has two more fields: `digest`, the SHA-256 over all fields,
-    reveals changed or torn manifests; `signature` (see there) reveals forged ones.
+    any. `policy` is the digest of the policy that judged it, `allowed` are the findings that were accepted; a
+    deploy judges it again. `images` are the references that variables got, `unpinned` the images among them that
+    were not in their registry yet; `builds` are the digests of the outputs that were read. `state_empty`, `creates`
+    and `exists` are what the plan found in the state (see `statecheck.Seen`), `accepted` is set if a state other
+    than the deployed one was accepted. `sensitive` says whether the plan has values that the engine marks as such.
+    `described` is the SHA-256 over `plan.json`, which lists the changes. `project` is the repository as its forge
+    knows it, `backend` a digest of where the state is kept. The file has two more fields: `digest`, the SHA-256
+    over all fields, reveals changed or torn manifests; `signature` (see there) reveals forged ones.
     """
 
     id: str
@@ -72,6 +72,8 @@ class Manifest:
     exists: list[str] = field(default_factory=list)
     accepted: dict[str, Any] | None = None
     follows: str | None = None
+    project: str = ""
+    backend: str | None = None
     sensitive: bool = True
     format: int = FORMAT
 
@@ -79,7 +81,7 @@ class Manifest:
         """All fields as a JSON value."""
         return {**asdict(replace(self, inputs=Inputs({}))), "inputs": self.inputs.to_json()}
 
-    def to_json(self, key: Key | None) -> dict[str, Any]:
+    def to_json(self, key: Signer | None) -> dict[str, Any]:
         """The manifest with its digest, and with a signature if there is a key."""
         body = self.body()
         signed = {"signature": signature.sign(body, key)} if key else {}
@@ -108,6 +110,8 @@ class Expected:
     require_clean: bool
     receipt: Receipt | None
     upstream: str | None = None
+    project: str = ""
+    backend: str | None = None
     builds: Mapping[str, str] = field(default_factory=dict)
     by_tag: Collection[str] = ()
     ordered: bool = False
@@ -128,13 +132,7 @@ def verify(manifest: Manifest, stack: str, expected: Expected) -> None:
 
 
 def _mismatches(manifest: Manifest, stack: str, expected: Expected) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
-    if manifest.stack != stack:
-        found.append(("stack", f"this is a plan of stack '{manifest.stack}'"))
-    if manifest.environment != expected.environment:
-        found.append(
-            ("environment", f"this is a plan for environment '{manifest.environment}', not '{expected.environment}'")
-        )
+    found = _of_another(manifest, stack, expected)
     if manifest.mocked:
         names = ", ".join(manifest.mocked)
         found.append(("mocked", f"this plan was made with mocks for {names}: it is for review only"))
@@ -183,6 +181,23 @@ def _applied_since(manifest: Manifest, receipt: Receipt, *, ordered: bool) -> li
         message = f"the state has changed: planned for serial {manifest.serial}, last applied is {receipt.serial}"
         return [("stale", message)]
     return []
+
+
+def _of_another(manifest: Manifest, stack: str, expected: Expected) -> list[tuple[str, str]]:
+    """Whether a plan is of another stack, environment, project or state."""
+    found: list[tuple[str, str]] = []
+    if manifest.stack != stack:
+        found.append(("stack", f"this is a plan of stack '{manifest.stack}'"))
+    if manifest.environment != expected.environment:
+        found.append(
+            ("environment", f"this is a plan for environment '{manifest.environment}', not '{expected.environment}'")
+        )
+    if expected.project and manifest.project != expected.project:
+        message = f"this plan was made in project {manifest.project or '?'}, this is {expected.project}"
+        found.append(("project", message))
+    if manifest.backend != expected.backend:
+        found.append(("backend", "this plan was made for a state that is kept elsewhere than this stack's is here"))
+    return found
 
 
 def _is_later(manifest: Manifest, receipt: Receipt) -> bool:

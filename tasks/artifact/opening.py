@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ..base.layout import Layout
     from ..base.sealed import Sealed
-    from ..project.config.keyring import Key
+    from ..project.config.signer import Signer
     from .manifest import Manifest
 
 _LARGEST_PLAN = 1 << 31
@@ -36,7 +36,7 @@ class Artifact:
 
 
 @contextmanager
-def opened(layout: Layout, stack: str, key: Key | None) -> Iterator[Artifact]:
+def opened(layout: Layout, stack: str, key: Signer | None) -> Iterator[Artifact]:
     """An artifact whose manifest is complete, signed if there is a key, and matches its plan file.
 
     A plan file carries its own configuration: anyone who can write it and its manifest can run code in the deploy job.
@@ -54,7 +54,7 @@ def opened(layout: Layout, stack: str, key: Key | None) -> Iterator[Artifact]:
         yield Artifact(manifest, plan)
 
 
-def load(layout: Layout, stack: str, key: Key | None) -> Manifest:
+def load(layout: Layout, stack: str, key: Signer | None) -> Manifest:
     """The manifest of an artifact, verified as in `opened`.
 
     Raises:
@@ -80,7 +80,7 @@ def _sealed_plan(layout: Layout, stack: str) -> Sealed:
     return plan
 
 
-def _manifest(layout: Layout, stack: str, key: Key | None) -> Manifest:
+def _manifest(layout: Layout, stack: str, key: Signer | None) -> Manifest:
     """The manifest, after its digest was verified."""
     path = layout.manifest(stack)
     name = layout.relative(path)
@@ -113,7 +113,7 @@ def _open(layout: Layout, path: Path, stack: str) -> int:
         raise refused("unreadable", stack, f"{name} cannot be read: {error.strerror}") from error
 
 
-def _check_signature(layout: Layout, stack: str, record: dict[str, Any], signed: Any, key: Key | None) -> None:
+def _check_signature(layout: Layout, stack: str, record: dict[str, Any], signed: Any, key: Signer | None) -> None:
     signer = str(record.get("key"))[:8]
     name = layout.relative(layout.manifest(stack))
     if key is None:

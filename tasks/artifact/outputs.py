@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..base import jsontext
 from ..base.errors import RecordError
-from ..base.files import canonical_json, read_json, sha256_bytes, write_json
+from ..base.files import canonical_json, read_json, sha256_bytes
 from ..project.config.signature import sealed
+from . import folder
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -60,7 +61,7 @@ def store(layout: Layout, stack: str, outputs: Mapping[str, Output], mask: Maske
         else {"sensitive": False, "digest": output.digest, "value": output.value}
         for name, output in outputs.items()
     }
-    write_json(layout.outputs(stack), {"outputs": record})
+    folder.keep(layout, layout.outputs(stack), {"outputs": record})
 
 
 def _holds_secret(value: Any, mask: Masker) -> bool:

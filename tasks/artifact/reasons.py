@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _SHOWN = 3
 _NAMES = {
     InputKind.WATCHED: "watched file",
+    InputKind.OBSERVED: "what its plan was seen to read,",
     InputKind.VAR_FILE: "var file",
     InputKind.LOCK_FILE: "lock file",
     InputKind.BACKEND: "backend settings",

@@ -8,8 +8,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import RecordError
-from ..base.files import read_json, write_json
+from ..base.files import read_json
 from ..base.problem import doit
+from . import folder
 from .inputs import Inputs
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def write(layout: Layout, receipt: Receipt) -> None:
         RecordError: The disk is full or the folder cannot be written.
     """
     body = {**asdict(replace(receipt, inputs=Inputs({}))), "inputs": receipt.inputs.to_json()}
-    write_json(layout.receipt(receipt.stack), body)
+    folder.keep(layout, layout.receipt(receipt.stack), body)
 
 
 def restore(layout: Layout, stack: str, receipt: Receipt | None) -> None:
@@ -142,6 +143,6 @@ def restore(layout: Layout, stack: str, receipt: Receipt | None) -> None:
         write(layout, receipt)
         return
     try:
-        layout.receipt(stack).unlink(missing_ok=True)
+        folder.drop(layout, layout.receipt(stack))
     except OSError as error:
         raise RecordError(f"cannot remove {layout.relative(layout.receipt(stack))}: {error.strerror}") from error

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..base.files import sha256_file
 from ..project import variables, volatile
+from . import observed
 from .inputs import ABSENT, FILES, InputKind
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ def changed(project: Project, stack: Stack, planned: Inputs) -> list[Input]:
         if item.kind in FILES:
             # The digest of a var file is prefixed with its position.
             if _digest(project, stack, item) != digest.rpartition(" ")[2]:
+                found.append(item)
+        elif item.kind is InputKind.OBSERVED:
+            if observed.digest_now(project, item) not in (digest, None):
                 found.append(item)
         elif item.kind is InputKind.ANY_FILE and project.digest_of_files() != digest:
             found.append(item)

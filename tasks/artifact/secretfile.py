@@ -11,7 +11,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from ..base import plain
-from ..base.files import canonical_json, parse_json, write_atomic
+from ..base.files import canonical_json, parse_json
+from . import folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,7 +45,7 @@ def write(layout: Layout, manifest: Manifest, secrets: Iterable[Any], key: Key |
     distinct = sorted({canonical_json(value) for value in secrets})
     nonce = os.urandom(_NONCE)
     text = AESGCM(_key(key)).encrypt(nonce, b"[" + b",".join(distinct) + b"]", _bound_to(manifest))
-    write_atomic(layout.plan_secrets(manifest.stack), nonce + text, durable=False)
+    folder.keep_bytes(layout, layout.plan_secrets(manifest.stack), nonce + text, durable=False)
 
 
 def read(layout: Layout, manifest: Manifest, key: Key | None) -> list[Any] | None:

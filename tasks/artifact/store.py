@@ -8,18 +8,18 @@ import os
 import shutil
 import stat
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import RecordError
-from ..base.files import canonical_json, fsync_dir, read_json, sha256_bytes, sha256_file, write_json
+from ..base.files import canonical_json, fsync_dir, json_bytes, read_json, sha256_bytes, sha256_file, write_atomic
+from . import folder
 from .manifest import refused
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ..base.layout import Layout
     from ..base.sealed import Sealed
-    from ..project.config.keyring import Key
+    from ..project.config.signer import Signer
     from .manifest import Manifest
 
 STALE = "the state has changed since this was planned"
@@ -35,18 +35,17 @@ def discard(layout: Layout, stack: str) -> None:
     """
     if os.path.lexists(layout.manifest(stack)):
         with contextlib.suppress(RecordError, TypeError, KeyError):
-            write_json(layout.claim(stack), {"id": read_json(layout.manifest(stack))["id"]})
+            folder.keep(layout, layout.claim(stack), {"id": read_json(layout.manifest(stack))["id"]})
     parts = (layout.draft, layout.plan, layout.manifest, layout.plan_json, layout.plan_secrets, layout.claim)
-    for path in (part(stack) for part in parts):
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise RecordError(
-                f"cannot remove {layout.relative(path)}: {error.strerror}",
-                stack=stack,
-                untouched="nothing was planned or applied",
-                next_step="make the folder writable, then run the same command again",
-            ) from error
+    try:
+        folder.drop(layout, *(part(stack) for part in parts))
+    except OSError as error:
+        raise RecordError(
+            f"cannot remove {layout.relative(Path(error.filename))}: {error.strerror}",
+            stack=stack,
+            untouched="nothing was planned or applied",
+            next_step="make the folder writable, then run the same command again",
+        ) from error
 
 
 def settle(layout: Layout, stack: str) -> None:
@@ -62,6 +61,7 @@ def settle(layout: Layout, stack: str) -> None:
             stat.S_ISREG(draft.lstat().st_mode)
             and sha256_file(draft) == read_json(layout.manifest(stack))["plan_sha256"]
         ):
+            folder.announce(layout, {plan: sha256_file(draft)})
             draft.replace(plan)
 
 
@@ -91,7 +91,7 @@ def claim(layout: Layout, manifest: Manifest) -> None:
     Raises:
         RecordError: The claim cannot be written; nothing was applied.
     """
-    write_json(layout.claim(manifest.stack), {"id": manifest.id})
+    folder.keep(layout, layout.claim(manifest.stack), {"id": manifest.id})
 
 
 def release(layout: Layout, stack: str) -> None:
@@ -102,7 +102,7 @@ def release(layout: Layout, stack: str) -> None:
             again.
     """
     try:
-        layout.claim(stack).unlink(missing_ok=True)
+        folder.drop(layout, layout.claim(stack))
     except OSError as error:
         raise RecordError(f"cannot remove {layout.relative(layout.claim(stack))}: {error.strerror}") from error
 
@@ -114,7 +114,7 @@ def mark_stale(layout: Layout, manifest: Manifest) -> None:
         RecordError: The mark cannot be written; the artifact then counts as applied, and the stack must be planned
             again.
     """
-    write_json(layout.claim(manifest.stack), {"id": manifest.id, "stale": True})
+    folder.keep(layout, layout.claim(manifest.stack), {"id": manifest.id, "stale": True})
 
 
 def refuse_stale(layout: Layout, manifest: Manifest) -> None:
@@ -158,7 +158,7 @@ def is_encrypted(plan: Sealed) -> bool:
         return stream.read(2) != b"PK"
 
 
-def store(layout: Layout, manifest: Manifest, plan: Sealed, key: Key | None) -> None:
+def store(layout: Layout, manifest: Manifest, plan: Sealed, key: Signer | None) -> None:
     """Store a plan and its manifest (signed if there is a key) durably as an artifact; the plan is renamed last.
 
     Raises:
@@ -167,7 +167,9 @@ def store(layout: Layout, manifest: Manifest, plan: Sealed, key: Key | None) -> 
     draft, path = layout.draft(manifest.stack), layout.plan(manifest.stack)
     try:
         _write(draft, plan)
-        write_json(layout.manifest(manifest.stack), manifest.to_json(key))
+        body = json_bytes(manifest.to_json(key))
+        folder.announce(layout, {path: plan.sha256, layout.manifest(manifest.stack): sha256_bytes(body)})
+        write_atomic(layout.manifest(manifest.stack), body)
         draft.replace(path)
         fsync_dir(path.parent)
     except OSError as error:

@@ -72,6 +72,25 @@ def kind(environment: Mapping[str, str] = os.environ) -> Kind:
     return "other" if _is_set(environment, "CI") else "none"
 
 
+def repository(environment: Mapping[str, str] = os.environ) -> str:
+    """Which repository of which forge this job works on, for comparing; empty where no forge says so."""
+    get = environment.get
+    if number := get("CI_PROJECT_ID", ""):
+        return f"{_host(get('CI_API_V4_URL') or GITLAB_API)}/{number}"
+    if name := get("GITHUB_REPOSITORY_ID") or get("GITHUB_REPOSITORY", ""):
+        return f"{_host(get('GITHUB_SERVER_URL') or GITHUB_API)}/{name}"
+    return ""
+
+
+def pipeline(environment: Mapping[str, str] = os.environ) -> str:
+    """The id of the pipeline that this job is a part of, which a retry keeps; empty outside of one."""
+    return environment.get("CI_PIPELINE_ID") or environment.get("GITHUB_RUN_ID") or ""
+
+
+def _host(url: str) -> str:
+    return url.partition("://")[2].partition("/")[0] or url
+
+
 def read(environment: Mapping[str, str] = os.environ, given: Kind | None = None) -> CI:
     """The job that the environment describes.
 

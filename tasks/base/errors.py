@@ -201,6 +201,22 @@ class ArtifactRefusedError(DeployError):
         self.reason = reason
 
 
+class FolderRefusedError(DeployError):
+    """An environment's folder is not as it was handed over; `reason` is a short stable word for it."""
+
+    kind = Kind.REFUSED
+
+    def __init__(self, reason: str, message: str, **places: Unpack[Places]) -> None:
+        super().__init__(message, **places)
+        self.reason = reason
+
+
+class OlderCommitError(DeployError):
+    """What is to be deployed comes before what is deployed, or that is not known."""
+
+    kind = Kind.OLDER
+
+
 class UnreviewedError(DeployError):
     """The plan differs from the reviewed one, or no review was found, and `plan.on_unreviewed` is `fail`."""
 

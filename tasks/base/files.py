@@ -95,8 +95,12 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
 
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     """`write_atomic` of a value as readable JSON."""
-    text = jsontext.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n"
-    write_atomic(path, text.encode(errors=_ERRORS), durable=durable)
+    write_atomic(path, json_bytes(value), durable=durable)
+
+
+def json_bytes(value: object) -> bytes:
+    """A value as readable JSON, as `write_json` writes it."""
+    return (jsontext.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n").encode(errors=_ERRORS)
 
 
 def append(path: Path, text: str) -> None:
@@ -108,6 +112,15 @@ def append(path: Path, text: str) -> None:
     plain.make_folder(path.parent)
     with os.fdopen(plain.opened(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as stream:
         stream.write(text.encode(errors="backslashreplace"))
+
+
+def opened_to_append(path: Path) -> int:
+    """A descriptor that writes at the end of a file; a link or what is no plain file is refused.
+
+    Raises:
+        OSError: The file cannot be used.
+    """
+    return plain.opened(path, os.O_WRONLY | os.O_APPEND)
 
 
 def read_json(path: Path) -> Any:

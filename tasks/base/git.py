@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from . import process
@@ -80,6 +81,37 @@ def merge_base(root: Path, ref: str) -> str | None:
     return found.strip() if found else None
 
 
+class Relation(StrEnum):
+    """Where one commit stands to another."""
+
+    SAME = "same"
+    AFTER = "after"
+    BEFORE = "before"
+    APART = "apart"
+    UNKNOWN = "unknown"
+
+
+def relation(root: Path, other: str, commit: str) -> Relation:
+    """Where a commit stands to another: after it, before it, on a branch apart; unknown where this clone lacks history.
+
+    Raises:
+        GitError: This is a repository, and git does not answer.
+    """
+    if other == commit:
+        return Relation.SAME
+    if resolve(root, other) is None or resolve(root, commit) is None:
+        return Relation.UNKNOWN
+    base = (_git(root, "merge-base", other, commit, may_fail=True) or "").strip()
+    if base in (other, commit):
+        return Relation.AFTER if base == other else Relation.BEFORE
+    return Relation.UNKNOWN if is_shallow(root) else Relation.APART
+
+
+def is_shallow(root: Path) -> bool:
+    """Whether the clone lacks the beginning of its history."""
+    return (_git(root, "rev-parse", "--is-shallow-repository") or "").strip() == "true"
+
+
 def resolve(root: Path, ref: str) -> str | None:
     """The commit that a ref names; None if the ref does not exist."""
     found = (
@@ -101,7 +133,7 @@ def last_change(root: Path, folders: list[str]) -> str | None:
     """The last commit that changed some folders; None without git, or if a shallow clone ends before it."""
     found = _git(root, "log", "-1", "--format=%H %P", "--", *(f":(literal){folder}" for folder in folders))
     commit, _, parents = (found or "").strip().partition(" ")
-    if commit and not parents and (_git(root, "rev-parse", "--is-shallow-repository") or "").strip() == "true":
+    if commit and not parents and is_shallow(root):
         return None
     return commit or None
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import plain
 from .files import write_atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DEPLOY_DIR = plain.DEPLOY_DIR
 PIPELINE_FILE = "config/pipeline.yaml"
@@ -17,6 +21,26 @@ SCHEMA_FILE = "config/pipeline.schema.json"
 UPSTREAM_LOCK_FILE = "config/upstream.lock"
 ENGINE_LOCK_FILE = ".terraform.lock.hcl"
 CACHE_VARIABLE = "DOIT_TOFU_CACHE"
+
+
+@dataclass
+class Watch:
+    """Is told what files of an environment are about to be, by name and digest; nothing listens at first.
+
+    Args:
+        listener: Takes the digests by name, None for a file that is to be removed, and whether they must be durable.
+    """
+
+    listener: Callable[[dict[str, str | None], bool], None] | None = None
+
+    def tell(self, files: dict[str, str | None], durable: bool) -> None:
+        """Pass it on.
+
+        Raises:
+            RecordError: The listener refuses it.
+        """
+        if self.listener is not None:
+            self.listener(files, durable)
 
 
 @dataclass(frozen=True)
@@ -29,6 +53,7 @@ class Layout:
 
     root: Path
     environment: str
+    watch: Watch = field(default_factory=Watch, repr=False, compare=False)
 
     @cached_property  # needed several times for every stack
     def base(self) -> Path:
@@ -53,7 +78,17 @@ class Layout:
     @property
     def records(self) -> Path:
         """doit's own database."""
-        return self.base / "doit.db"
+        return self.cache / "records" / self.environment / "doit.db"
+
+    @property
+    def indexes(self) -> Path:
+        """The signed indexes: one of each run that handed on files of this folder."""
+        return self.base / "index"
+
+    @property
+    def memory(self) -> Path:
+        """The signed index of what caches carry from one pipeline to the next."""
+        return self.base / "memory.jsonl"
 
     @property
     def run_lock(self) -> Path:

@@ -29,6 +29,7 @@ class Kind(StrEnum):
     STATE_REFUSED = "state refused"
     REFUSED = "refused"
     NOT_REVIEWED = "not reviewed"
+    OLDER = "older commit"
     POLICY = "policy error"
     REFUSED_BY_POLICY = "refused by policy"
     CHECK_FAILED = "check failed"

@@ -8,8 +8,9 @@ import posixpath
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
+from ..artifact import folder
 from ..base.errors import RecordError
-from ..base.files import read_json, write_json
+from ..base.files import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,7 +62,7 @@ def write_build(layout: Layout, receipt: BuildReceipt) -> None:
     Raises:
         RecordError: It cannot be written; the build then counts as not made.
     """
-    write_json(layout.build(receipt.name), asdict(receipt))
+    folder.keep(layout, layout.build(receipt.name), asdict(receipt))
 
 
 def forget_build(layout: Layout, name: str) -> None:
@@ -71,7 +72,7 @@ def forget_build(layout: Layout, name: str) -> None:
         RecordError: It cannot be removed.
     """
     try:
-        layout.build(name).unlink(missing_ok=True)
+        folder.drop(layout, layout.build(name))
     except OSError as error:
         raise RecordError(f"cannot remove {layout.relative(layout.build(name))}: {error.strerror}") from error
 
@@ -90,7 +91,7 @@ def write_image(layout: Layout, image: PinnedImage) -> None:
     Raises:
         RecordError: It cannot be written.
     """
-    write_json(layout.image(image.name), asdict(image))
+    folder.keep(layout, layout.image(image.name), asdict(image))
 
 
 def outputs_digest(root: Path, index: FileIndex, outputs: Sequence[str]) -> str | None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..base.problem import Steps
+    from .tracing import Trace
 
 CHANGES_PRESENT = 2  # the exit code of `-detailed-exitcode` for a plan with changes
 
@@ -52,6 +53,7 @@ class Context:
     `stack` is the stack's name, empty if none is involved. `backend` is the type of the backend, `schema` its database
     schema, if any; `by_hand` is the beginning of a manual engine command on the same state, from the repository's root.
     `early` are the arguments that pass variables to commands that need them to resolve module sources, see `EARLY`.
+    `trace` records what a plan does with files.
     """
 
     label: str
@@ -64,6 +66,7 @@ class Context:
     schema: str | None = None
     by_hand: str = "tofu"
     early: tuple[str, ...] = ()
+    trace: Trace | None = None
 
     def holding(self, *descriptors: int) -> Context:
         """The same, for a command that gets some more file descriptors."""

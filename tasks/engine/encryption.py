@@ -207,14 +207,14 @@ def conflicts(project: Project) -> list[ConfigError]:
     if kind != "tofu":
         found.append(
             project.loaded.error(
-                f"{kind} cannot encrypt, but a key is set in {keyring.settings.key}", "engine", "kind",
-                next_step=f"set `engine.kind: tofu`, or unset {keyring.settings.key} and `encryption.key`",
+                f"{kind} cannot encrypt, but a key is set in {keyring.variable}", "engine", "kind",
+                next_step=f"set `engine.kind: tofu`, or unset {keyring.variable} and `encryption.key`",
             )
         )  # fmt: skip
     if os.environ.get(VARIABLE):
         found.append(
             project.loaded.error(
-                f"{VARIABLE} and {keyring.settings.key} are both set; only one is allowed", "encryption", "key",
+                f"{VARIABLE} and {keyring.variable} are both set; only one is allowed", "encryption", "key",
                 next_step=f"unset {VARIABLE}; or set `encryption.key: null`, and the engine gets {VARIABLE} as it is",
             )
         )  # fmt: skip

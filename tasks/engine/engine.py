@@ -102,9 +102,10 @@ class Engine:
             EngineError: The engine cannot be started.
         """
         context.data_dir.mkdir(parents=True, exist_ok=True)
-        argv = [str(self.binary), command]
+        trace = context.trace if command == "plan" else None
+        argv = [*(trace.command if trace else ()), str(self.binary), command]
         keys = self._encryption.handover(command)
-        descriptors = [*context.descriptors, *keys.descriptors]
+        descriptors = [*context.descriptors, *keys.descriptors, *(trace.descriptors if trace else ())]
         with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as stream:
             if events and self.streams:
                 descriptors.append(stream.fileno())

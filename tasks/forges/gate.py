@@ -104,7 +104,7 @@ def known_meaning(run: Run, name: str) -> Meaning | None:
     Raises:
         ArtifactRefusedError: The artifact is not what its manifest says, or not the one that this run has verified.
     """
-    manifest = opening.load(run.layout, name, run.project.keyring.current)
+    manifest = opening.load(run.layout, name, run.project.keyring.artifact)
     if run.asked.deploying:
         judging.require(run, manifest)  # what is compared with the review is what will be applied
     found = store.description(run.layout, manifest)
@@ -193,7 +193,7 @@ def _opened(run: Run, sealed: Any, where: str) -> Found:
     from ..policy.seal import SealError, verified
 
     try:
-        reviewed = semantic.Reviewed.from_json(verified(sealed, run.project.keyring.current))
+        reviewed = semantic.Reviewed.from_json(verified(sealed, run.project.keyring.review))
     except SealError as error:
         return Found(where, problem=f"the record of {where} is not valid: {error}")
     except ValueError:

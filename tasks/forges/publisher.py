@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..base.errors import DeployError
     from ..base.masking import Masker
     from ..base.problem import Problem
-    from ..project.config.keyring import Key
+    from ..project.config.signer import Signer
     from ..project.model import Forge
     from ..reports.model import Report
     from ..run.run import Run
@@ -140,11 +140,11 @@ def _comment(run: Run, place: Place, client: Client, report: Report) -> None:
         body=lambda room: face.render(report, limit=room, link=place.link, templates=looks),
         seen=gate.seen(run, place.head),
     )  # fmt: skip
-    done = _put(place, client, page, key=run.project.keyring.current, wait=run.stop.wait)
+    done = _put(place, client, page, key=run.project.keyring.review, wait=run.stop.wait)
     run.say(f"forge: the comment on {place.request_text} {done}")
 
 
-def _put(place: Place, client: Client, page: _Page, *, key: Key | None, wait: Callable[[float], bool]) -> str:
+def _put(place: Place, client: Client, page: _Page, *, key: Signer | None, wait: Callable[[float], bool]) -> str:
     from ..policy import seal
     from . import comment, note
 
@@ -200,7 +200,7 @@ def _keep_record(run: Run, place: Place) -> None:
 
     record = gate.seen(run, place.head).to_json()
     try:
-        write_json(run.layout.review, seal.sign(record, run.project.keyring.current), durable=False)
+        write_json(run.layout.review, seal.sign(record, run.project.keyring.review), durable=False)
     except RecordError as error:
         run.say(run.problem(error).text())
 

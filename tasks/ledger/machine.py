@@ -58,7 +58,10 @@ class Batch:
                 begun[name] = item.model_copy(update={"doubtful": item.doubtful or doubtful})
         for change in self.changes:
             known = begun.get(change.stack or "")
-            if change.receipt is not None and known is not None and known.run == me.run:
+            if change.receipt is None or known is None:
+                continue
+            ends = known.plan_id is not None and known.plan_id == change.receipt.get("plan_id")
+            if known.run == me.run or ends:
                 del begun[change.stack or ""]
         if self.ends:
             begun = {name: item for name, item in begun.items() if item.run != me.run or item.doubtful}

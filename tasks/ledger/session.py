@@ -359,7 +359,7 @@ class Session:
 _WORDS = {
     Trouble.MISSING: "there is no ledger at {name}, although the configuration names one",
     Trouble.WENT_BACK: "the ledger at {name} holds less than this disk has seen of it: it was rewritten",
-    Trouble.DENIED: "this job may not write the ledger at {name}",
+    Trouble.DENIED: "access to the ledger at {name} is denied",
     Trouble.UNREACHABLE: "the ledger at {name} cannot be reached",
     Trouble.CROWDED: "the ledger at {name} could not be written: others kept writing first",
     Trouble.TAKEN: "the lease of the ledger at {name} was taken over{by}",

@@ -7,8 +7,9 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from ..artifact import folder
 from ..base.errors import RecordError
-from ..base.files import read_json, write_json
+from ..base.files import read_json
 from ..base.problem import Kind
 from .events import CHECKS
 
@@ -61,7 +62,7 @@ def read(run: Run) -> dict[str, Incidents]:
 def write(run: Run, records: dict[str, Incidents]) -> None:
     """Keep what each channel was told; a failure is said."""
     try:
-        write_json(run.layout.notified, {"format": 1, "channels": records})
+        folder.keep(run.layout, run.layout.notified, {"format": 1, "channels": records})
     except RecordError as error:
         run.say(f"{error.message}: these notifications may be sent again")
 

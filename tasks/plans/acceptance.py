@@ -7,12 +7,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from ..artifact import changes, opening, store
+from ..artifact import changes, observed, opening, store
 from ..artifact import manifest as manifests
 from ..artifact.manifest import Expected
+from ..base import ci
 from ..base.errors import ArtifactRefusedError
 from ..builds import used
-from ..project import volatile
+from ..project import stateid, volatile
 from ..run import errored, fanout, stateguard, upstream, workdir
 from ..run.assessment import assess
 from ..run.details import PlanDetails
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from ..artifact.affected import Assessment
+    from ..artifact.inputs import Inputs
     from ..artifact.manifest import Manifest
     from ..artifact.opening import Artifact
     from ..project.stack import Stack
@@ -39,8 +41,8 @@ def verified(run: Run, stack: Stack, assessment: Assessment) -> Iterator[Artifac
         ArtifactRefusedError: It may not; says why.
         StateRefusedError: It was planned for another state than the one that was deployed.
     """
-    with opening.opened(run.layout, stack.name, run.project.keyring.current) as artifact:
-        manifests.verify(artifact.manifest, stack.name, _expected(run, stack, assessment))
+    with opening.opened(run.layout, stack.name, run.project.keyring.artifact) as artifact:
+        manifests.verify(artifact.manifest, stack.name, _expected(run, stack, assessment, artifact.manifest.inputs))
         store.refuse_stale(run.layout, artifact.manifest)
         stateguard.require_planned(run, stack, assessment.receipt, artifact.manifest)
         yield artifact
@@ -104,17 +106,18 @@ def replaced(
     if error.reason == "unpinned" or (error.reason == "stale" and run.project.config.plan.on_stale == "replan"):
         return f"planned again: {error.message}"
     if error.reason == "inputs" and deployed:
-        planned = opening.load(run.layout, stack.name, run.project.keyring.current).inputs
+        planned = opening.load(run.layout, stack.name, run.project.keyring.artifact).inputs
         if upstream.moved_alone(run, stack, planned, assessment.inputs, deployed):
             return MOVED
     raise error
 
 
-def _expected(run: Run, stack: Stack, assessment: Assessment) -> Expected:
-    engine, config = run.engine(), run.project.config.plan
+def _expected(run: Run, stack: Stack, assessment: Assessment, planned: Inputs) -> Expected:
+    """What an artifact has to match; what its own plan was seen to read counts as it is now."""
+    engine, config, last = run.engine(), run.project.config.plan, assessment.receipt
     return Expected(
         environment=run.project.environment,
-        inputs=assessment.inputs,
+        inputs=observed.again(run.project, assessment.inputs, planned, last.produced if last else ()),
         commit=run.revision.commit,
         dirty=run.revision.dirty,
         engine=f"{engine.kind} {engine.version}",
@@ -123,6 +126,8 @@ def _expected(run: Run, stack: Stack, assessment: Assessment) -> Expected:
         require_clean=config.require_clean,
         receipt=assessment.receipt,
         upstream=run.upstream,
+        project=ci.repository(),
+        backend=stateid.binding(run.project, stack),
         builds=used.made_of(run.project, stack),
         by_tag=used.by_tag(run.project, stack),
         ordered=run.recording is not None and run.recording.unread is None,

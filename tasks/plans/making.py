@@ -7,16 +7,17 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..artifact import plansecrets, receipt, secretfile, store
+from ..artifact import folder, observed, plansecrets, receipt, secretfile, store
 from ..artifact.manifest import Manifest
 from ..artifact.statecheck import Seen
-from ..base import git
+from ..base import ci, git
 from ..base.errors import DeployError
-from ..base.files import canonical_json, sha256_bytes, write_json
+from ..base.files import canonical_json, sha256_bytes
 from ..base.text import few
 from ..builds import used
 from ..engine import encryption
-from ..run import checkblocks, readstate, stateguard, validated, workdir
+from ..project import stateid
+from ..run import checkblocks, readstate, stateguard, validated, watching, workdir
 from ..run.assessment import assess
 from ..run.details import PlanDetails
 from . import fresh, judging, knowing
@@ -32,17 +33,24 @@ _ID_BYTES = 16
 
 @dataclass(frozen=True)
 class Made:
-    """A plan that was just made: its manifest, its redacted changes, its counts in words, what policies say of it."""
+    """A plan that was just made: its manifest, its redacted changes, its counts in words, what policies say of it.
+
+    `outside` are the files outside of the repository that it was seen to read.
+    """
 
     manifest: Manifest
     changes: dict[str, Any]
     text: str
     findings: list[dict[str, Any]]
+    outside: list[str]
 
 
 @dataclass(frozen=True)
 class _Basis:
-    """What a plan is made of and for: its origin, stand-ins, images, inputs, the state, and that it was accepted."""
+    """What a plan is made of and for: its origin, stand-ins, images, inputs, the state, and that it was accepted.
+
+    `outside` are the files outside of the repository that it was seen to read.
+    """
 
     origin: str
     mocked: list[str]
@@ -51,6 +59,7 @@ class _Basis:
     inputs: Inputs
     seen: Seen
     accepted: dict[str, Any] | None
+    outside: list[str]
 
 
 def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked: list[str] | None = None) -> Made:
@@ -81,7 +90,9 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
                 workdir.initialize(run, stack, where, backend=True)
                 now = assess(run, stack)  # the inputs as they are now: init may have written the lock file
                 configuration = validated.configuration(run, stack)
-                found = held.enter_context(fresh.planned(run, stack, where, variables))
+                with watching.watched(run, stack, where) as (place, read):
+                    found = held.enter_context(fresh.planned(run, stack, place, variables))
+                    reads = read(now.inputs)
                 validated.remember(run, stack, configuration)
                 seen = Seen.read(found.document, *readstate.of_plan(run, stack, where, found.plan))
                 accepted = stateguard.require(run, stack, now.receipt, seen)
@@ -89,7 +100,8 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
                 checkblocks.refuse(run, stack, "plan", found.changes.failed_checks, known)
             if not store.is_encrypted(found.plan) and (warning := encryption.warning_in_ci()):
                 run.say_once(warning)
-            basis = _Basis(origin, mocked or [], images, unpinned, now.inputs, seen, accepted)
+            made_of = observed.joined(now.inputs, reads)
+            basis = _Basis(origin, mocked or [], images, unpinned, made_of, seen, accepted, reads.outside)
             return _kept(run, stack, found, basis)
     except BaseException:
         store.discard(run.layout, stack.name)
@@ -98,7 +110,7 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
 
 def _kept(run: Run, stack: Stack, found: Fresh, basis: _Basis) -> Made:
     """Judge a plan, and store it with what describes and what binds it."""
-    project, engine, key = run.project, run.engine(), run.project.keyring.current
+    project, engine, key = run.project, run.engine(), run.project.keyring.artifact
     findings = judging.judge(run, stack, found.document, found.changes)
     body = {"stack": stack.name, "environment": project.environment, **found.changes.to_json()}
     last = receipt.read(run.layout, stack.name)
@@ -133,15 +145,17 @@ def _kept(run: Run, stack: Stack, found: Fresh, basis: _Basis) -> Made:
         exists=list(basis.seen.exists),
         accepted=basis.accepted,
         follows=last.plan_id if last else None,
+        project=ci.repository(),
+        backend=stateid.binding(project, stack),
         sensitive=bool(secret),
     )
-    write_json(run.layout.plan_json(stack.name), body, durable=False)
-    secretfile.write(run.layout, manifest, secret, key)
+    folder.keep(run.layout, run.layout.plan_json(stack.name), body, durable=False)
+    secretfile.write(run.layout, manifest, secret, project.keyring.current)
     knowing.note(run, manifest)
     store.store(run.layout, manifest, found.plan, key)
     judging.let_through(run, manifest, findings)
     shown = [finding.to_json() for finding in findings]
-    return Made(manifest, found.changes.to_json(), found.changes.counts.text(), shown)
+    return Made(manifest, found.changes.to_json(), found.changes.counts.text(), shown, basis.outside)
 
 
 def _check_clean(run: Run, stack: Stack) -> None:

@@ -12,7 +12,7 @@ from ..base.files import canonical_json
 from ..project.config import signature
 
 if TYPE_CHECKING:
-    from ..project.config.keyring import Key
+    from ..project.config.signer import Signer
 
 PURPOSE = "review"
 _LARGEST = 1 << 24  # of what is unpacked: a comment may have been written by anybody
@@ -43,13 +43,13 @@ def unpack(text: str) -> Any:
         raise error if isinstance(error, SealError) else SealError("it cannot be read") from None
 
 
-def sign(record: dict[str, Any], key: Key | None) -> dict[str, Any]:
+def sign(record: dict[str, Any], key: Signer | None) -> dict[str, Any]:
     """The record, with its signature when there is a key."""
     signed = {"key": key.fingerprint, "signature": signature.sign(record, key, purpose=PURPOSE)} if key else {}
     return {"record": record, **signed}
 
 
-def verified(sealed: Any, key: Key | None) -> Any:
+def verified(sealed: Any, key: Signer | None) -> Any:
     """The record within.
 
     Raises:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import ConfigError
+from ..base.files import canonical_json, sha256_bytes
 from . import backend
 from .statekinds import KINDS
 
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from .stack import Stack
 
 _KNOWN, _UNKNOWN = "=", "?"  # how a value begins: known, or an expression that only the engine evaluates
+
+_BINDING_DIGITS = 32
+_USER_IN_ADDRESS = re.compile(r"://[^/?#@]*@")
+_USER_WORDS = re.compile(r"(?:^|[\s?&])(?:user|password|passfile|sslpassword|sslcert|sslkey)\s*=\s*(?:'[^']*'|[^\s&]*)")
 
 
 @dataclass(frozen=True)
@@ -190,3 +196,23 @@ def _with_names(value: Any, placeholders: Mapping[str, Any]) -> Any:
     for name, known in placeholders.items():
         text = text.replace(f"{{{name}}}", str(known))
     return text
+
+
+def binding(project: Sources, stack: Stack) -> str | None:
+    """A digest of which state a stack keeps and where, the same in every clone; None where that is not known.
+
+    A plan is bound to it: what the environment says of a backend (`TF_HTTP_ADDRESS`, `PG_CONN_STR`) is in no file.
+    Users and passwords do not count, as each job may have its own.
+    """
+    state = States(project).own(stack)
+    if state is None:
+        return None
+    root = f"{_KNOWN}{project.layout.root.resolve().as_posix()}/"
+    names = [value.removeprefix(root) if state.kind == "local" else _without_user(value) for value in state.names]
+    place = [_without_user(value or "") for value in state.place] if state.kind != "kubernetes" else []
+    return sha256_bytes(canonical_json([state.kind, names, place]))[:_BINDING_DIGITS]
+
+
+def _without_user(value: str) -> str:
+    """A value without a user and password in it, whether it is an address or words as PostgreSQL has them."""
+    return _USER_WORDS.sub("", _USER_IN_ADDRESS.sub("://", value))

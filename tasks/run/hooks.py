@@ -10,9 +10,9 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from ..artifact import folder
 from ..base import interpolate, process
 from ..base.errors import DeployError, HookError, StoppedError, nearest
-from ..base.files import write_json
 from ..base.problem import doit
 from ..base.process import kept_environment
 from .result import Status
@@ -85,12 +85,12 @@ def _around(run: Run, stage: str, stack: Stack, act: Callable[[], Result]) -> Re
     for hook in _of(run, stage, "before", stack):
         _run(run, stack, *hook, untouched=f"{stage} of this stack was not started")
     if after and not owed:
-        write_json(marker, {"stage": stage, "stack": stack.name})
+        folder.keep(run.layout, marker, {"stage": stage, "stack": stack.name})
     try:
         outcome = act()
     except DeployError:
         if not owed:
-            marker.unlink(missing_ok=True)
+            folder.drop(run.layout, marker)
         raise
     again = owed and stage == "deploy" and outcome.status is Status.UNAFFECTED
     if outcome.status in _DONE or again:
@@ -100,7 +100,7 @@ def _around(run: Run, stage: str, stack: Stack, act: Callable[[], Result]) -> Re
             except (HookError, StoppedError) as error:
                 raise error.saying(_after(stage, stack, outcome, error)) from error
     if not outcome.failed:
-        marker.unlink(missing_ok=True)
+        folder.drop(run.layout, marker)
     return outcome
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from ..artifact.inputs import Inputs
     from ..base.errors import LedgerError
 
 
@@ -26,6 +27,10 @@ class Recorded(Protocol):
 
     def fill(self, *, deploying: bool, alone: bool) -> None:
         """Make receipts and outputs here those of the ledger, once it is read."""
+        ...
+
+    def differing(self, stack: str, now: Inputs) -> bool:
+        """Whether files of a stack are not those that were deployed, where a base says what is planned."""
         ...
 
     def doubts(self, stack: str) -> list[str]:

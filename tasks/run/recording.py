@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..artifact import receipt as receipts_on_disk
 from ..artifact import store
+from ..artifact.inputs import CODE, FILES, Inputs
 from ..base import ci
 from ..base.errors import ConfigError, DeployError, LedgerError, RecordError
 from ..base.files import locked, read_json
@@ -57,6 +58,7 @@ class Recording:
         self._read: list[Effect] = []
         self._read_error: DeployError | None = None
         self._announced: LedgerError | bool = False
+        self._base_held: dict[str, Held] = {}  # what is deployed, where a base says what is planned
         self._touched: set[str] = set()
         self._sent: dict[str, Known] = {}
         self._lock = threading.RLock()
@@ -102,12 +104,15 @@ class Recording:
             return
         with locked(self._run.layout.ledger_memory.with_suffix(".lock")):
             if alone or self._run.lock.holder() is None:
-                self._fill()
+                self._fill(by_base=self._run.request.base is not None and not deploying)
 
-    def _fill(self) -> None:
+    def _fill(self, *, by_base: bool) -> None:
+        """Fill the working copy; with a base nothing counts but that: what others have deployed since is not undone."""
         head, stacks = self._head(), self._run.project.stacks
         held = self.session.records(stacks)
-        found = self._copy.fill(stacks, held, self._ended_marks(head), self._run.project.environment)
+        known, begun = ({}, {}) if by_base else (held, self._ended_marks(head))
+        found = self._copy.fill(stacks, known, begun, self._run.project.environment)
+        self._base_held = held if by_base else {}
         self.conflicts |= set(found)
         self._touched |= {stack for stack in stacks if self._copy.is_unrecorded(stack)}
         self._copy.memory.mark = Mark.of(head)
@@ -137,6 +142,19 @@ class Recording:
         if head is None:
             raise LedgerError("the ledger was not read", next_step="run the same command again")
         return head
+
+    def differing(self, stack: str, now: Inputs) -> bool:
+        """Whether files of a stack are not those that were deployed, where a base says what is planned.
+
+        Then something on the target is not deployed yet, or the target is newer than this tree.
+        """
+        held = self._base_held.get(stack)
+        if held is None:
+            return False
+        with suppress(ValueError):
+            before = Inputs.from_json(held.receipt.get("inputs"))
+            return any(item.kind in CODE | FILES for item in before.differing(now))
+        return True
 
     def doubts(self, stack: str) -> list[str]:
         """Why a stack counts as affected whatever its receipt says."""
@@ -328,14 +346,18 @@ class Recording:
         Raises:
             LedgerError: It cannot be written.
         """
+        self._run.lock.take("doit ledger push")
         self.look()
         self._touched |= {stack for stack in self._run.project.stacks if self._copy.is_unrecorded(stack)}
         names = sorted(self._touched)
         self._sync()
-        for effect in self.session.handle(Flush()):
+        # A clone's own lease ends with this; a pipeline's other jobs may still be at work under theirs.
+        alone = self.session.me.holder.startswith(ledgers.CLONE)
+        for effect in self.session.handle(Finish() if alone else Flush()):
             if isinstance(effect, Failed):
                 raise self.session.problem(effect)
         self._remember()
+        self._run.lock.release()
         return names
 
     # The end

@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from ..artifact import folder
 from ..base.errors import RecordError
-from ..base.files import read_json, write_json
+from ..base.files import read_json
 from ..base.problem import Problem
 from ..engine.diagnostics import Diagnostic
 from .details import DeployDetails, DriftDetails, PlanDetails, VerifyDetails, from_json, masked
@@ -124,7 +125,8 @@ def write(layout: Layout, result: Result) -> None:
     Raises:
         RecordError: The file cannot be written.
     """
-    write_json(layout.result(result.stage, result.stack), {"format": FORMAT, **result.to_json()}, durable=False)
+    body = {"format": FORMAT, **result.to_json()}
+    folder.keep(layout, layout.result(result.stage, result.stack), body, durable=False)
 
 
 def read(layout: Layout, stage: str, stack: str, say: Callable[[str], None]) -> Result | None:

@@ -17,6 +17,7 @@ from ..base.stop import Stop
 from ..engine import obtain
 from ..engine.encryption import Encryption
 from ..engine.engine import Engine
+from .custody import Custody
 from .lock import EnvironmentLock
 from .output import Output
 from .request import Asked, Request
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from ..artifact.baseline import Baseline
     from ..artifact.outputs import Output as Outputs
     from ..base.errors import DeployError
-    from ..base.git import Revision
+    from ..base.git import Relation, Revision
     from ..base.problem import Command, Problem
     from ..engine.diagnostics import Diagnostic
     from ..project.project import Project
@@ -52,6 +53,7 @@ class Run:
     Attributes:
         output: Prints.
         lock: The environment's lock.
+        custody: Verifies the environment's folder, and signs what this run leaves in it.
         encryption: The keys, as the engine gets them.
         asked: What the selected tasks amount to (`reporter`).
         active: Whether our reporter has begun the run (`reporter`).
@@ -80,6 +82,7 @@ class Run:
         self.mask.add_given(project.keyring.passphrases)
         self.output = Output(self.mask)
         self.lock = EnvironmentLock(project.layout)
+        self.custody = Custody(project, self.request.part)
         self.encryption = Encryption(project.keyring)
         self.stop = Stop(self.say, project.config.engine.grace)
         self.asked = Asked()
@@ -107,6 +110,7 @@ class Run:
         self._stack_locks: dict[str, threading.RLock] = {}
         self._stack_locks_lock = threading.Lock()
         self._once: dict[object, object] = {}
+        self._relations: dict[str, Relation] = {}
 
     def once(self, make: Callable[[Run], T]) -> T:
         """What a function makes of this run, made once."""
@@ -140,6 +144,21 @@ class Run:
     def revision(self) -> Revision:
         """The commit of the repository, of an overlay its own; asked of git once, when it is first needed."""
         return git.revision(self.layout.root)
+
+    @property
+    def signed_commit(self) -> str | None:
+        """The commit that an index names; git is asked only where there is a key to sign one with."""
+        return self.revision.commit if self.project.keyring.signs else None
+
+    def relation_to(self, other: str) -> Relation:
+        """Where the commit of this run stands to another one; each is asked of git once.
+
+        Raises:
+            GitError: This is a repository, and git does not answer.
+        """
+        if other not in self._relations:
+            self._relations[other] = git.relation(self.layout.root, other, self.revision.commit or "")
+        return self._relations[other]
 
     @property
     def shown_revision(self) -> Revision:

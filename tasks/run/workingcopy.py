@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
+from ..artifact import folder
 from ..artifact.receipt import Outcome
 from ..base.errors import RecordError
 from ..base.files import canonical_json, read_json, sha256_bytes, write_json
@@ -145,11 +146,11 @@ class WorkingCopy:
         before = read_json(self._layout.outputs(stack))
         wanted = receipts.Record(receipt, dict(item.outputs) if item and item.outputs is not None else None)
         wanted = receipts.working_copy(wanted, before if isinstance(before, dict) else None)
-        write_json(self._layout.receipt(stack), wanted.receipt)
+        folder.keep(self._layout, self._layout.receipt(stack), wanted.receipt)
         if wanted.outputs is not None:
-            write_json(self._layout.outputs(stack), wanted.outputs)
+            folder.keep(self._layout, self._layout.outputs(stack), wanted.outputs)
         else:
-            _unlink(self._layout.outputs(stack))
+            self._drop(self._layout.outputs(stack))
         self.memory.stacks[stack] = Known(item.change if item else None, digest(wanted.receipt))
 
     def _take(self, stack: str, plan: str | None) -> None:
@@ -157,12 +158,18 @@ class WorkingCopy:
         with suppress(RecordError, AttributeError):
             manifest = read_json(self._layout.manifest(stack))
             if manifest is not None and (plan is None or manifest.get("follows") != plan):
-                write_json(self._layout.claim(stack), {"id": manifest.get("id")})
+                folder.keep(self._layout, self._layout.claim(stack), {"id": manifest.get("id")})
+
+    def _drop(self, path: Path) -> None:
+        try:
+            folder.drop(self._layout, path)
+        except OSError as error:
+            raise RecordError(f"cannot remove {path}: {error.strerror}") from error
 
     def _remove(self, stack: str) -> None:
         self.memory.stacks.pop(stack, None)
         for path in (self._layout.receipt(stack), self._layout.outputs(stack)):
-            _unlink(path)
+            self._drop(path)
 
 
 def is_ended(found: receipts.Record) -> bool:
@@ -173,10 +180,3 @@ def is_ended(found: receipts.Record) -> bool:
 def digest(receipt: Json) -> str:
     """Hex SHA-256 over a receipt on this disk."""
     return sha256_bytes(canonical_json(receipt))
-
-
-def _unlink(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise RecordError(f"cannot remove {path}: {error.strerror}") from error

@@ -141,7 +141,7 @@ MANIPULATIONS: dict[str, tuple[Callable[[Repository], None], str]] = {
     "a dirty tree": (lambda r: _forge(r, dirty=True), "uncommitted changes"),
     "another engine version": (
         lambda r: _forge(r, engine="tofu 1.12.5"),
-        "made by tofu 1.12.5, the engine here is tofu 1.12.6",
+        "made by tofu 1.12.5, but the engine here is tofu 1.12.6",
     ),
     "another engine": (lambda r: _forge(r, engine="terraform 1.12.6"), "made by terraform 1.12.6"),
     "a lock file that came since": (_other_lock_file, ".terraform.lock.hcl has changed since this was planned"),

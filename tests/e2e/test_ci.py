@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
@@ -51,11 +52,14 @@ def config(states: Path, more: str = "") -> str:
 
 @pytest.fixture
 def diamond(build: Build, tmp_path: Path) -> Repository:
-    return build(
+    """What its jobs hand over is signed; states are in clear, as tests read them."""
+    repository = build(
         config(tmp_path / "states"),
         f"stacks/a/main.tf:{resource()}", f"stacks/b/main.tf:{reader('x')}", f"stacks/c/main.tf:{reader('x')}",
         f"stacks/d/main.tf:{reader('x', 'y')}", f"stacks/e/main.tf:{resource()}",
     )  # fmt: skip
+    repository.variables["DEPLOY_ARTIFACT_KEY"] = base64.b64encode(b"k" * 32).decode()
+    return repository
 
 
 def write(repository: Repository, tmp_path: Path, *arguments: str, number: int = 1) -> ChildPipeline:
@@ -159,7 +163,16 @@ def test_several_stacks_in_a_job_are_deployed_in_their_order(diamond: Repository
 
 def test_a_plan_that_a_deploy_job_refuses_is_what_the_report_says(diamond: Repository, tmp_path: Path) -> None:
     pipeline = write(diamond, tmp_path, "ci")
-    pipeline.definitions["plan:e"]["script"].append("echo >> .deploy/local/plans/e/plan.tfplan")  # somebody changes it
+    changing = "echo >> .deploy/local/plans/e/plan.tfplan"
+    pipeline.definitions["plan:e"]["script"].append(changing)  # somebody changes it
+    pipeline.run()
+    for name in ("planned", "report"):
+        assert "plans/e/plan.tfplan was changed" in pipeline.out(name)
+    assert pipeline.status("deploy:a") == "skipped"
+
+    del diamond.variables["DEPLOY_ARTIFACT_KEY"]  # without a key, only the stack's own job can tell
+    pipeline = write(diamond, tmp_path, "ci", number=2)
+    pipeline.definitions["plan:e"]["script"].append(changing)
     pipeline.definitions["planned"]["script"] = ["true"]
     pipeline.run()
     assert pipeline.status("deploy:e") == "failed"
@@ -211,7 +224,7 @@ def test_a_retry_whose_memory_is_lost_refuses_the_plan_that_was_begun(diamond: R
     pipeline = write(diamond, tmp_path, "ci").run()
     assert pipeline.status("deploy:a") == "failed"
     marker.unlink()
-    pipeline.number = 99  # another cache
+    shutil.rmtree(tmp_path / "pipeline-1/cache")
     pipeline.retry()
     assert pipeline.jobs["deploy:a"].code == ExitCode.FAILED
     assert "the state has changed since this was planned" in pipeline.out("deploy:a")

@@ -57,7 +57,7 @@ def test_status_names_every_stack_that_cannot_be_told_and_tells_of_the_others(
     assert "affected: never deployed from here" in done.line("a  ")
     for name in "bd":
         assert f"\n{name}      ?         in error, see below\n" in done.out
-    assert done.out.count("the var file stacks/") == 3
+    assert done.out.count("there is no var file stacks/") == 3
     assert "stacks/b/common.tfvars (config/pipeline.yaml:7)" in done.out
     assert "4 stacks, 2 affected, 2 in error" in done.out
 

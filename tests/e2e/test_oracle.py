@@ -17,10 +17,12 @@ from tasks.project.hcl import evaluation, functions, paths, rootmodule
 from tasks.project.hcl.fileindex import FileIndex
 from tests import observation
 from tests.configurations import STACK, Configuration, configurations
-from tests.observation import Access, Known, Observed
+from tests.observation import Known, Observed
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tasks.artifact.accesses import Access
 
 COUNT = int(os.environ.get("ORACLE_CONFIGURATIONS", "60"))
 
@@ -256,7 +258,7 @@ def test_what_no_input_stands_for_is_found(tmp_path: Path, tofu: Path) -> None:
     case = watched(Configuration(shape), "shape", tmp_path, tofu)
     known = case.known()
     assert known.missing(case.observed) == []
-    known.files, known.folders = {MAIN}, []
+    known.counts.files, known.counts.folders = {MAIN}, []
     assert {(access.path, access.how) for access in known.missing(case.observed)} >= {
         (f"{STACK}/a.txt", "opened"), ("no/b.txt", "missed"), ("d", "listed"),
     }  # fmt: skip

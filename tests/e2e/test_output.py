@@ -78,7 +78,7 @@ def test_a_closed_output_is_not_taken_by_another_file(changed: Repository) -> No
     for path in changed.deploy_dir().rglob("*"):
         if path.is_file() and path.suffix in (".db", ".json"):
             assert b"deployed (" not in path.read_bytes(), path
-    assert changed.deploy_dir("doit.db").stat().st_size > 0
+    assert (changed.path / ".deploy/.cache/records/local/doit.db").stat().st_size > 0
 
 
 def test_what_ends_a_run_at_its_start_gives_no_commands_to_the_log(one: Repository) -> None:

@@ -6,6 +6,7 @@ job, each in a clone of its own, with what the actions of the marketplace do emu
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 TOOLS = Path(os.environ.get("DOIT_TOFU_CACHE", Path.home() / ".cache/doit-tofu")) / "test-tools"
 WORKFLOWS = ROOT / ".github/workflows"
 PATIENCE = 300
+ARTIFACT_KEY, REVIEW_KEY = (base64.b64encode(letter * 32).decode() for letter in (b"a", b"r"))
 
 
 @pytest.fixture
@@ -126,6 +128,7 @@ def gitlab(program: Path, repository: Repository, source: str, *more: str, **var
 
 
 def test_the_pipelines_of_gitlab(platform: Repository, gitlab_ci_local: Path) -> None:
+    platform.variables["DEPLOY_ARTIFACT_KEY"] = ARTIFACT_KEY
     base = platform.git("rev-parse", "HEAD")
     merge_request = gitlab(
         gitlab_ci_local, platform, "merge_request_event", CI_MERGE_REQUEST_IID="1", CI_MERGE_REQUEST_DIFF_BASE_SHA=base
@@ -175,6 +178,7 @@ def with_jobs(program: Path, repository: Repository, source: str, **variables: s
 
 
 def test_the_pipelines_of_gitlab_with_a_job_for_each_stack(platform: Repository, gitlab_ci_local: Path) -> None:
+    platform.variables["DEPLOY_ARTIFACT_KEY"] = ARTIFACT_KEY
     platform.write(
         ".gitlab-ci.yml:include:\n"
         "  - {local: pipelines/gitlab/doit-tofu-stacks.yml, inputs: {environment: local, install: 'doit --version'}}\n"
@@ -329,6 +333,11 @@ class GitHub:
             "github.event.pull_request.base.sha": self.pull_request["base"]["sha"] if self.pull_request else "",
             **{f"matrix.{name}": str(value) for name, value in self.matrix.items()},
             "secrets.DEPLOY_ENCRYPTION_KEY": self.key,
+            "secrets.DEPLOY_STATE_KEY": "",
+            "secrets.DEPLOY_ARTIFACT_KEY": ARTIFACT_KEY,
+            "secrets.DEPLOY_REVIEW_KEY": REVIEW_KEY,
+            "secrets.DEPLOY_LEDGER_TOKEN": "",
+            "secrets.DEPLOY_LEDGER_KEY": "",
             "secrets.variables": "\n".join(f"{name}={value}" for name, value in self.repository.variables.items()),
         }
 

@@ -228,7 +228,7 @@ def test_what_doit_recorded_survives_a_kill(slow: Repository) -> None:
     wait_for(lambda: _begun(slow), "the slow resource")
     kill_group(process, signal.SIGKILL)
     process.communicate(timeout=60)
-    with sqlite3.connect(slow.deploy_dir("doit.db")) as connection:
+    with sqlite3.connect(slow.path / ".deploy/.cache/records/local/doit.db") as connection:
         names = {row[0] for row in connection.execute("select task_id from doit")}
     connection.close()
     assert {"validate:a", "plan:a", "validate:b", "plan:b"} <= names
@@ -238,7 +238,7 @@ def test_what_doit_recorded_survives_a_kill(slow: Repository) -> None:
 
 def test_a_corrupt_record_file_is_moved_aside_and_the_run_goes_on(one: Repository) -> None:
     one.prepare("deploy")
-    one.deploy_dir("doit.db").write_bytes(b"nonsense" * 1000)
+    (one.path / ".deploy/.cache/records/local/doit.db").write_bytes(b"nonsense" * 1000)
     one.engine_calls()
     done = one.doit("deploy")
     assert "doit.db.corrupt" in done.out

@@ -16,6 +16,8 @@ import pytest
 import trustme
 from pydantic import ValidationError
 
+from tasks.base import jsontext
+from tasks.checks import jsonpath
 from tasks.checks.http import HttpCheck
 from tests.servers.web import Server, answer
 
@@ -421,3 +423,18 @@ def test_a_service_that_flaps_passes_once_but_never_three_times_in_a_row(server:
     assert not true
     assert len(server.asked) > 6
     assert "in 1 s)" in seen
+
+
+@pytest.mark.parametrize(
+    ("body", "expected", "differs"),
+    [
+        ('{"n": 9007199254740993.5}', "9007199254740993.5", False),
+        ('{"n": 9007199254740993.25}', "9007199254740993.5", True),
+        ('{"n": 9007199254740993.50}', "9007199254740993.5", False),
+        ('{"n": null}', "null", False),
+        ('{"n": 0}', "null", True),
+        ('{"m": null}', "null", True),
+    ],
+)
+def test_numbers_are_compared_with_every_digit_and_null_is_a_value(body: str, expected: str, differs: bool) -> None:
+    assert bool(list(jsonpath.differences(body, {"n": jsontext.loads(expected)}))) is differs

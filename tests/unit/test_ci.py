@@ -74,6 +74,17 @@ def test_a_deploy_is_never_interrupted_and_alone_with_its_stack(run_of: Callable
             assert job["artifacts"]["access"] == "developer", name
 
 
+def test_only_deploys_run_in_the_environments_own_name(run_of: Callable[..., Run]) -> None:
+    """GitLab gives a job the variables of its environment: what a deploy gets, no job that plans or reports does."""
+    for purpose, expected in ((Purpose.DEPLOY, {".plan": "local-plan", "planned": "local-plan", ".deploy": "local",
+                                                "report": "local-verify"}),
+                              (Purpose.DRIFT, {".drift": "local-drift", "report": "local-drift"}),
+                              (Purpose.PLAN, {})):  # fmt: skip
+        jobs = pipeline(run_of({"a": []}), purpose)
+        found = {name: job["environment"]["name"] for name, job in jobs.items() if "environment" in job}
+        assert found == expected
+
+
 def test_of_more_than_50_upstreams_a_deploy_waits_for_all_with_no_job_needing_more_than_50(
     run_of: Callable[..., Run],
 ) -> None:

@@ -197,6 +197,23 @@ def test_every_reason_of_a_refusal_is_in_the_reference_and_no_other() -> None:
     assert {"stale", "mocked", "missing"} < refusals()
 
 
+def folder_refusals() -> set[str]:
+    """The reason word of every refusal of a folder."""
+    found = set()
+    for name, module in modules():
+        for node in ast.walk(module):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("_refused", "FolderRefusedError"):
+                place = 1 if name == "folder.py" else 0
+                if name in ("folder.py", "custody.py") and len(node.args) > place:
+                    found |= {node.args[place].value} if isinstance(node.args[place], ast.Constant) else set()
+    return found
+
+
+def test_every_reason_of_a_refused_folder_is_in_the_reference_and_no_other() -> None:
+    assert set(first_column("Refused folders")) == folder_refusals()
+    assert {"folder", "project", "no-key"} < folder_refusals()
+
+
 # All documents
 
 

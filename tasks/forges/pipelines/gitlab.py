@@ -24,6 +24,7 @@ MOST_NEEDS = 50  # https://docs.gitlab.com/ci/yaml/#needs, unless an administrat
 LARGEST = 5_000_000  # bytes of the archive that the file is in: `Gitlab::Ci::ArtifactFileReader::MAX_ARCHIVE_SIZE`
 DOUBTFUL = 400_000  # https://docs.gitlab.com/administration/instance_limits/: 2 MB as parsed, often a fifth in the file
 _LONGEST_NAME = 255
+_ENVIRONMENTS = {"prepare": "plan", "verify": "verify", "access": "drift"}  # by what GitLab calls the job's action
 _FAILED_RUNNERS = ["runner_system_failure", "stuck_or_timeout_failure", "api_failure", "scheduler_failure"]
 
 
@@ -59,7 +60,7 @@ class Writer:
             self._add("planned", {
                 "extends": ".job", "stage": "planned", **self._environment("prepare"),
                 "script": [self._command("ci=report", "plan")],
-                "artifacts": self._artifacts([self._run.layout.relative(self._run.layout.notified)]),
+                "artifacts": self._artifacts(handover.of_barrier(self._run)),
             })  # fmt: skip
             for number, share in enumerate(self._shares.deploys, 1):
                 self._deploy(share, number)
@@ -110,17 +111,19 @@ class Writer:
         """The job that makes builds and images, and hands on receipts that the cache has; often there is none."""
         layout, catalog = self._run.layout, self._run.project.catalog
         cached = self._settings.caches == "receipts"
-        script = []
+        script, named = [], []
         if catalog is not None:
             stacks = [self._run.project.stacks[name] for share in self._shares.plans for name in share.stacks]
             read = sorted({f"build:{name}" for stack in stacks for name in catalog.read_by(stack)})
             named = ["build"] if self._purpose is Purpose.DEPLOY else read
-            script += [self._command(*named)] if named else []
         if cached:
             before = layout.relative(layout.before)
             script.append(f"mkdir -p {before}")
-            for path in handover.of_relay(self._run):
-                script.append(f"if [ -d {path} ]; then cp -R {path.rstrip('/')} {before}/; fi")
+            cached_paths = handover.of_cache(self._run)
+            script += [f"if [ -e {path} ]; then cp -R {path.rstrip('/')} {before}/; fi" for path in cached_paths]
+            named = named or ["build"]  # it signs what was copied
+        if named:
+            script.append(self._command("ci=job", *named))
         if script:
             self._add("begin", {
                 "extends": ".job", "stage": "begin", "script": script,
@@ -199,11 +202,16 @@ class Writer:
         return {"access": "developer", "when": "always", "expire_in": "1 week", **({"paths": paths} if paths else {})}
 
     def _environment(self, action: str) -> dict[str, Any]:
-        """GitLab's environment, whose variables the job gets; a merge request's pipeline has none."""
+        """GitLab's environment, whose variables the job gets; a merge request's pipeline has none.
+
+        Only a deploy has the environment's own name: what is set for that, no other job gets.
+        """
         if self._purpose is Purpose.PLAN:
             return {}
         name = self._run.project.environment
-        return {"environment": {"name": name} if action == "start" else {"name": name, "action": action}}
+        if action == "start":
+            return {"environment": {"name": name}}
+        return {"environment": {"name": f"{name}-{_ENVIRONMENTS[action]}", "action": action}}
 
     def _engine_cache(self) -> dict[str, Any]:
         return {"key": f"doit-tofu-engine-{self._trust}", "paths": [".doit-tofu-cache/"]}
@@ -216,7 +224,7 @@ class Writer:
     def _receipts(self) -> dict[str, Any]:
         return {
             "key": f"doit-tofu-receipts-{self._run.project.environment}-{self._trust}",
-            "paths": handover.of_relay(self._run),
+            "paths": handover.of_cache(self._run),
         }
 
 

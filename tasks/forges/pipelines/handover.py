@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...base.layout import DEPLOY_DIR
+from ...run.custody import index_name
+from ...run.selection import Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,49 +23,70 @@ def of_builds(run: Run) -> list[str]:
     """What builds and images leave, and what was there before the pipeline: for all jobs."""
     layout, catalog = run.layout, run.project.catalog
     outputs = [path for name in catalog.builds for path in catalog.outputs(name)] if catalog else []
-    return [_folder(run, layout.before), _folder(run, layout.base / "images"), f"{DEPLOY_DIR}/.builds/", *outputs]
+    return [
+        *(_folder(run, path) for path in (layout.before, layout.base / "images", layout.indexes)),
+        f"{DEPLOY_DIR}/.builds/",
+        *outputs,
+    ]
 
 
 def of_plans(run: Run) -> list[str]:
     """The artifacts, and what the last job reports; a job that plans has no other stack's."""
     layout = run.layout
-    return [_folder(run, layout.base / name) for name in ("plans", "results/plan", "results/validate")]
+    return [_folder(run, layout.base / name) for name in ("plans", "results/plan", "results/validate", "index")]
 
 
 def of_drift(run: Run) -> list[str]:
     """What the last job reports; a job that looks for drift has no other stack's."""
-    return [_folder(run, run.layout.base / "results/drift")]
+    return [_folder(run, run.layout.base / name) for name in ("results/drift", "index")]
 
 
 def of_deploys(run: Run, stacks: Iterable[str]) -> list[str]:
     """Receipts and outputs for the dependents, what the last job reports, and a state that could not be saved."""
-    layout = run.layout
+    layout, names = run.layout, list(stacks)
     return [
         *(
             layout.relative(path)
-            for name in stacks
+            for name in names
             for path in (layout.receipt(name), layout.outputs(name), layout.result("deploy", name))
         ),
+        _index(run, Part.JOB, [f"deploy:{name}" for name in names]),
         "**/errored.tfstate",
     ]
 
 
 def of_memory(run: Run) -> list[str]:
     """What a deploy that failed has done: a retry of its job, which gets no artifacts of its own, needs to know."""
-    return [*of_relay(run), f"{run.layout.relative(run.layout.base)}/plans/**/claim.json"]
+    return [*of_cache(run), f"{run.layout.relative(run.layout.base)}/plans/**/claim.json"]
+
+
+def of_cache(run: Run) -> list[str]:
+    """What a cache carries on, and the index of just that."""
+    layout = run.layout
+    return [*(_folder(run, layout.base / name) for name in ("receipts", "outputs")), layout.relative(layout.memory)]
+
+
+def of_barrier(run: Run) -> list[str]:
+    """What the barrier between plans and deploys hands on: what was notified."""
+    return [run.layout.relative(run.layout.notified), _index(run, Part.REPORT, ["plan"])]
 
 
 def of_relay(run: Run) -> list[str]:
     """What a job that only stands between others passes on."""
-    return [_folder(run, run.layout.base / "receipts"), _folder(run, run.layout.base / "outputs")]
+    return [_folder(run, run.layout.base / name) for name in ("receipts", "outputs", "index")]
 
 
 def of_report(run: Run) -> list[str]:
     """All that a run leaves, without plans, whose values nobody needs any more."""
     layout = run.layout
     files = [layout.review, layout.notified, layout.overview]
-    folders = [layout.base / name for name in ("receipts", "outputs", "results", "reports", "runs")]
+    folders = [layout.base / name for name in ("receipts", "outputs", "results", "reports", "runs", "index")]
     return [*(layout.relative(path) for path in files), *(_folder(run, path) for path in folders)]
+
+
+def _index(run: Run, part: Part, tasks: list[str]) -> str:
+    """A job's own index: those of the jobs before it list files that it does not hand on."""
+    return run.layout.relative(run.layout.indexes / index_name(part, tasks))
 
 
 def _folder(run: Run, path: Path) -> str:

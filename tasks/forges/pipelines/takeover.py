@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ...artifact.folder import decides
 from ...base import git, plain
 from ...base.errors import RecordError
 from ...base.files import write_atomic
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
     from ...project.project import Project
 
-_OF_ENVIRONMENT = ("images", "plans", "results")  # no receipts, outputs or locks: a job has its own, or none
+# Without a key no receipts or outputs: a job has its own, or none. With one, whatever a signed index lists.
+_OF_ENVIRONMENT = ("images/", "plans/", "results/")
+_INDEXES = "index/"
 _LARGEST = 1 << 31
 
 
@@ -49,9 +52,13 @@ def take(project: Project, folder: Path) -> int:
 
 def _belonging(project: Project, folder: Path) -> Iterator[str]:
     """The paths of the files to take, relative to the repository's root as well as to the folder."""
-    below = project.layout.relative(project.layout.base)
-    for part in (*(f"{below}/{name}" for name in _OF_ENVIRONMENT), f"{DEPLOY_DIR}/.builds"):
-        yield from plain.files_below(folder, part)
+    layout = project.layout
+    below, signed = layout.relative(layout.base), project.keyring.signs
+    for path in plain.files_below(folder, below):
+        name = path.removeprefix(f"{below}/")
+        if name.startswith(_OF_ENVIRONMENT) or (signed and (decides(name) or name.startswith(_INDEXES))):
+            yield path
+    yield from plain.files_below(folder, f"{DEPLOY_DIR}/.builds")
     catalog = project.catalog
     outputs = [path for name in catalog.builds for path in catalog.outputs(name)] if catalog else []
     made = [path for output in outputs for path in plain.files_below(folder, os.path.normpath(output))]

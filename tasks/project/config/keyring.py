@@ -12,13 +12,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import os
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...base.errors import ConfigError
-from ..model.plan import DEFAULT_KEY_VARIABLE
+from ..model.plan import DEFAULT_KEY_VARIABLE, STATE_KEY_VARIABLE
+from . import signer
+from .signer import Signer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,17 +33,14 @@ _GENERATE = "`openssl rand -base64 32` makes a good one"
 
 
 @dataclass(frozen=True)
-class Key:
-    """The keys derived from one passphrase: one per purpose, 32 bytes each.
+class Key(Signer):
+    """What one passphrase gives: a key per purpose, 32 bytes each.
 
     `variable` is the environment variable of the passphrase. `fingerprint` (8 hex digits) identifies the key in
     messages, manifests, receipts and the engine's metadata; guessing the passphrase from it costs one scrypt per guess.
     """
 
-    variable: str
-    fingerprint: str
     encryption: bytes = field(repr=False)
-    signature: bytes = field(repr=False)
     digests: bytes = field(repr=False)
 
     @property
@@ -52,15 +50,16 @@ class Key:
 
 
 def derive(variable: str, passphrase: str) -> Key:
-    """Derive the key of a passphrase; takes about a tenth of a second."""
+    """The key of a passphrase, which takes about a tenth of a second; of `DEPLOY_STATE_KEY` at once."""
     secret = passphrase.encode(errors="surrogateescape")
-    master = hashlib.scrypt(secret, salt=_SALT, dklen=32, **_COST)
+    known = signer.raw(passphrase) if variable == STATE_KEY_VARIABLE else None
+    master = known or hashlib.scrypt(secret, salt=_SALT, dklen=32, **_COST)
 
     def purpose(name: str) -> bytes:
         return hmac.digest(master, f"doit-tofu {name} 1".encode(), "sha256")
 
     fingerprint = purpose("fingerprint")[:4].hex()
-    return Key(variable, fingerprint, purpose("encryption"), purpose("signature"), purpose("digests"))
+    return Key(variable, fingerprint, purpose("signature"), purpose("encryption"), purpose("digests"))
 
 
 class Keyring:
@@ -76,20 +75,29 @@ class Keyring:
         self._lock = threading.Lock()
 
     @property
+    def variable(self) -> str | None:
+        """The environment variable that holds the passphrase, or the key of states; None without encryption."""
+        named = self.settings.key
+        if named == DEFAULT_KEY_VARIABLE and not signer.held(named) and signer.held(STATE_KEY_VARIABLE):
+            return STATE_KEY_VARIABLE
+        return named
+
+    @property
     def variables(self) -> list[str]:
-        """The environment variables that may hold a passphrase; child processes do not get them."""
-        named = [*([self.settings.key] if self.settings.key else []), *self.settings.previous]
-        return list(dict.fromkeys([*named, DEFAULT_KEY_VARIABLE]))
+        """The environment variables that may hold a passphrase or a key; no child process gets them."""
+        settings = self.settings
+        named = [settings.key, *settings.previous, DEFAULT_KEY_VARIABLE, STATE_KEY_VARIABLE]
+        return list(dict.fromkeys(name for name in [*named, settings.artifact_key, settings.review_key] if name))
 
     @property
     def passphrases(self) -> list[str]:
-        """The passphrases, for the masker."""
-        return [text for text in map(_passphrase, self.variables) if text]
+        """The passphrases and keys, for the masker."""
+        return [text for text in map(signer.held, self.variables) if text]
 
     @property
     def is_set(self) -> bool:
-        """Whether a key to encrypt and sign with is set; derives nothing."""
-        return bool(self.settings.key and _passphrase(self.settings.key))
+        """Whether there is a key to encrypt with; derives nothing."""
+        return bool(self.variable and signer.held(self.variable))
 
     @property
     def is_named(self) -> bool:
@@ -97,9 +105,32 @@ class Keyring:
         return self.is_set or self.settings.key not in (None, DEFAULT_KEY_VARIABLE)
 
     @property
+    def signs(self) -> bool:
+        """Whether there is a key that signs what is handed over; derives nothing."""
+        return self.is_set or bool(self.settings.artifact_key and signer.held(self.settings.artifact_key))
+
+    @property
     def current(self) -> Key | None:
-        """The key to encrypt and sign with; None if none is set."""
-        return self._key(self.settings.key) if self.settings.key else None
+        """The key to encrypt with; None when none is set."""
+        return self._key(self.variable) if self.variable else None
+
+    @property
+    def artifact(self) -> Signer | None:
+        """The key that signs what jobs hand over: its own, else one of the passphrase; None without either."""
+        name = self.settings.artifact_key
+        return (signer.read(name, "artifact") if name else None) or self.current
+
+    @property
+    def artifacts(self) -> list[Signer]:
+        """The keys by which a folder of records may be signed: its own alone, else all that encrypt."""
+        own = self.artifact
+        return [own] if own and own is not self.current else [*self.all]
+
+    @property
+    def review(self) -> Signer | None:
+        """The key that signs what was reviewed: its own, else one of the passphrase; None without either."""
+        name = self.settings.review_key
+        return (signer.read(name, "review") if name else None) or self.current
 
     @property
     def all(self) -> list[Key]:
@@ -136,12 +167,13 @@ class Keyring:
     def problems(self) -> Iterator[ConfigError]:
         """What is wrong with the variables: a configured one is not set, or a passphrase is too short."""
         settings = self.settings
-        named = [("encryption.key", settings.key if self.is_named else None)]
+        yield from self.wrong_keys()
+        named = [("encryption.key", self.variable if self.is_named else None)]
         named += [(f"encryption.previous[{position}]", name) for position, name in enumerate(settings.previous)]
         for key, name in named:
             if name is None:
                 continue
-            passphrase = _passphrase(name)
+            passphrase = signer.held(name)
             if not passphrase:
                 yield ConfigError(
                     f"the environment variable {name} is not set, so the key is missing",
@@ -149,7 +181,7 @@ class Keyring:
                     untouched="nothing was planned or applied",
                     next_step=f"set {name} to the passphrase, in CI as a masked and protected variable; {_GENERATE}",
                 )
-            elif len(passphrase) < SHORTEST:
+            elif name != STATE_KEY_VARIABLE and len(passphrase) < SHORTEST:
                 yield ConfigError(
                     f"the passphrase in {name} has {len(passphrase)} characters, fewer than {SHORTEST}",
                     key=key,
@@ -157,13 +189,36 @@ class Keyring:
                     next_step=f"use a longer one; {_GENERATE}",
                 )
 
+    def wrong_keys(self) -> Iterator[ConfigError]:
+        """Keys that are none, and one key for two purposes."""
+        settings = self.settings
+        signing = (("artifact_key", settings.artifact_key), ("review_key", settings.review_key))
+        named = {f"encryption.{key}": variable for key, variable in (("key", self.variable), *signing) if variable}
+        for key, variable in named.items():
+            wrong = signer.problem(variable, key) if key != "encryption.key" or variable == STATE_KEY_VARIABLE else None
+            if wrong:
+                yield wrong
+        if (
+            signer.held(DEFAULT_KEY_VARIABLE)
+            and signer.held(STATE_KEY_VARIABLE)
+            and settings.key == DEFAULT_KEY_VARIABLE
+        ):
+            yield _apart(
+                DEFAULT_KEY_VARIABLE, STATE_KEY_VARIABLE, "both are set, and states have one key", "encryption.key"
+            )
+        texts: dict[str, str] = {}
+        for key, variable in named.items():
+            text = signer.held(variable)
+            if text and (other := texts.setdefault(text, variable)) != variable:
+                yield _apart(other, variable, "both hold the same key: who may do one thing could do the other", key)
+
     def prepare(self) -> None:
         """Start deriving the current key in the background."""
         if self.is_set:
             threading.Thread(target=lambda: self.current, name="key", daemon=True).start()
 
     def _key(self, variable: str) -> Key | None:
-        passphrase = _passphrase(variable)
+        passphrase = signer.held(variable)
         if not passphrase:
             return None
         with self._lock:
@@ -172,6 +227,10 @@ class Keyring:
             return self._derived[variable]
 
 
-def _passphrase(variable: str) -> str:
-    """Surrounding white space is ignored, because files and web forms add it unnoticed."""
-    return os.environ.get(variable, "").strip()
+def _apart(one: str, other: str, why: str, key: str) -> ConfigError:
+    return ConfigError(
+        f"{one} and {other}: {why}",
+        key=key,
+        untouched="nothing was planned or applied",
+        next_step=f"unset one of them, or set it to a key of its own; {signer.MAKE}",
+    )

@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .keyring import Key
+    from .signer import Signer
 
 
-def sign(body: Mapping[str, Any], key: Key, *, purpose: str = "manifest") -> str:
-    """Hex HMAC-SHA256 over all fields; a manifest's fields include the hash of its plan file.
+def sign(body: Mapping[str, Any], key: Signer, *, purpose: str = "manifest") -> str:
+    """Hex HMAC-SHA256 over all fields; of a manifest, among them the hash of its plan file.
 
     Args:
         body: The fields.
@@ -24,8 +25,8 @@ def sign(body: Mapping[str, Any], key: Key, *, purpose: str = "manifest") -> str
     return hmac.new(key.signature, purpose.encode() + b"\0" + canonical_json(dict(body)), "sha256").hexdigest()
 
 
-def fits(body: Mapping[str, Any], signature: object, key: Key, *, purpose: str = "manifest") -> bool:
-    """Whether a signature matches these fields and this key, compared in constant time."""
+def fits(body: Mapping[str, Any], signature: object, key: Signer, *, purpose: str = "manifest") -> bool:
+    """Whether a signature is the one of these fields by this key; takes equally long whatever differs."""
     expected = sign(body, key, purpose=purpose)
     return isinstance(signature, str) and hmac.compare_digest(expected.encode(), signature.encode())
 

@@ -119,6 +119,13 @@ class FileIndex:
             self._could_not_list(error)
             return []
 
+    def listed(self, folder: str) -> list[str] | None:
+        """The names of all that is in a folder; None when it is not there."""
+        if not self.is_folder(folder):
+            return None
+        _, folders, names = next(self._walk(folder), (folder, [], []))
+        return [*folders, *names]
+
     def configuration(self, folder: str) -> list[str]:
         """The paths of a folder's configuration files, sorted."""
         return [f"{folder}/{name}" for name in self.names(folder) if reader.is_configuration(name)]

@@ -9,15 +9,27 @@ from pydantic import Field
 from ...base.model import KeyVariable, Model, naming
 
 DEFAULT_KEY_VARIABLE = "DEPLOY_ENCRYPTION_KEY"
+STATE_KEY_VARIABLE = "DEPLOY_STATE_KEY"
 
 
 class Encryption(Model):
-    """Encryption of plans and states by the engine, and signatures of plan artifacts; needs `engine.kind: tofu`."""
+    """Encryption of plans and states by the engine (`engine.kind: tofu`), and keys that sign what jobs hand over."""
 
     key: Annotated[str | None, naming("passphrase")] = Field(
         DEFAULT_KEY_VARIABLE,
         description="The environment variable that holds the passphrase (16 characters or more). The default one"
-        " enables encryption if it is set; any other must be set. `null`: no encryption.",
+        " enables encryption if it is set; any other must be set. `null`: no encryption. Instead of the default one,"
+        " `DEPLOY_STATE_KEY` may hold a key: 32 bytes as one line of base64.",
+    )
+    artifact_key: Annotated[str | None, naming("key")] = Field(
+        "DEPLOY_ARTIFACT_KEY",
+        description="The environment variable that holds the key (32 bytes as one line of base64) that signs what the"
+        " plan and deploy jobs of the protected branch hand over. When it is set, nothing else is believed there.",
+    )
+    review_key: Annotated[str | None, naming("key")] = Field(
+        "DEPLOY_REVIEW_KEY",
+        description="The environment variable that holds the key (32 bytes as one line of base64) that signs the record"
+        " of what was reviewed. The job of a merge request has it, so it proves nothing against the author.",
     )
     previous: list[KeyVariable] = Field(
         default_factory=list,
@@ -31,6 +43,16 @@ class Encryption(Model):
     )
     remote_state: Literal["encrypted", "any"] = Field(
         "encrypted", description="`any`: terraform_remote_state may also read unencrypted states."
+    )
+
+
+class Inputs(Model):
+    """What counts as an input of a stack beside what its files say."""
+
+    observe: bool | Literal["auto"] = Field(
+        False,
+        description="True: the engine is watched while it plans (Linux, strace), and what it was seen to read counts"
+        " too; an error where it cannot be watched. `auto`: where it can.",
     )
 
 

@@ -12,7 +12,7 @@ from .around import Hook, Organization, Upstream
 from .build import Build, Image
 from .ci import Ci
 from .ledger import AnyLedger
-from .plan import Encryption, Plan
+from .plan import Encryption, Inputs, Plan
 from .policy import Policy
 from .stack import Backend, Deploy, Drift, Engine, Stack
 from .told import Channel, Forge, History, Publish, Reports
@@ -41,6 +41,7 @@ class Config(Model):
         default_factory=Encryption,  # type: ignore[arg-type]
         description="Encryption of plans and states.",
     )
+    inputs: Inputs = Field(default_factory=Inputs, description="What counts as an input.")  # type: ignore[arg-type]
     plan: Plan = Field(default_factory=Plan, description="Rules for plan artifacts.")  # type: ignore[arg-type]
     volatile_variables: list[VariableName] = Field(
         default_factory=list,

@@ -1,0 +1,67 @@
+"""Whether the engine is watched while it plans, and what it was seen to read."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..artifact import observed
+from ..base.errors import EngineError
+from ..base.layout import cache_dir
+from ..engine import tracing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..artifact.inputs import Inputs
+    from ..artifact.observed import Seen
+    from ..engine.command import Context
+    from ..project.stack import Stack
+    from .run import Run
+
+
+@contextmanager
+def watched(
+    run: Run, stack: Stack, where: Context
+) -> Iterator[tuple[Context, Callable[[Inputs], Seen]]]:  # fmt: skip
+    """A context in which a plan is watched where the configuration asks for it, and what it was seen to read.
+
+    Args:
+        run: The run.
+        stack: The stack.
+        where: Its context.
+
+    Raises:
+        EngineError: It is asked for, and cannot be done here.
+    """
+    if not _is_asked_for(run, stack):
+        yield where, lambda _: observed.Seen({}, [])
+        return
+    with tracing.recording() as trace:
+
+        def seen(found: Inputs) -> Seen:
+            caches = [
+                str(run.layout.cache),
+                str(cache_dir()),
+                str(run.engine().providers.folder),
+                str(run.engine().binary),
+            ]
+            return observed.seen(run.project, stack, found, trace.accesses(where.folder), caches)
+
+        yield replace(where, trace=trace), seen
+
+
+def _is_asked_for(run: Run, stack: Stack) -> bool:
+    asked = run.project.config.inputs.observe
+    if not asked or (problem := tracing.problem()) is None:
+        return bool(asked)
+    if asked == "auto":
+        run.say_once(f"plans are not watched: {problem}")
+        return False
+    raise EngineError(
+        f"the engine cannot be watched while it plans: {problem}",
+        where=run.project.loaded.where("inputs", "observe"), key="inputs.observe", stack=stack.name,
+        untouched="nothing of this stack was planned or applied",
+        next_step="install strace and allow tracing (ptrace) to this job; or `observe: auto`, which goes on without",
+    )  # fmt: skip
