@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from ..artifact import store
@@ -11,12 +12,15 @@ from ..engine.engine import failure
 from ..project import backend as backends
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..artifact.manifest import Manifest
     from ..base.sealed import Sealed
     from ..engine.command import Context
     from ..project.stack import Stack
     from .run import Run
 
+_LINEAGE = re.compile(r'"lineage":\s*"[^"]')
 _LATE_LOOK = 20.0  # seconds
 
 
@@ -39,7 +43,7 @@ def of_plan(run: Run, stack: Stack, where: Context, plan: Sealed) -> tuple[str |
             if not done.ok:
                 raise failure("cannot read the state", done, where)
             state = json.loads(done.raw) if done.raw.strip() else {}
-        return state.get("lineage"), int(state["serial"])
+        return _identity(state)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None, None
 
@@ -56,7 +60,7 @@ def exists(run: Run, stack: Stack, where: Context) -> bool:
     done = run.engine().run(where, "state", "pull", apart=True)
     if not done.ok:
         raise failure("cannot read the state", done, where)
-    return "{" in done.raw  # there may be only a warning
+    return _LINEAGE.search(done.raw) is not None  # there may be only a warning
 
 
 def left_by(run: Run, stack: Stack, where: Context, manifest: Manifest) -> dict[str, Any]:
@@ -92,6 +96,11 @@ def now(run: Run, stack: Stack, where: Context, *, late: float | None = None) ->
         state = (
             json.loads(path.read_bytes()) if path is not None else run.engine().json(where, "state", "pull", late=late)
         )
-        return state.get("lineage"), int(state["serial"])  # these two are in plain text in an encrypted state file
+        return _identity(state)  # in plain text also in an encrypted state file
     except (OSError, ValueError, KeyError, TypeError, AttributeError, EngineError):
         return None, None
+
+
+def _identity(state: Mapping[str, Any]) -> tuple[str | None, int | None]:
+    """Lineage and serial; of a state that was never written some backends have an empty one, without a lineage."""
+    return (state["lineage"], int(state["serial"])) if state.get("lineage") else (None, None)

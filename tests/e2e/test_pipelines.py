@@ -255,7 +255,7 @@ def test_the_deploy_alone_gets_the_ledgers_secrets_and_no_job_its_history(path: 
             writes = name == "deploy" and step.get("name") == "Deploy and verify"
             assert held == ({"DEPLOY_LEDGER_TOKEN", "DEPLOY_LEDGER_KEY"} if writes else set())
             if step.get("uses", "").startswith("actions/checkout@"):
-                assert step["with"]["fetch-depth"] > 0  # 0 fetches all branches
+                assert step["with"].get("fetch-depth", 1) > 0  # 0 fetches all branches
                 assert step["with"]["persist-credentials"] is False
 
 
