@@ -32,7 +32,7 @@ def foreign(one: Repository) -> Repository:
 @pytest.mark.parametrize("command", ["plan", "deploy"])
 def test_a_repository_of_another_owner_is_refused_with_the_way_out(foreign: Repository, command: str) -> None:
     done = foreign.doit(command, code=1)
-    assert "git error: git refuses: detected dubious ownership in repository" in done.out
+    assert "git refuses: detected dubious ownership in repository" in done.out
     assert f"git config --global --add safe.directory {foreign.path}" in done.out
     assert not foreign.deploy_dir("plans/a/manifest.json").exists()
     assert not foreign.deploy_dir("receipts").exists()

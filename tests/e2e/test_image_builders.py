@@ -168,7 +168,7 @@ def test_a_secret_is_mounted_and_is_in_no_command_line_log_or_layer(
         "server/Containerfile:FROM scratch\nCOPY busybox /bin/busybox\n"
         f"RUN --mount=type=secret,id=token {json.dumps(['/bin/busybox', 'sh', '-c', script])}\n",
     )
-    assert "SHOP_TOKEN, not set here" in shop.doit("build", code=1).out
+    assert "SHOP_TOKEN, which are not set here" in shop.doit("build", code=1).out
     done = shop.doit("build", SHOP_TOKEN=secret)
     assert secret not in done.out
     assert secret not in "".join(started(shop))
@@ -186,7 +186,7 @@ def test_a_login_comes_from_the_environment_and_is_in_no_command_line_log_or_fil
     assert f"it requires a login for {builder}/server" in done.out
     assert "nothing was deployed" in done.out
     wrong = shop.doit("deploy", code=1, DEPLOY_REGISTRY_USER=USER, DEPLOY_REGISTRY_PASSWORD="wrong-password")
-    assert f"refuses {builder}/server for the login in DEPLOY_REGISTRY_USER" in wrong.out
+    assert f"it denies access to {builder}/server for the login in DEPLOY_REGISTRY_USER" in wrong.out
     done = shop.doit("deploy", DEPLOY_REGISTRY_USER=USER, DEPLOY_REGISTRY_PASSWORD=PASSWORD)
     assert len(closed.tags(f"{builder}/server")) == 1
     calls = "".join(started(shop))
@@ -268,7 +268,7 @@ def test_a_push_that_is_refused_for_missing_rights_says_whose_and_leaves_nothing
     proxy = behind(lambda method, _: None if method in {"GET", "HEAD"} else (403, "DENIED", {}))
     shop.write(config(f"{proxy.host}/{repository_name.partition('/')[2]}", f", builder: {builder}"))
     done = shop.doit("deploy", code=1, DEPLOY_REGISTRY_USER=USER, DEPLOY_REGISTRY_PASSWORD=PASSWORD)
-    assert "may the user of DEPLOY_REGISTRY_USER and DEPLOY_REGISTRY_PASSWORD write" in done.out
+    assert "check that the user of DEPLOY_REGISTRY_USER and DEPLOY_REGISTRY_PASSWORD may write" in done.out
     assert PASSWORD not in done.out
     assert not shop.deploy_dir("images/server.json").exists()
     assert shop.engine_calls("apply") == []
@@ -324,7 +324,7 @@ def test_a_builder_of_buildx_that_does_not_answer_is_named(shop: Repository, bui
         in done.out
     )
     done = shop.doit("build", code=1, BUILDX_BUILDER="none")
-    assert 'its builder does not answer (ERROR: no builder "none" found)' in done.out
+    assert 'its builder does not respond (ERROR: no builder "none" found)' in done.out
 
 
 @every_builder
