@@ -148,7 +148,7 @@ class Recorder:
         worked = bool(self._tasks)
         head["ended_at"] = datetime.now(UTC).isoformat(timespec="milliseconds")
         head["seconds"] = round(self._elapsed(), 3)
-        head["exit_code"], head["verdict"] = code, run.mask.text(verdict)[:_LONGEST]
+        head["exit_code"], head["verdict"] = code, verdict[:_LONGEST]
         head["stopped"] = run.stop.requested
         head["unaffected"] = sum(item.status is Status.UNAFFECTED for item in run.results.values())
         if worked or "revision" in vars(run):

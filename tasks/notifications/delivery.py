@@ -47,7 +47,7 @@ def deliver(run: Run, jobs: list[Job]) -> list[Job]:
             problem = "the run was stopped" if run.stop.requested else _slow(work.channel)
         elif not problem and len(delivered) < len(work.messages):
             problem = "it ended without a result"
-        ended.append(Job(work.channel, work.messages, delivered, run.mask.text(problem)))
+        ended.append(Job(work.channel, work.messages, delivered, problem))
     return ended
 
 

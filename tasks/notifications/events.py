@@ -96,13 +96,13 @@ class Findings:
             key=lambda item: (position.get(item.stack, -1), item.stage),
         )
         failed = [item for item in ordered if item.failed and item.kind is not Kind.STOPPED]
-        failures = [_failure(run, item, commands) for item in failed]
-        failures += [_error(run, strongest, problem) for problem in errors]
+        failures = [_failure(item, commands) for item in failed]
+        failures += [_error(strongest, problem) for problem in errors]
         return cls(
             run.project.environment, commands, dict(run.results), frozenset(run.project.stacks), now(),
             _facts(run, ordered), tuple(failures),
-            tuple(_item(run, item, commands) for item in ordered if item.status is Status.DRIFTED),
-            tuple(_item(run, item, commands) for item in ordered if item.applied),
+            tuple(_item(item, commands) for item in ordered if item.status is Status.DRIFTED),
+            tuple(_item(item, commands) for item in ordered if item.applied),
         )  # fmt: skip
 
     def ended(self, incident: dict[str, Any]) -> bool:
@@ -147,26 +147,26 @@ def _drifted(item: dict[str, Any]) -> list[Any]:
     return [item.get("address"), item.get("deposed"), item.get("name"), item.get("action"), before, after]
 
 
-def _failure(run: Run, result: Result, commands: dict[str, str]) -> Item:
+def _failure(result: Result, commands: dict[str, str]) -> Item:
     kind, log = result.kind, result.problem.log if result.problem else ""
     begin = _ERROR.search(log)
     cause = log[begin.start() :] if begin else ""
     stage = CHECKS if kind is Kind.CHECK_FAILED else result.stage
     print_ = fingerprint(stage, kind or "", f"{result.summary}\n{cause}")
-    return replace(_item(run, result, commands), kind=kind or str(result.status), fingerprint=print_)
+    return replace(_item(result, commands), kind=kind or str(result.status), fingerprint=print_)
 
 
-def _item(run: Run, result: Result, commands: dict[str, str]) -> Item:
+def _item(result: Result, commands: dict[str, str]) -> Item:
     drifted = result.details if isinstance(result.details, DriftDetails) else None
     return Item(
-        result.stack, result.stage, commands.get(result.stage, result.stage), _line(run, result.summary),
+        result.stack, result.stage, commands.get(result.stage, result.stage), _line(result.summary),
         str(result.status), drift_fingerprint(drifted) if drifted else "", result.problem, dict(result.counts),
     )  # fmt: skip
 
 
-def _error(run: Run, command: str, problem: Problem) -> Item:
+def _error(command: str, problem: Problem) -> Item:
     what = problem.text()
-    return Item("", command, command, _line(run, what), problem.kind, fingerprint(command, "error", what), problem)
+    return Item("", command, command, _line(what), problem.kind, fingerprint(command, "error", what), problem)
 
 
 def _facts(run: Run, ordered: list[Result]) -> dict[str, Any]:
@@ -179,7 +179,7 @@ def _facts(run: Run, ordered: list[Result]) -> dict[str, Any]:
     }
 
 
-def _line(run: Run, text: str) -> str:
-    """The first line of a text, masked before it is cut: half a secret is one too."""
-    first = next((line for line in run.mask.text(text).splitlines() if line.strip()), "")
+def _line(text: str) -> str:
+    """The first line of a text."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
     return first.strip() if len(first) <= _LONGEST else first[:_LONGEST].strip() + " ..."

@@ -81,7 +81,7 @@ def _one(run: Run, settings: model.Channel, name: str, builtin: str, values: dic
                 f"{settings.label}: the template `{name}` is broken, so the built-in one was used:"
                 f" {error.kind}: {first[:200]}"
             )
-    return run.mask.text(environment.sandboxed().from_string(builtin).render(**_known(run, values)))
+    return environment.sandboxed().from_string(builtin).render(**_known(run, values))
 
 
 def _known(run: Run, values: dict[str, Any]) -> dict[str, Any]:

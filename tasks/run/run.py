@@ -79,7 +79,7 @@ class Run:
         self.request = request or Request()
         self.layout = project.layout
         self.mask = Masker(project.config.secrets)
-        self.mask.add(project.keyring.passphrases)
+        self.mask.add_given(project.keyring.passphrases)
         self.output = Output(self.mask)
         self.lock = EnvironmentLock(project.layout)
         self.custody = Custody(project, self.request.part)
@@ -186,7 +186,7 @@ class Run:
                 found = obtain.obtain(settings, self.stop, self.say)
                 plugins = cache_dir() / "providers"
                 plugins.mkdir(parents=True, exist_ok=True)
-                self.mask.add(key.encoded for key in self.project.keyring.all)
+                self.mask.add_given(key.encoded for key in self.project.keyring.all)
                 engine = Engine(
                     found.binary, settings.kind, found.version, plugin_cache=plugins, encryption=self.encryption,
                     stop=self.stop, mask=self.mask, hear=self._hear, terse=self.hides_values,

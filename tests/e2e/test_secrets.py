@@ -288,7 +288,7 @@ def test_a_deploy_of_another_machine_masks_what_its_plan_alone_tells(
 
 
 @pytest.mark.parametrize("damage", ["torn", "of another plan", "gone", "a link"])
-def test_secrets_that_cannot_be_read_from_their_file_are_read_from_the_plan(
+def test_a_file_of_secrets_that_was_changed_is_refused_and_nothing_is_shown(
     build: Callable[..., Repository], tmp_path: Path, damage: str
 ) -> None:
     repository = _known_from_the_plan_alone(build, tmp_path / "pw", DEPLOY_ENCRYPTION_KEY=PASSPHRASE)
@@ -308,6 +308,37 @@ def test_secrets_that_cannot_be_read_from_their_file_are_read_from_the_plan(
             path.symlink_to(tmp_path / "target")
     repository.engine_calls()
     done = repository.doit("deploy", code=1)
-    assert "login failed: password=(sensitive value)" in done.out
+    assert "plans/a/secrets.enc" in done.out
     assert VAULT not in done.out
-    assert len(repository.engine_calls("show")) == 1
+    assert repository.engine_calls("apply") == []
+
+
+def test_a_secret_in_a_key_ends_the_report_of_its_stack_by_name_and_of_no_other(
+    build: Callable[..., Repository],
+) -> None:
+    body = """\
+terraform {
+  backend "local" {}
+}
+
+variable "token" {
+  type      = string
+  sensitive = true
+  default   = "hunter2-in-a-key"
+}
+
+resource "terraform_data" "each" {
+  for_each = toset([nonsensitive(var.token)])
+  input    = each.key
+}
+"""
+    repository = build(minimal_config(), f"stacks/a/main.tf:{body}", f"stacks/b/main.tf:{resource()}")
+    done = repository.doit("plan", code=1)
+    assert 'a secret is in an instance key of terraform_data.each["(sensitive value)"]' in done.out
+    assert "names are never masked" in done.out
+    assert repository.json("results/plan/a.json")["problem"]["kind"] == "secret exposed"
+    assert repository.json("results/plan/b.json")["status"] == "ok"
+    assert not repository.deploy_dir("plans/a/plan.tfplan").exists()
+    kept = [path for path in repository.path.joinpath(".deploy").rglob("*") if path.is_file()]
+    assert [str(path) for path in kept if b"hunter2-in-a-key" in path.read_bytes()] == []
+    assert "hunter2-in-a-key" not in done.out

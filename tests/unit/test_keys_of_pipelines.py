@@ -1,4 +1,4 @@
-"""The shipped pipelines give no job more than docs/threat-model.md says; only a deploy has the environment's own name."""
+"""The shipped pipelines give no job more than docs/security.md says; only a deploy has the environment's own name."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_only_the_deploy_of_gitlab_runs_in_the_environments_own_name() -> None:
 
 
 def test_the_page_names_these_environments() -> None:
-    text = (ROOT / "docs/threat-model.md").read_text()
+    text = (ROOT / "docs/security.md").read_text()
     for name in ("`prod`", "`prod-plan`", "`prod-verify`", "`prod-drift`"):
         assert name in text
     gitlab = (ROOT / "docs/gitlab.md").read_text()

@@ -1,4 +1,4 @@
-"""The attacks that The Update Framework lists, by name; docs/threat-model.md says what answers each of them.
+"""The attacks that The Update Framework lists, by name; docs/security.md says what answers each of them.
 
 https://theupdateframework.io/docs/security/
 """
@@ -120,7 +120,7 @@ def test_key_compromise(world: World) -> None:
 
 
 def test_each_attack_is_in_the_docs_and_has_a_test_or_says_that_it_is_not_answered() -> None:
-    text = (ROOT / "docs/threat-model.md").read_text().partition("## Attacks on updates")[2]
+    text = (ROOT / "docs/security.md").read_text().partition("## Attacks on updates")[2].partition("\n## ")[0]
     rows = dict(re.findall(r"^\| ([a-z -]+) \| [^|]+ \| ([^|]+) \|$", text, re.MULTILINE))
     del rows["attack"], rows["---"]
     tested = {name.removeprefix("test_").replace("_", " ") for name in globals() if name.startswith("test_")}
