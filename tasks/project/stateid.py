@@ -102,9 +102,9 @@ class States:
         for name, variable in known.variables.items():
             if name not in given and os.environ.get(variable):
                 given[name] = _KNOWN + os.environ[variable]
-        for name, value in given.items():
-            if value.startswith(_KNOWN):
-                given[name] = _KNOWN + statespelling.spelled(kind, name, value.removeprefix(_KNOWN))
+        for name, text in given.items():
+            if text.startswith(_KNOWN):
+                given[name] = _KNOWN + statespelling.spelled(kind, name, text.removeprefix(_KNOWN))
         names: list[str] = []
         for name, default in known.names.items():
             value = given.get(name) or (_KNOWN + default if default is not None else None)
