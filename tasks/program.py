@@ -17,7 +17,7 @@ from doit.cmdparse import CmdParseError
 from doit.doit_cmd import DoitMain
 from doit.exceptions import InvalidCommand
 
-from .base.errors import nearest
+from .base.text import few
 from .run.commandline import COMMANDS, VARIABLES
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _DODO = "dodo.py"
 _HELP = ("-h", "--help")
 _SYNONYMS = {"apply": "deploy", "fmt": "validate"}  # the engine's words for it
+_SHOWN = 12
+_CLOSE = 0.75  # "destroy" is not "deploy"
 _ENVIRONMENT = ("-e", "--env", "--environment")
 
 
@@ -179,14 +181,25 @@ def _of_option(arguments: Sequence[str], said: str) -> str:
 
 def _of_name(word: str, tasks: Sequence[str]) -> str:
     """What is wrong with the name of a task, and the nearest one."""
-    stage, colon, _ = word.partition(":")
+    stage, colon, stack = word.partition(":")
     shown = [name for name in tasks if not name.startswith("_")]
+    whole = [name for name in shown if ":" not in name]
+    if not colon and f"plan:{word}" in shown:
+        return _unknown(word, f": it is a stack; write `plan:{word}`")
     if word in _SYNONYMS and _SYNONYMS[word] in shown:
         hint = f" (did you mean '{_SYNONYMS[word]}'?)"
-    elif colon and any(name.startswith(f"{stage}:") for name in shown):
-        hint = nearest(word, [name for name in shown if name.startswith(f"{stage}:")])
-    elif colon and (near := get_close_matches(stage, [name for name in shown if ":" not in name], n=1)):
-        hint = f" (did you mean '{near[0]}:{word.partition(':')[2]}'?)"
+    elif colon and stage in whole:
+        names = [name for name in shown if name.startswith(f"{stage}:")]
+        near = get_close_matches(stack, [name.partition(":")[2] for name in names], n=1, cutoff=0.5)
+        hint = f" (did you mean '{stage}:{near[0]}'?)" if near else f" (known: {few(names, _SHOWN)})"
+    elif colon and (near := get_close_matches(stage, whole, n=1)):
+        hint = f" (did you mean '{near[0]}:{stack}'?)"
+    elif near := get_close_matches(word, whole, n=1, cutoff=_CLOSE):
+        hint = f" (did you mean '{near[0]}'?)"
     else:
-        hint = nearest(word, [name for name in shown if ":" not in name])
+        hint = f" (known: {', '.join(whole)})"
+    return _unknown(word, hint)
+
+
+def _unknown(word: str, hint: str) -> str:
     return f"there is no task '{word}'{hint}\n  untouched: nothing was run\n  next: `doit list --all` shows every task"

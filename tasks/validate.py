@@ -76,7 +76,9 @@ class Formats:
                 log="\n".join(dict.fromkeys(text for _, text in problems)),
                 stack=stack.name,
                 untouched="nothing was planned or applied",
-                next_step="`tofu fmt " + " ".join(path for path, _ in problems) + "` formats them",
+                next_step="correct the errors above; `tofu fmt "
+                + " ".join(path for path, _ in problems)
+                + "` formats what is valid",
             )
         if stack.name in run.asked.planned:
             return Result(STAGE, stack.name, Status.OK, "formatted; the plan validates the rest")

@@ -116,7 +116,7 @@ def obtain(settings: model.Engine, stop: Stop, say: Callable[[str], None]) -> Fo
                 misses.append(f"the binary that was obtained reports {actual}, not {version}")
     ways = (
         f"put {settings.kind} {settings.version} on PATH; or set engine.path; or set engine.releases to a mirror;"
-        " or install Go, which builds the pinned version"
+        " or install Go, which builds one version, and set engine.version to that one"
     )
     raise EngineError(
         f"cannot obtain {settings.kind} {settings.version}:\n    - " + "\n    - ".join(misses),

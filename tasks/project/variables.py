@@ -76,7 +76,7 @@ def _missing(project: Sources, stack: Stack, missing: Mapping[int, tuple[str, st
         f"there is no var file {full} ({project.loaded.where(*at, number)})" for number, (full, _) in missing.items()
     ]
     message = f"there is no var file {full}" if len(missing) == 1 else "; ".join(places)
-    step = f"create {full}, or mark it as optional: {{path: {path}, optional: true}}"
+    step = f'create {full}, or mark it as optional: {{path: "{path}", optional: true}}'
     return project.loaded.error(message, *at, first, stack=stack.name, next_step=step)
 
 

@@ -6,10 +6,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ..artifact import statecheck
+from ..artifact.inputs import InputKind
 from ..artifact.statecheck import Seen
 from ..base.errors import ConfigError, StateRefusedError, nearest
 from ..base.problem import doit
 from .allowance import Accepted
+from .assessment import assess_once
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -72,17 +74,27 @@ def require(run: Run, stack: Stack, last: Receipt | None, seen: Seen) -> dict[st
     others = [item for item in run.request.accepted if item.stack == stack.name]
     if others:
         problem += f" (accepted was {_shown(others[0])})"
+    moved = _backend_changed(run, stack)
+    if moved:
+        problem = f"its backend settings have changed, but its state was not moved there: {problem}"
     place = f"{stack.name}:{seen.lineage}:{seen.serial}" if seen.lineage else f"{stack.name}:missing"
     raise StateRefusedError(
         problem,
         stack=stack.name,
         untouched="nothing in this stack was planned or applied, and its state is unchanged",
         next_step=(
-            "restore the right state (docs/recover.md), then run the same command again; ",
+            "put the backend settings back, or copy the state to its new place" if moved else "restore the right state",
+            " (docs/recover.md), then run the same command again; ",
             "or accept exactly this one, with a reason that is recorded: ",
             doit(f"accept={place}", "reason=WHY", f"plan:{stack.name}"),
         ),
     )
+
+
+def _backend_changed(run: Run, stack: Stack) -> bool:
+    """Whether the stack's state is kept elsewhere than at its last apply, as far as the settings tell."""
+    reasons = assess_once(run, stack).reasons
+    return any(reason.input is not None and reason.input.kind is InputKind.BACKEND for reason in reasons)
 
 
 def require_planned(run: Run, stack: Stack, last: Receipt | None, manifest: Manifest) -> dict[str, Any] | None:

@@ -74,6 +74,19 @@ def test_a_name_that_is_nearly_right_names_the_right_one(one: Repository, word: 
     assert one.engine_calls() == []
 
 
+@pytest.mark.parametrize("word", ["destroy", "deploy:nosuchstack", "prod"])
+def test_nothing_is_guessed_for_a_name_that_is_only_a_little_like_another(one: Repository, word: str) -> None:
+    done = program(one, word)
+    assert done.code == 3
+    assert "did you mean" not in done.out
+    assert "(known: " in done.out
+
+
+def test_a_stack_alone_is_told_how_to_be_written(one: Repository) -> None:
+    stack = next(folder.name for folder in (one.path / "stacks").iterdir())
+    assert f"write `plan:{stack}`" in program(one, "plan", stack).out
+
+
 def test_a_name_that_is_like_nothing_lists_what_there_is(one: Repository) -> None:
     done = program(one, "zzzzzz")
     assert done.code == 3

@@ -263,3 +263,12 @@ def test_a_stack_that_has_only_outputs_is_deployed_again(build: Callable[..., Re
     repository.doit("deploy")
     repository.doit("drift")
     repository.doit("-a", "deploy")
+
+
+def test_a_place_that_was_changed_in_the_configuration_is_named_before_a_loss(one: Repository) -> None:
+    one.doit("deploy")
+    config = (one.path / "config/pipeline.yaml").read_text()
+    one.write("config/pipeline.yaml:" + config.replace(".state/", ".state/moved/"))
+    done = one.doit("plan", code=1)
+    assert "its backend settings have changed, but its state was not moved there" in done.out
+    assert "put the backend settings back, or copy the state to its new place" in done.out
