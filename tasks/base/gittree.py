@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import git
+from . import git, plain
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+_LARGEST = 1 << 30  # bytes of a file outside of git
 _LINK, _SUBMODULE, _EXECUTABLE = "120000", "160000", "100755"
 
 
@@ -65,7 +66,7 @@ class Commit:
         """
         blob = self.blobs[path]
         if blob.file is not None:
-            return os.fsencode(blob.file.readlink()) if blob.is_link else blob.file.read_bytes()
+            return os.fsencode(blob.file.readlink()) if blob.is_link else plain.read(blob.file, _LARGEST)
         if blob.oid not in self.contents:
             self.fetch([path])
         try:
