@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT = 60
 _BRANCHES = "refs/heads/"
+_SUBMODULES = "--ignore-submodules=none"  # whatever `.gitmodules` and the user's settings say
 # Variables that tie git to one repository, set inside hooks and aliases; see `git rev-parse --local-env-vars`. The
 # user's settings (GIT_CONFIG_*, GIT_SSH_COMMAND, ...) are kept.
 _OF_ANOTHER_REPOSITORY = frozenset({
@@ -46,7 +47,8 @@ class Revision:
 def revision(root: Path) -> Revision:
     """The revision of the tree at `root`; without a commit outside of a repository and before its first commit.
 
-    The whole repository counts, because plans also read files outside of `root`.
+    The whole repository counts, because plans also read files outside of `root`; so do submodules, which settings of
+    git may ignore.
 
     Raises:
         GitError: This is a repository, but git does not answer.
@@ -64,7 +66,7 @@ def changed(root: Path) -> list[str] | None:
     Of a folder that is new only its name, of a submodule only its folder, whatever its settings hide.
     """
     listed = _git(
-        root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal", "--ignore-submodules=none",
+        root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal", _SUBMODULES,
         "--", ":/", f":(exclude){DEPLOY_DIR}",
     )  # fmt: skip
     return None if listed is None else sorted(entry[3:] for entry in listed.split("\0") if entry)
