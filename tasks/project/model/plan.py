@@ -63,7 +63,7 @@ class Plan(Model):
     require_encryption: bool = Field(False, description="True: plan and apply only if an encryption key is set.")
     require_clean: bool = Field(
         False,
-        description="True: neither plan a tree with uncommitted changes nor apply such a plan. What a stack's plan reads"
+        description="True: neither plan a tree with uncommitted changes nor apply such a plan. What a plan reads"
         " is compared with the commit: files that git ignores or does not look at, and those outside of the repository,"
         " count as well.",
     )
