@@ -149,7 +149,7 @@ def test_log_and_audit_tell_what_was_deployed(begun: Remote) -> None:
     entries = [json.loads(line) for line in job.doit("log", "--json", "a").out.splitlines()]
     assert [entry["stack"] for entry in entries] == ["a"]
     assert entries[0]["facts"]["outcome"] == "applied"
-    assert "whole: 4 events" in job.doit("audit").out
+    assert "intact: 4 events" in job.doit("audit").out
     assert json.loads(job.doit("audit", "--json").out)["whole"] is True
 
 
@@ -196,5 +196,5 @@ def _is_announced(remote: Remote) -> bool:
 
 def test_a_lease_is_given_back_with_a_reason(begun: Remote) -> None:
     job = begun.clone()
-    assert "takes a reason" in job.doit("ledger", "release", code=1).out
-    assert "nobody has its lease" in job.doit("reason=test", "ledger", "release").out
+    assert "needs a reason" in job.doit("ledger", "release", code=1).out
+    assert "its lease is free" in job.doit("reason=test", "ledger", "release").out
