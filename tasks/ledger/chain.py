@@ -222,7 +222,7 @@ class Verification:
         if not envelope.signed_by(PublicKey(now)):
             by = ", ".join(signature.keyid for signature in envelope.signatures) or "no key"
             valid = PublicKey(now).id
-            return Broken(number, f"entry {number} was changed, or is not signed by {valid} (it names {by})")
+            return Broken(number, f"entry {number} was changed, or is not signed by the key {valid} (it names {by})")
         if before is not None and before != now and not envelope.signed_by(PublicKey(before)):
             if not entry.lost:
                 return Broken(

@@ -163,7 +163,7 @@ def test_two_deploys_at_once_and_one_applies(begun: Remote) -> None:
     assert sorted(applied) == [0, 3], ended
     if 1 in codes:
         loser = ended[codes.index(1)]
-        assert "is deploying 'local'" in loser or "by another run since this one began" in loser
+        assert "has been deploying 'local'" in loser or "by another run since this one started" in loser
 
 
 def test_a_run_that_was_killed_is_ended_by_the_same_pipeline(begun: Remote) -> None:
@@ -178,7 +178,7 @@ def test_a_run_that_was_killed_is_ended_by_the_same_pipeline(begun: Remote) -> N
     process.kill()
     process.communicate()
     other = begun.clone().doit("deploy", code=1, **{**pipeline, "CI_PIPELINE_ID": "8"})
-    assert "pipeline 7 of main is deploying 'local'" in other.out
+    assert "pipeline 7 of main has been deploying 'local' since" in other.out
     retry = begun.clone()
     done = retry.doit("deploy", **pipeline)
     assert "its last apply was cut off" in done.out

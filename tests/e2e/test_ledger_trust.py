@@ -122,7 +122,7 @@ def _by_another_key(content: Content) -> None:
         (_dropped, "entry 3 is missing: 4 follows 2"),
         (_reordered, "entry 2 is numbered 3: entries were reordered"),
         (_inserted, "entry 3 is numbered 2: entries were reordered"),
-        (_by_another_key, f"not by the key {KEY.public.id} (it names {STRANGER.public.id})"),
+        (_by_another_key, f"not signed by the key {KEY.public.id} (it names {STRANGER.public.id})"),
     ],
 )
 def test_audit_names_a_forged_entry(signed: Remote, forge: Callable[[Content], None], what: str) -> None:
