@@ -138,7 +138,7 @@ def judge_head(head: Head, envelope: Envelope, trusted: Sequence[PublicKey]) -> 
             None, f"the ledger's current key is {PublicKey(head.key).id}, which the configuration does not name"
         )
     if not envelope.signed_by(PublicKey(head.key)):
-        return Broken(None, f"the head is not signed by the key {PublicKey(head.key).id}: someone else changed it")
+        return Broken(None, f"the head is not signed by the key {PublicKey(head.key).id}: it was tampered with")
     return None
 
 
@@ -177,7 +177,11 @@ class Verification:
         if self.broken:
             return self.broken
         head, last = self.head, self._expected - 1
-        if last != head.sequence:
+        if last > head.sequence:
+            self.broken = Broken(
+                None, f"the head is at {head.sequence}, but the chain goes on to {last}: the head is old"
+            )
+        elif last < head.sequence:
             self.broken = Broken(self._expected, f"entry {self._expected} is missing: the head is at {head.sequence}")
         elif head.sequence and self._previous != head.chain:
             self.broken = Broken(last, f"entry {last} was changed or replaced: the head has another digest")

@@ -176,7 +176,7 @@ def test_a_head_that_was_changed_is_named() -> None:
     forged = statement.seal(head.model_copy(update={"shards": {}}).content(), statement.HEAD, [STRANGER])
     broken = chain.judge_head(*record.read_head(forged.to_bytes()), [ONE.public])
     assert broken is not None
-    assert broken.what == f"the head is not signed by the key {ONE.public.id}: someone else changed it"
+    assert broken.what == f"the head is not signed by the key {ONE.public.id}: it was tampered with"
     assert chain.judge_head(head, envelope, [TWO.public]) is not None
     unsigned = Chain(None)
     broken = chain.judge_head(*record.read_head(unsigned.head_bytes), [ONE.public])
@@ -188,7 +188,7 @@ def test_a_head_of_yesterday_does_not_lead_to_todays_chain(made: Chain) -> None:
     yesterday = made.head
     made.deploy("web")
     made.head = yesterday
-    assert made.what() == "entry 9 was changed or replaced: the head has another digest"
+    assert made.what() == "the head is at 9, but the chain goes on to 10: the head is old"
 
 
 def test_a_rotation_is_signed_by_both_keys_and_the_old_one_signs_nothing_after_it() -> None:
