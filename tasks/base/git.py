@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT = 60
 _BRANCHES = "refs/heads/"
+_SUBMODULES = "--ignore-submodules=none"  # whatever `.gitmodules` and the user's settings say
 # Variables that tie git to one repository, set inside hooks and aliases; see `git rev-parse --local-env-vars`. The
 # user's settings (GIT_CONFIG_*, GIT_SSH_COMMAND, ...) are kept.
 _OF_ANOTHER_REPOSITORY = frozenset({
@@ -46,7 +47,8 @@ class Revision:
 def revision(root: Path) -> Revision:
     """The revision of the tree at `root`; without a commit outside of a repository and before its first commit.
 
-    The whole repository counts, because plans also read files outside of `root`.
+    The whole repository counts, because plans also read files outside of `root`; so do submodules, which settings of
+    git may ignore.
 
     Raises:
         GitError: This is a repository, but git does not answer.
@@ -54,7 +56,9 @@ def revision(root: Path) -> Revision:
     commit = _git(root, "rev-parse", "--verify", "HEAD", may_fail=True)
     if commit is None:
         return Revision(None, dirty=False)
-    status = _git(root, "status", "--porcelain", "--untracked-files=normal", "--", ":/", f":(exclude){DEPLOY_DIR}")
+    status = _git(
+        root, "status", "--porcelain", "--untracked-files=normal", _SUBMODULES, "--", ":/", f":(exclude){DEPLOY_DIR}"
+    )
     return Revision(commit.strip(), dirty=bool(status is None or status.strip()))
 
 
@@ -143,7 +147,9 @@ def differences(root: Path, commit: str) -> tuple[set[str], set[str]]:
 
     A renamed file counts as removed and added.
     """
-    listed = _git(root, "diff", "--name-status", "-z", "--no-renames", "--relative", commit, "--", ".") or ""
+    listed = (
+        _git(root, "diff", "--name-status", "-z", "--no-renames", _SUBMODULES, "--relative", commit, "--", ".") or ""
+    )
     fields = listed.split("\0")
     changed: set[str] = set()
     removed: set[str] = set()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..base.errors import ConfigError
 from ..base.files import canonical_json, sha256_bytes
-from . import backend
+from . import backend, statespelling
 from .statekinds import KINDS
 
 if TYPE_CHECKING:
@@ -102,6 +102,9 @@ class States:
         for name, variable in known.variables.items():
             if name not in given and os.environ.get(variable):
                 given[name] = _KNOWN + os.environ[variable]
+        for name, text in given.items():
+            if text.startswith(_KNOWN):
+                given[name] = _KNOWN + statespelling.spelled(kind, name, text.removeprefix(_KNOWN))
         names: list[str] = []
         for name, default in known.names.items():
             value = given.get(name) or (_KNOWN + default if default is not None else None)
@@ -114,8 +117,6 @@ class States:
             names[0] = _KNOWN + self._resolved(path)
         elif kind == "local" and not names[0].startswith(f"{_UNKNOWN}/"):  # may be relative to its folder
             names.append(self._resolved(f"{self._project.root}/{stack.path}"))
-        elif kind == "gcs":
-            names[1] = names[1].rstrip("/")
         place = tuple(given.get(name) for name in known.place)
         return StateId("remote" if kind == "cloud" else kind, tuple(names), place)
 

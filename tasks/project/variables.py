@@ -73,10 +73,9 @@ def _missing(project: Sources, stack: Stack, missing: Mapping[int, tuple[str, st
     first = next(iter(missing))
     full, path = missing[first]
     places = [
-        f"the var file {full} does not exist ({project.loaded.where(*at, number)})"
-        for number, (full, _) in missing.items()
+        f"there is no var file {full} ({project.loaded.where(*at, number)})" for number, (full, _) in missing.items()
     ]
-    message = f"the var file {full} does not exist" if len(missing) == 1 else "; ".join(places)
+    message = f"there is no var file {full}" if len(missing) == 1 else "; ".join(places)
     step = f"create {full}, or mark it as optional: {{path: {path}, optional: true}}"
     return project.loaded.error(message, *at, first, stack=stack.name, next_step=step)
 

@@ -62,8 +62,9 @@ def check_variables() -> None:
     """Refuse an unknown variable: `doit evn=prod deploy` must not deploy the default environment.
 
     Raises:
-        ConfigError: A variable is unknown or has no value.
+        ConfigError: A variable is unknown, has no value, or has two.
     """
+    _check_values()
     given: dict[str, str] = doit_cmd._CMDLINE_VARS or {}  # noqa: SLF001 - doit has no way to list them
     known = [*VARIABLES, *sorted(_declared)]
     for name, value in given.items():
@@ -78,6 +79,25 @@ def check_variables() -> None:
                 f"`{name}=` on the command line has no value",
                 untouched="nothing was planned or applied",
                 next_step=f"write `{name}=VALUE`, or omit it",
+            )
+
+
+def _check_values() -> None:
+    """Refuse a variable with two values, of which doit would silently use the last.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    values: dict[str, str] = {}
+    for word in sys.argv[1:]:
+        name, _, value = word.partition("=")
+        if name not in VARIABLES:
+            continue
+        if values.setdefault(name, value) != value:
+            raise ConfigError(
+                f"`{name}=` is on the command line twice: `{name}={values[name]}` and `{name}={value}`",
+                untouched="nothing was planned or applied",
+                next_step=f"choose one of them; `doit` runs for one value of `{name}`",
             )
 
 

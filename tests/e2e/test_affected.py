@@ -104,7 +104,7 @@ def test_a_siblings_state_that_is_read_is_an_edge_and_waits_for_its_apply(build:
     )
     assert "down  needs up" in repository.doit("graph").out
     done = repository.doit("plan")
-    assert "deferred until up is there" in done.task("plan", "down")
+    assert "deferred until up exists" in done.task("plan", "down")
     repository.doit("deploy")
     repository.engine_calls()
     repository.write(f"stacks/up/main.tf:{resource('2')}")

@@ -85,7 +85,7 @@ def test_every_plan_is_there_before_any_deploy_and_the_report_is_one(diamond: Re
         [f"{stage}:{name}" for stage in ("plan", "deploy") for name in "abcde"] + ["planned", "report"]
     )
     assert [value(tmp_path, name) for name in "abd"] == ["1", ["1"], [["1"], ["1"]]]
-    assert "deferred until a.value is there" in first.out("planned")
+    assert "deferred until a.value exists" in first.out("planned")
     assert "planned after its upstream" in first.out("report")
     assert "5 deployed" in first.out("report")
     receipts = first.folder("report") / ".deploy/local/receipts"

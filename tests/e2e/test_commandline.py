@@ -26,6 +26,14 @@ def test_a_word_that_means_nothing_ends_the_run_before_anything_is_deployed(pair
     assert pair.engine_calls() == []
 
 
+def test_of_two_environments_none_is_silently_left_out(pair: Repository) -> None:
+    pair.write("config/environments/prod.yaml:{}\n")
+    done = pair.doit("env=prod", "env=local", "deploy", code=1)
+    assert "`env=` is on the command line twice: `env=prod` and `env=local`" in done.out
+    assert pair.engine_calls() == []
+    pair.doit("env=prod", "env=prod", "status")
+
+
 def test_the_nearest_word_is_named(one: Repository) -> None:
     assert "did you mean 'env'" in one.doit("evn=prod", "deploy", code=1).out
 

@@ -39,7 +39,7 @@ def test_a_missing_var_file_is_said_before_anything_starts(build: Callable[..., 
         minimal_config("stacks:\n  a: {var_files: ['{environment}.tfvars']}\n"), f"stacks/a/main.tf:{resource()}"
     )
     done = repository.doit("plan", code=1)
-    assert "the var file stacks/a/local.tfvars does not exist" in done.out
+    assert "there is no var file stacks/a/local.tfvars" in done.out
     assert "config/pipeline.yaml:4" in done.out
     assert repository.engine_calls("plan") == []
 

@@ -79,3 +79,19 @@ def test_a_change_beside_the_root_is_a_dirty_tree(one: Repository) -> None:
     one.write("module/main.tf:# changed\n")
     one.doit("--dir", "sub", "-f", "dodo.py", "plan")
     assert '"dirty": true' in (one.path / "sub/.deploy/local/plans/a/manifest.json").read_text()
+
+
+@pytest.mark.parametrize("where", [".gitmodules", ".git/config"])
+def test_a_change_in_a_submodule_that_git_was_told_to_ignore_is_a_dirty_tree(one: Repository, where: str) -> None:
+    origin = one.path.parent / "sub"
+    origin.mkdir()
+    one.git("-C", str(origin), "init", "--quiet")
+    (origin / "main.tf").write_text("# one\n")
+    one.git("-C", str(origin), "add", ".")
+    one.git("-C", str(origin), "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", "one")
+    one.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(origin), "modules")
+    one.git("config", "-f", where, "submodule.modules.ignore", "all")
+    one.commit()
+    one.write("modules/main.tf:# changed\n")
+    one.doit("plan")
+    assert one.json("plans/a/manifest.json")["dirty"] is True

@@ -111,9 +111,7 @@ def test_the_example_deploys_its_image_by_digest_and_a_changed_line_deploys_anot
     shown = review.doit("plan").task("plan", "dashboard")
     assert f"image = {registry.host}/dashboard:" in shown
     assert "(not built yet)" in shown
-    assert "deferred until namespace.name is there" in review.doit("plan:dashboard", "mocks=no").task(
-        "plan", "dashboard"
-    )
+    assert "deferred until namespace.name exists" in review.doit("plan:dashboard", "mocks=no").task("plan", "dashboard")
 
     cluster = Cluster(kubernetes, 1)
     done = shop.doit("deploy")

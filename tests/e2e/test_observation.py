@@ -129,12 +129,17 @@ def test_where_the_engine_cannot_be_watched_that_is_an_error_or_said(watched: Re
     done = watched.doit("plan", code=1)
     assert "the engine cannot be watched while it plans: strace may not trace here: strace: ptrace: Oper" in done.out
     assert "where: config/pipeline.yaml:3" in done.out
-    done = watched.doit("plan", DEPLOY_INPUTS__OBSERVE="auto")
+    done = watched.doit("plan", code=1, DEPLOY_INPUTS__OBSERVE="auto")  # what the shipped pipelines say
+    assert "where: config/pipeline.yaml:3" in done.out
+    watched.write(minimal_config("inputs: {observe: auto}\n"))
+    done = watched.doit("plan")
     assert "plans are not watched: strace may not trace here" in done.out
     assert observed(watched, "plans", "a", "manifest.json") == set()
-    assert watched.doit("plan", DEPLOY_INPUTS__OBSERVE="false").code == 0
+    watched.write(minimal_config())
+    assert "plans are not watched" not in watched.doit("plan").out
 
 
 def test_auto_watches_where_it_can(watched: Repository) -> None:
+    watched.write(minimal_config())
     watched.doit("plan", DEPLOY_INPUTS__OBSERVE="auto")
     assert observed(watched, "plans", "a", "manifest.json") >= EXPECTED

@@ -40,13 +40,13 @@ def test_missing_var_files_are_named_at_once_and_fail_their_stacks_alone(build: 
     assert "+1" in done.task("plan", "a")
     assert "+1" in done.task("plan", "c")
     for file, line in (("stacks/b/local.tfvars", 6), ("stacks/b/common.tfvars", 7)):
-        assert f"the var file {file} does not exist (config/pipeline.yaml:{line})" in done.out
-    assert "the var file stacks/d/local.tfvars does not exist" in done.task("validate", "d")
+        assert f"there is no var file {file} (config/pipeline.yaml:{line})" in done.out
+    assert "there is no var file stacks/d/local.tfvars" in done.task("validate", "d")
     assert "where: config/pipeline.yaml:9" in done.out
     assert "FAILED" in done.task("validate", "b")
     assert "FAILED" in done.task("validate", "d")
     one = repository.doit("plan:a")
-    assert "the var file" not in one.out
+    assert "var file" not in one.out
 
 
 def test_status_names_every_stack_that_cannot_be_told_and_tells_of_the_others(
@@ -139,7 +139,7 @@ def test_a_stack_that_needs_what_its_upstream_makes_is_deferred_and_deployed_aft
     repository = fresh_environment(build)
     repository.path.joinpath(".state").mkdir()
     done = repository.doit("plan")
-    assert "deferred until a is there; before that: tofu plan failed" in done.task("plan", "b")
+    assert "deferred until a exists; before that: tofu plan failed" in done.task("plan", "b")
     assert "The network with tag a is not there." in done.out
     for name in ("plan.md", "plan.html"):
         shown = repository.deploy_dir("reports", name).read_text()
@@ -193,7 +193,7 @@ def test_a_backend_that_an_upstream_makes_defers_its_stack(build: Callable[..., 
         f"stacks/a/main.tf:{resource()}", f"stacks/b/main.tf:{elsewhere}",
     )  # fmt: skip
     done = repository.doit("plan")
-    assert "deferred until a is there" in done.task("plan", "b")
+    assert "deferred until a exists" in done.task("plan", "b")
     repository.doit("deploy:a")
     assert "FAILED" in repository.doit("plan", code=1).task("plan", "b")
 

@@ -128,7 +128,7 @@ def test_an_output_that_was_never_applied_is_missing_and_not_null(build: Callabl
         minimal_config("stacks:\n  b: {inputs: {x: a.new}}\n"),
         f"stacks/a/main.tf:{resource(extra=NEW)}",
     )
-    assert "deferred until a.new is there" in repository.doit("plan").task("plan", "b")
+    assert "deferred until a.new exists" in repository.doit("plan").task("plan", "b")
     repository.doit("deploy")
     assert _shown(repository) == "null"
 

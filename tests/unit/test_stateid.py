@@ -50,6 +50,41 @@ SAME = {
     "gcs, a slash at the end": [
         block("gcs", 'bucket = "b"', 'prefix = "p/"'), block("gcs", 'bucket = "b"', 'prefix = "p"'),
     ],
+    "gcs, the same prefix spelled otherwise": [
+        block("gcs", 'bucket = "b"', 'prefix = "/p//q"'), block("gcs", 'bucket = "b"', 'prefix = "p/./q/"'),
+    ],
+    **{
+        f"http, {how}": [block("http", f'address = "{other}"'), block("http", 'address = "http://h/s/a"')]
+        for how, other in {
+            "a slash at the end": "http://h/s/a/",
+            "capitals": "HTTP://H/s/a",
+            "the default port": "http://h:80/s/a",
+            "a user": "http://u:p@h/s/a",
+            "an escape": "http://h/s/%61",
+            "a fragment": "http://h/s/a#x",
+            "a way back": "http://h/s/x/../a",
+            "two slashes": "http://h//s//a",
+        }.items()
+    },
+    **{
+        f"pg, {how}": [block("pg", f'conn_str = "{other}"'), block("pg", 'conn_str = "postgres://h/d"')]
+        for how, other in {
+            "another user": "postgres://u@h/d",
+            "another password": "postgres://u:p@h/d",
+            "another word for the scheme": "postgresql://h/d",
+            "the default port": "postgres://h:5432/d",
+            "an option": "postgres://H/d?sslmode=disable",
+            "as keywords": "host=h dbname='d' user=u",
+            "a host in the query": "postgres:///d?host=h",
+        }.items()
+    },
+    "s3, an endpoint spelled otherwise": [
+        block("s3", 'bucket = "b"', 'key = "k"', f'endpoints = {{ s3 = "{url}" }}')
+        for url in ("https://H:443/", "https://h")
+    ],
+    "azurerm, capitals in the account": [
+        block("azurerm", f'storage_account_name = "{name}"', 'container_name = "c"', 'key = "k"') for name in "Aa"
+    ],
     "azurerm": [block("azurerm", 'storage_account_name = "a"', 'container_name = "c"', 'key = "k"')] * 2,
     "consul": [block("consul", 'path = "p"')] * 2,
     "kubernetes": [
@@ -77,6 +112,15 @@ OTHERS = {
         VARIABLE.replace("one", "two") + block("local", 'path = "/s/${md5(var.v)}"'),
     ],
     "http, no address": [block("http")] * 2,
+    "http, other queries": [block("http", f'address = "http://h/s?id={number}"') for number in (1, 2)],
+    "http, other ports": [block("http", f'address = "http://h:{number}/s"') for number in (81, 82)],
+    "http, capitals in the path": [block("http", f'address = "http://h/{name}"') for name in "Ss"],
+    "pg, other databases": [block("pg", f'conn_str = "postgres://h/{name}"') for name in "de"],
+    "pg, other ports as keywords": [block("pg", f'conn_str = "host=h dbname=d port={number}"') for number in (1, 2)],
+    "pg, capitals in the schema": [
+        block("pg", f'schema_name = "{name}"', 'conn_str = "postgres://h/d"') for name in "Ss"
+    ],
+    "gcs, other prefixes": [block("gcs", 'bucket = "b"', f'prefix = "{name}/"') for name in "pq"],
     "pg, other servers": [
         block("pg", 'conn_str = "postgres://one/d"'), block("pg", 'conn_str = "postgres://two/d"'),
     ],

@@ -19,6 +19,7 @@ policy:
   protect: [{type: "aws_db_*"}]
   checkers: [{name: opa, command: [opa, "{plan}"]}]
 plan: {require_encryption: true, require_clean: true, on_unreviewed: fail, values: hidden}
+inputs: {observe: true}
 """
 
 
@@ -41,6 +42,8 @@ def load(folder: Path) -> loading.Loaded:
         ("DEPLOY_PLAN__REQUIRE_CLEAN", "no", "plan.require_clean"),
         ("DEPLOY_PLAN__ON_UNREVIEWED", "warn", "plan.on_unreviewed"),
         ("DEPLOY_PLAN__VALUES", "shown", "plan.values"),
+        ("DEPLOY_INPUTS__OBSERVE", "false", "inputs.observe"),
+        ("DEPLOY_INPUTS", '{"observe": false}', "inputs.observe"),
         ("DEPLOY_PLAN", '{"values": "shown"}', "plan.values"),
         ("DEPLOY_POLICY", '{"max_destroy": 100}', "policy.max_destroy"),
     ],
@@ -69,3 +72,26 @@ def test_a_variable_does_not_loosen_a_rule(
 def test_a_variable_tightens_a_rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
     monkeypatch.setenv(variable, value)
     assert load(tmp_path).config.policy.protect[0].type == "aws_db_*"
+
+
+@pytest.mark.parametrize("variable", [("DEPLOY_INPUTS__OBSERVE", "auto"), ("DEPLOY_INPUTS", '{"observe": "auto"}')])
+def test_the_shipped_pipelines_auto_leaves_true_in_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: tuple[str, str]
+) -> None:
+    monkeypatch.setenv(*variable)
+    loaded = load(tmp_path)
+    assert loaded.config.inputs.observe is True
+    assert str(loaded.where("inputs", "observe")) == "config/pipeline.yaml:8"
+
+
+@pytest.mark.parametrize(("said", "refused"), [("auto", False), ("true", False), ("false", True)])
+def test_a_variable_may_only_ask_for_more_than_auto_in_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, refused: bool
+) -> None:
+    monkeypatch.setattr("tests.unit.test_tightening.FILES", "version: 1\ninputs: {observe: auto}\n")
+    monkeypatch.setenv("DEPLOY_INPUTS__OBSERVE", said)
+    if refused:
+        with pytest.raises(ConfigErrors):
+            load(tmp_path)
+    else:
+        assert str(load(tmp_path).config.inputs.observe).lower() == said

@@ -195,6 +195,7 @@ def test_a_key_that_older_yaml_takes_for_true_or_false_is_the_word(load: Callabl
         ("2025-01-31", "2025-01-31"), ("2027-99-01", "2027-99-01"), ("2001-12-14t21:59:43.10-05:00", "2001-12-14t21:59:43.10-05:00"),
         ('"0012"', "0012"), ("!!str 0012", "0012"), ('"12:30"', "12:30"), ("0x1F", 31), ("-7", -7), ("0", 0), ("1.5", 1.5),
         ("{2025-01-31: x}", {"2025-01-31": "x"}), ("true", True), ("null", None), ("~", None),
+        ("=", "="), ("<<", "<<"), ("[=, <<]", ["=", "<<"]),
     ],
 )  # fmt: skip
 def test_a_value_is_what_its_author_sees(load: Callable[[str], Document], text: str, value: object) -> None:

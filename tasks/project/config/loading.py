@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .yamlfile import Document, KeyPath
 
 _CHECK_DEPTH = 4  # `stacks`, its name, `verify`, the position
+_RULES = ("policy", "plan", "inputs")  # which variables may tighten, not loosen
 UPSTREAM = "upstream:"  # prefix of an upstream file in errors
 
 
@@ -103,18 +104,25 @@ def load(root: Path, environment: str | None = None, resolve: Resolve | None = N
         merged = _merge(merged, document.data)
     variables = _environment_variables(merged)
     config = _validate(_merge(_without_nulls(merged), variables), documents, variables)
-    if variables.keys() & {"policy", "plan"}:
-        _refuse_looser_rules(merged, config, documents, variables)
+    if variables.keys() & set(_RULES) and (written := _rules_of(merged)) is not None:
+        if tightening.outdone(written, config):
+            del variables["inputs"]  # it has no other key
+            config = config.model_copy(update={"inputs": written.inputs})
+        _refuse_looser_rules(written, config, documents, variables)
     return Loaded(config, name, documents, variables, base)
 
 
-def _refuse_looser_rules(
-    files: dict[str, Any], config: Config, documents: tuple[Document, ...], variables: Mapping[str, Any]
-) -> None:
+def _rules_of(files: dict[str, Any]) -> Config | None:
+    """What the files alone say of rules; None if only the variables make it valid."""
     try:
-        written = Config(**_without_nulls({key: files.get(key) for key in ("version", "policy", "plan")}))
+        return Config(**_without_nulls({key: files.get(key) for key in ("version", *_RULES)}))
     except ValidationError:
-        return  # only with the variables it is a rule
+        return None
+
+
+def _refuse_looser_rules(
+    written: Config, config: Config, documents: tuple[Document, ...], variables: Mapping[str, Any]
+) -> None:
     errors = [
         ConfigError(
             f"a variable may tighten this rule, not loosen it; the files say: {said}",

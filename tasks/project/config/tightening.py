@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 KeyPath = tuple[str, str]
 _WORST_FIRST = get_args(Severity)
+_LEAST_WATCHED_FIRST = (False, "auto", True)
 _STRICT = {"require_encryption": True, "require_clean": True, "on_unreviewed": "fail", "values": "hidden"}
+
+
+def outdone(files: Config, effective: Config) -> bool:
+    """Whether the files want every plan watched, and a variable says `auto`, as shipped pipelines do: the files win."""
+    return files.inputs.observe is True and effective.inputs.observe == "auto"
 
 
 def loosened(files: Config, effective: Config) -> Iterator[tuple[KeyPath, str]]:
@@ -43,3 +49,6 @@ def loosened(files: Config, effective: Config) -> Iterator[tuple[KeyPath, str]]:
     for name, strict in _STRICT.items():
         if getattr(files.plan, name) == strict != getattr(effective.plan, name):
             yield ("plan", name), str(strict).lower()
+    watched = _LEAST_WATCHED_FIRST.index
+    if watched(effective.inputs.observe) < watched(files.inputs.observe):
+        yield ("inputs", "observe"), str(files.inputs.observe).lower()

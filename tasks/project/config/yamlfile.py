@@ -197,7 +197,9 @@ def _plain(node: yaml.Node, path: KeyPath, name: str, seen: set[int]) -> None:
         raise refuse(f"a YAML !!{kind} has no counterpart in the engine", "use text, a list or a mapping")
     if isinstance(node, yaml.ScalarNode):
         text = node.value
-        if kind == "timestamp" and not _is_implicit(node):
+        if kind in ("value", "merge") and _is_implicit(node):  # `=` and `<<` mean something in YAML 1.1, as keys only
+            node.tag = _TAG + "str"
+        elif kind == "timestamp" and not _is_implicit(node):
             raise refuse("a YAML !!timestamp has no counterpart in the engine", "write text")
         if kind == "timestamp":
             node.tag = _TAG + "str"
