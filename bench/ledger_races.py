@@ -41,7 +41,7 @@ def main(pairs: int) -> int:
                 wrong += 1
                 print(f"pair {number}: applied {applied}\n", *said)
             loser = next((text for text, process in zip(said, running, strict=True) if process.returncode), "")
-            reasons = ("is deploying", "by another run since")
+            reasons = ("has been deploying", "by another run since")
             ends[next((reason for reason in reasons if reason in loser), "nothing left to do")] += 1
     finally:
         Repository.end()

@@ -1,4 +1,4 @@
-"""`doit audit`: verifies the ledger entry by entry; exit code 1 and the first thing that is wrong."""
+"""`doit audit`: verifies the ledger entry by entry; at the first fault, prints it and exits with 1."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STAGE = "audit"
 
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
-    """`audit`: prints what it found."""
+    """`audit`: prints the result."""
     yield printing(run, STAGE, _text, [AS_JSON])
 
 
@@ -41,24 +41,26 @@ def _text(run: Run, as_json: bool) -> str:
             verified.broken.what, where=found.session.home.name,
             details=[f"{plural(verified.count, 'event')} before it, unchanged"],
             untouched="nothing was written",
-            next_step=("find out who wrote it; docs/ledger.md says how to go on; ", doit("log"), " shows the entries"),
+            next_step=(
+                "find out who wrote it; docs/ledger.md explains how to repair it; ", doit("log"), " shows the entries",
+            ),
         )  # fmt: skip
     return "\n".join(_lines(head, verified))
 
 
 def _lines(head: Head, verified: Verification) -> Iterator[str]:
-    yield f"audit     whole: {plural(verified.count, 'event')}, up to {head.sequence} ({head.chain[:16]})"
+    yield f"audit     intact: {plural(verified.count, 'event')}, up to {head.sequence} ({head.chain[:16]})"
     if head.key is None:
-        yield "  they are chained and not signed: who may write the ledger can write another one (`ledger.public_key`)"
+        yield "  not signed, only chained: anyone who can write to it can write another chain (`ledger.public_key`)"
     else:
-        yield f"  signed; the key in force is {PublicKey(head.key).id}"
+        yield f"  signed; the current key is {PublicKey(head.key).id}"
     for number in verified.replaced:
-        yield f"  entry {number} replaced a lost key: for what is before it, the new key alone vouches"
-    yield f"  nothing here proves that {head.sequence} is the last one; a disk that has seen a later one tells"
+        yield f"  entry {number} replaced a lost key: only the new key vouches for the entries before it"
+    yield f"  this does not prove that {head.sequence} is the newest entry; a machine that has seen a later one can"
 
 
 def _document(head: Head, verified: Verification) -> dict[str, object]:
-    """The same for programs."""
+    """The result as JSON, for programs."""
     broken = verified.broken
     return {
         "whole": broken is None, "entries": verified.count, "sequence": head.sequence, "chain": head.chain,

@@ -1,4 +1,4 @@
-"""`doit log`: what was deployed when, from which commit, by which pipeline, as the ledger has it."""
+"""`doit log`: what was deployed when, from which commit and by which pipeline, according to the ledger."""
 
 from __future__ import annotations
 
@@ -22,15 +22,22 @@ _DIGITS = 8
 _CHECKS = {"True": "checks passed", "False": "checks failed"}
 AS_JSON = {
     "name": "as_json", "short": "j", "long": "json", "type": bool, "default": False,
-    "help": "JSON for programs, one value a line",
+    "help": "JSON for programs, one value per line",
 }  # fmt: skip
 
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
-    """`log`: of all stacks, or of those that are named after it."""
+    """`log`: for all stacks, or for those that are named after it."""
     params = [
         AS_JSON,
-        {"name": "most", "short": "m", "long": "most", "type": int, "default": _MOST, "help": "how many, 0 for all"},
+        {
+            "name": "most",
+            "short": "m",
+            "long": "most",
+            "type": int,
+            "default": _MOST,
+            "help": "how many entries, 0 for all",
+        },
     ]
     yield printing(run, STAGE, _text, params, positional="stacks")
 
@@ -41,15 +48,15 @@ def _text(run: Run, as_json: bool, most: int, stacks: list[str]) -> str:
     entries = [entry for entry, _ in found.session.entries() if not stacks or entry.stack in stacks]
     if unknown := [name for name in stacks if name not in run.project.stacks and not entries]:
         known = list(run.project.stacks)
-        raise ConfigError(f"the ledger has nothing of '{unknown[0]}'{nearest(unknown[0], known)}")
+        raise ConfigError(f"the ledger has no entries of '{unknown[0]}'{nearest(unknown[0], known)}")
     shown = entries[-most:] if most else entries
     if as_json:
         return "\n".join(chain.as_json(entry) for entry in shown)
     lines = [_line(entry) for entry in reversed(shown)]
     left = len(entries) - len(shown)
-    lines += [f"... and {left} before; `--most 0` shows all"] if left else []
-    lines += [f"now: {head.lease.label} is deploying, since {head.lease.since}"] if head.lease else []
-    return "\n".join(lines) or "nothing was deployed yet"
+    lines += [f"... and {left} earlier; `--most 0` shows all"] if left else []
+    lines += [f"now: {head.lease.label} has been deploying since {head.lease.since}"] if head.lease else []
+    return "\n".join(lines) or "nothing has been deployed yet"
 
 
 def _line(entry: Entry) -> str:

@@ -1,7 +1,7 @@
-"""The command line: doit's own, whose help, version and errors speak of stacks, from every folder of a repository.
+"""The command line: doit's, with our own help, version and errors, from any folder of a repository.
 
 `doit` finds the commands below as plugins (https://pydoit.org/extending.html#command-plugins); `doit-tofu` and
-`python -m doit_tofu` run the same ones without being doit's program.
+`python -m doit_tofu` run the same commands without it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from doit.cmdparse import CmdParseError
 from doit.doit_cmd import DoitMain
 from doit.exceptions import InvalidCommand
 
+from .base import standard
 from .base.text import few
 from .run.commandline import COMMANDS, VARIABLES
 
@@ -32,7 +33,7 @@ _ENVIRONMENT = ("-e", "--env", "--environment")
 
 
 class _Command:
-    """What all commands of doit have here in addition: they find `dodo.py` in a folder above, and explain errors."""
+    """What we add to every doit command: it finds `dodo.py` in a parent folder, and explains errors."""
 
     task_list: Sequence[Any] = ()
 
@@ -40,7 +41,7 @@ class _Command:
         """Run with these arguments.
 
         Raises:
-            InvalidCommand: One of them means nothing; the text says which, and what is near it.
+            InvalidCommand: One of them is unknown; the text names it, and the nearest known one.
         """
         if any(word in _HELP for word in arguments):
             print(usage())  # noqa: T201 - before there is a run
@@ -54,7 +55,7 @@ class _Command:
         """Run with options and the names of tasks.
 
         Raises:
-            InvalidCommand: A name is not known.
+            InvalidCommand: A name is unknown.
         """
         if not options.get("cwdPath"):
             options["seek_file"] = True
@@ -67,14 +68,28 @@ class _Command:
 
 
 class Run(_Command, cmd_run.Run):  # type: ignore[misc] # doit has no types
-    """`doit run`, which is what `doit plan` is."""
+    """`doit run`, which `doit plan` is short for."""
 
 
-class List(_Command, cmd_list.List):  # type: ignore[misc]
+class _Showing(_Command):
+    """A command that only prints."""
+
+    def parse_execute(self, arguments: list[str]) -> Any:
+        """Run with these arguments; a reader that has seen enough (`doit list | head -1`) ends it."""
+        try:
+            code = super().parse_execute(arguments)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            standard.silence(sys.stdout)
+            return 0
+        return code
+
+
+class List(_Showing, cmd_list.List):  # type: ignore[misc]
     """`doit list`."""
 
 
-class Info(_Command, cmd_info.Info):  # type: ignore[misc]
+class Info(_Showing, cmd_info.Info):  # type: ignore[misc]
     """`doit info`."""
 
 
@@ -86,11 +101,11 @@ class Forget(_Command, cmd_forget.Forget):  # type: ignore[misc]
     """`doit forget`."""
 
 
-class Help(_Command, cmd_help.Help):  # type: ignore[misc]
+class Help(_Showing, cmd_help.Help):  # type: ignore[misc]
     """`doit help`: ours where `dodo.py` is ours, doit's for everything else."""
 
     def print_usage(self, cmds: Any) -> None:
-        """Print what the product does; in a repository of others, what doit does."""
+        """Print our help in a repository of ours, doit's anywhere else."""
         if is_ours():
             print(usage())  # noqa: T201 - what was asked for
         else:
@@ -98,20 +113,20 @@ class Help(_Command, cmd_help.Help):  # type: ignore[misc]
 
 
 class Program(DoitMain):  # type: ignore[misc]
-    """`doit-tofu`: doit with these commands, whether or not it knows of plugins."""
+    """`doit-tofu`: doit with these commands, even without plugins."""
 
     BIN_NAME = "doit-tofu"
     DOIT_CMDS = (*DoitMain.DOIT_CMDS, Run, List, Info, Clean, Forget, Help)
 
     def run(self, arguments: list[str]) -> Any:
-        """Run a command line; doit's own help comes before its commands are asked."""
+        """Run a command line; `--help` runs the command `help`."""
         if arguments[:1] == ["--help"]:
             arguments = ["help", *arguments[1:]]
         return super().run(arguments)
 
     @staticmethod
     def print_version() -> None:
-        """Print the versions of the product and of what it runs on."""
+        """Print our version and those of what we run on."""
         print(versions())  # noqa: T201 - what was asked for
 
 
@@ -121,7 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def versions() -> str:
-    """The versions of the product and of what it runs on, on one line."""
+    """Our version and those of what we run on, on one line."""
     try:
         own = version("doit-tofu")
     except PackageNotFoundError:  # run from its own tree
@@ -130,7 +145,7 @@ def versions() -> str:
 
 
 def usage() -> str:
-    """What the command line takes, for people."""
+    """The help text."""
     width = max(map(len, [*COMMANDS, *(f"{name}=..." for name in VARIABLES)])) + 2
     rows = [f"  {name:<{width}}{text}" for name, text in COMMANDS.items()]
     values = [f"  {f'{name}=...':<{width}}{text}" for name, text in VARIABLES.items()]
@@ -150,13 +165,13 @@ def usage() -> str:
             f"  {'-n NUMBER':<{width}}how many tasks run in parallel",
             f"  {'-a':<{width}}run the named tasks even if they are up to date",
             "",
-            "`doit list --all` shows the stacks' tasks, `doit help run` all options of doit.",
+            "`doit list --all` shows the stacks' tasks, `doit help run` shows all of doit's options.",
         ]
     )
 
 
 def is_ours() -> bool:
-    """Whether the nearest `dodo.py`, here or in a folder above, is a file that takes its tasks from this package."""
+    """Whether the nearest `dodo.py`, here or in a parent folder, imports its tasks from this package."""
     here = Path.cwd()
     for folder in (here, *here.parents):
         try:
@@ -168,19 +183,19 @@ def is_ours() -> bool:
 
 
 def _of_option(arguments: Sequence[str], said: str) -> str:
-    """What is wrong with the options, in one line, and what to write."""
+    """What is wrong with the options, in one line, and the next step."""
     for position, word in enumerate(arguments):
         option, _, value = word.partition("=")
         if option in _ENVIRONMENT:
             value = value or (arguments[position + 1] if position + 1 < len(arguments) else "")
             name = value if value and value not in COMMANDS else "NAME"
-            return f"there is no option {option}\n  next: write `env={name}`, as in `doit env={name} plan`"
+            return f"there is no option {option}\n  next: use `env={name}`, as in `doit env={name} plan`"
     text = said.partition(" (parsing options")[0].removeprefix("Error parsing Command: ")
-    return f"{text}\n  untouched: nothing was run\n  next: `doit -h` shows what there is"
+    return f"{text}\n  untouched: nothing was run\n  next: `doit -h` shows the options"
 
 
 def _of_name(word: str, tasks: Sequence[str]) -> str:
-    """What is wrong with the name of a task, and the nearest one."""
+    """What is wrong with a task's name, and the nearest one."""
     stage, colon, stack = word.partition(":")
     shown = [name for name in tasks if not name.startswith("_")]
     whole = [name for name in shown if ":" not in name]

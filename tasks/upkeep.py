@@ -1,4 +1,4 @@
-"""`doit ledger`: begins a ledger, tries it, records what is missing in it, returns a lease back, changes its key."""
+"""`doit ledger`: starts a ledger, tests it, records what is missing, releases a lease, changes its key."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NEXT_KEY = "DEPLOY_LEDGER_NEXT_KEY"
 
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
-    """`ledger`: the word after it says what is done."""
+    """`ledger`: the word after it says what to do."""
     yield printing(run, STAGE, _text, positional="words")
 
 
@@ -37,10 +37,10 @@ def _text(run: Run, words: list[str]) -> str:
     word = " ".join(words)
     if word not in _DOES:
         known = ", ".join(_DOES)
-        wrong = f"`doit ledger {word}` means nothing{nearest(word, list(_DOES))}"
+        wrong = f"there is no command `doit ledger {word}`{nearest(word, list(_DOES))}"
         raise ConfigError(
-            wrong if word else "`doit ledger` does nothing by itself",
-            untouched="nothing was read or written", next_step=f"write one of these words after it: {known}",
+            wrong if word else "`doit ledger` needs a word after it",
+            untouched="nothing was read or written", next_step=f"use one of these: {known}",
         )  # fmt: skip
     if word == "key":
         return _key()
@@ -48,24 +48,26 @@ def _text(run: Run, words: list[str]) -> str:
 
 
 def _key() -> str:
-    """A new pair of keys; the secret one is shown once, to a person."""
+    """A new key pair; the secret key is shown once, to a person."""
     if ci.kind() != "none":
-        raise ConfigError("a key is not made in CI: its secret half would be in the log", next_step="make it at a desk")
+        raise ConfigError(
+            "keys are not created in CI: the secret key would be in the log", next_step="create it on your own machine"
+        )
     made = keys.generate()
     return "\n".join([
-        f"ledger    a new key, {made.public.id}; neither line was written anywhere",
-        f"  for deploy jobs alone, as a protected and masked variable: {keys.VARIABLE}={made.text}",
+        f"ledger    a new key, {made.public.id}; nothing was saved, so copy both lines",
+        f"  only for deploy jobs, as a protected and masked variable: {keys.VARIABLE}={made.text}",
         f"  for config/pipeline.yaml: ledger: {{public_key: {made.public.text}}}",
     ])  # fmt: skip
 
 
 def _init(run: Run, found: Recording) -> str:
-    """Begin a ledger where there is none, with what this disk has receipts of."""
+    """Start a ledger with the receipts on this machine."""
     session = found.session
     failed = [effect for effect in session.handle(Look()) if isinstance(effect, Failed)]
     if not failed:
         raise LedgerError(
-            f"there is a ledger at {session.home.name} already", untouched="it is as it was found",
+            f"there is already a ledger at {session.home.name}", untouched="the ledger is unchanged",
             next_step=(doit("log"), " shows what is in it"),
         )  # fmt: skip
     if failed[0].trouble is not Trouble.MISSING:
@@ -74,27 +76,27 @@ def _init(run: Run, found: Recording) -> str:
     public = session.trust.public[0].text if session.trust.public else signing[0].public.text if signing else None
     if public is not None and not (signing and signing[0].public.text == public):
         raise LedgerError(
-            "the configuration names a public key, and this job has not the key that belongs to it",
+            "the configuration names a public key, but this job does not have its secret key",
             key="ledger.public_key", untouched="nothing was written",
-            next_step=f"set {keys.VARIABLE}, or begin it in a deploy job",
+            next_step=f"set {keys.VARIABLE}, or start the ledger in a deploy job",
         )  # fmt: skip
     head = Head(ledger=secrets.token_hex(16), project=session.identity.project, environment=run.project.environment)
     taken = found.take_over()
     begin = Change(Kind.INIT, secrets.token_hex(16), now(), key=public, facts={"taken_over": len(taken)})
     session.begin(head, [begin, *taken])
     found.fill(deploying=False, alone=False)
-    lines = [f"ledger    begun at {session.home.name}"]
+    lines = [f"ledger    started at {session.home.name}"]
     if taken:
-        lines.append(f"  with what this disk has: {plural(len(taken), 'receipt')}")
+        lines.append(f"  with the receipts on this machine: {plural(len(taken), 'receipt')}")
     if public is None:
-        lines.append("  entries are chained and not signed; `doit ledger key` makes a key")
+        lines.append("  entries are chained but not signed; `doit ledger key` creates a key")
     elif not session.trust.public:
-        lines.append(f"  write its public key into the configuration: ledger: {{public_key: {public}}}")
+        lines.append(f"  add its public key to the configuration: ledger: {{public_key: {public}}}")
     return "\n".join(lines)
 
 
 def _check(run: Run, found: Recording) -> str:
-    """Try it: a real write, and one that has to be refused."""
+    """Test it: a real write, and one that has to be refused."""
     session = found.session
     tried = check.check(session.home)
     if not tried.found.can_write:
@@ -105,47 +107,49 @@ def _check(run: Run, found: Recording) -> str:
     signing = [key.public.text for key in session.trust.signing]
     if head.key is not None and head.key not in signing:
         raise LedgerError(
-            f"the ledger is signed with {keys.PublicKey(head.key).id}, and this job has not that key",
+            f"the ledger is signed with {keys.PublicKey(head.key).id}, which this job does not have",
             untouched="nothing was written", next_step=f"set {found.settings.key} in deploy jobs",
         )  # fmt: skip
     lines.append("  signed by this job's key" if head.key else "  not signed: there is no key (`doit ledger key`)")
     if head.lease is not None:
-        lines.append(f"  {head.lease.label} has its lease, since {head.lease.since}")
+        lines.append(f"  {head.lease.label} has held its lease since {head.lease.since}")
     return "\n".join(lines)
 
 
 def _push(run: Run, found: Recording) -> str:
-    """Record what is on this disk alone."""
+    """Record what only this machine has."""
     del run
     names = found.push()
     return (
-        f"ledger    recorded: {', '.join(names)}" if names else "ledger    everything on this disk is recorded already"
+        f"ledger    recorded: {', '.join(names)}"
+        if names
+        else "ledger    everything on this machine is already recorded"
     )
 
 
 def _release(run: Run, found: Recording) -> str:
-    """Give back the lease of a run that will not do it itself."""
+    """Release the lease of a run that died."""
     reason, head = _reason(run, "release"), found.look()
     lease = head.lease
     if lease is None:
-        return "ledger    nobody has its lease"
+        return "ledger    its lease is free"
     begun = {name: item.model_copy(update={"doubtful": True}) for name, item in head.begun.items()}
     facts = {"of": lease.holder, "label": lease.label, "begun": sorted(begun), **_shown(found, reason)}
     found.session.amend(
         lambda known: known.model_copy(update={"lease": None, "begun": begun}),
         [Change(Kind.RELEASE, secrets.token_hex(16), now(), facts=facts)],
     )
-    left = f"; begun and not ended: {', '.join(sorted(begun))}, which the next deploy plans anew" if begun else ""
-    return f"ledger    the lease of {lease.label} is given back{left}"
+    left = f"; started but not finished: {', '.join(sorted(begun))}, which the next deploy plans again" if begun else ""
+    return f"ledger    the lease of {lease.label} was released{left}"
 
 
 def _accept(run: Run, found: Recording) -> str:
-    """Make a stack's state the one that is expected: exactly this lineage and serial."""
+    """Accept a stack's state: exactly this lineage and serial."""
     reason, accepted = _reason(run, "accept"), run.request.accepted
     if not accepted:
         raise ConfigError(
-            "`doit ledger accept` says nothing of which state", untouched="nothing was written",
-            next_step="write `doit accept=STACK:LINEAGE:SERIAL reason=WHY ledger accept`, as the refusal shows it",
+            "`doit ledger accept` needs a state to accept", untouched="nothing was written",
+            next_step="run `doit accept=STACK:LINEAGE:SERIAL reason=WHY ledger accept`, as the refusal shows it",
         )  # fmt: skip
     found.look()
     held = found.session.records(item.stack for item in accepted)
@@ -153,7 +157,7 @@ def _accept(run: Run, found: Recording) -> str:
     for item in accepted:
         known = held.get(item.stack)
         if known is None:
-            raise LedgerError(f"the ledger has nothing of {item.stack}", untouched="nothing was written")
+            raise LedgerError(f"the ledger has no record of {item.stack}", untouched="nothing was written")
         state = {"lineage": item.lineage, "serial": item.serial}
         left = {"lineage": known.receipt.get("lineage"), "serial": known.receipt.get("serial")}
         changes.append(
@@ -168,12 +172,12 @@ def _accept(run: Run, found: Recording) -> str:
 
 
 def _rotate(run: Run, found: Recording) -> str:
-    """Replace the key; signed by the old one, unless that is lost, which takes a reason."""
+    """Replace the key; the old one signs that too, unless it is lost, which needs a reason."""
     following = keys.from_environment(NEXT_KEY)
     if following is None:
         raise ConfigError(
             f"there is no new key in {NEXT_KEY}", untouched="nothing was written",
-            next_step=("make one with ", doit("ledger", "key"), f", and set {NEXT_KEY} for this command"),
+            next_step=("create one with ", doit("ledger", "key"), f", and set {NEXT_KEY} for this command"),
         )  # fmt: skip
     head, session = found.look(), found.session
     lost = head.key is not None and head.key not in {key.public.text for key in session.trust.signing}
@@ -184,9 +188,9 @@ def _rotate(run: Run, found: Recording) -> str:
     )  # fmt: skip
     session.amend(lambda known: known, [change])
     return "\n".join([
-        f"ledger    signed with {following.public.id} from now on{', the lost key did not sign this' if lost else ''}",
-        f"  write its public half into the configuration: ledger: {{public_key: {following.public.text}}}",
-        f"  and give deploy jobs the new {keys.VARIABLE}",
+        f"ledger    signed with {following.public.id} from now on{'; the lost key did not sign this' if lost else ''}",
+        f"  add its public key to the configuration: ledger: {{public_key: {following.public.text}}}",
+        f"  and set the new {keys.VARIABLE} in deploy jobs",
     ])  # fmt: skip
 
 
@@ -194,15 +198,15 @@ def _reason(run: Run, word: str) -> str:
     reason = run.request.reason
     if not reason:
         raise ConfigError(
-            f"`doit ledger {word}` takes a reason", untouched="nothing was written",
+            f"`doit ledger {word}` needs a reason", untouched="nothing was written",
             next_step=("say why: ", doit("reason=WHY", "ledger", word)),
         )  # fmt: skip
     return reason
 
 
 def _shown(found: Recording, reason: str) -> dict[str, object]:
-    """A reason as entries have it: in clear only where the configuration says so."""
-    return {"reason": reason if found.settings.public else "given, and not shown (`ledger.public`)"}
+    """A reason as stored in entries: readable only if the configuration allows it."""
+    return {"reason": reason if found.settings.public else "given, but not shown (`ledger.public`)"}
 
 
 _DOES: dict[str, Callable[[Run, Recording], str]] = {

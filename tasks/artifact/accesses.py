@@ -1,4 +1,4 @@
-"""What a process was seen to do with files, as strace writes it down."""
+"""Reads a process's file accesses from strace's output."""
 
 from __future__ import annotations
 
@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-OPTIONS = ("-D", "--seccomp-bpf", "-f", "-qq", "-y", "-s", "4096", "-e", "trace=%file,getdents64")  # what is read here
+OPTIONS = (
+    "-D",
+    "--seccomp-bpf",
+    "-f",
+    "-qq",
+    "-y",
+    "-s",
+    "4096",
+    "-e",
+    "trace=%file,getdents64",
+)  # the calls that are parsed here
 _CALL = re.compile(r'^\d+ +(\w+)\((?:(?:AT_FDCWD|\d+)<([^>]*)>, )?"((?:[^"\\]|\\.)*)"')
 _IS_FOLDER, _WRITES = re.compile(r"\bO_DIRECTORY\b"), re.compile(r"\bO_WRONLY\b")
 _LISTED = re.compile(r"^\d+ +getdents64\(\d+<([^>]*)>")
@@ -35,7 +45,7 @@ class Access(NamedTuple):
 
 
 def read(lines: Iterable[str], folder: str) -> Iterator[Access]:
-    """The accesses that lines of a trace tell of, their paths absolute; one that is not there any more was missed.
+    """The accesses in lines of a trace, with absolute paths; a path that does not exist any more counts as missed.
 
     Args:
         lines: The lines.

@@ -1,7 +1,7 @@
-"""The folder of an environment: every file in it that decides is one that a holder of the key listed in an index.
+"""The folder of an environment: every file in it that affects a deploy is listed in a signed index.
 
-`verify` is called once, before anything in the folder is used; `keep` and `drop` are how such a file is written and
-removed. Without a key there is no index, and the folder is as safe as the rights of those who can write it.
+`verify` is called once, before anything in the folder is used; `keep` and `drop` write and remove such files. Without a
+key there is no index, and only the folder's permissions protect it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _BUILDS = ".builds"
 _BEFORE = "ci/before/"
-# What decides nothing: it is made again by each run, shown to people, or signed by itself.
+# Files that do not affect a deploy: made by each run, shown to people, or signed separately.
 _FREE = (
     "index/", "ledger.json", "ledger.lock", "reports/", "runs/", "ci/gitlab.yml", "ci/github.json", "crash.log",
     "overview.json", "published.json", "review.json", "run.lock", "memory.jsonl", f"{_BEFORE}memory.jsonl",
@@ -39,12 +39,12 @@ _LARGEST_INDEX = 1 << 28
 _SHOWN = 3
 _REMOVE = "on your own machine, if nobody tampered with it, remove {folder}: what is deployed is then found by planning"
 _AGAIN = f"run the pipeline again; {_REMOVE}"
-_OTHER_KEY = f"set the key of the run that wrote it, or name it in `encryption.previous`; {_REMOVE}"
-_BEGIN = f"if it is yours, and older than the key, set `encryption.migrate: true` for the next deploy; {_REMOVE}"
+_OTHER_KEY = f"set the key of the run that wrote it, or list it in `encryption.previous`; {_REMOVE}"
+_BEGIN = f"if you wrote it before you had a key, set `encryption.migrate: true` for the next deploy; {_REMOVE}"
 
 
 def keep(layout: Layout, path: Path, value: object, *, durable: bool = True) -> None:
-    """Write a file that decides, as JSON; it is announced in the index first, where there is one.
+    """Write a file as JSON; it is announced in the index first, if there is one.
 
     Raises:
         RecordError: It cannot be written.
@@ -53,7 +53,7 @@ def keep(layout: Layout, path: Path, value: object, *, durable: bool = True) -> 
 
 
 def keep_bytes(layout: Layout, path: Path, data: bytes, *, durable: bool = True) -> None:
-    """`keep` for what is not JSON.
+    """`keep` for other files than JSON.
 
     Raises:
         RecordError: It cannot be written.
@@ -63,7 +63,7 @@ def keep_bytes(layout: Layout, path: Path, data: bytes, *, durable: bool = True)
 
 
 def drop(layout: Layout, *paths: Path) -> None:
-    """Remove files that decide, as far as they are there.
+    """Remove files, if they exist.
 
     Raises:
         RecordError: The index cannot be written.
@@ -77,7 +77,7 @@ def drop(layout: Layout, *paths: Path) -> None:
 
 
 def announce(layout: Layout, files: dict[Path, str | None], *, durable: bool = True) -> None:
-    """Say in the index what files are about to be; None for one that is about to be removed.
+    """Announce files in the index; None for one that is about to be removed.
 
     Raises:
         RecordError: The index cannot be written.
@@ -86,14 +86,14 @@ def announce(layout: Layout, files: dict[Path, str | None], *, durable: bool = T
 
 
 def _name(layout: Layout, path: Path) -> str:
-    """How the index calls a file: relative to the environment's folder, or `.builds/...`."""
+    """The path of a file in the index: relative to the environment's folder, or `.builds/...`."""
     base = layout.base if path.is_relative_to(layout.base) else layout.root / DEPLOY_DIR
     return path.relative_to(base).as_posix()
 
 
 @dataclass
 class Verified:
-    """A folder that was verified: its files by content, the indexes that say so, whether all have an end."""
+    """A verified folder: the digests of its files, its indexes, whether all of these are complete."""
 
     files: dict[str, str] = field(default_factory=dict)
     indexes: list[Path] = field(default_factory=list)
@@ -101,17 +101,17 @@ class Verified:
 
 
 def decides(name: str) -> bool:
-    """Whether a file of the folder has to be listed."""
+    """Whether a file has to be listed."""
     return not name.startswith(_FREE) and not name.endswith("/draft.tfplan")
 
 
 def is_remembered(name: str) -> bool:
-    """Whether a cache carries a file from one pipeline, or one try of a job, to the next."""
+    """Whether a cache carries a file to the next pipeline, or to the retry of a job."""
     return name.startswith(_REMEMBERED) or _is_claim(name)
 
 
 def forget(layout: Layout) -> None:
-    """Remove the indexes: there is to be no key any more.
+    """Remove the indexes, because encryption was turned off.
 
     Raises:
         RecordError: One cannot be removed.
@@ -124,17 +124,17 @@ def forget(layout: Layout) -> None:
 
 
 def verify(layout: Layout, keys: Collection[Signer], here: Origin, *, unsigned: bool = False) -> Verified:
-    """Refuse a folder in which a file that decides is not as an index of this project, commit and pipeline lists it.
+    """Refuse a folder in which a file does not match an index of this project, commit and pipeline.
 
     Args:
         layout: The environment's paths.
         keys: The keys that an index may be signed with.
         here: This project, environment, commit and pipeline.
-        unsigned: Whether a folder without any index is believed all the same.
+        unsigned: Whether a folder without an index is accepted.
 
     Raises:
-        FolderRefusedError: A file is not listed, was changed, or is missing; or an index cannot be believed. All that
-            is wrong is named.
+        FolderRefusedError: A file is not listed, was changed or is missing; or an index cannot be trusted. The message
+            names everything that is wrong.
     """
     found = dict(_files(layout, here))
     paths = _indexes(layout)
@@ -147,7 +147,7 @@ def verify(layout: Layout, keys: Collection[Signer], here: Origin, *, unsigned: 
     remembered = _remembered(layout, keys, here)
     wrong = [*_wrong(found, indexes, remembered)]
     if wrong and not paths:
-        raise _refused(layout, "no-index", f"a key is set, and there is no index: {few(wrong, _SHOWN)}", _BEGIN)
+        raise _refused(layout, "no-index", f"a key is set, but there is no index: {few(wrong, _SHOWN)}", _BEGIN)
     if wrong:
         raise _refused(layout, "folder", few(wrong, _SHOWN))
     ended = all(one.ended for one in indexes)
@@ -155,14 +155,14 @@ def verify(layout: Layout, keys: Collection[Signer], here: Origin, *, unsigned: 
 
 
 def remembered(layout: Layout) -> dict[str, str]:
-    """The files that a cache carries, by content."""
+    """The files that a cache carries, with their digests."""
     names = [name for kind in ("receipts/", "outputs/", "plans/") for name in _below(layout.base, kind)]
     found = {name: _digest(layout.base, name) for name in names if is_remembered(name)}
     return {name: digest for name, digest in found.items() if digest}
 
 
 def _wrong(found: dict[str, str | None], indexes: list[Index], remembered: dict[str, str]) -> Iterator[str]:
-    """What of the folder is not as it was left, in words."""
+    """How the folder differs from its indexes, in words."""
     listed: dict[str, set[str | None]] = {}
     for one in indexes:
         for name, content in one.files.items():
@@ -185,7 +185,7 @@ def _shown(name: str) -> str:
 
 
 def _may_be_missing(name: str) -> bool:
-    """Whether what is missing makes no difference but a failure: results that a report needs, claims, other builds."""
+    """Whether a file may be missing, because its absence is harmless or fails later: results, claims, other builds."""
     return name.startswith(("results/", f"{_BUILDS}/")) or _is_claim(name)
 
 
@@ -196,31 +196,32 @@ def _is_claim(name: str) -> bool:
 def _check_origin(layout: Layout, one: Index, here: Origin) -> None:
     theirs = one.origin
     if theirs.environment != here.environment:
-        raise _refused(layout, "environment", f"it is of environment '{theirs.environment}'")
+        raise _refused(layout, "environment", f"it belongs to environment '{theirs.environment}'")
     if here.project and theirs.project != here.project:
-        raise _refused(layout, "project", f"it was made in project {theirs.project or '?'}, this is {here.project}")
+        raise _refused(layout, "project", f"it belongs to project {theirs.project or '?'}, but this is {here.project}")
     if not here.pipeline:
         return
     if theirs.pipeline != here.pipeline:
-        message = f"index/{one.name} is of pipeline {theirs.pipeline or '?'}, this is pipeline {here.pipeline}"
+        message = f"index/{one.name} belongs to pipeline {theirs.pipeline or '?'}, but this is pipeline {here.pipeline}"
         raise _refused(layout, "pipeline", message)
     if theirs.commit != here.commit:
-        message = (
-            f"index/{one.name} is of commit {(theirs.commit or '?')[:8]}, the tree is at {(here.commit or '?')[:8]}"
-        )
+        tree = (here.commit or "?")[:8]
+        message = f"index/{one.name} belongs to commit {(theirs.commit or '?')[:8]}, but the tree is at {tree}"
         raise _refused(layout, "commit", message)
     if not one.ended:
-        raise _refused(layout, "unended", f"index/{one.name} has no end: the job that wrote it was killed; retry it")
+        raise _refused(
+            layout, "unended", f"index/{one.name} is incomplete: the job that wrote it was killed; retry that job"
+        )
 
 
 def _check_one_pipeline(layout: Layout, indexes: list[Index]) -> None:
     pipelines = sorted({one.origin.pipeline or "none" for one in indexes})
     if len(pipelines) > 1:
-        raise _refused(layout, "pipeline", f"it mixes files of several pipelines: {', '.join(pipelines)}")
+        raise _refused(layout, "pipeline", f"it contains files of several pipelines: {', '.join(pipelines)}")
 
 
 def _remembered(layout: Layout, keys: Collection[Signer], here: Origin) -> dict[str, str]:
-    """What caches carried from earlier pipelines: receipts and outputs, of this project and environment."""
+    """Receipts and outputs of earlier pipelines that a cache carried, for this project and environment."""
     found: dict[str, str] = {}
     for prefix, path in (("", layout.memory), (_BEFORE, layout.before / layout.memory.name)):
         if not os.path.lexists(path):
@@ -228,7 +229,7 @@ def _remembered(layout: Layout, keys: Collection[Signer], here: Origin) -> dict[
         one = _read(layout, path, keys)
         theirs = one.origin
         if theirs.environment != here.environment or (here.project and theirs.project != here.project):
-            raise _refused(layout, "project", f"{layout.relative(path)} is of another project or environment")
+            raise _refused(layout, "project", f"{layout.relative(path)} belongs to another project or environment")
         found |= {prefix + name: digest for name, digest in one.files.items() if is_remembered(name)}
     return found
 
@@ -256,18 +257,20 @@ def _read(layout: Layout, path: Path, keys: Collection[Signer]) -> Index:
 
 
 def _files(layout: Layout, here: Origin) -> Iterator[tuple[str, str | None]]:
-    """The files that decide, each with its digest; None for what is not a plain file."""
+    """The files that have to be listed, each with its digest; None for what is not a plain file."""
     for name in _below(layout.base, ""):
         if decides(name):
             yield name, _digest(layout.base, name)
-    if here.pipeline:  # elsewhere all environments share it, and who can write it can write what was built
+    if (
+        here.pipeline
+    ):  # on your own machine, environments share builds, and anyone who can write records can write outputs
         for name in _below(layout.root / DEPLOY_DIR, f"{_BUILDS}/"):
             if name.endswith(".json"):
                 yield name, _digest(layout.root / DEPLOY_DIR, name)
 
 
 def _below(base: Path, prefix: str) -> Iterator[str]:
-    """The names of all that lies below a folder and is not a folder; no link is followed."""
+    """The names of everything below a folder except folders; links are not followed."""
     try:
         entries = sorted(os.scandir(base / prefix), key=lambda entry: entry.name)
     except OSError:
@@ -276,7 +279,7 @@ def _below(base: Path, prefix: str) -> Iterator[str]:
         name = f"{prefix}{entry.name}"
         if entry.is_dir(follow_symlinks=False):
             yield from _below(base, f"{name}/")
-        elif not entry.name.startswith("."):  # what a kill left of a write; nothing reads it
+        elif not entry.name.startswith("."):  # a temporary file left by a kill; nothing reads it
             yield name
 
 
@@ -294,7 +297,7 @@ def _refused(layout: Layout, reason: str, message: str, step: str = _AGAIN) -> F
     folder = layout.relative(layout.base)
     return FolderRefusedError(
         reason,
-        f"{folder} is not as the job that handed it over left it: {message}",
+        f"{folder} is not what the previous job handed over: {message}",
         where=folder,
         untouched="nothing in it was used; nothing was planned or applied",
         next_step=step.format(folder=folder),

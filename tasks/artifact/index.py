@@ -1,9 +1,9 @@
-"""The signed index of a folder: which files a run left in it, by content, and for which project, commit and pipeline.
+"""The signed index of a folder: the digests of the files that a run left in it, and its project, commit and pipeline.
 
-A file of lines: the first one names the format and the key; each further one is a JSON value behind its MAC, which
-covers the line before it too, so that no line can be taken out, put in or moved. The first value says whom the index
-is of, and which files were there already. A file that decides is announced before it is written, so that a run that
-was killed leaves an index by which the same command can go on. The last value says that the run has ended.
+The first line names the format and the key. Each further line is a MAC and a JSON value; the MAC covers the previous
+line too, so that no line can be removed, inserted or moved. The first value names the index's origin and the files that
+were already there. A file is announced before it is written, so that after a kill the same command can continue from
+the index. The last value marks the end of the run.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
 
 _FORMAT = "doit-tofu index 1"
 _MAC = 64  # hex digits
-Digests = dict[str, str | None]  # of files, by their paths in the folder; None for one that is not there
+Digests = dict[str, str | None]  # by path in the folder; None for a file that does not exist
 
 
 class BrokenIndexError(ValueError):
-    """An index that cannot be believed; says why."""
+    """An index that cannot be trusted; the message says why."""
 
 
 class OtherKeyError(BrokenIndexError):
-    """An index that is signed with a key that is not here."""
+    """An index that is signed with a key that this job does not have."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Whom an index is of; what is not known is empty or None."""
+    """The origin of an index; unknown values are empty or None."""
 
     project: str
     environment: str
@@ -60,21 +60,21 @@ class _Head:
 
 @dataclass(frozen=True)
 class _Change:
-    """What files are about to be."""
+    """The files that are about to be written or removed."""
 
     changed: dict[str, str | None]
 
 
 @dataclass(frozen=True)
 class _End:
-    """That a run has ended, and which files it hands on; None for all."""
+    """The end of a run, and which files it hands on; None for all."""
 
     handed_on: dict[str, str] | None
 
 
 @dataclass
 class Index:
-    """An index that was read: its origin, the files as they must be, and as they may be where its run was killed."""
+    """An index as read: its origin, the required digests of files, and those also possible if its run was killed."""
 
     name: str
     origin: Origin
@@ -84,11 +84,11 @@ class Index:
 
 
 def read(name: str, data: bytes, keys: Collection[Signer]) -> Index:
-    """What an index says, once it is known to be what a holder of a key wrote.
+    """Verify and read an index.
 
     Args:
-        name: Its file's name.
-        data: Its file's content.
+        name: The name of its file.
+        data: The content of its file.
         keys: The keys that it may be signed with.
 
     Raises:
@@ -97,7 +97,7 @@ def read(name: str, data: bytes, keys: Collection[Signer]) -> Index:
     first, *lines = data.split(b"\n")
     key = _signer(first, keys)
     mac, values = first, []
-    for line in lines[:-1]:  # what follows the last one is what a kill left of a line
+    for line in lines[:-1]:  # after the last newline there may be a partial line, left by a kill
         found, text = line[:_MAC], line[_MAC + 1 :]
         mac = _next(key, mac, text)
         if not hmac.compare_digest(mac, found):
@@ -105,7 +105,7 @@ def read(name: str, data: bytes, keys: Collection[Signer]) -> Index:
         values.append(text)
     read_index = _meaning(name, values)
     if read_index.ended and lines[-1]:
-        raise BrokenIndexError("something was added behind its end")
+        raise BrokenIndexError("something was added after its end")
     return read_index
 
 
@@ -159,14 +159,14 @@ def _step() -> TypeAdapter[_Change | _End]:
 
 
 class Writer:
-    """Writes the index of one run; nothing is written before the first file is announced.
+    """Writes the index of one run; its file is created when the first file is announced.
 
     Args:
         path: The index's file.
         key: The key to sign with.
-        origin: Whom it is of.
-        files: The files that are there, as they were verified.
-        replaced: Indexes that this one takes the place of.
+        origin: Its origin.
+        files: The files that exist, as verified.
+        replaced: The indexes that this one replaces.
     """
 
     def __init__(
@@ -190,10 +190,10 @@ class Writer:
         return dict(self._files)
 
     def announce(self, files: Mapping[str, str | None], *, durable: bool = True) -> None:
-        """Say what files are about to be; what is only shown need not be durable.
+        """Announce what is about to be written or removed; need not be durable for files that are only shown.
 
         Raises:
-            RecordError: The index cannot be begun.
+            RecordError: The index cannot be created.
             OSError: It cannot be written.
         """
         with self._lock:
@@ -207,10 +207,10 @@ class Writer:
                     self._files[path] = digest
 
     def end(self, handed_on: Mapping[str, str] | None = None) -> None:
-        """Say that the run has ended, and which files it hands on where these are not all.
+        """Mark the end of the run, and name the files that it hands on, unless it hands on all.
 
         Raises:
-            RecordError: The index cannot be begun.
+            RecordError: The index cannot be created.
             OSError: It cannot be written.
         """
         with self._lock:

@@ -1,7 +1,7 @@
-"""What a plan was seen to read, as inputs: what no other input stands for, with the digest of what is there.
+"""What a watched plan read, as inputs with their digests, unless another input already covers it.
 
-The reader of configuration says what can be read; observation says what was. A file that the reader missed is an input
-from the first plan on that was watched.
+The reader of configuration knows what can be read; watching shows what was read. A file that the reader missed becomes
+an input with the first watched plan.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _KEPT = re.compile(
     r"(^|/)(\.terraform($|/)|\.terraform\.lock\.hcl$|terraform\.d($|/)|[^/]*\.tfstate($|\.)|\.terraform\.tfstate"
     r"|\.git($|/)|\.deploy($|/))"
-)  # what engine, git and this program keep for themselves
+)  # files that the engine, git and this program keep for themselves
 _OF_THE_SYSTEM = (
     "/proc/",
     "/sys/",
@@ -44,13 +44,13 @@ _OF_THE_SYSTEM = (
     "/var/lib/",
     "/opt/",
 )
-_NAMES = "names"  # the target of the input that a listed folder is: the names in it count
+_NAMES = "names"  # the target of an input that is a listed folder: only the names in it count
 _THERE = "there"
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a plan read: as inputs, and the files outside of the repository, which are named."""
+    """What a plan read: inputs, and the files outside of the repository, which are only reported."""
 
     inputs: dict[Input, str]
     outside: list[str]
@@ -58,7 +58,7 @@ class Seen:
 
 @dataclass
 class Known:
-    """What counts for a stack: its files, the folders of which all counts or what matches, the folders of modules."""
+    """What already counts for a stack: its files, folders of which all or matching files count, folders of modules."""
 
     root: str
     files: set[str]
@@ -67,7 +67,7 @@ class Known:
 
     @classmethod
     def of(cls, project: Project, stack: Stack, found: Inputs) -> Known:
-        """What the inputs of a stack stand for.
+        """What a stack's inputs already cover.
 
         Args:
             project: The project.
@@ -80,7 +80,7 @@ class Known:
         return cls(os.path.realpath(project.root), files, folders, {module.path, *module.modules})
 
     def missing(self, accesses: Iterable[Access]) -> list[Access]:
-        """The accesses, their paths relative to the root, that no input stands for."""
+        """The accesses that no input covers; their paths are relative to the root."""
         real = {self._real(path) for path in self.files}
         above = {parent for path in (*self.files, *self.homes) for parent in _above(path)}
         return sorted(each for each in accesses if not self._has(each, real, above))
@@ -102,7 +102,7 @@ class Known:
         return own or within or path in self.homes or path in above or self._is_linked_into_folder(path)
 
     def _is_linked_into_folder(self, path: str) -> bool:
-        """Whether a path is what a link in a folder that counts leads to."""
+        """Whether a link in a folder that counts leads to this path."""
         return any(
             self._real(path).startswith(self._real(f"{named.path}/{name}"))
             for named in self.folders
@@ -121,14 +121,14 @@ class Known:
 def seen(
     project: Project, stack: Stack, found: Inputs, accesses: Iterable[Access], caches: Collection[str]
 ) -> Seen:  # fmt: skip
-    """What a plan of a stack was seen to read beyond its inputs.
+    """What a stack's plan read beyond its inputs.
 
     Args:
         project: The project.
         stack: The stack.
         found: Its inputs.
         accesses: What its engine and providers did.
-        caches: Folders of the engine and of this program, whose files are no inputs.
+        caches: Folders of the engine and of this program, whose files are not inputs.
     """
     inside, outside = set[Access](), set[str]()
     root, top = os.path.realpath(project.root), os.path.realpath(gittree.top(project.home) or project.root)
@@ -148,19 +148,19 @@ def seen(
 
 
 def joined(found: Inputs, reads: Seen) -> Inputs:
-    """The inputs of a plan: what is known of the stack, and what this plan was seen to read."""
+    """The inputs of a plan: the stack's known inputs, and what this plan read."""
     kept = {item: digest for item, digest in found.digests.items() if item.kind is not InputKind.OBSERVED}
     return Inputs({**kept, **reads.inputs}, found.key)
 
 
 def again(project: Project, found: Inputs, before: Inputs, produced: Collection[str] = ()) -> Inputs:
-    """Some inputs with what an earlier plan was seen to read, as it is now.
+    """Inputs, with the current digests of what an earlier plan read.
 
     Args:
         project: The project.
-        found: The inputs; what they say of observation does not count.
+        found: The inputs; observed ones among them are ignored.
         before: The inputs of the earlier plan.
-        produced: Files that the stack's own applies wrote: they are no inputs.
+        produced: Files that the stack's own applies wrote: they are not inputs.
     """
     items = {item for item in before.digests if item.kind is InputKind.OBSERVED and item.name not in produced}
     kept = {item: digest for item, digest in found.digests.items() if item.kind is not InputKind.OBSERVED}
@@ -170,7 +170,7 @@ def again(project: Project, found: Inputs, before: Inputs, produced: Collection[
 
 
 def written_since(project: Project, planned: Inputs) -> set[str]:
-    """The files that a plan was seen to read and that its apply wrote: not as they were planned, not in git."""
+    """The files that a plan read and its apply wrote: those that changed since the plan and that git does not track."""
     now = again(project, planned, planned)
     items = [item for item in planned.digests if item.kind is InputKind.OBSERVED and item.target != _NAMES]
     changed = [item.name for item in items if now.digests[item] != planned.digests[item]]
@@ -179,7 +179,7 @@ def written_since(project: Project, planned: Inputs) -> set[str]:
 
 
 def less_produced(project: Project, planned: Inputs, produced: Collection[str]) -> Inputs:
-    """The inputs of a plan without what its apply wrote, also among the names in the folders that it listed."""
+    """The inputs of a plan without the files that its apply wrote, also in the names of folders that it listed."""
     folders = {posixpath.dirname(path) for path in produced}
     now = again(project, planned, planned, produced)
     kept = {}
@@ -191,7 +191,7 @@ def less_produced(project: Project, planned: Inputs, produced: Collection[str]) 
 
 
 def digest_now(project: Project, item: Input) -> str | None:
-    """The digest of a file that a plan was seen to read, read now; None of what an apply does not read again."""
+    """The current digest of a file that a plan read; None for an access that an apply does not repeat."""
     if item.target:
         return None
     try:
@@ -203,7 +203,7 @@ def digest_now(project: Project, item: Input) -> str | None:
 
 
 def _input(project: Project, access: Access) -> Input | None:
-    """The input that an access is; None where nothing was read by it."""
+    """The input for an access; None if it read nothing."""
     if access.how is How.LISTED:
         return Input(InputKind.OBSERVED, access.path, target=_NAMES)
     if access.how is How.LOOKED_UP and project.index.is_folder(access.path):

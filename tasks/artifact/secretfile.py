@@ -1,7 +1,7 @@
-"""The secrets of a plan, encrypted beside it: the job that applies it must know what to mask before it shows anything.
+"""A plan's secrets, encrypted in a file next to it, so that the job that applies it knows from the start what to mask.
 
-They are in the plan too, which is encrypted with the same passphrase, but only the engine can read that, in a process
-of its own. The file is written where there is a key and the package `cryptography`; who finds none asks the engine.
+The plan contains them too, encrypted with the same passphrase, but reading it takes an engine process. The file is
+written if there is a key and the package `cryptography`; without the file, the engine reads the plan.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _PURPOSE = b"doit-tofu plan secrets 1"
 
 
 def write(layout: Layout, manifest: Manifest, secrets: Iterable[Any], key: Key | None) -> None:
-    """Keep the secrets of a plan for whoever applies it with the key; nothing where they cannot be encrypted.
+    """Save the secrets of a plan for the job that applies it; does nothing if they cannot be encrypted.
 
     Args:
-        layout: Where.
-        manifest: The plan's.
+        layout: The environment's paths.
+        manifest: The plan's manifest.
         secrets: The values.
         key: The key.
 
@@ -49,7 +49,7 @@ def write(layout: Layout, manifest: Manifest, secrets: Iterable[Any], key: Key |
 
 
 def read(layout: Layout, manifest: Manifest, key: Key | None) -> list[Any] | None:
-    """The secrets of a plan; None where there is no file of them that was written with this key for this very plan."""
+    """The secrets of a plan; None without a file that was written with this key for exactly this plan."""
     if key is None or not _available():
         return None
     from cryptography.exceptions import InvalidTag

@@ -1,4 +1,4 @@
-"""How a secret may stand in a text of another program: escaped, quoted, percent-encoded, hex, Base64, in lines."""
+"""How a secret may appear in another program's output: escaped, quoted, percent-encoded, hex, Base64, in lines."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
 _MARKUP = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 _SAFE = ("", "/", "$&+,/:;=@", "$&+:=@", "$&+,;=", "!'()*", "!'()*/", ";,/?:@&=+$!*'()#")
-_WIDTHS = (76, 64)  # of the lines of Base64: MIME and coreutils, PEM
+_WIDTHS = (76, 64)  # line lengths of Base64: MIME and coreutils, PEM
 _SHORTEST_LINE = 8
-_UNESCAPED = re.compile(r"[A-Za-z0-9._~-]+")  # what every escape leaves as it is
+_UNESCAPED = re.compile(r"[A-Za-z0-9._~-]+")  # characters that no escaping changes
 
 
 def encoded(text: str) -> Iterator[str]:
-    """Every form of a text but the text itself; some twice.
+    """Every encoded form of a text, without the text itself; some appear twice.
 
-    JSON once and within JSON, as Python and Go write it; HTML and XML; shell, HCL and Python literals; percent-encoding
-    as Python, Go and browsers do it; hex; Base32, and Base64 at each of the places that it may have in what was
-    encoded, as in `user:password`.
+    JSON and JSON within JSON, as Python and Go write it; HTML and XML; shell, HCL and Python literals; percent-encoding
+    as Python, Go and browsers do it; hex; Base32, and Base64 at each offset in a longer
+    text, as in `user:password`.
     """
     if not _UNESCAPED.fullmatch(text):
         yield from _escaped(text)
         yield from _percent(_bytes(text))
-    for form in {text, *_json(text)}:  # also of a document that holds it
+    for form in {text, *_json(text)}:  # also for a document that contains it
         yield from _binary(_bytes(form))
 
 
@@ -51,7 +51,7 @@ def _escaped(text: str) -> Iterator[str]:
         yield escaped.replace("&quot;", "&#34;").replace("&#x27;", "&#39;")
         yield escaped.replace("&#x27;", "&#39;")
         yield escaped.replace("&#x27;", "&apos;")
-        yield form.replace("${", "$${").replace("%{", "%%{")  # as the engine shows a text
+        yield form.replace("${", "$${").replace("%{", "%%{")  # as the engine prints a text
     yield from (repr(text)[1:-1], shlex.quote(text)[1:-1], text.replace("'", "'\\''"), _shell(text))
 
 
@@ -60,11 +60,11 @@ def _json(text: str) -> Iterator[str]:
     ascii_only, readable = json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]
     yield from (ascii_only, readable, ascii_only.translate(_MARKUP), readable.translate(_MARKUP))
     yield readable.replace("/", "\\/")
-    yield readable.replace("\\b", "\\u0008").replace("\\f", "\\u000c").translate(_MARKUP)  # Go's older releases
+    yield readable.replace("\\b", "\\u0008").replace("\\f", "\\u000c").translate(_MARKUP)  # older Go releases
 
 
 def _shell(text: str) -> str:
-    """As it stands within double quotes of a shell."""
+    """As in double quotes of a shell."""
     for mark in ("\\", '"', "$", "`"):
         text = text.replace(mark, "\\" + mark)
     return text
@@ -90,9 +90,9 @@ def _base64(data: bytes) -> Iterator[str]:
 
 
 def _aligned(data: bytes, encode: Callable[[bytes], bytes], *, bits: int, block: int) -> Iterator[str]:
-    """Some bytes encoded at each place that they may have in a block of what was encoded.
+    """Bytes, encoded at each offset in a block of a longer text.
 
-    Left out are the first and the last character where they hold bits of what stands beside.
+    Without a first or last character that also encodes bits of the neighbouring bytes.
     """
     yield encode(data).decode().rstrip("=")
     for before in range(block):
@@ -101,7 +101,7 @@ def _aligned(data: bytes, encode: Callable[[bytes], bytes], *, bits: int, block:
 
 
 def _bytes(text: str) -> bytes:
-    """The bytes of a text; variables of the environment may hold others than UTF-8."""
+    """The bytes of a text; environment variables may contain bytes that are not UTF-8."""
     try:
         return text.encode(errors="surrogateescape")
     except UnicodeEncodeError:

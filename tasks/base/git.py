@@ -56,10 +56,20 @@ def revision(root: Path) -> Revision:
     commit = _git(root, "rev-parse", "--verify", "HEAD", may_fail=True)
     if commit is None:
         return Revision(None, dirty=False)
-    status = _git(
-        root, "status", "--porcelain", "--untracked-files=normal", _SUBMODULES, "--", ":/", f":(exclude){DEPLOY_DIR}"
-    )
-    return Revision(commit.strip(), dirty=bool(status is None or status.strip()))
+    found = changed(root)
+    return Revision(commit.strip(), dirty=found is None or bool(found))
+
+
+def changed(root: Path) -> list[str] | None:
+    """What git reports as changed or new in the whole repository, relative to its top, sorted; None without git.
+
+    Of a folder that is new only its name, of a submodule only its folder, whatever its settings hide.
+    """
+    listed = _git(
+        root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal", _SUBMODULES,
+        "--", ":/", f":(exclude){DEPLOY_DIR}",
+    )  # fmt: skip
+    return None if listed is None else sorted(entry[3:] for entry in listed.split("\0") if entry)
 
 
 def files(root: Path) -> list[str] | None:
@@ -140,23 +150,6 @@ def last_change(root: Path, folders: list[str]) -> str | None:
     if commit and not parents and is_shallow(root):
         return None
     return commit or None
-
-
-def differences(root: Path, commit: str) -> tuple[set[str], set[str]]:
-    """The paths that differ from a commit, uncommitted and untracked files included: changed, removed.
-
-    A renamed file counts as removed and added.
-    """
-    listed = (
-        _git(root, "diff", "--name-status", "-z", "--no-renames", _SUBMODULES, "--relative", commit, "--", ".") or ""
-    )
-    fields = listed.split("\0")
-    changed: set[str] = set()
-    removed: set[str] = set()
-    for status, path in zip(fields[::2], fields[1::2], strict=False):
-        (removed if status.startswith("D") else changed).add(path)
-    new = _git(root, "ls-files", "-z", "--others", "--exclude-standard") or ""
-    return changed | {path for path in new.split("\0") if path}, removed
 
 
 def move_tag(root: Path, tag: str, commit: str, *, push: bool) -> str | None:

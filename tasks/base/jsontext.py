@@ -1,6 +1,6 @@
-"""JSON texts and values: a number keeps every digit that it is written with, as it does in the engine.
+"""Reads and writes JSON without losing digits of numbers, as the engine does.
 
-A number that a float would change is a `Decimal`; any other is an `int` or a `float`, as usual.
+A number that a float would change becomes a `Decimal`; any other an `int` or a `float`, as usual.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_SHORT = 15  # digits that a float holds whatever they are
-_MARK = secrets.token_hex(16)  # no value holds it by chance: behind it stands a number
+_SHORT = 15  # digits that a float always preserves
+_MARK = secrets.token_hex(16)  # no value contains it by chance; a number follows it
 _PLAIN = re.compile(r"[-+]?[0-9]*\.?[0-9]+")
 _MARKED = re.compile(f'"{_MARK}([^"]*)"')
 
@@ -53,12 +53,12 @@ def dumps(
         value: The value.
         sort_keys: Whether the keys are sorted.
         indent: How far each level is indented; None for a single line.
-        compact: Whether no spaces separate what stands in a line.
-        ensure_ascii: Whether every other character is escaped.
-        default: Makes a JSON value of what is none.
+        compact: Whether to omit spaces between items.
+        ensure_ascii: Whether characters outside ASCII are escaped.
+        default: Converts a value that is not JSON.
 
     Raises:
-        TypeError: A part of it is no JSON value.
+        TypeError: A part of it is not a JSON value.
         RecursionError: It is nested too deep.
     """
     exact = False
@@ -69,7 +69,7 @@ def dumps(
             exact = True
             return f"{_MARK}{part}"
         if default is None:
-            raise TypeError(f"{type(part).__name__} is no JSON value")
+            raise TypeError(f"{type(part).__name__} is not a JSON value")
         return default(part)
 
     text = json.dumps(
@@ -80,25 +80,25 @@ def dumps(
 
 
 def number(text: str) -> float | Decimal:
-    """The number that a text is: a float where that has the very same digits.
+    """The number in a text: a float if it keeps all digits.
 
     Raises:
-        ValueError: It is none, or not a finite one.
+        ValueError: It is not a finite number.
     """
     if len(text) <= _SHORT and _PLAIN.fullmatch(text):
         return float(text)
     try:
         exact = Decimal(text)
     except InvalidOperation:
-        raise ValueError(f"{text:.40} is no number") from None
+        raise ValueError(f"{text:.40} is not a number") from None
     if not exact.is_finite():
-        raise ValueError(f"{text:.40} is no number")
+        raise ValueError(f"{text:.40} is not a number")
     near = float(exact)
     return near if Decimal(repr(near)) == exact else exact
 
 
 def _integer(text: str) -> int | Decimal:
-    """A whole number, also one that is longer than Python reads as an `int`."""
+    """A whole number, even one with more digits than Python converts to an `int`."""
     try:
         return int(text)
     except ValueError:
@@ -106,4 +106,4 @@ def _integer(text: str) -> int | Decimal:
 
 
 def _refuse(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no JSON value")
+    raise ValueError(f"{text} is not a JSON value")

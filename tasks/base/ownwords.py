@@ -1,4 +1,4 @@
-"""The product's own words, read from its own source: what stands in them is public, and hiding it would hide them."""
+"""The product's own words, read from its source: they are public, and masking them would garble its reports."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _LITERAL = re.compile(r'"((?:[^"\\\n]|\\.)*)"|\'((?:[^\'\\\n]|\\.)*)\'')
 
 
 def own(text: str) -> bool:
-    """Whether a text is a part of what the product itself says: `delete`, `no changes`; nothing with a digit is.
+    """Whether a text is part of the product's own wording, such as `delete` or `no changes`; never one with a digit.
 
-    Whoever declares a secret that is such a word could otherwise take it out of a report: "Destroys 1 resource".
+    Otherwise, anyone could declare such a word as a secret to hide it in a report: "Destroys 1 resource".
     """
     return bool(_SENTENCE.fullmatch(text)) and text.lower() in _said()
 
 
 @cache
 def _said() -> str:
-    """All literals of the modules and all text of the templates, in lower case; it takes a moment, and few need it."""
+    """All literals of the modules and all text of the templates, in lower case; slow, so only on demand."""
     parts: list[str] = []
     for path in sorted(_PACKAGE.rglob("*.py")):
         source = _DOCSTRING.sub("", path.read_text(encoding="utf-8"))

@@ -1,8 +1,8 @@
-"""The one way to open what another job, cache or repository may have written: plain files, in their own folders.
+"""The only way to open files that another job, cache or repository may have written: plain files, in their own folders.
 
-A folder that was handed over may hold links, pipes and devices: a link leads a read or a write elsewhere, a pipe holds
-whoever opens it for ever, and `/dev/zero` has no end. So nothing is opened but a plain file, a size is set to all that
-is read, and below `.deploy` no part of a path may be a link.
+A folder that was handed over may contain links, pipes and devices: a link redirects a read or a write, opening a pipe
+blocks forever, and `/dev/zero` never ends. So only plain files are opened, every read has a size limit, and below
+`.deploy` no part of a path may be a link.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ _WITHIN = f"/{DEPLOY_DIR}/"
 
 
 class NotPlainError(OSError):
-    """What is there is a link, a folder, a device, too large: not the plain file that it has to be."""
+    """There is no plain file of acceptable size at the path, but a link, a folder or a device."""
 
 
 def opened(path: Path, flags: int = os.O_RDONLY) -> int:
-    """A descriptor of a plain file; on a path through `.deploy`, no part of what lies below the repository is a link.
+    """Open a plain file; on a path through `.deploy`, no part below the repository may be a link.
 
     Raises:
-        NotPlainError: It is something else, or lies elsewhere.
+        NotPlainError: It is something else, or is reached through a link.
         OSError: It cannot be opened.
     """
     try:
-        # A pipe without a writer would make us wait for one.
+        # Opening a pipe without a writer would block.
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
     except OSError as error:
         if error.errno == errno.ELOOP:
@@ -55,11 +55,11 @@ def opened(path: Path, flags: int = os.O_RDONLY) -> int:
 
 
 def below(base: Path, *parts: str) -> int:
-    """A descriptor to read a plain file below a folder, opened part by part without following a link.
+    """Open a plain file below a folder for reading, part by part, without following links.
 
     Raises:
-        FileNotFoundError: It is not there.
-        NotPlainError: It is no plain file, or a part of its path is a link.
+        FileNotFoundError: It does not exist.
+        NotPlainError: It is not a plain file, or a part of its path is a link.
         OSError: It cannot be read.
     """
     folder = os.open(base, _FOLDER)
@@ -85,14 +85,14 @@ def read(path: Path, most: int) -> bytes:
     """The content of a plain file, see `opened`.
 
     Raises:
-        NotPlainError: It is something else, lies elsewhere, or has more than `most` bytes.
+        NotPlainError: It is something else, is reached through a link, or has more than `most` bytes.
         OSError: It cannot be read.
     """
     return _content(opened(path), path, most)
 
 
 def regular(path: Path) -> int:
-    """A descriptor to read a file, which a link may lead to; no pipe, device or folder.
+    """Open a file for reading, following links; never a pipe, device or folder.
 
     Raises:
         NotPlainError: It is something else.
@@ -114,10 +114,10 @@ def regular(path: Path) -> int:
 
 
 def read_within(base: Path, path: Path, most: int) -> bytes:
-    """The content of a file that links may lead to, as long as they stay in a folder.
+    """The content of a file; links are followed as long as they stay in a folder.
 
     Raises:
-        NotPlainError: It is something else, lies elsewhere, or has more than `most` bytes.
+        NotPlainError: It is something else, is reached through a link, or has more than `most` bytes.
         OSError: It cannot be read.
     """
     if not path.resolve().is_relative_to(base.resolve()):
@@ -136,16 +136,16 @@ def read_below(base: Path, path: str, most: int) -> bytes:
 
 
 def files_below(base: Path, part: str) -> Iterator[str]:
-    """The plain files at or below a path of a folder, relative to the folder, sorted; none when nothing is there.
+    """The plain files at or below a path of a folder, relative to the folder, sorted; empty if nothing is there.
 
     Raises:
-        NotPlainError: Something there is no folder and no plain file.
+        NotPlainError: Something there is neither a folder nor a plain file.
         OSError: A folder cannot be read.
     """
     path = base / part
-    for position in range(1, len(Path(part).parts)):  # what leads there, too
+    for position in range(1, len(Path(part).parts)):  # the path that leads there, too
         if base.joinpath(*Path(part).parts[:position]).is_symlink():
-            raise _not_plain(path, "lies behind a symbolic link")
+            raise _not_plain(path, "is behind a symbolic link")
     try:
         mode = path.lstat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -160,17 +160,17 @@ def files_below(base: Path, part: str) -> Iterator[str]:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder to write in; on a path through `.deploy`, none that is reached by a link.
+    """Create a folder to write in; on a path through `.deploy`, no part may be a link.
 
     Raises:
         NotPlainError: A part of its path is a link.
-        OSError: It cannot be made.
+        OSError: It cannot be created.
     """
     base = _base(path)
     if base is not None:
         for position in range(len(base.parts) + 1, len(path.parts) + 1):
             part = Path(*path.parts[:position])
-            if part.is_symlink():  # before anything is made behind it
+            if part.is_symlink():  # before anything is created behind it
                 raise _not_plain(part, "is a symbolic link: remove it")
     path.mkdir(parents=True, exist_ok=True)
 
@@ -180,7 +180,7 @@ def _content(descriptor: int, path: Path, most: int) -> bytes:
         left = most - os.fstat(descriptor).st_size
         content = stream.read(most - left + 1) if left >= 0 else b""
         left = most - len(content) if left >= 0 else left
-        while left >= 0 and (more := stream.read(_BLOCK)):  # it grows, or does not say how much it holds
+        while left >= 0 and (more := stream.read(_BLOCK)):  # it is growing, or does not report its size
             content, left = content + more, left - len(more)
     if left < 0:
         raise NotPlainError(errno.EFBIG, f"{path.name} has more than {most:,} bytes", str(path))
@@ -188,7 +188,7 @@ def _content(descriptor: int, path: Path, most: int) -> bytes:
 
 
 def _check_place(descriptor: int, path: Path) -> None:
-    """Refuse a file that was reached through a link below the repository; texts alone, as called for every record."""
+    """Refuse a file that was reached through a link below the repository; compares strings, as it runs often."""
     text = os.fspath(path)
     at = text.find(_WITHIN)
     if at < 0:
@@ -196,10 +196,10 @@ def _check_place(descriptor: int, path: Path) -> None:
     expected = _real(text[:at]) + text[at:]
     try:
         real = os.readlink(f"/proc/self/fd/{descriptor}")  # noqa: PTH115 - see above
-    except OSError:  # no /proc: the path itself says nearly as much
+    except OSError:  # without /proc, the path itself is almost as good
         real = os.path.realpath(path)
     if real != expected and real.removesuffix(_GONE) != expected:
-        raise _not_plain(path, "lies behind a symbolic link: remove that")
+        raise _not_plain(path, "is behind a symbolic link: remove that link")
 
 
 def _base(path: Path) -> Path | None:

@@ -1,4 +1,4 @@
-"""Many texts looked for in one at once: what it costs goes by the length of that one, not by how many there are."""
+"""Searches one text for many others at once; the cost depends on its length, not on how many there are."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_HEAD = 4  # characters: what a place is looked up by
+_HEAD = 4  # characters of the lookup key
 
 
 class Index:
-    """Texts to look for.
+    """Texts to search for.
 
-    By the first characters of each, the lengths are known of those that begin so, and whether one of such a length is
-    there is a look into a set. A text of n characters takes n looks, and some more where one of them may begin.
+    The first characters of a text are a key to the lengths of all texts that start with them; for each length, one set
+    lookup finds a match. A text of n characters takes n lookups, and some more where a match may start.
 
     Attributes:
-        looks: How many there were so far.
+        looks: The number of lookups so far.
     """
 
     def __init__(self) -> None:
@@ -26,11 +26,11 @@ class Index:
         self._lengths: dict[str, tuple[int, ...]] = {}
 
     def __bool__(self) -> bool:
-        """Whether there is any."""
+        """Whether there are any."""
         return bool(self._texts)
 
     def add(self, text: str, meaning: str | None = None) -> None:
-        """Look for a text of four or more characters from now on; `meaning` is what a hit stands for."""
+        """Add a text of four or more characters; a match returns its `meaning`."""
         if len(text) < _HEAD or text in self._texts:
             return
         self._texts[text] = text if meaning is None else meaning
@@ -39,7 +39,7 @@ class Index:
             self._lengths[text[:_HEAD]] = tuple(sorted({*lengths, len(text)}, reverse=True))
 
     def hits(self, text: str) -> Iterator[tuple[int, int, str]]:
-        """Where each begins and ends, in order, the longest of those at one place; they may overlap."""
+        """Start and end of each match, in order, the longest at each place; they may overlap."""
         lengths_of, texts = self._lengths, self._texts
         self.looks += len(text)
         begins = [start for start in range(len(text) - _HEAD + 1) if text[start : start + _HEAD] in lengths_of]

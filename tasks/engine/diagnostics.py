@@ -1,4 +1,4 @@
-"""What the engine warns of although a command succeeds, from its JSON stream."""
+"""The engine's warnings from the JSON stream of a successful command."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Diagnostic:
 
     Args:
         summary: What it is about, in the engine's words.
-        detail: More of it; of a failed `check` block its `error_message`.
+        detail: More of it; for a failed `check` block its `error_message`.
         context: The block that it is about: `check "expiry"`.
-        file: The file, relative to the folder that the engine ran in; empty where it names none.
+        file: The file, relative to the engine's working folder; empty if there is none.
         line: The line in it.
     """
 
@@ -31,28 +31,28 @@ class Diagnostic:
 
     @property
     def is_failed_check(self) -> bool:
-        """Whether a `check` block does not hold."""
+        """Whether it is a failed `check` block."""
         return self.summary == _FAILED_CHECK
 
     @property
     def text(self) -> str:
-        """All of it in one line."""
+        """The whole warning on one line."""
         place = f"{self.file}:{self.line}" if self.file and self.line else self.file
         about = ", ".join(part for part in (place, f"in {self.context}" if self.context else "") if part)
         said = ": ".join(part for part in (self.summary, " ".join(self.detail.split())) if part)
         return f"{said} ({about})" if about else said
 
     def mapped(self, change: Callable[[str], str]) -> Diagnostic:
-        """The warning with its texts changed: masked."""
+        """The warning with its texts masked."""
         return replace(self, summary=change(self.summary), detail=change(self.detail), context=change(self.context))
 
 
 def warnings(events: Iterable[Mapping[str, Any]], *, terse: bool = False) -> list[Diagnostic]:
-    """The warnings among a command's events, each once.
+    """The warnings in a command's events, without duplicates.
 
     Args:
         events: The events (https://opentofu.org/docs/internals/machine-readable-ui/).
-        terse: Whether to leave out the details, which may show values.
+        terse: Whether to omit the details, which may contain values.
     """
     found = [event["diagnostic"] for event in events if isinstance(event.get("diagnostic"), dict)]
     warned = [_read(item, terse=terse) for item in found if item.get("severity") == "warning"]

@@ -1,4 +1,4 @@
-"""The engine watched: what it and its providers do with files, recorded by strace."""
+"""Records with strace which files the engine and its providers access."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from ..artifact.accesses import Access
 
 _PROBE_SECONDS = 20
-_WRITING_SECONDS = 30.0  # strace is not the engine's parent: it may still write when the engine has ended
+_WRITING_SECONDS = 30.0  # strace is not the engine's parent, so it may still be writing after the engine has ended
 
 
 class Trace:
-    """A recording that is under way, in memory.
+    """A recording in progress, in memory.
 
     Args:
-        record: The descriptor of the file that it is written into.
+        record: The descriptor of the file that strace writes to.
     """
 
     def __init__(self, record: int) -> None:
@@ -36,16 +36,16 @@ class Trace:
 
     @property
     def command(self) -> list[str]:
-        """What stands before the engine's command line; strace is the engine's child: signals reach the engine."""
+        """The command-line prefix; strace runs as the engine's child, so signals reach the engine."""
         return ["strace", *accesses.OPTIONS, "-o", sealed.path_of(self._record)]
 
     @property
     def descriptors(self) -> tuple[int, int]:
-        """What strace inherits: the record, and a pipe's end that is closed when it has written all."""
+        """The descriptors that strace inherits: the record, and a pipe end that closes when it is done."""
         return self._record, self._held
 
     def accesses(self, folder: Path) -> list[Access]:
-        """What was seen, once strace has written all of it; the engine has ended.
+        """The accesses, once strace is done; call it after the engine has ended.
 
         Args:
             folder: Where the engine ran.
@@ -66,7 +66,7 @@ class Trace:
 
 @contextmanager
 def recording() -> Iterator[Trace]:
-    """A recording that is gone when this ends."""
+    """A recording that is removed at the end of the context."""
     trace = Trace(sealed.blank())
     try:
         yield trace
@@ -76,7 +76,7 @@ def recording() -> Iterator[Trace]:
 
 @cache
 def problem() -> str | None:
-    """Why the engine cannot be watched here; None where it can."""
+    """Why the engine cannot be watched here; None if it can."""
     if not sys.platform.startswith("linux"):
         return "only Linux can record the file accesses of a process"
     if shutil.which("strace") is None:

@@ -1,9 +1,9 @@
-"""Which engine in the user's cache may run: one whose bytes are known, from outside of that cache.
+"""Which cached engines may run: only those whose hash is known from outside of the cache.
 
-A cache may be shared with jobs that deploy nothing, and a program that says the right version is not yet that version.
-So an engine found there is hashed, once a run. Its hash has to be in the configuration, or in this machine's own record
-of what it downloaded and verified, or built; or the archive beside it has to be a published one, and the engine is then
-unpacked from that archive once more. A stat that is stored beside the file proves nothing.
+A cache may be shared with jobs that do not deploy, and a program can claim to be any version. So a cached engine is
+hashed once per run. Its hash must be in the configuration or in this machine's own record of engines that it verified
+or built; or the archive next to it must be a published one, and the engine is unpacked from it again. A stored stat
+proves nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..base.files import read_json, sha256_bytes, write_atomic, write_json
 if TYPE_CHECKING:
     from ..project import model
 
-# SHA-256 of archives, as the releases' own SHA256SUMS have them: https://github.com/opentofu/opentofu/releases
+# SHA-256 of archives, from the releases' own SHA256SUMS: https://github.com/opentofu/opentofu/releases
 PUBLISHED = {
     "tofu_1.12.6_linux_amd64.zip": "5dc43da4f750f33873dc25e94587128709e819e544b7be9016b255316153c3a8",
     "tofu_1.12.6_linux_arm64.zip": "e573979ba68a17fe7b881752051a694a7efcd970e39521f6a25775197861ed4d",
@@ -34,19 +34,19 @@ _LARGEST = 1 << 30
 
 
 def record_file() -> Path:
-    """Where this machine notes the engines that it verified or built: not in the cache, which others may share."""
+    """This machine's record of engines that it verified or built; not in the cache, which may be shared."""
     base = os.environ.get(STATE_VARIABLE)
     return (Path(base) if base else Path.home() / ".local" / "state") / "doit-tofu" / "engines.json"
 
 
 def remember(binary: Path, how: str) -> None:
-    """Note an engine that was just verified or built; what cannot be noted is obtained again the next time."""
+    """Record an engine that was just verified or built; if that fails, it is obtained again next time."""
     with suppress(RecordError, OSError):
         write_json(record_file(), {**_recorded(), digest(binary): {"file": str(binary), "how": how}})
 
 
 def is_known(binary: Path, settings: model.Engine) -> bool:
-    """Whether an engine in the cache is one that may run; it is unpacked again where only its archive is known."""
+    """Whether a cached engine may run; if only its archive is known, the engine is unpacked from it again."""
     try:
         found = digest(binary)
     except OSError:
@@ -60,18 +60,18 @@ def digest(binary: Path) -> str:
     """Hex SHA-256 of a plain file.
 
     Raises:
-        OSError: It is none, or cannot be read.
+        OSError: It is not one, or cannot be read.
     """
     with os.fdopen(plain.opened(binary), "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def unpack(archive: bytes, kind: str, target: Path) -> None:
-    """Put the engine of a release's archive in its place.
+    """Unpack the engine from a release's archive.
 
     Raises:
-        KeyError: There is no engine in it.
-        zipfile.BadZipFile: It is no archive.
+        KeyError: The archive contains no engine.
+        zipfile.BadZipFile: It is not an archive.
         RecordError: It cannot be written.
     """
     write_atomic(target, zipfile.ZipFile(io.BytesIO(archive)).read(kind))
@@ -79,7 +79,7 @@ def unpack(archive: bytes, kind: str, target: Path) -> None:
 
 
 def _unpacked(binary: Path, kind: str) -> bool:
-    """Whether a published archive lies beside an engine, which then is that archive's."""
+    """Whether the archive next to an engine is a published one; if so, the engine is unpacked from it."""
     for path in sorted(binary.parent.glob(f"{kind}_*.zip")):
         if path.name not in PUBLISHED or not path.name.startswith(f"{binary.parent.name.replace('-', '_', 1)}_"):
             continue

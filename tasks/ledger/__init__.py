@@ -1,1 +1,1 @@
-"""The ledger: the durable record of an environment, kept where every job reads it and only deploy jobs write it."""
+"""The ledger: an environment's durable record, which every job can read and only deploy jobs can write."""

@@ -1,4 +1,4 @@
-"""What a person does when a check finds something missing, in the words of the settings page that it takes."""
+"""What to do when a check of the ledger finds a problem, in the words of the forge's settings pages."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
 
 
 def headline(found: Check) -> str:
-    """What was found out, in one sentence."""
+    """The outcome of a check, in one sentence."""
     text = {
         Found.WRITABLE: "this job can read and write the ledger at {}",
         Found.ABSENT: "there is no ledger at {}",
-        Found.UNREADABLE: "this job may not read the ledger at {}",
-        Found.READABLE: "this job can read the ledger at {}, and may not write it",
-        Found.UNREACHABLE: "the ledger at {} does not answer",
+        Found.UNREADABLE: "this job is not allowed to read the ledger at {}",
+        Found.READABLE: "this job can read the ledger at {}, but may not write to it",
+        Found.UNREACHABLE: "the ledger at {} does not respond",
         Found.UNCONDITIONAL: "two deploys could overwrite each other's records at {}",
-        Found.BROKEN: "what is at {} is no ledger, or is damaged",
+        Found.BROKEN: "what is at {} is not a ledger, or is damaged",
         Found.FAILED: "the ledger at {} cannot be used",
     }[found.found].format(found.name)
     return f"{text}: {found.said}" if found.said else text
 
 
 def next_step(found: Check, settings: Ledger, environment: str, forge: Kind) -> Steps:
-    """What to do about it; empty where nothing is missing, or where it is fine for a job that does not deploy."""
+    """What to do next; empty if the ledger can be written, or if there is no general advice."""
     git = settings.kind == "git"
     if found.found is Found.ABSENT:
-        where = "bring the branch back" if git else "bring its files back"
+        where = "restore the branch" if git else "restore its files"
         return ("if nothing was ever recorded here, ", doit("ledger", "init"), f" creates it; otherwise {where}")
     if found.found is Found.READABLE:
         return _write(settings, environment, forge) if git else f"let {_store_credential(settings)} write there"
@@ -41,7 +41,7 @@ def next_step(found: Check, settings: Ledger, environment: str, forge: Kind) -> 
     if found.found is Found.UNCONDITIONAL:
         return "use a store that honours `If-Match`, or `ledger: {kind: git}`; GitLab's generic packages do not"
     if found.found is Found.BROKEN:
-        return (doit("audit"), " says where it breaks; docs/ledger.md says how to go on")
+        return (doit("audit"), " shows the first bad entry; docs/ledger.md explains how to repair it")
     return ()
 
 

@@ -1,4 +1,4 @@
-"""The chain: entries are added, each with the digest of the one before; and verified, one by one, offline."""
+"""The chain of entries, each with the digest of the previous one: how entries are added, and how they are verified."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class KeyMissingError(Exception):
-    """The ledger is signed with a key that this job has not."""
+    """The ledger is signed with a key that this job does not have."""
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A version of the ledger that is to be written: what a `Home` takes."""
+    """A version of the ledger that is about to be written, in the form that `Home.write` takes."""
 
     head: Head
     head_bytes: bytes
@@ -36,10 +36,10 @@ class Draft:
 
 @dataclass(frozen=True)
 class Broken:
-    """The first thing that is wrong with a chain.
+    """The first fault in a chain.
 
     Args:
-        number: The entry that it is found at; None for the head.
+        number: The entry with the fault; None for the head.
         what: What is wrong, in one sentence.
     """
 
@@ -50,17 +50,17 @@ class Broken:
 def draft(
     head: Head, shards: Mapping[str, Shard], changes: Sequence[Change], write: str, keys: Sequence[SigningKey]
 ) -> Draft:
-    """The version that follows a head.
+    """The version that follows a head, signed.
 
     Args:
-        head: The head, with the lease and the begun stacks as they are to be.
+        head: The head, with the lease and the announced stacks that the new version has.
         shards: The shards of all stacks that the changes are about.
         changes: What is to be recorded, in order.
         write: The id of this write.
-        keys: The signing keys that are here: the one in force, and the one before where a change replaces it.
+        keys: This job's signing keys: the current one and, if a change replaces it, the new one.
 
     Raises:
-        KeyMissingError: One that it takes is not among them.
+        KeyMissingError: A key that has to sign is not among them.
     """
     entries: list[tuple[int, bytes]] = []
     touched: dict[str, Shard] = {}
@@ -99,17 +99,17 @@ def draft(
 
 
 class _Signing:
-    """Which keys sign what, while entries are added that may replace the one in force."""
+    """Which keys sign which entry; an entry may replace the current key."""
 
     def __init__(self, in_force: str | None, keys: Sequence[SigningKey]) -> None:
         self.in_force = in_force
         self._keys = {key.public.text: key for key in keys}
 
     def keys(self, entry: Entry | None) -> list[SigningKey]:
-        """What an entry is signed with, or the head where there is none given.
+        """The keys that sign an entry, or the head if `entry` is None.
 
         Raises:
-            KeyMissingError: One of them is not here.
+            KeyMissingError: This job does not have one of them.
         """
         wanted = [self.in_force]
         if entry is not None and entry.key is not None:
@@ -122,23 +122,23 @@ class _Signing:
 
 
 def judge_head(head: Head, envelope: Envelope, trusted: Sequence[PublicKey]) -> Broken | None:
-    """What is wrong with a head's signature; None where nothing is, or nothing is trusted because nothing is signed.
+    """What is wrong with a head's signature; None if it is valid, or if neither head nor configuration names a key.
 
     Args:
         head: The head.
-        envelope: What it came in.
+        envelope: Its envelope.
         trusted: The public keys in the configuration.
     """
     if not trusted:
         return None if head.key is None else _signed_alone(head, envelope)
     if head.key is None:
-        return Broken(None, "the ledger is not signed, and the configuration names a key")
+        return Broken(None, "the ledger is not signed, but the configuration names a key")
     if head.key not in {key.text for key in trusted}:
-        return Broken(None, f"the key in force is {PublicKey(head.key).id}, which the configuration does not name")
-    if not envelope.signed_by(PublicKey(head.key)):
         return Broken(
-            None, f"the head is not signed by the key {PublicKey(head.key).id}: it was changed by another hand"
+            None, f"the ledger's current key is {PublicKey(head.key).id}, which the configuration does not name"
         )
+    if not envelope.signed_by(PublicKey(head.key)):
+        return Broken(None, f"the head is not signed by the key {PublicKey(head.key).id}: it was tampered with")
     return None
 
 
@@ -148,24 +148,24 @@ def _signed_alone(head: Head, envelope: Envelope) -> Broken | None:
 
 
 class Verification:
-    """Goes through a chain from its oldest entry to its newest, and holds the first thing that is wrong.
+    """Verifies a chain from its oldest entry to its newest, and keeps the first fault.
 
     Args:
-        head: What the chain has to lead to.
+        head: The head that the chain has to lead to.
     """
 
     def __init__(self, head: Head) -> None:
         self.head = head
         self.broken: Broken | None = None
         self.count = 0
-        self.records: dict[str, tuple[int, str]] = {}  # of each stack the last entry about it, and what it says
-        self.replaced: list[int] = []  # where a lost key was replaced without its signature
+        self.records: dict[str, tuple[int, str]] = {}  # by stack: the number of its last entry, and the digest there
+        self.replaced: list[int] = []  # entries that replaced a lost key without its signature
         self._expected = head.first
         self._previous: str | None = "" if head.first == 1 else None
         self._key: str | None = None
 
     def add(self, number: int, data: bytes) -> bool:
-        """Verify the next entry; False where it is the first that is wrong."""
+        """Verify the next entry; False at the first that is wrong."""
         self.broken = self._judge(number, data)
         if self.broken is None:
             self.count += 1
@@ -173,18 +173,20 @@ class Verification:
         return self.broken is None
 
     def end(self, shards: Mapping[str, Shard]) -> Broken | None:
-        """What is wrong, now that every entry was added: with them, with the head, or with what the ledger holds."""
+        """The first fault, once every entry was added: in an entry, in the head, or in a receipt."""
         if self.broken:
             return self.broken
         head, last = self.head, self._expected - 1
-        if last != head.sequence:
-            self.broken = Broken(self._expected, f"entry {self._expected} is missing: the head names {head.sequence}")
-        elif head.sequence and self._previous != head.chain:
+        if last > head.sequence:
             self.broken = Broken(
-                last, f"entry {last} was changed, or another was put in its place: the head names another"
+                None, f"the head is at {head.sequence}, but the chain goes on to {last}: the head is old"
             )
+        elif last < head.sequence:
+            self.broken = Broken(self._expected, f"entry {self._expected} is missing: the head is at {head.sequence}")
+        elif head.sequence and self._previous != head.chain:
+            self.broken = Broken(last, f"entry {last} was changed or replaced: the head has another digest")
         elif self._key != head.key:
-            self.broken = Broken(None, "the head names another key than the chain leads to")
+            self.broken = Broken(None, "the head names a different key than the chain")
         else:
             self.broken = self._judge_records(shards)
         return self.broken
@@ -194,7 +196,7 @@ class Verification:
         if number > expected:
             return Broken(expected, f"entry {expected} is missing: {number} follows {expected - 1}")
         if number < expected:
-            return Broken(number, f"entry {number} stands twice: one was inserted")
+            return Broken(number, f"entry {number} appears twice: one was inserted")
         try:
             entry, envelope = record.read_entry(data)
         except FormatError as error:
@@ -205,12 +207,12 @@ class Verification:
         head = self.head
         if (entry.ledger, entry.environment) != (head.ledger, head.environment) or entry.project != head.project:
             what = f"{entry.project}, environment {entry.environment}"
-            return Broken(number, f"entry {number} is of another ledger: of {what} ({entry.ledger[:8]})")
+            return Broken(number, f"entry {number} belongs to another ledger: {what} ({entry.ledger[:8]})")
         if entry.sequence != number:
-            return Broken(number, f"entry {number} says that it is {entry.sequence}: they were reordered")
+            return Broken(number, f"entry {number} is numbered {entry.sequence}: entries were reordered")
         if self._previous is not None and entry.previous != self._previous:
             before = f"entry {number - 1}" if number > 1 else "nothing"
-            return Broken(number, f"entry {number} does not follow {before}: one of the two was changed or inserted")
+            return Broken(number, f"entry {number} does not follow {before}: one of them was changed or inserted")
         return None
 
     def _judge_keys(self, number: int, entry: Entry, envelope: Envelope) -> Broken | None:
@@ -218,21 +220,25 @@ class Verification:
         if number == self.head.first and number > 1:
             before = now = entry.key
         if now is None:
-            return Broken(number, f"entry {number} is signed, and no key is in force") if envelope.signatures else None
+            return (
+                Broken(number, f"entry {number} is signed, but the ledger has no key") if envelope.signatures else None
+            )
         if not envelope.signed_by(PublicKey(now)):
             by = ", ".join(signature.keyid for signature in envelope.signatures) or "no key"
             valid = PublicKey(now).id
-            return Broken(number, f"entry {number} is not as it was signed, or not by the key {valid} (it names {by})")
+            return Broken(number, f"entry {number} was changed, or is not signed by the key {valid} (it names {by})")
         if before is not None and before != now and not envelope.signed_by(PublicKey(before)):
             if not entry.lost:
-                return Broken(number, f"entry {number} replaces the key {PublicKey(before).id}, which did not sign it")
+                return Broken(
+                    number, f"entry {number} replaces the key {PublicKey(before).id}, which did not sign that"
+                )
             self.replaced.append(number)
         self._key = now
         return None
 
     def _note(self, entry: Entry) -> Broken | None:
         if entry.sequence == 1 and entry.kind is not Kind.INIT:
-            return Broken(1, "entry 1 does not begin a ledger")
+            return Broken(1, "entry 1 does not start a ledger")
         if entry.stack is not None and entry.record is not None:
             self.records[entry.stack] = (entry.sequence, entry.record)
         return None
@@ -253,7 +259,7 @@ class Verification:
 
 
 def verify(head: Head, entries: Iterable[tuple[int, bytes]], shards: Mapping[str, Shard]) -> Verification:
-    """Go through a whole chain; the answer's `broken` is the first thing that is wrong."""
+    """Verify a whole chain; `broken` of the result is the first fault."""
     found = Verification(head)
     for number, data in entries:
         if not found.add(number, data):

@@ -1,4 +1,4 @@
-"""Whether a ledger can be read and written from here, found out by doing both."""
+"""Whether this job can read and write the ledger, tested by doing both."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 class Found(StrEnum):
-    """What a check found out."""
+    """The outcome of a check."""
 
     WRITABLE = "writable"
     ABSENT = "absent"
-    UNREADABLE = "unreadable"  # these credentials may not even read it
-    READABLE = "readable"  # these credentials may read, and not write
+    UNREADABLE = "unreadable"  # these credentials cannot even read it
+    READABLE = "readable"  # these credentials can read but not write
     UNREACHABLE = "unreachable"
     UNCONDITIONAL = "unconditional"
     BROKEN = "broken"
@@ -32,12 +32,12 @@ class Found(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """The outcome of a check.
+    """What was tested, and the outcome.
 
     Args:
         name: The ledger's home.
-        found: What was found out.
-        said: What the place said, without credentials; empty where all is well.
+        found: The outcome.
+        said: The error, without credentials; empty if there was none.
     """
 
     name: str
@@ -54,7 +54,7 @@ _OF_AN_ERROR: tuple[tuple[type[HomeError], Found], ...] = (
 
 
 def check(home: Home) -> Check:
-    """Read the ledger, then write a version with the same content and try ones that must be refused."""
+    """Read the ledger, then write the same content again and try writes that must be refused."""
     try:
         version = home.read()
     except HomeError as error:

@@ -1,8 +1,8 @@
-"""A remote of a clone, reached from a repository of our own: the clone's way to it, and nothing else of the clone.
+"""A remote of the user's clone, reached from a separate repository with the clone's connection settings.
 
-The user's clone is not fetched into. A shallow fetch would make all of it shallow, a partial clone would bring blobs
-one by one, and hooks, signatures, LFS and file monitors of the user have no business here. What decides how a host is
-reached (URLs, proxies, credentials, certificates, SSH) is taken over, setting by setting, as git finds it in the clone.
+Nothing is fetched into the user's clone. A shallow fetch would make all of it shallow, a partial clone would fetch
+blobs one by one, and the user's hooks, signatures, LFS and file monitors must not run here. The settings that decide
+how a host is reached (URLs, proxies, credentials, certificates, SSH) are copied one by one, as git reads them there.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _REACHING = re.compile(
 _OF_REMOTE = re.compile(r"remote\.(.+)\.(url|pushurl|proxy|proxyauthmethod|uploadpack|receivepack|vcs)", re.DOTALL)
 _QUIET = [("gc.auto", "0"), ("maintenance.auto", "false")]
 _HEADER = re.compile(r"http\.(.*\.)?extraheader")
-_ANY_USER = "x-access-token"  # what GitHub's apps need; every other forge takes any name beside a token
+_ANY_USER = "x-access-token"  # required by GitHub's apps; other forges accept any user name with a token
 _SHORTEST_SECRET = 4
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -42,7 +42,7 @@ class Login:
     """A login for one origin.
 
     Args:
-        origin: `https://host`, with the port where it is not the usual one.
+        origin: `https://host`, with the port if it is not the default.
         text: `user:password`.
     """
 
@@ -52,16 +52,16 @@ class Login:
 
 @dataclass(frozen=True)
 class Clone:
-    """A clone, the remote in it that is meant, and where our own repository beside it is.
+    """A remote of a clone, and the separate repository that is used to reach it.
 
     Args:
-        root: The clone, or a folder in it; of it only the settings are read.
+        root: The clone, or a folder in it; only its settings are read.
         remote: A name (`origin`), or a URL.
-        folder: Where our own repository is made. It holds nothing that the remote does not.
-        token: What pushes over HTTP are made with, in place of the clone's own credentials; `user:token` where the
-            forge wants a certain user.
+        folder: The separate repository. It contains nothing that the remote does not.
+        token: The token for pushes over HTTP, instead of the clone's own credentials; `user:token` if the forge
+            requires a certain user.
         timeout: Seconds that one command may take.
-        reader: The login of this job, for a clone that was left without one.
+        reader: The job's login, for a clone without one.
     """
 
     root: Path
@@ -75,28 +75,28 @@ class Clone:
         """How the clone reaches its remotes.
 
         Raises:
-            GitError: Git is not there, or refuses to look at the clone.
-            HomeError: There is no such remote.
+            GitError: Git is not installed, or refuses to read the clone.
+            HomeError: The clone has no such remote.
         """
         found = [(key, value) for key, value in git.settings(self.root) if _REACHING.fullmatch(key)]
         found = [(key, value) for key, value in found if not key.startswith("remote.") or _OF_REMOTE.fullmatch(key)]
         names = sorted({match[1] for key, _ in found if (match := _OF_REMOTE.fullmatch(key)) and match[2] == "url"})
         if self.remote not in names and not _is_address(self.remote):
-            known = f"; it has {', '.join(names)}" if names else "; it has no remote at all"
+            known = f"; it has {', '.join(names)}" if names else "; it has no remotes"
             raise HomeError(f"this clone has no remote '{self.remote}'{known}")
         return [*found, *_QUIET]
 
     def git(self, settings: Settings, *arguments: str, given: bytes = b"") -> Ended:
-        """How a git command in our own repository ends."""
+        """Run a git command in the separate repository."""
         return git.alone(
             self.root, f"--git-dir={self.folder}", *arguments, configured=settings, given=given, timeout=self.timeout
         )
 
     def prepare(self, settings: Settings) -> None:
-        """Make our own repository, unless it is there.
+        """Create the separate repository, unless it exists.
 
         Raises:
-            HomeError: It cannot be made.
+            HomeError: It cannot be created.
         """
         if (self.folder / "HEAD").is_file():
             return
@@ -106,14 +106,14 @@ class Clone:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         made = git.alone(self.root, *arguments, timeout=self.timeout)
         if not made.ok:
-            raise HomeError(f"cannot make a repository in {self.folder}: {made.errors.strip():.200}")
+            raise HomeError(f"cannot create a repository in {self.folder}: {made.errors.strip():.200}")
 
     def forget(self) -> None:
-        """Remove our own repository: it can be fetched again."""
+        """Remove the separate repository: it can be fetched again."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def fetching(self, settings: Settings) -> tuple[str, Settings]:
-        """Where to fetch from and the settings for it: the job's own login where the clone has none."""
+        """The address to fetch from, and its settings; with the job's own login if the clone has none."""
         address = _address(self.remote, settings, "url", "insteadof")
         has_login = any(urls.credentials(address)) or any(_HEADER.fullmatch(key.lower()) for key, _ in settings)
         if self.reader is None or has_login or _origin(address) != self.reader.origin:
@@ -121,21 +121,21 @@ class Clone:
         return _with_login(address, self.reader.text, settings)
 
     def pushing(self, settings: Settings) -> tuple[str, Settings]:
-        """Where to push to and the settings for it: the remote as it is, or its address and the token.
+        """The address to push to, and its settings: the remote as it is, or its address with the token.
 
         Raises:
-            HomeError: The token would be sent in clear.
+            HomeError: The token would be sent in plain text.
         """
         address = _push_address(self.remote, settings)
         origin = _origin(address)
         if not self.token or not origin:
             return self.remote, settings
         if origin.startswith("http://") and urlsplit(address).hostname not in _LOOPBACK:
-            raise HomeError(f"a token is not sent in clear to {urls.shown(address)}: use https")
+            raise HomeError(f"the token is not sent in plain text to {urls.shown(address)}: use https")
         return _with_login(address, self.token if ":" in self.token else f"{_ANY_USER}:{self.token}", settings)
 
     def plain(self, text: str, settings: Settings) -> str:
-        """A text without what is secret in how the remote is reached."""
+        """A text without the secrets in the remote's settings."""
         known = {secret for secret in self._secrets(settings) if len(secret) >= _SHORTEST_SECRET}
         for secret in sorted(known, key=len, reverse=True):
             text = text.replace(secret, "***")
@@ -154,7 +154,7 @@ class Clone:
 
 
 def gives_login(settings: Settings) -> bool:
-    """Whether settings bring a login of their own, in a header."""
+    """Whether settings contain a login, in a header."""
     return any(_HEADER.fullmatch(key.lower()) for key, _ in settings)
 
 
@@ -175,7 +175,7 @@ def _push_address(remote: str, settings: Settings) -> str:
 
 
 def _address(remote: str, settings: Settings, key: str, kind: str) -> str:
-    """The URL of a remote, rewritten as the settings of a kind say: the longest prefix that matches counts."""
+    """The URL of a remote, rewritten by the settings of a kind: the longest matching prefix counts."""
     address = ([value for name, value in settings if name == f"remote.{remote}.{key}"] or [remote])[-1]
     bases = [(value, name[4 : -len(kind) - 1]) for name, value in settings if kind and _rewrites(name, kind)]
     matching = [(prefix, base) for prefix, base in bases if address.startswith(prefix)]
@@ -184,13 +184,13 @@ def _address(remote: str, settings: Settings, key: str, kind: str) -> str:
 
 
 def _origin(address: str) -> str:
-    """Scheme and host of an HTTP address; empty for every other one."""
+    """Scheme and host of an HTTP address; empty for any other address."""
     parts = urlsplit(address) if address.startswith(("http://", "https://")) else None
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts else ""
 
 
 def _with_login(address: str, login: str, settings: Settings) -> tuple[str, Settings]:
-    """An address without its user, and settings that bring this login and no other one."""
+    """An address without its user, and settings with this login and no other."""
     parts, origin = urlsplit(address), _origin(address)
     header = f"Authorization: Basic {base64.b64encode(login.encode()).decode()}"
     kept = [(key, value) for key, value in settings if not _is_other_login(key)]
@@ -202,6 +202,6 @@ def _rewrites(key: str, kind: str) -> bool:
 
 
 def _is_other_login(key: str) -> bool:
-    """Whether a setting would bring other credentials than the token, or rewrite an address to one that does."""
+    """Whether a setting adds credentials other than the token, or rewrites an address to one that does."""
     lowered = key.lower()
     return bool(_HEADER.fullmatch(lowered)) or lowered.startswith(("credential.", "url."))

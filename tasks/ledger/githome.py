@@ -1,4 +1,4 @@
-"""A ledger on a ref of a git remote: read by a fetch of one commit, written by a push that lets exactly one win."""
+"""A ledger on a ref of a git remote: read by fetching one commit, written by a push that only one writer can win."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class GitHome:
 
     Args:
         clone: The clone and the remote.
-        ref: The ref, filled in.
-        wait: Waits so many seconds between two tries to read; true when the run was asked to stop.
+        ref: The full name of the ref.
+        wait: Waits that many seconds between two attempts to read; true if the run was asked to stop.
     """
 
     clone: Clone
@@ -41,7 +41,7 @@ class GitHome:
     wait: Callable[[float], bool | None] = time.sleep
     _settings: Settings = field(init=False, repr=False, default_factory=list)
     _options: tuple[str, ...] = field(init=False, default=("-o", "ci.skip"))
-    _accepted: set[str] = field(init=False, default_factory=set)  # operations that the remote has answered
+    _accepted: set[str] = field(init=False, default_factory=set)  # operations that the remote has accepted
     _seen: list[str] = field(init=False, default_factory=list)
 
     @property
@@ -50,9 +50,9 @@ class GitHome:
         return f"{self.ref} of {self.clone.plain(self.clone.remote, [])}"
 
     def read(self) -> Version | None:
-        """The newest version, by one fetch of one commit; None where the remote has no such ref.
+        """The newest version, by one fetch of one commit; None if the remote has no such ref.
 
-        A remote that does not answer is asked three times.
+        A remote that does not respond is tried three times.
         """
         for number in range(1, _TRIES):
             try:
@@ -63,32 +63,32 @@ class GitHome:
         return self._read()
 
     def blobs(self, version: Version, digests: Mapping[str, str]) -> dict[str, bytes]:
-        """Files of a version, all by one process, each with the digest that it has to have."""
+        """Files of a version, read by one process; each must have its digest."""
         names = list(digests)
         found = gitobjects.read(self._git, [f"{version.token}:{name}" for name in names]) if names else []
         for name, item in zip(names, found, strict=True):
             if item is None:
                 raise BrokenError(f"{self.name} has no {name} in {version.token[:12]}")
             if sha256_bytes(item[1]) != digests[name]:
-                raise BrokenError(f"{name} in {self.name} is not the one that its head names")
+                raise BrokenError(f"{name} in {self.name} does not match the digest in its head")
         return {name: item[1] for name, item in zip(names, found, strict=True) if item}
 
     def write(
         self, base: Version | None, head: bytes, blobs: Mapping[str, bytes], entries: Sequence[tuple[int, bytes]]
     ) -> Version:
-        """One commit above `base`, and one push of it that the remote takes only while `base` is there."""
+        """One commit on top of `base`, and one push that the remote accepts only while `base` is its newest version."""
         with self._alone():
             parent = base.token if base else None
             self._saw(parent)
             if parent and gitobjects.read(self._git, [parent]) == [None]:
-                self._fetch("--depth=1")  # our own repository was removed in between
+                self._fetch("--depth=1")  # the separate repository was removed in between
             commit = gitobjects.commit(self._git, parent, head, blobs, entries)
             self._push(commit, parent)
             self._saw(commit)
             return Version(commit, head)
 
     def entries(self, version: Version, after: int = 0) -> Iterator[tuple[int, bytes]]:
-        """The entries; the history is fetched now, where it is not here yet."""
+        """The entries; fetches the history if it was not fetched before."""
         if (self.clone.folder / "shallow").exists():
             with self._alone():
                 self._fetch("--unshallow")
@@ -96,7 +96,7 @@ class GitHome:
         yield from gitobjects.entries(self._git, version.token, after)
 
     def probe(self, version: Version) -> Version:
-        """A real push of a commit with the same content, and one over a commit that is no longer there."""
+        """A real push of the same content, and one over an older commit, which must be refused."""
         written = self.write(version, version.head, {}, ())
         with self._alone():
             late = gitobjects.commit(self._git, version.token, version.head, {}, ())
@@ -104,11 +104,11 @@ class GitHome:
                 self._push(late, version.token)
             except MovedError:
                 return written
-        raise UnconditionalError(f"{self.name} took a push over a version that was no longer there")
+        raise UnconditionalError(f"{self.name} accepted a push over a version that was no longer there")
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Our own repository for one operation at a time, among threads and processes."""
+        """The separate repository, for one operation at a time across threads and processes."""
         with locked(self.clone.folder.with_suffix(".lock"), explain=self._unusable):
             self._settings = self._settings or self.clone.settings()
             self.clone.prepare(self._settings)
@@ -122,20 +122,20 @@ class GitHome:
 
     def _read(self) -> Version | None:
         with self._alone():
-            history = self.clone.folder / "history"  # once it was fetched, it is kept up to date
+            history = self.clone.folder / "history"  # once fetched, the history is kept up to date
             found = self._fetch(*(() if history.exists() else ("--depth=1",)))
             if found:
                 return self._here()
         if self._seen:
-            raise UnreachableError(f"{self.name} is gone, or this answer is old: it was there a moment ago")
+            raise UnreachableError(f"{self.name} is gone, or this answer is outdated: it was there a moment ago")
         return None
 
     def _fetch(self, *depth: str) -> bool:
-        """Fetch the ref; false where the remote has none of this name."""
+        """Fetch the ref; false if the remote does not have it."""
         where, settings = self.clone.fetching(self._settings)
         fetch = (*_FETCH, *depth, "--no-filter", "--", where, f"+{self.ref}:{_HERE}")
         ended = self.clone.git(settings, *fetch)
-        if str(self.clone.folder) in ended.errors:  # about a file of ours: what a killed one left there
+        if str(self.clone.folder) in ended.errors:  # it is about our own file, left behind by a killed process
             self.clone.forget()
             self.clone.prepare(self._settings)
             ended = self.clone.git(settings, *fetch)
@@ -146,14 +146,14 @@ class GitHome:
         return not absent
 
     def _here(self) -> Version:
-        """The version that was fetched last."""
+        """The version that was just fetched."""
         commit, head = gitobjects.read(self._git, [f"{_HERE}^{{commit}}", f"{_HERE}:{gitobjects.HEAD}"])
         if commit is None or head is None:
-            raise BrokenError(f"{self.name} is no ledger: it has no file '{gitobjects.HEAD}'")
+            raise BrokenError(f"{self.name} is not a ledger: it has no file '{gitobjects.HEAD}'")
         if commit[0] in self._seen[:-1]:
             raise UnreachableError(
-                f"{self.name} answers with an older version than it had a moment ago: this answer is old, or somebody"
-                " rewrote the branch"
+                f"{self.name} answers with an older version than it had a moment ago: this answer is outdated, or the"
+                " branch was rewritten"
             )
         self._saw(commit[0])
         return Version(commit[0], head[1])
@@ -178,10 +178,10 @@ class GitHome:
         return self.clone.git(settings, *push, "--", where, f"{commit}:{self.ref}")
 
     def _failure(self, operation: str, ended: Ended, settings: Settings) -> HomeError:
-        # With the clone's own credentials, what the remote let read it has known; another token is known by itself.
+        # The clone's own credentials were accepted if a fetch was; a token only counts if it was accepted itself.
         trusted = operation in self._accepted or (not self.clone.token and bool(self._accepted))
         if gitsaid.knows_no_settings(ended, self.clone.remote):
-            return HomeError("this git is too old for the ledger: it takes 2.31 or newer")
+            return HomeError("this git is too old for the ledger: version 2.31 or newer is needed")
         way = "from" if operation == "fetch" else "to"
         said = self.clone.plain(ended.errors, settings)
         return gitsaid.failure(

@@ -1,10 +1,10 @@
 """A version of the ledger as git objects: written by one `git fast-import`, read by `git cat-file`.
 
     head             the head
-    entries/17       the entries that this commit adds; those before are in the commits before it
-    shards/3f.json   the blobs, and whatever else has a name
+    entries/17       the entries that this commit adds; earlier ones are in earlier commits
+    shards/3f.json   the blobs
 
-fast-import writes what it is given: no index, no filter, no hook, no signature.
+fast-import uses no index, filters, hooks or signatures.
 https://git-scm.com/docs/git-fast-import, https://git-scm.com/docs/git-cat-file
 """
 
@@ -40,16 +40,16 @@ _OURS = (HEAD, ENTRIES, README)
 def commit(
     git: Git, parent: str | None, head: bytes, blobs: Mapping[str, bytes], entries: Sequence[tuple[int, bytes]]
 ) -> str:
-    """The id of a new commit in our own repository.
+    """Write a commit to the separate repository; returns its id.
 
-    Two commits are never the same one, even of the same content in the same second: else both of two writers would be
-    told that they won.
+    No two commits are the same, not even with the same content in the same second: otherwise two writers could both
+    believe that they won.
 
     Raises:
         BrokenError: It cannot be written.
     """
     if wrong := [name for name in blobs if not _NAME.fullmatch(name) or name.partition("/")[0] in _OURS]:
-        raise ValueError(f"no name of a file in a ledger: {wrong[0]}")
+        raise ValueError(f"not a file name of a ledger: {wrong[0]}")
     stream = b"".join(_stream(parent, head, blobs, entries))
     ended = git("fast-import", "--quiet", "--force", "--done", given=stream)
     made = ended.output.strip()
@@ -86,7 +86,7 @@ def _data(content: bytes) -> bytes:
 
 
 def read(git: Git, names: Sequence[str]) -> list[tuple[str, bytes] | None]:
-    """Objects by what names them (`refs/ledger/head:head`): the id and the content of each; None where there is none.
+    """The id and content of each named object (`refs/ledger/head:head`); None for one that does not exist.
 
     Raises:
         BrokenError: Git fails.
@@ -112,7 +112,7 @@ def _parsed(data: bytes, count: int) -> Iterator[tuple[str, bytes] | None]:
 
 
 def entries(git: Git, version: str, after: int) -> Iterator[tuple[int, bytes]]:
-    """The entries that a commit and all before it added, with a number above `after`, oldest first."""
+    """The entries with a number above `after` that a commit and its ancestors added, oldest first."""
     listing = ["log", "--reverse", "--topo-order", "--root", "-m", "--first-parent", "--raw", "--no-abbrev"]
     ended = git(*listing, "--no-renames", "--format=", version, "--", ENTRIES)
     if not ended.ok:
@@ -123,5 +123,5 @@ def entries(git: Git, version: str, after: int) -> Iterator[tuple[int, bytes]]:
         some = numbers[first : first + _AT_ONCE]
         for number, found in zip(some, read(git, [known[number] for number in some]), strict=True):
             if found is None:
-                raise BrokenError(f"entry {number} is in the ledger's history, and its content is missing")
+                raise BrokenError(f"entry {number} is in the ledger's history, but its content is missing")
             yield number, found[1]

@@ -1,6 +1,6 @@
-"""What git's words mean when it fails to fetch or to push: one table, since git has one exit code for everything.
+"""What git's messages mean when a fetch or push fails: git has a single exit code for everything.
 
-Git is asked in the C locale; the words are those of git's own source, and of forges that refuse a push.
+Git runs in the C locale. The patterns come from git's source and from forges that refuse pushes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _NO_REF = re.compile(r"couldn't find remote ref ")
 _NO_OPTIONS = re.compile(r"receiving end does not support push options")
 _EXCLUDED = re.compile(r"'(refs/[^']+)' exists; cannot create|directory/file conflict|file/directory conflict")
-# The reasons of `git push --porcelain`, in brackets behind the ref.
+# `git push --porcelain` puts the reason in brackets after the ref.
 _REASON = re.compile(r"^!\t[^\t]*\t\[(?:remote )?(?:rejected|failure)\] ?\(?([^\n]*?)\)?$", re.MULTILINE)
 _MOVED = re.compile(
     r"stale info|fetch first|non-fast-forward|failed to update ref|cannot lock ref|incorrect old value|"
@@ -42,39 +42,39 @@ _NOISE = re.compile(
 
 
 def has_no_ref(ended: Ended) -> bool:
-    """Whether a fetch failed since the remote has no such ref."""
+    """Whether a fetch failed because the remote has no such ref."""
     return bool(_NO_REF.search(ended.errors))
 
 
 def takes_no_options(ended: Ended) -> bool:
-    """Whether a push failed since the remote takes no push options: nothing was sent."""
+    """Whether a push failed because the remote does not support push options: nothing was sent."""
     return bool(_NO_OPTIONS.search(ended.errors))
 
 
 def knows_no_settings(ended: Ended, remote: str) -> bool:
-    """Whether git took the name of a remote for a path: one before 2.31 takes no settings out of its environment."""
+    """Whether git mistook the remote's name for a path: before 2.31 it reads no settings from its environment."""
     return f"'{remote}' does not appear to be a git repository" in ended.errors
 
 
 def failure(what: str, ended: Ended, said: str, *, trusted: bool, given: bool) -> HomeError:
-    """The error that a failed fetch or push is.
+    """The error for a failed fetch or push.
 
     Args:
-        what: What was tried, for people: "cannot push to ... of origin".
+        what: The operation, in words: "cannot push to ... of origin".
         ended: How git ended.
-        said: What it said on standard error, without secrets.
+        said: Its standard error, without secrets.
         trusted: Whether the same credentials were accepted before.
-        given: Whether git was given a login for this; it asks for another one when that is not accepted.
+        given: Whether git was given a login; if it is not accepted, git asks for another one.
     """
     if ended.code is None:
-        return UnreachableError(f"{what}: no answer in time")
+        return UnreachableError(f"{what}: it did not respond in time")
     if found := _EXCLUDED.search(said):
         other = found[1] or "another branch"
-        return HomeError(f"{what}: {other} exists, and no branch can stand below the name of another")
+        return HomeError(f"{what}: {other} exists, and a branch cannot be below the name of another branch")
     reason = _REASON.search(ended.output)
     asked = _NO_LOGIN.search(said)
     if asked:
-        said = f"{asked[1]} " + ("does not accept this token" if given else "asks for a login, and there is none here")
+        said = f"{asked[1]} " + ("does not accept this token" if given else "asks for a login, but none is set here")
     shown = f"{what}: {_shown(said, reason[1] if reason else '', ended)}"
     if reason:
         if _MOVED.search(reason[1]):
@@ -88,7 +88,7 @@ def failure(what: str, ended: Ended, said: str, *, trusted: bool, given: bool) -
 
 
 def _shown(said: str, reason: str, ended: Ended) -> str:
-    """The few lines of git and of the forge that say something, in one."""
+    """The few meaningful lines of git and the forge, on one line."""
     lines = [_PREFIX.sub("", line.strip()) for line in said.splitlines()]
     lines = [line for line in lines if re.search(r"\w", line) and not _NOISE.search(line)]
     return "; ".join(dict.fromkeys([*([reason] if reason else []), *lines[:4]])) or f"git ended with {ended.code}"

@@ -1,7 +1,7 @@
-"""Keys of the ledger: deploy jobs alone hold the one that signs, and everybody verifies with the public one.
+"""Keys of the ledger: only deploy jobs have the one that signs; everyone verifies with the public one.
 
-Both are one line of Base64 over 32 bytes (Ed25519, RFC 8032). `cryptography` is imported where one is used: a ledger
-without keys needs it not.
+Both are 32 bytes (Ed25519, RFC 8032) as one line of Base64. `cryptography` is imported where a key is used: a ledger
+without keys does not need it.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _ID_DIGITS = 16
 
 @dataclass(frozen=True)
 class PublicKey:
-    """A key that verifies; two with the same text are equal."""
+    """A public key; two with the same text are equal."""
 
     text: str
 
     @cached_property
     def id(self) -> str:
-        """What signatures call it: the first digits of the SHA-256 over its 32 bytes."""
+        """Its id in signatures: the first digits of the SHA-256 of its 32 bytes."""
         return sha256_bytes(base64.b64decode(self.text))[:_ID_DIGITS]
 
     def verifies(self, signature: bytes, message: bytes) -> bool:
-        """Whether a signature is one of this message by this key."""
+        """Whether this key made a signature of this message."""
         from cryptography.exceptions import InvalidSignature
 
         try:
@@ -65,12 +65,12 @@ class SigningKey:
 
     @cached_property
     def public(self) -> PublicKey:
-        """The key that verifies what this one signs."""
+        """The public key that belongs to it."""
         return PublicKey(base64.b64encode(self._key.public_key().public_bytes_raw()).decode())
 
     @property
     def text(self) -> str:
-        """The line that a deploy job gets in `DEPLOY_LEDGER_KEY`."""
+        """The key as one line: the value of `DEPLOY_LEDGER_KEY`."""
         return base64.b64encode(self.secret).decode()
 
     @cached_property
@@ -91,13 +91,13 @@ def generate() -> SigningKey:
 
 
 def from_environment(variable: str = VARIABLE) -> SigningKey | None:
-    """The key that this job signs with; None where it has none.
+    """The key that this job signs with; None if it has none.
 
     Args:
         variable: The environment variable that holds it.
 
     Raises:
-        ConfigError: It holds no key, or `cryptography` is not installed.
+        ConfigError: It does not hold a key, or `cryptography` is not installed.
     """
     text = os.environ.get(variable, "").strip()
     if not text:
@@ -105,12 +105,12 @@ def from_environment(variable: str = VARIABLE) -> SigningKey | None:
     secret = decoded(text)
     if secret is None:
         raise ConfigError(
-            f"{variable} holds no key: one line of Base64 over {_BYTES} bytes is expected",
+            f"{variable} is not a key: expected {_BYTES} bytes as one line of Base64",
             untouched="nothing was planned or applied",
             next_step=(
-                "store the line that was shown when the key was made; ",
+                "set it to the line that was printed when the key was created; ",
                 doit("ledger", "key"),
-                " makes one",
+                " creates one",
             ),
         )
     require_library()
@@ -118,7 +118,7 @@ def from_environment(variable: str = VARIABLE) -> SigningKey | None:
 
 
 def decoded(text: str) -> bytes | None:
-    """The 32 bytes that a line of Base64 stands for; None where it does not."""
+    """The 32 bytes of a line of Base64; None if it is not one."""
     try:
         found = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
@@ -127,7 +127,7 @@ def decoded(text: str) -> bytes | None:
 
 
 def require_library() -> None:
-    """Refuse to go on with keys where nothing is installed that signs and verifies.
+    """Require the library that signs and verifies.
 
     Raises:
         ConfigError: `cryptography` is not installed.
@@ -136,7 +136,7 @@ def require_library() -> None:
         import cryptography  # noqa: F401
     except ImportError:
         raise ConfigError(
-            "the ledger has a key, and the Python package `cryptography` is not installed",
+            "the ledger has a key, but the Python package `cryptography` is not installed",
             untouched="nothing was planned or applied",
-            next_step="install doit-tofu with its extra: `pip install doit-tofu[ledger]`",
+            next_step="install doit-tofu with the extra `ledger`: `pip install doit-tofu[ledger]`",
         ) from None

@@ -1,10 +1,10 @@
-"""The protocol of one run with the ledger, as a pure machine: a state and an event make the next state and effects.
+"""How a run talks to the ledger, as a pure state machine: a state and an event lead to the next state and effects.
 
-Nothing here reads a clock, a disk or a network; `session` carries the effects out, and a test can play all of them.
+Nothing here reads a clock, a disk or the network; `session` carries out the effects, and tests can simulate them all.
 
-The lease is what keeps two pipelines apart: it stands in the content that is replaced by compare-and-swap. Whatever is
-to be written is kept until an answer says that it was; where no answer came, the next read tells by the write's id.
-Until then nothing but that very write is repeated, so it can never be there twice.
+The lease keeps two pipelines apart: it is part of the content that is replaced by compare-and-swap. Pending changes are
+kept until a response confirms that they were written. Without a response, the next read shows it by the write's id;
+until then only that same write is repeated, so it is never written twice.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MOST_ATTEMPTS = 8
-_PAUSE = 0.25  # seconds before the second attempt; each further one waits up to twice as long
+_PAUSE = 0.25  # seconds before the second attempt; each further attempt waits up to twice as long
 _LONGEST_PAUSE = 8.0
 
 
 @dataclass(frozen=True)
 class Me:
-    """Who writes: the pipeline, this process of it, and what people call it."""
+    """Who writes: the pipeline, this process, and a label for people."""
 
     holder: str
     run: str
@@ -34,10 +34,10 @@ class Me:
 
 @dataclass(frozen=True)
 class Batch:
-    """What is written at once.
+    """What is written in one go.
 
-    `begun` announces stacks and takes the lease where it is not None; `ends` gives the lease back. `taking_over` is the
-    holder of another lease that is known to have ended.
+    `begun`, if not None, announces stacks and takes the lease; `ends` releases the lease. `taking_over` is the holder
+    of another lease that is known to have ended.
     """
 
     write: str
@@ -48,7 +48,7 @@ class Batch:
     taking_over: str | None = None
 
     def over(self, me: Me, head: Head) -> Head:
-        """The head with the lease and the begun stacks as this leaves them; its chain is not touched here."""
+        """The head with the new lease and announced stacks; its chain is unchanged."""
         lease, begun = head.lease, dict(head.begun)
         if self.begun is not None:
             lease = Lease(holder=me.holder, run=me.run, label=me.label, since=self.since)
@@ -70,13 +70,13 @@ class Batch:
 
 
 class Trouble(StrEnum):
-    """Why the ledger could not do its part."""
+    """Why the ledger cannot be used."""
 
-    MISSING = "missing"  # there is none where the configuration says that there is one
-    WENT_BACK = "went back"  # it holds less than this disk has seen of it
+    MISSING = "missing"  # the configuration names a ledger that does not exist
+    WENT_BACK = "went back"  # it lacks entries that this machine has seen
     DENIED = "denied"
     UNREACHABLE = "unreachable"
-    CROWDED = "crowded"  # others kept writing first
+    CROWDED = "crowded"  # other writers were always faster
     TAKEN = "taken"  # another run took the lease over
 
 
@@ -90,11 +90,11 @@ class Mark:
 
     @classmethod
     def of(cls, head: Head) -> Mark:
-        """Where a head is."""
+        """The place of a head in its chain."""
         return cls(head.ledger, head.sequence, head.chain)
 
     def leads_to(self, head: Head) -> bool:
-        """Whether a head may come after this place; False where the ledger went back or is another one."""
+        """Whether a head can follow this place; False if the ledger went back or is a different one."""
         if head.ledger != self.ledger or head.sequence < self.sequence:
             return False
         return head.sequence > self.sequence or head.chain == self.chain
@@ -102,22 +102,22 @@ class Mark:
 
 @dataclass(frozen=True)
 class State:
-    """What a run knows, wants, and is about.
+    """What a run knows of the ledger, and what it still has to write.
 
     Args:
-        me: Who it is.
+        me: The run.
         known: The newest head that was read or written.
-        seen: What this disk has seen of it; a ledger that holds less went back.
-        queue: What is to be recorded, and is not on its way.
-        announce: The stacks that are to be announced, with the lease.
-        since: When that was wanted.
+        seen: The latest place that this machine has seen; a ledger before it went back.
+        queue: Changes that are not being written yet.
+        announce: The stacks to announce, together with the lease.
+        since: When that was requested.
         ended_holder: The holder of another lease that is known to have ended.
-        finishing: Whether the lease is to be given back with the last of it.
-        sent: What is on its way, or may have arrived.
-        holds: Whether the lease is ours.
-        unsure: Whether no answer came to what was sent: it is there, or may come to be there.
-        attempts: How often it was tried in vain.
-        number: How many writes were made, for their ids.
+        finishing: Whether the lease is to be released with the last write.
+        sent: What is being written, or may have been written.
+        holds: Whether this run has the lease.
+        unsure: Whether there was no response to the write: it may have been, or may still be, written.
+        attempts: How many attempts have failed.
+        number: How many writes were started, for their ids.
     """
 
     me: Me
@@ -136,37 +136,37 @@ class State:
 
     @property
     def settled(self) -> bool:
-        """Whether nothing is left to be written."""
+        """Whether nothing is left to write."""
         return not self.queue and self.announce is None and self.sent is None and not (self.finishing and self.holds)
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """The ledger was read: its head, or None where there is none."""
+    """The ledger was read: its head, or None if there is no ledger."""
 
     head: Head | None
 
 
 @dataclass(frozen=True)
 class Written:
-    """What was sent is there, under this head."""
+    """The write succeeded; this is the new head."""
 
     head: Head
 
 
 @dataclass(frozen=True)
 class Moved:
-    """Another wrote first; nothing of ours was written."""
+    """Another run wrote first; nothing of ours was written."""
 
 
 @dataclass(frozen=True)
 class Lost:
-    """No answer came: to a read, or to a write, which may be there or come to be there."""
+    """There was no response to a read, or to a write that may have been, or may still be, written."""
 
 
 @dataclass(frozen=True)
 class Denied:
-    """This job may not write, or not read."""
+    """This job is not allowed to write, or to read."""
 
 
 @dataclass(frozen=True)
@@ -186,19 +186,19 @@ class HolderEnded:
 
 @dataclass(frozen=True)
 class Look:
-    """It is time to read again, and to try again what was not possible."""
+    """It is time to read and try again."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """Something happened that is to be recorded."""
+    """Something happened that has to be recorded."""
 
     change: Change
 
 
 @dataclass(frozen=True)
 class Flush:
-    """What is there to be written should be."""
+    """Pending changes have to be written now."""
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ class Fetch:
 
 @dataclass(frozen=True)
 class Put:
-    """Replace the version with this head by one that holds the batch."""
+    """Replace the version with this head by one with the batch."""
 
     base: Head
     batch: Batch
@@ -226,7 +226,7 @@ class Put:
 
 @dataclass(frozen=True)
 class Held:
-    """The lease is ours and the stacks are announced: they may be applied."""
+    """This run has the lease and the stacks are announced: they may be applied."""
 
 
 @dataclass(frozen=True)
@@ -238,7 +238,7 @@ class Busy:
 
 @dataclass(frozen=True)
 class Failed:
-    """It cannot be done, or not now; what is to be recorded is kept."""
+    """It cannot be done, or not now; pending changes are kept."""
 
     trouble: Trouble
     lease: Lease | None = None
@@ -249,12 +249,12 @@ Step = tuple[State, tuple[Effect, ...]]
 
 
 def step(state: State, event: Event, chance: float = 0.5) -> Step:
-    """What an event leads to.
+    """The next state and the effects of an event.
 
     Args:
         state: The state before.
         event: The event.
-        chance: A number from 0 to 1, by which pauses differ between runs.
+        chance: A random number from 0 to 1, so that pauses differ between runs.
     """
     match event:
         case Fetched(head):
@@ -265,7 +265,7 @@ def step(state: State, event: Event, chance: float = 0.5) -> Step:
             return _again(state, Trouble.CROWDED, chance)
         case Lost():
             return _again(replace(state, unsure=state.sent is not None), Trouble.UNREACHABLE, chance)
-        case Denied():  # what was sent is not there, unless an earlier try of it is
+        case Denied():  # the write is not there, unless an earlier attempt of it is
             return _kept(state), (Failed(Trouble.DENIED),)
         case Announce(begun, since):
             return _next(replace(state, announce=begun, since=since, attempts=0))
@@ -278,13 +278,13 @@ def step(state: State, event: Event, chance: float = 0.5) -> Step:
         case Flush():
             return _next(replace(state, attempts=0))
         case Finish():
-            lease = state.known.lease if state.known else None  # a retry ends what its pipeline had left
+            lease = state.known.lease if state.known else None  # a retry ends a lease that its pipeline left behind
             holds = state.holds or (lease is not None and lease.holder == state.me.holder)
             return _next(replace(state, finishing=True, announce=None, holds=holds, attempts=0))
 
 
 def may_take(head: Head, me: Me, ended_holder: str | None = None) -> bool:
-    """Whether a run may have the lease: it is free, its own pipeline's, or that of one that has ended."""
+    """Whether a run may take the lease: it is free, its own pipeline's, or its holder has ended."""
     return head.lease is None or head.lease.holder in (me.holder, ended_holder)
 
 
@@ -296,18 +296,18 @@ def _fetched(state: State, head: Head | None) -> Step:
         return _kept(state), (Failed(Trouble.WENT_BACK),)
     if state.sent is not None and state.sent.write in head.recent:
         return _arrived(replace(state, known=head))
-    # What was sent can only come to be there while its base is the newest version.
+    # A write can only succeed while its base is the newest version.
     may_come = state.unsure and state.known is not None and head.recent == state.known.recent
     state = replace(state, known=head, unsure=may_come)
     if state.holds and (head.lease is None or head.lease.holder != state.me.holder):
-        # What was applied is recorded all the same; nothing more is begun.
+        # What was applied is still recorded, but nothing more is started.
         following, effects = _proceed(replace(_kept(state), holds=False, announce=None))
         return following, (Failed(Trouble.TAKEN, head.lease), *effects)
     return _proceed(state)
 
 
 def _arrived(state: State) -> Step:
-    """What was sent is there."""
+    """The state after the write succeeded."""
     sent = state.sent
     if sent is None:
         return _proceed(state)
@@ -318,7 +318,7 @@ def _arrived(state: State) -> Step:
 
 
 def _next(state: State) -> Step:
-    """Send what is there to be sent; what may be there already is looked for first."""
+    """Write pending changes; if an earlier write may have succeeded, read first."""
     if not state.settled and (state.known is None or state.unsure):
         return state, (Fetch(),)
     return _proceed(state)
@@ -329,7 +329,7 @@ def _proceed(state: State) -> Step:
     if state.settled or head is None:
         return state, ()
     if state.unsure and state.sent is not None:
-        return state, (Put(head, state.sent),)  # the very same again: of the two at most one finds its base
+        return state, (Put(head, state.sent),)  # the same write again: at most one of the two finds its base
     state = _kept(state)
     batch = Batch(
         f"{state.me.run}.{state.number + 1}", state.queue, state.announce, state.since,
@@ -341,7 +341,7 @@ def _proceed(state: State) -> Step:
 
 
 def _kept(state: State) -> State:
-    """What was sent and can no longer come to be there is a part of what is sent next."""
+    """Put a write that can no longer succeed back into the queue."""
     sent = state.sent
     if sent is None or state.unsure:
         return state

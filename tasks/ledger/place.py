@@ -1,4 +1,4 @@
-"""The home that the configuration names, opened: a branch of the clone's remote, or a place of files."""
+"""Opens the home that the configuration names: a branch of the clone's remote, or a store of files."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ Part = Literal["ledger", "observations"]
 
 
 def open_home(settings: model.Ledger, loaded: Loaded, layout: Layout, wait: Wait, part: Part = "ledger") -> Home:
-    """The home of an environment's ledger, or of what drift jobs noted beside it; nothing is asked of it yet.
+    """The home of an environment's ledger, or of the drift jobs' observations; nothing is read yet.
 
     Args:
         settings: The configuration's `ledger`.
-        loaded: The configuration, for the environment's name and for the lines of keys.
-        layout: Where the clone is, and what may be removed in it.
-        wait: Waits so many seconds; true when the run was asked to stop.
+        loaded: The configuration, for the environment's name and the lines of keys.
+        layout: The paths of the clone and of its cache.
+        wait: Waits that many seconds; true if the run was asked to stop.
         part: The ledger, or the observations.
 
     Raises:
@@ -75,5 +75,5 @@ def _place(url: str, endpoint: str | None, token: str | None, timeout: float, *,
     if scheme in ("s3", "az"):
         return Bucket(url, endpoint, timeout, once=True)
     if scheme:
-        raise HomeError(f"a ledger lives in a folder or at s3, az, https, http, not at `{scheme}://`")
+        raise HomeError(f"a ledger cannot be kept at `{scheme}://`; use s3, az, https, http or a folder")
     return Folder(root / Path(url).expanduser(), durable=True)

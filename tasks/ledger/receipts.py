@@ -1,7 +1,7 @@
-"""What of a stack's receipt and outputs goes into the ledger, which every reader of the repository may read.
+"""The parts of a stack's receipt and outputs that go into the ledger, for every reader of the repository to see.
 
-Names, digests, commits, outcomes: no addresses, no values, no reasons. A digest of a value that is not in the
-repository can be guessed by trying, so it is there only where it was made with a key.
+Names, digests, commits and outcomes; no addresses, values or reasons. A value that is not in the repository could be
+guessed from its digest, so that digest is only included if it was made with a key.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ class Record:
 
 
 def shown(project: Project, stack: Stack, found: Record, *, public: bool) -> Record:
-    """What the ledger holds of a receipt and its outputs.
+    """The ledger's version of a receipt and its outputs.
 
     Args:
         project: The project.
         stack: The stack.
-        found: What stands on disk.
+        found: The receipt and outputs on disk.
         public: Whether addresses, reasons and values that are not sensitive may be shown.
     """
     withheld = _withheld(project, stack, found.receipt)
     receipt = {**found.receipt, "inputs": _inputs(found.receipt.get("inputs"), withheld)}
-    if withheld:  # by the digest over all inputs each of them could be guessed
+    if withheld:  # each of them could be guessed from the digest of all inputs
         receipt["inputs_digest"] = NOT_RECORDED
     if not public:
         receipt |= {**_WITHHELD, "accepted": _without_reason(found.receipt.get("accepted"))}
@@ -51,7 +51,7 @@ def shown(project: Project, stack: Stack, found: Record, *, public: bool) -> Rec
 
 
 def working_copy(found: Record, before: Json | None) -> Record:
-    """What is written to disk of a record of the ledger: with the values that are here already and still hold."""
+    """The receipt and outputs to write to disk for a ledger record; values on disk that still apply are kept."""
     if found.outputs is None:
         return found
     known = _mapping((before or {}).get("outputs"))
@@ -60,14 +60,14 @@ def working_copy(found: Record, before: Json | None) -> Record:
 
 
 def _withheld(project: Project, stack: Stack, receipt: Json) -> Collection[tuple[str, str]]:
-    """The inputs, by kind and name, whose digests would tell a value that is not in the repository."""
+    """The inputs, by kind and name, whose digests would reveal a value that is not in the repository."""
     inputs = _mapping(receipt.get("inputs"))
     if inputs.get("key") is not None:
         return ()
     given = _mapping(_mapping(_mapping(project.loaded.variables.get("stacks")).get(stack.name)).get("variables"))
     names = {
         name for name, value in stack.settings.variables.items() if name in given or "${" in str(value)
-    }  # what the environment says
+    }  # values from the environment
     found = {(str(InputKind.VARIABLE), name) for name in names}
     entries = inputs.get("digests")
     for entry in map(_mapping, entries if isinstance(entries, list) else ()):
@@ -77,7 +77,7 @@ def _withheld(project: Project, stack: Stack, receipt: Json) -> Collection[tuple
 
 
 def _sensitive(project: Project, inputs: Json) -> set[tuple[str, str]]:
-    """The outputs that were read and are sensitive, or may be."""
+    """The outputs that were read and are, or may be, sensitive."""
     found = set()
     entries = inputs.get("digests")
     for entry in map(_mapping, entries if isinstance(entries, list) else ()):
@@ -129,13 +129,13 @@ def _mapping(value: object) -> Json:
 
 
 def begun(receipt: Mapping[str, object] | None, stack: str, environment: str, mark: Mapping[str, object]) -> Json:
-    """The receipt of a stack whose apply was announced and has not ended: cut off, until a plan says what is there.
+    """The receipt of a stack whose apply was announced and has not ended: it counts as cut off.
 
     Args:
-        receipt: The receipt of the apply before, where there was one.
+        receipt: The receipt of the previous apply, if there was one.
         stack: The stack.
         environment: The environment.
-        mark: What was announced (`record.Begun`).
+        mark: The announcement (`record.Begun`).
     """
     never: Json = {"inputs_digest": "", "inputs": {"key": None, "digests": []}, "format": FORMAT}
     last: Json = dict(receipt) if receipt else {"stack": stack, "environment": environment, **never}

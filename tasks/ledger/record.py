@@ -1,4 +1,4 @@
-"""What a ledger holds: a head that names everything else by digest, shards of stacks' records, a chain of entries."""
+"""The content of a ledger: a head that names everything else by digest, shards of stack records, a chain of entries."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ FORMAT = 1
 NEEDS = "0.1.0"  # the first version of doit-tofu that reads and writes this format
 ENTRY = "urn:doit-tofu:ledger-entry:1"
 _APPLIED, _FAILED = "applied", "failed"  # outcomes of receipts
-RECENT = 64  # writes whose changes the head still names: who got no answer finds its own among them
+RECENT = 64  # ids of writes that the head keeps: a writer without a response finds its own here
 
 
 class NewerFormatError(FormatError):
-    """A newer version of doit-tofu wrote it; says which one it takes."""
+    """A newer version of doit-tofu wrote it; the message says which version can read it."""
 
 
 class Kind(StrEnum):
@@ -42,9 +42,9 @@ class Kind(StrEnum):
 
 
 class Lease(Part):
-    """Who may apply: no other pipeline does until it is given back.
+    """Who may apply: no other pipeline does until the lease is released.
 
-    `holder` is the pipeline, which its jobs and retries share; `run` the process that took it; `label` is for people.
+    `holder` is the pipeline, shared by its jobs and retries; `run` is the process that took it; `label` is for people.
     """
 
     holder: str
@@ -54,10 +54,10 @@ class Lease(Part):
 
 
 class Begun(Part):
-    """A stack whose apply is announced: it may have begun, and until a receipt says how it ended, nobody knows.
+    """A stack whose apply is announced: it may have started, and its outcome is unknown until there is a receipt.
 
-    `doubtful` where an apply that was announced before, or has begun, never got its receipt: then it stays announced
-    even if this run ends without applying it.
+    `doubtful` if an earlier announced or started apply never got its receipt: the stack then stays announced even if
+    this run ends without applying it.
     """
 
     holder: str
@@ -71,7 +71,7 @@ class Begun(Part):
 
 
 class Record(Part):
-    """What is known of a stack: `entry` is the number of the entry that says so, `change` its id."""
+    """The record of a stack: `entry` is the number of the entry that wrote it, `change` its id."""
 
     change: str
     entry: int
@@ -80,7 +80,7 @@ class Record(Part):
 
     @property
     def digest(self) -> str:
-        """Hex SHA-256 of receipt and outputs: what the entry has of them."""
+        """Hex SHA-256 of receipt and outputs, as in the entry."""
         return content_digest(self.receipt, self.outputs)
 
 
@@ -90,17 +90,17 @@ class Head(Part):
     Args:
         format: The format of all of it.
         needs: The oldest version of doit-tofu that may write it.
-        ledger: A random id, made with the ledger: no chain is taken for another's.
+        ledger: A random id of this ledger, so that its chain is never mistaken for another's.
         project: The repository, as its forge names it.
         environment: The environment.
         sequence: The number of the last entry.
         chain: The SHA-256 of the last entry.
         first: The number of the oldest entry that is kept.
-        key: The public key that is in force; None where nothing is signed.
+        key: The current public key; None if nothing is signed.
         shards: The SHA-256 of each shard, by its name (`3f`).
         lease: Who may apply now.
         begun: The stacks whose apply was announced and has not ended.
-        recent: The ids of the latest writes, the last one last.
+        recent: The ids of the latest writes, newest last.
     """
 
     format: int = FORMAT
@@ -123,24 +123,24 @@ class Head(Part):
 
 
 class Entry(Part):
-    """One link of the chain: what happened, and the digest of the link before.
+    """One entry of the chain: what happened, and the digest of the previous entry.
 
     Args:
         format: The format of the entry.
         kind: What it records.
-        id: Random: the same event is written once, however often its write is repeated.
+        id: Random, so that an event is written once, however often its write is repeated.
         ledger: See `Head`.
         project: See `Head`.
         environment: See `Head`.
         sequence: Its number; the first is 1.
         previous: The SHA-256 of the entry before; empty in the first.
-        at: When it happened, by the clock of who recorded it: for people, it orders nothing.
+        at: When it happened, by the writer's clock: for people only, not for ordering.
         stack: The stack it is about.
         plan: The SHA-256 of the plan that was applied.
-        record: The digest of what the ledger holds of the stack from now on.
-        key: The public key that is in force from the next entry on, where it changes, or in the first entry.
-        lost: Whether the key before is gone: then the new one alone signs the change.
-        facts: What else is known of the event.
+        record: The digest of the stack's new record.
+        key: The public key for the entries that follow, in the first entry and wherever it changes.
+        lost: Whether the previous key is lost: then only the new one signs the change.
+        facts: Other facts about the event.
     """
 
     format: int = FORMAT
@@ -162,7 +162,7 @@ class Entry(Part):
     def content(self) -> bytes:
         """The entry as an in-toto statement."""
         digest = self.plan or self.record
-        if digest is None:  # an event of the ledger itself is about the chain that it follows
+        if digest is None:  # an event of the ledger itself has the chain before it as its subject
             digest = self.previous or sha256_bytes(self.ledger.encode())
         subject = {"name": self.stack or self.environment, "digest": {"sha256": digest}}
         return statement.content([subject], ENTRY, self.model_dump(mode="json"))
@@ -170,10 +170,10 @@ class Entry(Part):
 
 @dataclass(frozen=True)
 class Change:
-    """An event that is to be recorded, before it has a place in the chain.
+    """An event to record, before it has a place in the chain.
 
-    `receipt` and `outputs` are what the ledger holds of the stack from then on, `follows` the change that they replace;
-    `facts` is what else the entry says.
+    `receipt` and `outputs` are the stack's new record, `follows` is the change that they replace; `facts` are other
+    facts for the entry.
     """
 
     kind: Kind
@@ -189,11 +189,11 @@ class Change:
     facts: Mapping[str, object] = field(default_factory=dict)
 
     def settled(self, current: Record | None) -> Change:
-        """The change over what the ledger holds now.
+        """The change, reconciled with the ledger's current record of the stack.
 
-        Where that is not what this one replaces, two receipts have one predecessor and no order: one of an apply that
-        has not ended well stands, and two good ones make one that has not. What a check found of another apply than
-        the one that is recorded changes nothing.
+        If that is not the record that this change replaces, two receipts have the same predecessor and no order. The
+        receipt of a failed apply is kept; two successful ones are recorded as failed. The result of a check changes
+        nothing if another apply is recorded.
         """
         if current is None or self.receipt is None or current.change == self.follows:
             return self
@@ -204,7 +204,7 @@ class Change:
 
 
 class _Form(Part):
-    """What every format has."""
+    """The fields that every format has."""
 
     format: int
     needs: str = ""
@@ -226,12 +226,12 @@ def blob_name(shard: str) -> str:
 
 
 def content_digest(receipt: Mapping[str, object], outputs: Mapping[str, object] | None) -> str:
-    """Hex SHA-256 over what a ledger holds of a stack."""
+    """Hex SHA-256 of a stack's record."""
     return sha256_bytes(canonical_json([receipt, outputs]))
 
 
 def shard_bytes(shard: Shard) -> bytes:
-    """A shard as it is kept."""
+    """A shard as it is stored."""
     return canonical_json({name: record.model_dump() for name, record in shard.items()})
 
 
@@ -248,7 +248,7 @@ def read_shard(data: bytes) -> Shard:
 
 
 def read_head(data: bytes) -> tuple[Head, Envelope]:
-    """A head and the envelope that it came in, whose signature is not judged here.
+    """A head and its envelope; the signature is not verified here.
 
     Raises:
         NewerFormatError: A newer version wrote it.
@@ -259,7 +259,7 @@ def read_head(data: bytes) -> tuple[Head, Envelope]:
 
 
 def read_entry(data: bytes) -> tuple[Entry, Envelope]:
-    """An entry and the envelope that it came in, whose signature is not judged here.
+    """An entry and its envelope; the signature is not verified here.
 
     Raises:
         NewerFormatError: A newer version wrote it.
@@ -273,7 +273,7 @@ def read_entry(data: bytes) -> tuple[Entry, Envelope]:
 
 
 def _checked(kind: type[P], data: bytes) -> P:
-    """The part that some JSON is.
+    """A model read from JSON.
 
     Raises:
         NewerFormatError: Its format is newer than ours.
@@ -286,5 +286,5 @@ def _checked(kind: type[P], data: bytes) -> P:
     except ValidationError as error:
         detail = error.errors(include_url=False, include_input=False)[0]
         raise FormatError(f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}") from None
-    needs = f"; doit-tofu {form.needs} or newer reads it" if form.needs else ""
+    needs = f"; doit-tofu {form.needs} or newer can read it" if form.needs else ""
     raise NewerFormatError(f"format {form.format} is newer than {FORMAT}{needs}")

@@ -1,4 +1,4 @@
-"""One run and its ledger: carries out what the machine says, with the bytes and signatures that it leaves out."""
+"""One run's session with its ledger: carries out the machine's effects, with the bytes and signatures."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from .machine import Batch, Effect, Event, Me
     from .record import Change, Head, Record, Shard
 
-_UNTOUCHED = "the ledger is as it was found"
+_UNTOUCHED = "the ledger is unchanged"
 
 
 class Cache(Protocol):
-    """Shards that were read before, by their digest."""
+    """A cache of shards, by digest."""
 
     def get(self, digest: str) -> bytes | None:
-        """The shard with this digest; None where it is not kept."""
+        """The shard with this digest; None if it is not cached."""
         ...
 
     def put(self, digest: str, data: bytes) -> None:
@@ -43,10 +43,10 @@ class Cache(Protocol):
 
 @dataclass(frozen=True)
 class Identity:
-    """Whose ledger is expected.
+    """Which ledger is expected.
 
     Args:
-        project: The repository, as its forge names it; empty where that is not known.
+        project: The repository, as its forge names it; empty if that is not known.
         environment: The environment.
     """
 
@@ -54,18 +54,18 @@ class Identity:
     environment: str
 
     def problem(self, head: Head) -> str | None:
-        """What is wrong with a ledger's own identity, in words."""
+        """Why a ledger is not the expected one; None if it is."""
         if head.environment != self.environment:
             return f"it is the ledger of environment '{head.environment}', not of '{self.environment}'"
         ours, theirs = self.project.strip("/"), head.project.strip("/")
         if ours and theirs and ours != theirs and not (ours.endswith(f"/{theirs}") or theirs.endswith(f"/{ours}")):
-            return f"it is the ledger of '{theirs}', and this is '{ours}'"
+            return f"it is the ledger of '{theirs}', but this is '{ours}'"
         return None
 
 
 @dataclass(frozen=True)
 class Trust:
-    """What the configuration believes, and what this job signs with; where neither is there nothing is signed."""
+    """The public keys that the configuration trusts, and the keys that this job signs with; both may be empty."""
 
     public: Sequence[PublicKey] = ()
     signing: Sequence[SigningKey] = ()
@@ -73,16 +73,16 @@ class Trust:
 
 @dataclass
 class Session:
-    """A run's dealings with its ledger. Threads may share it: one of them at a time talks to the home.
+    """A run's session with its ledger. Threads may share it; only one at a time talks to the home.
 
     Args:
         home: Where the ledger is.
-        me: Who this is.
-        identity: Whose ledger is expected.
+        me: This run.
+        identity: Which ledger is expected.
         trust: The keys.
-        seen: What this disk knew of it.
-        cache: Shards that were read before.
-        pause: Waits so many seconds; true when the run was asked to stop.
+        seen: The latest place in the chain that this machine has seen.
+        cache: The cache of shards.
+        pause: Waits that many seconds; true if the run was asked to stop.
     """
 
     home: Home
@@ -95,11 +95,11 @@ class Session:
     _state: State = field(init=False)
     _version: Version | None = field(init=False, default=None)
     _shards: dict[str, Shard] = field(init=False, default_factory=dict)  # by digest
-    _said: str = field(init=False, default="")  # what the home said last of why it did not do it
+    _said: str = field(init=False, default="")  # the home's last error
     _lock: threading.RLock = field(init=False, default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
-        """Begin knowing what this disk knew."""
+        """Start from the latest place that this machine has seen."""
         self._state = State(self.me, seen=self.seen)
 
     @property
@@ -109,30 +109,30 @@ class Session:
 
     @property
     def version(self) -> Version | None:
-        """The version that this head is of."""
+        """The version of this head."""
         return self._version
 
     @property
     def holds(self) -> bool:
-        """Whether the lease is this pipeline's, as far as is known."""
+        """Whether this pipeline has the lease, as far as is known."""
         return self._state.holds
 
     @property
     def waiting(self) -> int:
-        """How many events are recorded here and not in the ledger."""
+        """How many changes are not in the ledger yet."""
         sent = self._state.sent
         return len(self._state.queue) + (len(sent.changes) if sent else 0)
 
     @property
     def settled(self) -> bool:
-        """Whether nothing is left to be written."""
+        """Whether nothing is left to write."""
         return self._state.settled
 
     def handle(self, event: Event) -> list[Effect]:
-        """What an event leads to, carried out; returns the effects that are for the run: held, busy, failed.
+        """Handle an event; returns the effects that are for the run: held, busy, failed.
 
         Raises:
-            LedgerError: What is there cannot be believed, or not be written by this job.
+            LedgerError: The ledger cannot be trusted, or this job cannot write to it.
         """
         told: list[Effect] = []
         with self._lock:
@@ -150,7 +150,7 @@ class Session:
         return told
 
     def records(self, stacks: Iterable[str]) -> dict[str, Record]:
-        """What the ledger holds of some stacks, at the head that is known.
+        """The ledger's records of some stacks, at the known head.
 
         Raises:
             LedgerError: A shard cannot be read.
@@ -163,7 +163,7 @@ class Session:
         return {stack: item for stack, item in found.items() if item is not None}
 
     def all_records(self) -> dict[str, Record]:
-        """What the ledger holds of every stack that it knows.
+        """The ledger's records of all stacks.
 
         Raises:
             LedgerError: A shard cannot be read.
@@ -203,7 +203,7 @@ class Session:
                     raise self._unbelievable(f"entry {number} cannot be read: {error}") from None
 
     def begin(self, head: Head, changes: Sequence[Change]) -> None:
-        """Make the ledger, where there is none.
+        """Create the ledger.
 
         Raises:
             LedgerError: It cannot be written.
@@ -217,14 +217,14 @@ class Session:
             self._state = State(self.me, known=made.head)
 
     def amend(self, change: Callable[[Head], Head], changes: Sequence[Change]) -> None:
-        """Write something of a person's own: not part of a run, tried once over what was read last.
+        """Write a change that a person asked for, outside of a run; tried once, over the version that was read last.
 
         Args:
-            change: Makes the head with another lease or other begun stacks.
-            changes: What is recorded of it.
+            change: Changes the lease or the announced stacks of the head.
+            changes: The entries to record.
 
         Raises:
-            LedgerError: It cannot be written, or another wrote first.
+            LedgerError: It cannot be written, or another run wrote first.
         """
         with self._lock:
             head = self._known()
@@ -237,7 +237,7 @@ class Session:
             self._state = State(self.me, known=made.head)
 
     def problem(self, failed: Failed) -> LedgerError:
-        """Why something could not be done, for people."""
+        """The error for something that failed."""
         by = f" by {failed.lease.label}" if failed.lease else ""
         said = f": {self._said}" if self._said and failed.trouble in (Trouble.DENIED, Trouble.UNREACHABLE) else ""
         return LedgerError(
@@ -287,13 +287,13 @@ class Session:
             return chain.draft(head, shards, changes, write, self.trust.signing)
         except chain.KeyMissingError as error:
             raise LedgerError(
-                f"the ledger is signed with the key {error}, and this job has not that one",
+                f"the ledger is signed with the key {error}, which this job does not have",
                 where=self.home.name, untouched=_UNTOUCHED,
-                next_step=f"give {VARIABLE} to this job; only deploy jobs have it",
+                next_step=f"set {VARIABLE}; only deploy jobs should have it",
             ) from None  # fmt: skip
 
     def _believed(self, found: Version) -> Head:
-        """The head of a version, when it is of this ledger and signed as it has to be.
+        """The head of a version, if it belongs to this ledger and has a valid signature.
 
         Raises:
             LedgerError: It is not.
@@ -309,7 +309,7 @@ class Session:
         return head
 
     def _read_shards(self, head: Head, names: Iterable[str]) -> dict[str, Shard]:
-        """Shards of the version that is known; those that were read before are not read again."""
+        """Shards of the known version; cached ones are not read again."""
         wanted = {name: head.shards[name] for name in names if name in head.shards}
         missing = {name: digest for name, digest in wanted.items() if digest not in self._shards}
         for name, digest in list(missing.items()):
@@ -344,34 +344,34 @@ class Session:
 
     def _unbelievable(self, what: str) -> LedgerError:
         return LedgerError(
-            f"the ledger cannot be believed: {what}",
+            f"the ledger cannot be trusted: {what}",
             where=self.home.name, untouched="nothing was planned or applied",
-            next_step=(doit("audit"), " says where it breaks; docs/ledger.md says how to go on"),
+            next_step=(doit("audit"), " shows the first bad entry; docs/ledger.md explains how to repair it"),
         )  # fmt: skip
 
     def _not_written(self, error: HomeError) -> LedgerError:
         return LedgerError(
             f"the ledger cannot be written: {error}", where=self.home.name, untouched=_UNTOUCHED,
-            next_step=(doit("ledger", "check"), " tries it and says what is missing"),
+            next_step=(doit("ledger", "check"), " tests it and reports what is missing"),
         )  # fmt: skip
 
 
 _WORDS = {
     Trouble.MISSING: "there is no ledger at {name}, although the configuration names one",
-    Trouble.WENT_BACK: "the ledger at {name} holds less than this disk has seen of it: it was rewritten",
+    Trouble.WENT_BACK: "the ledger at {name} lacks entries that this machine has already seen: it was rewritten",
     Trouble.DENIED: "access to the ledger at {name} is denied",
     Trouble.UNREACHABLE: "the ledger at {name} cannot be reached",
-    Trouble.CROWDED: "the ledger at {name} could not be written: others kept writing first",
+    Trouble.CROWDED: "the ledger at {name} could not be written: other runs were always faster",
     Trouble.TAKEN: "the lease of the ledger at {name} was taken over{by}",
 }
-_CHECK = (doit("ledger", "check"), " tries it, and says what is missing")
+_CHECK = (doit("ledger", "check"), " tests it and reports what is missing")
 _NEXT: dict[Trouble, Steps] = {
     Trouble.MISSING: (
-        "where nothing was ever recorded, ",
+        "if nothing was ever recorded here, ",
         doit("ledger", "init"),
-        " begins it; else bring the branch back",
+        " creates it; otherwise restore the branch",
     ),
-    Trouble.WENT_BACK: ("find out who rewrote it, and bring it back; ", doit("audit"), " says where it ends"),
+    Trouble.WENT_BACK: ("find out who rewrote it, and restore it; ", doit("audit"), " shows where it ends"),
     Trouble.DENIED: _CHECK,
     Trouble.UNREACHABLE: _CHECK,
     Trouble.CROWDED: "run the same command again",

@@ -1,4 +1,4 @@
-"""Signed statements: in-toto statements (v1) in DSSE envelopes, as bytes that are hashed and kept.
+"""Signed statements: in-toto statements (v1) in DSSE envelopes, as bytes that are hashed and stored.
 
 The formats: https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md and
 https://github.com/secure-systems-lab/dsse/blob/master/envelope.md.
@@ -25,11 +25,11 @@ _TYPE = "https://in-toto.io/Statement/v1"
 
 
 class FormatError(ValueError):
-    """Some bytes are not what they should be."""
+    """The bytes do not have the expected format."""
 
 
 class Part(BaseModel):
-    """Base of what is read from a ledger: values do not change; fields of newer formats are left alone."""
+    """Base of everything read from a ledger: frozen; fields of newer formats are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
@@ -42,7 +42,7 @@ class Signature(Part):
 
 
 class Envelope(Part):
-    """A payload and its signatures; none where the ledger has no key."""
+    """A payload and its signatures, which are empty if the ledger has no key."""
 
     payload: str
     payload_type: str = Field(alias="payloadType")
@@ -58,7 +58,7 @@ class Envelope(Part):
         return _decoded(self.payload)
 
     def signed_by(self, key: PublicKey) -> bool:
-        """Whether one of the signatures is by this key."""
+        """Whether this key made one of the signatures."""
         message = _encoding(self.payload_type, self.content)
         try:
             return any(
@@ -70,7 +70,7 @@ class Envelope(Part):
             return False
 
     def to_bytes(self) -> bytes:
-        """The envelope as it is kept and hashed."""
+        """The envelope as it is stored and hashed."""
         return canonical_json(self.model_dump(by_alias=True))
 
 
@@ -91,26 +91,26 @@ class Statement(Part):
 
 
 def seal(content: bytes, payload_type: str, keys: Sequence[SigningKey]) -> Envelope:
-    """An envelope of some bytes, signed with each key."""
+    """An envelope around some bytes, signed with each key."""
     message = _encoding(payload_type, content)
     signatures = tuple(Signature(keyid=key.public.id, sig=base64.b64encode(key.sign(message)).decode()) for key in keys)
     return Envelope(payload=base64.b64encode(content).decode(), payloadType=payload_type, signatures=signatures)
 
 
 def read(data: bytes, payload_type: str) -> Envelope:
-    """The envelope that some bytes are.
+    """Read an envelope.
 
     Raises:
-        FormatError: They are none, or one of another kind.
+        FormatError: It is not one, or has another payload type.
     """
     try:
         found = Envelope.model_validate_json(data)
     except ValidationError as error:
         raise FormatError(f"not an envelope: {_first(error)}") from None
     if found.payload_type != payload_type:
-        raise FormatError(f"an envelope of {found.payload_type!r:.80}, not of {payload_type!r}")
+        raise FormatError(f"the payload type is {found.payload_type!r:.80}, not {payload_type!r}")
     if found.to_bytes() != data:
-        raise FormatError("an envelope that is not written as we write it")
+        raise FormatError("not in canonical form")
     return found
 
 
@@ -118,7 +118,7 @@ def read_statement(envelope: Envelope) -> Statement:
     """The statement in an envelope.
 
     Raises:
-        FormatError: There is none.
+        FormatError: It does not contain one.
     """
     try:
         return Statement.model_validate_json(envelope.content)
@@ -132,12 +132,12 @@ def content(subjects: Sequence[Mapping[str, object]], kind: str, predicate: Mapp
 
 
 def verified(envelope: Envelope, keys: Collection[PublicKey]) -> PublicKey | None:
-    """The first of some keys that signed an envelope."""
+    """The first of these keys that signed the envelope; None if none did."""
     return next((key for key in keys if envelope.signed_by(key)), None)
 
 
 def _encoding(payload_type: str, content: bytes) -> bytes:
-    """What is signed: DSSE's pre-authentication encoding."""
+    """The bytes that are signed: DSSE's pre-authentication encoding."""
     kind = payload_type.encode()
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(content), content)
 

@@ -1,9 +1,9 @@
-"""A ledger in a place of files: everything lies under its digest, but for the head, which is compared and swapped.
+"""A ledger in a store of files: each is stored under its digest, except the head, which is replaced conditionally.
 
-    head          a line of ours (see `_Link`), then the head as it was given
-    objects/...   blobs, entries and pages of entries, each by its SHA-256: written before the head that names them
+    head          one line (see `_Link`), then the head
+    objects/...   blobs, entries and pages of entries by SHA-256, written before the head that names them
 
-Content that was written by the loser of a race stays there, and nothing names it.
+Objects written by the loser of a race stay there unreferenced.
 """
 
 from __future__ import annotations
@@ -25,51 +25,51 @@ if TYPE_CHECKING:
     from ..base.objects.place import Place
 
 HEAD = "head"
-_PAGE = 64  # entries that the head names itself; the ones before are in pages
+_PAGE = 64  # entries that the head lists itself; earlier ones are in pages
 _AT_ONCE = 8
 _WRONG_TAG = '"0000000000000000"'
 
 
 @dataclass(frozen=True)
 class _Link:
-    """How a head leads to the entries: the latest ones by number and digest, and the page of those before.
+    """How a head leads to the entries: the latest by number and digest, and the page of earlier ones.
 
     Args:
         entries: The latest entries, oldest first.
-        before: The digest of the page of the entries before; empty where there are none.
+        before: The digest of the page of earlier entries; empty if there are none.
     """
 
     entries: tuple[tuple[int, str], ...] = ()
     before: str = ""
 
     def line(self, mark: str) -> bytes:
-        """The link as a line. The mark makes two heads of the same content two versions: an ETag may be a digest."""
+        """The link as a line. The mark makes two writes of the same content two versions: an ETag may be a digest."""
         return json.dumps({"entries": self.entries, "before": self.before, "write": mark}).encode() + b"\n"
 
     @classmethod
     def parsed(cls, line: bytes) -> _Link:
-        """The link of a line.
+        """Read a link from a line.
 
         Raises:
-            BrokenError: It is no such line.
+            BrokenError: It is not one.
         """
         try:
             found = json.loads(line)
             return cls(tuple((int(number), str(digest)) for number, digest in found["entries"]), str(found["before"]))
         except (ValueError, KeyError, TypeError, RecursionError):
-            raise BrokenError("what is there was not written as a ledger") from None
+            raise BrokenError("it is not a ledger") from None
 
 
 @dataclass
 class StoreHome:
-    """A ledger in a place of files.
+    """A ledger in a store of files.
 
     Args:
-        place: The place, whose conditional writes are tried once.
+        place: The store, whose conditional writes are tried once.
     """
 
     place: Place
-    _sent: set[str] = field(init=False, repr=False, default_factory=set)  # digests that are there for certain
+    _sent: set[str] = field(init=False, repr=False, default_factory=set)  # digests that were written
 
     @property
     def name(self) -> str:
@@ -86,19 +86,19 @@ class StoreHome:
             raise UnconditionalError(f"{self.name} answers without a strong ETag")
         line, newline, head = content.partition(b"\n")
         if not newline:
-            raise BrokenError(f"{self.name}: what is there was not written as a ledger")
+            raise BrokenError(f"{self.name}: it is not a ledger")
         _Link.parsed(line)
         return Version(f"{tag}\n{line.decode(errors='replace')}", head)
 
     def blobs(self, version: Version, digests: Mapping[str, str]) -> dict[str, bytes]:
-        """Files of a version, several at a time. Those of older versions are there, too."""
+        """Files of a version, several at a time; files of older versions still exist too."""
         del version
         return dict(zip(digests, self._objects([(name, digest) for name, digest in digests.items()]), strict=True))
 
     def write(
         self, base: Version | None, head: bytes, blobs: Mapping[str, bytes], entries: Sequence[tuple[int, bytes]]
     ) -> Version:
-        """Everything that the head names, then the head over that of `base`."""
+        """Write everything that the head names, then the head over that of `base`."""
         link = _link(base)
         new = [*link.entries, *((number, sha256_bytes(content)) for number, content in entries)]
         pages: list[bytes] = []
@@ -111,7 +111,7 @@ class StoreHome:
         return self._swap(base, _Link(tuple(new), before), head)
 
     def entries(self, version: Version, after: int = 0) -> Iterator[tuple[int, bytes]]:
-        """The entries of a version, oldest first: the pages are read back to the one that is wanted."""
+        """The entries of a version, oldest first; pages are read back to the first one needed."""
         link = _link(version)
         pages = [link]
         while pages[-1].before and not (pages[-1].entries and pages[-1].entries[0][0] <= after + 1):
@@ -123,7 +123,7 @@ class StoreHome:
             yield from zip((number for number, _ in wanted), found, strict=True)
 
     def probe(self, version: Version) -> Version:
-        """A real write of the same head, and three that must be refused: a late one, a wrong ETag, and a first one."""
+        """A real write of the same head, and three that must be refused: with an old ETag, a wrong one, and none."""
         link = _link(version)
         written = self._swap(version, link, version.head)
         for late in (version, Version(f"{_WRONG_TAG}\n{version.token.partition(chr(10))[2]}", version.head), None):
@@ -131,7 +131,7 @@ class StoreHome:
                 self._swap(late, link, version.head)
             except MovedError:
                 continue
-            raise UnconditionalError(f"{self.name} took a write over a version that was no longer there")
+            raise UnconditionalError(f"{self.name} accepted a write over a version that was no longer there")
         return written
 
     def _swap(self, base: Version | None, link: _Link, head: bytes) -> Version:
@@ -139,7 +139,7 @@ class StoreHome:
         content = line + head
         with self._translated("write the ledger"):
             tag = self.place.write(HEAD, content, tag=base.token.partition("\n")[0] if base else None, new=base is None)
-            if tag is None:  # a server that does not say which ETag it gave
+            if tag is None:  # the server does not return the new ETag
                 found, tag = self.place.read(HEAD)
                 if found != content:
                     raise UnreachableError(f"{self.name}: it is unknown whether the head was written")
@@ -148,7 +148,7 @@ class StoreHome:
         return Version(f"{tag}\n{line[:-1].decode()}", head)
 
     def _send(self, contents: Iterable[bytes]) -> None:
-        """Write what is not there yet, several at a time, each under its digest."""
+        """Write objects that were not written yet, several at a time, each under its digest."""
         new = {sha256_bytes(content): content for content in contents}
         new = {digest: content for digest, content in new.items() if digest not in self._sent}
         with self._translated("write the ledger"), ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -159,7 +159,7 @@ class StoreHome:
         """The contents of these digests, several at a time.
 
         Raises:
-            BrokenError: One is missing or has another digest; says what it is.
+            BrokenError: One is missing or has another digest; the message names it.
         """
         with self._translated("read the ledger"), ThreadPoolExecutor(_AT_ONCE) as pool:
             found = list(pool.map(lambda item: self.place.read(_object(item[1]))[0], wanted))
@@ -168,13 +168,13 @@ class StoreHome:
             if content is None:
                 raise BrokenError(f"{self.name} has no {name}, which its head names")
             if sha256_bytes(content) != digest:
-                raise BrokenError(f"{name} in {self.name} is not the one that its head names")
+                raise BrokenError(f"{name} in {self.name} does not match the digest in its head")
             contents.append(content)
         return contents
 
     @contextmanager
     def _translated(self, what: str) -> Iterator[None]:
-        """What a place raises, as what a home raises."""
+        """Turn a store's errors into a home's errors."""
         try:
             yield
         except PlaceError as error:

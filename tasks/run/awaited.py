@@ -1,4 +1,4 @@
-"""Finds the upstreams that do not exist yet and that a stack which cannot be planned waits for."""
+"""Which upstreams have to exist before a stack can be planned."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _NO_STATE = "Unable to find remote state"
 
 
 def upstreams(run: Run, stack: Stack, error: EngineError) -> list[str]:
-    """The upstreams that a stack whose plan failed waits for; empty if it is a genuine failure.
+    """The missing upstreams that explain a failed plan; empty if it is a genuine failure.
 
-    A stack only waits for an upstream that has neither a receipt nor a state here; otherwise everything needed for its
-    plan exists.
+    Only an upstream with neither a receipt nor a state here explains it; otherwise everything that the plan needs
+    exists.
 
     Args:
         run: The run.
@@ -42,7 +42,7 @@ def upstreams(run: Run, stack: Stack, error: EngineError) -> list[str]:
 
 
 def failure(run: Run, stack: Stack, error: EngineError) -> EngineError:
-    """The failure of a plan; if the deploy of an upstream failed, with the next step."""
+    """The failure of a plan; if an upstream's last apply failed, with the next step."""
     last = {name: receipt.read(run.layout, name) for name in run.project.graph.needs[stack.name]}
     unfinished = [name for name, known in last.items() if known is not None and not known.applied]
     if not unfinished or error.problem.next:
@@ -55,7 +55,7 @@ def failure(run: Run, stack: Stack, error: EngineError) -> EngineError:
 def _is_absent(run: Run, name: str) -> bool:
     """Whether a stack has neither a receipt nor a state here; False if its state cannot be read.
 
-    A stack whose upstream is absent is absent too, as that upstream may create the place of its state.
+    A stack whose upstream is absent is absent too, as the upstream may create the backend of its state.
     """
     if receipt.read(run.layout, name) is not None or receipt.is_outdated(run.layout, name):
         return False

@@ -1,4 +1,4 @@
-"""The environment's folder in this run: verified before anything of it is used, and signed for the next one."""
+"""The environment's folder: verified before a run uses any of it, and signed for the next run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OF_OTHERS = (_BEFORE, "plans/", "results/", "images/", ".builds/", "notified.js
 
 
 class Custody:
-    """Who answers for the folder: verifies it, and keeps its index while the run writes.
+    """Verifies the folder, and keeps its index up to date while the run writes.
 
     Args:
         project: Whose folder it is.
@@ -34,16 +34,16 @@ class Custody:
         self._is_current = False
 
     def verify(self, selected: Collection[str], commit: str | None, *, writing: bool) -> None:
-        """Refuse a folder that is not as it was handed over; without a key there is nothing to go by.
+        """Refuse a folder that was changed since it was handed over; without a key, nothing is verified.
 
         Args:
-            selected: The selected tasks: a job of a generated pipeline has an index by their names.
+            selected: The selected tasks, which name the index of a job of a generated pipeline.
             commit: The commit that is checked out.
             writing: Whether this run holds the environment, and so may write.
 
         Raises:
-            FolderRefusedError: It is not; nothing is written into it from then on.
-            ConfigErrors: A key is no key.
+            FolderRefusedError: It was changed; nothing is written into it from then on.
+            ConfigErrors: A key is not valid.
         """
         keyring, layout = self._project.keyring, self._layout
         if not keyring.signs:
@@ -75,13 +75,13 @@ class Custody:
         layout.watch.listener = self._announce
 
     def end(self, deployed: Collection[str]) -> None:
-        """Sign what this run leaves; a folder that nothing was written into stays as it is.
+        """Sign the folder as this run leaves it; if nothing was written into it, it stays unchanged.
 
         Args:
-            deployed: The stacks that a job of a generated pipeline deploys: of these alone it hands on receipts.
+            deployed: The stacks that a job of a generated pipeline deploys: it hands on only their receipts.
 
         Raises:
-            RecordError: It cannot be written: whoever gets the folder will refuse it.
+            RecordError: It cannot be written: the next job will refuse the folder.
         """
         layout, writer = self._layout, self._writer
         if writer is None:
@@ -99,7 +99,7 @@ class Custody:
             raise _unwritten(layout.relative(layout.indexes), error) from error
 
     def _remember(self, writer: Writer) -> None:
-        """Sign the receipts and outputs that are here now by themselves: a cache carries them without the rest."""
+        """Sign the receipts and outputs separately: a cache carries them without the rest."""
         from ..artifact import folder, index
 
         files = folder.remembered(self._layout)
@@ -113,11 +113,11 @@ class Custody:
                 raise _unwritten(self._layout.relative(self._layout.indexes), error) from error
 
     def _refuse_unsigned(self) -> None:
-        """Refuse to write into a signed folder without a key: the next run with it would refuse the whole folder."""
+        """Refuse to write into a signed folder without a key: the next run with the key would refuse the folder."""
         layout, key = self._layout, self._project.config.encryption
         if not layout.indexes.is_dir():
             return
-        if key.key is None:  # there is to be no key any more
+        if key.key is None:  # encryption was turned off
             from ..artifact import folder
 
             folder.forget(layout)
@@ -125,7 +125,7 @@ class Custody:
         name = layout.relative(layout.base)
         raise FolderRefusedError(
             "no-key",
-            f"{name} was written with a key, and none is set here",
+            f"{name} was written with a key, but no key is set here",
             where=name,
             untouched="nothing was planned or applied",
             next_step=f"set {key.artifact_key or key.key} as in the run before; or remove {name}:"
@@ -134,12 +134,12 @@ class Custody:
 
 
 def index_name(part: Part | None, tasks: Iterable[str]) -> str:
-    """The file name of a run's index: each job of a generated pipeline has one of its own, by its tasks."""
+    """The file name of a run's index: each job of a generated pipeline has its own, named after its tasks."""
     return "run.jsonl" if part is None else f"job-{_digest(str(part), *sorted(tasks))}.jsonl"
 
 
 def _handed_on(files: Iterable[tuple[str, str]], deployed: Collection[str]) -> Iterable[tuple[str, str]]:
-    """The files that a job hands on: its plans; or what it deployed, and that plans were taken."""
+    """The files that a job hands on: its plans; or the receipts of what it deployed, and the claims of plans."""
     own = {f"{kind}/{stack}.json" for kind in ("receipts", "outputs") for stack in deployed}
     kinds = (_BEFORE, "results/") if deployed else _OF_OTHERS
     return (
@@ -161,5 +161,5 @@ def _unwritten(name: str, error: OSError) -> RecordError:
     return RecordError(
         f"cannot write {name}: {error.strerror}",
         untouched="what was applied is in its receipt",
-        next_step="make room or make the folder writable, then run the same command again",
+        next_step="free some space or make the folder writable, then run the same command again",
     )

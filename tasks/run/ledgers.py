@@ -1,4 +1,4 @@
-"""The ledger that the configuration names, opened for one run: where it is, who we are, which keys there are."""
+"""Opens the configured ledger for one run: its place, the run's identity, its keys."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from ..project.model.ledger import Ledger
     from .run import Run
 
-CLONE = "clone:"  # what a holder's name begins with that is no pipeline
+CLONE = "clone:"  # prefix of a holder that is not a pipeline
 
 
 def settings_of(run: Run) -> Ledger | None:
-    """What the configuration says of the ledger; None if there is none."""
+    """The ledger's settings; None if none is configured."""
     found: Ledger | Literal["none"] = run.project.config.ledger
     return None if found == "none" else found
 
@@ -39,9 +39,9 @@ def open_session(run: Run, settings: Ledger, clone: str, seen: Mark | None) -> S
 
     Args:
         run: The run.
-        settings: What the configuration says of the ledger.
-        clone: What this clone is known by.
-        seen: What this disk has seen of the ledger.
+        settings: The ledger's settings.
+        clone: This clone's id.
+        seen: The latest place in the chain that this machine has seen.
 
     Raises:
         ConfigError: A setting or a key is not what it should be.
@@ -56,7 +56,7 @@ def home(run: Run, settings: Ledger) -> Home:
     """Where the ledger is.
 
     Raises:
-        ConfigError: It is not known how to reach it.
+        ConfigError: Its settings do not say how to reach it.
         LedgerError: It cannot be opened.
     """
     try:
@@ -69,7 +69,7 @@ def trust(settings: Ledger) -> Trust:
     """The keys of this job.
 
     Raises:
-        ConfigError: One is no key, or there is nothing to use it with.
+        ConfigError: One is not a valid key, or `cryptography` is not installed.
     """
     public = [PublicKey(settings.public_key)] if settings.public_key else []
     signing = keys.from_environment(settings.key)
@@ -79,7 +79,7 @@ def trust(settings: Ledger) -> Trust:
 
 
 def identify(clone: str) -> Me:
-    """Who this run is: the pipeline that it is part of, else this clone."""
+    """The run's identity: its pipeline, or this clone."""
     found = ci.read()
     run = secrets.token_hex(8)
     if found.pipeline:
@@ -89,7 +89,7 @@ def identify(clone: str) -> Me:
 
 
 def _project(run: Run) -> str:
-    """The repository as its forge names it: `group/project`; empty where neither CI nor a remote says."""
+    """The repository as its forge names it: `group/project`; empty if neither CI nor a remote names it."""
     if name := ci.read().name:
         return name
     address = (git.ask(run.layout.root, "remote", "get-url", "origin") or "").strip().removesuffix(".git")
@@ -99,7 +99,7 @@ def _project(run: Run) -> str:
 
 @dataclass(frozen=True)
 class ShardCache:
-    """Shards on disk, by digest: what was read once is not fetched again.
+    """A cache of shards on disk, by digest.
 
     Args:
         folder: Where they are; it may be removed at any time.
@@ -108,7 +108,7 @@ class ShardCache:
     folder: Path
 
     def get(self, digest: str) -> bytes | None:
-        """A shard; None if it is not kept, or is not what it was."""
+        """A shard; None if it is not cached or was changed."""
         try:
             data = plain.read(self.folder / digest, LARGEST_RECORD)
         except OSError:
@@ -116,6 +116,6 @@ class ShardCache:
         return data if sha256_bytes(data) == digest else None
 
     def put(self, digest: str, data: bytes) -> None:
-        """Keep a shard; where there is no room it is read again the next time."""
+        """Cache a shard; if the disk is full, it is fetched again next time."""
         with suppress(RecordError):
             write_atomic(self.folder / digest, data, durable=False)

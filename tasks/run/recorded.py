@@ -1,4 +1,4 @@
-"""What a run asks of its ledger; `recording` is what answers."""
+"""The interface of a run's ledger; `recording` implements it."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ class Recorded(Protocol):
 
     @property
     def deployed_by(self) -> dict[str, str]:
-        """The stacks that another run is deploying at this moment, and what that run is called."""
+        """The stacks that another run is deploying right now, with that run's label."""
         ...
 
     def begin(self) -> None:
-        """Begin to read it, beside what else there is to do."""
+        """Start to read it in the background."""
         ...
 
     def fill(self, *, deploying: bool, alone: bool) -> None:
-        """Make receipts and outputs here those of the ledger, once it is read."""
+        """Replace receipts and outputs here by those of the ledger, once it is read."""
         ...
 
     def differing(self, stack: str, now: Inputs) -> bool:
-        """Whether files of a stack are not those that were deployed, where a base says what is planned."""
+        """Whether a stack's files differ from the deployed ones, in a run with a base."""
         ...
 
     def doubts(self, stack: str) -> list[str]:
-        """Why a stack counts as affected whatever its receipt says."""
+        """Why a stack counts as affected regardless of its receipt."""
         ...
 
     def announce(self, stacks: Callable[[], Collection[str]]) -> None:
@@ -42,9 +42,9 @@ class Recorded(Protocol):
         ...
 
     def note(self, stack: str) -> None:
-        """Something was applied or checked: its receipt is to be recorded."""
+        """Note that a stack was applied or checked, so that its receipt is recorded."""
         ...
 
     def end(self, *, last: bool = True) -> LedgerError | None:
-        """Write what is not in the ledger yet, and give the lease back; returns what went wrong."""
+        """Write what is not in the ledger yet and release the lease; returns the error, if any."""
         ...

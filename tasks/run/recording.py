@@ -1,4 +1,4 @@
-"""What a run has to do with its ledger: one read at its beginning, one write before its first apply, one at its end."""
+"""A run's use of the ledger: one read at its start, one write before its first apply, one at its end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .run import Run
 
 _SOFT = frozenset({Trouble.UNREACHABLE, Trouble.DENIED})
-_LOOK_EVERY = 5.0  # seconds between two looks at a lease that is held
+_LOOK_EVERY = 5.0  # seconds between two looks at a held lease
 
 
 class Recording:
@@ -40,11 +40,11 @@ class Recording:
 
     Args:
         run: The run.
-        settings: What the configuration says of it.
+        settings: Its settings.
 
     Attributes:
-        unread: Why it could not be read, where the run goes on all the same.
-        conflicts: Stacks that were deployed here and elsewhere, without either knowing of the other.
+        unread: Why it could not be read, if the run continues without it.
+        conflicts: Stacks that were deployed here and elsewhere, neither run knowing of the other.
     """
 
     def __init__(self, run: Run, settings: Ledger) -> None:
@@ -68,7 +68,7 @@ class Recording:
     # The beginning
 
     def begin(self) -> None:
-        """Begin to read it, beside what else there is to do."""
+        """Start to read it in the background."""
         self._reader = threading.Thread(target=self._look, name="ledger", daemon=True)
         self._reader.start()
 
@@ -79,14 +79,14 @@ class Recording:
             self._read_error = error
 
     def fill(self, *, deploying: bool, alone: bool) -> None:
-        """Make receipts and outputs here those of the ledger, once it is read.
+        """Replace receipts and outputs here by those of the ledger, once it is read.
 
         Args:
-            deploying: Whether the run may apply: then it has to be read, unless the configuration says otherwise.
-            alone: Whether the run holds this environment; else another one may, and writes here itself.
+            deploying: Whether the run may apply: then the ledger must be readable, unless `ledger.required` is false.
+            alone: Whether the run holds the environment lock; otherwise another run may be writing here.
 
         Raises:
-            LedgerError: It cannot be read, and the run must not go on without; or it cannot be believed.
+            LedgerError: It cannot be read and the run must not continue without it; or it cannot be trusted.
             RecordError: A file cannot be read or written.
         """
         if self._reader is None:
@@ -107,7 +107,7 @@ class Recording:
                 self._fill(by_base=self._run.request.base is not None and not deploying)
 
     def _fill(self, *, by_base: bool) -> None:
-        """Fill the working copy; with a base nothing counts but that: what others have deployed since is not undone."""
+        """Fill the working copy. With a base, only the base counts, so that later deploys by others are not undone."""
         head, stacks = self._head(), self._run.project.stacks
         held = self.session.records(stacks)
         known, begun = ({}, {}) if by_base else (held, self._ended_marks(head))
@@ -119,9 +119,9 @@ class Recording:
         self._copy.save()
 
     def _ended_marks(self, head: Head) -> dict[str, Begun]:
-        """The stacks whose apply was announced by a run that has ended: what was applied of them is not known.
+        """The stacks whose apply was announced by a run that has ended: it is unknown what was applied.
 
-        A live run's are being deployed; this clone's own are known here better than there.
+        Without those that a live run is deploying, and without this clone's own, which its disk knows better.
         """
         me, lease = self.session.me, head.lease
         if lease is not None and lease.holder != me.holder:
@@ -131,7 +131,7 @@ class Recording:
 
     @property
     def deployed_by(self) -> dict[str, str]:
-        """The stacks that another run is deploying at this moment, and what that run is called."""
+        """The stacks that another run is deploying right now, with that run's label."""
         head = self.session.head
         if head is None or head.lease is None or head.lease.holder == self.session.me.holder:
             return {}
@@ -144,9 +144,9 @@ class Recording:
         return head
 
     def differing(self, stack: str, now: Inputs) -> bool:
-        """Whether files of a stack are not those that were deployed, where a base says what is planned.
+        """Whether a stack's files differ from the deployed ones, in a run with a base.
 
-        Then something on the target is not deployed yet, or the target is newer than this tree.
+        Then the target has changes that are not deployed yet, or is newer than this tree.
         """
         held = self._base_held.get(stack)
         if held is None:
@@ -157,11 +157,11 @@ class Recording:
         return True
 
     def doubts(self, stack: str) -> list[str]:
-        """Why a stack counts as affected whatever its receipt says."""
+        """Why a stack counts as affected regardless of its receipt."""
         if self.unread is not None:
-            return ["the ledger could not be read, and nothing else is proof of what is deployed"]
+            return ["the ledger could not be read, and only it proves what is deployed"]
         if stack in self.conflicts:
-            return ["it was deployed here and elsewhere, and neither run knew of the other"]
+            return ["it was deployed here and elsewhere by runs that did not know of each other"]
         return []
 
     # Before the first apply
@@ -170,10 +170,10 @@ class Recording:
         """Take the lease and announce the stacks that are about to be applied, once a run.
 
         Args:
-            stacks: Names them.
+            stacks: Returns their names.
 
         Raises:
-            LedgerError: Another run deploys, or has deployed since this one planned; or the ledger cannot be written.
+            LedgerError: Another run is deploying or has deployed since this one planned, or it cannot be written.
         """
         with self._lock:
             if self._announced is False:
@@ -187,7 +187,7 @@ class Recording:
 
     def _announce(self, stacks: Collection[str]) -> None:
         if self.unread is not None:
-            self._run.say(f"the ledger is left out (`ledger.required: false`): {self.unread.message}")
+            self._run.say(f"continuing without the ledger (`ledger.required: false`): {self.unread.message}")
             return
         before = self.session.records(self._run.project.stacks)
         self._sync()
@@ -197,10 +197,10 @@ class Recording:
         while busy := self._busy(self.session.handle(event)):
             if time.monotonic() >= until or self._run.stop.wait(min(_LOOK_EVERY, max(0.0, until - time.monotonic()))):
                 raise LedgerError(
-                    f"{busy.lease.label} is deploying '{self._run.project.environment}', since {busy.lease.since}",
+                    f"{busy.lease.label} has been deploying '{self._run.project.environment}' since {busy.lease.since}",
                     where=self.session.home.name, untouched="nothing was applied",
                     next_step=(
-                        "wait for it to end, then run the same command again; where it has ended without saying so: ",
+                        "wait for it to end, then run the same command again; if it died: ",
                         doit("reason=WHY", "ledger", "release"),
                     ),
                 )  # fmt: skip
@@ -217,7 +217,7 @@ class Recording:
                 error = self.session.problem(effect)
                 if self.settings.required or effect.trouble not in _SOFT:
                     raise error
-                self._run.say(f"the ledger is left out (`ledger.required: false`): {error.message}")
+                self._run.say(f"continuing without the ledger (`ledger.required: false`): {error.message}")
                 self.unread = error
         return None
 
@@ -234,10 +234,10 @@ class Recording:
         ]  # fmt: skip
         if not moved and not left:
             return
-        what = f"{', '.join(moved[:3])} was deployed" if moved else f"{', '.join(left[:3])} was begun"
+        what = f"{', '.join(moved[:3])} was deployed" if moved else f"{', '.join(left[:3])} was started"
         raise LedgerError(
-            f"{what} by another run since this one began",
-            untouched="nothing was applied", next_step="run the same command again: it plans over what is there now",
+            f"{what} by another run since this one started",
+            untouched="nothing was applied", next_step="run the same command again; it plans from the current state",
         )  # fmt: skip
 
     def _begun(self, stack: str, since: str) -> Begun:
@@ -256,18 +256,18 @@ class Recording:
     # While it runs
 
     def note(self, stack: str) -> None:
-        """Something was applied or checked: its receipt is to be recorded."""
+        """Note that a stack was applied or checked, so that its receipt is recorded."""
         with self._lock:
             self._touched.add(stack)
 
     def _write_behind(self) -> None:
         while not self._ended.wait(self.settings.every):
-            with suppress(DeployError):  # it is said at the end, where it still stands
+            with suppress(DeployError):  # reported at the end if it persists
                 self._sync()
                 self._flush()
 
     def _sync(self) -> None:
-        """Queue what stands on this disk and not in the ledger."""
+        """Queue what is on this disk but not in the ledger."""
         with self._lock:
             for stack in sorted(self._touched):
                 found = self._copy.found(stack)
@@ -288,7 +288,7 @@ class Recording:
         return [effect for effect in effects if isinstance(effect, Failed)]
 
     def _remember(self) -> None:
-        """Note what is in the ledger now."""
+        """Remember what is in the ledger now."""
         with self._lock:
             head = self.session.head
             if self.session.waiting or head is None:
@@ -312,7 +312,7 @@ class Recording:
         )  # fmt: skip
 
     def _facts(self, receipt: Json) -> Json:
-        """What an entry says beside the digests: who applied what of which commit, and how it ended."""
+        """An entry's facts: who applied which commit, and how it ended."""
         job, config = ci.read(), self._run.project.config
         names = ("commit", "outcome", "verified", "lineage", "serial", "inputs_digest", "plan_id", "counts", "upstream")
         facts: Json = {name: receipt.get(name) for name in names if receipt.get(name) is not None}
@@ -328,7 +328,7 @@ class Recording:
         """The newest head, read now.
 
         Raises:
-            LedgerError: It cannot be read or believed.
+            LedgerError: It cannot be read or trusted.
         """
         for effect in self.session.handle(Look()):
             if isinstance(effect, Failed):
@@ -336,12 +336,12 @@ class Recording:
         return self._head()
 
     def take_over(self) -> list[Change]:
-        """The receipts on this disk, as the first changes of a ledger that begins with them."""
+        """The receipts on this disk, as the first changes of a new ledger."""
         found = [(stack, self._copy.found(stack)) for stack in self._run.project.stacks]
         return [self._change(stack, item, None) for stack, item in found if item is not None and is_ended(item)]
 
     def push(self) -> list[str]:
-        """Record what is on this disk alone; returns the stacks.
+        """Record what only this disk has; returns the stacks.
 
         Raises:
             LedgerError: It cannot be written.
@@ -351,7 +351,7 @@ class Recording:
         self._touched |= {stack for stack in self._run.project.stacks if self._copy.is_unrecorded(stack)}
         names = sorted(self._touched)
         self._sync()
-        # A clone's own lease ends with this; a pipeline's other jobs may still be at work under theirs.
+        # This releases a clone's own lease; a pipeline's other jobs may still be working under theirs.
         alone = self.session.me.holder.startswith(ledgers.CLONE)
         for effect in self.session.handle(Finish() if alone else Flush()):
             if isinstance(effect, Failed):
@@ -363,12 +363,12 @@ class Recording:
     # The end
 
     def end(self, *, last: bool = True) -> LedgerError | None:
-        """Write what is not in the ledger yet, and give the lease back; returns what went wrong.
+        """Write what is not in the ledger yet and release the lease; returns the error, if any.
 
-        Only for runs that may write: those that deploy, and checks on their own.
+        Only for runs that may write: deploys, and separate checks.
 
         Args:
-            last: Whether this run ends what its pipeline does; else its lease stays.
+            last: Whether this is the pipeline's last run; otherwise it keeps the lease.
         """
         self._ended.set()
         if self._writer is not None:
@@ -398,7 +398,7 @@ class Recording:
         return LedgerError(
             f"not recorded: {', '.join(names)}: {error.message}",
             where=self.session.home.name,
-            untouched="what was applied stays so, and its receipts are on this disk",
+            untouched="what was applied stays applied, and its receipts are on this machine",
             next_step=(
                 "keep `.deploy` (in CI as an artifact); ", doit("ledger", "push"), " or a retry on it records them",
             ),
@@ -406,18 +406,18 @@ class Recording:
 
 
 def attach(run: Run) -> Recording | None:
-    """The ledger of a run, where the configuration names one.
+    """The ledger of a run; None if none is configured.
 
     Raises:
         ConfigError: A setting or a key is not what it should be.
-        RecordError: What this disk knows of it cannot be read.
+        RecordError: This disk's record of it cannot be read.
     """
     settings = ledgers.settings_of(run)
     return Recording(run, settings) if settings is not None else None
 
 
 def opened(run: Run) -> Recording:
-    """The ledger of a run whose command is about it.
+    """The ledger of a run whose command needs one.
 
     Raises:
         ConfigError: None is configured.

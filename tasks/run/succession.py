@@ -1,4 +1,4 @@
-"""A deploy goes forward: what is deployed is not replaced by an older commit, unless that is allowed and recorded."""
+"""A deploy never replaces what is deployed by an older commit, unless that is allowed and recorded."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _SHORT = 8
 
 
 def require(run: Run, stack: Stack, last: Receipt | None) -> list[str]:
-    """Refuse to deploy a stack from a commit that comes before the one that it was deployed from last.
+    """Refuse to deploy a stack from a commit that precedes the deployed one.
 
-    A job that is run again, a retried pipeline, a branch that lags behind: each would undo what was deployed since,
-    and its plan is not stale where the state did not move. The receipt knows the commit; without one, the tag of the
-    last complete deploy does.
+    A job that is run again, a retried pipeline or an outdated branch would undo later deploys, and its plan is not
+    stale if the state has not changed. The deployed commit is in the receipt; without one, the tag of the last complete
+    deploy names it.
 
     Returns:
-        What was let through, a line for the records; empty where there was nothing to let through.
+        What was allowed, as a line for the records; empty if nothing had to be allowed.
 
     Raises:
         OlderCommitError: The commit comes before the deployed one, or this clone cannot tell.
@@ -53,11 +53,11 @@ def _deployed_from(run: Run, last: Receipt | None) -> str | None:
 def _older(run: Run, stack: Stack, there: str, here: str) -> OlderCommitError:
     allowed = run.command(f"allow={RULE}:{stack.name}", "reason=WHY", "deploy")
     return OlderCommitError(
-        f"{there[:_SHORT]} is deployed, and {here[:_SHORT]} comes before it: this would undo what was deployed since",
+        f"{there[:_SHORT]} is deployed, and {here[:_SHORT]} is older: this would undo later deploys",
         stack=stack.name,
         untouched="nothing of this stack was changed",
         next_step=(
-            "deploy the newest commit; to go back, revert the change in a commit of its own; or, if it is meant: ",
+            "deploy the newest commit; to go back, revert the change in a new commit; or, if you mean it: ",
             allowed,
             ", and the reason is recorded",
         ),
@@ -72,7 +72,7 @@ def _unknown(run: Run, stack: Stack, there: str, here: str) -> OlderCommitError:
         stack=stack.name,
         untouched="nothing of this stack was changed",
         next_step=(
-            f"`{fetch}`, then run the same command again; or, where that commit no longer exists (a force push): ",
+            f"`{fetch}`, then run the same command again; or, if that commit no longer exists (a force push): ",
             allowed,
             ", and the reason is recorded",
         ),

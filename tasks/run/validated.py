@@ -1,4 +1,4 @@
-"""Which configurations the engine has found valid: by `tofu validate`, or by a plan, which checks the same first."""
+"""Remembers which configurations are valid: by `tofu validate`, or by a plan, which validates first."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def check(run: Run, stack: Stack) -> Completed:
 
 
 def is_known(run: Run, stack: Stack) -> bool:
-    """Whether this configuration was formatted and valid before, exactly as it is now."""
+    """Whether exactly this configuration was found to be formatted and valid before."""
     try:
         found = read_json(_marker(run, stack))
     except RecordError:
@@ -73,7 +73,7 @@ def files(run: Run, stack: Stack) -> Iterator[str]:
 
 
 def readable_files(run: Run, stack: Stack) -> list[str]:
-    """`files`, without the var files where one is missing: that is reported by what needs it."""
+    """`files`, but without var files if one is missing: the stage that needs it reports that."""
     try:
         return list(files(run, stack))
     except DeployError:
@@ -81,7 +81,7 @@ def readable_files(run: Run, stack: Stack) -> list[str]:
 
 
 def _initialize(run: Run, stack: Stack, where: Context) -> None:
-    """Make a stack ready, with its backend where it is to be planned: unless that is among what an upstream makes."""
+    """Initialize a stack, with its backend if it will be planned, unless an upstream has yet to create the backend."""
     try:
         workdir.initialize(run, stack, where, backend=run.asked.planning)
     except EngineError as error:

@@ -1,4 +1,4 @@
-"""Whether the engine is watched while it plans, and what it was seen to read."""
+"""Watches which files the engine reads while it plans."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def watched(
     run: Run, stack: Stack, where: Context
 ) -> Iterator[tuple[Context, Callable[[Inputs], Seen]]]:  # fmt: skip
-    """A context in which a plan is watched where the configuration asks for it, and what it was seen to read.
+    """A context that watches a plan if the configuration asks for it, and a function that returns what it read.
 
     Args:
         run: The run.
@@ -33,7 +33,7 @@ def watched(
         where: Its context.
 
     Raises:
-        EngineError: It is asked for, and cannot be done here.
+        EngineError: Watching is required but not possible here.
     """
     if not _is_asked_for(run, stack):
         yield where, lambda _: observed.Seen({}, [])
@@ -63,5 +63,5 @@ def _is_asked_for(run: Run, stack: Stack) -> bool:
         f"the engine cannot be watched while it plans: {problem}",
         where=run.project.loaded.where("inputs", "observe"), key="inputs.observe", stack=stack.name,
         untouched="nothing of this stack was planned or applied",
-        next_step="install strace and allow tracing (ptrace) to this job; or `observe: auto`, which goes on without",
+        next_step="install strace and allow this job to trace (ptrace); or set `observe: auto` to continue without",
     )  # fmt: skip

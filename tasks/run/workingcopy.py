@@ -1,4 +1,4 @@
-"""Receipts and outputs in `.deploy` as the working copy of a ledger: filled from it, compared with it."""
+"""The receipts and outputs in `.deploy`, as a working copy of the ledger."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Known:
-    """A receipt that is in the ledger: the change that says so, and the digest of what stood on this disk then."""
+    """A receipt that is in the ledger: its change, and the digest of the copy on this disk at that time."""
 
     change: str | None
     local: str
@@ -38,9 +38,9 @@ class Memory:
     """What this disk knows of a ledger.
 
     Args:
-        clone: A random id of this clone, by which it knows its own lease again.
+        clone: A random id of this clone, by which it recognizes its own lease.
         mark: Where the ledger was when it was last read or written.
-        stacks: The receipts that were as they are in the ledger.
+        stacks: The receipts that matched the ledger.
     """
 
     clone: str = field(default_factory=lambda: secrets.token_hex(8))
@@ -58,7 +58,7 @@ class WorkingCopy:
         layout: Where they are.
 
     Raises:
-        RecordError: What is known of the ledger cannot be read.
+        RecordError: The record of the ledger cannot be read.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -71,11 +71,11 @@ class WorkingCopy:
                 f"{layout.relative(layout.ledger_memory)} cannot be read",
                 where=layout.relative(layout.ledger_memory),
                 untouched="nothing was planned or applied",
-                next_step="remove it: receipts here that are not in the ledger are then replaced by those that are",
+                next_step="remove it; receipts that exist only here are then replaced by those in the ledger",
             ) from None
 
     def save(self) -> None:
-        """Keep what is known of the ledger, durably.
+        """Save what is known of the ledger, durably.
 
         Raises:
             RecordError: It cannot be written.
@@ -94,7 +94,7 @@ class WorkingCopy:
         return receipts.Record(receipt, outputs if isinstance(outputs, dict) else None)
 
     def is_unrecorded(self, stack: str) -> bool:
-        """Whether what stands here is of an apply or a check that the ledger has not: it was not there when it ended.
+        """Whether the ledger lacks this disk's latest apply or check, because it could not be recorded when it ended.
 
         Raises:
             RecordError: The receipt cannot be read.
@@ -102,20 +102,20 @@ class WorkingCopy:
         known = self.memory.stacks.get(stack)
         found = self.found(stack)
         if found is None or (known is None and self.memory.mark is None):
-            return False  # from before there was a ledger: it is not believed
+            return False  # older than the ledger, so not trusted
         return known is None or digest(found.receipt) != known.local
 
     def fill(
         self, stacks: Collection[str], held: Mapping[str, Record], begun: Mapping[str, Begun], environment: str
     ) -> list[str]:
-        """Make the receipts here those of the ledger; returns the stacks that were deployed here and elsewhere.
+        """Replace the receipts here by the ledger's; returns the stacks that were deployed both here and elsewhere.
 
-        What is not recorded yet is left as it is.
+        Receipts that are not recorded yet stay as they are.
 
         Args:
             stacks: The stacks.
-            held: What the ledger holds of them.
-            begun: Those whose apply was announced, by a run that has ended, and has no end.
+            held: The ledger's records of them.
+            begun: Those whose apply was announced by a run that ended without finishing it.
             environment: The environment.
 
         Raises:
@@ -138,7 +138,7 @@ class WorkingCopy:
             return
         known, here = self.memory.stacks.get(stack), self.found(stack)
         if mark is None and item and known and here and known == Known(item.change, digest(here.receipt)):
-            return  # it was applied here: this has more than the ledger holds
+            return  # it was applied here: the local receipt has more than the ledger
         receipt: Json = dict(item.receipt) if item else {}
         if mark is not None:
             receipt = receipts.begun(receipt or None, stack, environment, mark.model_dump())
@@ -154,7 +154,7 @@ class WorkingCopy:
         self.memory.stacks[stack] = Known(item.change if item else None, digest(wanted.receipt))
 
     def _take(self, stack: str, plan: str | None) -> None:
-        """A plan that was handed over, and not made after the one that was announced, is never applied here."""
+        """Remove a plan that was made before the announced apply: it must never be applied."""
         with suppress(RecordError, AttributeError):
             manifest = read_json(self._layout.manifest(stack))
             if manifest is not None and (plan is None or manifest.get("follows") != plan):

@@ -73,7 +73,7 @@ def test_the_tag_stays_where_what_cannot_be_compared_was_not_deployed(build: Cal
     assert set(affected(repository)) == {"a"}
 
 
-def test_a_commit_behind_the_tag_is_deployed_as_it_is(one: Repository) -> None:
+def test_a_commit_behind_the_tag_is_deployed_as_it_is_where_that_is_allowed(one: Repository) -> None:
     one.write(minimal_config(TAG))
     first = one.commit()
     one.write(f"stacks/a/main.tf:{resource('2')}")
@@ -81,7 +81,9 @@ def test_a_commit_behind_the_tag_is_deployed_as_it_is(one: Repository) -> None:
     one.doit("deploy")
     shutil.rmtree(one.path / ".deploy")
     one.git("checkout", "--quiet", first)
-    done = one.doit("deploy")
+    one.doit("deploy", code=1)
+    assert deployed(one, "a") == "2"
+    done = one.doit("allow=older:a", "reason=back", "deploy")
     assert f"file stacks/a/main.tf changed since {TAGGED}" in done.task("plan", "a")
     assert deployed(one, "a") == "1"
     assert one.git("rev-parse", TAGGED) == first

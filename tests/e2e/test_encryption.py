@@ -364,7 +364,7 @@ def test_an_encrypted_state_without_a_key_is_one_clear_error(keyed: Repository) 
     keyed.prepare("deploy")
     keyed.write(f"stacks/a/main.tf:{resource('2')}")
     before = _state(keyed)
-    assert "written with a key, and none is set here" in keyed.doit("plan", code=1, DEPLOY_ENCRYPTION_KEY="").out
+    assert "written with a key, but no key is set here" in keyed.doit("plan", code=1, DEPLOY_ENCRYPTION_KEY="").out
     for command in ("plan", "deploy", "drift"):
         shutil.rmtree(keyed.deploy_dir())
         done = keyed.doit(command, code=1, DEPLOY_ENCRYPTION_KEY="")
@@ -536,7 +536,7 @@ def test_a_plan_goes_to_a_clone_that_has_the_key_and_to_no_other(keyed: Reposito
     keyed.prepare("plan")
     planned = keyed.json("plans", "a", "manifest.json")["plan_sha256"]
     for name, variables, message in (
-        ("without", {"DEPLOY_ENCRYPTION_KEY": ""}, "was written with a key, and none is set here"),
+        ("without", {"DEPLOY_ENCRYPTION_KEY": ""}, "was written with a key, but no key is set here"),
         ("another", {"DEPLOY_ENCRYPTION_KEY": OTHER}, f"is signed with another key ({_fingerprint(KEY)})"),
         ("with", {}, None),
     ):
@@ -564,7 +564,7 @@ def test_an_artifact_signed_with_a_previous_key_is_planned_again(keyed: Reposito
 
 def test_planning_with_a_new_key_replaces_an_unsigned_artifact(one: Repository) -> None:
     one.prepare("plan")
-    assert "a key is set, and there is no index" in one.doit("plan", code=1, DEPLOY_ENCRYPTION_KEY=KEY).out
+    assert "a key is set, but there is no index" in one.doit("plan", code=1, DEPLOY_ENCRYPTION_KEY=KEY).out
     shutil.rmtree(one.deploy_dir())
     one.doit("plan", DEPLOY_ENCRYPTION_KEY=KEY)
     assert one.json("plans", "a", "manifest.json")["key"] == _fingerprint(KEY)

@@ -157,8 +157,8 @@ def test_a_folder_goes_from_job_to_job_of_one_pipeline(planned: Repository, tmp_
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"CI_PROJECT_ID": "2"}, "it was made in project gitlab.invalid/1, this is gitlab.invalid/2"),
-        ({"CI_PIPELINE_ID": "43"}, "is of pipeline 42, this is pipeline 43"),
+        ({"CI_PROJECT_ID": "2"}, "it belongs to project gitlab.invalid/1, but this is gitlab.invalid/2"),
+        ({"CI_PIPELINE_ID": "43"}, "belongs to pipeline 42, but this is pipeline 43"),
     ],
 )
 def test_a_folder_of_another_project_or_pipeline_is_refused(
@@ -178,7 +178,7 @@ def test_jobs_of_two_pipelines_are_not_mixed(pair: Repository, tmp_path: Path) -
     _refused(pair, "plans/b/manifest.json is not listed", "ci=report", "plan")
     for path in other.deploy_dir("index").iterdir():
         shutil.copyfile(path, pair.deploy_dir("index", path.name))
-    _refused(pair, "is of pipeline 41, this is pipeline 42", "ci=report", "plan")
+    _refused(pair, "belongs to pipeline 41, but this is pipeline 42", "ci=report", "plan")
 
 
 def test_jobs_of_one_pipeline_are_put_together(pair: Repository, tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def test_log_and_audit_tell_what_was_deployed(begun: Remote) -> None:
     entries = [json.loads(line) for line in job.doit("log", "--json", "a").out.splitlines()]
     assert [entry["stack"] for entry in entries] == ["a"]
     assert entries[0]["facts"]["outcome"] == "applied"
-    assert "whole: 4 events" in job.doit("audit").out
+    assert "intact: 4 events" in job.doit("audit").out
     assert json.loads(job.doit("audit", "--json").out)["whole"] is True
 
 
@@ -163,7 +163,7 @@ def test_two_deploys_at_once_and_one_applies(begun: Remote) -> None:
     assert sorted(applied) == [0, 3], ended
     if 1 in codes:
         loser = ended[codes.index(1)]
-        assert "is deploying 'local'" in loser or "by another run since this one began" in loser
+        assert "has been deploying 'local'" in loser or "by another run since this one started" in loser
 
 
 def test_a_run_that_was_killed_is_ended_by_the_same_pipeline(begun: Remote) -> None:
@@ -178,7 +178,7 @@ def test_a_run_that_was_killed_is_ended_by_the_same_pipeline(begun: Remote) -> N
     process.kill()
     process.communicate()
     other = begun.clone().doit("deploy", code=1, **{**pipeline, "CI_PIPELINE_ID": "8"})
-    assert "pipeline 7 of main is deploying 'local'" in other.out
+    assert "pipeline 7 of main has been deploying 'local' since" in other.out
     retry = begun.clone()
     done = retry.doit("deploy", **pipeline)
     assert "its last apply was cut off" in done.out
@@ -196,5 +196,5 @@ def _is_announced(remote: Remote) -> bool:
 
 def test_a_lease_is_given_back_with_a_reason(begun: Remote) -> None:
     job = begun.clone()
-    assert "takes a reason" in job.doit("ledger", "release", code=1).out
-    assert "nobody has its lease" in job.doit("reason=test", "ledger", "release").out
+    assert "needs a reason" in job.doit("ledger", "release", code=1).out
+    assert "its lease is free" in job.doit("reason=test", "ledger", "release").out

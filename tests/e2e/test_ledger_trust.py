@@ -118,15 +118,15 @@ def _by_another_key(content: Content) -> None:
 @pytest.mark.parametrize(
     ("forge", "what"),
     [
-        (_edited, "entry 3 is not as it was signed"),
+        (_edited, "entry 3 was changed, or is not signed by"),
         (_dropped, "entry 3 is missing: 4 follows 2"),
-        (_reordered, "entry 2 says that it is 3: they were reordered"),
-        (_inserted, "entry 3 says that it is 2: they were reordered"),
-        (_by_another_key, f"not by the key {KEY.public.id} (it names {STRANGER.public.id})"),
+        (_reordered, "entry 2 is numbered 3: entries were reordered"),
+        (_inserted, "entry 3 is numbered 2: entries were reordered"),
+        (_by_another_key, f"not signed by the key {KEY.public.id} (it names {STRANGER.public.id})"),
     ],
 )
 def test_audit_names_a_forged_entry(signed: Remote, forge: Callable[[Content], None], what: str) -> None:
-    assert "whole: 5 events" in signed.clone().doit("audit").out
+    assert "intact: 5 events" in signed.clone().doit("audit").out
     content = Content.of(signed)
     forge(content)
     content.put()
@@ -165,7 +165,10 @@ def test_a_ledger_of_yesterday_is_refused_where_today_was_seen(signed: Remote) -
     job.doit("deploy", **Signed)
     signed.git("update-ref", REF, yesterday)
     for command in ("deploy", "plan", "status"):
-        assert "holds less than this disk has seen of it: it was rewritten" in job.doit(command, code=1, **Signed).out
+        assert (
+            "lacks entries that this machine has already seen: it was rewritten"
+            in job.doit(command, code=1, **Signed).out
+        )
 
 
 def test_a_ledger_of_another_environment_or_repository_is_refused(signed: Remote) -> None:
@@ -185,7 +188,7 @@ def test_a_deploy_without_the_key_applies_nothing(signed: Remote) -> None:
     job.write(f"stacks/a/main.tf:{resource('a2')}")
     job.commit("another change")
     done = job.doit("deploy", code=1)
-    assert f"the ledger is signed with the key {KEY.public.id}, and this job has not that one" in done.out
+    assert f"the ledger is signed with the key {KEY.public.id}, which this job does not have" in done.out
     assert job.engine_calls("apply") == []
 
 
@@ -199,7 +202,7 @@ def test_a_key_is_replaced(signed: Remote) -> None:
     job.commit("the new key")
     signed.push(job)
     signed.clone().doit("deploy", DEPLOY_LEDGER_KEY=STRANGER.text)
-    assert f"the key in force is {STRANGER.public.id}" in signed.clone().doit("audit").out
+    assert f"the current key is {STRANGER.public.id}" in signed.clone().doit("audit").out
 
 
 def test_what_could_not_be_recorded_is_named_and_recorded_later(signed: Remote) -> None:
@@ -211,8 +214,8 @@ def test_what_could_not_be_recorded_is_named_and_recorded_later(signed: Remote) 
     assert "doit ledger push" in done.out
     (signed.base / "gone.git").rename(signed.path)
     assert "recorded: c" in job.doit("ledger", "push", **Signed).out
-    assert "whole: 6 events" in job.doit("audit").out
-    assert "nobody has its lease" in job.doit("reason=test", "ledger", "release", **Signed).out
+    assert "intact: 6 events" in job.doit("audit").out
+    assert "its lease is free" in job.doit("reason=test", "ledger", "release", **Signed).out
     fresh = signed.clone()
     fresh.git("fetch", "--quiet", str(job.path), "HEAD")
     fresh.git("checkout", "--quiet", "FETCH_HEAD")

@@ -56,7 +56,7 @@ def test_a_commit_before_the_deployed_one_is_refused_by_its_receipt(shared: tupl
     repository.doit("deploy")
     repository.git("checkout", "-q", old)
     done = repository.doit("deploy", code=1)
-    assert f"{new[:8]} is deployed, and {old[:8]} comes before it" in done.out
+    assert f"{new[:8]} is deployed, and {old[:8]} is older" in done.out
     assert "allow=older:a reason=WHY deploy" in done.out
     assert _value(folder) == "three"
 
@@ -92,7 +92,7 @@ def test_a_plan_of_a_job_that_is_run_again_is_refused_by_the_tag(one: Repository
     one.doit("deploy")
     again.git("fetch", "-q", "--tags", "--force")
     done = again.doit("deploy", code=1)
-    assert "comes before it" in done.out
+    assert "is older" in done.out
     assert _value(folder) == "1"
 
 

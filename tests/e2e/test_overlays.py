@@ -317,7 +317,9 @@ def test_a_git_that_hangs_is_ended_in_time(overlay: Overlay) -> None:
     ref = "0123456789" * 4
     _, mine = overlay(upstream=f"{{git: '../../platform/repo', ref: '{ref}', timeout: 1}}")
     wrapper = mine.bin / "git"
-    wrapper.write_text('#!/bin/sh\ncase "$*" in *fetch*) trap "" TERM INT; sleep 60;; esac\nexec /usr/bin/git "$@"\n')
+    wrapper.write_text(
+        '#!/bin/sh\ncase " $* " in *" fetch "*) trap "" TERM INT; sleep 60;; esac\nexec /usr/bin/git "$@"\n'
+    )
     wrapper.chmod(0o755)
     assert "took longer than 1 s" in mine.doit("plan", code=1).out
 

@@ -118,7 +118,9 @@ def test_a_run_publishes_itself_at_its_end_where_that_is_wanted(published: Repos
 
 def test_a_token_is_not_sent_in_clear_over_the_network(published: Repository) -> None:
     published.doit("deploy")
-    assert "not sent in clear" in published.doit("publish", code=1, DASHBOARD_URL="http://files.example.test/x").out
+    assert (
+        "not sent in plain text" in published.doit("publish", code=1, DASHBOARD_URL="http://files.example.test/x").out
+    )
 
 
 def test_where_to_publish_is_asked_for_with_the_key(one: Repository) -> None:

@@ -100,10 +100,10 @@ def test_only_plain_files_are_read(layout: Layout, kind: str) -> None:
 @pytest.mark.parametrize(
     ("change", "reason", "said"),
     [
-        ({"project": "gitlab.com/2"}, "project", "made in project gitlab.com/2, this is gitlab.com/1"),
+        ({"project": "gitlab.com/2"}, "project", "belongs to project gitlab.com/2, but this is gitlab.com/1"),
         ({"environment": "dev"}, "environment", "environment 'dev'"),
-        ({"pipeline": "41"}, "pipeline", "of pipeline 41, this is pipeline 42"),
-        ({"commit": "d" * 40}, "commit", "of commit dddddddd, the tree is at cccccccc"),
+        ({"pipeline": "41"}, "pipeline", "belongs to pipeline 41, but this is pipeline 42"),
+        ({"commit": "d" * 40}, "commit", "belongs to commit dddddddd, but the tree is at cccccccc"),
     ],
 )
 def test_an_index_of_another_one_is_refused(layout: Layout, change: dict[str, str], reason: str, said: str) -> None:
@@ -135,7 +135,7 @@ def test_a_folder_without_an_index_is_refused_unless_that_is_configured(layout: 
     _left(layout)
     shutil.rmtree(layout.indexes)
     assert (
-        "a key is set, and there is no index: outputs/a.json is not listed, receipts/a.json" in _refusal(layout).message
+        "a key is set, but there is no index: outputs/a.json is not listed, receipts/a.json" in _refusal(layout).message
     )
     assert folder.verify(layout, [KEY], HERE, unsigned=True).files
 

@@ -49,6 +49,6 @@ def test_what_is_not_a_finite_number_is_refused(text: str) -> None:
 
 
 def test_what_is_no_value_is_refused_or_made_one() -> None:
-    with pytest.raises(TypeError, match="object is no JSON value"):
+    with pytest.raises(TypeError, match="object is not a JSON value"):
         jsontext.dumps(object())
     assert jsontext.dumps([{1}, Decimal("1E+400")], default=str) == '["{1}", 1E+400]'

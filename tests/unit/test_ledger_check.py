@@ -102,7 +102,7 @@ def test_what_is_missing_is_named_as_the_forges_settings_name_it() -> None:
 def test_an_absent_ledger_is_begun_or_brought_back() -> None:
     step = words(advice.next_step(Check(REF, Found.ABSENT), GIT, "prod", "gitlab"))
     assert "doit ledger init" in step
-    assert "bring the branch back" in step
+    assert "restore the branch" in step
 
 
 def test_where_all_is_well_there_is_nothing_to_do() -> None:

@@ -58,7 +58,7 @@ def test_variables_turn_it_on_and_off(load: Callable[..., Project], monkeypatch:
         ("{kind: git, ref: refs/heads/a.lock}", "ledger.ref: not a valid git ref"),
         (
             "{kind: store, url: ftp://host/x}",
-            "ledger.url: a ledger lives in a folder or at s3, az, https, http, not at `ftp://`",
+            "ledger.url: a ledger cannot be kept at `ftp://`; use s3, az, https, http or a folder",
         ),
         ("{kind: git, every: 0}", "ledger.every: input should be greater than or equal to 1; found 0"),
         ("{kind: git, public_key: abc}", "ledger.public_key: 'abc' is not a valid name or reference"),

@@ -76,5 +76,5 @@ def test_a_variable_may_not_bring_another_kind_of_place(
 
 def test_the_token_goes_over_no_plain_connection(opened: Callable[..., Home], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DEPLOY_LEDGER_TOKEN", "secret-token-6612")
-    with pytest.raises(HomeError, match="not sent in clear"):
+    with pytest.raises(HomeError, match="not sent in plain text"):
         opened("{kind: store, url: http://files.example.com/l}")

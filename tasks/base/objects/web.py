@@ -36,7 +36,7 @@ class Web:
             by the first.
 
     Raises:
-        RefusedError: The address holds credentials, or the token would be sent in clear.
+        RefusedError: The address holds credentials, or the token would be sent in plain text.
     """
 
     def __init__(self, url: str, header: str, token: str | None, timeout: float, wait: Wait, *, once: bool) -> None:
@@ -45,7 +45,7 @@ class Web:
         if parts.username or parts.password:
             raise RefusedError("the address holds credentials: put the token into a variable of its own")
         if token and parts.scheme == "http" and parts.hostname not in _LOOPBACK:
-            raise RefusedError("a token is not sent in clear: use https")
+            raise RefusedError("the token is not sent in plain text: use https")
         value = f"Bearer {token}" if token and header.lower() == "authorization" else token
         secret = {header: value} if value else {}
 

@@ -93,7 +93,7 @@ class Ledger(Model):
     def _url_is_of_a_known_kind(cls, value: str | None) -> str | None:
         scheme, found, _ = (value or "").partition("://")
         if found and scheme not in _SCHEMES and "$" not in scheme:
-            raise ValueError(f"a ledger lives in a folder or at {', '.join(_SCHEMES)}, not at `{scheme}://`")
+            raise ValueError(f"a ledger cannot be kept at `{scheme}://`; use {', '.join(_SCHEMES)} or a folder")
         return value
 
     @model_validator(mode="after")
