@@ -99,7 +99,7 @@ def text(reason: Reason) -> str:
         Why.FAILED: f"its last apply failed ({reason.note})",
         Why.NEW_STACK: f"a new stack{since}",
         Why.NEW_ENVIRONMENT: f"a new environment{since}",
-        Why.BASE_UNREAD: f"it cannot be compared with {reason.since}: {reason.note}",
+        Why.BASE_UNREAD: f"its configuration at {reason.since} cannot be read: {reason.note}",
         Why.UPSTREAM: f"its upstream {reason.note} is affected",
     }.get(reason.why, reason.note)
 

@@ -215,7 +215,7 @@ def test_a_base_whose_configuration_is_broken_compares_nothing_and_says_why(one:
     one.write("config/pipeline.yaml:" + good)
     one.commit()
     found = affected(one, "base=broken")
-    assert "it cannot be compared with broken: " in found["a"]
+    assert "its configuration at broken cannot be read: " in found["a"]
 
 
 def test_records_of_an_older_version_are_said_to_be_old_and_deployed_over(one: Repository) -> None:
