@@ -1,8 +1,8 @@
 """Removes secrets from the copy of our environment that other processes can read.
 
-On Linux, any descendant can read `/proc/<our pid>/environ`, the memory that holds the variables this process was started
-with. Withholding a secret from a child is useless then. So the bytes of a secret are overwritten there, and the variable
-is set again, to a copy that only we have.
+On Linux, any descendant can read `/proc/<our pid>/environ`, the memory that holds the variables this process was
+started with. Withholding a secret from a child is useless then. So the bytes of a secret are overwritten there, and the
+variable is set again, to a copy that only we have.
 
 This only covers this process. The shell that started it and process 1 of a container keep what they were given, and
 anyone who can trace us (root with CAP_SYS_PTRACE) can read all of our memory.
