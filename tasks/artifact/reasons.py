@@ -98,7 +98,7 @@ def text(reason: Reason) -> str:
         " plan` shows the changes, `doit deploy` writes a new receipt",
         Why.CUT_OFF: f"its last apply was cut off (started {reason.note})",
         Why.FAILED: f"its last apply failed ({reason.note})",
-        Why.CHANGED_BACK: f"it was another at {reason.note}, after {reason.since}: that may have been deployed in part",
+        Why.CHANGED_BACK: f"it differed at {reason.note}, after {reason.since}, and may have been deployed then",
         Why.NEW_STACK: f"a new stack{since}",
         Why.NEW_ENVIRONMENT: f"a new environment{since}",
         Why.BASE_UNREAD: f"it cannot be compared with {reason.since}: {reason.note}",

@@ -166,7 +166,7 @@ def test_what_was_changed_and_changed_back_since_the_tag_is_affected_and_nothing
     repository.git("revert", "--no-edit", "HEAD")
     found = affected(repository)
     assert set(found) == {"a"}
-    assert f"it was another at {between[:8]}, after {TAGGED}" in found["a"]
+    assert f"it differed at {between[:8]}, after {TAGGED}" in found["a"]
     repository.doit("deploy")
     pipeline_ends(repository)
     assert affected(repository) == {}
