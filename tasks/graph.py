@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 STAGE = "graph"
 FORMAT = 1  # of the JSON
+_REMARKS = {"text": "", "mermaid": "%% ", "dot": "// "}  # how a line begins that is no part of the graph; JSON has none
 
 
 def tasks(run: Run) -> Iterator[dict[str, Any]]:
@@ -27,7 +28,12 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
 
 
 def _text(run: Run, form: str) -> str:
-    return FORMS[form](run.project.graph)
+    """The graph in a form; stacks that need each other stand in it without an edge, and a line each says so."""
+    shown, remark = FORMS[form](run.project.graph), _REMARKS.get(form)
+    if remark is None:
+        return shown
+    said = (f"{name}: {fault.message.splitlines()[0]}" for name, fault in run.project.faults.items())
+    return "\n".join([shown, *(f"{remark}{line}" for line in said)])
 
 
 def as_text(graph: StackGraph) -> str:

@@ -17,6 +17,7 @@ from doit.cmdparse import CmdParseError
 from doit.doit_cmd import DoitMain
 from doit.exceptions import InvalidCommand
 
+from .base import standard
 from .base.errors import nearest
 from .run.commandline import COMMANDS, VARIABLES
 
@@ -68,11 +69,25 @@ class Run(_Command, cmd_run.Run):  # type: ignore[misc] # doit has no types
     """`doit run`, which `doit plan` is short for."""
 
 
-class List(_Command, cmd_list.List):  # type: ignore[misc]
+class _Showing(_Command):
+    """A command that only prints."""
+
+    def parse_execute(self, arguments: list[str]) -> Any:
+        """Run with these arguments; a reader that has seen enough (`doit list | head -1`) ends it."""
+        try:
+            code = super().parse_execute(arguments)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            standard.silence(sys.stdout)
+            return 0
+        return code
+
+
+class List(_Showing, cmd_list.List):  # type: ignore[misc]
     """`doit list`."""
 
 
-class Info(_Command, cmd_info.Info):  # type: ignore[misc]
+class Info(_Showing, cmd_info.Info):  # type: ignore[misc]
     """`doit info`."""
 
 
@@ -84,7 +99,7 @@ class Forget(_Command, cmd_forget.Forget):  # type: ignore[misc]
     """`doit forget`."""
 
 
-class Help(_Command, cmd_help.Help):  # type: ignore[misc]
+class Help(_Showing, cmd_help.Help):  # type: ignore[misc]
     """`doit help`: ours where `dodo.py` is ours, doit's for everything else."""
 
     def print_usage(self, cmds: Any) -> None:

@@ -56,10 +56,20 @@ def revision(root: Path) -> Revision:
     commit = _git(root, "rev-parse", "--verify", "HEAD", may_fail=True)
     if commit is None:
         return Revision(None, dirty=False)
-    status = _git(
-        root, "status", "--porcelain", "--untracked-files=normal", _SUBMODULES, "--", ":/", f":(exclude){DEPLOY_DIR}"
-    )
-    return Revision(commit.strip(), dirty=bool(status is None or status.strip()))
+    found = changed(root)
+    return Revision(commit.strip(), dirty=found is None or bool(found))
+
+
+def changed(root: Path) -> list[str] | None:
+    """What git reports as changed or new in the whole repository, relative to its top, sorted; None without git.
+
+    Of a folder that is new only its name, of a submodule only its folder, whatever its settings hide.
+    """
+    listed = _git(
+        root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal", _SUBMODULES,
+        "--", ":/", f":(exclude){DEPLOY_DIR}",
+    )  # fmt: skip
+    return None if listed is None else sorted(entry[3:] for entry in listed.split("\0") if entry)
 
 
 def files(root: Path) -> list[str] | None:
@@ -142,21 +152,26 @@ def last_change(root: Path, folders: list[str]) -> str | None:
     return commit or None
 
 
-def differences(root: Path, commit: str) -> tuple[set[str], set[str]]:
-    """The paths that differ from a commit, uncommitted and untracked files included: changed, removed.
+def passed(root: Path, base: str) -> dict[str, set[str]]:
+    """The commits on the ways from an earlier commit to HEAD, HEAD included, with the paths that each has changed.
 
-    A renamed file counts as removed and added.
+    Paths are relative to the top of the repository. A commit that does not descend from the earlier one is left out.
     """
-    listed = (
-        _git(root, "diff", "--name-status", "-z", "--no-renames", _SUBMODULES, "--relative", commit, "--", ".") or ""
-    )
-    fields = listed.split("\0")
-    changed: set[str] = set()
-    removed: set[str] = set()
-    for status, path in zip(fields[::2], fields[1::2], strict=False):
-        (removed if status.startswith("D") else changed).add(path)
-    new = _git(root, "ls-files", "-z", "--others", "--exclude-standard") or ""
-    return changed | {path for path in new.split("\0") if path}, removed
+    listed = _git(
+        root, "log", "--ancestry-path", "--diff-merges=first-parent", "--no-renames", "--no-relative", "--name-only",
+        "-z", "--format=%x01%H", f"{base}..HEAD", may_fail=True,
+    )  # fmt: skip
+    found = {}
+    for entry in (listed or "").split("\x01")[1:]:
+        commit, *paths = (text.strip("\n") for text in entry.split("\0"))
+        found[commit] = {path for path in paths if path}
+    return found
+
+
+def changed_since(root: Path, commit: str) -> set[str]:
+    """The paths whose content differs from a commit's, relative to the top of the repository."""
+    listed = _git(root, "diff", "--name-only", "-z", "--no-renames", "--no-relative", _SUBMODULES, commit)
+    return {path for path in (listed or "").split("\0") if path}
 
 
 def move_tag(root: Path, tag: str, commit: str, *, push: bool) -> str | None:

@@ -1,6 +1,6 @@
 """The files of a commit, submodules included, read from git's objects; nothing is checked out.
 
-Files that git reports as unchanged in the working tree are not read from the objects.
+Files that git reports as unchanged in the working tree are not read from the objects, unless it is asked not to look.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import git
+from . import git, plain
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+_LARGEST = 1 << 30  # bytes of a file outside of git
 _LINK, _SUBMODULE, _EXECUTABLE = "120000", "160000", "100755"
 
 
@@ -47,12 +48,14 @@ class Commit:
     """A commit's files by path, relative to the top of its repository.
 
     `unread` are the folders of submodules whose commit has changed and whose old commit is missing from this clone.
+    `hidden` are the files that are there and that git is asked not to look at: `assume-unchanged`, `skip-worktree`.
     `contents` are the objects read so far, by id.
     """
 
     top: Path
     blobs: dict[str, Blob] = field(default_factory=dict)
     unread: set[str] = field(default_factory=set)
+    hidden: set[str] = field(default_factory=set)
     contents: dict[str, bytes] = field(default_factory=dict, repr=False)
 
     def content(self, path: str) -> bytes:
@@ -63,7 +66,7 @@ class Commit:
         """
         blob = self.blobs[path]
         if blob.file is not None:
-            return os.fsencode(blob.file.readlink()) if blob.is_link else blob.file.read_bytes()
+            return os.fsencode(blob.file.readlink()) if blob.is_link else plain.read(blob.file, _LARGEST)
         if blob.oid not in self.contents:
             self.fetch([path])
         try:
@@ -108,9 +111,13 @@ def _add(found: Commit, folder: Path, commit: str, prefix: str) -> bool:
     differ = git.ask(
         folder, "diff", "--name-only", "-z", "--no-renames", "--no-relative", "--ignore-submodules=none", commit
     )
-    if listed is None or differ is None:
+    flagged = git.ask(folder, "ls-files", "-v", "-z")
+    if listed is None or differ is None or flagged is None:
         return False
     changed = set(differ.split("\0"))
+    hidden = {entry[2:] for entry in flagged.split("\0") if entry[:1] == "S" or entry[:1].islower()}
+    hidden = {path for path in hidden if os.path.lexists(folder / path)}  # a sparse tree does not have them
+    found.hidden |= {prefix + path for path in hidden}
     for entry in listed.split("\0"):
         if not entry:
             continue
@@ -122,7 +129,7 @@ def _add(found: Commit, folder: Path, commit: str, prefix: str) -> bool:
             if not (there and _add(found, inner, oid, f"{name}/")) and path in changed:
                 found.unread.add(name)
         else:
-            found.blobs[prefix + path] = Blob(folder, oid, mode, path not in changed)
+            found.blobs[prefix + path] = Blob(folder, oid, mode, path not in changed and path not in hidden)
     return True
 
 

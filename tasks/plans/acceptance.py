@@ -18,7 +18,7 @@ from ..run import errored, fanout, stateguard, upstream, workdir
 from ..run.assessment import assess
 from ..run.details import PlanDetails
 from ..run.result import Result
-from . import fresh, judging, knowing
+from . import cleanliness, fresh, judging, knowing
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -43,6 +43,7 @@ def verified(run: Run, stack: Stack, assessment: Assessment) -> Iterator[Artifac
     """
     with opening.opened(run.layout, stack.name, run.project.keyring.artifact) as artifact:
         manifests.verify(artifact.manifest, stack.name, _expected(run, stack, assessment, artifact.manifest.inputs))
+        cleanliness.require_of_artifact(run, stack, artifact.manifest.inputs)
         store.refuse_stale(run.layout, artifact.manifest)
         stateguard.require_planned(run, stack, assessment.receipt, artifact.manifest)
         yield artifact

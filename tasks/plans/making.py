@@ -8,22 +8,20 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..artifact import folder, observed, plansecrets, receipt, secretfile, store
+from ..artifact.inputs import Inputs
 from ..artifact.manifest import Manifest
 from ..artifact.statecheck import Seen
-from ..base import ci, git
-from ..base.errors import DeployError
+from ..base import ci
 from ..base.files import canonical_json, sha256_bytes
-from ..base.text import few
 from ..builds import used
 from ..engine import encryption
 from ..project import stateid
 from ..run import checkblocks, readstate, stateguard, validated, watching, workdir
 from ..run.assessment import assess
 from ..run.details import PlanDetails
-from . import fresh, judging, knowing
+from . import cleanliness, fresh, judging, knowing
 
 if TYPE_CHECKING:
-    from ..artifact.inputs import Inputs
     from ..project.stack import Stack
     from ..run.run import Run
     from .fresh import Fresh
@@ -82,7 +80,7 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
         StoppedError: The run was asked to stop.
     """
     store.discard(run.layout, stack.name)
-    _check_clean(run, stack)
+    cleanliness.require(run, stack, assess(run, stack).inputs)
     try:
         with ExitStack() as held:
             images, unpinned = used.references(run.project, stack)
@@ -101,6 +99,7 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
             if not store.is_encrypted(found.plan) and (warning := encryption.warning_in_ci()):
                 run.say_once(warning)
             made_of = observed.joined(now.inputs, reads)
+            cleanliness.require(run, stack, Inputs(reads.inputs))
             basis = _Basis(origin, mocked or [], images, unpinned, made_of, seen, accepted, reads.outside)
             return _kept(run, stack, found, basis)
     except BaseException:
@@ -156,15 +155,3 @@ def _kept(run: Run, stack: Stack, found: Fresh, basis: _Basis) -> Made:
     judging.let_through(run, manifest, findings)
     shown = [finding.to_json() for finding in findings]
     return Made(manifest, found.changes.to_json(), found.changes.counts.text(), shown, basis.outside)
-
-
-def _check_clean(run: Run, stack: Stack) -> None:
-    if run.project.config.plan.require_clean and run.revision.dirty:
-        names = sorted(set().union(*git.differences(run.layout.root, "HEAD")))
-        raise DeployError(
-            f"the tree has uncommitted changes ({few(names, 3)}), and plan.require_clean is set",
-            where=run.project.loaded.where("plan", "require_clean"),
-            stack=stack.name,
-            untouched="nothing in this stack was changed",
-            next_step="commit or stash them (`git stash -u`), then run the same command again",
-        )

@@ -111,5 +111,7 @@ class Sources:
         return dotted(("stacks", stack, *path))
 
     def unknown_stack(self, name: str) -> str:
-        """The error message for an unknown stack."""
+        """The error message for a stack that is not there: unknown, or disabled."""
+        if (settings := self.config.stacks.get(name)) is not None and not settings.enabled:
+            return f"stack '{name}' is disabled in environment '{self.environment}'"
         return f"unknown stack '{name}'{nearest(name, list(self.stacks))}"

@@ -74,6 +74,9 @@ def test_stacks_that_read_each_other_fail_and_leave_the_others_alone(build: Call
     assert "stacks/a/main.tf:5" in done.out
     assert repository.doit("plan:c").code == 0
     assert repository.doit("graph").code == 0
+    for form, remark in {"text": "", "mermaid": "%% ", "dot": "// "}.items():
+        shown = repository.doit("graph", "-f", form).out.splitlines()
+        assert any(line.startswith(f"{remark}a: these stacks read each other's state") for line in shown)
     status = repository.doit("status", code=1)
     assert status.line("a  ").endswith("in error, see below")
     assert status.out.count("these stacks read each other's state") == 2

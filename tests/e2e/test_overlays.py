@@ -317,7 +317,9 @@ def test_a_git_that_hangs_is_ended_in_time(overlay: Overlay) -> None:
     ref = "0123456789" * 4
     _, mine = overlay(upstream=f"{{git: '../../platform/repo', ref: '{ref}', timeout: 1}}")
     wrapper = mine.bin / "git"
-    wrapper.write_text('#!/bin/sh\ncase "$*" in *fetch*) trap "" TERM INT; sleep 60;; esac\nexec /usr/bin/git "$@"\n')
+    wrapper.write_text(
+        '#!/bin/sh\ncase " $* " in *" fetch "*) trap "" TERM INT; sleep 60;; esac\nexec /usr/bin/git "$@"\n'
+    )
     wrapper.chmod(0o755)
     assert "took longer than 1 s" in mine.doit("plan", code=1).out
 
@@ -526,5 +528,7 @@ def test_a_base_in_a_fresh_clone_compares_overlay_and_upstream(overlay: Overlay,
 def test_over_a_folder_a_base_says_nothing_and_all_is_affected(overlay: Overlay) -> None:
     _, mine = overlay(upstream="{path: ../../platform/repo}")
     mine.git("tag", "begin")
-    mine.doit("base=begin", "plan")
+    done = mine.doit("base=begin", "plan")
     assert mine.planned() == ["a", "b"]
+    for stack in ("a", "b"):
+        assert "cannot be compared with begin: the upstream is a folder" in done.task("plan", stack)

@@ -107,3 +107,12 @@ def test_doit_itself_has_these_commands(one: Repository) -> None:
 def test_help_in_a_repository_of_others_is_that_of_doit(one: Repository) -> None:
     one.write("dodo.py:def task_x():\n    return {'actions': ['true']}\n")
     assert "https://pydoit.org" in program(one, "help").out
+
+
+@pytest.mark.parametrize("command", ["list", "help", "info plan"])
+def test_a_reader_that_has_seen_enough_is_no_error(one: Repository, command: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'{{ "$0" -m "$1" {command}; echo "code $?" >&2; }} | true', str(one.python), PACKAGE],
+        cwd=one.path, check=False, env=one.environment(**_LOCAL_TREE), capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stderr == "code 0\n"

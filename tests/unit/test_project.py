@@ -64,6 +64,11 @@ def test_a_stack_that_is_switched_off_is_not_there_and_nothing_of_it_is_checked(
     assert list(found.stacks) == ["network"]
 
 
+def test_an_upstream_that_is_disabled_is_said_to_be(errors: Callable[..., str]) -> None:
+    found = errors("stacks:\n  db: {enabled: false}\n  web: {depends_on: [db]}\n", *STACKS)
+    assert "stacks.web.depends_on[0]: stack 'db' is disabled in environment 'local'" in found
+
+
 def test_inputs_are_dependencies_too(load: Callable[..., Project]) -> None:
     found = load("stacks:\n  web: {inputs: {subnet_id: network.subnet_id}}\n", *STACKS)
     assert found.graph.order == ("network", "web")

@@ -50,6 +50,11 @@ class CommitIndex(FileIndex):
         """The folders of submodules whose files at the commit are not known, and that have moved on since."""
         return sorted(self._from_root(path) for path in self._commit.unread)
 
+    @property
+    def hidden(self) -> list[str]:
+        """The files in the working tree that git is asked not to look at."""
+        return sorted(self._from_root(path) for path in self._commit.hidden)
+
     def is_as_now(self, path: str) -> bool:
         """Whether git says that the working tree has this very file as it was."""
         real = self._real(path)

@@ -62,7 +62,10 @@ class Plan(Model):
     max_age: float = Field(168, gt=0, le=8760, description="Hours after which a plan artifact is too old to apply.")
     require_encryption: bool = Field(False, description="True: plan and apply only if an encryption key is set.")
     require_clean: bool = Field(
-        False, description="True: neither plan a tree with uncommitted changes nor apply such a plan."
+        False,
+        description="True: neither plan a tree with uncommitted changes nor apply such a plan. What a plan reads"
+        " is compared with the commit: files that git ignores or does not look at, and those outside of the repository,"
+        " count as well.",
     )
     on_stale: Literal["refuse", "replan"] = Field(
         "refuse",
