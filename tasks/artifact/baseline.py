@@ -49,12 +49,14 @@ class Baseline:
         project: The project as it is now.
         ref: The name of the commit in messages.
         commit: The commit.
+        deployed: Whether it was deployed completely, so that commits after it may have been deployed in part.
     """
 
-    def __init__(self, project: Project, ref: str, commit: str) -> None:
+    def __init__(self, project: Project, ref: str, commit: str, *, deployed: bool = False) -> None:
         self.ref = ref
         self.commit = commit
         self._project = project
+        self._deployed = deployed
         self._inputs: dict[tuple[str, str | None], Inputs | Reason] = {}
         self._asked: set[str] = set()
         self._git_ignores: set[str] = set()
@@ -147,7 +149,36 @@ class Baseline:
         reasons.sort(key=lambda reason: reason.input.rank if reason.input else ())
         notes = [*comparable.settings(self._project, stack), *self._unread(stack)]
         reasons += [Reason(Why.NOT_COMPARABLE, note=note, since=self.ref) for note in notes]
-        return reasons + between(_wired(before.without(unknown)), _wired(found.without(unknown)), self.ref)
+        reasons += between(_wired(before.without(unknown)), _wired(found.without(unknown)), self.ref)
+        return reasons or self._changed_back(stack, found)
+
+    def _changed_back(self, stack: Stack, found: Inputs) -> list[Reason]:
+        """That a stack equals the base but was another in between: a deploy of that may have ended half way.
+
+        A commit at which the project cannot be read was not deployed.
+        """
+        for other in self._in_between:
+            never = (Why.BASE_UNREAD, Why.NEW_ENVIRONMENT, Why.NOT_COMPARABLE)
+            if any(reason.why not in never for reason in other._own(stack, found)):  # noqa: SLF001 - its own kind
+                return [Reason(Why.CHANGED_BACK, note=other.ref, since=self.ref)]
+        return []
+
+    @cached_property
+    def _in_between(self) -> list[Baseline]:
+        """The commits since a deployed base at which a stack that equals the base may have been another.
+
+        They have changed a file that was changed back since, or the configuration, if that was changed several times.
+        """
+        if not self._deployed:
+            return []
+        passed = git.passed(self._project.home, self.commit)
+        differ = git.changed_since(self._project.home, self.commit)
+        several = sum(any(map(_is_configuration, paths)) for paths in passed.values()) > 1
+        return [
+            Baseline(self._project, commit[:8], commit)
+            for commit, paths in passed.items()
+            if paths - differ or (several and any(map(_is_configuration, paths)))
+        ]
 
     def _unread(self, stack: Stack) -> list[str]:
         """The submodules with files of a stack whose commit has changed and whose old commit is not available."""
@@ -202,7 +233,12 @@ def find(project: Project, ref: str, *, exact: bool) -> Baseline:
             f"base={ref}: this commit does not exist here, or shares no history with this tree",
             next_step=f"`git fetch origin {ref.rpartition('/')[2]}` first; in a shallow clone, add --unshallow",
         )
-    return Baseline(project, ref, commit)
+    return Baseline(project, ref, commit, deployed=exact)
+
+
+def _is_configuration(path: str) -> bool:
+    """Whether a path, relative to the top of the repository, may be a file of the configuration."""
+    return "/config/" in f"/{path}"
 
 
 def _upstreams(project: Project, stack: Stack) -> set[str]:

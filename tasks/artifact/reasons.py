@@ -40,6 +40,7 @@ class Why(StrEnum):
     FAILED = "failed"
     STATE_KEY = "state key"
     UPSTREAM = "upstream"
+    CHANGED_BACK = "changed back"
     NEW_STACK = "new stack"
     NEW_ENVIRONMENT = "new environment"
     NOT_COMPARABLE = "cannot be compared"
@@ -97,9 +98,10 @@ def text(reason: Reason) -> str:
         " plan` shows the changes, `doit deploy` writes a new receipt",
         Why.CUT_OFF: f"its last apply was cut off (started {reason.note})",
         Why.FAILED: f"its last apply failed ({reason.note})",
+        Why.CHANGED_BACK: f"it differed at {reason.note}, after {reason.since}, and may have been deployed then",
         Why.NEW_STACK: f"a new stack{since}",
         Why.NEW_ENVIRONMENT: f"a new environment{since}",
-        Why.BASE_UNREAD: f"it cannot be compared with {reason.since}: {reason.note}",
+        Why.BASE_UNREAD: f"its configuration at {reason.since} cannot be read: {reason.note}",
         Why.UPSTREAM: f"its upstream {reason.note} is affected",
     }.get(reason.why, reason.note)
 

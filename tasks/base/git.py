@@ -152,6 +152,28 @@ def last_change(root: Path, folders: list[str]) -> str | None:
     return commit or None
 
 
+def passed(root: Path, base: str) -> dict[str, set[str]]:
+    """The commits on the ways from an earlier commit to HEAD, HEAD included, with the paths that each has changed.
+
+    Paths are relative to the top of the repository. A commit that does not descend from the earlier one is left out.
+    """
+    listed = _git(
+        root, "log", "--ancestry-path", "--diff-merges=first-parent", "--no-renames", "--no-relative", "--name-only",
+        "-z", "--format=%x01%H", f"{base}..HEAD", may_fail=True,
+    )  # fmt: skip
+    found = {}
+    for entry in (listed or "").split("\x01")[1:]:
+        commit, *paths = (text.strip("\n") for text in entry.split("\0"))
+        found[commit] = {path for path in paths if path}
+    return found
+
+
+def changed_since(root: Path, commit: str) -> set[str]:
+    """The paths whose content differs from a commit's, relative to the top of the repository."""
+    listed = _git(root, "diff", "--name-only", "-z", "--no-renames", "--no-relative", _SUBMODULES, commit)
+    return {path for path in (listed or "").split("\0") if path}
+
+
 def move_tag(root: Path, tag: str, commit: str, *, push: bool) -> str | None:
     """Move a tag to a commit, and push it if asked; returns what went wrong, or None."""
     if _git(root, "tag", "--force", "--", tag, commit, may_fail=True) is None:

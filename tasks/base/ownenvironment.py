@@ -1,11 +1,11 @@
-"""What other processes can read of our environment: secrets are taken out of the memory that the system shows of it.
+"""Removes secrets from the copy of our environment that other processes can read.
 
-On Linux, whatever a child of ours starts may read `/proc/<our pid>/environ`: the memory in which this process was given
-its variables when it began. Not giving a child a secret is then of no use. So the bytes of a secret are overwritten
-there, and the variable is set once more, to a copy that only we have.
+On Linux, any descendant can read `/proc/<our pid>/environ`, the memory that holds the variables this process was
+started with. Withholding a secret from a child is useless then. So the bytes of a secret are overwritten there, and the
+variable is set again, to a copy that only we have.
 
-This covers this process alone. The shell that started it, and process 1 of a container, have what they were given; and
-whoever may trace us (root with CAP_SYS_PTRACE) reads all of our memory.
+This only covers this process. The shell that started it and process 1 of a container keep what they were given, and
+anyone who can trace us (root with CAP_SYS_PTRACE) can read all of our memory.
 """
 
 from __future__ import annotations

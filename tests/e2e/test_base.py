@@ -89,6 +89,105 @@ def test_a_commit_behind_the_tag_is_deployed_as_it_is_where_that_is_allowed(one:
     assert one.git("rev-parse", TAGGED) == first
 
 
+def failing(value: str) -> str:
+    """A resource that gets this value, and one beside it whose creation fails where that is 2."""
+    return resource(value, extra=FAILS.format(value=value))
+
+
+FAILS = """
+resource "terraform_data" "fails" {{
+  triggers_replace = terraform_data.it.output
+  provisioner "local-exec" {{
+    command = "test {value} != 2"
+  }}
+}}
+"""
+
+
+def made_of(repository: Repository, stack: str) -> object:
+    """The value of a stack's own resource, whatever else its state has."""
+    [it] = [each for each in repository.state(stack)["resources"] if each["name"] == "it"]
+    return it["instances"][0]["attributes"]["input"]["value"]
+
+
+def pipeline_ends(repository: Repository) -> None:
+    """Nothing of a pipeline is left but its commits, the states and the tag."""
+    shutil.rmtree(repository.path / ".deploy", ignore_errors=True)
+
+
+@pytest.mark.parametrize("first", ["fails", "never runs", "another stack fails", "was interrupted before it"])
+def test_the_revert_of_a_change_that_was_not_completely_deployed_is_not_skipped(
+    build: Callable[..., Repository], first: str
+) -> None:
+    """The tree equals the tag's, but the state may not: half a deploy, and then the revert."""
+    repository = build(minimal_config(TAG), f"stacks/a/main.tf:{failing('1')}", f"stacks/b/main.tf:{failing('1')}")
+    repository.doit("deploy")
+    tagged = repository.git("rev-parse", TAGGED)
+    pipeline_ends(repository)
+    changed = {"fails": "a", "another stack fails": "b"}.get(first, "a")
+    repository.write(f"stacks/{changed}/main.tf:{failing('2')}")
+    if first == "another stack fails":
+        repository.write(f"stacks/a/main.tf:{resource('3', extra=FAILS.format(value='3'))}")
+    repository.commit()
+    if first not in ("never runs", "was interrupted before it"):
+        repository.doit("deploy", code=1)
+        assert made_of(repository, changed) == "2"
+    assert repository.git("rev-parse", TAGGED) == tagged
+    pipeline_ends(repository)
+    repository.git("revert", "--no-edit", "HEAD")
+    repository.doit("deploy")
+    assert [made_of(repository, stack) for stack in "ab"] == ["1", "1"]
+    assert repository.git("rev-parse", TAGGED) == repository.git("rev-parse", "HEAD")
+
+
+def added(repository: Repository) -> None:
+    repository.write("stacks/a/more.tf:" + 'resource "terraform_data" "more" {}\n')
+
+
+def variable(repository: Repository) -> None:
+    repository.write(minimal_config(TAG + "stacks: {a: {variables: {x: 2}}}\n"))
+
+
+@pytest.mark.parametrize("change", [added, variable])
+def test_what_was_changed_and_changed_back_since_the_tag_is_affected_and_nothing_else(
+    build: Callable[..., Repository], change: Callable[[Repository], None]
+) -> None:
+    repository = build(
+        minimal_config(TAG + "stacks: {a: {variables: {x: 1}}}\n"), f"stacks/a/main.tf:{reader('x')}",
+        f"stacks/b/main.tf:{resource()}", "README.md:1",
+    )  # fmt: skip
+    repository.doit("deploy")
+    pipeline_ends(repository)
+    repository.write("README.md:2")
+    repository.commit()
+    assert affected(repository) == {}
+    change(repository)
+    between = repository.commit()
+    repository.git("revert", "--no-edit", "HEAD")
+    found = affected(repository)
+    assert set(found) == {"a"}
+    assert f"it differed at {between[:8]}, after {TAGGED}" in found["a"]
+    repository.doit("deploy")
+    pipeline_ends(repository)
+    assert affected(repository) == {}
+
+
+def test_a_branch_from_before_the_tag_that_is_merged_affects_only_what_it_changed(
+    build: Callable[..., Repository],
+) -> None:
+    repository = build(minimal_config(TAG), *(f"stacks/{name}/main.tf:{resource()}" for name in "abc"))
+    repository.git("checkout", "--quiet", "-b", "change")
+    repository.write(f"stacks/b/main.tf:{resource('2')}")
+    repository.commit()
+    repository.git("checkout", "--quiet", "main")
+    repository.write(f"stacks/a/main.tf:{resource('2')}")
+    repository.commit()
+    repository.doit("deploy")
+    pipeline_ends(repository)
+    repository.git("merge", "--quiet", "--no-edit", "change")
+    assert set(affected(repository)) == {"b"}
+
+
 def test_a_stack_that_waits_for_an_upstream_deployed_before_is_not_forgotten(chain: Repository) -> None:
     chain.write(minimal_config(TAG + "stacks:\n  b: {inputs: {x: a.value}}\n  c: {inputs: {x: b.value}}\n"))
     chain.commit()
@@ -217,7 +316,7 @@ def test_a_base_whose_configuration_is_broken_compares_nothing_and_says_why(one:
     one.write("config/pipeline.yaml:" + good)
     one.commit()
     found = affected(one, "base=broken")
-    assert "it cannot be compared with broken: " in found["a"]
+    assert "its configuration at broken cannot be read: " in found["a"]
 
 
 def test_records_of_an_older_version_are_said_to_be_old_and_deployed_over(one: Repository) -> None:

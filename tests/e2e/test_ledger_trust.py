@@ -153,7 +153,7 @@ def test_a_shard_that_the_head_does_not_name_is_refused(signed: Remote) -> None:
     name = record.blob_name(record.shard_of("c"))
     content.shards[name] = content.shards[name].replace(b'"outcome":"applied"', b'"outcome":"failed"')
     content.put()
-    assert "is not the one that its head names" in signed.clone().doit("deploy", code=1, **Signed).out
+    assert "does not match the digest in its head" in signed.clone().doit("deploy", code=1, **Signed).out
 
 
 def test_a_ledger_of_yesterday_is_refused_where_today_was_seen(signed: Remote) -> None:

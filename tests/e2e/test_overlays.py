@@ -528,5 +528,7 @@ def test_a_base_in_a_fresh_clone_compares_overlay_and_upstream(overlay: Overlay,
 def test_over_a_folder_a_base_says_nothing_and_all_is_affected(overlay: Overlay) -> None:
     _, mine = overlay(upstream="{path: ../../platform/repo}")
     mine.git("tag", "begin")
-    mine.doit("base=begin", "plan")
+    done = mine.doit("base=begin", "plan")
     assert mine.planned() == ["a", "b"]
+    for stack in ("a", "b"):
+        assert "cannot be compared with begin: the upstream is a folder" in done.task("plan", stack)

@@ -68,7 +68,7 @@ class Web:
         return answer.content, _strong(answer)
 
     def write(self, path: str, data: bytes, *, tag: str | None = None, new: bool = False) -> str | None:
-        """PUT. A server that ignores conditions answers as one that heeds them: see whoever writes with them."""
+        """PUT. The response does not show whether the server honours conditions: callers have to test that."""
         headers = {"Content-Type": content_type(path)}
         headers |= {"If-Match": tag} if tag else {"If-None-Match": "*"} if new else {}
         answer = self._ask(self._once if tag or new else self._often, "PUT", path, data, headers)
