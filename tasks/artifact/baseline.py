@@ -50,13 +50,18 @@ class Baseline:
         ref: The name of the commit in messages.
         commit: The commit.
         deployed: Whether it was deployed completely, so that commits after it may have been deployed in part.
+        environment: The environment variables that each stack's inputs came from when it was deployed.
     """
 
-    def __init__(self, project: Project, ref: str, commit: str, *, deployed: bool = False) -> None:
+    def __init__(
+        self, project: Project, ref: str, commit: str, *, deployed: bool = False,
+        environment: Mapping[str, Collection[str]] | None = None,
+    ) -> None:  # fmt: skip
         self.ref = ref
         self.commit = commit
         self._project = project
         self._deployed = deployed
+        self._environment = environment or {}
         self._inputs: dict[tuple[str, str | None], Inputs | Reason] = {}
         self._asked: set[str] = set()
         self._git_ignores: set[str] = set()
@@ -147,7 +152,9 @@ class Baseline:
         }
         reasons = [Reason(Why.NOT_COMPARABLE, item, note, self.ref) for item, note in unknown.items()]
         reasons.sort(key=lambda reason: reason.input.rank if reason.input else ())
+        gone = {*self._environment.get(stack.name, ())} - comparable.of_environment(self._project, stack, found)
         notes = [*comparable.settings(self._project, stack), *self._unread(stack)]
+        notes += [f"{name}, which is no longer set" for name in sorted(gone)]
         reasons += [Reason(Why.NOT_COMPARABLE, note=note, since=self.ref) for note in notes]
         reasons += between(_wired(before.without(unknown)), _wired(found.without(unknown)), self.ref)
         return reasons or self._changed_back(stack, found)
@@ -215,13 +222,16 @@ class Baseline:
             return wanted & self._git_ignores
 
 
-def find(project: Project, ref: str, *, exact: bool) -> Baseline:
+def find(
+    project: Project, ref: str, *, exact: bool, environment: Mapping[str, Collection[str]] | None = None
+) -> Baseline:  # fmt: skip
     """The baseline that a ref names.
 
     Args:
         project: The project.
         ref: The ref.
         exact: Whether to use the ref's own commit; else its merge base with this tree.
+        environment: The environment variables that each stack's inputs came from at that commit, if they are known.
 
     Raises:
         ConfigError: The ref does not exist, or shares no history with this tree.
@@ -233,7 +243,7 @@ def find(project: Project, ref: str, *, exact: bool) -> Baseline:
             f"base={ref}: this commit does not exist here, or shares no history with this tree",
             next_step=f"`git fetch origin {ref.rpartition('/')[2]}` first; in a shallow clone, add --unshallow",
         )
-    return Baseline(project, ref, commit, deployed=exact)
+    return Baseline(project, ref, commit, deployed=exact, environment=environment)
 
 
 def _is_configuration(path: str) -> bool:

@@ -55,6 +55,12 @@ def unknown(project: Project, stack: Stack, inputs: Inputs, index: CommitIndex) 
     return found
 
 
+def of_environment(project: Project, stack: Stack, inputs: Inputs) -> set[str]:
+    """The environment variables that a stack's inputs come from; they differ between runs of one commit."""
+    found = set[str]().union(*(_variables(project, stack, item) for item in inputs.digests))
+    return (found | {*settings(project, stack)}) - _OF_THE_PROJECT
+
+
 def ignored(project: Project, paths: Iterable[str]) -> set[str]:
     """Those of some paths that git ignores, which no commit contains."""
     inside = {path for path in paths if not path.startswith(("/", "../"))}

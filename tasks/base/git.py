@@ -174,13 +174,22 @@ def changed_since(root: Path, commit: str) -> set[str]:
     return {path for path in (listed or "").split("\0") if path}
 
 
-def move_tag(root: Path, tag: str, commit: str, *, push: bool) -> str | None:
-    """Move a tag to a commit, and push it if asked; returns what went wrong, or None."""
-    if _git(root, "tag", "--force", "--", tag, commit, may_fail=True) is None:
+def move_tag(root: Path, tag: str, commit: str, note: str, *, push: bool) -> str | None:
+    """Move a tag to a commit, with a note, and push it if asked; returns what went wrong, or None."""
+    own = ("-c", "user.name=doit-tofu", "-c", "user.email=doit-tofu@localhost")
+    annotated = ("--annotate", "--no-sign", "--cleanup=verbatim", "--message", note)
+    if _git(root, *own, "tag", "--force", *annotated, "--", tag, commit, may_fail=True) is None:
         return f"git cannot move the tag {tag}"
     if push and _git(root, "push", "--quiet", "--force", "origin", f"refs/tags/{tag}", may_fail=True) is None:
         return f"git cannot push the tag {tag} to origin"
     return None
+
+
+def tag_note(root: Path, tag: str) -> str:
+    """The note of a tag; empty if it has none or does not exist."""
+    found = _git(root, "for-each-ref", "--format=%(objecttype) %(contents)", f"refs/tags/{tag}", may_fail=True) or ""
+    kind, _, note = found.partition(" ")
+    return note.strip() if kind == "tag" else ""
 
 
 def ask(root: Path, *arguments: str, given: bytes = b"") -> str | None:

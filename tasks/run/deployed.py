@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from ..artifact import receipt
@@ -9,6 +10,8 @@ from ..base import git, interpolate
 from ..base.errors import ConfigError, DeployError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..project.project import Project
     from .run import Run
 
@@ -42,7 +45,9 @@ def choose_base(run: Run) -> None:
     from ..artifact import baseline
 
     # The tag's own commit is deployed, whatever the merge base is: deploying an older tree reverts changes.
-    run.baseline = baseline.find(project, ref or str(tag), exact=ref in (None, tag))
+    exact = ref in (None, tag)
+    environment = _environment(git.tag_note(project.layout.root, str(tag))) if exact else None
+    run.baseline = baseline.find(project, ref or str(tag), exact=exact, environment=environment)
 
 
 def refuse_for_deploy(run: Run) -> None:
@@ -67,8 +72,10 @@ def remember(run: Run) -> None:
     tag, commit = tag_name(project), run.revision.commit if project.config.deploy.tag else None
     if tag is None or commit is None or run.revision.dirty:
         return
+    from ..artifact import comparable
     from .assessment import assess
 
+    names: dict[str, list[str]] = {}
     for stack in project.stacks.values():
         try:
             found = assess(run, stack)
@@ -76,7 +83,24 @@ def remember(run: Run) -> None:
             return
         if found.affected or found.unverified:
             return
-    if git.resolve(project.layout.root, tag) != commit and (
-        problem := git.move_tag(project.layout.root, tag, commit, push=project.config.deploy.push)
-    ):
+        if from_environment := sorted(comparable.of_environment(project, stack, found.inputs)):
+            names[stack.name] = from_environment
+    root, note = project.layout.root, _note(names)
+    if git.resolve(root, tag) == commit and _environment(git.tag_note(root, tag)) == names:
+        return
+    if problem := git.move_tag(root, tag, commit, note, push=project.config.deploy.push):
         run.say(f"{problem}; the next deploy without receipts uses the previous commit as its base")
+
+
+def _note(names: Mapping[str, list[str]]) -> str:
+    """What a tag says beside its commit: the variables of the environment that each stack was deployed with."""
+    return f"deployed by doit-tofu\n\n{json.dumps({'environment_variables': names}, sort_keys=True)}\n"
+
+
+def _environment(note: str) -> dict[str, list[str]]:
+    """The variables of the environment that a tag lists by stack; none for a tag that somebody made by hand."""
+    try:
+        found = json.loads(note.rpartition("\n")[2])["environment_variables"]
+        return {str(stack): [str(name) for name in names] for stack, names in found.items()}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return {}

@@ -57,17 +57,35 @@ def test_what_only_the_environment_changed_is_deployed_and_then_the_tag_moves(
     assert repository.planned() == ["declared", "given", "made"]
     assert deployed(repository, "given") == deployed(repository, "declared") == ["app:2"]
     assert repository.state("made")["outputs"]["made"]["value"] == "app:2"
-    assert repository.git("rev-parse", TAGGED) == repository.git("rev-parse", "HEAD")
+    assert repository.git("rev-parse", f"{TAGGED}^{{commit}}") == repository.git("rev-parse", "HEAD")
+
+
+def test_what_the_environment_no_longer_sets_is_deployed_by_a_machine_without_receipts(
+    build: Callable[..., Repository],
+) -> None:
+    default = IMAGE.replace("type = string", 'type    = string\n  default = "none"')
+    repository = build(minimal_config(TAG), f"stacks/a/main.tf:{default}", f"stacks/b/main.tf:{resource()}")
+    repository.doit("deploy", TF_VAR_image="app:1")
+    next_pipeline(repository)
+    repository.engine_calls()
+    done = repository.doit("deploy")
+    assert "TF_VAR_image, which is no longer set" in done.task("plan", "a")
+    assert repository.planned() == ["a"]
+    assert deployed(repository, "a") == ["none"]
+    next_pipeline(repository)
+    repository.engine_calls()
+    repository.doit("deploy")  # the tag knows that nothing is set any more
+    assert repository.planned() == []
 
 
 def test_the_tag_stays_where_what_cannot_be_compared_was_not_deployed(build: Callable[..., Repository]) -> None:
     broken = '\nresource "terraform_data" "bad" {\n  provisioner "local-exec" {\n    command = var.image\n  }\n  triggers_replace = var.image\n}\n'
     repository = build(minimal_config(TAG), f"stacks/a/main.tf:{IMAGE}{broken}", f"stacks/b/main.tf:{resource()}")
     repository.doit("deploy", TF_VAR_image="true")
-    before = repository.git("rev-parse", TAGGED)
+    before = repository.git("rev-parse", f"{TAGGED}^{{commit}}")
     next_pipeline(repository)
     repository.doit("deploy", code=1, TF_VAR_image="false")
-    assert repository.git("rev-parse", TAGGED) == before
+    assert repository.git("rev-parse", f"{TAGGED}^{{commit}}") == before
     shutil.rmtree(repository.path / ".deploy")
     repository.variables["TF_VAR_image"] = "false"
     assert set(affected(repository)) == {"a"}
@@ -86,7 +104,7 @@ def test_a_commit_behind_the_tag_is_deployed_as_it_is_where_that_is_allowed(one:
     done = one.doit("allow=older:a", "reason=back", "deploy")
     assert f"file stacks/a/main.tf changed since {TAGGED}" in done.task("plan", "a")
     assert deployed(one, "a") == "1"
-    assert one.git("rev-parse", TAGGED) == first
+    assert one.git("rev-parse", f"{TAGGED}^{{commit}}") == first
 
 
 def failing(value: str) -> str:
@@ -122,7 +140,7 @@ def test_the_revert_of_a_change_that_was_not_completely_deployed_is_not_skipped(
     """The tree equals the tag's, but the state may not: half a deploy, and then the revert."""
     repository = build(minimal_config(TAG), f"stacks/a/main.tf:{failing('1')}", f"stacks/b/main.tf:{failing('1')}")
     repository.doit("deploy")
-    tagged = repository.git("rev-parse", TAGGED)
+    tagged = repository.git("rev-parse", f"{TAGGED}^{{commit}}")
     pipeline_ends(repository)
     changed = {"fails": "a", "another stack fails": "b"}.get(first, "a")
     repository.write(f"stacks/{changed}/main.tf:{failing('2')}")
@@ -132,12 +150,12 @@ def test_the_revert_of_a_change_that_was_not_completely_deployed_is_not_skipped(
     if first not in ("never runs", "was interrupted before it"):
         repository.doit("deploy", code=1)
         assert made_of(repository, changed) == "2"
-    assert repository.git("rev-parse", TAGGED) == tagged
+    assert repository.git("rev-parse", f"{TAGGED}^{{commit}}") == tagged
     pipeline_ends(repository)
     repository.git("revert", "--no-edit", "HEAD")
     repository.doit("deploy")
     assert [made_of(repository, stack) for stack in "ab"] == ["1", "1"]
-    assert repository.git("rev-parse", TAGGED) == repository.git("rev-parse", "HEAD")
+    assert repository.git("rev-parse", f"{TAGGED}^{{commit}}") == repository.git("rev-parse", "HEAD")
 
 
 def added(repository: Repository) -> None:

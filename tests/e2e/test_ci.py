@@ -90,7 +90,7 @@ def test_every_plan_is_there_before_any_deploy_and_the_report_is_one(diamond: Re
     assert "5 deployed" in first.out("report")
     receipts = first.folder("report") / ".deploy/local/receipts"
     assert sorted(path.stem for path in receipts.iterdir()) == [*"abcde"]
-    assert diamond.git("rev-parse", "deployed-local") == diamond.git("rev-parse", "HEAD")
+    assert diamond.git("rev-parse", "deployed-local^{commit}") == diamond.git("rev-parse", "HEAD")
 
     for name in ("planned", "report"):  # the last ones start no engine, whatever the others found
         diamond.engine_calls()
@@ -214,7 +214,7 @@ def test_a_failed_deploy_stops_its_dependents_alone_and_a_retry_converges(diamon
     assert "planned again after its failed apply" in pipeline.out("deploy:b")
     assert [line.split()[0] for line in diamond.engine_calls("apply")] == ["b", "d"]
     assert value(tmp_path, "d") == [["1"], ["1"]]
-    assert diamond.git("rev-parse", "deployed-local") == diamond.git("rev-parse", "HEAD")
+    assert diamond.git("rev-parse", "deployed-local^{commit}") == diamond.git("rev-parse", "HEAD")
 
 
 def test_a_retry_whose_memory_is_lost_refuses_the_plan_that_was_begun(diamond: Repository, tmp_path: Path) -> None:
