@@ -60,13 +60,24 @@ class Batch:
             known = begun.get(change.stack or "")
             if change.receipt is None or known is None:
                 continue
-            ends = known.plan_id is not None and known.plan_id == change.receipt.get("plan_id")
-            if known.run == me.run or ends:
+            if known.run == me.run or _ends(known, change.receipt, me):
                 del begun[change.stack or ""]
         if self.ends:
             begun = {name: item for name, item in begun.items() if item.run != me.run or item.doubtful}
             lease = None if lease is not None and lease.holder == me.holder else lease
         return head.model_copy(update={"lease": lease, "begun": begun})
+
+
+def _ends(known: Begun, receipt: Mapping[str, object], me: Me) -> bool:
+    """Whether a receipt is that of an apply that an earlier run announced: `doit ledger push` records it later.
+
+    A stack that was deferred is announced before it has a plan. Then the receipt is of that apply if it is the same
+    holder's and began afterwards, and if no other run may have applied the stack in between.
+    """
+    if known.plan_id is not None:
+        return known.plan_id == receipt.get("plan_id")
+    began = str(receipt.get("started_at") or "")
+    return known.holder == me.holder and not known.doubtful and began >= known.since
 
 
 class Trouble(StrEnum):
