@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,12 +12,12 @@ from . import build, deploy
 from .base.errors import DeployError, ExitCode, LedgerError, RunLockedError
 from .base.problem import Kind, Problem, listed
 from .base.process import dropped_variables
+from .base.text import few
 from .engine import encryption
 from .forges import gate
 from .reports import console, write
-from .run import commandline, deployed, doitdb, fanout, removed, selection
+from .run import assessment, commandline, deployed, doitdb, fanout, removed, selection
 from .run import result as results
-from .run.assessment import assess_once
 from .run.details import PlanDetails
 from .run.request import Asked
 from .run.result import Result, Status
@@ -281,14 +280,9 @@ class Reporter:
 
     def _say_pending(self, ledger: Recorded) -> None:
         """Name the stacks that this tree did not change, and that are not deployed as they are in it."""
-        project, names = self.run.project, []
-        for name in project.graph.order:
-            outcome = self.run.results.get(f"plan:{name}")
-            if outcome is not None and outcome.status is Status.UNAFFECTED:
-                with suppress(DeployError):
-                    if ledger.differing(name, assess_once(self.run, project.stacks[name]).inputs):
-                        names.append(name)
-        if names:
+        outcomes = {name: self.run.results.get(f"plan:{name}") for name in self.run.project.graph.order}
+        unaffected = [name for name, found in outcomes.items() if found and found.status is Status.UNAFFECTED]
+        if names := assessment.differing(self.run, ledger, unaffected):
             self.run.say(f"pending, or newer on the target, and not planned here: {', '.join(names)}")
 
     def _record(self) -> None:
@@ -397,5 +391,4 @@ def bound(run: Run) -> type[Reporter]:
 
 def _short(fail: BaseFail) -> str:
     """The names of the tasks that failed, without the barrier between plans and applies."""
-    names = [name for name in str(fail.message).split() if name != BARRIER]
-    return ", ".join(names[:3]) or "a plan"
+    return few([name for name in str(fail.message).split() if name != BARRIER], 3) or "a plan"

@@ -8,24 +8,20 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..artifact import receipt as receipts_on_disk
-from ..artifact import store
 from ..artifact.inputs import CODE, FILES, Inputs
-from ..base import ci
-from ..base.errors import ConfigError, DeployError, LedgerError, RecordError
-from ..base.files import locked, read_json
+from ..base.errors import ConfigError, DeployError, LedgerError
+from ..base.files import locked
 from ..base.problem import doit
-from ..ledger import receipts
 from ..ledger.machine import Announce, Busy, Failed, Finish, Flush, HolderEnded, Look, Mark, Record, Trouble
-from ..ledger.record import Begun, Change, Kind
-from . import ledgers
+from . import entries, ledgers
 from .workingcopy import Known, WorkingCopy, digest, is_ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from ..ledger import receipts
     from ..ledger.machine import Effect
-    from ..ledger.receipts import Json
-    from ..ledger.record import Head
+    from ..ledger.record import Begun, Change, Head
     from ..ledger.record import Record as Held
     from ..ledger.session import Session
     from ..project.model.ledger import Ledger
@@ -192,7 +188,9 @@ class Recording:
         before = self.session.records(self._run.project.stacks)
         self._sync()
         since = receipts_on_disk.now()
-        event: Announce | HolderEnded | Look = Announce({name: self._begun(name, since) for name in stacks}, since)
+        event: Announce | HolderEnded | Look = Announce(
+            {name: entries.begun(self._run, self.session.me, name, since) for name in stacks}, since
+        )
         until = time.monotonic() + self.settings.wait
         while busy := self._busy(self.session.handle(event)):
             if time.monotonic() >= until or self._run.stop.wait(min(_LOOK_EVERY, max(0.0, until - time.monotonic()))):
@@ -238,19 +236,6 @@ class Recording:
         raise LedgerError(
             f"{what} by another run since this one started",
             untouched="nothing was applied", next_step="run the same command again; it plans from the current state",
-        )  # fmt: skip
-
-    def _begun(self, stack: str, since: str) -> Begun:
-        me, layout = self.session.me, self._run.layout
-        found: Json = {}
-        if store.pending(layout, stack):
-            with suppress(RecordError):
-                found = read_json(layout.manifest(stack)) or {}
-        return Begun.model_validate(
-            {
-                "holder": me.holder, "run": me.run, "since": since, "plan_sha256": found.get("plan_sha256"),
-                "plan_id": found.get("id"), "lineage": found.get("lineage"), "serial": found.get("serial"),
-            }
         )  # fmt: skip
 
     # While it runs
@@ -299,28 +284,8 @@ class Recording:
             self._copy.save()
 
     def _change(self, stack: str, found: receipts.Record, follows: str | None) -> Change:
-        import secrets
-
-        project, receipt = self._run.project, found.receipt
         held = self.session.records([stack]).get(stack) if self.session.head is not None else None
-        checked = held is not None and held.receipt.get("plan_id") == receipt.get("plan_id")
-        shown = receipts.shown(project, project.stacks[stack], found, public=self.settings.public)
-        return Change(
-            Kind.VERIFY if checked else Kind.DEPLOY, secrets.token_hex(16), receipts_on_disk.now(), stack,
-            str(receipt.get("plan_sha256") or "") or None, shown.receipt, shown.outputs, follows,
-            facts={**self._facts(shown.receipt), "overridden": len(_list(receipt.get("allowed")))},
-        )  # fmt: skip
-
-    def _facts(self, receipt: Json) -> Json:
-        """An entry's facts: who applied which commit, and how it ended."""
-        job, config = ci.read(), self._run.project.config
-        names = ("commit", "outcome", "verified", "lineage", "serial", "inputs_digest", "plan_id", "counts", "upstream")
-        facts: Json = {name: receipt.get(name) for name in names if receipt.get(name) is not None}
-        facts["engine"] = f"{config.engine.kind} {config.engine.version}"
-        by = {"pipeline": job.pipeline, "project": job.project, "branch": job.branch, "request": job.request}
-        if self.settings.public:
-            by |= {"actor": job.actor, "job": job.job_url}
-        return {**facts, "by": {name: value for name, value in by.items() if value}}
+        return entries.of_receipt(self._run, self.settings, stack, found, held=held, follows=follows)
 
     # On its own
 
@@ -429,7 +394,3 @@ def opened(run: Run) -> Recording:
         "no ledger is configured", key="ledger", untouched="nothing was read or written",
         next_step="set `ledger: {kind: git}` in config/pipeline.yaml (docs/ledger.md)",
     )  # fmt: skip
-
-
-def _list(value: object) -> list[object]:
-    return list(value) if isinstance(value, list) else []

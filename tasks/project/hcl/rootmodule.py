@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 import posixpath
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ...base import jsontext
-from . import expressions, settingsof, syntax, values
+from . import combining, expressions, settingsof, syntax, values
 from .evaluation import Evaluator, Scope
 from .facts import Call, Facts, Variable
 from .files import TooMuchError
@@ -18,7 +18,7 @@ from .paths import Paths
 from .values import ANY, Start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from .expressions import Expression
     from .facts import NamedPath, RemoteState
@@ -144,7 +144,7 @@ class _Reader:
         facts = self._facts(module.path)
         for fact in facts.values():
             for variable in fact.variables:
-                module.variables[variable.name] = _declared(module.variables.get(variable.name), variable)
+                module.variables[variable.name] = combining.declared(module.variables.get(variable.name), variable)
             module.outputs.update(fact.outputs)
         root = self._scope(module.path, lambda name: self._given.get(name))  # noqa: PLW0108 - asked for only where it is needed
         for file, fact in facts.items():
@@ -160,7 +160,7 @@ class _Reader:
         """The facts of a module's files, the overriding ones last; a `.tofu` file stands in for its `.tf` twin."""
         if folder not in self._folders:
             files = self._index.configuration(folder)
-            used = sorted((file for file in files if _twin(file) not in files), key=_overrides)
+            used = sorted((file for file in files if combining.twin(file) not in files), key=combining.overrides)
             self._folders[folder] = {file: self._index.facts(file) for file in used}
             self.module.broken += [file for file in files if self._index.facts(file).broken]
         return self._folders[folder]
@@ -171,9 +171,9 @@ class _Reader:
             posixpath.relpath(folder, self.module.path),
             {variable.name: variable for fact in facts for variable in fact.variables},
             given,
-            _together(fact.locals for fact in facts),
-            _together(fact.attributes for fact in facts),
-            _calls(facts),
+            combining.together(fact.locals for fact in facts),
+            combining.together(fact.attributes for fact in facts),
+            combining.calls(facts),
             self._scopes_of,
         )
 
@@ -198,7 +198,7 @@ class _Reader:
         """Note what the files of a module name and read."""
         folder = self._folder_of(scope)
         facts = self._facts(folder)
-        outputs = _state_outputs(facts.values())
+        outputs = combining.state_outputs(facts.values())
         for file, fact in facts.items():
             self._paths.file = file
             if fact.workspace is not None and self.module.workspace is None:
@@ -360,54 +360,3 @@ class _Reader:
                     if read not in found:
                         found.append(read)
         return found
-
-
-def _twin(file: str) -> str:
-    """The file that is used instead of a `.tf` file, where it is there."""
-    for ending, instead in ((".tf", ".tofu"), (".tf.json", ".tofu.json")):
-        if file.endswith(ending):
-            return file.removesuffix(ending) + instead
-    return ""
-
-
-def _declared(before: Variable | None, variable: Variable) -> Variable:
-    """A variable as a file declares it that may override what another file says, and only what it says itself."""
-    if before is None:
-        return variable
-    ephemeral = before.ephemeral if variable.ephemeral is None else variable.ephemeral
-    return replace(variable, sensitive=variable.sensitive or before.sensitive, ephemeral=ephemeral)
-
-
-def _overrides(file: str) -> bool:
-    """Whether a file overrides what others say (https://opentofu.org/docs/language/files/override/)."""
-    name = posixpath.basename(file).partition(".")[0]
-    return name == "override" or name.endswith("_override")
-
-
-def _together(several: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for each in several:
-        found.update(each)
-    return found
-
-
-def _calls(facts: Iterable[Facts]) -> dict[str, Call]:
-    """The calls of modules by name; what overrides a call replaces only what it says."""
-    found: dict[str, Call] = {}
-    for call in (call for fact in facts for call in fact.calls):
-        before = found.get(call.name)
-        if before is None:
-            found[call.name] = call
-        else:
-            arguments = {**before.arguments, **call.arguments}
-            found[call.name] = Call(call.name, call.source or before.source, arguments, call.repeat or before.repeat)
-    return found
-
-
-def _state_outputs(facts: Iterable[Facts]) -> dict[str, tuple[str, ...] | None]:
-    """The outputs of each remote state that a module's files refer to, see `Facts.state_outputs`."""
-    found: dict[str, tuple[str, ...] | None] = {}
-    for name, outputs in (pair for fact in facts for pair in fact.state_outputs.items()):
-        before = found.get(name, ())
-        found[name] = None if outputs is None or before is None else tuple(sorted({*before, *outputs}))
-    return found

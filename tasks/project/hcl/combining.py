@@ -1,0 +1,68 @@
+"""How the files of one folder combine into one module: which are read, and what overrides what."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from .facts import Call
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from .facts import Facts, Variable
+
+T = TypeVar("T")
+
+
+def twin(file: str) -> str:
+    """The file that is used instead of a `.tf` file, where it is there."""
+    for ending, instead in ((".tf", ".tofu"), (".tf.json", ".tofu.json")):
+        if file.endswith(ending):
+            return file.removesuffix(ending) + instead
+    return ""
+
+
+def declared(before: Variable | None, variable: Variable) -> Variable:
+    """A variable as a file declares it that may override what another file says, and only what it says itself."""
+    if before is None:
+        return variable
+    ephemeral = before.ephemeral if variable.ephemeral is None else variable.ephemeral
+    return replace(variable, sensitive=variable.sensitive or before.sensitive, ephemeral=ephemeral)
+
+
+def overrides(file: str) -> bool:
+    """Whether a file overrides what others say (https://opentofu.org/docs/language/files/override/)."""
+    name = posixpath.basename(file).partition(".")[0]
+    return name == "override" or name.endswith("_override")
+
+
+def together(several: Iterable[Mapping[str, T]]) -> dict[str, T]:
+    """Some mappings as one; later ones win."""
+    found: dict[str, T] = {}
+    for each in several:
+        found.update(each)
+    return found
+
+
+def calls(facts: Iterable[Facts]) -> dict[str, Call]:
+    """The calls of modules by name; what overrides a call replaces only what it says."""
+    found: dict[str, Call] = {}
+    for call in (call for fact in facts for call in fact.calls):
+        before = found.get(call.name)
+        if before is None:
+            found[call.name] = call
+        else:
+            arguments = {**before.arguments, **call.arguments}
+            found[call.name] = Call(call.name, call.source or before.source, arguments, call.repeat or before.repeat)
+    return found
+
+
+def state_outputs(facts: Iterable[Facts]) -> dict[str, tuple[str, ...] | None]:
+    """The outputs of each remote state that a module's files refer to, see `Facts.state_outputs`."""
+    found: dict[str, tuple[str, ...] | None] = {}
+    for name, outputs in (pair for fact in facts for pair in fact.state_outputs.items()):
+        before = found.get(name, ())
+        found[name] = None if outputs is None or before is None else tuple(sorted({*before, *outputs}))
+    return found

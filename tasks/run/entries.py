@@ -1,0 +1,73 @@
+"""What a run writes into the ledger: the stacks that it is about to apply, and an entry for each receipt."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ..artifact import store
+from ..artifact.receipt import now
+from ..base import ci
+from ..base.errors import RecordError
+from ..base.files import read_json
+from ..ledger import receipts
+from ..ledger.record import Begun, Change, Kind
+
+if TYPE_CHECKING:
+    from ..ledger.machine import Me
+    from ..ledger.receipts import Json
+    from ..ledger.record import Record
+    from ..project.model.ledger import Ledger
+    from .run import Run
+
+_FACTS = ("commit", "outcome", "verified", "lineage", "serial", "inputs_digest", "plan_id", "counts", "upstream")
+
+
+def begun(run: Run, me: Me, stack: str, since: str) -> Begun:
+    """The announcement of a stack that is about to be applied, with its plan if that exists already."""
+    found: Json = {}
+    if store.pending(run.layout, stack):
+        with suppress(RecordError):
+            found = read_json(run.layout.manifest(stack)) or {}
+    return Begun.model_validate(
+        {
+            "holder": me.holder, "run": me.run, "since": since, "plan_sha256": found.get("plan_sha256"),
+            "plan_id": found.get("id"), "lineage": found.get("lineage"), "serial": found.get("serial"),
+        }
+    )  # fmt: skip
+
+
+def of_receipt(
+    run: Run, settings: Ledger, stack: str, found: receipts.Record, *, held: Record | None, follows: str | None
+) -> Change:  # fmt: skip
+    """The change that records a receipt of this machine.
+
+    Args:
+        run: The run.
+        settings: What of a receipt may be shown.
+        stack: The stack.
+        found: Its receipt and outputs.
+        held: What the ledger has of the stack.
+        follows: The change that it replaces.
+    """
+    project, receipt = run.project, found.receipt
+    checked = held is not None and held.receipt.get("plan_id") == receipt.get("plan_id")
+    shown = receipts.shown(project, project.stacks[stack], found, public=settings.public)
+    allowed = receipt.get("allowed")
+    return Change(
+        Kind.VERIFY if checked else Kind.DEPLOY, secrets.token_hex(16), now(), stack,
+        str(receipt.get("plan_sha256") or "") or None, shown.receipt, shown.outputs, follows,
+        facts={**_facts(run, settings, shown.receipt), "overridden": len(allowed) if isinstance(allowed, list) else 0},
+    )  # fmt: skip
+
+
+def _facts(run: Run, settings: Ledger, receipt: Json) -> Json:
+    """An entry's facts: who applied which commit, and how it ended."""
+    job, config = ci.read(), run.project.config
+    facts: Json = {name: receipt.get(name) for name in _FACTS if receipt.get(name) is not None}
+    facts["engine"] = f"{config.engine.kind} {config.engine.version}"
+    by = {"pipeline": job.pipeline, "project": job.project, "branch": job.branch, "request": job.request}
+    if settings.public:
+        by |= {"actor": job.actor, "job": job.job_url}
+    return {**facts, "by": {name: value for name, value in by.items() if value}}
