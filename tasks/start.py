@@ -8,6 +8,7 @@ import re
 import sys
 from contextlib import suppress
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -21,7 +22,7 @@ from .base.problem import doit, listed
 from .engine import encryption
 from .project import backend, references, stateid, volatile
 from .project import load as loading
-from .run import cilog, commandline, deployed, doitdb, fanout, stateguard
+from .run import cilog, commandline, deployed, doitdb, fanout, misspelt, stateguard
 from .run.request import Request
 from .run.run import Run
 
@@ -63,6 +64,8 @@ def start() -> Run:
         run = Run(_taken_over(load(root, environment, update=_update())), _request())
         ownenvironment.hide(_declared_secrets(run.project))
         stateguard.check_names(run.request.accepted, run.project.stacks)
+        for note in misspelt.notes(os.environ, partial(_folders, run.project)):
+            run.say(note)
         if run.project.config.notify:
             from .notifications import channels
 
@@ -86,6 +89,13 @@ def start() -> Run:
         step = crashlog.keep(root / shown, shown, "start", error, Masker())
         _end(UnexpectedError(f"{type(error).__name__}: {error}", next_step=step).problem.text())
     return run
+
+
+def _folders(project: Project) -> set[str]:
+    """The stacks that have a folder, whether or not this environment has them."""
+    configured = project.config.stacks.items()
+    found = {name for name, stack in configured if (project.root / (stack.path or f"stacks/{name}")).is_dir()}
+    return found | {*project.stacks}
 
 
 def load(root: Path, environment: str | None = None, *, update: bool = False) -> Project:

@@ -123,3 +123,9 @@ def test_other_commands_of_doit_take_their_own_arguments(build: Callable[..., Re
     assert "plan:a" in repository.doit("list", "--all").out
     repository.doit("help", "plan")
     repository.doit("forget", "plan:a")
+
+
+def test_a_variable_that_is_nearly_ours_is_named_and_one_for_a_disabled_stack_is_not(pair: Repository) -> None:
+    done = pair.doit("status", DEPLOY_ENVIRONMENT="dev", DEPLOY_STACKS__A__ENABLED="false", DEPLOY_HOST="x")
+    assert "the environment variable DEPLOY_ENVIRONMENT is not used (did you mean DEPLOY_ENV?)" in done.out
+    assert done.out.count("is not used") == 1

@@ -1,0 +1,42 @@
+"""Environment variables that look like a misspelt name of ours: they do nothing, and a run says so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..project.model import Config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator
+
+_PREFIX = "DEPLOY_"
+_CLOSE = 0.8
+_OTHERS = ("ENV", "STATE_KEY", "ARTIFACT_KEY", "REVIEW_KEY", "LEDGER_KEY", "LEDGER_NEXT_KEY", "LEDGER_TOKEN",
+           "ENCRYPTION_KEY", "PUBLISH_TOKEN", "REGISTRY_USER", "REGISTRY_PASSWORD", "UPSTREAM")  # fmt: skip
+_MEANT = {"ENVIRONMENT": "ENV"}
+
+
+def notes(variables: Iterable[str], stacks: Callable[[], Collection[str]]) -> Iterator[str]:
+    """A sentence for each variable that is nearly one of ours.
+
+    Args:
+        variables: The names in the environment.
+        stacks: Returns the stacks, disabled ones included; only asked where a variable is about one.
+    """
+    from difflib import get_close_matches
+
+    known = [*(name.upper() for name in Config.model_fields), *_OTHERS]
+    for variable in sorted(name for name in variables if name.startswith(_PREFIX)):
+        head, *rest = variable.removeprefix(_PREFIX).split("__")
+        if head not in known:
+            near = [_MEANT[head]] if head in _MEANT else get_close_matches(head, known, n=1, cutoff=_CLOSE)
+            if near:
+                yield _note(variable, "__".join([near[0], *rest]))
+        elif head == "STACKS" and rest and rest[0] not in (names := [name.upper() for name in stacks()]):
+            near = get_close_matches(rest[0], names, n=1, cutoff=_CLOSE)
+            if near:
+                yield _note(variable, "__".join([head, near[0], *rest[1:]]))
+
+
+def _note(variable: str, meant: str) -> str:
+    return f"the environment variable {variable} is not used (did you mean {_PREFIX}{meant}?)"
