@@ -203,9 +203,12 @@ class Console:
             checked = any(item.stage == "deploy" and item.status is Status.OK for item in found)
             return "nothing to deploy, its checks passed" if checked else "nothing to deploy, all up to date"
         if "plan" in selected:
-            planned = sum(item.stage == "plan" and item.status is not Status.UNAFFECTED for item in found)
+            plans = [item for item in found if item.stage == "plan" and item.status is not Status.UNAFFECTED]
+            deferred = sum(item.status is Status.DEFERRED for item in plans)
             deploys = self._run.command("deploy").quoted
-            return f"planned; {deploys} applies exactly this" if planned else "no stack is affected"
+            if deferred:
+                return f"planned; {deploys} applies exactly this, and plans and applies {deferred} deferred"
+            return f"planned; {deploys} applies exactly this" if plans else "no stack is affected"
         return "all passed"
 
     def _drift_verdict(self, found: list[Result]) -> str:
@@ -218,7 +221,7 @@ class Console:
             lines.append(
                 f"{', '.join(drifted)} drifted. What to do next:\n"
                 f"  1. deploy the code again:     {again}\n"
-                f"  2. take over what is:         change the code until {looks} finds nothing\n"
+                f"  2. keep what is there:        change the code until {looks} finds nothing\n"
                 f"  3. look into it:              .deploy/{self._run.project.environment}/reports/drift.md"
             )
         if undeployed:

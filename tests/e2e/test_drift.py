@@ -34,7 +34,7 @@ def test_a_page_changed_by_hand_is_drift_and_the_resource_is_named(example: Repo
     (example.path / ".state/site-local/page.html").write_text("by hand")
     done = example.doit("drift", code=2)
     assert "drifted: terraform_data.service" in done.task("drift", "site")
-    for way in ("deploy the code again", "take over what is", "look into it"):
+    for way in ("deploy the code again", "keep what is there", "look into it"):
         assert way in done.out
     assert "terraform_data.service" in example.deploy_dir("reports", "drift.md").read_text()
 

@@ -25,8 +25,9 @@ def test_a_plan_validates_so_nothing_else_does(pair: Repository) -> None:
 
 
 def test_a_stack_that_cannot_be_planned_yet_is_validated(chain: Repository) -> None:
-    chain.doit("plan")
+    done = chain.doit("plan")
     assert commands(chain)["validate"] == 2  # of b and c, which wait for a
+    assert "applies exactly this, and plans and applies 2 deferred" in done.out
 
 
 def test_what_a_deferred_stack_gets_wrong_is_reported(chain: Repository) -> None:
