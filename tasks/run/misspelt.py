@@ -11,9 +11,21 @@ if TYPE_CHECKING:
 
 _PREFIX = "DEPLOY_"
 _CLOSE = 0.8
-_OTHERS = ("ENV", "STATE_KEY", "ARTIFACT_KEY", "REVIEW_KEY", "LEDGER_KEY", "LEDGER_NEXT_KEY", "LEDGER_TOKEN",
-           "ENCRYPTION_KEY", "PUBLISH_TOKEN", "REGISTRY_USER", "REGISTRY_PASSWORD", "UPSTREAM")  # fmt: skip
-_MEANT = {"ENVIRONMENT": "ENV"}
+_OTHERS = (
+    "DEPLOY_ENV",
+    "DEPLOY_STATE_KEY",
+    "DEPLOY_ARTIFACT_KEY",
+    "DEPLOY_REVIEW_KEY",
+    "DEPLOY_LEDGER_KEY",
+    "DEPLOY_LEDGER_NEXT_KEY",
+    "DEPLOY_LEDGER_TOKEN",
+    "DEPLOY_ENCRYPTION_KEY",
+    "DEPLOY_PUBLISH_TOKEN",
+    "DEPLOY_REGISTRY_USER",
+    "DEPLOY_REGISTRY_PASSWORD",
+    "DEPLOY_UPSTREAM",
+)
+_MEANT = {"ENVIRONMENT": "DEPLOY_ENV"}
 
 
 def notes(variables: Iterable[str], stacks: Callable[[], Collection[str]]) -> Iterator[str]:
@@ -25,11 +37,15 @@ def notes(variables: Iterable[str], stacks: Callable[[], Collection[str]]) -> It
     """
     from difflib import get_close_matches
 
-    known = [*(name.upper() for name in Config.model_fields), *_OTHERS]
+    known = [*(name.upper() for name in Config.model_fields), *(name.removeprefix(_PREFIX) for name in _OTHERS)]
     for variable in sorted(name for name in variables if name.startswith(_PREFIX)):
         head, *rest = variable.removeprefix(_PREFIX).split("__")
         if head not in known:
-            near = [_MEANT[head]] if head in _MEANT else get_close_matches(head, known, n=1, cutoff=_CLOSE)
+            near = (
+                [_MEANT[head].removeprefix(_PREFIX)]
+                if head in _MEANT
+                else get_close_matches(head, known, n=1, cutoff=_CLOSE)
+            )
             if near:
                 yield _note(variable, "__".join([near[0], *rest]))
         elif head == "STACKS" and rest and rest[0] not in (names := [name.upper() for name in stacks()]):
