@@ -176,6 +176,10 @@ class StateLockedError(EngineError):
     kind = Kind.STATE_LOCKED
 
 
+class StateEncryptionError(EngineError):
+    """A state or plan is not encrypted as the keys of this run expect."""
+
+
 class StateNotSavedError(EngineError):
     """The state of an apply could not be saved to the backend and is kept in a file."""
 

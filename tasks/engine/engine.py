@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from ..base import jsontext, process
-from ..base.errors import EngineError, StateLockedError, StoppedError
+from ..base.errors import EngineError, StateEncryptionError, StateLockedError, StoppedError
 from ..base.problem import doit
 from ..base.process import kept_environment
 from . import diagnostics, progress, statelock
@@ -206,7 +206,7 @@ def failure(
     stack = context.stack or None
     if done.sealed is not None:
         happened, step = done.sealed
-        return EngineError(
+        return StateEncryptionError(
             f"{message}: {happened}", stack=stack,
             log=done.output if REMOTE_STATE in done.output else "",  # it names the state; else there is no more to say
             untouched="nothing in this stack was changed", next_step=step,

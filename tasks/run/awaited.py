@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..artifact import outputs, receipt
-from ..base.errors import EngineError, StateLockedError, StateNotSavedError
+from ..base.errors import EngineError, StateEncryptionError, StateLockedError, StateNotSavedError
 from . import readstate, workdir
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def upstreams(run: Run, stack: Stack, error: EngineError) -> list[str]:
         RecordError: A receipt or outputs record cannot be read.
         StoppedError: The run was asked to stop.
     """
-    if isinstance(error, StateLockedError | StateNotSavedError):
+    if isinstance(error, StateEncryptionError | StateLockedError | StateNotSavedError):
         return []
     found = {name for name in run.project.graph.needs[stack.name] if _is_absent(run, name)}
     if _NO_STATE in error.message:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 from tests.repository import Repository, contents, copy_tree
@@ -78,6 +79,9 @@ def test_states_are_encrypted_and_migrated_on_every_backend(build: Callable[...,
     repository.doit("deploy:a")
     repository.variables["DEPLOY_ENCRYPTION_KEY"] = "correct-horse-battery-staple"
     before = backend.state("a", "local")
+    done = repository.doit("deploy", code=1)
+    assert "a key is set, but there is no index" in done.out
+    shutil.rmtree(repository.deploy_dir())  # what this machine wrote without a key counts for nothing
     done = repository.doit("deploy", code=1)
     assert "its state is not encrypted, but a key is set" in done.task("plan", "a")
     assert backend.state("a", "local") == before

@@ -189,7 +189,7 @@ def test_a_killed_build_counts_as_not_made_and_the_next_run_waits_for_what_it_le
     assert left, "the build continues on its own"
     again = app.start("build")
     assert again.stdout is not None
-    assert "waiting for another build of it to end" in again.stdout.readline()
+    assert "waiting for another build of it to finish" in again.stdout.readline()
     for pid in left:
         os.kill(pid, signal.SIGKILL)
     again.communicate(timeout=60)

@@ -150,7 +150,7 @@ def test_a_failed_check(faces: Faces) -> None:
     faces.repository.write(f"stacks/a/main.tf:{resource(extra=never)}")
     found = faces.run("deploy", code=1)
     assert without_environment(found) == []
-    assert show(found, "look: `doit env=prod plan:a`") > FAILURE - {"notification 0"}
+    assert show(found, "to look closer: `doit env=prod plan:a`") > FAILURE - {"notification 0"}
     assert show(found, "`doit env=prod verify:a`") > FAILURE
 
 

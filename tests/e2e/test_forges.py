@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 
 import pytest
@@ -234,7 +235,10 @@ def test_with_a_key_a_record_that_somebody_edited_does_not_count(on_gitlab: Proj
     on_gitlab.merge()
     genuine = on_gitlab.body
     unsigned = Project(on_gitlab.repository, Forge("gitlab"))
+    here = on_gitlab.repository.path / ".deploy"
+    shutil.rmtree(here)  # what was written with a key is refused without it, and the other way round
     unsigned.review("-a", "plan")
+    shutil.rmtree(here)
     on_gitlab.forge.ours()[0]["body"] = unsigned.body
     unsigned.forge.stop()
     assert "not signed" in on_gitlab.deploy(code=1, **key).out

@@ -531,4 +531,4 @@ def test_over_a_folder_a_base_says_nothing_and_all_is_affected(overlay: Overlay)
     done = mine.doit("base=begin", "plan")
     assert mine.planned() == ["a", "b"]
     for stack in ("a", "b"):
-        assert "cannot be compared with begin: the upstream is a folder" in done.task("plan", stack)
+        assert "its configuration at begin cannot be read: the upstream is a folder" in done.task("plan", stack)

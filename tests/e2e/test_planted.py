@@ -57,7 +57,7 @@ def test_publish_never_sends_what_a_link_leads_to(
 def test_records_of_doit_are_opened_as_plain_files_alone(
     deployed: Repository, victim: Path, name: str, kind: str
 ) -> None:
-    at = deployed.deploy_dir(name)
+    at = deployed.path / ".deploy/.cache/records/local" / name
     at.unlink(missing_ok=True)
     PLANTED[kind](at, victim)
     done = deployed.doit("status", code=1)

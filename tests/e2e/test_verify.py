@@ -48,8 +48,8 @@ def test_a_failed_check_fails_the_run_stops_dependents_and_lets_others_end(build
     assert repository.json("receipts", "c.json")["outcome"] == "applied"
     plan = repository.json("receipts", "a.json")["plan_sha256"]
     assert f"plan {plan[:12]} of commit {commit[:12]}, applied 20" in done.line("  deployed: ")
-    assert "`curl -sS -i" in done.line("  look: ")
-    assert service.url("/ill") in done.line("  look: ")
+    assert "`curl -sS -i" in done.line("  to look closer: ")
+    assert service.url("/ill") in done.line("  to look closer: ")
     details = repository.json("results", "deploy", "a.json")["details"]
     assert (details["deployed"]["plan_sha256"], details["deployed"]["commit"]) == (plan, commit)
     assert [(check["kind"], check["passed"], check["looks"]) for check in details["checks"]] == [("http", False, 1)]
@@ -227,7 +227,7 @@ def test_another_distribution_brings_a_kind_of_its_own(build: Build, tmp_path: P
     repository.variables["PYTHONPATH"] = str(packages)
     done = repository.doit("deploy", code=1)
     assert "said.txt: it says 'prod' (last of 1 look in 0 s)" in done.task("deploy", "a")
-    assert "`cat said.txt`" in done.line("  look: ")
+    assert "`cat said.txt`" in done.line("  to look closer: ")
     repository.write("said.txt:local")
     assert "already applied" in repository.doit("deploy").task("deploy", "a")
     for wrong, said in (

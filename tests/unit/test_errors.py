@@ -94,7 +94,7 @@ PROBLEMS = st.builds(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(PROBLEMS)
 def test_a_problem_is_read_from_its_record_as_it_was_written(problem: Problem) -> None:
     assert Problem.from_json(json.loads(json.dumps(problem.to_json()))) == problem

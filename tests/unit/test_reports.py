@@ -224,7 +224,7 @@ def hostile(content: str) -> Report:
     )  # fmt: skip
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(ANY)
 def test_no_value_becomes_markup_in_the_note(content: str) -> None:
     found = note.render(hostile(content), limit=None, link=None)
@@ -234,7 +234,7 @@ def test_no_value_becomes_markup_in_the_note(content: str) -> None:
     assert html.open == []
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(ANY)
 def test_no_value_becomes_markup_in_the_page(content: str) -> None:
     html = Tags(page.render(hostile(content)))
@@ -245,7 +245,7 @@ def test_no_value_becomes_markup_in_the_page(content: str) -> None:
     assert html.open == []
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(ANY)
 def test_no_line_of_the_text_is_a_command_of_a_forge(content: str) -> None:
     for line in text.render(hostile(content), most_lines=None).splitlines():
