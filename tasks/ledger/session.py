@@ -250,12 +250,8 @@ class Session:
             return Denied()
         try:
             found = self.home.read()
-        except UnreachableError as error:
-            self._said = str(error)
-            return Lost()
-        except DeniedError as error:
-            self._said = str(error)
-            return Denied()
+        except (UnreachableError, DeniedError) as error:
+            return self._refused(error)
         except HomeError as error:
             raise self._unbelievable(str(error)) from error
         if found is None:
@@ -272,15 +268,15 @@ class Session:
             self._version = self.home.write(self._version, made.head_bytes, made.blobs, made.entries)
         except MovedError:
             return Moved()
-        except UnreachableError as error:
-            self._said = str(error)
-            return Lost()
-        except DeniedError as error:
-            self._said = str(error)
-            return Denied()
+        except (UnreachableError, DeniedError) as error:
+            return self._refused(error)
         except HomeError as error:
             raise self._not_written(error) from error
         return Written(made.head)
+
+    def _refused(self, error: UnreachableError | DeniedError) -> Event:
+        self._said = str(error)
+        return Lost() if isinstance(error, UnreachableError) else Denied()
 
     def _draft(self, head: Head, shards: Mapping[str, Shard], changes: Sequence[Change], write: str) -> chain.Draft:
         try:

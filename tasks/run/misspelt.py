@@ -33,11 +33,12 @@ def notes(variables: Iterable[str], stacks: Callable[[], Collection[str]]) -> It
 
     Args:
         variables: The names in the environment.
-        stacks: Returns the stacks, disabled ones included; only asked where a variable is about one.
+        stacks: Returns the stacks, disabled ones included; asked once, and only where a variable is about one.
     """
     from difflib import get_close_matches
 
     known = [*(name.upper() for name in Config.model_fields), *(name.removeprefix(_PREFIX) for name in _OTHERS)]
+    names: list[str] | None = None
     for variable in sorted(name for name in variables if name.startswith(_PREFIX)):
         head, *rest = variable.removeprefix(_PREFIX).split("__")
         if head not in known:
@@ -48,9 +49,10 @@ def notes(variables: Iterable[str], stacks: Callable[[], Collection[str]]) -> It
             )
             if near:
                 yield _note(variable, "__".join([near[0], *rest]))
-        elif head == "STACKS" and rest and rest[0] not in (names := [name.upper() for name in stacks()]):
+        elif head == "STACKS" and rest:
+            names = [name.upper() for name in stacks()] if names is None else names
             near = get_close_matches(rest[0], names, n=1, cutoff=_CLOSE)
-            if near:
+            if rest[0] not in names and near:
                 yield _note(variable, "__".join([head, near[0], *rest[1:]]))
 
 
