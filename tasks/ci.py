@@ -55,8 +55,6 @@ def write(run: Run, purpose: Purpose, forge: str) -> str:
     from .forges.pipelines import github, gitlab
     from .forges.pipelines.shares import spread
 
-    if run.recording is not None:
-        run.recording.fill(deploying=False, alone=False)
     named = deployed.named_base(run)
     base = git.resolve(run.layout.root, named) if named else None
     words = [f"base={base}"] if base else []

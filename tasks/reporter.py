@@ -35,6 +35,7 @@ _LOCKING = frozenset({*_STAGES, "setup"})
 _RECORDED = frozenset({"plan", "deploy", "verify", "drift"})
 _WITH_BACKEND = frozenset({"plan", "deploy", "drift"})
 _READING = frozenset({"status", "ci", "publish"})  # without the lock
+_FILLING = frozenset({"status", "ci"})  # those of them that begin with the ledger
 
 
 class Reporter:
@@ -74,17 +75,13 @@ class Reporter:
             if run.asked.deploying:
                 deployed.refuse_for_deploy(run)
             if self._selected & _LOCKING:
-                run.lock.take(f"doit {' '.join(sys.argv[1:])}")
+                run.lock.take(f"doit {' '.join(sys.argv[1:])}", filling=run.recording is not None)
             if self._selected & set(_STAGES):
                 self._confirm_upstream()
             if run.asked.planning:
                 encryption.require(run.project, plans=bool(self._selected & {"plan", "deploy"}))
                 run.project.keyring.prepare()
             self._take_custody(selected)
-            if run.recording is not None and self._selected & _RECORDED:
-                run.recording.fill(deploying=run.asked.deploying, alone=True)
-                if run.recording.unread is not None:
-                    self._say_unread(run.recording.unread)
             if run.request.part is not Part.REPORT:
                 build.join(run, tasks, selected)
             if self._selected & set(_STAGES) and run.project.config.history.keep and run.request.part is not Part.JOB:
@@ -105,16 +102,35 @@ class Reporter:
             self._console.start()
 
     def _take_custody(self, selected: list[str]) -> None:
-        """Verify the environment's folder before anything in it is used; another run's is still being written.
+        """Verify the environment's folder before anything in it is used, and bring it up to date from the ledger.
 
         Raises:
-            DeployError: It is not as it was handed over, or cannot be unpacked.
+            DeployError: It is not as it was handed over, or cannot be unpacked; or the ledger cannot be used.
         """
-        run, locking = self.run, bool(self._selected & _LOCKING)
-        if locking or (self._selected & _READING and run.lock.holder() is None):
-            run.custody.verify(selected, run.signed_commit, writing=locking or run.recording is not None)
+        run, ledger = self.run, self.run.recording
+        if self._selected & _LOCKING:
+            run.custody.verify(selected, run.signed_commit, writing=True)
+        elif ledger is not None and self._selected & _FILLING:
+            self._fill_and_leave(ledger, selected)
+        elif self._selected & _READING and run.lock.holder() is None:
+            run.custody.verify(selected, run.signed_commit, writing=False)
         if run.request.part is not None:
             fanout.unpack(run.layout)
+        if ledger is not None and self._selected & _RECORDED:
+            ledger.fill(deploying=run.asked.deploying, alone=True)
+            if ledger.unread is not None:
+                self._say_unread(ledger.unread)
+        run.lock.filled()
+
+    def _fill_and_leave(self, ledger: Recorded, selected: list[str]) -> None:
+        """Bring the folder up to date for a command that only reads it; another run's is still being written."""
+        run = self.run
+        ledger.read()  # nobody waits for the network while the folder is locked
+        with run.lock.reading() as alone:
+            if alone:
+                run.custody.verify(selected, run.signed_commit, writing=True)
+            ledger.fill(deploying=False, alone=alone)
+            run.custody.end(())
 
     def _end_custody(self) -> None:
         """Sign what this run leaves; what cannot be signed fails the run, as the next one would refuse it."""

@@ -42,8 +42,6 @@ def text(run: Run) -> str:
 
 
 def _table(run: Run) -> tuple[str, list[DeployError]]:
-    if run.recording is not None:
-        run.recording.fill(deploying=False, alone=False)
     deploying = run.recording.deployed_by if run.recording is not None else {}
     rows = [("stack", "deployed", "state")]
     counts = {"affected": 0, "unverified": 0, "drifted": 0, "in error": 0}
