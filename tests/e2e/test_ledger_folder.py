@@ -23,7 +23,9 @@ _NAMES = tuple("abcdefgh")
 @pytest.fixture
 def keyed(build: Callable[..., Repository], tmp_path: Path) -> Remote:
     """Eight stacks in folders that are signed with a key; the ledger is not begun."""
-    config = minimal_config(f"encryption: {{key: STATE_KEY}}\n{LEDGER}").replace("{root}/.state/", f"{tmp_path}/states/")
+    config = minimal_config(f"encryption: {{key: STATE_KEY}}\n{LEDGER}").replace(
+        "{root}/.state/", f"{tmp_path}/states/"
+    )
     return Remote(tmp_path, build(config, *(f"stacks/{name}/main.tf:{resource(name)}" for name in _NAMES)))
 
 
