@@ -51,6 +51,10 @@ class Baseline:
         commit: The commit.
         deployed: Whether it was deployed completely, so that commits after it may have been deployed in part.
         environment: The environment variables that each stack's inputs came from when it was deployed.
+
+    Attributes:
+        same_environment: Whether only the commits are compared, with the environment variables of this job on both
+            sides, as something else knows what is deployed.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Baseline:
     ) -> None:  # fmt: skip
         self.ref = ref
         self.commit = commit
+        self.same_environment = False
         self._project = project
         self._deployed = deployed
         self._environment = environment or {}
@@ -143,7 +148,7 @@ class Baseline:
             return [before]
         before = observed.again(self._before[0], before, found)
         before = before.less_variables(volatile.uncounted(self._project, stack))
-        unknown = comparable.unknown(self._project, stack, found, index)
+        unknown = comparable.unknown(self._project, stack, found, index, environment=not self.same_environment)
         git_ignores = self._ignored(comparable.doubtful(found, index))
         unknown |= {
             item: "git ignores it"
@@ -153,7 +158,8 @@ class Baseline:
         reasons = [Reason(Why.NOT_COMPARABLE, item, note, self.ref) for item, note in unknown.items()]
         reasons.sort(key=lambda reason: reason.input.rank if reason.input else ())
         gone = {*self._environment.get(stack.name, ())} - comparable.of_environment(self._project, stack, found)
-        notes = [*comparable.settings(self._project, stack), *self._unread(stack)]
+        settings = () if self.same_environment else comparable.settings(self._project, stack)
+        notes = [*settings, *self._unread(stack)]
         notes += [f"{name}, which is no longer set" for name in sorted(gone)]
         reasons += [Reason(Why.NOT_COMPARABLE, note=note, since=self.ref) for note in notes]
         reasons += between(_wired(before.without(unknown)), _wired(found.without(unknown)), self.ref)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from ..project import model
     from ..run.run import Run
     from .events import Findings, Item
+    from .shared import Incidents
 
-Incidents = dict[str, dict[str, Any]]
 _FIELDS = frozenset({"event", "stack", "stage", "command", "kind", "what", "fingerprint", "since", "told"})
 _HOUR = 3600
 

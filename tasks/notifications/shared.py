@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..artifact.receipt import now
 from ..base.errors import DeployError
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from ..ledger.observations import Observations
     from ..project import model
     from ..run.run import Run
-    from .memory import Incidents
 
+Incidents = dict[str, dict[str, Any]]
 _KEYED = b"doit-tofu incident 1\0"
 _DIGITS = 16
 
