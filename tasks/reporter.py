@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from doit.exceptions import UnmetDependency
 
-from . import build, deploy
+from . import build, deploy, drift
 from .base.errors import DeployError, ExitCode, LedgerError, RunLockedError
 from .base.problem import Kind, Problem, listed
 from .base.process import dropped_variables
@@ -358,10 +358,8 @@ class Reporter:
         statuses = {item.status for item in self.run.results.values()}
         if self._errors or self._shown or self.run.stop.requested or statuses & {Status.FAILED, Status.NOT_RUN}:
             return ExitCode.FAILED
-        alerting = {Status.DRIFTED}
-        if self.run.project.config.drift.undeployed == "alert":
-            alerting.add(Status.UNDEPLOYED)
-        return ExitCode.DRIFT if "drift" in self._selected and statuses & alerting else ExitCode.OK
+        drifted = any(drift.alerts(self.run, item) for item in self.run.results.values())
+        return ExitCode.DRIFT if "drift" in self._selected and drifted else ExitCode.OK
 
     def _notify(self, errors: list[Problem]) -> None:
         """Send notifications; nothing in here changes the outcome."""

@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, Any
 from ..artifact.changes import Counts
 from ..base.problem import doit
 from ..base.text import visible
+from ..base.valuepath import dotted
+from ..drifts import words
 from ..policy.finding import SEVERITIES, Finding
 from ..run.details import DriftDetails, PlanDetails
 from ..run.result import Status
 from . import remarks
-from .diff import Line, dotted, fields
+from .diff import Line, fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ..base.masking import Masker
     from ..base.problem import Problem
+    from ..drifts.classes import Finding as DriftFinding
     from ..run.result import Result
 
 _DESTRUCTIVE = frozenset({"destroy", "replace"})
@@ -63,6 +66,8 @@ class Change:
         imported: Whether it is imported; `import_id` is as what.
         forces: The fields that force its replacement.
         lines: The difference, field by field.
+        remarks: Of drift, its class and whether it is new, a few words each.
+        severity: Of drift, how bad it is; empty otherwise.
     """
 
     address: str
@@ -73,6 +78,8 @@ class Change:
     import_id: str | None = None
     forces: list[str] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    severity: str = ""
 
     @property
     def destructive(self) -> bool:
@@ -203,6 +210,11 @@ class Report:
         return sorted(found, key=lambda stack: (order.index(stack.status), not stack.destructive))
 
     @property
+    def legend(self) -> str:
+        """What the colours and signs of a difference mean, where a reader might take them for the other side."""
+        return words.LEGEND if self.stage == "drift" and any(stack.differs for stack in self.stacks) else ""
+
+    @property
     def untouched(self) -> list[str]:
         """The names of the stacks that nothing happens to."""
         quiet = {Status.UNAFFECTED} | ({Status.OK} if self.stage == "drift" else set())
@@ -285,15 +297,15 @@ def _stack(result: Result) -> StackReport:
     details, changes = result.details, result.changes or {}
     planned = details if isinstance(details, PlanDetails) else PlanDetails()
     if isinstance(details, DriftDetails):
-        found = [*details.drifted, *details.pending]
-        resources = [item for item in found if "address" in item]
-        outputs = [item for item in found if "address" not in item]
+        found = [_drift(item) for item in details.findings if item.item is not None and item.ignored is None]
+        shown = [change for change, is_output in found if not is_output]
+        outputs = [change for change, is_output in found if is_output]
         counts = Counts()
     else:
-        resources, outputs = changes.get("resources") or [], changes.get("outputs") or []
+        shown = [_change(item) for item in changes.get("resources") or []]
+        outputs = [_change({**item, "address": item.get("name")}) for item in changes.get("outputs") or []]
         numbers = changes.get("counts") or result.counts
         counts = Counts(**numbers) if set(numbers) <= set(asdict(Counts())) else Counts()
-    shown = [_change(item) for item in resources]
     return StackReport(
         name=result.stack,
         status=result.status,
@@ -301,7 +313,7 @@ def _stack(result: Result) -> StackReport:
         reasons=[visible(text) for text in result.reasons],
         counts=counts,
         changes=sorted(shown, key=lambda change: (_rank(change.kind), change.address)),
-        outputs=[_change({**item, "address": item.get("name")}) for item in outputs],
+        outputs=outputs,
         findings=[_finding(item) for item in planned.findings],
         failed_checks=[visible(text) for text in changes.get("failed_checks") or []],
         warnings=[visible(item.text) for item in result.warnings],
@@ -315,6 +327,15 @@ def _stack(result: Result) -> StackReport:
 def _finding(item: dict[str, Any]) -> Finding:
     shown: dict[str, Any] = {name: visible(part) if isinstance(part, str) else part for name, part in item.items()}
     return Finding(**shown)
+
+
+def _drift(found: DriftFinding) -> tuple[Change, bool]:
+    """A finding of drift as a change, and whether it is an output's."""
+    item = found.item or {}
+    is_output = "address" not in item
+    change = _change({**item, "address": item.get("name")} if is_output else item)
+    told = [visible(text) for text in words.remarks(found)]
+    return replace(change, remarks=told, severity=str(found.severity)), is_output
 
 
 def _change(item: dict[str, Any]) -> Change:

@@ -10,6 +10,8 @@ import pytest
 from tasks.base.files import write_json
 from tasks.base.layout import Layout
 from tasks.base.problem import Kind, Problem, Where, doit
+from tasks.drifts.classes import Delta, DriftClass, Finding, Ignored, Severity
+from tasks.drifts.looks import Looks
 from tasks.run import result as results
 from tasks.run.details import (
     BuildDetails,
@@ -50,7 +52,35 @@ DETAILS: list[tuple[str, Details | None]] = [
         DeployDetails(True, "c", "p", {"o": [1]}, True, ["x"], {}, [CHECK], Deployed("p", None, "t", {"i": "r"})),
     ),
     ("verify", VerifyDetails([CHECK], None)),
-    ("drift", DriftDetails({"resources": []}, [{"address": "a.b"}], [{"name": "o"}])),
+    (
+        "drift",
+        DriftDetails(
+            {"resources": []},
+            [
+                Finding(
+                    DriftClass.CHANGED,
+                    "a.b",
+                    "a",
+                    "change",
+                    "p",
+                    {"address": "a.b"},
+                    ["n"],
+                    Looks.CASE,
+                    ["a.c"],
+                    True,
+                    Severity.INFO,
+                    Ignored(1, "why", "2026-01-01"),
+                    Delta.KNOWN,
+                    "2026-01-01T00:00:00+00:00",
+                ),
+                Finding(DriftClass.STATE, "state"),
+            ],
+            {"commit": "c"},
+            [1],
+            None,
+            "moved",
+        ),
+    ),
 ]
 
 
