@@ -108,6 +108,27 @@ def alerts(run: Run, result: Result) -> bool:
     return any(found.alerting for found in result.details.findings)
 
 
+def useless_rules(run: Run, *, whole: bool) -> list[str]:
+    """The rules of `drift.ignore` that do nothing, a sentence each.
+
+    Args:
+        run: The run, its checks ended.
+        whole: Whether all stacks were asked for; only then is it known that a rule matches nothing.
+    """
+    settings = run.project.config.drift
+    found = [item for item in run.results.values() if item.stage == STAGE]
+    known = [item.details.rules for item in found if isinstance(item.details, DriftDetails)]
+    over = rules.expired(settings, datetime.now(UTC).date())
+    texts = []
+    for number, rule in enumerate(settings.ignore):
+        place = f"{run.project.loaded.where('drift', 'ignore', number)} ({rule.reason})"
+        if number in over:
+            texts.append(f"{place} has expired on {rule.until}: what it ignored is an alert again; renew or remove it")
+        elif whole and len(known) == len(run.project.stacks) and not any(number in could for could in known):
+            texts.append(f"{place} matches nothing in any stack: correct or remove it")
+    return texts
+
+
 @dataclass(frozen=True)
 class Looked:
     """The result of a discarded plan: its changes, its state, whether that exists, and the rules that could match."""

@@ -249,6 +249,8 @@ class Reporter:
             return
         paths: list[str] = []
         self._compare_with_review()
+        if "drift" in self._selected:
+            self._end_drift()
         if run.active and run.results:
             order = {name: position for position, name in enumerate(run.project.graph.order)}
             for stage in ("plan", "drift"):
@@ -277,6 +279,13 @@ class Reporter:
         if "drift" in self._selected:
             self._errors.append(found)
         self.run.say(f"{found.summary}; what other machines have deployed is not known here")
+
+    def _end_drift(self) -> None:
+        """Complete what the checks for drift found with what only all of them together show."""
+        useless = drift.useless_rules(self.run, whole="drift" in self._whole)
+        self.run.notes += useless
+        for text in useless:
+            self.run.say(text)
 
     def _say_pending(self, ledger: Recorded) -> None:
         """Name the stacks that this tree did not change, and that are not deployed as they are in it."""

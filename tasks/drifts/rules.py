@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..artifact.statecheck import resources
@@ -82,17 +82,9 @@ def _fits(found: Finding, rule: DriftIgnore) -> bool:
     )
 
 
-@dataclass(frozen=True)
-class Unused:
-    """A rule of `drift.ignore` that does nothing: it has expired, or there is nothing that it could match."""
-
-    rule: int
-    expired: bool
-
-
-def expired(settings: Drift, today: date) -> list[Unused]:
-    """The rules whose last day is over."""
-    return [Unused(number, expired=True) for number, rule in enumerate(settings.ignore) if rule.until < today]
+def expired(settings: Drift, today: date) -> list[int]:
+    """The rules of `drift.ignore` whose last day is over."""
+    return [number for number, rule in enumerate(settings.ignore) if rule.until < today]
 
 
 def possible(settings: Drift, stack: str, plan: Mapping[str, Any]) -> list[int]:

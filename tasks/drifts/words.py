@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..base.text import few, plural
 from .classes import Delta, DriftClass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from .classes import Finding
 
@@ -67,6 +67,22 @@ def few_of(findings: Sequence[Finding]) -> str:
         left -= len(names)
     more = len(findings) - _MOST
     return ", ".join(parts) + (f" and {more} more" if more > 0 else "")
+
+
+def ignored(findings: Iterable[Finding]) -> list[str]:
+    """What rules ignore, a line each."""
+    return [
+        f"{found.address} ({happened(found)}): {found.ignored.reason}, until {found.ignored.until}"
+        for found in findings
+        if found.ignored is not None
+    ]
+
+
+def deployed(place: Mapping[str, Any] | None) -> str:
+    """The deploy that a check compares with: its commit and time; empty without one."""
+    if not place:
+        return ""
+    return f"{str(place.get('commit') or 'no commit')[:8]} {place.get('at') or ''}".strip()
 
 
 def quiet(findings: Iterable[Finding]) -> str:

@@ -12,6 +12,7 @@ from ..base.problem import doit
 from ..base.text import visible
 from ..base.valuepath import dotted
 from ..drifts import words
+from ..drifts.classes import Severity
 from ..policy.finding import SEVERITIES, Finding
 from ..run.details import DriftDetails, PlanDetails
 from ..run.result import Status
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ..drifts.classes import Finding as DriftFinding
     from ..run.result import Result
 
+CRITICAL = str(Severity.CRITICAL)
 _DESTRUCTIVE = frozenset({"destroy", "replace"})
 _ORDER = ("destroy", "replace", "forget", "change", "add", "import", "move")
 _WHY = {
@@ -89,7 +91,10 @@ class Change:
 
 @dataclass(frozen=True)
 class StackReport:
-    """What one stage found for one stack; `changes` are in the order of their danger, then by address."""
+    """What one stage found for one stack; `changes` are in the order of their danger, then by address.
+
+    Of a check for drift, `deployed` is the deploy that it compares with, and `ignored` what rules ignore.
+    """
 
     name: str
     status: Status
@@ -103,6 +108,8 @@ class StackReport:
     warnings: list[str] = field(default_factory=list)
     mocked: list[str] = field(default_factory=list)
     reused: bool = False
+    deployed: str = ""
+    ignored: list[str] = field(default_factory=list)
     problem: Problem | None = None
     seconds: float = 0.0
 
@@ -205,7 +212,7 @@ class Report:
             stack
             for stack in self.stacks
             if stack.status in order
-            and (not quiet or stack.status is not Status.OK or stack.findings or stack.warnings)
+            and (not quiet or stack.status is not Status.OK or stack.findings or stack.warnings or stack.differs)
         ]
         return sorted(found, key=lambda stack: (order.index(stack.status), not stack.destructive))
 
@@ -217,8 +224,14 @@ class Report:
     @property
     def untouched(self) -> list[str]:
         """The names of the stacks that nothing happens to."""
+        shown = {stack.name for stack in self.shown} if self.stage == "drift" else set()
         quiet = {Status.UNAFFECTED} | ({Status.OK} if self.stage == "drift" else set())
-        return [stack.name for stack in self.stacks if stack.status in quiet]
+        return [stack.name for stack in self.stacks if stack.status in quiet and stack.name not in shown]
+
+    @property
+    def ignored(self) -> list[tuple[str, str]]:
+        """Every drift that a rule ignores, with its stack."""
+        return [(stack.name, text) for stack in self.stacks for text in stack.ignored]
 
     @property
     def destructive(self) -> list[tuple[str, Change]]:
@@ -295,8 +308,10 @@ def _stack(result: Result) -> StackReport:
     if result.status is Status.UNAFFECTED:  # nearly all of them, as a rule
         return StackReport(result.stack, result.status, "not affected")
     details, changes = result.details, result.changes or {}
+    deployed, ignored = "", list[str]()
     planned = details if isinstance(details, PlanDetails) else PlanDetails()
     if isinstance(details, DriftDetails):
+        deployed, ignored = words.deployed(details.deployed), words.ignored(details.findings)
         found = [_drift(item) for item in details.findings if item.item is not None and item.ignored is None]
         shown = [change for change, is_output in found if not is_output]
         outputs = [change for change, is_output in found if is_output]
@@ -312,13 +327,15 @@ def _stack(result: Result) -> StackReport:
         summary=visible(result.summary),
         reasons=[visible(text) for text in result.reasons],
         counts=counts,
-        changes=sorted(shown, key=lambda change: (_rank(change.kind), change.address)),
+        changes=sorted(shown, key=lambda change: (change.severity != CRITICAL, _rank(change.kind), change.address)),
         outputs=outputs,
         findings=[_finding(item) for item in planned.findings],
         failed_checks=[visible(text) for text in changes.get("failed_checks") or []],
         warnings=[visible(item.text) for item in result.warnings],
         mocked=planned.mocked,
         reused=planned.reused,
+        deployed=deployed,
+        ignored=[visible(text) for text in ignored],
         problem=result.problem.mapped(visible) if result.problem else None,
         seconds=result.seconds,
     )

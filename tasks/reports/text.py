@@ -29,6 +29,8 @@ def render(report: Report, *, colour: bool = False, most_lines: int | None = MOS
     for stack in report.shown:
         if stack.differs:
             lines += ["", *stack_lines(stack, colour=colour, most_lines=most_lines)]
+    for name, text in report.ignored:
+        lines += [f"ignored in {name}: {text}"]
     if report.legend:
         lines += ["", report.legend]
     if report.stage == "plan" and report.destructive:
