@@ -17,7 +17,7 @@ from .around import Hook, Organization, Upstream
 from .build import Build, Image, Login
 from .ci import Ci
 from .drift import Drift, DriftClass, DriftIgnore, DriftSeverity, DriftSeverityRule, Looks
-from .ledger import Ledger
+from .ledger import Ledger, Observations
 from .plan import Encryption, Plan
 from .policy import Allow, Checker, Policy, Protect, RequiredTags, Severity
 from .root import Config
@@ -53,6 +53,7 @@ __all__ = [
     "Login",
     "Looks",
     "Model",
+    "Observations",
     "Organization",
     "OutputReference",
     "PartName",
