@@ -15,7 +15,7 @@ from .builds import used
 from .drifts import classes, rules, words
 from .plans import fresh
 from .project import volatile
-from .run import awaited, checkblocks, errored, readstate, stateguard, upstream, workdir
+from .run import awaited, checkblocks, errored, previous, readstate, stateguard, upstream, workdir
 from .run.action import stage_action
 from .run.assessment import assess
 from .run.commandline import COMMANDS
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .run.taskdict import TaskDict
 
 STAGE = "drift"
+WHOLE = "the whole stack"
 _UNRECORDED = "differs from the code (without a receipt here, drift cannot be told from undeployed code)"
 
 
@@ -53,8 +54,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     assessment = assess(run, stack)
     given = upstream.values(run, stack)
     if given.missing:
-        summary = f"never deployed: it waits for {given.missing_text(stack)}"
-        return Result(STAGE, stack.name, Status.UNDEPLOYED, summary, reasons=assessment.words)
+        return _never_deployed(run, stack, assessment, f"it waits for {given.missing_text(stack)}")
     images, _ = used.references(run.project, stack, deployed=True)
     try:
         made = fresh_plan(run, stack, {**given.values, **images}, STAGE)
@@ -62,9 +62,20 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
         waits = [] if assessment.receipt else awaited.upstreams(run, stack, error)
         if not waits:
             raise
-        summary = f"never deployed: it waits for {', '.join(waits)}; before that: {run.problem(error).summary}"
-        return Result(STAGE, stack.name, Status.UNDEPLOYED, summary, reasons=assessment.words)
+        why = f"it waits for {', '.join(waits)}; before that: {run.problem(error).summary}"
+        return _never_deployed(run, stack, assessment, why)
     return _compared(run, stack, made, assessment)
+
+
+def _never_deployed(run: Run, stack: Stack, assessment: Assessment, why: str) -> Result:
+    """The result of a stack that cannot be planned before another one is deployed."""
+    whole = classes.Finding(classes.DriftClass.UNDEPLOYED, WHOLE, shape=WHOLE)
+    judged = rules.judged([whole], run.project.config.drift, stack.name, datetime.now(UTC).date())
+    findings, over = previous.compared(run, stack.name, judged, ())
+    details = DriftDetails(None, findings, over)
+    return Result(
+        STAGE, stack.name, Status.UNDEPLOYED, f"never deployed: {why}", assessment.words, details=details
+    )  # fmt: skip
 
 
 def _compared(run: Run, stack: Stack, made: Looked, assessment: Assessment) -> Result:
@@ -73,14 +84,15 @@ def _compared(run: Run, stack: Stack, made: Looked, assessment: Assessment) -> R
     accepted = stateguard.require(run, stack, last, made.seen)
     as_deployed = not assessment.affected or assessment.rekeyed
     classified = classes.classify(found, made.seen, last, as_deployed=as_deployed)
-    findings = rules.judged(classified, settings, stack.name, datetime.now(UTC).date())
+    judged = rules.judged(classified, settings, stack.name, datetime.now(UTC).date())
+    findings, over = previous.compared(run, stack.name, judged, made.addresses)
     details = DriftDetails(
-        found.to_json(), findings, last.deployed if last else None, made.rules, accepted,
+        found.to_json(), findings, over, last.deployed if last else None, made.rules, accepted,
         statecheck.moved(last, made.seen),
     )  # fmt: skip
     checkblocks.refuse(run, stack, STAGE, found.failed_checks, details)
     counts = {"drifted": len(details.drifted), "pending": len(details.pending)}
-    also = f"; {details.state_moved}" if details.state_moved else ""
+    also = "".join(f"; {text}" for text in (words.resolved(over), details.state_moved) if text)
     if details.drifted:
         return Result(STAGE, stack.name, Status.DRIFTED, _drifted(run, stack, details) + also, [], counts, details)
     if details.pending:
@@ -104,9 +116,10 @@ def alerts(run: Run, result: Result) -> bool:
     """Whether a result makes the run exit with 2."""
     if result.stage != STAGE or result.status not in (Status.DRIFTED, Status.UNDEPLOYED):
         return False
-    if not isinstance(result.details, DriftDetails):  # it was never deployed, and waits for another stack
-        return run.project.config.drift.undeployed == "alert"
-    return any(found.alerting for found in result.details.findings)
+    if not isinstance(result.details, DriftDetails):
+        return True
+    any_drift = run.project.config.drift.exit == "any"
+    return any(found.alerting and (any_drift or found.fresh) for found in result.details.findings)
 
 
 def useless_rules(run: Run, *, whole: bool) -> list[str]:
@@ -132,12 +145,21 @@ def useless_rules(run: Run, *, whole: bool) -> list[str]:
 
 @dataclass(frozen=True)
 class Looked:
-    """The result of a discarded plan: its changes, its state, whether that exists, and the rules that could match."""
+    """The result of a discarded plan.
+
+    Args:
+        changes: Its changes.
+        seen: The state that it was made for.
+        exists: Whether that has any resource.
+        rules: The rules of `drift.ignore` that could match.
+        addresses: Everything that can drift.
+    """
 
     changes: PlanChanges
     seen: Seen
     exists: bool
     rules: list[int]
+    addresses: list[str]
 
 
 def fresh_plan(run: Run, stack: Stack, values: dict[str, Any], stage: str) -> Looked:
@@ -159,4 +181,4 @@ def fresh_plan(run: Run, stack: Stack, values: dict[str, Any], stage: str) -> Lo
             exists = bool((found.document.get("prior_state") or {}).get("values", {}).get("root_module"))
             seen = Seen.read(found.document, *readstate.of_plan(run, stack, where, found.plan))
             could = rules.possible(run.project.config.drift, stack.name, found.document)
-            return Looked(found.changes, seen, exists, could)
+            return Looked(found.changes, seen, exists, could, classes.addresses(found.document))

@@ -16,7 +16,7 @@ from .base.text import few
 from .engine import encryption
 from .forges import gate
 from .reports import console, write
-from .run import assessment, commandline, deployed, doitdb, fanout, removed, selection
+from .run import assessment, commandline, deployed, doitdb, fanout, previous, removed, selection
 from .run import result as results
 from .run.details import PlanDetails
 from .run.request import Asked
@@ -299,6 +299,12 @@ class Reporter:
 
     def _end_drift(self) -> None:
         """Complete what the checks for drift found with what only all of them together show."""
+        error = previous.unknown(self.run)
+        if error is not None:
+            problem = self.run.problem(error)
+            if previous.must_be_known(error) and (self.run.recording is None or self.run.recording.unread is None):
+                self._errors.append(problem)
+            self.run.say(f"{problem.summary}; what of the drift is new and what is known is unknown")
         useless = drift.useless_rules(self.run, whole="drift" in self._whole)
         self.run.notes += useless
         for text in useless:
@@ -330,6 +336,8 @@ class Reporter:
         if code is ExitCode.OK and run.asked.deploying:
             deployed.remember(run)
         self._notify([*self._errors, *self._shown])
+        if "drift" in self._selected and (error := previous.record(run, code)):
+            run.say(f"{run.problem(error).summary}; the next check will count what this one found as new")
         if self._selected & _LOCKING:
             self._console.summary(self._selected, code, paths)
             from .forges import publisher

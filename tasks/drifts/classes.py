@@ -12,7 +12,7 @@ from ..base.valuepath import at, differing, dotted, overlap
 from .looks import Looks, only_looks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ..artifact.changes import PlanChanges
     from ..artifact.receipt import Receipt
@@ -78,6 +78,7 @@ class Finding:
         type: The resource's type.
         action: What a deploy would do.
         print: Equal for the same difference at the same address, so that a further change is seen.
+        shape: The same without values: equal if the same attributes differ.
         item: The change, as `PlanChanges` has it: `before` is what exists, `after` what the code says.
         paths: The attributes that differ.
         looks: How the values only look different, if they do.
@@ -94,6 +95,7 @@ class Finding:
     type: str = ""
     action: str = ""
     print: str = ""
+    shape: str = ""
     item: Json | None = None
     paths: list[str] = field(default_factory=list)
     looks: Looks | None = None
@@ -146,7 +148,7 @@ def classify(found: PlanChanges, seen: Seen, last: Receipt | None, *, as_deploye
         *resources,
         *(_finding(of_outputs, f"output {item['name']}", item, causes=causes) for item in outputs),
         *(
-            Finding(DriftClass.CHECK, address, print=_digest([address]))
+            Finding(DriftClass.CHECK, address, print=_digest([address]), shape=DriftClass.CHECK)
             for address in dict.fromkeys(found.failed_addresses)
         ),
         *_of_state(last, seen),
@@ -195,15 +197,26 @@ def _finding(
     values = [[dotted(path), *(at(item.get(side), path) for side in sides)] for path in paths]
     return Finding(
         kind, address, str(item.get("type") or ""), str(item.get("action")),
-        _digest([kind, address, item.get("action"), values]), item, [dotted(path) for path in paths if path],
-        only_looks(item.get("before"), item.get("after"), paths), causes or [], code_too,
+        _digest([kind, address, item.get("action"), values]),
+        _digest([kind, item.get("action"), [dotted(path) for path in paths]]), item,
+        [dotted(path) for path in paths if path], only_looks(item.get("before"), item.get("after"), paths),
+        causes or [], code_too,
     )  # fmt: skip
+
+
+def addresses(plan: Mapping[str, Any]) -> list[str]:
+    """Everything that can drift, by address, of a plan in `show -json` form."""
+    resources = [str(item.get("address")) for item in statecheck.resources(plan)]
+    outputs = [f"output {name}" for name in plan.get("output_changes") or {}]
+    checks = [str((check.get("address") or {}).get("to_display")) for check in plan.get("checks") or []]
+    return list(dict.fromkeys([*resources, *outputs, *checks, STATE]))
 
 
 def _of_state(last: Receipt | None, seen: Seen) -> Iterator[Finding]:
     serials = statecheck.ahead(last, seen)
     if serials:
-        yield Finding(DriftClass.STATE, STATE, print=_digest([seen.lineage, serials[1]]))
+        digest = _digest([seen.lineage, serials[1]])
+        yield Finding(DriftClass.STATE, STATE, print=digest, shape=digest)
 
 
 def paths_of(item: Json) -> list[Path]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from .classes import Finding
+    from .delta import Resolved
 
 LEGEND = "red (-): as it is outside; green (+): as the code says"
 _MOST = 5
@@ -42,8 +43,7 @@ def remarks(found: Finding) -> list[str]:
     """What else there is to say of a finding, each a few words."""
     texts = [happened(found)]
     if found.delta is not Delta.UNKNOWN:
-        known = found.delta is not Delta.NEW and found.since
-        texts.append(f"{found.delta} since {found.since}" if known else str(found.delta))
+        texts.append(f"{found.delta}, first seen {found.since}" if found.since else str(found.delta))
     if found.code_too:
         texts.append("undeployed code uses or changes it, too")
     if found.looks:
@@ -76,6 +76,19 @@ def ignored(findings: Iterable[Finding]) -> list[str]:
         for found in findings
         if found.ignored is not None
     ]
+
+
+def counted(news: Mapping[str, int]) -> str:
+    """What is new, changed again, known and resolved, in numbers: `1 new, 2 known`; empty if there is nothing."""
+    return ", ".join(f"{number} {word}" for word, number in news.items())
+
+
+def resolved(over: Sequence[Resolved]) -> str:
+    """The drift that is over, on a line; empty if there is none."""
+    named = [item.address for item in over if item.address]
+    if not named:
+        return f"{plural(len(over), 'difference')} resolved" if over else ""
+    return f"resolved: {few(named, _MOST)}"
 
 
 def deployed(place: Mapping[str, Any] | None) -> str:

@@ -93,7 +93,8 @@ class Change:
 class StackReport:
     """What one stage found for one stack; `changes` are in the order of their danger, then by address.
 
-    Of a check for drift, `deployed` is the deploy that it compares with, and `ignored` what rules ignore.
+    Of a check for drift, `deployed` is the deploy that it compares with, `ignored` what rules ignore,
+    `resolved` what is over since the previous check, and `news` counts what is new.
     """
 
     name: str
@@ -110,6 +111,8 @@ class StackReport:
     reused: bool = False
     deployed: str = ""
     ignored: list[str] = field(default_factory=list)
+    resolved: list[str] = field(default_factory=list)
+    news: dict[str, int] = field(default_factory=dict)
     problem: Problem | None = None
     seconds: float = 0.0
 
@@ -294,9 +297,26 @@ class Report:
             "with undeployed code": len(self.having(Status.UNDEPLOYED)),
             "could not be checked": len(self.having(Status.FAILED, Status.NOT_RUN)),
         }
+        news = words.counted(self.news)
+        more = f" Since the previous check: {news}." if news else ""
         if not any(numbers.values()):
-            return f"No drift: all {_number(len(self.stacks), 'stack')} as deployed."
-        return ", ".join(f"{number} {words}" for words, number in numbers.items()) + f", {len(self.stacks)} in all."
+            return f"No drift: all {_number(len(self.stacks), 'stack')} as deployed.{more}"
+        text = ", ".join(f"{number} {what}" for what, number in numbers.items())
+        return f"{text}, {len(self.stacks)} in all.{more}"
+
+    @property
+    def news(self) -> dict[str, int]:
+        """How much drift is new, changed again, known and resolved, in all stacks together."""
+        total: dict[str, int] = {}
+        for stack in self.stacks:
+            for word, number in stack.news.items():
+                total[word] = total.get(word, 0) + number
+        return total
+
+    @property
+    def resolved(self) -> list[tuple[str, str]]:
+        """The drift that is over since the previous check, with its stack."""
+        return [(stack.name, text) for stack in self.stacks for text in stack.resolved]
 
     def to_json(self) -> dict[str, Any]:
         """The report as a JSON value."""
@@ -308,10 +328,9 @@ def _stack(result: Result) -> StackReport:
     if result.status is Status.UNAFFECTED:  # nearly all of them, as a rule
         return StackReport(result.stack, result.status, "not affected")
     details, changes = result.details, result.changes or {}
-    deployed, ignored = "", list[str]()
+    drift = details if isinstance(details, DriftDetails) else DriftDetails()
     planned = details if isinstance(details, PlanDetails) else PlanDetails()
     if isinstance(details, DriftDetails):
-        deployed, ignored = words.deployed(details.deployed), words.ignored(details.findings)
         found = [_drift(item) for item in details.findings if item.item is not None and item.ignored is None]
         shown = [change for change, is_output in found if not is_output]
         outputs = [change for change, is_output in found if is_output]
@@ -334,8 +353,10 @@ def _stack(result: Result) -> StackReport:
         warnings=[visible(item.text) for item in result.warnings],
         mocked=planned.mocked,
         reused=planned.reused,
-        deployed=deployed,
-        ignored=[visible(text) for text in ignored],
+        deployed=words.deployed(drift.deployed),
+        ignored=[visible(text) for text in words.ignored(drift.findings)],
+        resolved=[visible(f"{item.address or 'something'}, first seen {item.since}") for item in drift.resolved],
+        news=drift.news,
         problem=result.problem.mapped(visible) if result.problem else None,
         seconds=result.seconds,
     )

@@ -10,6 +10,7 @@ from ..artifact.changes import items_masked, masked_again
 from ..base.errors import DeployError
 from ..base.problem import Kind
 from ..drifts.classes import Finding  # noqa: TC001 - pydantic reads a result by it
+from ..drifts.delta import Resolved, news
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -154,6 +155,7 @@ class DriftDetails:
     Args:
         changes: All changes of its plan.
         findings: What differs, each with its class.
+        resolved: What the previous check found and this one did not.
         deployed: The commit and time of the deploy that it is compared with.
         rules: The rules of `drift.ignore` that could match something in it.
         accepted: The state that was accepted although another one had been deployed, and why.
@@ -162,6 +164,7 @@ class DriftDetails:
 
     changes: Json | None = None
     findings: list[Finding] = field(default_factory=list)
+    resolved: list[Resolved] = field(default_factory=list)
     deployed: Json | None = None
     rules: list[int] = field(default_factory=list)
     accepted: Json | None = None
@@ -171,6 +174,11 @@ class DriftDetails:
     def drifted(self) -> list[Finding]:
         """What came from outside of the code, and is an alert."""
         return [found for found in self.findings if found.outside and found.alerting]
+
+    @property
+    def news(self) -> dict[str, int]:
+        """How many alerts are new, changed again and known, and how much is resolved; only what there is."""
+        return news(self.findings, self.resolved)
 
     @property
     def pending(self) -> list[Finding]:

@@ -73,8 +73,8 @@ def test_a_deleted_file_is_found_and_what_follows_from_it_and_the_deploy_before_
     done = world.doit("drift", code=2)
     assert findings(world) == {"local_file.page": "deleted", "terraform_data.reader": "changed"}
     line = done.task("drift", "a")
-    assert "local_file.page (deleted outside)" in line
-    assert "terraform_data.reader (follows from local_file.page)" in line
+    assert "local_file.page (deleted outside, new)" in line
+    assert "terraform_data.reader (follows from local_file.page, new)" in line
     commit = world.git("rev-parse", "--short=8", "HEAD")
     for face in ("drift.md", "drift.html"):
         text = world.deploy_dir("reports", face).read_text()
@@ -91,7 +91,9 @@ def test_undeployed_code_is_told_from_drift_in_one_stack(world: Repository) -> N
     (world.path / "world/other.txt").unlink()
     done = world.doit("drift", code=2)
     assert findings(world) == {"terraform_data.reader": "undeployed", "local_file.other": "deleted"}
-    assert "drifted: local_file.other (deleted outside); and 1 change in undeployed code" in done.task("drift", "a")
+    assert "drifted: local_file.other (deleted outside, new); and 1 change in undeployed code" in done.task(
+        "drift", "a"
+    )
 
 
 def _rule(last_day: str, address: str = "local_file.other") -> str:
