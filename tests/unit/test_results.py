@@ -11,6 +11,7 @@ from tasks.base.files import write_json
 from tasks.base.layout import Layout
 from tasks.base.problem import Kind, Problem, Where, doit
 from tasks.drifts.classes import Delta, DriftClass, Finding, Ignored, Severity
+from tasks.drifts.delta import Resolved
 from tasks.drifts.looks import Looks
 from tasks.run import result as results
 from tasks.run.details import (
