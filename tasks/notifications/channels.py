@@ -60,7 +60,7 @@ def secrets(channels: Sequence[model.Channel]) -> Iterator[str]:
 
 
 def _parts(url: str) -> Iterator[str]:
-    """The parts of a URL that grant access: password, a user that is a token, tokens in the path, values of the query."""
+    """The parts of a URL that grant access: password, a user that is a token, tokens in the path, query values."""
     try:
         split = urlsplit(url)
         path = [*split.path.split("/"), split.fragment]
