@@ -103,8 +103,8 @@ def publish(run: Run) -> str:
 def amend(to: Destination, path: str, change: Callable[[Any], Any], wait: Wait = time.sleep) -> None:
     """Change a shared JSON file: read it, write only over what was read, otherwise try again.
 
-    A server that ignores conditions may let one writer overwrite another, so the file is read again after the write,
-    and written again if the change is missing.
+    A server that ignores conditions may let one writer overwrite another: the file is read again after the write, and
+    written again if the change is missing.
 
     Args:
         to: The destination.
