@@ -74,7 +74,7 @@ def overlap(one: Sequence[str | int], other: Sequence[str | int]) -> bool:
 
 
 def matches(text: str, pattern: str) -> bool:
-    """Whether `pattern` is all of a text; `*` is any text and `?` any character: brackets are those of addresses."""
+    """Whether `pattern` matches a whole text; `*` is any text and `?` any character, but brackets are literal."""
     return bool(_pattern(pattern).fullmatch(text))
 
 
