@@ -26,7 +26,7 @@ _HOUR = 3600
 
 @dataclass(frozen=True)
 class Message:
-    """One message to one channel: an event and the stacks that it is about."""
+    """A message to a channel: an event and its stacks."""
 
     event: str
     environment: str
@@ -34,7 +34,7 @@ class Message:
     facts: dict[str, Any]
 
     def remember(self, incidents: Incidents, at: str) -> None:
-        """Note that the channel was told."""
+        """Record that the channel was notified."""
         for item in self.items:
             if self.event == "recovery":
                 over = (item.kind, item.command, item.stack)
@@ -46,7 +46,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Records:
-    """What each channel was told.
+    """The incidents that each channel was notified of.
 
     Args:
         channels: The incidents of each channel, by its label.
@@ -60,9 +60,9 @@ class Records:
 
 
 def read(run: Run) -> Records:
-    """What each channel was told; what cannot be read counts as nothing told, and is said.
+    """The incidents that each channel was notified of; what cannot be read counts as empty, and is reported.
 
-    With a ledger it is what all machines have sent, and besides what this one could not record there.
+    With a ledger they are those of all machines, and those that this machine could not record there.
     """
     here = _read_here(run)
     everywhere = shared.read(run)
@@ -76,6 +76,7 @@ def read(run: Run) -> Records:
 
 
 def _read_here(run: Run) -> Records:
+    """The incidents that this machine remembers; an unreadable record counts as empty, and is reported."""
     path = run.layout.notified
     try:
         record = read_json(path)
@@ -92,7 +93,7 @@ def _read_here(run: Run) -> Records:
 
 
 def write(run: Run, before: Records, channels: dict[str, Incidents]) -> None:
-    """Keep what each channel was told, for all machines if there is a ledger; a failure is said."""
+    """Write the incidents that each channel was notified of, for all machines if possible; a failure is reported."""
     alone = run.project.config.ledger != "none" and not shared.write(run, before.everywhere, channels)
     record = {"format": 1, "channels": channels, **({"alone": True} if alone else {})}
     try:
@@ -102,12 +103,12 @@ def write(run: Run, before: Records, channels: dict[str, Incidents]) -> None:
 
 
 def due(settings: model.Channel, findings: Findings, incidents: Incidents) -> list[Message]:
-    """What a channel is to be told now; incidents that it does not want to hear of are noted, or dropped, here.
+    """The messages that a channel is due; incidents that it does not subscribe to are recorded or dropped here.
 
     Args:
-        settings: The channel's.
+        settings: The channel's settings.
         findings: What the run found.
-        incidents: What the channel knows.
+        incidents: The incidents that the channel was notified of.
     """
     for key in [key for key, found in incidents.items() if found["stack"] and found["stack"] not in findings.stacks]:
         del incidents[key]
@@ -121,7 +122,7 @@ def due(settings: model.Channel, findings: Findings, incidents: Incidents) -> li
             if event in settings.on:
                 told.setdefault(event, []).append(item)
             elif "recovery" in settings.on and not {"failure", "drift"} & set(settings.on):
-                note(incidents, event, item, findings.at)  # it is told of the end alone
+                note(incidents, event, item, findings.at)  # it is notified of the end only
     for key, incident in list(incidents.items()):
         if not findings.ended(incident):
             continue
@@ -135,14 +136,14 @@ def due(settings: model.Channel, findings: Findings, incidents: Incidents) -> li
 
 
 def note(incidents: Incidents, event: str, item: Item, at: str) -> None:
-    """Note an incident; one that goes on keeps its beginning."""
+    """Record an incident; one that continues keeps its beginning."""
     key = _key(event, item)
     record = {name: value for name, value in asdict(item).items() if name in _FIELDS}
     incidents[key] = {**record, "event": event, "told": at, "since": incidents.get(key, {}).get("since") or at}
 
 
 def _key(event: str, item: Item) -> str:
-    """What makes two incidents one: a check that fails is the same one in a deploy and in a verify."""
+    """The key of an incident: a check that fails is the same incident in a deploy and in a verify."""
     return f"{event} {CHECKS if item.kind == Kind.CHECK_FAILED else item.command} {item.stack}".strip()
 
 

@@ -1,4 +1,4 @@
-"""What channels were told, on every machine: kept with the ledger's observations, so that nothing rings twice."""
+"""The incidents that channels were notified of by any machine, kept with the ledger's observations."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DIGITS = 16
 
 
 def read(run: Run) -> dict[str, Incidents] | None:
-    """What each channel was told by any machine; None if there is no ledger, or it cannot be read, which is said."""
+    """The incidents by channel; None without a ledger, or if they cannot be read, which is reported."""
     try:
         found = run.once(observing.attach)
         return _channels(found.read()) if found else None
@@ -34,7 +34,7 @@ def read(run: Run) -> dict[str, Incidents] | None:
 
 
 def write(run: Run, before: Mapping[str, Incidents], after: Mapping[str, Incidents]) -> bool:
-    """Add what this run changed to what any other run wrote meanwhile; false, which is said, if that is impossible.
+    """Add what this run changed to what others have written meanwhile; false if that fails, which is reported.
 
     It is written after the channels answered: a run that dies in between makes the next one send again.
 

@@ -86,7 +86,7 @@ def test_observations_that_a_stranger_wrote_silence_nothing(begun: Remote, web: 
     config.write(f"config/pipeline.yaml:{text}")
     config.commit()
     begun.push(config)
-    done = begun.clone().doit("drift", code=2, DEPLOY_OBSERVATIONS_KEY=key)
+    done = begun.clone().doit("drift", code=1, DEPLOY_OBSERVATIONS_KEY=key)  # new or known is unknown
     assert "they are not signed by the key" in done.out
     begun.clone().doit("drift", code=2, DEPLOY_OBSERVATIONS_KEY=key)
     assert len(web.received) == 2
