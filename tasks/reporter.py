@@ -35,6 +35,7 @@ _LOCKING = frozenset({*_STAGES, "setup"})
 _RECORDED = frozenset({"plan", "deploy", "verify", "drift"})
 _WITH_BACKEND = frozenset({"plan", "deploy", "drift"})
 _READING = frozenset({"status", "ci", "publish"})  # without the lock
+_CAUSES = 3
 
 
 class Reporter:
@@ -51,6 +52,7 @@ class Reporter:
         self._errors: list[Problem] = []
         self._shown: list[Problem] = []  # what has been printed already
         self._flush_failed = False
+        self._not_run: dict[str, list[str]] = {}  # tasks, and those whose failure is why
         self._console = console.Console(self.run)
         self._history: Recorder | None = None
 
@@ -102,7 +104,7 @@ class Reporter:
             run.stop.install()
             if names := dropped_variables():
                 run.say(f"not passed on to the engine: {', '.join(names)}")
-            self._console.start()
+            self._console.start(selection.reached(tasks, selected))
 
     def _take_custody(self, selected: list[str]) -> None:
         """Verify the environment's folder before anything in it is used; another run's is still being written.
@@ -187,11 +189,13 @@ class Reporter:
         outcome = self.run.results.get(task.name)
         if outcome is None and stage in _STAGES and stack:
             if isinstance(fail, UnmetDependency):
-                outcome = Result(stage, stack, Status.NOT_RUN, f"not run: {_short(fail)} failed")
+                outcome = Result(stage, stack, Status.NOT_RUN, f"not run: {self._causes(task.name, fail)} failed")
             else:
                 problem = self.run.problem(DeployError(str(fail.message), details=[fail.get_msg()]), stack)
                 outcome = Result(stage, stack, Status.FAILED, problem.summary, problem=problem)
             self.run.keep(task.name, outcome)
+        elif task.name == BARRIER and isinstance(fail, UnmetDependency):
+            self._causes(task.name, fail)
         elif outcome is None and task.name != BARRIER and not isinstance(fail, UnmetDependency):
             if fail.report:
                 self._failed_with(fail.get_msg())
@@ -201,6 +205,15 @@ class Reporter:
             self._console.ended(outcome, selected=True)
         if self._history:
             self._history.ended(task.name, outcome)
+
+    def _causes(self, name: str, fail: BaseFail) -> str:
+        """The tasks that failed, so that this one was not run; what was not run itself is no cause."""
+        waited = str(fail.message).split()
+        found = list(
+            dict.fromkeys(cause for task in waited for cause in self._not_run.get(task, [task]) if cause != BARRIER)
+        )
+        self._not_run[name] = found
+        return few(found, _CAUSES) or "a plan"
 
     def skip_uptodate(self, task: Any) -> None:
         """A task has nothing to do; an artifact that still matches is shown in the report again."""
@@ -217,6 +230,7 @@ class Reporter:
                 self._history.ended(task.name, known)
             return
         if stack:
+            self._console.skipped(task.name)
             self.run.keep(task.name, Result(stage, stack, Status.UNAFFECTED, "not affected"))
 
     def skip_ignore(self, task: Any) -> None:
@@ -258,12 +272,10 @@ class Reporter:
                     paths += self._report(stage, found)
             write.write_junit(run)
         self._record()
-        for problem in self._errors:
-            run.say(problem.text())
         code = self._exit_code()
         if run.request.part is Part.JOB:  # the pipeline's last job reports all stacks at once
             fanout.leave(run, self._named)
-            self._console.summary(self._selected, code, paths)
+            self._console.summary(self._selected, code, paths, self._errors)
         else:
             self._tell(code, paths)
         self._end_custody()
@@ -305,11 +317,15 @@ class Reporter:
             deployed.remember(run)
         self._notify([*self._errors, *self._shown])
         if self._selected & _LOCKING:
-            self._console.summary(self._selected, code, paths)
             from .forges import publisher
 
             publisher.publish(run, self._whole, code)
         self._remember(code)
+        if self._selected & _LOCKING:  # last, for what failed has to be on the screen at the end
+            self._console.summary(self._selected, code, paths, self._errors)
+        else:
+            for problem in self._errors:
+                run.say(problem.text())
 
     def _compare_with_review(self) -> None:
         """Compare with the review after `doit plan`; a deploy has done so before it applied."""
@@ -387,8 +403,3 @@ class Reporter:
 def bound(run: Run) -> type[Reporter]:
     """The reporter class for a run, as doit needs a class, not an instance."""
     return type("BoundReporter", (Reporter,), {"run": run})
-
-
-def _short(fail: BaseFail) -> str:
-    """The names of the tasks that failed, without the barrier between plans and applies."""
-    return few([name for name in str(fail.message).split() if name != BARRIER], 3) or "a plan"
