@@ -25,6 +25,7 @@ from .run.selection import BARRIER, Part
 
 if TYPE_CHECKING:
     from doit.exceptions import BaseFail
+    from doit.task import Task
 
     from .history.recorder import Recorder
     from .run.recorded import Recorded
@@ -35,6 +36,7 @@ _LOCKING = frozenset({*_STAGES, "setup"})
 _RECORDED = frozenset({"plan", "deploy", "verify", "drift"})
 _WITH_BACKEND = frozenset({"plan", "deploy", "drift"})
 _READING = frozenset({"status", "ci", "publish"})  # without the lock
+_FILLING = frozenset({"status", "ci"})  # those of them that begin with the ledger
 _CAUSES = 3
 
 
@@ -56,7 +58,7 @@ class Reporter:
         self._console = console.Console(self.run)
         self._history: Recorder | None = None
 
-    def initialize(self, tasks: dict[str, Any], selected: list[str]) -> None:
+    def initialize(self, tasks: dict[str, Task], selected: list[str]) -> None:
         """Start: take the environment lock, handle signals, set up the barrier before applies."""
         run = self.run
         self._selected = {name.partition(":")[0] for name in selected}
@@ -76,17 +78,13 @@ class Reporter:
             if run.asked.deploying:
                 deployed.refuse_for_deploy(run)
             if self._selected & _LOCKING:
-                run.lock.take(f"doit {' '.join(sys.argv[1:])}")
+                run.lock.take(f"doit {' '.join(sys.argv[1:])}", filling=run.recording is not None)
             if self._selected & set(_STAGES):
                 self._confirm_upstream()
             if run.asked.planning:
                 encryption.require(run.project, plans=bool(self._selected & {"plan", "deploy"}))
                 run.project.keyring.prepare()
             self._take_custody(selected)
-            if run.recording is not None and self._selected & _RECORDED:
-                run.recording.fill(deploying=run.asked.deploying, alone=True)
-                if run.recording.unread is not None:
-                    self._say_unread(run.recording.unread)
             if run.request.part is not Part.REPORT:
                 build.join(run, tasks, selected)
             if self._selected & set(_STAGES) and run.project.config.history.keep and run.request.part is not Part.JOB:
@@ -107,16 +105,35 @@ class Reporter:
             self._console.start(selection.reached(tasks, selected))
 
     def _take_custody(self, selected: list[str]) -> None:
-        """Verify the environment's folder before anything in it is used; another run's is still being written.
+        """Verify the environment's folder before anything in it is used, and bring it up to date from the ledger.
 
         Raises:
-            DeployError: It is not as it was handed over, or cannot be unpacked.
+            DeployError: It is not as it was handed over, or cannot be unpacked; or the ledger cannot be used.
         """
-        run, locking = self.run, bool(self._selected & _LOCKING)
-        if locking or (self._selected & _READING and run.lock.holder() is None):
-            run.custody.verify(selected, run.signed_commit, writing=locking or run.recording is not None)
+        run, ledger = self.run, self.run.recording
+        if self._selected & _LOCKING:
+            run.custody.verify(selected, run.signed_commit, writing=True)
+        elif ledger is not None and self._selected & _FILLING:
+            self._fill_and_leave(ledger, selected)
+        elif self._selected & _READING and run.lock.holder() is None:
+            run.custody.verify(selected, run.signed_commit, writing=False)
         if run.request.part is not None:
             fanout.unpack(run.layout)
+        if ledger is not None and self._selected & _RECORDED:
+            ledger.fill(deploying=run.asked.deploying, alone=True)
+            if ledger.unread is not None:
+                self._say_unread(ledger.unread)
+        run.lock.filled()
+
+    def _fill_and_leave(self, ledger: Recorded, selected: list[str]) -> None:
+        """Bring the folder up to date for a command that only reads it; another run's is still being written."""
+        run = self.run
+        ledger.read()  # nobody waits for the network while the folder is locked
+        with run.lock.reading() as alone:
+            if alone:
+                run.custody.verify(selected, run.signed_commit, writing=True)
+            ledger.fill(deploying=False, alone=alone)
+            run.custody.end(())
 
     def _end_custody(self) -> None:
         """Sign what this run leaves; what cannot be signed fails the run, as the next one would refuse it."""
@@ -127,7 +144,7 @@ class Reporter:
             self._errors.append(problem)
             self.run.say(problem.text())
 
-    def _leave_to_others(self, tasks: dict[str, Any], selected: list[str]) -> None:
+    def _leave_to_others(self, tasks: dict[str, Task], selected: list[str]) -> None:
         """In a generated pipeline, leave out the work of other jobs."""
         try:
             fanout.part_from_others(self.run, tasks, selected)
@@ -163,17 +180,17 @@ class Reporter:
             if note := pin.confirm(self.run.layout.root, settings, base):
                 self.run.say(note)
 
-    def get_status(self, task: Any) -> None:
+    def get_status(self, task: Task) -> None:
         """A task is looked at."""
 
-    def execute_task(self, task: Any) -> None:
+    def execute_task(self, task: Task) -> None:
         """A task starts; with threads, this is called by the worker."""
         if ":" in task.name:
             self._console.begins(task.name)
             if self._history:
                 self._history.begins(task.name)
 
-    def add_success(self, task: Any) -> None:
+    def add_success(self, task: Task) -> None:
         """A task succeeded."""
         self._flush()
         outcome = self.run.results.get(task.name)
@@ -208,14 +225,11 @@ class Reporter:
 
     def _causes(self, name: str, fail: BaseFail) -> str:
         """The tasks that failed, so that this one was not run; what was not run itself is no cause."""
-        waited = str(fail.message).split()
-        found = list(
-            dict.fromkeys(cause for task in waited for cause in self._not_run.get(task, [task]) if cause != BARRIER)
-        )
-        self._not_run[name] = found
+        causes = [cause for task in str(fail.message).split() for cause in self._not_run.get(task, [task])]
+        found = self._not_run[name] = list(dict.fromkeys(cause for cause in causes if cause != BARRIER))
         return few(found, _CAUSES) or "a plan"
 
-    def skip_uptodate(self, task: Any) -> None:
+    def skip_uptodate(self, task: Task) -> None:
         """A task has nothing to do; an artifact that still matches is shown in the report again."""
         stage, _, stack = task.name.partition(":")
         if stage == "plan" and stack in self.run.reused:
@@ -233,7 +247,7 @@ class Reporter:
             self._console.skipped(task.name)
             self.run.keep(task.name, Result(stage, stack, Status.UNAFFECTED, "not affected"))
 
-    def skip_ignore(self, task: Any) -> None:
+    def skip_ignore(self, task: Task) -> None:
         """A task is skipped because of an earlier `doit ignore`."""
         ignored, undo = self.run.command("ignore").quoted, self.run.command("forget", task.name).quoted
         self.run.say(f"{task.name}: skipped because of an earlier {ignored}; undo it with {undo}")
@@ -246,7 +260,7 @@ class Reporter:
         """doit itself failed."""
         self._failed_with(msg)
 
-    def teardown_task(self, task: Any) -> None:
+    def teardown_task(self, task: Task) -> None:
         """A teardown starts; no task here has one."""
 
     def complete_run(self) -> None:

@@ -19,16 +19,16 @@ from .run.action import printing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any
 
     from .run.recording import Recording
     from .run.run import Run
+    from .run.taskdict import TaskDict
 
 STAGE = "ledger"
 NEXT_KEY = "DEPLOY_LEDGER_NEXT_KEY"
 
 
-def tasks(run: Run) -> Iterator[dict[str, Any]]:
+def tasks(run: Run) -> Iterator[TaskDict]:
     """`ledger`: the word after it says what to do."""
     yield printing(run, STAGE, _text, positional="words")
 
@@ -81,10 +81,16 @@ def _init(run: Run, found: Recording) -> str:
             next_step=f"set {keys.VARIABLE}, or start the ledger in a deploy job",
         )  # fmt: skip
     head = Head(ledger=secrets.token_hex(16), project=session.identity.project, environment=run.project.environment)
-    taken = found.take_over()
-    begin = Change(Kind.INIT, secrets.token_hex(16), now(), key=public, facts={"taken_over": len(taken)})
-    session.begin(head, [begin, *taken])
-    found.fill(deploying=False, alone=False)
+    run.lock.take("doit ledger init", filling=True)
+    try:
+        run.custody.verify((), run.signed_commit, writing=True)
+        taken = found.take_over()
+        begin = Change(Kind.INIT, secrets.token_hex(16), now(), key=public, facts={"taken_over": len(taken)})
+        session.begin(head, [begin, *taken])
+        found.fill(deploying=False, alone=True)
+        run.custody.end(())
+    finally:
+        run.lock.release()
     lines = [f"ledger    started at {session.home.name}"]
     if taken:
         lines.append(f"  with the receipts on this machine: {plural(len(taken), 'receipt')}")

@@ -111,6 +111,11 @@ class Layout:
         return self.base / "ledger.json"
 
     @property
+    def ledger_lock(self) -> Path:
+        """Held by the run that is filling the receipts of this disk from the ledger."""
+        return self.base / "ledger.lock"
+
+    @property
     def ledger_cache(self) -> Path:
         """What was read of the ledger, by digest; and the git objects of one that is in a remote."""
         return self.cache / "ledger"

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from ..artifact import receipt as receipts_on_disk
 from ..artifact.inputs import CODE, FILES, Inputs
 from ..base.errors import ConfigError, DeployError, LedgerError
-from ..base.files import locked
 from ..base.problem import doit
 from ..ledger.machine import Announce, Busy, Failed, Finish, Flush, HolderEnded, Look, Mark, Record, Trouble
 from . import entries, ledgers
@@ -74,21 +73,25 @@ class Recording:
         except DeployError as error:
             self._read_error = error
 
+    def read(self) -> None:
+        """Wait until it is read; `fill` says how that ended."""
+        if self._reader is None:
+            self.begin()
+        if self._reader is not None:
+            self._reader.join()
+
     def fill(self, *, deploying: bool, alone: bool) -> None:
         """Replace receipts and outputs here by those of the ledger, once it is read.
 
         Args:
             deploying: Whether the run may apply: then the ledger must be readable, unless `ledger.required` is false.
-            alone: Whether the run holds the environment lock; otherwise another run may be writing here.
+            alone: Whether this run alone may write here; otherwise the receipts are left to the run that does.
 
         Raises:
             LedgerError: It cannot be read and the run must not continue without it; or it cannot be trusted.
             RecordError: A file cannot be read or written.
         """
-        if self._reader is None:
-            self.begin()
-        if self._reader is not None:
-            self._reader.join()
+        self.read()
         if self._read_error:
             raise self._read_error
         failed = next((effect for effect in self._read if isinstance(effect, Failed)), None)
@@ -98,9 +101,8 @@ class Recording:
                 raise error
             self.unread = error
             return
-        with locked(self._run.layout.ledger_memory.with_suffix(".lock")):
-            if alone or self._run.lock.holder() is None:
-                self._fill(by_base=self._run.request.base is not None and not deploying)
+        if alone:
+            self._fill(by_base=self._run.request.base is not None and not deploying)
 
     def _fill(self, *, by_base: bool) -> None:
         """Fill the working copy. With a base, only the base counts, so that later deploys by others are not undone."""
@@ -311,7 +313,7 @@ class Recording:
         Raises:
             LedgerError: It cannot be written.
         """
-        self._run.lock.take("doit ledger push")
+        self._run.lock.take("doit ledger push", filling=True)
         self.look()
         self._touched |= {stack for stack in self._run.project.stacks if self._copy.is_unrecorded(stack)}
         names = sorted(self._touched)

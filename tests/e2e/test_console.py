@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-FAILS = '''
+FAILS = """
 resource "terraform_data" "bad" {
   provisioner "local-exec" {
     command = "false"
   }
 }
-'''
+"""
 
 
 @pytest.mark.parametrize("command", ["list", "plan", "status"])
