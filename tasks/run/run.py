@@ -107,6 +107,7 @@ class Run:
         self.recording: Recorded | None = None
         self.started = time.monotonic()
         self._engine: Engine | None = None
+        self._no_engine: EngineError | None = None
         self._engine_lock = threading.Lock()
         self._stack_locks: dict[str, threading.RLock] = {}
         self._stack_locks_lock = threading.Lock()
@@ -182,9 +183,15 @@ class Run:
             EngineError: It cannot be obtained.
         """
         with self._engine_lock:
+            if self._no_engine is not None:
+                raise self._no_engine
             if self._engine is None:
                 settings = self.project.config.engine
-                found = obtain.obtain(settings, self.stop, self.say)
+                try:
+                    found = obtain.obtain(settings, self.stop, self.say)
+                except EngineError as error:
+                    self._no_engine = error  # every stack would try, and fail, again
+                    raise
                 plugins = cache_dir() / "providers"
                 plugins.mkdir(parents=True, exist_ok=True)
                 self.mask.add_given(key.encoded for key in self.project.keyring.all)

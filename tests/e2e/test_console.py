@@ -170,3 +170,26 @@ def test_a_plan_that_fails_is_why_nothing_is_deployed(pair: Repository) -> None:
     assert "  where: stacks/a/more.tf:1\n" in done.out
     assert "next: set `stacks.a.variables.size` in config/pipeline.yaml" in done.out
     assert "nothing was deployed" in done.out.splitlines()[-1]
+
+
+def test_status_calls_a_plan_ready_only_if_a_deploy_takes_it(one: Repository) -> None:
+    one.commit()
+    one.doit("plan")
+    assert "a plan is ready to deploy" in one.doit("status").out
+    one.write('stacks/a/more.tf:output "more" {\n  value = 1\n}\n')
+    assert "a plan waits that would be refused: this plan was made from other inputs: " in one.doit("status").out
+    one.doit("plan")
+    assert "a plan with uncommitted changes is ready to deploy from this tree" in one.doit("status").out
+    one.commit()
+    assert "a plan waits that would be refused: this plan was made at " in one.doit("status").out
+    one.doit("plan")
+    one.engine_calls()
+    assert "a plan is ready to deploy" in one.doit("status").out
+    assert one.engine_calls() == []
+
+
+def test_a_missing_pipeline_file_that_is_called_yml_is_named(one: Repository) -> None:
+    (one.path / "config/pipeline.yaml").rename(one.path / "config/pipeline.yml")
+    done = one.doit("plan", code=1)
+    assert "the configuration is read from config/pipeline.yaml, not from config/pipeline.yml" in done.out
+    assert "git mv config/pipeline.yml config/pipeline.yaml" in done.out
