@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..base.terminal import Style, Styled
+from ..drifts.classes import Severity
 from .environment import SIGNS
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ def render(report: Report, *, most_lines: int | None = MOST_LINES) -> list[Style
     for stack in report.shown:
         if stack.differs:
             lines += [Styled(""), *stack_lines(stack, most_lines=most_lines)]
+    lines += [Styled(f"ignored in {name}: {text}") for name, text in report.ignored]
+    if report.legend:
+        lines += [Styled(""), Styled(report.legend, Style.QUIET)]
     if report.stage == "plan" and report.destructive:
         lines += [Styled(""), Styled("DESTROYED OR REPLACED", Style.REMOVED)]
         shown = report.destructive[:most_lines]
@@ -68,7 +72,7 @@ def _body(stack: StackReport) -> Iterator[Styled]:
         yield _styled(_title(change), _sign(change))
         yield from map(_line, change.lines)
     for output in stack.outputs:
-        yield Styled(f"output {output.address}")
+        yield Styled(f"output {output.address}{_remarks(output)}")
         yield from map(_line, output.lines)
 
 
@@ -90,7 +94,12 @@ def _title(change: Change) -> str:
         parts.append(f"({change.why})")
     if change.forces:
         parts.append(f"forced by {', '.join(change.forces)}")
-    return " ".join(parts)
+    return " ".join(parts) + _remarks(change)
+
+
+def _remarks(change: Change) -> str:
+    severity = [change.severity] if change.severity == Severity.CRITICAL else []
+    return f"  [{'; '.join([*severity, *change.remarks])}]" if change.remarks else ""
 
 
 def _sign(change: Change) -> str:
