@@ -67,11 +67,17 @@ def painted(text: str, style: Style) -> str:
 
 def wrapped(line: str, most: int | None, indent: str) -> list[str]:
     """A line as the lines that fit; words, paths and commands stay whole, what follows the first line is indented."""
-    if most is None or len(line) <= most:
+    if most is None:
         return [line]
-    return textwrap.wrap(
-        line, most, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, replace_whitespace=False
-    )
+    found = []
+    for part in line.split("\n"):
+        fits = len(part) <= most
+        found += (
+            [part]
+            if fits
+            else textwrap.wrap(part, most, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+        )
+    return found
 
 
 def joined(lines: Sequence[Styled]) -> str:

@@ -97,8 +97,9 @@ class Console:
         if outcome.failed:
             with self._lock:
                 first = self._failures.add(outcome)
+            summary = outcome.summary if first is None else outcome.summary.partition("\n")[0]
             body = _block(outcome) if first is None else [f"  as {outcome.stage}:{first} above"]
-            title = Styled(f"{head}FAILED  {outcome.summary}", Style.FAILED)
+            title = Styled(f"{head}FAILED  {summary}", Style.FAILED)
             self._tell(outcome, title, [*warned, *map(Styled, body)], folded=False)
             return
         why = f"  [{'; '.join(outcome.reasons[:2])}]" if outcome.reasons and outcome.stage == "plan" else ""

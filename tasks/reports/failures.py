@@ -55,19 +55,28 @@ class Failures:
     """The failures of a run by their cause."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[object, ...], Failure] = {}
+        self._causes: list[Failure] = []
+        self._known: dict[tuple[str, Problem | None, str], Failure] = {}
 
     def add(self, outcome: Result) -> str | None:
         """Add a failed task; returns the stack that failed of the same cause before, if any."""
-        key = (outcome.stage, _without(outcome.stack, outcome.problem), _plain(outcome.stack, outcome.summary))
-        known = self._found.setdefault(key, Failure(outcome.stage, outcome.problem, outcome.summary))
+        problem = replace(outcome.problem, stack=None) if outcome.problem else None
+        exact = (outcome.stage, problem, outcome.summary)
+        # A stack may be called as a word of the text is: what is the same as it stands is the same in any case.
+        unnamed = (outcome.stage, _unnamed(outcome.stack, problem), _plain(outcome.stack, outcome.summary))
+        known = self._known.get(exact) or self._known.get(unnamed)
+        if known is None:
+            known = Failure(outcome.stage, outcome.problem, outcome.summary)
+            self._causes.append(known)
+        self._known.setdefault(exact, known)
+        self._known.setdefault(unnamed, known)
         first = known.stacks[0] if known.stacks else None
         known.stacks.append(outcome.stack)
         return first
 
     def lines(self, columns: int | None) -> list[Styled]:
         """Every cause once, the one of the most stacks last: it stands right above the verdict."""
-        found = sorted(self._found.values(), key=lambda failure: len(failure.stacks))
+        found = sorted(self._causes, key=lambda failure: len(failure.stacks))
         left = len(found) - _MOST
         lines = [Styled(f"… {left} more causes above", Style.FAILED)] if left > 0 else []
         return [*lines, *(line for failure in found[-_MOST:] for line in failure.lines(columns))]
@@ -83,11 +92,9 @@ def of_run(problems: Iterable[Problem], columns: int | None) -> list[Styled]:
     return lines
 
 
-def _without(stack: str, problem: Problem | None) -> Problem | None:
+def _unnamed(stack: str, problem: Problem | None) -> Problem | None:
     """The problem without the name of its stack, to be compared with that of another one."""
-    if problem is None:
-        return None
-    return replace(problem.mapped(lambda text: _plain(stack, text)), stack=None)
+    return problem and problem.mapped(lambda text: _plain(stack, text))
 
 
 def _plain(stack: str, text: str) -> str:

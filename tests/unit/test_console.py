@@ -60,6 +60,14 @@ def test_the_same_refusal_of_many_stacks_is_told_once(load: Load, capsys: pytest
     assert "FAILED  plan stack-00, stack-01, stack-02, stack-03, stack-04 and 45 more: " in out
 
 
+def test_a_stack_that_is_called_like_a_word_of_the_failure_has_the_same_one(
+    load: Load, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = console(load, "a", "key", "other")
+    ended(shown, *(failed(name, "there is not a key") for name in ("other", "a", "key")))
+    assert capsys.readouterr().out.count("as plan:other above") == 2
+
+
 def test_failures_of_other_causes_are_each_told(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
     shown = console(load, "a", "b", "c")
     ended(shown, failed("a", log="line 1"), failed("b", log="line 2"), failed("c", "another"))
