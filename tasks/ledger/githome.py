@@ -95,6 +95,16 @@ class GitHome:
                 append(self.clone.folder / "history", "")
         yield from gitobjects.entries(self._git, version.token, after)
 
+    def drop(self, version: Version, first: int) -> Version:
+        """A commit without a parent that has only these entries, pushed over the branch: not a fast-forward."""
+        kept = list(self.entries(version, first - 1))
+        with self._alone():
+            blobs = gitobjects.blobs(self._git, version.token)
+            commit = gitobjects.commit(self._git, None, version.head, blobs, kept)
+            self._push(commit, version.token)
+            self._saw(commit)
+            return Version(commit, version.head)
+
     def probe(self, version: Version) -> Version:
         """A real push of the same content, and one over an older commit, which must be refused."""
         written = self.write(version, version.head, {}, ())

@@ -85,6 +85,7 @@ class Trouble(StrEnum):
 
     MISSING = "missing"  # the configuration names a ledger that does not exist
     WENT_BACK = "went back"  # it lacks entries that this machine has seen
+    REPLACED = "replaced"  # this machine has seen another ledger here
     DENIED = "denied"
     UNREACHABLE = "unreachable"
     CROWDED = "crowded"  # other writers were always faster
@@ -304,7 +305,8 @@ def _fetched(state: State, head: Head | None) -> Step:
         return _kept(state), (Failed(Trouble.MISSING),)
     marks = [*([state.seen] if state.seen else []), *([Mark.of(state.known)] if state.known else [])]
     if not all(mark.leads_to(head) for mark in marks):
-        return _kept(state), (Failed(Trouble.WENT_BACK),)
+        replaced = any(mark.ledger != head.ledger for mark in marks)
+        return _kept(state), (Failed(Trouble.REPLACED if replaced else Trouble.WENT_BACK),)
     if state.sent is not None and state.sent.write in head.recent:
         return _arrived(replace(state, known=head))
     # A write can only succeed while its base is the newest version.
