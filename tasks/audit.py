@@ -15,16 +15,16 @@ from .run.action import FailedText, printing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
 
     from .ledger.chain import Verification
     from .ledger.record import Head
     from .run.run import Run
+    from .run.taskdict import TaskDict
 
 STAGE = "audit"
 
 
-def tasks(run: Run) -> Iterator[dict[str, Any]]:
+def tasks(run: Run) -> Iterator[TaskDict]:
     """`audit`: prints the result."""
     yield printing(run, STAGE, _text, [AS_JSON])
 

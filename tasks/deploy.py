@@ -28,17 +28,20 @@ from .run.selection import BARRIER
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from doit.task import Task
+
     from .artifact.affected import Assessment
     from .artifact.manifest import Manifest
     from .artifact.opening import Artifact
     from .engine.command import Completed, Context
     from .project.stack import Stack
     from .run.run import Run
+    from .run.taskdict import TaskDict
 
 STAGE = "deploy"
 
 
-def tasks(run: Run) -> Iterator[dict[str, Any]]:
+def tasks(run: Run) -> Iterator[TaskDict]:
     """`deploy:<stack>`: runs after the barrier and after the deploys of its upstreams."""
     yield {"name": None, "doc": COMMANDS[STAGE]}
     for name, stack in run.project.stacks.items():
@@ -51,7 +54,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
         }
 
 
-def barrier(run: Run) -> dict[str, Any]:
+def barrier(run: Run) -> TaskDict:
     """The barrier task between all plans and any apply, which compares them with the reviewed plans.
 
     Its edges are set when the selection is known (see `raise_barrier`): `doit deploy:x` must not plan every stack.
@@ -63,7 +66,7 @@ def barrier(run: Run) -> dict[str, Any]:
     }
 
 
-def raise_barrier(all_tasks: dict[str, Any], selected: list[str]) -> bool:
+def raise_barrier(all_tasks: dict[str, Task], selected: list[str]) -> bool:
     """Make the barrier depend on the plan of each stack that this run deploys; False when it deploys none."""
     stacks = sorted(selection.stacks(selection.reached(all_tasks, selected), STAGE))
     all_tasks[BARRIER].task_dep[:] = [f"plan:{name}" for name in stacks]

@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     from .artifact.changes import PlanChanges
     from .project.stack import Stack
     from .run.run import Run
+    from .run.taskdict import TaskDict
 
 STAGE = "drift"
 _UNRECORDED = "differs from the code (without a receipt here, drift cannot be told from undeployed code)"
 
 
-def tasks(run: Run) -> Iterator[dict[str, Any]]:
+def tasks(run: Run) -> Iterator[TaskDict]:
     """`drift:<stack>`: always runs when selected; drift does not fail the task."""
     yield {"name": None, "doc": COMMANDS[STAGE]}
     for name, stack in run.project.stacks.items():

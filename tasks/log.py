@@ -11,10 +11,10 @@ from .run.action import printing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
 
     from .ledger.record import Entry
     from .run.run import Run
+    from .run.taskdict import TaskDict
 
 STAGE = "log"
 _MOST = 50
@@ -26,7 +26,7 @@ AS_JSON = {
 }  # fmt: skip
 
 
-def tasks(run: Run) -> Iterator[dict[str, Any]]:
+def tasks(run: Run) -> Iterator[TaskDict]:
     """`log`: for all stacks, or for those that are named after it."""
     params = [
         AS_JSON,

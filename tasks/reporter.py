@@ -25,6 +25,7 @@ from .run.selection import BARRIER, Part
 
 if TYPE_CHECKING:
     from doit.exceptions import BaseFail
+    from doit.task import Task
 
     from .history.recorder import Recorder
     from .run.recorded import Recorded
@@ -55,7 +56,7 @@ class Reporter:
         self._console = console.Console(self.run)
         self._history: Recorder | None = None
 
-    def initialize(self, tasks: dict[str, Any], selected: list[str]) -> None:
+    def initialize(self, tasks: dict[str, Task], selected: list[str]) -> None:
         """Start: take the environment lock, handle signals, set up the barrier before applies."""
         run = self.run
         self._selected = {name.partition(":")[0] for name in selected}
@@ -141,7 +142,7 @@ class Reporter:
             self._errors.append(problem)
             self.run.say(problem.text())
 
-    def _leave_to_others(self, tasks: dict[str, Any], selected: list[str]) -> None:
+    def _leave_to_others(self, tasks: dict[str, Task], selected: list[str]) -> None:
         """In a generated pipeline, leave out the work of other jobs."""
         try:
             fanout.part_from_others(self.run, tasks, selected)
@@ -177,17 +178,17 @@ class Reporter:
             if note := pin.confirm(self.run.layout.root, settings, base):
                 self.run.say(note)
 
-    def get_status(self, task: Any) -> None:
+    def get_status(self, task: Task) -> None:
         """A task is looked at."""
 
-    def execute_task(self, task: Any) -> None:
+    def execute_task(self, task: Task) -> None:
         """A task starts; with threads, this is called by the worker."""
         if ":" in task.name:
             self._console.begins(task.name)
             if self._history:
                 self._history.begins(task.name)
 
-    def add_success(self, task: Any) -> None:
+    def add_success(self, task: Task) -> None:
         """A task succeeded."""
         self._flush()
         outcome = self.run.results.get(task.name)
@@ -218,7 +219,7 @@ class Reporter:
         if self._history:
             self._history.ended(task.name, outcome)
 
-    def skip_uptodate(self, task: Any) -> None:
+    def skip_uptodate(self, task: Task) -> None:
         """A task has nothing to do; an artifact that still matches is shown in the report again."""
         stage, _, stack = task.name.partition(":")
         if stage == "plan" and stack in self.run.reused:
@@ -235,7 +236,7 @@ class Reporter:
         if stack:
             self.run.keep(task.name, Result(stage, stack, Status.UNAFFECTED, "not affected"))
 
-    def skip_ignore(self, task: Any) -> None:
+    def skip_ignore(self, task: Task) -> None:
         """A task is skipped because of an earlier `doit ignore`."""
         ignored, undo = self.run.command("ignore").quoted, self.run.command("forget", task.name).quoted
         self.run.say(f"{task.name}: skipped because of an earlier {ignored}; undo it with {undo}")
@@ -248,7 +249,7 @@ class Reporter:
         """doit itself failed."""
         self._failed_with(msg)
 
-    def teardown_task(self, task: Any) -> None:
+    def teardown_task(self, task: Task) -> None:
         """A teardown starts; no task here has one."""
 
     def complete_run(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .artifact import store
 from .base.errors import DeployError, SeveralErrors
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from .artifact.receipt import Receipt
     from .project.stack import Stack
     from .run.run import Run
+    from .run.taskdict import TaskDict
 
 STAGE = "status"
 
 
-def tasks(run: Run) -> Iterator[dict[str, Any]]:
+def tasks(run: Run) -> Iterator[TaskDict]:
     """`status`: prints a table."""
     yield printing(run, STAGE, text)
 

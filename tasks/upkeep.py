@@ -19,16 +19,16 @@ from .run.action import printing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Any
 
     from .run.recording import Recording
     from .run.run import Run
+    from .run.taskdict import TaskDict
 
 STAGE = "ledger"
 NEXT_KEY = "DEPLOY_LEDGER_NEXT_KEY"
 
 
-def tasks(run: Run) -> Iterator[dict[str, Any]]:
+def tasks(run: Run) -> Iterator[TaskDict]:
     """`ledger`: the word after it says what to do."""
     yield printing(run, STAGE, _text, positional="words")
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..run.run import Run
+    from ..run.taskdict import TaskDict
     from .destination import Destination, Wait
 
 STAGE = "publish"
@@ -45,7 +46,7 @@ _SHOWN = (
 )  # fmt: skip
 
 
-def tasks(run: Run) -> Iterator[dict[str, Any]]:
+def tasks(run: Run) -> Iterator[TaskDict]:
     """`publish`: sends what is new."""
     yield printing(run, STAGE, publish)
 

@@ -32,7 +32,8 @@ class Engine(Model):
     releases: str | None = Field(None, description="Base URL of a mirror of the engine's official releases; https.")
     sha256: list[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]] = Field(
         default_factory=list,
-        description="SHA-256 of engines in the cache that may run besides published releases: of one that you built.",
+        description="SHA-256 of engines that may run besides published releases: of one that you built, or of"
+        " an archive to download.",
     )
     lock_timeout: Seconds = Field(60, description="Seconds to wait for a state lock that another process holds.")
     progress: Seconds = Field(
