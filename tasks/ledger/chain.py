@@ -161,7 +161,7 @@ class Verification:
         self.broken: Broken | None = None
         self.count = 0
         self.records: dict[str, tuple[int, str]] = {}  # by stack: the number of its last entry, and the digest there
-        self.replaced: list[int] = []  # entries that replaced a key without its signature
+        self.replaced: dict[int, str] = {}  # entries that replaced a key without its signature, and why: lost, revoked
         self.place: tuple[str, str | None] | None = None  # at the cut: the digest of the entry before, and the key
         self._cut = cut
         self._vouched = start is None
@@ -236,12 +236,12 @@ class Verification:
             by = ", ".join(signature.keyid for signature in envelope.signatures) or "no key"
             valid = PublicKey(now).id
             return Broken(number, f"entry {number} was changed, or is not signed by the key {valid} (it names {by})")
-        if before is not None and before != now and not envelope.signed_by(PublicKey(before)):
+        if before is not None and before != now and (entry.lost or not envelope.signed_by(PublicKey(before))):
             if not entry.lost:
                 return Broken(
                     number, f"entry {number} replaces the key {PublicKey(before).id}, which did not sign that"
                 )
-            self.replaced.append(number)
+            self.replaced[number] = str(entry.facts.get("old") or "lost")
         self._key = now
         return None
 

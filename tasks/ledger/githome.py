@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..base.files import append, locked, sha256_bytes
 from . import gitobjects, gitsaid
 from .gitclone import gives_login
-from .home import BrokenError, HomeError, MovedError, UnconditionalError, UnreachableError, Version
+from .home import BrokenError, DeniedError, HomeError, MovedError, UnconditionalError, UnreachableError, Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -101,7 +101,14 @@ class GitHome:
         with self._alone():
             blobs = gitobjects.blobs(self._git, version.token)
             commit = gitobjects.commit(self._git, None, version.head, blobs, kept)
-            self._push(commit, version.token)
+            try:
+                self._push(commit, version.token)
+            except MovedError as error:
+                self._fetch()
+                [now] = gitobjects.read(self._git, [f"{_HERE}^{{commit}}"])
+                if now is not None and now[0] == version.token:  # it did not move: the remote allows no force
+                    raise DeniedError(str(error)) from None
+                raise
             self._saw(commit)
             return Version(commit, version.head)
 

@@ -128,7 +128,7 @@ def blobs(git: Git, version: str) -> dict[str, bytes]:
 def entries(git: Git, version: str, after: int) -> Iterator[tuple[int, bytes]]:
     """The entries with a number above `after` that a commit and its ancestors added, oldest first."""
     listing = ["log", "--reverse", "--topo-order", "--root", "-m", "--first-parent", "--raw", "--no-abbrev"]
-    ended = git(*listing, "--no-renames", "--format=commit", version, "--", ENTRIES)
+    ended = git(*listing, "--no-renames", "--format=tformat:commit", version, "--", ENTRIES)
     if not ended.ok:
         raise BrokenError(f"git cannot read the ledger's history: {ended.errors.strip():.200}")
     known: dict[int, str] = {}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from . import chain, machine, record, troubles
 from .home import DeniedError, HomeError, MovedError, UnreachableError
-from .machine import Denied, Fetch, Fetched, Lost, Mark, Moved, Put, State, Written
+from .machine import Denied, Failed, Fetch, Fetched, Lost, Mark, Moved, Put, State, Trouble, Written
 from .statement import FormatError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..base.errors import LedgerError
     from .home import Home, Version
     from .keys import PublicKey, SigningKey
-    from .machine import Batch, Effect, Event, Failed, Me
+    from .machine import Batch, Effect, Event, Me
     from .record import Change, Head, Record, Shard
 
 
@@ -215,7 +215,7 @@ class Session:
             LedgerError: It cannot be written.
         """
         with self._lock:
-            made = self._draft(head, {}, changes, f"{self.me.run}.0")
+            made = self._asked(head, {}, changes, f"{self.me.run}.0")
             try:
                 self._version = self.home.write(over, made.head_bytes, made.blobs, made.entries)
             except HomeError as error:
@@ -235,7 +235,7 @@ class Session:
         with self._lock:
             head = self._known()
             shards = self._read_shards(head, {record.shard_of(item.stack) for item in changes if item.stack})
-            made = self._draft(change(head), shards, changes, f"{self.me.run}.amend")
+            made = self._asked(change(head), shards, changes, f"{self.me.run}.amend")
             try:
                 self._version = self.home.write(self._version, made.head_bytes, made.blobs, made.entries)
             except HomeError as error:
@@ -278,7 +278,11 @@ class Session:
     def _put(self, base: Head, batch: Batch) -> Event:
         touched = {record.shard_of(change.stack) for change in batch.changes if change.stack is not None}
         shards = self._read_shards(base, touched)
-        made = self._draft(batch.over(self.me, base), shards, batch.changes, batch.write)
+        try:
+            made = self._draft(batch.over(self.me, base), shards, batch.changes, batch.write)
+        except chain.KeyMissingError as error:
+            self._said = str(error)
+            return Denied(Trouble.NO_KEY)
         try:
             self._version = self.home.write(self._version, made.head_bytes, made.blobs, made.entries)
         except MovedError:
@@ -296,10 +300,18 @@ class Session:
     def _draft(self, head: Head, shards: Mapping[str, Shard], changes: Sequence[Change], write: str) -> chain.Draft:
         if record.is_newer(head.needs):
             raise troubles.older(self.home.name, f"it may be read here, but not written; {head.needs} may", head.needs)
+        return chain.draft(head, shards, changes, write, self.trust.signing)
+
+    def _asked(self, head: Head, shards: Mapping[str, Shard], changes: Sequence[Change], write: str) -> chain.Draft:
+        """The version that a person asked for.
+
+        Raises:
+            LedgerError: This job does not have the key that has to sign it.
+        """
         try:
-            return chain.draft(head, shards, changes, write, self.trust.signing)
+            return self._draft(head, shards, changes, write)
         except chain.KeyMissingError as error:
-            raise troubles.no_key(self.home.name, str(error)) from None
+            raise troubles.failed(Failed(Trouble.NO_KEY), self.home.name, str(error)) from None
 
     def _believed(self, found: Version) -> Head:
         """The head of a version, if it belongs to this ledger and has a valid signature.
@@ -355,4 +367,3 @@ class Session:
 
     def _unbelievable(self, what: str) -> LedgerError:
         return troubles.untrusted(self.home.name, what)
-

@@ -117,10 +117,16 @@ class StoreHome:
 
     def entries(self, version: Version, after: int = 0) -> Iterator[tuple[int, bytes]]:
         """The entries of a version, oldest first; pages are read back to the first one needed."""
-        for named in reversed(self._pages(version, after)):
-            wanted = [(number, digest) for number, digest in named.entries if number > after]
-            found = self._objects([(f"entry {number}", digest) for number, digest in wanted])
-            yield from zip((number for number, _ in wanted), found, strict=True)
+        try:
+            for named in reversed(self._pages(version, after)):
+                wanted = [(number, digest) for number, digest in named.entries if number > after]
+                found = self._objects([(f"entry {number}", digest) for number, digest in wanted])
+                yield from zip((number for number, _ in wanted), found, strict=True)
+        except BrokenError:
+            now = self.read()
+            if now is not None and now.token != version.token:  # old entries may have been dropped since
+                raise UnreachableError(f"{self.name} was written while it was read") from None
+            raise
 
     def drop(self, version: Version, first: int) -> Version:
         """A head that no longer leads to them; then their files are deleted."""

@@ -21,6 +21,7 @@ _WORDS = {
     Trouble.WENT_BACK: "the ledger at {name} lacks entries that this machine has already seen: it was rewritten",
     Trouble.REPLACED: "the ledger at {name} is another one than this machine has seen there: it was replaced",
     Trouble.DENIED: "access to the ledger at {name} is denied",
+    Trouble.NO_KEY: "the ledger is signed with the key {said}, which this job does not have",
     Trouble.UNREACHABLE: "the ledger at {name} cannot be reached",
     Trouble.CROWDED: "the ledger at {name} could not be written: other runs were always faster",
     Trouble.TAKEN: "the lease of the ledger at {name} was taken over{by}",
@@ -38,6 +39,7 @@ _NEXT: dict[Trouble, Steps] = {
         " below `.deploy`: the receipts here are then replaced by those of the new ledger"
     ),
     Trouble.DENIED: _CHECK,
+    Trouble.NO_KEY: f"set {VARIABLE}; only deploy jobs should have it",
     Trouble.UNREACHABLE: _CHECK,
     Trouble.CROWDED: "run the same command again",
     Trouble.TAKEN: "look at that run before you run the same command again",
@@ -50,12 +52,12 @@ def failed(found: Failed, name: str, said: str) -> LedgerError:
     Args:
         found: What failed.
         name: The ledger's home.
-        said: The home's last error.
+        said: The home's last error, or the id of the missing key.
     """
     by = f" by {found.lease.label}" if found.lease else ""
     detail = f": {said}" if said and found.trouble in (Trouble.DENIED, Trouble.UNREACHABLE) else ""
     return LedgerError(
-        _WORDS[found.trouble].format(name=name, by=by) + detail,
+        _WORDS[found.trouble].format(name=name, by=by, said=said) + detail,
         untouched=_UNTOUCHED, next_step=_NEXT[found.trouble],
     )  # fmt: skip
 
@@ -97,12 +99,4 @@ def older(name: str, what: str, needs: str) -> LedgerError:
     return LedgerError(
         f"a newer doit-tofu writes this ledger: {what}", where=name, untouched=_UNTOUCHED,
         next_step=f"install doit-tofu {needs} or newer here" if needs else "install a newer doit-tofu here",
-    )  # fmt: skip
-
-
-def no_key(name: str, key: str) -> LedgerError:
-    """The error for a job that does not have the key that has to sign."""
-    return LedgerError(
-        f"the ledger is signed with the key {key}, which this job does not have",
-        where=name, untouched=_UNTOUCHED, next_step=f"set {VARIABLE}; only deploy jobs should have it",
     )  # fmt: skip

@@ -34,18 +34,26 @@ def of_plan(run: Run, stack: Stack, where: Context, plan: Sealed) -> tuple[str |
     """
     if not store.is_encrypted(plan):
         return store.state_of_plan(plan)
-    path = backends.state_file(run.project, stack)
     try:
-        if path is not None:
-            state = json.loads(path.read_bytes())
-        else:
-            done = run.engine().run(where, "state", "pull", apart=True)
-            if not done.ok:
-                raise failure("cannot read the state", done, where)
-            state = json.loads(done.raw) if done.raw.strip() else {}
-        return _identity(state)
+        return required(run, stack, where)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None, None
+
+
+def required(run: Run, stack: Stack, where: Context) -> tuple[str | None, int | None]:
+    """The lineage and serial of the state as it is now; None without a state.
+
+    Raises:
+        EngineError: The state cannot be read.
+        OSError, ValueError, KeyError, TypeError, AttributeError: It is not a state.
+    """
+    path = backends.state_file(run.project, stack)
+    if path is not None:
+        return _identity(json.loads(path.read_bytes()) if path.exists() else {})
+    done = run.engine().run(where, "state", "pull", apart=True)
+    if not done.ok:
+        raise failure("cannot read the state", done, where)
+    return _identity(json.loads(done.raw) if done.raw.strip() else {})
 
 
 def exists(run: Run, stack: Stack, where: Context) -> bool:
