@@ -239,7 +239,7 @@ class _Form(Part):
     needs: str = ""
 
 
-P = TypeVar("P", Head, Entry)
+P = TypeVar("P", bound=Part)
 Shard = dict[str, Record]
 _SHARD: TypeAdapter[Shard] = TypeAdapter(Shard)
 
@@ -293,7 +293,7 @@ def read_head(data: bytes) -> tuple[Head, Envelope]:
         FormatError: It is not one.
     """
     envelope = statement.read(data, statement.HEAD)
-    return _checked(Head, envelope.content), envelope
+    return checked(Head, envelope.content), envelope
 
 
 def read_entry(data: bytes) -> tuple[Entry, Envelope]:
@@ -307,10 +307,10 @@ def read_entry(data: bytes) -> tuple[Entry, Envelope]:
     found = statement.read_statement(envelope)
     if found.kind != ENTRY:
         raise FormatError(f"a statement of {found.kind!r:.80}, not an entry of a ledger")
-    return _checked(Entry, canonical_json(found.predicate)), envelope
+    return checked(Entry, canonical_json(found.predicate)), envelope
 
 
-def _checked(kind: type[P], data: bytes) -> P:
+def checked(kind: type[P], data: bytes) -> P:
     """A model read from JSON.
 
     Raises:

@@ -50,9 +50,13 @@ class Identity:
 
     def problem(self, head: Head) -> str | None:
         """Why a ledger is not the expected one; None if it is."""
-        if head.environment != self.environment:
-            return f"it is the ledger of environment '{head.environment}', not of '{self.environment}'"
-        ours, theirs = self.project.strip("/"), head.project.strip("/")
+        return self.problem_of(head.project, head.environment)
+
+    def problem_of(self, project: str, environment: str) -> str | None:
+        """Why what a project and an environment recorded is not the expected one; None if it is."""
+        if environment != self.environment:
+            return f"it is the ledger of environment '{environment}', not of '{self.environment}'"
+        ours, theirs = self.project.strip("/"), project.strip("/")
         if ours and theirs and ours != theirs and not (ours.endswith(f"/{theirs}") or theirs.endswith(f"/{ours}")):
             return f"it is the ledger of '{theirs}', but this is '{ours}'"
         return None

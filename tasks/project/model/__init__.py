@@ -16,7 +16,7 @@ from ...base.model import (
 from .around import Hook, Organization, Upstream
 from .build import Build, Image, Login
 from .ci import Ci
-from .ledger import Ledger
+from .ledger import Ledger, Observations
 from .plan import Encryption, Plan
 from .policy import Allow, Checker, Policy, Protect, RequiredTags, Severity
 from .root import Config
@@ -47,6 +47,7 @@ __all__ = [
     "Ledger",
     "Login",
     "Model",
+    "Observations",
     "Organization",
     "OutputReference",
     "PartName",

@@ -19,6 +19,24 @@ _GIT_ONLY = ("ref", "remote")
 _STORE_ONLY = ("url", "endpoint")
 
 
+class Observations(Model):
+    """What runs observed (drift since when, what each channel was told), which drift and verify jobs write, too."""
+
+    token: TokenVariable = Field(
+        "DEPLOY_OBSERVATIONS_TOKEN",
+        description="The environment variable that holds the token for writing observations over HTTPS; without it,"
+        " the ledger's own.",
+    )
+    key: Annotated[str, naming("signing key")] = Field(
+        "DEPLOY_OBSERVATIONS_KEY",
+        description="The environment variable that holds the private key that observations are signed with.",
+    )
+    public_key: Annotated[str, StringConstraints(pattern=PUBLIC_KEY_PATTERN)] | None = Field(
+        None,
+        description="The public key that observations are verified with. Without one they are unsigned.",
+    )
+
+
 class Ledger(Model):
     """The durable record of what was deployed, which every job reads and deploy jobs alone write."""
 
@@ -67,6 +85,10 @@ class Ledger(Model):
     wait: Seconds = Field(0, description="Seconds that a deploy waits while another pipeline is deploying.")
     public: bool = Field(
         False, description="True: entries also contain resource addresses, names of people and reasons in plain text."
+    )
+    observations: Observations = Field(
+        default_factory=Observations,  # type: ignore[arg-type]
+        description="What runs observed, beside the ledger: written by drift and verify jobs, too.",
     )
     timeout: Annotated[float, Field(gt=0, le=3600)] = Field(60, description="Seconds that one read or write may take.")
 
