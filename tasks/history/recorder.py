@@ -129,7 +129,7 @@ class Recorder:
         if result.reused:
             entry["reused"] = True
         if isinstance(result.details, DriftDetails) and result.details.drifted:
-            entry["drifted"] = [_address(item) for item in result.details.drifted[:_MOST]]
+            entry["drifted"] = [found.address for found in result.details.drifted[:_MOST]]
         if result.checks:
             entry["checks"] = [asdict(check) for check in result.checks]
         line = jsontext.dumps({"task": name, **result.to_json()}, ensure_ascii=False, compact=True, default=str)
@@ -199,10 +199,6 @@ class Recorder:
                 write_atomic(layout.run_record(self.id), text.encode(errors="surrogatepass"), durable=durable)
             except (DeployError, OSError) as error:
                 self.problem = self.problem or str(error)
-
-
-def _address(item: dict[str, Any]) -> str:
-    return str(item.get("address") or f"output {item.get('name')}")
 
 
 def _pipeline(here: CI, mask: Secrets) -> dict[str, Any] | None:

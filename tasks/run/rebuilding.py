@@ -149,7 +149,7 @@ def _state(run: Run, stack: Stack) -> State:
         workdir.initialize(run, stack, where, backend=True)
         try:
             return State(*readstate.required(run, stack, where))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             reason = error if isinstance(error, OSError) else "it is not a state"
             raise RecordError(
                 f"the state of {stack.name} cannot be read: {reason}", stack=stack.name, untouched=_UNTOUCHED,

@@ -36,6 +36,11 @@ class Observations(Model):
         description="The public key that observations are verified with. Without one they are unsigned.",
     )
 
+    @property
+    def public_keys(self) -> tuple[str, ...]:
+        """The public keys that are trusted."""
+        return (self.public_key,) if self.public_key else ()
+
 
 class Ledger(Model):
     """The durable record of what was deployed, which every job reads and deploy jobs alone write."""

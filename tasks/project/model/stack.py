@@ -1,4 +1,4 @@
-"""The keys `stacks`, `engine`, `backend`, `deploy` and `drift`."""
+"""The keys `stacks`, `engine`, `backend` and `deploy`."""
 
 from __future__ import annotations
 
@@ -129,16 +129,4 @@ class Deploy(Model):
         "warn",
         description="If a `check` block fails after an apply: `warn`, or `fail` the deploy of the stack; the next"
         " deploys check again until it passes.",
-    )
-
-
-class Drift(Model):
-    """How `doit drift` treats its findings."""
-
-    undeployed: Literal["alert", "report"] = Field(
-        "alert",
-        description="`alert`: undeployed code makes `doit drift` exit with 2, as drift does; `report`: only report it.",
-    )
-    on_failed_check: Literal["warn", "fail"] = Field(
-        "warn", description="If a `check` block fails: `warn` and continue, or `fail` the stack with exit code 1."
     )
