@@ -89,4 +89,5 @@ def test_observations_that_a_stranger_wrote_silence_nothing(begun: Remote, web: 
     done = begun.clone().doit("drift", code=1, DEPLOY_OBSERVATIONS_KEY=key)  # new or known is unknown
     assert "they are not signed by the key" in done.out
     begun.clone().doit("drift", code=2, DEPLOY_OBSERVATIONS_KEY=key)
-    assert len(web.received) == 2
+    rung = [json.loads(found.body)["text"] for found in web.received]
+    assert len([text for text in rung if "a (drift): " in text]) == 2

@@ -74,7 +74,7 @@ class Workflows(GitHub):
         self.repository.log.unlink(missing_ok=True)
         self.outputs.clear()
         done = self.call(name)
-        assert {code for code, _ in done.values()} == {0}, self.outputs
+        assert {code for code, _ in done.values()} == {0}, "\n".join(self.outputs)
         return self.repository.engine_calls()
 
 

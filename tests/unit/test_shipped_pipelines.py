@@ -70,7 +70,7 @@ def test_what_was_handed_over_is_unpacked_apart_and_taken_by_doit(path: Path) ->
 def test_the_caches_of_reviews_and_of_deploys_are_apart(path: Path) -> None:
     trust = "review" if path.name.startswith("review") else "deploy"
     caches = [step for job in jobs(path).values() for step in job["steps"] if "actions/cache" in step.get("uses", "")]
-    assert caches
+    assert caches or path.name == "ledger.yml"  # which starts no engine
     for step in caches:
         assert step["with"]["key"].startswith(f"doit-tofu-{trust}-")
         assert step["with"]["restore-keys"] == f"doit-tofu-{trust}-"
