@@ -44,7 +44,7 @@ def begun(run: Run, me: Me, stack: str, since: str) -> Begun:
 
 def of_receipt(
     run: Run, settings: Ledger, stack: str, found: receipts.Record, *, held: Record | None, follows: str | None,
-    holder: str,
+    holder: str = "",
 ) -> Change:  # fmt: skip
     """The change that records a receipt of this machine.
 
@@ -55,7 +55,7 @@ def of_receipt(
         found: Its receipt and outputs.
         held: What the ledger has of the stack.
         follows: The change that it replaces.
-        holder: The pipeline of this run.
+        holder: The pipeline that applied it; empty if that is not known.
     """
     project, receipt = run.project, found.receipt
     checked = held is not None and held.receipt.get("plan_id") == receipt.get("plan_id")

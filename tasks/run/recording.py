@@ -150,10 +150,7 @@ class Recording:
         return head
 
     def pending(self, stack: str, now: Inputs) -> Pending:
-        """How a stack differs from what is deployed, in a run that plans only what differs from a base.
-
-        Then the target has changes that are not deployed yet, or is newer than this tree.
-        """
+        """How a stack differs from what is deployed, in a run that plans only what differs from a base."""
         held = self._base_held.get(stack)
         return pending.compare(held.receipt.get("inputs"), now) if held is not None else Pending()
 
@@ -291,9 +288,8 @@ class Recording:
 
     def _change(self, stack: str, found: receipts.Record, follows: str | None) -> Change:
         held = self.session.records([stack]).get(stack) if self.session.head is not None else None
-        return entries.of_receipt(
-            self._run, self.settings, stack, found, held=held, follows=follows, holder=self.session.me.holder
-        )
+        me = self.session.me.holder
+        return entries.of_receipt(self._run, self.settings, stack, found, held=held, follows=follows, holder=me)
 
     # On its own
 

@@ -50,6 +50,8 @@ def forge(build: Callable[..., Repository], tmp_path: Path, server: GitServer) -
     first = build(
         config, f"stacks/a/main.tf:{resource()}", f"stacks/b/main.tf:{reader('x')}", f"stacks/c/main.tf:{resource('c')}"
     )
+    first.write(".gitignore:.deploy/\n.terraform/\n__pycache__/\n.doit-tofu-cache/\n")
+    first.commit("what jobs leave")
     return Forge(Remote(tmp_path, first), server)
 
 
