@@ -75,6 +75,7 @@ class Workflows(GitHub):
         """The engine's processes in a workflow that succeeds, by stack and command."""
         self.repository.log.unlink(missing_ok=True)
         self.outputs.clear()
+        shutil.rmtree(self.base / "artifacts", ignore_errors=True)  # those of the run before
         done = self.call(name)
         assert {code for code, _ in done.values()} == {0}, "\n".join(self.outputs)
         return self.repository.engine_calls()
