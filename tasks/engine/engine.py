@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from ..base import jsontext, process
 from ..base.errors import EngineError, StateEncryptionError, StateLockedError, StoppedError
 from ..base.problem import doit
 from ..base.process import kept_environment
-from . import diagnostics, progress, statelock
+from . import diagnostics, progress, statelock, statereads
 from .command import CHANGES_PRESENT, EARLY, Completed, Context
 from .encryption import REMOTE_STATE
 from .encryption import SINCE as KEYS_SINCE
@@ -104,7 +105,7 @@ class Engine:
         context.data_dir.mkdir(parents=True, exist_ok=True)
         trace = context.trace if command == "plan" else None
         argv = [*(trace.command if trace else ()), str(self.binary), command]
-        keys = self._encryption.handover(command)
+        keys = self._encryption.handover(command, partial(statereads.may_read, context.folder, context.data_dir))
         descriptors = [*context.descriptors, *keys.descriptors, *(trace.descriptors if trace else ())]
         with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as stream:
             if events and self.streams:
