@@ -268,7 +268,7 @@ class Reporter:
             self._tell(code, paths)
         self._end_custody()
         run.lock.release()
-        run.output.close()
+        run.output.close(reading=not self._selected & _LOCKING)
         raise SystemExit(int(self._exit_code()))
 
     def _say_unread(self, problem: LedgerError) -> None:
