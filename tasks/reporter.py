@@ -16,7 +16,7 @@ from .base.text import few
 from .engine import encryption
 from .forges import gate
 from .reports import console, write
-from .run import assessment, commandline, deployed, doitdb, fanout, removed, selection
+from .run import assessment, commandline, deployed, deployedtag, doitdb, fanout, removed, selection
 from .run import result as results
 from .run.details import PlanDetails
 from .run.request import Asked
@@ -302,7 +302,9 @@ class Reporter:
             for text in removed.lines(run):
                 run.say(text)
         if code is ExitCode.OK and run.asked.deploying:
-            deployed.remember(run)
+            deployedtag.remember(run)
+        elif run.asked.deploying:
+            deployedtag.take_back(run)
         self._notify([*self._errors, *self._shown])
         if self._selected & _LOCKING:
             self._console.summary(self._selected, code, paths)
