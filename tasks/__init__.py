@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .run.run import Run
 
     DOIT_CONFIG: dict[str, Any]
+    from .run.taskdict import TaskDict
 
 __all__ = [
     "DOIT_CONFIG",
@@ -59,112 +60,112 @@ def _run() -> Run:
     return start()
 
 
-def task_setup() -> Iterator[dict[str, Any]]:
+def task_setup() -> Iterator[TaskDict]:
     """Install the engine."""
     from . import setup
 
     return setup.tasks(_run())
 
 
-def task_build() -> Iterator[dict[str, Any]]:
+def task_build() -> Iterator[TaskDict]:
     """Make builds and images."""
     from . import build
 
     return build.tasks(_run())
 
 
-def task_validate() -> Iterator[dict[str, Any]]:
+def task_validate() -> Iterator[TaskDict]:
     """Validate."""
     from . import validate
 
     return validate.tasks(_run())
 
 
-def task_plan() -> Iterator[dict[str, Any]]:
+def task_plan() -> Iterator[TaskDict]:
     """Plan."""
     from . import deploy, plan
 
     return plan.tasks(_run(), deploy.plan_or_accept)
 
 
-def task__planned() -> dict[str, Any]:
+def task__planned() -> TaskDict:
     """The barrier: all plans before any apply."""
     from . import deploy
 
     return deploy.barrier(_run())
 
 
-def task_deploy() -> Iterator[dict[str, Any]]:
+def task_deploy() -> Iterator[TaskDict]:
     """Deploy."""
     from . import deploy
 
     return deploy.tasks(_run())
 
 
-def task_verify() -> Iterator[dict[str, Any]]:
+def task_verify() -> Iterator[TaskDict]:
     """Verify."""
     from . import verify
 
     return verify.tasks(_run())
 
 
-def task_drift() -> Iterator[dict[str, Any]]:
+def task_drift() -> Iterator[TaskDict]:
     """Drift."""
     from . import drift
 
     return drift.tasks(_run())
 
 
-def task_status() -> Iterator[dict[str, Any]]:
+def task_status() -> Iterator[TaskDict]:
     """Status."""
     from . import status
 
     return status.tasks(_run())
 
 
-def task_graph() -> Iterator[dict[str, Any]]:
+def task_graph() -> Iterator[TaskDict]:
     """Graph."""
     from . import graph
 
     return graph.tasks(_run())
 
 
-def task_ci() -> Iterator[dict[str, Any]]:
+def task_ci() -> Iterator[TaskDict]:
     """Generate a pipeline."""
     from . import ci
 
     return ci.tasks(_run())
 
 
-def task_log() -> Iterator[dict[str, Any]]:
+def task_log() -> Iterator[TaskDict]:
     """Log."""
     from . import log
 
     return log.tasks(_run())
 
 
-def task_audit() -> Iterator[dict[str, Any]]:
+def task_audit() -> Iterator[TaskDict]:
     """Audit."""
     from . import audit
 
     return audit.tasks(_run())
 
 
-def task_ledger() -> Iterator[dict[str, Any]]:
+def task_ledger() -> Iterator[TaskDict]:
     """Ledger."""
     from . import upkeep
 
     return upkeep.tasks(_run())
 
 
-def task_notify_test() -> Iterator[dict[str, Any]]:
+def task_notify_test() -> Iterator[TaskDict]:
     """Test the notifications."""
     from . import notify
 
     return notify.tasks(_run())
 
 
-def task_publish() -> Iterator[dict[str, Any]]:
+def task_publish() -> Iterator[TaskDict]:
     """Publish."""
     from .history import publish
 

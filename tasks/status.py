@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .artifact import store
 from .base.errors import DeployError, SeveralErrors
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from .artifact.receipt import Receipt
     from .project.stack import Stack
     from .run.run import Run
+    from .run.taskdict import TaskDict
 
 STAGE = "status"
 
 
-def tasks(run: Run) -> Iterator[dict[str, Any]]:
+def tasks(run: Run) -> Iterator[TaskDict]:
     """`status`: prints a table."""
     yield printing(run, STAGE, text)
 
@@ -42,8 +43,6 @@ def text(run: Run) -> str:
 
 
 def _table(run: Run) -> tuple[str, list[DeployError]]:
-    if run.recording is not None:
-        run.recording.fill(deploying=False, alone=False)
     deploying = run.recording.deployed_by if run.recording is not None else {}
     rows = [("stack", "deployed", "state")]
     counts = {"affected": 0, "unverified": 0, "drifted": 0, "in error": 0}

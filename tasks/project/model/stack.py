@@ -1,4 +1,4 @@
-"""The keys `stacks`, `engine`, `backend`, `deploy` and `drift`."""
+"""The keys `stacks`, `engine`, `backend` and `deploy`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ class Engine(Model):
     releases: str | None = Field(None, description="Base URL of a mirror of the engine's official releases; https.")
     sha256: list[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]] = Field(
         default_factory=list,
-        description="SHA-256 of engines in the cache that may run besides published releases: of one that you built.",
+        description="SHA-256 of engines that may run besides published releases: of one that you built, or of"
+        " an archive to download.",
     )
     lock_timeout: Seconds = Field(60, description="Seconds to wait for a state lock that another process holds.")
     progress: Seconds = Field(
@@ -130,16 +131,4 @@ class Deploy(Model):
         "warn",
         description="If a `check` block fails after an apply: `warn`, or `fail` the deploy of the stack; the next"
         " deploys check again until it passes.",
-    )
-
-
-class Drift(Model):
-    """How `doit drift` treats its findings."""
-
-    undeployed: Literal["alert", "report"] = Field(
-        "alert",
-        description="`alert`: undeployed code makes `doit drift` exit with 2, as drift does; `report`: only report it.",
-    )
-    on_failed_check: Literal["warn", "fail"] = Field(
-        "warn", description="If a `check` block fails: `warn` and continue, or `fail` the stack with exit code 1."
     )
