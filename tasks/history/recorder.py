@@ -1,7 +1,7 @@
 """Records each run when it starts, after each task, and when it ends, so that it can be watched live.
 
-`runs/<id>.json` is small and is replaced whole; `runs/<id>.jsonl` has a line for each task that ended, with all of its
-result, and is only appended to. A reader leaves out a last line that was torn. No decision rests on either.
+`runs/<id>.json` is small and is replaced as a whole; `runs/<id>.jsonl` has a line with the whole result of each task
+that ended, and is only appended to. Readers skip a torn last line. No decision is based on either file.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from ..run.run import Run
 
 FORMAT = 2
-BEAT = 10.0  # seconds: a run without an end that has not been written for some beats is dead
+BEAT = 10.0  # seconds: a run without an end whose record was not written for some beats is dead
 _PAUSE = 0.5
-_SHARE = 20  # a write that takes a second is followed by a pause of 20: recording costs at most a twentieth
+_SHARE = 20  # a write that takes a second is followed by a pause of 20, so recording costs at most 5 %
 _LONGEST = 500
 _MOST = 200
 
@@ -46,15 +46,15 @@ class Recorder:
 
     Args:
         run: The run.
-        stages: The commands that were asked for.
-        tasks: doit's tasks by name, which know what they wait for.
+        stages: The selected commands.
+        tasks: doit's tasks by name, with their dependencies.
     """
 
     def __init__(self, run: Run, stages: list[str], tasks: Mapping[str, Any]) -> None:
         self._run, self._known = run, tasks
         began = datetime.now(UTC)
         self._clock = time.monotonic()
-        # Sorted by time, also within a second: retention goes by it.
+        # Sorted by time, even within a second: retention relies on it.
         self.id = f"{began:%Y%m%dT%H%M%SZ}-{began.microsecond:05x}{secrets.token_hex(1)[0]}"
         here = ci.read()
         commit, branch = git.head(run.layout.root)
@@ -91,7 +91,7 @@ class Recorder:
         self._write()
 
     def begins(self, name: str) -> None:
-        """A task is under way."""
+        """A task has started."""
         stage, _, stack = name.partition(":")
         entry = {
             "stage": stage,
@@ -102,13 +102,13 @@ class Recorder:
         }
         with self._lock:
             self._tasks[name] = entry
-            if self._writer is None and self.problem is None:  # a run that has nothing to do needs none
+            if self._writer is None and self.problem is None:  # a run with nothing to do does not need one
                 self._writer = threading.Thread(target=self._keep_writing, name="history", daemon=True)
                 self._writer.start()
         self._wake.set()
 
     def ended(self, name: str, result: Result | None) -> None:
-        """A task ended; those that had nothing to do are only counted, and some have no result."""
+        """A task has ended; tasks with nothing to do are only counted, and some have no result."""
         if result is None or result.status is Status.UNAFFECTED:
             with self._lock:
                 self._tasks.pop(name, None)
@@ -129,7 +129,7 @@ class Recorder:
         if result.reused:
             entry["reused"] = True
         if isinstance(result.details, DriftDetails) and result.details.drifted:
-            entry["drifted"] = [_address(item) for item in result.details.drifted[:_MOST]]
+            entry["drifted"] = [found.address for found in result.details.drifted[:_MOST]]
         if result.checks:
             entry["checks"] = [asdict(check) for check in result.checks]
         line = jsontext.dumps({"task": name, **result.to_json()}, ensure_ascii=False, compact=True, default=str)
@@ -142,7 +142,7 @@ class Recorder:
         self._wake.set()
 
     def end(self, code: int | None, verdict: str) -> None:
-        """Write the end, bring the overview up to date, and remove the oldest records."""
+        """Write the end, update the overview, and remove the oldest records."""
         run, head = self._run, self.head
         self._over = True
         worked = bool(self._tasks)
@@ -155,14 +155,14 @@ class Recorder:
             head["commit"], head["dirty"] = run.shown_revision.commit or head["commit"], run.shown_revision.dirty
         self._write(durable=worked)
         try:
-            if (head["pipeline"] or {}).get("review") is None:  # a merge request says nothing of what is deployed
+            if (head["pipeline"] or {}).get("review") is None:  # a merge request says nothing about what is deployed
                 overview.update(run, head)
             retention.prune(run.layout, run.project.config.history)
         except (DeployError, OSError) as error:
             self.problem = self.problem or str(error)
 
     def _of(self, name: str) -> list[str]:
-        """What a task waits for: other stacks' tasks, and the barrier before the applies."""
+        """The tasks that a task waits for: those of other stacks, and the barrier before the applies."""
         task = self._known.get(name)
         return [need for need in task.task_dep if ":" in need or need == BARRIER] if task else []
 
@@ -180,7 +180,7 @@ class Recorder:
             time.sleep(max(_PAUSE, (time.monotonic() - began) * _SHARE))
 
     def _write(self, *, durable: bool = False) -> None:
-        """Write what has happened so far; a disk that is full ends no run."""
+        """Write what has happened so far; a full disk does not end the run."""
         layout = self._run.layout
         with self._writing:
             if self._over and self.head["ended_at"] is None:
@@ -201,12 +201,8 @@ class Recorder:
                 self.problem = self.problem or str(error)
 
 
-def _address(item: dict[str, Any]) -> str:
-    return str(item.get("address") or f"output {item.get('name')}")
-
-
 def _pipeline(here: CI, mask: Secrets) -> dict[str, Any] | None:
-    """The CI pipeline that a run is of; None outside of one."""
+    """The CI pipeline of a run; None outside of CI."""
     if here.kind not in ("gitlab", "github"):
         return None
     return {

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def prune(layout: Layout, settings: model.History) -> None:
-    """Remove the records of runs that are beyond what is kept; ids sort by time."""
+    """Remove the records of runs beyond the limits; ids sort by time."""
     ids = run_ids(layout)
     surplus = set(ids[: max(len(ids) - settings.keep, 0)])
     if settings.days is not None:
@@ -26,7 +26,7 @@ def prune(layout: Layout, settings: model.History) -> None:
 
 
 def run_ids(layout: Layout) -> list[str]:
-    """The ids of the runs that have a record, the oldest first."""
+    """The ids of the recorded runs, the oldest first."""
     try:
         with os.scandir(layout.runs) as entries:
             names = [entry.name for entry in entries]

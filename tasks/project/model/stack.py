@@ -1,4 +1,4 @@
-"""The keys `stacks`, `engine`, `backend`, `deploy` and `drift`."""
+"""The keys `stacks`, `engine`, `backend` and `deploy`."""
 
 from __future__ import annotations
 
@@ -122,23 +122,13 @@ class Deploy(Model):
     """How a deploy is remembered if receipts are not kept."""
 
     tag: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_{][A-Za-z0-9_./{}-]*$")] | None = Field(
-        None, description="A git tag that a complete deploy moves to its commit: `deployed-{environment}`."
+        None,
+        description="A git tag that a complete deploy moves to its commit, and that says what a deploy has begun:"
+        " `deployed-{environment}`.",
     )
     push: bool = Field(False, description="True: push the tag to `origin`.")
     on_failed_check: Literal["warn", "fail"] = Field(
         "warn",
         description="If a `check` block fails after an apply: `warn`, or `fail` the deploy of the stack; the next"
         " deploys check again until it passes.",
-    )
-
-
-class Drift(Model):
-    """How `doit drift` treats its findings."""
-
-    undeployed: Literal["alert", "report"] = Field(
-        "alert",
-        description="`alert`: undeployed code makes `doit drift` exit with 2, as drift does; `report`: only report it.",
-    )
-    on_failed_check: Literal["warn", "fail"] = Field(
-        "warn", description="If a `check` block fails: `warn` and continue, or `fail` the stack with exit code 1."
     )
