@@ -207,7 +207,8 @@ def _taken_over(project: Project) -> Project:
         return project
     from .forges.pipelines import takeover
 
-    takeover.take(project, Path(folder))
+    alone = get_var("ci") is None and commandline.names({"deploy", "plan"})
+    takeover.take(project, Path(folder), receipts=not alone)
     return load(project.layout.root, project.environment)
 
 
@@ -245,5 +246,5 @@ def _tell_reviewers(environment: str | None, problems: list[Problem]) -> None:
 
 
 def _end(text: str) -> NoReturn:
-    sys.stderr.write(cilog.harmless(urls.scrub(Masker().text(text)), cilog.dialect()) + "\n")
+    standard.complain(cilog.harmless(urls.scrub(Masker().text(text)), cilog.dialect()) + "\n")
     raise SystemExit(int(ExitCode.FAILED))

@@ -94,7 +94,7 @@ class Writer:
         deploy = {
             "extends": ".job", "stage": "deploy", "artifacts": self._artifacts([]), **self._environment("start"),
             # A retry learns from the ledger what the job before it has done.
-            **({} if self._has_ledger else {"cache": [self._engine_cache(), memory]}),
+            **({} if self._has_ledger else {"cache": [self._engine_cache(), memory]}), **self._apart(),
         }  # fmt: skip
         used = {".plan": plan} if self._purpose is not Purpose.DRIFT else {".drift": drift}
         if changes:
@@ -156,7 +156,7 @@ class Writer:
         job = {
             "extends": ".deploy",
             "needs": [*first, *upstreams],
-            "script": [self._command("ci=job", share.tasks("deploy"))],
+            "script": [self._command(handover.FROM, "ci=job", share.tasks("deploy"))],
             "artifacts": {"paths": handover.of_deploys(self._run, share.stacks)},
             "variables": {"DOIT_TOFU_JOB": str(number)},
         }
@@ -186,9 +186,10 @@ class Writer:
     def _report(self) -> None:
         """The last job: one report, one comment, one exit code; of whatever the others did."""
         layout, whole = self._run.layout, str(self._purpose)
-        script = [self._command("ci=report", whole)]
+        apart = self._apart() if self._purpose is Purpose.DEPLOY else {}
+        script = [self._command(*([handover.FROM] if apart else []), "ci=report", whole)]
         artifacts = self._artifacts(handover.of_report(self._run))
-        job: dict[str, Any] = {"extends": ".job", "stage": "report", "when": "always"}
+        job: dict[str, Any] = {"extends": ".job", "stage": "report", "when": "always", **apart}
         if self._purpose is Purpose.DEPLOY:
             if any(stack.settings.verify for stack in self._run.project.stacks.values()):
                 script.append("doit verify")
@@ -199,6 +200,10 @@ class Writer:
         action = {Purpose.DEPLOY: "end" if self._has_ledger else "verify", Purpose.DRIFT: "access"}
         environment = self._environment(action.get(self._purpose, ""))
         self._add("report", {**job, "script": script, "artifacts": artifacts, **environment})
+
+    def _apart(self) -> dict[str, Any]:
+        """The start of a job that holds more than those whose files it gets: these must not replace its own."""
+        return {"before_script": [handover.APART, *([self._settings.install] if self._settings.install else [])]}
 
     def _add(self, name: str, job: dict[str, Any]) -> None:
         if len(name) > _LONGEST_NAME:
