@@ -107,7 +107,8 @@ def test_the_workflows_of_github_know_what_others_did(
     main.write(f"stacks/c/main.tf:{resource('c2')}")
     main.commit("c is another")
     git(main.path, "push", "-q", str(server.repository), "HEAD:main")
-    assert {call.split()[0] for call in jobs.engine_calls(f"deploy{kind}.yml")} == {"c"}
+    folders = {call.split()[0] for call in jobs.engine_calls(f"deploy{kind}.yml")}
+    assert {name for name in folders if not name.startswith("job-")} == {"c"}  # the format of all files is one process
     assert jobs.engine_calls(f"drift{kind}.yml")
 
     by_hand(tmp_path, "by hand")
