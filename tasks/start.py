@@ -22,7 +22,7 @@ from .base.problem import doit, listed
 from .engine import encryption
 from .project import backend, references, stateid, volatile
 from .project import load as loading
-from .run import cilog, commandline, deployed, doitdb, fanout, misspelt, stateguard
+from .run import cilog, commandline, deployed, doitdb, fanout, misspelt, stateguard, turns
 from .run.request import Request
 from .run.run import Run
 
@@ -185,6 +185,7 @@ def _request() -> Request:
         accepted=stateguard.parse(accept, get_var("reason")) if accept is not None else (),
         part=fanout.part(get_var("ci")), mocking=get_var("mocks") != "no", reviewed_file=get_var("reviewed"),
         allowances=allowed, base=get_var("base"), reason=get_var("reason"),
+        shard=turns.shard(get_var("shard")),
     )  # fmt: skip
 
 
