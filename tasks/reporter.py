@@ -348,6 +348,10 @@ class Reporter:
             from .forges import publisher
 
             publisher.publish(run, self._whole, code)
+        if "drift" in self._selected and run.project.config.drift.issues:
+            from .forges import drifted
+
+            drifted.publish(run)
         self._remember(code)
 
     def _compare_with_review(self) -> None:

@@ -82,11 +82,11 @@ class Here:
         """
         if self._found is None:
             path = self._layout.checks
-            record = read_json(path)
             try:
+                record = read_json(path)
                 empty = Observations(project="", environment=self._layout.environment)
                 self._found = empty if record is None else Observations.model_validate(record)
-            except ValueError:
+            except (ValueError, RecordError):
                 name = self._layout.relative(path)
                 raise RecordError(
                     f"{name} cannot be read: all drift counts as new", where=name,
