@@ -75,6 +75,7 @@ def context(
                 descriptors,
                 deadline=run.deadline,
                 early=(*files, *arguments) if project.module(stack.name).early else (),
+                path=stack.path,
                 **_place(run, stack),
             ),
             [*files, *arguments],
