@@ -73,6 +73,8 @@ class Run:
         read_outputs: Outputs that were read from states, by stack (`upstream`).
         waiting: What a task that is under way waits for, by task: its checks (`verify`), or its apply (`engine`).
         recording: The ledger, where the configuration names one (`start`).
+        announced: Whether the tag says which stacks this run may apply; `announcing` is held meanwhile (`deployedtag`).
+        announced_stacks: Those of them that it did not name before (`deployedtag`).
         notes: What readers of this run's reports must know besides its results, a sentence each (`gate`).
     """
 
@@ -103,6 +105,9 @@ class Run:
         self._heard: dict[str, list[Diagnostic]] = {}
         self.read_outputs: dict[str, dict[str, Outputs]] = {}
         self.reading_lock = threading.Lock()
+        self.announcing = threading.Lock()
+        self.announced: GitError | bool = False
+        self.announced_stacks: set[str] = set()
         self.waiting: dict[str, Callable[[], str]] = {}
         self.notes: list[str] = []
         self.recording: Recorded | None = None
