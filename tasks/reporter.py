@@ -16,11 +16,19 @@ from .base.text import few
 from .engine import encryption
 from .forges import gate
 from .reports import console, write
-<<<<<<< HEAD
-from .run import assessment, baseline, commandline, deployed, doitdb, fanout, previous, removed, selection, turns
-=======
-from .run import assessment, commandline, deployed, deployedtag, doitdb, fanout, previous, removed, selection
->>>>>>> main
+from .run import (
+    assessment,
+    baseline,
+    commandline,
+    deployed,
+    deployedtag,
+    doitdb,
+    fanout,
+    previous,
+    removed,
+    selection,
+    turns,
+)
 from .run import result as results
 from .run.details import PlanDetails
 from .run.request import Asked
