@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 ENVIRONMENT_VARIABLE = "DEPLOY_ENV"
 _SECRET = re.compile(f"{SECRET_NAME.pattern}|KEY")  # before the configuration is read, it may name others
-_MOST_PARALLEL = 16
 _READING = frozenset({"plan", "deploy", "verify", "drift", "status", "ci"})  # what begins with the ledger
 
 
@@ -148,7 +147,7 @@ def doit_config(run: Run) -> dict[str, Any]:
         "dep_file": str(run.layout.records),
         "reporter": bound(run),
         "continue": True,
-        "num_process": min(max(os.cpu_count() or 1, 2), _MOST_PARALLEL),
+        "num_process": commandline.default_parallel(),
         "par_type": "thread",
         "verbosity": 2,
     }
