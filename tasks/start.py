@@ -22,7 +22,7 @@ from .base.problem import doit, listed
 from .engine import encryption
 from .project import backend, references, stateid, volatile
 from .project import load as loading
-from .run import cilog, commandline, deployed, doitdb, fanout, misspelt, stateguard
+from .run import cilog, commandline, deployed, doitdb, fanout, misspelt, stateguard, urgency
 from .run.request import Request
 from .run.run import Run
 
@@ -141,6 +141,7 @@ def doit_config(run: Run) -> dict[str, Any]:
     """The value of `DOIT_CONFIG`."""
     from .reporter import bound
 
+    urgency.install(urgency.Chains(run.layout, run.project.graph).urgency)
     return {
         "default_tasks": [],
         "backend": "sqlite3",
