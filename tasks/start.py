@@ -237,5 +237,5 @@ def _tell_reviewers(environment: str | None, problems: list[Problem]) -> None:
 
 
 def _end(text: str) -> NoReturn:
-    sys.stderr.write(cilog.harmless(urls.scrub(Masker().text(text)), cilog.dialect()) + "\n")
+    standard.complain(cilog.harmless(urls.scrub(Masker().text(text)), cilog.dialect()) + "\n")
     raise SystemExit(int(ExitCode.FAILED))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from ..base import jsontext, process
 from ..base.errors import EngineError, StateEncryptionError, StateLockedError, StoppedError
-from ..base.layout import ENGINE_LOCK_FILE
-from ..base.problem import doit
+from ..base.layout import ENGINE_LOCK_FILE, PIPELINE_FILE
+from ..base.problem import Where, doit
 from ..base.process import kept_environment
+from ..base.text import few
 from . import diagnostics, progress, statelock
 from .command import CHANGES_PRESENT, CONFIGURES, EARLY, Completed, Context
 from .encryption import REMOTE_STATE
@@ -21,8 +24,7 @@ from .progress import Progress
 from .providercache import ProviderCache, locked_providers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator, Sequence
 
     from ..base.masking import Masker
     from ..base.problem import Steps
@@ -32,7 +34,12 @@ if TYPE_CHECKING:
     from .encryption import Encryption
 
 _CACHE_VARIABLE = "TF_PLUGIN_CACHE_DIR"
+_FEW = 5
 STREAM_SINCE = (1, 12)  # OpenTofu 1.12.0 introduced `-json-into`
+
+
+def _unwatched(label: str, progress: Progress | None) -> None:
+    """Without a display nothing follows an apply."""
 
 
 class Engine:
@@ -48,6 +55,7 @@ class Engine:
         admission: Admits its processes.
         mask: The known secrets.
         tell: Is given the label of a long apply, its seconds so far, and what it is at work on.
+        watch: Is given the label of an apply that begins, and what says what it is at work on; at its end None.
         every: Seconds between two such lines; 0 for none.
         hear: Is given what a command warned of, and the label of its context.
         terse: Whether to keep only the errors of a failed plan or apply, as the rest may show values.
@@ -57,7 +65,8 @@ class Engine:
         self, binary: Path, kind: str, version: str, *, plugin_cache: Path, encryption: Encryption, stop: Stop,
         admission: Admission,
         mask: Masker, tell: Callable[[str, float, str], None], every: float,
-        hear: Callable[[str, list[Diagnostic]], None], terse: bool = False,
+        hear: Callable[[str, list[Diagnostic]], None], watch: Callable[[str, Progress | None], None] = _unwatched,
+        terse: bool = False,
     ) -> None:  # fmt: skip
         self.binary = binary
         self.kind = kind
@@ -70,7 +79,7 @@ class Engine:
         self._collector = admission.collector(os.environ)
         self._mask = mask
         self._hear = hear
-        self._tell, self._every = tell, every
+        self._tell, self._every, self._watch = tell, every, watch
 
     @property
     def streams(self) -> bool:
@@ -161,12 +170,19 @@ class Engine:
             text = _errors_of(text)
         return Completed(code, text, raw, found, self._encryption.explain(raw + said))
 
-    def _telling(self, context: Context, command: str, stream: IO[bytes]) -> AbstractContextManager[None]:
+    @contextmanager
+    def _telling(self, context: Context, command: str, stream: IO[bytes]) -> Iterator[None]:
         """Says what an apply is at work on while it runs; what takes less is its own sign of life."""
-        every = self._every if command == "apply" else 0
-        return progress.told(
-            Progress(stream.fileno()), every, lambda seconds, what: self._tell(context.label, seconds, what)
-        )
+        if command != "apply":
+            yield
+            return
+        label, under_way = context.label, Progress(stream.fileno())
+        self._watch(label, under_way)
+        try:
+            with progress.told(under_way, self._every, lambda seconds, what: self._tell(label, seconds, what)):
+                yield
+        finally:
+            self._watch(label, None)
 
     def json(self, context: Context, command: str, *arguments: str, late: float | None = None) -> Any:
         """The JSON value that a command prints, without warnings.
@@ -235,9 +251,28 @@ def failure(
             untouched="nothing in this stack was changed",
             next_step=statelock.way_out(lock, context),
         )
-    summaries = done.summaries()
+    summaries, found = done.summaries(), diagnostics.errors(done.events)
     detail = f"{message}: {'; '.join(dict.fromkeys(summaries))}" if summaries else f"{message} (exit code {done.code})"
-    return EngineError(detail, log=done.output, stack=stack, untouched=untouched, next_step=next_step)
+    if unset := list(dict.fromkeys(error.unset_variable for error in found if error.unset_variable)):
+        detail += f": {few(unset, _FEW)}"
+        next_step = next_step or _ways_to_set(unset[0], context)
+    return EngineError(
+        detail, log=done.output, where=_place(found, context), stack=stack, untouched=untouched, next_step=next_step
+    )  # fmt: skip
+
+
+def _ways_to_set(name: str, context: Context) -> str:
+    """How a variable of a stack gets a value."""
+    return (
+        f"set `stacks.{context.stack}.variables.{name}` in {PIPELINE_FILE} or an environment's file, name a var file in"
+        f" `var_files`, pass an upstream's output with `inputs`, or set TF_VAR_{name}; or give the variable a default"
+    )
+
+
+def _place(errors: Sequence[Diagnostic], context: Context) -> Where | None:
+    """Where the first error is that has a place in a file."""
+    error = next((error for error in errors if error.file), None)
+    return Where(posixpath.normpath(posixpath.join(context.path, error.file)), error.line) if error else None
 
 
 def _errors_of(text: str) -> str:

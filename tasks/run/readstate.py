@@ -35,17 +35,31 @@ def of_plan(run: Run, stack: Stack, where: Context, plan: Sealed) -> tuple[str |
     """
     if not store.is_encrypted(plan):
         return store.state_of_plan(plan)
+    try:
+        return required(run, stack, where)
+    except (OSError, ValueError, RecursionError):
+        return None, None
+
+
+def required(run: Run, stack: Stack, where: Context) -> tuple[str | None, int | None]:
+    """The lineage and serial of the state as it is now; None without a state.
+
+    Raises:
+        EngineError: The state cannot be read.
+        OSError, ValueError, RecursionError: Its file cannot be read, or it is not a state.
+    """
     path = backends.state_file(run.project, stack)
     if path is None:
         done = run.engine().run(where, "state", "pull", apart=True)
         if not done.ok:
             raise failure("cannot read the state", done, where)
-    try:
-        text = done.raw if path is None else path.read_text()
-        state = jsontext.loads(text) if text.strip() else None
-    except (OSError, ValueError, RecursionError):
-        return None, None
-    return _identity(state if isinstance(state, dict) else None)
+        text = done.raw
+    else:
+        text = path.read_text() if path.exists() else ""
+    state = jsontext.loads(text) if text.strip() else {}
+    if not isinstance(state, dict):
+        raise ValueError("not a state")  # noqa: TRY004 - what its caller reports
+    return _identity(state)
 
 
 def exists(run: Run, stack: Stack, where: Context) -> bool:

@@ -128,7 +128,9 @@ class Deploy(Model):
     """How a deploy is remembered if receipts are not kept."""
 
     tag: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_{][A-Za-z0-9_./{}-]*$")] | None = Field(
-        None, description="A git tag that a complete deploy moves to its commit: `deployed-{environment}`."
+        None,
+        description="A git tag that a complete deploy moves to its commit, and that says what a deploy has begun:"
+        " `deployed-{environment}`.",
     )
     push: bool = Field(False, description="True: push the tag to `origin`.")
     on_failed_check: Literal["warn", "fail"] = Field(
