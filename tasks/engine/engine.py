@@ -7,6 +7,7 @@ import posixpath
 import re
 import tempfile
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from ..base.layout import ENGINE_LOCK_FILE, PIPELINE_FILE
 from ..base.problem import Where, doit
 from ..base.process import kept_environment
 from ..base.text import few
-from . import diagnostics, progress, statelock
+from . import diagnostics, progress, statelock, statereads
 from .command import CHANGES_PRESENT, CONFIGURES, EARLY, Completed, Context
 from .encryption import REMOTE_STATE
 from .encryption import SINCE as KEYS_SINCE
@@ -121,7 +122,7 @@ class Engine:
         context.data_dir.mkdir(parents=True, exist_ok=True)
         trace = context.trace if command == "plan" else None
         argv = [*(trace.command if trace else ()), str(self.binary), command]
-        keys = self._encryption.handover(command)
+        keys = self._encryption.handover(command, partial(statereads.may_read, context.folder, context.data_dir))
         descriptors = [*context.descriptors, *keys.descriptors, *(trace.descriptors if trace else ())]
         providers = len(locked_providers(context.folder / ENGINE_LOCK_FILE)) if command in CONFIGURES else 0
         with (
