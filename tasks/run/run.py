@@ -16,8 +16,10 @@ from ..base.masking import Masker
 from ..base.problem import doit
 from ..base.stop import Stop
 from ..engine import obtain
+from ..engine.admission import Admission
 from ..engine.encryption import Encryption
 from ..engine.engine import Engine
+from . import commandline
 from .custody import Custody
 from .lock import EnvironmentLock
 from .output import Output
@@ -160,6 +162,11 @@ class Run:
             return self._stack_locks.setdefault(stack, threading.RLock())
 
     @property
+    def parallel(self) -> int:
+        """How many tasks are under way at once: what `-n` says, else the default."""
+        return commandline.parallel()
+
+    @property
     def hides_values(self) -> bool:
         """Whether values of attributes and outputs are left out of results and reports."""
         return self.project.config.plan.values == "hidden"
@@ -221,6 +228,7 @@ class Run:
                     found.binary, settings.kind, found.version, plugin_cache=plugins, encryption=self.encryption,
                     stop=self.stop, mask=self.mask, hear=self._hear, terse=self.hides_values,
                     tell=self._tell, every=settings.progress, watch=self._watch,
+                    admission=Admission(settings.provider_memory, self.parallel, self.stop, self.say),
                 )  # fmt: skip
                 if self.project.keyring.is_set and not engine.takes_keys:
                     raise EngineError(
