@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 import time
+from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ from ..run.selection import BARRIER
 from . import overview, retention
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ..base.ci import CI
     from ..base.masking import Secrets
@@ -132,7 +133,10 @@ class Recorder:
             entry["drifted"] = [_address(item) for item in result.details.drifted[:_MOST]]
         if result.checks:
             entry["checks"] = [asdict(check) for check in result.checks]
-        line = jsontext.dumps({"task": name, **result.to_json()}, ensure_ascii=False, compact=True, default=str)
+        from . import changelines  # a run with nothing to do needs no diffs
+
+        full = {"task": name, **changelines.added(result.to_json())}
+        line = jsontext.dumps(full, ensure_ascii=False, compact=True, default=str)
         with self._lock:
             begun = self._tasks.get(name)
             if begun is not None:
@@ -191,7 +195,7 @@ class Recorder:
             needs = self._run.project.graph.needs
             touched = sorted({task["stack"] for task in tasks if task["stage"] != "build" and task["stack"] in needs})
             graph = {name: sorted(needs.get(name, ())) for name in touched}
-            record = {**self.head, "written_at": now(), "graph": graph, "tasks": tasks}
+            record = {**self.head, "written_at": now(), "counts": _totals(tasks), "graph": graph, "tasks": tasks}
             try:
                 if lines:
                     append(layout.run_tasks(self.id), "".join(f"{line}\n" for line in lines))
@@ -203,6 +207,15 @@ class Recorder:
 
 def _address(item: dict[str, Any]) -> str:
     return str(item.get("address") or f"output {item.get('name')}")
+
+
+def _totals(tasks: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """The number of changes of each kind in all tasks of a stage, by stage."""
+    totals: dict[str, Counter[str]] = {}
+    for task in tasks:
+        if task.get("counts"):
+            totals.setdefault(task["stage"], Counter()).update(task["counts"])
+    return {stage: dict(found) for stage, found in totals.items()}
 
 
 def _pipeline(here: CI, mask: Secrets) -> dict[str, Any] | None:
