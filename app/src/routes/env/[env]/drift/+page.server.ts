@@ -17,13 +17,18 @@ export async function load({ params, parent }) {
     stacks.filter((stack) => stack.drift?.status === 'drifted').map((stack) => [stack.name, stack.drift?.since ?? ''])
   );
   const drifted = (found: Drifted[]) => found.filter((item) => item.stack in since);
+  // Drift whose addresses are in none of these checks, or whose class has none: the overview knows that it is there.
+  const named = new Set([...sets.fresh, ...sets.known].map((item) => item.stack));
+  const unnamed = stacks
+    .filter((stack) => stack.drift?.status === 'drifted' && !named.has(stack.name))
+    .map((stack) => ({ stack: stack.name, address: stack.drift?.text ?? '' }));
   const undeployed = stacks
     .filter((stack) => stack.drift?.status === 'undeployed')
     .map((stack) => ({ stack: stack.name, text: stack.drift?.text ?? '' }));
   const gone = [...sets.fresh, ...sets.known].filter((item) => !(item.stack in since)); // deployed since
   return {
     fresh: drifted(sets.fresh),
-    known: drifted(sets.known),
+    known: [...drifted(sets.known), ...unnamed],
     resolved: [...sets.resolved, ...gone],
     since,
     undeployed,
