@@ -134,8 +134,11 @@ class Estate:
             task = _task("drift", name, offset=1.0 * number, seconds=0.9)
             if name in world.drifted:
                 address, since = world.drifted[name]
-                task |= {"status": "drifted", "summary": f"1 resource drifted: {address}", "drifted": [address],
-                         "counts": {"change": 1}}  # fmt: skip
+                delta = "new" if since == at.isoformat() else "known"
+                found = {"class": "changed", "address": address, "severity": "warning", "delta": delta, "since": since,
+                         "ignored": None}  # fmt: skip
+                task |= {"status": "drifted", "summary": f"1 resource drifted: {address}", "findings": [found],
+                         "resolved": [], "counts": {"change": 1}}  # fmt: skip
                 self._fact(world, name, "drift", "drifted", at, run, text=task["summary"], since=since)
             else:
                 self._fact(world, name, "drift", "none", at, run)

@@ -65,7 +65,7 @@ def _line(entry: Entry) -> str:
     by = facts.get("by")
     by = by if isinstance(by, dict) else {}
     parts = [
-        f"{entry.sequence:>5}  {entry.at}  {entry.kind:<8}{entry.stack or '-'}",
+        f"{entry.sequence:>5}  {entry.at}  {entry.kind:<11}{entry.stack or '-'}",
         str(facts.get("outcome") or ""),
         f"commit {str(facts['commit'])[:_DIGITS]}" if facts.get("commit") else "",
         f"serial {facts['serial']}" if facts.get("serial") is not None else "",

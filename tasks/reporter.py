@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from doit.exceptions import UnmetDependency
 
-from . import build, deploy
+from . import build, deploy, drift
 from .base.errors import DeployError, ExitCode, LedgerError, RunLockedError
 from .base.problem import Kind, Problem, listed
 from .base.process import dropped_variables
@@ -16,7 +16,7 @@ from .base.text import few
 from .engine import encryption
 from .forges import gate
 from .reports import console, write
-from .run import assessment, commandline, deployed, doitdb, fanout, removed, selection
+from .run import assessment, commandline, deployed, doitdb, fanout, previous, removed, selection
 from .run import result as results
 from .run.details import PlanDetails
 from .run.request import Asked
@@ -266,6 +266,8 @@ class Reporter:
             return
         paths: list[str] = []
         self._compare_with_review()
+        if "drift" in self._selected:
+            self._end_drift()
         if run.active and run.results:
             order = {name: position for position, name in enumerate(run.project.graph.order)}
             for stage in ("plan", "drift"):
@@ -295,6 +297,19 @@ class Reporter:
             self._errors.append(found)
         self.run.say(f"{found.summary}; what other machines have deployed is not known here")
 
+    def _end_drift(self) -> None:
+        """Complete what the checks for drift found with what only all of them together show."""
+        error = previous.unknown(self.run)
+        if error is not None:
+            problem = self.run.problem(error)
+            if previous.must_be_known(error) and (self.run.recording is None or self.run.recording.unread is None):
+                self._errors.append(problem)
+            self.run.say(f"{problem.summary}; what of the drift is new and what is known is unknown")
+        useless = drift.useless_rules(self.run, whole="drift" in self._whole)
+        self.run.notes += useless
+        for text in useless:
+            self.run.say(text)
+
     def _say_pending(self, ledger: Recorded) -> None:
         """Name the stacks that this tree did not change, and that are not deployed as they are in it."""
         outcomes = {name: self.run.results.get(f"plan:{name}") for name in self.run.project.graph.order}
@@ -321,6 +336,8 @@ class Reporter:
         if code is ExitCode.OK and run.asked.deploying:
             deployed.remember(run)
         self._notify([*self._errors, *self._shown])
+        if "drift" in self._selected and (error := previous.record(run, code)):
+            run.say(f"{run.problem(error).summary}; the next check will count what this one found as new")
         if self._selected & _LOCKING:
             self._console.summary(self._selected, code, paths)
             from .forges import publisher
@@ -375,10 +392,8 @@ class Reporter:
         statuses = {item.status for item in self.run.results.values()}
         if self._errors or self._shown or self.run.stop.requested or statuses & {Status.FAILED, Status.NOT_RUN}:
             return ExitCode.FAILED
-        alerting = {Status.DRIFTED}
-        if self.run.project.config.drift.undeployed == "alert":
-            alerting.add(Status.UNDEPLOYED)
-        return ExitCode.DRIFT if "drift" in self._selected and statuses & alerting else ExitCode.OK
+        drifted = any(drift.alerts(self.run, item) for item in self.run.results.values())
+        return ExitCode.DRIFT if "drift" in self._selected and drifted else ExitCode.OK
 
     def _notify(self, errors: list[Problem]) -> None:
         """Send notifications; nothing in here changes the outcome."""

@@ -106,6 +106,11 @@ class Layout:
         return self.base / "notified.json"
 
     @property
+    def checks(self) -> Path:
+        """The latest check of each stack for drift, where there is no ledger."""
+        return self.base / "checks.json"
+
+    @property
     def ledger_memory(self) -> Path:
         """What this disk knows of the ledger: where it was last seen, and which receipts are in it."""
         return self.base / "ledger.json"

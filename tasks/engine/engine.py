@@ -69,20 +69,21 @@ class Engine:
     @property
     def streams(self) -> bool:
         """Whether it can write a JSON stream in addition to its normal output."""
-        return self.kind == "tofu" and self._release >= STREAM_SINCE
+        return self.kind == "tofu" and self.release >= STREAM_SINCE
 
     @property
     def takes_keys(self) -> bool:
         """Whether it can encrypt."""
-        return self.kind == "tofu" and self._release >= KEYS_SINCE
+        return self.kind == "tofu" and self.release >= KEYS_SINCE
 
     @property
-    def _release(self) -> tuple[int, ...]:
+    def release(self) -> tuple[int, ...]:
+        """Its version without the patch."""
         return tuple(int(part) for part in self.version.split(".")[:2])
 
     def run(
         self, context: Context, command: str, *arguments: str, events: bool = False, apart: bool = False,
-        late: float | None = None,
+        late: float | None = None, shown: bool = True,
     ) -> Completed:  # fmt: skip
         """Run a command to its end and capture its output.
 
@@ -96,6 +97,7 @@ class Engine:
             events: Whether to read the JSON stream too, where the engine has one.
             apart: Whether `raw` is what it printed on standard output alone; `output` is always both.
             late: Seconds that a look may take which is started in a stopped run too; then it is ended.
+            shown: Whether its output may be shown where it succeeds; else only `raw` has it.
 
         Raises:
             StoppedError: The run was asked to stop before the command started.
@@ -136,11 +138,12 @@ class Engine:
                 untouched="its changes are saved in the state, and the state is unlocked",
                 next_step="run the same command again; it continues from here",
             )
-        text = self._mask.text(raw + said)
+        succeeded = code in (0, CHANGES_PRESENT)
+        text = self._mask.text(raw + said) if shown or not succeeded else ""
         found = _events(streamed)
         if warned := diagnostics.warnings(found, terse=self._terse):
             self._hear(context.label, warned)
-        if code in (0, CHANGES_PRESENT):
+        if succeeded:
             return Completed(code, text, raw, found)
         if self._terse and command in ("plan", "apply"):
             text = _errors_of(text)

@@ -21,12 +21,11 @@ def added(record: Json) -> Json:
     Args:
         record: A result as `Result.to_json` returns it.
     """
-    details = record.get("details") or {}
-    changes = details.get("changes")
-    if not changes:
-        return record
-    lists = {kind: _listed(changes[kind]) for kind in ("resources", "drift", "outputs") if changes.get(kind)}
-    return {**record, "details": {**details, "changes": {**changes, **lists}}}
+    details = dict(record.get("details") or {})
+    if changes := details.get("changes"):
+        lists = {kind: _listed(changes[kind]) for kind in ("resources", "drift", "outputs") if changes.get(kind)}
+        details["changes"] = {**changes, **lists}
+    return {**record, "details": details} if record.get("details") else record
 
 
 def _listed(items: list[Json]) -> list[Json]:

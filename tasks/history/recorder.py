@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from ..base.ci import CI
     from ..base.masking import Secrets
+    from ..drifts.classes import Finding
     from ..run.result import Result
     from ..run.run import Run
 
@@ -129,8 +131,9 @@ class Recorder:
         entry |= {"kind": result.kind} if result.kind else {}
         if result.reused:
             entry["reused"] = True
-        if isinstance(result.details, DriftDetails) and result.details.drifted:
-            entry["drifted"] = [_address(item) for item in result.details.drifted[:_MOST]]
+        if isinstance(result.details, DriftDetails):
+            entry["findings"] = [_finding(found) for found in result.details.findings[:_MOST]]
+            entry["resolved"] = [gone.address for gone in result.details.resolved[:_MOST]]
         if result.checks:
             entry["checks"] = [asdict(check) for check in result.checks]
         from . import changelines  # a run with nothing to do needs no diffs
@@ -157,6 +160,9 @@ class Recorder:
         head["unaffected"] = sum(item.status is Status.UNAFFECTED for item in run.results.values())
         if worked or "revision" in vars(run):
             head["commit"], head["dirty"] = run.shown_revision.commit or head["commit"], run.shown_revision.dirty
+        if run.applied and head["commit"]:
+            with suppress(DeployError):
+                head["committed_at"] = git.committed_at(run.layout.root, head["commit"])
         self._write(durable=worked)
         try:
             if (head["pipeline"] or {}).get("review") is None:  # a merge request says nothing about what is deployed
@@ -205,8 +211,12 @@ class Recorder:
                 self.problem = self.problem or str(error)
 
 
-def _address(item: dict[str, Any]) -> str:
-    return str(item.get("address") or f"output {item.get('name')}")
+def _finding(found: Finding) -> dict[str, Any]:
+    """A finding of drift without its values."""
+    return {
+        "class": found.kind, "address": found.address, "severity": found.severity, "delta": found.delta,
+        "since": found.since, "ignored": found.ignored.reason if found.ignored else None,
+    }  # fmt: skip
 
 
 def _totals(tasks: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:

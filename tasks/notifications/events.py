@@ -136,15 +136,8 @@ def fingerprint(stage: str, kind: str, cause: str) -> str:
 
 
 def drift_fingerprint(found: DriftDetails) -> str:
-    """A digest of a drift: the address of every resource and output, and the values that differ."""
-    return sha256_bytes(canonical_json(sorted(map(_drifted, found.drifted), key=canonical_json)))[:16]
-
-
-def _drifted(item: dict[str, Any]) -> list[Any]:
-    before, after = item.get("before"), item.get("after")
-    if isinstance(before, dict) and isinstance(after, dict) and "changed" in item:
-        before, after = ({name: side.get(name) for name in item["changed"]} for side in (before, after))
-    return [item.get("address"), item.get("deposed"), item.get("name"), item.get("action"), before, after]
+    """A digest of a drift: of the address and the change of everything that alerts."""
+    return sha256_bytes(canonical_json(sorted([item.address, item.print] for item in found.drifted)))[:16]
 
 
 def _failure(result: Result, commands: dict[str, str]) -> Item:

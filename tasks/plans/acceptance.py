@@ -18,7 +18,7 @@ from ..run import errored, fanout, stateguard, upstream, workdir
 from ..run.assessment import assess
 from ..run.details import PlanDetails
 from ..run.result import Result
-from . import cleanliness, fresh, judging, knowing
+from . import cleanliness, judging, knowing, reading
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -148,7 +148,7 @@ def _accepted(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment
     else:
         with workdir.context(run, stack, "plan", upstream.values(run, stack).values) as (where, _):
             workdir.initialize(run, stack, where, backend=True)
-            document = fresh.show(run, where, artifact.plan)
+            document = reading.of(run, where, artifact.plan)
         read = changes.read(document, run.mask, hidden=run.hides_values)
         knowing.note(run, manifest)
         findings = judging.judge(run, stack, document, read)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ..base.text import few
+from ..base.valuepath import matches
 from .finding import Finding
 
 if TYPE_CHECKING:
@@ -39,16 +39,6 @@ def findings(policy: Policy, stack: str, plan: Mapping[str, Any]) -> Iterator[Fi
             yield Finding(MAX_DESTROY, "critical", message)
     for tags in policy.required_tags:
         yield from _untagged(tags, changes)
-
-
-def matches(text: str, pattern: str) -> bool:
-    """Whether `pattern` matches a whole text; `*` is any text and `?` any character, but brackets are literal."""
-    return bool(_pattern(pattern).fullmatch(text))
-
-
-@cache
-def _pattern(pattern: str) -> re.Pattern[str]:
-    return re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
 
 
 def _protected(guard: Protect, changes: list[Mapping[str, Any]]) -> Iterator[Finding]:

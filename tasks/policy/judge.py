@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..base.errors import ConfigError
 from ..base.files import canonical_json, sha256_bytes
 from ..base.problem import doit
+from ..base.valuepath import matches
 from ..run.allowance import Allowance
 from ..run.details import PlanDetails, PolicyRefusedError
 from . import checker, guards
@@ -75,7 +76,7 @@ def judge(run: Run, stack: Stack, plan: Mapping[str, Any], changes: Json) -> lis
     wanted = [
         (position, item)
         for position, item in enumerate(policy.checkers)
-        if any(guards.matches(stack.name, pattern) for pattern in item.stacks)
+        if any(matches(stack.name, pattern) for pattern in item.stacks)
     ]
     body = redacted(plan, run.mask) if wanted else {}
     for position, item in wanted:
@@ -114,13 +115,13 @@ def _allowed(run: Run, stack: Stack, finding: Finding) -> tuple[str | None, str]
     """Why a finding is allowed, if it is; and a remark if an override for it has expired."""
     expired = ""
     for item in run.project.config.policy.allow:
-        fits = guards.matches(finding.rule, item.rule) and guards.matches(stack.name, item.stack)
-        if fits and guards.matches(finding.address or "", item.address):
+        fits = matches(finding.rule, item.rule) and matches(stack.name, item.stack)
+        if fits and matches(finding.address or "", item.address):
             if item.until >= _today():
                 return f"{item.reason} (until {item.until})", ""
             expired = f" (an override for it expired on {item.until}: {item.reason})"
     for rule, name, reason in run.request.allowances:
-        if guards.matches(finding.rule, rule) and guards.matches(stack.name, name):
+        if matches(finding.rule, rule) and matches(stack.name, name):
             return f"{reason} (allow={rule}{'' if name == '*' else ':' + name})", ""
     return None, expired
 

@@ -13,8 +13,10 @@ from ..base.errors import DeployError, ExitCode
 from ..base.masking import Rendered
 from ..base.problem import doit
 from ..base.text import few, plural
+from ..drifts import words
 from ..policy import semantic
 from ..run.cilog import Dialect
+from ..run.details import DriftDetails
 from ..run.result import Status
 from . import remarks
 
@@ -209,6 +211,8 @@ class Console:
             if deferred:
                 return f"planned; {deploys} applies exactly this, and plans and applies {deferred} deferred"
             return f"planned; {deploys} applies exactly this" if plans else "no stack is affected"
+        if "drift" in selected and (counted := words.counted(_news(found))):
+            return f"all passed; {counted} since the previous check"
         return "all passed"
 
     def _drift_verdict(self, found: list[Result]) -> str:
@@ -218,8 +222,9 @@ class Console:
         if drifted:
             again = self._run.command("-a", *(f"deploy:{name}" for name in drifted[:5])).quoted
             looks = self._run.command("drift").quoted
+            counted = words.counted(_news(found))
             lines.append(
-                f"{', '.join(drifted)} drifted. What to do next:\n"
+                f"{', '.join(drifted)} drifted{f' ({counted})' if counted else ''}. What to do next:\n"
                 f"  1. deploy the code again:     {again}\n"
                 f"  2. keep what is there:        change the code until {looks} finds nothing\n"
                 f"  3. look into it:              .deploy/{self._run.project.environment}/reports/drift.md"
@@ -239,6 +244,16 @@ _WORDS = {
     Status.FAILED: "failed",
     Status.NOT_RUN: "not run",
 }
+
+
+def _news(found: Iterable[Result]) -> dict[str, int]:
+    """How much drift is new, changed again, known and resolved."""
+    total: dict[str, int] = {}
+    for item in found:
+        if isinstance(item.details, DriftDetails):
+            for word, number in item.details.news.items():
+                total[word] = total.get(word, 0) + number
+    return total
 
 
 def _block(outcome: Result) -> list[str]:

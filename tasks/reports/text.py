@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..drifts.classes import Severity
 from .environment import SIGNS
 
 if TYPE_CHECKING:
@@ -28,6 +29,10 @@ def render(report: Report, *, colour: bool = False, most_lines: int | None = MOS
     for stack in report.shown:
         if stack.differs:
             lines += ["", *stack_lines(stack, colour=colour, most_lines=most_lines)]
+    for name, text in report.ignored:
+        lines += [f"ignored in {name}: {text}"]
+    if report.legend:
+        lines += ["", report.legend]
     if report.stage == "plan" and report.destructive:
         lines += ["", _painted("DESTROYED OR REPLACED", "-", colour=colour)]
         shown = report.destructive[:most_lines]
@@ -59,7 +64,7 @@ def _body(stack: StackReport, *, colour: bool) -> Iterator[str]:
         yield _painted(_title(change), _sign(change), colour=colour)
         yield from (_line(line, colour=colour) for line in change.lines)
     for output in stack.outputs:
-        yield f"output {output.address}"
+        yield f"output {output.address}{_remarks(output)}"
         yield from (_line(line, colour=colour) for line in output.lines)
 
 
@@ -78,7 +83,12 @@ def _title(change: Change) -> str:
         parts.append(f"({change.why})")
     if change.forces:
         parts.append(f"forced by {', '.join(change.forces)}")
-    return " ".join(parts)
+    return " ".join(parts) + _remarks(change)
+
+
+def _remarks(change: Change) -> str:
+    severity = [change.severity] if change.severity == Severity.CRITICAL else []
+    return f"  [{'; '.join([*severity, *change.remarks])}]" if change.remarks else ""
 
 
 def _sign(change: Change) -> str:

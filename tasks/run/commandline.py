@@ -28,7 +28,7 @@ COMMANDS = {
     "status": "show what is deployed, affected, drifted, failing",
     "log": "show what the ledger has of every deployment: of all stacks, or of some",
     "audit": "verify every entry of the ledger",
-    "ledger": "keep the ledger: init, check, push, release, accept, key, rotate",
+    "ledger": "keep the ledger: init, check, push, release, accept, prune, rebuild, key, rotate, revoke",
     "graph": "show which stack needs which",
     "ci": "generate a pipeline with one job per affected stack",
     "publish": "send run records and reports to the dashboard's source",

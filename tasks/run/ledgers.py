@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..base import ci, git, plain
 from ..base.errors import LedgerError, RecordError
 from ..base.files import LARGEST_RECORD, sha256_bytes, write_atomic
+from ..base.problem import doit
 from ..ledger import keys, place
 from ..ledger.home import HomeError
 from ..ledger.keys import PublicKey
@@ -18,6 +19,7 @@ from ..ledger.observer import Observer
 from ..ledger.session import Identity, Session, Trust
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from typing import Literal
 
@@ -85,11 +87,23 @@ def trust(settings: Ledger | Observations) -> Trust:
     Raises:
         ConfigError: One is not a valid key, or `cryptography` is not installed.
     """
-    public = [PublicKey(settings.public_key)] if settings.public_key else []
+    public = [PublicKey(text) for text in settings.public_keys]
     signing = keys.from_environment(settings.key)
     if public:
         keys.require_library()
     return Trust(public, [signing] if signing else [])
+
+
+def unrecorded(stacks: Sequence[str], where: str, error: LedgerError) -> LedgerError:
+    """The error of a run whose deployments are not all in the ledger."""
+    return LedgerError(
+        f"not recorded: {', '.join(stacks)}: {error.message}",
+        where=where,
+        untouched="what was applied stays applied, and its receipts are on this machine",
+        next_step=(
+            "keep `.deploy` (in CI as an artifact); ", doit("ledger", "push"), " or a retry on it records them",
+        ),
+    )  # fmt: skip
 
 
 def identify(clone: str) -> Me:

@@ -115,7 +115,7 @@ class Run:
     def once(self, make: Callable[[Run], T]) -> T:
         """What a function makes of this run, made once."""
         if make not in self._once:
-            self._once[make] = make(self)
+            self._once.setdefault(make, make(self))  # another thread may have been first
         return cast("T", self._once[make])
 
     def keep(self, task: str, outcome: Result) -> None:

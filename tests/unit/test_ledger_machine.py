@@ -153,7 +153,7 @@ def test_attempts_end() -> None:
     [
         ({"sequence": 0}, Trouble.WENT_BACK),
         ({"chain": "another"}, Trouble.WENT_BACK),
-        ({"ledger": "1" * 32, "sequence": 9}, Trouble.WENT_BACK),
+        ({"ledger": "1" * 32, "sequence": 9}, Trouble.REPLACED),
     ],
 )
 def test_a_ledger_that_went_back_is_an_alarm(change: dict[str, object], trouble: Trouble) -> None:

@@ -31,8 +31,23 @@ export interface Task {
   seconds: number;
   needs: string[];
   kind: string;
-  drifted: string[];
+  /** What a drift check found, and the addresses of what it no longer found. */
+  findings: Finding[];
+  resolved: string[];
   checks: string[];
+}
+
+/** Something that differs from what was deployed. */
+export interface Finding {
+  /** `changed`, `deleted`, `appeared`, `outputs`, `check`, `state` or `undeployed`. */
+  class: string;
+  address: string;
+  severity: string;
+  /** Compared with the previous check: `new`, `changed again`, `known` or `unknown`. */
+  delta: string;
+  since: string;
+  /** Why a rule ignores it; null if none does. */
+  ignored: string | null;
 }
 
 /** A run without its tasks: enough for lists. */
@@ -239,12 +254,25 @@ export function parseRun(value: unknown): RunRecord | null {
       seconds: number(task.seconds),
       needs: texts(task.needs),
       kind: text(task.kind),
-      drifted: texts(task.drifted),
+      findings: array(task.findings).map(finding),
+      resolved: texts(task.resolved),
       checks: checks(task.checks)
     }));
   const once = new Map(tasks.map((task) => [task.name, task]));
   const graph = Object.fromEntries(entries(source.graph).map(([name, needs]) => [name, texts(needs)]));
   return { ...line, tasks: [...once.values()], graph };
+}
+
+function finding(value: unknown): Finding {
+  const item = object(value);
+  return {
+    class: text(item.class),
+    address: text(item.address),
+    severity: text(item.severity),
+    delta: text(item.delta),
+    since: text(item.since),
+    ignored: typeof item.ignored === 'string' ? item.ignored : null
+  };
 }
 
 function checks(value: unknown): string[] {

@@ -20,6 +20,7 @@ export const MARKS: Record<string, { shape: string; word: string; tone: string }
   unaffected: { shape: '○', word: 'unaffected', tone: 'mute' },
   none: { shape: '○', word: 'never deployed', tone: 'mute' },
   running: { shape: '◐', word: 'running', tone: 'live' },
+  critical: { shape: '!', word: 'critical', tone: 'bad' },
   stale: { shape: '◷', word: 'stale review', tone: 'info' },
   expiring: { shape: '◷', word: 'expiring', tone: 'info' },
   killed: { shape: '✕', word: 'killed', tone: 'bad' },

@@ -1,4 +1,4 @@
-"""The keys `stacks`, `engine`, `backend`, `deploy` and `drift`."""
+"""The keys `stacks`, `engine`, `backend` and `deploy`."""
 
 from __future__ import annotations
 
@@ -114,6 +114,9 @@ class Stack(Model):
     images: dict[VariableName, PartName] = Field(
         default_factory=dict, description="Variables set to the reference of an image."
     )
+    owners: list[str] = Field(
+        default_factory=list, description="Who owns the stack, for the dashboard; by default as CODEOWNERS says."
+    )
     backend: Backend | None = Field(None, description="The stack's own backend, instead of the common one.")
     verify: list[AnyCheck] = Field(default_factory=list, description="Checks that must pass after each apply.")
 
@@ -129,16 +132,4 @@ class Deploy(Model):
         "warn",
         description="If a `check` block fails after an apply: `warn`, or `fail` the deploy of the stack; the next"
         " deploys check again until it passes.",
-    )
-
-
-class Drift(Model):
-    """How `doit drift` treats its findings."""
-
-    undeployed: Literal["alert", "report"] = Field(
-        "alert",
-        description="`alert`: undeployed code makes `doit drift` exit with 2, as drift does; `report`: only report it.",
-    )
-    on_failed_check: Literal["warn", "fail"] = Field(
-        "warn", description="If a `check` block fails: `warn` and continue, or `fail` the stack with exit code 1."
     )
