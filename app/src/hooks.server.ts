@@ -21,7 +21,7 @@ const gate = access(env);
 export const init: ServerInit = () => {
   if (building) return;
   try {
-    history();
+    void history().refresh(); // so that the first visitor does not wait
   } catch (error) {
     console.error(`the dashboard cannot start: ${error instanceof Error ? error.message : String(error)}`);
     process.exit(1);
