@@ -16,7 +16,7 @@ from .base.text import few
 from .engine import encryption
 from .forges import gate
 from .reports import console, write
-from .run import assessment, commandline, deployed, doitdb, fanout, previous, removed, selection
+from .run import assessment, commandline, deployed, deployedtag, doitdb, fanout, previous, removed, selection
 from .run import result as results
 from .run.details import PlanDetails
 from .run.request import Asked
@@ -37,6 +37,7 @@ _RECORDED = frozenset({"plan", "deploy", "verify", "drift"})
 _WITH_BACKEND = frozenset({"plan", "deploy", "drift"})
 _READING = frozenset({"status", "ci", "publish"})  # without the lock
 _FILLING = frozenset({"status", "ci"})  # those of them that begin with the ledger
+_CAUSES = 3
 
 
 class Reporter:
@@ -53,6 +54,7 @@ class Reporter:
         self._errors: list[Problem] = []
         self._shown: list[Problem] = []  # what has been printed already
         self._flush_failed = False
+        self._not_run: dict[str, list[str]] = {}  # tasks, and those whose failure is why
         self._console = console.Console(self.run)
         self._history: Recorder | None = None
 
@@ -100,7 +102,7 @@ class Reporter:
             run.stop.install()
             if names := dropped_variables():
                 run.say(f"not passed on to the engine: {', '.join(names)}")
-            self._console.start()
+            self._console.start(selection.reached(tasks, selected))
 
     def _take_custody(self, selected: list[str]) -> None:
         """Verify the environment's folder before anything in it is used, and bring it up to date from the ledger.
@@ -204,11 +206,13 @@ class Reporter:
         outcome = self.run.results.get(task.name)
         if outcome is None and stage in _STAGES and stack:
             if isinstance(fail, UnmetDependency):
-                outcome = Result(stage, stack, Status.NOT_RUN, f"not run: {_short(fail)} failed")
+                outcome = Result(stage, stack, Status.NOT_RUN, f"not run: {self._causes(task.name, fail)} failed")
             else:
                 problem = self.run.problem(DeployError(str(fail.message), details=[fail.get_msg()]), stack)
                 outcome = Result(stage, stack, Status.FAILED, problem.summary, problem=problem)
             self.run.keep(task.name, outcome)
+        elif task.name == BARRIER and isinstance(fail, UnmetDependency):
+            self._causes(task.name, fail)
         elif outcome is None and task.name != BARRIER and not isinstance(fail, UnmetDependency):
             if fail.report:
                 self._failed_with(fail.get_msg())
@@ -218,6 +222,12 @@ class Reporter:
             self._console.ended(outcome, selected=True)
         if self._history:
             self._history.ended(task.name, outcome)
+
+    def _causes(self, name: str, fail: BaseFail) -> str:
+        """The tasks that failed, so that this one was not run; what was not run itself is no cause."""
+        causes = [cause for task in str(fail.message).split() for cause in self._not_run.get(task, [task])]
+        found = self._not_run[name] = list(dict.fromkeys(cause for cause in causes if cause != BARRIER))
+        return few(found, _CAUSES) or "a plan"
 
     def skip_uptodate(self, task: Task) -> None:
         """A task has nothing to do; an artifact that still matches is shown in the report again."""
@@ -234,6 +244,7 @@ class Reporter:
                 self._history.ended(task.name, known)
             return
         if stack:
+            self._console.skipped(task.name)
             self.run.keep(task.name, Result(stage, stack, Status.UNAFFECTED, "not affected"))
 
     def skip_ignore(self, task: Task) -> None:
@@ -277,17 +288,15 @@ class Reporter:
                     paths += self._report(stage, found)
             write.write_junit(run)
         self._record()
-        for problem in self._errors:
-            run.say(problem.text())
         code = self._exit_code()
         if run.request.part is Part.JOB:  # the pipeline's last job reports all stacks at once
             fanout.leave(run, self._named)
-            self._console.summary(self._selected, code, paths)
+            self._console.summary(self._selected, code, paths, self._errors)
         else:
             self._tell(code, paths)
         self._end_custody()
         run.lock.release()
-        run.output.close()
+        run.output.close(reading=not self._selected & _LOCKING)
         raise SystemExit(int(self._exit_code()))
 
     def _say_unread(self, problem: LedgerError) -> None:
@@ -334,16 +343,22 @@ class Reporter:
             for text in removed.lines(run):
                 run.say(text)
         if code is ExitCode.OK and run.asked.deploying:
-            deployed.remember(run)
+            deployedtag.remember(run)
+        elif run.asked.deploying:
+            deployedtag.take_back(run)
         self._notify([*self._errors, *self._shown])
         if "drift" in self._selected and (error := previous.record(run, code)):
             run.say(f"{run.problem(error).summary}; the next check will count what this one found as new")
         if self._selected & _LOCKING:
-            self._console.summary(self._selected, code, paths)
             from .forges import publisher
 
             publisher.publish(run, self._whole, code)
         self._remember(code)
+        if self._selected & _LOCKING:  # last, for what failed has to be on the screen at the end
+            self._console.summary(self._selected, code, paths, self._errors)
+        else:
+            for problem in self._errors:
+                run.say(problem.text())
 
     def _compare_with_review(self) -> None:
         """Compare with the review after `doit plan`; a deploy has done so before it applied."""
@@ -419,8 +434,3 @@ class Reporter:
 def bound(run: Run) -> type[Reporter]:
     """The reporter class for a run, as doit needs a class, not an instance."""
     return type("BoundReporter", (Reporter,), {"run": run})
-
-
-def _short(fail: BaseFail) -> str:
-    """The names of the tasks that failed, without the barrier between plans and applies."""
-    return few([name for name in str(fail.message).split() if name != BARRIER], 3) or "a plan"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .artifact import store
 from .base.errors import DeployError, SeveralErrors
 from .base.text import plural
+from .plans import acceptance
 from .run import errored, removed, result
 from .run.action import printing
 from .run.assessment import assess
@@ -68,7 +69,7 @@ def _table(run: Run) -> tuple[str, list[DeployError]]:
         if os.path.lexists(errored.path(run.project, stack)):
             words.append(f"a state that could not be saved is in {stack.path}/{errored.FILE}")
         if store.pending(run.layout, name):
-            words.append("a plan is ready to deploy")
+            words.append(acceptance.readiness(run, stack, assessment))
         if drifted := _drift(run, stack, assessment.receipt):
             counts["drifted"] += 1
             words.append(drifted)

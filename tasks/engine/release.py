@@ -107,12 +107,12 @@ def _fetch(url: str, stop: Stop, say: Callable[[str], None] | None = None) -> by
 
     told = 0
 
-    def seen(received: int) -> None:
+    def seen(received: int, total: int) -> None:
         nonlocal told
         stop.check("download")
         if say and received >= told + _TELL:
             told = received
-            say(f"setup: {received >> 20} MiB")
+            say(f"setup: {received >> 20} MiB" + (f" of {total >> 20} MiB" if total else ""))
 
     def moved(_: str, old: str, new: str) -> None:
         if old.startswith("https:") and not new.startswith("https:"):

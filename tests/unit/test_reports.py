@@ -21,6 +21,7 @@ from tasks.base import process
 from tasks.base.errors import DeployError
 from tasks.base.masking import Masker
 from tasks.base.problem import Kind, Problem, Where, doit
+from tasks.base.terminal import joined
 from tasks.drifts.classes import DriftClass, Finding
 from tasks.reports import forgefiles, junit, note, page, sandbox, text
 from tasks.reports.diff import Line, fields
@@ -249,7 +250,7 @@ def test_no_value_becomes_markup_in_the_page(content: str) -> None:
 @settings(max_examples=40, deadline=None)
 @given(ANY)
 def test_no_line_of_the_text_is_a_command_of_a_forge(content: str) -> None:
-    for line in text.render(hostile(content), most_lines=None).splitlines():
+    for line in joined(text.render(hostile(content), most_lines=None)).splitlines():
         assert not line.lstrip().startswith("::")
         assert "##[" not in line
         assert "\x1b" not in line
