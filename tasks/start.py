@@ -141,7 +141,8 @@ def doit_config(run: Run) -> dict[str, Any]:
     """The value of `DOIT_CONFIG`."""
     from .reporter import bound
 
-    urgency.install(urgency.Chains(run.layout, run.project.graph).urgency)
+    in_turn = run.project.config.drift.budget is not None
+    urgency.install(urgency.Chains(run.layout, run.project.graph, in_turn=in_turn).urgency)
     return {
         "default_tasks": [],
         "backend": "sqlite3",
