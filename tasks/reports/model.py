@@ -337,7 +337,7 @@ def _stack(result: Result) -> StackReport:
         counts = Counts()
     else:
         shown = [_change(item) for item in changes.get("resources") or []]
-        outputs = [_change({**item, "address": item.get("name")}) for item in changes.get("outputs") or []]
+        outputs = [_change_of_output(item) for item in changes.get("outputs") or []]
         numbers = changes.get("counts") or result.counts
         counts = Counts(**numbers) if set(numbers) <= set(asdict(Counts())) else Counts()
     return StackReport(
@@ -371,12 +371,16 @@ def _drift(found: DriftFinding) -> tuple[Change, bool]:
     """A finding of drift as a change, and whether it is an output's."""
     item = found.item or {}
     is_output = "address" not in item
-    change = _change({**item, "address": item.get("name")} if is_output else item)
+    change = _change_of_output(item) if is_output else _change(item)
     told = [visible(text) for text in words.remarks(found)]
     return replace(change, remarks=told, severity=str(found.severity)), is_output
 
 
-def _change(item: dict[str, Any]) -> Change:
+def _change_of_output(item: dict[str, Any]) -> Change:
+    return _change({**item, "address": item.get("name")}, nulls=True)
+
+
+def _change(item: dict[str, Any], *, nulls: bool = False) -> Change:
     forces = [tuple(path) for path in item.get("replace_paths") or []]
     imported = item.get("import_id")
     reason = item.get("reason")
@@ -393,7 +397,7 @@ def _change(item: dict[str, Any]) -> Change:
         forces=sorted({dotted(path) for path in forces}),
         lines=fields(
             item.get("before"), item.get("after"), forces=forces,
-            masked=[tuple(path) for path in item.get("masked") or []],
+            masked=[tuple(path) for path in item.get("masked") or []], nulls=nulls,
         ),
     )  # fmt: skip
 

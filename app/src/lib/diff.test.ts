@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { diffLines, fields } from './diff';
+import { parsed } from './json';
 import type { Change } from './records';
 
 const change = (before: unknown, after: unknown, more: Partial<Change> = {}): Change => ({
@@ -21,6 +22,17 @@ describe('fields', () => {
   it('names nested fields by their path and leaves out equal ones', () => {
     const found = fields(change({ a: 1, tags: { x: '1', y: '2' } }, { a: 1, tags: { x: '1', y: '3' } })).shown;
     expect(found).toMatchObject([{ path: 'tags.y', sign: '~', before: '2', after: '3' }]);
+  });
+
+  it('shows every digit of a number', () => {
+    const [before, after] = [
+      parsed('{"a": 9007199254740993, "b": [0.12345678901234567890]}'),
+      parsed('{"a": 9007199254740992}')
+    ];
+    expect(fields(change(before, after)).shown).toMatchObject([
+      { path: 'a', sign: '~', before: '9007199254740993', after: '9007199254740992' },
+      { path: 'b.0', sign: '-', before: '0.12345678901234567890' }
+    ]);
   });
 
   it('distinguishes created from removed fields', () => {

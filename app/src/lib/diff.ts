@@ -1,3 +1,4 @@
+import { json, plain } from './json';
 import type { Change } from './records';
 
 export interface Field {
@@ -111,7 +112,7 @@ function same(one: unknown, other: unknown): boolean {
 
 function shown(item: unknown): string | null {
   if (item === null || item === undefined) return null;
-  return typeof item === 'string' ? item : JSON.stringify(item);
+  return typeof item === 'string' ? plain(item) : json(item);
 }
 
 /** A text short enough to read at a glance, with a note of how much was cut. */

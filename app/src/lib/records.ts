@@ -1,7 +1,7 @@
 // The records that doit-tofu writes, as docs/reference.md of the project describes them. They are untrusted input: what is
 // not as expected is dropped, and nothing throws.
 
-import { array, entries, isObject, number, numbers, object, optional, parsed, text, texts, web } from './json';
+import { array, entries, isObject, json, number, numbers, object, optional, parsed, text, texts, web } from './json';
 import { parseProblem, type Problem } from './problem';
 
 export type Status =
@@ -209,9 +209,7 @@ export function parseRun(value: unknown): RunRecord | null {
 }
 
 function checks(value: unknown): string[] {
-  return array(value).map((item) =>
-    typeof item === 'string' ? item : text(object(item).text) || JSON.stringify(item)
-  );
+  return array(value).map((item) => (typeof item === 'string' ? item : text(object(item).text) || json(item)));
 }
 
 function fact(value: unknown): Fact | null {
