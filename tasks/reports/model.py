@@ -17,7 +17,7 @@ from ..policy.finding import SEVERITIES, Finding
 from ..run.details import DriftDetails, PlanDetails
 from ..run.result import Status
 from . import remarks
-from .diff import Line, fields
+from .diff import Line, of_change
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -209,7 +209,15 @@ class Report:
     @property
     def shown(self) -> list[StackReport]:
         """The stacks that there is something to say of, the worst first."""
-        order = [Status.FAILED, Status.DRIFTED, Status.UNDEPLOYED, Status.OK, Status.DEFERRED, Status.NOT_RUN]
+        order = [
+            Status.FAILED,
+            Status.DRIFTED,
+            Status.UNDEPLOYED,
+            Status.OK,
+            Status.DEFERRED,
+            Status.NOT_RUN,
+            Status.SKIPPED,
+        ]
         quiet = self.stage == "drift"
         found = [
             stack
@@ -299,6 +307,8 @@ class Report:
         }
         news = words.counted(self.news)
         more = f" Since the previous check: {news}." if news else ""
+        if skipped := len(self.having(Status.SKIPPED)):
+            numbers["skipped"] = skipped
         if not any(numbers.values()):
             return f"No drift: all {_number(len(self.stacks), 'stack')} as deployed.{more}"
         text = ", ".join(f"{number} {what}" for what, number in numbers.items())
@@ -337,7 +347,7 @@ def _stack(result: Result) -> StackReport:
         counts = Counts()
     else:
         shown = [_change(item) for item in changes.get("resources") or []]
-        outputs = [_change_of_output(item) for item in changes.get("outputs") or []]
+        outputs = [_change({**item, "address": item.get("name")}) for item in changes.get("outputs") or []]
         numbers = changes.get("counts") or result.counts
         counts = Counts(**numbers) if set(numbers) <= set(asdict(Counts())) else Counts()
     return StackReport(
@@ -371,16 +381,12 @@ def _drift(found: DriftFinding) -> tuple[Change, bool]:
     """A finding of drift as a change, and whether it is an output's."""
     item = found.item or {}
     is_output = "address" not in item
-    change = _change_of_output(item) if is_output else _change(item)
+    change = _change({**item, "address": item.get("name")}) if is_output else _change(item)
     told = [visible(text) for text in words.remarks(found)]
     return replace(change, remarks=told, severity=str(found.severity)), is_output
 
 
-def _change_of_output(item: dict[str, Any]) -> Change:
-    return _change({**item, "address": item.get("name")}, nulls=True)
-
-
-def _change(item: dict[str, Any], *, nulls: bool = False) -> Change:
+def _change(item: dict[str, Any]) -> Change:
     forces = [tuple(path) for path in item.get("replace_paths") or []]
     imported = item.get("import_id")
     reason = item.get("reason")
@@ -395,11 +401,8 @@ def _change(item: dict[str, Any], *, nulls: bool = False) -> Change:
         imported=bool(item.get("imported")),
         import_id=visible(imported if isinstance(imported, str) else str(imported)) if imported is not None else None,
         forces=sorted({dotted(path) for path in forces}),
-        lines=fields(
-            item.get("before"), item.get("after"), forces=forces,
-            masked=[tuple(path) for path in item.get("masked") or []], nulls=nulls,
-        ),
-    )  # fmt: skip
+        lines=of_change(item),
+    )
 
 
 def _rank(kind: str) -> int:

@@ -2,12 +2,6 @@
 
 type Json = Record<string, unknown>;
 
-/** Begins a text that stands for a number which JavaScript would round. */
-const MARK = '\uE000';
-const MARKED = /"\uE000(-?\d[\d.eE+-]*)"/g;
-const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g;
-const EXACT_DIGITS = 15; // that a double always keeps
-
 export const isObject = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 export const object = (value: unknown): Json => (isObject(value) ? value : {});
@@ -18,10 +12,6 @@ export const array = (value: unknown): unknown[] => (Array.isArray(value) ? valu
 export const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 export const optional = (value: unknown): string | null => (typeof value === 'string' && value !== '' ? value : null);
 export const number = (value: unknown): number => (typeof value === 'number' && Number.isFinite(value) ? value : 0);
-/** JSON of a part, its numbers with the digits that they had. */
-export const json = (value: unknown): string => JSON.stringify(value).replace(MARKED, '$1');
-/** A text as it is shown: a number that was kept as a text, with its digits. */
-export const plain = (value: string): string => `"${value}"`.replace(MARKED, '"$1"').slice(1, -1);
 export const texts = (value: unknown): string[] =>
   array(value).filter((item): item is string => typeof item === 'string');
 
@@ -40,21 +30,11 @@ const DEEPEST = 200; // nothing that is shown is nested a tenth as deep
 export function parsed(text: string | null): unknown {
   if (text === null) return null;
   try {
-    const value: unknown = JSON.parse(
-      text.replace(TOKENS, (token) => (token.startsWith('"') || isExact(token) ? token : `"${MARK}${token}"`))
-    );
+    const value: unknown = JSON.parse(text);
     return isDeep(value) ? null : value;
   } catch {
     return null;
   }
-}
-
-/** Whether JavaScript reads a number as it is written. */
-function isExact(token: string): boolean {
-  const read = Number(token);
-  if (String(read) === token || Number.isNaN(read)) return true;
-  const digits = token.replace(/[eE].*/, '').replace(/\D/g, '');
-  return digits.length <= EXACT_DIGITS && Number.isFinite(read) && (read !== 0 || /^0*$/.test(digits));
 }
 
 /** Whether a value is nested too deep; level by level, as a function that calls itself could not say. */
