@@ -381,7 +381,7 @@ def _drift(found: DriftFinding) -> tuple[Change, bool]:
     """A finding of drift as a change, and whether it is an output's."""
     item = found.item or {}
     is_output = "address" not in item
-    change = _change({**item, "address": item.get("name")}) if is_output else _change(item)
+    change = _change({**item, "address": item.get("name")} if is_output else item)
     told = [visible(text) for text in words.remarks(found)]
     return replace(change, remarks=told, severity=str(found.severity)), is_output
 
