@@ -120,6 +120,9 @@ class Stack(Model):
     images: dict[VariableName, PartName] = Field(
         default_factory=dict, description="Variables set to the reference of an image."
     )
+    owners: list[str] = Field(
+        default_factory=list, description="Who owns the stack, for the dashboard; by default as CODEOWNERS says."
+    )
     backend: Backend | None = Field(None, description="The stack's own backend, instead of the common one.")
     verify: list[AnyCheck] = Field(default_factory=list, description="Checks that must pass after each apply.")
 
