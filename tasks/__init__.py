@@ -44,6 +44,9 @@ def __getattr__(name: str) -> Any:
         return declare_variables
     if name == "DOIT_CONFIG":
         try:
+            from . import replay
+
+            replay.answer()
             from .start import doit_config
 
             return doit_config(_run())

@@ -9,6 +9,7 @@ from . import drift, plan, verify
 from .artifact import changes, inputs, observed, outputs, reasons, receipt, rereads, store
 from .artifact.inputs import Input, InputKind
 from .artifact.receipt import Outcome, Receipt
+from .base.clock import now
 from .base.errors import ArtifactRefusedError, DeployError, StoppedError, UnreviewedError
 from .base.problem import doit
 from .base.text import few, plural
@@ -211,7 +212,7 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
         run.stop.check(f"{STAGE}:{stack.name}")
         begun = Receipt(
             stack.name, run.project.environment, Outcome.STARTED, manifest.plan_sha256, manifest.inputs_digest,
-            manifest.inputs, manifest.commit, started_at=receipt.now(), counts=manifest.counts,
+            manifest.inputs, manifest.commit, started_at=now(), counts=manifest.counts,
             produced=list(last.produced) if last else [], deployed=last.deployed if last else None,
             upstream=manifest.upstream, allowed=allowed, images=manifest.images, plan_id=manifest.id,
             lineage=manifest.lineage, serial=manifest.serial, accepted=accepted,

@@ -10,7 +10,7 @@ from .base.errors import DeployError, SeveralErrors
 from .base.text import plural
 from .run import errored, removed, result
 from .run.action import printing
-from .run.assessment import assess
+from .run.assessment import assess_once
 from .run.result import Status
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _table(run: Run) -> tuple[str, list[DeployError]]:
     for name in run.project.graph.order:
         stack = run.project.stacks[name]
         try:
-            assessment = assess(run, stack)
+            assessment = assess_once(run, stack)
         except DeployError as error:
             errors.append(error.about(name))
             counts["in error"] += 1

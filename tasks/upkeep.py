@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from .artifact.receipt import now
 from .base import ci
+from .base.clock import now
 from .base.errors import ConfigError, LedgerError, nearest
 from .base.problem import doit
 from .base.text import plural

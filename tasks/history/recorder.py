@@ -7,7 +7,6 @@ result, and is only appended to. A reader leaves out a last line that was torn. 
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 import sys
 import threading
@@ -16,8 +15,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ..artifact.receipt import now
 from ..base import ci, git, jsontext
+from ..base.clock import now
 from ..base.errors import DeployError
 from ..base.files import append, write_atomic
 from ..run.details import DriftDetails
@@ -54,8 +53,7 @@ class Recorder:
         self._run, self._known = run, tasks
         began = datetime.now(UTC)
         self._clock = time.monotonic()
-        # Sorted by time, also within a second: retention goes by it.
-        self.id = f"{began:%Y%m%dT%H%M%SZ}-{began.microsecond:05x}{secrets.token_hex(1)[0]}"
+        self.id = retention.new_id(began)
         here = ci.read()
         commit, branch = git.head(run.layout.root)
         self._lock = threading.Lock()
@@ -157,7 +155,8 @@ class Recorder:
         try:
             if (head["pipeline"] or {}).get("review") is None:  # a merge request says nothing of what is deployed
                 overview.update(run, head)
-            retention.prune(run.layout, run.project.config.history)
+            kept = run.project.config.history
+            retention.prune(run.layout, kept.keep, kept.days)
         except (DeployError, OSError) as error:
             self.problem = self.problem or str(error)
 

@@ -27,11 +27,13 @@ class Output:
     Attributes:
         dialect: The CI system whose log this is.
         live: The display of what is under way, while there is one; set by the console.
+        written: All that was printed so far; None once that is of no use, or something could not be printed.
     """
 
     def __init__(self, mask: Masker) -> None:
         self.dialect = cilog.dialect()
         self.live: Live | None = None
+        self.written: list[str] | None = []
         self._mask = mask
         self._lock = threading.Lock()
         self._said: set[str] = set()
@@ -44,6 +46,7 @@ class Output:
         with self._lock:
             if self.live is not None and not self._lost:
                 self.live.console.print(cilog.plain(masked), markup=False, highlight=False, soft_wrap=True)
+                self._remember(cilog.plain(masked))
                 return
         self._write(cilog.harmless(masked, self.dialect))
 
@@ -83,12 +86,18 @@ class Output:
             try:
                 sys.stdout.write(text + "\n")
                 sys.stdout.flush()
+                self._remember(text)
             except (OSError, ValueError) as error:  # a full disk or a closed pipe must not end a deploy
                 self._problem = "" if isinstance(error, BrokenPipeError) else str(error)
                 self._lose(text)
                 standard.silence(sys.stdout)
 
+    def _remember(self, text: str) -> None:
+        if self.written is not None:
+            self.written.append(f"{text}\n")
+
     def _lose(self, text: str) -> None:
+        self.written = None
         self._lost.append(text)
         del self._lost[:-_MOST_LOST]
 

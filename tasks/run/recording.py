@@ -7,8 +7,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..artifact import receipt as receipts_on_disk
 from ..artifact.inputs import CODE, FILES, Inputs
+from ..base.clock import now
 from ..base.errors import ConfigError, DeployError, LedgerError
 from ..base.files import locked
 from ..base.problem import doit
@@ -187,7 +187,7 @@ class Recording:
             return
         before = self.session.records(self._run.project.stacks)
         self._sync()
-        since = receipts_on_disk.now()
+        since = now()
         event: Announce | HolderEnded | Look = Announce(
             {name: entries.begun(self._run, self.session.me, name, since) for name in stacks}, since
         )
