@@ -10,7 +10,6 @@ import posixpath
 import re
 import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import replay
@@ -20,12 +19,14 @@ from .artifact.snapshot import Snapshot
 from .base import ci, git, plain
 from .base.errors import DeployError
 from .forges import place as places
+from .run import doitdb
 from .run.commandline import COMMANDS
 from .run.result import Status
 from .run.selection import BARRIER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
     from .artifact.affected import Assessment
     from .project.project import Project
@@ -55,17 +56,27 @@ def keep(run: Run, tasks: Iterable[str], record: Mapping[str, Any] | None) -> No
     took = None if showing else _TOOK.search(said)
     if len(said) > _LONGEST or not (showing or (took and _did_nothing(run))) or any(_unproven(run)):
         return
+    if doitdb.ignores(run.layout.records):
+        return
     with suppress(stamps.OddError, DeployError, OSError, ValueError):
         listed = _listed(run)
         read = stamps.read(listed)
-        if not stamps.settled(listed, read, replay.BEGAN, _written(run)):
+        if not stamps.settled(listed, read, replay.BEGAN, {run.layout.relative(run.layout.overview)}):
             return
         kept, environment = run.project.config.history, run.project.environment
         found = Snapshot(
-            snapshot.circumstances(), environment, stamps.names(environment), listed, read,
-            said[: took.start()] if took else said, took is not None, _reports(run),
-            dict(record) if record else None, (kept.keep, kept.days), not showing,
-        )  # fmt: skip
+            environment=environment,
+            names=stamps.names(environment),
+            paths=listed,
+            stamps=read,
+            said=said[: took.start()] if took else said,
+            timed=took is not None,
+            reports=_reports(run),
+            record=dict(record) if record else None,
+            kept=(kept.keep, kept.days),
+            locking=not showing,
+            database=stamps.read([str(run.layout.records)]).tolist(),
+        )
         snapshot.save(path, found)
 
 
@@ -79,11 +90,6 @@ def _reports(run: Run) -> dict[str, bytes]:
     files = folder.iterdir() if folder.is_dir() else ()
     young = [path for path in files if path.lstat().st_mtime_ns >= replay.BEGAN - _COARSE_NS]
     return {path.name: plain.read(path, _LARGEST) for path in young}
-
-
-def _written(run: Run) -> frozenset[str]:
-    """What this run itself may have written, and the next one decides by."""
-    return frozenset({run.layout.relative(run.layout.overview), run.layout.relative(run.layout.records)})
 
 
 def _listed(run: Run) -> list[str]:
@@ -102,7 +108,7 @@ def _listed(run: Run) -> list[str]:
     if skipped and any(_reads_installed(run.project, skipped)):
         raise stamps.OddError(min(skipped))
     records = stamps.records(run.project.environment)
-    return [*files, *stamps.of_git(), *records, run.layout.relative(run.layout.records)]
+    return [*files, *stamps.of_git(), *records]
 
 
 def _unproven(run: Run) -> Iterator[bool]:

@@ -1,8 +1,9 @@
 """The snapshot of a command: the answer that its last run had, and the stamps of everything that the answer rests on.
 
 It is only a shortcut to the same answer. It proves itself by the stamps, which are read again before it is used, and by
-a code over all of it whose key is made of every environment variable: whoever does not know the secrets of a process
-cannot make a snapshot for it, and one of another environment does not open. `replay` uses it, `snapshots` makes it.
+a code over all of it, whose key is made of every environment variable and of the programs that run: a snapshot that was
+made in other circumstances does not open, and nobody makes one for a process whose secrets they do not know. `replay`
+uses it, `snapshots` makes it.
 """
 
 from __future__ import annotations
@@ -43,7 +44,6 @@ class Snapshot:
     """What a run has answered, and when that still holds.
 
     Args:
-        circumstances: What else the answer rests on, see `circumstances`.
         environment: The environment's name.
         names: What was in its folder, see `stamps.names`.
         paths: The files and folders.
@@ -54,9 +54,9 @@ class Snapshot:
         record: The record of the run; None where the history is off.
         kept: How many records are kept, and for how many days.
         locking: Whether the command holds the environment.
+        database: The stamp of doit's own database.
     """
 
-    circumstances: str
     environment: str
     names: list[str]
     paths: list[str]
@@ -67,13 +67,14 @@ class Snapshot:
     record: dict[str, Any] | None
     kept: tuple[int, float | None]
     locking: bool
+    database: list[int]
 
     def holds(self) -> bool:
         """Whether nothing that the answer rests on has changed; reads the stamps of the current folder."""
         return stamps.names(self.environment) == self.names and stamps.read(self.paths) == self.stamps
 
 
-def circumstances() -> str:
+def _circumstances() -> str:
     """What an answer rests on besides files and variables: the programs, the folder, and whether this is a terminal."""
     package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - a text, and often
     files: list[str] = []
@@ -122,12 +123,8 @@ def load(path: Path) -> Snapshot:
     read.frombytes(raw)
     listed = bytes(names).decode(errors=_SURROGATES).split("\0")
     contents = [zlib.decompress(report) for report in reports]
-    return Snapshot(
-        **{
-            **found, "paths": listed, "stamps": read, "kept": tuple(found["kept"]),
-            "reports": dict(zip(found["reports"], contents, strict=True)),
-        }
-    )  # fmt: skip
+    found |= {"paths": listed, "stamps": read, "reports": dict(zip(found["reports"], contents, strict=True))}
+    return Snapshot(**{**found, "kept": tuple(found["kept"])})
 
 
 def save(path: Path, found: Snapshot) -> None:
@@ -148,8 +145,8 @@ def save(path: Path, found: Snapshot) -> None:
 
 
 def _code(salt: bytes, data: bytes | memoryview) -> bytes:
-    """The code of the content of a snapshot in this process's environment."""
+    """The code of the content of a snapshot in the circumstances of this process."""
     variables = sorted(item for item in os.environ.items() if item[0] not in _OF_SHELL)
-    text = json.dumps(variables).encode()
+    text = json.dumps([_circumstances(), *variables]).encode()
     key = hashlib.scrypt(text, salt=salt, n=_COST, r=8, p=1)
     return hmac.digest(key, data, "sha256")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from ..base.layout import DEPLOY_DIR
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 SLACK_NS = 2_000_000_000  # the coarsest clock of a file system
 MISSING = (0, 0, 0, 0, 0)
@@ -49,7 +49,7 @@ def read(paths: Iterable[str]) -> array[int]:
     return found
 
 
-def settled(paths: Sequence[str], stamps: array[int], began: int, written: frozenset[str] = frozenset()) -> bool:
+def settled(paths: Sequence[str], stamps: array[int], began: int, written: Collection[str] = ()) -> bool:
     """Whether nothing was changed since shortly before a run began.
 
     Args:
