@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,13 @@ from .history import retention
 from .run.lock import EnvironmentLock
 
 COMMANDS = frozenset({"plan", "deploy", "status"})
-BEGAN = time.time_ns()
 _ENVIRONMENT = re.compile(r"env=([A-Za-z0-9][A-Za-z0-9_-]*)")
+
+
+@cache
+def began() -> int:
+    """When this process began to answer, in nanoseconds."""
+    return time.time_ns()
 
 
 def place(root: Path) -> Path | None:
@@ -50,7 +56,8 @@ def answer() -> None:
     Raises:
         SystemExit: The command was answered.
     """
-    began, clock = datetime.now(UTC), time.monotonic()
+    began()
+    clock = time.monotonic()
     path = place(Path.cwd())
     if path is None:
         return
@@ -68,7 +75,7 @@ def answer() -> None:
             return
         if not known.holds() or _ignores(layout, known):
             return
-        _write(layout, known, began, clock)
+        _write(layout, known, clock)
     except (DeployError, OSError):
         return  # the run itself meets the same, and says so
     finally:
@@ -86,7 +93,7 @@ def _ignores(layout: Layout, known: Snapshot) -> bool:
     return doitdb.ignores(layout.records)
 
 
-def _write(layout: Layout, known: Snapshot, began: datetime, clock: float) -> None:
+def _write(layout: Layout, known: Snapshot, clock: float) -> None:
     """Write what the run would have written.
 
     Raises:
@@ -96,9 +103,10 @@ def _write(layout: Layout, known: Snapshot, began: datetime, clock: float) -> No
         write_atomic(layout.reports / name, content, durable=False)
     if known.record is None:
         return
-    run = retention.new_id(began)
+    since = datetime.fromtimestamp(began() / 1e9, UTC)
+    run = retention.new_id(since)
     record: dict[str, Any] = {
-        **known.record, "id": run, "started_at": began.isoformat(timespec="milliseconds"),
+        **known.record, "id": run, "started_at": since.isoformat(timespec="milliseconds"),
         "ended_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "seconds": round(time.monotonic() - clock, 3), "written_at": now(),
         "process": {"host": socket.gethostname(), "pid": os.getpid()},

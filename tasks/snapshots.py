@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .run.run import Run
 
 _TOOK = re.compile(r"\(\d+\.\d s\)\n\Z")
-_UNPROVEN = frozenset({InputKind.ANY_FILE, InputKind.OBSERVED, InputKind.BUILD, InputKind.IMAGE})
+_UNPROVEN = frozenset({InputKind.ANY_FILE, InputKind.OBSERVED})
 _OWN = frozenset({*COMMANDS, BARRIER})
 _LONGEST = 1 << 22  # characters of an answer
 _LARGEST = 1 << 26  # bytes of a report
@@ -61,7 +61,7 @@ def keep(run: Run, tasks: Iterable[str], record: Mapping[str, Any] | None) -> No
     with suppress(stamps.OddError, DeployError, OSError, ValueError):
         listed = _listed(run)
         read = stamps.read(listed)
-        if not stamps.settled(listed, read, replay.BEGAN, {run.layout.relative(run.layout.overview)}):
+        if not stamps.settled(listed, read, replay.began(), {run.layout.relative(run.layout.overview)}):
             return
         kept, environment = run.project.config.history, run.project.environment
         found = Snapshot(
@@ -81,14 +81,15 @@ def keep(run: Run, tasks: Iterable[str], record: Mapping[str, Any] | None) -> No
 
 
 def _did_nothing(run: Run) -> bool:
-    return bool(run.results) and all(item.status is Status.UNAFFECTED for item in run.results.values())
+    found = run.results.values()
+    return bool(found) and all(item.status is Status.UNAFFECTED and item.stage != "build" for item in found)
 
 
 def _reports(run: Run) -> dict[str, bytes]:
     """The reports that this run has written."""
     folder = run.layout.reports
     files = folder.iterdir() if folder.is_dir() else ()
-    young = [path for path in files if path.lstat().st_mtime_ns >= replay.BEGAN - _COARSE_NS]
+    young = [path for path in files if path.lstat().st_mtime_ns >= replay.began() - _COARSE_NS]
     return {path.name: plain.read(path, _LARGEST) for path in young}
 
 
@@ -108,7 +109,8 @@ def _listed(run: Run) -> list[str]:
     if skipped and any(_reads_installed(run.project, skipped)):
         raise stamps.OddError(min(skipped))
     records = stamps.records(run.project.environment)
-    return [*files, *stamps.of_git(), *records]
+    excludes = git.excludes_file(run.layout.root)
+    return [*files, *stamps.of_git(), *([excludes] if excludes else []), *records]
 
 
 def _unproven(run: Run) -> Iterator[bool]:
@@ -116,15 +118,20 @@ def _unproven(run: Run) -> Iterator[bool]:
     project = run.project
     config = project.config
     yield run.recording is not None or config.ledger != "none"
-    yield run.baseline is not None or config.deploy.tag is not None
+    yield run.baseline is not None or (config.deploy.tag is not None and run.asked.deploying)
     yield project.keyring.signs or project.keyring.is_set
-    yield project.tree is not None or project.catalog is not None
+    yield project.tree is not None
+    if (catalog := project.catalog) is not None:
+        yield any(_is_outside(path) for name in catalog.builds for path in catalog.folders(name, image=False))
+        yield any(_is_outside(path) for name in catalog.images for path in catalog.folders(name, image=True))
     yield bool(config.hooks or config.notify or config.publish.automatic or project.faults)
     yield ci.kind() != "none" or places.find(config.forge) is not None
     yield not _ends_with_import(run.layout.root / "dodo.py")
     yield bool(project.index.unreadable)
     for name in project.stacks:
-        yield name not in run.assessed or any(_unproven_by(project, name, run.assessed[name][1]))
+        found = run.assessed[name][1] if name in run.assessed else None
+        yield found is None or any(_unproven_by(project, name, found))
+        yield config.deploy.tag is not None and (found is None or found.receipt is None)  # the tag may decide
 
 
 def _ends_with_import(path: Path) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import stat
 from array import array
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ _INSTALLED = frozenset({"node_modules", ".terraform", ".venv", "__pycache__"})
 _WRITTEN = frozenset({"runs", "reports", "run.lock", "crash.log", "published.json", "review.json"})
 _GIT = ("HEAD", "index", "config.worktree")
 _GIT_COMMON = ("config", "packed-refs", "info/exclude", "info/attributes", "reftable/tables.list")
+_OF_NO_COMMIT = re.compile(r"/(objects|logs|hooks)(/|$)|/(FETCH_HEAD|ORIG_HEAD|description)$")
 _GIT_OF_USER = (".gitconfig", ".config/git/config", ".config/git/ignore", ".config/git/attributes")
 
 
@@ -165,6 +167,8 @@ def of_git() -> list[str]:
     if not stat.S_ISDIR(os.lstat(".git").st_mode):
         raise OddError(".git")
     found += [f".git/{name}" for name in (*_GIT, *_GIT_COMMON)]
+    if os.path.isdir(".git/modules"):  # noqa: PTH112 - a text
+        found += [path for path in _below(".git/modules/", None, []) if not _OF_NO_COMMIT.search(path)]
     try:
         with open(".git/HEAD", "rb") as stream:  # noqa: PTH123 - a text
             head = os.fsdecode(stream.read(4096)).strip()

@@ -94,6 +94,12 @@ def ignored(root: Path, paths: list[str]) -> set[str]:
     return {path for path in (listed or "").split("\0") if path}
 
 
+def excludes_file(root: Path) -> str | None:
+    """The file of patterns that the user's settings add to what git ignores; None without one."""
+    found = _git(root, "config", "--type=path", "--get", "core.excludesFile", may_fail=True)
+    return (found or "").rstrip("\n") or None
+
+
 def merge_base(root: Path, ref: str) -> str | None:
     """The merge base of HEAD and a ref; None without one, or if the ref does not exist."""
     if resolve(root, ref) is None:
