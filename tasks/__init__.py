@@ -62,113 +62,135 @@ def _run() -> Run:
     return start()
 
 
+def _is_wanted(name: str) -> bool:
+    from .wanted import is_wanted
+
+    return is_wanted(name)
+
+
 def task_setup() -> Iterator[dict[str, Any]]:
     """Install the engine."""
-    from . import setup
+    if _is_wanted("setup"):
+        from . import setup
 
-    return setup.tasks(_run())
+        yield from setup.tasks(_run())
 
 
 def task_build() -> Iterator[dict[str, Any]]:
     """Make builds and images."""
-    from . import build
+    if _is_wanted("build"):
+        from . import build
 
-    return build.tasks(_run())
+        yield from build.tasks(_run())
 
 
 def task_validate() -> Iterator[dict[str, Any]]:
     """Validate."""
-    from . import validate
+    if _is_wanted("validate"):
+        from . import validate
 
-    return validate.tasks(_run())
+        yield from validate.tasks(_run())
 
 
 def task_plan() -> Iterator[dict[str, Any]]:
     """Plan."""
-    from . import deploy, plan
+    if _is_wanted("plan"):
+        from . import deploy, plan
 
-    return plan.tasks(_run(), deploy.plan_or_accept)
+        yield from plan.tasks(_run(), deploy.plan_or_accept)
 
 
-def task__planned() -> dict[str, Any]:
+def task__planned() -> Iterator[dict[str, Any]]:
     """The barrier: all plans before any apply."""
-    from . import deploy
+    if _is_wanted("_planned"):
+        from . import deploy
 
-    return deploy.barrier(_run())
+        yield deploy.barrier(_run())
 
 
 def task_deploy() -> Iterator[dict[str, Any]]:
     """Deploy."""
-    from . import deploy
+    if _is_wanted("deploy"):
+        from . import deploy
 
-    return deploy.tasks(_run())
+        yield from deploy.tasks(_run())
 
 
 def task_verify() -> Iterator[dict[str, Any]]:
     """Verify."""
-    from . import verify
+    if _is_wanted("verify"):
+        from . import verify
 
-    return verify.tasks(_run())
+        yield from verify.tasks(_run())
 
 
 def task_drift() -> Iterator[dict[str, Any]]:
     """Drift."""
-    from . import drift
+    if _is_wanted("drift"):
+        from . import drift
 
-    return drift.tasks(_run())
+        yield from drift.tasks(_run())
 
 
 def task_status() -> Iterator[dict[str, Any]]:
     """Status."""
-    from . import status
+    if _is_wanted("status"):
+        from . import status
 
-    return status.tasks(_run())
+        yield from status.tasks(_run())
 
 
 def task_graph() -> Iterator[dict[str, Any]]:
     """Graph."""
-    from . import graph
+    if _is_wanted("graph"):
+        from . import graph
 
-    return graph.tasks(_run())
+        yield from graph.tasks(_run())
 
 
 def task_ci() -> Iterator[dict[str, Any]]:
     """Generate a pipeline."""
-    from . import ci
+    if _is_wanted("ci"):
+        from . import ci
 
-    return ci.tasks(_run())
+        yield from ci.tasks(_run())
 
 
 def task_log() -> Iterator[dict[str, Any]]:
     """Log."""
-    from . import log
+    if _is_wanted("log"):
+        from . import log
 
-    return log.tasks(_run())
+        yield from log.tasks(_run())
 
 
 def task_audit() -> Iterator[dict[str, Any]]:
     """Audit."""
-    from . import audit
+    if _is_wanted("audit"):
+        from . import audit
 
-    return audit.tasks(_run())
+        yield from audit.tasks(_run())
 
 
 def task_ledger() -> Iterator[dict[str, Any]]:
     """Ledger."""
-    from . import upkeep
+    if _is_wanted("ledger"):
+        from . import upkeep
 
-    return upkeep.tasks(_run())
+        yield from upkeep.tasks(_run())
 
 
 def task_notify_test() -> Iterator[dict[str, Any]]:
     """Test the notifications."""
-    from . import notify
+    if _is_wanted("notify-test"):
+        from . import notify
 
-    return notify.tasks(_run())
+        yield from notify.tasks(_run())
 
 
 def task_publish() -> Iterator[dict[str, Any]]:
     """Publish."""
-    from .history import publish
+    if _is_wanted("publish"):
+        from .history import publish
 
-    return publish.tasks(_run())
+        yield from publish.tasks(_run())

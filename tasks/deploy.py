@@ -67,7 +67,8 @@ def barrier(run: Run) -> dict[str, Any]:
 def raise_barrier(all_tasks: dict[str, Any], selected: list[str]) -> bool:
     """Make the barrier depend on the plan of each stack that this run deploys; False when it deploys none."""
     stacks = sorted(selection.stacks(selection.reached(all_tasks, selected), STAGE))
-    all_tasks[BARRIER].task_dep[:] = [f"plan:{name}" for name in stacks]
+    if BARRIER in all_tasks:
+        all_tasks[BARRIER].task_dep[:] = [f"plan:{name}" for name in stacks]
     return bool(stacks)
 
 

@@ -5,14 +5,13 @@ What a snapshot cannot prove has none: then the next run finds its answer as thi
 
 from __future__ import annotations
 
-import ast
 import posixpath
 import re
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from . import replay
+from . import replay, wanted
 from .artifact import snapshot, stamps
 from .artifact.inputs import InputKind
 from .artifact.snapshot import Snapshot
@@ -26,7 +25,6 @@ from .run.selection import BARRIER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from pathlib import Path
 
     from .artifact.affected import Assessment
     from .project.project import Project
@@ -126,21 +124,12 @@ def _unproven(run: Run) -> Iterator[bool]:
         yield any(_is_outside(path) for name in catalog.images for path in catalog.folders(name, image=True))
     yield bool(config.hooks or config.notify or config.publish.automatic or project.faults)
     yield ci.kind() != "none" or places.find(config.forge) is not None
-    yield not _ends_with_import(run.layout.root / "dodo.py")
+    yield not wanted.is_plain(run.layout.root / "dodo.py")
     yield bool(project.index.unreadable)
     for name in project.stacks:
         found = run.assessed[name][1] if name in run.assessed else None
         yield found is None or any(_unproven_by(project, name, found))
         yield config.deploy.tag is not None and (found is None or found.receipt is None)  # the tag may decide
-
-
-def _ends_with_import(path: Path) -> bool:
-    """Whether nothing in a `dodo.py` comes after our tasks are imported, which is when a run is answered."""
-    try:
-        last = ast.parse(path.read_bytes()).body[-1]
-    except (OSError, ValueError, SyntaxError, IndexError, RecursionError):
-        return False
-    return isinstance(last, ast.ImportFrom) and last.module == __package__ and [it.name for it in last.names] == ["*"]
 
 
 def _unproven_by(project: Project, name: str, found: Assessment) -> Iterator[bool]:
