@@ -53,7 +53,6 @@ class Reporter:
         self._flush_failed = False
         self._console = console.Console(self.run)
         self._history: Recorder | None = None
-        self._tasks: list[str] = []
 
     def initialize(self, tasks: dict[str, Any], selected: list[str]) -> None:
         """Start: take the environment lock, handle signals, set up the barrier before applies."""
@@ -61,7 +60,6 @@ class Reporter:
         self._selected = {name.partition(":")[0] for name in selected}
         self._whole = {name for name in selected if ":" not in name}
         self._named = selected
-        self._tasks = list(tasks)
         if run.request.part is not None:
             self._leave_to_others(tasks, selected)
         selection.order(tasks, selected, "deploy", "verify")
@@ -278,7 +276,7 @@ class Reporter:
         """Keep the answer of a run that has changed nothing, so that the next one need not find it again."""
         record = {**self._history.head, "written_at": "", "graph": {}, "tasks": []} if self._history else None
         if self._exit_code() is ExitCode.OK and (self._history is None or not self._history.problem):
-            snapshots.keep(self.run, self._tasks, record)
+            snapshots.keep(self.run, record)
 
     def _say_unread(self, problem: LedgerError) -> None:
         """The run goes on without the ledger: what that means; a search for drift cannot tell new drift from known."""

@@ -19,12 +19,10 @@ from .base import ci, git, plain
 from .base.errors import DeployError
 from .forges import place as places
 from .run import doitdb
-from .run.commandline import COMMANDS
 from .run.result import Status
-from .run.selection import BARRIER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from .artifact.affected import Assessment
     from .project.project import Project
@@ -32,22 +30,20 @@ if TYPE_CHECKING:
 
 _TOOK = re.compile(r"\(\d+\.\d s\)\n\Z")
 _UNPROVEN = frozenset({InputKind.ANY_FILE, InputKind.OBSERVED})
-_OWN = frozenset({*COMMANDS, BARRIER})
 _LONGEST = 1 << 22  # characters of an answer
 _LARGEST = 1 << 26  # bytes of a report
 _COARSE_NS = 20_000_000  # the clock of the file system may be so much behind ours
 
 
-def keep(run: Run, tasks: Iterable[str], record: Mapping[str, Any] | None) -> None:
+def keep(run: Run, record: Mapping[str, Any] | None) -> None:
     """Keep the answer of a run that has ended well; what prevents that only costs the next run time.
 
     Args:
         run: The run, all of whose output was printed.
-        tasks: The names of doit's tasks.
         record: The run's record, where there is one.
     """
     path = replay.place(run.layout.root)
-    if path is None or run.output.written is None or {name.partition(":")[0] for name in tasks} - _OWN:
+    if path is None or run.output.written is None:
         return
     showing = sys.argv[-1] == "status"
     said = "".join(run.output.written)
