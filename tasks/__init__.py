@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .run.run import Run
 
     DOIT_CONFIG: dict[str, Any]
+    from .run.taskdict import TaskDict
 
 __all__ = [
     "DOIT_CONFIG",
@@ -68,7 +69,7 @@ def _is_wanted(name: str) -> bool:
     return is_wanted(name)
 
 
-def task_setup() -> Iterator[dict[str, Any]]:
+def task_setup() -> Iterator[TaskDict]:
     """Install the engine."""
     if _is_wanted("setup"):
         from . import setup
@@ -76,7 +77,7 @@ def task_setup() -> Iterator[dict[str, Any]]:
         yield from setup.tasks(_run())
 
 
-def task_build() -> Iterator[dict[str, Any]]:
+def task_build() -> Iterator[TaskDict]:
     """Make builds and images."""
     if _is_wanted("build"):
         from . import build
@@ -84,7 +85,7 @@ def task_build() -> Iterator[dict[str, Any]]:
         yield from build.tasks(_run())
 
 
-def task_validate() -> Iterator[dict[str, Any]]:
+def task_validate() -> Iterator[TaskDict]:
     """Validate."""
     if _is_wanted("validate"):
         from . import validate
@@ -92,7 +93,7 @@ def task_validate() -> Iterator[dict[str, Any]]:
         yield from validate.tasks(_run())
 
 
-def task_plan() -> Iterator[dict[str, Any]]:
+def task_plan() -> Iterator[TaskDict]:
     """Plan."""
     if _is_wanted("plan"):
         from . import deploy, plan
@@ -100,7 +101,7 @@ def task_plan() -> Iterator[dict[str, Any]]:
         yield from plan.tasks(_run(), deploy.plan_or_accept)
 
 
-def task__planned() -> Iterator[dict[str, Any]]:
+def task__planned() -> Iterator[TaskDict]:
     """The barrier: all plans before any apply."""
     if _is_wanted("_planned"):
         from . import deploy
@@ -108,7 +109,7 @@ def task__planned() -> Iterator[dict[str, Any]]:
         yield deploy.barrier(_run())
 
 
-def task_deploy() -> Iterator[dict[str, Any]]:
+def task_deploy() -> Iterator[TaskDict]:
     """Deploy."""
     if _is_wanted("deploy"):
         from . import deploy
@@ -116,7 +117,7 @@ def task_deploy() -> Iterator[dict[str, Any]]:
         yield from deploy.tasks(_run())
 
 
-def task_verify() -> Iterator[dict[str, Any]]:
+def task_verify() -> Iterator[TaskDict]:
     """Verify."""
     if _is_wanted("verify"):
         from . import verify
@@ -124,7 +125,7 @@ def task_verify() -> Iterator[dict[str, Any]]:
         yield from verify.tasks(_run())
 
 
-def task_drift() -> Iterator[dict[str, Any]]:
+def task_drift() -> Iterator[TaskDict]:
     """Drift."""
     if _is_wanted("drift"):
         from . import drift
@@ -132,7 +133,7 @@ def task_drift() -> Iterator[dict[str, Any]]:
         yield from drift.tasks(_run())
 
 
-def task_status() -> Iterator[dict[str, Any]]:
+def task_status() -> Iterator[TaskDict]:
     """Status."""
     if _is_wanted("status"):
         from . import status
@@ -140,7 +141,7 @@ def task_status() -> Iterator[dict[str, Any]]:
         yield from status.tasks(_run())
 
 
-def task_graph() -> Iterator[dict[str, Any]]:
+def task_graph() -> Iterator[TaskDict]:
     """Graph."""
     if _is_wanted("graph"):
         from . import graph
@@ -148,7 +149,7 @@ def task_graph() -> Iterator[dict[str, Any]]:
         yield from graph.tasks(_run())
 
 
-def task_ci() -> Iterator[dict[str, Any]]:
+def task_ci() -> Iterator[TaskDict]:
     """Generate a pipeline."""
     if _is_wanted("ci"):
         from . import ci
@@ -156,7 +157,7 @@ def task_ci() -> Iterator[dict[str, Any]]:
         yield from ci.tasks(_run())
 
 
-def task_log() -> Iterator[dict[str, Any]]:
+def task_log() -> Iterator[TaskDict]:
     """Log."""
     if _is_wanted("log"):
         from . import log
@@ -164,7 +165,7 @@ def task_log() -> Iterator[dict[str, Any]]:
         yield from log.tasks(_run())
 
 
-def task_audit() -> Iterator[dict[str, Any]]:
+def task_audit() -> Iterator[TaskDict]:
     """Audit."""
     if _is_wanted("audit"):
         from . import audit
@@ -172,7 +173,7 @@ def task_audit() -> Iterator[dict[str, Any]]:
         yield from audit.tasks(_run())
 
 
-def task_ledger() -> Iterator[dict[str, Any]]:
+def task_ledger() -> Iterator[TaskDict]:
     """Ledger."""
     if _is_wanted("ledger"):
         from . import upkeep
@@ -180,7 +181,7 @@ def task_ledger() -> Iterator[dict[str, Any]]:
         yield from upkeep.tasks(_run())
 
 
-def task_notify_test() -> Iterator[dict[str, Any]]:
+def task_notify_test() -> Iterator[TaskDict]:
     """Test the notifications."""
     if _is_wanted("notify-test"):
         from . import notify
@@ -188,7 +189,7 @@ def task_notify_test() -> Iterator[dict[str, Any]]:
         yield from notify.tasks(_run())
 
 
-def task_publish() -> Iterator[dict[str, Any]]:
+def task_publish() -> Iterator[TaskDict]:
     """Publish."""
     if _is_wanted("publish"):
         from .history import publish

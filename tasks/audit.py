@@ -15,16 +15,16 @@ from .run.action import FailedText, printing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
 
     from .ledger.chain import Verification
     from .ledger.record import Head
     from .run.run import Run
+    from .run.taskdict import TaskDict
 
 STAGE = "audit"
 
 
-def tasks(run: Run) -> Iterator[dict[str, Any]]:
+def tasks(run: Run) -> Iterator[TaskDict]:
     """`audit`: prints the result."""
     yield printing(run, STAGE, _text, [AS_JSON])
 
@@ -37,15 +37,20 @@ def _text(run: Run, as_json: bool) -> str:
         text = json.dumps(_document(head, verified), sort_keys=True)
         return FailedText(text) if verified.broken else text
     if verified.broken:
-        raise LedgerError(
-            verified.broken.what, where=found.session.home.name,
-            details=[f"{plural(verified.count, 'event')} before it, unchanged"],
-            untouched="nothing was written",
-            next_step=(
-                "find out who wrote it; docs/ledger.md explains how to repair it; ", doit("log"), " shows the entries",
-            ),
-        )  # fmt: skip
+        raise broken(found.session.home.name, verified)
     return "\n".join(_lines(head, verified))
+
+
+def broken(name: str, verified: Verification) -> LedgerError:
+    """The error for a chain with a fault."""
+    return LedgerError(
+        verified.broken.what if verified.broken else "", where=name,
+        details=[f"{plural(verified.count, 'event')} before it, unchanged"],
+        untouched="nothing was written",
+        next_step=(
+            "find out who wrote it; docs/ledger.md explains how to repair it; ", doit("log"), " shows the entries",
+        ),
+    )  # fmt: skip
 
 
 def _lines(head: Head, verified: Verification) -> Iterator[str]:
@@ -54,8 +59,11 @@ def _lines(head: Head, verified: Verification) -> Iterator[str]:
         yield "  not signed, only chained: anyone who can write to it can write another chain (`ledger.public_key`)"
     else:
         yield f"  signed; the current key is {PublicKey(head.key).id}"
-    for number in verified.replaced:
-        yield f"  entry {number} replaced a lost key: only the new key vouches for the entries before it"
+    if head.checkpoint:
+        yield f"  entries before {head.first} were dropped; entry {head.checkpoint.entry} vouches for them"
+    for number, why in verified.replaced.items():
+        what = f"entry {number} replaced a {why} key"
+        yield f"  {what}: only the new key vouches for the entries before it"
     yield f"  this does not prove that {head.sequence} is the newest entry; a machine that has seen a later one can"
 
 
@@ -65,5 +73,6 @@ def _document(head: Head, verified: Verification) -> dict[str, object]:
     return {
         "whole": broken is None, "entries": verified.count, "sequence": head.sequence, "chain": head.chain,
         "environment": head.environment, "project": head.project, "key": PublicKey(head.key).id if head.key else None,
-        "broken": {"entry": broken.number, "what": broken.what} if broken else None, "replaced": verified.replaced,
+        "broken": {"entry": broken.number, "what": broken.what} if broken else None, "first": head.first,
+        "replaced": list(verified.replaced),
     }  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .base.errors import DeployError
 from .run import selection
@@ -16,15 +16,18 @@ from .run.result import Result, Status
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from doit.task import Task
+
     from .project.project import Project
     from .project.stack import Stack
     from .run.run import Run
+    from .run.taskdict import TaskDict
 
 STAGE = "build"
 IMAGE = "image/"  # the prefix of image task names
 
 
-def tasks(run: Run) -> Iterator[dict[str, Any]]:
+def tasks(run: Run) -> Iterator[TaskDict]:
     """`build:<name>`, and `build:image/<name>` for an image: up to date by the content of their inputs."""
     yield {"name": None, "doc": COMMANDS[STAGE]}
     catalog = run.project.catalog
@@ -53,7 +56,7 @@ def needed_by(run: Run, stack: Stack) -> list[str]:
     return [f"{STAGE}:{name}" for name in catalog.read_by(stack)] if catalog else []
 
 
-def join(run: Run, all_tasks: dict[str, Any], selected: list[str]) -> None:
+def join(run: Run, all_tasks: dict[str, Task], selected: list[str]) -> None:
     """Note what the builds are for, and let plans wait for images that this run makes, once tasks are selected.
 
     `doit plan` alone does not wait for images, as their references are known without them.

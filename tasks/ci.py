@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
     from .forges.pipelines.shares import Purpose, Shares
     from .run.run import Run
+    from .run.taskdict import TaskDict
 
 STAGE = "ci"
 _PURPOSES = ("plan", "deploy", "drift")
 _FORGES = ("gitlab", "github")
 
 
-def tasks(run: Run) -> Iterator[dict[str, Any]]:
+def tasks(run: Run) -> Iterator[TaskDict]:
     """`ci`: writes a file and prints a summary; `-p` sets the purpose of the pipeline, `-f` the forge."""
     params = [
         {"name": "purpose", "short": "p", "long": "for", "default": "deploy",
@@ -55,8 +56,6 @@ def write(run: Run, purpose: Purpose, forge: str) -> str:
     from .forges.pipelines import github, gitlab
     from .forges.pipelines.shares import spread
 
-    if run.recording is not None:
-        run.recording.fill(deploying=False, alone=False)
     named = deployed.named_base(run)
     base = git.resolve(run.layout.root, named) if named else None
     words = [f"base={base}"] if base else []

@@ -17,17 +17,20 @@ from .builds import used
 from .engine import diagnostics, statelock
 from .engine.engine import failure, is_stale
 from .forges import gate
-from .plans import acceptance, judging, knowing, making, replayed
-from .run import checkblocks, errored, readstate, selection, stateguard, succession, upstream, workdir
+from .plans import acceptance, judging, knowing, making, replayed, unneeded
+from .run import checkblocks, deployedtag, errored, readstate, selection, stateguard, succession, upstream, workdir
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once, may_be_affected
 from .run.commandline import COMMANDS
 from .run.details import DeployDetails
+from .run.readstate import Left
 from .run.result import Result, Status
 from .run.selection import BARRIER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from doit.task import Task
 
     from .artifact.affected import Assessment
     from .artifact.manifest import Manifest
@@ -35,11 +38,13 @@ if TYPE_CHECKING:
     from .engine.command import Completed, Context
     from .project.stack import Stack
     from .run.run import Run
+    from .run.taskdict import TaskDict
 
 STAGE = "deploy"
+_UNNEEDED = "the state is as planned, so the engine was not started"
 
 
-def tasks(run: Run) -> Iterator[dict[str, Any]]:
+def tasks(run: Run) -> Iterator[TaskDict]:
     """`deploy:<stack>`: runs after the barrier and after the deploys of its upstreams."""
     yield {"name": None, "doc": COMMANDS[STAGE]}
     for name, stack in run.project.stacks.items():
@@ -52,7 +57,7 @@ def tasks(run: Run) -> Iterator[dict[str, Any]]:
         }
 
 
-def barrier(run: Run) -> dict[str, Any]:
+def barrier(run: Run) -> TaskDict:
     """The barrier task between all plans and any apply, which compares them with the reviewed plans.
 
     Its edges are set when the selection is known (see `raise_barrier`): `doit deploy:x` must not plan every stack.
@@ -64,7 +69,7 @@ def barrier(run: Run) -> dict[str, Any]:
     }
 
 
-def raise_barrier(all_tasks: dict[str, Any], selected: list[str]) -> bool:
+def raise_barrier(all_tasks: dict[str, Task], selected: list[str]) -> bool:
     """Make the barrier depend on the plan of each stack that this run deploys; False when it deploys none."""
     stacks = sorted(selection.stacks(selection.reached(all_tasks, selected), STAGE))
     if BARRIER in all_tasks:
@@ -220,38 +225,52 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
         )  # fmt: skip
         if run.recording is not None:
             run.recording.announce(lambda: _about_to_apply(run))
+        deployedtag.announce(run, lambda: _about_to_apply(run))
         store.claim(layout, manifest)
         receipt.write(layout, begun)
-        done = _run_apply(run, stack, _Attempt(artifact, begun, last), where, variables)
-        found = _outputs(run, stack, done)
-        left = readstate.left_by(run, stack, where, manifest)
-    outputs.store(layout, stack.name, found, run.mask, run.project.keyring.current)
+        attempt = _Attempt(artifact, begun, last)
+        _require_unchanged(run, stack, attempt)
+        end = _settled(run, stack, attempt, where) or _ended(run, stack, attempt, where, variables)
+    outputs.store(layout, stack.name, end.outputs, run.mask, run.project.keyring.current)
     run.mark_applied(stack.name)
-    failed = [run.mask.text(item.text) for item in diagnostics.warnings(done.events) if item.is_failed_check]
     ended = begun.ended(
-        Outcome.APPLIED, **left, verified=None if stack.settings.verify else True,
-        state_key=run.project.keyring.state_key, exists=manifest.exists, failed_checks=failed,
-        **_less_produced(run, stack, begun),
+        Outcome.APPLIED, **end.left.identity, verified=None if stack.settings.verify else True,
+        state_key=run.project.keyring.state_key, exists=manifest.exists, failed_checks=end.failed_checks,
+        unneeded=end.unneeded, **_less_produced(run, stack, begun),
     )  # fmt: skip
     receipt.write(layout, ended)
     shown = {
         name: changes.HIDDEN if run.hides_values else output.value
-        for name, output in found.items()
+        for name, output in end.outputs.items()
         if not output.sensitive
     }
-    return Applied(manifest, changes.counts_text(manifest.counts), shown, allowed, failed)
+    text = changes.counts_text(manifest.counts) + (f": {_UNNEEDED}" if end.unneeded else "")
+    return Applied(manifest, text, shown, allowed, end.failed_checks)
 
 
 def _about_to_apply(run: Run) -> set[str]:
-    """The stacks that this run may apply: those that are affected, and those that an output of theirs may affect."""
+    """The stacks that this run may apply: those that are affected, and those that an output of theirs may affect.
+
+    For the tag, which the jobs of a pipeline cannot all write, those of the whole pipeline.
+    """
     found: set[str] = set()
     for name in run.project.graph.order:
-        if name not in run.asked.planned:
+        if name not in run.asked.planned and (run.request.part is None or run.recording is not None):
             continue
         waits = store.pending(run.layout, name) or not found.isdisjoint(run.project.graph.needs[name])
         if waits or may_be_affected(run, run.project.stacks[name]):
             found.add(name)
     return found
+
+
+@dataclass(frozen=True)
+class _End:
+    """How an apply ended well: the state that it left, its outputs, the `check` blocks that did not hold."""
+
+    left: Left
+    outputs: dict[str, outputs.Output]
+    failed_checks: list[str]
+    unneeded: bool = False
 
 
 @dataclass(frozen=True)
@@ -261,6 +280,41 @@ class _Attempt:
     artifact: Artifact
     begun: Receipt
     last: Receipt | None
+
+
+def _require_unchanged(run: Run, stack: Stack, attempt: _Attempt) -> None:
+    """Refuse a plan where files that its apply reads again have changed; the previous receipt is restored.
+
+    Raises:
+        ArtifactRefusedError: They have.
+    """
+    manifest = attempt.artifact.manifest
+    files = map(reasons.named, rereads.changed(run.project, stack, manifest.inputs))
+    changed = [*files, *used.changed(run.project, manifest.builds)]
+    if changed:
+        receipt.restore(run.layout, stack.name, attempt.last)
+        store.release(run.layout, stack.name)
+        message = f"changed since this was verified: {few(changed, 3, '; ')}"
+        raise ArtifactRefusedError("changed", message, stack=stack.name)
+
+
+def _settled(run: Run, stack: Stack, attempt: _Attempt, where: Context) -> _End | None:
+    """How a plan ends that has nothing to apply; None where the engine has to be started."""
+    manifest = attempt.artifact.manifest
+    found = unneeded.found(run, stack, attempt.artifact, attempt.last, where)
+    if found is None:
+        return None
+    values = outputs.parse(found.outputs, run.project.module(stack.name).outputs)
+    run.mask.add(output.value for output in values.values() if output.sensitive)
+    return _End(Left(manifest.lineage, found.serial), values, [], unneeded=True)
+
+
+def _ended(run: Run, stack: Stack, attempt: _Attempt, where: Context, variables: list[str]) -> _End:
+    """Apply a plan, and read what it left."""
+    done = _run_apply(run, stack, attempt, where, variables)
+    left = readstate.left_by(run, stack, where, attempt.artifact.manifest)
+    failed = [run.mask.text(item.text) for item in diagnostics.warnings(done.events) if item.is_failed_check]
+    return _End(left, _outputs(run, stack, done, left), failed)
 
 
 def _run_apply(run: Run, stack: Stack, attempt: _Attempt, where: Context, variables: list[str]) -> Completed:
@@ -273,13 +327,6 @@ def _run_apply(run: Run, stack: Stack, attempt: _Attempt, where: Context, variab
     """
     layout, begun, last = run.layout, attempt.begun, attempt.last
     manifest, saved = attempt.artifact.manifest, attempt.artifact.plan
-    files = map(reasons.named, rereads.changed(run.project, stack, manifest.inputs))
-    changed = [*files, *used.changed(run.project, manifest.builds)]
-    if changed:
-        receipt.restore(layout, stack.name, last)
-        store.release(layout, stack.name)
-        message = f"changed since this was verified: {few(changed, 3, '; ')}"
-        raise ArtifactRefusedError("changed", message, stack=stack.name)
     try:
         with replayed.values(run, stack, where, saved) as (replaying, planned):
             done = workdir.run_locked(
@@ -288,7 +335,7 @@ def _run_apply(run: Run, stack: Stack, attempt: _Attempt, where: Context, variab
             )  # fmt: skip
     except StoppedError:
         left = readstate.left_by(run, stack, where, manifest)
-        receipt.write(layout, begun.ended(Outcome.FAILED, **left, **_less_produced(run, stack, begun)))
+        receipt.write(layout, begun.ended(Outcome.FAILED, **left.identity, **_less_produced(run, stack, begun)))
         raise
     if is_stale(done.summaries()):  # nothing was started; the receipt of a failure would make the next deploy plan
         receipt.restore(layout, stack.name, last)  # and apply something that nobody has reviewed
@@ -300,7 +347,7 @@ def _run_apply(run: Run, stack: Stack, attempt: _Attempt, where: Context, variab
         raise failure("apply failed", done, where)
     if not done.ok:
         left = readstate.left_by(run, stack, where, manifest)
-        receipt.write(layout, begun.ended(Outcome.FAILED, **left, **_less_produced(run, stack, begun)))
+        receipt.write(layout, begun.ended(Outcome.FAILED, **left.identity, **_less_produced(run, stack, begun)))
         raise _apply_error(run, stack, done, where)
     return done
 
@@ -315,15 +362,19 @@ def _apply_error(run: Run, stack: Stack, done: Completed, where: Context) -> Dep
     )  # fmt: skip
 
 
-def _outputs(run: Run, stack: Stack, done: Completed) -> dict[str, outputs.Output]:
-    """The outputs after an apply: from its own stream, unless one is sensitive or there is no stream."""
+def _outputs(run: Run, stack: Stack, done: Completed, left: Left) -> dict[str, outputs.Output]:
+    """The outputs after an apply: from its own stream, or with sensitive ones from the state, which is read anyway."""
     declared = run.project.module(stack.name).outputs
     events = [event["outputs"] for event in done.events if event.get("type") == "outputs"]
     if events and not any(item.get("sensitive") for item in events[-1].values()):
         return outputs.parse(events[-1], declared)
     if not events and not declared:
         return {}
-    return upstream.read(run, stack, declared)
+    if left.outputs is None:
+        return upstream.read(run, stack, declared)
+    found = outputs.parse(left.outputs, declared)
+    run.mask.add(output.value for output in found.values() if output.sensitive)
+    return found
 
 
 def _less_produced(run: Run, stack: Stack, begun: Receipt) -> dict[str, Any]:

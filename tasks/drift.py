@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from . import build
 from .artifact import statecheck
 from .artifact.statecheck import Seen
 from .base.errors import EngineError
-from .base.text import few
+from .base.text import plural
 from .builds import used
+from .drifts import classes, rules, words
 from .plans import fresh
 from .project import volatile
-from .run import awaited, checkblocks, errored, readstate, stateguard, upstream, workdir
+from .run import awaited, checkblocks, errored, previous, readstate, stateguard, upstream, workdir
 from .run.action import stage_action
 from .run.assessment import assess
 from .run.commandline import COMMANDS
@@ -27,12 +29,14 @@ if TYPE_CHECKING:
     from .artifact.changes import PlanChanges
     from .project.stack import Stack
     from .run.run import Run
+    from .run.taskdict import TaskDict
 
 STAGE = "drift"
+WHOLE = "the whole stack"
 _UNRECORDED = "differs from the code (without a receipt here, drift cannot be told from undeployed code)"
 
 
-def tasks(run: Run) -> Iterator[dict[str, Any]]:
+def tasks(run: Run) -> Iterator[TaskDict]:
     """`drift:<stack>`: always runs when selected; drift does not fail the task."""
     yield {"name": None, "doc": COMMANDS[STAGE]}
     for name, stack in run.project.stacks.items():
@@ -50,8 +54,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     assessment = assess(run, stack)
     given = upstream.values(run, stack)
     if given.missing:
-        summary = f"never deployed: it waits for {given.missing_text(stack)}"
-        return Result(STAGE, stack.name, Status.UNDEPLOYED, summary, reasons=assessment.words)
+        return _never_deployed(run, stack, assessment, f"it waits for {given.missing_text(stack)}")
     images, _ = used.references(run.project, stack, deployed=True)
     try:
         made = fresh_plan(run, stack, {**given.values, **images}, STAGE)
@@ -59,38 +62,104 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
         waits = [] if assessment.receipt else awaited.upstreams(run, stack, error)
         if not waits:
             raise
-        summary = f"never deployed: it waits for {', '.join(waits)}; before that: {run.problem(error).summary}"
-        return Result(STAGE, stack.name, Status.UNDEPLOYED, summary, reasons=assessment.words)
-    accepted = stateguard.require(run, stack, assessment.receipt, made.seen)
-    moved = statecheck.moved(assessment.receipt, made.seen)
-    found, also = made.changes, f"; {moved}" if moved else ""
-    drifted, pending = _tell_apart(found, assessment)
-    names = [str(item.get("address") or f"output {item.get('name')}") for item in drifted or pending]
-    shown = few(names, 5)
-    details = DriftDetails(found.to_json(), drifted, pending, accepted, moved)
+        why = f"it waits for {', '.join(waits)}; before that: {run.problem(error).summary}"
+        return _never_deployed(run, stack, assessment, why)
+    return _compared(run, stack, made, assessment)
+
+
+def _never_deployed(run: Run, stack: Stack, assessment: Assessment, why: str) -> Result:
+    """The result of a stack that cannot be planned before another one is deployed."""
+    whole = classes.Finding(classes.DriftClass.UNDEPLOYED, WHOLE, shape=WHOLE)
+    judged = rules.judged([whole], run.project.config.drift, stack.name, datetime.now(UTC).date())
+    findings, over = previous.compared(run, stack.name, judged, ())
+    details = DriftDetails(None, findings, over)
+    return Result(
+        STAGE, stack.name, Status.UNDEPLOYED, f"never deployed: {why}", assessment.words, details=details
+    )  # fmt: skip
+
+
+def _compared(run: Run, stack: Stack, made: Looked, assessment: Assessment) -> Result:
+    """What a plan says of a stack, by class and rule."""
+    last, settings, found = assessment.receipt, run.project.config.drift, made.changes
+    accepted = stateguard.require(run, stack, last, made.seen)
+    as_deployed = not assessment.affected or assessment.rekeyed
+    classified = classes.classify(found, made.seen, last, as_deployed=as_deployed)
+    judged = rules.judged(classified, settings, stack.name, datetime.now(UTC).date())
+    findings, over = previous.compared(run, stack.name, judged, made.addresses)
+    details = DriftDetails(
+        found.to_json(), findings, over, last.deployed if last else None, made.rules, accepted,
+        statecheck.moved(last, made.seen),
+    )  # fmt: skip
     checkblocks.refuse(run, stack, STAGE, found.failed_checks, details)
-    counts = {"drifted": len(drifted), "pending": len(pending)}
-    if drifted:
-        summary = f"drifted: {shown}" + (f"; and {len(pending)} changes in undeployed code" if pending else "")
-        if names := sorted(volatile.volatile(run.project, stack)):
-            summary += f"; a volatile variable ({', '.join(names)}) may be why"
-        summary += also
-        return Result(STAGE, stack.name, Status.DRIFTED, summary, counts=counts, details=details)
-    if not found.counts.empty:
-        state = "undeployed code" if assessment.receipt else _UNRECORDED if made.exists else "never deployed"
-        return Result(
-            STAGE, stack.name, Status.UNDEPLOYED, f"{state}: {shown}{also}", assessment.words, counts, details
-        )  # fmt: skip
-    return Result(STAGE, stack.name, summary=f"as deployed{also}", details=details)
+    counts = {"drifted": len(details.drifted), "pending": len(details.pending)}
+    also = "".join(f"; {text}" for text in (words.resolved(over), details.state_moved) if text)
+    if details.drifted:
+        return Result(STAGE, stack.name, Status.DRIFTED, _drifted(run, stack, details) + also, [], counts, details)
+    if details.pending:
+        state = "undeployed code" if last else _UNRECORDED if made.exists else "never deployed"
+        summary = f"{state}: {words.few_of(details.pending)}{also}"
+        return Result(STAGE, stack.name, Status.UNDEPLOYED, summary, assessment.words, counts, details)
+    return Result(STAGE, stack.name, summary=words.quiet(findings) + also, counts=counts, details=details)
+
+
+def _drifted(run: Run, stack: Stack, details: DriftDetails) -> str:
+    """The line of a drifted stack."""
+    text = f"drifted: {words.few_of(details.drifted)}"
+    if details.pending:
+        text += f"; and {plural(len(details.pending), 'change')} in undeployed code"
+    if names := sorted(volatile.volatile(run.project, stack)):
+        text += f"; a volatile variable ({', '.join(names)}) may be why"
+    return text
+
+
+def alerts(run: Run, result: Result) -> bool:
+    """Whether a result makes the run exit with 2."""
+    if result.stage != STAGE or result.status not in (Status.DRIFTED, Status.UNDEPLOYED):
+        return False
+    if not isinstance(result.details, DriftDetails):
+        return True
+    any_drift = run.project.config.drift.exit == "any"
+    return any(found.alerting and (any_drift or found.fresh) for found in result.details.findings)
+
+
+def useless_rules(run: Run, *, whole: bool) -> list[str]:
+    """The rules of `drift.ignore` that do nothing, a sentence each.
+
+    Args:
+        run: The run, its checks ended.
+        whole: Whether all stacks were asked for; only then is it known that a rule matches nothing.
+    """
+    settings = run.project.config.drift
+    found = [item for item in run.results.values() if item.stage == STAGE]
+    known = [item.details.rules for item in found if isinstance(item.details, DriftDetails)]
+    over = rules.expired(settings, datetime.now(UTC).date())
+    texts = []
+    for number, rule in enumerate(settings.ignore):
+        place = f"{run.project.loaded.where('drift', 'ignore', number)} ({rule.reason})"
+        if number in over:
+            texts.append(f"{place} has expired on {rule.until}: what it ignored is an alert again; renew or remove it")
+        elif whole and len(known) == len(run.project.stacks) and not any(number in could for could in known):
+            texts.append(f"{place} matches nothing in any stack: correct or remove it")
+    return texts
 
 
 @dataclass(frozen=True)
 class Looked:
-    """The result of a discarded plan: its changes, its state, and whether that is empty."""
+    """The result of a discarded plan.
+
+    Args:
+        changes: Its changes.
+        seen: The state that it was made for.
+        exists: Whether that has any resource.
+        rules: The rules of `drift.ignore` that could match.
+        addresses: Everything that can drift.
+    """
 
     changes: PlanChanges
     seen: Seen
     exists: bool
+    rules: list[int]
+    addresses: list[str]
 
 
 def fresh_plan(run: Run, stack: Stack, values: dict[str, Any], stage: str) -> Looked:
@@ -111,18 +180,5 @@ def fresh_plan(run: Run, stack: Stack, values: dict[str, Any], stage: str) -> Lo
         with fresh.planned(run, stack, where, variables) as found:
             exists = bool((found.document.get("prior_state") or {}).get("values", {}).get("root_module"))
             seen = Seen.read(found.document, *readstate.of_plan(run, stack, where, found.plan))
-            return Looked(found.changes, seen, exists)
-
-
-def _tell_apart(found: PlanChanges, assessment: Assessment) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """What has drifted, and what undeployed code would change.
-
-    Drift is what the engine found changed outside of it and would now change back. If the code and all other inputs are
-    as deployed, everything that the plan would change is drift too, as nothing else can have caused it.
-    """
-    planned = {item["address"]: item for item in found.resources}
-    outside = [planned.get(item["address"], item) for item in found.drift if item["address"] in planned]
-    rest = [item for address, item in planned.items() if address not in {entry["address"] for entry in outside}]
-    if assessment.affected and not assessment.rekeyed:
-        return outside, [*rest, *found.outputs]
-    return [*outside, *rest, *([] if planned else found.outputs)], []
+            could = rules.possible(run.project.config.drift, stack.name, found.document)
+            return Looked(found.changes, seen, exists, could, classes.addresses(found.document))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .run.action import printing
 
@@ -12,13 +12,14 @@ if TYPE_CHECKING:
 
     from .project.stackgraph import StackGraph
     from .run.run import Run
+    from .run.taskdict import TaskDict
 
 STAGE = "graph"
 FORMAT = 1  # of the JSON
 _REMARKS = {"text": "", "mermaid": "%% ", "dot": "// "}  # how a line begins that is no part of the graph; JSON has none
 
 
-def tasks(run: Run) -> Iterator[dict[str, Any]]:
+def tasks(run: Run) -> Iterator[TaskDict]:
     """`graph`: prints the graph; `-f` sets the format."""
     params = [
         {"name": "form", "short": "f", "long": "format", "default": "text",

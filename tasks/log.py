@@ -11,10 +11,10 @@ from .run.action import printing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
 
     from .ledger.record import Entry
     from .run.run import Run
+    from .run.taskdict import TaskDict
 
 STAGE = "log"
 _MOST = 50
@@ -26,7 +26,7 @@ AS_JSON = {
 }  # fmt: skip
 
 
-def tasks(run: Run) -> Iterator[dict[str, Any]]:
+def tasks(run: Run) -> Iterator[TaskDict]:
     """`log`: for all stacks, or for those that are named after it."""
     params = [
         AS_JSON,
@@ -65,7 +65,7 @@ def _line(entry: Entry) -> str:
     by = facts.get("by")
     by = by if isinstance(by, dict) else {}
     parts = [
-        f"{entry.sequence:>5}  {entry.at}  {entry.kind:<8}{entry.stack or '-'}",
+        f"{entry.sequence:>5}  {entry.at}  {entry.kind:<11}{entry.stack or '-'}",
         str(facts.get("outcome") or ""),
         f"commit {str(facts['commit'])[:_DIGITS]}" if facts.get("commit") else "",
         f"serial {facts['serial']}" if facts.get("serial") is not None else "",

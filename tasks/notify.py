@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .base.errors import DeployError
 from .run.action import printing
@@ -11,11 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .run.run import Run
+    from .run.taskdict import TaskDict
 
 STAGE = "notify-test"
 
 
-def tasks(run: Run) -> Iterator[dict[str, Any]]:
+def tasks(run: Run) -> Iterator[TaskDict]:
     """`notify-test`: sends and prints; stores nothing."""
     yield printing(run, STAGE, _text)
 

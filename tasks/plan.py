@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .artifact import promotion, store
 from .base.errors import ArtifactRefusedError, DeployError, EngineError, ExitCode
@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from .project.stack import Stack
     from .run.action import Act
     from .run.run import Run
+    from .run.taskdict import TaskDict
 
 STAGE = "plan"
 _FEW = 3
 
 
-def tasks(run: Run, planning: Act) -> Iterator[dict[str, Any]]:
+def tasks(run: Run, planning: Act) -> Iterator[TaskDict]:
     """`plan:<stack>`: runs after validation; up to date if the stack is unaffected or its artifact still matches.
 
     Args:

@@ -80,7 +80,8 @@ def answer() -> None:
         return  # the run itself meets the same, and says so
     finally:
         lock.release()
-    _print(known.said + (f"({time.monotonic() - clock:.1f} s)\n" if known.timed else ""))
+    took = f"({time.monotonic() - clock:.1f} s)\n" if known.timed else ""
+    _print(known.said + took, reading=not known.locking)
     raise SystemExit(0)
 
 
@@ -116,13 +117,13 @@ def _write(layout: Layout, known: Snapshot, clock: float) -> None:
     retention.prune(layout, *known.kept)
 
 
-def _print(text: str) -> None:
+def _print(text: str, *, reading: bool) -> None:
     """Print; a closed pipe or a full disk does not change how the command ends."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
-    except BrokenPipeError:
-        standard.silence(sys.stdout)
     except (OSError, ValueError) as error:
+        from .run.output import complain_of
+
         standard.silence(sys.stdout)
-        sys.stderr.write(f"could not be printed ({error}):\n{text}")
+        complain_of(error, [text], reading=reading)

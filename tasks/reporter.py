@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from doit.exceptions import UnmetDependency
 
-from . import build, deploy, snapshots
+from . import build, deploy, drift, snapshots
 from .base.errors import DeployError, ExitCode, LedgerError, RunLockedError
 from .base.problem import Kind, Problem, listed
 from .base.process import dropped_variables
@@ -16,7 +16,7 @@ from .base.text import few
 from .engine import encryption
 from .forges import gate
 from .reports import console, write
-from .run import assessment, commandline, deployed, doitdb, fanout, removed, selection
+from .run import assessment, commandline, deployed, deployedtag, doitdb, fanout, previous, removed, selection
 from .run import result as results
 from .run.details import PlanDetails
 from .run.request import Asked
@@ -25,6 +25,7 @@ from .run.selection import BARRIER, Part
 
 if TYPE_CHECKING:
     from doit.exceptions import BaseFail
+    from doit.task import Task
 
     from .history.recorder import Recorder
     from .run.recorded import Recorded
@@ -35,6 +36,8 @@ _LOCKING = frozenset({*_STAGES, "setup"})
 _RECORDED = frozenset({"plan", "deploy", "verify", "drift"})
 _WITH_BACKEND = frozenset({"plan", "deploy", "drift"})
 _READING = frozenset({"status", "ci", "publish"})  # without the lock
+_FILLING = frozenset({"status", "ci"})  # those of them that begin with the ledger
+_CAUSES = 3
 
 
 class Reporter:
@@ -51,10 +54,11 @@ class Reporter:
         self._errors: list[Problem] = []
         self._shown: list[Problem] = []  # what has been printed already
         self._flush_failed = False
+        self._not_run: dict[str, list[str]] = {}  # tasks, and those whose failure is why
         self._console = console.Console(self.run)
         self._history: Recorder | None = None
 
-    def initialize(self, tasks: dict[str, Any], selected: list[str]) -> None:
+    def initialize(self, tasks: dict[str, Task], selected: list[str]) -> None:
         """Start: take the environment lock, handle signals, set up the barrier before applies."""
         run = self.run
         self._selected = {name.partition(":")[0] for name in selected}
@@ -74,17 +78,13 @@ class Reporter:
             if run.asked.deploying:
                 deployed.refuse_for_deploy(run)
             if self._selected & _LOCKING:
-                run.lock.take(f"doit {' '.join(sys.argv[1:])}")
+                run.lock.take(f"doit {' '.join(sys.argv[1:])}", filling=run.recording is not None)
             if self._selected & set(_STAGES):
                 self._confirm_upstream()
             if run.asked.planning:
                 encryption.require(run.project, plans=bool(self._selected & {"plan", "deploy"}))
                 run.project.keyring.prepare()
             self._take_custody(selected)
-            if run.recording is not None and self._selected & _RECORDED:
-                run.recording.fill(deploying=run.asked.deploying, alone=True)
-                if run.recording.unread is not None:
-                    self._say_unread(run.recording.unread)
             if run.request.part is not Part.REPORT:
                 build.join(run, tasks, selected)
             if self._selected & set(_STAGES) and run.project.config.history.keep and run.request.part is not Part.JOB:
@@ -102,19 +102,38 @@ class Reporter:
             run.stop.install()
             if names := dropped_variables():
                 run.say(f"not passed on to the engine: {', '.join(names)}")
-            self._console.start()
+            self._console.start(selection.reached(tasks, selected))
 
     def _take_custody(self, selected: list[str]) -> None:
-        """Verify the environment's folder before anything in it is used; another run's is still being written.
+        """Verify the environment's folder before anything in it is used, and bring it up to date from the ledger.
 
         Raises:
-            DeployError: It is not as it was handed over, or cannot be unpacked.
+            DeployError: It is not as it was handed over, or cannot be unpacked; or the ledger cannot be used.
         """
-        run, locking = self.run, bool(self._selected & _LOCKING)
-        if locking or (self._selected & _READING and run.lock.holder() is None):
-            run.custody.verify(selected, run.signed_commit, writing=locking or run.recording is not None)
+        run, ledger = self.run, self.run.recording
+        if self._selected & _LOCKING:
+            run.custody.verify(selected, run.signed_commit, writing=True)
+        elif ledger is not None and self._selected & _FILLING:
+            self._fill_and_leave(ledger, selected)
+        elif self._selected & _READING and run.lock.holder() is None:
+            run.custody.verify(selected, run.signed_commit, writing=False)
         if run.request.part is not None:
             fanout.unpack(run.layout)
+        if ledger is not None and self._selected & _RECORDED:
+            ledger.fill(deploying=run.asked.deploying, alone=True)
+            if ledger.unread is not None:
+                self._say_unread(ledger.unread)
+        run.lock.filled()
+
+    def _fill_and_leave(self, ledger: Recorded, selected: list[str]) -> None:
+        """Bring the folder up to date for a command that only reads it; another run's is still being written."""
+        run = self.run
+        ledger.read()  # nobody waits for the network while the folder is locked
+        with run.lock.reading() as alone:
+            if alone:
+                run.custody.verify(selected, run.signed_commit, writing=True)
+            ledger.fill(deploying=False, alone=alone)
+            run.custody.end(())
 
     def _end_custody(self) -> None:
         """Sign what this run leaves; what cannot be signed fails the run, as the next one would refuse it."""
@@ -125,7 +144,7 @@ class Reporter:
             self._errors.append(problem)
             self.run.say(problem.text())
 
-    def _leave_to_others(self, tasks: dict[str, Any], selected: list[str]) -> None:
+    def _leave_to_others(self, tasks: dict[str, Task], selected: list[str]) -> None:
         """In a generated pipeline, leave out the work of other jobs."""
         try:
             fanout.part_from_others(self.run, tasks, selected)
@@ -161,17 +180,17 @@ class Reporter:
             if note := pin.confirm(self.run.layout.root, settings, base):
                 self.run.say(note)
 
-    def get_status(self, task: Any) -> None:
+    def get_status(self, task: Task) -> None:
         """A task is looked at."""
 
-    def execute_task(self, task: Any) -> None:
+    def execute_task(self, task: Task) -> None:
         """A task starts; with threads, this is called by the worker."""
         if ":" in task.name:
             self._console.begins(task.name)
             if self._history:
                 self._history.begins(task.name)
 
-    def add_success(self, task: Any) -> None:
+    def add_success(self, task: Task) -> None:
         """A task succeeded."""
         self._flush()
         outcome = self.run.results.get(task.name)
@@ -187,11 +206,13 @@ class Reporter:
         outcome = self.run.results.get(task.name)
         if outcome is None and stage in _STAGES and stack:
             if isinstance(fail, UnmetDependency):
-                outcome = Result(stage, stack, Status.NOT_RUN, f"not run: {_short(fail)} failed")
+                outcome = Result(stage, stack, Status.NOT_RUN, f"not run: {self._causes(task.name, fail)} failed")
             else:
                 problem = self.run.problem(DeployError(str(fail.message), details=[fail.get_msg()]), stack)
                 outcome = Result(stage, stack, Status.FAILED, problem.summary, problem=problem)
             self.run.keep(task.name, outcome)
+        elif task.name == BARRIER and isinstance(fail, UnmetDependency):
+            self._causes(task.name, fail)
         elif outcome is None and task.name != BARRIER and not isinstance(fail, UnmetDependency):
             if fail.report:
                 self._failed_with(fail.get_msg())
@@ -202,7 +223,13 @@ class Reporter:
         if self._history:
             self._history.ended(task.name, outcome)
 
-    def skip_uptodate(self, task: Any) -> None:
+    def _causes(self, name: str, fail: BaseFail) -> str:
+        """The tasks that failed, so that this one was not run; what was not run itself is no cause."""
+        causes = [cause for task in str(fail.message).split() for cause in self._not_run.get(task, [task])]
+        found = self._not_run[name] = list(dict.fromkeys(cause for cause in causes if cause != BARRIER))
+        return few(found, _CAUSES) or "a plan"
+
+    def skip_uptodate(self, task: Task) -> None:
         """A task has nothing to do; an artifact that still matches is shown in the report again."""
         stage, _, stack = task.name.partition(":")
         if stage == "plan" and stack in self.run.reused:
@@ -217,9 +244,10 @@ class Reporter:
                 self._history.ended(task.name, known)
             return
         if stack:
+            self._console.skipped(task.name)
             self.run.keep(task.name, Result(stage, stack, Status.UNAFFECTED, "not affected"))
 
-    def skip_ignore(self, task: Any) -> None:
+    def skip_ignore(self, task: Task) -> None:
         """A task is skipped because of an earlier `doit ignore`."""
         ignored, undo = self.run.command("ignore").quoted, self.run.command("forget", task.name).quoted
         self.run.say(f"{task.name}: skipped because of an earlier {ignored}; undo it with {undo}")
@@ -232,7 +260,7 @@ class Reporter:
         """doit itself failed."""
         self._failed_with(msg)
 
-    def teardown_task(self, task: Any) -> None:
+    def teardown_task(self, task: Task) -> None:
         """A teardown starts; no task here has one."""
 
     def complete_run(self) -> None:
@@ -249,6 +277,8 @@ class Reporter:
             return
         paths: list[str] = []
         self._compare_with_review()
+        if "drift" in self._selected:
+            self._end_drift()
         if run.active and run.results:
             order = {name: position for position, name in enumerate(run.project.graph.order)}
             for stage in ("plan", "drift"):
@@ -258,18 +288,16 @@ class Reporter:
                     paths += self._report(stage, found)
             write.write_junit(run)
         self._record()
-        for problem in self._errors:
-            run.say(problem.text())
         code = self._exit_code()
         if run.request.part is Part.JOB:  # the pipeline's last job reports all stacks at once
             fanout.leave(run, self._named)
-            self._console.summary(self._selected, code, paths)
+            self._console.summary(self._selected, code, paths, self._errors)
         else:
             self._tell(code, paths)
         self._end_custody()
         self._keep_answer()
         run.lock.release()
-        run.output.close()
+        run.output.close(reading=not self._selected & _LOCKING)
         raise SystemExit(int(self._exit_code()))
 
     def _keep_answer(self) -> None:
@@ -284,6 +312,19 @@ class Reporter:
         if "drift" in self._selected:
             self._errors.append(found)
         self.run.say(f"{found.summary}; what other machines have deployed is not known here")
+
+    def _end_drift(self) -> None:
+        """Complete what the checks for drift found with what only all of them together show."""
+        error = previous.unknown(self.run)
+        if error is not None:
+            problem = self.run.problem(error)
+            if previous.must_be_known(error) and (self.run.recording is None or self.run.recording.unread is None):
+                self._errors.append(problem)
+            self.run.say(f"{problem.summary}; what of the drift is new and what is known is unknown")
+        useless = drift.useless_rules(self.run, whole="drift" in self._whole)
+        self.run.notes += useless
+        for text in useless:
+            self.run.say(text)
 
     def _say_pending(self, ledger: Recorded) -> None:
         """Name the stacks that this tree did not change, and that are not deployed as they are in it."""
@@ -309,14 +350,22 @@ class Reporter:
             for text in removed.lines(run):
                 run.say(text)
         if code is ExitCode.OK and run.asked.deploying:
-            deployed.remember(run)
+            deployedtag.remember(run)
+        elif run.asked.deploying:
+            deployedtag.take_back(run)
         self._notify([*self._errors, *self._shown])
+        if "drift" in self._selected and (error := previous.record(run, code)):
+            run.say(f"{run.problem(error).summary}; the next check will count what this one found as new")
         if self._selected & _LOCKING:
-            self._console.summary(self._selected, code, paths)
             from .forges import publisher
 
             publisher.publish(run, self._whole, code)
         self._remember(code)
+        if self._selected & _LOCKING:  # last, for what failed has to be on the screen at the end
+            self._console.summary(self._selected, code, paths, self._errors)
+        else:
+            for problem in self._errors:
+                run.say(problem.text())
 
     def _compare_with_review(self) -> None:
         """Compare with the review after `doit plan`; a deploy has done so before it applied."""
@@ -365,10 +414,8 @@ class Reporter:
         statuses = {item.status for item in self.run.results.values()}
         if self._errors or self._shown or self.run.stop.requested or statuses & {Status.FAILED, Status.NOT_RUN}:
             return ExitCode.FAILED
-        alerting = {Status.DRIFTED}
-        if self.run.project.config.drift.undeployed == "alert":
-            alerting.add(Status.UNDEPLOYED)
-        return ExitCode.DRIFT if "drift" in self._selected and statuses & alerting else ExitCode.OK
+        drifted = any(drift.alerts(self.run, item) for item in self.run.results.values())
+        return ExitCode.DRIFT if "drift" in self._selected and drifted else ExitCode.OK
 
     def _notify(self, errors: list[Problem]) -> None:
         """Send notifications; nothing in here changes the outcome."""
@@ -394,8 +441,3 @@ class Reporter:
 def bound(run: Run) -> type[Reporter]:
     """The reporter class for a run, as doit needs a class, not an instance."""
     return type("BoundReporter", (Reporter,), {"run": run})
-
-
-def _short(fail: BaseFail) -> str:
-    """The names of the tasks that failed, without the barrier between plans and applies."""
-    return few([name for name in str(fail.message).split() if name != BARRIER], 3) or "a plan"

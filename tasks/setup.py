@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .engine import obtain
 from .run.action import printing
@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .run.run import Run
+    from .run.taskdict import TaskDict
 
 
-def tasks(run: Run) -> Iterator[dict[str, Any]]:
+def tasks(run: Run) -> Iterator[TaskDict]:
     """`setup`: runs when selected; other tasks obtain the engine when they first need it."""
     yield printing(run, "setup", _text)
 

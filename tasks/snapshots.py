@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from . import replay, wanted
-from .artifact import snapshot, stamps
+from .artifact import snapshot, stamps, store
 from .artifact.inputs import InputKind
 from .artifact.snapshot import Snapshot
 from .base import ci, git, plain
@@ -125,6 +125,7 @@ def _unproven(run: Run) -> Iterator[bool]:
     for name in project.stacks:
         found = run.assessed[name][1] if name in run.assessed else None
         yield found is None or any(_unproven_by(project, name, found))
+        yield bool(store.pending(run.layout, name))  # its age counts
         yield config.deploy.tag is not None and (found is None or found.receipt is None)  # the tag may decide
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .artifact import store
 from .base.errors import DeployError, SeveralErrors
 from .base.text import plural
+from .plans import acceptance
 from .run import errored, removed, result
 from .run.action import printing
 from .run.assessment import assess_once
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
     from .artifact.receipt import Receipt
     from .project.stack import Stack
     from .run.run import Run
+    from .run.taskdict import TaskDict
 
 STAGE = "status"
 
 
-def tasks(run: Run) -> Iterator[dict[str, Any]]:
+def tasks(run: Run) -> Iterator[TaskDict]:
     """`status`: prints a table."""
     yield printing(run, STAGE, text)
 
@@ -42,8 +44,6 @@ def text(run: Run) -> str:
 
 
 def _table(run: Run) -> tuple[str, list[DeployError]]:
-    if run.recording is not None:
-        run.recording.fill(deploying=False, alone=False)
     deploying = run.recording.deployed_by if run.recording is not None else {}
     rows = [("stack", "deployed", "state")]
     counts = {"affected": 0, "unverified": 0, "drifted": 0, "in error": 0}
@@ -69,7 +69,7 @@ def _table(run: Run) -> tuple[str, list[DeployError]]:
         if os.path.lexists(errored.path(run.project, stack)):
             words.append(f"a state that could not be saved is in {stack.path}/{errored.FILE}")
         if store.pending(run.layout, name):
-            words.append("a plan is ready to deploy")
+            words.append(acceptance.readiness(run, stack, assessment))
         if drifted := _drift(run, stack, assessment.receipt):
             counts["drifted"] += 1
             words.append(drifted)

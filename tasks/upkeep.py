@@ -3,48 +3,55 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import audit
 from .base import ci
 from .base.clock import now
 from .base.errors import ConfigError, LedgerError, nearest
 from .base.problem import doit
 from .base.text import plural
-from .ledger import advice, check, keys
+from .engine import encryption
+from .ledger import advice, check, checkpoint, keys
 from .ledger.machine import Failed, Look, Trouble
 from .ledger.record import Change, Head, Kind
 from .ledger.session import Trust
-from .run import recording
+from .run import entries, rebuilding, recording
 from .run.action import printing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any
+    from collections.abc import Callable, Iterator, Sequence
 
+    from .ledger.home import Version
     from .run.recording import Recording
     from .run.run import Run
+    from .run.taskdict import TaskDict
 
 STAGE = "ledger"
 NEXT_KEY = "DEPLOY_LEDGER_NEXT_KEY"
+_UNCHANGED = "the ledger is unchanged"
 
 
-def tasks(run: Run) -> Iterator[dict[str, Any]]:
+def tasks(run: Run) -> Iterator[TaskDict]:
     """`ledger`: the word after it says what to do."""
     yield printing(run, STAGE, _text, positional="words")
 
 
 def _text(run: Run, words: list[str]) -> str:
-    word = " ".join(words)
-    if word not in _DOES:
-        known = ", ".join(_DOES)
-        wrong = f"there is no command `doit ledger {word}`{nearest(word, list(_DOES))}"
+    word, rest = (words[0], words[1:]) if words and words[0] in _WITH_MORE else (" ".join(words), [])
+    if word not in _DOES and word not in _WITH_MORE:
+        known = ", ".join([*_DOES, *_WITH_MORE])
+        wrong = f"there is no command `doit ledger {word}`{nearest(word, [*_DOES, *_WITH_MORE])}"
         raise ConfigError(
             wrong if word else "`doit ledger` needs a word after it",
             untouched="nothing was read or written", next_step=f"use one of these: {known}",
         )  # fmt: skip
     if word == "key":
         return _key()
-    return _DOES[word](run, recording.opened(run))
+    opened = recording.opened(run)
+    return _WITH_MORE[word](run, opened, rest) if word in _WITH_MORE else _DOES[word](run, opened)
 
 
 def _key() -> str:
@@ -67,32 +74,134 @@ def _init(run: Run, found: Recording) -> str:
     failed = [effect for effect in session.handle(Look()) if isinstance(effect, Failed)]
     if not failed:
         raise LedgerError(
-            f"there is already a ledger at {session.home.name}", untouched="the ledger is unchanged",
+            f"there is already a ledger at {session.home.name}", untouched=_UNCHANGED,
             next_step=(doit("log"), " shows what is in it"),
         )  # fmt: skip
     if failed[0].trouble is not Trouble.MISSING:
         raise session.problem(failed[0])
-    signing = session.trust.signing
-    public = session.trust.public[0].text if session.trust.public else signing[0].public.text if signing else None
-    if public is not None and not (signing and signing[0].public.text == public):
+    public = _first_key(session.trust)
+    with _alone(run, "init"):
+        taken = found.take_over()
+        begin = Change(Kind.INIT, secrets.token_hex(16), now(), key=public, facts={"taken_over": len(taken)})
+        session.begin(_new_head(run, found), [begin, *taken])
+        found.fill(deploying=False, alone=True)
+    lines = [f"ledger    started at {session.home.name}"]
+    if taken:
+        lines.append(f"  with the receipts on this machine: {plural(len(taken), 'receipt')}")
+    return "\n".join([*lines, *_about_key(session.trust, public)])
+
+
+def _rebuild(run: Run, found: Recording, rest: Sequence[str]) -> str:
+    """Start a new ledger in place of one that is lost or cannot be trusted, from states and receipts."""
+    reason, session = _reason(run, "rebuild"), found.session
+    over, replaced = _to_replace(found)
+    public = _first_key(session.trust)
+    with _alone(run, "rebuild"):
+        encryption.require(run.project, plans=False)
+        run.project.keyring.prepare()
+        stacks = rebuilding.collect(run, [Path(folder) for folder in rest])
+        facts = {
+            "rebuilt": True, "replaces": replaced, **_shown(found, reason),
+            "stacks": {name: {"from": item.source, "certain": item.certain} for name, item in stacks.items()},
+        }  # fmt: skip
+        begin = Change(Kind.INIT, secrets.token_hex(16), now(), key=public, facts=facts)
+        session.begin(_new_head(run, found), [begin, *entries.of_found(run, found.settings, stacks)], over)
+        found.restart()
+    lines = [f"ledger    rebuilt at {session.home.name}, from {plural(len(stacks), 'stack')}"]
+    lines += [
+        f"  {name}: from {item.source}" + ("" if item.certain else "; counts as affected, as it may not be the latest")
+        for name, item in stacks.items()
+    ]
+    return "\n".join([*lines, *_about_key(session.trust, public)])
+
+
+def _to_replace(found: Recording) -> tuple[Version | None, str]:
+    """The version that a rebuilt ledger replaces, and what it is, for the new one's first entry.
+
+    Raises:
+        LedgerError: It cannot be read, or a run is deploying.
+    """
+    session, replaced = found.session, "a ledger that cannot be trusted"
+    try:
+        failed = next((effect for effect in session.handle(Look()) if isinstance(effect, Failed)), None)
+    except LedgerError as error:
+        return session.home.read(), f"{replaced}: {error.message}"
+    if failed is not None:
+        if failed.trouble is Trouble.MISSING:
+            return None, "a ledger that is gone"
+        if failed.trouble not in (Trouble.WENT_BACK, Trouble.REPLACED):
+            raise session.problem(failed)
+        return session.version, f"{replaced}: {session.problem(failed).message}"
+    head = session.head
+    if head is not None and head.lease is not None:
+        raise LedgerError(
+            f"{head.lease.label} has been deploying since {head.lease.since}", untouched=_UNCHANGED,
+            next_step=("wait for it to end; if it died: ", doit("reason=WHY", "ledger", "release")),
+        )  # fmt: skip
+    return session.version, f"ledger {head.ledger[:8]} at entry {head.sequence}" if head else replaced
+
+
+def _new_head(run: Run, found: Recording) -> Head:
+    project = found.session.identity.project
+    return Head(ledger=secrets.token_hex(16), project=project, environment=run.project.environment)
+
+
+def _first_key(trust: Trust) -> str | None:
+    """The public key that a new ledger starts with; None if there is no key.
+
+    Raises:
+        LedgerError: The configuration names one that this job cannot sign with.
+    """
+    ours, named = [key.public.text for key in trust.signing], [key.text for key in trust.public]
+    if named and not set(ours) & set(named):
         raise LedgerError(
             "the configuration names a public key, but this job does not have its secret key",
             key="ledger.public_key", untouched="nothing was written",
             next_step=f"set {keys.VARIABLE}, or start the ledger in a deploy job",
         )  # fmt: skip
-    head = Head(ledger=secrets.token_hex(16), project=session.identity.project, environment=run.project.environment)
-    taken = found.take_over()
-    begin = Change(Kind.INIT, secrets.token_hex(16), now(), key=public, facts={"taken_over": len(taken)})
-    session.begin(head, [begin, *taken])
-    found.fill(deploying=False, alone=False)
-    lines = [f"ledger    started at {session.home.name}"]
-    if taken:
-        lines.append(f"  with the receipts on this machine: {plural(len(taken), 'receipt')}")
+    return next((text for text in ours if not named or text in named), None)
+
+
+def _about_key(trust: Trust, public: str | None) -> list[str]:
     if public is None:
-        lines.append("  entries are chained but not signed; `doit ledger key` creates a key")
-    elif not session.trust.public:
-        lines.append(f"  add its public key to the configuration: ledger: {{public_key: {public}}}")
-    return "\n".join(lines)
+        return ["  entries are chained but not signed; `doit ledger key` creates a key"]
+    if not trust.public:
+        return [f"  add its public key to the configuration: ledger: {{public_key: {public}}}"]
+    return []
+
+
+@contextmanager
+def _alone(run: Run, word: str) -> Iterator[None]:
+    """The environment's folder, for this command alone; it is signed at the end."""
+    run.lock.take(f"doit ledger {word}", filling=True)
+    try:
+        run.custody.verify((), run.signed_commit, writing=True)
+        yield
+        run.custody.end(())
+    finally:
+        run.lock.release()
+
+
+def _prune(run: Run, found: Recording, rest: Sequence[str]) -> str:
+    """Drop the oldest entries, once an entry vouches for them."""
+    del run
+    if len(rest) != 1 or not rest[0].isdecimal() or int(rest[0]) < 1:
+        raise ConfigError(
+            "`doit ledger prune` needs a number: how many of the newest entries are kept", untouched="nothing was read",
+            next_step="run for example `doit ledger prune 1000`",
+        )  # fmt: skip
+    head, session = found.look(), found.session
+    first = max(head.first, head.sequence - int(rest[0]) + 1)
+    verified = session.verify(cut=first)
+    if verified.broken:
+        raise audit.broken(session.home.name, verified)
+    if first > head.first and verified.place is not None:
+        place, change = checkpoint.make(head, first, verified.place, verified.records, now())
+        session.amend(lambda known: known.model_copy(update={"checkpoint": place}), [change])
+    if first == 1:
+        return f"ledger    nothing to drop: it has {plural(head.sequence, 'event')}"
+    session.drop()
+    return f"ledger    entries before {first} were dropped; entry {(session.head or head).sequence} vouches for them"
 
 
 def _check(run: Run, found: Recording) -> str:
@@ -171,8 +280,8 @@ def _accept(run: Run, found: Recording) -> str:
     return f"ledger    accepted: {', '.join(item.stack for item in accepted)}"
 
 
-def _rotate(run: Run, found: Recording) -> str:
-    """Replace the key; the old one signs that too, unless it is lost, which needs a reason."""
+def _rotate(run: Run, found: Recording, *, revoking: bool = False) -> str:
+    """Replace the key; the old one signs that too, unless it is lost or revoked, which needs a reason."""
     following = keys.from_environment(NEXT_KEY)
     if following is None:
         raise ConfigError(
@@ -181,17 +290,25 @@ def _rotate(run: Run, found: Recording) -> str:
         )  # fmt: skip
     head, session = found.look(), found.session
     lost = head.key is not None and head.key not in {key.public.text for key in session.trust.signing}
-    facts = _shown(found, _reason(run, "rotate")) if lost else {}
+    why = "revoked" if revoking else "lost" if lost else ""
+    facts = {"old": why, **_shown(found, _reason(run, "revoke" if revoking else "rotate"))} if why else {}
     session.trust = Trust(session.trust.public, [*session.trust.signing, following])
     change = Change(
-        Kind.ROTATE, secrets.token_hex(16), now(), key=following.public.text, lost=lost, facts=facts
+        Kind.ROTATE, secrets.token_hex(16), now(), key=following.public.text, lost=bool(why), facts=facts
     )  # fmt: skip
     session.amend(lambda known: known, [change])
-    return "\n".join([
-        f"ledger    signed with {following.public.id} from now on{'; the lost key did not sign this' if lost else ''}",
-        f"  add its public key to the configuration: ledger: {{public_key: {following.public.text}}}",
-        f"  and set the new {keys.VARIABLE} in deploy jobs",
-    ])  # fmt: skip
+    lines = [
+        f"ledger    signed with {following.public.id} from now on{f'; the {why} key did not sign this' if why else ''}"
+    ]
+    if following.public not in session.trust.public:
+        lines.append(f"  add its public key to the configuration: ledger: {{public_key: {following.public.text}}}")
+    lines.append(f"  set the new {keys.VARIABLE} in deploy jobs, and remove the old public key from the configuration")
+    return "\n".join(lines)
+
+
+def _revoke(run: Run, found: Recording) -> str:
+    """Replace a key that others may have: what it signs from now on is not valid."""
+    return _rotate(run, found, revoking=True)
 
 
 def _reason(run: Run, word: str) -> str:
@@ -211,5 +328,6 @@ def _shown(found: Recording, reason: str) -> dict[str, object]:
 
 _DOES: dict[str, Callable[[Run, Recording], str]] = {
     "init": _init, "check": _check, "push": _push, "accept": _accept, "release": _release, "rotate": _rotate,
-    "key": lambda run, found: _key(),  # noqa: ARG005 - takes no ledger
+    "revoke": _revoke, "key": lambda run, found: _key(),  # noqa: ARG005 - takes no ledger
 }  # fmt: skip
+_WITH_MORE: dict[str, Callable[[Run, Recording, Sequence[str]], str]] = {"prune": _prune, "rebuild": _rebuild}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import build
 from .base.errors import DeployError, EngineError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from .project.stack import Stack
     from .run.run import Run
+    from .run.taskdict import TaskDict
 
 STAGE = "validate"
 _UNFORMATTED, _OK = 3, 0
@@ -30,7 +31,7 @@ _CHUNK = 1000  # a number of files that fits an argument list everywhere
 _BROKEN = re.compile(r"\bon (\S+) line \d+")
 
 
-def tasks(run: Run) -> Iterator[dict[str, Any]]:
+def tasks(run: Run) -> Iterator[TaskDict]:
     """`validate:<stack>`: up to date if the stack is unaffected or its current configuration has passed before."""
     yield {"name": None, "doc": COMMANDS[STAGE]}
     formats = Formats(run)

@@ -6,7 +6,7 @@ import time
 from concurrent import futures
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import drift
 from .artifact import affected, receipt
@@ -30,13 +30,14 @@ if TYPE_CHECKING:
     from .project.stack import Stack
     from .run.details import Checked
     from .run.run import Run
+    from .run.taskdict import TaskDict
 
 STAGE = "verify"
 _TELL_EVERY = 15.0  # seconds between progress lines about checks, if there is no live line
 _FEW = 3
 
 
-def tasks(run: Run) -> Iterator[dict[str, Any]]:
+def tasks(run: Run) -> Iterator[TaskDict]:
     """`verify:<stack>`: always runs when selected."""
     yield {"name": None, "doc": COMMANDS[STAGE]}
     for name, stack in run.project.stacks.items():

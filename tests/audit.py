@@ -50,6 +50,7 @@ GATES: dict[str, dict[str, str]] = {
 _TESTS = os.path.dirname(os.path.abspath(__file__)) + os.sep  # noqa: PTH100, PTH120 - no import that a run lacks
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
 _DEPLOY = ".deploy"
+_IMPORT = "<frozen importlib._bootstrap_external>"
 _TREE = f"/{_DEPLOY}/.cache/tree"  # the stacks themselves, where links may lead from one file to another
 _KINDS = {"open": "write", "socket.connect": "connect", "subprocess.Popen": "start", "os.exec": "start",
           "os.fork": "start", "os.forkpty": "start", "os.posix_spawn": "start", "os.system": "start",
@@ -73,6 +74,7 @@ def install(report: str, package: str) -> None:
                 or what == os.devnull
                 or what.endswith(".pyc")
                 or "__pycache__" in what
+                or sys._getframe(1).f_code.co_filename == _IMPORT  # Python compiles a library on its first import
             ):
                 return
             if not (arguments[2] or 0) & _WRITING:

@@ -28,7 +28,8 @@ def built(module: str, *packages: str) -> Path:
         packages: What to build of it.
     """
     source = ROOT / "tests" / module
-    pins = (source / "go.mod").read_bytes() + (source / "go.sum").read_bytes()
+    parts = [source / "go.mod", source / "go.sum", *sorted(source.glob("*.go"))]
+    pins = b"".join(part.read_bytes() for part in parts)
     folder = cache() / f"{source.name}-{sha256(pins).hexdigest()[:16]}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (folder.parent / f"{source.name}.lock").open("w") as lock:

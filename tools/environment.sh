@@ -20,7 +20,7 @@ environment() {
         echo "Python 3.11 or newer is needed; put one on PATH (Debian: apt-get install python3 python3-venv)" >&2
         exit 1
     fi
-    echo "making .venv from $1 (once)"
+    echo "setup: making a Python environment in .venv with $(grep -c '^[^ #]*==' "$1") packages, once; $python is $("$python" -V)" >&2
     rm -rf "$venv"
     "$python" -m venv "$venv"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --requirement "$1"

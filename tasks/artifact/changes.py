@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..base import jsontext
 from ..base.errors import DeployError
+from ..base.jsontext import same
 from ..base.masking import MASK
 from ..base.text import plural
+from ..base.valuepath import differing, overlap
 from . import exposed, plansecrets
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ _KINDS = {
 }  # fmt: skip
 _COUNTED = frozenset(_KINDS.values()) - {"change"} | {"move", "import"}  # unknown actions count as changes
 _VALUES = ("import_id", "before", "after")
+_LAST_KEY = re.compile(r'\[(?:\d+|"(?:[^"\\]|\\.)*")\]$')
+_Relevant = dict[str, list[tuple[str | int, ...]]]
 _SIGNS = (("add", "+"), ("change", "~"), ("replace", "±"), ("destroy", "-"))
 
 
@@ -75,7 +79,8 @@ class PlanChanges:
 
     `resources`, `drift` and `outputs` contain mappings for JSON: address, action, values before and after. `changed`
     names the fields that differ, `masked` the paths whose values differ although both are shown as the same. `drift` is
-    what changed outside of the engine since its last apply.
+    what changed outside of the engine since its last apply, `relevant` whether a change of the plan uses that.
+    `failed_checks` and `failed_addresses` are the same checks, in words and by address.
     """
 
     counts: Counts
@@ -83,6 +88,7 @@ class PlanChanges:
     drift: list[dict[str, Any]] = field(default_factory=list)
     outputs: list[dict[str, Any]] = field(default_factory=list)
     failed_checks: list[str] = field(default_factory=list)
+    failed_addresses: list[str] = field(default_factory=list)
     errored: bool = False
 
     def to_json(self) -> dict[str, Any]:
@@ -106,26 +112,31 @@ def read(plan: Mapping[str, Any], mask: Secrets, *, hidden: bool = False) -> Pla
     """
     mask.add(plansecrets.values(plan))
     exposed.require_hidden(plan, mask)
+    relevant = _relevant(plan)
     found = [
         *(_resource(item) for item in plan.get("resource_changes") or []),
-        *(_drift(item) for item in plan.get("resource_drift") or []),
+        *(_drift(item, relevant) for item in plan.get("resource_drift") or []),
         *(_output(name, change) for name, change in sorted((plan.get("output_changes") or {}).items())),
     ]
     shown = [entry for entry in found if entry is not None]
     for entry in shown:
         _finish(entry, mask, hidden=hidden)
     resources, drift, outputs = (_of(shown, kind) for kind in (_Kind.RESOURCE, _Kind.DRIFT, _Kind.OUTPUT))
-    failed = [
-        _failed_check(check, mask, hidden=hidden)
-        for check in plan.get("checks") or []
-        if check.get("status") in ("fail", "error")
-    ]
-    return PlanChanges(_count(resources, outputs), resources, drift, outputs, failed, bool(plan.get("errored")))
+    checks = [check for check in plan.get("checks") or [] if check.get("status") in ("fail", "error")]
+    return PlanChanges(
+        _count(resources, outputs), resources, drift, outputs,
+        [_failed_check(check, mask, hidden=hidden) for check in checks],
+        [mask.text(_check_address(check)) for check in checks], bool(plan.get("errored")),
+    )  # fmt: skip
+
+
+def _check_address(check: Mapping[str, Any]) -> str:
+    return str((check.get("address") or {}).get("to_display", "?"))
 
 
 def _failed_check(check: Mapping[str, Any], mask: Secrets, *, hidden: bool) -> str:
     """A check that does not hold: its address, and what it says unless that is to be hidden."""
-    address = str((check.get("address") or {}).get("to_display", "?"))
+    address = _check_address(check)
     problems = [problem for found in check.get("instances") or [] for problem in found.get("problems") or []]
     said = dict.fromkeys(" ".join(str(problem.get("message", "")).split()) for problem in problems)
     return mask.text(address if hidden or not said else f"{address}: {'; '.join(said)}")
@@ -169,12 +180,28 @@ def _resource(record: Mapping[str, Any]) -> _Entry | None:
     return _Entry(_Kind.RESOURCE, item, change)
 
 
-def _drift(record: Mapping[str, Any]) -> _Entry | None:
+def _drift(record: Mapping[str, Any], relevant: _Relevant) -> _Entry | None:
     change = record.get("change") or {}
     actions = tuple(change.get("actions") or ())
     if actions == ("no-op",):
         return None
-    return _Entry(_Kind.DRIFT, _described(record, _KINDS.get(actions, "change")), change)
+    address = str(record.get("address"))
+    used = [*relevant.get(address, []), *relevant.get(_LAST_KEY.sub("", address), [])]
+    paths = list(differing(change.get("before"), change.get("after")))
+    item = {
+        **_described(record, _KINDS.get(actions, "change")),
+        "relevant": any(overlap(one, other) for one in used for other in paths),
+    }
+    return _Entry(_Kind.DRIFT, item, change)
+
+
+def _relevant(plan: Mapping[str, Any]) -> _Relevant:
+    """The attributes that the changes of a plan may follow from, by the address of a resource or of its instance."""
+    found: _Relevant = {}
+    for entry in plan.get("relevant_attributes") or []:
+        path = [part for part in entry.get("attribute") or [] if isinstance(part, str | int)]
+        found.setdefault(str(entry.get("resource")), []).append(tuple(path))
+    return found
 
 
 def _output(name: str, change: Mapping[str, Any]) -> _Entry | None:
@@ -247,13 +274,6 @@ def _covered(before: Any, after: Any, shown: Any, shown_after: Any, path: tuple[
             yield from _covered(*parts, (*path, place))
     elif same(shown, shown_after):
         yield path
-
-
-def same(before: Any, after: Any) -> bool:
-    """Whether two JSON values are the same: true is not 1, nor is 1.0."""
-    if isinstance(before, str) or type(before) is not type(after):
-        return type(before) is type(after) and before == after
-    return jsontext.dumps(before, sort_keys=True) == jsontext.dumps(after, sort_keys=True)
 
 
 def _hide(item: dict[str, Any]) -> None:

@@ -193,10 +193,12 @@ def _of_another(manifest: Manifest, stack: str, expected: Expected) -> list[tupl
             ("environment", f"this is a plan for environment '{manifest.environment}', not '{expected.environment}'")
         )
     if expected.project and manifest.project != expected.project:
-        message = f"this plan was made in project {manifest.project or '?'}, this is {expected.project}"
+        made = f"in project {manifest.project}" if manifest.project else "outside of a project's pipeline"
+        message = f"this plan was made {made}, but this is project {expected.project}"
         found.append(("project", message))
     if manifest.backend != expected.backend:
-        found.append(("backend", "this plan was made for a state that is kept elsewhere than this stack's is here"))
+        message = "this plan was made for another state: the backend of this stack is set differently here"
+        found.append(("backend", message))
     return found
 
 

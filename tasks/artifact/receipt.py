@@ -39,7 +39,8 @@ class Receipt:
     accepted policy findings, with reasons. `lineage` and `serial` are those of the state after the apply, or at least
     before it. `exists` are the digests of the addresses that it left in place; `accepted` is the state that was
     accepted although another one had been deployed, and why. `plan_id` is the manifest's `id`.
-    `failed_checks` are the `check` blocks that did not hold at its end.
+    `failed_checks` are the `check` blocks that did not hold at its end. `unneeded` says that the engine was not
+    started, as the plan was empty and would have left the state exactly as it was.
     """
 
     stack: str
@@ -66,6 +67,7 @@ class Receipt:
     accepted: dict[str, Any] | None = None
     plan_id: str | None = None
     failed_checks: list[str] = field(default_factory=list)
+    unneeded: bool = False
     format: int = FORMAT
 
     @property

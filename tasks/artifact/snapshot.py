@@ -92,10 +92,20 @@ def _circumstances() -> str:
     return "\n".join(
         [
             sys.version, sys.executable, *sys.argv[1:], os.getcwd(), f"{status.st_dev} {status.st_ino}",  # noqa: PTH109
-            str(sys.stdout.isatty()), f"{os.getuid()} {os.getgid()}",
+            _terminal(), f"{os.getuid()} {os.getgid()}",
             hashlib.sha256(stamps.read([*sorted(files), *libraries]).tobytes()).hexdigest(),
         ]
     )  # fmt: skip
+
+
+def _terminal() -> str:
+    """The size of the terminal that is printed to; an empty text for anything else."""
+    if not sys.stdout.isatty():
+        return ""
+    try:
+        return str(os.get_terminal_size(sys.stdout.fileno()))
+    except (OSError, ValueError):
+        return "unknown"
 
 
 def load(path: Path) -> Snapshot:

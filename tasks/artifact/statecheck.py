@@ -93,24 +93,38 @@ def problem(last: Receipt | None, seen: Seen) -> str | None:
     return None
 
 
-def moved(last: Receipt | None, seen: Seen) -> str | None:
-    """A note if the state has changed since the last apply without us, else None."""
+def ahead(last: Receipt | None, seen: Seen) -> tuple[int, int] | None:
+    """The serial that the last apply left, and the one found, if the state was written since without us."""
     if last is None or not last.applied or last.serial is None or seen.lineage != last.lineage:
         return None
-    ahead = (seen.serial or 0) > last.serial
-    return f"state serial {last.serial} -> {seen.serial} outside doit-tofu" if ahead else None
+    found = seen.serial or 0
+    return (last.serial, found) if found > last.serial else None
+
+
+def moved(last: Receipt | None, seen: Seen) -> str | None:
+    """A note if the state has changed since the last apply without us, else None."""
+    serials = ahead(last, seen)
+    return f"state serial {serials[0]} -> {serials[1]} outside doit-tofu" if serials else None
 
 
 def _count(number: int) -> str:
     return f"{number} resource{'s' if number > 1 else ''}"
 
 
-def _managed(module: Mapping[str, Any]) -> Iterator[str]:
-    """The addresses of the resources in a module and the modules that it calls."""
+def resources(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The resources of the state that a plan, in `show -json` form, was made for, and those that it leaves."""
+    yield from _resources(((document.get("prior_state") or {}).get("values") or {}).get("root_module") or {})
+    yield from _resources((document.get("planned_values") or {}).get("root_module") or {})
+
+
+def _resources(module: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The resources in a module and the modules that it calls."""
     pending = [module]
     while pending:
         current = pending.pop()
-        for item in current.get("resources") or []:
-            if item.get("mode") == "managed":
-                yield str(item.get("address"))
+        yield from (item for item in current.get("resources") or [] if item.get("mode") == "managed")
         pending += current.get("child_modules") or []
+
+
+def _managed(module: Mapping[str, Any]) -> Iterator[str]:
+    return (str(item.get("address")) for item in _resources(module))

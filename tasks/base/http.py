@@ -186,7 +186,7 @@ class Client:
         longest_asked: The longest wait, in seconds, that a server may ask for.
         verify: Whether certificates are checked.
         moved: Called with the method, the URL and the target of a redirect; may raise.
-        seen: Called with the number of bytes of an answer that are there; may raise.
+        seen: Called with the number of bytes of an answer that are there, and of how many, 0 if not known; may raise.
         largest: The largest number of bytes of an answer; by default 64 MiB.
 
     Attributes:
@@ -197,7 +197,7 @@ class Client:
         self, wait: Callable[[float], bool | None], *, base: str = "", secret: Mapping[str, str] | None = None,
         seconds: float, only_lost: bool = False, tries: int = 1_000, timeout: float = 30.0, pause: float = 0.5,
         longest_asked: float = 30.0, verify: bool = True, moved: Callable[[str, str, str], None] = lambda *_: None,
-        seen: Callable[[int], None] = lambda _: None, largest: int | None = None,
+        seen: Callable[[int, int], None] = lambda *_: None, largest: int | None = None,
     ) -> None:  # fmt: skip
         self._wait, self._base, self._secret, self._left, self._only_lost = wait, base, secret or {}, seconds, only_lost
         self._tries, self._timeout, self._pause, self._longest_asked = tries, timeout, pause, longest_asked
@@ -313,10 +313,11 @@ class Client:
             raise (TlsError if final else _PassingError)(explain(error, url)) from None
 
     def _read(self, response: Response, end: float) -> Answer:
-        content = bytearray()
+        content, announced = bytearray(), response.headers.get("Content-Length", "")
+        total = int(announced) if announced.isascii() and announced.isdigit() else 0
         while piece := response.raw.read1(_PIECE, decode_content=True):  # whatever has arrived so far
             content += piece
-            self._seen(len(content))
+            self._seen(len(content), total)
             if len(content) > (self._largest or _LARGEST):
                 raise NoAnswerError("the response is too long")
             if time.monotonic() > end:

@@ -79,6 +79,13 @@ def dumps(
     return _MARKED.sub(r"\1", text) if exact else text
 
 
+def same(before: Any, after: Any) -> bool:
+    """Whether two JSON values are the same: true is not 1, nor is 1.0."""
+    if isinstance(before, str) or type(before) is not type(after):
+        return type(before) is type(after) and bool(before == after)
+    return dumps(before, sort_keys=True) == dumps(after, sort_keys=True)
+
+
 def number(text: str) -> float | Decimal:
     """The number in a text: a float if it keeps all digits.
 

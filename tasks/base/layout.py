@@ -106,9 +106,19 @@ class Layout:
         return self.base / "notified.json"
 
     @property
+    def checks(self) -> Path:
+        """The latest check of each stack for drift, where there is no ledger."""
+        return self.base / "checks.json"
+
+    @property
     def ledger_memory(self) -> Path:
         """What this disk knows of the ledger: where it was last seen, and which receipts are in it."""
         return self.base / "ledger.json"
+
+    @property
+    def ledger_lock(self) -> Path:
+        """Held by the run that is filling the receipts of this disk from the ledger."""
+        return self.base / "ledger.lock"
 
     @property
     def ledger_cache(self) -> Path:

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 _DROPPED = re.compile(r"^(TF_WORKSPACE|TF_CLI_ARGS.*|TF_DATA_DIR|TF_VAR_.*|TF_INPUT|TF_STATE_PERSIST_INTERVAL)$")
 
 # Secrets of `doit publish`, ledger and dashboard, which no child needs. Under other names, children may need them.
-_OURS = frozenset({"DEPLOY_PUBLISH_TOKEN", "DEPLOY_LEDGER_TOKEN", "DEPLOY_LEDGER_KEY", "DASHBOARD_TOKEN"})
+_OURS = frozenset({
+    "DEPLOY_PUBLISH_TOKEN", "DEPLOY_LEDGER_TOKEN", "DEPLOY_LEDGER_KEY", "DEPLOY_OBSERVATIONS_TOKEN",
+    "DEPLOY_OBSERVATIONS_KEY", "DASHBOARD_TOKEN",
+})  # fmt: skip
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 _LOOK = 0.05
 _BLOCK = 1 << 20

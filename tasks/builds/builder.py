@@ -37,9 +37,9 @@ _WAYS = (
 class Job:
     """An image to build and push.
 
-    `folder` holds nothing but the files that count, with plain modes and times; `private` is a folder for files that
-    nobody else may read. `reference` is the repository with the tag. Without a repository it is only the builder's own
-    name of the image, which goes into `layout`, an OCI image layout. `login` says where the login comes from.
+    `folder` holds only the files that belong to the image, with plain modes and times; `private` is a folder that only
+    this user can read. `reference` is the repository with the tag; without a repository it is only the builder's local
+    name for the image, which is written to `layout`, an OCI image layout. `login` says where the login comes from.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Job:
 
     @property
     def layout(self) -> Path:
-        """Where an image goes that has no repository."""
+        """The image layout that an image without a repository is written to."""
         return self.private / "layout"
 
     @property
@@ -80,10 +80,10 @@ class Builder(Protocol):
 
 
 def choose(run: Run, image: str) -> Builder:
-    """The builder for an image: the configured one, else the first that is there and works.
+    """The builder for an image: the configured one, otherwise the first one that works here.
 
     Raises:
-        BuildError: There is none; says what was tried and what to install.
+        BuildError: No builder works; the message says what was tried and what to install.
     """
     settings = run.project.config.images[image]
     names = [settings.builder] if settings.builder != "auto" else ["docker"] if settings.attest else list(_NAMES)
@@ -101,10 +101,10 @@ def choose(run: Run, image: str) -> Builder:
 
 
 class Buildah:
-    """buildah, or podman, which builds with it: no daemon, no root, and a store of our own in the cache.
+    """buildah, or podman, which uses it to build: no daemon, no root, and its own store in our cache.
 
-    Its isolation is `chroot` and its store `vfs`, which work in any container of a CI; `BUILDAH_ISOLATION` and
-    `STORAGE_DRIVER` change that, the latter also to the store that it has by itself.
+    It uses `chroot` isolation and the `vfs` driver, which work in any CI container. `BUILDAH_ISOLATION` and
+    `STORAGE_DRIVER` change that; setting the latter also selects the builder's default store.
     """
 
     def __init__(self, name: str) -> None:
@@ -142,7 +142,7 @@ class Buildah:
         return ["--root", str(root), "--runroot", str(_run_folder(self.name, root)), "--storage-driver", "vfs"]
 
     def _plain(self, job: Job) -> list[str]:
-        """Without TLS only when every base image is on this machine, or where the configuration says so."""
+        """Skip TLS only if every base image is on this machine, or if the configuration says so."""
         hosts = [name.partition("/")[0] for name in bases(job.containerfile.read_text(errors="replace"), job.args)]
         own = job.repository.host if job.repository and job.insecure else None
         fine = [is_loopback(host) or host == own for host in hosts]
@@ -150,10 +150,10 @@ class Buildah:
 
 
 def _run_folder(name: str, root: Path) -> Path:
-    """Where a store keeps what is under way: always the same for a store, and a path that is not too long for podman.
+    """The run folder of a store: always the same one for a store, and a path short enough for podman.
 
     Raises:
-        BuildError: Somebody else has made a folder of that name.
+        BuildError: Another user has created a folder of that name.
     """
     beside = root.with_name("run")
     if name != "podman" or len(str(beside)) <= _LONGEST_RUN_FOLDER:
@@ -169,7 +169,7 @@ def _run_folder(name: str, root: Path) -> Path:
 
 
 class Docker:
-    """docker buildx with the builder that it has: a daemon, a container or a buildkitd; `attest` is its own."""
+    """docker buildx with its current builder: a daemon, a container or a buildkitd; only it supports `attest`."""
 
     name = "docker"
 
@@ -193,7 +193,7 @@ class Docker:
 
 
 def _common(job: Job) -> list[str]:
-    """The options that all builders have alike."""
+    """The options that are the same for all builders."""
     options = ["--file", str(job.containerfile)]
     options += [f"--build-arg={name}={value}" for name, value in sorted(job.args.items())]
     options += [f"--label={name}={value}" for name, value in sorted(job.labels.items())]
@@ -212,7 +212,7 @@ def environment(job: Job, given: Mapping[str, str]) -> dict[str, str]:
 
 
 def link_docker_settings(private: Path) -> None:
-    """Have docker find its plugins, contexts and builders beside the login file that we made for it."""
+    """Link docker's plugins, contexts and builders next to the login file that we wrote for it."""
     own = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
     for path in own.glob("*") if own.is_dir() else ():
         if path.name not in (DOCKER_LOGINS, LOGINS):

@@ -1,4 +1,4 @@
-"""Checks configured builds and images, as far as possible before anything runs."""
+"""Checks configured builds and images before anything runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
 
 
 def check(project: Project) -> Iterator[ConfigError]:
-    """Every reference to, and every path of, a build or image that is wrong."""
+    """The invalid references to builds and images, and their invalid paths."""
     builds, images = project.config.builds, project.config.images
     sound = True
     for name, build in builds.items():

@@ -21,7 +21,7 @@ _HUB_KEY = "https://index.docker.io/v1/"  # how login files name Docker Hub
 
 @dataclass(frozen=True)
 class Login:
-    """A user and a password, and where they come from, for messages."""
+    """A user and a password, and for messages where they come from."""
 
     user: str
     password: str = field(repr=False)
@@ -29,15 +29,15 @@ class Login:
 
     @property
     def basic(self) -> str:
-        """As HTTP's Basic authentication and login files have it."""
+        """The form that HTTP Basic authentication and login files use."""
         return base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
 
 
 def find(image: model.Image, host: str) -> Login | None:
-    """The login for a registry; None if there is none: then it is asked without.
+    """The login for a registry; None to ask it without one.
 
     In order: the variables that `login` names; `DEPLOY_REGISTRY_USER` and `DEPLOY_REGISTRY_PASSWORD`; GitLab's
-    `CI_REGISTRY_USER` and `CI_REGISTRY_PASSWORD` when `CI_REGISTRY` is that very host; the login file.
+    `CI_REGISTRY_USER` and `CI_REGISTRY_PASSWORD` if `CI_REGISTRY` is that host; the login file.
 
     Raises:
         RegistryError: A variable that `login` names is not set.
@@ -68,11 +68,11 @@ def _from_environment(user: str, password: str) -> Login | None:
 
 
 def merged_file(host: str, login: Login | None, *, docker: bool) -> bytes:
-    """A login file for a builder: what the user's own says, GitLab's own registry, and over both the image's login.
+    """A login file for a builder: the user's own, then GitLab's registry, then the image's login on top.
 
-    A helper that keeps passwords would win over a login in the file, so it is not asked for the hosts of ours. Docker
-    takes an empty name for none (and needs it where `credsStore` is set); buildah and podman would start a program of
-    that name. The format is that of https://man.archlinux.org/man/containers-auth.json.5, which Docker reads too.
+    A credential helper would win over a login in the file, so it is switched off for our hosts. Docker reads an empty
+    name as "no helper" (and needs it if `credsStore` is set); buildah and podman would start a program of that name.
+    The format is https://man.archlinux.org/man/containers-auth.json.5, which Docker reads too.
     """
     content = _content()
     auths, helpers = dict(content.get("auths") or {}), dict(content.get("credHelpers") or {})
@@ -86,7 +86,7 @@ def merged_file(host: str, login: Login | None, *, docker: bool) -> bytes:
 
 
 def _from_file(host: str) -> Login | None:
-    """A login made by hand (`podman login`, `docker login`); one that a helper program keeps is not asked for."""
+    """A login made by hand (`podman login`, `docker login`); credential helpers are not asked."""
     entry: Any = (_content().get("auths") or {}).get(_key(host))
     with suppress(ValueError, TypeError, KeyError, UnicodeDecodeError):
         user, found, password = base64.b64decode(entry["auth"]).decode().partition(":")

@@ -1,4 +1,4 @@
-"""Suggests what to do about a builder's failure, whose message names the symptom and not the cause."""
+"""Suggests a next step for a builder's failure, as its message names only the symptom."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def next_step(output: str, login: str | None) -> str:
     """What to do next.
 
     Args:
-        output: What the builder said.
-        login: Where the login of the image's registry comes from; None without one.
+        output: The builder's output.
+        login: Where the registry's login comes from; None if there is no login.
     """
     if _OTHER_PLATFORM.search(output):
         return (

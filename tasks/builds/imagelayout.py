@@ -1,6 +1,6 @@
 """Stores images in a folder instead of a registry, as an OCI image layout.
 
-The format is https://github.com/opencontainers/image-spec/blob/main/image-layout.md; skopeo, buildah and podman read
+The format is https://github.com/opencontainers/image-spec/blob/main/image-layout.md. skopeo, buildah and podman read
 it as `oci:FOLDER:TAG`.
 """
 
@@ -27,18 +27,18 @@ class ImageLayout:
     """The images in a folder.
 
     Args:
-        folder: Where it is, or is to be.
-        name: How people write it, for messages.
+        folder: The folder; it need not exist yet.
+        name: The folder as messages show it.
     """
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder, self._name = folder, name
 
     def digest(self, tag: str) -> str | None:
-        """The digest of the manifest that a tag names; None if it, or a part of the image, is not there.
+        """The digest of the manifest that a tag points to; None if it or a part of the image is missing.
 
         Raises:
-            RegistryError: The folder is something else, or cannot be read.
+            RegistryError: The folder is not an image layout, or cannot be read.
         """
         try:
             found = [entry for entry in self._manifests() if _tag(entry) == tag]
@@ -48,12 +48,12 @@ class ImageLayout:
             raise self._error(f"cannot be read: {_cause(error)}") from error
 
     def add(self, layout: Path, tag: str) -> str:
-        """Take over the one image of another layout, under a tag; returns its digest.
+        """Copy the only image of another layout here, under a tag; returns its digest.
 
-        An image is there once the index names it, which is replaced whole: whoever reads sees the old or the new one.
+        The index is replaced as a whole after the content is written, so readers see either the old or the new image.
 
         Raises:
-            RegistryError: The image is not what its names say, or cannot be written.
+            RegistryError: The image does not match its digests, or cannot be written.
         """
         try:
             with self._held():
@@ -65,18 +65,18 @@ class ImageLayout:
                 index = {**_NEW_INDEX, "manifests": [*manifests, {**entry, "annotations": annotations}]}
                 for name, value in ((_MARKER, {"imageLayoutVersion": "1.0.0"}), (_INDEX, index)):
                     write_json(self._folder / name, value)
-                    (self._folder / name).chmod(0o644)  # others may run what is in it
+                    (self._folder / name).chmod(0o644)  # other users may run the image
         except (RecordError, OSError, KeyError, TypeError, ValueError) as error:
             raise self._error(f"the image cannot be stored there: {_cause(error)}") from error
         return str(entry["digest"])
 
     @contextmanager
     def _held(self) -> Iterator[None]:
-        """Hold the folder: two runs that add to the index would lose one of the two images."""
+        """Lock the folder: if two runs added to the index at once, one image would be lost."""
         is_new = not self._folder.exists()
         self._folder.mkdir(parents=True, exist_ok=True)
         if is_new:
-            (self._folder / ".gitignore").write_text("*\n")  # images are no sources
+            (self._folder / ".gitignore").write_text("*\n")  # images are not sources
         with locked(self._folder / _LOCK):
             yield
 
@@ -96,7 +96,7 @@ class ImageLayout:
         return list(index["manifests"]) if index is not None else []
 
     def _is_whole(self, digest: str) -> bool:
-        """Whether a manifest is there, and all that it names."""
+        """Whether a manifest and everything it refers to are there."""
         path = self._blob(digest)
         if not path.is_file() or sha256_file(path) != path.name:
             return False

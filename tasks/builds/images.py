@@ -35,7 +35,7 @@ _TIME_DIGITS = 14  # of hex: nanoseconds, so all before 1973
 
 
 def pinned(project: Project, name: str) -> PinnedImage | None:
-    """Where an image is, when it is known from a record; asks nobody."""
+    """An image's location as recorded, without asking the registry."""
     catalog = _catalog(project)
     known = made.read_image(project.layout, name)
     if known and (known.repository, known.tag) == (catalog.repository(name), catalog.context(name).tag):
@@ -44,16 +44,16 @@ def pinned(project: Project, name: str) -> PinnedImage | None:
 
 
 def values(project: Project, stack: Stack, *, deployed: bool = False) -> tuple[dict[str, str], list[str]]:
-    """The references that a stack's variables get, and the names of the images among them that are not pinned yet.
+    """The image references for a stack's variables, and the names of those images that are not pinned yet.
 
-    An image is pinned where a record of it is, or the stack's receipt has it from the last apply. Else its reference is
-    the tag, which is known before anything is built.
+    An image is pinned if it is recorded, or if the stack's receipt has it from the last apply. Otherwise its reference
+    is the tag, which is known before anything is built.
 
     Args:
-        project: Says which images.
-        stack: Whose variables.
-        deployed: Whether what is deployed is asked for: then the last apply's reference goes before a newer record of
-            the same tag.
+        project: The project, for its images.
+        stack: The stack.
+        deployed: Whether to return what is deployed: the last apply's reference then wins over a newer record of the
+            same tag.
 
     Raises:
         ConfigError: A value in an image's configuration cannot be filled in.
@@ -81,13 +81,13 @@ def values(project: Project, stack: Stack, *, deployed: bool = False) -> tuple[d
 
 
 def goes_by_tag(project: Project, name: str) -> bool:
-    """Whether an image may be deployed by its tag: it is optional, and nobody has it."""
+    """Whether an image may be deployed by its tag: it is optional and not available."""
     return _catalog(project).images[name].optional and pinned(project, name) is None
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where an image is kept: a repository of a registry with its login, or a folder; and who answers for it."""
+    """Where an image is stored: a registry's repository with its login, or a folder."""
 
     repository: Repository | None
     login: credentials.Login | None
@@ -100,11 +100,11 @@ class _Place:
 
 
 def have(run: Run, name: str) -> str:
-    """See that an image is where it is kept, and keep its digest; returns a summary.
+    """Make sure that an image is stored, and record its digest; returns a summary.
 
     Raises:
-        BuildError: It is not there and cannot be built.
-        RegistryError: The registry or folder cannot be asked, or refuses the push.
+        BuildError: It is not stored yet and cannot be built.
+        RegistryError: The registry or folder cannot be read, or refuses the push.
         StoppedError: The run was asked to stop.
     """
     catalog = _catalog(run.project)
@@ -133,10 +133,10 @@ def have(run: Run, name: str) -> str:
 
 
 def _place(run: Run, name: str) -> _Place:
-    """Where an image is kept.
+    """Where an image is stored.
 
     Raises:
-        ConfigError: Its repository is none.
+        ConfigError: Its repository's name is invalid.
         RegistryError: A variable that its login names is not set.
     """
     settings, text = _catalog(run.project).images[name], _catalog(run.project).repository(name)
@@ -154,7 +154,7 @@ def _place(run: Run, name: str) -> _Place:
 
 
 def _build(run: Run, name: str, chosen: builder.Builder, place: _Place) -> str:
-    """Build and push from a copy of exactly the files that the tag stands for; returns the manifest's digest."""
+    """Build and push from a copy of exactly the files that the tag covers; returns the manifest's digest."""
     catalog = _catalog(run.project)
     settings, context = catalog.images[name], catalog.context(name)
     missing = sorted(variable for variable in settings.secrets.values() if variable not in os.environ)
@@ -190,7 +190,7 @@ def _build(run: Run, name: str, chosen: builder.Builder, place: _Place) -> str:
 
 
 def _sweep() -> None:
-    """Remove what runs that were killed left: there is a login file in it."""
+    """Remove what killed runs left behind: it includes a login file."""
     for path in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
         pid = path.name.removeprefix(_FOLDER).partition("-")[0]
         if pid.isdecimal() and path.owner() == Path.home().owner() and not Path("/proc", pid).exists():
@@ -198,7 +198,7 @@ def _sweep() -> None:
 
 
 def _stage(run: Run, name: str, folder: Path) -> None:
-    """Copy what counts, with the modes that git knows and one time: any clone, whatever its umask, makes one image."""
+    """Copy the sources with git's modes and one fixed time: every clone builds the same image, whatever its umask."""
     catalog, project = _catalog(run.project), run.project
     context = catalog.context(name)
     now = catalog.read_context(name, project.list_source_files())
@@ -224,8 +224,8 @@ def _stage(run: Run, name: str, folder: Path) -> None:
         if not target.is_symlink():
             target.chmod(0o755 if os.access(source, os.X_OK) else 0o644)
             content.update(f"{path}\0{sha256_file(target)}\0".encode())
-    # One time for all, which another content never has: BuildKit takes a file of the path, size and time of an earlier
-    # one for that one, and does not read it. In the image it is 0.
+    # One time for all files, different for any other content: BuildKit does not read a file again that has the path,
+    # size and time of an earlier one. In the image the time is 0.
     moment = int(content.hexdigest()[:_TIME_DIGITS], 16)
     for base, folders, files in os.walk(folder, topdown=False):
         for entry in (Path(base), *(Path(base, below) for below in (*folders, *files))):
@@ -235,7 +235,7 @@ def _stage(run: Run, name: str, folder: Path) -> None:
 
 
 def _labels(run: Run, name: str, context: Context) -> dict[str, str]:
-    """The labels, with the commit where one asks for it; left out where a shallow clone cannot tell it."""
+    """The labels, with the commit if a label asks for it; omitted if a shallow clone does not have it."""
     if not any(REVISION in text for text in context.labels.values()):
         return context.labels
     folders = _catalog(run.project).folders(name, image=True)
@@ -247,7 +247,7 @@ def _labels(run: Run, name: str, context: Context) -> dict[str, str]:
 
 
 def give_up(run: Run, name: str, error: DeployError) -> str:
-    """What to say of an optional image that could not be had; raises the error for any other one."""
+    """The summary for an optional image that is not available; for any other image it raises the error."""
     if not run.project.config.images[name].optional or isinstance(error, ConfigError):
         raise error
     return f"not available, but optional: {error.message}"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BuildReceipt:
-    """A build that was made: the digest of its sources, the toolchain that made it, the digest of its outputs."""
+    """A completed build: the digest of its sources, its toolchain, and the digest of its outputs."""
 
     name: str
     sources: str
@@ -33,7 +33,7 @@ class BuildReceipt:
 
 @dataclass(frozen=True)
 class PinnedImage:
-    """An image that is in its registry: its tag, which is the digest of its inputs, and its manifest's digest."""
+    """An image in its registry: its tag, which is the digest of its inputs, and its manifest's digest."""
 
     name: str
     repository: str
@@ -44,12 +44,12 @@ class PinnedImage:
 
     @property
     def reference(self) -> str:
-        """`repository@sha256:...`: this very image, whatever happens to the tag."""
+        """`repository@sha256:...`: exactly this image, even if the tag moves."""
         return f"{self.repository}@{self.digest}"
 
 
 def read_build(layout: Layout, name: str) -> BuildReceipt | None:
-    """The receipt of a build; None if there is none that can be read: then it is built again."""
+    """The receipt of a build; None if it is missing or unreadable, and the build is made again."""
     try:
         return BuildReceipt(**read_json(layout.build(name)))
     except (RecordError, TypeError):
@@ -57,16 +57,16 @@ def read_build(layout: Layout, name: str) -> BuildReceipt | None:
 
 
 def write_build(layout: Layout, receipt: BuildReceipt) -> None:
-    """Keep the receipt of a build, durably.
+    """Write the receipt of a build durably.
 
     Raises:
-        RecordError: It cannot be written; the build then counts as not made.
+        RecordError: It cannot be written; the build does not count as made.
     """
     folder.keep(layout, layout.build(receipt.name), asdict(receipt))
 
 
 def forget_build(layout: Layout, name: str) -> None:
-    """Remove a receipt before its build begins: what is half-made must not count.
+    """Remove a receipt before its build begins, so that a half-finished build does not count.
 
     Raises:
         RecordError: It cannot be removed.
@@ -78,7 +78,7 @@ def forget_build(layout: Layout, name: str) -> None:
 
 
 def read_image(layout: Layout, name: str) -> PinnedImage | None:
-    """Where an image was found last; None if that is not known."""
+    """Where an image was last found; None if that is not recorded."""
     try:
         return PinnedImage(**read_json(layout.image(name)))
     except (RecordError, TypeError):
@@ -86,7 +86,7 @@ def read_image(layout: Layout, name: str) -> PinnedImage | None:
 
 
 def write_image(layout: Layout, image: PinnedImage) -> None:
-    """Keep where an image is.
+    """Record where an image is.
 
     Raises:
         RecordError: It cannot be written.
@@ -95,7 +95,7 @@ def write_image(layout: Layout, image: PinnedImage) -> None:
 
 
 def outputs_digest(root: Path, index: FileIndex, outputs: Sequence[str]) -> str | None:
-    """Hex SHA-256 over all files and links of some outputs; None if one of them is not there.
+    """The hex SHA-256 over all files and links of some outputs; None if an output is missing.
 
     Args:
         root: What the paths are relative to.

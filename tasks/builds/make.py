@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from ..project.catalog import Catalog
     from ..run.run import Run
 
-VERSION_VARIABLE = "DOIT_TOFU_BUILD"  # the first digits of the digest of its sources: a version to show
+VERSION_VARIABLE = "DOIT_TOFU_BUILD"  # the first digits of its sources' digest, shown as a version
 _VERSION_DIGITS = 12
 _SHOWN = 3
 _PAUSE = 0.2
 
 
 def environment(run: Run, name: str) -> dict[str, str]:
-    """What a build gets of our environment: no secret that it does not ask for, and a fixed time for what it stamps."""
+    """The environment of a build: only the secrets that it asks for, and a fixed time for its timestamps."""
     catalog = _catalog(run)
     build = catalog.builds[name]
     asked = {*build.environment, *build.secrets}
@@ -44,7 +44,7 @@ def environment(run: Run, name: str) -> dict[str, str]:
 
 
 def is_current(run: Run, name: str) -> bool:
-    """Whether the outputs are there, untouched, made of the sources as they are by the toolchain that is here."""
+    """Whether the outputs exist unchanged, made from the current sources by the current toolchain."""
     catalog = _catalog(run)
     receipt = made.read_build(run.layout, name)
     if receipt is None or receipt.sources != catalog.sources(name).digest:
@@ -52,19 +52,19 @@ def is_current(run: Run, name: str) -> bool:
     if made.outputs_digest(run.project.root, run.project.index, catalog.outputs(name)) != receipt.outputs:
         return False
     known = toolchain.versions(run.project.root, catalog.builds[name], environment(run, name))
-    return known is None or known == receipt.toolchain  # without a toolchain nothing can be made anew anyway
+    return known is None or known == receipt.toolchain  # without a toolchain nothing can be rebuilt anyway
 
 
 def make(run: Run, name: str, *, forced: bool = False) -> str:
-    """Make a build, unless another run just did; returns a summary.
+    """Run a build, unless another run has just done so; returns a summary.
 
     Args:
         run: The run.
         name: The build.
-        forced: Whether to make it although it is there.
+        forced: Whether to run it even if its outputs are current.
 
     Raises:
-        BuildError: It failed, or did not make what it says; nothing of it counts as made.
+        BuildError: It failed, or did not create its outputs; it does not count as made.
         StoppedError: The run was asked to stop.
         RecordError: The receipt cannot be written.
     """
@@ -105,7 +105,7 @@ def _step(run: Run, name: str, command: tuple[str, ...] | list[str], env: Mappin
     shown = " ".join(command)
     folder = run.project.root / build.path
     try:
-        # It holds the lock as long as anything of it lives: what outlives us is waited for by the next run.
+        # The build's processes inherit the lock, so the next run waits for any that outlive this one.
         ended = process.run(
             run.stop,
             f"build {name}",
@@ -134,7 +134,7 @@ def _step(run: Run, name: str, command: tuple[str, ...] | list[str], env: Mappin
 
 
 def _remove_outputs(run: Run, name: str) -> None:
-    """Begin with nothing: what an earlier build left would be taken for this one's."""
+    """Start empty: leftovers of an earlier build would pass for this one's outputs."""
     project, catalog = run.project, _catalog(run)
     outputs = catalog.outputs(name)
     sources = project.tree.files if project.tree else project.tracked(outputs) or ()
@@ -154,7 +154,7 @@ def _remove_outputs(run: Run, name: str) -> None:
 
 
 def _refuse_changed_sources(run: Run, name: str) -> None:
-    """A build whose sources are not what they were when it began is a build of nobody knows what."""
+    """Refuse a build whose sources changed while it ran: it is unclear what it was made from."""
     catalog = _catalog(run)
     before, after = catalog.sources(name), catalog.read_sources(name, run.project.list_source_files())
     if before.digest == after.digest:
@@ -168,7 +168,7 @@ def _refuse_changed_sources(run: Run, name: str) -> None:
 
 
 def _held(run: Run, name: str) -> AbstractContextManager[int]:
-    """Hold a build's lock, waiting for who holds it: a run of another environment, or what a killed run left."""
+    """Take a build's lock, waiting for its holder: a run of another environment, or processes of a killed run."""
     path = run.layout.build_lock(name)
     deadline = time.monotonic() + _catalog(run).builds[name].timeout
 

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 PACKAGE = "package.json"
 MODULES = "node_modules"
-MARKER = ".doit-tofu.json"  # in node_modules: what was installed there
+MARKER = ".doit-tofu.json"  # in node_modules: what is installed there
 
 
 @dataclass(frozen=True)
 class Manager:
-    """A package manager: its program, its lock file, how it installs exactly that, its own record of what it did."""
+    """A package manager: its program, its lock file, its command for an exact install, its record of the install."""
 
     program: str
     lock: str
@@ -40,12 +40,12 @@ _MANAGERS = (
 
 
 def problem(folder: Path, shown: str, script: str) -> str | None:
-    """What is wrong with a package, as far as its files tell.
+    """What is wrong with a package, judging by its files; None if nothing is.
 
     Args:
-        folder: Where it is.
-        shown: The folder as people know it.
-        script: The script that is to be run.
+        folder: The package's folder.
+        shown: The folder as messages show it.
+        script: The script to run.
     """
     try:
         package = _package(folder)
@@ -69,7 +69,7 @@ def problem(folder: Path, shown: str, script: str) -> str | None:
 
 
 def manager(folder: Path) -> Manager:
-    """The package manager that a package is for.
+    """The package manager of a package.
 
     Raises:
         BuildError: It has no lock file.
@@ -85,7 +85,7 @@ def manager(folder: Path) -> Manager:
 
 
 def wanted_manager(folder: Path) -> str | None:
-    """What `packageManager` in package.json says: `pnpm@9.8.0`; None if it says nothing."""
+    """The `packageManager` of package.json, such as `pnpm@9.8.0`; None if it is not set."""
     with suppress(OSError, ValueError):
         value = _package(folder).get("packageManager")
         return value if isinstance(value, str) else None
@@ -93,7 +93,7 @@ def wanted_manager(folder: Path) -> str | None:
 
 
 def is_installed(folder: Path, toolchain: Mapping[str, str]) -> bool:
-    """Whether node_modules is what was installed from this very lock file, with this toolchain, and untouched since."""
+    """Whether node_modules was installed from exactly this lock file by this toolchain and is unchanged since."""
     try:
         return bool(read_json(folder / MODULES / MARKER) == _mark(folder, toolchain))
     except (RecordError, OSError):
@@ -101,7 +101,7 @@ def is_installed(folder: Path, toolchain: Mapping[str, str]) -> bool:
 
 
 def note_installed(folder: Path, toolchain: Mapping[str, str]) -> None:
-    """Keep what was installed; a package without dependencies has nothing to keep.
+    """Record what was installed; a package without dependencies has nothing to record.
 
     Raises:
         RecordError: It cannot be written.
@@ -132,5 +132,5 @@ def _locks(folder: Path) -> list[Manager]:
 def _package(folder: Path) -> dict[str, Any]:
     value = json.loads((folder / PACKAGE).read_bytes())
     if not isinstance(value, dict):
-        raise ValueError("it is not an object")  # noqa: TRY004 - as json says of what it cannot read
+        raise ValueError("it is not an object")  # noqa: TRY004 - the error that json raises for what it cannot read
     return value

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from ..run.run import Run
 
 _TIMEOUT = 60.0
-_LONGEST = 160  # characters of what a program said
-# What `docker buildx inspect` prints of a builder and its nodes:
+_LONGEST = 160  # characters of a program's output
+# What `docker buildx inspect` prints about a builder and its nodes:
 # https://docs.docker.com/reference/cli/docker/buildx/inspect/
 _FIELD = r"^{}:[ \t]+(\S.*)$"
 
@@ -38,14 +38,14 @@ def problem(run: Run, name: str) -> str | None:
 
 
 def _problem_of_docker(run: Run) -> str | None:
-    """What builds may be a daemon of docker, a container, a pod, or a buildkitd anywhere: only buildx knows.
+    """Ask buildx itself: its builder may be docker's daemon, a container, a pod, or a buildkitd anywhere.
 
-    It ends with 0 whether its builder answers or not, and says of each node how it is.
+    It exits with 0 whether or not its builder answers, and prints the status of each node.
     """
     version = _ask(run, "docker", "buildx", "version")
     if not version.ok:
         return f"docker does not work, or lacks the buildx plugin ({_said(version)})"
-    # A builder that is not there yet, such as a container, is started; the build would do so as well.
+    # This starts a builder that is not running yet, such as a container; the build would do so too.
     done = _ask(run, "docker", "buildx", "inspect", "--bootstrap")
     if done.ok and "running" in _fields(done, "Status"):
         return None
@@ -69,7 +69,7 @@ def _fields(done: Ended, name: str) -> list[str]:
 
 
 def _said(done: Ended) -> str:
-    """The line that says most: the one that calls itself an error, else the first."""
+    """The most telling line: the one that calls itself an error, otherwise the first."""
     lines = [line.strip() for line in done.output.splitlines() if line.strip()]
     errors = [line for line in lines if line.lower().startswith("error")]
     return (errors or lines or ["no output"])[0][:_LONGEST]

@@ -17,7 +17,7 @@ _HOST = re.compile(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d+)?")
 _FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.MULTILINE | re.IGNORECASE)
 _ARGUMENT = re.compile(r"^\s*ARG\s+(\w+)=(\S+)", re.MULTILINE | re.IGNORECASE)
 _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
-_FOLDER = re.compile(r"[^:@\s]+")  # how readers of `oci:FOLDER:TAG` tell the folder
+_FOLDER = re.compile(r"[^:@\s]+")  # how readers of `oci:FOLDER:TAG` find the folder
 DOCKER_HUB = "docker.io"
 LAYOUT = "oci:"
 _DOCKER_HUB_SERVER = "registry-1.docker.io"
@@ -25,17 +25,17 @@ _DOCKER_HUB_SERVER = "registry-1.docker.io"
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository: the registry's host (with its port) as people write it, and the path within."""
+    """A repository: the registry's host (with port) as users write it, and the path within."""
 
     host: str
     path: str
 
     @classmethod
     def parse(cls, text: str) -> Repository:
-        """The repository that a name means; without a host it is Docker Hub's.
+        """Parse a repository's name; without a host it is on Docker Hub.
 
         Raises:
-            ValueError: It is no repository's name.
+            ValueError: It is not a repository's name.
         """
         first, _, rest = text.partition("/")
         named = bool(rest) and ("." in first or ":" in first or first == "localhost")
@@ -53,20 +53,20 @@ class Repository:
 
     @property
     def server(self) -> str:
-        """The host that answers for it."""
+        """The host to send requests to."""
         return _DOCKER_HUB_SERVER if self.host == DOCKER_HUB else self.host
 
     @property
     def is_local(self) -> bool:
-        """Whether it is on this machine: then plain HTTP is fine."""
+        """Whether it is on this machine, where plain HTTP is fine."""
         return is_loopback(self.host)
 
 
 def layout_folder(text: str) -> str | None:
-    """The folder that a repository's name means when it is an image layout, `oci:FOLDER`; None if it is a registry's.
+    """The folder of an image layout, `oci:FOLDER`; None if the repository is a registry's.
 
     Raises:
-        ValueError: It is no folder's name.
+        ValueError: It is not a valid folder.
     """
     if not text.startswith(LAYOUT):
         return None
@@ -89,11 +89,11 @@ def is_loopback(host: str) -> bool:
 
 
 def bases(containerfile: str, args: Mapping[str, str] | None = None) -> list[str]:
-    """The images that a Containerfile begins with, without its own stages and `scratch`.
+    """The base images of a Containerfile, without its own stages and `scratch`.
 
     Args:
         containerfile: Its text.
-        args: Build arguments, over the defaults of `ARG` before the first `FROM`.
+        args: Build arguments; they override the defaults of `ARG` before the first `FROM`.
     """
     head = re.split(r"^\s*FROM\s", containerfile, maxsplit=1, flags=re.MULTILINE | re.IGNORECASE)[0]
     values = {**dict(_ARGUMENT.findall(head)), **(args or {})}

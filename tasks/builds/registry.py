@@ -32,7 +32,7 @@ _ACCEPT = ", ".join(
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _PARAMETER = re.compile(r'(\w+)\s*=\s*(?:"([^"]*)"|([^\s",]+))')
 _HEADERS = {"Accept": _ACCEPT}
-_SECONDS = 120.0  # for all that one question takes
+_SECONDS = 120.0  # for all requests of one question
 _TRIES = 3
 _PAUSE = 1.0
 _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
@@ -44,9 +44,9 @@ class Registry:
     Args:
         repository: Which one.
         login: Its login, if there is one.
-        insecure: Whether a certificate that nobody vouches for, or plain HTTP, is fine.
+        insecure: Whether an untrusted certificate or plain HTTP is accepted.
         stop: Ends waits early.
-        mask: Learns the tokens that the registry gives.
+        mask: Gets the tokens that the registry issues.
     """
 
     def __init__(
@@ -60,10 +60,10 @@ class Registry:
             mask.add([login.password, login.basic])
 
     def digest(self, tag: str) -> str | None:
-        """The digest of the manifest that a tag names; None if there is no such tag, or no such repository.
+        """The digest of the manifest that a tag points to; None if there is no such tag or repository.
 
         Raises:
-            RegistryError: The registry did not say.
+            RegistryError: The registry did not answer the question.
             StoppedError: The run was asked to stop.
         """
         from ..base import http
@@ -102,7 +102,7 @@ class Registry:
         return self._digest_of_content(client.request("GET", url, headers=_HEADERS, secret=secret))
 
     def _digest_of_content(self, answer: Answer) -> str:
-        """Some registries do not state the digest: it is that of the manifest's bytes."""
+        """Hash the manifest's bytes, as some registries do not state the digest."""
         is_manifest = answer.headers.get("Content-Type", "").partition(";")[0].strip() in _ACCEPT.split(", ")
         if answer.status != _OK or not is_manifest:
             raise self._error(
@@ -115,7 +115,7 @@ class Registry:
             raise self._error(f"it redirects to {urlsplit(target).netloc} without TLS", "check the registry")
 
     def _authorization(self, client: Client, refused: Answer) -> str:
-        """What the challenge asks for: Basic, or a token from where it says, for our login or for nobody's."""
+        """The header that the challenge asks for: Basic, or a token from its realm, with our login or anonymous."""
         scheme, _, rest = refused.headers.get("WWW-Authenticate", "").partition(" ")
         if scheme.lower() == "basic":
             if self._login is None:
@@ -155,7 +155,7 @@ class Registry:
         return token
 
     def _may_ask(self, url: str) -> bool:
-        """Whether a login may go there: over TLS, or on this machine, or where the configuration says so."""
+        """Whether a login may be sent there: over TLS, to this machine, or if the configuration says so."""
         parts = urlsplit(url)
         if parts.scheme == "https":
             return True

@@ -25,14 +25,14 @@ _GET = {
 
 
 def commands(root: Path, build: model.Build) -> list[list[str]]:
-    """The commands that print the versions that count for a build."""
+    """The commands that print the versions of a build's toolchain."""
     if build.kind == "command":
         return build.toolchain
     return [["node", "--version"], [node.manager(root / build.path).program, "--version"]]
 
 
 def versions(root: Path, build: model.Build, environment: Mapping[str, str]) -> dict[str, str] | None:
-    """The versions of a build's toolchain, by command, from a record by stat; None if a program is not there."""
+    """The versions of a build's toolchain by command, cached by the programs' stat; None if a program is missing."""
     found = {}
     for command in commands(root, build):
         version = _version(root / build.path, command, environment)
@@ -43,10 +43,10 @@ def versions(root: Path, build: model.Build, environment: Mapping[str, str]) -> 
 
 
 def require(name: str, root: Path, build: model.Build, environment: Mapping[str, str]) -> None:
-    """See that a build's programs are there.
+    """Make sure that a build's programs are installed.
 
     Raises:
-        BuildError: One is not; says what to install.
+        BuildError: One is missing; the message says what to install.
     """
     for program in {command[0] for command in [*commands(root, build), build.command[:1]] if command}:
         if _find(root / build.path, program, environment) is None:
@@ -66,7 +66,7 @@ def _find(folder: Path, program: str, environment: Mapping[str, str]) -> str | N
 
 
 def _version(folder: Path, command: Sequence[str], environment: Mapping[str, str]) -> str | None:
-    """What a version command prints; asked again when the program's file is another one."""
+    """The output of a version command; it runs again if the program's file has changed."""
     binary = _find(folder, command[0], environment)
     if binary is None:
         return None

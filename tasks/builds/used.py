@@ -1,6 +1,6 @@
-"""What a stack uses of images and builds: references for its variables, digests of the outputs that it reads.
+"""The images and builds that a stack uses: references for its variables, digests of the outputs that it reads.
 
-What reads receipts and registries is imported by the functions: most stacks have neither, and every plan asks.
+The functions import what reads receipts and registries: every plan calls them, and most stacks use neither.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def references(project: Project, stack: Stack, *, deployed: bool = False) -> tuple[dict[str, str], list[str]]:
-    """The image references that a stack's variables get, and the names of the images that are not pinned yet.
+    """The image references for a stack's variables, and the names of the images that are not pinned yet.
 
     Args:
-        project: Says which images.
-        stack: Whose variables.
-        deployed: Whether those that were applied last are asked for, as far as the images are still the same.
+        project: The project, for its images.
+        stack: The stack.
+        deployed: Whether to return the references that were applied last, if the images are still the same.
 
     Raises:
         ConfigError: A value in an image's configuration cannot be filled in.
@@ -36,7 +36,7 @@ def references(project: Project, stack: Stack, *, deployed: bool = False) -> tup
 
 
 def by_tag(project: Project, stack: Stack) -> frozenset[str]:
-    """The stack's images that may be deployed by their tags: optional ones that are not to be had."""
+    """The stack's images that may be deployed by their tags: optional ones that are not available."""
     if not stack.settings.images:
         return frozenset()
     from . import images
@@ -55,10 +55,10 @@ def made_of(project: Project, stack: Stack) -> dict[str, str]:
 
 
 def changed(project: Project, planned: Mapping[str, str]) -> list[str]:
-    """The builds whose outputs are not those that a plan was made with, sorted; each file is read now.
+    """The builds whose outputs differ from those that a plan was made with, sorted; every file is read.
 
     Args:
-        project: Where the outputs are.
+        project: The project, for the outputs' paths.
         planned: The digests of the outputs, by build.
     """
     catalog = project.catalog
@@ -67,7 +67,7 @@ def changed(project: Project, planned: Mapping[str, str]) -> list[str]:
     from ..project.hcl.fileindex import FileIndex
     from . import made
 
-    index = FileIndex(project.root, Path(os.devnull))  # one that knows nothing yet
+    index = FileIndex(project.root, Path(os.devnull))  # an empty one
     return [
         f"outputs of build {name}"
         for name, digest in sorted(planned.items())

@@ -59,7 +59,7 @@ class Counts(Protocol):
 
     @property
     def empty(self) -> bool:
-        """Whether there are none."""
+        """Whether nothing changes."""
 
     def text(self) -> str:
         """The numbers in words."""

@@ -121,5 +121,5 @@ def _observe(check: Check, look: Look) -> Observation:
 def _guarded(check: Check, look: Look) -> Observation:
     try:
         return check.observe(look)
-    except Exception as error:  # noqa: BLE001 - a look in vain, whatever a plug-in runs into
+    except Exception as error:  # noqa: BLE001 - a failed look, whatever a plug-in raises
         return Observation(False, f"{type(error).__name__}: {error}", commands=check.commands())

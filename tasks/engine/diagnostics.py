@@ -1,7 +1,8 @@
-"""The engine's warnings from the JSON stream of a successful command."""
+"""The engine's diagnostics from the JSON stream of a command."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,16 +10,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 _FAILED_CHECK = "Check block assertion failed"
+_NO_VALUE = "No value for required variable"
+_VARIABLE = re.compile(r'variable "([^"]+)"')
 
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """A warning.
+    """A warning, or an error.
 
     Args:
         summary: What it is about, in the engine's words.
         detail: More of it; for a failed `check` block its `error_message`.
-        context: The block that it is about: `check "expiry"`.
+        context: The block that it is about: `check "expiry"`; of a declaration its first line.
         file: The file, relative to the engine's working folder; empty if there is none.
         line: The line in it.
     """
@@ -33,6 +36,12 @@ class Diagnostic:
     def is_failed_check(self) -> bool:
         """Whether it is a failed `check` block."""
         return self.summary == _FAILED_CHECK
+
+    @property
+    def unset_variable(self) -> str | None:
+        """The variable of the root module that has no value, if that is what it is about."""
+        found = _VARIABLE.search(self.context) if self.summary == _NO_VALUE else None
+        return found[1] if found else None
 
     @property
     def text(self) -> str:
@@ -54,17 +63,26 @@ def warnings(events: Iterable[Mapping[str, Any]], *, terse: bool = False) -> lis
         events: The events (https://opentofu.org/docs/internals/machine-readable-ui/).
         terse: Whether to omit the details, which may contain values.
     """
+    return _of(events, "warning", terse=terse)
+
+
+def errors(events: Iterable[Mapping[str, Any]]) -> list[Diagnostic]:
+    """The errors in a command's events, without duplicates and without their details, which may contain values."""
+    return _of(events, "error", terse=True)
+
+
+def _of(events: Iterable[Mapping[str, Any]], severity: str, *, terse: bool) -> list[Diagnostic]:
     found = [event["diagnostic"] for event in events if isinstance(event.get("diagnostic"), dict)]
-    warned = [_read(item, terse=terse) for item in found if item.get("severity") == "warning"]
-    return list(dict.fromkeys(warned))
+    return list(dict.fromkeys(_read(item, terse=terse) for item in found if item.get("severity") == severity))
 
 
 def _read(item: Mapping[str, Any], *, terse: bool) -> Diagnostic:
-    place = item.get("range") or {}
+    place, snippet = item.get("range") or {}, item.get("snippet") or {}
+    declares = snippet.get("code") if item.get("summary") == _NO_VALUE else ""
     return Diagnostic(
         str(item.get("summary") or "a warning"),
         "" if terse else str(item.get("detail") or ""),
-        str((item.get("snippet") or {}).get("context") or ""),
+        str(snippet.get("context") or declares or ""),
         str(place.get("filename") or ""),
         (place.get("start") or {}).get("line"),
     )

@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import tempfile
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from ..base import jsontext, process
 from ..base.errors import EngineError, StateEncryptionError, StateLockedError, StoppedError
-from ..base.problem import doit
+from ..base.layout import ENGINE_LOCK_FILE, PIPELINE_FILE
+from ..base.problem import Where, doit
 from ..base.process import kept_environment
-from . import diagnostics, progress, statelock
-from .command import CHANGES_PRESENT, EARLY, Completed, Context
+from ..base.text import few
+from . import diagnostics, progress, statelock, statereads
+from .command import CHANGES_PRESENT, CONFIGURES, EARLY, Completed, Context
 from .encryption import REMOTE_STATE
 from .encryption import SINCE as KEYS_SINCE
 from .progress import Progress
-from .providercache import ProviderCache
+from .providercache import ProviderCache, locked_providers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Iterator, Sequence
 
     from ..base.masking import Masker
     from ..base.problem import Steps
     from ..base.stop import Stop
+    from .admission import Admission
     from .diagnostics import Diagnostic
     from .encryption import Encryption
 
 _CACHE_VARIABLE = "TF_PLUGIN_CACHE_DIR"
+_FEW = 5
 STREAM_SINCE = (1, 12)  # OpenTofu 1.12.0 introduced `-json-into`
+
+
+def _unwatched(label: str, progress: Progress | None) -> None:
+    """Without a display nothing follows an apply."""
 
 
 class Engine:
@@ -43,8 +53,10 @@ class Engine:
         plugin_cache: Where it keeps providers, unless the environment says otherwise.
         encryption: The keys to pass to it.
         stop: Starts and stops its processes.
+        admission: Admits its processes.
         mask: The known secrets.
         tell: Is given the label of a long apply, its seconds so far, and what it is at work on.
+        watch: Is given the label of an apply that begins, and what says what it is at work on; at its end None.
         every: Seconds between two such lines; 0 for none.
         hear: Is given what a command warned of, and the label of its context.
         terse: Whether to keep only the errors of a failed plan or apply, as the rest may show values.
@@ -52,8 +64,10 @@ class Engine:
 
     def __init__(
         self, binary: Path, kind: str, version: str, *, plugin_cache: Path, encryption: Encryption, stop: Stop,
+        admission: Admission,
         mask: Masker, tell: Callable[[str, float, str], None], every: float,
-        hear: Callable[[str, list[Diagnostic]], None], terse: bool = False,
+        hear: Callable[[str, list[Diagnostic]], None], watch: Callable[[str, Progress | None], None] = _unwatched,
+        terse: bool = False,
     ) -> None:  # fmt: skip
         self.binary = binary
         self.kind = kind
@@ -62,27 +76,30 @@ class Engine:
         self._encryption = encryption
         self._terse = terse
         self._stop = stop
+        self._admission = admission
+        self._collector = admission.collector(os.environ)
         self._mask = mask
         self._hear = hear
-        self._tell, self._every = tell, every
+        self._tell, self._every, self._watch = tell, every, watch
 
     @property
     def streams(self) -> bool:
         """Whether it can write a JSON stream in addition to its normal output."""
-        return self.kind == "tofu" and self._release >= STREAM_SINCE
+        return self.kind == "tofu" and self.release >= STREAM_SINCE
 
     @property
     def takes_keys(self) -> bool:
         """Whether it can encrypt."""
-        return self.kind == "tofu" and self._release >= KEYS_SINCE
+        return self.kind == "tofu" and self.release >= KEYS_SINCE
 
     @property
-    def _release(self) -> tuple[int, ...]:
+    def release(self) -> tuple[int, ...]:
+        """Its version without the patch."""
         return tuple(int(part) for part in self.version.split(".")[:2])
 
     def run(
         self, context: Context, command: str, *arguments: str, events: bool = False, apart: bool = False,
-        late: float | None = None,
+        late: float | None = None, shown: bool = True,
     ) -> Completed:  # fmt: skip
         """Run a command to its end and capture its output.
 
@@ -96,6 +113,7 @@ class Engine:
             events: Whether to read the JSON stream too, where the engine has one.
             apart: Whether `raw` is what it printed on standard output alone; `output` is always both.
             late: Seconds that a look may take which is started in a stopped run too; then it is ended.
+            shown: Whether its output may be shown where it succeeds; else only `raw` has it.
 
         Raises:
             StoppedError: The run was asked to stop before the command started.
@@ -104,9 +122,15 @@ class Engine:
         context.data_dir.mkdir(parents=True, exist_ok=True)
         trace = context.trace if command == "plan" else None
         argv = [*(trace.command if trace else ()), str(self.binary), command]
-        keys = self._encryption.handover(command)
+        keys = self._encryption.handover(command, partial(statereads.may_read, context.folder, context.data_dir))
         descriptors = [*context.descriptors, *keys.descriptors, *(trace.descriptors if trace else ())]
-        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as stream:
+        providers = len(locked_providers(context.folder / ENGINE_LOCK_FILE)) if command in CONFIGURES else 0
+        with (
+            self._admission.admitted(context.label, command, providers),
+            tempfile.TemporaryFile() as output,
+            tempfile.TemporaryFile() as errors,
+            tempfile.TemporaryFile() as stream,
+        ):
             if events and self.streams:
                 descriptors.append(stream.fileno())
                 argv.append(f"-json-into=/dev/fd/{stream.fileno()}")
@@ -136,22 +160,30 @@ class Engine:
                 untouched="its changes are saved in the state, and the state is unlocked",
                 next_step="run the same command again; it continues from here",
             )
-        text = self._mask.text(raw + said)
+        succeeded = code in (0, CHANGES_PRESENT)
+        text = self._mask.text(raw + said) if shown or not succeeded else ""
         found = _events(streamed)
         if warned := diagnostics.warnings(found, terse=self._terse):
             self._hear(context.label, warned)
-        if code in (0, CHANGES_PRESENT):
+        if succeeded:
             return Completed(code, text, raw, found)
         if self._terse and command in ("plan", "apply"):
             text = _errors_of(text)
         return Completed(code, text, raw, found, self._encryption.explain(raw + said))
 
-    def _telling(self, context: Context, command: str, stream: IO[bytes]) -> AbstractContextManager[None]:
+    @contextmanager
+    def _telling(self, context: Context, command: str, stream: IO[bytes]) -> Iterator[None]:
         """Says what an apply is at work on while it runs; what takes less is its own sign of life."""
-        every = self._every if command == "apply" else 0
-        return progress.told(
-            Progress(stream.fileno()), every, lambda seconds, what: self._tell(context.label, seconds, what)
-        )
+        if command != "apply":
+            yield
+            return
+        label, under_way = context.label, Progress(stream.fileno())
+        self._watch(label, under_way)
+        try:
+            with progress.told(under_way, self._every, lambda seconds, what: self._tell(label, seconds, what)):
+                yield
+        finally:
+            self._watch(label, None)
 
     def json(self, context: Context, command: str, *arguments: str, late: float | None = None) -> Any:
         """The JSON value that a command prints, without warnings.
@@ -181,6 +213,7 @@ class Engine:
             "TF_IN_AUTOMATION": "1",
             "TF_INPUT": "0",
             "CHECKPOINT_DISABLE": "1",
+            **self._collector,
             "TF_DATA_DIR": str(context.data_dir),
             **context.environment,
         }
@@ -219,9 +252,28 @@ def failure(
             untouched="nothing in this stack was changed",
             next_step=statelock.way_out(lock, context),
         )
-    summaries = done.summaries()
+    summaries, found = done.summaries(), diagnostics.errors(done.events)
     detail = f"{message}: {'; '.join(dict.fromkeys(summaries))}" if summaries else f"{message} (exit code {done.code})"
-    return EngineError(detail, log=done.output, stack=stack, untouched=untouched, next_step=next_step)
+    if unset := list(dict.fromkeys(error.unset_variable for error in found if error.unset_variable)):
+        detail += f": {few(unset, _FEW)}"
+        next_step = next_step or _ways_to_set(unset[0], context)
+    return EngineError(
+        detail, log=done.output, where=_place(found, context), stack=stack, untouched=untouched, next_step=next_step
+    )  # fmt: skip
+
+
+def _ways_to_set(name: str, context: Context) -> str:
+    """How a variable of a stack gets a value."""
+    return (
+        f"set `stacks.{context.stack}.variables.{name}` in {PIPELINE_FILE} or an environment's file, name a var file in"
+        f" `var_files`, pass an upstream's output with `inputs`, or set TF_VAR_{name}; or give the variable a default"
+    )
+
+
+def _place(errors: Sequence[Diagnostic], context: Context) -> Where | None:
+    """Where the first error is that has a place in a file."""
+    error = next((error for error in errors if error.file), None)
+    return Where(posixpath.normpath(posixpath.join(context.path, error.file)), error.line) if error else None
 
 
 def _errors_of(text: str) -> str:

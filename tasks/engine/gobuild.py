@@ -14,7 +14,7 @@ from ..base.errors import EngineError
 from ..base.masking import Secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ..base.stop import Stop
     from ..project import model
@@ -63,8 +63,10 @@ def build(settings: model.Engine, version: str, target: Path, stop: Stop, say: C
     fresh = target.with_name(f".{target.name}.new")
     arguments = ["go", "build", "-mod=readonly", "-v", "-trimpath", "-ldflags", _LINKER_FLAGS, "-o", str(fresh)]
     say(f"setup: building tofu {version} with Go; this takes a few minutes, once")
-    environment = {name: value for name, value in os.environ.items() if name not in ("GOFLAGS", "GOOS", "GOARCH")}
+    kept = {name: value for name, value in os.environ.items() if name not in ("GOFLAGS", "GOOS", "GOARCH")}
+    environment = {**kept, "CGO_ENABLED": "0"}
     started = told = time.monotonic()
+    total = _packages(stop, environment)
     lines: list[str] = []
 
     def take(line: str) -> None:
@@ -72,12 +74,13 @@ def build(settings: model.Engine, version: str, target: Path, stop: Stop, say: C
         lines.append(line)
         if time.monotonic() - told > _TELL_EVERY:
             told = time.monotonic()
-            say(f"setup: {len(lines)} packages after {told - started:.0f} s")
+            of = f" of at most {total:,}" if total else ""
+            say(f"setup: built {len(lines):,}{of} packages after {told - started:.0f} s")
 
     try:
         ended = process.run(
             stop, "setup", [*arguments, f"{_PACKAGE}/cmd/tofu"], mask=Secrets(), cwd=module_dir(),
-            env={**environment, "CGO_ENABLED": "0"}, line=take,
+            env=environment, line=take,
         )  # fmt: skip
     except OSError as error:
         raise EngineError(f"cannot run go: {error.strerror}") from error
@@ -86,3 +89,14 @@ def build(settings: model.Engine, version: str, target: Path, stop: Stop, say: C
         raise EngineError(f"`go build` of tofu {version} failed:\n      " + "\n      ".join(lines[-_TAIL:]))
     fresh.replace(target)
     say(f"setup: built in {time.monotonic() - started:.0f} s")
+
+
+def _packages(stop: Stop, environment: Mapping[str, str]) -> int:
+    """How many packages the engine has, once its modules are fetched; 0 if Go does not say: the build says why."""
+    arguments = ["go", "list", "-mod=readonly", "-deps", f"{_PACKAGE}/cmd/tofu"]
+    try:
+        ended = process.run(stop, "setup", arguments, mask=Secrets(), cwd=module_dir(), env=environment, apart=True)
+    except OSError:
+        return 0
+    stop.check("setup")
+    return len(ended.output.splitlines()) if ended.ok else 0

@@ -96,6 +96,7 @@ def obtain(settings: model.Engine, stop: Stop, say: Callable[[str], None]) -> Fo
         found, _ = find(settings)  # another run may have just installed it
         if found:
             return found
+        say(f"setup: {settings.kind} {settings.version} is not here yet: {'; '.join(misses)}")
         wanted = VersionConstraint.parse(settings.version)
         pinned = gobuild.pinned_version()
         version = wanted.exact or (pinned if settings.kind == "tofu" and wanted.allows(pinned) else None)
@@ -108,6 +109,8 @@ def obtain(settings: model.Engine, stop: Stop, say: Callable[[str], None]) -> Fo
                     bring(settings, version, target, stop, say)
                 except EngineError as error:
                     misses.append(error.message)
+                    if bring is release.download:
+                        say(f"setup: {error.message}; building it instead")
                     continue
                 if (actual := version_of(target, settings.kind)) == version:
                     trusted.remember(target, source)

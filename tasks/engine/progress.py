@@ -30,18 +30,29 @@ class Progress:
         self._stream = stream
         self._read = 0
         self._rest = b""
-        self._under_way: dict[str, tuple[str, float]] = {}
+        self._under_way: dict[str, tuple[str, float]] = {}  # what is done, and since when
+        self._lock = threading.Lock()
+        self._closed = False
 
-    def look(self) -> str:
+    def look(self, joint: str = ", ") -> str:
         """What is under way now, as far as the engine has said: `terraform_data.x (create, 61 s)`; or nothing."""
-        while block := os.pread(self._stream, _BLOCK, self._read):
+        with self._lock:
+            self._read_on()
+            clock = time.monotonic()
+            items = [f"{name} ({action}, {clock - since:.0f} s)" for name, (action, since) in self._under_way.items()]
+        return few(items, _MOST, joint)
+
+    def close(self) -> None:
+        """Stop reading: the descriptor is about to be closed."""
+        with self._lock:
+            self._closed = True
+
+    def _read_on(self) -> None:
+        while not self._closed and (block := os.pread(self._stream, _BLOCK, self._read)):
             self._read += len(block)
             *lines, self._rest = (self._rest + block).split(b"\n")
             for line in lines:
                 self._take(line)
-        return few(
-            [f"{name} ({action}, {seconds:.0f} s)" for name, (action, seconds) in self._under_way.items()], _MOST
-        )
 
     def _take(self, line: bytes) -> None:
         try:
@@ -51,7 +62,9 @@ class Progress:
         except (ValueError, KeyError, TypeError):
             return  # an event about something else
         if kind in ("apply_start", "apply_progress"):
-            self._under_way[name] = (str(hook.get("action") or "apply"), _seconds(hook))
+            since = time.monotonic() - _seconds(hook)
+            _, known = self._under_way.get(name, ("", since))
+            self._under_way[name] = (str(hook.get("action") or "apply"), min(known, since))
         elif kind in _ENDED:
             self._under_way.pop(name, None)
 
@@ -71,7 +84,10 @@ def told(progress: Progress, every: float, tell: Callable[[float, str], None]) -
         tell: Is given the seconds since the beginning and what is under way.
     """
     if not every:
-        yield
+        try:
+            yield
+        finally:
+            progress.close()
         return
     ended, began = threading.Event(), time.monotonic()
 
@@ -86,3 +102,4 @@ def told(progress: Progress, every: float, tell: Callable[[float, str], None]) -
     finally:
         ended.set()
         thread.join()
+        progress.close()

@@ -1,19 +1,20 @@
-"""Downloads an official release of the engine and verifies its published checksum."""
+"""Downloads an official release of the engine, which is used only if its SHA-256 is known or signed."""
 
 from __future__ import annotations
 
 import platform
 import zipfile
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..base import urls
 from ..base.errors import EngineError
 from ..base.files import sha256_bytes, write_atomic
-from . import trusted
+from . import published, trusted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from ..base.stop import Stop
@@ -30,40 +31,68 @@ _SECONDS, _TRIES = 900.0, 2
 _LARGEST = 1 << 30
 _TELL = 1 << 23  # bytes
 _OK = 200
+_WAYS = "install doit-tofu[signatures], or put the SHA-256 of the release into engine.sha256"
 
 
 def download(settings: model.Engine, version: str, target: Path, stop: Stop, say: Callable[[str], None]) -> None:
-    """Download this platform's archive and unpack it to `target` if its SHA-256 is the published one.
+    """Download this platform's archive, and unpack it to `target` if its SHA-256 proves what it is.
 
     Raises:
-        EngineError: The download failed, or the checksum is wrong.
+        EngineError: The download failed, nothing proves what the archive is, or it is something else.
     """
     kind = settings.kind
     base = (settings.releases.rstrip("/") if settings.releases else _BASES[kind]).replace("{version}", version)
     _check_encrypted(base)
     machine = _MACHINES.get(platform.machine().lower(), platform.machine().lower())
     archive = f"{kind}_{version}_{platform.system().lower()}_{machine}.zip"
-    known = None if settings.releases else trusted.PUBLISHED.get(archive)
-    published = known or _published(f"{base}/{kind}_{version}_SHA256SUMS", stop).get(archive)
-    if published is None:
-        raise EngineError(f"the release of {kind} {version} has no {archive}")
     say(f"setup: downloading {kind} {version} from {urls.shown(base)}")
+    proof = _proof(settings, version, base, archive, stop)
     data = _fetch(f"{base}/{archive}", stop, say)
-    if (actual := sha256_bytes(data)) != published:
-        raise EngineError(
-            f"{urls.shown(base)}/{archive} has the wrong checksum: SHA-256 {actual}, published {published}"
-        )
+    actual = sha256_bytes(data)
     try:
-        trusted.unpack(data, kind, target)
+        engine = trusted.unpacked(data, kind)
     except (zipfile.BadZipFile, KeyError) as error:
         raise EngineError(f"{archive} does not contain {kind}: {error}") from error
-    write_atomic(target.with_name(archive), data, durable=False)  # what jobs that share the cache can verify
+    if actual not in proof.digests and sha256_bytes(engine) not in settings.sha256:
+        raise EngineError(
+            f"{urls.shown(base)}/{archive} is not the published release: its SHA-256 is {actual}{proof.missing}"
+        )
+    trusted.install(engine, target)
+    for name, content in {archive: data, **proof.files}.items():  # what jobs that share the cache can verify
+        write_atomic(target.with_name(name), content, durable=False)
 
 
-def _published(url: str, stop: Stop) -> dict[str, str]:
-    """The SHA-256 of each archive of a release, as its file of checksums says."""
-    lines = (line.split() for line in _fetch(url, stop).decode("ascii", "replace").splitlines())
-    return {line[1].lstrip("*"): line[0].lower() for line in lines if len(line) > 1}
+@dataclass(frozen=True)
+class _Proof:
+    """What an archive may be: SHA-256, the signed files that say so, and in words what could not be verified."""
+
+    digests: frozenset[str]
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    missing: str = ""
+
+
+def _proof(settings: model.Engine, version: str, base: str, archive: str, stop: Stop) -> _Proof:
+    """What the archive may be, by this product's list, the configuration, or the signed checksums of its release."""
+    known = frozenset(settings.sha256)
+    if archive in published.ARCHIVES:
+        return _Proof(known | {published.ARCHIVES[archive]})
+    name = f"{settings.kind} {version}"
+    if not published.can_verify():
+        missing = f"; {name} is not in this product's list, and without pysequoia its signature cannot be checked"
+        if not known:
+            raise EngineError(f"{name} was not downloaded{missing}: {_WAYS}")
+        return _Proof(known, missing=missing)
+    names = published.files(settings.kind, version)
+    try:
+        signed = {each: _fetch(f"{base}/{each}", stop) for each in names}
+        digests = published.signed(settings.kind, signed[names.checksums], signed[names.signature])
+    except (EngineError, published.UnprovenError) as error:
+        if not known:
+            raise EngineError(f"nothing proves what {archive} is: {error}") from error
+        return _Proof(known, missing=f"; {error}")
+    if archive not in digests:
+        raise EngineError(f"the release of {name} has no {archive}")
+    return _Proof(known | {digests[archive]}, signed)
 
 
 def _check_encrypted(url: str) -> None:
@@ -78,12 +107,12 @@ def _fetch(url: str, stop: Stop, say: Callable[[str], None] | None = None) -> by
 
     told = 0
 
-    def seen(received: int) -> None:
+    def seen(received: int, total: int) -> None:
         nonlocal told
         stop.check("download")
         if say and received >= told + _TELL:
             told = received
-            say(f"setup: {received >> 20} MiB")
+            say(f"setup: {received >> 20} MiB" + (f" of {total >> 20} MiB" if total else ""))
 
     def moved(_: str, old: str, new: str) -> None:
         if old.startswith("https:") and not new.startswith("https:"):

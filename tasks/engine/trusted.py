@@ -2,8 +2,8 @@
 
 A cache may be shared with jobs that do not deploy, and a program can claim to be any version. So a cached engine is
 hashed once per run. Its hash must be in the configuration or in this machine's own record of engines that it verified
-or built; or the archive next to it must be a published one, and the engine is unpacked from it again. A stored stat
-proves nothing.
+or built; or the archive next to it must be a published release, and the engine is unpacked from it again. A stored
+stat proves nothing.
 """
 
 from __future__ import annotations
@@ -19,16 +19,11 @@ from typing import TYPE_CHECKING
 from ..base import plain
 from ..base.errors import RecordError
 from ..base.files import read_json, sha256_bytes, write_atomic, write_json
+from . import published
 
 if TYPE_CHECKING:
     from ..project import model
 
-# SHA-256 of archives, from the releases' own SHA256SUMS: https://github.com/opentofu/opentofu/releases
-PUBLISHED = {
-    "tofu_1.12.6_linux_amd64.zip": "5dc43da4f750f33873dc25e94587128709e819e544b7be9016b255316153c3a8",
-    "tofu_1.12.6_linux_arm64.zip": "e573979ba68a17fe7b881752051a694a7efcd970e39521f6a25775197861ed4d",
-    "tofu_1.12.6_darwin_arm64.zip": "e083ee43790ab9e19ad66d9933e24a7244a1412e1d5728f37999ae2163fdac95",
-}
 STATE_VARIABLE = "XDG_STATE_HOME"
 _LARGEST = 1 << 30
 
@@ -53,7 +48,7 @@ def is_known(binary: Path, settings: model.Engine) -> bool:
         found = ""
     if found and (found in settings.sha256 or found in _recorded()):
         return True
-    return _unpacked(binary, settings.kind)
+    return _unpacked_again(binary, settings.kind)
 
 
 def digest(binary: Path) -> str:
@@ -66,30 +61,48 @@ def digest(binary: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def unpack(archive: bytes, kind: str, target: Path) -> None:
-    """Unpack the engine from a release's archive.
+def unpacked(archive: bytes, kind: str) -> bytes:
+    """The engine in a release's archive.
 
     Raises:
         KeyError: The archive contains no engine.
-        zipfile.BadZipFile: It is not an archive.
+        zipfile.BadZipFile: It is not an archive, or the engine in it is larger than any engine.
+    """
+    content = zipfile.ZipFile(io.BytesIO(archive))
+    if content.getinfo(kind).file_size > _LARGEST:
+        raise zipfile.BadZipFile(f"{kind} has more than {_LARGEST:,} bytes")
+    return content.read(kind)
+
+
+def install(engine: bytes, target: Path) -> None:
+    """Write an engine.
+
+    Raises:
         RecordError: It cannot be written.
     """
-    write_atomic(target, zipfile.ZipFile(io.BytesIO(archive)).read(kind))
+    write_atomic(target, engine)
     target.chmod(0o755)
 
 
-def _unpacked(binary: Path, kind: str) -> bool:
+def _unpacked_again(binary: Path, kind: str) -> bool:
     """Whether the archive next to an engine is a published one; if so, the engine is unpacked from it."""
-    for path in sorted(binary.parent.glob(f"{kind}_*.zip")):
-        if path.name not in PUBLISHED or not path.name.startswith(f"{binary.parent.name.replace('-', '_', 1)}_"):
-            continue
-        with suppress(OSError, KeyError, zipfile.BadZipFile, RecordError):
+    version = binary.parent.name.removeprefix(f"{kind}-")
+    for path in sorted(binary.parent.glob(f"{kind}_{version}_*.zip")):
+        with suppress(OSError, KeyError, zipfile.BadZipFile, RecordError, published.UnprovenError):
             archive = plain.read(path, _LARGEST)
-            if sha256_bytes(archive) == PUBLISHED[path.name]:
-                unpack(archive, kind, binary)
+            if sha256_bytes(archive) == _published(path, kind, version):
+                install(unpacked(archive, kind), binary)
                 remember(binary, "unpacked from the cache's archive")
                 return True
     return False
+
+
+def _published(archive: Path, kind: str, version: str) -> str | None:
+    """The SHA-256 that an archive in the cache must have: in this product's list, or signed and kept beside it."""
+    if archive.name in published.ARCHIVES:
+        return published.ARCHIVES[archive.name]
+    checksums, signature = (plain.read(archive.with_name(name), _LARGEST) for name in published.files(kind, version))
+    return published.signed(kind, checksums, signature).get(archive.name)
 
 
 def _recorded() -> dict[str, object]:

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 class ConflictError(Exception):
-    """Somebody else wrote the file in between."""
+    """Another writer changed the file in between."""
 
 
 class Destination:
-    """A place that is published to; where it knows no conditions, it is written to without.
+    """A place to publish to; if it does not support conditional writes, writes are unconditional.
 
     Args:
         place: The place.
@@ -37,7 +37,7 @@ class Destination:
         self.name, self._place, self._conditions = place.name, place, True
 
     def read(self, path: str) -> tuple[bytes | None, str | None]:
-        """A file's content and its tag for `write`; None if there is none.
+        """A file's content and its tag for `write`; None if there is no such file.
 
         Raises:
             PublishError: It cannot be read.
@@ -48,10 +48,10 @@ class Destination:
             raise _failed(self.name, str(error)) from None
 
     def write(self, path: str, data: bytes, *, tag: str | None = None, new: bool = False) -> None:
-        """Write a file; with a tag only over that very content, with `new` only where there is none.
+        """Write a file; with a tag only over exactly that content, with `new` only if it does not exist yet.
 
         Raises:
-            ConflictError: There is another content.
+            ConflictError: The file has other content.
             PublishError: It cannot be written.
         """
         conditions = self._conditions
@@ -74,13 +74,13 @@ def open_destination(settings: model.Publish, to: str, endpoint: str | None, wai
     """The destination that an address names.
 
     Args:
-        settings: How it is published.
+        settings: The configuration of `publish`.
         to: The address, filled in.
         endpoint: The S3 endpoint, filled in.
-        wait: Waits so many seconds; true when the run was asked to stop.
+        wait: Waits for some seconds; true if the run was asked to stop.
 
     Raises:
-        PublishError: It is none that can be published to.
+        PublishError: Publishing to such an address is not supported.
     """
     scheme = to.partition("://")[0].lower() if "://" in to else ""
     try:

@@ -1,7 +1,7 @@
 """`overview.json`: the latest facts about every stack of an environment, updated at the end of each run.
 
-Each thing that is known is a fact: `{at, status, since, run, text}`. Of two facts about the same thing the later one
-counts, whoever found it, so the overviews of several clones or pipelines can be merged (`merge`).
+Each entry is a fact: `{at, status, since, run, text}`. Of two facts about the same thing the later one counts, so the
+overviews of several clones or pipelines can be merged (`merge`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from ..base import jsontext
 from ..base.errors import DeployError
 from ..base.files import read_json, write_atomic
 from ..base.problem import Kind
+from ..project.owners import Owners
 from ..run.result import Status
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ Fact = dict[str, Any]
 
 
 def update(run: Run, head: dict[str, Any]) -> None:
-    """Bring the environment's overview up to date with a run that ends; not written when nothing has changed.
+    """Update the environment's overview with a run that ends; it is not written if nothing has changed.
 
     Args:
         run: The run.
@@ -47,22 +48,38 @@ def update(run: Run, head: dict[str, Any]) -> None:
             results.setdefault(item.stack, {})[item.stage] = item
     if not results and known and _still_true(run, known):
         return
+    owners = Owners(run.layout.root)
     stacks = {
-        name: _stack(run, head, name, known.get(name) or {}, results.get(name, {})) for name in run.project.graph.order
+        name: {
+            **_stack(run, head, name, known.get(name) or {}, results.get(name, {})),
+            "owners": owners.of(run.project.stacks[name]),
+        }
+        for name in run.project.graph.order
     }
     if known and stacks == known:
         return
     value = {
         "format": FORMAT, "environment": run.project.environment, "at": head["ended_at"], "run": head["id"],
-        "commit": head["commit"], "stacks": stacks,
+        "commit": head["commit"], "follows": run.project.config.follows, "rules": _rules(run), "stacks": stacks,
     }  # fmt: skip
     write_atomic(
         path, jsontext.dumps(value, ensure_ascii=False, compact=True).encode(errors="surrogatepass"), durable=False
     )
 
 
+def _rules(run: Run) -> list[dict[str, str]]:
+    """The rules of the configuration that apply up to a last day."""
+    config = run.project.config
+    return [
+        *({"kind": "policy.allow", "name": item.rule, "reason": item.reason, "until": str(item.until)}
+          for item in config.policy.allow),
+        *({"kind": "drift.ignore", "name": item.address, "reason": item.reason, "until": str(item.until)}
+          for item in config.drift.ignore),
+    ]  # fmt: skip
+
+
 def merge(mine: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
-    """One overview of two: the stacks of the later one, of each fact the later one."""
+    """Merge two overviews: the stacks of the later one, and for each fact the later one."""
     newer, older = (mine, theirs) if str(mine.get("at")) >= str(theirs.get("at")) else (theirs, mine)
     stacks = {}
     for name, entry in newer.get("stacks", {}).items():
@@ -79,7 +96,7 @@ def _later(one: Fact | None, other: Fact | None) -> Fact | None:
 
 
 def _known(run: Run) -> dict[str, Any]:
-    """What the overview says of each stack; nothing where it is lost or of another shape: runs find it out again."""
+    """The overview's entry for each stack; empty if it is lost or in another format, as later runs fill it again."""
     try:
         stacks = (read_json(run.layout.overview) or {})["stacks"]
         facts = [entry[key] for entry in stacks.values() for key in FACTS if key in entry]
@@ -90,7 +107,7 @@ def _known(run: Run) -> dict[str, Any]:
 
 
 def _still_true(run: Run, known: dict[str, Any]) -> bool:
-    """Whether a run that did nothing found nothing else either; a thousand stacks are looked through in no time."""
+    """Whether the overview still holds after a run that did nothing; a quick look even with a thousand stacks."""
     stacks = run.project.stacks
     if known.keys() != stacks.keys() or any(known[name].get("path") != stack.path for name, stack in stacks.items()):
         return False
@@ -128,7 +145,7 @@ def _stack(
 
 
 def _applied(head: dict[str, Any], entry: dict[str, Any], last: Receipt) -> None:
-    """What the receipt says of the last apply, and of the last that was well."""
+    """Add the last apply from the receipt, and the last successful one."""
     if last.deployed and (entry.get("deployed") or {}).get("at") != last.deployed.get("at"):
         at = last.deployed.get("at") or ""
         entry["deployed"] = {
@@ -144,7 +161,7 @@ def _applied(head: dict[str, Any], entry: dict[str, Any], last: Receipt) -> None
 
 
 def _learn(head: dict[str, Any], entry: dict[str, Any], result: Result, has_checks: bool, applied: bool) -> None:
-    """What one result says of its stack."""
+    """Add the facts of one result."""
     kind, text = result.kind, result.summary
     if kind is Kind.STATE_LOCKED:
         _note(head, entry, "locked", "locked", text)
@@ -165,7 +182,7 @@ def _learn(head: dict[str, Any], entry: dict[str, Any], result: Result, has_chec
 def _note(
     head: dict[str, Any], entry: dict[str, Any], key: str, status: str, text: str, *, again: bool = False
 ) -> None:
-    """Keep a fact; one that still holds keeps its beginning, and `again` renews when it was looked at."""
+    """Set a fact; if it still holds, it keeps its `since`, and `again` updates when it was last checked."""
     at, since, text = head["ended_at"], head["ended_at"], text[:_LONGEST]
     if (old := entry.get(key)) and old["status"] == status:
         if old["text"] == text and not again:

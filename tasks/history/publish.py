@@ -1,14 +1,14 @@
 """`doit publish`: sends run records, the overview and reports of an environment to the dashboard's source.
 
-At the destination there are
+The destination contains
 
-    index.json                    the environments, and the months that each has runs of
-    <env>/overview.json           what is known of every stack
-    <env>/index/<month>.json      a line about each run of the month, so that nobody need list anything
-    <env>/runs/<id>.json, .jsonl  the records, as they are in `.deploy`
+    index.json                    the environments, and the months in which each has runs
+    <env>/overview.json           the facts about every stack
+    <env>/index/<month>.json      a line about each run of the month, so that no reader has to list files
+    <env>/runs/<id>.json, .jsonl  the records, as in `.deploy`
     <env>/reports/...             the latest reports
 
-Several pipelines may publish at once: what they share is written by `amend` only.
+Several pipelines may publish at once: the files that they share are written only by `amend`.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ..run.run import Run
+    from ..run.taskdict import TaskDict
     from .destination import Destination, Wait
 
 STAGE = "publish"
@@ -41,17 +42,18 @@ FORMAT = 1
 _TRIES = 12
 _SHOWN = (
     "id", "environment", "command", "stages", "started_at", "ended_at", "seconds", "exit_code", "stopped", "verdict",
-    "commit", "branch", "dirty", "pipeline", "stacks", "unaffected", "process", "written_at",
+    "commit", "branch", "dirty", "pipeline", "stacks", "unaffected", "process", "written_at", "counts",
+    "committed_at",
 )  # fmt: skip
 
 
-def tasks(run: Run) -> Iterator[dict[str, Any]]:
+def tasks(run: Run) -> Iterator[TaskDict]:
     """`publish`: sends what is new."""
     yield printing(run, STAGE, publish)
 
 
 def attempt(run: Run) -> str:
-    """`publish` at the end of a run: returns what is to be told, and changes no outcome."""
+    """`publish` at the end of a run: returns a note for the user, and never changes the outcome."""
     try:
         return publish(run)
     except DeployError as error:
@@ -59,7 +61,7 @@ def attempt(run: Run) -> str:
 
 
 def publish(run: Run) -> str:
-    """Send what is new or has changed since the last time; returns what was sent, for people.
+    """Send what is new or has changed since the last time; returns a summary.
 
     Raises:
         ConfigError: No destination is configured, or a variable in it is not set.
@@ -100,19 +102,19 @@ def publish(run: Run) -> str:
 
 
 def amend(to: Destination, path: str, change: Callable[[Any], Any], wait: Wait = time.sleep) -> None:
-    """Change a JSON file that others change too: read, change, write only over what was read, else again.
+    """Change a shared JSON file: read it, write only over what was read, otherwise try again.
 
-    A server that ignores conditions may let one writer overwrite another: so it is read once more after the write,
-    and written again when the change is not in it.
+    A server that ignores conditions may let one writer overwrite another: the file is read again after the write, and
+    written again if the change is missing.
 
     Args:
-        to: Where it is.
+        to: The destination.
         path: The file.
-        change: Makes the new value of the old one, or of None; applied to its own outcome it changes nothing.
-        wait: Waits so many seconds; true when the run was asked to stop.
+        change: Returns the new value for the old one, or for None; applying it twice changes nothing more.
+        wait: Waits for some seconds; true if the run was asked to stop.
 
     Raises:
-        PublishError: It cannot be read or written, others are always faster, or the run was asked to stop.
+        PublishError: It cannot be read or written, other writers are always faster, or the run was asked to stop.
     """
     for attempt_number in range(_TRIES):
         data, tag = to.read(path)
@@ -152,7 +154,7 @@ class _Place:
 
 
 class _Sent:
-    """What this clone has published already, by destination: digests of files, ids of runs that have ended."""
+    """What this clone has already published, by destination: digests of files, ids of runs that have ended."""
 
     def __init__(self, run: Run, to: Destination) -> None:
         self._run, self._to = run, to
@@ -165,14 +167,14 @@ class _Sent:
             self._files, self.runs = {}, set()
 
     def file(self, path: str, data: bytes) -> None:
-        """Send a file, unless it was sent like this."""
+        """Send a file, unless the same content was sent before."""
         digest = sha256_bytes(data)
         if self._files.get(path) != digest:
             self._to.write(path, data)
             self._files[path] = digest
 
     def remember(self, ended: list[str]) -> None:
-        """Keep what was sent; of runs that have ended their ids say enough."""
+        """Record what was sent; for runs that have ended, the id is enough."""
         kept = set(run_ids(self._run.layout))
         runs = sorted((self.runs | set(ended)) & kept)
         files = {path: digest for path, digest in self._files.items() if "/runs/" not in path}
@@ -184,7 +186,7 @@ def _runs(run: Run, sent: _Sent) -> list[str]:
 
 
 def _record(run: Run, run_id: str) -> dict[str, Any] | None:
-    """A run's record; None if it cannot be read, or was removed in between."""
+    """A run's record; None if it cannot be read or was removed in the meantime."""
     try:
         record = read_json(run.layout.run_record(run_id))
         return record if isinstance(record, dict) and record.get("id") == run_id else None
@@ -199,11 +201,11 @@ def _reports(run: Run) -> list[tuple[str, bytes]]:
 
 
 def _content(run: Run, path: Path) -> bytes:
-    """What a file holds, to be sent: never what a link in its place leads to.
+    """A file's content; links are never followed.
 
     Raises:
-        FileNotFoundError: It is not there.
-        PublishError: It is no plain file.
+        FileNotFoundError: It does not exist.
+        PublishError: It is not a regular file.
     """
     try:
         return plain.read(path, LARGEST_RECORD)
@@ -221,7 +223,7 @@ def _month(run_id: str) -> str:
 
 
 def _line(record: dict[str, Any]) -> dict[str, Any]:
-    """What the index says of a run."""
+    """A run's line in the index."""
     statuses: dict[str, int] = {}
     for task in record.get("tasks", []):
         statuses[task["status"]] = statuses.get(task["status"], 0) + 1
@@ -244,7 +246,7 @@ def _parsed(data: bytes | None) -> Any:
     try:
         return None if data is None else parse_json(data)
     except ValueError:
-        return None  # garbage is replaced; every publisher brings back its own part
+        return None  # garbage is replaced; every publisher restores its own part
 
 
 def _text(value: Any) -> bytes:

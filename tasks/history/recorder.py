@@ -1,7 +1,7 @@
 """Records each run when it starts, after each task, and when it ends, so that it can be watched live.
 
-`runs/<id>.json` is small and is replaced whole; `runs/<id>.jsonl` has a line for each task that ended, with all of its
-result, and is only appended to. A reader leaves out a last line that was torn. No decision rests on either.
+`runs/<id>.json` is small and is replaced as a whole; `runs/<id>.jsonl` has a line with the whole result of each task
+that ended, and is only appended to. Readers skip a torn last line. No decision is based on either file.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import socket
 import sys
 import threading
 import time
+from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -25,17 +27,18 @@ from ..run.selection import BARRIER
 from . import overview, retention
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ..base.ci import CI
     from ..base.masking import Secrets
+    from ..drifts.classes import Finding
     from ..run.result import Result
     from ..run.run import Run
 
 FORMAT = 2
-BEAT = 10.0  # seconds: a run without an end that has not been written for some beats is dead
+BEAT = 10.0  # seconds: a run without an end whose record was not written for some beats is dead
 _PAUSE = 0.5
-_SHARE = 20  # a write that takes a second is followed by a pause of 20: recording costs at most a twentieth
+_SHARE = 20  # a write that takes a second is followed by a pause of 20, so recording costs at most 5 %
 _LONGEST = 500
 _MOST = 200
 
@@ -45,8 +48,8 @@ class Recorder:
 
     Args:
         run: The run.
-        stages: The commands that were asked for.
-        tasks: doit's tasks by name, which know what they wait for.
+        stages: The selected commands.
+        tasks: doit's tasks by name, with their dependencies.
     """
 
     def __init__(self, run: Run, stages: list[str], tasks: Mapping[str, Any]) -> None:
@@ -89,7 +92,7 @@ class Recorder:
         self._write()
 
     def begins(self, name: str) -> None:
-        """A task is under way."""
+        """A task has started."""
         stage, _, stack = name.partition(":")
         entry = {
             "stage": stage,
@@ -100,13 +103,13 @@ class Recorder:
         }
         with self._lock:
             self._tasks[name] = entry
-            if self._writer is None and self.problem is None:  # a run that has nothing to do needs none
+            if self._writer is None and self.problem is None:  # a run with nothing to do does not need one
                 self._writer = threading.Thread(target=self._keep_writing, name="history", daemon=True)
                 self._writer.start()
         self._wake.set()
 
     def ended(self, name: str, result: Result | None) -> None:
-        """A task ended; those that had nothing to do are only counted, and some have no result."""
+        """A task has ended; tasks with nothing to do are only counted, and some have no result."""
         if result is None or result.status is Status.UNAFFECTED:
             with self._lock:
                 self._tasks.pop(name, None)
@@ -126,11 +129,15 @@ class Recorder:
         entry |= {"kind": result.kind} if result.kind else {}
         if result.reused:
             entry["reused"] = True
-        if isinstance(result.details, DriftDetails) and result.details.drifted:
-            entry["drifted"] = [_address(item) for item in result.details.drifted[:_MOST]]
+        if isinstance(result.details, DriftDetails):
+            entry["findings"] = [_finding(found) for found in result.details.findings[:_MOST]]
+            entry["resolved"] = [gone.address for gone in result.details.resolved[:_MOST]]
         if result.checks:
             entry["checks"] = [asdict(check) for check in result.checks]
-        line = jsontext.dumps({"task": name, **result.to_json()}, ensure_ascii=False, compact=True, default=str)
+        from . import changelines  # a run with nothing to do needs no diffs
+
+        full = {"task": name, **changelines.added(result.to_json())}
+        line = jsontext.dumps(full, ensure_ascii=False, compact=True, default=str)
         with self._lock:
             begun = self._tasks.get(name)
             if begun is not None:
@@ -140,7 +147,7 @@ class Recorder:
         self._wake.set()
 
     def end(self, code: int | None, verdict: str) -> None:
-        """Write the end, bring the overview up to date, and remove the oldest records."""
+        """Write the end, update the overview, and remove the oldest records."""
         run, head = self._run, self.head
         self._over = True
         worked = bool(self._tasks)
@@ -151,9 +158,12 @@ class Recorder:
         head["unaffected"] = sum(item.status is Status.UNAFFECTED for item in run.results.values())
         if worked or "revision" in vars(run):
             head["commit"], head["dirty"] = run.shown_revision.commit or head["commit"], run.shown_revision.dirty
+        if run.applied and head["commit"]:
+            with suppress(DeployError):
+                head["committed_at"] = git.committed_at(run.layout.root, head["commit"])
         self._write(durable=worked)
         try:
-            if (head["pipeline"] or {}).get("review") is None:  # a merge request says nothing of what is deployed
+            if (head["pipeline"] or {}).get("review") is None:  # a merge request says nothing about what is deployed
                 overview.update(run, head)
             kept = run.project.config.history
             retention.prune(run.layout, kept.keep, kept.days)
@@ -161,7 +171,7 @@ class Recorder:
             self.problem = self.problem or str(error)
 
     def _of(self, name: str) -> list[str]:
-        """What a task waits for: other stacks' tasks, and the barrier before the applies."""
+        """The tasks that a task waits for: those of other stacks, and the barrier before the applies."""
         task = self._known.get(name)
         return [need for need in task.task_dep if ":" in need or need == BARRIER] if task else []
 
@@ -179,7 +189,7 @@ class Recorder:
             time.sleep(max(_PAUSE, (time.monotonic() - began) * _SHARE))
 
     def _write(self, *, durable: bool = False) -> None:
-        """Write what has happened so far; a disk that is full ends no run."""
+        """Write what has happened so far; a full disk does not end the run."""
         layout = self._run.layout
         with self._writing:
             if self._over and self.head["ended_at"] is None:
@@ -190,7 +200,7 @@ class Recorder:
             needs = self._run.project.graph.needs
             touched = sorted({task["stack"] for task in tasks if task["stage"] != "build" and task["stack"] in needs})
             graph = {name: sorted(needs.get(name, ())) for name in touched}
-            record = {**self.head, "written_at": now(), "graph": graph, "tasks": tasks}
+            record = {**self.head, "written_at": now(), "counts": _totals(tasks), "graph": graph, "tasks": tasks}
             try:
                 if lines:
                     append(layout.run_tasks(self.id), "".join(f"{line}\n" for line in lines))
@@ -200,12 +210,25 @@ class Recorder:
                 self.problem = self.problem or str(error)
 
 
-def _address(item: dict[str, Any]) -> str:
-    return str(item.get("address") or f"output {item.get('name')}")
+def _finding(found: Finding) -> dict[str, Any]:
+    """A finding of drift without its values."""
+    return {
+        "class": found.kind, "address": found.address, "severity": found.severity, "delta": found.delta,
+        "since": found.since, "ignored": found.ignored.reason if found.ignored else None,
+    }  # fmt: skip
+
+
+def _totals(tasks: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """The number of changes of each kind in all tasks of a stage, by stage."""
+    totals: dict[str, Counter[str]] = {}
+    for task in tasks:
+        if task.get("counts"):
+            totals.setdefault(task["stage"], Counter()).update(task["counts"])
+    return {stage: dict(found) for stage, found in totals.items()}
 
 
 def _pipeline(here: CI, mask: Secrets) -> dict[str, Any] | None:
-    """The CI pipeline that a run is of; None outside of one."""
+    """The CI pipeline of a run; None outside of CI."""
     if here.kind not in ("gitlab", "github"):
         return None
     return {

@@ -31,7 +31,7 @@ def prune(layout: Layout, keep: int, days: float | None) -> None:
 
 
 def run_ids(layout: Layout) -> list[str]:
-    """The ids of the runs that have a record, the oldest first."""
+    """The ids of the recorded runs, the oldest first."""
     try:
         with os.scandir(layout.runs) as entries:
             names = [entry.name for entry in entries]

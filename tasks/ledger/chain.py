@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..base.files import sha256_bytes
-from . import record, statement
+from . import checkpoint, record, statement
 from .keys import PublicKey
 from .record import RECENT, Entry, Head, Kind, Record
 from .statement import FormatError
@@ -152,20 +152,27 @@ class Verification:
 
     Args:
         head: The head that the chain has to lead to.
+        cut: The number of an entry whose place in the chain is wanted (`place`).
     """
 
-    def __init__(self, head: Head) -> None:
+    def __init__(self, head: Head, cut: int | None = None) -> None:
+        start = head.checkpoint
         self.head = head
         self.broken: Broken | None = None
         self.count = 0
         self.records: dict[str, tuple[int, str]] = {}  # by stack: the number of its last entry, and the digest there
-        self.replaced: list[int] = []  # entries that replaced a lost key without its signature
+        self.replaced: dict[int, str] = {}  # entries that replaced a key without its signature, and why: lost, revoked
+        self.place: tuple[str, str | None] | None = None  # at the cut: the digest of the entry before, and the key
+        self._cut = cut
+        self._vouched = start is None
         self._expected = head.first
-        self._previous: str | None = "" if head.first == 1 else None
-        self._key: str | None = None
+        self._previous = start.previous if start else ""
+        self._key: str | None = start.key if start else None
 
     def add(self, number: int, data: bytes) -> bool:
         """Verify the next entry; False at the first that is wrong."""
+        if number == self._cut:
+            self.place = (self._previous, self._key)
         self.broken = self._judge(number, data)
         if self.broken is None:
             self.count += 1
@@ -187,6 +194,10 @@ class Verification:
             self.broken = Broken(last, f"entry {last} was changed or replaced: the head has another digest")
         elif self._key != head.key:
             self.broken = Broken(None, "the head names a different key than the chain")
+        elif not self._vouched:
+            self.broken = Broken(
+                head.first, f"the entries before {head.first} are missing, and no checkpoint vouches for them"
+            )
         else:
             self.broken = self._judge_records(shards)
         return self.broken
@@ -210,15 +221,13 @@ class Verification:
             return Broken(number, f"entry {number} belongs to another ledger: {what} ({entry.ledger[:8]})")
         if entry.sequence != number:
             return Broken(number, f"entry {number} is numbered {entry.sequence}: entries were reordered")
-        if self._previous is not None and entry.previous != self._previous:
+        if entry.previous != self._previous:
             before = f"entry {number - 1}" if number > 1 else "nothing"
             return Broken(number, f"entry {number} does not follow {before}: one of them was changed or inserted")
         return None
 
     def _judge_keys(self, number: int, entry: Entry, envelope: Envelope) -> Broken | None:
         before, now = self._key, entry.key or self._key
-        if number == self.head.first and number > 1:
-            before = now = entry.key
         if now is None:
             return (
                 Broken(number, f"entry {number} is signed, but the ledger has no key") if envelope.signatures else None
@@ -227,18 +236,26 @@ class Verification:
             by = ", ".join(signature.keyid for signature in envelope.signatures) or "no key"
             valid = PublicKey(now).id
             return Broken(number, f"entry {number} was changed, or is not signed by the key {valid} (it names {by})")
-        if before is not None and before != now and not envelope.signed_by(PublicKey(before)):
+        if before is not None and before != now and (entry.lost or not envelope.signed_by(PublicKey(before))):
             if not entry.lost:
                 return Broken(
                     number, f"entry {number} replaces the key {PublicKey(before).id}, which did not sign that"
                 )
-            self.replaced.append(number)
+            self.replaced[number] = str(entry.facts.get("old") or "lost")
         self._key = now
         return None
 
     def _note(self, entry: Entry) -> Broken | None:
         if entry.sequence == 1 and entry.kind is not Kind.INIT:
             return Broken(1, "entry 1 does not start a ledger")
+        start = self.head.checkpoint
+        if start is not None and start.entry == entry.sequence:
+            known = checkpoint.parsed(entry)
+            if known is None or known[0] != start:
+                return Broken(entry.sequence, f"entry {entry.sequence} is not the checkpoint that the head names")
+            self._vouched = True
+            dropped = {stack: (entry.sequence, digest) for stack, digest in known[1].items()}
+            self.records = {**dropped, **self.records}
         if entry.stack is not None and entry.record is not None:
             self.records[entry.stack] = (entry.sequence, entry.record)
         return None
@@ -247,8 +264,6 @@ class Verification:
         found = {stack: item for shard in shards.values() for stack, item in shard.items()}
         for stack, item in sorted(found.items()):
             number, digest = self.records.get(stack, (0, ""))
-            if number == 0 and item.entry < self.head.first:
-                continue
             if number == 0:
                 return Broken(None, f"the receipt of {stack} has no entry")
             if digest != item.digest:
@@ -258,9 +273,11 @@ class Verification:
         return None
 
 
-def verify(head: Head, entries: Iterable[tuple[int, bytes]], shards: Mapping[str, Shard]) -> Verification:
+def verify(
+    head: Head, entries: Iterable[tuple[int, bytes]], shards: Mapping[str, Shard], cut: int | None = None
+) -> Verification:
     """Verify a whole chain; `broken` of the result is the first fault."""
-    found = Verification(head)
+    found = Verification(head, cut)
     for number, data in entries:
         if not found.add(number, data):
             return found

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..base.files import append, locked, sha256_bytes
+from ..base.files import locked, sha256_bytes
 from . import gitobjects, gitsaid
 from .gitclone import gives_login
-from .home import BrokenError, HomeError, MovedError, UnconditionalError, UnreachableError, Version
+from .home import BrokenError, DeniedError, HomeError, MovedError, UnconditionalError, UnreachableError, Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -92,8 +92,24 @@ class GitHome:
         if (self.clone.folder / "shallow").exists():
             with self._alone():
                 self._fetch("--unshallow")
-                append(self.clone.folder / "history", "")
         yield from gitobjects.entries(self._git, version.token, after)
+
+    def drop(self, version: Version, first: int) -> Version:
+        """A commit without a parent that has only these entries, pushed over the branch: not a fast-forward."""
+        kept = list(self.entries(version, first - 1))
+        with self._alone():
+            blobs = gitobjects.blobs(self._git, version.token)
+            commit = gitobjects.commit(self._git, None, version.head, blobs, kept)
+            try:
+                self._push(commit, version.token)
+            except MovedError as error:
+                self._fetch()
+                [now] = gitobjects.read(self._git, [f"{_HERE}^{{commit}}"])
+                if now is not None and now[0] == version.token:  # it did not move: the remote allows no force
+                    raise DeniedError(str(error)) from None
+                raise
+            self._saw(commit)
+            return Version(commit, version.head)
 
     def probe(self, version: Version) -> Version:
         """A real push of the same content, and one over an older commit, which must be refused."""
@@ -122,9 +138,9 @@ class GitHome:
 
     def _read(self) -> Version | None:
         with self._alone():
-            history = self.clone.folder / "history"  # once fetched, the history is kept up to date
-            found = self._fetch(*(() if history.exists() else ("--depth=1",)))
-            if found:
+            # What is here is brought up to date: without a depth, git asks for nothing if the branch has not moved.
+            depth = ("--depth=1",) if gitobjects.read(self._git, [f"{_HERE}^{{commit}}"]) == [None] else ()
+            if self._fetch(*depth):
                 return self._here()
         if self._seen:
             raise UnreachableError(f"{self.name} is gone, or this answer is outdated: it was there a moment ago")

@@ -111,14 +111,31 @@ def _parsed(data: bytes, count: int) -> Iterator[tuple[str, bytes] | None]:
         position += size + 1
 
 
+def blobs(git: Git, version: str) -> dict[str, bytes]:
+    """The blobs of a version, by name.
+
+    Raises:
+        BrokenError: Git fails.
+    """
+    ended = git("ls-tree", "-r", "-z", "--name-only", version)
+    if not ended.ok:
+        raise BrokenError(f"git cannot list the ledger's files: {ended.errors.strip():.200}")
+    names = [name for name in ended.output.split("\0") if name and name.partition("/")[0] not in _OURS]
+    found = read(git, [f"{version}:{name}" for name in names]) if names else []
+    return {name: item[1] for name, item in zip(names, found, strict=True) if item is not None}
+
+
 def entries(git: Git, version: str, after: int) -> Iterator[tuple[int, bytes]]:
     """The entries with a number above `after` that a commit and its ancestors added, oldest first."""
     listing = ["log", "--reverse", "--topo-order", "--root", "-m", "--first-parent", "--raw", "--no-abbrev"]
-    ended = git(*listing, "--no-renames", "--format=", version, "--", ENTRIES)
+    ended = git(*listing, "--no-renames", "--format=tformat:commit", version, "--", ENTRIES)
     if not ended.ok:
         raise BrokenError(f"git cannot read the ledger's history: {ended.errors.strip():.200}")
-    known = {int(found[2]): found[1] for found in _ADDED.finditer(ended.output) if int(found[2]) > after}
-    numbers = sorted(known)
+    known: dict[int, str] = {}
+    for added in ended.output.split("commit\n"):
+        new = {int(found[2]): found[1] for found in _ADDED.finditer(added)}
+        known = new if 1 in new else known | new  # a ledger that was rebuilt starts over
+    numbers = sorted(number for number in known if number > after)
     for first in range(0, len(numbers), _AT_ONCE):
         some = numbers[first : first + _AT_ONCE]
         for number, found in zip(some, read(git, [known[number] for number in some]), strict=True):

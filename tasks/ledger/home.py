@@ -55,6 +55,15 @@ class Home(Protocol):
         """The entries up to that version with a number above `after`, oldest first. Needs the history."""
         ...
 
+    def drop(self, version: Version, first: int) -> Version:
+        """Remove the entries with a number below `first`, in one compare-and-swap; everything else stays.
+
+        Raises:
+            MovedError: Another version is there now. Nothing was removed.
+            DeniedError, UnreachableError: As `write`; a branch must also allow a force push.
+        """
+        ...
+
     def probe(self, version: Version) -> Version:
         """Test that this job can write, and that the place refuses a write over an older version.
 

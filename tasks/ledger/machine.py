@@ -85,7 +85,9 @@ class Trouble(StrEnum):
 
     MISSING = "missing"  # the configuration names a ledger that does not exist
     WENT_BACK = "went back"  # it lacks entries that this machine has seen
+    REPLACED = "replaced"  # this machine has seen another ledger here
     DENIED = "denied"
+    NO_KEY = "no key"  # this job cannot sign
     UNREACHABLE = "unreachable"
     CROWDED = "crowded"  # other writers were always faster
     TAKEN = "taken"  # another run took the lease over
@@ -177,7 +179,9 @@ class Lost:
 
 @dataclass(frozen=True)
 class Denied:
-    """This job is not allowed to write, or to read."""
+    """This job is not allowed to write, or to read; or it has no key to sign with."""
+
+    trouble: Trouble = Trouble.DENIED
 
 
 @dataclass(frozen=True)
@@ -276,8 +280,8 @@ def step(state: State, event: Event, chance: float = 0.5) -> Step:
             return _again(state, Trouble.CROWDED, chance)
         case Lost():
             return _again(replace(state, unsure=state.sent is not None), Trouble.UNREACHABLE, chance)
-        case Denied():  # the write is not there, unless an earlier attempt of it is
-            return _kept(state), (Failed(Trouble.DENIED),)
+        case Denied(trouble):  # the write is not there, unless an earlier attempt of it is
+            return _kept(state), (Failed(trouble),)
         case Announce(begun, since):
             return _next(replace(state, announce=begun, since=since, attempts=0))
         case HolderEnded(holder):
@@ -304,7 +308,8 @@ def _fetched(state: State, head: Head | None) -> Step:
         return _kept(state), (Failed(Trouble.MISSING),)
     marks = [*([state.seen] if state.seen else []), *([Mark.of(state.known)] if state.known else [])]
     if not all(mark.leads_to(head) for mark in marks):
-        return _kept(state), (Failed(Trouble.WENT_BACK),)
+        replaced = any(mark.ledger != head.ledger for mark in marks)
+        return _kept(state), (Failed(Trouble.REPLACED if replaced else Trouble.WENT_BACK),)
     if state.sent is not None and state.sent.write in head.recent:
         return _arrived(replace(state, known=head))
     # A write can only succeed while its base is the newest version.

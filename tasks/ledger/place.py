@@ -44,6 +44,8 @@ def open_home(settings: model.Ledger, loaded: Loaded, layout: Layout, wait: Wait
         HomeError: The home cannot be opened.
     """
     token = os.environ.get(settings.token) or None
+    if part == "observations":
+        token = os.environ.get(settings.observations.token) or token
 
     def filled(key: str, value: str) -> str:
         where = loaded.where("ledger", key)

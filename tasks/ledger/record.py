@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
@@ -26,7 +27,16 @@ RECENT = 64  # ids of writes that the head keeps: a writer without a response fi
 
 
 class NewerFormatError(FormatError):
-    """A newer version of doit-tofu wrote it; the message says which version can read it."""
+    """A newer version of doit-tofu wrote it; the message says which version can read it.
+
+    Args:
+        message: The message.
+        needs: That version; empty if it is not known.
+    """
+
+    def __init__(self, message: str, needs: str) -> None:
+        super().__init__(message)
+        self.needs = needs
 
 
 class Kind(StrEnum):
@@ -39,6 +49,7 @@ class Kind(StrEnum):
     ACCEPT = "accept"
     RELEASE = "release"
     ROTATE = "rotate"
+    CHECKPOINT = "checkpoint"
 
 
 class Lease(Part):
@@ -84,6 +95,19 @@ class Record(Part):
         return content_digest(self.receipt, self.outputs)
 
 
+class Checkpoint(Part):
+    """Where the chain starts since its older entries were dropped: an entry, still in the chain, vouches for it.
+
+    `entry` is the number of that entry, `first` the number of the oldest entry that is kept, `previous` the SHA-256 of
+    the one before it, and `key` the public key that was current at that point.
+    """
+
+    entry: int
+    first: int
+    previous: str
+    key: str | None = None
+
+
 class Head(Part):
     """The newest state of a ledger.
 
@@ -95,7 +119,7 @@ class Head(Part):
         environment: The environment.
         sequence: The number of the last entry.
         chain: The SHA-256 of the last entry.
-        first: The number of the oldest entry that is kept.
+        checkpoint: Where the chain starts; None if it is kept from its first entry.
         key: The current public key; None if nothing is signed.
         shards: The SHA-256 of each shard, by its name (`3f`).
         lease: Who may apply now.
@@ -110,12 +134,17 @@ class Head(Part):
     environment: str
     sequence: int = 0
     chain: str = ""
-    first: int = 1
+    checkpoint: Checkpoint | None = None
     key: str | None = None
     shards: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
     lease: Lease | None = None
     begun: dict[str, Begun] = {}  # noqa: RUF012 - pydantic copies it
     recent: tuple[str, ...] = ()
+
+    @property
+    def first(self) -> int:
+        """The number of the oldest entry that is kept."""
+        return self.checkpoint.first if self.checkpoint else 1
 
     def content(self) -> bytes:
         """The head as it is signed."""
@@ -192,15 +221,26 @@ class Change:
         """The change, reconciled with the ledger's current record of the stack.
 
         If that is not the record that this change replaces, two receipts have the same predecessor and no order. The
-        receipt of a failed apply is kept; two successful ones are recorded as failed. The result of a check changes
-        nothing if another apply is recorded.
+        receipt of a failed apply is kept; two successful ones are recorded as failed. The state is no older than either
+        of them left it. The result of a check changes nothing if another apply is recorded.
         """
         if current is None or self.receipt is None or current.change == self.follows:
             return self
-        if self.kind is Kind.VERIFY or current.receipt.get("outcome") != _APPLIED:
+        if self.kind is Kind.VERIFY:
             return replace(self, receipt=current.receipt, outputs=current.outputs)
+        if current.receipt.get("outcome") != _APPLIED:
+            return replace(self, receipt=_newest(current.receipt, self.receipt), outputs=current.outputs)
         outcome = self.receipt.get("outcome")
-        return replace(self, receipt={**self.receipt, "outcome": _FAILED if outcome == _APPLIED else outcome})
+        receipt = {**self.receipt, "outcome": _FAILED if outcome == _APPLIED else outcome}
+        return replace(self, receipt=_newest(receipt, current.receipt))
+
+
+def _newest(receipt: Mapping[str, object], other: Mapping[str, object]) -> Mapping[str, object]:
+    """A receipt with the higher serial of both, if they are about the same state."""
+    ours, theirs = receipt.get("serial"), other.get("serial")
+    if receipt.get("lineage") != other.get("lineage") or not isinstance(theirs, int):
+        return receipt
+    return {**receipt, "serial": max(ours, theirs) if isinstance(ours, int) else theirs}
 
 
 class _Form(Part):
@@ -210,9 +250,18 @@ class _Form(Part):
     needs: str = ""
 
 
-P = TypeVar("P", Head, Entry)
+P = TypeVar("P", bound=Part)
 Shard = dict[str, Record]
 _SHARD: TypeAdapter[Shard] = TypeAdapter(Shard)
+
+
+def is_newer(needs: str) -> bool:
+    """Whether writing a ledger needs a newer version of doit-tofu than the first that writes this format."""
+    return _numbers(needs) > _numbers(NEEDS)
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version)]
 
 
 def shard_of(stack: str) -> str:
@@ -255,7 +304,7 @@ def read_head(data: bytes) -> tuple[Head, Envelope]:
         FormatError: It is not one.
     """
     envelope = statement.read(data, statement.HEAD)
-    return _checked(Head, envelope.content), envelope
+    return checked(Head, envelope.content), envelope
 
 
 def read_entry(data: bytes) -> tuple[Entry, Envelope]:
@@ -269,10 +318,10 @@ def read_entry(data: bytes) -> tuple[Entry, Envelope]:
     found = statement.read_statement(envelope)
     if found.kind != ENTRY:
         raise FormatError(f"a statement of {found.kind!r:.80}, not an entry of a ledger")
-    return _checked(Entry, canonical_json(found.predicate)), envelope
+    return checked(Entry, canonical_json(found.predicate)), envelope
 
 
-def _checked(kind: type[P], data: bytes) -> P:
+def checked(kind: type[P], data: bytes) -> P:
     """A model read from JSON.
 
     Raises:
@@ -287,4 +336,4 @@ def _checked(kind: type[P], data: bytes) -> P:
         detail = error.errors(include_url=False, include_input=False)[0]
         raise FormatError(f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}") from None
     needs = f"; doit-tofu {form.needs} or newer can read it" if form.needs else ""
-    raise NewerFormatError(f"format {form.format} is newer than {FORMAT}{needs}")
+    raise NewerFormatError(f"format {form.format} is newer than {FORMAT}{needs}", form.needs)

@@ -9,24 +9,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from ..base.errors import LedgerError
-from ..base.problem import doit
-from . import chain, machine, record
+from . import chain, machine, record, troubles
 from .home import DeniedError, HomeError, MovedError, UnreachableError
-from .keys import VARIABLE
 from .machine import Denied, Failed, Fetch, Fetched, Lost, Mark, Moved, Put, State, Trouble, Written
 from .statement import FormatError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from ..base.problem import Steps
+    from ..base.errors import LedgerError
     from .home import Home, Version
     from .keys import PublicKey, SigningKey
     from .machine import Batch, Effect, Event, Me
     from .record import Change, Head, Record, Shard
-
-_UNTOUCHED = "the ledger is unchanged"
 
 
 class Cache(Protocol):
@@ -55,9 +50,13 @@ class Identity:
 
     def problem(self, head: Head) -> str | None:
         """Why a ledger is not the expected one; None if it is."""
-        if head.environment != self.environment:
-            return f"it is the ledger of environment '{head.environment}', not of '{self.environment}'"
-        ours, theirs = self.project.strip("/"), head.project.strip("/")
+        return self.problem_of(head.project, head.environment)
+
+    def problem_of(self, project: str, environment: str) -> str | None:
+        """Why what a project and an environment recorded is not the expected one; None if it is."""
+        if environment != self.environment:
+            return f"it is the ledger of environment '{environment}', not of '{self.environment}'"
+        ours, theirs = self.project.strip("/"), project.strip("/")
         if ours and theirs and ours != theirs and not (ours.endswith(f"/{theirs}") or theirs.endswith(f"/{ours}")):
             return f"it is the ledger of '{theirs}', but this is '{ours}'"
         return None
@@ -173,8 +172,11 @@ class Session:
             shards = self._read_shards(head, head.shards)
         return {stack: item for shard in shards.values() for stack, item in shard.items()}
 
-    def verify(self) -> chain.Verification:
+    def verify(self, cut: int | None = None) -> chain.Verification:
         """The whole chain, entry by entry; needs the history.
+
+        Args:
+            cut: An entry whose place in the chain is wanted.
 
         Raises:
             LedgerError: It cannot be read.
@@ -184,7 +186,8 @@ class Session:
             if version is None:
                 raise self._unbelievable("it was not read")
             with self._reading():
-                return chain.verify(head, self.home.entries(version), self._read_shards(head, head.shards))
+                entries = self.home.entries(version, head.first - 1)
+                return chain.verify(head, entries, self._read_shards(head, head.shards), cut)
 
     def entries(self, after: int = 0) -> Iterator[tuple[record.Entry, bytes]]:
         """The entries with a number above `after`, oldest first.
@@ -192,28 +195,35 @@ class Session:
         Raises:
             LedgerError: One cannot be read.
         """
-        version = self._version
-        if version is None:
+        version, head = self._version, self.head
+        if version is None or head is None:
             return
         with self._reading():
-            for number, data in self.home.entries(version, after):
+            for number, data in self.home.entries(version, max(after, head.first - 1)):
                 try:
                     yield record.read_entry(data)[0], data
+                except record.NewerFormatError as error:
+                    raise troubles.older(self.home.name, f"entry {number}: {error}", error.needs) from None
                 except FormatError as error:
                     raise self._unbelievable(f"entry {number} cannot be read: {error}") from None
 
-    def begin(self, head: Head, changes: Sequence[Change]) -> None:
+    def begin(self, head: Head, changes: Sequence[Change], over: Version | None = None) -> None:
         """Create the ledger.
+
+        Args:
+            head: Its head.
+            changes: Its first entries.
+            over: What is there, if that is replaced.
 
         Raises:
             LedgerError: It cannot be written.
         """
         with self._lock:
-            made = self._draft(head, {}, changes, f"{self.me.run}.0")
+            made = self._asked(head, {}, changes, f"{self.me.run}.0")
             try:
-                self._version = self.home.write(None, made.head_bytes, made.blobs, made.entries)
+                self._version = self.home.write(over, made.head_bytes, made.blobs, made.entries)
             except HomeError as error:
-                raise self._not_written(error) from error
+                raise troubles.unwritten(self.home.name, error) from error
             self._state = State(self.me, known=made.head)
 
     def amend(self, change: Callable[[Head], Head], changes: Sequence[Change]) -> None:
@@ -229,21 +239,30 @@ class Session:
         with self._lock:
             head = self._known()
             shards = self._read_shards(head, {record.shard_of(item.stack) for item in changes if item.stack})
-            made = self._draft(change(head), shards, changes, f"{self.me.run}.amend")
+            made = self._asked(change(head), shards, changes, f"{self.me.run}.amend")
             try:
                 self._version = self.home.write(self._version, made.head_bytes, made.blobs, made.entries)
             except HomeError as error:
-                raise self._not_written(error) from error
+                raise troubles.unwritten(self.home.name, error) from error
             self._state = State(self.me, known=made.head)
+
+    def drop(self) -> None:
+        """Remove the entries that a checkpoint vouches for.
+
+        Raises:
+            LedgerError: They cannot be removed, or another run wrote first.
+        """
+        with self._lock:
+            head, version = self._known(), self._version
+            if version is not None:
+                try:
+                    self._version = self.home.drop(version, head.first)
+                except HomeError as error:
+                    raise troubles.undropped(self.home.name, error) from error
 
     def problem(self, failed: Failed) -> LedgerError:
         """The error for something that failed."""
-        by = f" by {failed.lease.label}" if failed.lease else ""
-        said = f": {self._said}" if self._said and failed.trouble in (Trouble.DENIED, Trouble.UNREACHABLE) else ""
-        return LedgerError(
-            _WORDS[failed.trouble].format(name=self.home.name, by=by) + said,
-            untouched=_UNTOUCHED, next_step=_NEXT[failed.trouble],
-        )  # fmt: skip
+        return troubles.failed(failed, self.home.name, self._said)
 
     def _fetch(self, effect: Fetch) -> Event:
         if effect.pause and self.pause(effect.pause):
@@ -263,7 +282,11 @@ class Session:
     def _put(self, base: Head, batch: Batch) -> Event:
         touched = {record.shard_of(change.stack) for change in batch.changes if change.stack is not None}
         shards = self._read_shards(base, touched)
-        made = self._draft(batch.over(self.me, base), shards, batch.changes, batch.write)
+        try:
+            made = self._draft(batch.over(self.me, base), shards, batch.changes, batch.write)
+        except chain.KeyMissingError as error:
+            self._said = str(error)
+            return Denied(Trouble.NO_KEY)
         try:
             self._version = self.home.write(self._version, made.head_bytes, made.blobs, made.entries)
         except MovedError:
@@ -271,7 +294,7 @@ class Session:
         except (UnreachableError, DeniedError) as error:
             return self._refused(error)
         except HomeError as error:
-            raise self._not_written(error) from error
+            raise troubles.unwritten(self.home.name, error) from error
         return Written(made.head)
 
     def _refused(self, error: UnreachableError | DeniedError) -> Event:
@@ -279,14 +302,20 @@ class Session:
         return Lost() if isinstance(error, UnreachableError) else Denied()
 
     def _draft(self, head: Head, shards: Mapping[str, Shard], changes: Sequence[Change], write: str) -> chain.Draft:
+        if record.is_newer(head.needs):
+            raise troubles.older(self.home.name, f"it may be read here, but not written; {head.needs} may", head.needs)
+        return chain.draft(head, shards, changes, write, self.trust.signing)
+
+    def _asked(self, head: Head, shards: Mapping[str, Shard], changes: Sequence[Change], write: str) -> chain.Draft:
+        """The version that a person asked for.
+
+        Raises:
+            LedgerError: This job does not have the key that has to sign it.
+        """
         try:
-            return chain.draft(head, shards, changes, write, self.trust.signing)
+            return self._draft(head, shards, changes, write)
         except chain.KeyMissingError as error:
-            raise LedgerError(
-                f"the ledger is signed with the key {error}, which this job does not have",
-                where=self.home.name, untouched=_UNTOUCHED,
-                next_step=f"set {VARIABLE}; only deploy jobs should have it",
-            ) from None  # fmt: skip
+            raise troubles.failed(Failed(Trouble.NO_KEY), self.home.name, str(error)) from None
 
     def _believed(self, found: Version) -> Head:
         """The head of a version, if it belongs to this ledger and has a valid signature.
@@ -296,6 +325,8 @@ class Session:
         """
         try:
             head, envelope = record.read_head(found.head)
+        except record.NewerFormatError as error:
+            raise troubles.older(self.home.name, str(error), error.needs) from None
         except FormatError as error:
             raise self._unbelievable(f"its head cannot be read: {error}") from None
         if wrong := self.identity.problem(head):
@@ -339,37 +370,4 @@ class Session:
         return head
 
     def _unbelievable(self, what: str) -> LedgerError:
-        return LedgerError(
-            f"the ledger cannot be trusted: {what}",
-            where=self.home.name, untouched="nothing was planned or applied",
-            next_step=(doit("audit"), " shows the first bad entry; docs/ledger.md explains how to repair it"),
-        )  # fmt: skip
-
-    def _not_written(self, error: HomeError) -> LedgerError:
-        return LedgerError(
-            f"the ledger cannot be written: {error}", where=self.home.name, untouched=_UNTOUCHED,
-            next_step=(doit("ledger", "check"), " tests it and reports what is missing"),
-        )  # fmt: skip
-
-
-_WORDS = {
-    Trouble.MISSING: "there is no ledger at {name}, although the configuration names one",
-    Trouble.WENT_BACK: "the ledger at {name} lacks entries that this machine has already seen: it was rewritten",
-    Trouble.DENIED: "access to the ledger at {name} is denied",
-    Trouble.UNREACHABLE: "the ledger at {name} cannot be reached",
-    Trouble.CROWDED: "the ledger at {name} could not be written: other runs were always faster",
-    Trouble.TAKEN: "the lease of the ledger at {name} was taken over{by}",
-}
-_CHECK = (doit("ledger", "check"), " tests it and reports what is missing")
-_NEXT: dict[Trouble, Steps] = {
-    Trouble.MISSING: (
-        "if nothing was ever recorded here, ",
-        doit("ledger", "init"),
-        " creates it; otherwise restore the branch",
-    ),
-    Trouble.WENT_BACK: ("find out who rewrote it, and restore it; ", doit("audit"), " shows where it ends"),
-    Trouble.DENIED: _CHECK,
-    Trouble.UNREACHABLE: _CHECK,
-    Trouble.CROWDED: "run the same command again",
-    Trouble.TAKEN: "look at that run before you run the same command again",
-}
+        return troubles.untrusted(self.home.name, what)

@@ -46,6 +46,15 @@ class _Link:
         """The link as a line. The mark makes two writes of the same content two versions: an ETag may be a digest."""
         return json.dumps({"entries": self.entries, "before": self.before, "write": mark}).encode() + b"\n"
 
+    def extended(self, new: Sequence[tuple[int, str]]) -> tuple[_Link, list[bytes]]:
+        """The link with more entries, and the pages that it then needs."""
+        named, before, pages = [*self.entries, *new], self.before, list[bytes]()
+        while len(named) > _PAGE:
+            page = _Link(tuple(named[:_PAGE]), before).line("")
+            pages.append(page)
+            named, before = named[_PAGE:], sha256_bytes(page)
+        return _Link(tuple(named), before), pages
+
     @classmethod
     def parsed(cls, line: bytes) -> _Link:
         """Read a link from a line.
@@ -99,28 +108,47 @@ class StoreHome:
         self, base: Version | None, head: bytes, blobs: Mapping[str, bytes], entries: Sequence[tuple[int, bytes]]
     ) -> Version:
         """Write everything that the head names, then the head over that of `base`."""
-        link = _link(base)
-        new = [*link.entries, *((number, sha256_bytes(content)) for number, content in entries)]
-        pages: list[bytes] = []
-        before = link.before
-        while len(new) > _PAGE:
-            page = _Link(tuple(new[:_PAGE]), before).line("")
-            pages.append(page)
-            new, before = new[_PAGE:], sha256_bytes(page)
+        link, numbers = _link(base), [number for number, _ in entries]
+        if 1 in numbers:  # a ledger that is rebuilt starts over
+            link = _Link()
+        following, pages = link.extended([(number, sha256_bytes(content)) for number, content in entries])
         self._send([*blobs.values(), *(content for _, content in entries), *pages])
-        return self._swap(base, _Link(tuple(new), before), head)
+        return self._swap(base, following, head)
 
     def entries(self, version: Version, after: int = 0) -> Iterator[tuple[int, bytes]]:
         """The entries of a version, oldest first; pages are read back to the first one needed."""
-        link = _link(version)
-        pages = [link]
+        try:
+            for named in reversed(self._pages(version, after)):
+                wanted = [(number, digest) for number, digest in named.entries if number > after]
+                found = self._objects([(f"entry {number}", digest) for number, digest in wanted])
+                yield from zip((number for number, _ in wanted), found, strict=True)
+        except BrokenError:
+            now = self.read()
+            if now is not None and now.token != version.token:  # old entries may have been dropped since
+                raise UnreachableError(f"{self.name} was written while it was read") from None
+            raise
+
+    def drop(self, version: Version, first: int) -> Version:
+        """A head that no longer leads to them; then their files are deleted."""
+        pages = self._pages(version, 0)
+        named = [item for page in reversed(pages) for item in page.entries]
+        link, new = _Link().extended([item for item in named if item[0] >= first])
+        self._send(new)
+        written = self._swap(version, link, version.head)
+        gone = {digest for number, digest in named if number < first} | {page.before for page in pages if page.before}
+        gone -= {digest for number, digest in named if number >= first} | {sha256_bytes(page) for page in new}
+        with self._translated("delete old entries"), ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(lambda digest: self.place.remove(_object(digest)), sorted(gone)))
+        self._sent -= gone
+        return written
+
+    def _pages(self, version: Version, after: int) -> list[_Link]:
+        """The pages with entries above `after`, newest first; the head's own list is the first."""
+        pages = [_link(version)]
         while pages[-1].before and not (pages[-1].entries and pages[-1].entries[0][0] <= after + 1):
             [page] = self._objects([("a page of entries", pages[-1].before)])
             pages.append(_Link.parsed(page))
-        for named in reversed(pages):
-            wanted = [(number, digest) for number, digest in named.entries if number > after]
-            found = self._objects([(f"entry {number}", digest) for number, digest in wanted])
-            yield from zip((number for number, _ in wanted), found, strict=True)
+        return pages
 
     def probe(self, version: Version) -> Version:
         """A real write of the same head, and three that must be refused: with an old ETag, a wrong one, and none."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..project import model
     from ..run.run import Run
 
-_TOKEN_LENGTH = 8  # a shorter part of a path is a word
+_TOKEN_LENGTH = 8  # shorter parts of a path are words
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Channel:
 
     @property
     def label(self) -> str:
-        """What it is called."""
+        """Its name for messages."""
         return self.settings.label
 
 
@@ -37,7 +37,7 @@ def wants(settings: model.Channel, environment: str) -> bool:
 
 
 def opened(run: Run, settings: model.Channel) -> Channel | None:
-    """The channel, or None if a variable it needs is not set, which is said once and is no failure."""
+    """The channel; None if a variable that it needs is not set, which is reported once and is not a failure."""
     if name := missing(settings):
         run.say_once(f"not notified: {settings.label}: the environment variable {name} is not set")
         return None
@@ -51,7 +51,7 @@ def missing(settings: model.Channel) -> str | None:
 
 
 def secrets(channels: Sequence[model.Channel]) -> Iterator[str]:
-    """What must not be shown of channels: their URLs, the credentials and tokens in these, signing secrets."""
+    """The secrets of channels: their URLs, the credentials and tokens in these, and signing secrets."""
     for settings in channels:
         if settings.secret and (secret := os.environ.get(settings.secret)):
             yield from (secret, secret.removeprefix("whsec_"))
@@ -60,7 +60,7 @@ def secrets(channels: Sequence[model.Channel]) -> Iterator[str]:
 
 
 def _parts(url: str) -> Iterator[str]:
-    """The parts of a URL that give access: password, a user who is a token, tokens in the path, values of the query."""
+    """The parts of a URL that grant access: password, a user that is a token, tokens in the path, query values."""
     try:
         split = urlsplit(url)
         path = [*split.path.split("/"), split.fragment]

@@ -28,12 +28,12 @@ class Job:
 
 
 def deliver(run: Run, jobs: list[Job]) -> list[Job]:
-    """Deliver; returns each job as it stood when its time was over. A run that is being stopped waits no longer."""
+    """Deliver; returns each job as it stood when its time was up. A run that is being stopped does not wait."""
     began = time.monotonic()
     running = []
     for job in jobs:
         work = Job(job.channel, job.messages)
-        # A daemon: one that hangs in a read does not keep the process from ending.
+        # A daemon thread: one that hangs in a read does not keep the process from ending.
         thread = threading.Thread(target=_work, args=(run, work), name=f"notify {job.channel.label}", daemon=True)
         thread.start()
         running.append((work, thread))
@@ -60,7 +60,7 @@ def _work(run: Run, job: Job) -> None:
                 problem = webhook.send(channel, message, text.values_of(channel.settings, message), title, body)
             else:
                 problem = services.send(channel, message.event, title, body)
-        except Exception as error:  # noqa: BLE001 - whatever a library raises; its text may hold the URL, so only the type
+        except Exception as error:  # noqa: BLE001 - whatever a library raises; its text may contain the URL, so only its type is shown
             problem = f"unexpected error: {type(error).__name__}"
         if problem:
             job.problem = problem

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..run.run import Run
 
 _STRENGTH = ("deploy", "plan", "drift", "verify", "validate")  # the command that the stages of a run belong to
-_VARYING = (  # what differs between two runs that fail for the same cause; the order counts
+_VARYING = (  # what differs between two runs that fail for the same cause; the order matters
     r"\d{4}-\d\d-\d\d[t ]\d\d:\d\d(:\d\d)?(\.\d+)?(z|[+-]\d\d:?\d\d)?",
     r"\b\d\d:\d\d:\d\d(\.\d+)?\b",
     r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b",
@@ -42,15 +42,15 @@ class Item:
     """What happened to one stack.
 
     Args:
-        stack: The stack; empty for what belongs to none.
+        stack: The stack; empty if it concerns no stack.
         stage: The stage it happened in.
         command: The command that was run.
-        what: One line for people.
+        what: One line for readers.
         kind: The kind of problem, or the status.
-        fingerprint: Equal for the same cause, whatever the times and ids in it.
-        problem: What went wrong, where it is known.
+        fingerprint: Equal for the same cause, regardless of times and ids.
+        problem: What went wrong, if known.
         counts: Numbers of changes by kind.
-        since: When a recovered one began.
+        since: When it began, for a recovery.
     """
 
     stack: str
@@ -64,7 +64,7 @@ class Item:
     since: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """The item as templates and webhooks get it; `next_step` is the problem's, as a sentence."""
+        """The item for templates and webhooks; `next_step` is the problem's, as a sentence."""
         found, problem = asdict(replace(self, problem=None)), self.problem
         next_step = problem.next_text if problem else ""
         return {**found, "next_step": next_step, "problem": problem.to_json() if problem else None}
@@ -72,7 +72,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Findings:
-    """What a run found, all stacks."""
+    """What a run found in all stacks."""
 
     environment: str
     commands: dict[str, str]
@@ -86,7 +86,7 @@ class Findings:
 
     @classmethod
     def of(cls, run: Run, selected: Collection[str], errors: list[Problem]) -> Findings:
-        """What a run's results say; every text in it is masked."""
+        """The findings in a run's results; all texts are masked."""
         strongest = next((name for name in _STRENGTH if name in selected), "deploy")
         commands = {stage: stage if stage in selected else strongest for stage in _STRENGTH}
         commands |= dict.fromkeys(("plan", "validate", "review"), strongest)
@@ -106,7 +106,7 @@ class Findings:
         )  # fmt: skip
 
     def ended(self, incident: dict[str, Any]) -> bool:
-        """Whether what a channel was told of is over, as far as this run looked; no wonder where it did not."""
+        """Whether an incident is over, as far as this run looked at it."""
         stack, command = incident["stack"], incident["command"]
         if not stack:
             return command in self.commands.values() and not any(not item.stack for item in self.failures)
@@ -127,24 +127,17 @@ class Findings:
 
 
 def fingerprint(stage: str, kind: str, cause: str) -> str:
-    """A digest of a cause without what varies: times, durations, ids, addresses of lines."""
+    """A digest of a cause without its varying parts: times, durations, ids, line numbers."""
     text = cause.lower()
     for pattern in _VARYING:
         text = re.sub(pattern, "#", text)
-    lines = {" ".join(line.split()) for line in text.splitlines()}  # several errors come in any order
+    lines = {" ".join(line.split()) for line in text.splitlines()}  # several errors may come in any order
     return sha256_bytes(canonical_json([stage, kind, sorted(lines)]))[:16]
 
 
 def drift_fingerprint(found: DriftDetails) -> str:
-    """A digest of a drift: of every resource and output its address, and the values that differ."""
-    return sha256_bytes(canonical_json(sorted(map(_drifted, found.drifted), key=canonical_json)))[:16]
-
-
-def _drifted(item: dict[str, Any]) -> list[Any]:
-    before, after = item.get("before"), item.get("after")
-    if isinstance(before, dict) and isinstance(after, dict) and "changed" in item:
-        before, after = ({name: side.get(name) for name in item["changed"]} for side in (before, after))
-    return [item.get("address"), item.get("deposed"), item.get("name"), item.get("action"), before, after]
+    """A digest of a drift: of the address and the change of everything that alerts."""
+    return sha256_bytes(canonical_json(sorted([item.address, item.print] for item in found.drifted)))[:16]
 
 
 def _failure(result: Result, commands: dict[str, str]) -> Item:
@@ -170,7 +163,7 @@ def _error(command: str, problem: Problem) -> Item:
 
 
 def _facts(run: Run, ordered: list[Result]) -> dict[str, Any]:
-    """What goes with every message of this run."""
+    """The facts that accompany every message of this run."""
     return {
         "commit": run.shown_revision.short,
         "link": run.mask.text(ci.read().link or ""),

@@ -25,7 +25,7 @@ _HOUR = 3600
 
 @dataclass(frozen=True)
 class Message:
-    """One message to one channel: an event and the stacks that it is about."""
+    """A message to a channel: an event and its stacks."""
 
     event: str
     environment: str
@@ -33,7 +33,7 @@ class Message:
     facts: dict[str, Any]
 
     def remember(self, incidents: Incidents, at: str) -> None:
-        """Note that the channel was told."""
+        """Record that the channel was notified."""
         for item in self.items:
             if self.event == "recovery":
                 over = (item.kind, item.command, item.stack)
@@ -44,7 +44,7 @@ class Message:
 
 
 def read(run: Run) -> dict[str, Incidents]:
-    """What each channel was told; what cannot be read counts as nothing told, and is said."""
+    """The incidents that each channel was notified of; an unreadable record counts as empty, and is reported."""
     path = run.layout.notified
     try:
         record = read_json(path)
@@ -60,7 +60,7 @@ def read(run: Run) -> dict[str, Incidents]:
 
 
 def write(run: Run, records: dict[str, Incidents]) -> None:
-    """Keep what each channel was told; a failure is said."""
+    """Write the incidents that each channel was notified of; a failure is reported."""
     try:
         folder.keep(run.layout, run.layout.notified, {"format": 1, "channels": records})
     except RecordError as error:
@@ -68,12 +68,12 @@ def write(run: Run, records: dict[str, Incidents]) -> None:
 
 
 def due(settings: model.Channel, findings: Findings, incidents: Incidents) -> list[Message]:
-    """What a channel is to be told now; incidents that it does not want to hear of are noted, or dropped, here.
+    """The messages that a channel is due; incidents that it does not subscribe to are recorded or dropped here.
 
     Args:
-        settings: The channel's.
+        settings: The channel's settings.
         findings: What the run found.
-        incidents: What the channel knows.
+        incidents: The incidents that the channel was notified of.
     """
     for key in [key for key, found in incidents.items() if found["stack"] and found["stack"] not in findings.stacks]:
         del incidents[key]
@@ -87,7 +87,7 @@ def due(settings: model.Channel, findings: Findings, incidents: Incidents) -> li
             if event in settings.on:
                 told.setdefault(event, []).append(item)
             elif "recovery" in settings.on and not {"failure", "drift"} & set(settings.on):
-                note(incidents, event, item, findings.at)  # it is told of the end alone
+                note(incidents, event, item, findings.at)  # it is notified of the end only
     for key, incident in list(incidents.items()):
         if not findings.ended(incident):
             continue
@@ -101,14 +101,14 @@ def due(settings: model.Channel, findings: Findings, incidents: Incidents) -> li
 
 
 def note(incidents: Incidents, event: str, item: Item, at: str) -> None:
-    """Note an incident; one that goes on keeps its beginning."""
+    """Record an incident; one that continues keeps its beginning."""
     key = _key(event, item)
     record = {name: value for name, value in asdict(item).items() if name in _FIELDS}
     incidents[key] = {**record, "event": event, "told": at, "since": incidents.get(key, {}).get("since") or at}
 
 
 def _key(event: str, item: Item) -> str:
-    """What makes two incidents one: a check that fails is the same one in a deploy and in a verify."""
+    """The key of an incident: a check that fails is the same incident in a deploy and in a verify."""
     return f"{event} {CHECKS if item.kind == Kind.CHECK_FAILED else item.command} {item.stack}".strip()
 
 

@@ -13,7 +13,7 @@ _LONGEST = 300
 
 
 class _Heard(logging.Handler):
-    """Keeps what apprise says in this thread: it tells why it failed by logging alone."""
+    """Collects apprise's log records of this thread: it reports failures only by logging."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -21,17 +21,17 @@ class _Heard(logging.Handler):
         self.said: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take one record."""
+        """Keep one record."""
         if record.thread == self._thread:
             self.said.append(record.getMessage())
 
 
 def send(channel: Channel, event: str, title: str, body: str) -> str:
-    """Send one message; returns what went wrong (not masked yet), or nothing.
+    """Send one message; returns what went wrong (not masked yet), or an empty text.
 
     Args:
         channel: The channel.
-        event: The event, for the sign that some services show.
+        event: The event, for the icon that some services show.
         title: Its title.
         body: Its text.
     """
@@ -46,7 +46,7 @@ def send(channel: Channel, event: str, title: str, body: str) -> str:
         asset = apprise.AppriseAsset(
             app_id="doit-tofu", async_mode=False, secure_logging=True, storage_mode=apprise.PersistentStoreMode.MEMORY
         )
-        # Not `Apprise.notify`: it sends from a pool of threads, which the interpreter waits for at its end.
+        # Not `Apprise.notify`: it sends from a thread pool, which the interpreter waits for when it exits.
         service = apprise.Apprise.instantiate(channel.url, asset=asset, suppress_exceptions=True)
         if service is None:
             return f"{channel.settings.url} does not contain a URL that apprise supports"

@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 
 def tell(run: Run, selected: Collection[str], errors: list[Problem]) -> None:
-    """Tell every channel what it wants to know of this run and was not told yet; never raises.
+    """Send every channel the events that it subscribes to and has not received yet; never raises.
 
-    A run that was stopped tells nothing and forgets nothing: whoever stopped it knows, the next one tells the rest.
+    A stopped run sends nothing and forgets nothing: the user who stopped it knows, and the next run sends the rest.
 
     Args:
         run: The run, its results complete.
-        selected: The commands that were asked for.
-        errors: What failed and belongs to no stack, as the run shows it.
+        selected: The selected commands.
+        errors: The failures that concern no stack, as the run shows them.
     """
     if run.stop.requested:
         return
     try:
         _tell(run, Findings.of(run, selected, errors))
-    except Exception as error:  # noqa: BLE001 - the boundary: a bug in here must not change what a deploy ends with
+    except Exception as error:  # noqa: BLE001 - the boundary: a bug in here must not change how a deploy ends
         from ..run.action import crashed
 
         failed = crashed(run, "notify", "", error).problem

@@ -47,13 +47,13 @@ BODY = """\
 {% if link %}{{ link }}
 {% endif %}
 """
-_CALL = re.compile(r"(?<![\w.+-])@(?=\w)|<(?=[!@#])")  # not the one of an address: ada@example.test
+_CALL = re.compile(r"(?<![\w.+-])@(?=\w)|<(?=[!@#])")  # but not in an address: ada@example.test
 _WORDS = {"failure": "FAILED", "drift": "drifted", "recovery": "recovered", "deploy": "deployed", "test": "test"}
 _LONGEST_TITLE, _LONGEST_BODY = 200, 3000
 
 
 def render(run: Run, settings: model.Channel, message: Message) -> tuple[str, str]:
-    """Title and body of a message, secrets masked; a template that is broken is said, the built-in one stands in."""
+    """A message's title and body, masked; a broken template is reported and replaced by the built-in one."""
     values = values_of(settings, message)
     title = _one(run, settings, "title", TITLE, values)
     body = _one(run, settings, "body", BODY, values)
@@ -61,7 +61,7 @@ def render(run: Run, settings: model.Channel, message: Message) -> tuple[str, st
 
 
 def values_of(settings: model.Channel, message: Message) -> dict[str, Any]:
-    """What a template may use, also the data of a webhook: events are masked when they are made."""
+    """The values for templates, also the data of webhooks; events are already masked."""
     items = [item.to_json() for item in message.items]
     stacks = list(dict.fromkeys(item.stack for item in message.items if item.stack))
     return {
@@ -85,14 +85,14 @@ def _one(run: Run, settings: model.Channel, name: str, builtin: str, values: dic
 
 
 def _known(run: Run, values: dict[str, Any]) -> dict[str, Any]:
-    """All that a template may use, its words included."""
+    """Everything a template may use, including words."""
     return {"words": _WORDS, "deploy": run.command("deploy").quoted, **quiet(values)}
 
 
 def quiet(value: Any) -> Any:
-    """The same value with texts that call nobody: `@all`, `@here` and `<!channel>` of a value are only shown.
+    """The same value with texts that notify no one: `@all`, `@here` and `<!channel>` in values are only shown.
 
-    What a project's own template says is left alone, so that it can call whom it wants to.
+    The project's own template is not changed, so it can mention people on purpose.
     """
     if isinstance(value, dict):
         return {key: quiet(item) for key, item in value.items()}

@@ -26,14 +26,14 @@ _PREFIX = "whsec_"
 
 
 def send(channel: Channel, message: Message, data: dict[str, Any], title: str, body: str) -> str:
-    """Post one message; returns what went wrong, without the URL, or nothing.
+    """Post one message; returns what went wrong without the URL, or an empty text.
 
     Args:
         channel: The channel.
         message: The message.
-        data: What it says, ready for JSON.
-        title: The same for people.
-        body: The same for people.
+        data: Its content for machines, ready for JSON.
+        title: Its title for people.
+        body: Its body for people.
     """
     import requests
 
@@ -61,7 +61,7 @@ def signed_headers(secret: str, content: bytes) -> dict[str, str]:
     """The headers of a request with this content.
 
     Raises:
-        binascii.Error: The secret begins as one of the specification, and is not base64 behind that.
+        binascii.Error: The secret has the specification's prefix, but no base64 after it.
     """
     identifier, timestamp = f"msg_{uuid.uuid4().hex}", str(int(time.time()))
     key = base64.b64decode(secret[len(_PREFIX) :], validate=True) if secret.startswith(_PREFIX) else secret.encode()

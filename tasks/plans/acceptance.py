@@ -11,14 +11,14 @@ from ..artifact import changes, observed, opening, store
 from ..artifact import manifest as manifests
 from ..artifact.manifest import Expected
 from ..base import ci
-from ..base.errors import ArtifactRefusedError
+from ..base.errors import ArtifactRefusedError, DeployError
 from ..builds import used
 from ..project import stateid, volatile
 from ..run import errored, fanout, stateguard, upstream, workdir
 from ..run.assessment import assess
 from ..run.details import PlanDetails
 from ..run.result import Result
-from . import cleanliness, fresh, judging, knowing
+from . import cleanliness, judging, knowing, reading
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ..project.stack import Stack
     from ..run.run import Run
 
+READY = "a plan is ready to deploy"
 MOVED = "planned again: an upstream's output changed"
 
 
@@ -58,6 +59,20 @@ def check(run: Run, stack: Stack, assessment: Assessment) -> Manifest:
     """
     with verified(run, stack, assessment) as artifact:
         return artifact.manifest
+
+
+def readiness(run: Run, stack: Stack, assessment: Assessment) -> str:
+    """What a deploy would do with a stack's artifact, in words, as far as it is known without the engine."""
+    try:
+        with opening.opened(run.layout, stack.name, run.project.keyring.artifact) as artifact:
+            made = artifact.manifest
+            expected = _expected(run, stack, assessment, made.inputs, engine=made.engine)
+            manifests.verify(made, stack.name, expected)
+            cleanliness.require_of_artifact(run, stack, made.inputs)
+            store.refuse_stale(run.layout, made)
+    except DeployError as error:
+        return f"a plan waits that would be refused: {error.message}"
+    return "a plan with uncommitted changes is ready to deploy from this tree" if made.dirty else READY
 
 
 def accept(run: Run, stack: Stack) -> Result | None:
@@ -113,15 +128,17 @@ def replaced(
     raise error
 
 
-def _expected(run: Run, stack: Stack, assessment: Assessment, planned: Inputs) -> Expected:
+def _expected(
+    run: Run, stack: Stack, assessment: Assessment, planned: Inputs, engine: str | None = None
+) -> Expected:  # fmt: skip
     """What an artifact has to match; what its own plan was seen to read counts as it is now."""
-    engine, config, last = run.engine(), run.project.config.plan, assessment.receipt
+    config, last = run.project.config.plan, assessment.receipt
     return Expected(
         environment=run.project.environment,
         inputs=observed.again(run.project, assessment.inputs, planned, last.produced if last else ()),
         commit=run.revision.commit,
         dirty=run.revision.dirty,
-        engine=f"{engine.kind} {engine.version}",
+        engine=engine or f"{run.engine().kind} {run.engine().version}",
         lock_digest=workdir.lock_digest(run.project, stack),
         max_age=timedelta(hours=config.max_age),
         require_clean=config.require_clean,
@@ -148,7 +165,7 @@ def _accepted(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment
     else:
         with workdir.context(run, stack, "plan", upstream.values(run, stack).values) as (where, _):
             workdir.initialize(run, stack, where, backend=True)
-            document = fresh.show(run, where, artifact.plan)
+            document = reading.of(run, where, artifact.plan)
         read = changes.read(document, run.mask, hidden=run.hides_values)
         knowing.note(run, manifest)
         findings = judging.judge(run, stack, document, read)

@@ -13,6 +13,7 @@ from ..base.errors import EngineError
 from ..base.sealed import Sealed
 from ..engine.engine import failure
 from ..run import workdir
+from . import reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Fresh:
-    """A plan as bytes that cannot change, what `show -json` says of it, and the same reduced and redacted."""
+    """A plan as bytes that cannot change, what it says as `show -json` has it, and the same reduced and redacted."""
 
     plan: Sealed
     document: Mapping[str, Any]
@@ -50,20 +51,11 @@ def planned(run: Run, stack: Stack, where: Context, variables: Sequence[str]) ->
         StoppedError: The run was asked to stop.
     """
     with _written(run, stack, where, variables) as (plan, completed):
-        document = show(run, where, plan)
+        document = reading.of(run, where, plan)
         found = changes.read(document, run.mask, hidden=run.hides_values)
         if found.errored:
             raise failure("the plan is incomplete and could not be applied", completed, where)
         yield Fresh(plan, document, found)
-
-
-def show(run: Run, where: Context, plan: Sealed) -> Any:
-    """What the engine says of a plan, as JSON.
-
-    Raises:
-        EngineError: It cannot read it.
-    """
-    return run.engine().json(where.holding(plan.descriptor), "show", "-json", "-no-color", plan.argument())
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..artifact import plansecrets, secretfile
-from . import fresh
+from . import reading
 
 if TYPE_CHECKING:
     from ..artifact.manifest import Manifest
@@ -43,5 +43,5 @@ def learn(run: Run, artifact: Artifact, where: Context) -> None:
         EngineError: It cannot be read.
     """
     if not is_known(run, artifact.manifest):
-        run.mask.add(plansecrets.values(fresh.show(run, where, artifact.plan)))
+        run.mask.add(plansecrets.values(reading.of(run, where, artifact.plan)))
         note(run, artifact.manifest)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..project import variables, volatile
-from . import fresh
+from . import reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,8 +37,8 @@ def values(run: Run, stack: Stack, where: Context, plan: Sealed) -> Iterator[tup
     if not names:
         yield where, []
         return
-    known = fresh.show(run, where, plan).get("variables") or {}
-    planned = {name: known[name].get("value") for name in sorted(names) if name in known}
+    known = reading.variables(run, where, plan, names)
+    planned = {name: known[name] for name in sorted(names) if name in known}
     run.mask.add(value for name, value in planned.items() if run.project.module(stack.name).variables[name].sensitive)
     with variables.handed_over(planned) as (arguments, descriptors):
         yield where.holding(*descriptors), arguments

@@ -29,7 +29,7 @@ PLACEHOLDERS = ("plan", "stack", "environment", "root", "path")
 
 
 def check(project: Project) -> Iterator[ConfigError]:
-    """What is wrong with the configured checkers, as far as that can be known before anything runs."""
+    """The errors in the configured checkers that can be found before anything runs."""
     for position, checker in enumerate(project.config.policy.checkers):
         for number, text in enumerate(checker.command):
             for name in interpolate.placeholders(text):
@@ -41,17 +41,17 @@ def check(project: Project) -> Iterator[ConfigError]:
 
 
 def findings(run: Run, stack: Stack, position: int, checker: Checker, plan: Mapping[str, Any]) -> list[Finding]:
-    """What one checker finds in a plan.
+    """One checker's findings in a plan.
 
     Args:
         run: The run.
-        stack: The stack that the plan is of.
+        stack: The plan's stack.
         position: The checker's place in the configuration, for messages.
         checker: The checker.
         plan: The redacted plan.
 
     Raises:
-        PolicyError: It could not be run, took too long, or what it said cannot be understood.
+        PolicyError: It could not be run, took too long, or printed something unreadable.
         StoppedError: The run was asked to stop.
     """
     where = run.project.loaded.where("policy", "checkers", position)
@@ -79,7 +79,7 @@ def findings(run: Run, stack: Stack, position: int, checker: Checker, plan: Mapp
 
 
 def _run(run: Run, stack: Stack, checker: Checker, plan: Path, where: Where) -> Ended:
-    """How it ended, of itself."""
+    """Run it and return how it ended."""
     project = run.project
     values: dict[str, Any] = {
         **project.organization, "plan": str(plan), "stack": stack.name, "environment": project.environment,
@@ -103,7 +103,7 @@ def _run(run: Run, stack: Stack, checker: Checker, plan: Path, where: Where) -> 
 
 
 def _alone(checker: Checker, said: str) -> Finding:
-    """The one finding of a checker that has no more to say than its exit code and a few lines."""
+    """The finding of a checker that reports only an exit code and a few lines."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     return Finding(f"{checker.name}/failed", checker.severity, " / ".join(lines[-3:])[:500] or "it reported a failure")
 

@@ -15,14 +15,14 @@ _WORDS = {
 
 @dataclass(frozen=True)
 class Finding:
-    """What a rule says about a plan.
+    """A rule's statement about a plan.
 
     Args:
-        rule: The rule's name; that of a checker is `checker/rule`.
+        rule: The rule's name; for a checker it is `checker/rule`.
         severity: One of `SEVERITIES`.
-        message: What is wrong, one sentence, without secrets.
-        address: The resource it is about, where it is about one.
-        allowed: Why it is allowed all the same; None if it is not.
+        message: What is wrong, in one sentence without secrets.
+        address: The resource it is about, if any.
+        allowed: Why it is allowed nevertheless; None if it is not.
         blocking: Whether the plan is refused because of it.
     """
 
@@ -39,7 +39,7 @@ class Finding:
 
 
 def severity(word: object, otherwise: str) -> str:
-    """The severity that a checker's word for it means; what nobody knows is as severe as the checker is said to be."""
+    """The severity behind a checker's word; for an unknown word it is the severity configured for the checker."""
     if word is None:
         return otherwise
     text = str(word).strip().lower()
@@ -47,5 +47,5 @@ def severity(word: object, otherwise: str) -> str:
 
 
 def at_least(found: str, threshold: str) -> bool:
-    """Whether a severity is the threshold's or worse."""
+    """Whether a severity reaches the threshold."""
     return SEVERITIES.index(found) <= SEVERITIES.index(threshold)

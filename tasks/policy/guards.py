@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ..base.text import few
+from ..base.valuepath import matches
 from .finding import Finding
 
 if TYPE_CHECKING:
@@ -20,12 +20,12 @@ _DONE = {"delete": "destroy", "create": "create", "update": "change", "forget": 
 
 
 def findings(policy: Policy, stack: str, plan: Mapping[str, Any]) -> Iterator[Finding]:
-    """What the guards say about a plan.
+    """The guards' findings in a plan.
 
     Args:
         policy: The guards.
         stack: The stack's name.
-        plan: The engine's own plan (`show -json`), unredacted: no value of it gets into a finding.
+        plan: The engine's own plan (`show -json`), unredacted; none of its values gets into a finding.
     """
     changes = plan.get("resource_changes") or []
     for guard in policy.protect:
@@ -39,16 +39,6 @@ def findings(policy: Policy, stack: str, plan: Mapping[str, Any]) -> Iterator[Fi
             yield Finding(MAX_DESTROY, "critical", message)
     for tags in policy.required_tags:
         yield from _untagged(tags, changes)
-
-
-def matches(text: str, pattern: str) -> bool:
-    """Whether `pattern` is all of a text; `*` is any text and `?` any character: brackets are those of addresses."""
-    return bool(_pattern(pattern).fullmatch(text))
-
-
-@cache
-def _pattern(pattern: str) -> re.Pattern[str]:
-    return re.compile(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
 
 
 def _protected(guard: Protect, changes: list[Mapping[str, Any]]) -> Iterator[Finding]:
@@ -68,7 +58,7 @@ def _protected(guard: Protect, changes: list[Mapping[str, Any]]) -> Iterator[Fin
             message = f"it is protected from {' and '.join(hit)}{_why(guard)}"
             yield Finding(guard.rule, guard.severity, message, addresses[0])
         elif _covers(guard, addresses[-1], kinds[-1]) and not _covers(guard, addresses[0], kinds[0]):
-            # Allowed, the next plan would know nothing of the former address.
+            # If this were allowed, the next plan would not know the former address.
             message = f"moved from {addresses[-1]}, it would no longer be protected{_why(guard)}"
             yield Finding(guard.rule, guard.severity, message, addresses[0])
 
@@ -78,7 +68,7 @@ def _covers(guard: Protect, address: str, kind: str) -> bool:
 
 
 def _types(item: Mapping[str, Any]) -> list[str]:
-    """The type of a resource, and that of its former address: a move may change it."""
+    """A resource's type and the one at its former address, as a move may change it."""
     former = _TYPE.search(str(item.get("previous_address") or ""))
     return [str(item.get("type")), *([former[1]] if former else [])]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..base.errors import ConfigError
 from ..base.files import canonical_json, sha256_bytes
 from ..base.problem import doit
+from ..base.valuepath import matches
 from ..run.allowance import Allowance
 from ..run.details import PlanDetails, PolicyRefusedError
 from . import checker, guards
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def digest(run: Run) -> str:
-    """What plans are judged by today: one that was judged by something else is judged anew."""
+    """The digest of the current rules; a plan that was judged by others is judged again."""
     policy = run.project.config.policy
     body = {
         "policy": policy.model_dump(mode="json"), "allowances": list(run.request.allowances),
@@ -34,10 +35,10 @@ def digest(run: Run) -> str:
 
 
 def allowances(allow: str | None, reason: str | None) -> tuple[Allowance, ...]:
-    """What `allow=RULE[:STACK],...` and `reason=TEXT` on the command line allow.
+    """The overrides from `allow=RULE[:STACK],...` and `reason=TEXT` on the command line.
 
     Raises:
-        ConfigError: There is no reason, or no rule.
+        ConfigError: The reason or the rule is missing.
     """
     if allow is None:
         return ()
@@ -58,24 +59,24 @@ def allowances(allow: str | None, reason: str | None) -> tuple[Allowance, ...]:
 
 
 def judge(run: Run, stack: Stack, plan: Mapping[str, Any], changes: Json) -> list[Finding]:
-    """All that the policies say about a plan, the worst first; nothing of it refuses the plan.
+    """Everything the policies find in a plan they do not refuse, the worst first.
 
     Args:
         run: The run.
-        stack: The stack that it is a plan of.
-        plan: What the engine's `show -json` says of it.
-        changes: What it changes, redacted, for the error.
+        stack: The plan's stack.
+        plan: The output of the engine's `show -json`.
+        changes: Its redacted changes, for the error.
 
     Raises:
-        PolicyRefusedError: Something of it does; the error carries the findings and the changes.
-        PolicyError: A checker failed: nobody knows what it would have said, and so the plan is refused.
+        PolicyRefusedError: A finding refuses the plan; the error carries the findings and the changes.
+        PolicyError: A checker failed; as its verdict is unknown, the plan is refused.
     """
     policy = run.project.config.policy
     found = list(guards.findings(policy, stack.name, plan))
     wanted = [
         (position, item)
         for position, item in enumerate(policy.checkers)
-        if any(guards.matches(stack.name, pattern) for pattern in item.stacks)
+        if any(matches(stack.name, pattern) for pattern in item.stacks)
     ]
     body = redacted(plan, run.mask) if wanted else {}
     for position, item in wanted:
@@ -92,12 +93,12 @@ def judge(run: Run, stack: Stack, plan: Mapping[str, Any], changes: Json) -> lis
 
 
 def let_through(findings: list[Finding]) -> list[str]:
-    """The findings that an override let through, a line each, for the records."""
+    """The findings that an override allowed, one line each, for the records."""
     return [f"{item.rule} {item.address or '-'}: {item.allowed}" for item in findings if item.allowed]
 
 
 def _decided(run: Run, stack: Stack, finding: Finding, addresses: Collection[str | None]) -> Finding:
-    """The finding, masked, with whether it is allowed and whether it refuses the plan; an address of the plan stays."""
+    """The finding with its verdict: whether it is allowed and whether it refuses the plan. Addresses are not masked."""
     mask = run.mask.text
     shown = replace(finding, message=mask(finding.message), rule=mask(finding.rule))
     if finding.address and finding.address not in addresses:
@@ -111,16 +112,16 @@ def _decided(run: Run, stack: Stack, finding: Finding, addresses: Collection[str
 
 
 def _allowed(run: Run, stack: Stack, finding: Finding) -> tuple[str | None, str]:
-    """Why a finding is allowed, if it is, and what to say of an override that was for it and has expired."""
+    """Why a finding is allowed, if it is; and a remark if an override for it has expired."""
     expired = ""
     for item in run.project.config.policy.allow:
-        fits = guards.matches(finding.rule, item.rule) and guards.matches(stack.name, item.stack)
-        if fits and guards.matches(finding.address or "", item.address):
+        fits = matches(finding.rule, item.rule) and matches(stack.name, item.stack)
+        if fits and matches(finding.address or "", item.address):
             if item.until >= _today():
                 return f"{item.reason} (until {item.until})", ""
             expired = f" (an override for it expired on {item.until}: {item.reason})"
     for rule, name, reason in run.request.allowances:
-        if guards.matches(finding.rule, rule) and guards.matches(stack.name, name):
+        if matches(finding.rule, rule) and matches(stack.name, name):
             return f"{reason} (allow={rule}{'' if name == '*' else ':' + name})", ""
     return None, expired
 

@@ -19,12 +19,12 @@ def parse(checker: Checker, text: str, shown: str | None = None) -> list[Finding
     """The findings in a checker's output.
 
     Args:
-        checker: How it is to be read.
-        text: What the checker printed.
-        shown: The same as people may see it.
+        checker: The checker, which says how to read its output.
+        text: The checker's output.
+        shown: The same, masked for messages.
 
     Raises:
-        ValueError, TypeError: It is not what it should be; says why.
+        ValueError, TypeError: The output has another form; the message says which.
     """
     try:
         document = json.loads(text)
@@ -38,10 +38,10 @@ def parse(checker: Checker, text: str, shown: str | None = None) -> list[Finding
 def at(value: Any, path: str) -> list[Any]:
     """The values at a path like `[].failures[]` or `metadata.id`: `[]` is each element of a list.
 
-    A key that is not there gives nothing: tools leave out what is empty.
+    A missing key yields no values, as tools omit what is empty.
 
     Raises:
-        ValueError: Something on the way is of another kind.
+        ValueError: A value on the path has another type.
     """
     found = [value]
     for step in path.replace("[]", ".[]").strip(".").split("."):
@@ -60,7 +60,7 @@ def _mapped(document: Any, checker: Checker) -> Iterator[Finding]:
     for path in checker.findings:
         for item in at(document, path):
             if isinstance(item, str):
-                item = {"message": item}  # noqa: PLW2901 - a finding that is nothing but its message
+                item = {"message": item}  # noqa: PLW2901 - a finding that is only a message
             if not isinstance(item, dict):
                 raise TypeError(f"`{path}` in its output is neither a mapping nor text")
             part = {name: _first(item, way) for name, way in checker.fields.items()}

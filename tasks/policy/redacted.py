@@ -1,8 +1,8 @@
-"""The engine's plan JSON for other programs: the very structure, with sensitive values replaced where they stand.
+"""The engine's plan JSON for other programs: the same structure, with sensitive values replaced in place.
 
-A checker decides by what it sees, so what it sees must not depend on what the code calls a secret: replaced is what the
-engine marks, at its place, and in values what is secret from outside of the code (`Masker.given`). A sensitive variable
-of the value `delete`, or `0.0.0.0/0`, changes nothing else. The format:
+A checker decides by what it sees, so that must not depend on what the code declares as a secret. Only two things are
+replaced: what the engine marks, at its position, and within values the secrets that come from outside of the code
+(`Masker.given`). A sensitive variable with the value `delete` or `0.0.0.0/0` changes nothing else. The format:
 https://opentofu.org/docs/internals/json-format/
 """
 
@@ -24,11 +24,11 @@ def redacted(plan: Mapping[str, Any], mask: Masker) -> dict[str, Any]:
     """A plan without the values that the engine marks as sensitive.
 
     Args:
-        plan: What `show -json` gives for a saved plan; it is not changed.
-        mask: The known secrets, those of the plan among them.
+        plan: The output of `show -json` for a saved plan; it is not modified.
+        mask: The known secrets, including the plan's.
 
     Raises:
-        PolicyError: It is not what a plan is: nobody could judge it.
+        PolicyError: It does not have the structure of a plan, so it cannot be judged.
     """
     try:
         return _Redaction(mask).plan(plan)
@@ -76,7 +76,7 @@ class _Redaction:
         return found
 
     def _value(self, value: Any, marks: Any) -> Any:
-        """A value without what is marked in it, or known from outside of the code."""
+        """A value without its marked parts and without secrets from outside of the code."""
         return self._mask.given.value(redact(value, marks))
 
     def _change(self, change: Mapping[str, Any]) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class _Redaction:
         return found
 
     def _check(self, check: Mapping[str, Any]) -> dict[str, Any]:
-        """A check; the messages of its problems are text that may hold any value."""
+        """A check; the messages of its problems are free text that may contain any value."""
         found = dict(check)
         if found.get("instances"):
             found["instances"] = [
@@ -141,7 +141,7 @@ class _Redaction:
         return found
 
     def _declared(self, module: Mapping[str, Any]) -> dict[str, Any]:
-        """A module's configuration: sensitive defaults and what is given for sensitive variables are replaced."""
+        """A module's configuration with the defaults and values of sensitive variables replaced."""
         found = dict(module)
         sensitive = set(sensitive_variables(module))
         if found.get("variables"):
@@ -176,7 +176,7 @@ class _Redaction:
         return found
 
     def _constants(self, expression: Any) -> Any:
-        """An expression, its constants without what is secret from outside of the code."""
+        """An expression whose constants contain no secret from outside of the code."""
         if isinstance(expression, dict):
             return {
                 key: self._value(item, None) if key == "constant_value" else self._constants(item)

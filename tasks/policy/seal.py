@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from ..project.config.signer import Signer
 
 PURPOSE = "review"
-_LARGEST = 1 << 24  # of what is unpacked: a comment may have been written by anybody
+_LARGEST = 1 << 24  # unpacked: anybody may have written the comment
 
 
 class SealError(ValueError):
-    """A record that cannot be trusted; says why."""
+    """A record that cannot be trusted; the message says why."""
 
 
 def pack(record: Any) -> str:
@@ -28,10 +28,10 @@ def pack(record: Any) -> str:
 
 
 def unpack(text: str) -> Any:
-    """What `pack` was given.
+    """The value that `pack` was called with.
 
     Raises:
-        SealError: It is nothing that `pack` made, or too large.
+        SealError: `pack` did not make this text, or the value is too large.
     """
     try:
         data = zlib.decompressobj()
@@ -44,16 +44,16 @@ def unpack(text: str) -> Any:
 
 
 def sign(record: dict[str, Any], key: Signer | None) -> dict[str, Any]:
-    """The record, with its signature when there is a key."""
+    """The record with its signature, if there is a key."""
     signed = {"key": key.fingerprint, "signature": signature.sign(record, key, purpose=PURPOSE)} if key else {}
     return {"record": record, **signed}
 
 
 def verified(sealed: Any, key: Signer | None) -> Any:
-    """The record within.
+    """The record inside, once its signature is verified.
 
     Raises:
-        SealError: A key is set and it is not signed with it.
+        SealError: A key is set, and the record is not signed with it.
     """
     if not isinstance(sealed, dict) or not isinstance(sealed.get("record"), dict):
         raise SealError("it cannot be read")

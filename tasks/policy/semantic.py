@@ -1,4 +1,4 @@
-"""The meaning of a plan, without values: what happens to which resources and outputs, in which fields."""
+"""The meaning of a plan without its values: which resources and outputs change, how, and in which fields."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 Meaning = dict[str, list[str]]
-"""An address, and what happens there: the action first, then the names of the fields that change, sorted."""
+"""Addresses with what happens there: the action, then the sorted names of the fields that change."""
 
 
 def meaning(changes: Mapping[str, Any]) -> Meaning:
-    """What `changes.PlanChanges.to_json` means; also of one that was read from `plan.json`.
+    """The meaning of `changes.PlanChanges.to_json`, or of the same record read from `plan.json`.
 
     Raises:
-        AttributeError, KeyError, TypeError: It is no such record.
+        AttributeError, KeyError, TypeError: It is not such a record.
     """
     found: Meaning = {}
     for item in changes.get("resources") or []:
@@ -47,14 +47,14 @@ def words(entry: list[str] | None) -> str:
 
 @dataclass(frozen=True)
 class Reviewed:
-    """What a reviewer saw of one environment.
+    """What a reviewer saw for one environment.
 
     Args:
         environment: The environment.
-        head: The commit that was planned, the last of its branch.
-        stacks: Each planned stack's meaning, or its digest alone where there was no room.
+        head: The planned commit, the last of its branch.
+        stacks: Each planned stack's meaning, or only its digest where there was no room.
         deferred: The stacks that could not be planned yet.
-        complete: Whether all that is affected was planned; false when a plan failed.
+        complete: Whether all affected stacks were planned; false if a plan failed.
     """
 
     environment: str
@@ -64,7 +64,7 @@ class Reviewed:
     complete: bool = True
 
     def to_json(self) -> dict[str, Any]:
-        """The record that is kept and signed."""
+        """The record to be stored and signed."""
         return {
             "format": FORMAT, "environment": self.environment, "head": self.head, "stacks": self.stacks,
             "deferred": self.deferred, "complete": self.complete,
@@ -72,10 +72,10 @@ class Reviewed:
 
     @classmethod
     def from_json(cls, record: Any) -> Reviewed:
-        """The record, read.
+        """Read the record.
 
         Raises:
-            ValueError: It is none.
+            ValueError: It is not such a record.
         """
         try:
             if record["format"] != FORMAT:
@@ -87,7 +87,7 @@ class Reviewed:
             raise ValueError(str(error)) from None
 
     def shorter(self) -> Reviewed:
-        """The same with digests alone."""
+        """The same with digests only."""
         stacks: dict[str, Meaning | str] = {
             name: item if isinstance(item, str) else digest(item) for name, item in self.stacks.items()
         }
@@ -102,7 +102,7 @@ def _checked(item: Any) -> Meaning | str:
 
 @dataclass(frozen=True)
 class Difference:
-    """What differs between reviewed and fresh; `unreviewed` when it is something that nobody saw."""
+    """A difference between the reviewed and the fresh plan; `unreviewed` if no reviewer saw the change."""
 
     stack: str
     text: str
@@ -110,11 +110,11 @@ class Difference:
 
 
 def compare(reviewed: Reviewed, fresh: Mapping[str, Meaning | None]) -> list[Difference]:
-    """What differs, in the order of the stacks, then of the addresses.
+    """The differences, sorted by stack and then by address.
 
     Args:
         reviewed: What was reviewed.
-        fresh: The meaning of each stack that is planned now; None if that is not known.
+        fresh: The meaning of each stack planned now; None if it is not known.
     """
     found: list[Difference] = []
     for stack, now in fresh.items():

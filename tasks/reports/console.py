@@ -1,4 +1,4 @@
-"""The console output of a run: one line per task, and the full output of failing stacks."""
+"""The console output of a run: one line per task, the full output of failing stacks, and at the end what failed."""
 
 from __future__ import annotations
 
@@ -9,18 +9,26 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ..artifact import outputs
+from ..base import terminal
 from ..base.errors import DeployError, ExitCode
-from ..base.masking import Rendered
 from ..base.problem import doit
-from ..base.text import few, plural
+from ..base.terminal import Style, Styled
+from ..base.text import plural
+from ..drifts import words
 from ..policy import semantic
 from ..run.cilog import Dialect
+from ..run.details import DriftDetails
 from ..run.result import Status
-from . import remarks
+from . import failures, remarks, tally
+from .failures import Failures
+from .tally import STAGES, Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from rich.text import Text
+
+    from ..base.problem import Problem
     from ..engine.diagnostics import Diagnostic
     from ..run.result import Result
     from ..run.run import Run
@@ -28,29 +36,38 @@ if TYPE_CHECKING:
 
 _QUIET = {Status.UNAFFECTED}
 _FEW = 20
+_WIDEST_NAME = 40
+_INDENT = " " * 10  # what follows the first line of a task stands below its stack
 
 
 class Console:
-    """Prints results and reports, their values masked; on a terminal a live line shows what is under way."""
+    """Prints results and reports, their values masked; on a terminal a live display shows what is under way."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._lock = threading.Lock()
-        self._under_way: dict[str, float] = {}
+        self._tally = Tally()
+        self._failures = Failures()
         self._warnings: set[tuple[str, Diagnostic]] = set()
-        self._width = max((len(name) for name in run.project.stacks), default=0)
+        longest = max((len(name) for name in run.project.stacks), default=0)
+        columns = terminal.columns()
+        self._width = min(longest, _WIDEST_NAME if columns is None else columns // 3)
 
-    def start(self) -> None:
-        """Begin the live display, on a terminal."""
+    def start(self, names: Iterable[str]) -> None:
+        """Begin the live display, on a terminal.
+
+        Args:
+            names: The tasks of this run.
+        """
+        self._tally.expect(names)
         if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
             return
         from rich.console import Console as RichConsole
         from rich.live import Live
-        from rich.text import Text
 
         self._run.output.live = Live(
-            get_renderable=lambda: Text(self._running(), style="dim"), console=RichConsole(), transient=True,
-            refresh_per_second=4, redirect_stdout=False, redirect_stderr=False,
+            get_renderable=self._live, console=RichConsole(), transient=True, refresh_per_second=4,
+            redirect_stdout=False, redirect_stderr=False,
         )  # fmt: skip
         self._run.output.live.start()
 
@@ -62,44 +79,56 @@ class Console:
 
     def begins(self, name: str) -> None:
         """A task is under way."""
-        with self._lock:
-            self._under_way[name] = time.monotonic()
+        self._tally.begins(name)
+
+    def skipped(self, name: str) -> None:
+        """A task had nothing to do."""
+        self._tally.ended(name, None)
 
     def ended(self, outcome: Result, *, selected: bool) -> None:
-        """A task ended: its line, and all that the engine said when it failed."""
+        """A task ended: its line, and all that the engine said when it failed; of the same failure that only once."""
         outcome = outcome.masked(self._run.mask)
-        with self._lock:
-            self._under_way.pop(f"{outcome.stage}:{outcome.stack}", None)
+        self._tally.ended(f"{outcome.stage}:{outcome.stack}", outcome)
         warned = self._warned(outcome)
         quiet = outcome.stage == "validate" and outcome.status is Status.OK and not selected and not warned
         if outcome.status in _QUIET or quiet:
             return
-        head = f"{outcome.stage:<9} {outcome.stack:<{self._width}}  "
+        head = self._head(outcome)
         if outcome.failed:
-            self._tell(outcome, f"{head}FAILED  {outcome.summary}", [*warned, *_block(outcome)], folded=False)
+            with self._lock:
+                first = self._failures.add(outcome)
+            summary = outcome.summary if first is None else outcome.summary.partition("\n")[0]
+            body = _block(outcome) if first is None else [f"  as {outcome.stage}:{first} above"]
+            title = Styled(f"{head}FAILED  {summary}", Style.FAILED)
+            self._tell(outcome, title, [*warned, *map(Styled, body)], folded=False)
             return
         why = f"  [{'; '.join(outcome.reasons[:2])}]" if outcome.reasons and outcome.stage == "plan" else ""
         reused = " (as planned before)" if outcome.reused else f"  {outcome.seconds:.1f} s"
         took = "" if outcome.status is Status.NOT_RUN else reused
         body = _block(outcome) if outcome.problem else self._changes(outcome)
-        self._tell(outcome, f"{head}{outcome.summary}{took}{why}", [*warned, *body], folded=not warned)
+        title = Styled(f"{head}{outcome.summary}{took}{why}", _style(outcome))
+        self._tell(outcome, title, [*warned, *map(Styled, body)], folded=not warned)
 
-    def _tell(self, outcome: Result, title: str, body: list[str], *, folded: bool) -> None:
+    def _head(self, outcome: Result) -> str:
+        """The columns of a task's line that all have; in a log, where there is no live display, also the progress."""
+        place = self._tally.place(outcome.stage) if self._run.output.live is None else ""
+        progress = f"{place:>{2 * len(place.partition('/')[2]) + 1}}  " if place else ""
+        return f"{outcome.stage:<9} {progress}{outcome.stack:<{self._width}}  "
+
+    def _tell(self, outcome: Result, title: Styled, body: Sequence[Styled], *, folded: bool) -> None:
         """A task's line; in CI what belongs to it folds below, and what failed is open."""
-        title = Rendered(title)
         if body and self._run.output.dialect is not Dialect.PLAIN:
-            self._run.output.section(
-                f"{outcome.stage}_{outcome.stack}", title, Rendered("\n".join(body)), folded=folded
-            )
-        else:
-            self._run.say(Rendered("\n".join([title, *body])))
+            self._run.output.section(f"{outcome.stage}_{outcome.stack}", title, body, folded=folded)
+            return
+        lines = terminal.wrapped(title.text, terminal.columns(), _INDENT)
+        self._run.output.tell([*(Styled(line, title.style) for line in lines), *body])
 
-    def _warned(self, outcome: Result) -> list[str]:
+    def _warned(self, outcome: Result) -> list[Styled]:
         """What the engine warned of, a line each, unless an earlier task of the stack has shown it."""
         with self._lock:
             new = [item for item in outcome.warnings if (outcome.stack, item) not in self._warnings]
             self._warnings.update((outcome.stack, item) for item in new)
-        return [f"  Warning: {item.text}" for item in new]
+        return [Styled(f"  Warning: {item.text}", Style.WARNING) for item in new]
 
     def _changes(self, outcome: Result) -> list[str]:
         """What a plan would do, a line for each resource and output; in CI alone, where it folds."""
@@ -126,25 +155,48 @@ class Console:
         """What changes, before the table at the end."""
         from . import text
 
-        colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and self._run.output.dialect is Dialect.PLAIN
         for remark in remarks.of(self._run.results.values()):
             self._run.say_once(remark)
-        shown = Rendered(text.render(report, colour=colour))
+        shown = text.render(report)
         if not shown:
             return
-        if colour:
-            self._run.output.show(shown)
-        elif self._run.output.dialect is Dialect.PLAIN:
-            self._run.say(shown)
+        if self._run.output.dialect is Dialect.PLAIN:
+            self._run.output.tell(shown)
         else:
-            title = Rendered(f"{report.stage:<9} {report.verdict}")
+            title = Styled(f"{report.stage:<9} {report.verdict}")
             self._run.output.section(f"report_{report.stage}", title, shown, folded=True)
 
-    def summary(self, selected: set[str], code: ExitCode, reports: Iterable[str]) -> None:
-        """The table at the end, and what to do next."""
-        run, found = self._run, list(self._run.results.values())
-        lines = [""]
-        for stage in ("build", "validate", "plan", "deploy", "verify", "drift"):
+    def summary(
+        self, selected: set[str], code: ExitCode, reports: Iterable[str], errors: Sequence[Problem] = ()
+    ) -> None:  # fmt: skip
+        """The table at the end, every cause of a failure, and in the last line how the run ended and what to do next.
+
+        Args:
+            selected: The commands.
+            code: The exit code.
+            reports: The files of the reports.
+            errors: What went wrong besides the tasks.
+        """
+        run, found, columns = self._run, list(self._run.results.values()), terminal.columns()
+        lines = ["", *self._counted(selected, found)]
+        if text := tally.planned(found, "deploy" if "deploy" in selected else "plan"):
+            lines.append(f"changes   {text}")
+        lines += [f"address   {run.mask.text(text)}" for text in self._addresses(found) if "deploy" in selected]
+        lines += [f"report    {path}" for path in reports]
+        shown = [Styled(part) for line in lines for part in terminal.wrapped(line, columns, _INDENT)]
+        if causes := [*self._failures.lines(columns), *failures.of_run(errors, columns)]:
+            shown += [Styled(""), *causes]
+        seconds = time.monotonic() - run.started
+        verdict = f"{run.project.environment}: {run.mask.text(self.verdict(selected, code, found))} ({seconds:.1f} s)"
+        style = {ExitCode.FAILED: Style.FAILED, ExitCode.DRIFT: Style.WARNING}.get(code, Style.GOOD)
+        first, *rest = verdict.split("\n")
+        last = [Styled(line, style) for line in terminal.wrapped(first, columns, "  ")]
+        run.output.tell([*shown, *last, *map(Styled, rest)])
+
+    def _counted(self, selected: set[str], found: list[Result]) -> list[str]:
+        """How the tasks of each stage ended."""
+        lines = []
+        for stage in STAGES:
             counts: dict[str, int] = {}
             for item in found:
                 if item.stage == stage:
@@ -153,22 +205,20 @@ class Console:
                 known = _WORDS if stage != "build" else {**_WORDS, Status.UNAFFECTED: "up to date"}
                 words = ", ".join(f"{number} {known[Status(status)]}" for status, number in sorted(counts.items()))
                 lines.append(f"{stage:<9} {words}")
-        lines += [f"address   {text}" for text in self._addresses(found) if "deploy" in selected]
-        lines += [f"report    {path}" for path in reports]
-        seconds = time.monotonic() - run.started
-        lines.append(f"{run.project.environment}: {self.verdict(selected, code, found)} ({seconds:.1f} s)")
-        run.say("\n".join(lines))
+        return lines
 
-    def _running(self) -> str:
-        with self._lock:
-            items = sorted(self._under_way.items())
-        clock = time.monotonic()
-        return few([f"{name} {clock - since:.0f} s{self._waits_for(name)}" for name, since in items], 6, "   ")
+    def _live(self) -> Text:
+        """What is under way, each line cut to the terminal."""
+        from rich.text import Text
+
+        return Text("\n".join(self._running()), style="dim", no_wrap=True, overflow="ellipsis")
+
+    def _running(self) -> list[str]:
+        return self._tally.lines(self._waits_for)
 
     def _waits_for(self, name: str) -> str:
         tell = self._run.waiting.get(name)
-        text = self._run.mask.text(tell()) if tell else ""
-        return f" ({text})" if text else ""
+        return self._run.mask.text(tell()) if tell else ""
 
     def _addresses(self, found: list[Result]) -> list[str]:
         """Outputs that are web addresses, of the stacks of this run."""
@@ -209,6 +259,8 @@ class Console:
             if deferred:
                 return f"planned; {deploys} applies exactly this, and plans and applies {deferred} deferred"
             return f"planned; {deploys} applies exactly this" if plans else "no stack is affected"
+        if "drift" in selected and (counted := words.counted(_news(found))):
+            return f"all passed; {counted} since the previous check"
         return "all passed"
 
     def _drift_verdict(self, found: list[Result]) -> str:
@@ -218,8 +270,9 @@ class Console:
         if drifted:
             again = self._run.command("-a", *(f"deploy:{name}" for name in drifted[:5])).quoted
             looks = self._run.command("drift").quoted
+            counted = words.counted(_news(found))
             lines.append(
-                f"{', '.join(drifted)} drifted. What to do next:\n"
+                f"{', '.join(drifted)} drifted{f' ({counted})' if counted else ''}. What to do next:\n"
                 f"  1. deploy the code again:     {again}\n"
                 f"  2. keep what is there:        change the code until {looks} finds nothing\n"
                 f"  3. look into it:              .deploy/{self._run.project.environment}/reports/drift.md"
@@ -228,6 +281,16 @@ class Console:
             deploys = self._run.command("deploy").quoted
             lines.append(f"{', '.join(undeployed)}: undeployed code; {deploys} deploys it")
         return "\n".join(lines)
+
+
+def _style(outcome: Result) -> Style:
+    """How the line of a task that did not fail is shown."""
+    if outcome.status in (Status.DRIFTED, Status.UNDEPLOYED, Status.DEFERRED):
+        return Style.WARNING
+    if outcome.status is Status.NOT_RUN:
+        return Style.QUIET
+    loses = outcome.counts.get("destroy", 0) + outcome.counts.get("replace", 0)
+    return Style.WARNING if loses and outcome.stage in ("plan", "deploy") else Style.PLAIN
 
 
 _WORDS = {
@@ -239,6 +302,16 @@ _WORDS = {
     Status.FAILED: "failed",
     Status.NOT_RUN: "not run",
 }
+
+
+def _news(found: Iterable[Result]) -> dict[str, int]:
+    """How much drift is new, changed again, known and resolved."""
+    total: dict[str, int] = {}
+    for item in found:
+        if isinstance(item.details, DriftDetails):
+            for word, number in item.details.news.items():
+                total[word] = total.get(word, 0) + number
+    return total
 
 
 def _block(outcome: Result) -> list[str]:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..artifact.changes import HIDDEN, UNKNOWN, same
+from ..artifact.changes import HIDDEN, UNKNOWN
 from ..base import jsontext
+from ..base.jsontext import same
 from ..base.masking import MASK
 from ..base.text import literal, plural, shorten, shorten_pair, visible
+from ..base.valuepath import ReadAs, dotted
 from .structured import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-Path = tuple[str | int, ...]
+    from ..base.valuepath import Path
+
 FORCES = "forces replacement"
 _MARKERS = frozenset({UNKNOWN, MASK, HIDDEN})
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _CONTEXT = 3  # lines around a change of a text
 _LONGEST_LINE = 1000
 _BRIEF = 120  # characters of a value that becomes unknown
@@ -48,25 +49,12 @@ def fields(before: Any, after: Any, *, forces: Sequence[Path] = (), masked: Sequ
     return [*found, *(Line("!", f"{dotted(path)} {FORCES}") for path in unseen)]
 
 
-def dotted(path: Sequence[str | int]) -> str:
-    """A path within a value as a person writes it: `tags["a b"].x[0]`."""
-    text = ""
-    for part in path:
-        if isinstance(part, int):
-            text += f"[{part}]"
-        elif isinstance(part, _As):
-            text += f" as {part}: "
-        elif _IDENTIFIER.fullmatch(part):
-            text += part if not text or text.endswith(": ") else f".{part}"
-        else:
-            text += f"[{shorten(literal(part))}]"
-    return text
-
-
-class _As(str):
-    """A step into a text that was read as JSON or YAML."""
-
-    __slots__ = ()
+def of_change(item: Mapping[str, Any]) -> list[Line]:
+    """The lines of a change as `plan.json` has it."""
+    forces, masked = (
+        [tuple(path) for path in item.get(key) or []] for key in ("replace_paths", "masked")
+    )  # fmt: skip
+    return fields(item.get("before"), item.get("after"), forces=forces, masked=masked)
 
 
 class _Comparison:
@@ -117,7 +105,7 @@ class _Comparison:
     def _texts(self, path: Path, before: str, after: str) -> Iterator[Line]:
         parsed = parse(before), parse(after)
         if parsed[0] and parsed[1] and parsed[0].kind == parsed[1].kind:
-            inner = list(self.lines((*path, _As(parsed[0].kind)), parsed[0].value, parsed[1].value))
+            inner = list(self.lines((*path, ReadAs(parsed[0].kind)), parsed[0].value, parsed[1].value))
             if inner:
                 yield from inner
                 return

@@ -10,19 +10,24 @@ from typing import TYPE_CHECKING, Any
 from ..artifact.changes import Counts
 from ..base.problem import doit
 from ..base.text import visible
+from ..base.valuepath import dotted
+from ..drifts import words
+from ..drifts.classes import Severity
 from ..policy.finding import SEVERITIES, Finding
 from ..run.details import DriftDetails, PlanDetails
 from ..run.result import Status
 from . import remarks
-from .diff import Line, dotted, fields
+from .diff import Line, of_change
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ..base.masking import Masker
     from ..base.problem import Problem
+    from ..drifts.classes import Finding as DriftFinding
     from ..run.result import Result
 
+CRITICAL = str(Severity.CRITICAL)
 _DESTRUCTIVE = frozenset({"destroy", "replace"})
 _ORDER = ("destroy", "replace", "forget", "change", "add", "import", "move")
 _WHY = {
@@ -63,6 +68,8 @@ class Change:
         imported: Whether it is imported; `import_id` is as what.
         forces: The fields that force its replacement.
         lines: The difference, field by field.
+        remarks: Of drift, its class and whether it is new, a few words each.
+        severity: Of drift, how bad it is; empty otherwise.
     """
 
     address: str
@@ -73,6 +80,8 @@ class Change:
     import_id: str | None = None
     forces: list[str] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    severity: str = ""
 
     @property
     def destructive(self) -> bool:
@@ -82,7 +91,11 @@ class Change:
 
 @dataclass(frozen=True)
 class StackReport:
-    """What one stage found for one stack; `changes` are in the order of their danger, then by address."""
+    """What one stage found for one stack; `changes` are in the order of their danger, then by address.
+
+    Of a check for drift, `deployed` is the deploy that it compares with, `ignored` what rules ignore,
+    `resolved` what is over since the previous check, and `news` counts what is new.
+    """
 
     name: str
     status: Status
@@ -96,6 +109,10 @@ class StackReport:
     warnings: list[str] = field(default_factory=list)
     mocked: list[str] = field(default_factory=list)
     reused: bool = False
+    deployed: str = ""
+    ignored: list[str] = field(default_factory=list)
+    resolved: list[str] = field(default_factory=list)
+    news: dict[str, int] = field(default_factory=dict)
     problem: Problem | None = None
     seconds: float = 0.0
 
@@ -198,15 +215,26 @@ class Report:
             stack
             for stack in self.stacks
             if stack.status in order
-            and (not quiet or stack.status is not Status.OK or stack.findings or stack.warnings)
+            and (not quiet or stack.status is not Status.OK or stack.findings or stack.warnings or stack.differs)
         ]
         return sorted(found, key=lambda stack: (order.index(stack.status), not stack.destructive))
 
     @property
+    def legend(self) -> str:
+        """What the colours and signs of a difference mean, where a reader might take them for the other side."""
+        return words.LEGEND if self.stage == "drift" and any(stack.differs for stack in self.stacks) else ""
+
+    @property
     def untouched(self) -> list[str]:
         """The names of the stacks that nothing happens to."""
+        shown = {stack.name for stack in self.shown} if self.stage == "drift" else set()
         quiet = {Status.UNAFFECTED} | ({Status.OK} if self.stage == "drift" else set())
-        return [stack.name for stack in self.stacks if stack.status in quiet]
+        return [stack.name for stack in self.stacks if stack.status in quiet and stack.name not in shown]
+
+    @property
+    def ignored(self) -> list[tuple[str, str]]:
+        """Every drift that a rule ignores, with its stack."""
+        return [(stack.name, text) for stack in self.stacks for text in stack.ignored]
 
     @property
     def destructive(self) -> list[tuple[str, Change]]:
@@ -269,9 +297,26 @@ class Report:
             "with undeployed code": len(self.having(Status.UNDEPLOYED)),
             "could not be checked": len(self.having(Status.FAILED, Status.NOT_RUN)),
         }
+        news = words.counted(self.news)
+        more = f" Since the previous check: {news}." if news else ""
         if not any(numbers.values()):
-            return f"No drift: all {_number(len(self.stacks), 'stack')} as deployed."
-        return ", ".join(f"{number} {words}" for words, number in numbers.items()) + f", {len(self.stacks)} in all."
+            return f"No drift: all {_number(len(self.stacks), 'stack')} as deployed.{more}"
+        text = ", ".join(f"{number} {what}" for what, number in numbers.items())
+        return f"{text}, {len(self.stacks)} in all.{more}"
+
+    @property
+    def news(self) -> dict[str, int]:
+        """How much drift is new, changed again, known and resolved, in all stacks together."""
+        total: dict[str, int] = {}
+        for stack in self.stacks:
+            for word, number in stack.news.items():
+                total[word] = total.get(word, 0) + number
+        return total
+
+    @property
+    def resolved(self) -> list[tuple[str, str]]:
+        """The drift that is over since the previous check, with its stack."""
+        return [(stack.name, text) for stack in self.stacks for text in stack.resolved]
 
     def to_json(self) -> dict[str, Any]:
         """The report as a JSON value."""
@@ -283,30 +328,35 @@ def _stack(result: Result) -> StackReport:
     if result.status is Status.UNAFFECTED:  # nearly all of them, as a rule
         return StackReport(result.stack, result.status, "not affected")
     details, changes = result.details, result.changes or {}
+    drift = details if isinstance(details, DriftDetails) else DriftDetails()
     planned = details if isinstance(details, PlanDetails) else PlanDetails()
     if isinstance(details, DriftDetails):
-        found = [*details.drifted, *details.pending]
-        resources = [item for item in found if "address" in item]
-        outputs = [item for item in found if "address" not in item]
+        found = [_drift(item) for item in details.findings if item.item is not None and item.ignored is None]
+        shown = [change for change, is_output in found if not is_output]
+        outputs = [change for change, is_output in found if is_output]
         counts = Counts()
     else:
-        resources, outputs = changes.get("resources") or [], changes.get("outputs") or []
+        shown = [_change(item) for item in changes.get("resources") or []]
+        outputs = [_change({**item, "address": item.get("name")}) for item in changes.get("outputs") or []]
         numbers = changes.get("counts") or result.counts
         counts = Counts(**numbers) if set(numbers) <= set(asdict(Counts())) else Counts()
-    shown = [_change(item) for item in resources]
     return StackReport(
         name=result.stack,
         status=result.status,
         summary=visible(result.summary),
         reasons=[visible(text) for text in result.reasons],
         counts=counts,
-        changes=sorted(shown, key=lambda change: (_rank(change.kind), change.address)),
-        outputs=[_change({**item, "address": item.get("name")}) for item in outputs],
+        changes=sorted(shown, key=lambda change: (change.severity != CRITICAL, _rank(change.kind), change.address)),
+        outputs=outputs,
         findings=[_finding(item) for item in planned.findings],
         failed_checks=[visible(text) for text in changes.get("failed_checks") or []],
         warnings=[visible(item.text) for item in result.warnings],
         mocked=planned.mocked,
         reused=planned.reused,
+        deployed=words.deployed(drift.deployed),
+        ignored=[visible(text) for text in words.ignored(drift.findings)],
+        resolved=[visible(f"{item.address or 'something'}, first seen {item.since}") for item in drift.resolved],
+        news=drift.news,
         problem=result.problem.mapped(visible) if result.problem else None,
         seconds=result.seconds,
     )
@@ -315,6 +365,15 @@ def _stack(result: Result) -> StackReport:
 def _finding(item: dict[str, Any]) -> Finding:
     shown: dict[str, Any] = {name: visible(part) if isinstance(part, str) else part for name, part in item.items()}
     return Finding(**shown)
+
+
+def _drift(found: DriftFinding) -> tuple[Change, bool]:
+    """A finding of drift as a change, and whether it is an output's."""
+    item = found.item or {}
+    is_output = "address" not in item
+    change = _change({**item, "address": item.get("name")} if is_output else item)
+    told = [visible(text) for text in words.remarks(found)]
+    return replace(change, remarks=told, severity=str(found.severity)), is_output
 
 
 def _change(item: dict[str, Any]) -> Change:
@@ -332,11 +391,8 @@ def _change(item: dict[str, Any]) -> Change:
         imported=bool(item.get("imported")),
         import_id=visible(imported if isinstance(imported, str) else str(imported)) if imported is not None else None,
         forces=sorted({dotted(path) for path in forces}),
-        lines=fields(
-            item.get("before"), item.get("after"), forces=forces,
-            masked=[tuple(path) for path in item.get("masked") or []],
-        ),
-    )  # fmt: skip
+        lines=of_change(item),
+    )
 
 
 def _rank(kind: str) -> int:

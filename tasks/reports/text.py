@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..base.terminal import Style, Styled
+from ..drifts.classes import Severity
 from .environment import SIGNS
 
 if TYPE_CHECKING:
@@ -13,59 +15,73 @@ if TYPE_CHECKING:
     from .model import Change, Report, StackReport
 
 MOST_LINES = 60  # of one stack; the rest is in the report's files
-_COLOURS = {"+": "32", "-": "31", "±": "31;1", "~": "33", "@": "36", "!": "33"}
+_STYLES = {
+    "+": Style.ADDED,
+    "-": Style.REMOVED,
+    "±": Style.FAILED,
+    "~": Style.WARNING,
+    "@": Style.PLACE,
+    "!": Style.WARNING,
+}
 
 
-def render(report: Report, *, colour: bool = False, most_lines: int | None = MOST_LINES) -> str:
+def render(report: Report, *, most_lines: int | None = MOST_LINES) -> list[Styled]:
     """What there is to say beyond the one line of each stack; empty when there is nothing.
 
     Args:
         report: The report.
-        colour: Whether to use the colours of terminals.
         most_lines: Of each stack; how many more there are is said. None for all.
     """
-    lines: list[str] = []
+    lines: list[Styled] = []
     for stack in report.shown:
         if stack.differs:
-            lines += ["", *stack_lines(stack, colour=colour, most_lines=most_lines)]
+            lines += [Styled(""), *stack_lines(stack, most_lines=most_lines)]
+    lines += [Styled(f"ignored in {name}: {text}") for name, text in report.ignored]
+    if report.legend:
+        lines += [Styled(""), Styled(report.legend, Style.QUIET)]
     if report.stage == "plan" and report.destructive:
-        lines += ["", _painted("DESTROYED OR REPLACED", "-", colour=colour)]
+        lines += [Styled(""), Styled("DESTROYED OR REPLACED", Style.REMOVED)]
         shown = report.destructive[:most_lines]
-        lines += [f"  {_painted(_title(change), _sign(change), colour=colour)}  in {name}" for name, change in shown]
+        lines += [_styled(f"  {_title(change)}  in {name}", _sign(change)) for name, change in shown]
         if len(report.destructive) > len(shown):
-            lines.append(f"  … {len(report.destructive) - len(shown):,} more")
+            lines.append(Styled(f"  … {len(report.destructive) - len(shown):,} more"))
     if report.findings:
-        lines += ["", "POLICY"]
+        lines += [Styled(""), Styled("POLICY")]
         for name, finding in report.findings:
             allowed = f"  (allowed: {finding.allowed})" if finding.allowed else ""
             place = f"{finding.address}: " if finding.address else ""
             refused = " REFUSED" if finding.blocking else ""
-            lines.append(f"  {finding.severity}{refused}  {finding.rule}  {name}  {place}{finding.message}{allowed}")
-    return "\n".join(_harmless(line) for line in lines)
-
-
-def stack_lines(stack: StackReport, *, colour: bool = False, most_lines: int | None = None) -> list[str]:
-    """The changes of one stack; no line begins with what a forge would take for a command."""
-    body = list(_body(stack, colour=colour))
-    shown = body if most_lines is None or len(body) <= most_lines else body[:most_lines]
-    lines = [f"{stack.name}  {stack.counts_text}".rstrip(), *(f"  | {line}" for line in shown)]
-    if len(body) > len(shown):
-        lines.append(f"  … {len(body) - len(shown):,} more lines in the report")
+            text = f"  {finding.severity}{refused}  {finding.rule}  {name}  {place}{finding.message}{allowed}"
+            lines.append(Styled(text, Style.FAILED if finding.blocking else Style.PLAIN))
     return [_harmless(line) for line in lines]
 
 
-def _body(stack: StackReport, *, colour: bool) -> Iterator[str]:
+def stack_lines(stack: StackReport, *, most_lines: int | None = None) -> list[Styled]:
+    """The changes of one stack; no line begins with what a forge would take for a command."""
+    body = list(_body(stack))
+    shown = body if most_lines is None or len(body) <= most_lines else body[:most_lines]
+    head = Styled(f"{stack.name}  {stack.counts_text}".rstrip())
+    lines = [head, *(Styled(f"  | {line.text}", line.style) for line in shown)]
+    if len(body) > len(shown):
+        lines.append(Styled(f"  … {len(body) - len(shown):,} more lines in the report"))
+    return [_harmless(line) for line in lines]
+
+
+def _body(stack: StackReport) -> Iterator[Styled]:
     for change in stack.changes:
-        yield _painted(_title(change), _sign(change), colour=colour)
-        yield from (_line(line, colour=colour) for line in change.lines)
+        yield _styled(_title(change), _sign(change))
+        yield from map(_line, change.lines)
     for output in stack.outputs:
-        yield f"output {output.address}"
-        yield from (_line(line, colour=colour) for line in output.lines)
+        yield Styled(f"output {output.address}{_remarks(output)}")
+        yield from map(_line, output.lines)
 
 
-def _line(line: Line, *, colour: bool) -> str:
-    text = line.text if line.sign == "@" else f"{line.sign} {line.text}"
-    return f"    {_painted(text, line.sign, colour=colour)}"
+def _line(line: Line) -> Styled:
+    return _styled(f"    {line.text if line.sign == '@' else f'{line.sign} {line.text}'}", line.sign)
+
+
+def _styled(text: str, sign: str) -> Styled:
+    return Styled(text, _STYLES.get(sign, Style.PLAIN))
 
 
 def _title(change: Change) -> str:
@@ -78,17 +94,18 @@ def _title(change: Change) -> str:
         parts.append(f"({change.why})")
     if change.forces:
         parts.append(f"forced by {', '.join(change.forces)}")
-    return " ".join(parts)
+    return " ".join(parts) + _remarks(change)
+
+
+def _remarks(change: Change) -> str:
+    severity = [change.severity] if change.severity == Severity.CRITICAL else []
+    return f"  [{'; '.join([*severity, *change.remarks])}]" if change.remarks else ""
 
 
 def _sign(change: Change) -> str:
     return SIGNS.get(change.kind, change.kind)
 
 
-def _painted(text: str, sign: str, *, colour: bool) -> str:
-    return f"\x1b[{_COLOURS[sign]}m{text}\x1b[0m" if colour and sign in _COLOURS else text
-
-
-def _harmless(line: str) -> str:
+def _harmless(line: Styled) -> Styled:
     """The line without `##[`, which GitHub's runner takes for a command wherever it stands."""
-    return line.replace("##[", "## [")
+    return line._replace(text=line.text.replace("##[", "## ["))

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
     Act = Callable[[Run, Stack, bool], Result]
     Check = Callable[[Run, Stack], bool]
+    from doit.task import Task
+
+    from .taskdict import TaskDict
 
 
 class Action(BaseAction):  # type: ignore[misc]
@@ -43,7 +46,7 @@ class Action(BaseAction):  # type: ignore[misc]
     """
 
     def __init__(self, run: Run, title: str, do: Callable[[], Result | None]) -> None:
-        self.task: Any = None
+        self.task: Task | None = None
         self.out = self.err = ""
         self.result: Any = None
         self.values: dict[str, Any] = {}
@@ -155,7 +158,7 @@ def keep(run: Run, outcome: Result) -> None:
 def is_current(run: Run, stage: str, stack: Stack, check: Check) -> Callable[..., bool]:
     """An `uptodate` callable for doit; errors in it are left to the action to report."""
 
-    def uptodate(task: Any) -> bool:
+    def uptodate(task: Task) -> bool:
         if fanout.handed_over(run, stage, stack.name):
             return False
         try:
@@ -186,9 +189,9 @@ class FailedText(str):
 
 
 def printing(
-    run: Run, name: str, text: Callable[..., str], params: Sequence[Mapping[str, Any]] = (),
+    run: Run, name: str, text: Callable[..., str], params: Sequence[Mapping[str, object]] = (),
     *, positional: str | None = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> TaskDict:  # fmt: skip
     """A task that prints a text; an expected error is shown and fails it.
 
     Args:
@@ -208,5 +211,11 @@ def printing(
             return TaskFailed(error.message, report=False)
         return TaskFailed(said, report=False) if isinstance(said, FailedText) else None
 
-    task = {"basename": name, "actions": [show], "verbosity": 2, "doc": COMMANDS[name], "params": list(params)}
+    task: TaskDict = {
+        "basename": name,
+        "actions": [show],
+        "verbosity": 2,
+        "doc": COMMANDS[name],
+        "params": list(params),
+    }
     return task if positional is None else {**task, "pos_arg": positional}

@@ -13,10 +13,11 @@ import time
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from ..base import ci
+from ..base import ci, terminal
+from ..base.terminal import Styled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]")
@@ -49,14 +50,28 @@ def plain(text: str) -> str:
 
 def harmless(text: str, of: Dialect) -> str:
     """Untrusted text in a form that cannot issue CI commands."""
-    text = plain(text)
-    if of is not Dialect.GITHUB or not _COMMAND.search(text):
-        return text
+    return coloured([Styled(text)], of, colours=False)
+
+
+def coloured(lines: Sequence[Styled], of: Dialect, *, colours: bool) -> str:
+    """Untrusted lines, each in its style, in a form that cannot issue CI commands.
+
+    Args:
+        lines: The lines; control characters and colours of their own are removed.
+        of: The dialect.
+        colours: Whether to use the styles.
+    """
+    clean = [Styled(part, line.style) for line in lines for part in plain(line.text).split("\n")]
+    shown = "\n".join(terminal.painted(*line) if colours else line.text for line in clean)
+    if of is not Dialect.GITHUB or not _COMMAND.search(terminal.joined(clean)):
+        return shown
     word = secrets.token_hex(16)  # unguessable, so nothing in the text can end this
-    return f"::stop-commands::{word}\n{text}\n::{word}::"
+    return f"::stop-commands::{word}\n{shown}\n::{word}::"
 
 
-def section(of: Dialect, name: str, title: str, body: str, *, folded: bool) -> str:
+def section(
+    of: Dialect, name: str, title: Styled, body: Sequence[Styled], *, folded: bool, colours: bool = False
+) -> str:  # fmt: skip
     """A section of a log; outside of CI, the title and the body.
 
     Args:
@@ -65,13 +80,14 @@ def section(of: Dialect, name: str, title: str, body: str, *, folded: bool) -> s
         title: Its first line, always visible.
         body: The foldable part.
         folded: Whether it starts folded; GitHub folds every group, so an unfolded section is not a group there.
+        colours: Whether to use the styles.
     """
-    body, title = harmless(body, of), harmless(title, of)
+    inner, head = coloured(body, of, colours=colours), coloured([title], of, colours=colours)
     if of is Dialect.GITLAB:
         now, safe = int(time.time()), _NO_NAME.sub(".", name)
         options = "[collapsed=true]" if folded else ""
-        start = f"\x1b[0Ksection_start:{now}:{safe}{options}\r\x1b[0K{title}"
-        return f"{start}\n{body}\n\x1b[0Ksection_end:{now}:{safe}\r\x1b[0K"
-    if of is Dialect.GITHUB and folded and "\n" not in title:
-        return f"::group::{title.replace('%', '%25')}\n{body}\n::endgroup::"
-    return f"{title}\n{body}"
+        start = f"\x1b[0Ksection_start:{now}:{safe}{options}\r\x1b[0K{head}"
+        return f"{start}\n{inner}\n\x1b[0Ksection_end:{now}:{safe}\r\x1b[0K"
+    if of is Dialect.GITHUB and folded and "\n" not in head:
+        return f"::group::{coloured([title], of, colours=False).replace('%', '%25')}\n{inner}\n::endgroup::"
+    return f"{head}\n{inner}"

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 from ..artifact.changes import items_masked, masked_again
 from ..base.errors import DeployError
 from ..base.problem import Kind
+from ..drifts.classes import Finding  # noqa: TC001 - pydantic reads a result by it
+from ..drifts.delta import Resolved, news
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -148,13 +150,40 @@ class VerifyDetails:
 
 @dataclass(frozen=True)
 class DriftDetails:
-    """A stack compared with what is there: all changes, and of these what drifted and what is not deployed yet."""
+    """A stack compared with what exists.
+
+    Args:
+        changes: All changes of its plan.
+        findings: What differs, each with its class.
+        resolved: What the previous check found and this one did not.
+        deployed: The commit and time of the deploy that it is compared with.
+        rules: The rules of `drift.ignore` that could match something in it.
+        accepted: The state that was accepted although another one had been deployed, and why.
+        state_moved: That the state went on outside of this product, in words.
+    """
 
     changes: Json | None = None
-    drifted: list[Json] = field(default_factory=list)
-    pending: list[Json] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    resolved: list[Resolved] = field(default_factory=list)
+    deployed: Json | None = None
+    rules: list[int] = field(default_factory=list)
     accepted: Json | None = None
     state_moved: str | None = None
+
+    @property
+    def drifted(self) -> list[Finding]:
+        """What came from outside of the code, and is an alert."""
+        return [found for found in self.findings if found.outside and found.alerting]
+
+    @property
+    def news(self) -> dict[str, int]:
+        """How many alerts are new, changed again and known, and how much is resolved; only what there is."""
+        return news(self.findings, self.resolved)
+
+    @property
+    def pending(self) -> list[Finding]:
+        """What undeployed code would change."""
+        return [found for found in self.findings if not found.outside and found.ignored is None]
 
 
 Details = BuildDetails | PlanDetails | DeployDetails | VerifyDetails | DriftDetails
@@ -197,12 +226,15 @@ def masked(details: Details, mask: Secrets) -> Details:
     if isinstance(details, PlanDetails):
         return replace(details, changes=changes, findings=[_finding(item, mask) for item in details.findings])
     if isinstance(details, DriftDetails):
-        drifted, pending = items_masked(details.drifted, mask), items_masked(details.pending, mask)
-        return replace(details, changes=changes, drifted=drifted, pending=pending)
+        return replace(details, changes=changes, findings=[_drift(found, mask) for found in details.findings])
     return replace(
         details, changes=changes, outputs=mask.value(details.outputs),
         allowed=[mask.text(line) for line in details.allowed], checks=[_check(item, mask) for item in details.checks],
     )  # fmt: skip
+
+
+def _drift(found: Finding, mask: Secrets) -> Finding:
+    return found if found.item is None else replace(found, item=items_masked([found.item], mask)[0])
 
 
 def _finding(item: Json, mask: Secrets) -> Json:

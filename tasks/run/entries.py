@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..artifact import store
@@ -15,10 +16,13 @@ from ..ledger import receipts
 from ..ledger.record import Begun, Change, Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..ledger.machine import Me
     from ..ledger.receipts import Json
     from ..ledger.record import Record
     from ..project.model.ledger import Ledger
+    from .rebuilding import Found
     from .run import Run
 
 _FACTS = ("commit", "outcome", "verified", "lineage", "serial", "inputs_digest", "plan_id", "counts", "upstream")
@@ -60,6 +64,15 @@ def of_receipt(
         str(receipt.get("plan_sha256") or "") or None, shown.receipt, shown.outputs, follows,
         facts={**_facts(run, settings, shown.receipt), "overridden": len(allowed) if isinstance(allowed, list) else 0},
     )  # fmt: skip
+
+
+def of_found(run: Run, settings: Ledger, found: Mapping[str, Found]) -> list[Change]:
+    """What was found of stacks without a ledger, as the first changes of a new one."""
+    changes = []
+    for stack, item in found.items():
+        change = of_receipt(run, settings, stack, item.record, held=None, follows=None)
+        changes.append(change if item.certain else replace(change, kind=Kind.ACCEPT))
+    return changes
 
 
 def _facts(run: Run, settings: Ledger, receipt: Json) -> Json:

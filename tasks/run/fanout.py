@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import posixpath
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..artifact import receipt
 from ..base import plain
@@ -25,6 +25,8 @@ from .selection import Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from doit.task import Task
 
     from ..base.layout import Layout
     from ..project.stack import Stack
@@ -81,7 +83,7 @@ def unpack(layout: Layout) -> None:
         ) from error
 
 
-def part_from_others(run: Run, all_tasks: dict[str, Any], selected: list[str]) -> None:
+def part_from_others(run: Run, all_tasks: dict[str, Task], selected: list[str]) -> None:
     """Remove the work of other jobs from doit's graph.
 
     A job's deploys only wait for those of the same job: the pipeline makes sure that others have succeeded. The last

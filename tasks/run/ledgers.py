@@ -10,19 +10,23 @@ from typing import TYPE_CHECKING
 from ..base import ci, git, plain
 from ..base.errors import LedgerError, RecordError
 from ..base.files import LARGEST_RECORD, sha256_bytes, write_atomic
+from ..base.problem import doit
 from ..ledger import keys, place
 from ..ledger.home import HomeError
 from ..ledger.keys import PublicKey
 from ..ledger.machine import Me
+from ..ledger.observer import Observer
 from ..ledger.session import Identity, Session, Trust
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from typing import Literal
 
     from ..ledger.home import Home
     from ..ledger.machine import Mark
-    from ..project.model.ledger import Ledger
+    from ..ledger.place import Part
+    from ..project.model.ledger import Ledger, Observations
     from .run import Run
 
 CLONE = "clone:"  # prefix of a holder that is not a pipeline
@@ -52,30 +56,54 @@ def open_session(run: Run, settings: Ledger, clone: str, seen: Mark | None) -> S
     return Session(home(run, settings), me, identity, trust(settings), seen, cache, run.stop.wait)
 
 
-def home(run: Run, settings: Ledger) -> Home:
-    """Where the ledger is.
+def observer(run: Run, settings: Ledger, clone: str) -> Observer:
+    """This run's access to the observations, see `observing`.
+
+    Raises:
+        ConfigError: A setting or a key is not what it should be.
+        LedgerError: Their place cannot be opened.
+    """
+    me, identity = identify(clone), Identity(_project(run), run.project.environment)
+    keys_ = trust(settings.observations)
+    return Observer(home(run, settings, "observations"), identity, me.label, keys_, run.stop.wait)
+
+
+def home(run: Run, settings: Ledger, part: Part = "ledger") -> Home:
+    """Where the ledger or the observations are.
 
     Raises:
         ConfigError: Its settings do not say how to reach it.
         LedgerError: It cannot be opened.
     """
     try:
-        return place.open_home(settings, run.project.loaded, run.layout, run.stop.wait)
+        return place.open_home(settings, run.project.loaded, run.layout, run.stop.wait, part)
     except HomeError as error:
         raise LedgerError(str(error), key="ledger", untouched="nothing was planned or applied") from None
 
 
-def trust(settings: Ledger) -> Trust:
+def trust(settings: Ledger | Observations) -> Trust:
     """The keys of this job.
 
     Raises:
         ConfigError: One is not a valid key, or `cryptography` is not installed.
     """
-    public = [PublicKey(settings.public_key)] if settings.public_key else []
+    public = [PublicKey(text) for text in settings.public_keys]
     signing = keys.from_environment(settings.key)
     if public:
         keys.require_library()
     return Trust(public, [signing] if signing else [])
+
+
+def unrecorded(stacks: Sequence[str], where: str, error: LedgerError) -> LedgerError:
+    """The error of a run whose deployments are not all in the ledger."""
+    return LedgerError(
+        f"not recorded: {', '.join(stacks)}: {error.message}",
+        where=where,
+        untouched="what was applied stays applied, and its receipts are on this machine",
+        next_step=(
+            "keep `.deploy` (in CI as an artifact); ", doit("ledger", "push"), " or a retry on it records them",
+        ),
+    )  # fmt: skip
 
 
 def identify(clone: str) -> Me:

@@ -6,11 +6,15 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from ..base import standard
+from ..base import ci, standard, terminal
 from ..base.masking import Rendered
+from ..base.terminal import Styled
+from ..base.text import plural
 from . import cilog
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.live import Live
 
     from ..base.masking import Masker
@@ -26,29 +30,37 @@ class Output:
 
     Attributes:
         dialect: The CI system whose log this is.
+        colours: Whether styles are shown.
         live: The display of what is under way, while there is one; set by the console.
         written: All that was printed so far; None once that is of no use, or something could not be printed.
     """
 
     def __init__(self, mask: Masker) -> None:
         self.dialect = cilog.dialect()
+        self.colours = terminal.has_colours(sys.stdout, ci.kind())
         self.live: Live | None = None
         self.written: list[str] | None = []
         self._mask = mask
         self._lock = threading.Lock()
         self._said: set[str] = set()
         self._lost: list[str] = []
-        self._problem = ""
+        self._problem: OSError | ValueError | None = None
 
     def say(self, text: str) -> None:
         """Print lines."""
-        masked = self._masked(text)
+        self.tell([Styled(self._masked(text))])
+
+    def tell(self, lines: Sequence[Styled]) -> None:
+        """Print lines in their styles; their values were masked as they were put into them."""
         with self._lock:
             if self.live is not None and not self._lost:
-                self.live.console.print(cilog.plain(masked), markup=False, highlight=False, soft_wrap=True)
-                self._remember(cilog.plain(masked))
+                from rich.text import Text
+
+                text = cilog.coloured(lines, self.dialect, colours=self.colours)
+                self.live.console.print(Text.from_ansi(text), soft_wrap=True)
+                self._remember(text)
                 return
-        self._write(cilog.harmless(masked, self.dialect))
+        self._write(cilog.coloured(lines, self.dialect, colours=self.colours))
 
     def say_once(self, text: str) -> None:
         """`say`, unless this run has said it already."""
@@ -62,8 +74,8 @@ class Output:
         """Print text for a terminal or CI system, whose colours and commands take effect."""
         self._write(self._mask.text(text))
 
-    def section(self, name: str, title: str, body: str, *, folded: bool) -> None:
-        """`say`, the body in a section that the CI system's log folds.
+    def section(self, name: str, title: Styled, body: Sequence[Styled], *, folded: bool) -> None:
+        """`tell`, the body in a section that the CI system's log folds.
 
         Args:
             name: The section's name, unique in the log.
@@ -71,8 +83,7 @@ class Output:
             body: What folds.
             folded: Whether it is folded at first.
         """
-        title, body = self._masked(title), self._masked(body)
-        self._write(cilog.section(self.dialect, name, title, body, folded=folded))
+        self._write(cilog.section(self.dialect, name, title, body, folded=folded, colours=self.colours))
 
     def _masked(self, text: str) -> str:
         """Without secrets, also without those that control characters would have hidden until they are left out."""
@@ -88,7 +99,7 @@ class Output:
                 sys.stdout.flush()
                 self._remember(text)
             except (OSError, ValueError) as error:  # a full disk or a closed pipe must not end a deploy
-                self._problem = "" if isinstance(error, BrokenPipeError) else str(error)
+                self._problem = error
                 self._lose(text)
                 standard.silence(sys.stdout)
 
@@ -101,12 +112,23 @@ class Output:
         self._lost.append(text)
         del self._lost[:-_MOST_LOST]
 
-    def close(self) -> None:
-        """Report on standard error what could not be printed, unless the reader closed the pipe (`| head`)."""
-        if not self._lost or not self._problem:
-            return
-        try:
-            sys.stderr.write("\n".join([f"could not be printed ({self._problem}):", *self._lost, ""]))
-            sys.stderr.flush()
-        except (OSError, ValueError):
-            standard.silence(sys.stderr)
+    def close(self, *, reading: bool = False) -> None:
+        """Report on standard error what could not be printed; only the last line if the reader closed the pipe.
+
+        Args:
+            reading: Whether the run has done nothing but print: then a reader (`| head`) may have seen enough.
+        """
+        if self._lost and self._problem is not None:
+            complain_of(self._problem, self._lost, reading=reading)
+
+
+def complain_of(problem: OSError | ValueError, lost: Sequence[str], *, reading: bool) -> None:
+    """Report on standard error what could not be printed, see `Output.close`."""
+    if not isinstance(problem, BrokenPipeError):
+        standard.complain("\n".join([f"could not be printed ({problem}):", *lost, ""]))
+    elif not reading:
+        lines = "\n".join(lost).strip().splitlines()
+        count = plural(len(lines), "line")
+        standard.complain(
+            f"could not be printed (the reader of the output has gone): {count}, the last one:\n{lines[-1]}\n"
+        )

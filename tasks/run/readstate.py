@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..artifact import store
+from ..base import jsontext
 from ..base.errors import EngineError, StoppedError
 from ..engine.engine import failure
 from ..project import backend as backends
@@ -34,18 +35,31 @@ def of_plan(run: Run, stack: Stack, where: Context, plan: Sealed) -> tuple[str |
     """
     if not store.is_encrypted(plan):
         return store.state_of_plan(plan)
-    path = backends.state_file(run.project, stack)
     try:
-        if path is not None:
-            state = json.loads(path.read_bytes())
-        else:
-            done = run.engine().run(where, "state", "pull", apart=True)
-            if not done.ok:
-                raise failure("cannot read the state", done, where)
-            state = json.loads(done.raw) if done.raw.strip() else {}
-        return _identity(state)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return required(run, stack, where)
+    except (OSError, ValueError, RecursionError):
         return None, None
+
+
+def required(run: Run, stack: Stack, where: Context) -> tuple[str | None, int | None]:
+    """The lineage and serial of the state as it is now; None without a state.
+
+    Raises:
+        EngineError: The state cannot be read.
+        OSError, ValueError, RecursionError: Its file cannot be read, or it is not a state.
+    """
+    path = backends.state_file(run.project, stack)
+    if path is None:
+        done = run.engine().run(where, "state", "pull", apart=True)
+        if not done.ok:
+            raise failure("cannot read the state", done, where)
+        text = done.raw
+    else:
+        text = path.read_text() if path.exists() else ""
+    state = jsontext.loads(text) if text.strip() else {}
+    if not isinstance(state, dict):
+        raise ValueError("not a state")  # noqa: TRY004 - what its caller reports
+    return _identity(state)
 
 
 def exists(run: Run, stack: Stack, where: Context) -> bool:
@@ -63,24 +77,57 @@ def exists(run: Run, stack: Stack, where: Context) -> bool:
     return _LINEAGE.search(done.raw) is not None  # there may be only a warning
 
 
-def left_by(run: Run, stack: Stack, where: Context, manifest: Manifest) -> dict[str, Any]:
-    """The lineage and serial of the state after an apply, successful or not, as a receipt has them.
+def left_by(run: Run, stack: Stack, where: Context, manifest: Manifest) -> Left:
+    """The state that an apply left, successful or not.
+
+    A stopped run asks for it too, once and not for long.
+    """
+    try:
+        found = content(run, stack, where)
+    except StoppedError:
+        found = content(run, stack, where, late=_LATE_LOOK)
+    return Left.of(found, manifest)
+
+
+@dataclass(frozen=True)
+class Left:
+    """What an apply left: the lineage and serial of the state, and the outputs in it as `tofu output -json` has them.
 
     At the least they are those that it was planned for: a state that was not saved, or cannot be read, is no older.
-    A stopped run asks for them too, once and not for long.
+    `outputs` is None where the state cannot be read, or only by the engine.
     """
-    lineage, serial = manifest.lineage, manifest.serial
-    try:
-        found = now(run, stack, where)
-    except StoppedError:
-        found = now(run, stack, where, late=_LATE_LOOK)
-    if found[0] is not None and (lineage is None or found[0] == lineage) and (found[1] or 0) >= (serial or 0):
-        lineage, serial = found
-    return {"lineage": lineage, "serial": serial}
+
+    lineage: str | None
+    serial: int | None
+    outputs: Mapping[str, Any] | None = field(repr=False, default=None)
+
+    @classmethod
+    def of(cls, state: Mapping[str, Any] | None, manifest: Manifest) -> Left:
+        """The same, from what was read of the state."""
+        lineage, serial = manifest.lineage, manifest.serial
+        found = _identity(state)
+        if found[0] is None or lineage not in (None, found[0]) or (found[1] or 0) < (serial or 0):
+            return cls(lineage, serial)
+        outputs = state.get("outputs") if state else None
+        return cls(*found, outputs if isinstance(outputs, dict) else None)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Lineage and serial, as a receipt has them."""
+        return {"lineage": self.lineage, "serial": self.serial}
 
 
-def now(run: Run, stack: Stack, where: Context, *, late: float | None = None) -> tuple[str | None, int | None]:
+def now(run: Run, stack: Stack, where: Context) -> tuple[str | None, int | None]:
     """The lineage and serial of the state as it is now; None if there is none.
+
+    Raises:
+        StoppedError: The run was asked to stop.
+    """
+    return _identity(content(run, stack, where))
+
+
+def content(run: Run, stack: Stack, where: Context, *, late: float | None = None) -> Mapping[str, Any] | None:
+    """The state as it is now; None without one, or where it cannot be read. A file may be encrypted.
 
     Args:
         run: The run.
@@ -94,13 +141,21 @@ def now(run: Run, stack: Stack, where: Context, *, late: float | None = None) ->
     path = backends.state_file(run.project, stack)
     try:
         state = (
-            json.loads(path.read_bytes()) if path is not None else run.engine().json(where, "state", "pull", late=late)
+            jsontext.loads(path.read_bytes())
+            if path is not None
+            else run.engine().json(where, "state", "pull", late=late)
         )
-        return _identity(state)  # in plain text also in an encrypted state file
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EngineError):
+    except (OSError, ValueError, RecursionError, EngineError):
+        return None
+    return state if isinstance(state, dict) else None
+
+
+def _identity(state: Mapping[str, Any] | None) -> tuple[str | None, int | None]:
+    """Lineage and serial; of a state that was never written some backends have an empty one, without a lineage.
+
+    They stand in plain text in an encrypted state, too.
+    """
+    try:
+        return (state["lineage"], int(state["serial"])) if state and state.get("lineage") else (None, None)
+    except (KeyError, TypeError, ValueError):
         return None, None
-
-
-def _identity(state: Mapping[str, Any]) -> tuple[str | None, int | None]:
-    """Lineage and serial; of a state that was never written some backends have an empty one, without a lineage."""
-    return (state["lineage"], int(state["serial"])) if state.get("lineage") else (None, None)

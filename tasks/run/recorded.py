@@ -25,6 +25,10 @@ class Recorded(Protocol):
         """Start to read it in the background."""
         ...
 
+    def read(self) -> None:
+        """Wait until it is read; `fill` says how that ended."""
+        ...
+
     def fill(self, *, deploying: bool, alone: bool) -> None:
         """Replace receipts and outputs here by those of the ledger, once it is read."""
         ...

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from ..artifact.inputs import CODE, FILES, Inputs
 from ..base.clock import now
 from ..base.errors import ConfigError, DeployError, LedgerError
-from ..base.files import locked
 from ..base.problem import doit
 from ..ledger.machine import Announce, Busy, Failed, Finish, Flush, HolderEnded, Look, Mark, Record, Trouble
 from . import entries, ledgers
@@ -27,7 +26,8 @@ if TYPE_CHECKING:
     from ..project.model.ledger import Ledger
     from .run import Run
 
-_SOFT = frozenset({Trouble.UNREACHABLE, Trouble.DENIED})
+_SOFT = frozenset({Trouble.UNREACHABLE, Trouble.DENIED, Trouble.NO_KEY})
+_GONE = _SOFT | {Trouble.MISSING}  # what a deploy may go on without, if the ledger is not required
 _LOOK_EVERY = 5.0  # seconds between two looks at a held lease
 
 
@@ -74,33 +74,37 @@ class Recording:
         except DeployError as error:
             self._read_error = error
 
+    def read(self) -> None:
+        """Wait until it is read; `fill` says how that ended."""
+        if self._reader is None:
+            self.begin()
+        if self._reader is not None:
+            self._reader.join()
+
     def fill(self, *, deploying: bool, alone: bool) -> None:
         """Replace receipts and outputs here by those of the ledger, once it is read.
 
         Args:
             deploying: Whether the run may apply: then the ledger must be readable, unless `ledger.required` is false.
-            alone: Whether the run holds the environment lock; otherwise another run may be writing here.
+            alone: Whether this run alone may write here; otherwise the receipts are left to the run that does.
 
         Raises:
             LedgerError: It cannot be read and the run must not continue without it; or it cannot be trusted.
             RecordError: A file cannot be read or written.
         """
-        if self._reader is None:
-            self.begin()
-        if self._reader is not None:
-            self._reader.join()
+        self.read()
         if self._read_error:
             raise self._read_error
         failed = next((effect for effect in self._read if isinstance(effect, Failed)), None)
         if failed is not None:
             error = self.session.problem(failed)
-            if failed.trouble not in _SOFT or (deploying and self.settings.required):
+            without = not self.settings.required if deploying else failed.trouble in _SOFT
+            if failed.trouble not in _GONE or not without:
                 raise error
             self.unread = error
             return
-        with locked(self._run.layout.ledger_memory.with_suffix(".lock")):
-            if alone or self._run.lock.holder() is None:
-                self._fill(by_base=self._run.request.base is not None and not deploying)
+        if alone:
+            self._fill(by_base=self._run.request.base is not None and not deploying)
 
     def _fill(self, *, by_base: bool) -> None:
         """Fill the working copy. With a base, only the base counts, so that later deploys by others are not undone."""
@@ -183,7 +187,7 @@ class Recording:
 
     def _announce(self, stacks: Collection[str]) -> None:
         if self.unread is not None:
-            self._run.say(f"continuing without the ledger (`ledger.required: false`): {self.unread.message}")
+            self._go_on_without(self.unread, stacks)
             return
         before = self.session.records(self._run.project.stacks)
         self._sync()
@@ -203,6 +207,9 @@ class Recording:
                     ),
                 )  # fmt: skip
             event = Look()
+        if self.unread is not None:
+            self._go_on_without(self.unread, stacks)
+            return
         self._require_unmoved(before, stacks)
         self._writer = threading.Thread(target=self._write_behind, name="ledger-writer", daemon=True)
         self._writer.start()
@@ -213,16 +220,19 @@ class Recording:
                 return effect
             if isinstance(effect, Failed):
                 error = self.session.problem(effect)
-                if self.settings.required or effect.trouble not in _SOFT:
+                if self.settings.required or effect.trouble not in _GONE:
                     raise error
-                self._run.say(f"continuing without the ledger (`ledger.required: false`): {error.message}")
                 self.unread = error
         return None
 
+    def _go_on_without(self, error: LedgerError, stacks: Collection[str]) -> None:
+        """Remember on this disk what is about to be applied, so that it can be recorded later."""
+        self._run.say(f"continuing without the ledger (`ledger.required: false`): {error.message}")
+        self._copy.memory.apart |= set(stacks)
+        self._copy.save()
+
     def _require_unmoved(self, before: Mapping[str, Held], stacks: Collection[str]) -> None:
         """Refuse to apply plans that were made before another pipeline deployed."""
-        if self.unread is not None:
-            return
         now = self.session.records(self._run.project.stacks)
         ours = {item.change for item in self._sent.values()}
         moved = [name for name, item in now.items() if before.get(name) != item and item.change not in ours]
@@ -279,6 +289,7 @@ class Recording:
             if self.session.waiting or head is None:
                 return
             self._copy.memory.stacks |= self._sent
+            self._copy.memory.apart -= set(self._sent)
             self._sent.clear()
             self._copy.memory.mark = Mark.of(head)
             self._copy.save()
@@ -305,13 +316,18 @@ class Recording:
         found = [(stack, self._copy.found(stack)) for stack in self._run.project.stacks]
         return [self._change(stack, item, None) for stack, item in found if item is not None and is_ended(item)]
 
+    def restart(self) -> None:
+        """Fill the working copy from a new ledger that was made from what is here."""
+        self._copy.restart()
+        self.fill(deploying=False, alone=True)
+
     def push(self) -> list[str]:
         """Record what only this disk has; returns the stacks.
 
         Raises:
             LedgerError: It cannot be written.
         """
-        self._run.lock.take("doit ledger push")
+        self._run.lock.take("doit ledger push", filling=True)
         self.look()
         self._touched |= {stack for stack in self._run.project.stacks if self._copy.is_unrecorded(stack)}
         names = sorted(self._touched)
@@ -358,16 +374,7 @@ class Recording:
     def _unrecorded(self, error: LedgerError) -> LedgerError:
         """The error of a run whose deployments are not all in the ledger."""
         names = sorted({*self._touched, *self._sent})
-        if not names:
-            return error
-        return LedgerError(
-            f"not recorded: {', '.join(names)}: {error.message}",
-            where=self.session.home.name,
-            untouched="what was applied stays applied, and its receipts are on this machine",
-            next_step=(
-                "keep `.deploy` (in CI as an artifact); ", doit("ledger", "push"), " or a retry on it records them",
-            ),
-        )  # fmt: skip
+        return ledgers.unrecorded(names, self.session.home.name, error) if names else error
 
 
 def attach(run: Run) -> Recording | None:

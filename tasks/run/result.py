@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..base.problem import Kind
     from .details import CheckRecord, Details, Json
 
-FORMAT = 2
+FORMAT = 3
 
 
 class Status(StrEnum):

@@ -15,8 +15,10 @@ from ..base.masking import Masker
 from ..base.problem import doit
 from ..base.stop import Stop
 from ..engine import obtain
+from ..engine.admission import Admission
 from ..engine.encryption import Encryption
 from ..engine.engine import Engine
+from . import commandline
 from .custody import Custody
 from .lock import EnvironmentLock
 from .output import Output
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from ..base.git import Relation, Revision
     from ..base.problem import Command, Problem
     from ..engine.diagnostics import Diagnostic
+    from ..engine.progress import Progress
     from ..project.project import Project
     from .allowance import Judged
     from .recorded import Recorded
@@ -69,8 +72,10 @@ class Run:
         initialized: The stacks that are initialized, with their backend or without (`workdir`).
         lock_files_missing: The stacks whose committed lock file was not here (`lockfile`).
         read_outputs: Outputs that were read from states, by stack (`upstream`).
-        waiting: What the checks of a task that is under way wait for, by task (`verify`).
+        waiting: What a task that is under way waits for, by task: its checks (`verify`), or its apply (`engine`).
         recording: The ledger, where the configuration names one (`start`).
+        announced: Whether the tag says which stacks this run may apply; `announcing` is held meanwhile (`deployedtag`).
+        announced_stacks: Those of them that it did not name before (`deployedtag`).
         notes: What readers of this run's reports must know besides its results, a sentence each (`gate`).
     """
 
@@ -101,11 +106,15 @@ class Run:
         self._heard: dict[str, list[Diagnostic]] = {}
         self.read_outputs: dict[str, dict[str, Outputs]] = {}
         self.reading_lock = threading.Lock()
+        self.announcing = threading.Lock()
+        self.announced: GitError | bool = False
+        self.announced_stacks: set[str] = set()
         self.waiting: dict[str, Callable[[], str]] = {}
         self.notes: list[str] = []
         self.recording: Recorded | None = None
         self.started = time.monotonic()
         self._engine: Engine | None = None
+        self._no_engine: EngineError | None = None
         self._engine_lock = threading.Lock()
         self._stack_locks: dict[str, threading.RLock] = {}
         self._stack_locks_lock = threading.Lock()
@@ -115,7 +124,7 @@ class Run:
     def once(self, make: Callable[[Run], T]) -> T:
         """What a function makes of this run, made once."""
         if make not in self._once:
-            self._once[make] = make(self)
+            self._once.setdefault(make, make(self))  # another thread may have been first
         return cast("T", self._once[make])
 
     def keep(self, task: str, outcome: Result) -> None:
@@ -134,6 +143,11 @@ class Run:
         """The lock of a stack's data directory among the threads of this run."""
         with self._stack_locks_lock:
             return self._stack_locks.setdefault(stack, threading.RLock())
+
+    @property
+    def parallel(self) -> int:
+        """How many tasks are under way at once: what `-n` says, else the default."""
+        return commandline.parallel()
 
     @property
     def hides_values(self) -> bool:
@@ -181,16 +195,23 @@ class Run:
             EngineError: It cannot be obtained.
         """
         with self._engine_lock:
+            if self._no_engine is not None:
+                raise self._no_engine
             if self._engine is None:
                 settings = self.project.config.engine
-                found = obtain.obtain(settings, self.stop, self.say)
+                try:
+                    found = obtain.obtain(settings, self.stop, self.say)
+                except EngineError as error:
+                    self._no_engine = error  # every stack would try, and fail, again
+                    raise
                 plugins = cache_dir() / "providers"
                 plugins.mkdir(parents=True, exist_ok=True)
                 self.mask.add_given(key.encoded for key in self.project.keyring.all)
                 engine = Engine(
                     found.binary, settings.kind, found.version, plugin_cache=plugins, encryption=self.encryption,
                     stop=self.stop, mask=self.mask, hear=self._hear, terse=self.hides_values,
-                    tell=self._tell, every=settings.progress,
+                    tell=self._tell, every=settings.progress, watch=self._watch,
+                    admission=Admission(settings.provider_memory, self.parallel, self.stop, self.say),
                 )  # fmt: skip
                 if self.project.keyring.is_set and not engine.takes_keys:
                     raise EngineError(
@@ -205,6 +226,14 @@ class Run:
         """Say that an apply goes on, unless a terminal shows it anyway."""
         if self.output.live is None:
             self.say(f"{label}: applying for {seconds:.0f} s" + (f", waiting for {what}" if what else ""))
+
+    def _watch(self, label: str, under_way: Progress | None) -> None:
+        """An apply begins, or ends: what it is at work on belongs to what its task waits for."""
+        task = label.replace(" ", ":", 1)
+        if under_way is None:
+            self.waiting.pop(task, None)
+        else:
+            self.waiting[task] = lambda: under_way.look("\n")
 
     def _hear(self, label: str, found: list[Diagnostic]) -> None:
         self._heard.setdefault(label, []).extend(found)

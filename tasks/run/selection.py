@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from doit.task import Task
 
 BARRIER = "_planned"  # the task between all plans and the first apply
 
@@ -34,7 +36,7 @@ class Demand:
     drifting: set[str] = field(default_factory=set)
 
 
-def reached(all_tasks: Mapping[str, Any], selected: Iterable[str]) -> set[str]:
+def reached(all_tasks: Mapping[str, Task], selected: Iterable[str]) -> set[str]:
     """The names of the selected tasks and of all that they depend on, however far."""
     pending, seen = list(selected), set()
     while pending:
@@ -58,7 +60,7 @@ def named(selected: Iterable[str]) -> frozenset[str] | None:
     return frozenset(name.partition(":")[2] for name in names)
 
 
-def order(all_tasks: Mapping[str, Any], selected: Iterable[str], earlier: str, later: str) -> None:
+def order(all_tasks: Mapping[str, Task], selected: Iterable[str], earlier: str, later: str) -> None:
     """Make the tasks of one stage wait for those of another on the same stack, where both are selected."""
     stages = {name.partition(":")[0] for name in selected}
     if not {earlier, later} <= stages:

@@ -74,6 +74,7 @@ def context(
                 variables.from_environment(project, stack),
                 descriptors,
                 early=(*files, *arguments) if project.module(stack.name).early else (),
+                path=stack.path,
                 **_place(run, stack),
             ),
             [*files, *arguments],

@@ -41,11 +41,13 @@ class Memory:
         clone: A random id of this clone, by which it recognizes its own lease.
         mark: Where the ledger was when it was last read or written.
         stacks: The receipts that matched the ledger.
+        apart: Stacks that were applied here without the ledger, and are not recorded yet.
     """
 
     clone: str = field(default_factory=lambda: secrets.token_hex(8))
     mark: Mark | None = None
     stacks: dict[str, Known] = field(default_factory=dict)
+    apart: set[str] = field(default_factory=set)
 
 
 _MEMORY: TypeAdapter[Memory] = TypeAdapter(Memory)
@@ -82,6 +84,12 @@ class WorkingCopy:
         """
         write_json(self._layout.ledger_memory, _MEMORY.dump_python(self.memory, mode="json"))
 
+    def restart(self) -> None:
+        """Forget an earlier ledger, now that a new one was made from what is here."""
+        self.memory.mark = None
+        self.memory.stacks.clear()
+        self.memory.apart.clear()
+
     def found(self, stack: str) -> receipts.Record | None:
         """The receipt and outputs of a stack on this disk; None if nothing was applied.
 
@@ -101,8 +109,10 @@ class WorkingCopy:
         """
         known = self.memory.stacks.get(stack)
         found = self.found(stack)
-        if found is None or (known is None and self.memory.mark is None):
-            return False  # older than the ledger, so not trusted
+        if found is None:
+            return False
+        if known is None and self.memory.mark is None:
+            return stack in self.memory.apart  # others are older than the ledger, so not trusted
         return known is None or digest(found.receipt) != known.local
 
     def fill(

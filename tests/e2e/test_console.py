@@ -18,6 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+FAILS = """
+resource "terraform_data" "bad" {
+  provisioner "local-exec" {
+    command = "false"
+  }
+}
+"""
+
+
 @pytest.mark.parametrize("command", ["list", "plan", "status"])
 def test_a_config_error_names_its_place_and_starts_nothing(one: Repository, command: str) -> None:
     """All other errors are in tests/unit, most of them in test_refused.py: they end a run as this one does."""
@@ -142,3 +151,45 @@ def test_a_reader_that_goes_away_ends_no_deploy(pair: Repository) -> None:
     process.stdout.close()
     assert process.wait(timeout=120) == 0
     assert pair.json("receipts", "b.json")["outcome"] == "applied"
+
+
+def test_what_was_not_run_names_what_failed_and_not_what_was_not_run_either(chain: Repository) -> None:
+    chain.write(f"stacks/a/main.tf:{resource(extra=FAILS)}")
+    done = chain.doit("deploy", code=1)
+    assert "not run: deploy:a failed" in done.task("deploy", "b")
+    assert "not run: deploy:a failed" in done.task("deploy", "c")
+    last = done.out.splitlines()[-6:]
+    assert any(line.startswith("FAILED  deploy a: engine error: apply failed: ") for line in last)
+
+
+def test_a_plan_that_fails_is_why_nothing_is_deployed(pair: Repository) -> None:
+    pair.write('stacks/a/more.tf:variable "size" {}\n')
+    done = pair.doit("deploy", code=1)
+    assert "not run: plan:a failed" in done.task("deploy", "b")
+    assert "no value for required variable: size".casefold() in done.task("plan", "a").casefold()
+    assert "  where: stacks/a/more.tf:1\n" in done.out
+    assert "next: set `stacks.a.variables.size` in config/pipeline.yaml" in done.out
+    assert "nothing was deployed" in done.out.splitlines()[-1]
+
+
+def test_status_calls_a_plan_ready_only_if_a_deploy_takes_it(one: Repository) -> None:
+    one.commit()
+    one.doit("plan")
+    assert "a plan is ready to deploy" in one.doit("status").out
+    one.write('stacks/a/more.tf:output "more" {\n  value = 1\n}\n')
+    assert "a plan waits that would be refused: this plan was made from other inputs: " in one.doit("status").out
+    one.doit("plan")
+    assert "a plan with uncommitted changes is ready to deploy from this tree" in one.doit("status").out
+    one.commit()
+    assert "a plan waits that would be refused: this plan was made at " in one.doit("status").out
+    one.doit("plan")
+    one.engine_calls()
+    assert "a plan is ready to deploy" in one.doit("status").out
+    assert one.engine_calls() == []
+
+
+def test_a_missing_pipeline_file_that_is_called_yml_is_named(one: Repository) -> None:
+    (one.path / "config/pipeline.yaml").rename(one.path / "config/pipeline.yml")
+    done = one.doit("plan", code=1)
+    assert "the configuration is read from config/pipeline.yaml, not from config/pipeline.yml" in done.out
+    assert "git mv config/pipeline.yml config/pipeline.yaml" in done.out

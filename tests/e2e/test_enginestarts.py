@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import pytest
+
+from tests.repository import minimal_config, resource
+
 if TYPE_CHECKING:
-    from ..repository import Repository
+    from collections.abc import Callable
+
+    from tests.repository import Repository
 
 
 WRONG = 'output "wrong" {\n  value = local.missing\n}\n'
@@ -51,3 +58,51 @@ def test_what_only_a_validation_is_asked_for_is_validated_once(pair: Repository)
     pair.doit("validate")
     pair.doit("plan:a")
     assert commands(pair) == Counter(init=1, plan=1, show=1)
+
+
+NAMES = ("a", "b", "c", "d")
+SECRET = "a-secret-of-every-stack"
+INSTALLED = Counter(fmt=1, init=4, plan=4)
+
+
+@pytest.fixture
+def four(build: Callable[..., Repository]) -> Repository:
+    """Four stacks with the same providers, each with something sensitive."""
+    text = (
+        resource(SECRET)
+        .replace(f'"{SECRET}"', f'sensitive("{SECRET}")')
+        .replace("value = terraform_data.it.output", "value     = terraform_data.it.output\n  sensitive = true")
+    )
+    return build(minimal_config(), *(f"stacks/{name}/main.tf:{text}" for name in NAMES))
+
+
+def test_one_of_many_plans_is_shown_and_the_others_are_read_with_the_schemas_asked_for_once(four: Repository) -> None:
+    four.doit("-n", "2", "plan")
+    assert commands(four) == INSTALLED + Counter(show=1, providers=1)
+    shown = [four.json("plans", name, "plan.json") for name in NAMES]
+    assert all(found["resources"] == shown[0]["resources"] for found in shown)
+    assert all(found["resources"][0]["after"]["input"] == "(sensitive value)" for found in shown)
+    assert all(found["outputs"] == shown[0]["outputs"] for found in shown)
+    assert not [path for path in four.deploy_dir("reports").rglob("*") if SECRET in path.read_text()]
+    four.doit("deploy")
+    assert commands(four) == Counter(show=1, providers=1, apply=4)  # what is secret in them is not known here yet
+    assert four.doit("drift").code == 0
+    assert commands(four) == Counter(plan=4, show=1, providers=1)
+
+
+def test_what_policies_judge_is_what_the_engine_says(four: Repository) -> None:
+    four.write(minimal_config("policy: {max_destroy: 3}\n"))
+    four.doit("plan")
+    assert commands(four) == INSTALLED + Counter(show=4)
+
+
+def test_an_encrypted_plan_is_read_by_the_engine(four: Repository) -> None:
+    four.doit("plan", DEPLOY_STATE_KEY=base64.b64encode(b"k" * 32).decode())
+    assert commands(four)["show"] == len(NAMES)
+
+
+def test_schemas_that_cannot_be_had_are_asked_for_once(four: Repository) -> None:
+    script = (four.bin / "tofu").read_text()
+    four.engine_script(script.replace("GOGC=off", '[ "$1" = providers ] && exit 1\nGOGC=off'))
+    four.doit("plan")
+    assert commands(four) == INSTALLED + Counter(show=4, providers=1)

@@ -203,7 +203,7 @@ def test_a_plan_is_for_one_state_wherever_its_project_is_said_to_be(one: Reposit
     one.commit()
     one.doit("plan", PLACE=str(tmp_path / "one"))
     done = one.doit("deploy", code=1, PLACE=str(tmp_path / "other"))
-    assert "is kept elsewhere" in done.task("plan", "a")
+    assert "the backend of this stack is set differently here" in done.task("plan", "a")
     assert not (tmp_path / "other").exists()
 
 

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.repository import Repository, minimal_config, resource
+from tests.repository import ROOT, Repository, minimal_config, resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
 MACHINE = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
+RELEASES = ROOT / "tests/data/releases"
 ARCHIVE = f"tofu_1.12.6_{platform.system().lower()}_{MACHINE}.zip"
 
 
@@ -62,12 +63,15 @@ def releases() -> Iterator[tuple[str, dict[str, bytes]]]:
     server.server_close()
 
 
-def _publish(files: dict[str, bytes], binary: bytes) -> None:
+def _publish(files: dict[str, bytes], binary: bytes, name: str = ARCHIVE) -> str:
+    """Publish a release of one's own; returns what `engine.sha256` has to be for it."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("tofu", binary)
-    files[ARCHIVE] = buffer.getvalue()
-    files["tofu_1.12.6_SHA256SUMS"] = f"{hashlib.sha256(files[ARCHIVE]).hexdigest()}  {ARCHIVE}\n".encode()
+    files[name] = buffer.getvalue()
+    digest = hashlib.sha256(files[name]).hexdigest()
+    files[f"{'_'.join(name.split('_')[:2])}_SHA256SUMS"] = f"{digest}  {name}\n".encode()
+    return json.dumps([digest])
 
 
 def _engine(folder: Path, text: str) -> Path:
@@ -118,8 +122,8 @@ def test_a_release_is_downloaded_checked_and_used_for_a_real_plan(
     bare: Repository, releases: tuple[str, dict[str, bytes]], tofu: Path
 ) -> None:
     address, files = releases
-    _publish(files, tofu.read_bytes())
-    done = bare.doit("plan", DEPLOY_ENGINE__RELEASES=address)
+    known = _publish(files, tofu.read_bytes())
+    done = bare.doit("plan", DEPLOY_ENGINE__RELEASES=address, DEPLOY_ENGINE__SHA256=known)
     assert "setup: downloading tofu 1.12.6" in done.out
     assert "+1 ~0 -0" in done.task("plan", "a")
     files.clear()
@@ -133,12 +137,12 @@ def test_an_engine_in_the_cache_that_nobody_knows_is_not_started_but_obtained_ag
     bare: Repository, releases: tuple[str, dict[str, bytes]]
 ) -> None:
     address, files = releases
-    _publish(files, _say_version("OpenTofu v1.12.6").encode())
+    known = _publish(files, _say_version("OpenTofu v1.12.6").encode())
     log = bare.home / "liar.log"
     cached = _engine(bare.home / "cache/engines/tofu-1.12.6", LIAR.format(log=log))
     versions = {f"tofu {cached}": {"stamp": "any", "version": "1.12.6"}}
     (bare.home / "cache/versions.json").write_text(json.dumps(versions))
-    done = bare.doit("setup", DEPLOY_ENGINE__RELEASES=address)
+    done = bare.doit("setup", DEPLOY_ENGINE__RELEASES=address, DEPLOY_ENGINE__SHA256=known)
     assert "from downloaded" in done.out
     assert not log.exists()
     assert cached.read_text() == _say_version("OpenTofu v1.12.6")
@@ -157,7 +161,7 @@ def test_a_mirror_without_encryption_is_refused_and_its_credentials_are_shown_no
     bare.variables["PATH"] = f"{bare.bin}:/usr/bin:/bin"
     for address, said in (
         ("http://ada:hunter2-secret@mirror.example/v1", "engine.releases http://mirror.example/v1 is not https"),
-        ("https://ada:hunter2-secret@127.0.0.1:9/v1", "cannot download https://127.0.0.1:9/v1/tofu_1.12.6_SHA256SUMS"),
+        ("https://ada:hunter2-secret@127.0.0.1:9/v1", f"cannot download https://127.0.0.1:9/v1/{ARCHIVE}"),
     ):
         done = bare.doit("setup", DEPLOY_ENGINE__RELEASES=address, code=1)
         assert said in done.out
@@ -167,11 +171,54 @@ def test_a_mirror_without_encryption_is_refused_and_its_credentials_are_shown_no
 def test_a_release_that_is_not_what_was_published_is_not_used(
     bare: Repository, releases: tuple[str, dict[str, bytes]]
 ) -> None:
+    """Whether or not its own file of checksums says so: whoever changes the archive can change that, too."""
     address, files = releases
     _publish(files, _say_version("OpenTofu v1.12.6").encode())
-    files[ARCHIVE] += b"\0"
-    done = bare.doit("plan", DEPLOY_ENGINE__RELEASES=address, code=1)
-    assert "has the wrong checksum: SHA-256" in done.out
+    for _ in range(2):
+        done = bare.doit("plan", DEPLOY_ENGINE__RELEASES=address, code=1)
+        assert f"{ARCHIVE} is not the published release: its SHA-256 is" in done.out
+        assert not list((bare.home / "cache/engines").glob("*/tofu"))
+        files[ARCHIVE] += b"\0"
+
+
+OTHER = ARCHIVE.replace("1.12.6", "1.11.3")
+
+
+@pytest.mark.parametrize(
+    ("signature", "said"),
+    [
+        (None, "cannot download"),
+        (b"", "its checksums are not signed by the publisher's key"),
+        (b"<html>login</html>", "its checksums are not signed by the publisher's key"),
+        ((RELEASES / "tofu_1.8.5_SHA256SUMS.gpgsig").read_bytes(), "its checksums are not signed by the publisher's"),
+    ],
+)
+def test_a_version_that_is_in_no_list_needs_the_signature_of_its_publisher(
+    bare: Repository, releases: tuple[str, dict[str, bytes]], signature: bytes | None, said: str
+) -> None:
+    address, files = releases
+    log = bare.home / "liar.log"
+    known = _publish(files, LIAR.format(log=log).replace("1.12.6", "1.11.3").encode(), OTHER)
+    if signature is not None:
+        files["tofu_1.11.3_SHA256SUMS.gpgsig"] = signature
+    variables = {"DEPLOY_ENGINE__RELEASES": address, "DEPLOY_ENGINE__VERSION": "1.11.3"}
+    done = bare.doit("setup", **variables, code=1)
+    assert f"nothing proves what {OTHER} is" in done.out
+    assert said in done.out
+    assert not log.exists()
+    assert "from downloaded" in bare.doit("setup", **variables, DEPLOY_ENGINE__SHA256=known).out
+
+
+def test_a_real_signature_does_not_prove_another_archive(
+    bare: Repository, releases: tuple[str, dict[str, bytes]]
+) -> None:
+    address, files = releases
+    name = ARCHIVE.replace("1.12.6", "1.8.5")
+    _publish(files, _say_version("OpenTofu v1.8.5").encode(), name)
+    for each in ("SHA256SUMS", "SHA256SUMS.gpgsig"):
+        files[f"tofu_1.8.5_{each}"] = (RELEASES / f"tofu_1.8.5_{each}").read_bytes()
+    done = bare.doit("setup", DEPLOY_ENGINE__RELEASES=address, DEPLOY_ENGINE__VERSION="1.8.5", code=1)
+    assert f"{name} is not the published release: its SHA-256 is" in done.out
     assert not list((bare.home / "cache/engines").glob("*/tofu"))
 
 
@@ -179,8 +226,8 @@ def test_a_release_of_another_version_than_it_says_is_not_used(
     bare: Repository, releases: tuple[str, dict[str, bytes]]
 ) -> None:
     address, files = releases
-    _publish(files, _say_version("OpenTofu v1.11.0").encode())
-    done = bare.doit("setup", DEPLOY_ENGINE__RELEASES=address, code=1)
+    known = _publish(files, _say_version("OpenTofu v1.11.0").encode())
+    done = bare.doit("setup", DEPLOY_ENGINE__RELEASES=address, DEPLOY_ENGINE__SHA256=known, code=1)
     assert "reports 1.11.0, not 1.12.6" in done.out
     assert not list((bare.home / "cache/engines").glob("*/tofu"))
 
@@ -191,13 +238,23 @@ def test_without_network_and_toolchain_one_error_names_all_ways_and_the_ways_out
     for text in (
         "cannot obtain tofu 1.12.6",
         "no tofu on PATH",
-        "cannot download http://127.0.0.1:9/v1/tofu_1.12.6_SHA256SUMS",
+        f"cannot download http://127.0.0.1:9/v1/{ARCHIVE}",
         "no Go toolchain on PATH",
         "set engine.path",
         "then `doit setup`",
     ):
         assert text in done.out
-    assert done.out.count("cannot obtain tofu") <= 2
+    assert done.out.count("cannot obtain tofu") <= 3  # once where it happened, and in the last lines
+    assert "setup: tofu 1.12.6 is not here yet: no tofu on PATH" in done.out
+    assert "; building it instead" in done.out
+
+
+def test_what_cannot_be_obtained_is_tried_once_and_not_for_each_stack(bare: Repository) -> None:
+    bare.variables["PATH"] = f"{bare.bin}:/usr/bin:/bin"
+    bare.write(*(f"stacks/s{number}/main.tf:{resource()}" for number in range(5)))
+    done = bare.doit("plan", DEPLOY_ENGINE__RELEASES="http://127.0.0.1:9/v1", code=1)
+    assert done.out.count("setup: downloading") == 1
+    assert done.out.count("set engine.path") <= 2
 
 
 def test_only_the_pinned_version_can_be_built(bare: Repository) -> None:
@@ -208,7 +265,7 @@ def test_only_the_pinned_version_can_be_built(bare: Repository) -> None:
 def test_a_build_that_fails_shows_what_the_toolchain_said(bare: Repository) -> None:
     bare.bin.mkdir()
     script = bare.bin / "go"
-    script.write_text("#!/bin/sh\necho 'go: no network' >&2\nexit 1\n")
+    script.write_text("#!/bin/sh\n[ $1 = list ] && seq 1234 && exit\necho 'go: no network' >&2\nexit 1\n")
     script.chmod(0o755)
     done = bare.doit("setup", DEPLOY_ENGINE__RELEASES="http://127.0.0.1:9", code=1)
     assert "`go build` of tofu 1.12.6 failed" in done.out

@@ -284,9 +284,9 @@ ROUNDS = 12
 
 
 def test_random_changes_of_files_and_records_are_found_with_a_snapshot_as_without(settled: Repository) -> None:
-    seed = int(os.environ.get("TESTS_SEED", "0")) or random.randrange(1 << 30)
+    seed = int(os.environ.get("TESTS_SEED", "0")) or random.randrange(1 << 30)  # noqa: S311
     print(f"TESTS_SEED={seed}")
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311
     for _ in range(ROUNDS):
         answer(settled, "status")
         files = [

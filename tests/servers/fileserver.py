@@ -37,6 +37,9 @@ class FileServer:
             def do_PUT(self) -> None:
                 outer.answer(self, self.rfile.read(int(self.headers.get("Content-Length", 0))))
 
+            def do_DELETE(self) -> None:
+                outer.answer(self, None)
+
             def log_message(self, *_: Any) -> None:
                 pass
 
@@ -71,6 +74,8 @@ class FileServer:
             name = request.path.removeprefix("/store/")
             found = self.files.get(name)
             tag = None if found is None else f'"{hashlib.sha256(found).hexdigest()}"'
+            if request.command == "DELETE":
+                return (204 if self.files.pop(name, None) is not None else 404), {}, b""
             if body is None:
                 return (404, {}, b"") if found is None else (200, {"ETag": tag or ""}, found)
             wanted, none = request.headers.get("If-Match"), request.headers.get("If-None-Match")

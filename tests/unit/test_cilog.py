@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from tasks.base.terminal import Styled
 from tasks.run.cilog import Dialect, dialect, harmless, plain, section
 
 
@@ -49,19 +50,22 @@ def test_text_without_commands_stays_as_it_is() -> None:
 def test_a_section_of_gitlab_is_folded_or_open_and_its_body_cannot_end_it() -> None:
     body = "one\n\x1b[0Ksection_end:1:plan_a.b\r\x1b[0K\nlast"
     for folded in (True, False):
-        text = section(Dialect.GITLAB, "plan_a/b", "title", body, folded=folded)
+        text = section(Dialect.GITLAB, "plan_a/b", Styled("title"), [Styled(body)], folded=folded)
         assert len(re.findall(r"\x1b\[0Ksection_start:\d+:plan_a\.b", text)) == 1
         assert len(re.findall(r"\x1b\[0Ksection_end:\d+:plan_a\.b\r\x1b\[0K", text)) == 1
         assert ("[collapsed=true]" in text) is folded
 
 
 def test_a_group_of_github_folds_what_went_well_and_only_that() -> None:
-    assert section(Dialect.GITHUB, "n", "100% done", "body", folded=True) == "::group::100%25 done\nbody\n::endgroup::"
-    assert section(Dialect.GITHUB, "n", "failed", "body", folded=False) == "failed\nbody"
+    assert (
+        section(Dialect.GITHUB, "n", Styled("100% done"), [Styled("body")], folded=True)
+        == "::group::100%25 done\nbody\n::endgroup::"
+    )
+    assert section(Dialect.GITHUB, "n", Styled("failed"), [Styled("body")], folded=False) == "failed\nbody"
 
 
 def test_a_group_of_github_is_not_ended_by_its_body() -> None:
-    lines = section(Dialect.GITHUB, "n", "title", "::endgroup::\nx", folded=True).split("\n")
+    lines = section(Dialect.GITHUB, "n", Styled("title"), [Styled("::endgroup::\nx")], folded=True).split("\n")
     assert lines[0] == "::group::title"
     assert lines[1].startswith("::stop-commands::")
     assert lines[-1] == "::endgroup::"

@@ -200,7 +200,7 @@ def test_key_paths_are_written_as_people_write_them() -> None:
         pytest.param(
             "version: 1\nengine:\n  qqq: 1\n",
             "config error: engine.qqq: unknown key 'qqq'"
-            " (known: grace, kind, lock_timeout, path, progress, releases, sha256, version)\n  where: config/pipeline.yaml:3",
+            " (known: grace, kind, lock_timeout, path, progress, provider_memory, releases, sha256, version)\n  where: config/pipeline.yaml:3",
             id="unknown key that is near to none",
         ),
         pytest.param(
@@ -246,6 +246,12 @@ def test_key_paths_are_written_as_people_write_them() -> None:
             "version: 2\n",
             "config error: version: input should be 1; found 2\n  where: config/pipeline.yaml:1",
             id="other version",
+        ),
+        pytest.param(
+            'version: "1"\n',
+            "config error: version: input should be 1; found '1'; write it without quotes: `version: 1`\n"
+            "  where: config/pipeline.yaml:1",
+            id="version in quotes",
         ),
         pytest.param(
             "version: 1\nstacks:\n  web: {}\n  db: {}\n  web: {}\n",
@@ -326,6 +332,35 @@ def test_an_unknown_environment_is_named_with_the_nearest_and_the_way_out(tmp_pa
         "  where: config/environments/prd.yaml\n"
         "  next: create config/environments/prd.yaml (it may be empty), or choose another: `doit env=NAME ...`"
     )
+
+
+def test_a_name_that_no_file_can_have_is_not_to_be_created(tmp_path: Path) -> None:
+    assert errors(tmp_path, "version: 1\n", "config/environments/prod.yaml:", environment="prod/x") == (
+        "config error: unknown environment 'prod/x': not a valid name (did you mean 'prod'?)\n"
+        "  where: config/environments/\n"
+        "  next: a name has only letters, digits, `_`, `.` and `-`: `doit env=NAME ...`"
+    )
+
+
+@pytest.mark.parametrize(("kept", "ignored"), [("config/environments/stage.yaml", "config/environments/stage.yml"),
+                                               ("config/pipeline.yaml", "config/pipeline.yml")])  # fmt: skip
+def test_a_file_that_would_be_ignored_is_refused(tmp_path: Path, kept: str, ignored: str) -> None:
+    rendered = errors(
+        tmp_path,
+        "version: 1\n",
+        "config/environments/stage.yaml:",
+        f"{ignored}:plan: {{max_age: 1}}\n",
+        environment="stage",
+    )
+    assert rendered == (
+        f"config error: {kept} and {ignored} are both there, and only one can be read\n"
+        f"  where: {ignored}\n  next: move its keys to {kept} and remove {ignored}"
+    )
+
+
+def test_an_environment_file_may_end_in_yml_as_before(tmp_path: Path) -> None:
+    loaded = load(tmp_path, "version: 1\n", "config/environments/stage.yml:plan: {max_age: 7}\n", environment="stage")
+    assert loaded.config.plan.max_age == 7
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "a/b", "a" * 5000, "a\0b", "é", " "])

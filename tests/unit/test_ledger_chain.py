@@ -212,7 +212,7 @@ def test_a_rotation_that_the_old_key_did_not_sign_is_named_unless_that_key_is_lo
     made.key = TWO
     made.deploy("web")
     assert made.what() == "whole"
-    assert made.verify().replaced == [2]
+    assert made.verify().replaced == {2: "lost"}
 
 
 def test_a_ledger_without_a_key_gets_one() -> None:

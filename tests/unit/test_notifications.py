@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from tasks.artifact.changes import Counts, PlanChanges
+from tasks.artifact.statecheck import Seen
 from tasks.base.masking import Masker
 from tasks.base.problem import Kind, Problem, doit
+from tasks.drifts.classes import classify
 from tasks.notifications import memory, text
 from tasks.notifications.events import Findings, Item, fingerprint
 from tasks.project.model import Channel
@@ -73,7 +76,13 @@ def drifted(*resources: dict[str, Any]) -> DriftDetails:
         "after": {"n": 2},
         "changed": ["n"],
     }
-    return DriftDetails({}, [{**whole, **resource} for resource in resources])
+    items = [{**whole, **resource} for resource in resources]
+    found = PlanChanges(
+        Counts(),
+        resources=[item for item in items if "name" not in item],
+        outputs=[item for item in items if "name" in item],
+    )
+    return DriftDetails({}, classify(found, Seen(None, None, empty=False), None, as_deployed=True))
 
 
 def drift_of(details: DriftDetails, summary: str = "drifted: five and 3 more") -> Findings:

@@ -21,6 +21,8 @@ from tasks.base import process
 from tasks.base.errors import DeployError
 from tasks.base.masking import Masker
 from tasks.base.problem import Kind, Problem, Where, doit
+from tasks.base.terminal import joined
+from tasks.drifts.classes import DriftClass, Finding
 from tasks.reports import forgefiles, junit, note, page, sandbox, text
 from tasks.reports.diff import Line, fields
 from tasks.reports.model import Outcome, Report
@@ -248,7 +250,7 @@ def test_no_value_becomes_markup_in_the_page(content: str) -> None:
 @settings(max_examples=40, deadline=None)
 @given(ANY)
 def test_no_line_of_the_text_is_a_command_of_a_forge(content: str) -> None:
-    for line in text.render(hostile(content), most_lines=None).splitlines():
+    for line in joined(text.render(hostile(content), most_lines=None)).splitlines():
         assert not line.lstrip().startswith("::")
         assert "##[" not in line
         assert "\x1b" not in line
@@ -457,7 +459,8 @@ def test_an_annotation_stands_at_the_line_of_the_file() -> None:
 
 def test_every_command_of_a_report_names_the_environment_unless_it_is_the_default() -> None:
     problem = broken("no", next_step=("then ", doit("plan:f"))).within("prod")
-    drifted = DriftDetails({}, [{"address": "a.b", "action": "change", "before": {"x": 1}, "after": {"x": 2}}])
+    item = {"address": "a.b", "action": "change", "before": {"x": 1}, "after": {"x": 2}}
+    drifted = DriftDetails({}, [Finding(DriftClass.CHANGED, "a.b", item=item)])
     results = [
         Result("drift", "f", Status.FAILED, "no", problem=problem),
         Result("drift", "d", Status.DRIFTED, "drifted: a.b", details=drifted),

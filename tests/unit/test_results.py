@@ -10,6 +10,9 @@ import pytest
 from tasks.base.files import write_json
 from tasks.base.layout import Layout
 from tasks.base.problem import Kind, Problem, Where, doit
+from tasks.drifts.classes import Delta, DriftClass, Finding, Ignored, Severity
+from tasks.drifts.delta import Resolved
+from tasks.drifts.looks import Looks
 from tasks.run import result as results
 from tasks.run.details import (
     BuildDetails,
@@ -50,7 +53,37 @@ DETAILS: list[tuple[str, Details | None]] = [
         DeployDetails(True, "c", "p", {"o": [1]}, True, ["x"], {}, [CHECK], Deployed("p", None, "t", {"i": "r"})),
     ),
     ("verify", VerifyDetails([CHECK], None)),
-    ("drift", DriftDetails({"resources": []}, [{"address": "a.b"}], [{"name": "o"}])),
+    (
+        "drift",
+        DriftDetails(
+            {"resources": []},
+            [
+                Finding(
+                    DriftClass.CHANGED,
+                    "a.b",
+                    type="a",
+                    action="change",
+                    print="p",
+                    shape="s",
+                    item={"address": "a.b"},
+                    paths=["n"],
+                    looks=Looks.CASE,
+                    causes=["a.c"],
+                    code_too=True,
+                    severity=Severity.INFO,
+                    ignored=Ignored(1, "why", "2026-01-01"),
+                    delta=Delta.KNOWN,
+                    since="2026-01-01T00:00:00+00:00",
+                ),
+                Finding(DriftClass.STATE, "state"),
+            ],
+            [Resolved("a.d", "2026-01-01T00:00:00+00:00")],
+            {"commit": "c"},
+            [1],
+            None,
+            "moved",
+        ),
+    ),
 ]
 
 

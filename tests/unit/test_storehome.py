@@ -179,6 +179,26 @@ def test_many_entries_are_found_through_pages(home: Callable[[], StoreHome]) -> 
     assert [number for number, _ in home().entries(version, after=299)] == [300, 301]
 
 
+def test_old_entries_are_dropped_and_the_others_stay(home: Callable[[], StoreHome]) -> None:
+    first = home()
+    version = first.write(None, b"head 0", {"shards/3f.json": b"{}"}, [(1, b"entry 1")])
+    for number in range(2, 201):
+        version = first.write(version, b"head", {}, [(number, b"entry %d" % number)])
+    dropped = home().drop(version, 150)
+    assert dropped.head == b"head"
+    found = home().read()
+    assert found is not None
+    assert [number for number, _ in home().entries(found)] == [*range(150, 201)]
+    assert dict(home().entries(found))[150] == b"entry 150"
+    assert home().blobs(found, digests({"shards/3f.json": b"{}"})) == {"shards/3f.json": b"{}"}
+    following = home().write(found, b"head", {}, [(201, b"entry 201")])
+    assert [number for number, _ in home().entries(following, 198)] == [199, 200, 201]
+    with pytest.raises(MovedError):
+        home().write(version, b"head", {}, [(201, b"late")])
+    with pytest.raises(UnreachableError, match="was written while it was read"):  # and not: it is broken
+        list(home().entries(version))
+
+
 def test_one_write_of_many_entries(home: Callable[[], StoreHome]) -> None:
     version = home().write(None, b"head", {}, [(number, b"%d" % number) for number in range(1, 201)])
     assert [number for number, _ in home().entries(version)] == list(range(1, 201))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tasks.engine import published as releases
 from tasks.engine import trusted
 from tasks.project.model import Engine
 
@@ -37,7 +38,7 @@ def published(monkeypatch: pytest.MonkeyPatch, cached: Path, content: bytes = b"
         archive.writestr("tofu", content)
     path = cached.with_name(NAME)
     path.write_bytes(buffer.getvalue())
-    monkeypatch.setattr(trusted, "PUBLISHED", {NAME: hashlib.sha256(buffer.getvalue()).hexdigest()})
+    monkeypatch.setattr(releases, "ARCHIVES", {NAME: hashlib.sha256(buffer.getvalue()).hexdigest()})
     return path
 
 
@@ -75,7 +76,7 @@ def linked(archive: Path) -> None:
 
 def of_another_version(archive: Path) -> None:
     """An older release, published too, under the folder of the newer one."""
-    trusted.PUBLISHED["tofu_1.11.0_linux_amd64.zip"] = trusted.PUBLISHED.pop(NAME)
+    releases.ARCHIVES["tofu_1.11.0_linux_amd64.zip"] = releases.ARCHIVES.pop(NAME)
     archive.rename(archive.with_name("tofu_1.11.0_linux_amd64.zip"))
 
 

@@ -53,7 +53,7 @@ def test_the_live_line_says_what_is_waited_for(load: Callable[..., Project]) -> 
 
     def watch() -> None:
         while not done.wait(0.05):
-            seen.append(console._running())
+            seen.append("\n".join(console._running()))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -62,7 +62,7 @@ def test_the_live_line_says_what_is_waited_for(load: Callable[..., Project]) -> 
     done.set()
     watcher.join()
     assert any("deploy:a 0 s (1 of 1 checks pending: the port: connection refused)" in line for line in seen)
-    assert "wait" not in console._running()
+    assert "wait" not in "\n".join(console._running())
 
 
 def test_a_client_that_is_not_installed_is_named_with_its_extra(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

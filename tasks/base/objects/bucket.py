@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -84,6 +85,13 @@ class Bucket:
             if _NO_BUCKET.search(str(error)):
                 raise RefusedError(f"{path}: there is no such bucket") from None
             raise ChangedError(path) from None  # it was to be replaced, and is gone
+
+    def remove(self, path: str) -> None:
+        """Delete an object."""
+        import obstore
+
+        with suppress(FileNotFoundError):
+            _guarded(path, lambda: obstore.delete(self._often, path))
 
     def close(self) -> None:
         """Nothing is left open."""

@@ -48,5 +48,12 @@ class Folder:
             raise UnreachableError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
         return sha256_bytes(data)
 
+    def remove(self, path: str) -> None:
+        """Remove a file."""
+        try:
+            (self._folder / path).unlink(missing_ok=True)
+        except OSError as error:
+            raise UnreachableError(f"cannot remove {path}: {error.strerror}") from error
+
     def close(self) -> None:
         """Nothing is left open."""

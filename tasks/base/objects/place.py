@@ -38,6 +38,14 @@ class Place(Protocol):
         """
         ...
 
+    def remove(self, path: str) -> None:
+        """Remove a file, if it exists.
+
+        Raises:
+            RefusedError, UnreachableError: It cannot be removed.
+        """
+        ...
+
     def close(self) -> None:
         """Close its connections."""
         ...

@@ -80,6 +80,12 @@ class Web:
             raise _refusal("PUT", path, answer)
         return _strong(answer)
 
+    def remove(self, path: str) -> None:
+        """DELETE."""
+        answer = self._ask(self._often, "DELETE", path)
+        if answer.status not in (*_WRITTEN, _NOT_FOUND):
+            raise _refusal("DELETE", path, answer)
+
     def close(self) -> None:
         """Close the connections."""
         self._often.close()

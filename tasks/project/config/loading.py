@@ -71,6 +71,7 @@ def load(root: Path, environment: str | None = None, resolve: Resolve | None = N
         UpstreamError: The upstream of an overlay cannot be obtained at its pinned commit.
     """
     pipeline_path = root / PIPELINE_FILE
+    _refuse_ignored(root, "", PIPELINE_FILE)
     if not pipeline_path.exists():
         raise ConfigError(
             "no configuration was found here",
@@ -164,6 +165,12 @@ def _environment_documents(layers: list[tuple[Path, str]], name: str, default: s
     found = [_environment_document(folder, prefix, name) if name in known else None for folder, prefix in layers]
     if any(found) or (name == default and name not in known):
         return found
+    if not re.fullmatch(ENVIRONMENT_PATTERN, name):
+        raise UnknownEnvironmentError(
+            f"unknown environment '{name:.80}': not a valid name{nearest(name, [*known, default])}",
+            where=f"{ENVIRONMENTS_DIR}/",
+            next_step=("a name has only letters, digits, `_`, `.` and `-`: ", doit("...", environment="NAME")),
+        )
     raise UnknownEnvironmentError(
         f"unknown environment '{name:.80}'{nearest(name, [*known, default])}",
         where=f"{ENVIRONMENTS_DIR}/{name:.80}.yaml",
@@ -175,11 +182,32 @@ def _environment_documents(layers: list[tuple[Path, str]], name: str, default: s
 
 
 def _environment_document(folder: Path, prefix: str, name: str) -> Document | None:
-    for suffix in ("yaml", "yml") if re.fullmatch(ENVIRONMENT_PATTERN, name) else ():
-        path = folder / ENVIRONMENTS_DIR / f"{name}.{suffix}"
-        if os.path.lexists(path):
-            return yamlfile.load(path, prefix + path.relative_to(folder).as_posix(), folder)
+    if not re.fullmatch(ENVIRONMENT_PATTERN, name):
+        return None
+    for suffix in ("yaml", "yml"):
+        shown = f"{ENVIRONMENTS_DIR}/{name}.{suffix}"
+        if os.path.lexists(folder / shown):
+            _refuse_ignored(folder, prefix, shown)
+            return yamlfile.load(folder / shown, prefix + shown, folder)
     return None
+
+
+def _refuse_ignored(folder: Path, prefix: str, name: str) -> None:
+    """Refuse a `.yml` beside the `.yaml` that is read: its keys would be ignored without a word.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    other = name.removesuffix(".yaml") + ".yml"
+    if not name.endswith(".yaml") or not os.path.lexists(folder / other):
+        return
+    if os.path.lexists(folder / name):
+        message = f"{prefix}{name} and {prefix}{other} are both there, and only one can be read"
+        raise ConfigError(message, where=prefix + other, next_step=f"move its keys to {name} and remove {other}")
+    raise ConfigError(
+        f"the configuration is read from {name}, not from {other}", where=prefix + other,
+        next_step=f"rename it: `git mv {other} {name}`",
+    )  # fmt: skip
 
 
 def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -277,8 +305,11 @@ def _explain(
         if variable is None:  # the value of a variable may be a secret
             message += f"; found {_shown(value)}"
         if detail["type"] == "literal_error" and isinstance(value, str):
-            expected = re.findall(r"'([^']+)'", str(detail.get("ctx", {}).get("expected", "")))
-            message += nearest(value, expected)
+            expected = str(detail.get("ctx", {}).get("expected", ""))
+            known = re.findall(r"'([^']+)'", expected)
+            message += nearest(value, known)
+            if not known and variable is None and value in re.split(r", | or ", expected):  # a number as text
+                message += f"; write it without quotes: `{path[-1]}: {value}`"
     return ConfigError(message, where=_place(path, documents, variables), key=dotted(path) or None)
 
 

@@ -11,6 +11,7 @@ import yaml
 from ...base import jsontext, plain
 from ...base.errors import ConfigError
 from ...base.problem import Where
+from . import yamlwords
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -160,9 +161,8 @@ def load(path: Path, name: str, within: Path | None = None) -> Document:
             _plain(node, (), name, set())
         data = loader.construct_document(node) if node is not None else {}
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = Where(name, mark.line + 1 if mark else None)
-        raise ConfigError(f"not valid YAML: {error.problem or error.context}", where=where) from error
+        wrong = yamlwords.explain(error, text)
+        raise ConfigError(f"not valid YAML: {wrong.message}", where=Where(name, wrong.line)) from error
     except (yaml.YAMLError, RecursionError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ConfigError(f"not valid YAML: {reason}", where=name) from error

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def rounds(item: Alternative) -> Iterator[tuple[Values, Values]]:
-    """The keys and values that a loop goes through; more than can be followed are one round with all of them."""
+    """The keys and values of a loop's rounds; if there are too many, a single round with all of them."""
     found = elements(item)
     if found is None:
         if isinstance(item, Start | Content):
@@ -27,7 +27,7 @@ def rounds(item: Alternative) -> Iterator[tuple[Values, Values]]:
 
 
 def member(item: Alternative, name: str) -> Values:
-    """What an attribute may be; nothing where it is certain that there is no such."""
+    """The possible values of an attribute; empty if it certainly does not exist."""
     if isinstance(item, Fields):
         return item.get(name)
     if isinstance(item, Start | Content):
@@ -36,7 +36,7 @@ def member(item: Alternative, name: str) -> Values:
 
 
 def indexed(item: Alternative, keys: Values) -> Values:
-    """What an element at one of some keys may be."""
+    """The possible values of an element at one of some keys."""
     if isinstance(item, Start | Content):
         return ANY
     if isinstance(item, Items) and item.elements and not item.other:
@@ -51,6 +51,6 @@ def indexed(item: Alternative, keys: Values) -> Values:
 
 
 def _whole_number(item: Alternative) -> int | None:
-    """A number that counts from zero, also as a text; None of anything else."""
+    """A non-negative whole number, also as a text; None for anything else."""
     text = None if isinstance(item, bool) else text_of(item)
     return int(text) if text is not None and text.isdecimal() else None

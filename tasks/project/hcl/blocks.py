@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from .facts import Facts
 
 REPEATS = ("for_each", "count")
-_KEPT = re.compile(r"path|file|dir|source|input")  # attributes that others make paths of
+_KEPT = re.compile(r"path|file|dir|source|input")  # attributes that others build paths from
 
 
 def kept_attributes(kind: str, labels: list[str], attributes: dict[str, Expression]) -> dict[str, Expression]:
-    """Those attributes of a resource or data source that others may make paths of, by address."""
+    """The attributes of a resource or data source that others may build paths from, by address."""
     address = ".".join([*(["data"] if kind == "data" else []), *labels[:2]])
     kept = {f"{address}.{name}": value for name, value in attributes.items() if _KEPT.search(name)}
     if labels[0] == "terraform_data" and "input" in attributes:
@@ -28,7 +28,7 @@ def kept_attributes(kind: str, labels: list[str], attributes: dict[str, Expressi
 
 
 def leaves(name: str, value: Expression) -> Iterator[tuple[str, Expression]]:
-    """The expressions within an object that is written out, each with its dotted name; of all else itself."""
+    """The expressions within a literal object, each with its dotted name; for anything else, itself."""
     if value[0] == expressions.LITERAL and isinstance(value[1], dict):
         for key, item in value[1].items():
             yield from leaves(f"{name}.{key}", expressions.literal(item))
@@ -40,21 +40,21 @@ def leaves(name: str, value: Expression) -> Iterator[tuple[str, Expression]]:
 
 
 def repeat_of(attributes: dict[str, Expression]) -> tuple[str, Expression] | None:
-    """What a block is repeated by: the name that its expressions know it by, and over what."""
+    """What repeats a block: the name of the iterator in its expressions, and the collection."""
     if "for_each" in attributes:
         return "each", attributes["for_each"]
     return ("count", attributes["count"]) if "count" in attributes else None
 
 
 def reading_of(inside: list[Expression], repeat: tuple[str, Expression] | None) -> Iterator[Expression]:
-    """Those of a block's expressions that read files, within what repeats the block."""
+    """The expressions of a block that read files, wrapped in what repeats the block."""
     found = [expression for expression in inside if expressions.reads(expression)]
     if found:
         yield from found if repeat is None else [[REPEATED, *repeat, found]]
 
 
 def of_locals(found: Facts) -> Iterator[Expression]:
-    """References to those locals that read files."""
+    """References to the locals that read files."""
     for name, value in found.locals.items():
         if expressions.reads(value):
             yield [expressions.REFERENCE, "local", [["a", name]]]

@@ -1,4 +1,4 @@
-"""How the files of one folder combine into one module: which are read, and what overrides what."""
+"""Combines the files of a folder into one module: which files are read, and which override others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def twin(file: str) -> str:
-    """The file that is used instead of a `.tf` file, where it is there."""
+    """The file that replaces a `.tf` file, if it exists."""
     for ending, instead in ((".tf", ".tofu"), (".tf.json", ".tofu.json")):
         if file.endswith(ending):
             return file.removesuffix(ending) + instead
@@ -25,7 +25,7 @@ def twin(file: str) -> str:
 
 
 def declared(before: Variable | None, variable: Variable) -> Variable:
-    """A variable as a file declares it that may override what another file says, and only what it says itself."""
+    """A variable as declared in a file that may override others; only what that file itself says."""
     if before is None:
         return variable
     ephemeral = before.ephemeral if variable.ephemeral is None else variable.ephemeral
@@ -33,13 +33,13 @@ def declared(before: Variable | None, variable: Variable) -> Variable:
 
 
 def overrides(file: str) -> bool:
-    """Whether a file overrides what others say (https://opentofu.org/docs/language/files/override/)."""
+    """Whether a file overrides others (https://opentofu.org/docs/language/files/override/)."""
     name = posixpath.basename(file).partition(".")[0]
     return name == "override" or name.endswith("_override")
 
 
 def together(several: Iterable[Mapping[str, T]]) -> dict[str, T]:
-    """Some mappings as one; later ones win."""
+    """Merge mappings; later ones win."""
     found: dict[str, T] = {}
     for each in several:
         found.update(each)
@@ -47,7 +47,7 @@ def together(several: Iterable[Mapping[str, T]]) -> dict[str, T]:
 
 
 def calls(facts: Iterable[Facts]) -> dict[str, Call]:
-    """The calls of modules by name; what overrides a call replaces only what it says."""
+    """The module calls by name; an override replaces only the arguments that it has."""
     found: dict[str, Call] = {}
     for call in (call for fact in facts for call in fact.calls):
         before = found.get(call.name)

@@ -1,7 +1,7 @@
 """The file index of a commit: like `FileIndex`, but read from git's objects instead of the working tree.
 
-A file that the working tree has as it was then is not read again. What is outside of the repository no commit has:
-of that the answer is the one of now, and `outside` tells.
+A file that is unchanged in the working tree is not read again. No commit contains what is outside of the repository:
+the answers about that are today's, and `outside` says so.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
     from ...base.gittree import Commit
 
-_LINKS = 40  # followed at most, as by the kernel
+_LINKS = 40  # the most that are followed, as in the kernel
 _POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\n(?:.*\n)*?oid sha256:([0-9a-f]{64})\n")
 
 
 class CommitIndex(FileIndex):
-    """The files of a commit; paths are relative to the same root as those of the index of now.
+    """The files of a commit; paths are relative to the same root as in the current index.
 
     Args:
         root: The root: the top of the repository, or a folder below it.
@@ -47,26 +47,26 @@ class CommitIndex(FileIndex):
 
     @property
     def unread(self) -> list[str]:
-        """The folders of submodules whose files at the commit are not known, and that have moved on since."""
+        """The submodules that have changed since the commit, and whose files at the commit are not known."""
         return sorted(self._from_root(path) for path in self._commit.unread)
 
     @property
     def hidden(self) -> list[str]:
-        """The files in the working tree that git is asked not to look at."""
+        """The files in the working tree that git was told not to check."""
         return sorted(self._from_root(path) for path in self._commit.hidden)
 
     def is_as_now(self, path: str) -> bool:
-        """Whether git says that the working tree has this very file as it was."""
+        """Whether the file is unchanged in the working tree according to git."""
         real = self._real(path)
         blob = self._commit.blobs.get(real) if real is not None else None
         return blob is not None and blob.same and not blob.is_link
 
     def outside(self, path: str) -> bool:
-        """Whether a path leads out of the repository, itself or over a link."""
+        """Whether a path leads out of the repository, directly or through a link."""
         return self._real(path) is None
 
     def digest(self, path: str) -> str | None:
-        """As in the working tree; of a file that Git LFS keeps, of its content."""
+        """The digest as in the working tree; for a Git LFS file, that of its content."""
         real = self._real(path)
         if real is None:
             return self._now.digest(path)
@@ -75,7 +75,7 @@ class CommitIndex(FileIndex):
         return self._digests[real]
 
     def facts(self, path: str) -> Facts:
-        """What a configuration file says; nothing when it is not there."""
+        """The facts of a configuration file; empty if it does not exist."""
         real = self._real(path)
         if real is None or self._as_now(real):
             return self._now.facts(path if real is None else self._from_root(real))
@@ -92,7 +92,7 @@ class CommitIndex(FileIndex):
         """A file's bytes at the commit.
 
         Raises:
-            OSError: It is not there.
+            OSError: It does not exist there.
         """
         real = self._real(path)
         if real is None:
@@ -104,7 +104,7 @@ class CommitIndex(FileIndex):
         return self._commit.content(real)
 
     def entry(self, path: str) -> str | None:
-        """A file's mode and digest, or a link's target; None if it is not there."""
+        """A file's mode and digest, or a link's target; None if it does not exist."""
         folder = self._real(posixpath.dirname(path))
         if folder is None:
             return self._now.entry(path)
@@ -114,7 +114,7 @@ class CommitIndex(FileIndex):
         return described(self.digest(path), executable=blob is not None and blob.is_executable)
 
     def names(self, folder: str) -> list[str]:
-        """The names of the plain files in a folder, sorted; nothing when it is not there."""
+        """The names of the regular files in a folder, sorted; empty if it does not exist."""
         real = self._real(folder)
         if real is None:
             return self._now.names(folder)
@@ -138,7 +138,7 @@ class CommitIndex(FileIndex):
         return self._now.is_file(path) if real is None else real in self._commit.blobs
 
     def glob(self, folder: str, pattern: str) -> list[str]:
-        """The paths of the files and folders below a folder that a pattern matches, as `pathlib` reads it, sorted."""
+        """The sorted paths below a folder that match a pattern in `pathlib`'s syntax."""
         real = self._real(folder)
         if real is None or pattern.startswith("/"):
             return self._now.glob(folder, pattern)
@@ -152,17 +152,17 @@ class CommitIndex(FileIndex):
         return sorted(path.removeprefix(below) for path in self._commit.blobs if path.startswith(below))
 
     def real(self, path: str) -> str:
-        """What a path leads to: the same text for the same folder."""
+        """A path with its links resolved: the same text for the same folder."""
         real = self._real(path)
         return self._now.real(path) if real is None else real
 
     def save(self) -> None:
-        """Nothing is kept between runs."""
+        """Do nothing: nothing is kept between runs."""
 
     def _walk(self, folder: str) -> Iterator[tuple[str, list[str], list[str]]]:
         real = self._real(folder)
         if real is None:
-            yield from self._now._walk(folder)  # noqa: SLF001 - its own kind
+            yield from self._now._walk(folder)  # noqa: SLF001 - the same class
             return
         pending = [(folder, real)]
         while pending:
@@ -177,7 +177,7 @@ class CommitIndex(FileIndex):
 
     @cached_property
     def _children(self) -> dict[str, _Folder]:
-        """What is in each folder, by the folder's path from the top."""
+        """The content of each folder, by its path from the top."""
         found: dict[str, _Folder] = defaultdict(_Folder)
         found[self._prefix]
         for path in self._commit.blobs:
@@ -199,7 +199,7 @@ class CommitIndex(FileIndex):
 
     @cached_property
     def _differing(self) -> list[str]:
-        """The configuration files that are not as they were: read at once when the first is."""
+        """The configuration files that have changed, all read when the first one is needed."""
         return [path for path, blob in self._commit.blobs.items() if not blob.same and reader.is_configuration(path)]
 
     def _target(self, path: str) -> str:
@@ -218,7 +218,7 @@ class CommitIndex(FileIndex):
         return pointer[1].decode() if pointer else sha256(content).hexdigest()
 
     def _as_now(self, real: str) -> bool:
-        """Whether the working tree has a file as it was; in a sparse one it may not be there at all."""
+        """Whether a file is unchanged in the working tree; in a sparse checkout it may be missing."""
         blob = self._commit.blobs.get(real)
         same = blob is not None and blob.same and not blob.is_link
         return same and self._now.digest(self._from_root(real)) is not None
@@ -228,7 +228,7 @@ class CommitIndex(FileIndex):
         return posixpath.relpath(real or ".", self._prefix or ".") if self._prefix else real or "."
 
     def _real(self, path: str) -> str | None:
-        """A path as one from the top of the repository, links followed; None if it leads out of it."""
+        """A path from the top of the repository, links followed; None if it leads outside."""
         if path.startswith("/"):
             whole = posixpath.relpath(path, self._commit.top.as_posix())
         else:

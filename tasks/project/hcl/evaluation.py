@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .files import Files
     from .values import Alternative, Values
 
-_MOST_STEPS = 100_000  # of one stack's expressions; beyond that a read counts as unknown
+_MOST_STEPS = 100_000  # of one stack's expressions; beyond that, reads count as unknown
 _MOST_CONTENT = 2_000_000
 _READERS = frozenset(
     {"file", "filebase64", "filebase64sha256", "filebase64sha512", "filemd5", "filesha1", "filesha256", "filesha512",
@@ -28,11 +28,11 @@ Bindings = dict[str, "Values"]
 
 @dataclass
 class Scope:
-    """What the expressions of one module can refer to.
+    """What the expressions of a module can refer to.
 
-    `folder` is the module's as the engine sees it, relative to where it runs. `given` gives the value of a variable
-    from outside, or None if there is none. `attributes` are what blocks say, by address: `data.http.x.url`,
-    `output.name`. `instances` gives the scopes of a module that is called.
+    `folder` is the module's folder as the engine sees it, relative to where it runs. `given` returns a variable's value
+    from outside, or None. `attributes` are the blocks' attributes by address: `data.http.x.url`, `output.name`.
+    `instances` returns the scopes of a called module.
     """
 
     folder: str
@@ -43,7 +43,7 @@ class Scope:
     calls: Mapping[str, Call]
     instances: Callable[[Scope, Call], list[Scope]]
     known: dict[str, Values] = field(default_factory=dict)
-    closed: bool = False  # a template's: nothing can be referred to but what it is given
+    closed: bool = False  # a template's scope: it can refer only to its arguments
 
 
 class Evaluator:
@@ -55,15 +55,15 @@ class Evaluator:
         self._open: set[tuple[int, str]] = set()
 
     def evaluate(self, expression: Expression, scope: Scope, bound: Bindings) -> Values:
-        """What an expression may be.
+        """The possible values of an expression.
 
         Args:
             expression: The expression.
-            scope: The module that it stands in.
-            bound: What is known only within a block or loop, such as `each`.
+            scope: The module that contains it.
+            bound: Names known only within a block or loop, such as `each`.
 
         Raises:
-            TooMuchError: It cannot be followed.
+            TooMuchError: It is too large to be followed.
         """
         self._steps += 1
         if self._steps > _MOST_STEPS:
@@ -101,7 +101,7 @@ class Evaluator:
         return ANY
 
     def _condition(self, expression: Expression, scope: Scope, bound: Bindings) -> Values:
-        """Both sides are evaluated, as the engine does it."""
+        """Evaluate both sides, as the engine does."""
         condition, yes, no = (self.evaluate(part, scope, bound) for part in expression[1:])
         if not condition:
             return ()
@@ -149,7 +149,7 @@ class Evaluator:
         return self._once(scope, f"var.{name}", lambda: self._value(variable, scope))
 
     def _value(self, variable: Variable, scope: Scope) -> Values:
-        """What a variable is: what it is given, else its default."""
+        """A variable's value: the given one, otherwise its default."""
         given = scope.given(variable.name)
         default: Values = values.of_json(variable.default) if variable.has_default and not variable.sensitive else ANY
         if given is None:
@@ -159,7 +159,7 @@ class Evaluator:
         return types.converted(given, variable.type)
 
     def _once(self, scope: Scope, name: str, make: Callable[[], Values]) -> Values:
-        """What is evaluated once for a scope; what refers to itself is anything."""
+        """Evaluate once per scope; what refers to itself may be anything."""
         if name not in scope.known:
             key = (id(scope), name)
             if key in self._open:
@@ -172,7 +172,7 @@ class Evaluator:
         return scope.known[name]
 
     def _output(self, name: str, steps: list[Any], scope: Scope, bound: Bindings) -> Values:
-        """An output of a module, whichever of its instances is meant."""
+        """An output of a module, of any of its instances."""
         call = scope.calls.get(name)
         many = False
         while steps and steps[0][0] != "a":
@@ -189,7 +189,7 @@ class Evaluator:
         return values.bag(result) if many else result
 
     def _attribute(self, steps: list[Any], scope: Scope, bound: Bindings) -> Values:
-        """What a resource or data source says of itself: an attribute that is set keeps its value."""
+        """An attribute of a resource or data source: one that is set keeps its value."""
         depth = 4 if steps[0] == "data" else 3
         names = [steps[0]]
         rest = steps[1:]
@@ -206,7 +206,7 @@ class Evaluator:
         return self._follow(some(ANYTHING if item is None else item for item in found), rest, scope, bound)
 
     def _named(self, scope: Scope, address: str) -> Values:
-        """What a block says of itself at an address."""
+        """A block's own attribute at an address."""
         if address not in scope.attributes:
             return ANY
         return self._once(scope, address, lambda: self.evaluate(scope.attributes[address], scope, {}))
@@ -268,14 +268,14 @@ class Evaluator:
         return Items(tuple(elements), other)
 
     def instances(self, call: Call, scope: Scope) -> Iterator[Bindings]:
-        """What `each` and `count` are in each instance of a module that is called, or of a data source."""
+        """The values of `each` and `count` in each instance of a called module or data source."""
         if call.repeat is None:
             yield {}
         else:
             yield from self.rounds(call.repeat[0], self.evaluate(call.repeat[1], scope, {}))
 
     def rounds(self, iterator: str, collection: Values) -> Iterator[Bindings]:
-        """What an iterator is for each instance of a block."""
+        """The iterator's values for each instance of a block."""
         if iterator == "count":
             for item in self._texts(collection):
                 if isinstance(item, int) and item <= values.MOST:
@@ -348,7 +348,7 @@ class Evaluator:
         return ANY
 
     def _texts(self, found: Values) -> Values:
-        """Values with the contents of files read; a file that is not there fails."""
+        """Values with the contents of files read; a missing file fails."""
         if not any(isinstance(item, Content) for item in found):
             return found
         read: list[Alternative] = []
@@ -376,5 +376,5 @@ class Evaluator:
 
 
 def _rooted(item: Alternative) -> Alternative:
-    """What a function that makes paths absolute returns where it is not followed."""
+    """The result of a function that makes paths absolute, if it cannot be followed."""
     return item if isinstance(item, str) and item.startswith(("/", ".")) else ANYTHING

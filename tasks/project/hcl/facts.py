@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .expressions import Expression
 
 HIDES = ("sensitive", "ephemeral")  # what makes a variable's value a secret to us
-FACTS_VERSION = 12  # a cache of facts that were read by another version is not used
+FACTS_VERSION = 12  # facts cached by another version are not used
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class PathReference:
     """A path that a text mentions.
 
     `base` is what it is relative to: `module` (the file's folder) or `root` (the stack's folder, where the engine
-    runs). `exact` is False when only the path's beginning is known: then all below the folder `path` is meant.
+    runs). `exact` is False if only the path's beginning is known: then it stands for all files below the folder `path`.
     """
 
     base: str
@@ -29,8 +29,8 @@ class PathReference:
 class NamedPath:
     """A path outside the configuration proper that it reads or mentions, relative to the repository's root.
 
-    An absolute one begins with `/`. `exact` is False where all below the folder is meant, or what of it matches
-    `pattern`. `read` is False where a text only mentions it.
+    An absolute one begins with `/`. `exact` is False if it stands for all files below the folder, or for those that
+    match `pattern`. `read` is False if a text only mentions it.
     """
 
     path: str
@@ -41,10 +41,10 @@ class NamedPath:
 
 @dataclass(frozen=True)
 class Variable:
-    """A declared input variable; `default` is its JSON value where it is a literal one and not sensitive.
+    """A declared input variable; `default` is its JSON value if it is a literal and not sensitive.
 
-    An ephemeral variable counts as sensitive: it is there to be kept nowhere, not even in a plan. `ephemeral` is None
-    where the file does not say.
+    An ephemeral variable counts as sensitive, as it must not be stored anywhere, not even in a plan. `ephemeral` is
+    None if the file does not say.
     """
 
     name: str
@@ -58,9 +58,9 @@ class Variable:
 
 @dataclass(frozen=True)
 class Call:
-    """A call of a module: its source, its arguments, and what it is repeated by: `each` or `count`, and over what.
+    """A module call: its source, its arguments, and what repeats it: `each` or `count`, and the collection.
 
-    There is no source where a file only overrides arguments of a call in another.
+    There is no source if a file only overrides arguments of a call in another file.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Call:
 
 @dataclass(frozen=True)
 class RemoteState:
-    """A `terraform_remote_state`: whose state it reads; `repeat` as in `Call`, `line` is 0 in JSON."""
+    """A `terraform_remote_state` and the state that it reads; `repeat` as in `Call`, `line` is 0 in JSON."""
 
     name: str
     backend: Expression
@@ -83,14 +83,14 @@ class RemoteState:
 
 @dataclass
 class Facts:
-    """What one file says that matters to others.
+    """The facts of one file that matter to others.
 
     `paths` and `mentioned` are what texts mention, `reads` the expressions in which functions read files. `attributes`
-    are what outputs, resources and data sources say, by address: `output.url`, `data.archive_file.x.output_path`.
-    `state_outputs` are the outputs of each remote state that the file refers to; None where it may be any, and the name
-    "" stands for all states. `backend_varies` where the backend's settings depend on variables; `backend_settings` name
-    what stands in a nested block or an object with dots, and `backend_line` is where the block begins, 0 in JSON.
-    `workspace` is the line that asks for the name of the workspace first, 0 in JSON.
+    are those of outputs, resources and data sources by address: `output.url`, `data.archive_file.x.output_path`.
+    `state_outputs` are the outputs of each remote state that the file refers to; None if it may be any, and the name ""
+    stands for all states. `backend_varies` says whether the backend's settings depend on variables; `backend_settings`
+    have dotted names for nested blocks and objects, and `backend_line` is the block's first line, 0 in JSON.
+    `workspace` is the first line that asks for the workspace's name, 0 in JSON.
     """
 
     paths: list[PathReference] = field(default_factory=list)
@@ -111,12 +111,12 @@ class Facts:
     workspace: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON value that `from_json` reads back."""
+        """A JSON value for `from_json`."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Facts:
-        """The facts of a `to_json` value."""
+        """The facts from a value of `to_json`."""
         return cls(**{
             **value,
             "paths": [PathReference(**item) for item in value["paths"]],
@@ -131,6 +131,6 @@ def _repeated(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def without_secrets(facts: Facts) -> Facts:
-    """The same facts without the defaults of sensitive variables: what may be kept on disk."""
+    """The same facts without the defaults of sensitive variables, fit to be stored on disk."""
     variables = [replace(variable, default=None) if variable.sensitive else variable for variable in facts.variables]
     return replace(facts, variables=variables)

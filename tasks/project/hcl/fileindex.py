@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _FORMAT = 2  # of the cache
 _LARGEST_INDEX = 1 << 30
-_RACY_NS = 2_000_000_000  # a file this young may change again without its times showing it: not kept between runs
+_RACY_NS = 2_000_000_000  # a file this recent may change again with the same times, so it is not kept between runs
 _SKIPPED_FOLDERS = frozenset({".terraform", "__pycache__", "node_modules"})
 _OWN_FOLDERS = frozenset({".terraform", ".git", ".deploy"})
 
@@ -31,10 +31,10 @@ _OWN_FOLDERS = frozenset({".terraform", ".git", ".deploy"})
 class FileIndex:
     """Digests and facts of files below one root; paths are POSIX and relative to it.
 
-    A file is not read again while its mtime, ctime, inode and size are those of the last run; mtime alone is set by
-    tools that unpack archives. Safe to use from several threads.
+    A file is not read again while its mtime, ctime, inode and size are those of the last run; the mtime alone is not
+    enough, as tools that unpack archives set it. Safe to use from several threads.
 
-    `unreadable` are the folders that are there and could not be listed so far, each with why.
+    `unreadable` are the folders that could not be listed so far, each with the reason.
     """
 
     def __init__(self, root: Path, cache: Path) -> None:
@@ -50,7 +50,7 @@ class FileIndex:
             if stored["version"] == [_FORMAT, FACTS_VERSION] and isinstance(stored["files"], dict):
                 self._entries = stored["files"]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            pass  # a cache that cannot be read is a cache that is not there
+            pass  # an unreadable cache counts as missing
 
     def absolute(self, path: str) -> str:
         """The file system path of an indexed path."""
@@ -62,7 +62,7 @@ class FileIndex:
         return None if entry is None else entry[1]
 
     def facts(self, path: str) -> Facts:
-        """What a configuration file says; nothing when it is not there."""
+        """The facts of a configuration file; empty if it does not exist."""
         entry = self._entry(path)
         if entry is None:
             return Facts()
@@ -79,7 +79,7 @@ class FileIndex:
         return known
 
     def read_facts(self, path: str) -> Facts:
-        """What a configuration file says, secrets included: read now, not kept.
+        """The facts of a configuration file including secrets: read now and not kept.
 
         Raises:
             OSError: It cannot be read.
@@ -87,7 +87,7 @@ class FileIndex:
         return reader.read_facts(path, self.content(path))
 
     def content(self, path: str) -> bytes:
-        """A file's bytes, as they are now.
+        """A file's current bytes.
 
         Raises:
             OSError: It cannot be read.
@@ -96,7 +96,7 @@ class FileIndex:
             return stream.read()
 
     def entry(self, path: str) -> str | None:
-        """A file's mode as git knows it and its digest, or a link's target; None if it is not there."""
+        """A file's mode in git's terms and its digest, or a link's target; None if it does not exist."""
         absolute = self.absolute(path)
         try:
             status = os.lstat(absolute)
@@ -107,11 +107,11 @@ class FileIndex:
         return described(self.digest(path), executable=bool(status.st_mode & stat.S_IXUSR))
 
     def files(self) -> list[str] | None:
-        """Every file that git does not ignore, as they are now, sorted; None without git."""
+        """The current files that git does not ignore, sorted; None without git."""
         return git.files(Path(self._root))
 
     def names(self, folder: str) -> list[str]:
-        """The names of the plain files in a folder, sorted; nothing when it is not there."""
+        """The names of the regular files in a folder, sorted; empty if it does not exist."""
         try:
             with os.scandir(self.absolute(folder)) as entries:
                 return sorted(entry.name for entry in entries if _is_file(entry))
@@ -120,7 +120,7 @@ class FileIndex:
             return []
 
     def listed(self, folder: str) -> list[str] | None:
-        """The names of all that is in a folder; None when it is not there."""
+        """The names of everything in a folder; None if it does not exist."""
         if not self.is_folder(folder):
             return None
         _, folders, names = next(self._walk(folder), (folder, [], []))
@@ -135,7 +135,7 @@ class FileIndex:
         return os.path.isdir(self.absolute(path))  # noqa: PTH112 - see `absolute`
 
     def is_file(self, path: str) -> bool:
-        """Whether there is a plain file at a path, or a link to one."""
+        """Whether there is a regular file at a path, or a link to one."""
         return os.path.isfile(self.absolute(path))  # noqa: PTH113 - see `absolute`
 
     def below(self, folder: str, *, everything: bool = False) -> Iterator[str]:
@@ -144,7 +144,7 @@ class FileIndex:
         Args:
             folder: The folder.
             everything: Whether hidden folders, installed packages and folders behind links count too, as they do for
-                the engine; what the engine, git and this program keep for themselves never does.
+                the engine; the data folders of the engine, git and this program never count.
         """
         if everything:
             yield from self._all_below(posixpath.normpath(folder), (self.real(folder),))
@@ -155,12 +155,12 @@ class FileIndex:
                 yield f"{base}/{name}"
 
     def glob(self, folder: str, pattern: str) -> list[str]:
-        """The paths of the files and folders below a folder that a pattern matches, as `pathlib` reads it, sorted.
+        """The sorted paths below a folder that match a pattern in `pathlib`'s syntax.
 
         Raises:
-            ValueError: It is not one.
+            ValueError: The pattern is invalid.
             NotImplementedError: It is absolute.
-            IndexError: It has no part.
+            IndexError: It has no parts.
         """
         base = Path(self._root, folder)
         found = (path.relative_to(base).as_posix() for path in base.glob(pattern))
@@ -169,7 +169,7 @@ class FileIndex:
     def followed(self, path: str) -> str | None:
         """The folder that a path leads to, relative to the root; None if a link on the way leads out of it.
 
-        The engine sees `..` from where the folder really is, and so must all that is relative to it.
+        The engine resolves `..` from the folder's real place, so relative paths must do the same.
         """
         parts, root = path.split("/"), Path(self._root)
         if not any((root / "/".join(parts[: end + 1])).is_symlink() for end in range(len(parts))):
@@ -179,7 +179,7 @@ class FileIndex:
         return Path(os.path.relpath(real, base)).as_posix() if inside else None
 
     def _all_below(self, folder: str, within: tuple[str, ...]) -> Iterator[str]:
-        """All files below a folder, links followed but to a folder that they lie in themselves."""
+        """All files below a folder; links are followed unless they lead to a folder that contains them."""
         _, folders, names = next(self._walk(folder), (folder, [], []))
         prefix = "" if folder == "." else f"{folder}/"
         for name in sorted((*folders, *names)):
@@ -190,16 +190,16 @@ class FileIndex:
                 yield from self._all_below(path, (*within, real))
 
     def real(self, path: str) -> str:
-        """What a path leads to: the same text for the same folder."""
+        """A path with its links resolved: the same text for the same folder."""
         return os.path.realpath(self.absolute(path))
 
     def _walk(self, folder: str) -> Iterator[tuple[str, list[str], list[str]]]:
-        """As `os.walk` of a folder, its paths relative to the root."""
+        """Like `os.walk`, with paths relative to the root."""
         for base, folders, names in os.walk(self.absolute(folder), onerror=self._could_not_list):
             yield os.path.relpath(base, self._root).replace(os.sep, "/"), folders, names
 
     def _could_not_list(self, error: OSError) -> None:
-        """Remember a folder that is there and cannot be listed: nobody knows what is in it."""
+        """Remember a folder that exists and cannot be listed: its content is unknown."""
         if not isinstance(error, FileNotFoundError | NotADirectoryError):
             path = os.path.relpath(str(error.filename), self._root).replace(os.sep, "/")
             self.unreadable[path] = error.strerror or str(error)
@@ -213,13 +213,13 @@ class FileIndex:
                 yield path
 
     def meant(self, named: NamedPath) -> Iterator[str]:
-        """The paths of the files that a named folder stands for."""
+        """The paths of the files that a named path stands for."""
         if named.pattern:
             return self.matching(named.path, named.pattern)
         return self.below(named.path, everything=named.read)
 
     def save(self) -> None:
-        """Keep what was read for the next run; a failure only costs time there."""
+        """Store what was read for the next run; if that fails, the next run only takes longer."""
         if not self._changed:
             return
         youngest = time.time_ns() - _RACY_NS
@@ -252,12 +252,12 @@ class FileIndex:
 
 
 def described(digest: str | None, *, executable: bool) -> str | None:
-    """A file's mode as git knows it and its digest, as one text."""
+    """A file's mode in git's terms and its digest, as one text."""
     return None if digest is None else f"{'executable' if executable else 'file'} {digest}"
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry of a folder is a plain file; a link that leads to itself is not one."""
+    """Whether an entry of a folder is a regular file; a link that leads to itself is not."""
     try:
         return entry.is_file()
     except OSError:

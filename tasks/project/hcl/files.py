@@ -9,25 +9,25 @@ if TYPE_CHECKING:
 
 
 class Files(Protocol):
-    """What evaluation asks of the files, and what it says of them."""
+    """What evaluation asks about files, and what it reports about them."""
 
     def read(self, path: Values) -> None:
         """A function reads the file at a path."""
 
     def content(self, path: str) -> str | None:
-        """The text of a file; None if it is not there or no text."""
+        """The text of a file; None if it does not exist or is not text."""
 
     def exists(self, path: str) -> bool:
         """Whether there is a file at a path."""
 
     def matching(self, folder: Values, pattern: Values) -> Values:
-        """What `fileset` returns."""
+        """The result of `fileset`."""
 
     def fill(self, path: Values, given: Values) -> None:
         """A template is filled in."""
 
     def absolute(self, path: str) -> str:
-        """A path as the engine's process has it, absolute."""
+        """The absolute path as the engine's process sees it."""
 
 
 class TooMuchError(Exception):

@@ -1,6 +1,6 @@
 """The engine's functions for partly known values (https://opentofu.org/docs/language/functions/).
 
-A function that is not here returns anything. One that is here returns at least what the engine's would.
+A function that is missing here may return anything. One that is here returns at least what the engine's would.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _SPEC = re.compile(r"%(?:%|(0?\d*)([svd])|.)", re.DOTALL)
 
 
 def call(name: str, arguments: list[Values]) -> Values:
-    """What a function may return."""
+    """The possible results of a function."""
     if any(not values for values in arguments) and name not in ("try", "can"):
         return ()
     structural = _STRUCTURAL.get(name)
@@ -84,7 +84,7 @@ def _merged(way: tuple[Alternative, ...]) -> Alternative:
     other: Values = ()
     for item in way:
         more = item.other if isinstance(item, Fields) else () if item is None else ANY
-        if more:  # it may replace any of those before it
+        if more:  # it may replace any value before it
             pairs = {key: union([values, more]) for key, values in pairs.items()}
             other = union([other, more])
         if isinstance(item, Fields):
@@ -134,7 +134,7 @@ def _flat(item: Alternative) -> Alternative:
 
 
 def _within(values: Values) -> Values:
-    """What values are that may be lists of lists."""
+    """The elements of values that may be lists of lists."""
     return union(_within(all_of(item)) if isinstance(item, Items) else (item,) for item in values)
 
 
@@ -191,7 +191,7 @@ def _one(values: Values) -> Values:
 
 
 def _same_items(values: Values) -> Values:
-    """Those functions that change a list's order or leave elements out: which ones is not followed."""
+    """The functions that reorder a list or drop elements; which elements remain is not followed."""
     return some(_unordered(item) for item in values)
 
 
@@ -293,7 +293,7 @@ def _formatted(pattern: str, arguments: tuple[Values, ...]) -> Values:
 
 
 def _placed(item: Alternative, width: str) -> Alternative:
-    """A value in the place of `%s`, `%v` or `%d`."""
+    """A value formatted for `%s`, `%v` or `%d`."""
     text = text_of(item)
     if text is None:
         return item if isinstance(item, Start) and not width else ANYTHING

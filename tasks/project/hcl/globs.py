@@ -10,7 +10,7 @@ _MARKS = frozenset("*?[{\\")
 
 
 def split(folder: str, pattern: str) -> tuple[str, str]:
-    """The folder that all matches of a pattern lie below, and what matches below it; that is empty for a plain path."""
+    """The folder that contains all matches of a pattern, and the pattern below it, which is empty for a plain path."""
     parts = posixpath.normpath(posixpath.join(folder, pattern)).split("/")
     fixed = next((at for at, part in enumerate(parts) if not _MARKS.isdisjoint(part)), len(parts))
     return "/".join(parts[:fixed]) or ("/" if parts[0] == "" else "."), "/".join(parts[fixed:])
@@ -18,7 +18,7 @@ def split(folder: str, pattern: str) -> tuple[str, str]:
 
 @functools.lru_cache(maxsize=512)
 def compiled(pattern: str) -> re.Pattern[str] | None:
-    """A pattern as a regular expression for whole paths; None if it is not understood: then all may match."""
+    """A pattern as a regular expression for whole paths; None if it is not understood, so that anything may match."""
     try:
         text = "/".join(_part(part) for part in _parts(pattern))
         return re.compile(text.replace("\0/", "(?:[^/]+/)*").replace("/\0", "(?:/.*)?").replace("\0", ".*"), re.DOTALL)
@@ -27,7 +27,7 @@ def compiled(pattern: str) -> re.Pattern[str] | None:
 
 
 def _parts(pattern: str) -> list[str]:
-    """The parts between slashes, those within braces left alone."""
+    """The parts between slashes; slashes within braces do not separate."""
     parts, depth = [""], 0
     for mark in pattern:
         depth += (mark == "{") - (mark == "}")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def read(content: bytes, found: Facts) -> None:
-    """Find the facts of a file; one that is no JSON is `broken`."""
+    """The facts of a file; one that is not JSON is `broken`."""
     try:
         data = jsontext.loads(content)
     except (ValueError, RecursionError):
@@ -90,7 +90,7 @@ def _read_settings(settings: dict[str, Any], found: Facts) -> None:
 
 
 def _backend_settings(body: dict[str, Any]) -> Iterator[tuple[str, Expression]]:
-    """What a backend is set to, also in blocks within it, which may stand in a list."""
+    """A backend's settings, including those in nested blocks, which may be in a list."""
     for name, value in _converted(body).items():
         blocks = value[1] if value[0] == expressions.TUPLE else [value]
         inner = blocks if blocks and all(block[0] == expressions.OBJECT for block in blocks) else [value]
@@ -127,12 +127,12 @@ def _converted(body: dict[str, Any]) -> dict[str, Expression]:
 
 
 def _listed(value: Any) -> list[dict[str, Any]]:
-    """A mapping, or a list of such, as a list."""
+    """A mapping or a list of mappings, as a list."""
     return [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, dict)]
 
 
 def _labelled(value: Any) -> dict[str, dict[str, Any]]:
-    """`{"a": {...}}`, or a list of such, as one mapping of mappings."""
+    """`{"a": {...}}` or a list of these, as one mapping of mappings."""
     merged: dict[str, dict[str, Any]] = {}
     for item in _listed(value):
         for label, body in item.items():
@@ -142,7 +142,7 @@ def _labelled(value: Any) -> dict[str, dict[str, Any]]:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """Every text in a JSON value, however deep it is."""
+    """All texts in a JSON value, at any depth."""
     pending = [value]
     while pending:
         current = pending.pop()

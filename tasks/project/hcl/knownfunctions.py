@@ -1,6 +1,6 @@
 """The engine's functions for fully known values; each raises ValueError where the engine's fails.
 
-One that raises something else does not know what the engine's would return.
+Any other exception means that the engine's result is not known.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _yamldecode(text: str) -> Any:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Reads what every version of YAML reads alike."""
+        """Reads only what all versions of YAML read the same way."""
 
     def scalar(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
         del loader
@@ -58,7 +58,7 @@ def _yamldecode(text: str) -> Any:
 
 
 def number_of(value: Any) -> Any:
-    """A text as the number that it is; other values as they are."""
+    """A numeric text as a number; other values unchanged."""
     if isinstance(value, str):
         return int(value) if re.fullmatch(r"-?\d+", value) else jsontext.number(value)
     return value
@@ -93,7 +93,7 @@ def _range(*limits: int) -> list[int]:
 
 
 def _dirname(path: str) -> str:
-    """As Go's `filepath.Dir`."""
+    """Like Go's `filepath.Dir`."""
     return posixpath.normpath(posixpath.dirname(path) or ".")
 
 

@@ -16,7 +16,7 @@ _BOOLEANS: Values = (True, False)
 
 
 def apply(operator: str, operands: list[Values]) -> Values:
-    """What an operator may return."""
+    """The possible results of an operator."""
     if any(not values for values in operands):
         return ()
     if operator in ("&&", "||"):
@@ -33,7 +33,7 @@ def apply(operator: str, operands: list[Values]) -> Values:
 
 
 def _compared(operator: str, operands: list[Values]) -> Values:
-    """A collection is not null, though what is in it is not known."""
+    """Compare with null: a collection is not null, even if its content is unknown."""
     for one, other in (operands, reversed(operands)):
         if one == (None,) and not any(item is None or item == ANYTHING for item in other):
             return (operator == "!=",)
@@ -41,7 +41,7 @@ def _compared(operator: str, operands: list[Values]) -> Values:
 
 
 def _equal(one: Any, other: Any) -> bool:
-    """Equality of the engine: a boolean is no number, and a text neither."""
+    """The engine's equality: neither a boolean nor a text equals a number."""
     if isinstance(one, bool) is not isinstance(other, bool):
         return False
     return bool(one == other)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _SPACE = re.compile(r"\s")
 _TOO_MUCH = ("/", ".", "..")  # folders that stand for any file
-_MOST_TEMPLATES = 100  # that a path which is known in part may lead to
+_MOST_TEMPLATES = 100  # that a partly known path may lead to
 
 
 class Paths:
@@ -27,8 +27,8 @@ class Paths:
 
     Args:
         index: The files.
-        folder: The stack's folder, which the engine runs in.
-        fill: Notes what a template reads.
+        folder: The stack's folder, where the engine runs.
+        fill: Evaluates what a template reads.
     """
 
     def __init__(self, index: FileIndex, folder: str, fill: Callable[[str, Values], None]) -> None:
@@ -41,11 +41,11 @@ class Paths:
         self._fill = fill
 
     def mention(self, path: str, *, exact: bool) -> None:
-        """A text mentions a path of the repository, or all below it."""
+        """Note that a text mentions a path of the repository, or everything below it."""
         self.named[NamedPath(posixpath.normpath(path), exact, read=False)] = None
 
     def mentions(self, found: Values) -> None:
-        """A text that is a path, or has some in it."""
+        """Note the paths in a text, or the text itself if it is a path."""
         for item in found:
             if isinstance(item, str) and item.startswith(("./", "../", "/")) and not _SPACE.search(item):
                 if not (path := self.located(item)).startswith("/"):
@@ -57,18 +57,18 @@ class Paths:
                     self.mention(self.located(reference.path), exact=reference.exact)
 
     def below(self, folder: str) -> None:
-        """Something below a folder of the repository is read."""
+        """Note that some file below a folder of the repository is read."""
         self.partly.setdefault(folder, self.file)
         self.named[NamedPath(folder, exact=False, read=True)] = None
 
     def located(self, path: str) -> str:
-        """A path as the engine has it, relative to the repository's root; an absolute one outside stays so."""
+        """The engine's path relative to the repository's root; an absolute path outside stays absolute."""
         joined = posixpath.normpath(posixpath.join(self._folder, path))
         root = self._index.absolute("").rstrip("/")
         return posixpath.normpath(f".{joined.removeprefix(root)}") if joined.startswith(f"{root}/") else joined
 
     def read(self, path: Values) -> None:
-        """A function reads a file; of a path that is known in part, something below the folder that is known."""
+        """Note that a function reads a file; if only a part of the path is known, any file below the known folder."""
         for item in path:
             if isinstance(item, str) and item and not item.startswith("~"):
                 self.named[NamedPath(self.located(item), exact=True, read=True)] = None
@@ -79,15 +79,15 @@ class Paths:
         folder = self._known_folder(begin)
         if not begin or folder in (".", ".."):
             self.unknown.add(self.file)
-        elif not folder.startswith(("/", "../")):  # not all that is below some folder of the machine
+        elif not folder.startswith(("/", "../")):  # but not every file below a folder of the machine
             self.below(folder)
 
     def _known_folder(self, begin: str) -> str:
-        """The folder that a path lies below of which only the beginning is known."""
+        """The folder that contains a path of which only the beginning is known."""
         return self.located(begin.rpartition("/")[0] or ("/" if begin.startswith("/") else "."))
 
     def content(self, path: str) -> str | None:
-        """The text of a file; None if it is not there or no text."""
+        """The text of a file; None if it does not exist or is not text."""
         try:
             return self._index.content(self.located(path)).decode()
         except (OSError, ValueError):
@@ -98,11 +98,11 @@ class Paths:
         return self._index.is_file(self.located(path))
 
     def absolute(self, path: str) -> str:
-        """A path as the engine's process has it, absolute."""
+        """The absolute path as the engine's process sees it."""
         return posixpath.normpath(self._index.absolute(posixpath.join(self._folder, path)))
 
     def matching(self, folder: Values, pattern: Values) -> Values:
-        """What `fileset` returns: the files that match now, and nothing where only a part is known."""
+        """The result of `fileset`: the files that match now; unknown if only a part of the path is known."""
         found = [
             self._matching(base, glob) if isinstance(base, str) and isinstance(glob, str) else self._unmatched(base)
             for base in folder
@@ -130,9 +130,9 @@ class Paths:
         return (Items(tuple((posixpath.relpath(name, begin),) for name in sorted(names)), is_set=True),)
 
     def fill(self, path: Values, given: Values) -> None:
-        """A template is filled in with some values.
+        """Note that a template is filled in with some values.
 
-        Of a path that is known in part, any file below its folder is one.
+        If only a part of the path is known, any file below the known folder may be the template.
         """
         for item in path:
             if isinstance(item, str):

@@ -1,8 +1,8 @@
 """Reads the facts of one configuration file without the engine: module calls, files, variables, backend.
 
 The syntax is HCL (https://github.com/hashicorp/hcl/blob/main/hclsyntax/spec.md), parsed by tree-sitter-hcl, or the
-JSON form (https://opentofu.org/docs/language/syntax/json/). Expressions are kept as they are: `rootmodule` evaluates
-them, once it is known what they refer to.
+JSON form (https://opentofu.org/docs/language/syntax/json/). Expressions are kept unevaluated: `rootmodule` evaluates
+them once it knows what they refer to.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ def is_configuration(name: str) -> bool:
 
 
 def read_facts(name: str, content: bytes) -> Facts:
-    """The facts of a configuration file; a broken file gives what can be read of it and `broken`.
+    """The facts of a configuration file; a broken file yields `broken` and what can be read.
 
-    A file of another name is taken for a template: its facts are the expressions in it that read files.
+    A file with another kind of name is read as a template: its facts are the expressions that read files.
     """
     found = Facts()
     if not is_configuration(name):
@@ -46,17 +46,17 @@ def read_facts(name: str, content: bytes) -> Facts:
 
 
 def read_values(content: bytes) -> dict[str, Any]:
-    """The values of a var file in native syntax; `syntax.UNKNOWN` of expressions that are no literals."""
+    """The values of a var file in native syntax; `syntax.UNKNOWN` for expressions that are not literals."""
     return {
         name: syntax.literal(expression) for name, expression in syntax.attributes(syntax.body(syntax.parse(content)))
     }
 
 
 def without_values(name: str, content: bytes, left_out: Collection[str]) -> bytes | None:
-    """A var file without the values of some variables; None if it gives no other. One that has none of them stays.
+    """A var file without some variables' values, unchanged if it has none of them; None if nothing else is left.
 
     Args:
-        name: The file's name: it tells whether this is JSON.
+        name: The file's name, which shows whether it is JSON.
         content: Its content.
         left_out: The variables.
     """
@@ -105,7 +105,7 @@ def _converted(attributes: dict[str, Node], only: tuple[str, ...] | None = None)
 
 
 def _evaluated(body: Node | None) -> Iterator[Expression]:
-    """The expressions of a block and of the blocks in it; those of a `dynamic` block for each of its rounds."""
+    """The expressions of a block and its nested blocks; for a `dynamic` block in each of its rounds."""
     for _, value in syntax.attributes(body):
         if expressions.may_read(value.text or b""):
             yield expressions.convert(value)
@@ -123,7 +123,7 @@ def _evaluated(body: Node | None) -> Iterator[Expression]:
 
 
 def _variable(name: str, attributes: dict[str, Node]) -> Variable:
-    """A declared variable; of a secret one's default that is no literal, all the literals in it."""
+    """A declared variable; if a secret one's default is not a literal, all literals in it."""
     given = {flag: syntax.text(attributes[flag]).strip() for flag in HIDES if flag in attributes}
     sensitive, ephemeral = any(value != "false" for value in given.values()), _flag(given.get("ephemeral"))
     constraint = expressions.convert(attributes["type"]) if "type" in attributes else None
@@ -143,7 +143,7 @@ def _flag(text: str | None) -> bool | None:
 
 
 def _read_template(content: bytes, found: Facts) -> None:
-    """A template (https://opentofu.org/docs/language/functions/templatefile/), read as the heredoc that it may be."""
+    """Read a template (https://opentofu.org/docs/language/functions/templatefile/) like a heredoc."""
     if expressions.may_read(content):
         root = syntax.parse(b"x = <<END_OF_TEMPLATE\n" + content + b"\nEND_OF_TEMPLATE\n")
         found.reads = [expressions.convert(value) for _, value in syntax.attributes(syntax.body(root))]
@@ -159,13 +159,13 @@ def _add_backend(body: Node | None, found: Facts) -> None:
 
 
 def _line(body: Node | None) -> int:
-    """The line on which the block of a body begins, from 1; 0 where that is not known."""
+    """The first line of a body's block, counted from 1; 0 if it is not known."""
     block = body.parent if body is not None else None
     return block.start_point[0] + 1 if block is not None else 0
 
 
 def _settings(body: Node | None) -> Iterator[tuple[str, Expression]]:
-    """What a backend is set to, also in blocks within it."""
+    """A backend's settings, including those in nested blocks."""
     for name, value in _converted(dict(syntax.attributes(body))).items():
         yield from leaves(name, value)
     for kind, _, inner in syntax.blocks(body):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .facts import Facts
 
-VARIES = re.compile(r"\b(var|local|terraform)\.")  # an expression whose value depends on these
+VARIES = re.compile(r"\b(var|local|terraform)\.")  # an expression whose value depends on one of these
 _FILE_FUNCTIONS = re.compile(r"^(file[a-z0-9]*|templatefile)$")
 _ANCHORED_PATH = re.compile(r"\$\{\s*path\.(module|root|cwd)\s*\}((?:/[A-Za-z0-9_.@+-]*)*)")
 _RELATIVE_PATH = re.compile(r"(?:^|(?<=[\s=:,'\"]))\.{1,2}/[A-Za-z0-9_./@+-]*")
@@ -27,7 +27,7 @@ _WORKSPACE = re.compile(rb"(?<![\w.])(terraform|tofu)\.workspace\b")
 
 
 def find_state_outputs(text: str, found: Facts) -> None:
-    """Note the outputs of remote states that a file's text refers to."""
+    """Find the outputs of remote states that a file's text refers to."""
     for match in _STATE.finditer(text):
         name = match[1] or ""
         following = _OUTPUT.match(text, match.end()) if name else None
@@ -39,12 +39,12 @@ def find_state_outputs(text: str, found: Facts) -> None:
 
 
 def asks_for_workspace(text: str) -> bool:
-    """Whether a text asks for the name of the workspace."""
+    """Whether a text refers to the workspace's name."""
     return _WORKSPACE.search(text.encode(errors="replace")) is not None
 
 
 def find_workspace(root: Node, found: Facts) -> None:
-    """Note where a file asks for the name of the workspace."""
+    """Find where a file refers to the workspace's name."""
     content, begin = root.text or b"", root.start_byte
     for match in _WORKSPACE.finditer(content):
         node = root.descendant_for_byte_range(begin + match.start(), begin + match.end())
@@ -54,7 +54,7 @@ def find_workspace(root: Node, found: Facts) -> None:
 
 
 def find_paths(node: Node, found: Facts) -> None:
-    """Note every path that a text in a tree mentions; what functions read is known better."""
+    """Find the paths that a tree's texts mention, apart from what functions read, which is known exactly."""
     stack = [node]
     while stack:
         current = stack.pop()
@@ -75,9 +75,9 @@ def find_paths(node: Node, found: Facts) -> None:
 
 
 def mentions(text: str) -> Iterator[PathReference]:
-    """The paths that a string's text has in it: after `${path.module}` and the like, or as a word with `./` first.
+    """The paths in a string's text: after `${path.module}` and the like, or as a word that begins with `./`.
 
-    One that goes on with `%` is the pattern of a `format`, which is evaluated.
+    One that continues with `%` is the pattern of a `format`, which is evaluated instead.
     """
     for match in _ANCHORED_PATH.finditer(text):
         if _VERB.match(text, match.end()):

@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from .fileindex import FileIndex
     from .values import Values
 
-_MOST_SCOPES = 400  # of one stack's modules with different arguments; beyond that the arguments count as unknown
-_MOST_FOLDERS = 50  # that a module may come from whose source is known in part only
+_MOST_SCOPES = 400  # of a stack's modules with different arguments; beyond that, arguments count as unknown
+_MOST_FOLDERS = 50  # that a module with a partly known source may come from
 
 
 @dataclass(frozen=True)
 class StateRead:
     """A `terraform_remote_state` of the stack or of a module in it.
 
-    `settings` are those of its backend, with None for one that is not known; they are None where none is. `outputs` are
-    what it is read for; None if it may be any. `place` is where it stands: `file:line`, in JSON the file.
+    `settings` are those of its backend, with None for an unknown one; None if no setting is known. `outputs` are the
+    outputs that are read; None if it may be any. `place` is `file:line`, in JSON only the file.
     """
 
     name: str
@@ -48,13 +48,12 @@ class StateRead:
 class RootModule:
     """The configuration in one folder.
 
-    `files` are its own files, `modules` the files of each local module that it calls, directly or not; `broken` are
-    those that do not parse. `unknown` are files that read a path which cannot be told without running them; `partly`
-    are the folders of which some file is read that cannot be told, each with the file that reads it. `early` is
-    whether the engine has to know variables before it can load the configuration. `backend_settings` are the settings
-    of its backend that are known; `backend_unknown` says of the others how they begin as far as that is known, and what
-    they are made of: equal for equal expressions of equal values. `workspace` is the first place that asks for the
-    workspace's name.
+    `files` are its own files, `modules` the files of each local module that it calls, directly or indirectly; `broken`
+    are those that do not parse. `unknown` are files that read a path which depends on the engine; `partly` are folders
+    in which some unknown file is read, each with the file that reads it. `early` says whether the engine needs
+    variables before it can load the configuration. `backend_settings` are the known settings of its backend;
+    `backend_unknown` has for each other setting its known beginning, and what it is made of: equal for equal
+    expressions of equal values. `workspace` is the first place that refers to the workspace's name.
     """
 
     path: str
@@ -87,7 +86,7 @@ class RootModule:
         return frozenset(name for name, variable in self.variables.items() if variable.ephemeral)
 
     def why_read(self, path: str) -> str | None:
-        """Why a file counts that no expression names; None if one does."""
+        """Why a file counts although no expression names it; None if one does."""
         if any(named.exact and named.path == path for named in self.named):
             return None
         folders = [folder for folder in self.partly if path.startswith(f"{folder}/")]
@@ -97,7 +96,7 @@ class RootModule:
         return f"{self.partly[folder]} reads a file in {folder} whose name is not known"
 
     def configuration(self) -> Iterator[str]:
-        """The paths of all configuration files, its own first."""
+        """The paths of all configuration files, the root module's first."""
         yield from self.files
         for files in self.modules.values():
             yield from files
@@ -109,7 +108,7 @@ def read(index: FileIndex, path: str, known: Callable[[], Mapping[str, Any]] = d
     Args:
         index: The files.
         path: The folder, relative to the repository's root.
-        known: Gives the values of its variables that are known beforehand; asked only where a path depends on one.
+        known: Returns the values of variables known beforehand; called only if a path depends on one.
     """
     reader = _Reader(index, RootModule(path), known)
     reader.read()
@@ -146,7 +145,7 @@ class _Reader:
             for variable in fact.variables:
                 module.variables[variable.name] = combining.declared(module.variables.get(variable.name), variable)
             module.outputs.update(fact.outputs)
-        root = self._scope(module.path, lambda name: self._given.get(name))  # noqa: PLW0108 - asked for only where it is needed
+        root = self._scope(module.path, lambda name: self._given.get(name))  # noqa: PLW0108 - evaluated only if needed
         for file, fact in facts.items():
             if fact.backend:
                 module.backend, module.backend_varies = fact.backend, fact.backend_varies
@@ -157,7 +156,7 @@ class _Reader:
         module.unknown, module.partly = sorted(self._paths.unknown), self._paths.partly
 
     def _facts(self, folder: str) -> dict[str, Facts]:
-        """The facts of a module's files, the overriding ones last; a `.tofu` file stands in for its `.tf` twin."""
+        """The facts of a module's files, overriding ones last; a `.tofu` file replaces its `.tf` twin."""
         if folder not in self._folders:
             files = self._index.configuration(folder)
             used = sorted((file for file in files if combining.twin(file) not in files), key=combining.overrides)
@@ -180,7 +179,7 @@ class _Reader:
     # --- modules
 
     def _walk(self, root: Scope) -> None:
-        """Take each module with each set of arguments once, then what is called and repeated for nothing."""
+        """Take each module once per set of arguments, then the modules that are called with no instances."""
         pending, seen = [root], {id(root)}
         while pending:
             scope = pending.pop()
@@ -195,7 +194,7 @@ class _Reader:
             self._take_unused(self._unused.pop())
 
     def _take(self, scope: Scope) -> None:
-        """Note what the files of a module name and read."""
+        """Note the paths that a module's files name and read."""
         folder = self._folder_of(scope)
         facts = self._facts(folder)
         outputs = combining.state_outputs(facts.values())
@@ -222,7 +221,7 @@ class _Reader:
 
     @contextmanager
     def _followed(self) -> Iterator[None]:
-        """Where expressions cannot be followed, their file may read any file."""
+        """Follow a file's expressions; if they cannot be followed, it may read any file."""
         try:
             yield
         except (TooMuchError, RecursionError):
@@ -232,10 +231,10 @@ class _Reader:
         return posixpath.normpath(posixpath.join(self.module.path, scope.folder))
 
     def _scopes_of(self, caller: Scope, call: Call) -> list[Scope]:
-        """The scopes of a module that is called: one for each of its sources and sets of arguments."""
+        """The scopes of a called module: one for each source and set of arguments."""
         key = (id(caller), call.name)
         if key not in self._instances:
-            self._instances[key] = []  # a module that calls itself: the engine refuses it
+            self._instances[key] = []  # a module that calls itself, which the engine refuses
             found: dict[int, Scope] = {}
             sources = self._evaluator.evaluate(call.source, caller, {}) if call.source else ()
             self.module.early |= call.source is not None and call.source[0] != expressions.LITERAL
@@ -253,16 +252,15 @@ class _Reader:
         return self._instances[key]
 
     def _take_unused(self, folder: str) -> None:
-        """Note what is read of a module that is repeated for nothing, and of the modules that it calls.
+        """Note what is read by a module without instances, and by the modules that it calls.
 
-        The engine loads and checks them all the same, with variables whose values are not known: what it reads then
-        depends on none of them.
+        The engine loads and checks them nevertheless, with unknown variables: what it reads does not depend on them.
         """
         if folder in self.module.modules:
             return
         self.module.modules[folder] = self._index.configuration(folder)
         self._take(self._scope(folder, lambda _: ()))
-        scope = self._scope(folder, lambda _: None)  # but where modules come from depends on defaults
+        scope = self._scope(folder, lambda _: None)  # but the sources of modules depend on defaults
         for call in scope.calls.values():
             with self._followed():
                 sources = self._evaluator.evaluate(call.source, scope, {}) if call.source else ()
@@ -280,7 +278,7 @@ class _Reader:
         return self._scopes[key]
 
     def _folders_called(self, folder: str, sources: Values) -> list[str]:
-        """The folders that a module may come from; of a source that is known in part, all below what is known."""
+        """The folders that a module may come from; for a partly known source, all below the known folder."""
         found: dict[str, None] = {}
         for source in sources:
             if isinstance(source, str):
@@ -308,7 +306,7 @@ class _Reader:
         return reader.is_configuration(path)
 
     def _fill(self, path: str, given: Values) -> None:
-        """Evaluate what a template reads with what it is given."""
+        """Evaluate what a template reads with its arguments."""
         if (path, given) in self._filled:
             return
         self._filled.add((path, given))
@@ -325,7 +323,7 @@ class _Reader:
     # --- states
 
     def _settings(self, file: str, fact: Facts, scope: Scope) -> tuple[dict[str, str], dict[str, str]]:
-        """The settings of a backend: those that are known, and what the others are made of; null is not set."""
+        """A backend's known settings, and what the others are made of; null means not set."""
         self._paths.file = file
         texts, unknown = {}, {}
         for name, expression in fact.backend_settings.items():
@@ -339,14 +337,14 @@ class _Reader:
         return texts, unknown
 
     def _made_of(self, expression: Expression, scope: Scope) -> str:
-        """An expression with what is known of the values that it refers to: two that look alike may differ."""
+        """An expression with the known values that it refers to, as expressions that look the same may differ."""
         known = {jsontext.dumps(found): self._evaluated(found, scope) for found in expressions.references(expression)}
         return f"{jsontext.dumps(expression)} {sorted(known.items(), key=lambda pair: pair[0])}"
 
     def _state_reads(
         self, state: RemoteState, scope: Scope, outputs: Mapping[str, tuple[str, ...] | None]
     ) -> list[StateRead]:
-        """The states that a data source reads: one for each instance, and for each way that its settings may be."""
+        """The states that a data source reads: one for each instance and each possible combination of settings."""
         used = outputs.get(state.name, ()) if "" not in outputs else None
         found: list[StateRead] = []
         place = f"{self._paths.file}:{state.line}" if state.line else self._paths.file

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def ways(config: values.Alternative) -> Iterator[dict[str, str | None] | None]:
-    """The settings that a backend may have; None for a setting, or for all, that is not known."""
+    """The possible settings of a backend; None for an unknown setting, or if none is known."""
     if not isinstance(config, values.Fields) or config.other:
         yield None
         return
@@ -25,7 +25,7 @@ def ways(config: values.Alternative) -> Iterator[dict[str, str | None] | None]:
 
 
 def _leaves(config: values.Fields, before: str = "") -> Iterator[tuple[str, Values]]:
-    """What stands in an object and in the objects in it, with dotted names."""
+    """The values in an object and its nested objects, with dotted names."""
     for name, found in config.pairs:
         if len(found) == 1 and isinstance(found[0], values.Fields) and not found[0].other:
             yield from _leaves(found[0], f"{before}{name}.")

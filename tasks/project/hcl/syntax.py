@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from tree_sitter import Node
 
 UNKNOWN = object()
-TEXT, REFERENCE, ANYTHING = "=", "$", "?"  # how a part of a string begins, see `parts`
+TEXT, REFERENCE, ANYTHING = "=", "$", "?"  # how a part of a string begins; see `parts`
 _REFERENCE = re.compile(r"(local|var)\.[A-Za-z_][A-Za-z0-9_-]*|path\.(module|root|cwd)")
 
 
 def parse(content: bytes) -> Node:
-    """The root of the syntax tree; errors are nodes of it."""
+    """The root of the syntax tree; errors are nodes in it."""
     import tree_sitter
     import tree_sitter_hcl
 
@@ -68,7 +68,7 @@ def literal(node: Node) -> Any:
 
 
 def literals(node: Node) -> Iterator[Any]:
-    """The literal values within an expression, the largest ones: of `x ? "a" : "b"` both texts."""
+    """The largest literal values within an expression: for `x ? "a" : "b"` both texts."""
     pending = [node]
     while pending:
         node = pending.pop()
@@ -112,7 +112,7 @@ def _literal_value(node: Node) -> Any:
 
 
 def _literal_key(node: Node) -> str | None:
-    """The key of an object's element: a bare word, or a literal text or number; None if it is an expression."""
+    """The key of an object's element: a bare word, literal text or number; None if it is an expression."""
     word = text(node).strip()
     if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", word):
         return word
@@ -121,7 +121,7 @@ def _literal_key(node: Node) -> str | None:
 
 
 def _joined(template: Node) -> Any:
-    """The text of a template whose interpolations are literals themselves: `"a-${"b"}"`."""
+    """The text of a template whose interpolations are literals: `"a-${"b"}"`."""
     pieces = []
     for kid in template.named_children:
         if kid.type == "template_literal":
@@ -141,7 +141,7 @@ _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
 
 
 def unescape(text: str) -> str:
-    """What stands between the quotes of a text, as the text that it is."""
+    """A quoted text without its escapes."""
 
     def replace(match: re.Match[str]) -> str:
         code = match[1]
@@ -155,10 +155,10 @@ def unescape(text: str) -> str:
 
 
 def parts(node: Node) -> tuple[str, ...]:
-    """What a text expression is put together from.
+    """The parts of a text expression.
 
-    Each part begins with `=` (a known text follows), `$` (a reference follows: `local.x`, `var.x`, `path.module`), or
-    is `?`: anything.
+    Each part begins with `=` (a known text follows) or `$` (a reference follows: `local.x`, `var.x`, `path.module`), or
+    is `?`, which may be anything.
     """
     while node.type in ("expression", "template_expr", "literal_value") and len(node.named_children) == 1:
         node = node.named_children[0]

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 def converted(found: Values, constraint: Expression | None) -> Values:
-    """Values as a type makes them: texts from numbers, and the defaults of optional attributes.
+    """Convert values to a type: numbers to texts, and missing optional attributes to their defaults.
 
     Args:
         found: The values.
-        constraint: The type; None if a variable has none.
+        constraint: The type; None if the variable has none.
     """
     if constraint is None:
         return found
@@ -51,7 +51,7 @@ def _converted(item: Alternative, constraint: Expression) -> Values:
 
 
 def _named(constraint: Expression) -> tuple[str, list[Expression]]:
-    """The name of a type, and what it is made of."""
+    """A type's name and its arguments."""
     if constraint[0] == expressions.REFERENCE:
         return constraint[1], []
     if constraint[0] == expressions.CALL:
@@ -60,7 +60,7 @@ def _named(constraint: Expression) -> tuple[str, list[Expression]]:
 
 
 def _from_text(text: str, constraint: Expression, name: str) -> Values:
-    """The value of an environment variable for a type that is no text: an expression, as the engine parses it."""
+    """The value of an environment variable for a type other than text: an expression, as the engine parses it."""
     found = next((syntax.literal(node) for _, node in syntax.attributes(syntax.body(_parsed(text)))), syntax.UNKNOWN)
     if name == "any":
         return some([text, *(values.of_json(found) if found is not syntax.UNKNOWN else ())])
@@ -74,7 +74,7 @@ def _parsed(text: str) -> Node:
 
 
 def _object(item: Fields, attributes: Expression) -> Fields:
-    """An object with its optional attributes, and without those that its type does not have."""
+    """An object with its optional attributes, without attributes that its type does not have."""
     pairs = []
     for key, constraint in attributes[1]:
         name, arguments = _named(constraint)

@@ -1,9 +1,8 @@
 """The possible values of an expression before the engine runs: alternatives, each fully or partly known.
 
-`Values` are the alternatives; no alternative at all is an expression that fails. An alternative is a text, number,
-boolean or null that is known; a `Start`, of which only the beginning is; a `Content`, which stands in a file; or a
-collection, whose elements are `Values` again. There is always an alternative for what the engine finds: more may be
-listed, never less.
+`Values` are the alternatives; an expression without alternatives fails. An alternative is a known text, number,
+boolean or null; a `Start`, a text with a known beginning; a `Content`, the content of a file; or a collection, whose
+elements are `Values` again. The engine's actual value is always among the alternatives: there may be more, never fewer.
 """
 
 from __future__ import annotations
@@ -15,29 +14,29 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-MOST = 64  # alternatives; beyond that only what they have in common is known
+MOST = 64  # alternatives; beyond that, only their common beginning is known
 MOST_ELEMENTS = 512  # of one collection
-_LONGEST = 4096  # of a text that is put together
+_LONGEST = 4096  # of a composed text
 _MOST_NUMBER = 10**15
 
 
 @dataclass(frozen=True)
 class Start:
-    """A text that begins so; with an empty `text` it may be anything, of any type."""
+    """A text with this beginning; with an empty `text` it may be anything, of any type."""
 
     text: str = ""
 
 
 @dataclass(frozen=True)
 class Content:
-    """What stands in the file at a path, read only where it is asked for."""
+    """The content of the file at a path, read only when needed."""
 
     path: str
 
 
 @dataclass(frozen=True)
 class Items:
-    """A list or set. `other` are elements that may be there too, at places that are not known."""
+    """A list or set. `other` are further possible elements at unknown positions."""
 
     elements: tuple[Values, ...]
     other: Values = ()
@@ -46,13 +45,13 @@ class Items:
 
 @dataclass(frozen=True)
 class Fields:
-    """An object or map. `other` are values that may stand below keys that are not known."""
+    """An object or map. `other` are further possible values below unknown keys."""
 
     pairs: tuple[tuple[str, Values], ...]
     other: Values = ()
 
     def get(self, key: str) -> Values:
-        """The values below a key; nothing where it is certain that it is not there."""
+        """The values below a key; empty if the key certainly does not exist."""
         return next((values for name, values in self.pairs if name == key), self.other)
 
 
@@ -64,7 +63,7 @@ ANY: Values = (ANYTHING,)
 
 
 def some(alternatives: Iterable[Alternative]) -> Values:
-    """Alternatives, each once; too many are brought down to what they have in common."""
+    """Alternatives without duplicates; too many are reduced to their common beginning."""
     found = tuple({(type(item), item): item for item in alternatives}.values())
     if ANYTHING in found:
         return ANY
@@ -77,7 +76,7 @@ def union(several: Iterable[Values]) -> Values:
 
 
 def common(alternatives: Values) -> Start:
-    """What begins as all of some texts begin."""
+    """The alternative that stands for all of some texts: their common beginning."""
     texts = []
     for item in alternatives:
         text = item.text if isinstance(item, Start) else text_of(item)
@@ -88,14 +87,14 @@ def common(alternatives: Values) -> Start:
 
 
 def _beginning(texts: list[str]) -> str:
-    """The longest text that all begin with: the first and the last one differ most."""
+    """The longest common beginning; of sorted texts the first and the last differ the most."""
     first, last = min(texts), max(texts)
     same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
     return "".join(mark for mark, _ in same)
 
 
 def of_json(value: Any) -> Values:
-    """A JSON value that is known."""
+    """A known JSON value."""
     if isinstance(value, list):
         return (Items(tuple(of_json(item) for item in value)),)
     if isinstance(value, dict):
@@ -106,14 +105,14 @@ def of_json(value: Any) -> Values:
 
 
 class NotKnownError(Exception):
-    """A value is not known whole."""
+    """A value is not fully known."""
 
 
 def to_json(values: Values) -> Any:
-    """The one JSON value that values are.
+    """The only JSON value among the alternatives.
 
     Raises:
-        NotKnownError: They are several, or not known whole.
+        NotKnownError: There are several, or it is not fully known.
     """
     if len(values) != 1:
         raise NotKnownError
@@ -121,10 +120,10 @@ def to_json(values: Values) -> Any:
 
 
 def plain(item: Alternative) -> Any:
-    """The JSON value that an alternative is.
+    """The JSON value of an alternative.
 
     Raises:
-        NotKnownError: It is not known whole.
+        NotKnownError: It is not fully known.
     """
     if isinstance(item, Start | Content):
         raise NotKnownError
@@ -138,7 +137,7 @@ def plain(item: Alternative) -> Any:
 
 
 def text_of(item: Alternative) -> str | None:
-    """A known text, number or boolean as the engine puts it into a text; None of anything else."""
+    """A known text, number or boolean as the engine converts it to text; None for anything else."""
     if isinstance(item, bool):
         return str(item).lower()
     if isinstance(item, str):
@@ -151,7 +150,7 @@ def text_of(item: Alternative) -> str | None:
 
 
 def begin_of(item: Alternative) -> Start | str | None:
-    """What an alternative is in a text: a known one, the beginning of one, or None if it cannot be in a text."""
+    """An alternative as part of a text: known, or with a known beginning; None if it cannot be in a text."""
     if item is None or isinstance(item, Items | Fields):
         return None
     if isinstance(item, Start):
@@ -161,7 +160,7 @@ def begin_of(item: Alternative) -> Start | str | None:
 
 
 def concatenated(parts: Iterable[Values]) -> Values:
-    """The texts that parts make, in all combinations."""
+    """The texts composed of parts, in all combinations."""
     texts: list[Start | str] = [""]
     for values in parts:
         following = [begin for begin in map(begin_of, values) if begin is not None]
@@ -186,9 +185,9 @@ def _add(text: str, more: Start | str) -> Start | str:
 
 
 def elements(item: Alternative) -> Iterator[tuple[Values, Values]] | None:
-    """The keys and values of a collection, those that may be there included; None of what is none.
+    """The keys and values of a collection, including possible ones; None if it is not a collection.
 
-    The key of a set's element is the element.
+    A set's element is its own key.
     """
     if isinstance(item, Items):
         known: Iterable[tuple[Values, Values]] = (
@@ -203,7 +202,7 @@ def elements(item: Alternative) -> Iterator[tuple[Values, Values]] | None:
 
 
 def all_of(item: Alternative) -> Values:
-    """All that may stand in a collection, at any place."""
+    """All possible elements of a collection, at any position."""
     if isinstance(item, Start | Content):
         return ANY
     found = elements(item)
@@ -211,14 +210,14 @@ def all_of(item: Alternative) -> Values:
 
 
 def bag(values: Values) -> Values:
-    """A list of which only is known what its elements may be."""
+    """A list with unknown length and these possible elements."""
     return (Items((), values),) if values else (Items(()),)
 
 
 def product(arguments: list[Values], apply: Callable[..., Any]) -> Values | None:
-    """What a function returns for all combinations of known arguments; None if one is not known whole.
+    """A function's results for all combinations of known arguments; None if an argument is not fully known.
 
-    A combination for which the function raises ValueError is one that fails; after other errors it is anything.
+    A combination fails if the function raises ValueError; after any other error its result may be anything.
     """
     count = 1
     for values in arguments:

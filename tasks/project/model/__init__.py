@@ -16,11 +16,12 @@ from ...base.model import (
 from .around import Hook, Organization, Upstream
 from .build import Build, Image, Login
 from .ci import Ci
-from .ledger import Ledger
+from .drift import Drift, DriftClass, DriftIgnore, DriftSeverity, DriftSeverityRule, Looks
+from .ledger import Ledger, Observations
 from .plan import Encryption, Plan
 from .policy import Allow, Checker, Policy, Protect, RequiredTags, Severity
 from .root import Config
-from .stack import Backend, Deploy, Drift, Engine, Stack, VarFile
+from .stack import Backend, Deploy, Engine, Stack, VarFile
 from .told import Channel, Command, Event, Forge, History, Publish, Reports, UrlVariable
 
 __all__ = [
@@ -34,6 +35,10 @@ __all__ = [
     "Config",
     "Deploy",
     "Drift",
+    "DriftClass",
+    "DriftIgnore",
+    "DriftSeverity",
+    "DriftSeverityRule",
     "Encryption",
     "Engine",
     "EnvironmentName",
@@ -46,7 +51,9 @@ __all__ = [
     "KeyVariable",
     "Ledger",
     "Login",
+    "Looks",
     "Model",
+    "Observations",
     "Organization",
     "OutputReference",
     "PartName",

@@ -13,9 +13,33 @@ from ...base.model import Model, Seconds, TokenVariable, naming
 
 DEFAULT_REF = "refs/heads/doit-tofu/{environment}/ledger"
 PUBLIC_KEY_PATTERN = r"^[A-Za-z0-9+/]{43}=$"
+PublicKeyLine = Annotated[str, StringConstraints(pattern=PUBLIC_KEY_PATTERN)]
 _SCHEMES = ("s3", "az", "https", "http")
 _GIT_ONLY = ("ref", "remote")
 _STORE_ONLY = ("url", "endpoint")
+
+
+class Observations(Model):
+    """What runs observed (drift since when, what each channel was told), which drift and verify jobs write, too."""
+
+    token: TokenVariable = Field(
+        "DEPLOY_OBSERVATIONS_TOKEN",
+        description="The environment variable that holds the token for writing observations over HTTPS; without it,"
+        " the ledger's own.",
+    )
+    key: Annotated[str, naming("signing key")] = Field(
+        "DEPLOY_OBSERVATIONS_KEY",
+        description="The environment variable that holds the private key that observations are signed with.",
+    )
+    public_key: Annotated[str, StringConstraints(pattern=PUBLIC_KEY_PATTERN)] | None = Field(
+        None,
+        description="The public key that observations are verified with. Without one they are unsigned.",
+    )
+
+    @property
+    def public_keys(self) -> tuple[str, ...]:
+        """The public keys that are trusted."""
+        return (self.public_key,) if self.public_key else ()
 
 
 class Ledger(Model):
@@ -50,9 +74,10 @@ class Ledger(Model):
         "DEPLOY_LEDGER_KEY",
         description="The environment variable that holds the private key with which deploy jobs sign.",
     )
-    public_key: Annotated[str, StringConstraints(pattern=PUBLIC_KEY_PATTERN)] | None = Field(
+    public_key: PublicKeyLine | Annotated[list[PublicKeyLine], Field(min_length=1)] | None = Field(
         None,
-        description="The public key that entries are verified with: one line of base64. Without one they are unsigned.",
+        description="The public key that entries are verified with: one line of base64; while it is replaced, a list of"
+        " both. Without one they are unsigned.",
     )
     required: bool = Field(
         True,
@@ -66,7 +91,16 @@ class Ledger(Model):
     public: bool = Field(
         False, description="True: entries also contain resource addresses, names of people and reasons in plain text."
     )
+    observations: Observations = Field(
+        default_factory=Observations,  # type: ignore[arg-type]
+        description="What runs observed, beside the ledger: written by drift and verify jobs, too.",
+    )
     timeout: Annotated[float, Field(gt=0, le=3600)] = Field(60, description="Seconds that one read or write may take.")
+
+    @property
+    def public_keys(self) -> tuple[str, ...]:
+        """The public keys that are trusted."""
+        return (self.public_key,) if isinstance(self.public_key, str) else tuple(self.public_key or ())
 
     @field_validator("ref")
     @classmethod

@@ -11,10 +11,11 @@ from ...base.model import EnvironmentName, Model, PartName, StackName, VariableN
 from .around import Hook, Organization, Upstream
 from .build import Build, Image
 from .ci import Ci
+from .drift import Drift
 from .ledger import AnyLedger
 from .plan import Encryption, Inputs, Plan
 from .policy import Policy
-from .stack import Backend, Deploy, Drift, Engine, Stack
+from .stack import Backend, Deploy, Engine, Stack
 from .told import Channel, Forge, History, Publish, Reports
 
 
@@ -63,7 +64,7 @@ class Config(Model):
         description="Comments on merge requests, and commit statuses.",
     )
     deploy: Deploy = Field(default_factory=Deploy, description="How deploys are remembered without receipts.")  # type: ignore[arg-type]
-    drift: Drift = Field(default_factory=Drift, description="Rules for drift.")  # type: ignore[arg-type]
+    drift: Drift = Field(default_factory=Drift, description="Checks for drift.")  # type: ignore[arg-type]
     policy: Policy = Field(default_factory=Policy, description="Rules that judge plans.")  # type: ignore[arg-type]
     reports: Reports = Field(default_factory=Reports, description="How reports look.")  # type: ignore[arg-type]
     upstream: Upstream | None = Field(None, description="The upstream repository, if this one is an overlay.")

@@ -1,4 +1,4 @@
-"""The keys `stacks`, `engine`, `backend`, `deploy` and `drift`."""
+"""The keys `stacks`, `engine`, `backend` and `deploy`."""
 
 from __future__ import annotations
 
@@ -32,13 +32,20 @@ class Engine(Model):
     releases: str | None = Field(None, description="Base URL of a mirror of the engine's official releases; https.")
     sha256: list[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]] = Field(
         default_factory=list,
-        description="SHA-256 of engines in the cache that may run besides published releases: of one that you built.",
+        description="SHA-256 of engines that may run besides published releases: of one that you built, or of"
+        " an archive to download.",
     )
     lock_timeout: Seconds = Field(60, description="Seconds to wait for a state lock that another process holds.")
     progress: Seconds = Field(
         60,
         description="Seconds after which an apply says what it waits for, again and again, without a terminal; 0:"
         " never.",
+    )
+    provider_memory: int = Field(
+        500,
+        ge=1,
+        description="Megabytes that the process of a provider takes: no more engine processes run at once than the"
+        " machine, or its container, has memory for.",
     )
     grace: Seconds | None = Field(
         None,
@@ -113,6 +120,9 @@ class Stack(Model):
     images: dict[VariableName, PartName] = Field(
         default_factory=dict, description="Variables set to the reference of an image."
     )
+    owners: list[str] = Field(
+        default_factory=list, description="Who owns the stack, for the dashboard; by default as CODEOWNERS says."
+    )
     backend: Backend | None = Field(None, description="The stack's own backend, instead of the common one.")
     verify: list[AnyCheck] = Field(default_factory=list, description="Checks that must pass after each apply.")
 
@@ -121,23 +131,13 @@ class Deploy(Model):
     """How a deploy is remembered if receipts are not kept."""
 
     tag: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_{][A-Za-z0-9_./{}-]*$")] | None = Field(
-        None, description="A git tag that a complete deploy moves to its commit: `deployed-{environment}`."
+        None,
+        description="A git tag that a complete deploy moves to its commit, and that says what a deploy has begun:"
+        " `deployed-{environment}`.",
     )
     push: bool = Field(False, description="True: push the tag to `origin`.")
     on_failed_check: Literal["warn", "fail"] = Field(
         "warn",
         description="If a `check` block fails after an apply: `warn`, or `fail` the deploy of the stack; the next"
         " deploys check again until it passes.",
-    )
-
-
-class Drift(Model):
-    """How `doit drift` treats its findings."""
-
-    undeployed: Literal["alert", "report"] = Field(
-        "alert",
-        description="`alert`: undeployed code makes `doit drift` exit with 2, as drift does; `report`: only report it.",
-    )
-    on_failed_check: Literal["warn", "fail"] = Field(
-        "warn", description="If a `check` block fails: `warn` and continue, or `fail` the stack with exit code 1."
     )

@@ -1,0 +1,236 @@
+"""The classes of what differs from the deployed state, each finding identified by its address and its change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from ..artifact import statecheck
+from ..base.files import canonical_json, sha256_bytes
+from ..base.valuepath import at, differing, dotted, overlap
+from .looks import Looks, only_looks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ..artifact.changes import PlanChanges
+    from ..artifact.receipt import Receipt
+    from ..artifact.statecheck import Seen
+    from ..base.valuepath import Path
+
+Json = dict[str, Any]
+STATE = "state"
+_DIGITS = 16
+_OF_CODE = frozenset({"move", "import", "forget"})  # only the code can ask for these
+
+
+class DriftClass(StrEnum):
+    """How something came to differ.
+
+    `changed` and `deleted` outside of the code; `appeared` is in the state although no deploy put it there; `outputs`
+    are changed outputs without a changed resource; `check` is a `check` block that fails; `state` is a state that was
+    written by something else; `undeployed` is code that was not deployed.
+    """
+
+    CHANGED = "changed"
+    DELETED = "deleted"
+    APPEARED = "appeared"
+    OUTPUTS = "outputs"
+    CHECK = "check"
+    STATE = "state"
+    UNDEPLOYED = "undeployed"
+
+
+class Severity(StrEnum):
+    """How bad a finding is, worst first. `info` is reported, but is no alert."""
+
+    CRITICAL = "critical"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Delta(StrEnum):
+    """A finding compared with the previous check; `unknown` if that one's findings are not known."""
+
+    NEW = "new"
+    CHANGED = "changed again"
+    KNOWN = "known"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """The rule that a finding is ignored by: its place in `drift.ignore`, its reason and last day."""
+
+    rule: int
+    reason: str
+    until: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that differs.
+
+    Args:
+        kind: Its class.
+        address: The resource with its deposed key if any, `output NAME`, the check, or `state`.
+        type: The resource's type.
+        action: What a deploy would do.
+        print: Equal for the same difference at the same address, so that a further change is seen.
+        shape: The same without values: equal if the same attributes differ.
+        item: The change, as `PlanChanges` has it: `before` is what exists, `after` what the code says.
+        paths: The attributes that differ.
+        looks: How the values only look different, if they do.
+        causes: What changed outside that this may follow from, by address.
+        code_too: Whether undeployed code changes the same resource.
+        severity: How bad it is.
+        ignored: The rule that it is ignored by.
+        delta: What it is compared with the previous check.
+        since: When a check first found it, ISO 8601.
+    """
+
+    kind: DriftClass
+    address: str
+    type: str = ""
+    action: str = ""
+    print: str = ""
+    shape: str = ""
+    item: Json | None = None
+    paths: list[str] = field(default_factory=list)
+    looks: Looks | None = None
+    causes: list[str] = field(default_factory=list)
+    code_too: bool = False
+    severity: Severity = Severity.WARNING
+    ignored: Ignored | None = None
+    delta: Delta = Delta.UNKNOWN
+    since: str | None = None
+
+    @property
+    def alerting(self) -> bool:
+        """Whether it is an alert: neither ignored nor only for information."""
+        return self.ignored is None and self.severity is not Severity.INFO
+
+    @property
+    def outside(self) -> bool:
+        """Whether it came from outside of the code."""
+        return self.kind is not DriftClass.UNDEPLOYED
+
+    @property
+    def fresh(self) -> bool:
+        """Whether nobody has been alerted of it: it is new, changed again, or that is not known."""
+        return self.delta is not Delta.KNOWN
+
+
+def classify(found: PlanChanges, seen: Seen, last: Receipt | None, *, as_deployed: bool) -> list[Finding]:
+    """What a plan says that differs, in the order of the plan.
+
+    The engine's `resource_drift` alone misses what functions and data sources find. If the code and all other inputs
+    are as deployed, everything that the plan would change was therefore caused outside. Otherwise only that is drift
+    which the engine found changed outside, and which the plan would change back or uses.
+
+    Args:
+        found: The changes.
+        seen: The state that they were planned for.
+        last: The last receipt.
+        as_deployed: Whether the inputs are those of the last receipt.
+    """
+    drifts = {_key(item): item for item in found.drift}
+    causes = sorted(key for key, item in drifts.items() if item.get("relevant"))
+    known = set(last.exists) if last is not None else set()
+    resources = [_resource(item, drifts.get(_key(item)), causes, known, as_deployed) for item in found.resources]
+    planned = {_key(item) for item in found.resources}
+    if not as_deployed and (resources or found.outputs):
+        resources += [_used(drifts[key]) for key in causes if key not in planned]
+    outputs = found.outputs if not as_deployed or not planned else []
+    of_outputs = DriftClass.OUTPUTS if as_deployed else DriftClass.UNDEPLOYED
+    return [
+        *resources,
+        *(_finding(of_outputs, f"output {item['name']}", item, causes=causes) for item in outputs),
+        *(
+            Finding(DriftClass.CHECK, address, print=_digest([address]), shape=DriftClass.CHECK)
+            for address in dict.fromkeys(found.failed_addresses)
+        ),
+        *_of_state(last, seen),
+    ]
+
+
+def _resource(item: Json, drift: Json | None, causes: list[str], known: set[str], as_deployed: bool) -> Finding:
+    """The finding of a change that the plan would make."""
+    address, action = _key(item), str(item.get("action"))
+    if action in _OF_CODE:
+        return _finding(DriftClass.UNDEPLOYED, address, item)
+    if drift is not None and (as_deployed or _undoes(item, drift)):
+        kind = DriftClass.DELETED if drift.get("action") == "destroy" else DriftClass.CHANGED
+        return _finding(kind, address, item, code_too=not as_deployed)
+    others = [cause for cause in causes if cause != address]
+    if not as_deployed:
+        return _finding(DriftClass.UNDEPLOYED, address, item, causes=others)
+    if action == "destroy" and known and statecheck.digest(str(item.get("address"))) not in known:
+        return _finding(DriftClass.APPEARED, address, item)
+    return _finding(DriftClass.CHANGED, address, item, causes=others, both=True)
+
+
+def _undoes(item: Json, drift: Json) -> bool:
+    """Whether a planned change concerns what changed outside, rather than other attributes of the same resource."""
+    if drift.get("action") == "destroy":
+        return item.get("action") == "add"
+    if item.get("action") == "destroy":
+        return False
+    return any(overlap(one, other) for one in paths_of(item) for other in paths_of(drift))
+
+
+def _used(drift: Json) -> Finding:
+    """The finding of a resource that the plan leaves as it is now, but whose changed attributes it uses."""
+    item = {**drift, "before": drift.get("after"), "after": drift.get("before"), "action": "read"}
+    kind = DriftClass.DELETED if drift.get("action") == "destroy" else DriftClass.CHANGED
+    return _finding(kind, _key(drift), item, code_too=True)
+
+
+def _finding(
+    kind: DriftClass, address: str, item: Json, *, causes: list[str] | None = None, code_too: bool = False,
+    both: bool = False,
+) -> Finding:  # fmt: skip
+    """A finding of a change; its print covers the side that is not the code's, or both."""
+    paths = paths_of(item)
+    sides = ("before", "after") if both or kind not in (DriftClass.CHANGED, DriftClass.DELETED) else ("before",)
+    values = [[dotted(path), *(at(item.get(side), path) for side in sides)] for path in paths]
+    return Finding(
+        kind, address, str(item.get("type") or ""), str(item.get("action")),
+        _digest([kind, address, item.get("action"), values]),
+        _digest([kind, item.get("action"), [dotted(path) for path in paths]]), item,
+        [dotted(path) for path in paths if path], only_looks(item.get("before"), item.get("after"), paths),
+        causes or [], code_too,
+    )  # fmt: skip
+
+
+def addresses(plan: Mapping[str, Any]) -> list[str]:
+    """Everything that can drift, by address, of a plan in `show -json` form."""
+    resources = [str(item.get("address")) for item in statecheck.resources(plan)]
+    outputs = [f"output {name}" for name in plan.get("output_changes") or {}]
+    checks = [str((check.get("address") or {}).get("to_display")) for check in plan.get("checks") or []]
+    return list(dict.fromkeys([*resources, *outputs, *checks, STATE]))
+
+
+def _of_state(last: Receipt | None, seen: Seen) -> Iterator[Finding]:
+    serials = statecheck.ahead(last, seen)
+    if serials:
+        digest = _digest([seen.lineage, serials[1]])
+        yield Finding(DriftClass.STATE, STATE, print=digest, shape=digest)
+
+
+def paths_of(item: Json) -> list[Path]:
+    """Where a change differs, what is masked included; not where only the marks of sensitive values do."""
+    before, after, changed = item.get("before"), item.get("after"), item.get("changed")
+    found = [path for path in differing(before, after) if not path or changed is None or path[0] in changed]
+    return [*found, *(tuple(path) for path in item.get("masked") or [])]
+
+
+def _key(item: Json) -> str:
+    """The address of a resource, with the key of an object left over from a replacement."""
+    deposed = item.get("deposed")
+    return f"{item.get('address')} (deposed {deposed})" if deposed else str(item.get("address"))
+
+
+def _digest(value: object) -> str:
+    return sha256_bytes(canonical_json(value))[:_DIGITS]

@@ -1,0 +1,79 @@
+"""Values that only look different: another order, another spelling of JSON, upper and lower case."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from ..base import jsontext
+from ..base.valuepath import at
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..base.valuepath import Path
+
+_DEEPEST = 100_000  # characters of a text that is read as JSON
+
+
+class Looks(StrEnum):
+    """How two values look different although they may mean the same.
+
+    Two spellings of one JSON value are the same to any reader of JSON. Whether the order of a list or the case of a
+    text matters is the provider's to say, which the engine's plan does not tell: those stay alerts unless a rule says
+    otherwise.
+    """
+
+    JSON = "json"
+    ORDER = "order"
+    CASE = "case"
+
+
+def only_looks(before: Any, after: Any, paths: Sequence[Path]) -> Looks | None:
+    """How two values only look different; None if they really differ, or in more than one way.
+
+    Args:
+        before: The value before.
+        after: The value after.
+        paths: Where they differ.
+    """
+    if not paths or not all(paths):
+        return None
+    found = {_look(at(before, path), at(after, path)) for path in _lists(before, after, paths)}
+    return found.pop() if len(found) == 1 else None
+
+
+def _lists(before: Any, after: Any, paths: Sequence[Path]) -> list[Path]:
+    """The paths, with those within a list that has the same elements in another order replaced by that list's."""
+    found: dict[Path, None] = {}
+    for path in paths:
+        for length in range(1, len(path)):
+            if _look(at(before, path[:length]), at(after, path[:length])) is Looks.ORDER:
+                found[path[:length]] = None
+                break
+        else:
+            found[path] = None
+    return list(found)
+
+
+def _look(before: Any, after: Any) -> Looks | None:
+    if isinstance(before, list) and isinstance(after, list):
+        return Looks.ORDER if before != after and _sorted(before) == _sorted(after) else None
+    if not isinstance(before, str) or not isinstance(after, str) or before == after:
+        return None
+    if before.casefold() == after.casefold():
+        return Looks.CASE
+    return Looks.JSON if _same_json(before, after) else None
+
+
+def _same_json(before: str, after: str) -> bool:
+    if max(len(before), len(after)) > _DEEPEST or before.lstrip()[:1] not in ("{", "["):
+        return False
+    try:
+        return jsontext.same(jsontext.loads(before), jsontext.loads(after))
+    except (ValueError, RecursionError):
+        return False
+
+
+def _sorted(items: list[Any]) -> list[str]:
+    return sorted(jsontext.dumps(item, sort_keys=True) for item in items)

@@ -1,0 +1,145 @@
+"""What runs observed: since when a drift is known, when a stack was last checked, what each channel was told.
+
+Observations decide what rings, never what is affected or applied: they are a document of their own, on a ref of their
+own, signed with a key of their own. If they are lost, everything counts as new.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..base.files import canonical_json
+from .record import checked
+from .statement import Part
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+FORMAT = 1
+NEEDS = "0.1.0"  # the first version of doit-tofu that reads and writes this format
+
+
+class Drift(Part):
+    """A drift of one resource or output.
+
+    Args:
+        fingerprint: Equal as long as the same values differ.
+        since: When it was first seen, by the clock of that run.
+        run: The label of the run that saw it first.
+        changed: When its fingerprint last changed; equal to `since` if it never did.
+    """
+
+    fingerprint: str
+    since: str
+    run: str = ""
+    changed: str = ""
+
+
+class Checked(Part):
+    """The latest check of a stack for drift: when it was, and what it found, by the digest of the address."""
+
+    at: str
+    drifts: dict[str, Drift] = {}  # noqa: RUF012 - pydantic copies it
+
+
+class Incident(Part):
+    """An ongoing event that a channel was told of; see `notifications.memory`."""
+
+    event: str
+    stack: str
+    stage: str
+    command: str
+    kind: str
+    what: str = ""
+    fingerprint: str
+    since: str
+    told: str
+
+
+class Observations(Part):
+    """All observations of an environment.
+
+    Args:
+        format: The format.
+        needs: The oldest version of doit-tofu that may write it.
+        project: The repository, as its forge names it.
+        environment: The environment.
+        writes: How often it was written; 0 if there are no observations yet, or if they were lost.
+        stacks: The latest check of each stack for drift.
+        channels: What each channel was told, by its label and the incident's key.
+    """
+
+    format: int = FORMAT
+    needs: str = NEEDS
+    project: str
+    environment: str
+    writes: int = 0
+    stacks: dict[str, Checked] = {}  # noqa: RUF012 - pydantic copies it
+    channels: dict[str, dict[str, Incident]] = {}  # noqa: RUF012 - pydantic copies it
+
+    def content(self) -> bytes:
+        """The document as it is signed."""
+        return canonical_json(self.model_dump(mode="json"))
+
+
+@dataclass(frozen=True)
+class Update:
+    """What one run adds; applied to whatever the newest observations are, so it may be repeated.
+
+    Args:
+        at: When, by the run's clock.
+        run: The run's label.
+        checked: For each stack that was checked for drift: the fingerprint of every drift, by digest of the address.
+        noted: For each channel the incidents that it was told of, by key.
+        ended: For each channel the keys of incidents that are over.
+        stacks: The stacks that exist; None keeps those of stacks that no longer do.
+    """
+
+    at: str
+    run: str
+    checked: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    noted: Mapping[str, Mapping[str, Incident]] = field(default_factory=dict)
+    ended: Mapping[str, Collection[str]] = field(default_factory=dict)
+    stacks: Collection[str] | None = None
+
+    def over(self, known: Observations) -> Observations:
+        """The observations with this update. A drift that goes on keeps its beginning; so does an incident."""
+        stacks = {name: item for name, item in known.stacks.items() if self.stacks is None or name in self.stacks}
+        for name, found in self.checked.items():
+            stacks[name] = self._check(stacks.get(name), found)
+        channels = {label: dict(incidents) for label, incidents in known.channels.items()}
+        for label, keys in self.ended.items():
+            for key in keys:
+                channels.get(label, {}).pop(key, None)
+        for label, incidents in self.noted.items():
+            told = channels.setdefault(label, {})
+            for key, item in incidents.items():
+                earlier = told.get(key)
+                told[key] = item.model_copy(update={"since": earlier.since}) if earlier else item
+        channels = {label: incidents for label, incidents in channels.items() if incidents}
+        following = {"writes": known.writes + 1, "stacks": stacks, "channels": channels}
+        return known.model_copy(update={**following, "format": FORMAT, "needs": NEEDS})
+
+    def _check(self, before: Checked | None, found: Mapping[str, str]) -> Checked:
+        return Checked(
+            at=self.at, drifts={address: self._drift(before, address, mark) for address, mark in found.items()}
+        )
+
+    def _drift(self, before: Checked | None, address: str, fingerprint: str) -> Drift:
+        known = before.drifts.get(address) if before else None
+        if known is None:
+            return Drift(fingerprint=fingerprint, since=self.at, run=self.run, changed=self.at)
+        if known.fingerprint == fingerprint:
+            return known
+        return known.model_copy(update={"fingerprint": fingerprint, "changed": self.at})
+
+
+def read(content: bytes) -> Observations:
+    """The observations in a signed document.
+
+    Raises:
+        NewerFormatError: A newer version wrote it.
+        FormatError: It is not one.
+    """
+    return checked(Observations, content)

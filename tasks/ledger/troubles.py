@@ -1,0 +1,102 @@
+"""The errors of a run's session with its ledger: what happened, what is unchanged, and what to do next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..base.errors import LedgerError
+from ..base.problem import doit
+from .home import DeniedError, MovedError
+from .keys import VARIABLE
+from .machine import Trouble
+
+if TYPE_CHECKING:
+    from ..base.problem import Steps
+    from .home import HomeError
+    from .machine import Failed
+
+_UNTOUCHED = "the ledger is unchanged"
+_WORDS = {
+    Trouble.MISSING: "there is no ledger at {name}, although the configuration names one",
+    Trouble.WENT_BACK: "the ledger at {name} lacks entries that this machine has already seen: it was rewritten",
+    Trouble.REPLACED: "the ledger at {name} is another one than this machine has seen there: it was replaced",
+    Trouble.DENIED: "access to the ledger at {name} is denied",
+    Trouble.NO_KEY: "the ledger is signed with the key {said}, which this job does not have",
+    Trouble.UNREACHABLE: "the ledger at {name} cannot be reached",
+    Trouble.CROWDED: "the ledger at {name} could not be written: other runs were always faster",
+    Trouble.TAKEN: "the lease of the ledger at {name} was taken over{by}",
+}
+_CHECK = (doit("ledger", "check"), " tests it and reports what is missing")
+_NEXT: dict[Trouble, Steps] = {
+    Trouble.MISSING: (
+        "if nothing was ever recorded here, ",
+        doit("ledger", "init"),
+        " creates it; otherwise restore the branch",
+    ),
+    Trouble.WENT_BACK: ("find out who rewrote it, and restore it; ", doit("audit"), " shows where it ends"),
+    Trouble.REPLACED: (
+        "ask who replaced it; if it was rebuilt (docs/ledger.md), remove `ledger.json` in the environment's folder"
+        " below `.deploy`: the receipts here are then replaced by those of the new ledger"
+    ),
+    Trouble.DENIED: _CHECK,
+    Trouble.NO_KEY: f"set {VARIABLE}; only deploy jobs should have it",
+    Trouble.UNREACHABLE: _CHECK,
+    Trouble.CROWDED: "run the same command again",
+    Trouble.TAKEN: "look at that run before you run the same command again",
+}
+
+
+def failed(found: Failed, name: str, said: str) -> LedgerError:
+    """The error for something that the protocol could not do.
+
+    Args:
+        found: What failed.
+        name: The ledger's home.
+        said: The home's last error, or the id of the missing key.
+    """
+    by = f" by {found.lease.label}" if found.lease else ""
+    detail = f": {said}" if said and found.trouble in (Trouble.DENIED, Trouble.UNREACHABLE) else ""
+    return LedgerError(
+        _WORDS[found.trouble].format(name=name, by=by, said=said) + detail,
+        untouched=_UNTOUCHED, next_step=_NEXT[found.trouble],
+    )  # fmt: skip
+
+
+def untrusted(name: str, what: str) -> LedgerError:
+    """The error for content that cannot be trusted."""
+    return LedgerError(
+        f"the ledger cannot be trusted: {what}",
+        where=name, untouched="nothing was planned or applied",
+        next_step=(doit("audit"), " shows the first bad entry; docs/ledger.md explains how to repair it"),
+    )  # fmt: skip
+
+
+def unwritten(name: str, error: HomeError) -> LedgerError:
+    """The error for a write that failed."""
+    return LedgerError(
+        f"the ledger cannot be written: {error}", where=name, untouched=_UNTOUCHED,
+        next_step=(doit("ledger", "check"), " tests it and reports what is missing"),
+    )  # fmt: skip
+
+
+def undropped(name: str, error: HomeError) -> LedgerError:
+    """The error for old entries that cannot be removed."""
+    step = "run the same command again"
+    if isinstance(error, DeniedError):
+        step = (
+            "dropping entries rewrites the branch: allow force pushes for this command only, run it again, and forbid"
+            " them afterwards"
+        )
+    return LedgerError(
+        f"the older entries were not dropped: {error}" if not isinstance(error, MovedError) else
+        "the older entries were not dropped: another run wrote to the ledger at that moment",
+        where=name, untouched="the checkpoint is recorded, and the ledger is whole", next_step=step,
+    )  # fmt: skip
+
+
+def older(name: str, what: str, needs: str) -> LedgerError:
+    """The error for a ledger that a newer version of doit-tofu writes."""
+    return LedgerError(
+        f"a newer doit-tofu writes this ledger: {what}", where=name, untouched=_UNTOUCHED,
+        next_step=f"install doit-tofu {needs} or newer here" if needs else "install a newer doit-tofu here",
+    )  # fmt: skip

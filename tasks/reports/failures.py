@@ -1,0 +1,101 @@
+"""What failed, each cause once: the same refusal of 50 stacks is one failure of 50 stacks."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from ..base.terminal import Style, Styled, wrapped
+from ..base.text import few
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..base.problem import Problem
+    from ..run.result import Result
+
+_MOST = 8  # causes that are told again at the end
+_NAMES = 5
+_DETAILS = 8
+_INDENT = "    "
+
+
+@dataclass
+class Failure:
+    """A cause, and the tasks that it failed.
+
+    Args:
+        stage: The stage.
+        problem: The cause, as the first of them has it; None if only the summary is known.
+        summary: What happened.
+        stacks: The stacks, in the order in which they failed.
+    """
+
+    stage: str
+    problem: Problem | None
+    summary: str
+    stacks: list[str] = field(default_factory=list)
+
+    def lines(self, columns: int | None) -> list[Styled]:
+        """The cause in full but for the engine's output, which stands above."""
+        names = few(self.stacks, _NAMES)
+        kind = f"{self.problem.kind}: " if self.problem and self.problem.kind not in self.summary else ""
+        head = f"FAILED  {self.stage} {names}: {kind}{self.summary}"
+        lines = [Styled(line, Style.FAILED) for line in wrapped(head, columns, _INDENT)]
+        if self.problem is not None:
+            details = self.problem.details
+            found = replace(self.problem, stack=None, details=details[:_DETAILS])
+            rows = [*found.rows(), *([f"  … {len(details) - _DETAILS} more lines above"] if details[_DETAILS:] else [])]
+            lines += [Styled(line) for row in rows for line in wrapped(row, columns, _INDENT)]
+        return lines
+
+
+class Failures:
+    """The failures of a run by their cause."""
+
+    def __init__(self) -> None:
+        self._causes: list[Failure] = []
+        self._known: dict[tuple[str, Problem | None, str], Failure] = {}
+
+    def add(self, outcome: Result) -> str | None:
+        """Add a failed task; returns the stack that failed of the same cause before, if any."""
+        problem = replace(outcome.problem, stack=None) if outcome.problem else None
+        exact = (outcome.stage, problem, outcome.summary)
+        # A stack may be called as a word of the text is: what is the same as it stands is the same in any case.
+        unnamed = (outcome.stage, _unnamed(outcome.stack, problem), _plain(outcome.stack, outcome.summary))
+        known = self._known.get(exact) or self._known.get(unnamed)
+        if known is None:
+            known = Failure(outcome.stage, outcome.problem, outcome.summary)
+            self._causes.append(known)
+        self._known.setdefault(exact, known)
+        self._known.setdefault(unnamed, known)
+        first = known.stacks[0] if known.stacks else None
+        known.stacks.append(outcome.stack)
+        return first
+
+    def lines(self, columns: int | None) -> list[Styled]:
+        """Every cause once, the one of the most stacks last: it stands right above the verdict."""
+        found = sorted(self._causes, key=lambda failure: len(failure.stacks))
+        left = len(found) - _MOST
+        lines = [Styled(f"… {left} more causes above", Style.FAILED)] if left > 0 else []
+        return [*lines, *(line for failure in found[-_MOST:] for line in failure.lines(columns))]
+
+
+def of_run(problems: Iterable[Problem], columns: int | None) -> list[Styled]:
+    """What went wrong besides the tasks."""
+    lines: list[Styled] = []
+    for problem in problems:
+        first, *rest = problem.text().split("\n")
+        lines += [Styled(line, Style.FAILED) for line in wrapped(first, columns, _INDENT)]
+        lines += [Styled(line) for row in rest for line in wrapped(row, columns, _INDENT)]
+    return lines
+
+
+def _unnamed(stack: str, problem: Problem | None) -> Problem | None:
+    """The problem without the name of its stack, to be compared with that of another one."""
+    return problem and problem.mapped(lambda text: _plain(stack, text))
+
+
+def _plain(stack: str, text: str) -> str:
+    return re.sub(rf"(?<![\w-]){re.escape(stack)}(?![\w-])", "\0", text) if stack else text

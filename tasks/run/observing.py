@@ -1,0 +1,122 @@
+"""A run's observations: what is known of drift since when, and what each channel was told, on every machine."""
+
+from __future__ import annotations
+
+import hmac
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..artifact.statecheck import digest
+from ..base.clock import now
+from ..base.errors import DeployError, LedgerError
+from ..ledger.observations import Update
+from ..project.config import signature
+from . import ledgers
+from .workingcopy import WorkingCopy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..ledger.observations import Checked, Observations
+    from ..ledger.observer import Observer
+    from ..project.model.ledger import Ledger
+    from .run import Run
+
+_KEYED = b"doit-tofu observations 1\0"
+
+
+class Observing:
+    """Reads the observations once, in the background, and adds to them at the end of the run.
+
+    Args:
+        run: The run.
+        settings: The ledger's settings.
+        observer: Where the observations are.
+    """
+
+    def __init__(self, run: Run, settings: Ledger, observer: Observer) -> None:
+        self._run, self._settings, self._observer = run, settings, observer
+        self._found: Observations | None = None
+        self._error: LedgerError | None = None
+        self._reader: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def begin(self) -> None:
+        """Start to read in the background."""
+        with self._lock:
+            if self._reader is None:
+                self._reader = threading.Thread(target=self._read, name="observations", daemon=True)
+                self._reader.start()
+
+    def _read(self) -> None:
+        try:
+            self._found = self._observer.read()
+        except LedgerError as error:
+            self._error = error
+        except DeployError as error:
+            self._error = LedgerError(error.message)
+
+    def read(self) -> Observations:
+        """What is known, as read at the run's start; `writes` is 0 if there is nothing yet.
+
+        Raises:
+            LedgerError: They cannot be read or trusted: what is new and what is known is then unknown.
+        """
+        self.begin()
+        if self._reader is not None:
+            self._reader.join()
+        if self._error is not None:
+            raise self._error
+        if self._found is None:
+            raise LedgerError("the observations were not read", next_step="run the same command again")
+        return self._found
+
+    def known(self, stack: str) -> Checked | None:
+        """The latest check of a stack for drift; None if it was never checked.
+
+        Raises:
+            LedgerError: See `read`.
+        """
+        return self.read().stacks.get(stack)
+
+    def address(self, address: str) -> str:
+        """An address as observations contain it: a digest, unless `ledger.public` is set."""
+        return address if self._settings.public else digest(address)
+
+    def fingerprint(self, content: bytes) -> str:
+        """A digest of values, made with a key, since values could be guessed from any other; empty without a key.
+
+        The key is that of states (`encryption.key`), else the one that signs observations.
+        """
+        key, signing = self._run.project.keyring.current, self._observer.trust.signing
+        if key is not None:
+            return signature.sealed(_KEYED + content, key)[:16]
+        return hmac.digest(signing[0].secret, _KEYED + content, "sha256").hex()[:16] if signing else ""
+
+    def write(self, checked: Mapping[str, Mapping[str, str]] | None = None, update: Update | None = None) -> None:
+        """Add what this run observed to the newest observations.
+
+        Args:
+            checked: For each stack that was checked for drift: the `fingerprint` of each drift, by `address`.
+            update: Anything else.
+
+        Raises:
+            LedgerError: It cannot be written.
+        """
+        made = update or Update(now(), self._observer.label)
+        stacks = frozenset(self._run.project.stacks)
+        self._found = self._observer.write(replace(made, checked=checked or made.checked, stacks=stacks))
+
+
+def attach(run: Run) -> Observing | None:
+    """The observations of a run; None if there is no ledger. Made and read once a run: `run.once(observing.attach)`.
+
+    Raises:
+        ConfigError: A setting or a key is not what it should be.
+        LedgerError: Their place cannot be opened.
+    """
+    settings = ledgers.settings_of(run)
+    if settings is None:
+        return None
+    return Observing(run, settings, ledgers.observer(run, settings, WorkingCopy(run.layout).memory.clone))

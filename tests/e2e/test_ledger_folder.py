@@ -1,0 +1,66 @@
+"""The working copy of the ledger has one writer at a time, also where the folder is signed with a key."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.test_ledger import LEDGER, Remote
+from tests.repository import minimal_config, resource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.repository import Repository
+
+KEY = {"STATE_KEY": "a passphrase that is long enough"}
+_NAMES = tuple("abcdefgh")
+
+
+@pytest.fixture
+def keyed(build: Callable[..., Repository], tmp_path: Path) -> Remote:
+    """Eight stacks in folders that are signed with a key; the ledger is not begun."""
+    config = minimal_config(f"encryption: {{key: STATE_KEY}}\n{LEDGER}").replace(
+        "{root}/.state/", f"{tmp_path}/states/"
+    )
+    return Remote(tmp_path, build(config, *(f"stacks/{name}/main.tf:{resource(name)}" for name in _NAMES)))
+
+
+def test_a_ledger_that_begins_with_receipts_leaves_a_signed_folder(keyed: Remote) -> None:
+    job = keyed.clone()
+    job.doit("deploy", **KEY, DEPLOY_LEDGER="none")
+    job.doit("ledger", "init", **KEY)
+    assert "8 stacks, all up to date" in job.doit("status", **KEY).out
+    job.doit("plan", **KEY)
+    assert job.planned() == list(_NAMES)  # by the deploy, and not again
+
+
+def test_commands_that_read_at_the_same_moment_leave_a_signed_folder(keyed: Remote) -> None:
+    keyed.clone().doit("ledger", "init", **KEY)
+    keyed.clone().doit("deploy", **KEY)
+    for _ in range(3):
+        job = keyed.clone()  # nothing is known here: each of them fills the working copy
+        running = [job.start(*command, **KEY) for command in (["status"], ["ci"], ["status"], ["ci", "--for", "drift"])]
+        said = [process.communicate(timeout=120)[0] for process in running]
+        assert [process.returncode for process in running] == [0] * len(running), "\n".join(said)
+        assert "8 stacks, all up to date" in job.doit("status", **KEY).out
+        job.doit("plan", **KEY)
+        assert job.planned() == []
+
+
+def test_a_deploy_that_starts_while_others_read_is_not_refused(keyed: Remote) -> None:
+    keyed.clone().doit("ledger", "init", **KEY)
+    keyed.clone().doit("deploy", **KEY)
+    for number in range(3):
+        job = keyed.clone()
+        job.write(f"stacks/a/main.tf:{resource(str(number))}")
+        job.commit()
+        keyed.push(job)
+        running = [job.start(command, **KEY) for command in ("status", "deploy", "status")]
+        said = [process.communicate(timeout=120)[0] for process in running]
+        assert [process.returncode for process in running] == [0] * len(running), "\n".join(said)
+        assert "8 stacks, all up to date" in job.doit("status", **KEY).out
+        assert json.loads(job.doit("audit", "--json", **KEY).out)["whole"]

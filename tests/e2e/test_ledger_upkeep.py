@@ -1,0 +1,288 @@
+"""The upkeep of a ledger, done once each with the very commands that docs/ledger.md shows."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks.ledger import record, statement
+from tasks.ledger.keys import SigningKey
+from tests.e2e.test_ledger import REF, Remote, remote
+from tests.e2e.test_ledger_homes import files, project
+from tests.e2e.test_ledger_trust import KEY, Content, Signed, signed
+from tests.repository import ROOT, resource
+from tests.servers.fileserver import TOKEN, FileServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.repository import Done, Repository
+
+__all__ = ["files", "project", "remote", "signed"]
+NEW = SigningKey(b"n" * 32)
+
+
+def documented(section: str) -> list[str]:
+    """The shell commands that docs/ledger.md shows in a section."""
+    text = (ROOT / "docs/ledger.md").read_text()
+    match = re.search(rf"^### {re.escape(section)}\n(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL)
+    assert match, f"docs/ledger.md has no section '{section}'"
+    blocks = re.findall(r"^```sh\n(.*?)^```$", match[1], re.MULTILINE | re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+def run(job: Repository, line: str, *more: str, code: int = 0, **variables: str) -> Done:
+    """Run a documented command, with more words at its end; `$NEW` in it is the new key."""
+    words = shlex.split(line.replace("$NEW", NEW.text))
+    at = words.index("doit")
+    given = dict(word.split("=", 1) for word in words[:at])
+    return job.doit(*words[at + 1 :], *more, code=code, **{**variables, **given})
+
+
+def configure(remote: Remote, before: str, after: str) -> Repository:
+    """Replace a part of the configuration, on main."""
+    job = remote.clone()
+    config = job.path / "config/pipeline.yaml"
+    assert before in config.read_text()
+    config.write_text(config.read_text().replace(before, after))
+    job.commit("configuration")
+    remote.push(job)
+    return remote.clone()
+
+
+def change(remote: Remote, stack: str, content: str) -> Repository:
+    """A clone of main in which a stack was changed."""
+    job = remote.clone()
+    job.write(f"stacks/{stack}/main.tf:{content}")
+    job.commit(f"change {stack}")
+    remote.push(job)
+    return remote.clone()
+
+
+def audit(remote: Remote, **variables: str) -> dict[str, object]:
+    """What an audit in a fresh clone finds; it has to be whole."""
+    found: dict[str, object] = json.loads(remote.clone().doit("audit", "--json", **variables).out)
+    assert found["whole"] is True, found
+    return found
+
+
+def test_a_key_is_replaced_without_a_moment_in_which_readers_refuse(signed: Remote) -> None:
+    rotate = documented("Replace the key")[0]
+    old, both = KEY.public.text, f"[{KEY.public.text}, {NEW.public.text}]"
+    job = configure(signed, old, both)
+    signed.clone().doit("plan")
+    run(job, rotate, **Signed)
+    signed.clone().doit("plan")
+    assert audit(signed)["key"] == NEW.public.id
+    configure(signed, both, NEW.public.text)
+    assert "which this job does not have" in change(signed, "c", resource("c5")).doit("deploy", code=1, **Signed).out
+    signed.clone().doit("deploy", DEPLOY_LEDGER_KEY=NEW.text)
+    assert audit(signed)["replaced"] == []
+
+
+def test_a_lost_key_is_replaced_and_the_audit_says_so(signed: Remote) -> None:
+    rotate = documented("Replace the key")[1]
+    job = configure(signed, KEY.public.text, f"[{KEY.public.text}, {NEW.public.text}]")
+    assert "needs a reason" in run(job, documented("Replace the key")[0], code=1).out
+    assert "the lost key did not sign this" in run(job, rotate).out
+    configure(signed, f"[{KEY.public.text}, {NEW.public.text}]", NEW.public.text)
+    change(signed, "c", resource("c5")).doit("deploy", DEPLOY_LEDGER_KEY=NEW.text)
+    assert audit(signed)["replaced"] == [6]
+    assert "entry 6 replaced a lost key" in signed.clone().doit("audit").out
+
+
+def test_a_revoked_key_is_worth_nothing_from_then_on(signed: Remote) -> None:
+    revoke = documented("Replace the key")[2]
+    yesterday = signed.git("rev-parse", REF)
+    job = configure(signed, KEY.public.text, f"[{KEY.public.text}, {NEW.public.text}]")
+    assert "the revoked key did not sign this" in run(job, revoke, **Signed).out
+    configure(signed, f"[{KEY.public.text}, {NEW.public.text}]", NEW.public.text)
+    assert "entry 6 replaced a revoked key" in signed.clone().doit("audit").out
+    signed.git("update-ref", REF, yesterday)  # what the thief can still make: a ledger from before, signed by that key
+    refused = signed.clone().doit("deploy", code=1, **Signed)
+    assert f"the ledger's current key is {KEY.public.id}, which the configuration does not name" in refused.out
+
+
+def test_old_entries_are_dropped_and_the_rest_is_proven(signed: Remote) -> None:
+    [prune] = documented("Drop old entries")
+    assert "nothing to drop" in run(signed.clone(), prune, **Signed).out
+    few = prune.replace("1000", "2")
+    assert (
+        run(signed.clone(), few, **Signed)
+        .out.strip()
+        .endswith("entries before 4 were dropped; entry 6 vouches for them")
+    )
+    found = audit(signed)
+    assert (found["first"], found["sequence"], found["entries"]) == (4, 6, 3)
+    assert signed.git("rev-list", "--count", REF) == "1"
+    change(signed, "c", resource("c5")).doit("deploy", **Signed)
+    assert audit(signed)["entries"] == 4
+    run(signed.clone(), few.replace("2", "1"), **Signed)  # again: the receipts of `a` and `b` were vouched for before
+    assert audit(signed)["first"] == 7
+    assert "3 stacks, all up to date" in signed.clone().doit("status").out
+    assert "needs a number" in signed.clone().doit("ledger", "prune", code=1, **Signed).out
+
+
+@pytest.mark.parametrize("what", ["receipt", "checkpoint", "first"])
+def test_a_forged_remainder_is_named(signed: Remote, what: str) -> None:
+    [prune] = documented("Drop old entries")
+    run(signed.clone(), prune.replace("1000", "2"), **Signed)
+    content = Content.of(signed)
+    if what == "receipt":  # whose entry was dropped
+        name = record.blob_name(record.shard_of("a"))
+        content.shards[name] = content.shards[name].replace(b'"outcome":"applied"', b'"outcome":"failed"')
+        content.sign_head(KEY)
+        said = "the receipt of a is not the one that entry 6 records"
+    elif what == "checkpoint":
+        head, _ = record.read_head(content.head)
+        assert head.checkpoint
+        forged = head.model_copy(update={"checkpoint": head.checkpoint.model_copy(update={"previous": "0" * 64})})
+        content.head = statement.seal(forged.content(), statement.HEAD, [KEY]).to_bytes()
+        said = "entry 4 does not follow entry 3"
+    else:
+        del content.entries[4]
+        said = "entry 4 is missing"
+    content.put()
+    assert said in signed.clone().doit("audit", code=1).out
+
+
+def test_a_branch_that_allows_no_force_keeps_its_history_and_the_checkpoint(signed: Remote) -> None:
+    [prune] = documented("Drop old entries")
+    signed.git("config", "receive.denyNonFastForwards", "true")
+    done = run(signed.clone(), prune.replace("1000", "2"), code=1, **Signed)
+    assert "the older entries were not dropped" in done.out
+    assert "allow force pushes for this command only" in done.out
+    assert audit(signed)["first"] == 4
+    signed.git("config", "receive.denyNonFastForwards", "false")
+    run(signed.clone(), prune.replace("1000", "3"), **Signed)
+    assert signed.git("rev-list", "--count", REF) == "1"
+    assert audit(signed)["first"] == 4
+
+
+def test_old_entries_are_dropped_from_a_store(project: Callable[[str], Remote], files: FileServer) -> None:
+    [prune] = documented("Drop old entries")
+    remote, token = project(f'{{kind: store, url: "{files.url}"}}'), {"DEPLOY_LEDGER_TOKEN": TOKEN}
+    remote.clone().doit("ledger", "init", **token)
+    remote.clone().doit("deploy", **token)
+    before = set(files.files)
+    run(remote.clone(), prune.replace("1000", "2"), **token)
+    assert len(before - set(files.files)) == 2  # of four entries; nothing else was deleted
+    found = audit(remote, **token)
+    assert (found["first"], found["sequence"]) == (3, 5)
+    second = remote.clone()
+    second.doit("deploy", **token)
+    assert second.engine_calls() == []
+
+
+def test_a_lost_ledger_is_rebuilt_from_states_and_disks(signed: Remote) -> None:
+    [rebuild] = documented("Lost, or not to be trusted")
+    artifact = signed.clone()
+    artifact.doit("plan", **Signed)  # it has the ledger's receipts
+    signed.git("update-ref", "-d", REF)
+    job = signed.clone()
+    assert "there is no ledger" in job.doit("deploy", code=1, **Signed).out
+    done = run(job, rebuild, **Signed)  # a fresh clone: the states alone say what exists
+    assert "a: from its state; counts as affected" in done.out
+    job = signed.clone()
+    assert "3 affected" in job.doit("status").out
+    assert [line.split()[0] for line in job.engine_calls()] == []
+    done = run(job, rebuild, f"{artifact.path}/.deploy", **Signed)
+    assert "a: from " in done.out
+    assert "counts as affected" not in done.out
+    assert "3 stacks, all up to date" in signed.clone().doit("status").out
+    first = json.loads(signed.clone().doit("log", "--json", "--most", "0").out.splitlines()[0])
+    assert first["kind"] == "init"
+    assert first["facts"]["rebuilt"] is True
+    assert sorted(first["facts"]["stacks"]) == ["a", "b", "c"]
+    assert audit(signed)["entries"] == 4
+    # A machine that has seen the lost one is told, and goes on once it did what the message says.
+    assert "is another one than this machine has seen" in artifact.doit("plan", code=1).out
+    (artifact.path / ".deploy/local/ledger.json").unlink()
+    artifact.doit("plan")
+    assert artifact.planned() == []
+
+
+def test_a_rewritten_ledger_is_rebuilt_over_what_is_there(signed: Remote) -> None:
+    [rebuild] = documented("Lost, or not to be trusted")
+    content = Content.of(signed)
+    head, _ = record.read_head(content.head)
+    stranger = SigningKey(b"s" * 32)
+    content.head = statement.seal(head.content(), statement.HEAD, [stranger]).to_bytes()
+    content.put()
+    assert "was tampered with" in signed.clone().doit("plan", code=1).out
+    assert "counts as affected" in run(signed.clone(), rebuild, **Signed).out
+    done = signed.clone().doit("deploy", **Signed)
+    assert "3 stacks" in done.out or "3 deployed" in done.out, done.out
+    assert audit(signed)["entries"] == 7
+    assert "3 stacks, all up to date" in signed.clone().doit("status").out
+
+
+def test_a_rebuilt_ledger_still_guards_the_states(signed: Remote) -> None:
+    [rebuild] = documented("Lost, or not to be trusted")
+    signed.git("update-ref", "-d", REF)
+    run(signed.clone(), rebuild, **Signed)
+    (signed.base / "states/c-local.tfstate").unlink()
+    assert "its state is gone" in signed.clone().doit("deploy", code=1, **Signed).out
+
+
+@pytest.mark.parametrize("gone", ["forge", "ledger", "key"])
+def test_a_deploy_that_cannot_wait_is_recorded_afterwards(signed: Remote, gone: str) -> None:
+    deploy, push = documented("In a hurry")
+    job = change(signed, "c", resource("c9"))
+    key = {} if gone == "key" else Signed
+    yesterday = signed.git("rev-parse", REF)
+    if gone == "forge":
+        signed.path.rename(signed.base / "gone.git")
+    elif gone == "ledger":
+        signed.git("update-ref", "-d", REF)
+    assert job.doit("deploy", code=1, **key).code == 1
+    assert job.engine_calls("apply") == []
+    done = run(job, deploy, code=1, **key)
+    assert "c" in [line.split()[0] for line in job.engine_calls("apply")]
+    assert "not recorded: " in done.out
+    if gone == "forge":
+        (signed.base / "gone.git").rename(signed.path)
+    elif gone == "ledger":
+        signed.git("update-ref", REF, yesterday)
+    assert "c" in run(job, push, **Signed).out
+    found = audit(signed)
+    assert isinstance(found["sequence"], int)
+    assert found["sequence"] > 5
+    last = [json.loads(line) for line in signed.clone().doit("log", "--json", "c").out.splitlines()][-1]
+    assert last["facts"]["commit"] == job.git("rev-parse", "HEAD")
+    after = signed.clone()
+    after.doit("deploy", **Signed)
+    assert "3 stacks, all up to date" in signed.clone().doit("status").out
+
+
+@pytest.mark.parametrize("form", [1, 2])
+def test_an_older_reader_writes_nothing_and_names_the_version(signed: Remote, form: int) -> None:
+    content = Content.of(signed)
+    head, _ = record.read_head(content.head)
+    newer = head.model_copy(update={"format": form, "needs": "9.1.0"})
+    content.head = statement.seal(newer.content(), statement.HEAD, [KEY]).to_bytes()
+    content.put()
+    before = signed.git("rev-parse", REF)
+    job = change(signed, "c", resource("c5"))
+    done = job.doit("deploy", code=1, **Signed)
+    assert "install doit-tofu 9.1.0 or newer here" in done.out
+    assert job.engine_calls("apply") == []
+    assert signed.git("rev-parse", REF) == before
+    reader = signed.clone()
+    if form == 1:  # what is new in it does not matter to a reader
+        reader.doit("plan")
+        assert reader.planned() == ["c"]
+    else:
+        assert "install doit-tofu 9.1.0 or newer here" in reader.doit("plan", code=1).out
+
+
+def test_no_documented_command_is_left_untried() -> None:
+    sections = ("Replace the key", "Drop old entries", "Lost, or not to be trusted", "In a hurry")
+    shown = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "docs/ledger.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert [line for block in shown for line in block.splitlines()] == [
+        line for section in sections for line in documented(section)
+    ]

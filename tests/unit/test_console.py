@@ -1,0 +1,195 @@
+"""The console: what failed is last and told once, columns fit, colours are where they are seen, progress is counted."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from os import terminal_size
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks.base.errors import DeployError, EngineError, ExitCode
+from tasks.base.problem import doit
+from tasks.reports.console import Console
+from tasks.run.result import Result, Status
+from tasks.run.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tasks.project.project import Project
+
+    Load = Callable[..., Project]
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def console(load: Load, *stacks: str) -> Console:
+    """A console for a project of these stacks."""
+    return Console(Run(load("", *(f"stacks/{name}/main.tf:" for name in stacks or ("a",)))))
+
+
+def failed(stack: str, text: str = "no key", log: str = "", stage: str = "plan") -> Result:
+    error = EngineError(
+        text, stack=stack, untouched="nothing was changed", next_step=("set it; then ", doit("plan")), log=log
+    )
+    return Result(stage, stack, Status.FAILED, text, problem=error.problem)
+
+
+def planned(stack: str, stage: str = "plan", **counts: int) -> Result:
+    return Result(stage, stack, summary="+1 ~0 -0", counts=counts, reasons=["file stacks/x/main.tf changed"])
+
+
+def ended(shown: Console, *results: Result) -> None:
+    """Show results as the reporter does, and keep them for the summary."""
+    for result in results:
+        shown.ended(result, selected=True)
+        shown._run.results[f"{result.stage}:{result.stack}"] = result
+
+
+def test_the_same_refusal_of_many_stacks_is_told_once(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
+    names = [f"stack-{number:02}" for number in range(50)]
+    shown = console(load, *names)
+    ended(shown, *(failed(name, f"{name} has no key", log=f"on stacks/{name}/main.tf") for name in names))
+    shown.summary({"plan"}, ExitCode.FAILED, [])
+    out = capsys.readouterr().out
+    assert out.count("next: set it; then `doit plan`") == 2  # where it happened first, and at the end
+    assert out.count("as plan:stack-00 above") == 49
+    assert "FAILED  plan stack-00, stack-01, stack-02, stack-03, stack-04 and 45 more: " in out
+
+
+def test_a_stack_that_is_called_like_a_word_of_the_failure_has_the_same_one(
+    load: Load, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = console(load, "a", "key", "other")
+    ended(shown, *(failed(name, "there is not a key") for name in ("other", "a", "key")))
+    assert capsys.readouterr().out.count("as plan:other above") == 2
+
+
+def test_failures_of_other_causes_are_each_told(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = console(load, "a", "b", "c")
+    ended(shown, failed("a", log="line 1"), failed("b", log="line 2"), failed("c", "another"))
+    assert "above" not in capsys.readouterr().out
+    shown.summary({"plan"}, ExitCode.FAILED, [])
+    assert capsys.readouterr().out.count("FAILED  plan ") == 3
+
+
+def test_what_failed_and_why_and_what_to_do_stand_last(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = console(load, "a", "b")
+    ended(shown, failed("a", log="a long log"), planned("b", add=1))
+    capsys.readouterr()
+    shown.summary({"plan"}, ExitCode.FAILED, ["reports/plan.md"], [DeployError("the ledger is locked").problem])
+    lines = capsys.readouterr().out.splitlines()
+    at = lines.index("FAILED  plan a: engine error: no key")
+    assert lines[at + 1 :] == [
+        "  untouched: nothing was changed", "  next: set it; then `doit plan`", "error: the ledger is locked",
+        "local: failed: a (0.0 s)",
+    ]  # fmt: skip
+    assert lines.index("report    reports/plan.md") < at
+
+
+def test_the_total_is_one_that_a_person_reads(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = console(load, "a", "b")
+    ended(
+        shown,
+        planned("a", add=2, change=13, destroy=5),
+        planned("b", add=1, replace=1, destroy=1, imports=1, outputs=4),
+    )
+    shown.summary({"plan"}, ExitCode.OK, [])
+    assert "\nchanges   6 destroyed, 1 replaced, 13 changed, 3 created, 1 imported\n" in capsys.readouterr().out
+
+
+def test_the_total_of_a_deploy_is_what_was_applied(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = console(load, "a", "b")
+    ended(shown, planned("a", add=2), planned("b", add=1), planned("a", "deploy", add=2), failed("b", stage="deploy"))
+    shown.summary({"deploy"}, ExitCode.FAILED, [])
+    assert "\nchanges   2 created\n" in capsys.readouterr().out
+
+
+def on_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda *_: terminal_size((columns, 40)))
+
+
+@pytest.mark.parametrize("columns", [60, 100, 200])
+def test_no_line_is_wider_than_the_terminal(
+    load: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], columns: int
+) -> None:
+    on_terminal(monkeypatch, columns)
+    names = ["a", "identity-federation-for-the-european-partners", "customers-export"]
+    shown = console(load, *names)
+    ended(shown, *(planned(name, add=1) for name in names), failed("a", "a reason of many words " * 5))
+    shown.summary({"plan"}, ExitCode.FAILED, ["a/report.md"])
+    lines = COLOUR.sub("", capsys.readouterr().out).splitlines()
+    assert max(map(len, lines)) <= columns
+    begins = [line for line in lines if line.startswith("plan ")]
+    assert [line.split()[1] for line in begins][:3] == names
+    if columns == 200:
+        assert {line.index("+1 ~0 -0") for line in begins[:3]} == {10 + max(map(len, names)) + 2}
+
+
+@pytest.mark.parametrize(
+    ("variables", "coloured"),
+    [({}, False), ({"GITLAB_CI": "true"}, True), ({"GITHUB_ACTIONS": "true"}, True), ({"CI": "true"}, False),
+     ({"FORCE_COLOR": "1"}, True), ({"GITLAB_CI": "true", "NO_COLOR": "1"}, False), ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, False)],
+)  # fmt: skip
+def test_a_log_has_colours_where_its_forge_shows_them(
+    load: Load,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    variables: dict[str, str],
+    coloured: bool,
+) -> None:
+    for name in ("GITLAB_CI", "GITHUB_ACTIONS", "CI", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    shown = console(load)
+    ended(shown, failed("a", "evil \x1b[32mgreen\x1b[0m"))
+    shown.summary({"plan"}, ExitCode.FAILED, [])
+    out = capsys.readouterr().out
+    assert ("\x1b[1;31mFAILED" in out) is coloured
+    assert "\x1b[32m" not in out
+
+
+def test_a_coloured_line_is_no_command_of_github(
+    load: Load, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    ended(console(load), failed("a", "x\n::error::forged"))
+    lines = capsys.readouterr().out.splitlines()
+    at = next(number for number, line in enumerate(lines) if "::error::forged" in line)
+    assert lines[0].startswith("::stop-commands::")
+    assert at > 0
+
+
+def test_in_a_log_each_line_says_how_many_of_how_many(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
+    names = [f"s{number:02}" for number in range(12)]
+    shown = console(load, *names)
+    shown.start([f"plan:{name}" for name in names])
+    shown.skipped("plan:s00")
+    ended(shown, *(planned(name) for name in names[1:]))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("plan       2/12  s01  +1 ~0 -0")
+    assert lines[-1].startswith("plan      12/12  s11  +1 ~0 -0")
+
+
+def test_a_few_stacks_are_not_counted(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = console(load, "a", "b")
+    shown.start(["plan:a", "plan:b"])
+    ended(shown, planned("a"))
+    assert capsys.readouterr().out.startswith("plan      a  +1 ~0 -0")
+
+
+def test_the_live_display_has_the_progress_the_total_and_each_resource(load: Load) -> None:
+    shown = console(load, "a", "b", "c")
+    shown._tally.expect(["plan:a", "plan:b", "plan:c"])
+    shown.begins("plan:a")
+    shown.begins("plan:b")
+    shown.ended(planned("a", add=2, destroy=1), selected=True)
+    shown._run.waiting["plan:b"] = lambda: "x.one (create, 70 s)\nx.two (delete, 3 s)"
+    assert shown._running() == [
+        "plan 1/3 · 1 destroyed, 2 created", "  plan:b 0 s", "    x.one (create, 70 s)", "    x.two (delete, 3 s)",
+    ]  # fmt: skip

@@ -1,0 +1,55 @@
+"""What is known of a stack without a ledger: its receipts and its state together."""
+
+from __future__ import annotations
+
+from tasks.ledger.receipts import Record
+from tasks.run.rebuilding import Receipt, State, choose
+
+STATE = State("lineage", 7)
+
+
+def receipt(source: str, *, lineage: str | None = "lineage", serial: int = 7, plan: str = "p1", outcome: str = "applied") -> Receipt:  # fmt: skip
+    fields = {"outcome": outcome, "lineage": lineage, "serial": serial, "plan_sha256": plan}
+    return Receipt(source, Record(dict(fields), None))
+
+
+def test_the_receipt_of_the_state_is_taken_wherever_it_lies() -> None:
+    found = choose("web", "prod", [receipt("here", serial=6, plan="p0"), receipt("artifact")], STATE)
+    assert found is not None
+    assert (found.source, found.certain) == ("artifact", True)
+    assert found.record.receipt["outcome"] == "applied"
+
+
+def test_the_same_receipt_twice_is_one() -> None:
+    found = choose("web", "prod", [receipt("here"), receipt("artifact")], STATE)
+    assert found is not None
+    assert (found.source, found.certain) == ("here", True)
+
+
+def test_without_the_receipt_of_the_state_the_stack_is_affected() -> None:
+    uncertain = [
+        [],
+        [receipt("here", serial=6)],  # something was applied since
+        [receipt("here", serial=8)],  # of a state that was taken back
+        [receipt("here", lineage="another")],
+        [receipt("here", plan="p1"), receipt("artifact", plan="p2")],  # no order
+        [receipt("here"), receipt("artifact", outcome="started")],  # an apply that was cut off
+        [receipt("an earlier rebuilding", plan="")],
+    ]
+    for receipts in uncertain:
+        found = choose("web", "prod", receipts, STATE)
+        assert found is not None
+        assert not found.certain
+        assert found.record.receipt["outcome"] == "failed"
+        assert (found.record.receipt["lineage"], found.record.receipt["serial"]) == ("lineage", 7)
+
+
+def test_a_state_that_is_gone_is_still_expected() -> None:
+    found = choose("web", "prod", [receipt("here", serial=6), receipt("artifact")], State(None, None))
+    assert found is not None
+    assert found.record.receipt["serial"] == 7
+    assert found.record.receipt["outcome"] == "applied"
+
+
+def test_a_stack_without_both_was_never_deployed() -> None:
+    assert choose("web", "prod", [], State(None, None)) is None
