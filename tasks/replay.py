@@ -80,7 +80,7 @@ def answer() -> None:
         return  # the run itself meets the same, and says so
     finally:
         lock.release()
-    took = f"({time.monotonic() - clock:.1f} s)\n" if known.timed else ""
+    took = "" if known.ending is None else f"({time.monotonic() - clock:.1f} s){known.ending}"
     _print(known.said + took, reading=not known.locking)
     raise SystemExit(0)
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .project.project import Project
     from .run.run import Run
 
-_TOOK = re.compile(r"\(\d+\.\d s\)\n\Z")
+_TOOK = re.compile(r"\(\d+\.\d s\)((?:\x1b\[[0-9;]*m)*\n)\Z")
 _UNPROVEN = frozenset({InputKind.ANY_FILE, InputKind.OBSERVED})
 _LONGEST = 1 << 22  # characters of an answer
 _LARGEST = 1 << 26  # bytes of a report
@@ -64,7 +64,7 @@ def keep(run: Run, record: Mapping[str, Any] | None) -> None:
             paths=listed,
             stamps=read,
             said=said[: took.start()] if took else said,
-            timed=took is not None,
+            ending=took[1] if took else None,
             reports=_reports(run),
             record=dict(record) if record else None,
             kept=(kept.keep, kept.days),

@@ -48,8 +48,8 @@ class Snapshot:
         names: What was in its folder, see `stamps.names`.
         paths: The files and folders.
         stamps: Their stamps.
-        said: What was printed, line ends included; without how long it took, where `timed`.
-        timed: Whether that followed, in brackets.
+        said: What was printed, line ends included; up to how long it took, where that was printed.
+        ending: What was printed after that; None where it was not.
         reports: The files that were written into the folder of reports.
         record: The record of the run; None where the history is off.
         kept: How many records are kept, and for how many days.
@@ -62,7 +62,7 @@ class Snapshot:
     paths: list[str]
     stamps: array[int]
     said: str
-    timed: bool
+    ending: str | None
     reports: dict[str, bytes]
     record: dict[str, Any] | None
     kept: tuple[int, float | None]
