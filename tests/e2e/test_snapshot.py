@@ -217,7 +217,7 @@ def _linked(path: Path) -> None:
 
 def _flip(snapshots: Path) -> None:
     """Whoever can write the cache says something else in every snapshot."""
-    for path in snapshots.iterdir():
+    for path in snapshots.glob("*"):
         data = path.read_bytes()
         assert b"not affected" in data or b"up to date" in data
         path.write_bytes(data.replace(b"not affected", b"all the same").replace(b"up to date", b"UP TO DATE"))
@@ -240,7 +240,8 @@ def test_whatever_changes_the_answer_is_that_of_a_run_without_a_snapshot(
         assert "UP TO DATE" not in fast.said
         assert "all the same" not in fast.said
         fast.said, slow.said = (re.sub(r"\d+\.\d s\b", "TIME", each.said) for each in (fast, slow))
-        assert fast.said == slow.said.replace(str(other.path), str(settled.path))
+        there = slow.said.replace(str(other.path), str(settled.path))
+        assert sorted(fast.said.splitlines()) == sorted(there.splitlines())  # two plans end in any order
         fast.said = slow.said = ""
         fast.reports.pop("junit.xml", None)  # how long each plan took
         slow.reports.pop("junit.xml", None)
