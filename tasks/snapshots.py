@@ -125,7 +125,7 @@ def _unproven(run: Run) -> Iterator[bool]:
     for name in project.stacks:
         found = run.assessed[name][1] if name in run.assessed else None
         yield found is None or any(_unproven_by(project, name, found))
-        yield bool(store.pending(run.layout, name))  # its age counts
+        yield not run.results and bool(store.pending(run.layout, name))  # how old it is decides what is said of it
         yield config.deploy.tag is not None and (found is None or found.receipt is None)  # the tag may decide
 
 
