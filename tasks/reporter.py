@@ -302,9 +302,9 @@ class Reporter:
 
     def _keep_answer(self) -> None:
         """Keep the answer of a run that has changed nothing, so that the next one need not find it again."""
-        record = {**self._history.head, "written_at": "", "graph": {}, "tasks": []} if self._history else None
-        if self._exit_code() is ExitCode.OK and (self._history is None or not self._history.problem):
-            snapshots.keep(self.run, record)
+        history = self._history
+        if self._exit_code() is ExitCode.OK and (history is None or not history.problem):
+            snapshots.keep(self.run, history.written if history else None)
 
     def _say_unread(self, problem: LedgerError) -> None:
         """The run goes on without the ledger: what that means; a search for drift cannot tell new drift from known."""

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from . import replay, wanted
-from .artifact import snapshot, stamps, store
+from .artifact import snapshot, stamps
 from .artifact.inputs import InputKind
 from .artifact.snapshot import Snapshot
 from .base import ci, git, plain
@@ -111,6 +111,7 @@ def _unproven(run: Run) -> Iterator[bool]:
     """What an answer may rest on that no stamp proves: the ledger, a forge, programs, a key that verifies files."""
     project = run.project
     config = project.config
+    yield run.ages
     yield run.recording is not None or config.ledger != "none"
     yield run.baseline is not None or (config.deploy.tag is not None and run.asked.deploying)
     yield project.keyring.signs or project.keyring.is_set
@@ -125,7 +126,6 @@ def _unproven(run: Run) -> Iterator[bool]:
     for name in project.stacks:
         found = run.assessed[name][1] if name in run.assessed else None
         yield found is None or any(_unproven_by(project, name, found))
-        yield not run.results and bool(store.pending(run.layout, name))  # how old it is decides what is said of it
         yield config.deploy.tag is not None and (found is None or found.receipt is None)  # the tag may decide
 
 

@@ -69,6 +69,7 @@ def _table(run: Run) -> tuple[str, list[DeployError]]:
         if os.path.lexists(errored.path(run.project, stack)):
             words.append(f"a state that could not be saved is in {stack.path}/{errored.FILE}")
         if store.pending(run.layout, name):
+            run.ages = True
             words.append(acceptance.readiness(run, stack, assessment))
         if drifted := _drift(run, stack, assessment.receipt):
             counts["drifted"] += 1

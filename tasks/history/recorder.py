@@ -67,6 +67,7 @@ class Recorder:
         self._over = False
         self._writer: threading.Thread | None = None
         self.problem: str | None = None
+        self.written: dict[str, Any] = {}
         self.head: dict[str, Any] = {
             "format": FORMAT,
             "id": self.id,
@@ -201,6 +202,7 @@ class Recorder:
             touched = sorted({task["stack"] for task in tasks if task["stage"] != "build" and task["stack"] in needs})
             graph = {name: sorted(needs.get(name, ())) for name in touched}
             record = {**self.head, "written_at": now(), "counts": _totals(tasks), "graph": graph, "tasks": tasks}
+            self.written = record
             try:
                 if lines:
                     append(layout.run_tasks(self.id), "".join(f"{line}\n" for line in lines))

@@ -106,8 +106,8 @@ def test_a_run_that_has_to_look_imports_only_what_its_command_uses(many: Callabl
         "pydantic_settings", "requests", "jinja2", "rich", "tasks.log", "tasks.upkeep", "tasks.run.recording",
         "tasks.ledger.chain", "tasks.engine.obtain" , "tasks.reports.page",
     }  # fmt: skip
-    assert not (unused - {"tasks.engine.obtain"}) & set(shown["modules"])
-    assert len(shown["modules"]) <= 520, len(shown["modules"])
+    assert not unused & set(shown["modules"])
+    assert len(shown["modules"]) <= 575, len(shown["modules"])
 
 
 def test_a_changed_module_is_found_without_a_process_or_file_more_for_stacks_that_do_not_use_it(
@@ -118,5 +118,5 @@ def test_a_changed_module_is_found_without_a_process_or_file_more_for_stacks_tha
     counted(repository, "status")
     repository.write(f"stacks/s0/main.tf:{resource('changed')}")
     found = counted(repository, "status")
-    assert found["started"] == []
-    assert sum(path.startswith("stacks/") for path in found["opened"]) == 1  # the one that changed
+    assert set(found["started"]) <= {"git"}  # for the next snapshot
+    assert {path for path in found["opened"] if path.startswith("stacks/")} == {"stacks/s0/main.tf"}
