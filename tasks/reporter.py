@@ -16,7 +16,19 @@ from .base.text import few
 from .engine import encryption
 from .forges import gate
 from .reports import console, write
-from .run import assessment, commandline, deployed, deployedtag, doitdb, fanout, previous, removed, selection
+from .run import (
+    assessment,
+    baseline,
+    commandline,
+    deployed,
+    deployedtag,
+    doitdb,
+    fanout,
+    previous,
+    removed,
+    selection,
+    turns,
+)
 from .run import result as results
 from .run.details import PlanDetails
 from .run.request import Asked
@@ -75,6 +87,8 @@ class Reporter:
         try:
             commandline.check_patterns(tasks)
             self._check_stacks()
+            if "drift" in self._selected:
+                baseline.of(run).begin()
             if run.asked.deploying:
                 deployed.refuse_for_deploy(run)
             if self._selected & _LOCKING:
@@ -85,6 +99,7 @@ class Reporter:
                 encryption.require(run.project, plans=bool(self._selected & {"plan", "deploy"}))
                 run.project.keyring.prepare()
             self._take_custody(selected)
+            turns.choose(run, tasks, selected)
             if run.request.part is not Part.REPORT:
                 build.join(run, tasks, selected)
             if self._selected & set(_STAGES) and run.project.config.history.keep and run.request.part is not Part.JOB:
@@ -315,6 +330,8 @@ class Reporter:
 
     def _end_drift(self) -> None:
         """Complete what the checks for drift found with what only all of them together show."""
+        if nothing := turns.nothing_checked(self.run):
+            self._errors.append(self.run.problem(nothing))
         error = previous.unknown(self.run)
         if error is not None:
             problem = self.run.problem(error)
@@ -360,6 +377,10 @@ class Reporter:
             from .forges import publisher
 
             publisher.publish(run, self._whole, code)
+        if "drift" in self._selected and run.project.config.drift.issues:
+            from .forges import drifted
+
+            drifted.publish(run)
         self._remember(code)
         if self._selected & _LOCKING:  # last, for what failed has to be on the screen at the end
             self._console.summary(self._selected, code, paths, self._errors)

@@ -22,7 +22,7 @@ from .base.problem import doit, listed
 from .engine import encryption
 from .project import backend, references, stateid, volatile
 from .project import load as loading
-from .run import cilog, commandline, deployed, doitdb, fanout, misspelt, stateguard, urgency
+from .run import cilog, commandline, deployed, doitdb, fanout, misspelt, stateguard, turns, urgency
 from .run.request import Request
 from .run.run import Run
 
@@ -141,7 +141,8 @@ def doit_config(run: Run) -> dict[str, Any]:
     """The value of `DOIT_CONFIG`."""
     from .reporter import bound
 
-    urgency.install(urgency.Chains(run.layout, run.project.graph).urgency)
+    in_turn = run.project.config.drift.budget is not None
+    urgency.install(urgency.Chains(run.layout, run.project.graph, in_turn=in_turn).urgency)
     return {
         "default_tasks": [],
         "backend": "sqlite3",
@@ -185,6 +186,7 @@ def _request() -> Request:
         accepted=stateguard.parse(accept, get_var("reason")) if accept is not None else (),
         part=fanout.part(get_var("ci")), mocking=get_var("mocks") != "no", reviewed_file=get_var("reviewed"),
         allowances=allowed, base=get_var("base"), reason=get_var("reason"),
+        shard=turns.shard(get_var("shard")),
     )  # fmt: skip
 
 

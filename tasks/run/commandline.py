@@ -45,6 +45,7 @@ VARIABLES = {
     "accept": "accept exactly this state; needs reason=",
     "reason": "the reason for `allow` or `accept`, which is recorded",
     "reviewed": "compare with the review.json of a merge request job",
+    "shard": "drift: check this part of all stacks, `2/8`",
     "from": "take over the files of another job from this folder",
     "ci": "`job` or `report`: this run is part of a generated pipeline",
     "upstream": "`update`: pin an overlay's upstream again",
