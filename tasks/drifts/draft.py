@@ -134,6 +134,8 @@ class _Drafter:
         if found.kind is DriftClass.CHANGED and found.item is not None:
             item = found.item
             for path in paths_of(item):
+                if at(item.get("after"), path) == UNKNOWN:  # what the provider computes is not in the code
+                    continue
                 yield lambda path=path: self._changed(found.address, item, path)
         elif found.kind is DriftClass.DELETED:
             yield lambda: self._deleted(found.address)

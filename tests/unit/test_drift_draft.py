@@ -45,7 +45,7 @@ def adopted(code: str, *found: Finding, given: frozenset[str] = frozenset(), **s
             '  t = { a = "1", b = "2" }\n', {"t": {"a": "1"}}, {"t": {"a": "1", "b": "2"}},
             '  t = {\n    a = "1"\n  }\n', id="an element that is gone",
         ),
-        pytest.param('  n = 1\n', {"n": 1, "d": "x"}, {"n": 1, "d": None}, '  n = 1\n  d = "x"\n', id="a new attribute"),
+        pytest.param("  n = 1\n", {"n": 1, "d": "x"}, {"n": 1, "d": None}, '  n = 1\n  d = "x"\n', id="a new attribute"),
         pytest.param('  n = 1\n  d = "x"\n', {"n": 1, "d": None}, {"n": 1, "d": "x"}, "  n = 1\n", id="an attribute that is gone"),
         pytest.param(
             '  p = jsonencode({ S = [{ E = "Deny" }] })\n', {"p": '{"S":[{"E":"Allow"}]}'}, {"p": '{"S":[{"E":"Deny"}]}'},
