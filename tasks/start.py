@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from .base.problem import Problem
+    from .ledger.holder import Pipeline
     from .project.project import Project
     from .run.allowance import Allowance
 
@@ -168,9 +169,16 @@ def _open_ledger(run: Run) -> None:
     """
     from .run import recording
 
-    run.recording = recording.attach(run)
+    run.recording = recording.attach(run, _has_ended)
     if run.recording is not None and commandline.names(_READING):
         run.recording.begin()
+
+
+def _has_ended(run: Run, pipeline: Pipeline) -> bool:
+    """Ask the forge; its modules are only needed if a pipeline holds the lease."""
+    from .forges import ended
+
+    return ended.has_ended(run, pipeline)
 
 
 def _request() -> Request:
