@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .yamlfile import Document, KeyPath
 
 _CHECK_DEPTH = 4  # `stacks`, its name, `verify`, the position
-_RULES = ("policy", "plan", "inputs")  # which variables may tighten, not loosen
+_RULES = ("policy", "plan", "inputs", "encryption", "secrets", "ledger")  # which variables may tighten, not loosen
 UPSTREAM = "upstream:"  # prefix of an upstream file in errors
 
 
