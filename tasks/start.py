@@ -22,7 +22,7 @@ from .base.problem import doit, listed
 from .engine import encryption
 from .project import backend, references, stateid, volatile
 from .project import load as loading
-from .run import cilog, commandline, deployed, doitdb, fanout, misspelt, stateguard
+from .run import cilog, commandline, deployed, doitdb, fanout, misspelt, stateguard, turns, urgency
 from .run.request import Request
 from .run.run import Run
 
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from .base.problem import Problem
+    from .ledger.holder import Pipeline
     from .project.project import Project
     from .run.allowance import Allowance
 
 ENVIRONMENT_VARIABLE = "DEPLOY_ENV"
 _SECRET = re.compile(f"{SECRET_NAME.pattern}|KEY")  # before the configuration is read, it may name others
-_MOST_PARALLEL = 16
 _READING = frozenset({"plan", "deploy", "verify", "drift", "status", "ci"})  # what begins with the ledger
 
 
@@ -142,13 +142,15 @@ def doit_config(run: Run) -> dict[str, Any]:
     """The value of `DOIT_CONFIG`."""
     from .reporter import bound
 
+    in_turn = run.project.config.drift.budget is not None
+    urgency.install(urgency.Chains(run.layout, run.project.graph, in_turn=in_turn).urgency)
     return {
         "default_tasks": [],
         "backend": "sqlite3",
         "dep_file": str(run.layout.records),
         "reporter": bound(run),
         "continue": True,
-        "num_process": min(max(os.cpu_count() or 1, 2), _MOST_PARALLEL),
+        "num_process": commandline.default_parallel(),
         "par_type": "thread",
         "verbosity": 2,
     }
@@ -163,9 +165,16 @@ def _open_ledger(run: Run) -> None:
     """
     from .run import recording
 
-    run.recording = recording.attach(run)
+    run.recording = recording.attach(run, _has_ended)
     if run.recording is not None and commandline.names(_READING):
         run.recording.begin()
+
+
+def _has_ended(run: Run, pipeline: Pipeline) -> bool:
+    """Ask the forge; its modules are only needed if a pipeline holds the lease."""
+    from .forges import ended
+
+    return ended.has_ended(run, pipeline)
 
 
 def _request() -> Request:
@@ -185,6 +194,7 @@ def _request() -> Request:
         accepted=stateguard.parse(accept, get_var("reason")) if accept is not None else (),
         part=fanout.part(get_var("ci")), mocking=get_var("mocks") != "no", reviewed_file=get_var("reviewed"),
         allowances=allowed, base=get_var("base"), reason=get_var("reason"),
+        shard=turns.shard(get_var("shard")),
     )  # fmt: skip
 
 

@@ -152,6 +152,11 @@ def last_change(root: Path, folders: list[str]) -> str | None:
     return commit or None
 
 
+def committed_at(root: Path, commit: str) -> str | None:
+    """When a commit was made, ISO 8601; None without git, or if this clone does not have it."""
+    return (_git(root, "log", "-1", "--format=%cI", commit, may_fail=True) or "").strip() or None
+
+
 def passed(root: Path, base: str) -> dict[str, set[str]]:
     """The commits on the ways from an earlier commit to HEAD, HEAD included, with the paths that each has changed.
 

@@ -5,24 +5,27 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import signal
+import subprocess
 import tempfile
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from ..base import jsontext, process
 from ..base.errors import EngineError, StateEncryptionError, StateLockedError, StoppedError
-from ..base.layout import PIPELINE_FILE
+from ..base.layout import ENGINE_LOCK_FILE, PIPELINE_FILE
 from ..base.problem import Where, doit
 from ..base.process import kept_environment
 from ..base.text import few
 from . import diagnostics, progress, statelock, statereads
-from .command import CHANGES_PRESENT, EARLY, Completed, Context
+from .command import CHANGES_PRESENT, CONFIGURES, EARLY, Completed, Context
 from .encryption import REMOTE_STATE
 from .encryption import SINCE as KEYS_SINCE
 from .progress import Progress
-from .providercache import ProviderCache
+from .providercache import ProviderCache, locked_providers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,10 +33,12 @@ if TYPE_CHECKING:
     from ..base.masking import Masker
     from ..base.problem import Steps
     from ..base.stop import Stop
+    from .admission import Admission
     from .diagnostics import Diagnostic
     from .encryption import Encryption
 
 _CACHE_VARIABLE = "TF_PLUGIN_CACHE_DIR"
+_GRACE = 10.0  # seconds for a command to end by itself once its time is over
 _FEW = 5
 STREAM_SINCE = (1, 12)  # OpenTofu 1.12.0 introduced `-json-into`
 
@@ -52,6 +57,7 @@ class Engine:
         plugin_cache: Where it keeps providers, unless the environment says otherwise.
         encryption: The keys to pass to it.
         stop: Starts and stops its processes.
+        admission: Admits its processes.
         mask: The known secrets.
         tell: Is given the label of a long apply, its seconds so far, and what it is at work on.
         watch: Is given the label of an apply that begins, and what says what it is at work on; at its end None.
@@ -62,6 +68,7 @@ class Engine:
 
     def __init__(
         self, binary: Path, kind: str, version: str, *, plugin_cache: Path, encryption: Encryption, stop: Stop,
+        admission: Admission,
         mask: Masker, tell: Callable[[str, float, str], None], every: float,
         hear: Callable[[str, list[Diagnostic]], None], watch: Callable[[str, Progress | None], None] = _unwatched,
         terse: bool = False,
@@ -73,6 +80,8 @@ class Engine:
         self._encryption = encryption
         self._terse = terse
         self._stop = stop
+        self._admission = admission
+        self._collector = admission.collector(os.environ)
         self._mask = mask
         self._hear = hear
         self._tell, self._every, self._watch = tell, every, watch
@@ -119,7 +128,13 @@ class Engine:
         argv = [*(trace.command if trace else ()), str(self.binary), command]
         keys = self._encryption.handover(command, partial(statereads.may_read, context.folder, context.data_dir))
         descriptors = [*context.descriptors, *keys.descriptors, *(trace.descriptors if trace else ())]
-        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as stream:
+        providers = len(locked_providers(context.folder / ENGINE_LOCK_FILE)) if command in CONFIGURES else 0
+        with (
+            self._admission.admitted(context.label, command, providers),
+            tempfile.TemporaryFile() as output,
+            tempfile.TemporaryFile() as errors,
+            tempfile.TemporaryFile() as stream,
+        ):
             if events and self.streams:
                 descriptors.append(stream.fileno())
                 argv.append(f"-json-into=/dev/fd/{stream.fileno()}")
@@ -137,12 +152,12 @@ class Engine:
                 ) from error
             try:
                 with self._telling(context, command, stream):
-                    code = child.wait() if late is None else process.wait(child, late)
+                    code = _awaited(child, context) if late is None else process.wait(child, late)
             finally:
                 self._stop.ended(child)
             raw, said, streamed = (_content(file) for file in (output, errors, stream))
         if code is None:
-            raise EngineError(f"{command} took longer than {late:g} s")
+            raise EngineError(f"{command} took longer than {f'{late:g} s' if late is not None else 'it may'}")
         if self._stop.requested and code not in (0, CHANGES_PRESENT):
             raise StoppedError(
                 f"{command} was stopped; the engine exited cleanly",
@@ -202,9 +217,25 @@ class Engine:
             "TF_IN_AUTOMATION": "1",
             "TF_INPUT": "0",
             "CHECKPOINT_DISABLE": "1",
+            **self._collector,
             "TF_DATA_DIR": str(context.data_dir),
             **context.environment,
         }
+
+
+def _awaited(child: subprocess.Popen[bytes], context: Context) -> int | None:
+    """The exit code of a command, or None if its deadline was over and it was ended.
+
+    It is asked to end first: then it unlocks a state that it has locked.
+    """
+    if context.deadline is None:
+        return child.wait()
+    with suppress(subprocess.TimeoutExpired):
+        return child.wait(max(context.deadline - time.monotonic(), 0))
+    with suppress(ProcessLookupError):
+        os.kill(child.pid, signal.SIGINT)
+    process.wait(child, _GRACE)
+    return None
 
 
 def failure(

@@ -13,6 +13,7 @@ from ..base import jsontext
 from ..base.errors import DeployError
 from ..base.files import read_json, write_atomic
 from ..base.problem import Kind
+from ..project.owners import Owners
 from ..run.result import Status
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ FACTS = ("deployed", "apply", "affected", "drift", "checks", "locked")
 _SHAPE = {"at", "status", "since", "text"}
 _MOST_REASONS = 5
 _LONGEST = 500
+
+_CHECKED = frozenset({Status.OK, Status.DRIFTED, Status.UNDEPLOYED})
 
 Fact = dict[str, Any]
 
@@ -43,22 +46,38 @@ def update(run: Run, head: dict[str, Any]) -> None:
     known = _known(run)
     results: dict[str, dict[str, Result]] = {}
     for item in run.results.values():
-        if item.stack and item.status not in (Status.UNAFFECTED, Status.NOT_RUN):
+        if item.stack and item.status not in (Status.UNAFFECTED, Status.NOT_RUN, Status.SKIPPED):
             results.setdefault(item.stack, {})[item.stage] = item
     if not results and known and _still_true(run, known):
         return
+    owners = Owners(run.layout.root)
     stacks = {
-        name: _stack(run, head, name, known.get(name) or {}, results.get(name, {})) for name in run.project.graph.order
+        name: {
+            **_stack(run, head, name, known.get(name) or {}, results.get(name, {})),
+            "owners": owners.of(run.project.stacks[name]),
+        }
+        for name in run.project.graph.order
     }
     if known and stacks == known:
         return
     value = {
         "format": FORMAT, "environment": run.project.environment, "at": head["ended_at"], "run": head["id"],
-        "commit": head["commit"], "stacks": stacks,
+        "commit": head["commit"], "follows": run.project.config.follows, "rules": _rules(run), "stacks": stacks,
     }  # fmt: skip
     write_atomic(
         path, jsontext.dumps(value, ensure_ascii=False, compact=True).encode(errors="surrogatepass"), durable=False
     )
+
+
+def _rules(run: Run) -> list[dict[str, str]]:
+    """The rules of the configuration that apply up to a last day."""
+    config = run.project.config
+    return [
+        *({"kind": "policy.allow", "name": item.rule, "reason": item.reason, "until": str(item.until)}
+          for item in config.policy.allow),
+        *({"kind": "drift.ignore", "name": item.address, "reason": item.reason, "until": str(item.until)}
+          for item in config.drift.ignore),
+    ]  # fmt: skip
 
 
 def merge(mine: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
@@ -155,7 +174,7 @@ def _learn(head: dict[str, Any], entry: dict[str, Any], result: Result, has_chec
             _note(head, entry, "checks", "failing", text)
         elif not result.failed and result.checks:
             _note(head, entry, "checks", "passed", "")
-    if result.stage == "drift" and not result.failed:
+    if result.stage == "drift" and result.status in _CHECKED:
         status = {Status.DRIFTED: "drifted", Status.UNDEPLOYED: "undeployed"}.get(result.status, "none")
         _note(head, entry, "drift", status, text if status != "none" else "", again=True)
     elif result.stage == "deploy" and applied and not result.failed and "drift" in entry:

@@ -116,7 +116,7 @@ class Findings:
         if any(item.stack == stack for item in self.failures):
             return False
         if command == "drift":
-            return own is not None and own.status is not Status.NOT_RUN
+            return own is not None and own.status not in (Status.NOT_RUN, Status.SKIPPED)
         candidates = [own, deployed]
         if incident["kind"] == Kind.CHECK_FAILED:
             checked = self.results.get(f"verify:{stack}")

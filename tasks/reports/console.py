@@ -104,7 +104,7 @@ class Console:
             return
         why = f"  [{'; '.join(outcome.reasons[:2])}]" if outcome.reasons and outcome.stage == "plan" else ""
         reused = " (as planned before)" if outcome.reused else f"  {outcome.seconds:.1f} s"
-        took = "" if outcome.status is Status.NOT_RUN else reused
+        took = "" if outcome.status in (Status.NOT_RUN, Status.SKIPPED) else reused
         body = _block(outcome) if outcome.problem else self._changes(outcome)
         title = Styled(f"{head}{outcome.summary}{took}{why}", _style(outcome))
         self._tell(outcome, title, [*warned, *map(Styled, body)], folded=not warned)
@@ -301,6 +301,7 @@ _WORDS = {
     Status.UNDEPLOYED: "not deployed",
     Status.FAILED: "failed",
     Status.NOT_RUN: "not run",
+    Status.SKIPPED: "skipped",
 }
 
 

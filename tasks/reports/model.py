@@ -17,7 +17,7 @@ from ..policy.finding import SEVERITIES, Finding
 from ..run.details import DriftDetails, PlanDetails
 from ..run.result import Status
 from . import remarks
-from .diff import Line, fields
+from .diff import Line, of_change
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -209,7 +209,15 @@ class Report:
     @property
     def shown(self) -> list[StackReport]:
         """The stacks that there is something to say of, the worst first."""
-        order = [Status.FAILED, Status.DRIFTED, Status.UNDEPLOYED, Status.OK, Status.DEFERRED, Status.NOT_RUN]
+        order = [
+            Status.FAILED,
+            Status.DRIFTED,
+            Status.UNDEPLOYED,
+            Status.OK,
+            Status.DEFERRED,
+            Status.NOT_RUN,
+            Status.SKIPPED,
+        ]
         quiet = self.stage == "drift"
         found = [
             stack
@@ -299,6 +307,8 @@ class Report:
         }
         news = words.counted(self.news)
         more = f" Since the previous check: {news}." if news else ""
+        if skipped := len(self.having(Status.SKIPPED)):
+            numbers["skipped"] = skipped
         if not any(numbers.values()):
             return f"No drift: all {_number(len(self.stacks), 'stack')} as deployed.{more}"
         text = ", ".join(f"{number} {what}" for what, number in numbers.items())
@@ -391,11 +401,8 @@ def _change(item: dict[str, Any]) -> Change:
         imported=bool(item.get("imported")),
         import_id=visible(imported if isinstance(imported, str) else str(imported)) if imported is not None else None,
         forces=sorted({dotted(path) for path in forces}),
-        lines=fields(
-            item.get("before"), item.get("after"), forces=forces,
-            masked=[tuple(path) for path in item.get("masked") or []],
-        ),
-    )  # fmt: skip
+        lines=of_change(item),
+    )
 
 
 def _rank(kind: str) -> int:

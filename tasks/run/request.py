@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..drifts.rotation import Shard
     from .allowance import Accepted, Allowance
     from .selection import Part
 
@@ -22,6 +23,7 @@ class Request:
         accepted: The states that are accepted although they are not those that were deployed (`accept=`).
         reason: Why something is done that takes a reason (`reason=`).
         base: What counts as deployed without receipts (`base=`).
+        shard: Which part of all stacks is checked for drift (`shard=`); None for all.
     """
 
     part: Part | None = None
@@ -31,6 +33,7 @@ class Request:
     accepted: tuple[Accepted, ...] = ()
     base: str | None = None
     reason: str | None = None
+    shard: Shard | None = None
 
 
 @dataclass(frozen=True)

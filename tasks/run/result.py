@@ -28,7 +28,7 @@ class Status(StrEnum):
     """How a task ended.
 
     `unaffected` had nothing to do, `deferred` cannot be planned before its upstream exists, `not_run` depended on
-    something that failed.
+    something that failed, `skipped` was left out by a check for drift.
     """
 
     OK = "ok"
@@ -38,6 +38,7 @@ class Status(StrEnum):
     UNDEPLOYED = "undeployed"
     FAILED = "failed"
     NOT_RUN = "not_run"
+    SKIPPED = "skipped"
 
 
 @dataclass

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -15,8 +16,10 @@ from ..base.masking import Masker
 from ..base.problem import doit
 from ..base.stop import Stop
 from ..engine import obtain
+from ..engine.admission import Admission
 from ..engine.encryption import Encryption
 from ..engine.engine import Engine
+from . import commandline
 from .custody import Custody
 from .lock import EnvironmentLock
 from .output import Output
@@ -24,7 +27,7 @@ from .request import Asked, Request
 from .selection import Demand
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ..artifact.affected import Assessment
     from ..artifact.baseline import Baseline
@@ -118,12 +121,28 @@ class Run:
         self._stack_locks_lock = threading.Lock()
         self._once: dict[object, object] = {}
         self._relations: dict[str, Relation] = {}
+        self._limit = threading.local()
 
     def once(self, make: Callable[[Run], T]) -> T:
         """What a function makes of this run, made once."""
         if make not in self._once:
             self._once.setdefault(make, make(self))  # another thread may have been first
         return cast("T", self._once[make])
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[float]:
+        """Limit the engine commands of this thread to a time; yields when that is over, by `time.monotonic`."""
+        self._limit.deadline = time.monotonic() + seconds
+        try:
+            yield self._limit.deadline
+        finally:
+            self._limit.deadline = None
+
+    @property
+    def deadline(self) -> float | None:
+        """When the engine commands of this thread are ended, by `time.monotonic`; None for never."""
+        found: float | None = getattr(self._limit, "deadline", None)
+        return found
 
     def keep(self, task: str, outcome: Result) -> None:
         """Hold the result of a task."""
@@ -141,6 +160,11 @@ class Run:
         """The lock of a stack's data directory among the threads of this run."""
         with self._stack_locks_lock:
             return self._stack_locks.setdefault(stack, threading.RLock())
+
+    @property
+    def parallel(self) -> int:
+        """How many tasks are under way at once: what `-n` says, else the default."""
+        return commandline.parallel()
 
     @property
     def hides_values(self) -> bool:
@@ -204,6 +228,7 @@ class Run:
                     found.binary, settings.kind, found.version, plugin_cache=plugins, encryption=self.encryption,
                     stop=self.stop, mask=self.mask, hear=self._hear, terse=self.hides_values,
                     tell=self._tell, every=settings.progress, watch=self._watch,
+                    admission=Admission(settings.provider_memory, self.parallel, self.stop, self.say),
                 )  # fmt: skip
                 if self.project.keyring.is_set and not engine.takes_keys:
                     raise EngineError(
