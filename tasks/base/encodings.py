@@ -30,9 +30,9 @@ def encoded(text: str) -> Iterator[str]:
     if not _UNESCAPED.fullmatch(text):
         yield from _escaped(text)
         yield from _percent(_bytes(text))
-    yield from _numbered(text)
     for form in {text, *_json(text)}:  # also for a document that contains it
         yield from _binary(_bytes(form))
+        yield from _numbered(form)
 
 
 def _numbered(text: str) -> Iterator[str]:
