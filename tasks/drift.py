@@ -58,7 +58,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     with run.within(settings.timeout) as deadline:
         for left in range(settings.retries, -1, -1):
             try:
-                return _checked(run, stack)
+                return turns.overtaken(run, _checked(run, stack))
             except EngineError as error:
                 if time.monotonic() >= deadline:
                     raise _too_slow(run, stack, error) from error
