@@ -59,6 +59,13 @@ def test_no_step_but_one_that_runs_doit_gets_a_secret(path: Path) -> None:
                 assert not SECRET.search(step["run"])
 
 
+@pytest.mark.parametrize("name", ["deploy.yml", "deploy-stacks.yml"])
+def test_plans_that_are_deployed_are_watched_where_that_works(name: str) -> None:
+    steps = jobs(ROOT / ".github/workflows" / name)["plan"]["steps"]
+    [planning] = [step for step in steps if re.search(r"^(.* )?doit .*mocks=no", step.get("run", ""), re.MULTILINE)]
+    assert re.search(r"DEPLOY_INPUTS__OBSERVE(=|': '?)auto", f"{planning['run']}\n{planning['env']}")
+
+
 @CALLED
 def test_what_was_handed_over_is_unpacked_apart_and_taken_by_doit(path: Path) -> None:
     for job in jobs(path).values():

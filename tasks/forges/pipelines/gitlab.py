@@ -80,6 +80,8 @@ class Writer:
             "retry": {"max": 2, "when": _FAILED_RUNNERS},
         }  # fmt: skip
         plan = {**first, "stage": "plan", **self._environment("prepare")}
+        if changes:  # where strace is there and may trace, what a plan reads counts
+            plan["variables"] = {"DEPLOY_INPUTS__OBSERVE": "auto"}
         plan["artifacts"] = self._artifacts(handover.of_plans(self._run))
         drift = {**first, "stage": "plan", **self._environment("access"), "allow_failure": {"exit_codes": [2]}}
         drift["artifacts"] = self._artifacts(handover.of_drift(self._run))
