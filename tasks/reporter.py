@@ -17,13 +17,13 @@ from .engine import encryption
 from .forges import gate
 from .reports import console, write
 from .run import (
-    assessment,
     baseline,
     commandline,
     deployed,
     deployedtag,
     doitdb,
     fanout,
+    pending,
     previous,
     removed,
     selection,
@@ -336,26 +336,24 @@ class Reporter:
         for text in useless:
             self.run.say(text)
 
-    def _say_pending(self, ledger: Recorded) -> None:
-        """Name the stacks that this tree did not change, and that are not deployed as they are in it."""
-        outcomes = {name: self.run.results.get(f"plan:{name}") for name in self.run.project.graph.order}
-        unaffected = [name for name, found in outcomes.items() if found and found.status is Status.UNAFFECTED]
-        if names := assessment.differing(self.run, ledger, unaffected):
-            self.run.say(f"pending, or newer on the target, and not planned here: {', '.join(names)}")
-
     def _record(self) -> None:
         """Bring what was applied and checked into the ledger, and give its lease back."""
         run = self.run
         if run.recording is None or not (run.asked.deploying or "verify" in self._selected):
             return
         if problem := run.recording.end(last=run.request.part is not Part.JOB):
-            self._errors.append(run.problem(problem))
+            shown = run.problem(problem)
+            if run.asked.deploying:
+                self._errors.append(shown)
+            else:  # a job for checks need not have the right to write: the next deploy checks again
+                run.say(shown.text())
 
     def _tell(self, code: ExitCode, paths: list[str]) -> None:
         """Report the outcome: on the console, to the forge and channels, and in the history."""
         run = self.run
-        if run.recording is not None and run.request.base is not None and "plan" in self._selected:
-            self._say_pending(run.recording)
+        if run.recording is not None and "plan" in self._selected and not run.asked.deploying:
+            for text in pending.lines(run, run.recording):
+                run.say(text)
         if "plan" in self._selected or run.asked.deploying:
             for text in removed.lines(run):
                 run.say(text)

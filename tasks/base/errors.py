@@ -192,6 +192,12 @@ class StateRefusedError(DeployError):
     kind = Kind.STATE_REFUSED
 
 
+class DriftAdoptionError(DeployError):
+    """A drift could not be taken over into the code."""
+
+    kind = Kind.DRIFT_NOT_ADOPTED
+
+
 class ArtifactRefusedError(DeployError):
     """A plan artifact that deploy must not apply; `reason` is a short, stable identifier."""
 

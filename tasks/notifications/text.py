@@ -23,7 +23,8 @@ BODY = """\
 {% for item in items[:10] %}
 {% if event == 'recovery' %}
 {{ item.stack or item.command }}: recovered; was {{ 'drifted' if item.kind == 'drift' else 'failing' }} since \
-{{ item.since }}: {{ item.what }}
+{{ item.since }}{% if item.what %}: {{ item.what }}{% endif %}
+
 {% else %}
 {{ item.stack or 'run' }} ({{ item.stage }}): {{ item.what }}
 {% if item.next_step and event == 'failure' %}  next: {{ item.next_step }}

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from ..artifact.inputs import Inputs
+    from ..artifact.pending import Pending
     from ..base.errors import LedgerError
 
 
@@ -37,8 +38,8 @@ class Recorded(Protocol):
         """Replace receipts and outputs here by those of the ledger, once it is read."""
         ...
 
-    def differing(self, stack: str, now: Inputs) -> bool:
-        """Whether a stack's files differ from the deployed ones, in a run with a base."""
+    def pending(self, stack: str, now: Inputs) -> Pending:
+        """How a stack differs from what is deployed, in a run that plans only what differs from a base."""
         ...
 
     def doubts(self, stack: str) -> list[str]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .yamlfile import Document, KeyPath
 
 _CHECK_DEPTH = 4  # `stacks`, its name, `verify`, the position
+LEDGER_VARIABLE = "DOIT_TOFU_LEDGER"  # `git` in the shipped pipelines: the ledger where the files do not say
 _RULES = ("policy", "plan", "inputs")  # which variables may tighten, not loosen
 UPSTREAM = "upstream:"  # prefix of an upstream file in errors
 
@@ -103,6 +104,8 @@ def load(root: Path, environment: str | None = None, resolve: Resolve | None = N
             where = Where(document.name, document.lines[("upstream",)])
             raise ConfigError(message, where=where, key="upstream")
         merged = _merge(merged, document.data)
+    if merged.get("ledger") is None and os.environ.get(LEDGER_VARIABLE) == "git":
+        merged["ledger"] = {"kind": "git"}
     variables = _environment_variables(merged)
     config = _validate(_merge(_without_nulls(merged), variables), documents, variables)
     if variables.keys() & set(_RULES) and (written := _rules_of(merged)) is not None:
