@@ -172,12 +172,12 @@ def _environment_documents(layers: list[tuple[Path, str]], name: str, default: s
         return found
     if not re.fullmatch(ENVIRONMENT_PATTERN, name):
         raise UnknownEnvironmentError(
-            f"unknown environment '{name:.80}': not a valid name{nearest(name, [*known, default])}",
+            f"unknown environment '{name:.80}': not a valid name{nearest(name, {*known, default})}",
             where=f"{ENVIRONMENTS_DIR}/",
             next_step=("a name has only letters, digits, `_`, `.` and `-`: ", doit("...", environment="NAME")),
         )
     raise UnknownEnvironmentError(
-        f"unknown environment '{name:.80}'{nearest(name, [*known, default])}",
+        f"unknown environment '{name:.80}'{nearest(name, {*known, default})}",
         where=f"{ENVIRONMENTS_DIR}/{name:.80}.yaml",
         next_step=(
             f"create {ENVIRONMENTS_DIR}/{name:.80}.yaml (it may be empty), or choose another: ",
