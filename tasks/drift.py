@@ -60,7 +60,7 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     with run.within(settings.timeout) as deadline:
         for left in range(settings.retries, -1, -1):
             try:
-                found = _checked(run, stack)
+                found = turns.overtaken(run, _checked(run, stack))
                 return found if run.request.adopt is None else _adopted(run, stack, found)
             except EngineError as error:
                 if time.monotonic() >= deadline:

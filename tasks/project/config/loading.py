@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _CHECK_DEPTH = 4  # `stacks`, its name, `verify`, the position
 LEDGER_VARIABLE = "DOIT_TOFU_LEDGER"  # `git` in the shipped pipelines: the ledger where the files do not say
-_RULES = ("policy", "plan", "inputs")  # which variables may tighten, not loosen
+_RULES = ("policy", "plan", "inputs", "encryption", "secrets", "ledger")  # which variables may tighten, not loosen
 UPSTREAM = "upstream:"  # prefix of an upstream file in errors
 
 
