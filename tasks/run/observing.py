@@ -42,6 +42,11 @@ class Observing:
         self._reader: threading.Thread | None = None
         self._lock = threading.Lock()
 
+    @property
+    def label(self) -> str:
+        """This run, for people."""
+        return self._observer.label
+
     def begin(self) -> None:
         """Start to read in the background."""
         with self._lock:
