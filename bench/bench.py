@@ -114,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="a,b,c,d", help="the parts to measure: a, b, c, d, with commas between them")
     options = parser.parse_args(arguments)
     parts = {"a": plan_beside_bare_loop, "b": nothing_affected, "c": start, "d": handed_over}
-    print(_facts())
+    print(facts())
     table = Table()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         for part in options.only.split(","):
@@ -320,7 +320,7 @@ def run(root: Path, *command: str) -> Cost:
     return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
-def _facts() -> str:
+def facts() -> str:
     """What machine and versions the figures are of."""
     asked = subprocess.run(
         ["tofu", "version"], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=True
