@@ -11,6 +11,7 @@ from ..artifact import folder
 from ..base.errors import RecordError
 from ..base.files import read_json
 from ..base.problem import Kind
+from ..run.result import Status
 from . import shared
 from .events import CHECKS
 
@@ -160,7 +161,9 @@ def _concerns(settings: model.Channel, item: Item) -> bool:
 def _is_news(settings: model.Channel, known: dict[str, Any] | None, item: Item, findings: Findings) -> bool:
     if known is None or not shared.is_same(settings, known["fingerprint"], item.fingerprint):
         return True
-    return settings.repeat is not None and _hours(known["told"], findings.at) >= settings.repeat
+    is_drift = item.kind == Status.DRIFTED
+    repeat = findings.remind if settings.repeat is None and is_drift else settings.repeat
+    return repeat is not None and _hours(known["told"], findings.at) >= repeat
 
 
 def _hours(begin: str, end: str) -> float:

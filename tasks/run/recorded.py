@@ -22,6 +22,10 @@ class Recorded(Protocol):
         """The stacks that another run is deploying right now, with that run's label."""
         ...
 
+    def deployed_meanwhile(self, stack: str) -> bool:
+        """Whether another run is deploying a stack by now, or has done so since this one began."""
+        ...
+
     def begin(self) -> None:
         """Start to read it in the background."""
         ...

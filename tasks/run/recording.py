@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..artifact import pending
-from ..artifact import receipt as receipts_on_disk
 from ..artifact.pending import Pending
+from ..base.clock import now
 from ..base.errors import ConfigError, DeployError, LedgerError
 from ..ledger.machine import Announce, Busy, Failed, Finish, Flush, HolderEnded, Look, Mark, Record, Trouble
 from . import entries, lease, ledgers
@@ -59,6 +59,7 @@ class Recording:
         self._read_error: DeployError | None = None
         self._announced: LedgerError | bool = False
         self._base_held: dict[str, Held] = {}  # what is deployed, where a base says what is planned
+        self._known: dict[str, str] = {}  # the change that each stack was left by, as read at the beginning
         self._begun: frozenset[str] = frozenset()  # announced by runs that had ended when this one began
         self._touched: set[str] = set()
         self._sent: dict[str, Known] = {}
@@ -115,6 +116,7 @@ class Recording:
         """Fill the working copy. With a base, only the base counts, so that later deploys by others are not undone."""
         head, stacks = self._head(), self._run.project.stacks
         held = self.session.records(stacks)
+        self._known = {stack: item.change for stack, item in held.items()}
         known, begun = ({}, {}) if by_base else (held, self._ended_marks(head))
         found = self._copy.fill(stacks, known, begun, self._run.project.environment)
         self._base_held = held if by_base else {}
@@ -134,6 +136,16 @@ class Recording:
             return {name: item for name, item in head.begun.items() if item.holder != now.holder}
         own = me.holder.startswith(ledgers.CLONE) and self._copy.memory.mark is not None
         return {name: item for name, item in head.begun.items() if not own or item.holder != me.holder or item.doubtful}
+
+    def deployed_meanwhile(self, stack: str) -> bool:
+        """Whether another run is deploying a stack by now, or has done so since this one began; asks the ledger."""
+        if self.unread is not None or stack in self._run.applied:
+            return False
+        with suppress(DeployError):  # then nothing is known of it
+            self.session.handle(Look())
+            item = self.session.records([stack]).get(stack)
+            return stack in self.deployed_by or (item.change if item else None) != self._known.get(stack)
+        return False
 
     @property
     def deployed_by(self) -> dict[str, str]:
@@ -189,7 +201,7 @@ class Recording:
             return
         before = self.session.records(self._run.project.stacks)
         self._sync()
-        since = receipts_on_disk.now()
+        since = now()
         event: Announce | HolderEnded | Look = Announce(
             {name: entries.begun(self._run, self.session.me, name, since) for name in stacks}, since
         )
