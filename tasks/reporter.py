@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from doit.exceptions import UnmetDependency
 
-from . import build, deploy, drift
+from . import build, deploy, drift, snapshots
 from .base.errors import DeployError, ExitCode, LedgerError, RunLockedError
 from .base.problem import Kind, Problem, listed
 from .base.process import dropped_variables
@@ -36,6 +36,8 @@ from .run.result import Result, Status
 from .run.selection import BARRIER, Part
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from doit.exceptions import BaseFail
     from doit.task import Task
 
@@ -150,14 +152,20 @@ class Reporter:
             ledger.fill(deploying=False, alone=alone)
             run.custody.end(())
 
-    def _end_custody(self) -> None:
-        """Sign what this run leaves; what cannot be signed fails the run, as the next one would refuse it."""
+    def _sign(self, sign: Callable[[Collection[str]], None], *, told: bool = True) -> None:
+        """Sign what this run leaves; what cannot be signed fails the run, as the next one would refuse it.
+
+        Args:
+            sign: How.
+            told: Whether the outcome was already told, so that an error has to be told here.
+        """
         try:
-            self.run.custody.end(selection.stacks(self._named, "deploy"))
+            sign(selection.stacks(self._named, "deploy"))
         except DeployError as error:
             problem = self.run.problem(error)
             self._errors.append(problem)
-            self.run.say(problem.text())
+            if told:
+                self.run.say(problem.text())
 
     def _leave_to_others(self, tasks: dict[str, Task], selected: list[str]) -> None:
         """In a generated pipeline, leave out the work of other jobs."""
@@ -286,7 +294,7 @@ class Reporter:
         if sys.exc_info()[0] is not None:
             self._record()
             self._remember(None)
-            self._end_custody()
+            self._sign(self.run.custody.end)
             run.lock.release()
             run.output.close()
             return
@@ -303,16 +311,24 @@ class Reporter:
                     paths += self._report(stage, found)
             write.write_junit(run)
         self._record()
+        self._sign(run.custody.sign, told=False)  # what is written from here on is signed at the end
         code = self._exit_code()
         if run.request.part is Part.JOB:  # the pipeline's last job reports all stacks at once
             fanout.leave(run, self._named)
             self._console.summary(self._selected, code, paths, self._errors)
         else:
             self._tell(code, paths)
-        self._end_custody()
+        self._sign(self.run.custody.end)
+        self._keep_answer()
         run.lock.release()
         run.output.close(reading=not self._selected & _LOCKING)
         raise SystemExit(int(self._exit_code()))
+
+    def _keep_answer(self) -> None:
+        """Keep the answer of a run that has changed nothing, so that the next one need not find it again."""
+        history = self._history
+        if self._exit_code() is ExitCode.OK and (history is None or not history.problem):
+            snapshots.keep(self.run, history.written if history else None)
 
     def _say_unread(self, problem: LedgerError) -> None:
         """The run goes on without the ledger: what that means; a search for drift cannot tell new drift from known."""

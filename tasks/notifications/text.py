@@ -80,7 +80,7 @@ def _one(run: Run, settings: model.Channel, name: str, builtin: str, values: dic
             first = str(error).partition("\n")[0]
             run.say_once(
                 f"{settings.label}: the template `{name}` is broken, so the built-in one was used:"
-                f" {error.kind}: {first[:200]}"
+                f" {error.kind}: {run.mask.text(first)[:200]}"
             )
     return environment.sandboxed().from_string(builtin).render(**_known(run, values))
 
