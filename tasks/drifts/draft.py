@@ -16,7 +16,7 @@ from ..base import jsontext
 from ..base.masking import MASK
 from ..base.valuepath import at, dotted
 from ..project.hcl import syntax
-from . import hclwrite
+from . import hclwrite, places
 from .classes import DriftClass, paths_of
 
 if TYPE_CHECKING:
@@ -173,8 +173,8 @@ class _Drafter:
         if expression is not None:
             return self._attribute(_Spot(spot.file, expression), list(rest), at(whole, [*done, name]), exists, what)
         inside = [node for node in body.named_children if node.type == "block"]
-        nested = [node for node in inside if _kind(node) == name]
-        if any(_kind(node) == "dynamic" and _label(node) == name for node in inside):
+        nested = [node for node in inside if places.kind(node) == name]
+        if any(places.kind(node) == "dynamic" and places.label(node) == name for node in inside):
             _by_hand(f"{what} is set by a dynamic block; {_should_be(exists)}")
         if nested and rest and isinstance(rest[0], int) and len(rest) > 1 and rest[0] < len(nested):
             inner = _Spot(spot.file, nested[rest[0]])
@@ -192,7 +192,7 @@ class _Drafter:
             return [self._without(spot, what)]
         target, left, inner = spot, list(rest), now
         while left:
-            element = _element(target.node, left[0])
+            element = places.element(target.node, left[0])
             if element is None or (len(left) == 1 and exists is None):
                 break
             target, inner, left = _Spot(spot.file, element), at(inner, left[:1]), left[1:]
@@ -208,7 +208,7 @@ class _Drafter:
         text = syntax.text(spot.node).strip()
         if match := _SINGLE.fullmatch(text):
             return self._definition(match["kind"], match["name"], what, exists), None
-        argument = _argument(spot.node, "jsonencode")
+        argument = places.argument(spot.node, "jsonencode")
         if argument is not None and syntax.literal(argument) is not syntax.UNKNOWN:
             return _Spot(spot.file, argument), _JSON
         raise _ByHandError(f"{what} is `{text[:80]}`, which is not a literal; {_should_be(exists)}")
@@ -218,14 +218,18 @@ class _Drafter:
         reference = f"{kind}.{name}"
         if kind == "var" and name in self._given:
             _by_hand(f"{what} is `{reference}`, whose value comes from the configuration; {_should_be(exists)}")
-        uses = sum(len(re.findall(rf"(?<![\w.]){re.escape(reference)}(?![\w-])", _text(node)))
+        uses = sum(len(re.findall(rf"(?<![\w.]){re.escape(reference)}(?![\w-])", syntax.text(node)))
                    for node in self._roots.values())  # fmt: skip
         if uses > 1:
             _by_hand(f"{what} is `{reference}`, which other code uses too; {_should_be(exists)}")
         for file, root in self._roots.items():
-            for block in _blocks_of(root):
-                wanted = "default" if kind == "var" and _kind(block) == "variable" and _label(block) == name else name
-                if wanted == name and not (kind == "local" and _kind(block) == "locals"):
+            for block in places.blocks_of(root):
+                wanted = (
+                    "default"
+                    if kind == "var" and places.kind(block) == "variable" and places.label(block) == name
+                    else name
+                )
+                if wanted == name and not (kind == "local" and places.kind(block) == "locals"):
                     continue
                 for attribute, node in syntax.attributes(syntax.body(block)):
                     if attribute == wanted and syntax.literal(node) is not syntax.UNKNOWN:
@@ -238,7 +242,7 @@ class _Drafter:
             _by_hand(f"{what} is written as blocks; {_should_be(now)}")
         items: list[dict[str, Any]] = now if isinstance(now, list) else [now] if now else []
         written = {key for node in nested for key, _ in syntax.attributes(syntax.body(node))}
-        indent = _indent(nested[0]) if nested else _inner_indent(body.node)
+        indent = places.indent(nested[0]) if nested else places.inner_indent(body.node)
         texts = [hclwrite.block(name, _set(item, written), indent).lstrip() for item in items]
         if any(_has_hidden(item) for item in items):
             _by_hand(f"{what} contains sensitive values: change its blocks by hand")
@@ -246,7 +250,7 @@ class _Drafter:
         edits += [
             Edit(body.file, node.start_byte, node.end_byte, text, what)
             for node, text in zip(nested, texts, strict=False)
-            if " ".join(_text(node).split()) != " ".join(text.split())
+            if " ".join(syntax.text(node).split()) != " ".join(text.split())
         ]
         edits += [self._inserted(body, "", text, what, raw=True) for text in texts[len(nested) :]]
         return edits
@@ -256,7 +260,7 @@ class _Drafter:
     def _deleted(self, address: str) -> list[Edit]:
         block = self._resource(address)
         pattern = rf"(?<![\w.]){re.escape(address)}(?![\w-])"
-        users = [file for file, root in self._roots.items() if re.search(pattern, _text(root))]
+        users = [file for file, root in self._roots.items() if re.search(pattern, syntax.text(root))]
         if users:
             _by_hand(f"{address} no longer exists, but {users[0]} refers to it: remove both by hand")
         return [self._gone(block, f"{address} is removed")]
@@ -287,14 +291,14 @@ class _Drafter:
         if match is None:
             raise _ByHandError(f"{address} is one of several instances, or in a module: change its code by hand")
         for file, root in self._roots.items():
-            for block in _blocks_of(root):
-                if _kind(block) == "resource" and _labels(block) == [match["type"], match["name"]]:
+            for block in places.blocks_of(root):
+                if places.kind(block) == "resource" and places.labels(block) == [match["type"], match["name"]]:
                     return _Spot(file, block)
         raise _ByHandError(f"{address} has no block in the stack's own files in native syntax: change its code by hand")
 
     def _inserted(self, body: _Spot, head: str, now: Any, what: str, *, raw: bool = False) -> Edit:
         """An attribute or block at the end of a body."""
-        content, indent = self._sources[body.file], _inner_indent(body.node)
+        content, indent = self._sources[body.file], places.inner_indent(body.node)
         text = f"{indent}{head}{now if raw else hclwrite.value(now, indent)}\n"
         last = body.node.named_children[-1] if body.node.named_children else None
         if last is None:
@@ -309,7 +313,7 @@ class _Drafter:
             _by_hand(f"{what} is in a block that is empty; {_should_be(now)}")
         content, end = self._sources[block.file], block.node.end_byte - 1
         begin = "" if content[:end].endswith(b"\n") else "\n"
-        indent = _indent(block.node)
+        indent = places.indent(block.node)
         inner = f"{indent}  "
         return Edit(block.file, end, end, f"{begin}{inner}{name} = {hclwrite.value(now, inner)}\n{indent}", what)
 
@@ -344,9 +348,9 @@ def _should_be(exists: Any) -> str:
 
 
 def _replaced(spot: _Spot, now: Any, what: str) -> Edit:
-    text = hclwrite.value(now, _indent(spot.node))
+    text = hclwrite.value(now, places.indent(spot.node))
     end = spot.node.end_byte
-    if _text(spot.node).startswith("<<"):  # a heredoc ends with its line
+    if syntax.text(spot.node).startswith("<<"):  # a heredoc ends with its line
         text += "\n"
     return Edit(spot.file, spot.node.start_byte, end, text, what)
 
@@ -367,77 +371,3 @@ def _is_blocks(found: Any) -> bool:
 def _set(item: Mapping[str, Any], written: set[str]) -> dict[str, Any]:
     """What a nested block has to set: what others of its kind set, and what is not empty."""
     return {key: value for key, value in item.items() if key in written or value not in (None, "", [], {}, 0, False)}
-
-
-def _element(node: Node, step: str | int) -> Node | None:
-    """The expression of an element of a literal object or list."""
-    inner = node
-    while inner.type in ("expression", "collection_value", "literal_value") and len(inner.named_children) == 1:
-        inner = inner.named_children[0]
-    if inner.type == "tuple" and isinstance(step, int):
-        items = [child for child in inner.named_children if child.type == "expression"]
-        return items[step] if step < len(items) else None
-    if inner.type == "object" and isinstance(step, str):
-        for child in inner.named_children:
-            if child.type == "object_elem" and child.named_children and _key(child.named_children[0]) == step:
-                return child.named_children[-1]
-    return None
-
-
-def _key(node: Node) -> str:
-    return syntax.unescape(_text(node).strip().strip('"'))
-
-
-def _argument(node: Node, function: str) -> Node | None:
-    """The only argument of a call of a function."""
-    inner = node
-    while inner.type == "expression" and len(inner.named_children) == 1:
-        inner = inner.named_children[0]
-    if inner.type != "function_call" or not _text(inner).startswith(f"{function}("):
-        return None
-    arguments = next((child for child in inner.named_children if child.type == "function_arguments"), None)
-    return arguments.named_children[0] if arguments and len(arguments.named_children) == 1 else None
-
-
-def _blocks_of(root: Node) -> Iterator[Node]:
-    body = syntax.body(root)
-    yield from (child for child in (body.named_children if body else []) if child.type == "block")
-
-
-def _words(block: Node) -> list[str]:
-    return [_text(child).strip('"') for child in block.named_children if child.type in ("identifier", "string_lit")]
-
-
-def _kind(block: Node) -> str:
-    return _words(block)[0]
-
-
-def _labels(block: Node) -> list[str]:
-    return _words(block)[1:]
-
-
-def _label(block: Node) -> str:
-    return next(iter(_labels(block)), "")
-
-
-def _text(node: Node) -> str:
-    return syntax.text(node)
-
-
-def _indent(node: Node) -> str:
-    """The indentation of the line that a node begins on."""
-    line, top = node, node
-    while top.parent is not None:
-        top = top.parent
-    content = top.text or b""
-    offset = line.start_byte - top.start_byte
-    begin = content.rfind(b"\n", 0, max(offset, 0)) + 1
-    text = content[begin:offset].decode("utf-8", "replace")
-    return text[: len(text) - len(text.lstrip())]
-
-
-def _inner_indent(body: Node) -> str:
-    """The indentation of what a body contains."""
-    if body.named_children:
-        return _indent(body.named_children[0]) or "  "
-    return "  "

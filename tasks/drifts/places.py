@@ -1,0 +1,90 @@
+"""Finds places in the syntax tree of a configuration file: blocks by labels, elements of literals, indentation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..project.hcl import syntax
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tree_sitter import Node
+
+
+def element(node: Node, step: str | int) -> Node | None:
+    """The expression of an element of a literal object or list."""
+    inner = node
+    while inner.type in ("expression", "collection_value", "literal_value") and len(inner.named_children) == 1:
+        inner = inner.named_children[0]
+    if inner.type == "tuple" and isinstance(step, int):
+        items = [child for child in inner.named_children if child.type == "expression"]
+        return items[step] if step < len(items) else None
+    if inner.type == "object" and isinstance(step, str):
+        for child in inner.named_children:
+            if child.type == "object_elem" and child.named_children and key(child.named_children[0]) == step:
+                return child.named_children[-1]
+    return None
+
+
+def key(node: Node) -> str:
+    """The key of an element of an object."""
+    return syntax.unescape(syntax.text(node).strip().strip('"'))
+
+
+def argument(node: Node, function: str) -> Node | None:
+    """The only argument of a call of a function."""
+    inner = node
+    while inner.type == "expression" and len(inner.named_children) == 1:
+        inner = inner.named_children[0]
+    if inner.type != "function_call" or not syntax.text(inner).startswith(f"{function}("):
+        return None
+    arguments = next((child for child in inner.named_children if child.type == "function_arguments"), None)
+    return arguments.named_children[0] if arguments and len(arguments.named_children) == 1 else None
+
+
+def blocks_of(root: Node) -> Iterator[Node]:
+    """The blocks of a file."""
+    body = syntax.body(root)
+    yield from (child for child in (body.named_children if body else []) if child.type == "block")
+
+
+def words(block: Node) -> list[str]:
+    """A block's kind and labels."""
+    return [
+        syntax.text(child).strip('"') for child in block.named_children if child.type in ("identifier", "string_lit")
+    ]
+
+
+def kind(block: Node) -> str:
+    """A block's kind."""
+    return words(block)[0]
+
+
+def labels(block: Node) -> list[str]:
+    """A block's labels."""
+    return words(block)[1:]
+
+
+def label(block: Node) -> str:
+    """A block's first label; empty if it has none."""
+    return next(iter(labels(block)), "")
+
+
+def indent(node: Node) -> str:
+    """The indentation of the line that a node begins on."""
+    line, top = node, node
+    while top.parent is not None:
+        top = top.parent
+    content = top.text or b""
+    offset = line.start_byte - top.start_byte
+    begin = content.rfind(b"\n", 0, max(offset, 0)) + 1
+    text = content[begin:offset].decode("utf-8", "replace")
+    return text[: len(text) - len(text.lstrip())]
+
+
+def inner_indent(body: Node) -> str:
+    """The indentation of what a body contains."""
+    if body.named_children:
+        return indent(body.named_children[0]) or "  "
+    return "  "
