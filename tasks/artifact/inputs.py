@@ -275,7 +275,7 @@ def _require_readable(project: Project, stack: Stack) -> None:
             raise ConfigError(
                 f"the folder {path} cannot be read: {why}; its content is an input of this stack",
                 where=path, stack=stack.name, untouched="nothing in this stack was planned or applied",
-                next_step=f"make it readable: `chmod u+rx {path}`",
+                next_step=f"make it readable (`chmod u+rx {path}`), or remove what is not a file",
             )  # fmt: skip
 
 

@@ -23,8 +23,8 @@ class Seen:
 
     `lineage` is None without a state. `empty` is True if it has no resources. `creates` are the digests of the
     addresses that would be created, except those that this plan's refresh found deleted; `exists` those of everything
-    that exists
-    after the plan is applied. `addresses` are the created ones in plain text, if known.
+    that is in the state after the plan is applied: not what the plan forgets, which `planned_values` still lists.
+    `addresses` are the created ones in plain text, if known.
     """
 
     lineage: str | None
@@ -43,11 +43,16 @@ class Seen:
             for item in document.get("resource_changes") or []
             if (item.get("change") or {}).get("actions") == ["create"] and item.get("address") not in gone
         )
+        forgotten = {
+            item.get("address")
+            for item in document.get("resource_changes") or []
+            if (item.get("change") or {}).get("actions") == ["forget"]
+        }
         before = ((document.get("prior_state") or {}).get("values") or {}).get("root_module") or {}
         after = (document.get("planned_values") or {}).get("root_module") or {}
         return cls(
             lineage or None, serial, not gone and not any(True for _ in _managed(before)),
-            tuple(map(digest, creates)), tuple(sorted(map(digest, _managed(after)))), creates,
+            tuple(map(digest, creates)), tuple(sorted(digest(address) for address in _managed(after) if address not in forgotten)), creates,
         )  # fmt: skip
 
     @classmethod
