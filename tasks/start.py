@@ -227,13 +227,14 @@ def _update() -> bool:
 
 def _tell_reviewers(environment: str | None, problems: list[Problem]) -> None:
     """In a merge request, replace the comment of an earlier push. The key `forge` is not known here."""
-    if environment is None or "plan" not in sys.argv[1:]:
+    stage = next((stage for stage in ("deploy", "plan") if stage in sys.argv[1:]), None)
+    if environment is None or stage is None:
         return
     from .forges import publisher
     from .project.model import Forge
 
     mask, settings = Masker(), Forge()  # type: ignore[call-arg]
-    publisher.broke(settings, environment, problems, mask, lambda text: print(mask.text(text)))  # noqa: T201 - no run yet
+    publisher.broke(settings, environment, problems, mask, lambda text: print(mask.text(text)), stage=stage)  # noqa: T201 - no run yet
 
 
 def _end(text: str) -> NoReturn:

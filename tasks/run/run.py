@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -72,6 +73,8 @@ class Run:
         read_outputs: Outputs that were read from states, by stack (`upstream`).
         waiting: What a task that is under way waits for, by task: its checks (`verify`), or its apply (`engine`).
         recording: The ledger, where the configuration names one (`start`).
+        began: When the run began.
+        record: The id of the run's record; empty if runs are not recorded (`reporter`).
         notes: What readers of this run's reports must know besides its results, a sentence each (`gate`).
     """
 
@@ -106,6 +109,8 @@ class Run:
         self.notes: list[str] = []
         self.recording: Recorded | None = None
         self.started = time.monotonic()
+        self.began = datetime.now(UTC)
+        self.record = ""
         self._engine: Engine | None = None
         self._no_engine: EngineError | None = None
         self._engine_lock = threading.Lock()

@@ -64,7 +64,15 @@ class Project:
 
     @property
     def body(self) -> str:
-        [item] = self.forge.ours()
+        return self.about("plan")
+
+    @property
+    def outcome(self) -> str:
+        """The comment about the deploy."""
+        return self.about("deploy")
+
+    def about(self, stage: str) -> str:
+        [item] = [item for item in self.forge.ours() if item["body"].startswith(f"<!-- doit-tofu:{stage} ")]
         return str(item["body"])
 
 

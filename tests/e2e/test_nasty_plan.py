@@ -47,7 +47,9 @@ def note(repository: Repository, limit: int) -> str:
 
 def test_the_note_says_all_that_happens(reports: Path) -> None:
     text = (reports / "plan.md").read_text()
-    assert text.startswith("### Destroys 2 resources: 1 plan (+1 ~208 ±1 -1 1 move 1 import 1 forget 2 outputs).\n")
+    assert text.startswith(
+        "### Destroys 2 resources: 1 plan (1 destroyed, 1 replaced, 1 forgotten, 208 changed, 1 created, 1 imported, 1 moved).\n"
+    )
     for said in (
         "**-** `terraform_data.gone` (it is no longer in the configuration)",
         "**±** `terraform_data.replaced` (it cannot be changed in place), forced by `triggers_replace`",
