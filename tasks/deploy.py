@@ -17,7 +17,7 @@ from .engine import diagnostics, statelock
 from .engine.engine import failure, is_stale
 from .forges import gate
 from .plans import acceptance, judging, knowing, making, replayed, unneeded
-from .run import checkblocks, errored, readstate, selection, stateguard, succession, upstream, workdir
+from .run import checkblocks, deployedtag, errored, readstate, selection, stateguard, succession, upstream, workdir
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once, may_be_affected
 from .run.commandline import COMMANDS
@@ -223,6 +223,7 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
         )  # fmt: skip
         if run.recording is not None:
             run.recording.announce(lambda: _about_to_apply(run))
+        deployedtag.announce(run, lambda: _about_to_apply(run))
         store.claim(layout, manifest)
         receipt.write(layout, begun)
         attempt = _Attempt(artifact, begun, last)
@@ -246,10 +247,13 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
 
 
 def _about_to_apply(run: Run) -> set[str]:
-    """The stacks that this run may apply: those that are affected, and those that an output of theirs may affect."""
+    """The stacks that this run may apply: those that are affected, and those that an output of theirs may affect.
+
+    For the tag, which the jobs of a pipeline cannot all write, those of the whole pipeline.
+    """
     found: set[str] = set()
     for name in run.project.graph.order:
-        if name not in run.asked.planned:
+        if name not in run.asked.planned and (run.request.part is None or run.recording is not None):
             continue
         waits = store.pending(run.layout, name) or not found.isdisjoint(run.project.graph.needs[name])
         if waits or may_be_affected(run, run.project.stacks[name]):

@@ -18,11 +18,12 @@ from doit.doit_cmd import DoitMain
 from doit.exceptions import InvalidCommand
 
 from .base import standard
+from .base.errors import ExitCode
 from .base.text import few
 from .run.commandline import COMMANDS, VARIABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _DODO = "dodo.py"
 _HELP = ("-h", "--help")
@@ -35,6 +36,7 @@ _ENVIRONMENT = ("-e", "--env", "--environment")
 class _Command:
     """What we add to every doit command: it finds `dodo.py` in a parent folder, and explains errors."""
 
+    outstream: Any
     task_list: Sequence[Any] = ()
 
     def parse_execute(self, arguments: list[str]) -> Any:
@@ -43,9 +45,10 @@ class _Command:
         Raises:
             InvalidCommand: One of them is unknown; the text names it, and the nearest known one.
         """
+        standard.prepare()
+        self.outstream = sys.stdout  # doit's own was None if the stream was closed
         if any(word in _HELP for word in arguments):
-            print(usage())  # noqa: T201 - before there is a run
-            return 0
+            return _shown(lambda: print(usage()))  # noqa: T201 - before there is a run
         try:
             return super().parse_execute(arguments)  # type: ignore[misc] # of doit's command beside it
         except CmdParseError as error:
@@ -72,17 +75,12 @@ class Run(_Command, cmd_run.Run):  # type: ignore[misc] # doit has no types
 
 
 class _Showing(_Command):
-    """A command that only prints."""
+    """A command that prints what it does itself, without a run of ours."""
 
     def parse_execute(self, arguments: list[str]) -> Any:
         """Run with these arguments; a reader that has seen enough (`doit list | head -1`) ends it."""
-        try:
-            code = super().parse_execute(arguments)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            standard.silence(sys.stdout)
-            return 0
-        return code
+        begin = super().parse_execute
+        return _shown(lambda: begin(arguments))
 
 
 class List(_Showing, cmd_list.List):  # type: ignore[misc]
@@ -93,11 +91,11 @@ class Info(_Showing, cmd_info.Info):  # type: ignore[misc]
     """`doit info`."""
 
 
-class Clean(_Command, cmd_clean.Clean):  # type: ignore[misc]
+class Clean(_Showing, cmd_clean.Clean):  # type: ignore[misc]
     """`doit clean`."""
 
 
-class Forget(_Command, cmd_forget.Forget):  # type: ignore[misc]
+class Forget(_Showing, cmd_forget.Forget):  # type: ignore[misc]
     """`doit forget`."""
 
 
@@ -120,6 +118,7 @@ class Program(DoitMain):  # type: ignore[misc]
 
     def run(self, arguments: list[str]) -> Any:
         """Run a command line; `--help` runs the command `help`."""
+        standard.prepare()
         if arguments[:1] == ["--help"]:
             arguments = ["help", *arguments[1:]]
         return super().run(arguments)
@@ -127,12 +126,29 @@ class Program(DoitMain):  # type: ignore[misc]
     @staticmethod
     def print_version() -> None:
         """Print our version and those of what we run on."""
-        print(versions())  # noqa: T201 - what was asked for
+        _shown(lambda: print(versions()))  # noqa: T201 - what was asked for
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line; returns the exit code."""
     return int(Program().run(sys.argv[1:] if arguments is None else arguments) or 0)
+
+
+def _shown(show: Callable[[], Any]) -> Any:
+    """What a command that prints returns; 1 and a sentence if its output cannot take what it prints."""
+    try:
+        code = show()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        standard.silence(sys.stdout)
+        return 0
+    except OSError as error:
+        if error.filename is not None:  # another file than its output
+            raise
+        standard.silence(sys.stdout)
+        standard.complain(f"this could not be printed: {error.strerror}\n")
+        return int(ExitCode.FAILED)
+    return code
 
 
 def versions() -> str:

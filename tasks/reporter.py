@@ -16,7 +16,7 @@ from .base.text import few
 from .engine import encryption
 from .forges import gate
 from .reports import console, write
-from .run import assessment, before, commandline, deployed, doitdb, fanout, previous, removed, selection
+from .run import assessment, before, commandline, deployed, deployedtag, doitdb, fanout, previous, removed, selection
 from .run import result as results
 from .run.details import PlanDetails
 from .run.request import Asked
@@ -265,7 +265,7 @@ class Reporter:
             self._tell(code, paths)
         self._end_custody()
         run.lock.release()
-        run.output.close()
+        run.output.close(reading=not self._selected & _LOCKING)
         raise SystemExit(int(self._exit_code()))
 
     def _say_unread(self, problem: LedgerError) -> None:
@@ -312,7 +312,9 @@ class Reporter:
             for text in removed.lines(run):
                 run.say(text)
         if code is ExitCode.OK and run.asked.deploying:
-            deployed.remember(run)
+            deployedtag.remember(run)
+        elif run.asked.deploying:
+            deployedtag.take_back(run)
         self._notify([*self._errors, *self._shown])
         if "drift" in self._selected and (error := previous.record(run, code)):
             run.say(f"{run.problem(error).summary}; the next check will count what this one found as new")

@@ -22,7 +22,7 @@ from .base.problem import doit, listed
 from .engine import encryption
 from .project import backend, references, stateid, volatile
 from .project import load as loading
-from .run import cilog, commandline, deployed, doitdb, fanout, misspelt, stateguard
+from .run import cilog, commandline, deployed, doitdb, fanout, misspelt, stateguard, urgency
 from .run.request import Request
 from .run.run import Run
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 ENVIRONMENT_VARIABLE = "DEPLOY_ENV"
 _SECRET = re.compile(f"{SECRET_NAME.pattern}|KEY")  # before the configuration is read, it may name others
-_MOST_PARALLEL = 16
 _READING = frozenset({"plan", "deploy", "verify", "drift", "status", "ci"})  # what begins with the ledger
 
 
@@ -142,13 +141,14 @@ def doit_config(run: Run) -> dict[str, Any]:
     """The value of `DOIT_CONFIG`."""
     from .reporter import bound
 
+    urgency.install(urgency.Chains(run.layout, run.project.graph).urgency)
     return {
         "default_tasks": [],
         "backend": "sqlite3",
         "dep_file": str(run.layout.records),
         "reporter": bound(run),
         "continue": True,
-        "num_process": min(max(os.cpu_count() or 1, 2), _MOST_PARALLEL),
+        "num_process": commandline.default_parallel(),
         "par_type": "thread",
         "verbosity": 2,
     }
@@ -199,7 +199,8 @@ def _taken_over(project: Project) -> Project:
         return project
     from .forges.pipelines import takeover
 
-    takeover.take(project, Path(folder))
+    alone = get_var("ci") is None and commandline.names({"deploy", "plan"})
+    takeover.take(project, Path(folder), receipts=not alone)
     return load(project.layout.root, project.environment)
 
 
@@ -238,5 +239,5 @@ def _tell_reviewers(environment: str | None, problems: list[Problem]) -> None:
 
 
 def _end(text: str) -> NoReturn:
-    sys.stderr.write(cilog.harmless(urls.scrub(Masker().text(text)), cilog.dialect()) + "\n")
+    standard.complain(cilog.harmless(urls.scrub(Masker().text(text)), cilog.dialect()) + "\n")
     raise SystemExit(int(ExitCode.FAILED))

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from tasks.forges.pipelines import handover
+
 if TYPE_CHECKING:
     from tests.repository import Repository
 
@@ -128,7 +130,14 @@ class ChildPipeline:
         for other in reversed(self._handing(name)):
             self._copy(self.folder(other), checkout)
         variables["DOIT_TOFU_CACHE"] = str(self.repository.home / "cache")
-        code, out = self._script(job["script"], checkout, variables)
+        handed_over = f"{checkout}.handed-over"
+        variables |= {
+            "CI_PROJECT_DIR": str(checkout), "CI_REPOSITORY_URL": str(self.repository.path), "CI_DEFAULT_BRANCH": "main",
+            "CI_COMMIT_SHA": self.repository.git("rev-parse", "HEAD", folder=checkout), "HANDED_OVER": handed_over,
+        }  # fmt: skip
+        own = [line for line in job.get("before_script", []) if line == handover.APART]
+        lines = [line.replace(handover.FROM, f"from={handed_over}") for line in job["script"]]
+        code, out = self._script([*own, *lines], checkout, variables)
         assert "Traceback" not in out, out
         shutil.rmtree(self.folder(name), ignore_errors=True)
         self._keep(checkout, self.folder(name), job["artifacts"].get("paths", []))

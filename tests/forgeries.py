@@ -37,6 +37,7 @@ STACKS = ("network", "web", "jobs/batch")
 COMMIT, EARLIER = "a" * 40, "b" * 40
 HERE = Origin("gitlab.example.com/1", "prod", COMMIT, "42")
 LONGEST = 5.0  # seconds for one forgery: more is a hang
+MONSTERS = (b"", b"\0" * 64, b"[" * 100_000, b"\xff\xfe{}", b'{"a":' * 5_000, b"1" * 10_000, b"\n" * 9)
 
 
 def artifact_key() -> Signer:
@@ -267,9 +268,7 @@ def forge_kind(world: World, chance: random.Random) -> None:
 def forge_monster(world: World, chance: random.Random) -> None:
     """What no parser likes, in a file's place or within a line of an index."""
     path = _target(world, chance)
-    monster = chance.choice(
-        (b"", b"\0" * 64, b"[" * 100_000, b"\xff\xfe{}", b'{"a":' * 5_000, b"1" * 10_000, b"\n" * 9)
-    )
+    monster = chance.choice(MONSTERS)
     path.write_bytes(path.read_bytes().partition(b"\n")[0] + b"\n" + monster if chance.random() < 0.5 else monster)
 
 

@@ -1,6 +1,8 @@
 """Plays the ledger's protocol: pipelines that race, die and are retried over a network that loses answers.
 
-Everything is drawn from one seed. The engine's own check for stale plans is left out here, so that the ledger alone has
+A process dies at a named point (`POINTS`) or anywhere. What its disk then holds may be recorded later, as an artifact
+is by `doit ledger push`. A stack whose upstream was never deployed is deferred: announced without a plan, and planned
+once the upstream is applied. Everything is drawn from one seed. The engine's own check for stale plans is left out here, so that the ledger alone has
 to keep two pipelines apart; the histories are judged as they are made (`Broken`).
 """
 
@@ -8,7 +10,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from tasks.base.files import sha256_bytes
 from tasks.ledger import machine
@@ -37,6 +40,12 @@ from tasks.ledger.machine import Record as Recorded
 from tasks.ledger.record import RECENT, Begun, Change, Head, Kind, Record
 
 Receipts = dict[str, Record]
+Steps = Generator[str, None, None]
+
+POINTS = (
+    "fetch", "push", "answered", "planned", "announced", "receipt started", "engine started", "engine ended",
+    "receipt ended", "between stacks",
+)  # fmt: skip
 
 
 class BrokenError(AssertionError):
@@ -77,14 +86,25 @@ class Pipeline:
 
 @dataclass
 class Process:
-    """One process: its machine, and what it does next."""
+    """One process: its machine, what it does next, where it dies, and what its disk holds.
+
+    `disk` has the receipts that are durable there: None for an apply that has started and not ended.
+    """
 
     pipeline: Pipeline
     me: Me
     state: State
-    steps: Iterator[None] = field(default_factory=lambda: iter(()))
+    steps: Iterator[str] = field(default_factory=lambda: iter(()))
     holding: bool = False
     trouble: Trouble | None = None
+    failpoint: tuple[str, int] | None = None
+    passed: dict[str, int] = field(default_factory=dict)
+    disk: dict[str, Change | None] = field(default_factory=dict)
+
+    def dies_at(self, point: str) -> bool:
+        """Whether it is killed at this point, which it has just reached."""
+        self.passed[point] = self.passed.get(point, 0) + 1
+        return self.failpoint == (point, self.passed[point])
 
 
 @dataclass
@@ -108,7 +128,10 @@ class World:
     applied: dict[str, tuple[str, int]] = field(default_factory=dict)  # of each plan: the stack, the serial it left
     away: int = 0  # steps for which the network is gone
     touched: bool = False  # whether a stranger has rewritten the ledger
+    reads: dict[str, str] = field(default_factory=dict)  # the upstream of a stack
+    disks: list[tuple[Pipeline, dict[str, Change | None]]] = field(default_factory=list)  # what dead processes left
     counts: dict[str, int] = field(default_factory=dict)
+    pushes: int = 0
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)  # noqa: S311 - the same seed plays the same round
@@ -118,6 +141,7 @@ class World:
         self.home = Version(head, {}, (Change(Kind.INIT, "begin", ""),))
         names = [f"s{number}" for number in range(self.random.randint(1, self.stacks))]
         self.real = dict.fromkeys(names, (0, 0))
+        self.reads = {this: last for last, this in pairwise(names) if self.random.random() < 0.4}
         self.code = [dict.fromkeys(names, 1)]
         for _ in range(self.random.randint(0, 3)):
             changed = dict(self.code[-1])
@@ -192,9 +216,11 @@ class World:
         me = Me(f"p{pipeline.number}", f"p{pipeline.number}r{number}", f"pipeline {pipeline.number}")
         process = Process(pipeline, me, State(me))
         process.steps = self.run(process)
+        if self.faults and self.random.random() < 0.3:
+            process.failpoint = self.random.choice(POINTS), self.random.choice([1, 1, 2, 3])
         pipeline.alive = process
 
-    def drive(self, process: Process, event: machine.Event) -> Generator[None, None, list[machine.Effect]]:
+    def drive(self, process: Process, event: machine.Event) -> Generator[str, None, list[machine.Effect]]:
         """Carry an event out; each effect that reaches the home is a step of its own. Returns the other effects."""
         events, told = [event], list[machine.Effect]()
         while events:
@@ -202,17 +228,17 @@ class World:
             for effect in effects:
                 match effect:
                     case Fetch():
-                        yield
+                        yield "fetch"
                         events.append(self.read())
                     case Put(base, batch):
-                        yield
+                        yield "push"
                         events.append(self.write(base, batch, process.me))
                     case _:
                         told.append(effect)
-        yield
+        yield "answered"
         return told
 
-    def run(self, process: Process) -> Iterator[None]:
+    def run(self, process: Process) -> Steps:
         """What a deploy does; each `yield` is a place where another one goes on, or where it is killed."""
         wanted = self.code[process.pipeline.commit]
         told = yield from self.drive(process, Look())
@@ -226,8 +252,8 @@ class World:
             self.judge_nothing_to_do(seen, wanted)
             yield from self.finish(process)
             return
-        plans = {name: self.plan(process, name, seen, records) for name in affected}
-        yield
+        plans = {name: self.plan(process, name, seen, records, affected) for name in affected}
+        yield "planned"
         began = Announce(
             {
                 name: Begun(holder=process.me.holder, run=process.me.run, since="", plan_id=plan)
@@ -247,7 +273,7 @@ class World:
             self.count("busy")
             holder = next(item for item in self.pipelines if f"p{item.number}" == busy.lease.holder)
             event = HolderEnded(busy.lease.holder) if holder.ended else Look()
-            yield
+            yield "answered"
         else:
             yield from self.finish(process)
             return
@@ -261,12 +287,16 @@ class World:
             process.trouble = Trouble.CROWDED
             yield from self.finish(process)
             return
+        yield "announced"
         for name, plan in plans.items():
-            yield
+            yield "between stacks"
             if not process.state.holds:
                 process.trouble = Trouble.TAKEN
                 break
-            yield from self.apply(process, name, plan, wanted, current.get(name))
+            if process.disk.get(self.reads.get(name, ""), None) is None and plan is None:
+                process.trouble = Trouble.DENIED  # its upstream was not applied
+                break
+            yield from self.apply(process, name, self.latest(process, name, plan), wanted, current.get(name))
             if self.random.random() < 0.4:
                 yield from self.drive(process, Flush())
         yield from self.finish(process)
@@ -281,12 +311,23 @@ class World:
             or records[name].receipt["outcome"] != "applied" or records[name].receipt["version"] != version
         ]  # fmt: skip
 
-    def left_by_others(self, head: Head, plans: dict[str, str], me: Me) -> list[str]:
+    def latest(self, process: Process, name: str, plan: str | None) -> str:
+        """The plan that is applied: made now if the stack was deferred, or if what it reads has changed."""
+        upstream = process.disk.get(self.reads.get(name, ""))
+        if plan is not None and (upstream is None or self.random.random() < 0.5):
+            return plan
+        self.count("deferred" if plan is None else "planned again")
+        return f"plan {process.me.run} {name} late"
+
+    def left_by_others(self, head: Head, plans: dict[str, str | None], me: Me) -> list[str]:
         """Stacks that somebody else announced and that this run does not apply."""
         return [name for name, item in head.begun.items() if item.run != me.run and name not in plans]
 
-    def plan(self, process: Process, name: str, head: Head, records: Receipts) -> str:
-        """The plan that was handed over, unless the ledger knows it: then one made now."""
+    def plan(self, process: Process, name: str, head: Head, records: Receipts, affected: list[str]) -> str | None:
+        """The plan that was handed over, unless the ledger knows it: then one made now; None if it is deferred."""
+        upstream = self.reads.get(name)
+        if upstream is not None and upstream not in records and upstream in affected:
+            return None
         pipeline, last = process.pipeline, records[name].change if name in records else None
         handed = f"plan {pipeline.number} {name}"
         begun = head.begun.get(name)
@@ -296,9 +337,9 @@ class World:
         fits = pipeline.planned.get(name) == follows
         return handed if fits else f"{handed} again {pipeline.retries}"
 
-    def apply(
-        self, process: Process, name: str, plan: str, wanted: dict[str, int], before: Record | None
-    ) -> Iterator[None]:
+    def apply(self, process: Process, name: str, plan: str, wanted: dict[str, int], before: Record | None) -> Steps:
+        process.disk[name] = None
+        yield "receipt started"
         others = [
             item.alive for item in self.pipelines if item is not process.pipeline and item.alive and item.alive.holding
         ]
@@ -307,27 +348,70 @@ class World:
         if plan in self.applied and not self.touched:  # then the engine's own check is the last one
             raise BrokenError(f"{plan} is applied twice")
         self.applied[plan] = (name, -1)
-        yield
+        yield "engine started"
         serial = self.real[name][1]
         serial += self.random.random() < 0.8
         good = self.random.random() < 0.9
         self.real[name] = (wanted[name] if good else -1, serial)
         self.applied[plan] = (name, serial)
-        yield
+        yield "engine ended"
         outcome = "applied" if good else "failed"
         receipt = {"outcome": outcome, "version": wanted[name], "plan_id": plan, "serial": serial}
         change = Change(Kind.DEPLOY, f"{process.me.run} {name}", "", name, plan, receipt, follows=before.change if before else None)  # fmt: skip
+        process.disk[name] = change
+        yield "receipt ended"
         process.state, _ = machine.step(process.state, Recorded(change))
         if not good:
             process.trouble = Trouble.DENIED  # the run has failed; which trouble it is does not matter
 
-    def finish(self, process: Process) -> Iterator[None]:
+    def finish(self, process: Process) -> Steps:
         process.holding = False
         told = yield from self.drive(process, Finish())
         failed = [effect for effect in told if isinstance(effect, Failed)]
         if failed or not process.state.settled:
             process.trouble = failed[0].trouble if failed else Trouble.UNREACHABLE
             self.count("not all recorded")
+            self.leave(process)
+
+    def leave(self, process: Process) -> None:
+        """Keep what a process left on its disk, as an artifact."""
+        if process.disk:
+            self.disks.append((process.pipeline, process.disk))
+
+    def push(self) -> None:
+        """Start `doit ledger push` on what a process left, unless that pipeline runs again."""
+        pipeline, disk = self.disks.pop(self.random.randrange(len(self.disks)))
+        if pipeline.alive:
+            return
+        self.pushes += 1
+        me = Me(f"p{pipeline.number}", f"push{self.pushes}", f"pipeline {pipeline.number}")
+        process = Process(pipeline, me, State(me))
+        process.steps = self.pushing(process, disk)
+        pipeline.alive = process
+
+    def pushing(self, process: Process, disk: dict[str, Change | None]) -> Steps:
+        """What `doit ledger push` does: it records the receipts of applies that have ended."""
+        told = yield from self.drive(process, Look())
+        head = process.state.known
+        if any(isinstance(effect, Failed) for effect in told) or head is None:
+            process.trouble = Trouble.UNREACHABLE
+            self.disks.append((process.pipeline, disk))
+            return
+        held = self.records_of(head)
+        process.disk = disk
+        for name, change in disk.items():
+            if change is None or change.receipt is None:
+                continue
+            known = held.get(name)
+            same = known is not None and known.receipt.get("plan_id") == change.receipt["plan_id"]
+            kind = Kind.VERIFY if same else Kind.DEPLOY
+            again = replace(change, kind=kind, id=f"{process.me.run} {name}")
+            process.state, _ = machine.step(process.state, Recorded(again))
+            self.count("pushed later")
+        told = yield from self.drive(process, Flush())
+        process.trouble = process.trouble or Trouble.DENIED  # the pipeline itself has not ended well
+        if not process.state.settled or any(isinstance(effect, Failed) for effect in told):
+            self.disks.append((process.pipeline, disk))
 
     def records_of(self, head: Head) -> Receipts:
         """The records at a head; shards are read by digest, so they belong to it."""
@@ -396,6 +480,9 @@ class World:
             if waiting and (not live or self.random.random() < 0.15):
                 self.start(waiting.pop())
                 continue
+            if self.disks and self.random.random() < 0.02:
+                self.push()
+                continue
             if not live:
                 if self.retry():
                     continue
@@ -407,13 +494,13 @@ class World:
     def go_on(self, pipeline: Pipeline) -> None:
         process = pipeline.alive
         assert process is not None
-        if self.faults and self.random.random() < 0.02:
-            self.count("killed")
-            pipeline.alive = None
-            pipeline.ended = self.random.random() < 0.5
-            return
         try:
-            next(process.steps)
+            point = next(process.steps)
+            if self.faults and (self.random.random() < 0.015 or process.dies_at(point)):
+                self.count(f"killed: {point}")
+                self.leave(process)
+                pipeline.alive = None
+                pipeline.ended = self.random.random() < 0.5
         except StopIteration:
             pipeline.alive = None
             pipeline.ended = process.trouble is None or self.random.random() < 0.5

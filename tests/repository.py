@@ -168,11 +168,16 @@ class Repository:
             **self.variables, **more,
         }  # fmt: skip
 
-    def git(self, *arguments: str, number: int | None = None) -> str:
-        """Run git here; what is done has the time of the commit of a number, else the time of now."""
+    def git(self, *arguments: str, number: int | None = None, folder: Path | None = None) -> str:
+        """Run git here, or in another folder; what is done has the time of the commit of a number, else the time of now."""
         when = {} if number is None else dict.fromkeys(_GIT_DATES, f"{_FIRST_COMMIT + number} +0000")
         return subprocess.run(
-            ["git", *arguments], cwd=self.path, env=self.environment(**when), check=True, capture_output=True, text=True
+            ["git", *arguments],
+            cwd=folder or self.path,
+            env=self.environment(**when),
+            check=True,
+            capture_output=True,
+            text=True,
         ).stdout.strip()
 
     def commit(self, message: str = "change") -> str:

@@ -1,6 +1,8 @@
-import type { Handle } from '@sveltejs/kit';
+import type { Handle, ServerInit } from '@sveltejs/kit';
+import { building } from '$app/environment';
 import { env } from '$env/dynamic/private';
 import { access } from '$lib/server/access';
+import { history } from '$lib/server/history';
 
 const PUBLIC = new Set(['/healthz', '/readyz']);
 const THEMES = new Set(['light', 'dark']);
@@ -14,6 +16,17 @@ const HEADERS = {
 };
 
 const gate = access(env);
+
+/** Refuses to start with settings that no request could be answered with. */
+export const init: ServerInit = () => {
+  if (building) return;
+  try {
+    void history().refresh(); // so that the first visitor does not wait
+  } catch (error) {
+    console.error(`the dashboard cannot start: ${error instanceof Error ? error.message : String(error)}`);
+    process.exit(1);
+  }
+};
 
 /** Checks access, sets the theme, and adds security headers. */
 export const handle: Handle = async ({ event, resolve }) => {

@@ -6,7 +6,7 @@ import { chromium } from 'playwright-core';
 
 const [executablePath, origin, screenshots, ...paths] = process.argv.slice(2);
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const SIZES = { desktop: { width: 1280, height: 900 }, phone: { width: 360, height: 780 } };
+const SIZES = { desktop: { width: 1280, height: 900 }, phone: { width: 390, height: 844 } };
 const SERIOUS = new Set(['serious', 'critical']);
 
 const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });

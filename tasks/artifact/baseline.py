@@ -16,8 +16,9 @@ from ..base.errors import ConfigError, DeployError
 from ..project import earlier, volatile
 from ..project.config.loading import UnknownEnvironmentError
 from . import comparable, inputs, observed, receipt
-from .inputs import FILES, OUTPUTS, Inputs
+from .inputs import FILES, OUTPUTS, InputKind, Inputs
 from .reasons import Reason, Why, between
+from .tagnote import TagNote
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -50,18 +51,20 @@ class Baseline:
         ref: The name of the commit in messages.
         commit: The commit.
         deployed: Whether it was deployed completely, so that commits after it may have been deployed in part.
-        environment: The environment variables that each stack's inputs came from when it was deployed.
+        note: What is known of that deploy, and of those begun since.
+        revision: What is checked out: a stack is compared with it, whatever a deploy of it has begun.
     """
 
     def __init__(
         self, project: Project, ref: str, commit: str, *, deployed: bool = False,
-        environment: Mapping[str, Collection[str]] | None = None,
+        note: TagNote | None = None, revision: str = "",
     ) -> None:  # fmt: skip
         self.ref = ref
         self.commit = commit
         self._project = project
         self._deployed = deployed
-        self._environment = environment or {}
+        self.note = note or TagNote()
+        self._revision = revision
         self._inputs: dict[tuple[str, str | None], Inputs | Reason] = {}
         self._asked: set[str] = set()
         self._git_ignores: set[str] = set()
@@ -80,7 +83,11 @@ class Baseline:
             if name in first.moved or (name not in first.deployed and path(name).exists())
         ]
         compared, own = first.own.get(stack.name, (None, []))
-        return (own if compared == now else self._own(stack, now)) + [Reason(Why.UPSTREAM, note=name) for name in moved]
+        own = own if compared == now else self._own(stack, now)
+        begun = self.note.begun.get(stack.name, self._revision)
+        if not own and (begun != self._revision or begun.endswith("+")):
+            own = [Reason(Why.BEGUN, note=begun, since=self.ref)]
+        return own + [Reason(Why.UPSTREAM, note=name) for name in moved]
 
     @cached_property
     def gone(self) -> list[str]:
@@ -141,6 +148,8 @@ class Baseline:
         before = self._inputs_of(stack.name, found.key)
         if isinstance(before, Reason):
             return [before]
+        if not any(item.kind is InputKind.OBSERVED for item in found.digests):
+            found = observed.with_items(self._project, found, self.note.seen(stack.name))
         before = observed.again(self._before[0], before, found)
         before = before.less_variables(volatile.uncounted(self._project, stack))
         unknown = comparable.unknown(self._project, stack, found, index)
@@ -152,7 +161,8 @@ class Baseline:
         }
         reasons = [Reason(Why.NOT_COMPARABLE, item, note, self.ref) for item, note in unknown.items()]
         reasons.sort(key=lambda reason: reason.input.rank if reason.input else ())
-        gone = {*self._environment.get(stack.name, ())} - comparable.of_environment(self._project, stack, found)
+        set_then = self.note.environment_variables.get(stack.name, ())
+        gone = {*set_then} - comparable.of_environment(self._project, stack, found)
         notes = [*comparable.settings(self._project, stack), *self._unread(stack)]
         notes += [f"{name}, which is no longer set" for name in sorted(gone)]
         reasons += [Reason(Why.NOT_COMPARABLE, note=note, since=self.ref) for note in notes]
@@ -223,7 +233,7 @@ class Baseline:
 
 
 def find(
-    project: Project, ref: str, *, exact: bool, environment: Mapping[str, Collection[str]] | None = None
+    project: Project, ref: str, *, exact: bool, note: TagNote | None = None, revision: str = ""
 ) -> Baseline:  # fmt: skip
     """The baseline that a ref names.
 
@@ -231,7 +241,8 @@ def find(
         project: The project.
         ref: The ref.
         exact: Whether to use the ref's own commit; else its merge base with this tree.
-        environment: The environment variables that each stack's inputs came from at that commit, if they are known.
+        note: What is known of the deploy of that commit, and of those begun since.
+        revision: What is checked out.
 
     Raises:
         ConfigError: The ref does not exist, or shares no history with this tree.
@@ -243,7 +254,7 @@ def find(
             f"base={ref}: this commit does not exist here, or shares no history with this tree",
             next_step=f"`git fetch origin {ref.rpartition('/')[2]}` first; in a shallow clone, add --unshallow",
         )
-    return Baseline(project, ref, commit, deployed=exact, environment=environment)
+    return Baseline(project, ref, commit, deployed=exact, note=note, revision=revision)
 
 
 def _is_configuration(path: str) -> bool:

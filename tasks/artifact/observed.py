@@ -162,7 +162,12 @@ def again(project: Project, found: Inputs, before: Inputs, produced: Collection[
         before: The inputs of the earlier plan.
         produced: Files that the stack's own applies wrote: they are not inputs.
     """
-    items = {item for item in before.digests if item.kind is InputKind.OBSERVED and item.name not in produced}
+    return with_items(project, found, before.digests, produced)
+
+
+def with_items(project: Project, found: Inputs, items: Iterable[Input], produced: Collection[str] = ()) -> Inputs:
+    """Inputs, with the current digests of the observed ones among some items."""
+    items = {item for item in items if item.kind is InputKind.OBSERVED and item.name not in produced}
     kept = {item: digest for item, digest in found.digests.items() if item.kind is not InputKind.OBSERVED}
     return (
         Inputs({**kept, **_digests(project, items, produced)}, found.key) if items or kept != found.digests else found

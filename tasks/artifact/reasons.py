@@ -41,6 +41,7 @@ class Why(StrEnum):
     STATE_KEY = "state key"
     UPSTREAM = "upstream"
     CHANGED_BACK = "changed back"
+    BEGUN = "begun"
     NEW_STACK = "new stack"
     NEW_ENVIRONMENT = "new environment"
     NOT_COMPARABLE = "cannot be compared"
@@ -99,6 +100,7 @@ def text(reason: Reason) -> str:
         Why.CUT_OFF: f"its last apply was cut off (started {reason.note})",
         Why.FAILED: f"its last apply failed ({reason.note})",
         Why.CHANGED_BACK: f"it differed at {reason.note}, after {reason.since}, and may have been deployed then",
+        Why.BEGUN: f"a deploy of {reason.note}, after {reason.since}, was about to apply it and has not ended",
         Why.NEW_STACK: f"a new stack{since}",
         Why.NEW_ENVIRONMENT: f"a new environment{since}",
         Why.BASE_UNREAD: f"its configuration at {reason.since} cannot be read: {reason.note}",

@@ -152,6 +152,11 @@ def last_change(root: Path, folders: list[str]) -> str | None:
     return commit or None
 
 
+def committed_at(root: Path, commit: str) -> str | None:
+    """When a commit was made, ISO 8601; None without git, or if this clone does not have it."""
+    return (_git(root, "log", "-1", "--format=%cI", commit, may_fail=True) or "").strip() or None
+
+
 def passed(root: Path, base: str) -> dict[str, set[str]]:
     """The commits on the ways from an earlier commit to HEAD, HEAD included, with the paths that each has changed.
 
@@ -174,13 +179,42 @@ def changed_since(root: Path, commit: str) -> set[str]:
     return {path for path in (listed or "").split("\0") if path}
 
 
-def move_tag(root: Path, tag: str, commit: str, note: str, *, push: bool) -> str | None:
-    """Move a tag to a commit, with a note, and push it if asked; returns what went wrong, or None."""
+def fetch_tag(root: Path, tag: str) -> str | None:
+    """Bring a tag to what it is at origin; returns its object there, empty if there is none, None without an answer."""
+    ref = f"refs/tags/{tag}"
+    listed = _git(root, "ls-remote", "--quiet", "origin", ref, may_fail=True)
+    if listed is None:
+        return None
+    there = listed.partition("\t")[0]
+    if there and there != _object(root, ref):
+        _git(root, "fetch", "--quiet", "--no-tags", "--force", "origin", f"{ref}:{ref}", may_fail=True)
+    return there
+
+
+def _object(root: Path, ref: str) -> str:
+    """The object that a ref names, which of a tag with a note is not its commit; empty if it does not exist."""
+    return (_git(root, "rev-parse", "--verify", "--quiet", ref, may_fail=True) or "").strip()
+
+
+def move_tag(root: Path, tag: str, commit: str, note: str, *, origin: str | None) -> str | None:
+    """Move a tag to a commit, with a note; returns what went wrong, or None.
+
+    Args:
+        root: A folder of the repository.
+        tag: The tag.
+        commit: The commit.
+        note: Its text.
+        origin: The tag's object at origin, where it is moved, too, unless it is another one by then; None: only here.
+    """
+    ref = f"refs/tags/{tag}"
+    before = _object(root, ref)
     own = ("-c", "user.name=doit-tofu", "-c", "user.email=doit-tofu@localhost")
     annotated = ("--annotate", "--no-sign", "--cleanup=verbatim", "--message", note)
     if _git(root, *own, "tag", "--force", *annotated, "--", tag, commit, may_fail=True) is None:
         return f"git cannot move the tag {tag}"
-    if push and _git(root, "push", "--quiet", "--force", "origin", f"refs/tags/{tag}", may_fail=True) is None:
+    lease = f"--force-with-lease={ref}:{origin}"
+    if origin is not None and _git(root, "push", "--quiet", lease, "origin", ref, may_fail=True) is None:
+        _git(root, "update-ref", *([ref, before] if before else ["-d", ref]), may_fail=True)
         return f"git cannot push the tag {tag} to origin"
     return None
 

@@ -119,6 +119,7 @@ class Stop:
                 f" for {labels} (pid {pids}); it continues on its own and holds its lock until it has saved its state"
             )
         self._say(text)
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(ExitCode.FAILED)

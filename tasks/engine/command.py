@@ -43,6 +43,9 @@ class Completed:
         )
 
 
+CONFIGURES = frozenset(
+    {"apply", "console", "destroy", "import", "plan", "providers", "refresh", "show", "test", "validate"}
+)
 EARLY = ("init", "validate", "show")  # besides those that get variables anyway
 
 

@@ -33,7 +33,8 @@ VARIABLE = "TF_ENCRYPTION"
 SINCE = (1, 10)  # OpenTofu 1.10.0 introduced the external key provider
 REMOTE_STATE = "terraform_remote_state"
 _CLEAR = "method.unencrypted.clear"
-_ALL = ("state", "plan", "remote_state_data_sources")
+_REMOTE = "remote_state_data_sources"
+_ALL = ("state", "plan", _REMOTE)
 _TARGETS: dict[str, tuple[str, ...]] = {  # what each command uses; any other may use all
     "fmt": (), "validate": (), "version": (), "init": ("state",), "output": ("state",), "state": ("state",),
     "show": ("plan",),
@@ -68,15 +69,21 @@ class Encryption:
         self._commands: dict[str, list[str]] = {}
         self._carried = Handover()
 
-    def handover(self, command: str) -> Handover:
+    def handover(self, command: str, reads_states: Callable[[], bool] = lambda: True) -> Handover:
         """What the process of an engine command gets; nothing if no key is set or the command reads nothing.
 
         The engine asks for the key once per configured target and again per file that it reads, so a command is only
         configured for what it uses.
+
+        Args:
+            command: The command.
+            reads_states: Tells whether the stack may read other states.
         """
         targets = _TARGETS.get(command, _ALL)
         if not targets or not self.keyring.is_set:
             return Handover()
+        if _REMOTE in targets and not reads_states():
+            targets = tuple(target for target in targets if target != _REMOTE)
         with self._lock:
             if not self._commands:
                 self._carried = self._carry()
@@ -168,7 +175,7 @@ def settings_text(keyring: Keyring, command: Callable[[Key], Sequence[str]], tar
         "key_provider": {"external": {_name(key): {"command": list(command(key))} for key in keys}},
         "method": methods,
         "plan": {"method": chain[0], "enforced": True},
-        "remote_state_data_sources": {"default": _nested(remote)},
+        _REMOTE: {"default": _nested(remote)},
     }
     if state:
         body["state"] = {**_nested(state), "enforced": _CLEAR not in state}

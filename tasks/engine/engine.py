@@ -7,21 +7,22 @@ import posixpath
 import re
 import tempfile
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from ..base import jsontext, process
 from ..base.errors import EngineError, StateEncryptionError, StateLockedError, StoppedError
-from ..base.layout import PIPELINE_FILE
+from ..base.layout import ENGINE_LOCK_FILE, PIPELINE_FILE
 from ..base.problem import Where, doit
 from ..base.process import kept_environment
 from ..base.text import few
-from . import diagnostics, progress, statelock
-from .command import CHANGES_PRESENT, EARLY, Completed, Context
+from . import diagnostics, progress, statelock, statereads
+from .command import CHANGES_PRESENT, CONFIGURES, EARLY, Completed, Context
 from .encryption import REMOTE_STATE
 from .encryption import SINCE as KEYS_SINCE
 from .progress import Progress
-from .providercache import ProviderCache
+from .providercache import ProviderCache, locked_providers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from ..base.masking import Masker
     from ..base.problem import Steps
     from ..base.stop import Stop
+    from .admission import Admission
     from .diagnostics import Diagnostic
     from .encryption import Encryption
 
@@ -51,6 +53,7 @@ class Engine:
         plugin_cache: Where it keeps providers, unless the environment says otherwise.
         encryption: The keys to pass to it.
         stop: Starts and stops its processes.
+        admission: Admits its processes.
         mask: The known secrets.
         tell: Is given the label of a long apply, its seconds so far, and what it is at work on.
         watch: Is given the label of an apply that begins, and what says what it is at work on; at its end None.
@@ -61,6 +64,7 @@ class Engine:
 
     def __init__(
         self, binary: Path, kind: str, version: str, *, plugin_cache: Path, encryption: Encryption, stop: Stop,
+        admission: Admission,
         mask: Masker, tell: Callable[[str, float, str], None], every: float,
         hear: Callable[[str, list[Diagnostic]], None], watch: Callable[[str, Progress | None], None] = _unwatched,
         terse: bool = False,
@@ -72,6 +76,8 @@ class Engine:
         self._encryption = encryption
         self._terse = terse
         self._stop = stop
+        self._admission = admission
+        self._collector = admission.collector(os.environ)
         self._mask = mask
         self._hear = hear
         self._tell, self._every, self._watch = tell, every, watch
@@ -116,9 +122,15 @@ class Engine:
         context.data_dir.mkdir(parents=True, exist_ok=True)
         trace = context.trace if command == "plan" else None
         argv = [*(trace.command if trace else ()), str(self.binary), command]
-        keys = self._encryption.handover(command)
+        keys = self._encryption.handover(command, partial(statereads.may_read, context.folder, context.data_dir))
         descriptors = [*context.descriptors, *keys.descriptors, *(trace.descriptors if trace else ())]
-        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as stream:
+        providers = len(locked_providers(context.folder / ENGINE_LOCK_FILE)) if command in CONFIGURES else 0
+        with (
+            self._admission.admitted(context.label, command, providers),
+            tempfile.TemporaryFile() as output,
+            tempfile.TemporaryFile() as errors,
+            tempfile.TemporaryFile() as stream,
+        ):
             if events and self.streams:
                 descriptors.append(stream.fileno())
                 argv.append(f"-json-into=/dev/fd/{stream.fileno()}")
@@ -201,6 +213,7 @@ class Engine:
             "TF_IN_AUTOMATION": "1",
             "TF_INPUT": "0",
             "CHECKPOINT_DISABLE": "1",
+            **self._collector,
             "TF_DATA_DIR": str(context.data_dir),
             **context.environment,
         }

@@ -13,6 +13,7 @@ from ..base import jsontext
 from ..base.errors import DeployError
 from ..base.files import read_json, write_atomic
 from ..base.problem import Kind
+from ..project.owners import Owners
 from ..run.result import Status
 
 if TYPE_CHECKING:
@@ -47,18 +48,34 @@ def update(run: Run, head: dict[str, Any]) -> None:
             results.setdefault(item.stack, {})[item.stage] = item
     if not results and known and _still_true(run, known):
         return
+    owners = Owners(run.layout.root)
     stacks = {
-        name: _stack(run, head, name, known.get(name) or {}, results.get(name, {})) for name in run.project.graph.order
+        name: {
+            **_stack(run, head, name, known.get(name) or {}, results.get(name, {})),
+            "owners": owners.of(run.project.stacks[name]),
+        }
+        for name in run.project.graph.order
     }
     if known and stacks == known:
         return
     value = {
         "format": FORMAT, "environment": run.project.environment, "at": head["ended_at"], "run": head["id"],
-        "commit": head["commit"], "stacks": stacks,
+        "commit": head["commit"], "follows": run.project.config.follows, "rules": _rules(run), "stacks": stacks,
     }  # fmt: skip
     write_atomic(
         path, jsontext.dumps(value, ensure_ascii=False, compact=True).encode(errors="surrogatepass"), durable=False
     )
+
+
+def _rules(run: Run) -> list[dict[str, str]]:
+    """The rules of the configuration that apply up to a last day."""
+    config = run.project.config
+    return [
+        *({"kind": "policy.allow", "name": item.rule, "reason": item.reason, "until": str(item.until)}
+          for item in config.policy.allow),
+        *({"kind": "drift.ignore", "name": item.address, "reason": item.reason, "until": str(item.until)}
+          for item in config.drift.ignore),
+    ]  # fmt: skip
 
 
 def merge(mine: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:

@@ -42,7 +42,8 @@ FORMAT = 1
 _TRIES = 12
 _SHOWN = (
     "id", "environment", "command", "stages", "started_at", "ended_at", "seconds", "exit_code", "stopped", "verdict",
-    "commit", "branch", "dirty", "pipeline", "stacks", "unaffected", "process", "written_at",
+    "commit", "branch", "dirty", "pipeline", "stacks", "unaffected", "process", "written_at", "counts",
+    "committed_at",
 )  # fmt: skip
 
 

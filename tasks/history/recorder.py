@@ -12,6 +12,8 @@ import socket
 import sys
 import threading
 import time
+from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -26,10 +28,11 @@ from ..run.selection import BARRIER
 from . import overview, retention
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ..base.ci import CI
     from ..base.masking import Secrets
+    from ..drifts.classes import Finding
     from ..run.result import Result
     from ..run.run import Run
 
@@ -128,11 +131,15 @@ class Recorder:
         entry |= {"kind": result.kind} if result.kind else {}
         if result.reused:
             entry["reused"] = True
-        if isinstance(result.details, DriftDetails) and result.details.drifted:
-            entry["drifted"] = [found.address for found in result.details.drifted[:_MOST]]
+        if isinstance(result.details, DriftDetails):
+            entry["findings"] = [_finding(found) for found in result.details.findings[:_MOST]]
+            entry["resolved"] = [gone.address for gone in result.details.resolved[:_MOST]]
         if result.checks:
             entry["checks"] = [asdict(check) for check in result.checks]
-        line = jsontext.dumps({"task": name, **result.to_json()}, ensure_ascii=False, compact=True, default=str)
+        from . import changelines  # a run with nothing to do needs no diffs
+
+        full = {"task": name, **changelines.added(result.to_json())}
+        line = jsontext.dumps(full, ensure_ascii=False, compact=True, default=str)
         with self._lock:
             begun = self._tasks.get(name)
             if begun is not None:
@@ -153,6 +160,9 @@ class Recorder:
         head["unaffected"] = sum(item.status is Status.UNAFFECTED for item in run.results.values())
         if worked or "revision" in vars(run):
             head["commit"], head["dirty"] = run.shown_revision.commit or head["commit"], run.shown_revision.dirty
+        if run.applied and head["commit"]:
+            with suppress(DeployError):
+                head["committed_at"] = git.committed_at(run.layout.root, head["commit"])
         self._write(durable=worked)
         try:
             if (head["pipeline"] or {}).get("review") is None:  # a merge request says nothing about what is deployed
@@ -191,7 +201,7 @@ class Recorder:
             needs = self._run.project.graph.needs
             touched = sorted({task["stack"] for task in tasks if task["stage"] != "build" and task["stack"] in needs})
             graph = {name: sorted(needs.get(name, ())) for name in touched}
-            record = {**self.head, "written_at": now(), "graph": graph, "tasks": tasks}
+            record = {**self.head, "written_at": now(), "counts": _totals(tasks), "graph": graph, "tasks": tasks}
             try:
                 if lines:
                     append(layout.run_tasks(self.id), "".join(f"{line}\n" for line in lines))
@@ -199,6 +209,23 @@ class Recorder:
                 write_atomic(layout.run_record(self.id), text.encode(errors="surrogatepass"), durable=durable)
             except (DeployError, OSError) as error:
                 self.problem = self.problem or str(error)
+
+
+def _finding(found: Finding) -> dict[str, Any]:
+    """A finding of drift without its values."""
+    return {
+        "class": found.kind, "address": found.address, "severity": found.severity, "delta": found.delta,
+        "since": found.since, "ignored": found.ignored.reason if found.ignored else None,
+    }  # fmt: skip
+
+
+def _totals(tasks: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """The number of changes of each kind in all tasks of a stage, by stage."""
+    totals: dict[str, Counter[str]] = {}
+    for task in tasks:
+        if task.get("counts"):
+            totals.setdefault(task["stage"], Counter()).update(task["counts"])
+    return {stage: dict(found) for stage, found in totals.items()}
 
 
 def _pipeline(here: CI, mask: Secrets) -> dict[str, Any] | None:

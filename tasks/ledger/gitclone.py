@@ -115,8 +115,9 @@ class Clone:
     def fetching(self, settings: Settings) -> tuple[str, Settings]:
         """The address to fetch from, and its settings; with the job's own login if the clone has none."""
         address = _address(self.remote, settings, "url", "insteadof")
-        has_login = any(urls.credentials(address)) or any(_HEADER.fullmatch(key.lower()) for key, _ in settings)
-        if self.reader is None or has_login or _origin(address) != self.reader.origin:
+        if any(urls.credentials(address)) or gives_login(settings):
+            return self._at_once(address, settings)
+        if self.reader is None or _origin(address) != self.reader.origin:
             return self.remote, settings
         return _with_login(address, self.reader.text, settings)
 
@@ -129,10 +130,17 @@ class Clone:
         address = _push_address(self.remote, settings)
         origin = _origin(address)
         if not self.token or not origin:
-            return self.remote, settings
+            return self._at_once(address, settings)
         if origin.startswith("http://") and urlsplit(address).hostname not in _LOOPBACK:
             raise HomeError(f"the token is not sent in plain text to {urls.shown(address)}: use https")
         return _with_login(address, self.token if ":" in self.token else f"{_ANY_USER}:{self.token}", settings)
+
+    def _at_once(self, address: str, settings: Settings) -> tuple[str, Settings]:
+        """The remote; a login in its URL is sent with the first request, which git itself sends without one."""
+        user, password = urls.credentials(address)
+        if not _origin(address) or not password or gives_login(settings):
+            return self.remote, settings
+        return _with_login(address, f"{user}:{password}", settings)
 
     def plain(self, text: str, settings: Settings) -> str:
         """A text without the secrets in the remote's settings."""

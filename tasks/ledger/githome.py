@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..base.files import append, locked, sha256_bytes
+from ..base.files import locked, sha256_bytes
 from . import gitobjects, gitsaid
 from .gitclone import gives_login
 from .home import BrokenError, DeniedError, HomeError, MovedError, UnconditionalError, UnreachableError, Version
@@ -92,7 +92,6 @@ class GitHome:
         if (self.clone.folder / "shallow").exists():
             with self._alone():
                 self._fetch("--unshallow")
-                append(self.clone.folder / "history", "")
         yield from gitobjects.entries(self._git, version.token, after)
 
     def drop(self, version: Version, first: int) -> Version:
@@ -139,9 +138,9 @@ class GitHome:
 
     def _read(self) -> Version | None:
         with self._alone():
-            history = self.clone.folder / "history"  # once fetched, the history is kept up to date
-            found = self._fetch(*(() if history.exists() else ("--depth=1",)))
-            if found:
+            # What is here is brought up to date: without a depth, git asks for nothing if the branch has not moved.
+            depth = ("--depth=1",) if gitobjects.read(self._git, [f"{_HERE}^{{commit}}"]) == [None] else ()
+            if self._fetch(*depth):
                 return self._here()
         if self._seen:
             raise UnreachableError(f"{self.name} is gone, or this answer is outdated: it was there a moment ago")

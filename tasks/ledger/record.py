@@ -221,15 +221,26 @@ class Change:
         """The change, reconciled with the ledger's current record of the stack.
 
         If that is not the record that this change replaces, two receipts have the same predecessor and no order. The
-        receipt of a failed apply is kept; two successful ones are recorded as failed. The result of a check changes
-        nothing if another apply is recorded.
+        receipt of a failed apply is kept; two successful ones are recorded as failed. The state is no older than either
+        of them left it. The result of a check changes nothing if another apply is recorded.
         """
         if current is None or self.receipt is None or current.change == self.follows:
             return self
-        if self.kind is Kind.VERIFY or current.receipt.get("outcome") != _APPLIED:
+        if self.kind is Kind.VERIFY:
             return replace(self, receipt=current.receipt, outputs=current.outputs)
+        if current.receipt.get("outcome") != _APPLIED:
+            return replace(self, receipt=_newest(current.receipt, self.receipt), outputs=current.outputs)
         outcome = self.receipt.get("outcome")
-        return replace(self, receipt={**self.receipt, "outcome": _FAILED if outcome == _APPLIED else outcome})
+        receipt = {**self.receipt, "outcome": _FAILED if outcome == _APPLIED else outcome}
+        return replace(self, receipt=_newest(receipt, current.receipt))
+
+
+def _newest(receipt: Mapping[str, object], other: Mapping[str, object]) -> Mapping[str, object]:
+    """A receipt with the higher serial of both, if they are about the same state."""
+    ours, theirs = receipt.get("serial"), other.get("serial")
+    if receipt.get("lineage") != other.get("lineage") or not isinstance(theirs, int):
+        return receipt
+    return {**receipt, "serial": max(ours, theirs) if isinstance(ours, int) else theirs}
 
 
 class _Form(Part):

@@ -14,7 +14,7 @@ from . import elements
 from .structured import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ..base.valuepath import Path
 
@@ -46,6 +46,14 @@ def fields(before: Any, after: Any, *, forces: Sequence[Path] = (), masked: Sequ
     found = list(comparison.lines((), before, after))
     unseen = [path for path in comparison.forces if path not in comparison.forced]
     return [*found, *(Line("!", f"{dotted(path)} {FORCES}") for path in unseen)]
+
+
+def of_change(item: Mapping[str, Any]) -> list[Line]:
+    """The lines of a change as `plan.json` has it."""
+    forces, masked = (
+        [tuple(path) for path in item.get(key) or []] for key in ("replace_paths", "masked")
+    )  # fmt: skip
+    return fields(item.get("before"), item.get("after"), forces=forces, masked=masked)
 
 
 class _Comparison:

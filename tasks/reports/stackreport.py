@@ -14,7 +14,7 @@ from ..drifts.classes import Severity
 from ..policy.finding import Finding
 from ..run.details import DeployDetails, DriftDetails, PlanDetails
 from ..run.result import Status
-from .diff import Line, fields
+from .diff import Line, of_change
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -243,11 +243,8 @@ def _change(item: dict[str, Any]) -> Change:
         imported=bool(item.get("imported")),
         import_id=visible(imported if isinstance(imported, str) else str(imported)) if imported is not None else None,
         forces=sorted({dotted(path) for path in forces}),
-        lines=fields(
-            item.get("before"), item.get("after"), forces=forces,
-            masked=[tuple(path) for path in item.get("masked") or []],
-        ),
-    )  # fmt: skip
+        lines=of_change(item),
+    )
 
 
 def _rank(kind: str) -> int:

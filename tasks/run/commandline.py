@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -50,6 +51,7 @@ VARIABLES = {
 }
 """What `NAME=VALUE` may be, with a line for the help."""
 
+_MOST_PARALLEL = 16
 _declared: set[str] = set()
 
 
@@ -130,6 +132,22 @@ def forces() -> bool:
     except CmdParseError:
         return False
     return bool(options.get("always"))
+
+
+def parallel() -> int:
+    """How many tasks are under way at once: what `-n` says, else one for each processor that we may use."""
+    try:
+        options, _ = _parse(sys.argv[1:])
+    except CmdParseError:
+        return default_parallel()
+    given = options.get("num_process")
+    return given if isinstance(given, int) and given > 0 else default_parallel()
+
+
+def default_parallel() -> int:
+    """How many tasks are under way at once without `-n`; at least two, as engine processes wait for others."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(max(usable, 2), _MOST_PARALLEL)
 
 
 def _positional(arguments: Sequence[str]) -> list[str]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from ..artifact import receipt
 from ..base import git, interpolate
-from ..base.errors import ConfigError, DeployError
+from ..base.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ..project.project import Project
     from .run import Run
 
@@ -43,11 +40,13 @@ def choose_base(run: Run) -> None:
     if ref is None and all(receipt.read(run.layout, name) for name in project.stacks):
         return  # receipts are more precise
     from ..artifact import baseline
+    from ..artifact.tagnote import TagNote
 
     # The tag's own commit is deployed, whatever the merge base is: deploying an older tree reverts changes.
     exact = ref in (None, tag)
-    environment = _environment(git.tag_note(project.layout.root, str(tag))) if exact else None
-    run.baseline = baseline.find(project, ref or str(tag), exact=exact, environment=environment)
+    note = TagNote.parse(git.tag_note(project.layout.root, str(tag))) if exact else TagNote()
+    revision = run.revision.short if note.begun else ""
+    run.baseline = baseline.find(project, ref or str(tag), exact=exact, note=note, revision=revision)
 
 
 def refuse_for_deploy(run: Run) -> None:
@@ -64,43 +63,3 @@ def refuse_for_deploy(run: Run) -> None:
         untouched="nothing was planned or applied",
         next_step="omit it: receipts decide, or `deploy.tag`, which complete deploys move; else all are affected",
     )
-
-
-def remember(run: Run) -> None:
-    """Move the tag if every stack of the environment is now deployed and verified from this clean commit."""
-    project = run.project
-    tag, commit = tag_name(project), run.revision.commit if project.config.deploy.tag else None
-    if tag is None or commit is None or run.revision.dirty:
-        return
-    from ..artifact import comparable
-    from .assessment import assess
-
-    names: dict[str, list[str]] = {}
-    for stack in project.stacks.values():
-        try:
-            found = assess(run, stack)
-        except DeployError:  # it was not part of this run, which would have failed otherwise
-            return
-        if found.affected or found.unverified:
-            return
-        if from_environment := sorted(comparable.of_environment(project, stack, found.inputs)):
-            names[stack.name] = from_environment
-    root, note = project.layout.root, _note(names)
-    if git.resolve(root, tag) == commit and _environment(git.tag_note(root, tag)) == names:
-        return
-    if problem := git.move_tag(root, tag, commit, note, push=project.config.deploy.push):
-        run.say(f"{problem}; the next deploy without receipts uses the previous commit as its base")
-
-
-def _note(names: Mapping[str, list[str]]) -> str:
-    """What a tag says beside its commit: the variables of the environment that each stack was deployed with."""
-    return f"deployed by doit-tofu\n\n{json.dumps({'environment_variables': names}, sort_keys=True)}\n"
-
-
-def _environment(note: str) -> dict[str, list[str]]:
-    """The variables of the environment that a tag lists by stack; none for a tag that somebody made by hand."""
-    try:
-        found = json.loads(note.rpartition("\n")[2])["environment_variables"]
-        return {str(stack): [str(name) for name in names] for stack, names in found.items()}
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return {}

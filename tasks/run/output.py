@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..base import ci, standard, terminal
 from ..base.masking import Rendered
 from ..base.terminal import Styled
+from ..base.text import plural
 from . import cilog
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Output:
         self._lock = threading.Lock()
         self._said: set[str] = set()
         self._lost: list[str] = []
-        self._problem = ""
+        self._problem: OSError | ValueError | None = None
 
     def say(self, text: str) -> None:
         """Print lines."""
@@ -94,7 +95,7 @@ class Output:
                 sys.stdout.write(text + "\n")
                 sys.stdout.flush()
             except (OSError, ValueError) as error:  # a full disk or a closed pipe must not end a deploy
-                self._problem = "" if isinstance(error, BrokenPipeError) else str(error)
+                self._problem = error
                 self._lose(text)
                 standard.silence(sys.stdout)
 
@@ -102,12 +103,19 @@ class Output:
         self._lost.append(text)
         del self._lost[:-_MOST_LOST]
 
-    def close(self) -> None:
-        """Report on standard error what could not be printed, unless the reader closed the pipe (`| head`)."""
-        if not self._lost or not self._problem:
+    def close(self, *, reading: bool = False) -> None:
+        """Report on standard error what could not be printed; only the last line if the reader closed the pipe.
+
+        Args:
+            reading: Whether the run has done nothing but print: then a reader (`| head`) may have seen enough.
+        """
+        if not self._lost or self._problem is None:
             return
-        try:
-            sys.stderr.write("\n".join([f"could not be printed ({self._problem}):", *self._lost, ""]))
-            sys.stderr.flush()
-        except (OSError, ValueError):
-            standard.silence(sys.stderr)
+        if not isinstance(self._problem, BrokenPipeError):
+            standard.complain("\n".join([f"could not be printed ({self._problem}):", *self._lost, ""]))
+        elif not reading:
+            lines = "\n".join(self._lost).strip().splitlines()
+            count = plural(len(lines), "line")
+            standard.complain(
+                f"could not be printed (the reader of the output has gone): {count}, the last one:\n{lines[-1]}\n"
+            )

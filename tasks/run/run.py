@@ -16,8 +16,10 @@ from ..base.masking import Masker
 from ..base.problem import doit
 from ..base.stop import Stop
 from ..engine import obtain
+from ..engine.admission import Admission
 from ..engine.encryption import Encryption
 from ..engine.engine import Engine
+from . import commandline
 from .custody import Custody
 from .lock import EnvironmentLock
 from .output import Output
@@ -75,6 +77,8 @@ class Run:
         recording: The ledger, where the configuration names one (`start`).
         began: When the run began.
         record: The id of the run's record; empty if runs are not recorded (`reporter`).
+        announced: Whether the tag says which stacks this run may apply; `announcing` is held meanwhile (`deployedtag`).
+        announced_stacks: Those of them that it did not name before (`deployedtag`).
         notes: What readers of this run's reports must know besides its results, a sentence each (`gate`).
     """
 
@@ -105,6 +109,9 @@ class Run:
         self._heard: dict[str, list[Diagnostic]] = {}
         self.read_outputs: dict[str, dict[str, Outputs]] = {}
         self.reading_lock = threading.Lock()
+        self.announcing = threading.Lock()
+        self.announced: GitError | bool = False
+        self.announced_stacks: set[str] = set()
         self.waiting: dict[str, Callable[[], str]] = {}
         self.notes: list[str] = []
         self.recording: Recorded | None = None
@@ -141,6 +148,11 @@ class Run:
         """The lock of a stack's data directory among the threads of this run."""
         with self._stack_locks_lock:
             return self._stack_locks.setdefault(stack, threading.RLock())
+
+    @property
+    def parallel(self) -> int:
+        """How many tasks are under way at once: what `-n` says, else the default."""
+        return commandline.parallel()
 
     @property
     def hides_values(self) -> bool:
@@ -204,6 +216,7 @@ class Run:
                     found.binary, settings.kind, found.version, plugin_cache=plugins, encryption=self.encryption,
                     stop=self.stop, mask=self.mask, hear=self._hear, terse=self.hides_values,
                     tell=self._tell, every=settings.progress, watch=self._watch,
+                    admission=Admission(settings.provider_memory, self.parallel, self.stop, self.say),
                 )  # fmt: skip
                 if self.project.keyring.is_set and not engine.takes_keys:
                     raise EngineError(

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import signal
+import subprocess
+import time
 import urllib.request
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -80,6 +84,11 @@ def run_ids(repository: Repository) -> list[str]:
     return sorted(path.stem for path in repository.deploy_dir("runs").glob("*.json"))
 
 
+def words(page: str) -> str:
+    """The text of a page on one line, without marks and comments."""
+    return " ".join(re.sub(r"<[^>]*>", "", re.sub(r"<!--.*?-->", "", page)).split())
+
+
 # Pages
 
 
@@ -91,6 +100,8 @@ def test_every_page_is_clean_in_a_real_browser_on_phone_and_desktop_in_light_and
     pages = [
         "/", "/?show=attention", "/env/local", "/env/prod", "/env/local/runs", first, last, "/env/local/stacks/web",
         "/env/local/stacks/edge/cdn", "/env/local/stacks/network", "/env/local/drift", "/env/prod/drift",
+        "/env/local/trends", "/search?q=net", "/compare?one=local&other=prod",
+        f"/compare?one=local/{run_ids(deployed)[0]}&other=local/{run_ids(deployed)[-1]}",
     ]  # fmt: skip
     visits = dashboard.visit(*pages)
     assert len(visits) == 4 * len(pages)
@@ -128,6 +139,8 @@ def test_a_run_shows_what_failed_and_what_each_task_waited_for(
     page = dashboard.get(f"/env/local/runs/{last}").text
     assert "local-exec provisioner error" in page
     assert "all plans" in page
+    assert page.index("Failure of deploy:edge/cdn") < page.index("<dt>Started</dt>"), "the failure comes first"
+    assert f"/env/local/stacks/edge/cdn?run={last}" in page
 
 
 def test_drift_is_new_then_known_then_resolved(deployed: Repository, serve: Callable[..., Dashboard]) -> None:
@@ -208,6 +221,64 @@ def test_a_missing_source_is_not_ready_and_says_so(serve: Callable[..., Dashboar
     dashboard = serve(tmp_path / "none")
     assert (dashboard.get("/healthz").status, dashboard.get("/readyz").status) == (200, 503)
     assert "the folder does not exist" in dashboard.get("/").text
+
+    assert "not up to date" in dashboard.get("/").text
+    assert "live</span" not in dashboard.get("/").text
+
+
+@pytest.mark.parametrize("source", ["ftp://records.example.test/x", "https://ada:secret@records.example.test"])
+def test_a_source_that_cannot_be_one_is_refused_at_the_start(source: str) -> None:
+    done = subprocess.run(
+        ["node", str(ROOT / "app/build/index.js")], capture_output=True, text=True, check=False, timeout=60,
+        env={**os.environ, "DASHBOARD_SOURCE": source, "HOST": "127.0.0.1", "PORT": "0"},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "the dashboard cannot start: DASHBOARD_SOURCE must" in done.stderr
+    assert "secret" not in done.stderr
+
+
+def test_a_plan_that_destroys_is_marked_so_in_every_list(
+    build: Callable[..., Repository], serve: Callable[..., Dashboard]
+) -> None:
+    repository = build(minimal_config(), f"stacks/a/main.tf:{resource('1')}")
+    repository.prepare("deploy")
+    repository.write('stacks/a/main.tf:terraform {\n  backend "local" {}\n}\n')
+    repository.commit("away")
+    repository.prepare("plan")
+    dashboard = serve(repository.path / ".deploy")
+    for page in ("/env/local", "/env/local/runs", f"/env/local/runs/{run_ids(repository)[-1]}"):
+        assert "1 to destroy" in dashboard.get(page).text
+
+
+def test_a_search_finds_stacks_runs_and_resources(deployed: Repository, serve: Callable[..., Dashboard]) -> None:
+    dashboard = serve(deployed.path / ".deploy")
+    commit = deployed.git("rev-parse", "HEAD~1")
+    for query, found in {
+        "edge": "/env/local/stacks/edge/cdn", "4711": "doit drift", "ada": "doit drift", commit[:10]: "doit drift",
+        "data.notes": "terraform_data.notes", "zzz": "Nothing found",
+    }.items():  # fmt: skip
+        assert found in dashboard.get(f"/search?q={query}").text, query
+
+
+def test_environments_are_compared_and_the_one_that_follows_is_behind(
+    build: Callable[..., Repository], serve: Callable[..., Dashboard]
+) -> None:
+    repository = build(
+        minimal_config(), f"stacks/a/main.tf:{resource('1')}", "config/environments/prod.yaml:{follows: local}\n"
+    )
+    repository.prepare("deploy")
+    repository.prepare("env=prod", "deploy")
+    dashboard = serve(repository.path / ".deploy")
+    assert "No stack of prod is behind local" in words(dashboard.get("/compare?one=local&other=prod").text)
+    time.sleep(1.1)  # receipts have whole seconds
+    repository.write(f"stacks/a/main.tf:{resource('2')}")
+    repository.commit("two")
+    repository.prepare("deploy")
+    wait_for(
+        lambda: "1 stack of prod is behind local" in words(dashboard.get("/compare?one=local&other=prod").text),
+        "prod to be behind",
+    )
+    assert "1 stack behind local" in words(dashboard.get("/").text)
 
 
 def test_incomplete_and_invalid_records_are_left_out(deployed: Repository, serve: Callable[..., Dashboard]) -> None:

@@ -106,14 +106,3 @@ def test_schemas_that_cannot_be_had_are_asked_for_once(four: Repository) -> None
     four.engine_script(script.replace("GOGC=off", '[ "$1" = providers ] && exit 1\nGOGC=off'))
     four.doit("plan")
     assert commands(four) == INSTALLED + Counter(show=4, providers=1)
-
-
-def test_a_plan_of_another_version_than_we_know_is_shown(four: Repository) -> None:
-    script = (four.bin / "tofu").read_text()
-    four.write(minimal_config("engine: {version: 1.13.0}\n"))
-    four.engine_script(
-        script.replace("GOGC=off", '[ "$1" = version ] && echo \'{"terraform_version": "1.13.0"}\' && exit\nGOGC=off')
-    )
-    four.doit("plan")
-    found = commands(four)
-    assert (found["show"], found["providers"]) == (4, 0)

@@ -72,6 +72,34 @@ def test_the_end_of_a_run_says_what_could_not_be_printed(changed: Repository) ->
     assert "2 deployed" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("shell", "said"),
+    [
+        pytest.param("$DOIT deploy >&-", "could not be printed ([Errno 9] Bad file descriptor):\n", id="closed output"),
+        pytest.param(
+            "{ $DOIT deploy; echo; } | true",
+            "could not be printed (the reader of the output has gone): ",
+            id="reader gone",
+        ),
+    ],
+)
+def test_what_was_deployed_is_said_where_the_output_is_closed(changed: Repository, shell: str, said: str) -> None:
+    done = run(changed, shell)
+    assert said in done.stderr
+    assert "local: 2 deployed" in done.stderr
+
+
+def test_a_reader_of_a_status_that_has_seen_enough_is_told_nothing(changed: Repository) -> None:
+    assert run(changed, "{ $DOIT status; } | true").stderr == ""
+
+
+def test_an_error_at_the_start_is_printed_where_standard_error_is_full(one: Repository) -> None:
+    one.write("config/pipeline.yaml:version: 2\n")
+    done = run(one, "$DOIT plan 2> /dev/full")
+    assert done.returncode == 1
+    assert "config error" in done.stdout
+
+
 def test_a_closed_output_is_not_taken_by_another_file(changed: Repository) -> None:
     run(changed, "$DOIT deploy >&- 2>&- <&-")
     changed.doit("deploy")

@@ -111,7 +111,9 @@ def gitlab(program: Path, repository: Repository, source: str, *more: str, **var
     """Run the pipeline of an event, as its rules have it."""
     state = repository.path / ".gitlab-ci-local"
     shutil.rmtree(state, ignore_errors=True)
-    values = {"CI_PIPELINE_SOURCE": source, "CI_DEFAULT_BRANCH": "main", **variables}
+    values = {
+        "CI_PIPELINE_SOURCE": source, "CI_DEFAULT_BRANCH": "main", "CI_REPOSITORY_URL": str(repository.path), **variables,
+    }  # fmt: skip
     given = [word for name, value in values.items() for word in ("--variable", f"{name}={value}")]
     if source == "merge_request_event":
         given += ["--unset-variable", "CI_COMMIT_BRANCH"]  # as in GitLab's pipelines of merge requests
@@ -165,6 +167,37 @@ def test_the_pipelines_of_gitlab(platform: Repository, gitlab_ci_local: Path) ->
     assert drift.jobs == ["drift:local"]
     assert drift.code != 0
     assert re.search(r"drift:local.*\b2\b", drift.out), drift.out
+
+
+REPLACED = """
+"plan:local":
+  script:
+    - doit validate
+    - doit mocks=no build plan
+    - for file in dodo.py config/pipeline.yaml stacks/network/main.tf; do echo 'nonsense, and here' >> $file; done
+    - printf 'open("%s", "w")\\n' "$MARK" | cat - dodo.py > dodo.new && mv dodo.new dodo.py
+    - printf '#!/bin/sh\\ntouch "%s"\\n' "$MARK" > .git/hooks/post-checkout && chmod +x .git/hooks/post-checkout
+    - git config core.fsmonitor .git/hooks/post-checkout
+    - mkdir -p doit_tofu && echo 'raise SystemExit("mine")' > doit_tofu/__init__.py
+  artifacts:
+    paths: [.deploy/local/, .deploy/.builds/, dodo.py, config/, stacks/, doit_tofu/, .git/]
+"""
+
+
+def test_a_job_of_gitlab_cannot_replace_files_of_the_jobs_that_get_its_artifact(
+    platform: Repository, gitlab_ci_local: Path
+) -> None:
+    """GitLab unpacks an artifact over the checkout: `dodo.py`, hooks and configuration would be the plan job's."""
+    platform.variables["DEPLOY_ARTIFACT_KEY"] = ARTIFACT_KEY
+    mark = platform.home / "it-ran"
+    (platform.path / ".gitlab-ci.yml").write_text((platform.path / ".gitlab-ci.yml").read_text() + REPLACED)
+    platform.commit("a plan job that does more")
+    main = gitlab(gitlab_ci_local, platform, "push", MARK=str(mark))
+    assert (main.code, main.jobs) == (0, ["deploy:local", "plan:local", "verify:local"]), main.out
+    [handed_over] = main.artifacts.glob("plan*/dodo.py")
+    assert "nonsense" in handed_over.read_text()
+    assert not mark.exists()
+    assert (main.folder("deploy:local") / "receipts/site.json").exists()
 
 
 def with_jobs(program: Path, repository: Repository, source: str, **variables: str) -> Pipeline:

@@ -129,3 +129,17 @@ def test_a_reader_that_has_seen_enough_is_no_error(one: Repository, command: str
         cwd=one.path, check=False, env=one.environment(**_LOCAL_TREE), capture_output=True, text=True,
     )  # fmt: skip
     assert done.stderr == "code 0\n"
+
+
+@pytest.mark.parametrize("output", ["> /dev/full", ">&-"])
+def test_a_command_that_cannot_print_says_so_in_one_line(one: Repository, output: str) -> None:
+    commands = ("list", "help", "help plan", "info plan", "-h", "--version", "forget plan", "clean plan")
+    script = "\n".join(f'"$0" -m "$1" {command} {output}; echo "{command}: $?" >&2' for command in commands)
+    done = subprocess.run(
+        ["sh", "-c", script, str(one.python), PACKAGE],
+        cwd=one.path, check=False, env=one.environment(**_LOCAL_TREE), capture_output=True, text=True,
+    )  # fmt: skip
+    lines = done.stderr.splitlines()
+    assert all(line.startswith("this could not be printed: ") for line in lines[::2]), done.stderr
+    codes = [code for code in lines[1::2] if not code.startswith("--version")]
+    assert codes == [f"{command}: 1" for command in commands if command != "--version"]

@@ -122,7 +122,7 @@ def test_among_some_stacks_one_needs_just_those_that_it_reaches_through_others(
 def test_nothing_affected_is_one_job_that_says_so(run_of: Callable[..., Run]) -> None:
     jobs = pipeline(run_of({}))
     assert [name for name in jobs if name[0] != "." and name not in ("workflow", "stages", "variables")] == ["report"]
-    assert jobs["report"]["script"] == ["doit mocks=no ci=report deploy"]
+    assert jobs["report"]["script"] == ['doit mocks=no from="$HANDED_OVER" ci=report deploy']
 
 
 def test_the_file_grows_with_the_stacks_and_10000_in_a_row_stay_within_what_gitlab_takes(

@@ -200,7 +200,7 @@ def test_key_paths_are_written_as_people_write_them() -> None:
         pytest.param(
             "version: 1\nengine:\n  qqq: 1\n",
             "config error: engine.qqq: unknown key 'qqq'"
-            " (known: grace, kind, lock_timeout, path, progress, releases, sha256, version)\n  where: config/pipeline.yaml:3",
+            " (known: grace, kind, lock_timeout, path, progress, provider_memory, releases, sha256, version)\n  where: config/pipeline.yaml:3",
             id="unknown key that is near to none",
         ),
         pytest.param(

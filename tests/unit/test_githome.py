@@ -140,13 +140,27 @@ def test_a_worktree_and_a_detached_head_read(server: GitServer) -> None:
     assert home(server.folder / "tree").read() == written
 
 
-def test_an_unchanged_ledger_takes_one_fetch(server: GitServer) -> None:
-    begun(server)
+def test_an_unchanged_ledger_takes_two_requests(server: GitServer) -> None:
+    first = begun(server)
     reader = home(server.clone("b"))
     server.log.clear()
     reader.read()
-    # A login in the URL is offered only when the server asks: that is git's first request.
-    assert server.log == ["GET upload-pack 401", "GET upload-pack 200", "POST upload-pack 200", "POST upload-pack 200"]
+    # The login in the URL is sent at once, although git itself would wait until the server asks for it.
+    assert server.log == ["GET upload-pack 200", "POST upload-pack 200", "POST upload-pack 200"]
+    server.log.clear()
+    assert reader.read() == first
+    assert server.log == ["GET upload-pack 200", "POST upload-pack 200"]
+    written = home(server.clone("w")).write(first, b"head 2", {}, [])
+    assert reader.read() == written
+
+
+def test_a_push_with_a_login_in_the_url_takes_two_requests(server: GitServer) -> None:
+    base = begun(server)
+    writer = home(server.clone("b", url=server.with_login(WRITER)))
+    writer.read()
+    server.log.clear()
+    writer.write(base, b"head 2", {}, [])
+    assert server.log == ["GET receive-pack 200", "POST receive-pack 200"]
 
 
 def test_a_push_with_a_token_takes_two_requests(server: GitServer) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tasks.forges.pipelines import handover
+
 ROOT = Path(__file__).parent.parent.parent
 WORKFLOWS = [path for path in sorted((ROOT / ".github/workflows").glob("*.yml")) if "workflow_call" in path.read_text()]
 GITLAB = sorted((ROOT / "pipelines/gitlab").glob("*.yml"))
@@ -64,6 +66,18 @@ def test_what_was_handed_over_is_unpacked_apart_and_taken_by_doit(path: Path) ->
         assert {step["with"]["path"] for step in downloads} <= {"${{ runner.temp }}/handed-over"}
         runs = "\n".join(step.get("run", "") for step in job["steps"])
         assert ('doit from="$RUNNER_TEMP/handed-over"' in runs) == bool(downloads)
+
+
+def test_jobs_of_gitlab_that_get_files_of_others_start_apart() -> None:
+    """The included pipeline says the same as the generated one, and every job that has `needs` begins with it."""
+    text = (ROOT / "pipelines/gitlab/doit-tofu.yml").read_text().partition("\n---\n")[2]
+    source = yaml.safe_load(text.replace("$[[ inputs.environment ]]", "prod"))
+    assert source[".doit-tofu:apart:prod"]["before_script"][0] == handover.APART
+    jobs = {name: job for name, job in source.items() if not name.startswith(".")}
+    for job in jobs.values():
+        apart = job["extends"] == ".doit-tofu:apart:prod"
+        assert apart == ("needs" in job) == (handover.FROM in "\n".join(job["script"]))
+        assert apart or job.get("dependencies") == [] or job["variables"]["DOIT_TOFU_TRUST"] == "review"
 
 
 @CALLED

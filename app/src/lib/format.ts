@@ -1,3 +1,5 @@
+import type { Counts } from './records';
+
 /** A commit, abbreviated. */
 export const short = (commit: string | null): string => (commit ? commit.slice(0, 8) : '');
 
@@ -46,8 +48,27 @@ const SIGNS: [string, string][] = [
   ['destroy', '−']
 ];
 
+const WORDS: [string, string][] = [
+  ['destroy', 'destroyed'],
+  ['replace', 'replaced'],
+  ['change', 'changed'],
+  ['add', 'created'],
+  ['move', 'moved'],
+  ['imports', 'imported'],
+  ['forget', 'forgotten']
+];
+
+/** The counts in words, the worst first: `1 destroyed, 2 changed`. */
+export const total = (numbers: Counts): string =>
+  WORDS.filter(([name]) => numbers[name])
+    .map(([name, word]) => `${numbers[name]} ${word}`)
+    .join(', ');
+
+/** How many resources are destroyed or replaced. */
+export const destroyed = (numbers: Counts | undefined): number => (numbers?.destroy ?? 0) + (numbers?.replace ?? 0);
+
 /** The counts of a plan: `+2 ~1`. */
-export function counts(numbers: Record<string, number>): string {
+export function counts(numbers: Counts): string {
   const signs = SIGNS.filter(([name]) => numbers[name]).map(([name, sign]) => `${sign}${numbers[name]}`);
   const rare = ['move', 'imports', 'forget', 'outputs'].filter((name) => numbers[name]);
   return [...signs, ...rare.map((name) => count(numbers[name] ?? 0, name.replace(/s$/, '')))].join(' ');

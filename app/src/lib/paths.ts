@@ -7,3 +7,6 @@ export const stackPath = (environment: string, stack: string): string =>
 
 /** The path of a run's page. */
 export const runPath = (environment: string, run: string): string => `${environmentPath(environment)}/runs/${run}`;
+
+/** The path of the page that compares two environments. */
+export const comparePath = (one: string, other: string): string => `/compare?${new URLSearchParams({ one, other })}`;

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { driftSets } from './driftset';
+import { driftGroups } from './drift';
 import { ago, duration } from './format';
 import { layers } from './graph';
 import { page } from './paging';
 import { stackPath } from './paths';
 import { parseDetails, parseLine, parseOverview, parseRun, type Line } from './records';
-import { marks, runStatus, urgency } from './state';
+import { marks, runStatus, shownRun, shownTask, urgency } from './state';
 
 const record = (more: Record<string, unknown> = {}) => ({
   format: 1,
@@ -66,6 +66,18 @@ describe('what is shown', () => {
     expect(stack && urgency(stack)).toBeLessThan(3);
   });
 
+  it('is never just ok when something is destroyed', () => {
+    expect(shownRun(line({ counts: { plan: { add: 2, destroy: 1, replace: 1 } } }))).toEqual({
+      state: 'destroys',
+      number: 2
+    });
+    expect(shownRun(line({ counts: { plan: { destroy: 1 }, deploy: { destroy: 1 } } })).state).toBe('destroyed');
+    expect(shownRun(line({ counts: { plan: { add: 2 } } })).state).toBe('ok');
+    expect(shownRun(line({ exit_code: 1, counts: { plan: { destroy: 1 } } })).state).toBe('failed');
+    expect(shownTask({ status: 'ok', stage: 'plan', counts: { destroy: 1 } }).state).toBe('destroys');
+    expect(shownTask({ status: 'ok', stage: 'drift', counts: { destroy: 1 } }).state).toBe('ok');
+  });
+
   it('keeps the page number within the list', () => {
     const all = Array.from({ length: 120 }, (_, index) => index);
     for (const wanted of ['0', '-3', 'x', '1e9', '', null])
@@ -88,21 +100,46 @@ describe('what is shown', () => {
 });
 
 describe('drift', () => {
-  const run = (...tasks: [string, string, string[]][]) =>
-    parseRun(record({ tasks: tasks.map(([stack, status, drifted]) => ({ stage: 'drift', stack, status, drifted })) }));
+  const finding = (address: string, more: Record<string, unknown> = {}) => ({
+    class: 'changed',
+    address,
+    severity: 'warning',
+    delta: 'known',
+    since: '',
+    ignored: null,
+    ...more
+  });
+  const run = (...tasks: [string, string, object[], string[]?][]) =>
+    parseRun(
+      record({
+        tasks: tasks.map(([stack, status, findings, resolved = []]) => ({
+          stage: 'drift',
+          stack,
+          status,
+          findings,
+          resolved
+        }))
+      })
+    );
 
-  it('is new, known or resolved: the latest check of each stack against the one before', () => {
+  it('is what the latest check of each stack says, apart from failed checks', () => {
     const runs = [
-      run(['a', 'drifted', ['a.1', 'a.2']]),
-      run(['b', 'ok', []], ['a', 'failed', []]),
-      run(['a', 'drifted', ['a.1', 'a.0']], ['b', 'drifted', ['b.1']])
+      run(['a', 'failed', []], ['c', 'undeployed', [finding('c.1', { class: 'undeployed' })]]),
+      run(['a', 'drifted', [finding('a.1'), finding('a.2', { delta: 'new' }), finding('a.3', { ignored: 'scaled' })]]),
+      run(['b', 'ok', [], ['b.1']], ['a', 'drifted', [finding('a.9')]])
     ].filter((item) => item !== null);
-    const found = driftSets(runs);
-    expect(found.fresh).toEqual([{ stack: 'a', address: 'a.2' }]);
-    expect(found.known).toEqual([{ stack: 'a', address: 'a.1' }]);
-    expect(found.resolved).toEqual([
-      { stack: 'a', address: 'a.0' },
-      { stack: 'b', address: 'b.1' }
-    ]);
+    const found = driftGroups(runs);
+    expect(found.fresh.map((item) => item.address)).toEqual(['a.2']);
+    expect(found.known.map((item) => item.address)).toEqual(['a.1']);
+    expect(found.ignored).toMatchObject([{ stack: 'a', address: 'a.3', ignored: 'scaled' }]);
+    expect(found.undeployed.map((item) => item.address)).toEqual(['c.1']);
+    expect(found.resolved).toEqual([{ stack: 'b', address: 'b.1' }]);
+  });
+
+  it('counts as new when it cannot be compared', () => {
+    const found = driftGroups(
+      [run(['a', 'drifted', [finding('a.1', { delta: 'unknown' }), {}]])].filter((r) => r !== null)
+    );
+    expect(found.fresh).toHaveLength(2);
   });
 });

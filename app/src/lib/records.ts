@@ -16,6 +16,9 @@ export interface Pipeline {
   review: string | null;
 }
 
+/** Numbers of changes by kind: `add`, `change`, `replace`, `destroy`, ... */
+export type Counts = Record<string, number>;
+
 export interface Task {
   name: string;
   stage: string;
@@ -23,13 +26,28 @@ export interface Task {
   status: Status;
   summary: string;
   reasons: string[];
-  counts: Record<string, number>;
+  counts: Counts;
   offset: number;
   seconds: number;
   needs: string[];
   kind: string;
-  drifted: string[];
+  /** What a drift check found, and the addresses of what it no longer found. */
+  findings: Finding[];
+  resolved: string[];
   checks: string[];
+}
+
+/** Something that differs from what was deployed. */
+export interface Finding {
+  /** `changed`, `deleted`, `appeared`, `outputs`, `check`, `state` or `undeployed`. */
+  class: string;
+  address: string;
+  severity: string;
+  /** Compared with the previous check: `new`, `changed again`, `known` or `unknown`. */
+  delta: string;
+  since: string;
+  /** Why a rule ignores it; null if none does. */
+  ignored: string | null;
 }
 
 /** A run without its tasks: enough for lists. */
@@ -55,6 +73,12 @@ export interface Line {
   stacks: number;
   unaffected: number;
   touched: string[];
+  /** The changes of all stacks, by stage. */
+  counts: Record<string, Counts>;
+  /** How many tasks ended with each status. */
+  statuses: Record<string, number>;
+  /** When the commit was made; empty unless the run deployed. */
+  committedAt: string;
 }
 
 export interface RunRecord extends Line {
@@ -75,6 +99,7 @@ export interface Fact {
 export interface StackEntry {
   name: string;
   path: string;
+  owners: string[];
   needs: string[];
   hasChecks: boolean;
   deployed: Fact | null;
@@ -85,8 +110,19 @@ export interface StackEntry {
   locked: Fact | null;
 }
 
+/** A rule of the configuration that stops applying after its last day. */
+export interface Rule {
+  kind: string;
+  name: string;
+  reason: string;
+  until: string;
+}
+
 export interface Overview {
   commit: string | null;
+  /** The environment that is deployed first; null if this one does not follow another. */
+  follows: string | null;
+  rules: Rule[];
   stacks: StackEntry[];
 }
 
@@ -94,12 +130,18 @@ export interface Change {
   address: string;
   action: string;
   reason: string;
-  before: unknown;
-  after: unknown;
   movedFrom: string;
   imported: boolean;
-  replacePaths: string[];
-  changed: string[];
+  /** The diff as the reports show it. */
+  lines: DiffLine[];
+  /** How many further lines it has. */
+  left: number;
+}
+
+/** `+` after, `-` before, a space for what stays, `@` where a hunk begins, `!` a remark. */
+export interface DiffLine {
+  sign: string;
+  text: string;
 }
 
 export interface Details {
@@ -177,8 +219,20 @@ export function parseLine(value: unknown): Line | null {
     host: text(object(value.process).host),
     stacks: number(value.stacks),
     unaffected: number(value.unaffected),
-    touched: [...touched].sort()
+    touched: [...touched].sort(),
+    counts: Object.fromEntries(entries(value.counts).map(([stage, found]) => [stage, numbers(found)])),
+    statuses: value.statuses ? numbers(value.statuses) : statuses(value.tasks),
+    committedAt: text(value.committed_at)
   };
+}
+
+function statuses(tasks: unknown): Record<string, number> {
+  const found: Record<string, number> = {};
+  for (const task of array(tasks)) {
+    const name = status(object(task).status);
+    found[name] = (found[name] ?? 0) + 1;
+  }
+  return found;
 }
 
 /** A run's whole record; null when the value is not one. */
@@ -200,12 +254,25 @@ export function parseRun(value: unknown): RunRecord | null {
       seconds: number(task.seconds),
       needs: texts(task.needs),
       kind: text(task.kind),
-      drifted: texts(task.drifted),
+      findings: array(task.findings).map(finding),
+      resolved: texts(task.resolved),
       checks: checks(task.checks)
     }));
   const once = new Map(tasks.map((task) => [task.name, task]));
   const graph = Object.fromEntries(entries(source.graph).map(([name, needs]) => [name, texts(needs)]));
   return { ...line, tasks: [...once.values()], graph };
+}
+
+function finding(value: unknown): Finding {
+  const item = object(value);
+  return {
+    class: text(item.class),
+    address: text(item.address),
+    severity: text(item.severity),
+    delta: text(item.delta),
+    since: text(item.since),
+    ignored: typeof item.ignored === 'string' ? item.ignored : null
+  };
 }
 
 function checks(value: unknown): string[] {
@@ -236,6 +303,7 @@ export function parseOverview(value: unknown): Overview | null {
     return {
       name,
       path: text(entry.path),
+      owners: texts(entry.owners),
       needs: texts(entry.needs),
       hasChecks: number(entry.has_checks) > 0,
       deployed: fact(entry.deployed),
@@ -246,22 +314,23 @@ export function parseOverview(value: unknown): Overview | null {
       locked: fact(entry.locked)
     };
   });
-  return { commit: optional(value.commit), stacks };
+  const rules = array(value.rules).map((item): Rule => {
+    const { kind, name, reason, until } = object(item);
+    return { kind: text(kind), name: text(name), reason: text(reason), until: text(until) };
+  });
+  return { commit: optional(value.commit), follows: optional(value.follows), rules, stacks };
 }
 
 function change(value: unknown): Change {
   const item = object(value);
-  const paths = array(item.replace_paths).map((path) => array(path).map(String).join('.'));
   return {
     address: text(item.address) || (text(item.name) ? `output ${text(item.name)}` : ''),
     action: text(item.action),
     reason: text(item.reason),
-    before: item.before,
-    after: item.after,
     movedFrom: text(item.moved_from),
     imported: item.imported === true,
-    replacePaths: paths,
-    changed: texts(item.changed)
+    lines: array(item.lines).map((line) => ({ sign: text(array(line)[0]), text: text(array(line)[1]) })),
+    left: number(item.more_lines)
   };
 }
 

@@ -1,10 +1,13 @@
-import type { Line, StackEntry, Status } from './records';
+import { destroyed } from './format';
+import type { Counts, Line, StackEntry, Status, Task } from './records';
 
 /** The states that a mark can show. Each has its own shape and word, so that none relies on colour. */
 export const MARKS: Record<string, { shape: string; word: string; tone: string }> = {
   ok: { shape: '●', word: 'ok', tone: 'good' },
   deployed: { shape: '●', word: 'deployed', tone: 'good' },
   passed: { shape: '●', word: 'passed', tone: 'good' },
+  destroys: { shape: '−', word: 'to destroy', tone: 'bad' },
+  destroyed: { shape: '−', word: 'destroyed', tone: 'warn' },
   failed: { shape: '✕', word: 'failed', tone: 'bad' },
   failing: { shape: '✕', word: 'unhealthy', tone: 'bad' },
   broken: { shape: '✕', word: 'apply failed', tone: 'bad' },
@@ -17,6 +20,9 @@ export const MARKS: Record<string, { shape: string; word: string; tone: string }
   unaffected: { shape: '○', word: 'unaffected', tone: 'mute' },
   none: { shape: '○', word: 'never deployed', tone: 'mute' },
   running: { shape: '◐', word: 'running', tone: 'live' },
+  critical: { shape: '!', word: 'critical', tone: 'bad' },
+  stale: { shape: '◷', word: 'stale review', tone: 'info' },
+  expiring: { shape: '◷', word: 'expiring', tone: 'info' },
   killed: { shape: '✕', word: 'killed', tone: 'bad' },
   stopped: { shape: '■', word: 'stopped', tone: 'warn' }
 };
@@ -63,6 +69,26 @@ export function runStatus(line: Line, clock = Date.now()): Status {
   if (line.exitCode === 0) return 'ok';
   return line.exitCode === 2 ? 'drifted' : 'failed';
 }
+
+export interface Shown {
+  state: string;
+  number: number;
+}
+
+/** How a task or run is shown: one that destroys something is never just ok. */
+export function shown(status: Status, planned: Counts | undefined, applied: Counts | undefined): Shown {
+  if (status !== 'ok') return { state: status, number: 0 };
+  if (destroyed(applied)) return { state: 'destroyed', number: destroyed(applied) };
+  if (destroyed(planned)) return { state: 'destroys', number: destroyed(planned) };
+  return { state: status, number: 0 };
+}
+
+/** How a task is shown. */
+export const shownTask = ({ status, stage, counts }: Pick<Task, 'status' | 'stage' | 'counts'>): Shown =>
+  shown(status, stage === 'plan' ? counts : undefined, stage === 'deploy' ? counts : undefined);
+
+/** How a run is shown. */
+export const shownRun = (line: Line): Shown => shown(runStatus(line), line.counts.plan, line.counts.deploy);
 
 /** The runs that are still running. */
 export const running = (lines: Line[]): Line[] =>

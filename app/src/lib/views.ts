@@ -1,12 +1,14 @@
-import type { Line, Pipeline, Status } from './records';
-import { runStatus } from './state';
+import type { Counts, Line, Pipeline } from './records';
+import { shownRun, type Shown } from './state';
 
 /** A run as lists show it: only what is visible is sent to the browser. */
 export interface ListedRun {
   id: string;
   environment: string;
   command: string;
-  status: Status;
+  status: Shown;
+  /** What it deployed, or would. */
+  counts: Counts;
   verdict: string;
   startedAt: string;
   seconds: number | null;
@@ -23,7 +25,8 @@ export function listed(line: Line): ListedRun {
     id: line.id,
     environment: line.environment,
     command: line.command,
-    status: runStatus(line),
+    status: shownRun(line),
+    counts: line.counts.deploy ?? line.counts.plan ?? {},
     verdict: firstLine(line.verdict),
     startedAt: line.startedAt,
     seconds: line.seconds,

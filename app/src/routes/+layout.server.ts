@@ -1,10 +1,11 @@
+import { ordered } from '$lib/matrix';
 import { history } from '$lib/server/history';
 
 /** What every page needs: the environments, the user, the state of the records, and the time that `5 min ago` refers to. */
 export async function load({ locals }) {
   const records = history();
   await records.refresh();
-  const names = records.source.environments();
+  const names = ordered(records.source.environments(), (name) => records.source.overview(name));
   return {
     state: records.state,
     environments: names,

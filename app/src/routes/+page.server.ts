@@ -1,55 +1,59 @@
-import { filterIn, matches } from '$lib/filter';
+import { feed } from '$lib/feed';
+import { filterIn } from '$lib/filter';
+import { matrix } from '$lib/matrix';
 import { page } from '$lib/paging';
 import { history } from '$lib/server/history';
-import { marks, needsAttention, running, tally, urgency } from '$lib/state';
+import { running, tally } from '$lib/state';
 import { listed } from '$lib/views';
 
 const ROWS = 100;
+const MOST_ITEMS = 6;
+const DAY = 24 * 3600 * 1000;
+/** The days that the feed may go back. */
+const WINDOWS = [1, 7, 30];
 
-/** Every environment at a glance, and the stacks by environment, most urgent first. */
+/** What happened since yesterday, every environment at a glance, and the stacks by environment. */
 export async function load({ url, parent }) {
-  const { environments: names } = await parent();
+  const { environments: names, clock } = await parent();
   const source = history().source;
-  const filter = filterIn(url);
-  const attention = url.searchParams.get('show') === 'attention';
-  const rows = new Map<string, { urgency: number; cells: Record<string, Cell> }>();
-  const environments = names.map((name) => {
-    const stacks = source.overview(name)?.stacks ?? [];
-    for (const stack of stacks) {
-      if (!matches(stack.name, filter)) continue;
-      if (attention && !needsAttention(stack)) continue;
-      const row = rows.get(stack.name) ?? { urgency: 9, cells: {} };
-      row.urgency = Math.min(row.urgency, urgency(stack));
-      row.cells[name] = { marks: marks(stack), commit: stack.deployed?.commit ?? null, at: stack.deployed?.at ?? null };
-      rows.set(stack.name, row);
-    }
-    const lines = source.lines(name);
+  const wanted = {
+    filter: filterIn(url),
+    attention: url.searchParams.get('show') === 'attention',
+    owner: url.searchParams.get('owner') ?? ''
+  };
+  const days = WINDOWS.find((number) => String(number) === url.searchParams.get('days')) ?? 1;
+  const known = names.map((name) => ({ name, lines: source.lines(name), overview: source.overview(name) }));
+  const groups = matrix(new Map(known.map(({ name, overview }) => [name, overview])), wanted);
+  const environments = known.map(({ name, lines, overview }) => {
+    const stacks = overview?.stacks ?? [];
     const last = lines.find((line) => line.endedAt !== null && !line.pipeline?.review);
     const deploy = lines.find((line) => line.stages.includes('deploy') && line.exitCode === 0);
     return {
       name,
       stacks: stacks.length,
       tally: tally(stacks),
+      follows: overview?.follows ?? null,
+      behind: groups.find((group) => group.environments.includes(name))?.behind[name] ?? 0,
       runs: lines.length,
       running: running(lines).map(listed),
       last: last ? listed(last) : null,
       deployedAt: deploy?.endedAt ?? null
     };
   });
-  const sorted = [...rows.entries()].sort(
-    ([one, first], [other, second]) => first.urgency - second.urgency || (one < other ? -1 : 1)
-  );
-  const shown = page(sorted, url.searchParams.get('page'), ROWS);
+  const owners = new Set(known.flatMap(({ overview }) => overview?.stacks.flatMap((stack) => stack.owners) ?? []));
   return {
     overview: environments,
-    filter,
-    attention,
-    matrix: { ...shown, items: shown.items.map(([name, row]) => ({ name, cells: row.cells })) }
+    ...wanted,
+    days,
+    windows: WINDOWS,
+    owners: [...owners].sort(),
+    feed: feed(known, clock - days * DAY, clock).map((section) => ({
+      ...section,
+      items: section.items.slice(0, MOST_ITEMS),
+      left: Math.max(section.items.length - MOST_ITEMS, 0)
+    })),
+    groups: groups
+      .filter((group) => group.rows.length > 0)
+      .map(({ environments, rows }) => ({ environments, page: page(rows, url.searchParams.get('page'), ROWS) }))
   };
-}
-
-interface Cell {
-  marks: string[];
-  commit: string | null;
-  at: string | null;
 }

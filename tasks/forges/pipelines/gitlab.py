@@ -89,7 +89,7 @@ class Writer:
         }  # fmt: skip
         deploy = {
             "extends": ".job", "stage": "deploy", "artifacts": self._artifacts([]), **self._environment("start"),
-            "cache": [self._engine_cache(), memory],
+            "cache": [self._engine_cache(), memory], **self._apart(),
         }  # fmt: skip
         used = {".plan": plan} if self._purpose is not Purpose.DRIFT else {".drift": drift}
         if changes:
@@ -140,7 +140,7 @@ class Writer:
         job = {
             "extends": ".deploy",
             "needs": [*first, *upstreams],
-            "script": [self._command("ci=job", share.tasks("deploy"))],
+            "script": [self._command(handover.FROM, "ci=job", share.tasks("deploy"))],
             "artifacts": {"paths": handover.of_deploys(self._run, share.stacks)},
             "variables": {"DOIT_TOFU_JOB": str(number)},
         }
@@ -170,9 +170,10 @@ class Writer:
     def _report(self) -> None:
         """The last job: one report, one comment, one exit code; of whatever the others did."""
         layout, whole = self._run.layout, str(self._purpose)
-        script = [self._command("ci=report", whole)]
+        apart = self._apart() if self._purpose is Purpose.DEPLOY else {}
+        script = [self._command(*([handover.FROM] if apart else []), "ci=report", whole)]
         artifacts = self._artifacts(handover.of_report(self._run))
-        job: dict[str, Any] = {"extends": ".job", "stage": "report", "when": "always"}
+        job: dict[str, Any] = {"extends": ".job", "stage": "report", "when": "always", **apart}
         if self._purpose is Purpose.DEPLOY:
             if any(stack.settings.verify for stack in self._run.project.stacks.values()):
                 script.append("doit verify")
@@ -182,6 +183,10 @@ class Writer:
             artifacts["reports"] = {"terraform": f"{layout.relative(layout.reports)}/gitlab-terraform.json"}
         action = {Purpose.DEPLOY: "verify", Purpose.DRIFT: "access"}.get(self._purpose, "")
         self._add("report", {**job, "script": script, "artifacts": artifacts, **self._environment(action)})
+
+    def _apart(self) -> dict[str, Any]:
+        """The start of a job that holds more than those whose files it gets: these must not replace its own."""
+        return {"before_script": [handover.APART, *([self._settings.install] if self._settings.install else [])]}
 
     def _add(self, name: str, job: dict[str, Any]) -> None:
         if len(name) > _LONGEST_NAME:

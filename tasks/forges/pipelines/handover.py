@@ -19,6 +19,37 @@ if TYPE_CHECKING:
     from ...run.run import Run
 
 
+APART = """\
+# What other jobs handed over was unpacked into this checkout. It is moved out, and the checkout is made again: so no
+# job can replace the configuration of another one, and `from=` takes only the expected files.
+export HANDED_OVER="$PWD.handed-over"
+rm -rf "$HANDED_OVER"
+mkdir "$HANDED_OVER"
+find . -mindepth 1 -maxdepth 1 -exec mv {} "$HANDED_OVER/" ';'
+if [ -n "$(ls -A)" ]; then
+  echo "cannot move the files of other jobs out of $PWD" >&2
+  exit 1
+fi
+git init --quiet --template=
+git remote add origin "$CI_REPOSITORY_URL"
+if [ -n "${CI_SERVER_TLS_CA_FILE:-}" ]; then
+  git config "http.$CI_SERVER_URL.sslCAInfo" "$CI_SERVER_TLS_CA_FILE"
+fi
+branch=${CI_COMMIT_BRANCH:-$CI_DEFAULT_BRANCH}
+git fetch --quiet --tags origin "+refs/heads/$branch:refs/remotes/origin/$branch" "$CI_COMMIT_SHA"
+git checkout --quiet --force --detach "$CI_COMMIT_SHA"
+case ${GIT_SUBMODULE_STRATEGY:-none} in
+  normal) git submodule --quiet update --init ;;
+  recursive) git submodule --quiet update --init --recursive ;;
+esac
+if [ -d "$HANDED_OVER/.doit-tofu-cache" ] && [ ! -e .doit-tofu-cache ]; then
+  mv "$HANDED_OVER/.doit-tofu-cache" . # a cache: nothing in it is trusted
+fi
+"""
+"""The start of a GitLab job that gets files of jobs that hold less than it."""
+FROM = 'from="$HANDED_OVER"'
+
+
 def of_builds(run: Run) -> list[str]:
     """What builds and images leave, and what was there before the pipeline: for all jobs."""
     layout, catalog = run.layout, run.project.catalog

@@ -22,14 +22,19 @@ if TYPE_CHECKING:
 
     from ...project.project import Project
 
-# Without a key no receipts or outputs: a job has its own, or none. With one, whatever a signed index lists.
 _OF_ENVIRONMENT = ("images/", "plans/", "results/")
-_INDEXES = "index/"
+_SIGNED = ("index/", "memory.jsonl", "ci/before/memory.jsonl")
 _LARGEST = 1 << 31
 
 
-def take(project: Project, folder: Path) -> int:
+def take(project: Project, folder: Path, *, receipts: bool = False) -> int:
     """Take what belongs to this environment out of a folder in which artifacts were unpacked; returns how many files.
+
+    Args:
+        project: The project.
+        folder: The folder.
+        receipts: Whether to take all records, receipts too, if no key is set. A job that deploys alone has its own, or
+            none. If a key is set, whatever a signed index lists is taken.
 
     Raises:
         RecordError: There is no such folder, what is to be taken is no plain file, or it cannot be written.
@@ -37,7 +42,7 @@ def take(project: Project, folder: Path) -> int:
     if not folder.is_dir():
         raise _refused(f"from={folder}: the folder does not exist", "unpack the handed-over files there")
     try:
-        taken = list(_belonging(project, folder))
+        taken = list(_belonging(project, folder, receipts=receipts))
         for path in taken:
             write_atomic(project.layout.root / path, plain.read_below(folder, path, _LARGEST), durable=False)
     except plain.NotPlainError as error:
@@ -50,13 +55,14 @@ def take(project: Project, folder: Path) -> int:
     return len(taken)
 
 
-def _belonging(project: Project, folder: Path) -> Iterator[str]:
+def _belonging(project: Project, folder: Path, *, receipts: bool) -> Iterator[str]:
     """The paths of the files to take, relative to the repository's root as well as to the folder."""
     layout = project.layout
     below, signed = layout.relative(layout.base), project.keyring.signs
+    every = signed or receipts
     for path in plain.files_below(folder, below):
         name = path.removeprefix(f"{below}/")
-        if name.startswith(_OF_ENVIRONMENT) or (signed and (decides(name) or name.startswith(_INDEXES))):
+        if name.startswith(_OF_ENVIRONMENT) or (every and decides(name)) or (signed and name.startswith(_SIGNED)):
             yield path
     yield from plain.files_below(folder, f"{DEPLOY_DIR}/.builds")
     catalog = project.catalog

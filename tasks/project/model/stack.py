@@ -41,6 +41,12 @@ class Engine(Model):
         description="Seconds after which an apply says what it waits for, again and again, without a terminal; 0:"
         " never.",
     )
+    provider_memory: int = Field(
+        500,
+        ge=1,
+        description="Megabytes that the process of a provider takes: no more engine processes run at once than the"
+        " machine, or its container, has memory for.",
+    )
     grace: Seconds | None = Field(
         None,
         description="Seconds that a stopping run waits for its engine processes; by default as long as they take."
@@ -114,6 +120,9 @@ class Stack(Model):
     images: dict[VariableName, PartName] = Field(
         default_factory=dict, description="Variables set to the reference of an image."
     )
+    owners: list[str] = Field(
+        default_factory=list, description="Who owns the stack, for the dashboard; by default as CODEOWNERS says."
+    )
     backend: Backend | None = Field(None, description="The stack's own backend, instead of the common one.")
     verify: list[AnyCheck] = Field(default_factory=list, description="Checks that must pass after each apply.")
 
@@ -122,7 +131,9 @@ class Deploy(Model):
     """How a deploy is remembered if receipts are not kept."""
 
     tag: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_{][A-Za-z0-9_./{}-]*$")] | None = Field(
-        None, description="A git tag that a complete deploy moves to its commit: `deployed-{environment}`."
+        None,
+        description="A git tag that a complete deploy moves to its commit, and that says what a deploy has begun:"
+        " `deployed-{environment}`.",
     )
     push: bool = Field(False, description="True: push the tag to `origin`.")
     on_failed_check: Literal["warn", "fail"] = Field(

@@ -1,4 +1,3 @@
-import { building } from '$app/environment';
 import { parsed } from '$lib/json';
 import { parseDetails, parseRun, type Details, type Line, type RunRecord } from '$lib/records';
 import { running } from '$lib/state';
@@ -135,5 +134,3 @@ export function history(): History {
   instance ??= new History(configured());
   return instance;
 }
-
-if (!building) void history().refresh(); // so that the first visitor does not wait

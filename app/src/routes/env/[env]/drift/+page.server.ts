@@ -1,32 +1,37 @@
-import { driftSets, type Drifted } from '$lib/driftset';
+import { driftGroups, type Found } from '$lib/drift';
 import { history } from '$lib/server/history';
 import { listed } from '$lib/views';
 
 const CHECKED = 20;
+const MOST = 200;
 
-/** New, known and resolved drift, and code that is not deployed. */
+/** New, known and resolved drift, what rules ignore, and code that is not deployed. */
 export async function load({ params, parent }) {
   await parent();
   const records = history();
   const lines = records.source
     .lines(params.env)
     .filter((line) => line.stages.includes('drift') && line.endedAt !== null);
-  const sets = driftSets(await records.runs(params.env, lines.slice(0, CHECKED)));
+  const groups = driftGroups(await records.runs(params.env, lines.slice(0, CHECKED)));
   const stacks = records.source.overview(params.env)?.stacks ?? [];
-  const since = Object.fromEntries(
-    stacks.filter((stack) => stack.drift?.status === 'drifted').map((stack) => [stack.name, stack.drift?.since ?? ''])
-  );
-  const drifted = (found: Drifted[]) => found.filter((item) => item.stack in since);
-  const undeployed = stacks
-    .filter((stack) => stack.drift?.status === 'undeployed')
-    .map((stack) => ({ stack: stack.name, text: stack.drift?.text ?? '' }));
-  const gone = [...sets.fresh, ...sets.known].filter((item) => !(item.stack in since)); // deployed since
+  const status = new Map(stacks.map((stack) => [stack.name, stack.drift]));
+  // A deploy since the check has put right what it found; the overview knows that, and also what has no record here.
+  const current = (found: Found[]) => found.filter((item) => status.get(item.stack)?.status === 'drifted');
+  const gone = [...groups.fresh, ...groups.known].filter((item) => status.get(item.stack)?.status === 'none');
+  const named = new Set([...groups.fresh, ...groups.known].map((item) => item.stack));
+  const unnamed = stacks
+    .filter((stack) => stack.drift?.status === 'drifted' && !named.has(stack.name))
+    .map((stack): Found => {
+      const { text = '', since = '' } = stack.drift ?? {};
+      return { stack: stack.name, address: text, class: '', severity: '', delta: 'known', since, ignored: null };
+    });
+  const shown = <Item>(items: Item[]) => ({ items: items.slice(0, MOST), total: items.length });
   return {
-    fresh: drifted(sets.fresh),
-    known: drifted(sets.known),
-    resolved: [...sets.resolved, ...gone],
-    since,
-    undeployed,
+    fresh: shown(current(groups.fresh)),
+    known: shown([...current(groups.known), ...unnamed]),
+    resolved: shown([...groups.resolved, ...gone.map(({ stack, address }) => ({ stack, address }))]),
+    ignored: shown(groups.ignored),
+    undeployed: shown(groups.undeployed),
     checks: lines.length,
     last: lines[0] ? listed(lines[0]) : null,
     runs: lines.slice(0, 10).map(listed)

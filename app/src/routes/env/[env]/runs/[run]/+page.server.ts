@@ -1,7 +1,7 @@
 import { error } from '@sveltejs/kit';
-import { RUN_ID, type Failure, type Task } from '$lib/records';
+import { RUN_ID, type Counts, type Failure, type Line, type Task } from '$lib/records';
 import { history } from '$lib/server/history';
-import { runStatus } from '$lib/state';
+import { shownRun, shownTask, type Shown } from '$lib/state';
 
 const MOST_TASKS = 400;
 const MOST_DRAWN = 150;
@@ -29,7 +29,9 @@ export async function load({ params, parent }) {
   for (const task of all.filter((item) => item.stage !== 'build'))
     states[task.stack] = worst(states[task.stack], task.status);
   return {
-    run: { ...head, status: runStatus(record) },
+    run: { ...head, status: shownRun(record) },
+    stacks: stacks(all),
+    previous: previous(record),
     tasks,
     total: all.length,
     failures,
@@ -41,6 +43,39 @@ export async function load({ params, parent }) {
   };
 }
 
+/** The run of the same stages before this one, to compare it with. */
+function previous(run: Line): string | null {
+  const stages = run.stages.join();
+  const lines = history().source.lines(run.environment);
+  return lines.find((line) => line.id < run.id && line.stages.join() === stages)?.id ?? null;
+}
+
+interface ProcessedStack {
+  name: string;
+  stage: string;
+  status: Shown;
+  counts: Counts;
+}
+
+const LATER = ['validate', 'plan', 'drift', 'deploy', 'verify'];
+const MOST_STACKS = 200;
+
+/** The stacks that a run processed, each with the last of its tasks, what failed or destroys first. */
+function stacks(tasks: Task[]): ProcessedStack[] {
+  const found = new Map<string, ProcessedStack>();
+  const later = [...tasks].sort((one, other) => LATER.indexOf(one.stage) - LATER.indexOf(other.stage));
+  for (const task of later.filter((item) => item.stage !== 'build')) {
+    const before = found.get(task.stack);
+    if (before?.status.state === 'failed') continue;
+    const counts = Object.keys(task.counts).length ? task.counts : (before?.counts ?? {});
+    found.set(task.stack, { name: task.stack, stage: task.stage, status: shownTask({ ...task, counts }), counts });
+  }
+  const rank = ({ status }: ProcessedStack): number => FIRST.indexOf(status.state) + 1 || FIRST.length + 1;
+  const sorted = [...found.values()].sort((one, other) => rank(one) - rank(other) || (one.name < other.name ? -1 : 1));
+  return sorted.slice(0, MOST_STACKS);
+}
+
+const FIRST = ['failed', 'destroys', 'destroyed', 'running', 'drifted', 'not_run'];
 const BY_SEVERITY = ['unaffected', 'deferred', 'ok', 'undeployed', 'not_run', 'drifted', 'running', 'failed'];
 
 function worst(one: string | undefined, other: string): string {

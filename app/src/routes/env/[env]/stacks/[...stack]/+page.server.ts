@@ -1,5 +1,5 @@
 import { error } from '@sveltejs/kit';
-import { shownChanges, type ShownChange } from '$lib/diff';
+import { shownChanges, type ShownChanges } from '$lib/changes';
 import { latestFailure } from '$lib/failures';
 import { page } from '$lib/paging';
 import { RUN_ID, type Failure, type Line, type RunRecord } from '$lib/records';
@@ -48,9 +48,7 @@ interface Plan {
   stage: string;
   summary: string;
   reasons: string[];
-  changes: ShownChange[];
-  /** How many more changes it has. */
-  left: number;
+  changes: ShownChanges;
 }
 
 /** The plan in the latest run that has one of this stack. In a run that deployed, deploy's own is later than plan's. */
@@ -62,9 +60,8 @@ async function latestPlan(environment: string, stack: string, lines: Line[]): Pr
     const details = plans.sort((one, other) => STAGES.indexOf(other.stage) - STAGES.indexOf(one.stage))[0];
     if (!details) continue;
     const { stage, summary, reasons } = details;
-    const all = [...details.resources, ...details.outputs];
-    const changes = shownChanges(all);
-    return { run: line.id, at: line.startedAt, stage, summary, reasons, changes, left: all.length - changes.length };
+    const changes = shownChanges([...details.resources, ...details.outputs]);
+    return { run: line.id, at: line.startedAt, stage, summary, reasons, changes };
   }
   return null;
 }

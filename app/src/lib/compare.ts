@@ -1,0 +1,61 @@
+import { isBehind } from './matrix';
+import type { Counts, Fact, Overview, RunRecord, StackEntry, Status } from './records';
+import { marks } from './state';
+
+export interface Side {
+  marks: string[];
+  commit: string | null;
+  deployed: Fact | null;
+}
+
+export interface Pair {
+  name: string;
+  one: Side | null;
+  other: Side | null;
+  /** `only` in one of them, `behind`, another commit (`differs`), or the same. */
+  kind: 'only' | 'behind' | 'differs' | 'same';
+}
+
+const ORDER: Pair['kind'][] = ['behind', 'differs', 'only', 'same'];
+
+/** The stacks of two environments side by side; those of the second that are behind the first come first. */
+export function environments(one: Overview | null, other: Overview | null): Pair[] {
+  const [left, right] = [byName(one), byName(other)];
+  const names = [...new Set([...left.keys(), ...right.keys()])].sort();
+  const pairs = names.map((name): Pair => {
+    const [first, second] = [left.get(name), right.get(name)];
+    return { name, one: side(first), other: side(second), kind: kind(first, second) };
+  });
+  return pairs.sort((first, second) => ORDER.indexOf(first.kind) - ORDER.indexOf(second.kind));
+}
+
+const byName = (overview: Overview | null): Map<string, StackEntry> =>
+  new Map((overview?.stacks ?? []).map((stack) => [stack.name, stack]));
+
+const side = (stack: StackEntry | undefined): Side | null =>
+  stack ? { marks: marks(stack), commit: stack.deployed?.commit ?? null, deployed: stack.deployed } : null;
+
+function kind(one: StackEntry | undefined, other: StackEntry | undefined): Pair['kind'] {
+  if (!one || !other) return 'only';
+  if (isBehind(other.deployed, one.deployed)) return 'behind';
+  return one.deployed?.commit === other.deployed?.commit ? 'same' : 'differs';
+}
+
+export interface RunPair {
+  name: string;
+  one: { status: Status; counts: Counts; seconds: number } | null;
+  other: { status: Status; counts: Counts; seconds: number } | null;
+  same: boolean;
+}
+
+/** The tasks of two runs side by side, those that ended differently first. */
+export function runs(one: RunRecord, other: RunRecord): RunPair[] {
+  const [left, right] = [one, other].map((run) => new Map(run.tasks.map((task) => [task.name, task])));
+  const names = [...new Set([...(left?.keys() ?? []), ...(right?.keys() ?? [])])].sort();
+  const pairs = names.map((name): RunPair => {
+    const [first = null, second = null] = [left?.get(name), right?.get(name)];
+    const same = first?.status === second?.status && JSON.stringify(first?.counts) === JSON.stringify(second?.counts);
+    return { name, one: first, other: second, same };
+  });
+  return pairs.sort((first, second) => Number(first.same) - Number(second.same));
+}

@@ -1,0 +1,57 @@
+import type { Finding, RunRecord } from './records';
+
+export interface Found extends Finding {
+  stack: string;
+}
+
+/** The drift of an environment, as the latest check of each stack compares it with the one before. */
+export interface DriftGroups {
+  /** New, changed again, or not comparable. */
+  fresh: Found[];
+  known: Found[];
+  resolved: { stack: string; address: string }[];
+  undeployed: Found[];
+  ignored: Found[];
+}
+
+/**
+ * The latest findings of each stack; checks that failed are left out.
+ *
+ * @param runs Runs of `doit drift`, latest first.
+ */
+export function driftGroups(runs: RunRecord[]): DriftGroups {
+  const groups: DriftGroups = { fresh: [], known: [], resolved: [], undeployed: [], ignored: [] };
+  const seen = new Set<string>();
+  for (const run of runs) {
+    for (const task of run.tasks) {
+      if (task.stage !== 'drift' || !['ok', 'drifted', 'undeployed'].includes(task.status)) continue;
+      if (seen.has(task.stack)) continue;
+      seen.add(task.stack);
+      const { stack } = task;
+      for (const found of task.findings) groups[groupOf(found)].push({ ...found, stack });
+      for (const address of task.resolved) groups.resolved.push({ stack, address });
+    }
+  }
+  const all: { stack: string; address: string }[][] = Object.values(groups);
+  for (const items of all) items.sort((one, other) => (key(one) < key(other) ? -1 : 1));
+  return groups;
+}
+
+const key = (item: { stack: string; address: string }): string => `${item.stack} ${item.address}`;
+
+function groupOf(found: Finding): 'fresh' | 'known' | 'undeployed' | 'ignored' {
+  if (found.ignored !== null) return 'ignored';
+  if (found.class === 'undeployed') return 'undeployed';
+  return found.delta === 'known' ? 'known' : 'fresh';
+}
+
+/** What happened to a resource, in words. */
+export const CLASSES: Record<string, string> = {
+  changed: 'changed outside',
+  deleted: 'deleted outside',
+  appeared: 'appeared',
+  outputs: 'output changed',
+  check: 'check block fails',
+  state: 'state written by something else',
+  undeployed: 'not deployed'
+};

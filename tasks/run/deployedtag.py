@@ -1,0 +1,137 @@
+"""The tag of `deploy.tag` in a deploy: it says what is about to be applied, and moves when everything is deployed."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from ..artifact import receipt
+from ..artifact.inputs import InputKind
+from ..artifact.tagnote import TagNote
+from ..base import git
+from ..base.errors import DeployError, GitError
+from .assessment import assess
+from .deployed import tag_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from .run import Run
+
+_TRIES = 6  # jobs of one pipeline begin at the same time
+_PAUSE = 2.0  # seconds between two tries, at most
+
+
+def announce(run: Run, stacks: Callable[[], Collection[str]]) -> None:
+    """Note in the tag, before the first apply of a run, which stacks it may apply.
+
+    Where the deploy fails, and its commit never becomes an ancestor of what is deployed next, nothing else says that
+    these stacks are no longer as they were at the tag. With a ledger, that does.
+
+    Args:
+        run: The run.
+        stacks: Returns the names of the stacks.
+
+    Raises:
+        GitError: The tag cannot be pushed, or another run has deployed since this one started.
+    """
+    tag = tag_name(run.project)
+    if tag is None or run.recording is not None:
+        return
+    with run.announcing:
+        if run.announced is False:
+            try:
+                _announce(run, tag, stacks())
+                run.announced = True
+            except GitError as error:
+                run.announced = error
+        if isinstance(run.announced, GitError):
+            raise run.announced
+
+
+def _announce(run: Run, tag: str, stacks: Collection[str]) -> None:
+    root, push = run.layout.root, run.project.config.deploy.push
+    problem: str | None = None
+    for attempt in range(_TRIES):
+        if attempt and run.stop.wait(random.uniform(0, _PAUSE)):  # noqa: S311 - apart from the other jobs
+            break
+        origin = git.fetch_tag(root, tag) if push else None
+        commit = git.resolve(root, tag)
+        if commit is None:
+            return  # nothing counts as deployed
+        note = TagNote.parse(git.tag_note(root, tag))
+        _require_unmoved(run, tag, commit)
+        begun = {**note.begun, **dict.fromkeys(stacks, run.revision.short)}
+        if begun == note.begun:
+            return
+        run.announced_stacks = {name for name in stacks if name not in note.begun}
+        problem = git.move_tag(root, tag, commit, _text(note, begun), origin=(origin or "") if push else None)
+        if problem is None:
+            return
+    raise GitError(
+        problem or f"the tag {tag} was not written before this was stopped",
+        untouched="nothing was applied",
+        next_step="allow this job to push it, or set `deploy.push: false`; then run the same command again. It has to"
+        " say which stacks are about to be applied: else a deploy that fails would count as never begun",
+    )
+
+
+def _require_unmoved(run: Run, tag: str, commit: str) -> None:
+    """Refuse to apply plans that were made before another run deployed: what is affected may be something else now."""
+    if run.baseline is None or run.baseline.ref != tag or run.baseline.commit == commit:
+        return
+    raise GitError(
+        f"the tag {tag} has moved to {commit[:8]} since this run started: another one has deployed",
+        untouched="nothing was applied", next_step="run the same command again; it plans from what is deployed now",
+    )  # fmt: skip
+
+
+def _text(note: TagNote, begun: dict[str, str]) -> str:
+    return TagNote(note.environment_variables, note.observed, begun).text
+
+
+def take_back(run: Run) -> None:
+    """After a deploy that is not complete: take out of the tag the stacks whose apply this run did not begin."""
+    tag, project = tag_name(run.project), run.project
+    if tag is None or run.announced is not True or run.request.part is not None:
+        return
+    receipts = {name: receipt.read(run.layout, name) for name in run.announced_stacks}
+    left = {name for name, last in receipts.items() if last is None or last.commit != run.revision.commit}
+    origin = (git.fetch_tag(run.layout.root, tag) or "") if project.config.deploy.push else None
+    note, commit = TagNote.parse(git.tag_note(run.layout.root, tag)), git.resolve(run.layout.root, tag)
+    begun = {name: label for name, label in note.begun.items() if name not in left or label != run.revision.short}
+    if commit is not None and begun != note.begun:  # else they are planned once more than they need to
+        git.move_tag(run.layout.root, tag, commit, _text(note, begun), origin=origin)
+
+
+def remember(run: Run) -> None:
+    """Move the tag if every stack of the environment is now deployed and verified from this clean commit."""
+    project, root = run.project, run.layout.root
+    tag, commit = tag_name(project), run.revision.commit if project.config.deploy.tag else None
+    if tag is None or commit is None or run.revision.dirty or (note := _note(run)) is None:
+        return
+    origin = (git.fetch_tag(root, tag) or "") if project.config.deploy.push else None
+    if git.resolve(root, tag) == commit and TagNote.parse(git.tag_note(root, tag)) == note:
+        return
+    if problem := git.move_tag(root, tag, commit, note.text, origin=origin):
+        run.say(f"{problem}; the next deploy without receipts uses the previous commit as its base")
+
+
+def _note(run: Run) -> TagNote | None:
+    """What no commit says of the stacks, and no begun deploy; None unless all are deployed and verified."""
+    from ..artifact import comparable
+
+    note, known = TagNote(), run.baseline.note if run.baseline is not None else TagNote()
+    for stack in run.project.stacks.values():
+        try:
+            found = assess(run, stack)
+        except DeployError:  # it was not part of this run, which would have failed otherwise
+            return None
+        if found.affected or found.unverified:
+            return None
+        if names := sorted(comparable.of_environment(run.project, stack, found.inputs)):
+            note.environment_variables[stack.name] = names
+        seen = {item for item in found.inputs.digests if item.kind is InputKind.OBSERVED}
+        if seen := seen if found.receipt else known.seen(stack.name):
+            note.observed[stack.name] = sorted((item.name, item.target) for item in seen)
+    return note
