@@ -18,7 +18,7 @@ from .project import volatile
 from .run import awaited, checkblocks, errored, previous, readstate, stateguard, upstream, workdir
 from .run.action import stage_action
 from .run.assessment import assess
-from .run.commandline import COMMANDS
+from .run.commandline import COMMANDS, json_option
 from .run.details import DriftDetails
 from .run.result import Result, Status
 
@@ -38,12 +38,13 @@ _UNRECORDED = "differs from the code (without a receipt here, drift cannot be to
 
 def tasks(run: Run) -> Iterator[TaskDict]:
     """`drift:<stack>`: always runs when selected; drift does not fail the task."""
-    yield {"name": None, "doc": COMMANDS[STAGE]}
+    yield {"name": None, "doc": COMMANDS[STAGE], "params": json_option()}
     for name, stack in run.project.stacks.items():
         yield {
             "name": name,
             "actions": [stage_action(run, STAGE, name, act)],
             "task_dep": build.needed_by(run, stack),
+            "params": json_option(),
             "doc": f"compare {stack.path} with what exists",
         }
 

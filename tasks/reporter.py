@@ -265,8 +265,20 @@ class Reporter:
             self._tell(code, paths)
         self._end_custody()
         run.lock.release()
+        if run.request.as_json:
+            self._print_document(paths)
         run.output.close(reading=not self._selected & _LOCKING)
         raise SystemExit(int(self._exit_code()))
+
+    def _print_document(self, paths: list[str]) -> None:
+        """Print what a program asked for; `status` and `graph` have done so."""
+        stage = next((stage for stage in ("plan", "drift") if stage in self._selected), None)
+        if stage is not None:
+            from .reports import surface
+            from .run import documents
+
+            found = surface.of_run(self.run, stage, self._exit_code(), [*self._errors, *self._shown], paths)
+            self.run.output.document(documents.text(found))
 
     def _say_unread(self, problem: LedgerError) -> None:
         """The run goes on without the ledger: what that means; a search for drift cannot tell new drift from known."""
@@ -398,6 +410,12 @@ class Reporter:
     def _fail_at_once(self, error: DeployError) -> None:
         problems = self.run.problems(error)
         self.run.say(listed(problems))
+        if self.run.request.as_json:
+            from .reports import surface
+            from .run.documents import FailedDocument, text
+
+            found = [surface.problem(each) for each in problems]
+            self.run.output.document(text(FailedDocument(environment=self.run.project.environment, problems=found)))
         stage = next((stage for stage in ("deploy", "plan") if stage in self._whole), None)
         if stage and self.run.request.part is not Part.JOB and not isinstance(error, RunLockedError):
             from .forges import publisher

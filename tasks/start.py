@@ -82,6 +82,8 @@ def start() -> Run:
     except DeployError as error:
         problems = [problem.within(environment) for problem in error.problems]
         _tell_reviewers(environment, problems)
+        if commandline.wants_json():
+            _print_failure(environment, problems)
         _end(listed(problems))
     except Exception as error:  # noqa: BLE001 - the boundary: a person gets a sentence, the traceback goes to a file
         shown = f"{DEPLOY_DIR}/crash.log"
@@ -184,7 +186,7 @@ def _request() -> Request:
     return Request(
         accepted=stateguard.parse(accept, get_var("reason")) if accept is not None else (),
         part=fanout.part(get_var("ci")), mocking=get_var("mocks") != "no", reviewed_file=get_var("reviewed"),
-        allowances=allowed, base=get_var("base"), reason=get_var("reason"),
+        allowances=allowed, base=get_var("base"), reason=get_var("reason"), as_json=commandline.wants_json(),
     )  # fmt: skip
 
 
@@ -236,6 +238,16 @@ def _tell_reviewers(environment: str | None, problems: list[Problem]) -> None:
 
     mask, settings = Masker(), Forge()  # type: ignore[call-arg]
     publisher.broke(settings, environment, problems, mask, lambda text: print(mask.text(text)), stage=stage)  # noqa: T201 - no run yet
+
+
+def _print_failure(environment: str | None, problems: list[Problem]) -> None:
+    """Print why the command could not begin as the document that a program waits for."""
+    from .reports.surface import problem
+    from .run.documents import FailedDocument, text
+
+    mask = Masker()
+    found = [problem(each.mapped(lambda words: urls.scrub(mask.text(words)))) for each in problems]
+    print(text(FailedDocument(environment=environment, problems=found)))  # noqa: T201 - what was asked for
 
 
 def _end(text: str) -> NoReturn:

@@ -14,6 +14,7 @@ from . import cilog
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TextIO
 
     from rich.live import Live
 
@@ -27,6 +28,7 @@ class Output:
 
     Args:
         mask: The known secrets.
+        aside: Whether it goes to standard error, as standard output is for a program.
 
     Attributes:
         dialect: The CI system whose log this is.
@@ -34,9 +36,10 @@ class Output:
         live: The display of what is under way, while there is one; set by the console.
     """
 
-    def __init__(self, mask: Masker) -> None:
+    def __init__(self, mask: Masker, *, aside: bool = False) -> None:
         self.dialect = cilog.dialect()
-        self.colours = terminal.has_colours(sys.stdout, ci.kind())
+        self.aside = aside
+        self.colours = terminal.has_colours(self._stream, ci.kind())
         self.live: Live | None = None
         self._mask = mask
         self._lock = threading.Lock()
@@ -92,12 +95,24 @@ class Output:
                 self._lose(text)
                 return
             try:
-                sys.stdout.write(text + "\n")
-                sys.stdout.flush()
+                self._stream.write(text + "\n")
+                self._stream.flush()
             except (OSError, ValueError) as error:  # a full disk or a closed pipe must not end a deploy
                 self._problem = error
                 self._lose(text)
-                standard.silence(sys.stdout)
+                standard.silence(self._stream)
+
+    @property
+    def _stream(self) -> TextIO:
+        return sys.stderr if self.aside else sys.stdout
+
+    def document(self, text: str) -> None:
+        """Print the one document that standard output is for; its values are masked."""
+        try:
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+        except (OSError, ValueError):
+            standard.silence(sys.stdout)
 
     def _lose(self, text: str) -> None:
         self._lost.append(text)

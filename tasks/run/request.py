@@ -21,6 +21,7 @@ class Request:
         allowances: The policy findings that are allowed (`allow=`).
         accepted: The states that are accepted although they are not those that were deployed (`accept=`).
         reason: Why something is done that takes a reason (`reason=`).
+        as_json: Whether standard output gets one JSON document, and all else goes to standard error (`--json`).
         base: What counts as deployed without receipts (`base=`).
     """
 
@@ -31,6 +32,7 @@ class Request:
     accepted: tuple[Accepted, ...] = ()
     base: str | None = None
     reason: str | None = None
+    as_json: bool = False
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ class Run:
         self.layout = project.layout
         self.mask = Masker(project.config.secrets)
         self.mask.add_given(project.keyring.passphrases)
-        self.output = Output(self.mask)
+        self.output = Output(self.mask, aside=self.request.as_json)
         self.lock = EnvironmentLock(project.layout)
         self.custody = Custody(project, self.request.part)
         self.encryption = Encryption(project.keyring)
