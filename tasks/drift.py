@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -13,9 +14,9 @@ from .base.errors import EngineError
 from .base.text import plural
 from .builds import used
 from .drifts import classes, rules, words
-from .plans import fresh
+from .plans import adoption, fresh
 from .project import volatile
-from .run import awaited, checkblocks, errored, previous, readstate, stateguard, upstream, workdir
+from .run import awaited, checkblocks, commandline, errored, previous, readstate, stateguard, turns, upstream, workdir
 from .run.action import stage_action
 from .run.assessment import assess
 from .run.commandline import COMMANDS, json_option
@@ -33,13 +34,16 @@ if TYPE_CHECKING:
 
 STAGE = "drift"
 WHOLE = "the whole stack"
+_PAUSE = 2.0  # seconds before a stack is tried again
 _UNRECORDED = "differs from the code (without a receipt here, drift cannot be told from undeployed code)"
 
 
 def tasks(run: Run) -> Iterator[TaskDict]:
     """`drift:<stack>`: always runs when selected; drift does not fail the task."""
-    yield {"name": None, "doc": COMMANDS[STAGE], "params": json_option()}
+    yield {"name": None, "doc": COMMANDS[STAGE], "params": [*json_option(), *commandline.adopt_option()]}
     for name, stack in run.project.stacks.items():
+        if run.request.adopt not in (None, name):
+            continue
         yield {
             "name": name,
             "actions": [stage_action(run, STAGE, name, act)],
@@ -50,6 +54,49 @@ def tasks(run: Run) -> Iterator[TaskDict]:
 
 
 def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a stage's signature
+    """Plan a stack against what exists, and tell drift from undeployed code; several times if that fails."""
+    if skipped := turns.skipped(run, stack.name):
+        return skipped
+    settings = run.project.config.drift
+    with run.within(settings.timeout) as deadline:
+        for left in range(settings.retries, -1, -1):
+            try:
+                found = turns.overtaken(run, _checked(run, stack))
+                return found if run.request.adopt is None else _adopted(run, stack, found)
+            except EngineError as error:
+                if time.monotonic() >= deadline:
+                    raise _too_slow(run, stack, error) from error
+                if not left or run.stop.requested:
+                    raise
+                run.say(f"drift {stack.name}: {run.problem(error).summary}; trying again")
+                run.stop.wait(_PAUSE)
+    raise AssertionError
+
+
+def _adopted(run: Run, stack: Stack, found: Result) -> Result:
+    """Take over into the code what a check found; the check's own result if it found nothing."""
+    if found.status is Status.OK or not isinstance(found.details, DriftDetails):
+        return found
+    values = {**upstream.values(run, stack).values, **used.references(run.project, stack, deployed=True)[0]}
+    adopted = adoption.adopt(
+        run, stack, found.details.findings,
+        lambda: fresh_plan(run, stack, values, STAGE, lock=run.project.config.drift.lock).changes,
+    )  # fmt: skip
+    return Result(STAGE, stack.name, summary=adoption.summary(adopted), counts=found.counts)
+
+
+def _too_slow(run: Run, stack: Stack, error: EngineError) -> EngineError:
+    """The error of a stack whose time is over."""
+    seconds = run.project.config.drift.timeout
+    return EngineError(
+        f"it could not be checked within {seconds:g} s (drift.timeout): {error.message}", stack=stack.name,
+        log=error.problem.log, untouched="nothing was changed",
+        next_step=("find out what the engine waits for, or raise `drift.timeout`; then ",
+                   run.command(f"drift:{stack.name}")),
+    )  # fmt: skip
+
+
+def _checked(run: Run, stack: Stack) -> Result:
     """Plan a stack against what exists, and tell drift from undeployed code."""
     errored.refuse(run, stack)
     assessment = assess(run, stack)
@@ -58,7 +105,8 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
         return _never_deployed(run, stack, assessment, f"it waits for {given.missing_text(stack)}")
     images, _ = used.references(run.project, stack, deployed=True)
     try:
-        made = fresh_plan(run, stack, {**given.values, **images}, STAGE)
+        values = {**given.values, **images}
+        made = fresh_plan(run, stack, values, STAGE, lock=run.project.config.drift.lock)
     except EngineError as error:
         waits = [] if assessment.receipt else awaited.upstreams(run, stack, error)
         if not waits:
@@ -163,7 +211,9 @@ class Looked:
     addresses: list[str]
 
 
-def fresh_plan(run: Run, stack: Stack, values: dict[str, Any], stage: str) -> Looked:
+def fresh_plan(
+    run: Run, stack: Stack, values: dict[str, Any], stage: str, *, lock: bool = True
+) -> Looked:  # fmt: skip
     """Make a plan, read it and discard it.
 
     Args:
@@ -171,6 +221,7 @@ def fresh_plan(run: Run, stack: Stack, values: dict[str, Any], stage: str) -> Lo
         stack: The stack.
         values: Its variables from upstream outputs.
         stage: What it is made for.
+        lock: Whether to lock the state meanwhile.
 
     Raises:
         EngineError: The engine could not plan.
@@ -178,7 +229,7 @@ def fresh_plan(run: Run, stack: Stack, values: dict[str, Any], stage: str) -> Lo
     """
     with workdir.context(run, stack, stage, values) as (where, variables):
         workdir.initialize(run, stack, where, backend=True)
-        with fresh.planned(run, stack, where, variables) as found:
+        with fresh.planned(run, stack, where, variables, lock=lock) as found:
             exists = bool((found.document.get("prior_state") or {}).get("values", {}).get("root_module"))
             seen = Seen.read(found.document, *readstate.of_plan(run, stack, where, found.plan))
             could = rules.possible(run.project.config.drift, stack.name, found.document)

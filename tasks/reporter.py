@@ -16,7 +16,20 @@ from .base.text import few
 from .engine import encryption
 from .forges import gate
 from .reports import console, write
-from .run import assessment, before, commandline, deployed, deployedtag, doitdb, fanout, previous, removed, selection
+from .run import (
+    baseline,
+    before,
+    commandline,
+    deployed,
+    deployedtag,
+    doitdb,
+    fanout,
+    pending,
+    previous,
+    removed,
+    selection,
+    turns,
+)
 from .run import result as results
 from .run.details import PlanDetails
 from .run.request import Asked
@@ -24,6 +37,8 @@ from .run.result import Result, Status
 from .run.selection import BARRIER, Part
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from doit.exceptions import BaseFail
     from doit.task import Task
 
@@ -75,6 +90,8 @@ class Reporter:
         try:
             commandline.check_patterns(tasks)
             before.require_stacks(run, self._selected & set(_STAGES) - {"build"})
+            if "drift" in self._selected:
+                baseline.of(run).begin()
             if run.asked.deploying:
                 deployed.refuse_for_deploy(run)
             if self._selected & _LOCKING:
@@ -85,6 +102,7 @@ class Reporter:
                 encryption.require(run.project, plans=bool(self._selected & {"plan", "deploy"}))
                 run.project.keyring.prepare()
             self._take_custody(selected)
+            turns.choose(run, tasks, selected)
             if run.request.part is not Part.REPORT:
                 build.join(run, tasks, selected)
             if self._selected & set(_STAGES) and run.project.config.history.keep and run.request.part is not Part.JOB:
@@ -136,14 +154,20 @@ class Reporter:
             ledger.fill(deploying=False, alone=alone)
             run.custody.end(())
 
-    def _end_custody(self) -> None:
-        """Sign what this run leaves; what cannot be signed fails the run, as the next one would refuse it."""
+    def _sign(self, sign: Callable[[Collection[str]], None], *, told: bool = True) -> None:
+        """Sign what this run leaves; what cannot be signed fails the run, as the next one would refuse it.
+
+        Args:
+            sign: How.
+            told: Whether the outcome was already told, so that an error has to be told here.
+        """
         try:
-            self.run.custody.end(selection.stacks(self._named, "deploy"))
+            sign(selection.stacks(self._named, "deploy"))
         except DeployError as error:
             problem = self.run.problem(error)
             self._errors.append(problem)
-            self.run.say(problem.text())
+            if told:
+                self.run.say(problem.text())
 
     def _leave_to_others(self, tasks: dict[str, Task], selected: list[str]) -> None:
         """In a generated pipeline, leave out the work of other jobs."""
@@ -243,7 +267,7 @@ class Reporter:
         if sys.exc_info()[0] is not None:
             self._record()
             self._remember(None)
-            self._end_custody()
+            self._sign(self.run.custody.end)
             run.lock.release()
             run.output.close()
             return
@@ -257,13 +281,14 @@ class Reporter:
                     paths += self._report(stage)
             write.write_junit(run)
         self._record()
+        self._sign(run.custody.sign, told=False)  # what is written from here on is signed at the end
         code = self._exit_code()
         if run.request.part is Part.JOB:  # the pipeline's last job reports all stacks at once
             fanout.leave(run, self._named)
             self._console.summary(self._selected, code, paths, self._errors)
         else:
             self._tell(code, paths)
-        self._end_custody()
+        self._sign(self.run.custody.end)
         run.lock.release()
         if run.request.as_json:
             self._print_document(paths)
@@ -289,6 +314,8 @@ class Reporter:
 
     def _end_drift(self) -> None:
         """Complete what the checks for drift found with what only all of them together show."""
+        if nothing := turns.nothing_checked(self.run):
+            self._errors.append(self.run.problem(nothing))
         error = previous.unknown(self.run)
         if error is not None:
             problem = self.run.problem(error)
@@ -300,26 +327,24 @@ class Reporter:
         for text in useless:
             self.run.say(text)
 
-    def _say_pending(self, ledger: Recorded) -> None:
-        """Name the stacks that this tree did not change, and that are not deployed as they are in it."""
-        outcomes = {name: self.run.results.get(f"plan:{name}") for name in self.run.project.graph.order}
-        unaffected = [name for name, found in outcomes.items() if found and found.status is Status.UNAFFECTED]
-        if names := assessment.differing(self.run, ledger, unaffected):
-            self.run.say(f"pending, or newer on the target, and not planned here: {', '.join(names)}")
-
     def _record(self) -> None:
         """Bring what was applied and checked into the ledger, and give its lease back."""
         run = self.run
         if run.recording is None or not (run.asked.deploying or "verify" in self._selected):
             return
         if problem := run.recording.end(last=run.request.part is not Part.JOB):
-            self._errors.append(run.problem(problem))
+            shown = run.problem(problem)
+            if run.asked.deploying:
+                self._errors.append(shown)
+            else:  # a job for checks need not have the right to write: the next deploy checks again
+                run.say(shown.text())
 
     def _tell(self, code: ExitCode, paths: list[str]) -> None:
         """Report the outcome: on the console, to the forge and channels, and in the history."""
         run = self.run
-        if run.recording is not None and run.request.base is not None and "plan" in self._selected:
-            self._say_pending(run.recording)
+        if run.recording is not None and "plan" in self._selected and not run.asked.deploying:
+            for text in pending.lines(run, run.recording):
+                run.say(text)
         if "plan" in self._selected or run.asked.deploying:
             for text in removed.lines(run):
                 run.say(text)
@@ -334,6 +359,10 @@ class Reporter:
             from .forges import publisher
 
             publisher.publish(run, self._whole, code)
+        if "drift" in self._selected and run.project.config.drift.issues:
+            from .forges import drifted
+
+            drifted.publish(run)
         self._remember(code)
         if self._selected & _LOCKING:  # last, for what failed has to be on the screen at the end
             self._console.summary(self._selected, code, paths, self._errors)

@@ -111,20 +111,12 @@ def _count(number: int) -> str:
     return f"{number} resource{'s' if number > 1 else ''}"
 
 
-def resources(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The resources of the state that a plan, in `show -json` form, was made for, and those that it leaves."""
-    yield from _resources(((document.get("prior_state") or {}).get("values") or {}).get("root_module") or {})
-    yield from _resources((document.get("planned_values") or {}).get("root_module") or {})
-
-
-def _resources(module: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The resources in a module and the modules that it calls."""
+def _managed(module: Mapping[str, Any]) -> Iterator[str]:
+    """The addresses of the resources in a module and the modules that it calls."""
     pending = [module]
     while pending:
         current = pending.pop()
-        yield from (item for item in current.get("resources") or [] if item.get("mode") == "managed")
+        for item in current.get("resources") or []:
+            if item.get("mode") == "managed":
+                yield str(item.get("address"))
         pending += current.get("child_modules") or []
-
-
-def _managed(module: Mapping[str, Any]) -> Iterator[str]:
-    return (str(item.get("address")) for item in _resources(module))

@@ -206,7 +206,8 @@ def _finding(
 
 def addresses(plan: Mapping[str, Any]) -> list[str]:
     """Everything that can drift, by address, of a plan in `show -json` form."""
-    resources = [str(item.get("address")) for item in statecheck.resources(plan)]
+    changes = [*(plan.get("resource_changes") or []), *(plan.get("resource_drift") or [])]
+    resources = [_key(item) for item in changes]
     outputs = [f"output {name}" for name in plan.get("output_changes") or {}]
     checks = [str((check.get("address") or {}).get("to_display")) for check in plan.get("checks") or []]
     return list(dict.fromkeys([*resources, *outputs, *checks, STATE]))
@@ -226,7 +227,7 @@ def paths_of(item: Json) -> list[Path]:
     return [*found, *(tuple(path) for path in item.get("masked") or [])]
 
 
-def _key(item: Json) -> str:
+def _key(item: Mapping[str, Any]) -> str:
     """The address of a resource, with the key of an object left over from a replacement."""
     deposed = item.get("deposed")
     return f"{item.get('address')} (deposed {deposed})" if deposed else str(item.get("address"))

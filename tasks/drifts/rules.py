@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..artifact.statecheck import resources
 from ..base.valuepath import covers, matches
 from .classes import DriftClass, Finding, Ignored, Severity, paths_of
 
@@ -102,15 +101,22 @@ def possible(settings: Drift, stack: str, plan: Mapping[str, Any]) -> list[int]:
     ]
     if not rules:
         return []
-    there = [(str(item.get("address")), item.get("values") or {}) for item in resources(plan)]
-    there += [(f"output {name}", {}) for name in plan.get("output_changes") or {}]
+    there = [
+        (str(item.get("address")), _names(item.get("change") or {})) for item in plan.get("resource_changes") or []
+    ]
+    there += [(f"output {name}", set()) for name in plan.get("output_changes") or {}]
     return [number for number, rule in rules if any(_could(rule, *entry) for entry in there)]
 
 
-def _could(rule: DriftIgnore, address: str, values: Mapping[str, Any]) -> bool:
+def _names(change: Mapping[str, Any]) -> set[str]:
+    """The names of a resource's attributes."""
+    return {*(change.get("before") or {}), *(change.get("after") or {})}
+
+
+def _could(rule: DriftIgnore, address: str, names: Iterable[str]) -> bool:
     if not matches(address, rule.address):
         return False
     if rule.attribute is None:
         return True
     first = rule.attribute.partition(".")[0].partition("[")[0]
-    return any(matches(name, first) for name in values)
+    return any(matches(name, first) for name in names)

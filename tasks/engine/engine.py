@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import signal
+import subprocess
 import tempfile
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from .encryption import Encryption
 
 _CACHE_VARIABLE = "TF_PLUGIN_CACHE_DIR"
+_GRACE = 10.0  # seconds for a command to end by itself once its time is over
 _FEW = 5
 STREAM_SINCE = (1, 12)  # OpenTofu 1.12.0 introduced `-json-into`
 
@@ -148,12 +152,12 @@ class Engine:
                 ) from error
             try:
                 with self._telling(context, command, stream):
-                    code = child.wait() if late is None else process.wait(child, late)
+                    code = _awaited(child, context) if late is None else process.wait(child, late)
             finally:
                 self._stop.ended(child)
             raw, said, streamed = (_content(file) for file in (output, errors, stream))
         if code is None:
-            raise EngineError(f"{command} took longer than {late:g} s")
+            raise EngineError(f"{command} took longer than {f'{late:g} s' if late is not None else 'it may'}")
         if self._stop.requested and code not in (0, CHANGES_PRESENT):
             raise StoppedError(
                 f"{command} was stopped; the engine exited cleanly",
@@ -217,6 +221,21 @@ class Engine:
             "TF_DATA_DIR": str(context.data_dir),
             **context.environment,
         }
+
+
+def _awaited(child: subprocess.Popen[bytes], context: Context) -> int | None:
+    """The exit code of a command, or None if its deadline was over and it was ended.
+
+    It is asked to end first: then it unlocks a state that it has locked.
+    """
+    if context.deadline is None:
+        return child.wait()
+    with suppress(subprocess.TimeoutExpired):
+        return child.wait(max(context.deadline - time.monotonic(), 0))
+    with suppress(ProcessLookupError):
+        os.kill(child.pid, signal.SIGINT)
+    process.wait(child, _GRACE)
+    return None
 
 
 def failure(

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+LABEL = "drift"
+
 
 class State(Enum):
     """A commit status; the value is GitLab's word for it."""
@@ -19,6 +21,16 @@ class Comment:
     """A comment on a merge request; `own` is whether the token's user wrote it."""
 
     id: int
+    body: str
+    own: bool
+
+
+@dataclass(frozen=True)
+class Issue:
+    """An open issue; `own` is whether the token's user wrote it."""
+
+    number: int
+    title: str
     body: str
     own: bool
 
@@ -49,8 +61,23 @@ class Client(Protocol):
     def delete(self, request: int, comment: int) -> None:
         """Remove a comment; one that is gone already is no error."""
 
+    def issues(self) -> list[Issue]:
+        """The open issues that the token's user wrote."""
+
+    def open_issue(self, title: str, body: str) -> None:
+        """Open an issue; after an error that is not a refusal, it may have been created, even twice."""
+
+    def update_issue(self, number: int, title: str, body: str) -> None:
+        """Replace an issue's title and text."""
+
+    def close_issue(self, number: int) -> None:
+        """Close an issue."""
+
     def status(self, commit: str, state: State, name: str, description: str, link: str | None) -> None:
         """Set a commit's status of a name."""
+
+    def has_ended(self, pipeline: str) -> bool:
+        """Whether a pipeline of the project that the run belongs to has ended, and will not go on by itself."""
 
     def merged(self, commit: str, branch: str | None) -> Merged | None:
         """The merge request that brought a commit to a branch; None if none did."""

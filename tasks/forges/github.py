@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from .client import Comment, Merged, State
+from .client import LABEL, Comment, Issue, Merged, State
 from .http import Api, ForgeError
 
 if TYPE_CHECKING:
@@ -64,12 +64,40 @@ class GitHub:
             if error.status != 404:  # noqa: PLR2004 - another run removed it
                 raise
 
+    def issues(self) -> list[Issue]:
+        """The open issues that the token's user wrote (https://docs.github.com/en/rest/issues/issues)."""
+        found = self._api.pages(f"{self._repository}/issues", state="open", creator=self._me)
+        return [
+            Issue(item["number"], str(item.get("title") or ""), str(item.get("body") or ""), self._is_own(item))
+            for item in found
+            if isinstance(item.get("number"), int) and "pull_request" not in item
+        ]
+
+    def open_issue(self, title: str, body: str) -> None:
+        """Open an issue."""
+        self._api.send("POST", f"{self._repository}/issues", {"title": title, "body": body, "labels": [LABEL]})
+
+    def update_issue(self, number: int, title: str, body: str) -> None:
+        """Replace an issue's title and text."""
+        self._api.send("PATCH", f"{self._repository}/issues/{number}", {"title": title, "body": body})
+
+    def close_issue(self, number: int) -> None:
+        """Close an issue."""
+        self._api.send(
+            "PATCH", f"{self._repository}/issues/{number}", {"state": "closed", "state_reason": "completed"}
+        )  # fmt: skip
+
     def status(self, commit: str, state: State, name: str, description: str, link: str | None) -> None:
         """Set a commit's status (https://docs.github.com/en/rest/commits/statuses)."""
         word = "success" if state is State.SUCCESS else "failure"
         body = {"state": word, "context": name, "description": description[:_LONGEST_DESCRIPTION]}
         body |= {"target_url": link} if link else {}
         self._api.send("POST", f"{self._repository}/statuses/{quote(commit, safe='')}", body)
+
+    def has_ended(self, pipeline: str) -> bool:
+        """Whether a workflow run has ended (https://docs.github.com/en/rest/actions/workflow-runs)."""
+        found = self._api.get(f"{self._repository}/actions/runs/{quote(pipeline, safe='')}")
+        return isinstance(found, dict) and str(found.get("id")) == pipeline and found.get("status") == "completed"
 
     def merged(self, commit: str, branch: str | None) -> Merged | None:
         """The pull request that brought a commit to a branch."""
@@ -97,7 +125,7 @@ class GitHub:
         return isinstance(user, dict) and user.get("login") == self._me
 
     def _explanation(self, status: int) -> str | None:
-        grant = "the job needs `permissions: {pull-requests: write, statuses: write}`"
+        grant = "the job needs `permissions: {pull-requests: write, statuses: write, issues: write}`"
         return {
             401: f"GitHub rejects the token in {self._name}: set it to `${{{{ github.token }}}}` in the step",
             403: f"the token in {self._name} may not do this: {grant}; pull requests from forks never get them",

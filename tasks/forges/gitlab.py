@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from .client import Comment, Merged
+from .client import LABEL, Comment, Issue, Merged
 from .http import Api, ForgeError
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .place import Place
 
 _LONGEST_DESCRIPTION = 255
+_ENDED = ("success", "failed", "canceled", "skipped")  # `manual` waits for someone, `canceling` for its jobs
 
 
 class GitLab:
@@ -64,6 +65,29 @@ class GitLab:
             if error.status != 404:  # noqa: PLR2004 - another run removed it
                 raise
 
+    def issues(self) -> list[Issue]:
+        """The open issues that the token's user wrote (https://docs.gitlab.com/api/issues/)."""
+        found = self._api.pages(
+            f"{self._project}/issues", state="opened", scope="all", **({"author_id": self._me} if self._me else {})
+        )
+        return [
+            Issue(item["iid"], str(item.get("title") or ""), str(item.get("description") or ""), self._is_own(item))
+            for item in found
+            if isinstance(item.get("iid"), int)
+        ]
+
+    def open_issue(self, title: str, body: str) -> None:
+        """Open an issue."""
+        self._api.send("POST", f"{self._project}/issues", {"title": title, "description": body, "labels": LABEL})
+
+    def update_issue(self, number: int, title: str, body: str) -> None:
+        """Replace an issue's title and text."""
+        self._api.send("PUT", f"{self._project}/issues/{number}", {"title": title, "description": body})
+
+    def close_issue(self, number: int) -> None:
+        """Close an issue."""
+        self._api.send("PUT", f"{self._project}/issues/{number}", {"state_event": "close"})
+
     def status(self, commit: str, state: State, name: str, description: str, link: str | None) -> None:
         """Set a commit's status (https://docs.gitlab.com/api/commits/#set-commit-pipeline-status)."""
         body: dict[str, Any] = {"state": state.value, "name": name, "description": description[:_LONGEST_DESCRIPTION]}
@@ -72,6 +96,11 @@ class GitLab:
         if self._pipeline:
             body["pipeline_id"] = self._pipeline
         self._api.send("POST", f"{self._own}/statuses/{quote(commit, safe='')}", body)
+
+    def has_ended(self, pipeline: str) -> bool:
+        """Whether a pipeline has ended (https://docs.gitlab.com/api/pipelines/#get-a-single-pipeline)."""
+        found = self._api.get(f"{self._own}/pipelines/{quote(pipeline, safe='')}")
+        return isinstance(found, dict) and str(found.get("id")) == pipeline and found.get("status") in _ENDED
 
     def merged(self, commit: str, branch: str | None) -> Merged | None:
         """The merge request that brought a commit to a branch."""

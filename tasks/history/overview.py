@@ -27,6 +27,8 @@ _SHAPE = {"at", "status", "since", "text"}
 _MOST_REASONS = 5
 _LONGEST = 500
 
+_CHECKED = frozenset({Status.OK, Status.DRIFTED, Status.UNDEPLOYED})
+
 Fact = dict[str, Any]
 
 
@@ -44,7 +46,7 @@ def update(run: Run, head: dict[str, Any]) -> None:
     known = _known(run)
     results: dict[str, dict[str, Result]] = {}
     for item in run.results.values():
-        if item.stack and item.status not in (Status.UNAFFECTED, Status.NOT_RUN):
+        if item.stack and item.status not in (Status.UNAFFECTED, Status.NOT_RUN, Status.SKIPPED):
             results.setdefault(item.stack, {})[item.stage] = item
     if not results and known and _still_true(run, known):
         return
@@ -172,7 +174,7 @@ def _learn(head: dict[str, Any], entry: dict[str, Any], result: Result, has_chec
             _note(head, entry, "checks", "failing", text)
         elif not result.failed and result.checks:
             _note(head, entry, "checks", "passed", "")
-    if result.stage == "drift" and not result.failed:
+    if result.stage == "drift" and result.status in _CHECKED:
         status = {Status.DRIFTED: "drifted", Status.UNDEPLOYED: "undeployed"}.get(result.status, "none")
         _note(head, entry, "drift", status, text if status != "none" else "", again=True)
     elif result.stage == "deploy" and applied and not result.failed and "drift" in entry:

@@ -37,10 +37,22 @@ class Drift(Part):
 
 
 class Checked(Part):
-    """The latest check of a stack for drift: when it was, and what it found, by the digest of the address."""
+    """The latest check of a stack for drift.
+
+    Args:
+        at: When it was; empty if none has succeeded yet.
+        tried: When a check last failed, if that was later.
+        drifts: What it found, by the digest of the address.
+    """
 
     at: str
+    tried: str = ""
     drifts: dict[str, Drift] = {}  # noqa: RUF012 - pydantic copies it
+
+    @property
+    def looked(self) -> str:
+        """When the stack was last looked at, whether or not that succeeded."""
+        return max(self.at, self.tried)
 
 
 class Incident(Part):
@@ -91,6 +103,7 @@ class Update:
         at: When, by the run's clock.
         run: The run's label.
         checked: For each stack that was checked for drift: the fingerprint of every drift, by digest of the address.
+        tried: The stacks whose check failed: what was known of them stays.
         noted: For each channel the incidents that it was told of, by key.
         ended: For each channel the keys of incidents that are over.
         stacks: The stacks that exist; None keeps those of stacks that no longer do.
@@ -99,6 +112,7 @@ class Update:
     at: str
     run: str
     checked: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    tried: Collection[str] = ()
     noted: Mapping[str, Mapping[str, Incident]] = field(default_factory=dict)
     ended: Mapping[str, Collection[str]] = field(default_factory=dict)
     stacks: Collection[str] | None = None
@@ -108,6 +122,8 @@ class Update:
         stacks = {name: item for name, item in known.stacks.items() if self.stacks is None or name in self.stacks}
         for name, found in self.checked.items():
             stacks[name] = self._check(stacks.get(name), found)
+        for name in self.tried:
+            stacks[name] = (stacks.get(name) or Checked(at="")).model_copy(update={"tried": self.at})
         channels = {label: dict(incidents) for label, incidents in known.channels.items()}
         for label, keys in self.ended.items():
             for key in keys:

@@ -83,6 +83,7 @@ class Findings:
     failures: tuple[Item, ...] = ()
     drifts: tuple[Item, ...] = ()
     deploys: tuple[Item, ...] = ()
+    remind: float | None = None
 
     @classmethod
     def of(cls, run: Run, selected: Collection[str], errors: list[Problem]) -> Findings:
@@ -102,7 +103,7 @@ class Findings:
             run.project.environment, commands, dict(run.results), frozenset(run.project.stacks), now(),
             _facts(run, ordered), tuple(failures),
             tuple(_item(item, commands) for item in ordered if item.status is Status.DRIFTED),
-            tuple(_item(item, commands) for item in ordered if item.applied),
+            tuple(_item(item, commands) for item in ordered if item.applied), run.project.config.drift.remind,
         )  # fmt: skip
 
     def ended(self, incident: dict[str, Any]) -> bool:
@@ -112,11 +113,11 @@ class Findings:
             return command in self.commands.values() and not any(not item.stack for item in self.failures)
         own, deployed = self.results.get(f"{command}:{stack}"), self.results.get(f"deploy:{stack}")
         if incident["event"] == "drift":
-            return (own is not None and own.status is Status.OK) or (deployed is not None and deployed.applied)
+            return (own is not None and own.without_drift) or (deployed is not None and deployed.applied)
         if any(item.stack == stack for item in self.failures):
             return False
         if command == "drift":
-            return own is not None and own.status is not Status.NOT_RUN
+            return own is not None and own.status not in (Status.NOT_RUN, Status.SKIPPED)
         candidates = [own, deployed]
         if incident["kind"] == Kind.CHECK_FAILED:
             checked = self.results.get(f"verify:{stack}")

@@ -34,7 +34,9 @@ class Fresh:
 
 
 @contextmanager
-def planned(run: Run, stack: Stack, where: Context, variables: Sequence[str]) -> Iterator[Fresh]:
+def planned(
+    run: Run, stack: Stack, where: Context, variables: Sequence[str], *, lock: bool = True
+) -> Iterator[Fresh]:  # fmt: skip
     """A plan of a stack that is initialized; it is gone when this ends.
 
     The engine writes it into a file that has no name, so there is no moment at which another one could be put in its
@@ -45,12 +47,13 @@ def planned(run: Run, stack: Stack, where: Context, variables: Sequence[str]) ->
         stack: The stack.
         where: The stack's context.
         variables: The arguments that carry its variables.
+        lock: Whether to lock the state meanwhile.
 
     Raises:
         EngineError: The engine could not plan, or only in part.
         StoppedError: The run was asked to stop.
     """
-    with _written(run, stack, where, variables) as (plan, completed):
+    with _written(run, stack, where, variables, lock) as (plan, completed):
         document = reading.of(run, where, plan)
         found = changes.read(document, run.mask, hidden=run.hides_values)
         if found.errored:
@@ -60,7 +63,7 @@ def planned(run: Run, stack: Stack, where: Context, variables: Sequence[str]) ->
 
 @contextmanager
 def _written(
-    run: Run, stack: Stack, where: Context, variables: Sequence[str]
+    run: Run, stack: Stack, where: Context, variables: Sequence[str], lock: bool
 ) -> Iterator[tuple[Sealed, Completed]]:  # fmt: skip
     """A plan as the engine has written it, sealed."""
     try:
@@ -68,7 +71,8 @@ def _written(
     except OSError as error:
         raise EngineError(f"no memory for the plan: {error.strerror}") from error
     try:
-        completed = workdir.run_locked(
+        start = workdir.run_locked if lock else workdir.run_unlocked
+        completed = start(
             run, where.holding(blank), "plan", "-no-color", "-input=false", "-detailed-exitcode",
             f"-out={sealed.path_of(blank)}", *workdir.state_arguments(run.project, stack), *variables,
         )  # fmt: skip

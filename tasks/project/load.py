@@ -93,11 +93,11 @@ def stacks(loaded: Loaded, index: FileIndex) -> dict[str, Stack]:
     errors = _found_twice(loaded, found)
     for name in sorted({*found, *configured}):
         settings = configured.get(name) or model.Stack()  # type: ignore[call-arg]
-        if not settings.enabled:
-            continue
         path = posixpath.normpath(settings.path) if settings.path else found.get(name, f"stacks/{name}")
         problem = None if path == found.get(name) else _folder_problem(index, path, folders.values())
-        if problem:
+        if not settings.enabled and (settings.path or problem is None or index.is_folder(path)):
+            continue
+        if problem:  # also of a disabled one: the stack that was meant would be deployed
             errors.append(loaded.error(problem, "stacks", name, *(["path"] if settings.path else [])))
             continue
         real = index.followed(path)

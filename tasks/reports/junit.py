@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..run.result import Result
 
 _FAILURES = {Status.FAILED, Status.DRIFTED, Status.UNDEPLOYED}
-_SKIPPED = {Status.UNAFFECTED, Status.DEFERRED, Status.NOT_RUN}
+_SKIPPED = {Status.UNAFFECTED, Status.DEFERRED, Status.NOT_RUN, Status.SKIPPED}
 _NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # https://www.w3.org/TR/xml/#charsets
 
 

@@ -110,7 +110,15 @@ class Report:
     @property
     def shown(self) -> list[StackReport]:
         """The stacks that there is something to say of, the worst first."""
-        order = [Status.FAILED, Status.DRIFTED, Status.UNDEPLOYED, Status.OK, Status.DEFERRED, Status.NOT_RUN]
+        order = [
+            Status.FAILED,
+            Status.DRIFTED,
+            Status.UNDEPLOYED,
+            Status.OK,
+            Status.DEFERRED,
+            Status.NOT_RUN,
+            Status.SKIPPED,
+        ]
         quiet = self.stage == "drift"
         found = [
             stack
@@ -210,6 +218,8 @@ class Report:
         }
         news = words.counted(self.news)
         more = f" Since the previous check: {news}." if news else ""
+        if skipped := len(self.having(Status.SKIPPED)):
+            numbers["skipped"] = skipped
         if not any(numbers.values()):
             return f"No drift: all {plural(len(self.stacks), 'stack')} as deployed.{more}"
         text = ", ".join(f"{number} {what}" for what, number in numbers.items())

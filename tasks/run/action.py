@@ -149,6 +149,8 @@ def crashed(run: Run, stage: str, name: str, error: BaseException) -> Result:
 def keep(run: Run, outcome: Result) -> None:
     """Add a result to this run's reports, and save it for later commands."""
     run.keep(f"{outcome.stage}:{outcome.stack}" if outcome.stack else outcome.stage, outcome)
+    if outcome.status is Status.SKIPPED and run.request.part is None:
+        return  # the latest result still holds
     try:
         results.write(run.layout, outcome)
     except DeployError as error:

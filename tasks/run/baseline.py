@@ -12,7 +12,7 @@ from ..ledger.observations import Observations, Update
 from . import observing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from ..base.layout import Layout
     from ..ledger.observations import Checked
@@ -50,8 +50,8 @@ class Baseline(Protocol):
         """A digest of values as the records contain it; empty if they must not contain one."""
         ...
 
-    def write(self, checked: Mapping[str, Mapping[str, str]] | None = None) -> None:
-        """Record the checks of this run: for each stack the fingerprint of each drift, by address.
+    def write(self, checked: Mapping[str, Mapping[str, str]] | None = None, *, tried: Collection[str] = ()) -> None:
+        """Record the checks of this run: for each stack the fingerprint of each drift, by address; and what failed.
 
         Raises:
             DeployError: It cannot be written.
@@ -82,11 +82,11 @@ class Here:
         """
         if self._found is None:
             path = self._layout.checks
-            record = read_json(path)
             try:
+                record = read_json(path)
                 empty = Observations(project="", environment=self._layout.environment)
                 self._found = empty if record is None else Observations.model_validate(record)
-            except ValueError:
+            except (ValueError, RecordError):
                 name = self._layout.relative(path)
                 raise RecordError(
                     f"{name} cannot be read: all drift counts as new", where=name,
@@ -110,7 +110,7 @@ class Here:
         """The digest itself: whoever reads this disk can read the report, too."""
         return content.decode()
 
-    def write(self, checked: Mapping[str, Mapping[str, str]] | None = None) -> None:
+    def write(self, checked: Mapping[str, Mapping[str, str]] | None = None, *, tried: Collection[str] = ()) -> None:
         """Record checks.
 
         Raises:
@@ -120,7 +120,7 @@ class Here:
             before = self.read()
         except RecordError:
             before = Observations(project="", environment=self._layout.environment)
-        self._found = Update(now(), "", checked=checked or {}, stacks=self._stacks).over(before)
+        self._found = Update(now(), "", checked=checked or {}, tried=tried, stacks=self._stacks).over(before)
         folder.keep(self._layout, self._layout.checks, self._found.model_dump(mode="json"))
 
 

@@ -16,7 +16,7 @@ from ..base.errors import ConfigError, nearest
 from ..base.problem import doit
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 COMMANDS = {
     "setup": "install the pinned engine and verify it",
@@ -45,12 +45,14 @@ VARIABLES = {
     "accept": "accept exactly this state; needs reason=",
     "reason": "the reason for `allow` or `accept`, which is recorded",
     "reviewed": "compare with the review.json of a merge request job",
+    "shard": "drift: check this part of all stacks, `2/8`",
     "from": "take over the files of another job from this folder",
     "ci": "`job` or `report`: this run is part of a generated pipeline",
     "upstream": "`update`: pin an overlay's upstream again",
 }
 """What `NAME=VALUE` may be, with a line for the help."""
 
+ADOPT = "--adopt"
 _MOST_PARALLEL = 16
 JSON = "--json"
 DOCUMENTED = frozenset({"plan", "drift", "status", "graph"})
@@ -140,6 +142,23 @@ def json_option() -> list[dict[str, object]]:
         return []
     name = JSON.removeprefix("--")
     return [{"name": "as_json", "short": "", "long": name, "type": bool, "default": False, "help": "JSON"}]
+
+
+def adopting() -> str | None:
+    """The stack whose drift is taken over into the code: `doit drift --adopt STACK`; None without that."""
+    words = sys.argv[1:]
+    for place, word in enumerate(words):
+        if word == ADOPT and names(("drift",)):
+            return words[place + 1] if place + 1 < len(words) else ""
+        if word.startswith(f"{ADOPT}="):
+            return word.partition("=")[2]
+    return None
+
+
+def adopt_option() -> list[Mapping[str, object]]:
+    """The option `--adopt` in doit's form."""
+    text = "take over into the code what was done outside to this stack"
+    return [{"name": "adopt", "short": "", "long": ADOPT.removeprefix("--"), "type": str, "default": "", "help": text}]
 
 
 def forces() -> bool:

@@ -16,7 +16,7 @@ from . import ledgers
 from .workingcopy import WorkingCopy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from ..ledger.observations import Checked, Observations
     from ..ledger.observer import Observer
@@ -41,6 +41,11 @@ class Observing:
         self._error: LedgerError | None = None
         self._reader: threading.Thread | None = None
         self._lock = threading.Lock()
+
+    @property
+    def label(self) -> str:
+        """This run, for people."""
+        return self._observer.label
 
     def begin(self) -> None:
         """Start to read in the background."""
@@ -94,19 +99,25 @@ class Observing:
             return signature.sealed(_KEYED + content, key)[:16]
         return hmac.digest(signing[0].secret, _KEYED + content, "sha256").hex()[:16] if signing else ""
 
-    def write(self, checked: Mapping[str, Mapping[str, str]] | None = None, update: Update | None = None) -> None:
+    def write(
+        self, checked: Mapping[str, Mapping[str, str]] | None = None, update: Update | None = None,
+        *, tried: Collection[str] = (),
+    ) -> None:  # fmt: skip
         """Add what this run observed to the newest observations.
 
         Args:
             checked: For each stack that was checked for drift: the `fingerprint` of each drift, by `address`.
             update: Anything else.
+            tried: The stacks that could not be checked.
 
         Raises:
             LedgerError: It cannot be written.
         """
         made = update or Update(now(), self._observer.label)
         stacks = frozenset(self._run.project.stacks)
-        self._found = self._observer.write(replace(made, checked=checked or made.checked, stacks=stacks))
+        self._found = self._observer.write(
+            replace(made, checked=checked or made.checked, tried=tried or made.tried, stacks=stacks)
+        )
 
 
 def attach(run: Run) -> Observing | None:

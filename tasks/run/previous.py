@@ -71,9 +71,12 @@ def record(run: Run, code: ExitCode) -> DeployError | None:
         if result.stage == _STAGE and isinstance(result.details, DriftDetails) and result.status is not Status.FAILED
         if not hidden or not any(found.alerting and found.fresh for found in result.details.findings)
     }
+    tried = [
+        result.stack for result in run.results.values() if result.stage == _STAGE and result.status is Status.FAILED
+    ]
     try:
-        if checked:
-            home.write(checked)
+        if checked or tried:
+            home.write(checked, tried=tried)
     except DeployError as error:
         return error
     return None

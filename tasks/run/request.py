@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..drifts.rotation import Shard
     from .allowance import Accepted, Allowance
     from .selection import Part
 
@@ -23,6 +24,8 @@ class Request:
         reason: Why something is done that takes a reason (`reason=`).
         as_json: Whether standard output gets one JSON document, and all else goes to standard error (`--json`).
         base: What counts as deployed without receipts (`base=`).
+        shard: Which part of all stacks is checked for drift (`shard=`); None for all.
+        adopt: The stack whose drift is taken over into the code (`--adopt`); None for none.
     """
 
     part: Part | None = None
@@ -33,6 +36,8 @@ class Request:
     base: str | None = None
     reason: str | None = None
     as_json: bool = False
+    shard: Shard | None = None
+    adopt: str | None = None
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ class Status(StrEnum):
     """How a task ended.
 
     `unaffected` had nothing to do, `deferred` cannot be planned before its upstream exists, `not_run` depended on
-    something that failed.
+    something that failed, `skipped` was left out by a check for drift.
     """
 
     OK = "ok"
@@ -38,6 +38,7 @@ class Status(StrEnum):
     UNDEPLOYED = "undeployed"
     FAILED = "failed"
     NOT_RUN = "not_run"
+    SKIPPED = "skipped"
 
 
 @dataclass
@@ -91,6 +92,13 @@ class Result:
     def checks(self) -> list[CheckRecord]:
         """How its checks ended."""
         return self.details.checks if isinstance(self.details, DeployDetails | VerifyDetails) else []
+
+    @property
+    def without_drift(self) -> bool:
+        """Whether a check found that its stack has not drifted; without a receipt, undeployed code hides that."""
+        if self.status is Status.UNDEPLOYED:
+            return isinstance(self.details, DriftDetails) and self.details.deployed is not None
+        return self.status is Status.OK
 
     @property
     def applied(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -27,7 +28,7 @@ from .request import Asked, Request
 from .selection import Demand
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from ..artifact.affected import Assessment
     from ..artifact.baseline import Baseline
@@ -125,12 +126,28 @@ class Run:
         self._stack_locks_lock = threading.Lock()
         self._once: dict[object, object] = {}
         self._relations: dict[str, Relation] = {}
+        self._limit = threading.local()
 
     def once(self, make: Callable[[Run], T]) -> T:
         """What a function makes of this run, made once."""
         if make not in self._once:
             self._once.setdefault(make, make(self))  # another thread may have been first
         return cast("T", self._once[make])
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[float]:
+        """Limit the engine commands of this thread to a time; yields when that is over, by `time.monotonic`."""
+        self._limit.deadline = time.monotonic() + seconds
+        try:
+            yield self._limit.deadline
+        finally:
+            self._limit.deadline = None
+
+    @property
+    def deadline(self) -> float | None:
+        """When the engine commands of this thread are ended, by `time.monotonic`; None for never."""
+        found: float | None = getattr(self._limit, "deadline", None)
+        return found
 
     def keep(self, task: str, outcome: Result) -> None:
         """Hold the result of a task."""

@@ -83,10 +83,11 @@ class Chains:
     Args:
         layout: Where receipts and results are.
         graph: Which stack needs which.
+        in_turn: Whether checks for drift keep the order in which they are due, because not all of them will be begun.
     """
 
-    def __init__(self, layout: Layout, graph: StackGraph) -> None:
-        self._layout, self._graph = layout, graph
+    def __init__(self, layout: Layout, graph: StackGraph, *, in_turn: bool = False) -> None:
+        self._layout, self._graph, self._in_turn = layout, graph, in_turn
         self._deploys: Mapping[str, float] | None = None
         self._plans: dict[tuple[str, str], float] = {}
 
@@ -95,6 +96,8 @@ class Chains:
         stage, colon, stack = task.partition(":")
         if not colon or stack not in self._graph.needs:
             return _FIRST
+        if stage == "drift" and self._in_turn:
+            return 0.0
         if stage in ("validate", "plan", "drift"):
             known = "drift" if stage == "drift" else "plan", stack
             if known not in self._plans:

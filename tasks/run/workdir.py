@@ -73,6 +73,7 @@ def context(
                 stack.name,
                 variables.from_environment(project, stack),
                 descriptors,
+                deadline=run.deadline,
                 early=(*files, *arguments) if project.module(stack.name).early else (),
                 path=stack.path,
                 **_place(run, stack),
@@ -220,6 +221,16 @@ def run_locked(run: Run, where: Context, command: str, *arguments: str) -> Compl
         left = round(end - time.monotonic(), 1)
         if left <= 0 or not statelock.vanished(done) or run.stop.wait(_RACE_PAUSE):
             return done
+
+
+def run_unlocked(run: Run, where: Context, command: str, *arguments: str) -> Completed:
+    """An engine command that leaves the state's lock alone.
+
+    Raises:
+        StoppedError: The run was asked to stop.
+        EngineError: The engine cannot be run, or its time is over.
+    """
+    return run.engine().run(where, command, "-lock=false", *arguments, events=True)
 
 
 def _setting(value: Any) -> str:

@@ -69,6 +69,7 @@ class Folder:
         assert hidden == changes.read(theirs, Masker([]), hidden=True)
         assert Seen.read(ours, "l", 1) == Seen.read(theirs, "l", 1)
         assert _sensitive(ours) == _sensitive(theirs)
+        assert _relevant(ours) == _relevant(theirs)
         assert [item["address"] for item in ours["resource_changes"]] == [
             item["address"] for item in theirs.get("resource_changes") or []
         ]
@@ -83,6 +84,11 @@ def _sensitive(plan: Mapping[str, Any]) -> dict[str, set[tuple[str | int, ...]]]
         for item in plan.get(kind) or []
         for side in ("before_sensitive", "after_sensitive")
     }
+
+
+def _relevant(plan: Mapping[str, Any]) -> list[str]:
+    """The attributes that changes may follow from."""
+    return sorted(jsontext.dumps(item, sort_keys=True) for item in plan.get("relevant_attributes") or [])
 
 
 def _marked(marks: Any, path: tuple[str | int, ...]) -> Any:

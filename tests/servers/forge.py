@@ -53,8 +53,11 @@ class Forge:
         self.kind = kind
         self.per_page = MOST_PER_PAGE
         self.comments: dict[int, dict[str, Any]] = {}
+        self.issues: dict[int, dict[str, Any]] = {}
+        self.lost_answers = 0
         self.statuses: list[dict[str, Any]] = []
         self.merged: dict[str, list[dict[str, Any]]] = {}
+        self.pipelines: dict[int, str] = {}  # their status, by id
         self.requests: list[Request] = []
         self.answers: list[tuple[re.Pattern[str], Answer]] = []
         self.before_write: Callable[[str], None] | None = None
@@ -104,6 +107,22 @@ class Forge:
             }
             return self._id
 
+    def issue(self, body: str, user: dict[str, Any] = BOT, **more: Any) -> int:
+        """Somebody opens an issue."""
+        with self._lock:
+            number = len(self.issues) + 1
+            text = "description" if self.kind == "gitlab" else "body"
+            state = "opened" if self.kind == "gitlab" else "open"
+            self.issues[number] = {
+                "iid": number, "number": number, "id": 1000 + number, "title": "", text: body, "state": state,
+                "author": user, "user": user, **more,
+            }  # fmt: skip
+            return number
+
+    def open_issues(self) -> list[str]:
+        """The titles of the open issues."""
+        return [item["title"] for item in self.issues.values() if item["state"] in ("opened", "open")]
+
     def ours(self) -> list[dict[str, Any]]:
         """The comments that the product wrote."""
         return [item for item in self.comments.values() if item["author"] is BOT and "<!-- doit-tofu" in item["body"]]
@@ -151,9 +170,13 @@ class Forge:
     def _gitlab(self, request: Request, rest: str) -> Answer:
         if match := re.fullmatch(r"/merge_requests/1/notes(?:/(\d+))?", rest):
             return self._comment(request, match[1], "PUT")
+        if match := re.fullmatch(r"/issues(?:/(\d+))?", rest):
+            return self._issue(request, match[1])
         if re.fullmatch(r"/statuses/[0-9a-f]{40}", rest) and request.method == "POST":
             self.statuses.append({"sha": rest.rpartition("/")[2], **request.body})
             return _json(201, {"id": 1})
+        if match := re.fullmatch(r"/pipelines/(\d+)", rest):
+            return self._pipeline(int(match[1]))
         if match := re.fullmatch(r"/repository/commits/([0-9a-f]{40})/merge_requests", rest):
             return self._page(request, self.merged.get(match[1], []))
         return _json(404, {"message": "404 Not Found"})
@@ -163,12 +186,55 @@ class Forge:
             return self._comment(request, None, "PATCH")
         if match := re.fullmatch(r"/issues/comments/(\d+)", rest):
             return self._comment(request, match[1], "PATCH")
+        if match := re.fullmatch(r"/issues(?:/(\d+))?", rest):
+            return self._issue(request, match[1])
         if re.fullmatch(r"/statuses/[0-9a-f]{40}", rest) and request.method == "POST":
             self.statuses.append({"sha": rest.rpartition("/")[2], **request.body})
             return _json(201, {"id": 1})
+        if match := re.fullmatch(r"/actions/runs/(\d+)", rest):
+            return self._pipeline(int(match[1]))
         if match := re.fullmatch(r"/commits/([0-9a-f]{40})/pulls", rest):
             return self._page(request, self.merged.get(match[1], []))
         return _json(404, {"message": "Not Found"})
+
+    def _pipeline(self, number: int) -> Answer:
+        if number not in self.pipelines:
+            return _json(404, {"message": "404 Not Found"})
+        return _json(200, {"id": number, "status": self.pipelines[number]})
+
+    def _issue(self, request: Request, number: str | None) -> Answer:
+        """Lists, opens and changes issues as both forges do, whose words differ."""
+        if number is None and request.method == "GET":
+            return self._page(request, self._issues(request.query))
+        most = 1_000_000 if self.kind == "gitlab" else 65_536
+        given = dict(request.body)
+        if len(given.get("description") or given.get("body") or "") > most:
+            return _json(400 if self.kind == "gitlab" else 422, {"message": "body is too long"})
+        if number is None and request.method == "POST":
+            made = self.issue(given.pop("description", None) or given.pop("body", ""), **given)
+            if self.lost_answers:  # it was created, and who asked does not learn of it
+                self.lost_answers -= 1
+                return _json(502, {"message": "Bad Gateway"})
+            return _json(201, self.issues[made])
+        item = self.issues.get(int(number or 0))
+        if item is None:
+            return _json(404, {"message": "404 Not Found"})
+        if request.method != ("PUT" if self.kind == "gitlab" else "PATCH"):
+            return _json(405, {"message": "405 Method Not Allowed"})
+        if given.pop("state_event", None) == "close":
+            given["state"] = "closed"
+        item.update(given)
+        return _json(200, item)
+
+    def _issues(self, query: dict[str, str]) -> list[dict[str, Any]]:
+        """The issues that a query asks for, the newest first; GitHub's list has pull requests in it."""
+        if self.kind == "gitlab":
+            author = query.get("author_id")
+            found = [item for item in self.issues.values() if author in (None, str(item["author"]["id"]))]
+        else:
+            creator = query.get("creator")
+            found = [item for item in self.issues.values() if creator in (None, item["user"]["login"])]
+        return [item for item in reversed(found) if item["state"] == query["state"]]
 
     def _comment(self, request: Request, number: str | None, update: str) -> Answer:
         if number is None and request.method == "GET":

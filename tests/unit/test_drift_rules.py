@@ -139,8 +139,8 @@ def test_a_failing_check_alerts_as_the_configuration_says(how: str, alerts: bool
 
 
 def test_rules_that_could_match_are_told_from_those_that_never_match() -> None:
-    resource = {"address": "module.pool.a.x", "mode": "managed", "values": {"n": 1, "tags": {}}}
-    plan = {"prior_state": {"values": {"root_module": {"child_modules": [{"resources": [resource]}]}}}}
+    same = {"n": 1, "tags": {}}
+    plan = {"resource_changes": [entry("module.pool.a.x", "no-op", before=same, after=same)]}
     drift = settings(
         {"address": "module.pool.*"}, {"address": "module.pol.*"}, {"attribute": "tags.a"},
         {"attribute": "tgas"}, {"address": "module.pool.*", "stacks": ["other"]},

@@ -5,7 +5,7 @@ import { array, entries, isObject, number, numbers, object, optional, parsed, te
 import { parseProblem, type Problem } from './problem';
 
 export type Status =
-  'ok' | 'unaffected' | 'deferred' | 'drifted' | 'undeployed' | 'failed' | 'not_run' | 'running' | 'killed' | 'stopped';
+  'ok' | 'unaffected' | 'deferred' | 'drifted' | 'undeployed' | 'failed' | 'not_run' | 'skipped' | 'running' | 'killed' | 'stopped';
 
 export interface Pipeline {
   forge: string;
@@ -172,6 +172,7 @@ const STATUSES = new Set<string>([
   'undeployed',
   'failed',
   'not_run',
+  'skipped',
   'running'
 ]);
 

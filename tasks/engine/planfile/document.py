@@ -75,6 +75,7 @@ def of(saved: SavedPlan, find: Find) -> dict[str, Any]:
             for address, item in _ordered(saved.drift)
             if item.change.action is not Action.NOOP
         ],
+        "relevant_attributes": [{"resource": name, "attribute": [*path]} for name, path in saved.relevant],
         "output_changes": {item.name: _output(item) for item in saved.outputs},
         "planned_values": {"root_module": {"resources": [*_planned(changes)]}},
         "prior_state": _prior_state(saved, find),

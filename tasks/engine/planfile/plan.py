@@ -111,7 +111,8 @@ class Check:
 class SavedPlan:
     """A saved plan: its parts by name, and the messages in it.
 
-    `normal` is False for one that destroys everything, or that only refreshes the state.
+    `normal` is False for one that destroys everything, or that only refreshes the state. `relevant` are the resources
+    and attributes that its changes may follow from.
     """
 
     parts: Mapping[str, bytes]
@@ -123,6 +124,7 @@ class SavedPlan:
     drift: list[ResourceChange]
     outputs: list[OutputChange]
     checks: list[Check]
+    relevant: list[tuple[str, Path]]
 
     @property
     def changes_nothing(self) -> bool:
@@ -161,6 +163,7 @@ def read(plan: Sealed) -> SavedPlan:
         {name: _value(value) or b"" for name, value in message.mapping(2).items()},
         [_resource(item) for item in message.all(3)], [_resource(item) for item in message.all(18)],
         [_output(item) for item in message.all(4)], [_check(item) for item in message.all(19)],
+        [_relevant(item) for item in message.all(15)],
     )  # fmt: skip
 
 
@@ -200,6 +203,12 @@ def _change(data: bytes | None) -> Change:
 def _value(data: bytes) -> bytes | None:
     """A packed value, as a message of its own carries it."""
     return Message(data, frozenset({1})).one(1)
+
+
+def _relevant(data: bytes) -> tuple[str, Path]:
+    message = Message(data, frozenset({1, 2}))
+    (path,) = _paths([message.one(2) or b""])
+    return message.text(1), path
 
 
 def _paths(found: list[bytes]) -> tuple[Path, ...]:

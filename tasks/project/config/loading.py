@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from .yamlfile import Document, KeyPath
 
 _CHECK_DEPTH = 4  # `stacks`, its name, `verify`, the position
-_RULES = ("policy", "plan", "inputs")  # which variables may tighten, not loosen
+LEDGER_VARIABLE = "DOIT_TOFU_LEDGER"  # `git` in the shipped pipelines: the ledger where the files do not say
+_RULES = ("policy", "plan", "inputs", "encryption", "secrets", "ledger")  # which variables may tighten, not loosen
 UPSTREAM = "upstream:"  # prefix of an upstream file in errors
 
 
@@ -103,6 +104,8 @@ def load(root: Path, environment: str | None = None, resolve: Resolve | None = N
             where = Where(document.name, document.lines[("upstream",)])
             raise ConfigError(message, where=where, key="upstream")
         merged = _merge(merged, document.data)
+    if merged.get("ledger") is None and os.environ.get(LEDGER_VARIABLE) == "git":
+        merged["ledger"] = {"kind": "git"}
     variables = _environment_variables(merged)
     config = _validate(_merge(_without_nulls(merged), variables), documents, variables)
     if variables.keys() & set(_RULES) and (written := _rules_of(merged)) is not None:
@@ -169,12 +172,12 @@ def _environment_documents(layers: list[tuple[Path, str]], name: str, default: s
         return found
     if not re.fullmatch(ENVIRONMENT_PATTERN, name):
         raise UnknownEnvironmentError(
-            f"unknown environment '{name:.80}': not a valid name{nearest(name, [*known, default])}",
+            f"unknown environment '{name:.80}': not a valid name{nearest(name, {*known, default})}",
             where=f"{ENVIRONMENTS_DIR}/",
             next_step=("a name has only letters, digits, `_`, `.` and `-`: ", doit("...", environment="NAME")),
         )
     raise UnknownEnvironmentError(
-        f"unknown environment '{name:.80}'{nearest(name, [*known, default])}",
+        f"unknown environment '{name:.80}'{nearest(name, {*known, default})}",
         where=f"{ENVIRONMENTS_DIR}/{name:.80}.yaml",
         next_step=(
             f"create {ENVIRONMENTS_DIR}/{name:.80}.yaml (it may be empty), or choose another: ",

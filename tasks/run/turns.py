@@ -1,0 +1,118 @@
+"""Which stacks a run checks for drift: its shard, in the order in which they are due, and within its budget."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..base.errors import ConfigError, DeployError
+from ..drifts.rotation import Budget, Shard, in_turn
+from . import baseline
+from .result import Result, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from doit.task import Task
+
+    from ..ledger.observations import Observations
+    from .run import Run
+
+STAGE = "drift"
+_PREFIX = f"{STAGE}:"
+_FOUND = frozenset({Status.OK, Status.DRIFTED, Status.UNDEPLOYED, Status.FAILED})
+
+
+class NothingCheckedError(DeployError):
+    """A run that was to check for drift checked no stack, so it must not look like a success."""
+
+
+def shard(text: str | None) -> Shard | None:
+    """The value of `shard=` on the command line.
+
+    Raises:
+        ConfigError: It is not a shard.
+    """
+    try:
+        return Shard.parse(text) if text is not None else None
+    except ValueError as error:
+        raise ConfigError(
+            str(error), untouched="nothing was checked",
+            next_step="write `shard=2/8` for the second of eight parts; the others are `shard=1/8`, ...",
+        ) from None  # fmt: skip
+
+
+def choose(run: Run, tasks: Mapping[str, Task], selected: Collection[str]) -> None:
+    """Take the stacks of other shards out of doit's graph, and put the rest in the order in which they are due.
+
+    Raises:
+        ConfigError: A shard was asked for in a run that does more than check all stacks for drift.
+    """
+    mine = run.request.shard
+    if mine is not None and list(selected) != [STAGE]:
+        raise ConfigError(
+            f"`shard={mine}` is only for `doit drift` of all stacks", untouched="nothing was run",
+            next_step=(run.command(f"shard={mine}", STAGE), " checks this part"),
+        )  # fmt: skip
+    if STAGE not in selected:
+        return
+    waits = tasks[STAGE].task_dep
+    names = [name.removeprefix(_PREFIX) for name in waits if name.startswith(_PREFIX)]
+    if mine is not None:
+        names = [name for name in names if mine.has(name)]
+    if run.project.config.drift.budget is not None:
+        names = in_turn(names, _looked(run))
+    waits[:] = [*(name for name in waits if not name.startswith(_PREFIX)), *(_PREFIX + name for name in names)]
+
+
+def _looked(run: Run) -> dict[str, str]:
+    """When each stack was last looked at, as far as that is known."""
+    found = _observed(run)
+    return {name: item.looked for name, item in found.stacks.items()} if found else {}
+
+
+def _observed(run: Run) -> Observations | None:
+    try:
+        return baseline.of(run).read()
+    except DeployError:  # the end of the run says it
+        return None
+
+
+def skipped(run: Run, stack: str) -> Result | None:
+    """The result of a stack that is not checked now: it is being deployed, or the budget is used up; else None."""
+    deploying = run.recording.deployed_by.get(stack) if run.recording is not None else None
+    if deploying is not None:
+        return Result(STAGE, stack, Status.SKIPPED, f"skipped: it is being deployed by {deploying}")
+    if not run.once(_budget).begin():
+        last = _looked(run).get(stack)
+        when = f"last checked {last}" if last else "never checked yet"
+        text = f"skipped: the budget of {run.project.config.drift.budget:g} s is used up; {when}"
+        return Result(STAGE, stack, Status.SKIPPED, text)
+    return None
+
+
+def overtaken(run: Run, result: Result) -> Result:
+    """A result; one that differs because another run deployed the stack meanwhile becomes that of a skipped one."""
+    differs = result.status in (Status.DRIFTED, Status.UNDEPLOYED)
+    if not differs or run.recording is None or not run.recording.deployed_meanwhile(result.stack):
+        return result
+    return Result(STAGE, result.stack, Status.SKIPPED, "skipped: it was deployed while it was checked")
+
+
+def _budget(run: Run) -> Budget:
+    return Budget(run.project.config.drift.budget, run.started)
+
+
+def nothing_checked(run: Run) -> NothingCheckedError | None:
+    """Why a run that was to check for drift must fail, as it checked nothing. An empty shard of some stacks is fine."""
+    results = [result for result in run.results.values() if result.stage == STAGE]
+    if any(result.status in _FOUND for result in results):
+        return None
+    if not results and run.request.shard is not None and run.project.stacks:
+        return None
+    if any(result.status is Status.NOT_RUN for result in results):
+        return None  # it fails anyway, and says why
+    why = "every stack was skipped" if results else "there is no stack to check"
+    return NothingCheckedError(
+        f"nothing was checked for drift: {why}", untouched="nothing was changed",
+        next_step="run the same command again later" if results else "see which stacks there are: `doit list --all`",
+    )  # fmt: skip
