@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from doit.exceptions import UnmetDependency
 
-from . import build, deploy, drift
+from . import build, deploy, drift, snapshots
 from .base.errors import DeployError, ExitCode, LedgerError, RunLockedError
 from .base.problem import Kind, Problem, listed
 from .base.process import dropped_variables
@@ -289,6 +289,7 @@ class Reporter:
         else:
             self._tell(code, paths)
         self._sign(self.run.custody.end)
+        self._keep_answer()
         run.lock.release()
         if run.request.as_json:
             self._print_document(paths)
@@ -304,6 +305,12 @@ class Reporter:
 
             found = surface.of_run(self.run, stage, self._exit_code(), [*self._errors, *self._shown], paths)
             self.run.output.document(documents.text(found))
+
+    def _keep_answer(self) -> None:
+        """Keep the answer of a run that has changed nothing, so that the next one need not find it again."""
+        history = self._history
+        if self._exit_code() is ExitCode.OK and (history is None or not history.problem):
+            snapshots.keep(self.run, history.written if history else None)
 
     def _say_unread(self, problem: LedgerError) -> None:
         """The run goes on without the ledger: what that means; a search for drift cannot tell new drift from known."""

@@ -12,7 +12,7 @@ from .plans import acceptance
 from .reports import surface
 from .run import documents, errored, removed, result
 from .run.action import FailedText, printing
-from .run.assessment import assess
+from .run.assessment import assess_once
 from .run.commandline import json_option
 from .run.documents import DeployedPart, ReasonPart, StackPart, StatusDocument
 from .run.result import Status
@@ -60,7 +60,7 @@ def _table(run: Run) -> tuple[str, list[DeployError]]:
     for name in run.project.graph.order:
         stack = run.project.stacks[name]
         try:
-            assessment = assess(run, stack)
+            assessment = assess_once(run, stack)
         except DeployError as error:
             errors.append(error.about(name))
             counts["in error"] += 1
@@ -78,6 +78,7 @@ def _table(run: Run) -> tuple[str, list[DeployError]]:
         if os.path.lexists(errored.path(run.project, stack)):
             words.append(f"a state that could not be saved is in {stack.path}/{errored.FILE}")
         if store.pending(run.layout, name):
+            run.ages = True
             words.append(acceptance.readiness(run, stack, assessment))
         if drifted := _drift(run, stack, assessment.receipt):
             counts["drifted"] += 1
@@ -109,7 +110,7 @@ def _part(run: Run, name: str) -> StackPart:
     needs = sorted(run.project.graph.needs[name])
     deploying = run.recording.deployed_by.get(name) if run.recording is not None else None
     try:
-        assessment = assess(run, stack)
+        assessment = assess_once(run, stack)
     except DeployError as error:
         return StackPart(
             name=name, path=stack.path, needs=needs, deployed=None, affected=True, reasons=[], unverified=False,

@@ -6,8 +6,8 @@ import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ..artifact.receipt import now
 from ..base import ci
+from ..base.clock import now
 from ..base.files import canonical_json, sha256_bytes
 from ..base.problem import Kind
 from ..run.details import DriftDetails

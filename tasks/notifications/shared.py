@@ -6,7 +6,7 @@ import hmac
 import os
 from typing import TYPE_CHECKING, Any
 
-from ..artifact.receipt import now
+from ..base.clock import now
 from ..base.errors import DeployError
 from ..ledger.observations import Incident, Update
 from ..run import ledgers, observing

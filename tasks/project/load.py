@@ -55,15 +55,16 @@ def load(root: Path, environment: str | None = None, *, update: bool = False) ->
 
         tree = buildtree.merge(layout, loaded.base)
     index = FileIndex(tree.folder, layout.tree_file_index) if tree else FileIndex(root, layout.file_index)
-    sources = Sources(
-        home=root, loaded=loaded, index=index, tree=tree, known=variables.known_beforehand,
-        stacks=stacks(loaded, index),
-    )  # fmt: skip
-    if loaded.config.organization is not None:
-        from .config import organization
+    with index.at_once():
+        sources = Sources(
+            home=root, loaded=loaded, index=index, tree=tree, known=variables.known_beforehand,
+            stacks=stacks(loaded, index),
+        )  # fmt: skip
+        if loaded.config.organization is not None:
+            from .config import organization
 
-        sources.organization = organization.load(sources.root, loaded)
-    return related(sources)
+            sources.organization = organization.load(sources.root, loaded)
+        return related(sources)
 
 
 def related(sources: Sources) -> Project:

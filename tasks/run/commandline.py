@@ -116,7 +116,7 @@ def check_patterns(tasks: Iterable[str]) -> None:
         ConfigError: A pattern matches no task.
     """
     names = list(tasks)
-    for pattern in _positional(sys.argv[1:]):
+    for pattern in positional(sys.argv[1:]):
         if "*" in pattern and not any(fnmatchcase(name, pattern) for name in names):
             shown = [name for name in names if not name.startswith("_")]
             raise ConfigError(
@@ -128,7 +128,7 @@ def check_patterns(tasks: Iterable[str]) -> None:
 
 def names(stages: Collection[str]) -> bool:
     """Whether the command line names a task of one of some stages."""
-    return any(word.partition(":")[0] in stages for word in _positional(sys.argv[1:]))
+    return any(word.partition(":")[0] in stages for word in positional(sys.argv[1:]))
 
 
 def wants_json() -> bool:
@@ -186,7 +186,7 @@ def default_parallel() -> int:
     return min(max(usable, 2), _MOST_PARALLEL)
 
 
-def _positional(arguments: Sequence[str]) -> list[str]:
+def positional(arguments: Sequence[str]) -> list[str]:
     """The arguments that are neither options of `doit run` nor their values."""
     try:
         return list(_parse(arguments)[1])

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..artifact import store
-from ..artifact.receipt import now
 from ..base import ci
+from ..base.clock import now
 from ..base.errors import RecordError
 from ..base.files import read_json
 from ..ledger import receipts

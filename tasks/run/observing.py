@@ -7,8 +7,8 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..artifact.receipt import now
 from ..artifact.statecheck import digest
+from ..base.clock import now
 from ..base.errors import DeployError, LedgerError
 from ..ledger.observations import Update
 from ..project.config import signature

@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ..artifact import pending
-from ..artifact import receipt as receipts_on_disk
 from ..artifact.pending import Pending
+from ..base.clock import now
 from ..base.errors import ConfigError, DeployError, LedgerError
 from ..ledger.machine import Announce, Busy, Failed, Finish, Flush, HolderEnded, Look, Mark, Record, Trouble
 from . import entries, lease, ledgers
@@ -201,7 +201,7 @@ class Recording:
             return
         before = self.session.records(self._run.project.stacks)
         self._sync()
-        since = receipts_on_disk.now()
+        since = now()
         event: Announce | HolderEnded | Look = Announce(
             {name: entries.begun(self._run, self.session.me, name, since) for name in stacks}, since
         )

@@ -80,6 +80,7 @@ class Run:
         record: The id of the run's record; empty if runs are not recorded (`reporter`).
         announced: Whether the tag says which stacks this run may apply; `announcing` is held meanwhile (`deployedtag`).
         announced_stacks: Those of them that it did not name before (`deployedtag`).
+        ages: Whether what was said of a plan depends on how old it is (`status`).
         notes: What readers of this run's reports must know besides its results, a sentence each (`gate`).
     """
 
@@ -114,6 +115,7 @@ class Run:
         self.announced: GitError | bool = False
         self.announced_stacks: set[str] = set()
         self.waiting: dict[str, Callable[[], str]] = {}
+        self.ages = False
         self.notes: list[str] = []
         self.recording: Recorded | None = None
         self.started = time.monotonic()
