@@ -12,6 +12,7 @@ from .base.errors import DeployError, EngineError
 from .engine import diagnostics
 from .engine.command import Context
 from .engine.engine import failure
+from .project import variables
 from .run import validated
 from .run.action import stage_action
 from .run.assessment import assess_once
@@ -71,6 +72,8 @@ class Formats:
         """Validate one stack: the format of its files and its modules', then `tofu validate`."""
         problems = self._of(stack)
         if problems:
+            # The differences show code, so also the defaults of variables that are declared sensitive.
+            run.mask.add(variables.sensitive_values(run.project, stack, {}))
             names = ", ".join(path for path, _ in problems)
             raise EngineError(
                 f"not formatted or not valid: {names}",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..base.files import sha256_bytes
+from ..project.config.signature import sealed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from ..project.config.keyring import Key, Keyring
     from .manifest import Manifest
     from .receipt import Receipt
 
@@ -23,8 +25,8 @@ class Seen:
 
     `lineage` is None without a state. `empty` is True if it has no resources. `creates` are the digests of the
     addresses that would be created, except those that this plan's refresh found deleted; `exists` those of everything
-    that is in the state after the plan is applied: not what the plan forgets, which `planned_values` still lists.
-    `addresses` are the created ones in plain text, if known.
+    that exists
+    after the plan is applied. `addresses` are the created ones in plain text, if known.
     """
 
     lineage: str | None
@@ -43,16 +45,11 @@ class Seen:
             for item in document.get("resource_changes") or []
             if (item.get("change") or {}).get("actions") == ["create"] and item.get("address") not in gone
         )
-        forgotten = {
-            item.get("address")
-            for item in document.get("resource_changes") or []
-            if (item.get("change") or {}).get("actions") == ["forget"]
-        }
         before = ((document.get("prior_state") or {}).get("values") or {}).get("root_module") or {}
         after = (document.get("planned_values") or {}).get("root_module") or {}
         return cls(
             lineage or None, serial, not gone and not any(True for _ in _managed(before)),
-            tuple(map(digest, creates)), tuple(sorted(digest(address) for address in _managed(after) if address not in forgotten)), creates,
+            tuple(map(digest, creates)), tuple(sorted(map(digest, _managed(after)))), creates,
         )  # fmt: skip
 
     @classmethod
@@ -66,6 +63,26 @@ class Seen:
     def shown(self) -> str:
         """Lineage and serial, for people."""
         return f"lineage {self.lineage}, serial {self.serial}" if self.lineage else "no state"
+
+
+def keyed(exists: Iterable[str], key: Key) -> list[str]:
+    """Digests of addresses for others to see: nobody can guess an address without the key, whose fingerprint is named.
+
+    Args:
+        exists: The digests of the addresses.
+        key: The key.
+    """
+    return [f"{key.fingerprint}:{sealed(f'address {item}'.encode(), key)[:_DIGITS]}" for item in exists]
+
+
+def resolved(last: Receipt, seen: Seen, keyring: Keyring) -> Receipt:
+    """A receipt from the ledger whose keyed digests are plain again where they are of an address that a plan names."""
+    fingerprints = {item.partition(":")[0] for item in last.exists if ":" in item}
+    known: dict[str, str] = {}
+    for key in filter(None, map(keyring.find, sorted(fingerprints))):
+        addresses = sorted({*seen.creates, *seen.exists})
+        known |= dict(zip(keyed(addresses, key), addresses, strict=True))
+    return replace(last, exists=[known.get(item, item) for item in last.exists]) if fingerprints else last
 
 
 def digest(address: str) -> str:

@@ -29,6 +29,9 @@ _SKIPPED_FOLDERS = frozenset({".terraform", "__pycache__", "node_modules"})
 _OWN_FOLDERS = frozenset({".terraform", ".git", ".deploy"})
 
 
+_READ_WHOLE = (".tf", ".tofu", ".json", ".tfvars", ".hcl")  # what the engine opens in a module's folder
+
+
 class FileIndex:
     """Digests and facts of files below one root; paths are POSIX and relative to it.
 
@@ -132,7 +135,11 @@ class FileIndex:
     def _names(self, folder: str) -> list[str]:
         try:
             with os.scandir(self.absolute(folder)) as entries:
-                return sorted(entry.name for entry in entries if _is_file(entry))
+                found = list(entries)
+            for entry in found:
+                if entry.name.endswith(_READ_WHOLE) and _is_special(entry):
+                    self.unreadable[folder] = f"{entry.name} is neither a plain file nor a link"
+            return sorted(entry.name for entry in found if _is_file(entry))
         except OSError as error:
             self._could_not_list(error)
             return []
@@ -272,6 +279,11 @@ class FileIndex:
 def described(digest: str | None, *, executable: bool) -> str | None:
     """A file's mode in git's terms and its digest, as one text."""
     return None if digest is None else f"{'executable' if executable else 'file'} {digest}"
+
+
+def _is_special(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a pipe, a socket or a device: whoever opens it may wait for ever."""
+    return not (entry.is_symlink() or entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False))
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
