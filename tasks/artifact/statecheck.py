@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..base.files import sha256_bytes
+from ..project.config.signature import sealed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from ..project.config.keyring import Key, Keyring
     from .manifest import Manifest
     from .receipt import Receipt
 
@@ -61,6 +63,26 @@ class Seen:
     def shown(self) -> str:
         """Lineage and serial, for people."""
         return f"lineage {self.lineage}, serial {self.serial}" if self.lineage else "no state"
+
+
+def keyed(exists: Iterable[str], key: Key) -> list[str]:
+    """Digests of addresses for others to see: nobody can guess an address without the key, whose fingerprint is named.
+
+    Args:
+        exists: The digests of the addresses.
+        key: The key.
+    """
+    return [f"{key.fingerprint}:{sealed(f'address {item}'.encode(), key)[:_DIGITS]}" for item in exists]
+
+
+def resolved(last: Receipt, seen: Seen, keyring: Keyring) -> Receipt:
+    """A receipt from the ledger whose keyed digests are plain again where they are of an address that a plan names."""
+    fingerprints = {item.partition(":")[0] for item in last.exists if ":" in item}
+    known: dict[str, str] = {}
+    for key in filter(None, map(keyring.find, sorted(fingerprints))):
+        addresses = sorted({*seen.creates, *seen.exists})
+        known |= dict(zip(keyed(addresses, key), addresses, strict=True))
+    return replace(last, exists=[known.get(item, item) for item in last.exists]) if fingerprints else last
 
 
 def digest(address: str) -> str:
