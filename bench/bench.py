@@ -11,8 +11,10 @@ a. `doit plan` of N stacks (100), two at a time, beside a bare loop: `xargs -P 2
      cold       nothing is there yet: no engine data directory, no plan, none of doit's records
      warm       the same again after a comment was changed in every stack
      planned    the same once more: every plan is there and fits, so only doit runs
-b. Nothing is affected, everything is deployed: `doit plan`, `doit deploy` and `doit status` of 10 N and of 100 N
-   stacks (1,000 and 10,000), the ratio of the two, and the peak memory of the larger.
+b. Nothing is affected, everything is deployed, ten stacks in a hundred share a module: `doit plan`, `doit deploy` and
+   `doit status` of 10 N and of 100 N stacks (1,000 and 10,000), beside `terramate list --changed` of the same stacks
+   if its binary is on PATH, and the peak memory. `looking` is a run without its snapshot: the first one after a change.
+   Then one shared module of ten is changed: `doit status` finds its stacks, a tenth of all.
 c. From the interpreter's start to the end of the first task: `doit graph` of 3 stacks, beside `python -c pass` and
    `python -c "import doit.doit_cmd"`.
 d. A hand-over of N stacks: `doit plan`, then `doit deploy` without the cache, as in another job; signed and encrypted
@@ -36,7 +38,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from repository import create, environment, touch_stacks
+from repository import change_module, create, environment, for_terramate, touch_stacks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -44,6 +46,9 @@ if TYPE_CHECKING:
 PARALLEL = 2
 _KEY_BYTES = 32
 _RACY_SECONDS = 2.5  # younger files are read again in the next run; see tasks/fileindex.py
+_COMMANDS = ("plan", "deploy", "status")
+_SHARED = 10  # modules in part b
+_TERRAMATE = "terramate list --changed"
 _QUICK = 5  # rounds of what takes less than a second, for each round of the rest
 
 _BARE = """\
@@ -109,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="a,b,c,d", help="the parts to measure: a, b, c, d, with commas between them")
     options = parser.parse_args(arguments)
     parts = {"a": plan_beside_bare_loop, "b": nothing_affected, "c": start, "d": handed_over}
-    print(_facts())
+    print(facts())
     table = Table()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         for part in options.only.split(","):
@@ -169,21 +174,67 @@ def _compare(table: Table, name: str, costs: dict[str, Costs], limit: float | No
 
 def nothing_affected(base: Path, stacks: int, rounds: int, table: Table) -> None:
     """Part b."""
-    few, many = 10 * stacks, 100 * stacks
-    table.title(f"b. nothing affected among {few:,} and {many:,} deployed stacks")
-    roots = {count: create(base / str(count), count) for count in (few, many)}
-    for root in roots.values():
+    for count, limit in ((10 * stacks, 1.0), (100 * stacks, 0.6)):
+        table.title(f"b. nothing affected among {count:,} deployed stacks")
+        root = create(base / str(count), count, per_module=count // _SHARED)
         run(root, sys.executable, str(Path(__file__).parent / "deployed.py"), str(root))
-    time.sleep(_RACY_SECONDS)
-    for root in roots.values():
-        doit(root, "plan")  # so that the index of files is there, as after a deploy
-    for command in ("plan", "deploy", "status"):
-        costs = in_turns(rounds, {str(count): partial(doit, root, command) for count, root in roots.items()})
-        small, large = costs[str(few)], costs[str(many)]
-        times = large.over(small)
-        table.row(f"{command}, {few:,} stacks", f"{small.seconds:.2f} s", value=small.seconds, limit=0.9)
-        table.row(f"{command}, {many:,} stacks", f"{large.seconds:.2f} s", f"{times:.1f} times", value=times, limit=12)
-        table.row(f"{command}, {many:,} stacks", f"{large.megabytes:.0f} MB", value=large.megabytes, limit=700)
+        other = for_terramate(root, base / f"{count}-terramate") if shutil.which("terramate") else None
+        time.sleep(_RACY_SECONDS)
+        for command in _COMMANDS:
+            doit(root, command)  # so that the index of files is there, as after a deploy
+        contenders = {command: partial(doit, root, command) for command in _COMMANDS}
+        contenders |= {f"{command}, looking": partial(_looking, root, command) for command in _COMMANDS}
+        _beside_terramate(table, rounds, contenders, other, limit)
+        if other is not None:
+            table.title(
+                f"b. one of {_SHARED} shared modules changed: {count // _SHARED:,} of {count:,} stacks affected"
+            )
+            for each in (root, other):
+                change_module(each, "m0", "more")
+            time.sleep(_RACY_SECONDS)
+            _require_found(root, other, count // _SHARED)
+            contenders = {"status, looking": partial(_looking, root, "status")}
+            _beside_terramate(table, rounds, contenders, other, 1.0)
+
+
+def _beside_terramate(
+    table: Table, rounds: int, contenders: Mapping[str, Callable[[], Cost]], other: Path | None, limit: float
+) -> None:
+    """Rows for some commands, each with its ratio to `terramate list --changed`, where that can be run."""
+    theirs = {} if other is None else {_TERRAMATE: partial(run, other, *_TERRAMATE.split())}
+    costs = in_turns(rounds * _QUICK, {**theirs, **contenders})
+    for name, cost in costs.items():
+        figure = f"{cost.seconds:.2f} s"
+        if _TERRAMATE not in costs or name == _TERRAMATE:
+            table.row(name, figure, f"{cost.megabytes:.0f} MB")
+            continue
+        ratio = cost.over(costs[_TERRAMATE])
+        shown = f"{ratio:.2f} of it ({cost.processor_over(costs[_TERRAMATE]):.2f}), {cost.megabytes:.0f} MB"
+        table.row(name, figure, shown, value=ratio, limit=None if "plan, l" in name or "deploy, l" in name else limit)
+
+
+def _looking(root: Path, command: str) -> Cost:
+    """A run without its snapshot."""
+    shutil.rmtree(root / ".deploy/.cache/snapshots", ignore_errors=True)
+    return doit(root, command)
+
+
+def _require_found(root: Path, other: Path, number: int) -> None:
+    """Check that both find the same stacks.
+
+    Raises:
+        SystemExit: They do not.
+    """
+    said = subprocess.run(
+        [sys.executable, "-m", "doit", "status"], cwd=root, env=environment(root), capture_output=True, text=True,
+        check=True,
+    ).stdout  # fmt: skip
+    ours = {f"stacks/{line.split()[0]}" for line in said.splitlines() if "affected: " in line}
+    listed = subprocess.run(
+        _TERRAMATE.split(), cwd=other, env=environment(other), capture_output=True, text=True, check=True
+    )
+    if len(ours) != number or ours != set(listed.stdout.split()):
+        raise SystemExit(f"{len(ours)} stacks found, and {len(listed.stdout.split())} by terramate, of {number}")
 
 
 def start(base: Path, _stacks: int, rounds: int, table: Table) -> None:
@@ -269,7 +320,7 @@ def run(root: Path, *command: str) -> Cost:
     return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
-def _facts() -> str:
+def facts() -> str:
     """What machine and versions the figures are of."""
     asked = subprocess.run(
         ["tofu", "version"], env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=True

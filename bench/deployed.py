@@ -20,6 +20,7 @@ from tasks import start
 from tasks.artifact import affected, outputs, receipt, store
 from tasks.artifact.manifest import Manifest
 from tasks.base import git, masking, sealed
+from tasks.base.clock import now
 
 
 def main(root: Path) -> None:
@@ -35,14 +36,14 @@ def main(root: Path) -> None:
             plan_sha256=plan.sha256,
             inputs_digest=made_of.digest, inputs=made_of, commit=commit, dirty=False,
             engine=f"{loaded.config.engine.kind} {loaded.config.engine.version}", lock_digest=None,
-            lineage=name, serial=1, created_at=receipt.now(), counts={"add": 2, "outputs": 1},
+            lineage=name, serial=1, created_at=now(), counts={"add": 2, "outputs": 1},
         )  # fmt: skip
         with plan:
             store.store(layout, manifest, plan, None)
         store.claim(layout, manifest)
         begun = receipt.Receipt(
             name, loaded.environment, receipt.Outcome.STARTED, plan.sha256, made_of.digest, manifest.inputs, commit,
-            started_at=receipt.now(), counts=manifest.counts, plan_id=manifest.id,
+            started_at=now(), counts=manifest.counts, plan_id=manifest.id,
         )  # fmt: skip
         receipt.write(layout, begun.ended(receipt.Outcome.APPLIED, lineage=name, serial=2, verified=True))
         outputs.store(layout, name, outputs.parse({"id": {"value": name, "sensitive": False}}), mask)

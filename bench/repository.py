@@ -1,8 +1,9 @@
-"""Repositories to measure on: N one-module stacks, N/10 shared modules, state in local files, one git commit."""
+"""Repositories to measure on: N one-module stacks, some shared modules, state in local files, one git commit."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -52,21 +53,45 @@ output "name" {
 """
 
 
-def create(base: Path, stacks: int) -> Path:
+def create(base: Path, stacks: int, per_module: int = STACKS_PER_MODULE) -> Path:
     """Make a repository of that many stacks in `base/repo`, with `base/home` as HOME of all that runs in it."""
     root = base / "repo"
     (base / "home").mkdir(parents=True)
     _write(root / "dodo.py", _DODO)
     _write(root / ".gitignore", ".deploy/\n.state/\n.bare/\n__pycache__/\n")
     _write(root / "config" / "pipeline.yaml", _CONFIG)
-    for number in range(max(stacks // STACKS_PER_MODULE, 1)):
+    modules = max(stacks // per_module, 1)
+    for number in range(modules):
         _write(root / "modules" / f"m{number}" / "main.tf", _MODULE)
     for number in range(stacks):
-        name, module = f"s{number:05}", f"m{number // STACKS_PER_MODULE % max(stacks // STACKS_PER_MODULE, 1)}"
+        name, module = f"s{number:05}", f"m{number // per_module % modules}"
         _write(root / "stacks" / name / "main.tf", _STACK.format(name=name, module=module))
-    for arguments in (["init", "--initial-branch=main"], ["add", "."], ["commit", "--message=begin"]):
-        subprocess.run(["git", *arguments], cwd=root, env=environment(root), check=True, capture_output=True)
+    _run(root, ["git", "init", "--initial-branch=main"], ["git", "add", "."], ["git", "commit", "--message=begin"])
     return root
+
+
+def for_terramate(root: Path, base: Path) -> Path:
+    """A copy of a repository, without what doit keeps, as Terramate wants it: with its stack files, and a remote.
+
+    What is committed in it from then on is on a branch, so that `terramate list --changed` finds exactly that.
+    """
+    copy = base / "repo"
+    (base / "home").mkdir(parents=True)
+    shutil.copytree(root, copy, ignore=shutil.ignore_patterns(".deploy"))
+    _run(
+        copy, ["terramate", "create", "--all-terraform"], ["git", "add", "."], ["git", "commit", "--message=stacks"],
+        ["git", "init", "--bare", "--initial-branch=main", "../origin.git"],
+        ["git", "remote", "add", "origin", "../origin.git"], ["git", "push", "origin", "main"],
+        ["git", "checkout", "-b", "change"], ["git", "commit", "--allow-empty", "--message=change"],
+    )  # fmt: skip
+    return copy
+
+
+def change_module(root: Path, name: str, mark: str) -> None:
+    """Change a shared module by an output, and commit that."""
+    with (root / "modules" / name / "main.tf").open("a") as stream:
+        stream.write(f'\noutput "{mark}" {{\n  value = 1\n}}\n')
+    _run(root, ["git", "commit", "--all", f"--message={mark}"])
 
 
 def touch_stacks(root: Path, mark: str) -> None:
@@ -89,6 +114,11 @@ def environment(root: Path) -> dict[str, str]:
         "GIT_COMMITTER_NAME": "Bench",
         "GIT_COMMITTER_EMAIL": "bench@example.test",
     }
+
+
+def _run(root: Path, *commands: list[str]) -> None:
+    for command in commands:
+        subprocess.run(command, cwd=root, env=environment(root), check=True, capture_output=True)
 
 
 def _write(path: Path, text: str) -> None:

@@ -45,6 +45,9 @@ def __getattr__(name: str) -> Any:
         return declare_variables
     if name == "DOIT_CONFIG":
         try:
+            from . import replay
+
+            replay.answer()
             from .start import doit_config
 
             return doit_config(_run())
@@ -60,113 +63,135 @@ def _run() -> Run:
     return start()
 
 
+def _is_wanted(name: str) -> bool:
+    from .wanted import is_wanted
+
+    return is_wanted(name)
+
+
 def task_setup() -> Iterator[TaskDict]:
     """Install the engine."""
-    from . import setup
+    if _is_wanted("setup"):
+        from . import setup
 
-    return setup.tasks(_run())
+        yield from setup.tasks(_run())
 
 
 def task_build() -> Iterator[TaskDict]:
     """Make builds and images."""
-    from . import build
+    if _is_wanted("build"):
+        from . import build
 
-    return build.tasks(_run())
+        yield from build.tasks(_run())
 
 
 def task_validate() -> Iterator[TaskDict]:
     """Validate."""
-    from . import validate
+    if _is_wanted("validate"):
+        from . import validate
 
-    return validate.tasks(_run())
+        yield from validate.tasks(_run())
 
 
 def task_plan() -> Iterator[TaskDict]:
     """Plan."""
-    from . import deploy, plan
+    if _is_wanted("plan"):
+        from . import deploy, plan
 
-    return plan.tasks(_run(), deploy.plan_or_accept)
+        yield from plan.tasks(_run(), deploy.plan_or_accept)
 
 
-def task__planned() -> TaskDict:
+def task__planned() -> Iterator[TaskDict]:
     """The barrier: all plans before any apply."""
-    from . import deploy
+    if _is_wanted("_planned"):
+        from . import deploy
 
-    return deploy.barrier(_run())
+        yield deploy.barrier(_run())
 
 
 def task_deploy() -> Iterator[TaskDict]:
     """Deploy."""
-    from . import deploy
+    if _is_wanted("deploy"):
+        from . import deploy
 
-    return deploy.tasks(_run())
+        yield from deploy.tasks(_run())
 
 
 def task_verify() -> Iterator[TaskDict]:
     """Verify."""
-    from . import verify
+    if _is_wanted("verify"):
+        from . import verify
 
-    return verify.tasks(_run())
+        yield from verify.tasks(_run())
 
 
 def task_drift() -> Iterator[TaskDict]:
     """Drift."""
-    from . import drift
+    if _is_wanted("drift"):
+        from . import drift
 
-    return drift.tasks(_run())
+        yield from drift.tasks(_run())
 
 
 def task_status() -> Iterator[TaskDict]:
     """Status."""
-    from . import status
+    if _is_wanted("status"):
+        from . import status
 
-    return status.tasks(_run())
+        yield from status.tasks(_run())
 
 
 def task_graph() -> Iterator[TaskDict]:
     """Graph."""
-    from . import graph
+    if _is_wanted("graph"):
+        from . import graph
 
-    return graph.tasks(_run())
+        yield from graph.tasks(_run())
 
 
 def task_ci() -> Iterator[TaskDict]:
     """Generate a pipeline."""
-    from . import ci
+    if _is_wanted("ci"):
+        from . import ci
 
-    return ci.tasks(_run())
+        yield from ci.tasks(_run())
 
 
 def task_log() -> Iterator[TaskDict]:
     """Log."""
-    from . import log
+    if _is_wanted("log"):
+        from . import log
 
-    return log.tasks(_run())
+        yield from log.tasks(_run())
 
 
 def task_audit() -> Iterator[TaskDict]:
     """Audit."""
-    from . import audit
+    if _is_wanted("audit"):
+        from . import audit
 
-    return audit.tasks(_run())
+        yield from audit.tasks(_run())
 
 
 def task_ledger() -> Iterator[TaskDict]:
     """Ledger."""
-    from . import upkeep
+    if _is_wanted("ledger"):
+        from . import upkeep
 
-    return upkeep.tasks(_run())
+        yield from upkeep.tasks(_run())
 
 
 def task_notify_test() -> Iterator[TaskDict]:
     """Test the notifications."""
-    from . import notify
+    if _is_wanted("notify-test"):
+        from . import notify
 
-    return notify.tasks(_run())
+        yield from notify.tasks(_run())
 
 
 def task_publish() -> Iterator[TaskDict]:
     """Publish."""
-    from .history import publish
+    if _is_wanted("publish"):
+        from .history import publish
 
-    return publish.tasks(_run())
+        yield from publish.tasks(_run())

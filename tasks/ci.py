@@ -104,8 +104,10 @@ def _notes(run: Run, forge: str, content: str) -> list[str]:
             f"the pipeline has {len(content) // 1000} kB: GitLab refuses pipelines above its `max_yaml_size_bytes`,"
             " by default 2 MB; a lower `ci.jobs` makes it smaller"
         )
-    if run.project.config.ci.caches != "receipts" and any(
-        receipt.read(run.layout, name) for name in run.project.stacks
+    if (
+        run.recording is None
+        and run.project.config.ci.caches != "receipts"
+        and any(receipt.read(run.layout, name) for name in run.project.stacks)
     ):
         notes.append(
             "jobs do not get the receipts that exist here, so stacks that they record as deployed are planned again"

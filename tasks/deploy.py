@@ -9,6 +9,7 @@ from . import drift, plan, verify
 from .artifact import changes, inputs, observed, outputs, reasons, receipt, rereads, store
 from .artifact.inputs import Input, InputKind
 from .artifact.receipt import Outcome, Receipt
+from .base.clock import now
 from .base.errors import ArtifactRefusedError, DeployError, StoppedError, UnreviewedError
 from .base.problem import doit
 from .base.text import few, plural
@@ -71,7 +72,8 @@ def barrier(run: Run) -> TaskDict:
 def raise_barrier(all_tasks: dict[str, Task], selected: list[str]) -> bool:
     """Make the barrier depend on the plan of each stack that this run deploys; False when it deploys none."""
     stacks = sorted(selection.stacks(selection.reached(all_tasks, selected), STAGE))
-    all_tasks[BARRIER].task_dep[:] = [f"plan:{name}" for name in stacks]
+    if BARRIER in all_tasks:
+        all_tasks[BARRIER].task_dep[:] = [f"plan:{name}" for name in stacks]
     return bool(stacks)
 
 
@@ -216,7 +218,7 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
         run.stop.check(f"{STAGE}:{stack.name}")
         begun = Receipt(
             stack.name, run.project.environment, Outcome.STARTED, manifest.plan_sha256, manifest.inputs_digest,
-            manifest.inputs, manifest.commit, started_at=receipt.now(), counts=manifest.counts,
+            manifest.inputs, manifest.commit, started_at=now(), counts=manifest.counts,
             produced=list(last.produced) if last else [], deployed=last.deployed if last else None,
             upstream=manifest.upstream, allowed=allowed, images=manifest.images, plan_id=manifest.id,
             lineage=manifest.lineage, serial=manifest.serial, accepted=accepted,

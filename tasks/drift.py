@@ -14,9 +14,9 @@ from .base.errors import EngineError
 from .base.text import plural
 from .builds import used
 from .drifts import classes, rules, words
-from .plans import fresh
+from .plans import adoption, fresh
 from .project import volatile
-from .run import awaited, checkblocks, errored, previous, readstate, stateguard, turns, upstream, workdir
+from .run import awaited, checkblocks, commandline, errored, previous, readstate, stateguard, turns, upstream, workdir
 from .run.action import stage_action
 from .run.assessment import assess
 from .run.commandline import COMMANDS
@@ -40,8 +40,10 @@ _UNRECORDED = "differs from the code (without a receipt here, drift cannot be to
 
 def tasks(run: Run) -> Iterator[TaskDict]:
     """`drift:<stack>`: always runs when selected; drift does not fail the task."""
-    yield {"name": None, "doc": COMMANDS[STAGE]}
+    yield {"name": None, "doc": COMMANDS[STAGE], "params": commandline.adopt_option()}
     for name, stack in run.project.stacks.items():
+        if run.request.adopt not in (None, name):
+            continue
         yield {
             "name": name,
             "actions": [stage_action(run, STAGE, name, act)],
@@ -58,7 +60,8 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     with run.within(settings.timeout) as deadline:
         for left in range(settings.retries, -1, -1):
             try:
-                return _checked(run, stack)
+                found = turns.overtaken(run, _checked(run, stack))
+                return found if run.request.adopt is None else _adopted(run, stack, found)
             except EngineError as error:
                 if time.monotonic() >= deadline:
                     raise _too_slow(run, stack, error) from error
@@ -67,6 +70,18 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
                 run.say(f"drift {stack.name}: {run.problem(error).summary}; trying again")
                 run.stop.wait(_PAUSE)
     raise AssertionError
+
+
+def _adopted(run: Run, stack: Stack, found: Result) -> Result:
+    """Take over into the code what a check found; the check's own result if it found nothing."""
+    if found.status is Status.OK or not isinstance(found.details, DriftDetails):
+        return found
+    values = {**upstream.values(run, stack).values, **used.references(run.project, stack, deployed=True)[0]}
+    adopted = adoption.adopt(
+        run, stack, found.details.findings,
+        lambda: fresh_plan(run, stack, values, STAGE, lock=run.project.config.drift.lock).changes,
+    )  # fmt: skip
+    return Result(STAGE, stack.name, summary=adoption.summary(adopted), counts=found.counts)
 
 
 def _too_slow(run: Run, stack: Stack, error: EngineError) -> EngineError:

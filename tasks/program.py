@@ -223,6 +223,8 @@ def _of_name(word: str, tasks: Sequence[str]) -> str:
         names = [name for name in shown if name.startswith(f"{stage}:")]
         near = get_close_matches(stack, [name.partition(":")[2] for name in names], n=1, cutoff=0.5)
         hint = f" (did you mean '{stage}:{near[0]}'?)" if near else f" (known: {few(names, _SHOWN)})"
+        if not names:
+            hint = f": `{stage}` is for all stacks at once"
     elif colon and (near := get_close_matches(stage, whole, n=1)):
         hint = f" (did you mean '{near[0]}:{stack}'?)"
     elif near := get_close_matches(word, whole, n=1, cutoff=_CLOSE):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from doit.exceptions import UnmetDependency
 
-from . import build, deploy, drift
+from . import build, deploy, drift, snapshots
 from .base.errors import DeployError, ExitCode, LedgerError, RunLockedError
 from .base.problem import Kind, Problem, listed
 from .base.process import dropped_variables
@@ -17,13 +17,13 @@ from .engine import encryption
 from .forges import gate
 from .reports import console, write
 from .run import (
-    assessment,
     baseline,
     commandline,
     deployed,
     deployedtag,
     doitdb,
     fanout,
+    pending,
     previous,
     removed,
     selection,
@@ -36,6 +36,8 @@ from .run.result import Result, Status
 from .run.selection import BARRIER, Part
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from doit.exceptions import BaseFail
     from doit.task import Task
 
@@ -150,14 +152,20 @@ class Reporter:
             ledger.fill(deploying=False, alone=alone)
             run.custody.end(())
 
-    def _end_custody(self) -> None:
-        """Sign what this run leaves; what cannot be signed fails the run, as the next one would refuse it."""
+    def _sign(self, sign: Callable[[Collection[str]], None], *, told: bool = True) -> None:
+        """Sign what this run leaves; what cannot be signed fails the run, as the next one would refuse it.
+
+        Args:
+            sign: How.
+            told: Whether the outcome was already told, so that an error has to be told here.
+        """
         try:
-            self.run.custody.end(selection.stacks(self._named, "deploy"))
+            sign(selection.stacks(self._named, "deploy"))
         except DeployError as error:
             problem = self.run.problem(error)
             self._errors.append(problem)
-            self.run.say(problem.text())
+            if told:
+                self.run.say(problem.text())
 
     def _leave_to_others(self, tasks: dict[str, Task], selected: list[str]) -> None:
         """In a generated pipeline, leave out the work of other jobs."""
@@ -286,7 +294,7 @@ class Reporter:
         if sys.exc_info()[0] is not None:
             self._record()
             self._remember(None)
-            self._end_custody()
+            self._sign(self.run.custody.end)
             run.lock.release()
             run.output.close()
             return
@@ -303,16 +311,24 @@ class Reporter:
                     paths += self._report(stage, found)
             write.write_junit(run)
         self._record()
+        self._sign(run.custody.sign, told=False)  # what is written from here on is signed at the end
         code = self._exit_code()
         if run.request.part is Part.JOB:  # the pipeline's last job reports all stacks at once
             fanout.leave(run, self._named)
             self._console.summary(self._selected, code, paths, self._errors)
         else:
             self._tell(code, paths)
-        self._end_custody()
+        self._sign(self.run.custody.end)
+        self._keep_answer()
         run.lock.release()
         run.output.close(reading=not self._selected & _LOCKING)
         raise SystemExit(int(self._exit_code()))
+
+    def _keep_answer(self) -> None:
+        """Keep the answer of a run that has changed nothing, so that the next one need not find it again."""
+        history = self._history
+        if self._exit_code() is ExitCode.OK and (history is None or not history.problem):
+            snapshots.keep(self.run, history.written if history else None)
 
     def _say_unread(self, problem: LedgerError) -> None:
         """The run goes on without the ledger: what that means; a search for drift cannot tell new drift from known."""
@@ -336,26 +352,24 @@ class Reporter:
         for text in useless:
             self.run.say(text)
 
-    def _say_pending(self, ledger: Recorded) -> None:
-        """Name the stacks that this tree did not change, and that are not deployed as they are in it."""
-        outcomes = {name: self.run.results.get(f"plan:{name}") for name in self.run.project.graph.order}
-        unaffected = [name for name, found in outcomes.items() if found and found.status is Status.UNAFFECTED]
-        if names := assessment.differing(self.run, ledger, unaffected):
-            self.run.say(f"pending, or newer on the target, and not planned here: {', '.join(names)}")
-
     def _record(self) -> None:
         """Bring what was applied and checked into the ledger, and give its lease back."""
         run = self.run
         if run.recording is None or not (run.asked.deploying or "verify" in self._selected):
             return
         if problem := run.recording.end(last=run.request.part is not Part.JOB):
-            self._errors.append(run.problem(problem))
+            shown = run.problem(problem)
+            if run.asked.deploying:
+                self._errors.append(shown)
+            else:  # a job for checks need not have the right to write: the next deploy checks again
+                run.say(shown.text())
 
     def _tell(self, code: ExitCode, paths: list[str]) -> None:
         """Report the outcome: on the console, to the forge and channels, and in the history."""
         run = self.run
-        if run.recording is not None and run.request.base is not None and "plan" in self._selected:
-            self._say_pending(run.recording)
+        if run.recording is not None and "plan" in self._selected and not run.asked.deploying:
+            for text in pending.lines(run, run.recording):
+                run.say(text)
         if "plan" in self._selected or run.asked.deploying:
             for text in removed.lines(run):
                 run.say(text)

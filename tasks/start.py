@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from .base.problem import Problem
+    from .ledger.holder import Pipeline
     from .project.project import Project
     from .run.allowance import Allowance
 
@@ -63,6 +64,10 @@ def start() -> Run:
         run = Run(_taken_over(load(root, environment, update=_update())), _request())
         ownenvironment.hide(_declared_secrets(run.project))
         stateguard.check_names(run.request.accepted, run.project.stacks)
+        if run.request.adopt is not None:
+            from .plans import adoption
+
+            adoption.check_name(run, run.request.adopt)
         for note in misspelt.notes(os.environ, partial(_folders, run.project)):
             run.say(note)
         if run.project.config.notify:
@@ -164,9 +169,16 @@ def _open_ledger(run: Run) -> None:
     """
     from .run import recording
 
-    run.recording = recording.attach(run)
+    run.recording = recording.attach(run, _has_ended)
     if run.recording is not None and commandline.names(_READING):
         run.recording.begin()
+
+
+def _has_ended(run: Run, pipeline: Pipeline) -> bool:
+    """Ask the forge; its modules are only needed if a pipeline holds the lease."""
+    from .forges import ended
+
+    return ended.has_ended(run, pipeline)
 
 
 def _request() -> Request:
@@ -186,7 +198,7 @@ def _request() -> Request:
         accepted=stateguard.parse(accept, get_var("reason")) if accept is not None else (),
         part=fanout.part(get_var("ci")), mocking=get_var("mocks") != "no", reviewed_file=get_var("reviewed"),
         allowances=allowed, base=get_var("base"), reason=get_var("reason"),
-        shard=turns.shard(get_var("shard")),
+        shard=turns.shard(get_var("shard")), adopt=commandline.adopting(),
     )  # fmt: skip
 
 

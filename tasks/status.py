@@ -11,7 +11,7 @@ from .base.text import plural
 from .plans import acceptance
 from .run import errored, removed, result
 from .run.action import printing
-from .run.assessment import assess
+from .run.assessment import assess_once
 from .run.result import Status
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _table(run: Run) -> tuple[str, list[DeployError]]:
     for name in run.project.graph.order:
         stack = run.project.stacks[name]
         try:
-            assessment = assess(run, stack)
+            assessment = assess_once(run, stack)
         except DeployError as error:
             errors.append(error.about(name))
             counts["in error"] += 1
@@ -69,6 +69,7 @@ def _table(run: Run) -> tuple[str, list[DeployError]]:
         if os.path.lexists(errored.path(run.project, stack)):
             words.append(f"a state that could not be saved is in {stack.path}/{errored.FILE}")
         if store.pending(run.layout, name):
+            run.ages = True
             words.append(acceptance.readiness(run, stack, assessment))
         if drifted := _drift(run, stack, assessment.receipt):
             counts["drifted"] += 1

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import audit
-from .artifact.receipt import now
 from .base import ci
+from .base.clock import now
 from .base.errors import ConfigError, LedgerError, nearest
 from .base.problem import doit
 from .base.text import plural

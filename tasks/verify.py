@@ -111,14 +111,12 @@ def _wait(run: Run, stack: Stack, label: str, checks: Sequence[Check], last: Rec
     run.waiting[label] = lambda: tell(progress)
     began = time.monotonic()
     try:
-        with futures.ThreadPoolExecutor(len(checks), thread_name_prefix="check") as pool:
-            waits = [
-                pool.submit(waiting.wait, check, looking, state) for check, state in zip(checks, progress, strict=True)
-            ]
-            while futures.wait(waits, timeout=_TELL_EVERY).not_done:
+        with futures.ThreadPoolExecutor(1, thread_name_prefix="checks") as pool:
+            waits = pool.submit(waiting.all_of, checks, looking, progress)
+            while futures.wait([waits], timeout=_TELL_EVERY).not_done:
                 if run.output.live is None and not run.stop.requested:
                     run.say(f"{label.replace(':', ' ')}: after {time.monotonic() - began:.0f} s {tell(progress)}")
-            return [each.result() for each in waits]
+            return waits.result()
     finally:
         run.waiting.pop(label, None)
 

@@ -25,6 +25,14 @@ def _raw(text: str) -> bytes:
     return text.encode(errors="surrogateescape")
 
 
+def _wide(text: str, order: str) -> bytes:
+    return text.encode(f"utf-16-{order}", errors="surrogatepass")
+
+
+def _pairs(data: bytes) -> list[bytes]:
+    return [data[place : place + 2] for place in range(0, len(data), 2)]
+
+
 def _go_json(text: str) -> str:
     return (
         json.dumps(text, ensure_ascii=False)[1:-1]
@@ -94,6 +102,17 @@ FORMS: dict[str, Callable[[str], str]] = {
     "in a URL": lambda text: f"postgres://app:{urllib.parse.quote(_raw(text), safe='')}@db/x?a=1",
     "within a word": lambda text: f"xx{text}yy",
     "coloured": lambda text: f"\x1b[31m{text[: len(text) // 2]}\x1b[0m{text[len(text) // 2 :]}",
+    "HTML by number": lambda text: "".join(f"&#{ord(letter)};" for letter in text),
+    "HTML by hex number": lambda text: "".join(f"&#x{ord(letter):x};" for letter in text),
+    "octal of a C text": lambda text: "".join(f"\\{byte:03o}" for byte in _raw(text)),
+    "percent throughout": lambda text: "".join(f"%{byte:02x}" for byte in _raw(text)),
+    "PERCENT throughout": lambda text: "".join(f"%{byte:02X}" for byte in _raw(text)),
+    "UTF-16 by unit": lambda text: "".join(f"\\u{pair.hex()}" for pair in _pairs(_wide(text, "be"))),
+    "Base64 of UTF-16": lambda text: base64.b64encode(_wide(text, "le")).decode(),
+    "Base64 of UTF-16, second alignment": lambda text: base64.b64encode(b"a\0" + _wide(text, "le")).decode(),
+    "hex of UTF-16": lambda text: _wide(text, "le").hex(),
+    "Base85": lambda text: base64.b85encode(_raw(text)).decode(),
+    "Ascii85": lambda text: base64.a85encode(_raw(text)).decode(),
     "escaped Unicode": lambda text: codecs.encode(text, "unicode_escape").decode(),
 }
 

@@ -53,6 +53,10 @@ class Baseline:
         deployed: Whether it was deployed completely, so that commits after it may have been deployed in part.
         note: What is known of that deploy, and of those begun since.
         revision: What is checked out: a stack is compared with it, whatever a deploy of it has begun.
+
+    Attributes:
+        same_environment: Whether only the commits are compared, with the environment variables of this job on both
+            sides, as something else knows what is deployed.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class Baseline:
     ) -> None:  # fmt: skip
         self.ref = ref
         self.commit = commit
+        self.same_environment = False
         self._project = project
         self._deployed = deployed
         self.note = note or TagNote()
@@ -152,7 +157,7 @@ class Baseline:
             found = observed.with_items(self._project, found, self.note.seen(stack.name))
         before = observed.again(self._before[0], before, found)
         before = before.less_variables(volatile.uncounted(self._project, stack))
-        unknown = comparable.unknown(self._project, stack, found, index)
+        unknown = comparable.unknown(self._project, stack, found, index, environment=not self.same_environment)
         git_ignores = self._ignored(comparable.doubtful(found, index))
         unknown |= {
             item: "git ignores it"
@@ -163,7 +168,8 @@ class Baseline:
         reasons.sort(key=lambda reason: reason.input.rank if reason.input else ())
         set_then = self.note.environment_variables.get(stack.name, ())
         gone = {*set_then} - comparable.of_environment(self._project, stack, found)
-        notes = [*comparable.settings(self._project, stack), *self._unread(stack)]
+        settings = () if self.same_environment else comparable.settings(self._project, stack)
+        notes = [*settings, *self._unread(stack)]
         notes += [f"{name}, which is no longer set" for name in sorted(gone)]
         reasons += [Reason(Why.NOT_COMPARABLE, note=note, since=self.ref) for note in notes]
         reasons += between(_wired(before.without(unknown)), _wired(found.without(unknown)), self.ref)

@@ -37,7 +37,9 @@ _KEYS = {
 }  # of a stack, by the kind of input that they lead to
 
 
-def unknown(project: Project, stack: Stack, inputs: Inputs, index: CommitIndex) -> dict[Input, str]:
+def unknown(
+    project: Project, stack: Stack, inputs: Inputs, index: CommitIndex, *, environment: bool = True
+) -> dict[Input, str]:  # fmt: skip
     """Why each input that no commit contains cannot be compared.
 
     Args:
@@ -45,12 +47,13 @@ def unknown(project: Project, stack: Stack, inputs: Inputs, index: CommitIndex) 
         stack: The stack.
         inputs: Its current inputs, or those of its last apply.
         index: The files of the commit.
+        environment: Whether the environment variables at the commit may have been other ones.
     """
     found = {}
     for item in inputs.digests:
         if item.kind in FILES and index.outside(item.name):
             found[item] = "it is outside of the repository"
-        elif names := sorted(_variables(project, stack, item) - _OF_THE_PROJECT):
+        elif environment and (names := sorted(_variables(project, stack, item) - _OF_THE_PROJECT)):
             found[item] = f"it comes from environment variables ({', '.join(names)})"
     return found
 

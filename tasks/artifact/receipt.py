@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from ..base.clock import now
 from ..base.errors import RecordError
 from ..base.files import read_json
 from ..base.problem import doit
@@ -82,11 +82,6 @@ class Receipt:
             place = {"commit": finished.commit, "at": finished.finished_at, "plan_sha256": finished.plan_sha256}
             finished = replace(finished, deployed=place)
         return finished
-
-
-def now() -> str:
-    """The current time in UTC, as ISO 8601 to the second."""
-    return datetime.now(UTC).replace(microsecond=0).isoformat()
 
 
 def read(layout: Layout, stack: str) -> Receipt | None:

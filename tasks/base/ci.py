@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 
     Kind = Literal["gitlab", "github", "other", "none"]
 
+PARENT_VARIABLE = "DOIT_TOFU_PIPELINE"  # in a generated pipeline: the pipeline that it is a part of
 GITLAB_API = "https://gitlab.com/api/v4"
 GITHUB_API = "https://api.github.com"
+_MERGED = ("merged_result", "merge_train")  # values of CI_MERGE_REQUEST_EVENT_TYPE
 _NOT_SET = ("", "0", "false", "no")
 
 
@@ -34,6 +37,8 @@ class CI:
         project: The project that the pipeline runs in: GitLab's id, GitHub's `owner/name`.
         reviewing: The project that the merge request belongs to; differs from `project` if that is a fork.
         request: The merge request's number, if the pipeline runs for one.
+        base: The commit that the merge request is compared with: where its branch left the target; empty if unknown.
+        merge: The commit that merges it into its target, if the pipeline is for that one; its first parent is the base.
         head: The last commit of its source branch; without a merge request, the pipeline's commit.
         branch: The pipeline's branch; for a merge request, the source branch.
         pipeline: The pipeline's id.
@@ -49,6 +54,8 @@ class CI:
     project: str = ""
     reviewing: str = ""
     request: int | None = None
+    base: str = ""
+    merge: str = ""
     head: str = ""
     branch: str | None = None
     pipeline: str = ""
@@ -85,6 +92,12 @@ def repository(environment: Mapping[str, str] = os.environ) -> str:
 def pipeline(environment: Mapping[str, str] = os.environ) -> str:
     """The id of the pipeline that this job is a part of, which a retry keeps; empty outside of one."""
     return environment.get("CI_PIPELINE_ID") or environment.get("GITHUB_RUN_ID") or ""
+
+
+def outermost(found: CI, environment: Mapping[str, str] = os.environ) -> str:
+    """The id of the pipeline that started all others of this commit: what `doit ci` generates belongs to it."""
+    parent = environment.get(PARENT_VARIABLE, "")
+    return parent if found.kind == "gitlab" and parent.isdigit() else found.pipeline
 
 
 def _host(url: str) -> str:
@@ -131,7 +144,9 @@ def _gitlab(environment: Mapping[str, str]) -> CI:
         project=own,
         reviewing=get("CI_MERGE_REQUEST_PROJECT_ID") or own,
         request=_number(get("CI_MERGE_REQUEST_IID")),
+        base=get("CI_MERGE_REQUEST_DIFF_BASE_SHA", ""),
         # In a merged results pipeline, CI_COMMIT_SHA is a commit that exists only there.
+        merge=get("CI_COMMIT_SHA", "") if get("CI_MERGE_REQUEST_EVENT_TYPE") in _MERGED else "",
         head=get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA") or get("CI_COMMIT_SHA", ""),
         branch=get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME") or get("CI_COMMIT_BRANCH") or None,
         pipeline=pipeline,
@@ -147,7 +162,8 @@ def _github(environment: Mapping[str, str]) -> CI:
     project, run, server = get("GITHUB_REPOSITORY", ""), get("GITHUB_RUN_ID", ""), get("GITHUB_SERVER_URL")
     pull = _event(get("GITHUB_EVENT_PATH")).get("pull_request")
     pull = pull if isinstance(pull, dict) else {}
-    head = pull.get("head")
+    head, base = pull.get("head"), pull.get("base")
+    is_merge = re.fullmatch(r"refs/pull/\d+/merge", get("GITHUB_REF", ""))
     return CI(
         "github",
         api=get("GITHUB_API_URL") or GITHUB_API,
@@ -155,6 +171,8 @@ def _github(environment: Mapping[str, str]) -> CI:
         project=project,
         reviewing=project,
         request=_number(pull.get("number")),
+        base=str(base.get("sha") or "") if isinstance(base, dict) else "",
+        merge=get("GITHUB_SHA", "") if is_merge else "",
         head=str(head.get("sha") or "") if isinstance(head, dict) else get("GITHUB_SHA", ""),
         branch=get("GITHUB_HEAD_REF") or get("GITHUB_REF_NAME") or None,
         pipeline=run,

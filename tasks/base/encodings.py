@@ -32,6 +32,22 @@ def encoded(text: str) -> Iterator[str]:
         yield from _percent(_bytes(text))
     for form in {text, *_json(text)}:  # also for a document that contains it
         yield from _binary(_bytes(form))
+        yield from _numbered(form)
+
+
+def _numbered(text: str) -> Iterator[str]:
+    """Every character by its number: in HTML, JSON, a C text, a URL; and UTF-16, as PowerShell has it."""
+    for form in ("&#{};", "&#x{:x};", "&#x{:X};"):
+        yield "".join(form.format(ord(letter)) for letter in text)
+    wide = text.encode("utf-16-be", errors="surrogatepass")
+    units = [wide[place : place + 2].hex() for place in range(0, len(wide), 2)]
+    yield from ("".join(f"\\u{unit}" for unit in units), "".join(f"\\u{unit.upper()}" for unit in units))
+    data = _bytes(text)
+    yield "".join(f"\\{byte:03o}" for byte in data)
+    yield from ("".join(f"%{byte:02x}" for byte in data), "".join(f"%{byte:02X}" for byte in data))
+    for narrow in (text.encode("utf-16-le", errors="surrogatepass"), wide):
+        yield from (narrow.hex(), narrow.hex().upper(), *_aligned(narrow, base64.b64encode, bits=6, block=3))
+    yield from (base64.b85encode(data).decode(), base64.a85encode(data).decode())
 
 
 def _binary(data: bytes) -> Iterator[str]:

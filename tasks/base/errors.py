@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self, TypedDict, Unpack
 from .problem import Kind, Problem, Where, doit, steps
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from .problem import Steps
 
@@ -192,6 +192,12 @@ class StateRefusedError(DeployError):
     kind = Kind.STATE_REFUSED
 
 
+class DriftAdoptionError(DeployError):
+    """A drift could not be taken over into the code."""
+
+    kind = Kind.DRIFT_NOT_ADOPTED
+
+
 class ArtifactRefusedError(DeployError):
     """A plan artifact that deploy must not apply; `reason` is a short, stable identifier."""
 
@@ -263,7 +269,7 @@ class StoppedError(DeployError):
     kind = Kind.STOPPED
 
 
-def nearest(word: str, candidates: Sequence[str]) -> str:
+def nearest(word: str, candidates: Collection[str]) -> str:
     """A ` (did you mean 'x'?)` hint for an error message, else the known names; empty without candidates."""
     from difflib import get_close_matches
 

@@ -87,6 +87,19 @@ def tracked(root: Path, paths: list[str]) -> set[str] | None:
     return None if listed is None else {path for path in listed.split("\0") if path}
 
 
+def ignored(root: Path, paths: list[str]) -> set[str]:
+    """Which of some paths, relative to `root`, git ignores; none without git."""
+    given = "\0".join(paths).encode(errors="surrogateescape")
+    listed = _git(root, "check-ignore", "-z", "--stdin", may_fail=True, given=given)
+    return {path for path in (listed or "").split("\0") if path}
+
+
+def excludes_file(root: Path) -> str | None:
+    """The file of patterns that the user's settings add to what git ignores; None without one."""
+    found = _git(root, "config", "--type=path", "--get", "core.excludesFile", may_fail=True)
+    return (found or "").rstrip("\n") or None
+
+
 def merge_base(root: Path, ref: str) -> str | None:
     """The merge base of HEAD and a ref; None without one, or if the ref does not exist."""
     if resolve(root, ref) is None:

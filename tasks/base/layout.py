@@ -131,6 +131,11 @@ class Layout:
         return self.cache / "files.json"
 
     @property
+    def snapshots(self) -> Path:
+        """The snapshots of commands that changed nothing: their answers, and what these rest on."""
+        return self.cache / "snapshots"
+
+    @property
     def tree(self) -> Path:
         """An overlay's build tree, upstream and overlay merged; its path is fixed to keep relative paths valid."""
         return self.cache / "tree"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 DEPLOY_DIR = ".deploy"
 _BLOCK = 1 << 20
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_WRITING = os.O_WRONLY | os.O_RDWR
 _GONE = " (deleted)"
 _WITHIN = f"/{DEPLOY_DIR}/"
 
@@ -32,7 +33,7 @@ def opened(path: Path, flags: int = os.O_RDONLY) -> int:
     """Open a plain file; on a path through `.deploy`, no part below the repository may be a link.
 
     Raises:
-        NotPlainError: It is something else, or is reached through a link.
+        NotPlainError: It is something else, or is reached through a link; or it has a second name and is to be written.
         OSError: It cannot be opened.
     """
     try:
@@ -45,8 +46,11 @@ def opened(path: Path, flags: int = os.O_RDONLY) -> int:
             raise _not_plain(path, "is not a plain file: remove it") from None
         raise
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
             raise _not_plain(path, "is not a plain file: remove it")
+        if flags & _WRITING and found.st_nlink > 1:
+            raise _not_plain(path, "has another name, whose content would change too: remove it")
         _check_place(descriptor, path)
     except BaseException:
         os.close(descriptor)

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     STATE_LOCKED = "state locked"
     STATE_NOT_SAVED = "state not saved"
     STATE_REFUSED = "state refused"
+    DRIFT_NOT_ADOPTED = "drift not adopted"
     REFUSED = "refused"
     NOT_REVIEWED = "not reviewed"
     OLDER = "older commit"

@@ -31,6 +31,7 @@ _OURS = frozenset({
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 _LOOK = 0.05
 _BLOCK = 1 << 20
+_LONGEST_SECRET = 1 << 20  # bytes, however it is encoded
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def run(
         apart: Whether standard error is kept apart from its output.
         leave: Whether processes that it leaves running live on (it may start a service). Then a stop only interrupts
             it, and it keeps its full time.
-        last: How many bytes of its output to return, counted from the end.
+        last: How much of its output to return, counted from the end: bytes of `raw`, characters of what is masked.
         line: Called with each line of its output as soon as it is printed.
 
     Raises:
@@ -101,8 +102,9 @@ def run(
             stop.ended(child)
         if lines:
             lines.read(to_end=True)
-        said = _text(output, last)
-        return Ended(code, mask.text(said), mask.text(_text(errors, last)) if errors else "", said)
+        return Ended(
+            code, _masked(output, last, mask), _masked(errors, last, mask) if errors else "", _text(output, last)
+        )
 
 
 def ask(
@@ -165,6 +167,12 @@ class _Lines:
                 self._take(text.decode("utf-8", "replace"))
         if to_end and self._rest:
             self._take(self._rest.decode("utf-8", "replace"))
+
+
+def _masked(file: IO[bytes], last: int, mask: Secrets) -> str:
+    """The end of a file without secrets; they are taken out of more than that, as half a secret is not recognized."""
+    text = mask.text(_text(file, last + _LONGEST_SECRET))
+    return text[-last:] if last else ""
 
 
 def _text(file: IO[bytes], last: int) -> str:

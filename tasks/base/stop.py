@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import ExitCode, StoppedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
 
@@ -34,6 +34,7 @@ class Stop:
         self._lock = threading.RLock()
         self._children: dict[subprocess.Popen[bytes], str] = {}
         self._woken = threading.Event()
+        self._wakes: list[Callable[[], None]] = []
         self.requested = False
 
     def install(self) -> None:
@@ -79,6 +80,19 @@ class Stop:
                 next_step="run the same command again; it continues from here",
             )
 
+    @contextlib.contextmanager
+    def waking(self, wake: Callable[[], None]) -> Iterator[None]:
+        """Within this, call a function when the run is asked to stop, at once if it was; in the signal's handler."""
+        with self._lock:
+            self._wakes.append(wake)
+            if self.requested:
+                wake()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._wakes.remove(wake)
+
     def wait(self, seconds: float) -> bool:
         """Sleep; returns True if the run was asked to stop meanwhile."""
         return self._woken.wait(seconds)
@@ -91,6 +105,8 @@ class Stop:
             labels = ", ".join(sorted(self._children.values()))
             self.requested = True
             self._woken.set()
+            for wake in self._wakes:
+                wake()
             for child in self._children:
                 self._interrupt(child)
         limit = "" if self._grace is None else f", for at most {self._grace:g} s"

@@ -7,8 +7,8 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
-from ..artifact.receipt import now
 from ..base import process
+from ..base.clock import now
 from ..base.errors import BuildError, DeployError, RecordError, StoppedError
 from ..base.files import locked
 from ..base.layout import prepare

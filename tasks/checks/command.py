@@ -55,7 +55,7 @@ class CommandCheck(Check):
         if look.stop.requested:
             return Observation(False, "was ended")
         if ended.code is None:
-            return Observation(False, f"took longer than {limit:.3g} s{said}")
+            return Observation(False, f"took longer than {round(limit, 1):g} s{said}")
         if ended.code < 0:
             return Observation(False, f"was ended by signal {-ended.code}{said}")
         return Observation(ended.code == self.exit_code, f"exited with {ended.code}{said}")

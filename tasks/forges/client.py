@@ -76,5 +76,8 @@ class Client(Protocol):
     def status(self, commit: str, state: State, name: str, description: str, link: str | None) -> None:
         """Set a commit's status of a name."""
 
+    def has_ended(self, pipeline: str) -> bool:
+        """Whether a pipeline of the project that the run belongs to has ended, and will not go on by itself."""
+
     def merged(self, commit: str, branch: str | None) -> Merged | None:
         """The merge request that brought a commit to a branch; None if none did."""

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ..run.run import Run
     from .place import Place
 
-_CHECKED = frozenset({Status.OK, Status.UNDEPLOYED})
 _DIGITS = 16
 
 
@@ -55,7 +54,7 @@ def _sync(run: Run, place: Place) -> str:
     looks, environment = write.templates(run), run.project.environment
     results = [item for item in run.results.values() if item.stage == "drift"]
     drifted = {item.stack: _page(run, place, item, looks) for item in results if item.status is Status.DRIFTED}
-    over = {item.stack for item in results if item.status in _CHECKED}
+    over = {item.stack for item in results if item.without_drift}
     kept = set(run.project.stacks) - over - set(drifted)
     return issues.sync(client, environment, drifted, kept, wait=run.stop.wait).text()
 

@@ -94,6 +94,11 @@ class GitHub:
         body |= {"target_url": link} if link else {}
         self._api.send("POST", f"{self._repository}/statuses/{quote(commit, safe='')}", body)
 
+    def has_ended(self, pipeline: str) -> bool:
+        """Whether a workflow run has ended (https://docs.github.com/en/rest/actions/workflow-runs)."""
+        found = self._api.get(f"{self._repository}/actions/runs/{quote(pipeline, safe='')}")
+        return isinstance(found, dict) and str(found.get("id")) == pipeline and found.get("status") == "completed"
+
     def merged(self, commit: str, branch: str | None) -> Merged | None:
         """The pull request that brought a commit to a branch."""
         found = [

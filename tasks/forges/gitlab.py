@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .place import Place
 
 _LONGEST_DESCRIPTION = 255
+_ENDED = ("success", "failed", "canceled", "skipped")  # `manual` waits for someone, `canceling` for its jobs
 
 
 class GitLab:
@@ -95,6 +96,11 @@ class GitLab:
         if self._pipeline:
             body["pipeline_id"] = self._pipeline
         self._api.send("POST", f"{self._own}/statuses/{quote(commit, safe='')}", body)
+
+    def has_ended(self, pipeline: str) -> bool:
+        """Whether a pipeline has ended (https://docs.gitlab.com/api/pipelines/#get-a-single-pipeline)."""
+        found = self._api.get(f"{self._own}/pipelines/{quote(pipeline, safe='')}")
+        return isinstance(found, dict) and str(found.get("id")) == pipeline and found.get("status") in _ENDED
 
     def merged(self, commit: str, branch: str | None) -> Merged | None:
         """The merge request that brought a commit to a branch."""

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..artifact.receipt import now
+from ..base.clock import now
 from ..base.errors import ExitCode
 from ..base.files import write_json
 from ..base.problem import listed

@@ -7,7 +7,6 @@ that ended, and is only appended to. Readers skip a torn last line. No decision 
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 import sys
 import threading
@@ -18,8 +17,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from ..artifact.receipt import now
 from ..base import ci, git, jsontext
+from ..base.clock import now
 from ..base.errors import DeployError
 from ..base.files import append, write_atomic
 from ..run.details import DriftDetails
@@ -57,8 +56,7 @@ class Recorder:
         self._run, self._known = run, tasks
         began = datetime.now(UTC)
         self._clock = time.monotonic()
-        # Sorted by time, even within a second: retention relies on it.
-        self.id = f"{began:%Y%m%dT%H%M%SZ}-{began.microsecond:05x}{secrets.token_hex(1)[0]}"
+        self.id = retention.new_id(began)
         here = ci.read()
         commit, branch = git.head(run.layout.root)
         self._lock = threading.Lock()
@@ -69,6 +67,7 @@ class Recorder:
         self._over = False
         self._writer: threading.Thread | None = None
         self.problem: str | None = None
+        self.written: dict[str, Any] = {}
         self.head: dict[str, Any] = {
             "format": FORMAT,
             "id": self.id,
@@ -167,7 +166,8 @@ class Recorder:
         try:
             if (head["pipeline"] or {}).get("review") is None:  # a merge request says nothing about what is deployed
                 overview.update(run, head)
-            retention.prune(run.layout, run.project.config.history)
+            kept = run.project.config.history
+            retention.prune(run.layout, kept.keep, kept.days)
         except (DeployError, OSError) as error:
             self.problem = self.problem or str(error)
 
@@ -202,6 +202,7 @@ class Recorder:
             touched = sorted({task["stack"] for task in tasks if task["stage"] != "build" and task["stack"] in needs})
             graph = {name: sorted(needs.get(name, ())) for name in touched}
             record = {**self.head, "written_at": now(), "counts": _totals(tasks), "graph": graph, "tasks": tasks}
+            self.written = record
             try:
                 if lines:
                     append(layout.run_tasks(self.id), "".join(f"{line}\n" for line in lines))

@@ -82,8 +82,11 @@ def draft(
         entries.append((number, data))
         if change.stack is not None and change.receipt is not None:
             touched[name][change.stack] = Record.model_validate(
-                {"change": change.id, "entry": number, "receipt": change.receipt, "outputs": change.outputs}
-            )
+                {
+                    "change": change.id, "entry": number, "receipt": change.receipt, "outputs": change.outputs,
+                    "holder": change.holder,
+                }
+            )  # fmt: skip
     blobs = {name: record.shard_bytes(shard) for name, shard in touched.items()}
     following = head.model_copy(
         update={

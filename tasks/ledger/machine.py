@@ -36,8 +36,9 @@ class Me:
 class Batch:
     """What is written in one go.
 
-    `begun`, if not None, announces stacks and takes the lease; `ends` releases the lease. `taking_over` is the holder
-    of another lease that is known to have ended.
+    `begun`, if not None, announces stacks and takes the lease. `ends` withdraws what this run announced and did not
+    apply, and releases the lease, unless it `shares` it with later jobs of its pipeline. `taking_over` is the holder of
+    another lease that is known to have ended.
     """
 
     write: str
@@ -45,6 +46,7 @@ class Batch:
     begun: Mapping[str, Begun] | None = None
     since: str = ""
     ends: bool = False
+    shares: bool = False
     taking_over: str | None = None
 
     def over(self, me: Me, head: Head) -> Head:
@@ -64,7 +66,8 @@ class Batch:
                 del begun[change.stack or ""]
         if self.ends:
             begun = {name: item for name, item in begun.items() if item.run != me.run or item.doubtful}
-            lease = None if lease is not None and lease.holder == me.holder else lease
+            is_ours = lease is not None and lease.holder == me.holder
+            lease = None if is_ours and not self.shares else lease
         return head.model_copy(update={"lease": lease, "begun": begun})
 
 
@@ -125,7 +128,8 @@ class State:
         announce: The stacks to announce, together with the lease.
         since: When that was requested.
         ended_holder: The holder of another lease that is known to have ended.
-        finishing: Whether the lease is to be released with the last write.
+        finishing: Whether the run ends with the next write.
+        shares: Whether the lease then stays with the run's pipeline.
         sent: What is being written, or may have been written.
         holds: Whether this run has the lease.
         unsure: Whether there was no response to the write: it may have been, or may still be, written.
@@ -141,6 +145,7 @@ class State:
     since: str = ""
     ended_holder: str | None = None
     finishing: bool = False
+    shares: bool = False
     sent: Batch | None = None
     holds: bool = False
     unsure: bool = False
@@ -218,7 +223,9 @@ class Flush:
 
 @dataclass(frozen=True)
 class Finish:
-    """The run is about to end."""
+    """The run is about to end; `shares` leaves the lease to the other jobs of its pipeline."""
+
+    shares: bool = False
 
 
 Event = Fetched | Written | Moved | Lost | Denied | Announce | HolderEnded | Record | Flush | Finish | Look
@@ -292,10 +299,10 @@ def step(state: State, event: Event, chance: float = 0.5) -> Step:
             return replace(state, queue=(*state.queue, change)), ()
         case Flush():
             return _next(replace(state, attempts=0))
-        case Finish():
+        case Finish(shares):
             lease = state.known.lease if state.known else None  # a retry ends a lease that its pipeline left behind
             holds = state.holds or (lease is not None and lease.holder == state.me.holder)
-            return _next(replace(state, finishing=True, announce=None, holds=holds, attempts=0))
+            return _next(replace(state, finishing=True, shares=shares, announce=None, holds=holds, attempts=0))
 
 
 def may_take(head: Head, me: Me, ended_holder: str | None = None) -> bool:
@@ -349,7 +356,7 @@ def _proceed(state: State) -> Step:
     state = _kept(state)
     batch = Batch(
         f"{state.me.run}.{state.number + 1}", state.queue, state.announce, state.since,
-        state.finishing, state.ended_holder if state.announce is not None else None,
+        state.finishing, state.shares, state.ended_holder if state.announce is not None else None,
     )  # fmt: skip
     if batch.begun is not None and head.lease is not None and not may_take(head, state.me, batch.taking_over):
         return state, (Busy(head.lease),)

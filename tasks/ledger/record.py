@@ -82,12 +82,13 @@ class Begun(Part):
 
 
 class Record(Part):
-    """The record of a stack: `entry` is the number of the entry that wrote it, `change` its id."""
+    """The record of a stack: `entry` is the number of the entry that wrote it, `change` its id, `holder` its writer."""
 
     change: str
     entry: int
     receipt: dict[str, object]
     outputs: dict[str, object] | None = None
+    holder: str = ""
 
     @property
     def digest(self) -> str:
@@ -201,8 +202,8 @@ class Entry(Part):
 class Change:
     """An event to record, before it has a place in the chain.
 
-    `receipt` and `outputs` are the stack's new record, `follows` is the change that they replace; `facts` are other
-    facts for the entry.
+    `receipt` and `outputs` are the stack's new record, `follows` is the change that they replace; `holder` is the
+    pipeline that made it, `facts` are other facts for the entry.
     """
 
     kind: Kind
@@ -213,6 +214,7 @@ class Change:
     receipt: Mapping[str, object] | None = None
     outputs: Mapping[str, object] | None = None
     follows: str | None = None
+    holder: str = ""
     key: str | None = None
     lost: bool = False
     facts: Mapping[str, object] = field(default_factory=dict)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .channels import Channel
     from .memory import Message
 
+_LONGEST = 300  # characters of a problem
 _LOOK = 0.05  # seconds between two looks at whether the run is being stopped
 
 
@@ -63,7 +64,7 @@ def _work(run: Run, job: Job) -> None:
         except Exception as error:  # noqa: BLE001 - whatever a library raises; its text may contain the URL, so only its type is shown
             problem = f"unexpected error: {type(error).__name__}"
         if problem:
-            job.problem = problem
+            job.problem = run.mask.text(problem)[:_LONGEST]  # masked first: half a secret is not recognized
             return
         job.delivered.append(message)
 

@@ -6,8 +6,8 @@ import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ..artifact.receipt import now
 from ..base import ci
+from ..base.clock import now
 from ..base.files import canonical_json, sha256_bytes
 from ..base.problem import Kind
 from ..run.details import DriftDetails
@@ -83,6 +83,7 @@ class Findings:
     failures: tuple[Item, ...] = ()
     drifts: tuple[Item, ...] = ()
     deploys: tuple[Item, ...] = ()
+    remind: float | None = None
 
     @classmethod
     def of(cls, run: Run, selected: Collection[str], errors: list[Problem]) -> Findings:
@@ -102,7 +103,7 @@ class Findings:
             run.project.environment, commands, dict(run.results), frozenset(run.project.stacks), now(),
             _facts(run, ordered), tuple(failures),
             tuple(_item(item, commands) for item in ordered if item.status is Status.DRIFTED),
-            tuple(_item(item, commands) for item in ordered if item.applied),
+            tuple(_item(item, commands) for item in ordered if item.applied), run.project.config.drift.remind,
         )  # fmt: skip
 
     def ended(self, incident: dict[str, Any]) -> bool:
@@ -112,7 +113,7 @@ class Findings:
             return command in self.commands.values() and not any(not item.stack for item in self.failures)
         own, deployed = self.results.get(f"{command}:{stack}"), self.results.get(f"deploy:{stack}")
         if incident["event"] == "drift":
-            return (own is not None and own.status is Status.OK) or (deployed is not None and deployed.applied)
+            return (own is not None and own.without_drift) or (deployed is not None and deployed.applied)
         if any(item.stack == stack for item in self.failures):
             return False
         if command == "drift":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -11,14 +11,16 @@ from ..artifact import folder
 from ..base.errors import RecordError
 from ..base.files import read_json
 from ..base.problem import Kind
+from ..run.result import Status
+from . import shared
 from .events import CHECKS
 
 if TYPE_CHECKING:
     from ..project import model
     from ..run.run import Run
     from .events import Findings, Item
+    from .shared import Incidents
 
-Incidents = dict[str, dict[str, Any]]
 _FIELDS = frozenset({"event", "stack", "stage", "command", "kind", "what", "fingerprint", "since", "told"})
 _HOUR = 3600
 
@@ -43,26 +45,60 @@ class Message:
                 note(incidents, self.event, item, at)
 
 
-def read(run: Run) -> dict[str, Incidents]:
-    """The incidents that each channel was notified of; an unreadable record counts as empty, and is reported."""
+@dataclass(frozen=True)
+class Records:
+    """The incidents that each channel was notified of.
+
+    Args:
+        channels: The incidents of each channel, by its label.
+        everywhere: Those of them that every machine knows of.
+        alone: Whether this machine knows of incidents that others do not.
+    """
+
+    channels: dict[str, Incidents]
+    everywhere: dict[str, Incidents] = field(default_factory=dict)
+    alone: bool = False
+
+
+def read(run: Run) -> Records:
+    """The incidents that each channel was notified of; what cannot be read counts as empty, and is reported.
+
+    With a ledger they are those of all machines, and those that this machine could not record there.
+    """
+    here = _read_here(run)
+    everywhere = shared.read(run)
+    if everywhere is None:
+        return here
+    if not here.alone:
+        return Records(everywhere, everywhere)
+    labels = {*everywhere, *here.channels}
+    channels = {label: {**everywhere.get(label, {}), **here.channels.get(label, {})} for label in labels}
+    return Records(channels, everywhere, alone=True)
+
+
+def _read_here(run: Run) -> Records:
+    """The incidents that this machine remembers; an unreadable record counts as empty, and is reported."""
     path = run.layout.notified
     try:
         record = read_json(path)
         if record is None:
-            return {}
-        return {
+            return Records({})
+        channels = {
             str(label): {key: found for key, found in incidents.items() if found.keys() >= _FIELDS}
             for label, incidents in record["channels"].items()
         }
+        return Records(channels, alone=bool(record.get("alone")))
     except (RecordError, AttributeError, KeyError, TypeError):
         run.say(f"{run.layout.relative(path)} cannot be read: earlier notifications may be sent again")
-        return {}
+        return Records({})
 
 
-def write(run: Run, records: dict[str, Incidents]) -> None:
-    """Write the incidents that each channel was notified of; a failure is reported."""
+def write(run: Run, before: Records, channels: dict[str, Incidents]) -> None:
+    """Write the incidents that each channel was notified of, for all machines if possible; a failure is reported."""
+    alone = run.project.config.ledger != "none" and not shared.write(run, before.everywhere, channels)
+    record = {"format": 1, "channels": channels, **({"alone": True} if alone else {})}
     try:
-        folder.keep(run.layout, run.layout.notified, {"format": 1, "channels": records})
+        folder.keep(run.layout, run.layout.notified, record)
     except RecordError as error:
         run.say(f"{error.message}: these notifications may be sent again")
 
@@ -123,9 +159,11 @@ def _concerns(settings: model.Channel, item: Item) -> bool:
 
 
 def _is_news(settings: model.Channel, known: dict[str, Any] | None, item: Item, findings: Findings) -> bool:
-    if known is None or known["fingerprint"] != item.fingerprint:
+    if known is None or not shared.is_same(settings, known["fingerprint"], item.fingerprint):
         return True
-    return settings.repeat is not None and _hours(known["told"], findings.at) >= settings.repeat
+    is_drift = item.kind == Status.DRIFTED
+    repeat = findings.remind if settings.repeat is None and is_drift else settings.repeat
+    return repeat is not None and _hours(known["told"], findings.at) >= repeat
 
 
 def _hours(begin: str, end: str) -> float:

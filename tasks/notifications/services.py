@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .channels import Channel
 
-_LONGEST = 300
-
 
 class _Heard(logging.Handler):
     """Collects apprise's log records of this thread: it reports failures only by logging."""
@@ -57,4 +55,4 @@ def send(channel: Channel, event: str, title: str, body: str) -> str:
             return ""
     finally:
         logger.removeHandler(heard)
-    return (" ".join(" ".join(heard.said[-2:]).split()) or "apprise could not deliver it")[:_LONGEST]
+    return " ".join(" ".join(heard.said[-2:]).split()) or "apprise could not deliver it"

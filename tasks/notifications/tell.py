@@ -37,7 +37,7 @@ def tell(run: Run, selected: Collection[str], errors: list[Problem]) -> None:
 
 def _tell(run: Run, findings: Findings) -> None:
     records = memory.read(run)
-    kept = {label: dict(known) for label, known in records.items()}
+    kept = {label: dict(known) for label, known in records.channels.items()}
     jobs = []
     for settings in run.project.config.notify:
         if not channels.wants(settings, run.project.environment):
@@ -54,5 +54,5 @@ def _tell(run: Run, findings: Findings) -> None:
             told = ", ".join(message.event for message in job.delivered)
             run.say(f"notified: {job.channel.label} ({told})")
     kept = {label: known for label, known in kept.items() if known}
-    if kept != records:
-        memory.write(run, kept)
+    if kept != records.channels or records.alone:
+        memory.write(run, records, kept)

@@ -23,7 +23,8 @@ BODY = """\
 {% for item in items[:10] %}
 {% if event == 'recovery' %}
 {{ item.stack or item.command }}: recovered; was {{ 'drifted' if item.kind == 'drift' else 'failing' }} since \
-{{ item.since }}: {{ item.what }}
+{{ item.since }}{% if item.what %}: {{ item.what }}{% endif %}
+
 {% else %}
 {{ item.stack or 'run' }} ({{ item.stage }}): {{ item.what }}
 {% if item.next_step and event == 'failure' %}  next: {{ item.next_step }}
@@ -79,7 +80,7 @@ def _one(run: Run, settings: model.Channel, name: str, builtin: str, values: dic
             first = str(error).partition("\n")[0]
             run.say_once(
                 f"{settings.label}: the template `{name}` is broken, so the built-in one was used:"
-                f" {error.kind}: {first[:200]}"
+                f" {error.kind}: {run.mask.text(first)[:200]}"
             )
     return environment.sandboxed().from_string(builtin).render(**_known(run, values))
 

@@ -15,8 +15,8 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from ..artifact.receipt import now
 from ..base import jsontext
+from ..base.clock import now
 
 if TYPE_CHECKING:
     from .channels import Channel

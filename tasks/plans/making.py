@@ -12,6 +12,7 @@ from ..artifact.inputs import Inputs
 from ..artifact.manifest import Manifest
 from ..artifact.statecheck import Seen
 from ..base import ci
+from ..base.clock import now
 from ..base.files import canonical_json, sha256_bytes
 from ..builds import used
 from ..engine import encryption
@@ -128,7 +129,7 @@ def _kept(run: Run, stack: Stack, found: Fresh, basis: _Basis) -> Made:
         lock_digest=workdir.lock_digest(project, stack),
         lineage=basis.seen.lineage,
         serial=basis.seen.serial,
-        created_at=receipt.now(),
+        created_at=now(),
         counts=asdict(found.changes.counts),
         mocked=basis.mocked,
         upstream=run.upstream,

@@ -55,15 +55,16 @@ def load(root: Path, environment: str | None = None, *, update: bool = False) ->
 
         tree = buildtree.merge(layout, loaded.base)
     index = FileIndex(tree.folder, layout.tree_file_index) if tree else FileIndex(root, layout.file_index)
-    sources = Sources(
-        home=root, loaded=loaded, index=index, tree=tree, known=variables.known_beforehand,
-        stacks=stacks(loaded, index),
-    )  # fmt: skip
-    if loaded.config.organization is not None:
-        from .config import organization
+    with index.at_once():
+        sources = Sources(
+            home=root, loaded=loaded, index=index, tree=tree, known=variables.known_beforehand,
+            stacks=stacks(loaded, index),
+        )  # fmt: skip
+        if loaded.config.organization is not None:
+            from .config import organization
 
-        sources.organization = organization.load(sources.root, loaded)
-    return related(sources)
+            sources.organization = organization.load(sources.root, loaded)
+        return related(sources)
 
 
 def related(sources: Sources) -> Project:
@@ -93,11 +94,11 @@ def stacks(loaded: Loaded, index: FileIndex) -> dict[str, Stack]:
     errors = _found_twice(loaded, found)
     for name in sorted({*found, *configured}):
         settings = configured.get(name) or model.Stack()  # type: ignore[call-arg]
-        if not settings.enabled:
-            continue
         path = posixpath.normpath(settings.path) if settings.path else found.get(name, f"stacks/{name}")
         problem = None if path == found.get(name) else _folder_problem(index, path, folders.values())
-        if problem:
+        if not settings.enabled and (settings.path or problem is None or index.is_folder(path)):
+            continue
+        if problem:  # also of a disabled one: the stack that was meant would be deployed
             errors.append(loaded.error(problem, "stacks", name, *(["path"] if settings.path else [])))
             continue
         real = index.followed(path)

@@ -269,12 +269,12 @@ class Console:
         undeployed = sorted(item.stack for item in found if item.status is Status.UNDEPLOYED)
         if drifted:
             again = self._run.command("-a", *(f"deploy:{name}" for name in drifted[:5])).quoted
-            looks = self._run.command("drift").quoted
+            adopts = self._run.command("drift", "--adopt", drifted[0] if len(drifted) == 1 else "STACK").quoted
             counted = words.counted(_news(found))
             lines.append(
                 f"{', '.join(drifted)} drifted{f' ({counted})' if counted else ''}. What to do next:\n"
                 f"  1. deploy the code again:     {again}\n"
-                f"  2. keep what is there:        change the code until {looks} finds nothing\n"
+                f"  2. keep what is there:        {adopts} changes the code\n"
                 f"  3. look into it:              .deploy/{self._run.project.environment}/reports/drift.md"
             )
         if undeployed:

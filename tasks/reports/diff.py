@@ -34,7 +34,9 @@ class Line(NamedTuple):
     text: str
 
 
-def fields(before: Any, after: Any, *, forces: Sequence[Path] = (), masked: Sequence[Path] = ()) -> list[Line]:
+def fields(
+    before: Any, after: Any, *, forces: Sequence[Path] = (), masked: Sequence[Path] = (), nulls: bool = False
+) -> list[Line]:
     """The lines of a change.
 
     Args:
@@ -42,8 +44,9 @@ def fields(before: Any, after: Any, *, forces: Sequence[Path] = (), masked: Sequ
         after: The redacted value after; None for what is destroyed.
         forces: The paths that force a replacement.
         masked: The paths whose values differ, although both are shown as the same mask.
+        nulls: Whether a null that is added or removed is shown; attributes of a resource that are not set are null.
     """
-    comparison = _Comparison([tuple(path) for path in forces], {tuple(path) for path in masked})
+    comparison = _Comparison([tuple(path) for path in forces], {tuple(path) for path in masked}, nulls=nulls)
     found = list(comparison.lines((), before, after))
     unseen = [path for path in comparison.forces if path not in comparison.forced]
     return [*found, *(Line("!", f"{dotted(path)} {FORCES}") for path in unseen)]
@@ -54,15 +57,16 @@ def of_change(item: Mapping[str, Any]) -> list[Line]:
     forces, masked = (
         [tuple(path) for path in item.get(key) or []] for key in ("replace_paths", "masked")
     )  # fmt: skip
-    return fields(item.get("before"), item.get("after"), forces=forces, masked=masked)
+    return fields(item.get("before"), item.get("after"), forces=forces, masked=masked, nulls="name" in item)
 
 
 class _Comparison:
     """One comparison; remembers which of the forcing paths it has named."""
 
-    def __init__(self, forces: list[Path], masked: set[Path]) -> None:
+    def __init__(self, forces: list[Path], masked: set[Path], *, nulls: bool) -> None:
         self.forces = forces
         self.masked = masked
+        self.nulls = nulls
         self.forced: set[Path] = set()
 
     def lines(self, path: Path, before: Any, after: Any) -> Iterator[Line]:
@@ -76,6 +80,8 @@ class _Comparison:
         elif isinstance(before, dict | None) and isinstance(after, dict | None) and (before or after):
             old, new = before or {}, after or {}
             for key in sorted({*old, *new}):
+                if self.nulls and old.get(key) is new.get(key) is None and (key in old) != (key in new):
+                    yield from self._one(path, key, "+" if key in new else "-", None)
                 yield from self.lines((*path, key), old.get(key), new.get(key))
         elif isinstance(before, list | None) and isinstance(after, list | None) and (before or after):
             yield from self._elements(path, before or [], after or [])
@@ -95,12 +101,21 @@ class _Comparison:
                 yield from self.lines((*path, place), old, item)
         else:
             for place, item in gone:
-                yield from self.lines((*path, place), item, None)
+                yield from self._one(path, place, "-", item)
             for place, item in new:
-                yield from self.lines((*path, place), None, item)
+                yield from self._one(path, place, "+", item)
         kept = len(after) - len(new)
         if kept and (gone or new):
             yield Line(" ", f"{dotted(path)}: {plural(kept, 'more element')} unchanged")
+
+    def _one(self, path: Path, place: int | str, sign: str, item: Any) -> Iterator[Line]:
+        """An element that is on one side only; null is one, too."""
+        if item is None:
+            yield from _value(sign, f"{dotted((*path, place))} = ", item, self._force((*path, place)))
+        elif sign == "-":
+            yield from self.lines((*path, place), item, None)
+        else:
+            yield from self.lines((*path, place), None, item)
 
     def _texts(self, path: Path, before: str, after: str) -> Iterator[Line]:
         parsed = parse(before), parse(after)

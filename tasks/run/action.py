@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from doit.action import BaseAction
 from doit.exceptions import TaskFailed
 
-from ..artifact.receipt import now
+from ..base.clock import now
 from ..base.errors import DeployError, UnexpectedError
 from ..base.problem import listed
 from . import fanout

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,11 +10,8 @@ from ..artifact.reasons import Reason, Why
 from ..base.errors import DeployError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from ..artifact.affected import Assessment
     from ..project.stack import Stack
-    from .recorded import Recorded
     from .run import Run
 
 
@@ -47,13 +43,3 @@ def may_be_affected(run: Run, stack: Stack) -> bool:
         return assess_once(run, stack).affected
     except DeployError:
         return True
-
-
-def differing(run: Run, ledger: Recorded, names: Iterable[str]) -> list[str]:
-    """Those of some stacks that are not deployed as they are in this tree, according to the ledger."""
-    found = []
-    for name in names:
-        with suppress(DeployError):  # the stack's own task reports it
-            if ledger.differing(name, assess_once(run, run.project.stacks[name]).inputs):
-                found.append(name)
-    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from ..artifact import folder
-from ..artifact.receipt import now
+from ..base.clock import now
 from ..base.errors import RecordError
 from ..base.files import read_json
 from ..ledger.observations import Observations, Update

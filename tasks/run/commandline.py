@@ -16,7 +16,7 @@ from ..base.errors import ConfigError, nearest
 from ..base.problem import doit
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 COMMANDS = {
     "setup": "install the pinned engine and verify it",
@@ -52,6 +52,7 @@ VARIABLES = {
 }
 """What `NAME=VALUE` may be, with a line for the help."""
 
+ADOPT = "--adopt"
 _MOST_PARALLEL = 16
 _declared: set[str] = set()
 
@@ -111,7 +112,7 @@ def check_patterns(tasks: Iterable[str]) -> None:
         ConfigError: A pattern matches no task.
     """
     names = list(tasks)
-    for pattern in _positional(sys.argv[1:]):
+    for pattern in positional(sys.argv[1:]):
         if "*" in pattern and not any(fnmatchcase(name, pattern) for name in names):
             shown = [name for name in names if not name.startswith("_")]
             raise ConfigError(
@@ -123,7 +124,24 @@ def check_patterns(tasks: Iterable[str]) -> None:
 
 def names(stages: Collection[str]) -> bool:
     """Whether the command line names a task of one of some stages."""
-    return any(word.partition(":")[0] in stages for word in _positional(sys.argv[1:]))
+    return any(word.partition(":")[0] in stages for word in positional(sys.argv[1:]))
+
+
+def adopting() -> str | None:
+    """The stack whose drift is taken over into the code: `doit drift --adopt STACK`; None without that."""
+    words = sys.argv[1:]
+    for place, word in enumerate(words):
+        if word == ADOPT and names(("drift",)):
+            return words[place + 1] if place + 1 < len(words) else ""
+        if word.startswith(f"{ADOPT}="):
+            return word.partition("=")[2]
+    return None
+
+
+def adopt_option() -> list[Mapping[str, object]]:
+    """The option `--adopt` in doit's form."""
+    text = "take over into the code what was done outside to this stack"
+    return [{"name": "adopt", "short": "", "long": ADOPT.removeprefix("--"), "type": str, "default": "", "help": text}]
 
 
 def forces() -> bool:
@@ -151,7 +169,7 @@ def default_parallel() -> int:
     return min(max(usable, 2), _MOST_PARALLEL)
 
 
-def _positional(arguments: Sequence[str]) -> list[str]:
+def positional(arguments: Sequence[str]) -> list[str]:
     """The arguments that are neither options of `doit run` nor their values."""
     try:
         return list(_parse(arguments)[1])

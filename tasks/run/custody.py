@@ -31,7 +31,7 @@ class Custody:
     def __init__(self, project: Project, part: Part | None) -> None:
         self._project, self._layout, self._part = project, project.layout, part
         self._writer: Writer | None = None
-        self._is_current = False
+        self._is_current = self._is_remembered = False
 
     def verify(self, selected: Collection[str], commit: str | None, *, writing: bool) -> None:
         """Refuse a folder that was changed since it was handed over; without a key, nothing is verified.
@@ -74,8 +74,8 @@ class Custody:
         self._is_current = alone and found.ended
         layout.watch.listener = self._announce
 
-    def end(self, deployed: Collection[str]) -> None:
-        """Sign the folder as this run leaves it; if nothing was written into it, it stays unchanged.
+    def sign(self, deployed: Collection[str]) -> None:
+        """Sign the folder as it is now; if nothing was written into it since it was last signed, it stays unchanged.
 
         Args:
             deployed: The stacks that a job of a generated pipeline deploys: it hands on only their receipts.
@@ -86,17 +86,35 @@ class Custody:
         layout, writer = self._layout, self._writer
         if writer is None:
             return
-        self._writer, layout.watch.listener = None, None
         try:
-            if self._part is None:
-                if writer.begun or not self._is_current:
-                    writer.end()
-            else:
-                writer.end(dict(_handed_on(writer.files.items(), deployed)))
-            if ci.pipeline():
+            if writer.begun or not self._is_current:
+                alone = self._part is None
+                writer.end(None if alone else dict(_handed_on(writer.files.items(), deployed)))
+            if ci.pipeline() and not (self._is_current and self._is_remembered):
                 self._remember(writer)
-        except OSError as error:
-            raise _unwritten(layout.relative(layout.indexes), error) from error
+            self._is_current = self._is_remembered = True
+        except (OSError, RecordError) as error:
+            self._leave()
+            why = error.message if isinstance(error, RecordError) else error.strerror
+            raise RecordError(
+                f"what this run leaves cannot be signed, so the next job will refuse it: {why}",
+                where=layout.relative(layout.base),
+                untouched="what was applied is in its receipt",
+                next_step="free some space or make the folder writable, then run the same command again",
+            ) from error
+
+    def end(self, deployed: Collection[str]) -> None:
+        """`sign` the folder as this run leaves it; from then on nothing is announced.
+
+        Raises:
+            RecordError: It cannot be written: the next job will refuse the folder.
+        """
+        self.sign(deployed)
+        if self._writer is not None:
+            self._leave()
+
+    def _leave(self) -> None:
+        self._writer, self._layout.watch.listener = None, None
 
     def _remember(self, writer: Writer) -> None:
         """Sign the receipts and outputs separately: a cache carries them without the rest."""
@@ -107,6 +125,7 @@ class Custody:
 
     def _announce(self, files: dict[str, str | None], durable: bool) -> None:
         if self._writer is not None:
+            self._is_current = False
             try:
                 self._writer.announce(files, durable=durable)
             except OSError as error:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..artifact import receipt
-from ..base import git, interpolate
+from ..base import ci, git, interpolate
 from ..base.errors import ConfigError
+from . import commandline
 
 if TYPE_CHECKING:
     from ..project.project import Project
     from .run import Run
+
+
+_REVIEWING = frozenset({"plan", "ci", "validate", "status"})
+_ACTING = frozenset({"deploy", "verify", "drift"})
+_SHORT = 8
 
 
 def tag_name(project: Project) -> str | None:
@@ -26,11 +33,13 @@ def named_base(run: Run) -> str | None:
 
 
 def choose_base(run: Run) -> None:
-    """Set the project's baseline: `base=REF` from the command line, else the tag of the last complete deploy.
+    """Set the project's baseline: `base=REF` from the command line, a merge request's target, or the deploys' tag.
 
     Raises:
         ConfigError: The ref does not exist.
     """
+    if not run.request.base:
+        run.request = replace(run.request, base=_of_review(run))
     project, ref = run.project, run.request.base
     if not ref and run.recording is not None:
         return  # the ledger says it better, and the tag is only a label
@@ -47,6 +56,27 @@ def choose_base(run: Run) -> None:
     note = TagNote.parse(git.tag_note(project.layout.root, str(tag))) if exact else TagNote()
     revision = run.revision.short if note.begun else ""
     run.baseline = baseline.find(project, ref or str(tag), exact=exact, note=note, revision=revision)
+    run.baseline.same_environment = run.recording is not None
+
+
+def _of_review(run: Run) -> str | None:
+    """What a merge request's plan is compared with; None outside of one.
+
+    Where the forge merged it into its target, that is the target as it was merged; else it is the commit where the
+    branch left the target. So a branch that is behind its target shows no revert of others' work.
+    """
+    job, root = ci.read(), run.layout.root
+    if job.request is None or not commandline.names(_REVIEWING) or commandline.names(_ACTING):
+        return None
+    is_merge = job.merge and git.resolve(root, "HEAD") == job.merge and git.resolve(root, "HEAD^2") is not None
+    base = "HEAD^1" if is_merge else job.base
+    found = git.resolve(root, base) if base else None
+    if found is None and base:
+        run.say(
+            f"{base[:_SHORT]}, where this merge request left its target, is not in this clone: what it has changed is"
+            " not known, and more is planned; fetch the whole history (GIT_DEPTH: 0)"
+        )
+    return found
 
 
 def refuse_for_deploy(run: Run) -> None:

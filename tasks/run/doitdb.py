@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from ..base import plain
 from ..base.errors import RecordError
@@ -57,6 +58,22 @@ def prepare(path: Path, say: Callable[[str], None]) -> None:
         aside = path.with_name(f"{path.name}.corrupt")
         path.replace(aside)
         say(f"{path.name} was corrupt; it was renamed to {aside.name}, and doit starts a new one")
+
+
+def ignores(path: Path) -> bool:
+    """Whether a task is to be ignored because of an earlier `doit ignore`; true if that cannot be read."""
+    import sqlite3
+
+    try:
+        os.close(plain.opened(path))
+        connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+        try:
+            found = connection.execute("select 1 from doit where task_data like '%\"ignore:\"%' limit 1").fetchone()
+        finally:
+            connection.close()
+    except (OSError, sqlite3.Error):
+        return True
+    return found is not None
 
 
 def flush() -> str | None:

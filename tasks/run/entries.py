@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..artifact import store
-from ..artifact.receipt import now
 from ..base import ci
+from ..base.clock import now
 from ..base.errors import RecordError
 from ..base.files import read_json
 from ..ledger import receipts
@@ -43,7 +43,8 @@ def begun(run: Run, me: Me, stack: str, since: str) -> Begun:
 
 
 def of_receipt(
-    run: Run, settings: Ledger, stack: str, found: receipts.Record, *, held: Record | None, follows: str | None
+    run: Run, settings: Ledger, stack: str, found: receipts.Record, *, held: Record | None, follows: str | None,
+    holder: str = "",
 ) -> Change:  # fmt: skip
     """The change that records a receipt of this machine.
 
@@ -54,6 +55,7 @@ def of_receipt(
         found: Its receipt and outputs.
         held: What the ledger has of the stack.
         follows: The change that it replaces.
+        holder: The pipeline that applied it; empty if that is not known.
     """
     project, receipt = run.project, found.receipt
     checked = held is not None and held.receipt.get("plan_id") == receipt.get("plan_id")
@@ -61,7 +63,7 @@ def of_receipt(
     allowed = receipt.get("allowed")
     return Change(
         Kind.VERIFY if checked else Kind.DEPLOY, secrets.token_hex(16), now(), stack,
-        str(receipt.get("plan_sha256") or "") or None, shown.receipt, shown.outputs, follows,
+        str(receipt.get("plan_sha256") or "") or None, shown.receipt, shown.outputs, follows, holder,
         facts={**_facts(run, settings, shown.receipt), "overridden": len(allowed) if isinstance(allowed, list) else 0},
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from ..base.errors import LedgerError, RecordError
 from ..base.files import LARGEST_RECORD, sha256_bytes, write_atomic
 from ..base.problem import doit
 from ..ledger import keys, place
+from ..ledger.holder import Pipeline
 from ..ledger.home import HomeError
 from ..ledger.keys import PublicKey
 from ..ledger.machine import Me
@@ -109,10 +110,10 @@ def unrecorded(stacks: Sequence[str], where: str, error: LedgerError) -> LedgerE
 def identify(clone: str) -> Me:
     """The run's identity: its pipeline, or this clone."""
     found = ci.read()
-    run = secrets.token_hex(8)
-    if found.pipeline:
-        label = f"pipeline {found.pipeline}" + (f" of {found.branch}" if found.branch else "")
-        return Me(f"{found.kind}:{found.project}:{found.pipeline}", run, label)
+    run, pipeline = secrets.token_hex(8), ci.outermost(found)
+    if pipeline:
+        label = f"pipeline {pipeline}" + (f" of {found.branch}" if found.branch else "")
+        return Me(Pipeline(found.kind, found.project, pipeline).text, run, label)
     return Me(f"{CLONE}{clone}", run, f"a run outside of CI (clone {clone[:6]})")
 
 

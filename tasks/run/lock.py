@@ -7,7 +7,7 @@ import socket
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from ..artifact.receipt import now
+from ..base.clock import now
 from ..base.errors import RecordError, RunLockedError
 from ..base.files import HeldError, holder, locked
 from ..base.layout import prepare

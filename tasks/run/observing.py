@@ -7,8 +7,8 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..artifact.receipt import now
 from ..artifact.statecheck import digest
+from ..base.clock import now
 from ..base.errors import DeployError, LedgerError
 from ..ledger.observations import Update
 from ..project.config import signature
@@ -41,6 +41,11 @@ class Observing:
         self._error: LedgerError | None = None
         self._reader: threading.Thread | None = None
         self._lock = threading.Lock()
+
+    @property
+    def label(self) -> str:
+        """This run, for people."""
+        return self._observer.label
 
     def begin(self) -> None:
         """Start to read in the background."""

@@ -32,12 +32,14 @@ class Output:
         dialect: The CI system whose log this is.
         colours: Whether styles are shown.
         live: The display of what is under way, while there is one; set by the console.
+        written: All that was printed so far; None once that is of no use, or something could not be printed.
     """
 
     def __init__(self, mask: Masker) -> None:
         self.dialect = cilog.dialect()
         self.colours = terminal.has_colours(sys.stdout, ci.kind())
         self.live: Live | None = None
+        self.written: list[str] | None = []
         self._mask = mask
         self._lock = threading.Lock()
         self._said: set[str] = set()
@@ -54,8 +56,9 @@ class Output:
             if self.live is not None and not self._lost:
                 from rich.text import Text
 
-                shown = Text.from_ansi(cilog.coloured(lines, self.dialect, colours=self.colours))
-                self.live.console.print(shown, soft_wrap=True)
+                text = cilog.coloured(lines, self.dialect, colours=self.colours)
+                self.live.console.print(Text.from_ansi(text), soft_wrap=True)
+                self._remember(text)
                 return
         self._write(cilog.coloured(lines, self.dialect, colours=self.colours))
 
@@ -94,12 +97,18 @@ class Output:
             try:
                 sys.stdout.write(text + "\n")
                 sys.stdout.flush()
+                self._remember(text)
             except (OSError, ValueError) as error:  # a full disk or a closed pipe must not end a deploy
                 self._problem = error
                 self._lose(text)
                 standard.silence(sys.stdout)
 
+    def _remember(self, text: str) -> None:
+        if self.written is not None:
+            self.written.append(f"{text}\n")
+
     def _lose(self, text: str) -> None:
+        self.written = None
         self._lost.append(text)
         del self._lost[:-_MOST_LOST]
 
@@ -109,13 +118,17 @@ class Output:
         Args:
             reading: Whether the run has done nothing but print: then a reader (`| head`) may have seen enough.
         """
-        if not self._lost or self._problem is None:
-            return
-        if not isinstance(self._problem, BrokenPipeError):
-            standard.complain("\n".join([f"could not be printed ({self._problem}):", *self._lost, ""]))
-        elif not reading:
-            lines = "\n".join(self._lost).strip().splitlines()
-            count = plural(len(lines), "line")
-            standard.complain(
-                f"could not be printed (the reader of the output has gone): {count}, the last one:\n{lines[-1]}\n"
-            )
+        if self._lost and self._problem is not None:
+            complain_of(self._problem, self._lost, reading=reading)
+
+
+def complain_of(problem: OSError | ValueError, lost: Sequence[str], *, reading: bool) -> None:
+    """Report on standard error what could not be printed, see `Output.close`."""
+    if not isinstance(problem, BrokenPipeError):
+        standard.complain("\n".join([f"could not be printed ({problem}):", *lost, ""]))
+    elif not reading:
+        lines = "\n".join(lost).strip().splitlines()
+        count = plural(len(lines), "line")
+        standard.complain(
+            f"could not be printed (the reader of the output has gone): {count}, the last one:\n{lines[-1]}\n"
+        )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..artifact.receipt import FORMAT, Outcome, now
+from ..artifact.receipt import FORMAT, Outcome
+from ..base.clock import now
 from ..base.errors import ConfigError, RecordError
 from ..base.files import read_json
 from ..ledger.receipts import Record

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from ..artifact.inputs import Inputs
+    from ..artifact.pending import Pending
     from ..base.errors import LedgerError
 
 
@@ -19,6 +20,10 @@ class Recorded(Protocol):
     @property
     def deployed_by(self) -> dict[str, str]:
         """The stacks that another run is deploying right now, with that run's label."""
+        ...
+
+    def deployed_meanwhile(self, stack: str) -> bool:
+        """Whether another run is deploying a stack by now, or has done so since this one began."""
         ...
 
     def begin(self) -> None:
@@ -33,8 +38,8 @@ class Recorded(Protocol):
         """Replace receipts and outputs here by those of the ledger, once it is read."""
         ...
 
-    def differing(self, stack: str, now: Inputs) -> bool:
-        """Whether a stack's files differ from the deployed ones, in a run with a base."""
+    def pending(self, stack: str, now: Inputs) -> Pending:
+        """How a stack differs from what is deployed, in a run that plans only what differs from a base."""
         ...
 
     def doubts(self, stack: str) -> list[str]:

@@ -7,23 +7,25 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ..artifact import receipt as receipts_on_disk
-from ..artifact.inputs import CODE, FILES, Inputs
+from ..artifact import pending
+from ..artifact.pending import Pending
+from ..base.clock import now
 from ..base.errors import ConfigError, DeployError, LedgerError
-from ..base.problem import doit
 from ..ledger.machine import Announce, Busy, Failed, Finish, Flush, HolderEnded, Look, Mark, Record, Trouble
-from . import entries, ledgers
+from . import entries, lease, ledgers
 from .workingcopy import Known, WorkingCopy, digest, is_ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from ..artifact.inputs import Inputs
     from ..ledger import receipts
     from ..ledger.machine import Effect
     from ..ledger.record import Begun, Change, Head
     from ..ledger.record import Record as Held
     from ..ledger.session import Session
     from ..project.model.ledger import Ledger
+    from .lease import Ask
     from .run import Run
 
 _SOFT = frozenset({Trouble.UNREACHABLE, Trouble.DENIED, Trouble.NO_KEY})
@@ -37,24 +39,28 @@ class Recording:
     Args:
         run: The run.
         settings: Its settings.
+        has_ended: Asks the forge whether a pipeline has ended.
 
     Attributes:
         unread: Why it could not be read, if the run continues without it.
         conflicts: Stacks that were deployed here and elsewhere, neither run knowing of the other.
     """
 
-    def __init__(self, run: Run, settings: Ledger) -> None:
+    def __init__(self, run: Run, settings: Ledger, has_ended: Ask) -> None:
         self.settings = settings
         self.unread: LedgerError | None = None
         self.conflicts: set[str] = set()
         self._run = run
         self._copy = WorkingCopy(run.layout)
         self.session: Session = ledgers.open_session(run, settings, self._copy.memory.clone, self._copy.memory.mark)
+        self._holders = lease.Holders(run, self.session.me.holder, has_ended)
         self._reader: threading.Thread | None = None
         self._read: list[Effect] = []
         self._read_error: DeployError | None = None
         self._announced: LedgerError | bool = False
         self._base_held: dict[str, Held] = {}  # what is deployed, where a base says what is planned
+        self._known: dict[str, str] = {}  # the change that each stack was left by, as read at the beginning
+        self._begun: frozenset[str] = frozenset()  # announced by runs that had ended when this one began
         self._touched: set[str] = set()
         self._sent: dict[str, Known] = {}
         self._lock = threading.RLock()
@@ -110,9 +116,11 @@ class Recording:
         """Fill the working copy. With a base, only the base counts, so that later deploys by others are not undone."""
         head, stacks = self._head(), self._run.project.stacks
         held = self.session.records(stacks)
+        self._known = {stack: item.change for stack, item in held.items()}
         known, begun = ({}, {}) if by_base else (held, self._ended_marks(head))
         found = self._copy.fill(stacks, known, begun, self._run.project.environment)
         self._base_held = held if by_base else {}
+        self._begun = frozenset(begun)
         self.conflicts |= set(found)
         self._touched |= {stack for stack in stacks if self._copy.is_unrecorded(stack)}
         self._copy.memory.mark = Mark.of(head)
@@ -123,17 +131,27 @@ class Recording:
 
         Without those that a live run is deploying, and without this clone's own, which its disk knows better.
         """
-        me, lease = self.session.me, head.lease
-        if lease is not None and lease.holder != me.holder:
-            return {name: item for name, item in head.begun.items() if item.holder != lease.holder}
+        me, now = self.session.me, head.lease
+        if now is not None and self._holders.is_live(now):
+            return {name: item for name, item in head.begun.items() if item.holder != now.holder}
         own = me.holder.startswith(ledgers.CLONE) and self._copy.memory.mark is not None
         return {name: item for name, item in head.begun.items() if not own or item.holder != me.holder or item.doubtful}
+
+    def deployed_meanwhile(self, stack: str) -> bool:
+        """Whether another run is deploying a stack by now, or has done so since this one began; asks the ledger."""
+        if self.unread is not None or stack in self._run.applied:
+            return False
+        with suppress(DeployError):  # then nothing is known of it
+            self.session.handle(Look())
+            item = self.session.records([stack]).get(stack)
+            return stack in self.deployed_by or (item.change if item else None) != self._known.get(stack)
+        return False
 
     @property
     def deployed_by(self) -> dict[str, str]:
         """The stacks that another run is deploying right now, with that run's label."""
         head = self.session.head
-        if head is None or head.lease is None or head.lease.holder == self.session.me.holder:
+        if head is None or head.lease is None or not self._holders.is_live(head.lease):
             return {}
         return {name: head.lease.label for name, item in head.begun.items() if item.holder == head.lease.holder}
 
@@ -143,18 +161,10 @@ class Recording:
             raise LedgerError("the ledger was not read", next_step="run the same command again")
         return head
 
-    def differing(self, stack: str, now: Inputs) -> bool:
-        """Whether a stack's files differ from the deployed ones, in a run with a base.
-
-        Then the target has changes that are not deployed yet, or is newer than this tree.
-        """
+    def pending(self, stack: str, now: Inputs) -> Pending:
+        """How a stack differs from what is deployed, in a run that plans only what differs from a base."""
         held = self._base_held.get(stack)
-        if held is None:
-            return False
-        with suppress(ValueError):
-            before = Inputs.from_json(held.receipt.get("inputs"))
-            return any(item.kind in CODE | FILES for item in before.differing(now))
-        return True
+        return pending.compare(held.receipt.get("inputs"), now) if held is not None else Pending()
 
     def doubts(self, stack: str) -> list[str]:
         """Why a stack counts as affected regardless of its receipt."""
@@ -191,22 +201,21 @@ class Recording:
             return
         before = self.session.records(self._run.project.stacks)
         self._sync()
-        since = receipts_on_disk.now()
+        since = now()
         event: Announce | HolderEnded | Look = Announce(
             {name: entries.begun(self._run, self.session.me, name, since) for name in stacks}, since
         )
         until = time.monotonic() + self.settings.wait
         while busy := self._busy(self.session.handle(event)):
+            ended = HolderEnded(busy.lease.holder)
+            if event != ended and not self._holders.is_live(busy.lease):
+                self._run.say(f"{busy.lease.label} has ended, as the forge says: its lease is taken over")
+                event = ended
+                continue
             if time.monotonic() >= until or self._run.stop.wait(min(_LOOK_EVERY, max(0.0, until - time.monotonic()))):
-                raise LedgerError(
-                    f"{busy.lease.label} has been deploying '{self._run.project.environment}' since {busy.lease.since}",
-                    where=self.session.home.name, untouched="nothing was applied",
-                    next_step=(
-                        "wait for it to end, then run the same command again; if it died: ",
-                        doit("reason=WHY", "ledger", "release"),
-                    ),
-                )  # fmt: skip
+                raise lease.held(self._run, busy.lease, self.session.home.name)
             event = Look()
+            self._holders.forget()  # it may have ended by the next look
         if self.unread is not None:
             self._go_on_without(self.unread, stacks)
             return
@@ -232,21 +241,16 @@ class Recording:
         self._copy.save()
 
     def _require_unmoved(self, before: Mapping[str, Held], stacks: Collection[str]) -> None:
-        """Refuse to apply plans that were made before another pipeline deployed."""
+        """Refuse to apply plans that were made before another pipeline deployed; jobs of this one do not count."""
         now = self.session.records(self._run.project.stacks)
-        ours = {item.change for item in self._sent.values()}
-        moved = [name for name, item in now.items() if before.get(name) != item and item.change not in ours]
+        me = self.session.me.holder
+        moved = [name for name, item in now.items() if before.get(name) != item and item.holder != me]
         left = [
             name for name, item in self._head().begun.items()
-            if item.holder != self.session.me.holder and name not in stacks and name in self._run.project.stacks
+            if item.holder != me and name not in stacks and name not in self._begun and name in self._run.project.stacks
         ]  # fmt: skip
-        if not moved and not left:
-            return
-        what = f"{', '.join(moved[:3])} was deployed" if moved else f"{', '.join(left[:3])} was started"
-        raise LedgerError(
-            f"{what} by another run since this one started",
-            untouched="nothing was applied", next_step="run the same command again; it plans from the current state",
-        )  # fmt: skip
+        if moved or left:
+            raise lease.overtaken(moved, left)
 
     # While it runs
 
@@ -296,7 +300,8 @@ class Recording:
 
     def _change(self, stack: str, found: receipts.Record, follows: str | None) -> Change:
         held = self.session.records([stack]).get(stack) if self.session.head is not None else None
-        return entries.of_receipt(self._run, self.settings, stack, found, held=held, follows=follows)
+        me = self.session.me.holder
+        return entries.of_receipt(self._run, self.settings, stack, found, held=held, follows=follows, holder=me)
 
     # On its own
 
@@ -362,7 +367,7 @@ class Recording:
             return self._unrecorded(self.unread) if self._touched else None
         try:
             self._sync()
-            effects = self.session.handle(Finish() if last else Flush())
+            effects = self.session.handle(Finish(shares=not last))
             self._remember()
         except LedgerError as error:
             return self._unrecorded(error)
@@ -377,15 +382,19 @@ class Recording:
         return ledgers.unrecorded(names, self.session.home.name, error) if names else error
 
 
-def attach(run: Run) -> Recording | None:
+def attach(run: Run, has_ended: Ask) -> Recording | None:
     """The ledger of a run; None if none is configured.
+
+    Args:
+        run: The run.
+        has_ended: Asks the forge whether a pipeline has ended.
 
     Raises:
         ConfigError: A setting or a key is not what it should be.
         RecordError: This disk's record of it cannot be read.
     """
     settings = ledgers.settings_of(run)
-    return Recording(run, settings) if settings is not None else None
+    return Recording(run, settings, has_ended) if settings is not None else None
 
 
 def opened(run: Run) -> Recording:

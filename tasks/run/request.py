@@ -24,6 +24,7 @@ class Request:
         reason: Why something is done that takes a reason (`reason=`).
         base: What counts as deployed without receipts (`base=`).
         shard: Which part of all stacks is checked for drift (`shard=`); None for all.
+        adopt: The stack whose drift is taken over into the code (`--adopt`); None for none.
     """
 
     part: Part | None = None
@@ -34,6 +35,7 @@ class Request:
     base: str | None = None
     reason: str | None = None
     shard: Shard | None = None
+    adopt: str | None = None
 
 
 @dataclass(frozen=True)

@@ -94,6 +94,13 @@ class Result:
         return self.details.checks if isinstance(self.details, DeployDetails | VerifyDetails) else []
 
     @property
+    def without_drift(self) -> bool:
+        """Whether a check found that its stack has not drifted; without a receipt, undeployed code hides that."""
+        if self.status is Status.UNDEPLOYED:
+            return isinstance(self.details, DriftDetails) and self.details.deployed is not None
+        return self.status is Status.OK
+
+    @property
     def applied(self) -> bool:
         """Whether it is a deploy that applied a plan successfully."""
         return self.status is Status.OK and isinstance(self.details, DeployDetails) and self.details.applied

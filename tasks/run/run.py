@@ -77,6 +77,7 @@ class Run:
         recording: The ledger, where the configuration names one (`start`).
         announced: Whether the tag says which stacks this run may apply; `announcing` is held meanwhile (`deployedtag`).
         announced_stacks: Those of them that it did not name before (`deployedtag`).
+        ages: Whether what was said of a plan depends on how old it is (`status`).
         notes: What readers of this run's reports must know besides its results, a sentence each (`gate`).
     """
 
@@ -111,6 +112,7 @@ class Run:
         self.announced: GitError | bool = False
         self.announced_stacks: set[str] = set()
         self.waiting: dict[str, Callable[[], str]] = {}
+        self.ages = False
         self.notes: list[str] = []
         self.recording: Recorded | None = None
         self.started = time.monotonic()

@@ -90,6 +90,14 @@ def skipped(run: Run, stack: str) -> Result | None:
     return None
 
 
+def overtaken(run: Run, result: Result) -> Result:
+    """A result; one that differs because another run deployed the stack meanwhile becomes that of a skipped one."""
+    differs = result.status in (Status.DRIFTED, Status.UNDEPLOYED)
+    if not differs or run.recording is None or not run.recording.deployed_meanwhile(result.stack):
+        return result
+    return Result(STAGE, result.stack, Status.SKIPPED, "skipped: it was deployed while it was checked")
+
+
 def _budget(run: Run) -> Budget:
     return Budget(run.project.config.drift.budget, run.started)
 

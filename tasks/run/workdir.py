@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 import re
 import shlex
@@ -239,15 +238,16 @@ def _setting(value: Any) -> str:
 
 
 def _mark(run: Run, stack: Stack, *, backend: bool) -> dict[str, Any]:
-    """What an init depends on; the lock file counts as it is afterwards, as init itself may write it."""
+    """What an init depends on; the lock file counts as it is afterwards, as init itself may write it.
+
+    Of the configuration that is what it asks to be installed, and its backend: the engine itself refuses to plan where
+    an init was needed after all.
+    """
     project = run.project
-    digest = hashlib.sha256()
-    for path in project.module(stack.name).configuration():
-        digest.update(f"{path}\0{project.index.digest(path)}\0".encode())
     settings = sha256_bytes(canonical_json(backends.settings(project, stack))) if backend else None
     return {
         "backend": backend,
-        "configuration": digest.hexdigest(),
+        "configuration": providers.wanted(run, stack),
         "lock": lock_digest(project, stack),
         "settings": settings,
         "engine": f"{run.engine().kind} {run.engine().version}",

@@ -85,7 +85,12 @@ def test_states_are_encrypted_and_migrated_on_every_backend(build: Callable[...,
     done = repository.doit("deploy", code=1)
     assert "its state is not encrypted, but a key is set" in done.task("plan", "a")
     assert backend.state("a", "local") == before
-    repository.doit("deploy", DEPLOY_ENCRYPTION__MIGRATE="true")
+    assert "encryption.migrate: a variable" in repository.doit("deploy", DEPLOY_ENCRYPTION__MIGRATE="true", code=1).out
+    settings = repository.path / "config/pipeline.yaml"
+    kept = settings.read_text()
+    settings.write_text(f"{kept}encryption: {{migrate: true}}\n")
+    repository.doit("deploy")
+    settings.write_text(kept)
     for name in "ab":
         state = backend.state(name, "local")
         assert state is not None

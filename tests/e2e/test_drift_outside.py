@@ -115,3 +115,16 @@ def test_a_rule_ignores_until_its_last_day_and_says_so(world: Repository) -> Non
     done = world.doit("drift", code=2)
     assert "(cleaned up) matches nothing in any stack" in done.out
     assert "matches nothing" in world.deploy_dir("reports/drift.md").read_text()
+
+
+def test_a_file_that_was_deleted_is_adopted_by_removing_its_block(world: Repository) -> None:
+    (world.path / "world/other.txt").unlink()
+    done = world.doit("drift", "--adopt", "a")
+    assert "the plan is empty" in done.task("drift", "a")
+    text = (world.path / "stacks/a/main.tf").read_text()
+    assert 'resource "local_file" "other"' not in text
+    assert 'resource "local_file" "page"' in text
+    world.commit("adopted")
+    world.doit("deploy")
+    (world.path / "world/page.txt").unlink()
+    assert "refers to it: remove both by hand" in world.doit("drift", "--adopt", "a", code=1).out

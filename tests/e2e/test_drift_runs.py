@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.repository import LOGGING_ENGINE, Repository, minimal_config, resource
+from tests.e2e.test_ledger import LEDGER, Remote, _is_announced
+from tests.repository import LOGGING_ENGINE, Repository, minimal_config, resource, wait_for
 from tests.servers.stateserver import PASSWORD, USER, StateServer
 
 if TYPE_CHECKING:
@@ -209,6 +210,62 @@ def test_a_lock_that_somebody_holds_keeps_no_check_from_reading(remote: Reposito
 def test_a_backend_that_does_not_answer_is_a_failure(remote: Repository, server: StateServer) -> None:
     with server.misbehaving(down=True):
         assert "FAILED" in remote.doit("drift", code=1, TF_HTTP_RETRY_MAX="0").task("drift", "a")
+
+
+def test_what_another_machine_is_deploying_is_skipped_and_the_rest_checked(
+    build: Callable[..., Repository], tmp_path: Path
+) -> None:
+    config = minimal_config(LEDGER).replace("{root}/.state/", f"{tmp_path / 'states'}/")
+    slow = '\nresource "terraform_data" "slow" {\n  provisioner "local-exec" {\n    command = "sleep 8"\n  }\n}\n'
+    remote = Remote(tmp_path, build(config, f"stacks/a/main.tf:{resource()}", f"stacks/b/main.tf:{resource()}"))
+    first = remote.clone()
+    first.doit("ledger", "init")
+    first.doit("deploy")
+    first.write(f"stacks/a/main.tf:{resource(extra=slow)}")
+    first.commit()
+    remote.push(first)
+    other = remote.clone()
+    deploying = first.start("deploy")
+    wait_for(lambda: _is_announced(remote), "the announcement")
+    done = other.doit("drift")
+    assert "skipped: it is being deployed by" in done.task("drift", "a")
+    assert "as deployed" in done.task("drift", "b")
+    nothing = other.doit("drift:a", code=1)
+    assert "nothing was checked for drift: every stack was skipped" in nothing.out
+    out, _ = deploying.communicate()
+    assert deploying.returncode == 0, out
+    assert "as deployed" in remote.clone().doit("drift").task("drift", "a")
+
+
+def test_what_was_deployed_while_it_was_checked_is_no_drift(build: Callable[..., Repository], tmp_path: Path) -> None:
+    config = minimal_config(LEDGER).replace("{root}/.state/", f"{tmp_path / 'states'}/")
+    remote = Remote(tmp_path, build(config, f"stacks/a/main.tf:{resource()}", f"stacks/b/main.tf:{resource()}"))
+    other = remote.clone()
+    other.doit("ledger", "init")
+    other.doit("deploy")
+    job = remote.clone()
+    other.write(f"stacks/a/main.tf:{resource('2')}")
+    other.commit()
+    variables = " ".join(f"{name}='{value}'" for name, value in other.environment().items())
+    deploys = f"cd {other.path} && env -i {variables} {other.python} -m doit deploy > {tmp_path}/deploy.log 2>&1"
+    engine(job, f'case "$PWD $1" in */a\\ plan) ({deploys});; esac')
+    done = job.doit("drift")
+    assert "skipped: it was deployed while it was checked" in done.task("drift", "a")
+    assert "as deployed" in done.task("drift", "b")
+
+
+def test_without_the_configured_ledger_all_is_checked_what_is_new_is_unknown_and_the_code_is_1(
+    build: Callable[..., Repository], tmp_path: Path
+) -> None:
+    config = minimal_config(LEDGER).replace("{root}/.state/", f"{tmp_path / 'states'}/")
+    remote = Remote(tmp_path, build(config, f"stacks/a/main.tf:{resource()}"))
+    job = remote.clone()
+    job.doit("ledger", "init")
+    job.doit("deploy")
+    remote.path.rename(tmp_path / "away.git")
+    done = job.doit("drift", code=1)
+    assert "FAILED" not in done.task("drift", "a")
+    assert "what of the drift is new and what is known is unknown" in done.out
 
 
 def test_a_folder_that_may_only_be_read_is_enough(deployed: Repository) -> None:

@@ -106,3 +106,44 @@ def test_schemas_that_cannot_be_had_are_asked_for_once(four: Repository) -> None
     four.engine_script(script.replace("GOGC=off", '[ "$1" = providers ] && exit 1\nGOGC=off'))
     four.doit("plan")
     assert commands(four) == INSTALLED + Counter(show=4, providers=1)
+
+
+MORE = {
+    "a module": 'module "m" {\n  source = "../../modules/m"\n}\n',
+    "required versions": 'terraform {\n  required_version = ">= 1.12"\n}\n',
+}
+
+
+def test_what_init_does_not_look_at_starts_no_init(pair: Repository) -> None:
+    pair.write("modules/m/main.tf:")
+    pair.doit("plan:a")
+    commands(pair)
+    for text in (
+        resource(extra="# a comment\n"),
+        resource("2"),
+        resource("2", extra='variable "more" {\n  default = 1\n}\n'),
+    ):
+        pair.write(f"stacks/a/main.tf:{text}")
+        pair.doit("plan:a")
+        assert commands(pair) == Counter(fmt=1, plan=1, show=1)
+
+
+@pytest.mark.parametrize("more", [MORE["a module"], MORE["required versions"]], ids=["module", "versions"])
+def test_what_init_looks_at_starts_it(pair: Repository, more: str) -> None:
+    pair.write("modules/m/main.tf:")
+    pair.doit("plan:a")
+    commands(pair)
+    pair.write(f"stacks/a/main.tf:{resource(extra=more)}")
+    pair.doit("plan:a")
+    assert commands(pair)["init"] == 1
+    pair.write("modules/m/inner/main.tf:", 'modules/m/main.tf:module "inner" {\n  source = "./inner"\n}\n')
+    pair.doit("plan:a")
+    assert commands(pair)["init"] == ("module" in more)
+
+
+def test_another_backend_block_starts_an_init(pair: Repository) -> None:
+    pair.doit("plan:a")
+    commands(pair)
+    pair.write("stacks/a/main.tf:" + resource().replace('"local" {}', '"local" {\n    workspace_dir = "w"\n  }'))
+    pair.doit("plan:a")
+    assert commands(pair)["init"] == 1

@@ -228,3 +228,30 @@ def test_a_run_that_was_killed_is_gone_on_with(build: Callable[..., Repository],
         shutil.copyfile(repository.path / ".kept/receipts/a.json", path)
     wait_for(lambda: repository.doit("deploy:a", code=None).code == 0, "the deploy")
     assert repository.json("receipts/a.json")["outcome"] == "applied"
+
+
+def test_a_run_that_cannot_sign_what_it_leaves_does_not_say_that_it_succeeded(build: Callable[..., Repository]) -> None:
+    """The next job would refuse the folder; what was applied stays in its receipt."""
+    hook = "hooks: [{when: after, stage: deploy, stacks: [a], command: [mkdir, .deploy/local/memory.jsonl]}]\n"
+    repository = build(minimal_config(hook), f"stacks/a/main.tf:{resource()}")
+    repository.variables |= {"DEPLOY_ENCRYPTION_KEY": PASSPHRASE, **GITLAB}
+    done = repository.doit("deploy", code=1)
+    assert done.out.count("what this run leaves cannot be signed, so the next job will refuse it: cannot write") == 1
+    assert "memory.jsonl" in done.out
+    assert "all passed" not in done.out
+    assert "local: failed" in done.out.splitlines()[-1]
+    assert repository.json("receipts/a.json")["outcome"] == "applied"
+
+
+def test_what_is_written_after_the_folder_was_signed_is_signed_too(keyed: Repository) -> None:
+    """`notified.json` is written when the outcome is known."""
+    keyed.write(
+        "config/environments/local.yaml:notify: [{url: '${CHAT}', on: [failure, deploy], kind: webhook, secret: '${CHAT_SECRET}'}]\n"
+    )
+    keyed.commit()
+    keyed.variables |= {"CHAT": "http://127.0.0.1:9/x", "CHAT_SECRET": "the-secret-of-the-chat"}
+    keyed.doit("plan")
+    keyed.doit("deploy")
+    keyed.write("stacks/a/main.tf:nonsense {\n")
+    keyed.doit("deploy", code=1)
+    assert keyed.doit("status").code == 0

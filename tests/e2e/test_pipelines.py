@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 TOOLS = Path(os.environ.get("DOIT_TOFU_CACHE", Path.home() / ".cache/doit-tofu")) / "test-tools"
 WORKFLOWS = ROOT / ".github/workflows"
 PATIENCE = 300
+_OF_THE_LEDGER = ("LEDGER_TOKEN", "LEDGER_KEY", "OBSERVATIONS_TOKEN", "OBSERVATIONS_KEY")
 ARTIFACT_KEY, REVIEW_KEY = (base64.b64encode(letter * 32).decode() for letter in (b"a", b"r"))
 
 
@@ -52,7 +53,7 @@ def platform(
     shutil.copytree(ROOT / "pipelines", example.path / "pipelines")
     example.write(
         ".gitlab-ci.yml:include:\n"
-        "  - {local: pipelines/gitlab/doit-tofu.yml, inputs: {environment: local, install: 'doit --version'}}\n",
+        "  - {local: pipelines/gitlab/doit-tofu.yml, inputs: {environment: local, install: 'doit --version', ledger: none}}\n",
         ".gitignore:.deploy/\n.terraform/\n__pycache__/\n.gitlab-ci-local/\n.doit-tofu-cache/\n",
     )
     example.commit("a platform")
@@ -214,7 +215,7 @@ def test_the_pipelines_of_gitlab_with_a_job_for_each_stack(platform: Repository,
     platform.variables["DEPLOY_ARTIFACT_KEY"] = ARTIFACT_KEY
     platform.write(
         ".gitlab-ci.yml:include:\n"
-        "  - {local: pipelines/gitlab/doit-tofu-stacks.yml, inputs: {environment: local, install: 'doit --version'}}\n"
+        "  - {local: pipelines/gitlab/doit-tofu-stacks.yml, inputs: {environment: local, install: 'doit --version', ledger: none}}\n"
     )
     ignored = (platform.path / ".gitignore").read_text()
     platform.write(f".gitignore:{ignored}.child-pipeline.yml\n")
@@ -282,10 +283,10 @@ def test_every_workflow_is_pinned_has_no_default_permissions_and_never_cancels_a
 @pytest.mark.parametrize("path", sorted(WORKFLOWS.glob("*.yml")), ids=lambda path: path.name)
 def test_the_deploy_alone_gets_the_ledgers_secrets_and_no_job_its_history(path: Path) -> None:
     workflow = yaml.safe_load(path.read_text())
-    for name, job in workflow["jobs"].items():
+    for job in workflow["jobs"].values():
         for step in job["steps"]:
             held = {key for key in step.get("env", {}) if key.startswith("DEPLOY_LEDGER_")}
-            writes = name == "deploy" and step.get("name") == "Deploy and verify"
+            writes = step.get("name") in ("Deploy and verify", "Maintain the ledger")
             assert held == ({"DEPLOY_LEDGER_TOKEN", "DEPLOY_LEDGER_KEY"} if writes else set())
             if step.get("uses", "").startswith("actions/checkout@"):
                 assert step["with"].get("fetch-depth", 1) > 0  # 0 fetches all branches
@@ -304,6 +305,10 @@ class GitHub:
     job_outputs: dict[str, str] = field(default_factory=dict)
     matrix: dict[str, Any] = field(default_factory=dict)
     key: str = ""
+    ledger: str = "none"
+    does: str = "check"
+    reason: str = ""
+    more: dict[str, str] = field(default_factory=dict)
     tamper: Callable[[Path], None] = lambda _: None
 
     def call(self, name: str) -> dict[str, tuple[int, Path]]:
@@ -360,6 +365,9 @@ class GitHub:
             "inputs.environment": "local",
             "inputs.install": "doit --version",
             "inputs.outputs": "",
+            "inputs.ledger": self.ledger,
+            "inputs.does": self.does,
+            "inputs.reason": self.reason,
             "github.workspace": str(checkout),
             "runner.temp": str(checkout.with_name(f"{checkout.name}-temp")),
             "github.token": "",
@@ -369,8 +377,8 @@ class GitHub:
             "secrets.DEPLOY_STATE_KEY": "",
             "secrets.DEPLOY_ARTIFACT_KEY": ARTIFACT_KEY,
             "secrets.DEPLOY_REVIEW_KEY": REVIEW_KEY,
-            "secrets.DEPLOY_LEDGER_TOKEN": "",
-            "secrets.DEPLOY_LEDGER_KEY": "",
+            **dict.fromkeys((f"secrets.DEPLOY_{name}" for name in _OF_THE_LEDGER), ""),
+            **self.more,
             "secrets.variables": "\n".join(f"{name}={value}" for name, value in self.repository.variables.items()),
         }
 

@@ -82,6 +82,10 @@ def test_nothing_is_guessed_for_a_name_that_is_only_a_little_like_another(one: R
     assert "(known: " in done.out
 
 
+def test_a_command_for_all_stacks_at_once_has_no_parts(one: Repository) -> None:
+    assert "there is no task 'graph:a': `graph` is for all stacks at once" in program(one, "graph:a").out
+
+
 def test_a_stack_alone_is_told_how_to_be_written(one: Repository) -> None:
     stack = next(folder.name for folder in (one.path / "stacks").iterdir())
     assert f"write `plan:{stack}`" in program(one, "plan", stack).out

@@ -57,6 +57,7 @@ class Forge:
         self.lost_answers = 0
         self.statuses: list[dict[str, Any]] = []
         self.merged: dict[str, list[dict[str, Any]]] = {}
+        self.pipelines: dict[int, str] = {}  # their status, by id
         self.requests: list[Request] = []
         self.answers: list[tuple[re.Pattern[str], Answer]] = []
         self.before_write: Callable[[str], None] | None = None
@@ -174,6 +175,8 @@ class Forge:
         if re.fullmatch(r"/statuses/[0-9a-f]{40}", rest) and request.method == "POST":
             self.statuses.append({"sha": rest.rpartition("/")[2], **request.body})
             return _json(201, {"id": 1})
+        if match := re.fullmatch(r"/pipelines/(\d+)", rest):
+            return self._pipeline(int(match[1]))
         if match := re.fullmatch(r"/repository/commits/([0-9a-f]{40})/merge_requests", rest):
             return self._page(request, self.merged.get(match[1], []))
         return _json(404, {"message": "404 Not Found"})
@@ -188,9 +191,16 @@ class Forge:
         if re.fullmatch(r"/statuses/[0-9a-f]{40}", rest) and request.method == "POST":
             self.statuses.append({"sha": rest.rpartition("/")[2], **request.body})
             return _json(201, {"id": 1})
+        if match := re.fullmatch(r"/actions/runs/(\d+)", rest):
+            return self._pipeline(int(match[1]))
         if match := re.fullmatch(r"/commits/([0-9a-f]{40})/pulls", rest):
             return self._page(request, self.merged.get(match[1], []))
         return _json(404, {"message": "Not Found"})
+
+    def _pipeline(self, number: int) -> Answer:
+        if number not in self.pipelines:
+            return _json(404, {"message": "404 Not Found"})
+        return _json(200, {"id": number, "status": self.pipelines[number]})
 
     def _issue(self, request: Request, number: str | None) -> Answer:
         """Lists, opens and changes issues as both forges do, whose words differ."""

@@ -219,3 +219,47 @@ def _alive(pid: str) -> bool:
             return stream.read().split()[2] != "Z"
     except OSError:
         return False
+
+
+class Later(Check):
+    """A check whose second look is true."""
+
+    seen: ClassVar[dict[str, int]] = {}
+
+    def observe(self, look: Look) -> Observation:
+        """Look."""
+        del look
+        name = str(self.name)
+        self.seen[name] = self.seen.get(name, 0) + 1
+        return Observation(self.seen[name] > 1, f"look {self.seen[name]}")
+
+
+def looks_under_way() -> int:
+    """The threads of looks."""
+    return sum(thread.name.startswith("look") for thread in threading.enumerate())
+
+
+def test_a_check_between_two_looks_has_no_thread_and_a_stop_reaches_it(site: Site) -> None:
+    Later.seen.clear()
+    checks = [Later(kind="later", name=f"c{number}", interval=60, timeout=600) for number in range(300)]
+    progress = [waiting.Progress(str(check.name)) for check in checks]
+    found: list[waiting.Outcome] = []
+    waits = threading.Thread(target=lambda: found.extend(waiting.all_of(checks, site.look, progress)))
+    waits.start()
+    began = time.process_time()
+    while any(state.looks == 0 for state in progress) or looks_under_way():
+        assert time.process_time() - began < PATIENT
+        time.sleep(0.01)
+    assert found == []
+    site.stop._handle(signal.SIGTERM, None)
+    waits.join(PATIENT)
+    assert [outcome.text for outcome in found] == ["look 1 (stopped)"] * 300
+    assert [outcome.title for outcome in found] == [check.name for check in checks]
+
+
+def test_many_checks_at_once_each_keep_their_own_pace(site: Site) -> None:
+    Later.seen.clear()
+    checks = [Later(kind="later", name=f"c{number}", interval=0.2, timeout=60) for number in range(300)]
+    found = waiting.all_of(checks, site.look, [waiting.Progress("") for _ in checks])
+    assert all(outcome.passed for outcome in found)
+    assert {outcome.looks for outcome in found} == {2}

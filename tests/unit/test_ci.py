@@ -85,6 +85,12 @@ def test_only_deploys_run_in_the_environments_own_name(run_of: Callable[..., Run
         assert found == expected
 
 
+def test_plans_that_are_deployed_are_watched_where_that_works(run_of: Callable[..., Run]) -> None:
+    run = run_of({"a": []})
+    assert pipeline(run)[".plan"]["variables"] == {"DEPLOY_INPUTS__OBSERVE": "auto"}
+    assert "variables" not in pipeline(run, Purpose.PLAN)[".plan"]
+
+
 def test_of_more_than_50_upstreams_a_deploy_waits_for_all_with_no_job_needing_more_than_50(
     run_of: Callable[..., Run],
 ) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tasks.artifact import folder, index
+from tasks.base import files, plain
+from tasks.base.errors import FolderRefusedError
 from tests import forgeries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 SHORT = 400  # `python -m tests.forgeries 10000` makes more
 
@@ -57,3 +62,30 @@ def test_the_mutator_finds_a_hole_that_is_opened_on_purpose(
     """A mutator that finds nothing proves nothing."""
     open_it(monkeypatch)
     assert forgeries.attack(SHORT, seed=7, at_first=True).accepted
+
+
+def test_a_file_with_a_hole_in_it_does_not_hold_the_run(tmp_path: Path) -> None:
+    """It takes no room on the disk, and hashing it would take hours."""
+    world = forgeries.World(tmp_path)
+    world.make()
+    with world.layout.plan("web").open("r+b") as file:
+        file.truncate(1 << 43)
+    began = time.monotonic()
+    with pytest.raises(FolderRefusedError, match=r"plans/web/plan\.tfplan was changed"):
+        world.verify()
+    assert time.monotonic() - began < forgeries.LONGEST
+
+
+def test_a_second_name_of_a_file_is_not_written_through(tmp_path: Path) -> None:
+    """An unpacked archive may contain one: what is written into the lock would replace the other file's content."""
+    other = tmp_path / "main.tf"
+    other.write_text("kept")
+    lock = tmp_path / ".deploy/local/run.lock"
+    lock.parent.mkdir(parents=True)
+    os.link(other, lock)
+    with pytest.raises(plain.NotPlainError, match="has another name"), files.locked(lock, note="doit deploy"):
+        pass
+    with pytest.raises(plain.NotPlainError, match="has another name"):
+        files.append(lock, "more")
+    assert other.read_text() == "kept"
+    assert plain.read(lock, 10) == b"kept"

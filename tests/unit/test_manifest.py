@@ -11,7 +11,8 @@ import pytest
 from tasks.artifact import manifest as manifests
 from tasks.artifact.inputs import Input, InputKind, Inputs
 from tasks.artifact.manifest import Expected, Manifest
-from tasks.artifact.receipt import Outcome, Receipt, now
+from tasks.artifact.receipt import Outcome, Receipt
+from tasks.base.clock import now
 from tasks.base.errors import ArtifactRefusedError
 
 MOMENT = now()

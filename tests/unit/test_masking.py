@@ -287,6 +287,7 @@ GATES = {
     "history/overview.py": "why a stack is affected",
     "history/recorder.py": "the command line and the pipeline of a run",
     "notifications/events.py": "the link to a pipeline",
+    "notifications/delivery.py": "what a service said, before it is cut",
     "notifications/text.py": "what a project's own template says",
 }
 PACKAGE = Path(encodings.__file__).parent.parent

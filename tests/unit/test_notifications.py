@@ -85,11 +85,16 @@ def drifted(*resources: dict[str, Any]) -> DriftDetails:
     return DriftDetails({}, classify(found, Seen(None, None, empty=False), None, as_deployed=True))
 
 
-def drift_of(details: DriftDetails, summary: str = "drifted: five and 3 more") -> Findings:
+def drift_of(
+    details: DriftDetails, summary: str = "drifted: five and 3 more", *, remind: float | None = None
+) -> Findings:  # fmt: skip
     """What a run of `doit drift` finds that finds this drift of the stack web."""
     run: Any = SimpleNamespace(
         project=SimpleNamespace(
-            environment="prod", stacks={"web": None, "db": None}, graph=SimpleNamespace(order=["web", "db"])
+            environment="prod",
+            stacks={"web": None, "db": None},
+            graph=SimpleNamespace(order=["web", "db"]),
+            config=SimpleNamespace(drift=SimpleNamespace(remind=remind)),
         ),
         results={"drift:web": Result("drift", "web", Status.DRIFTED, summary, details=details)},
         shown_revision=SimpleNamespace(short="abc"),
@@ -124,6 +129,29 @@ def test_the_same_drift_is_told_once_whatever_the_order_the_words_and_what_does_
     assert _told(channel, drift_of(drifted(*EIGHT)), known) == ["drift"]
     same = [{**item, "before": {"n": 1, "seen_at": number}} for number, item in enumerate(EIGHT)]
     assert _told(channel, drift_of(drifted(*reversed(same)), summary="drifted: in other words"), known) == []
+
+
+def test_known_drift_is_told_again_after_the_hours_of_remind_unless_the_channel_says_otherwise() -> None:
+    found = drift_of(drifted({}), remind=24)
+    first, later = replace(found, at="2026-01-01T00:00:00Z"), replace(found, at="2026-01-02T00:00:00Z")
+    for channel, again in ((Channel(url="${X}"), ["drift"]), (Channel(url="${X}", repeat=100), [])):
+        known: memory.Incidents = {}
+        assert _told(channel, first, known) == ["drift"]
+        assert _told(channel, replace(first, at="2026-01-01T23:59:00Z"), known) == []
+        assert _told(channel, later, known) == again
+    known = {}
+    assert _told(Channel(url="${X}"), replace(FINDINGS, remind=24), known) == ["failure"]
+    assert _told(Channel(url="${X}"), replace(FINDINGS, remind=24, at="2026-02-01T00:00:00Z"), known) == []
+
+
+@pytest.mark.parametrize(("deployed", "told"), [({"commit": "c"}, ["recovery"]), (None, [])])
+def test_drift_is_over_where_only_undeployed_code_is_left_if_the_deploy_before_is_known(
+    deployed: dict[str, Any] | None, told: list[str]
+) -> None:
+    channel, known = Channel(url="${X}"), {}  # type: ignore[var-annotated]
+    assert _told(channel, drift_of(drifted({})), known) == ["drift"]
+    result = Result("drift", "web", Status.UNDEPLOYED, details=DriftDetails(deployed=deployed))
+    assert _told(channel, replace(drift_of(drifted({})), drifts=(), results={"drift:web": result}), known) == told
 
 
 def test_a_problem_goes_to_templates_and_webhooks_as_a_value_and_as_a_sentence() -> None:

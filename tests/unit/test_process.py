@@ -135,6 +135,19 @@ def test_only_the_end_of_a_long_output_is_kept(stop: Stop) -> None:
     assert shell(stop, "seq 100000", last=12).output == "99999\n100000\n"[-12:]
 
 
+@pytest.mark.parametrize("cut", [1, 5, 9, 30, 31])
+@pytest.mark.parametrize("apart", [False, True])
+def test_a_secret_is_not_cut_in_half_before_it_is_masked(stop: Stop, cut: int, *, apart: bool) -> None:
+    mask = Secrets()
+    mask.add(["hunter2-secret-of-the-database"])
+    script = f"echo before hunter2-secret-of-the-database {'>&2' if apart else ''}"
+    ended = process.run(
+        stop, "it", ["sh", "-c", script], mask=mask, cwd=Path(), env=dict(os.environ), last=cut, apart=apart
+    )
+    shown = ended.errors if apart else ended.output
+    assert shown == "before (sensitive value)\n"[-cut:]
+
+
 def test_lines_are_handed_on_as_they_come(stop: Stop, tmp_path: Path) -> None:
     seen: list[str] = []
 

@@ -64,8 +64,15 @@ def test_a_stack_that_is_switched_off_is_not_there_and_nothing_of_it_is_checked(
     assert list(found.stacks) == ["network"]
 
 
+def test_a_misspelt_stack_is_not_switched_off_in_silence(errors: Callable[..., str]) -> None:
+    found = errors("stacks:\n  netwrok: {enabled: false}\n", *STACKS)
+    assert "stacks.netwrok: this stack's folder stacks/netwrok does not exist (did you mean 'stacks/network'?)" in found
+
+
 def test_an_upstream_that_is_disabled_is_said_to_be(errors: Callable[..., str]) -> None:
-    found = errors("stacks:\n  db: {enabled: false}\n  web: {depends_on: [db]}\n", *STACKS)
+    found = errors(
+        "stacks:\n  db: {enabled: false}\n  web: {depends_on: [db]}\n", *STACKS, "stacks/db/main.tf:resource"
+    )
     assert "stacks.web.depends_on[0]: stack 'db' is disabled in environment 'local'" in found
 
 

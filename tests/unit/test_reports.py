@@ -140,6 +140,21 @@ def test_that_a_secret_changes_is_shown_and_not_what_it_is() -> None:
     ]  # fmt: skip
 
 
+def test_nulls_of_an_output_have_a_line_and_unset_attributes_have_none() -> None:
+    assert shown(None, [1, None]) == ["+ [0] = 1", "+ [1] = null"]
+    assert shown([None, 2], None) == ["- [0] = null", "- [1] = 2"]
+    assert shown(None, {"a": None, "b": {"c": None}}, nulls=True) == ["+ a = null", "+ b.c = null"]
+    assert shown({"a": None}, {}, nulls=True) == ["- a = null"]
+    assert shown(None, {"a": None, "b": 1}) == ["+ b = 1"]
+
+
+def test_a_new_output_shows_its_nulls() -> None:
+    made = {"name": "made", "action": "create", "before": None, "after": {"a": None, "b": [None]}}
+    result = Result("plan", "a", details=PlanDetails(changes={"resources": [], "outputs": [made]}))
+    [output] = report(result).stacks[0].outputs
+    assert [line.text for line in output.lines] == ["a = null", "b[0] = null"]
+
+
 def test_hidden_values_leave_the_fields_that_change() -> None:
     result = planned("s", item("update", before={"a": 1, "b": "x"}, after={"a": 2, "b": "x"}), hidden=True)
     assert [tuple(line) for line in report(result).stacks[0].changes[0].lines] == [

@@ -20,6 +20,8 @@ policy:
   checkers: [{name: opa, command: [opa, "{plan}"]}]
 plan: {require_encryption: true, require_clean: true, on_unreviewed: fail, values: hidden}
 inputs: {observe: true}
+secrets: ["APP_*"]
+ledger: {kind: git, public_key: "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}
 """
 
 
@@ -45,6 +47,17 @@ def load(folder: Path) -> loading.Loaded:
         ("DEPLOY_INPUTS__OBSERVE", "false", "inputs.observe"),
         ("DEPLOY_INPUTS", '{"observe": false}', "inputs.observe"),
         ("DEPLOY_PLAN", '{"values": "shown"}', "plan.values"),
+        ("DEPLOY_PLAN__MAX_AGE", "8000", "plan.max_age"),
+        ("DEPLOY_ENCRYPTION__KEY", "MINE", "encryption.key"),
+        ("DEPLOY_ENCRYPTION__ARTIFACT_KEY", "MINE", "encryption.artifact_key"),
+        ("DEPLOY_ENCRYPTION__REVIEW_KEY", "MINE", "encryption.review_key"),
+        ("DEPLOY_ENCRYPTION__PREVIOUS", '["MINE"]', "encryption.previous"),
+        ("DEPLOY_ENCRYPTION__MIGRATE", "true", "encryption.migrate"),
+        ("DEPLOY_ENCRYPTION__STATE", "false", "encryption.state"),
+        ("DEPLOY_ENCRYPTION__REMOTE_STATE", "any", "encryption.remote_state"),
+        ("DEPLOY_SECRETS", "[]", "secrets"),
+        ("DEPLOY_SECRETS", '["OTHER_*"]', "secrets"),
+        ("DEPLOY_LEDGER__PUBLIC_KEY", f'"{"B" * 43}="', "ledger.public_key"),
         ("DEPLOY_POLICY", '{"max_destroy": 100}', "policy.max_destroy"),
     ],
 )

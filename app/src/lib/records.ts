@@ -173,7 +173,6 @@ const STATUSES = new Set<string>([
   'failed',
   'not_run',
   'skipped',
-  'skipped',
   'running'
 ]);
 

@@ -8,9 +8,12 @@ the barrier, has no limit. Deploys have `needs`, of which GitLab allows 50: what
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
+from ...base import ci
 from ...base.errors import ConfigError
+from ...project.config.loading import LEDGER_VARIABLE
 from . import handover
 from .shares import Purpose
 
@@ -42,6 +45,7 @@ class Writer:
         self._run, self._purpose, self._shares = run, purpose, shares
         self._words = [*words]
         self._settings = run.project.config.ci
+        self._has_ledger = run.project.config.ledger != "none"
         self._relays: dict[tuple[str, ...], str] = {}
         self._jobs: dict[str, Any] = {}
 
@@ -80,6 +84,8 @@ class Writer:
             "retry": {"max": 2, "when": _FAILED_RUNNERS},
         }  # fmt: skip
         plan = {**first, "stage": "plan", **self._environment("prepare")}
+        if changes:  # where strace is there and may trace, what a plan reads counts
+            plan["variables"] = {"DEPLOY_INPUTS__OBSERVE": "auto"}
         plan["artifacts"] = self._artifacts(handover.of_plans(self._run))
         drift = {**first, "stage": "plan", **self._environment("access"), "allow_failure": {"exit_codes": [2]}}
         drift["artifacts"] = self._artifacts(handover.of_drift(self._run))
@@ -89,7 +95,8 @@ class Writer:
         }  # fmt: skip
         deploy = {
             "extends": ".job", "stage": "deploy", "artifacts": self._artifacts([]), **self._environment("start"),
-            "cache": [self._engine_cache(), memory], **self._apart(),
+            # A retry learns from the ledger what the job before it has done.
+            **({} if self._has_ledger else {"cache": [self._engine_cache(), memory]}), **self._apart(),
         }  # fmt: skip
         used = {".plan": plan} if self._purpose is not Purpose.DRIFT else {".drift": drift}
         if changes:
@@ -101,16 +108,27 @@ class Writer:
                 "DEPLOY_ENV": self._run.project.environment,
                 "DOIT_TOFU_CACHE": "$CI_PROJECT_DIR/.doit-tofu-cache",
                 "GIT_DEPTH": "0",  # merge bases and the tag of `deploy.tag` need the history
+                "GIT_FETCH_EXTRA_FLAGS": "--prune --quiet ^refs/heads/doit-tofu/*",  # not that of the ledger
                 "GIT_CLEAN_FLAGS": "-ffdx",  # what another job left here is not what was handed over
+                **self._of_the_ledger(),
             },
             ".job": job,
             **used,
         }
 
+    def _of_the_ledger(self) -> dict[str, str]:
+        """What all jobs need to know of the ledger: that there is one, and for which pipeline they hold its lease.
+
+        A retried job, and those of a child pipeline that was started again, deploy for the same one.
+        """
+        given = {LEDGER_VARIABLE: "git"} if os.environ.get(LEDGER_VARIABLE) == "git" else {}
+        parent = ci.outermost(ci.read()) if self._has_ledger and self._purpose is Purpose.DEPLOY else ""
+        return {**given, **({ci.PARENT_VARIABLE: parent} if parent else {})}
+
     def _begin(self) -> None:
         """The job that makes builds and images, and hands on receipts that the cache has; often there is none."""
         layout, catalog = self._run.layout, self._run.project.catalog
-        cached = self._settings.caches == "receipts"
+        cached = self._caches_receipts
         script, named = [], []
         if catalog is not None:
             stacks = [self._run.project.stacks[name] for share in self._shares.plans for name in share.stacks]
@@ -177,12 +195,13 @@ class Writer:
         if self._purpose is Purpose.DEPLOY:
             if any(stack.settings.verify for stack in self._run.project.stacks.values()):
                 script.append("doit verify")
-            if self._settings.caches == "receipts":
+            if self._caches_receipts:
                 job["cache"] = [self._engine_cache(), {**self._receipts(), "policy": "push", "when": "always"}]
         if self._purpose is Purpose.PLAN:
             artifacts["reports"] = {"terraform": f"{layout.relative(layout.reports)}/gitlab-terraform.json"}
-        action = {Purpose.DEPLOY: "verify", Purpose.DRIFT: "access"}.get(self._purpose, "")
-        self._add("report", {**job, "script": script, "artifacts": artifacts, **self._environment(action)})
+        action = {Purpose.DEPLOY: "end" if self._has_ledger else "verify", Purpose.DRIFT: "access"}
+        environment = self._environment(action.get(self._purpose, ""))
+        self._add("report", {**job, "script": script, "artifacts": artifacts, **environment})
 
     def _apart(self) -> dict[str, Any]:
         """The start of a job that holds more than those whose files it gets: these must not replace its own."""
@@ -209,13 +228,16 @@ class Writer:
     def _environment(self, action: str) -> dict[str, Any]:
         """GitLab's environment, whose variables the job gets; a merge request's pipeline has none.
 
-        Only a deploy has the environment's own name: what is set for that, no other job gets.
+        Only a deploy has the environment's own name: what is set for that, no other job gets. With a ledger its last
+        job has it too, which writes the ledger, but is no deployment of GitLab's.
         """
         if self._purpose is Purpose.PLAN:
             return {}
         name = self._run.project.environment
         if action == "start":
             return {"environment": {"name": name}}
+        if action == "end":
+            return {"environment": {"name": name, "action": "verify"}}
         return {"environment": {"name": f"{name}-{_ENVIRONMENTS[action]}", "action": action}}
 
     def _engine_cache(self) -> dict[str, Any]:
@@ -225,6 +247,11 @@ class Writer:
     def _trust(self) -> str:
         """Caches of merge requests and of deploys are apart, as `DOIT_TOFU_TRUST` in the included pipelines has it."""
         return "review" if self._purpose is Purpose.PLAN else "deploy"
+
+    @property
+    def _caches_receipts(self) -> bool:
+        """Whether a cache carries receipts from one pipeline to the next; a ledger does it better."""
+        return self._settings.caches == "receipts" and not self._has_ledger
 
     def _receipts(self) -> dict[str, Any]:
         return {

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Unpack
 
 from pydantic import ValidationError
-from pydantic_settings import EnvSettingsSource
 
-from ...base import jsontext, urls
+from ...base import urls
 from ...base.errors import ConfigError, ConfigErrors, nearest
 from ...base.layout import ENVIRONMENTS_DIR, PIPELINE_FILE
 from ...base.model import ENVIRONMENT_PATTERN
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
     from ...base.errors import Places
@@ -31,7 +29,8 @@ if TYPE_CHECKING:
     from .yamlfile import Document, KeyPath
 
 _CHECK_DEPTH = 4  # `stacks`, its name, `verify`, the position
-_RULES = ("policy", "plan", "inputs")  # which variables may tighten, not loosen
+LEDGER_VARIABLE = "DOIT_TOFU_LEDGER"  # `git` in the shipped pipelines: the ledger where the files do not say
+_RULES = ("policy", "plan", "inputs", "encryption", "secrets", "ledger")  # which variables may tighten, not loosen
 UPSTREAM = "upstream:"  # prefix of an upstream file in errors
 
 
@@ -103,6 +102,8 @@ def load(root: Path, environment: str | None = None, resolve: Resolve | None = N
             where = Where(document.name, document.lines[("upstream",)])
             raise ConfigError(message, where=where, key="upstream")
         merged = _merge(merged, document.data)
+    if merged.get("ledger") is None and os.environ.get(LEDGER_VARIABLE) == "git":
+        merged["ledger"] = {"kind": "git"}
     variables = _environment_variables(merged)
     config = _validate(_merge(_without_nulls(merged), variables), documents, variables)
     if variables.keys() & set(_RULES) and (written := _rules_of(merged)) is not None:
@@ -169,12 +170,12 @@ def _environment_documents(layers: list[tuple[Path, str]], name: str, default: s
         return found
     if not re.fullmatch(ENVIRONMENT_PATTERN, name):
         raise UnknownEnvironmentError(
-            f"unknown environment '{name:.80}': not a valid name{nearest(name, [*known, default])}",
+            f"unknown environment '{name:.80}': not a valid name{nearest(name, {*known, default})}",
             where=f"{ENVIRONMENTS_DIR}/",
             next_step=("a name has only letters, digits, `_`, `.` and `-`: ", doit("...", environment="NAME")),
         )
     raise UnknownEnvironmentError(
-        f"unknown environment '{name:.80}'{nearest(name, [*known, default])}",
+        f"unknown environment '{name:.80}'{nearest(name, {*known, default})}",
         where=f"{ENVIRONMENTS_DIR}/{name:.80}.yaml",
         next_step=(
             f"create {ENVIRONMENTS_DIR}/{name:.80}.yaml (it may be empty), or choose another: ",
@@ -223,8 +224,13 @@ def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 
 def _environment_variables(data: dict[str, Any]) -> dict[str, Any]:
     """The values of the `DEPLOY_*` variables, in the shape of the configuration."""
+    fields = tuple(f"DEPLOY_{name.upper()}" for name in Config.model_fields)
+    if not any(name.startswith(fields) for name in _variable_names()):
+        return {}
+    from .variables import Variables  # pydantic-settings takes a fifth of the time in which a run starts
+
     stacks = data.get("stacks")
-    return _Variables(list(stacks) if isinstance(stacks, dict) else [])()
+    return Variables(list(stacks) if isinstance(stacks, dict) else [])()
 
 
 def _validate(data: dict[str, Any], documents: tuple[Document, ...], variables: Mapping[str, Any]) -> Config:
@@ -249,35 +255,6 @@ def _without_nulls(data: dict[str, Any]) -> dict[str, Any]:
     if isinstance(kept.get("stacks"), dict):
         kept["stacks"] = {name: {} if stack is None else stack for name, stack in kept["stacks"].items()}
     return kept
-
-
-class _Variables(EnvSettingsSource):
-    """`DEPLOY_STACKS__WEB_APP__...` also reaches a stack called `web-app` or `Web.App`: variables have no dashes."""
-
-    def __init__(self, stacks: list[Any]) -> None:
-        config: Any = Config  # a plain model: only its fields and their types matter here
-        super().__init__(config, env_prefix="DEPLOY_", env_nested_delimiter="__")
-        self._stacks = {re.sub(r"[^a-z0-9]", "_", str(name).lower()): name for name in stacks}
-
-    def __call__(self) -> dict[str, Any]:
-        values = super().__call__()
-        if isinstance(values.get("stacks"), dict):
-            values["stacks"] = {self._stacks.get(name, name): value for name, value in values["stacks"].items()}
-        return values
-
-    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:  # noqa: ARG002
-        return jsontext.loads(value)
-
-    def prepare_field_value(self, field_name: str, field: FieldInfo, value: Any, value_is_complex: bool) -> Any:
-        if field_name == "version":  # many pipelines use DEPLOY_VERSION for their own release
-            return None
-        try:
-            return super().prepare_field_value(field_name, field, value, value_is_complex)
-        except (ValueError, RecursionError) as error:
-            prefix = f"DEPLOY_{field_name.upper()}"
-            names = [name for name in sorted(_variable_names()) if f"{name}__".startswith(f"{prefix}__")]
-            where = f"environment variable {' or '.join(names)}"
-            raise ConfigError(f"expected JSON: {error}", where=where, key=field_name) from None
 
 
 def _relevant(errors: list[tuple[KeyPath, ErrorDetails]]) -> list[tuple[KeyPath, ErrorDetails]]:

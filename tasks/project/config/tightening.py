@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
     from ..model import Config
 
-KeyPath = tuple[str, str]
+KeyPath = tuple[str, ...]
 _WORST_FIRST = get_args(Severity)
 _LEAST_WATCHED_FIRST = (False, "auto", True)
+_KEYS = ("key", "artifact_key", "review_key", "previous")
+_STRICT_ENCRYPTION: dict[str, object] = {"state": True, "migrate": False, "remote_state": "encrypted"}
 _STRICT = {"require_encryption": True, "require_clean": True, "on_unreviewed": "fail", "values": "hidden"}
 
 
@@ -49,6 +51,26 @@ def loosened(files: Config, effective: Config) -> Iterator[tuple[KeyPath, str]]:
     for name, strict in _STRICT.items():
         if getattr(files.plan, name) == strict != getattr(effective.plan, name):
             yield ("plan", name), str(strict).lower()
+    yield from _custody(files, effective)
     watched = _LEAST_WATCHED_FIRST.index
     if watched(effective.inputs.observe) < watched(files.inputs.observe):
         yield ("inputs", "observe"), str(files.inputs.observe).lower()
+
+
+def _custody(files: Config, effective: Config) -> Iterator[tuple[KeyPath, str]]:
+    """What says which keys count, and what is secret: with others, a forgery would be believed, or a secret shown."""
+    before, after = files.encryption, effective.encryption
+    for name in _KEYS:
+        if getattr(before, name) != getattr(after, name):
+            yield ("encryption", name), str(getattr(before, name) or "none")
+    for name, strict in _STRICT_ENCRYPTION.items():
+        if getattr(before, name) == strict != getattr(after, name):
+            yield ("encryption", name), str(strict).lower()
+    if any(name not in effective.secrets for name in files.secrets):
+        yield ("secrets",), "every name that is there"
+    if files.plan.max_age < effective.plan.max_age:
+        yield ("plan", "max_age"), f"{files.plan.max_age:g}"
+    if files.ledger != "none" and effective.ledger != "none":
+        trusted = files.ledger.public_keys
+        if trusted and trusted != effective.ledger.public_keys:
+            yield ("ledger", "public_key"), "these keys"

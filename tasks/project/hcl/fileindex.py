@@ -7,6 +7,7 @@ import posixpath
 import stat
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,7 @@ class FileIndex:
         self._entries: dict[str, list[Any]] = {}
         self._facts: dict[str, Facts] = {}
         self.unreadable: dict[str, str] = {}
+        self._listed: dict[str, list[str]] | None = None
         try:
             stored = jsontext.loads(plain.read(cache, _LARGEST_INDEX))
             if stored["version"] == [_FORMAT, FACTS_VERSION] and isinstance(stored["files"], dict):
@@ -112,6 +114,22 @@ class FileIndex:
 
     def names(self, folder: str) -> list[str]:
         """The names of the regular files in a folder, sorted; empty if it does not exist."""
+        if self._listed is None:
+            return self._names(folder)
+        if folder not in self._listed:
+            self._listed[folder] = self._names(folder)
+        return self._listed[folder].copy()
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """List each folder once: what is read within counts as one moment, as when a project is loaded."""
+        self._listed = {}
+        try:
+            yield
+        finally:
+            self._listed = None
+
+    def _names(self, folder: str) -> list[str]:
         try:
             with os.scandir(self.absolute(folder)) as entries:
                 return sorted(entry.name for entry in entries if _is_file(entry))

@@ -20,7 +20,9 @@ class Protect(Model):
     type: str = Field("*", description="Resource types: `aws_db_*`.")
     stacks: list[str] = Field(default=["*"], min_length=1, description="Stack names.")
     actions: list[Literal["destroy", "replace", "forget", "change", "create"]] = Field(
-        default=["destroy", "replace"], min_length=1, description="The forbidden actions."
+        default=["destroy", "replace", "forget"],
+        min_length=1,
+        description="The forbidden actions. What is forgotten is no longer protected.",
     )
     severity: Severity = Field("high", description="The severity of a violation.")
     rule: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")] = Field(

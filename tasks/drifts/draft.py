@@ -1,0 +1,443 @@
+"""Drafts the change of the code that takes over what was done outside: which bytes of which file become what.
+
+What can be drafted: attributes and elements of maps whose code is a literal, a variable's default or a local that
+nothing else uses; a policy in `jsonencode`; attributes and nested blocks that were added or removed; a resource that
+was deleted; and one that appeared, as a block of its own. For everything else the draft says what to do by hand.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from ..artifact.changes import HIDDEN, UNKNOWN
+from ..base import jsontext
+from ..base.masking import MASK
+from ..base.valuepath import at, dotted
+from ..project.hcl import syntax
+from . import hclwrite
+from .classes import DriftClass, paths_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from tree_sitter import Node
+
+    from ..base.valuepath import Path
+    from .classes import Finding
+
+_ADDRESS = re.compile(r"(?P<type>[A-Za-z][A-Za-z0-9_-]*)\.(?P<name>[A-Za-z_][A-Za-z0-9_-]*)")
+_SINGLE = re.compile(r"(?P<kind>var|local)\.(?P<name>[A-Za-z_][A-Za-z0-9_-]*)")
+_HIDDEN = frozenset({MASK, HIDDEN, UNKNOWN})
+
+
+@dataclass(frozen=True)
+class Edit:
+    """The bytes from `start` to `end` of a file become a text; `what` says so for readers."""
+
+    file: str
+    start: int
+    end: int
+    text: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Draft:
+    """The edits, and what they cannot do, a sentence each."""
+
+    edits: list[Edit] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a resource type's configuration may have: attributes that can be set, and nested blocks."""
+
+    attributes: frozenset[str]
+    blocks: frozenset[str]
+
+
+class _ByHandError(Exception):
+    """A difference that has to be taken over by hand; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class _Spot:
+    """A block or expression in a file."""
+
+    file: str
+    node: Node
+
+
+def draft(
+    findings: Sequence[Finding], sources: Mapping[str, bytes], given: frozenset[str], shapes: Mapping[str, Shape]
+) -> Draft:
+    """The change of the code that makes it say what exists.
+
+    Args:
+        findings: What differs; what was not done outside is left alone.
+        sources: The root module's files in native syntax.
+        given: The variables whose values come from elsewhere than their defaults.
+        shapes: The shapes of resource types, for what appeared.
+    """
+    drafter, edits, left = _Drafter(sources, given, shapes), list[Edit](), list[str]()
+    for found in findings:
+        if found.kind is DriftClass.UNDEPLOYED or found.ignored is not None:
+            continue
+        for attempt in drafter.attempts(found):
+            try:
+                edits += attempt()
+            except _ByHandError as error:
+                left.append(str(error))
+    return Draft(_apart(edits, left), list(dict.fromkeys(left)))
+
+
+def applied(content: bytes, edits: Sequence[Edit]) -> bytes:
+    """A file's content with the edits that concern it."""
+    for edit in sorted(edits, key=lambda item: item.start, reverse=True):
+        content = content[: edit.start] + edit.text.encode() + content[edit.end :]
+    return content
+
+
+def _apart(edits: list[Edit], left: list[str]) -> list[Edit]:
+    """The edits without those that concern the same bytes as an earlier one and say something else."""
+    kept: list[Edit] = []
+    for edit in edits:
+        if any(
+            (item.file, item.start, item.end, item.text) == (edit.file, edit.start, edit.end, edit.text)
+            for item in kept
+        ):
+            continue
+        clash = next((item for item in kept if item.file == edit.file and _touch(item, edit)), None)
+        if clash:
+            left.append(f"{edit.what}: {clash.what} concerns the same code; run this again afterwards")
+        else:
+            kept.append(edit)
+    return kept
+
+
+def _touch(one: Edit, other: Edit) -> bool:
+    return one.start < other.end and other.start < one.end
+
+
+class _Drafter:
+    """Drafts for one root module."""
+
+    def __init__(self, sources: Mapping[str, bytes], given: frozenset[str], shapes: Mapping[str, Shape]) -> None:
+        self._sources, self._given, self._shapes = sources, given, shapes
+        self._roots = {file: syntax.parse(content) for file, content in sources.items()}
+
+    def attempts(self, found: Finding) -> Iterator[Any]:
+        """What to try for a finding, each returning edits or raising `_ByHandError`."""
+        if found.kind is DriftClass.CHANGED and found.item is not None:
+            item = found.item
+            for path in paths_of(item):
+                if at(item.get("after"), path) == UNKNOWN:  # what the provider computes is not in the code
+                    continue
+                yield lambda path=path: self._changed(found.address, item, path)
+        elif found.kind is DriftClass.DELETED:
+            yield lambda: self._deleted(found.address)
+        elif found.kind is DriftClass.APPEARED and found.item is not None:
+            before = found.item.get("before")
+            yield lambda: self._appeared(found.address, before)
+        elif found.kind is DriftClass.CHECK:
+            yield lambda: _by_hand(f"{found.address} does not hold: no change of the code takes that over")
+
+    # --- what changed
+
+    def _changed(self, address: str, item: Mapping[str, Any], path: Path) -> list[Edit]:
+        exists, what = at(item.get("before"), path), f"{address}.{dotted(path)}"
+        if not path:
+            _by_hand(f"{address} exists in another form; compare it with its code")
+        if _has_hidden(exists) or list(path) in (item.get("masked") or []):
+            _by_hand(f"{what} is sensitive: set it in the code by hand")
+        return self._within(self._resource(address), path, (), item.get("before"), what)
+
+    def _within(self, spot: _Spot, path: Path, done: Path, whole: Any, what: str) -> list[Edit]:
+        """Edits of a block's body.
+
+        Args:
+            spot: The block.
+            path: What differs within the block.
+            done: Where the block is within the resource.
+            whole: The resource as it exists.
+            what: The same for readers.
+        """
+        name, rest, exists = str(path[0]), path[1:], at(whole, [*done, *path])
+        body = syntax.body(spot.node)
+        if body is None:
+            return [self._first(spot, name, at(whole, [*done, name]), what)]
+        expression = next((node for key, node in syntax.attributes(body) if key == name), None)
+        if expression is not None:
+            return self._attribute(_Spot(spot.file, expression), list(rest), at(whole, [*done, name]), exists, what)
+        inside = [node for node in body.named_children if node.type == "block"]
+        nested = [node for node in inside if _kind(node) == name]
+        if any(_kind(node) == "dynamic" and _label(node) == name for node in inside):
+            _by_hand(f"{what} is set by a dynamic block; {_should_be(exists)}")
+        if nested and rest and isinstance(rest[0], int) and len(rest) > 1 and rest[0] < len(nested):
+            inner = _Spot(spot.file, nested[rest[0]])
+            return self._within(inner, rest[1:], (*done, name, rest[0]), whole, what)
+        now = at(whole, [*done, name])
+        if nested or _is_blocks(now):
+            return self._blocks(_Spot(spot.file, body), name, nested, now, what)
+        if now is None:
+            _by_hand(f"{what} is not set in the code and does not exist; compare the two by hand")
+        return [self._inserted(_Spot(spot.file, body), f"{name} = ", now, what)]
+
+    def _attribute(self, spot: _Spot, rest: list[str | int], now: Any, exists: Any, what: str) -> list[Edit]:
+        """Edits of an attribute's expression, the innermost part of it that is a literal."""
+        if not rest and exists is None:
+            return [self._without(spot, what)]
+        target, left, inner = spot, list(rest), now
+        while left:
+            element = _element(target.node, left[0])
+            if element is None or (len(left) == 1 and exists is None):
+                break
+            target, inner, left = _Spot(spot.file, element), at(inner, left[:1]), left[1:]
+        target, found = self._literal(target, what, exists)
+        if found is _JSON:
+            return [_replaced(target, jsontext.loads(str(now)), what)]
+        return [_replaced(target, inner if left else exists, what)]
+
+    def _literal(self, spot: _Spot, what: str, exists: Any) -> tuple[_Spot, object]:
+        """Where an expression's value is written: itself, a default, a local, or the argument of `jsonencode`."""
+        if syntax.literal(spot.node) is not syntax.UNKNOWN:
+            return spot, None
+        text = syntax.text(spot.node).strip()
+        if match := _SINGLE.fullmatch(text):
+            return self._definition(match["kind"], match["name"], what, exists), None
+        argument = _argument(spot.node, "jsonencode")
+        if argument is not None and syntax.literal(argument) is not syntax.UNKNOWN:
+            return _Spot(spot.file, argument), _JSON
+        raise _ByHandError(f"{what} is `{text[:80]}`, which is not a literal; {_should_be(exists)}")
+
+    def _definition(self, kind: str, name: str, what: str, exists: Any) -> _Spot:
+        """The literal of a default or local that only this expression uses."""
+        reference = f"{kind}.{name}"
+        if kind == "var" and name in self._given:
+            _by_hand(f"{what} is `{reference}`, whose value comes from the configuration; {_should_be(exists)}")
+        uses = sum(len(re.findall(rf"(?<![\w.]){re.escape(reference)}(?![\w-])", _text(node)))
+                   for node in self._roots.values())  # fmt: skip
+        if uses > 1:
+            _by_hand(f"{what} is `{reference}`, which other code uses too; {_should_be(exists)}")
+        for file, root in self._roots.items():
+            for block in _blocks_of(root):
+                wanted = "default" if kind == "var" and _kind(block) == "variable" and _label(block) == name else name
+                if wanted == name and not (kind == "local" and _kind(block) == "locals"):
+                    continue
+                for attribute, node in syntax.attributes(syntax.body(block)):
+                    if attribute == wanted and syntax.literal(node) is not syntax.UNKNOWN:
+                        return _Spot(file, node)
+        raise _ByHandError(f"{what} is `{reference}`, which has no literal here; {_should_be(exists)}")
+
+    def _blocks(self, body: _Spot, name: str, nested: list[Node], now: Any, what: str) -> list[Edit]:
+        """Edits that leave exactly the nested blocks of a name that exist."""
+        if now is not None and not _is_blocks(now):
+            _by_hand(f"{what} is written as blocks; {_should_be(now)}")
+        items: list[dict[str, Any]] = now if isinstance(now, list) else [now] if now else []
+        written = {key for node in nested for key, _ in syntax.attributes(syntax.body(node))}
+        indent = _indent(nested[0]) if nested else _inner_indent(body.node)
+        texts = [hclwrite.block(name, _set(item, written), indent).lstrip() for item in items]
+        if any(_has_hidden(item) for item in items):
+            _by_hand(f"{what} contains sensitive values: change its blocks by hand")
+        edits = [self._gone(_Spot(body.file, node), what) for node in nested[len(texts) :]]
+        edits += [
+            Edit(body.file, node.start_byte, node.end_byte, text, what)
+            for node, text in zip(nested, texts, strict=False)
+            if " ".join(_text(node).split()) != " ".join(text.split())
+        ]
+        edits += [self._inserted(body, "", text, what, raw=True) for text in texts[len(nested) :]]
+        return edits
+
+    # --- what was deleted, and what appeared
+
+    def _deleted(self, address: str) -> list[Edit]:
+        block = self._resource(address)
+        pattern = rf"(?<![\w.]){re.escape(address)}(?![\w-])"
+        users = [file for file, root in self._roots.items() if re.search(pattern, _text(root))]
+        if users:
+            _by_hand(f"{address} no longer exists, but {users[0]} refers to it: remove both by hand")
+        return [self._gone(block, f"{address} is removed")]
+
+    def _appeared(self, address: str, exists: Any) -> list[Edit]:
+        match = _ADDRESS.fullmatch(address)
+        shape = self._shapes.get(match["type"]) if match else None
+        if match is None or shape is None or not isinstance(exists, dict):
+            raise _ByHandError(
+                f"{address} is in the state, but not in the code: write a resource for it, or a `removed` block"
+            )
+        if _has_hidden(exists):
+            _by_hand(f"{address} has sensitive values: write its resource by hand")
+        content = {
+            name: item for name, item in exists.items() if item not in (None, [], {}) and name in shape.attributes
+        }
+        blocks = {name: exists[name] for name in exists if name in shape.blocks and exists[name]}
+        text = hclwrite.block(f'resource "{match["type"]}" "{match["name"]}"', {**content, **blocks}, nested=blocks)
+        file = next((file for file in self._sources if file.endswith("/main.tf")), next(iter(self._sources)))
+        end = len(self._sources[file])
+        separator = "\n" if self._sources[file].endswith(b"\n") else "\n\n"
+        return [Edit(file, end, end, f"{separator}{text}\n", f"{address} is added")]
+
+    # --- places
+
+    def _resource(self, address: str) -> _Spot:
+        match = _ADDRESS.fullmatch(address)
+        if match is None:
+            raise _ByHandError(f"{address} is one of several instances, or in a module: change its code by hand")
+        for file, root in self._roots.items():
+            for block in _blocks_of(root):
+                if _kind(block) == "resource" and _labels(block) == [match["type"], match["name"]]:
+                    return _Spot(file, block)
+        raise _ByHandError(f"{address} has no block in the stack's own files in native syntax: change its code by hand")
+
+    def _inserted(self, body: _Spot, head: str, now: Any, what: str, *, raw: bool = False) -> Edit:
+        """An attribute or block at the end of a body."""
+        content, indent = self._sources[body.file], _inner_indent(body.node)
+        text = f"{indent}{head}{now if raw else hclwrite.value(now, indent)}\n"
+        last = body.node.named_children[-1] if body.node.named_children else None
+        if last is None:
+            return Edit(body.file, body.node.end_byte, body.node.end_byte, f"\n{text}", what)
+        end = content.find(b"\n", last.end_byte)
+        end = len(content) if end < 0 else end + 1
+        return Edit(body.file, end, end, text, what)
+
+    def _first(self, block: _Spot, name: str, now: Any, what: str) -> Edit:
+        """An attribute in a block that is empty."""
+        if now is None or _is_blocks(now):
+            _by_hand(f"{what} is in a block that is empty; {_should_be(now)}")
+        content, end = self._sources[block.file], block.node.end_byte - 1
+        begin = "" if content[:end].endswith(b"\n") else "\n"
+        indent = _indent(block.node)
+        inner = f"{indent}  "
+        return Edit(block.file, end, end, f"{begin}{inner}{name} = {hclwrite.value(now, inner)}\n{indent}", what)
+
+    def _without(self, expression: _Spot, what: str) -> Edit:
+        """Remove the attribute of an expression, with its line."""
+        return self._gone(_Spot(expression.file, expression.node.parent or expression.node), what)
+
+    def _gone(self, spot: _Spot, what: str) -> Edit:
+        """Remove a node with the rest of its lines."""
+        content, start, end = self._sources[spot.file], spot.node.start_byte, spot.node.end_byte
+        begin = content.rfind(b"\n", 0, start) + 1
+        if content[begin:start].strip() == b"":
+            start = begin
+        stop = content.find(b"\n", end)
+        stop = len(content) if stop < 0 else stop + 1
+        if not content[end:stop].strip() or content[end:stop].lstrip().startswith((b"#", b"//")):
+            end = stop
+        return Edit(spot.file, start, end, "", what)
+
+
+_JSON = object()
+
+
+def _by_hand(message: str) -> NoReturn:
+    raise _ByHandError(message)
+
+
+def _should_be(exists: Any) -> str:
+    return (
+        "set it so that nothing is left of it" if exists is None else f"it has to become {hclwrite.value(exists)[:120]}"
+    )
+
+
+def _replaced(spot: _Spot, now: Any, what: str) -> Edit:
+    text = hclwrite.value(now, _indent(spot.node))
+    end = spot.node.end_byte
+    if _text(spot.node).startswith("<<"):  # a heredoc ends with its line
+        text += "\n"
+    return Edit(spot.file, spot.node.start_byte, end, text, what)
+
+
+def _has_hidden(found: Any) -> bool:
+    """Whether a value has parts that are not shown."""
+    if isinstance(found, dict):
+        return any(_has_hidden(item) for item in found.values())
+    if isinstance(found, list):
+        return any(_has_hidden(item) for item in found)
+    return isinstance(found, str) and (found in _HIDDEN or MASK in found)
+
+
+def _is_blocks(found: Any) -> bool:
+    return isinstance(found, list) and bool(found) and all(isinstance(item, dict) for item in found)
+
+
+def _set(item: Mapping[str, Any], written: set[str]) -> dict[str, Any]:
+    """What a nested block has to set: what others of its kind set, and what is not empty."""
+    return {key: value for key, value in item.items() if key in written or value not in (None, "", [], {}, 0, False)}
+
+
+def _element(node: Node, step: str | int) -> Node | None:
+    """The expression of an element of a literal object or list."""
+    inner = node
+    while inner.type in ("expression", "collection_value", "literal_value") and len(inner.named_children) == 1:
+        inner = inner.named_children[0]
+    if inner.type == "tuple" and isinstance(step, int):
+        items = [child for child in inner.named_children if child.type == "expression"]
+        return items[step] if step < len(items) else None
+    if inner.type == "object" and isinstance(step, str):
+        for child in inner.named_children:
+            if child.type == "object_elem" and child.named_children and _key(child.named_children[0]) == step:
+                return child.named_children[-1]
+    return None
+
+
+def _key(node: Node) -> str:
+    return syntax.unescape(_text(node).strip().strip('"'))
+
+
+def _argument(node: Node, function: str) -> Node | None:
+    """The only argument of a call of a function."""
+    inner = node
+    while inner.type == "expression" and len(inner.named_children) == 1:
+        inner = inner.named_children[0]
+    if inner.type != "function_call" or not _text(inner).startswith(f"{function}("):
+        return None
+    arguments = next((child for child in inner.named_children if child.type == "function_arguments"), None)
+    return arguments.named_children[0] if arguments and len(arguments.named_children) == 1 else None
+
+
+def _blocks_of(root: Node) -> Iterator[Node]:
+    body = syntax.body(root)
+    yield from (child for child in (body.named_children if body else []) if child.type == "block")
+
+
+def _words(block: Node) -> list[str]:
+    return [_text(child).strip('"') for child in block.named_children if child.type in ("identifier", "string_lit")]
+
+
+def _kind(block: Node) -> str:
+    return _words(block)[0]
+
+
+def _labels(block: Node) -> list[str]:
+    return _words(block)[1:]
+
+
+def _label(block: Node) -> str:
+    return next(iter(_labels(block)), "")
+
+
+def _text(node: Node) -> str:
+    return syntax.text(node)
+
+
+def _indent(node: Node) -> str:
+    """The indentation of the line that a node begins on."""
+    line, top = node, node
+    while top.parent is not None:
+        top = top.parent
+    content = top.text or b""
+    offset = line.start_byte - top.start_byte
+    begin = content.rfind(b"\n", 0, max(offset, 0)) + 1
+    text = content[begin:offset].decode("utf-8", "replace")
+    return text[: len(text) - len(text.lstrip())]
+
+
+def _inner_indent(body: Node) -> str:
+    """The indentation of what a body contains."""
+    if body.named_children:
+        return _indent(body.named_children[0]) or "  "
+    return "  "

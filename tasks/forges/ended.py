@@ -1,0 +1,37 @@
+"""Asks the forge whether the pipeline that holds the ledger's lease has ended: then another one may take it over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..base.errors import DeployError
+from . import connect, place
+
+if TYPE_CHECKING:
+    from ..ledger.holder import Pipeline
+    from ..run.run import Run
+
+
+def has_ended(run: Run, pipeline: Pipeline) -> bool:
+    """Whether the forge says that a pipeline has ended; false, and said, if it does not answer that.
+
+    Only a clear answer counts: an error, a pipeline that the forge does not know, or a state that it may leave again
+    by itself could be those of a pipeline that still applies.
+
+    Args:
+        run: The run that asks.
+        pipeline: A pipeline of any project.
+    """
+    settings = run.project.config.forge
+    here = place.find(settings)
+    if here is None or (here.kind, here.own) != (pipeline.forge, pipeline.project):
+        return False
+    if not here.token:
+        run.say_once(f"the forge is not asked whether pipeline {pipeline.id} has ended: {here.token_name} is not set")
+        return False
+    try:
+        client = connect.connect(here, seconds=settings.timeout, wait=run.stop.wait)
+        return client.has_ended(pipeline.id)
+    except DeployError as error:
+        run.say_once(f"it is not known whether pipeline {pipeline.id} has ended: {run.problem(error).summary}")
+        return False

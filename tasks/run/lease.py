@@ -1,0 +1,68 @@
+"""The lease of the ledger, as other runs hold it: whether its holder is still at work, and what to say of that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..base.errors import LedgerError
+from ..base.problem import doit
+from ..ledger import holder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..ledger.holder import Pipeline
+    from ..ledger.record import Lease
+    from .run import Run
+
+    Ask = Callable[[Run, Pipeline], bool]
+
+_MOST = 3
+
+
+class Holders:
+    """Which holders of the lease are still at work.
+
+    Args:
+        run: The run.
+        me: Its own holder.
+        has_ended: Asks the forge whether a pipeline has ended.
+    """
+
+    def __init__(self, run: Run, me: str, has_ended: Ask) -> None:
+        self._run, self._me, self._ask = run, me, has_ended
+        self._ended: dict[str, bool] = {}
+
+    def is_live(self, lease: Lease) -> bool:
+        """Whether a lease is another pipeline's that, as far as the forge says, has not ended; each is asked once."""
+        if lease.holder == self._me:
+            return False
+        if lease.holder not in self._ended:
+            pipeline = holder.pipeline(lease.holder)
+            self._ended[lease.holder] = pipeline is not None and self._ask(self._run, pipeline)
+        return not self._ended[lease.holder]
+
+    def forget(self) -> None:
+        """Ask again next time: pipelines end."""
+        self._ended.clear()
+
+
+def held(run: Run, lease: Lease, where: str) -> LedgerError:
+    """The error of a run that another one's lease stops."""
+    return LedgerError(
+        f"{lease.label} has been deploying '{run.project.environment}' since {lease.since}",
+        where=where, untouched="nothing was applied",
+        next_step=(
+            "wait for it to end, then run the same command again; if it died: ",
+            doit("reason=WHY", "ledger", "release"),
+        ),
+    )  # fmt: skip
+
+
+def overtaken(moved: Sequence[str], left: Sequence[str]) -> LedgerError:
+    """The error of a run whose plans are older than what another run has deployed, or begun, since."""
+    what = f"{', '.join(moved[:_MOST])} was deployed" if moved else f"{', '.join(left[:_MOST])} was started"
+    return LedgerError(
+        f"{what} by another run since this one started",
+        untouched="nothing was applied", next_step="run the same command again; it plans from the current state",
+    )  # fmt: skip

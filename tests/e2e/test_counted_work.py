@@ -1,0 +1,122 @@
+"""How much a command without work does, in modules, files and processes: counted, as seconds differ by machine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.repository import Repository, minimal_config, resource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+FEW, MANY = 3, 9
+COARSE = 2.2  # see test_snapshot
+COUNTING = """
+import atexit, json, os, runpy, sys
+
+opened, started = [], []
+
+def hook(event, arguments):
+    if event == "open" and isinstance(arguments[0], str) and not arguments[0].endswith((".pyc", ".py")):
+        opened.append(arguments[0])
+    elif event in ("subprocess.Popen", "os.posix_spawn", "os.fork"):
+        started.append(str(arguments[0]))
+
+def tell():
+    root = os.getcwd() + os.sep
+    inside = sorted(os.path.abspath(path).removeprefix(root) for path in opened if os.path.abspath(path).startswith(root))
+    with open(os.environ["COUNTED"], "w") as stream:
+        json.dump({"modules": sorted(sys.modules), "opened": inside, "started": started}, stream)
+
+atexit.register(tell)
+sys.addaudithook(hook)
+runpy.run_module("doit", run_name="__main__")
+"""
+HEAVY = {
+    "pydantic",
+    "pydantic_core",
+    "pydantic_settings",
+    "jinja2",
+    "requests",
+    "yaml",
+    "tree_sitter",
+    "rich",
+    "sqlite3",
+}
+
+
+def counted(repository: Repository, *command: str) -> dict[str, Any]:
+    """What a doit process imported, opened below the repository, and started."""
+    script, told = repository.home / "counting.py", repository.home / "counted.json"
+    script.write_text(COUNTING)
+    subprocess.run(
+        [sys.executable, str(script), *command], cwd=repository.path, check=True, capture_output=True,
+        env=repository.environment(COUNTED=str(told)),
+    )  # fmt: skip
+    found: dict[str, Any] = json.loads(told.read_text())
+    return found
+
+
+def ours(found: dict[str, Any]) -> list[str]:
+    """The modules of this package."""
+    return [name for name in found["modules"] if name.partition(".")[0] == "tasks"]
+
+
+@pytest.fixture
+def many(build: Callable[..., Repository]) -> Callable[[int], Repository]:
+    """Repositories of so many deployed stacks, whose files have become old enough for a snapshot."""
+
+    def made(number: int) -> Repository:
+        repository = build(minimal_config(), *(f"stacks/s{at}/main.tf:{resource(str(at))}" for at in range(number)))
+        repository.doit("deploy")
+        time.sleep(COARSE)
+        return repository
+
+    return made
+
+
+@pytest.mark.parametrize("command", ["plan", "deploy", "status"])
+def test_without_changes_nothing_is_loaded_and_no_file_of_a_stack_is_opened(
+    many: Callable[[int], Repository], command: str
+) -> None:
+    repository = many(FEW)
+    first = counted(repository, command)
+    assert "pydantic" in first["modules"]  # the run that found the answer
+    again = counted(repository, command)
+    assert not HEAVY & set(again["modules"])
+    assert len(ours(again)) <= 24, ours(again)
+    assert again["started"] == []
+    assert [path for path in again["opened"] if not path.startswith(".deploy/")] == [
+        path for path in again["opened"] if path in ("dodo.py", "doit.cfg", "pyproject.toml")
+    ]
+    assert len(again["opened"]) <= 12, again["opened"]
+
+
+def test_a_run_that_has_to_look_imports_only_what_its_command_uses(many: Callable[[int], Repository]) -> None:
+    repository = many(FEW)
+    shown = counted(repository, "graph")
+    unused = {
+        "pydantic_settings", "requests", "jinja2", "rich", "tasks.log", "tasks.upkeep", "tasks.run.recording",
+        "tasks.reports.page",
+    }  # fmt: skip
+    assert not unused & set(shown["modules"])
+    assert len(shown["modules"]) <= 580, len(shown["modules"])
+
+
+def test_a_changed_module_is_found_without_a_process_or_file_more_for_stacks_that_do_not_use_it(
+    many: Callable[[int], Repository], tmp_path: Path
+) -> None:
+    del tmp_path
+    repository = many(MANY)
+    counted(repository, "status")
+    repository.write(f"stacks/s0/main.tf:{resource('changed')}")
+    found = counted(repository, "status")
+    assert set(found["started"]) <= {"git"}  # for the next snapshot
+    assert {path for path in found["opened"] if path.startswith("stacks/")} == {"stacks/s0/main.tf"}

@@ -1,0 +1,152 @@
+"""`doit drift --adopt`: the code takes over what was done outside, and an empty plan proves it, or nothing changes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.repository import Repository, minimal_config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Each kind of drift: the code, how it is written, and what the resource is changed to outside. Of each a plan is empty
+# after the adoption. What cannot be adopted is in `BY_HAND`.
+KINDS: dict[str, tuple[str, Any]] = {
+    "number": ("input = 3", 5),
+    "big_number": ("input = 12345678901234567890", 12345678901234567891),
+    "fraction": ("input = 0.5", 0.25),
+    "text": ('input = "one"', 'two "${x}" %{ y'),
+    "lines": ('input = "one\\ntwo\\n"', "one\nthree\n"),
+    "boolean": ("input = true", False),
+    "list": ('input = ["a", "b"]', ["b", "c", "d"]),
+    "element": ('input = ["a", "b"]', ["a", "c"]),
+    "map": ('input = {\n    a = "1"\n    b = "2" # kept\n  }', {"a": "1", "b": "3"}),
+    "map_more": ('input = { a = "1" }', {"a": "1", "team-x": "2"}),
+    "map_less": ('input = { a = "1", b = "2" }', {"a": "1"}),
+    "nested": ("input = { a = { b = [1, { c = 2 }] } }", {"a": {"b": [1, {"c": 3}]}}),
+    "policy": ('input = jsonencode({ S = [{ E = "Deny" }] })', '{"S":[{"E":"Allow"}]}'),
+    "default": ("input = var.size", 9),
+    "of_local": ("input = local.word", "b"),
+    "gone_attribute": ('input = "x"', None),
+    "new_attribute": ("", "y"),
+    "heredoc": ("input = <<-EOT\n    a\n  EOT", "b\n"),
+    "null_in_list": ("input = [1, null]", [2, None]),
+    "unicode": ('input = "ä"', "☃ \t"),
+}
+HEAD = 'terraform {\n  backend "local" {}\n}\nvariable "size" {\n  default = 7\n}\nlocals {\n  word = "a"\n}\n'
+
+
+def code(kinds: dict[str, str]) -> str:
+    """A stack with a resource for each."""
+    return HEAD + "".join(f'\nresource "terraform_data" "{name}" {{\n  {body}\n}}\n' for name, body in kinds.items())
+
+
+def change(repository: Repository, values: dict[str, Any], *, add: str = "") -> None:
+    """Change resources outside: in a state of a higher serial, which is all that their provider looks at."""
+    state = repository.state("a")
+    state["serial"] += 1
+    for item in state["resources"]:
+        if item["name"] in values:
+            attributes, value = item["instances"][0]["attributes"], values[item["name"]]
+            kind = _kind(value)
+            attributes["input"] = attributes["output"] = None if value is None else {"value": value, "type": kind}
+    if add:
+        source = json.loads(json.dumps(state["resources"][0]))
+        source["name"], source["instances"][0]["attributes"]["id"] = add, "made-by-hand"
+        state["resources"].append(source)
+    (repository.path / ".state/a-local.tfstate").write_text(json.dumps(state))
+
+
+def _kind(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int | float):
+        return "number"
+    if isinstance(value, list):
+        return ["tuple", [_kind(item) for item in value]]
+    if isinstance(value, dict):
+        return ["object", {key: _kind(item) for key, item in value.items()}]
+    return "string" if isinstance(value, str) else "dynamic"
+
+
+def test_twenty_kinds_of_drift_are_adopted_and_the_plan_is_empty(build: Callable[..., Repository]) -> None:
+    repository = build(minimal_config(), f"stacks/a/main.tf:{code({name: body for name, (body, _) in KINDS.items()})}")
+    repository.prepare("deploy")
+    change(repository, {name: value for name, (_, value) in KINDS.items()})
+    repository.doit("drift", code=2)
+    done = repository.doit("drift", "--adopt", "a", code=0)
+    assert "adopted" in done.task("drift", "a")
+    assert "the plan is empty" in done.task("drift", "a")
+    assert "+++ b/stacks/a/main.tf" in done.out
+    text = (repository.path / "stacks/a/main.tf").read_text()
+    assert "# kept" in text
+    repository.commit("adopted")
+    repository.doit("deploy")
+    repository.doit("drift", code=0)
+
+
+def test_one_that_appeared_gets_a_block_of_its_own(build: Callable[..., Repository]) -> None:
+    repository = build(minimal_config(), f"stacks/a/main.tf:{code({'x': 'input = 1'})}")
+    repository.prepare("deploy")
+    change(repository, {}, add="z")
+    done = repository.doit("drift", "--adopt", "a")
+    text = (repository.path / "stacks/a/main.tf").read_text()
+    assert 'resource "terraform_data" "z"' in text, done.out
+    repository.commit("adopted")
+    repository.doit("plan")
+    assert "made-by-hand" in json.dumps(repository.state("a"))
+
+
+@pytest.mark.parametrize(
+    ("body", "value", "says"),
+    [
+        ("input = 1 + 2", 5, "it has to become 5"),
+        ("count = 1\n  input = 3", 5, "one of several instances"),
+        ("input = sensitive(3)", 5, "sensitive"),
+    ],
+)
+def test_what_cannot_be_adopted_is_said_and_no_file_changes(
+    build: Callable[..., Repository], body: str, value: Any, says: str
+) -> None:
+    repository = build(minimal_config(), f"stacks/a/main.tf:{code({'x': body})}")
+    repository.prepare("deploy")
+    before = (repository.path / "stacks/a/main.tf").read_bytes()
+    change(repository, {"x": value})
+    done = repository.doit("drift", "--adopt", "a", code=1)
+    assert says in done.out
+    assert "drift not adopted" in done.out
+    assert (repository.path / "stacks/a/main.tf").read_bytes() == before
+
+
+def test_part_of_a_drift_is_adopted_and_the_rest_is_named(build: Callable[..., Repository]) -> None:
+    repository = build(minimal_config(), f"stacks/a/main.tf:{code({'x': 'input = 3', 'y': 'input = 1 + 2'})}")
+    repository.prepare("deploy")
+    change(repository, {"x": 5, "y": 5})
+    done = repository.doit("drift", "--adopt", "a")
+    assert "input = 5" in (repository.path / "stacks/a/main.tf").read_text()
+    assert "by hand: terraform_data.y.input" in done.task("drift", "a")
+
+
+def test_a_draft_whose_plan_is_not_empty_is_taken_back(build: Callable[..., Repository]) -> None:
+    stack = code({"x": "input = 3"}) + '\nresource "terraform_data" "w" {\n  input = terraform_data.x.input * 2\n}\n'
+    repository = build(minimal_config(), f"stacks/a/main.tf:{stack}")
+    repository.prepare("deploy")
+    change(repository, {"x": 5})
+    done = repository.doit("drift", "--adopt", "a", code=1)
+    assert "would still change terraform_data.w" in done.out
+    assert (repository.path / "stacks/a/main.tf").read_text() == stack
+
+
+def test_undeployed_code_is_not_mixed_with_drift_and_a_misspelt_stack_is_named(
+    build: Callable[..., Repository],
+) -> None:
+    repository = build(minimal_config(), f"stacks/a/main.tf:{code({'x': 'input = 3'})}")
+    repository.prepare("deploy")
+    change(repository, {"x": 5})
+    repository.write(f"stacks/a/main.tf:{code({'x': 'input = 3', 'new': 'input = 1'})}")
+    assert "undeployed code" in repository.doit("drift", "--adopt", "a", code=1).out
+    for words in (["--adopt", "aa"], ["--adopt=aa"]):
+        assert "unknown stack 'aa' (did you mean 'a'?)" in repository.doit("drift", *words, code=1).out

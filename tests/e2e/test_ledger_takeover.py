@@ -1,0 +1,98 @@
+"""A run that dies leaves its lease: another pipeline takes it over when the forge says that the first one has ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.e2e.test_ledger import LEDGER, Remote, _is_announced, _slow
+from tests.repository import Repository, minimal_config, resource, wait_for
+from tests.servers.forge import TOKEN, Answer, Forge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+DEAD = "pipeline 7 of main has been deploying 'local' since"
+
+
+@pytest.fixture
+def forge() -> Iterator[Forge]:
+    server = Forge("gitlab")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def died(build: Callable[..., Repository], tmp_path: Path, forge: Forge) -> Remote:
+    """Two stacks; pipeline 7 was killed while it applied one of them."""
+    config = minimal_config(LEDGER).replace("{root}/.state/", f"{tmp_path / 'states'}/")
+    first = build(config, f"stacks/a/main.tf:{resource(extra=_slow())}", f"stacks/b/main.tf:{resource()}")
+    first.variables |= {
+        "GITLAB_CI": "true", "CI_API_V4_URL": forge.url, "CI_PROJECT_ID": "42", "CI_COMMIT_BRANCH": "main",
+        "CI_PROJECT_PATH": "acme/infra", "GITLAB_TOKEN": TOKEN, "DEPLOY_FORGE__TIMEOUT": "2",
+    }  # fmt: skip
+    remote = Remote(tmp_path, first)
+    remote.clone().doit("ledger", "init")
+    process = remote.clone().start("deploy", CI_PIPELINE_ID="7")
+    wait_for(lambda: _is_announced(remote), "the announcement")
+    process.kill()
+    process.communicate()
+    return remote
+
+
+def test_a_pipeline_that_has_ended_is_taken_over_at_once(died: Remote, forge: Forge) -> None:
+    forge.pipelines[7] = "failed"
+    done = died.clone().doit("deploy", CI_PIPELINE_ID="8")
+    assert "pipeline 7 of main has ended, as the forge says: its lease is taken over" in done.out
+    assert "its last apply was cut off" in done.out
+    assert len([item for item in forge.sent("GET") if item.path.endswith("/pipelines/7")]) == 1
+    assert "all up to date" in died.clone().doit("status", CI_PIPELINE_ID="9").out
+
+
+@pytest.mark.parametrize(
+    ("state", "answers"),
+    [
+        ("running", []),
+        ("canceling", []),
+        (None, []),  # 404: it was deleted, or the token may not see it
+        ("failed", [Answer(403)]),
+        ("failed", [Answer(503)] * 100),
+        ("failed", [Answer(429, {"Retry-After": "600"})]),
+        ("failed", [Answer(200, body=b"<html>sign in</html>")]),
+    ],
+)
+def test_anything_but_a_clear_answer_leaves_the_lease_alone(
+    died: Remote, forge: Forge, state: str | None, answers: list[Answer]
+) -> None:
+    if state is not None:
+        forge.pipelines[7] = state
+    forge.answer("GET /projects/42/pipelines/7", *answers)
+    job = died.clone()
+    done = job.doit("deploy", code=1, CI_PIPELINE_ID="8")
+    assert DEAD in done.out
+    assert job.engine_calls("apply") == []
+    assert died.git("show", "refs/heads/doit-tofu/local/ledger:head")
+
+
+def test_without_a_token_the_forge_is_not_asked_and_that_is_said(died: Remote, forge: Forge) -> None:
+    forge.pipelines[7] = "failed"
+    done = died.clone().doit("deploy", code=1, CI_PIPELINE_ID="8", GITLAB_TOKEN="")
+    assert DEAD in done.out
+    assert "the forge is not asked whether pipeline 7 has ended: GITLAB_TOKEN is not set" in done.out
+    assert [item for item in forge.requests if "/pipelines/" in item.path] == []
+
+
+def test_the_plan_before_it_knows_that_the_stack_was_left_half_way(died: Remote, forge: Forge) -> None:
+    forge.pipelines[7] = "running"
+    assert "being deployed by pipeline 7 of main" in died.clone().doit("status", CI_PIPELINE_ID="8").out
+    forge.pipelines[7] = "canceled"
+    assert "its last apply was cut off" in died.clone().doit("status", CI_PIPELINE_ID="8").out
+
+
+def test_a_release_by_hand_needs_no_forge(died: Remote, forge: Forge) -> None:
+    forge.pipelines[7] = "running"
+    done = died.clone().doit("reason=runner died", "ledger", "release", CI_PIPELINE_ID="8")
+    assert "the lease of pipeline 7 of main was released" in done.out
+    died.clone().doit("deploy", CI_PIPELINE_ID="8")

@@ -1,0 +1,240 @@
+"""The shipped pipelines with a ledger: each job in a fresh clone, with nothing but what is handed to it.
+
+The remote is a real `git http-backend` whose ledger's branches only the tokens of the deploy environment may push to.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks.ledger.keys import SigningKey
+from tests.childpipeline import ChildPipeline
+from tests.e2e.test_ledger import Remote
+from tests.e2e.test_ledger_homes import Forge
+from tests.e2e.test_pipelines import GitHub
+from tests.repository import Repository, minimal_config, reader, resource
+from tests.servers.gitserver import READER, WRITER, GitServer, git
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+KEY = SigningKey(b"k" * 32)
+LEDGER, OBSERVATIONS = (f"refs/heads/doit-tofu/local/{name}" for name in ("ledger", "observations"))
+SECRETS = {
+    "secrets.DEPLOY_LEDGER_TOKEN": WRITER, "secrets.DEPLOY_LEDGER_KEY": KEY.text,
+    "secrets.DEPLOY_OBSERVATIONS_TOKEN": WRITER,
+}  # fmt: skip
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[GitServer]:
+    server = GitServer(tmp_path / "forge")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def forge(build: Callable[..., Repository], tmp_path: Path, server: GitServer) -> Forge:
+    """Three stacks, `a --> b` and `c`, on a forge that everyone may read, and only the writer's token may push to."""
+    config = minimal_config(
+        f"stacks:\n  b: {{inputs: {{x: a.value}}}}\nledger: {{kind: git, public_key: {KEY.public.text}}}\n"
+    ).replace("{root}/.state/", f"{tmp_path / 'states'}/")
+    first = build(
+        config, f"stacks/a/main.tf:{resource()}", f"stacks/b/main.tf:{reader('x')}", f"stacks/c/main.tf:{resource('c')}"
+    )
+    first.write(".gitignore:.deploy/\n.terraform/\n__pycache__/\n.doit-tofu-cache/\n")
+    first.commit("what jobs leave")
+    return Forge(Remote(tmp_path, first), server)
+
+
+@dataclass
+class Workflows(GitHub):
+    """GitHub's workflows, whose checkouts come from the forge with the job's own login."""
+
+    server: GitServer | None = None
+    engines: list[str] = field(default_factory=list)
+
+    def _action(self, action: str, given: dict[str, str], checkout: Path) -> None:
+        if action != "actions/checkout":
+            super()._action(action, given, checkout)
+            return
+        assert self.server
+        address = self.server.with_login(READER)
+        fetch = ["git", "clone", "--quiet", "--single-branch", "--branch", "main", address, str(checkout)]
+        subprocess.run(fetch, check=True, env=self.repository.environment())
+
+    def engine_calls(self, name: str) -> list[str]:
+        """The engine's processes in a workflow that succeeds, by stack and command."""
+        self.repository.log.unlink(missing_ok=True)
+        self.outputs.clear()
+        shutil.rmtree(self.base / "artifacts", ignore_errors=True)  # those of the run before
+        done = self.call(name)
+        assert {code for code, _ in done.values()} == {0}, "\n".join(self.outputs)
+        return self.repository.engine_calls()
+
+
+def by_hand(tmp_path: Path, value: str) -> None:
+    """Change the state of `c`."""
+    state = tmp_path / "states/c-local.tfstate"
+    content = json.loads(state.read_text())
+    content["resources"][0]["instances"][0]["attributes"]["input"]["value"] = value
+    content["serial"] += 1
+    state.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("kind", ["", "-stacks"])
+def test_the_workflows_of_github_know_what_others_did(
+    forge: Forge, server: GitServer, tmp_path: Path, kind: str
+) -> None:
+    main = forge.clone()
+    jobs = Workflows(main, tmp_path / "github", ledger="git", more=SECRETS, server=server)
+    assert jobs.call("deploy.yml")["plan"][0] == 1
+    assert "there is no ledger at" in "".join(jobs.outputs)
+    jobs.does = "init"
+    assert jobs.call("ledger.yml")["ledger"][0] == 0, jobs.outputs
+    applied = [call for call in jobs.engine_calls(f"deploy{kind}.yml") if " apply " in f" {call} "]
+    assert sorted(call.split()[0] for call in applied) == ["a", "b", "c"]
+    assert jobs.engine_calls(f"deploy{kind}.yml") == []  # a second run, on fresh clones
+
+    main.write(f"stacks/c/main.tf:{resource('c2')}")
+    main.commit("c is another")
+    git(main.path, "push", "-q", str(server.repository), "HEAD:main")
+    folders = {call.split()[0] for call in jobs.engine_calls(f"deploy{kind}.yml")}
+    assert {name for name in folders if not name.startswith("job-")} == {"c"}  # the format of all files is one process
+    assert jobs.engine_calls(f"drift{kind}.yml")
+
+    by_hand(tmp_path, "by hand")
+    last = "report" if kind else "drift"
+    assert jobs.call(f"drift{kind}.yml")[last][0] == 2
+    assert re.search(r"drift +c .*drifted", "".join(jobs.outputs))
+    fourth = forge.clone()
+    fourth.variables |= {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "acme/infra"}
+    shown = fourth.doit("status").out
+    commit = main.git("rev-parse", "HEAD")[:8]
+    assert any(line.startswith("c ") and commit in line for line in shown.splitlines()), shown
+    assert "3 stacks, all up to date" in shown
+    assert fourth.engine_calls() == []
+    audit = fourth.doit("audit").out
+    assert "intact: 5 events" in audit
+    assert "signed" in audit
+    for text in (*jobs.outputs, shown, audit):
+        assert WRITER not in text
+        assert KEY.text not in text
+
+
+def test_the_job_by_hand_tests_the_ledger_and_releases_a_lease(forge: Forge, server: GitServer, tmp_path: Path) -> None:
+    jobs = Workflows(forge.clone(), tmp_path / "github", ledger="git", more=SECRETS, server=server, does="init")
+    assert jobs.call("ledger.yml")["ledger"][0] == 0, jobs.outputs
+    jobs.does = "check"
+    assert jobs.call("ledger.yml")["ledger"][0] == 0, jobs.outputs
+    assert "this job can read and write the ledger" in jobs.outputs[-1]
+    jobs.does = "release"
+    assert jobs.call("ledger.yml")["ledger"][0] == 1
+    assert "needs a reason" in jobs.outputs[-1]
+    jobs.reason = "$(touch stolen) the runner died"
+    assert jobs.call("ledger.yml")["ledger"][0] == 0, jobs.outputs
+    jobs.does = "init; touch stolen"
+    assert jobs.call("ledger.yml")["ledger"][0] == 1
+    assert list(tmp_path.rglob("stolen")) == []
+
+
+# GitLab's generated pipelines
+
+
+@pytest.fixture
+def stacks(build: Callable[..., Repository], tmp_path: Path) -> Repository:
+    """The same stacks; the repository that jobs clone is the remote of the ledger."""
+    config = minimal_config("stacks:\n  b: {inputs: {x: a.value}}\nledger: {kind: git}\n")
+    config = config.replace("{root}/.state/", f"{tmp_path / 'states'}/")
+    repository = build(
+        config, f"stacks/a/main.tf:{resource()}", f"stacks/b/main.tf:{reader('x')}", f"stacks/c/main.tf:{resource('c')}"
+    )
+    repository.git("remote", "add", "origin", str(repository.path))
+    repository.variables |= {"GITLAB_CI": "true", "CI_PROJECT_ID": "7", "CI_COMMIT_BRANCH": "main"}
+    repository.doit("ledger", "init")
+    return repository
+
+
+def generated(repository: Repository, tmp_path: Path, parent: int, child: int) -> ChildPipeline:
+    """What pipeline `parent` generates, as the child pipeline that it starts."""
+    shutil.rmtree(repository.path / ".deploy", ignore_errors=True)
+    repository.doit("ci", "-p", "deploy", "-f", "gitlab", CI_PIPELINE_ID=str(parent))
+    return ChildPipeline(repository, tmp_path / f"pipeline-{child}", child)
+
+
+def lease(repository: Repository) -> str | None:
+    """The label of who holds the lease."""
+    said = repository.doit("ledger", "check").out
+    found = re.search(r"(pipeline \d+) of main has held its lease", said)
+    return found[1] if found else None
+
+
+def test_jobs_share_the_lease_of_the_pipeline_that_generated_them(stacks: Repository, tmp_path: Path) -> None:
+    first = generated(stacks, tmp_path, 100, 101)
+    assert not any(
+        "receipts" in str(job.get("cache")) or "claim" in str(job.get("cache"))
+        for job in first.source.values()
+        if isinstance(job, dict)
+    )
+    first.run()
+    assert {job.status for job in first.jobs.values()} == {"success"}, {
+        name: job.out for name, job in first.jobs.items()
+    }
+    assert "3 deployed" in first.out("report")
+    assert lease(stacks) is None
+    entries = [json.loads(line) for line in stacks.doit("log", "--json").out.splitlines()]
+    assert [entry["stack"] for entry in entries if entry["stack"]] == ["a", "b", "c"] or len(entries) == 4
+
+    stacks.log.unlink(missing_ok=True)
+    again = generated(stacks, tmp_path, 102, 103)
+    assert {name for name in again.definitions if ":" in name} == set()
+    again.run()
+    assert stacks.engine_calls() == []
+
+
+def test_a_retry_works_without_a_cache_on_another_runner(stacks: Repository, tmp_path: Path) -> None:
+    marker = tmp_path / "broken"
+    marker.touch()
+    fragile = f"""
+resource "terraform_data" "fragile" {{
+  provisioner "local-exec" {{
+    command = "test ! -e {marker}"
+  }}
+}}
+"""
+    stacks.write(f"stacks/b/main.tf:{reader('x')}{fragile}")
+    stacks.commit("fragile")
+    pipeline = generated(stacks, tmp_path, 100, 101).run()
+    assert pipeline.status("deploy:a") == pipeline.status("deploy:c") == "success"
+    assert pipeline.status("deploy:b") == "failed"
+    marker.unlink()
+    shutil.rmtree(pipeline.base / "cache", ignore_errors=True)
+    stacks.log.unlink(missing_ok=True)
+    pipeline.retry()
+    assert {job.status for job in pipeline.jobs.values()} == {"success"}, pipeline.out("deploy:b")
+    assert [call.split()[0] for call in stacks.engine_calls("apply")] == ["b"]
+    assert lease(stacks) is None
+
+
+def test_another_pipeline_waits_until_the_report_ended_the_lease(stacks: Repository, tmp_path: Path) -> None:
+    first = generated(stacks, tmp_path, 100, 101)
+    del first.definitions["report"]
+    first.run()
+    assert lease(stacks) == "pipeline 100"
+    stacks.write(f"stacks/c/main.tf:{resource('c2')}")
+    stacks.commit("c is another")
+    second = generated(stacks, tmp_path, 200, 201).run()
+    assert second.status("deploy:c") == "failed"
+    assert "pipeline 100 of main has been deploying 'local'" in second.out("deploy:c")
+    again = ChildPipeline(stacks, tmp_path / "pipeline-101-again", 102)  # the parent's trigger was retried
+    again.source["variables"]["DOIT_TOFU_PIPELINE"] = "100"
+    assert again.run().status("deploy:c") == "success", again.out("deploy:c")
+    assert lease(stacks) is None

@@ -1,0 +1,144 @@
+"""What a drift means for the code: which text becomes which, and what has to be done by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tasks.drifts import draft as drafts
+from tasks.drifts import hclwrite
+from tasks.drifts.classes import DriftClass, Finding
+from tasks.drifts.draft import Shape
+from tasks.project.hcl import syntax
+
+HEAD = 'resource "x_y" "a" {\n'
+
+
+def changed(before: dict[str, Any], after: dict[str, Any], address: str = "x_y.a", **more: Any) -> Finding:
+    """A resource that was changed outside: it exists as `before`, the code says `after`."""
+    return Finding(DriftClass.CHANGED, address, item={"address": address, "before": before, "after": after, **more})
+
+
+def adopted(code: str, *found: Finding, given: frozenset[str] = frozenset(), **shapes: Shape) -> tuple[str, list[str]]:
+    """The code afterwards, and what is left."""
+    made = drafts.draft(found, {"s/main.tf": code.encode()}, given, shapes)
+    return drafts.applied(code.encode(), made.edits).decode(), made.left
+
+
+@pytest.mark.parametrize(
+    ("body", "before", "after", "expected"),
+    [
+        pytest.param("  n = 3 # three\n", {"n": 5}, {"n": 3}, "  n = 5 # three\n", id="number"),
+        pytest.param('  s = "a"\n', {"s": 'b "${x}"'}, {"s": "a"}, '  s = "b \\"$${x}\\""\n', id="text with a template in it"),
+        pytest.param("  b = true\n", {"b": False}, {"b": True}, "  b = false\n", id="boolean"),
+        pytest.param('  l = ["a"]\n', {"l": ["a", "b"]}, {"l": ["a"]}, '  l = ["a", "b"]\n', id="list"),
+        pytest.param(
+            '  t = {\n    a = "1" # kept\n    "b-c" = "2"\n  }\n', {"t": {"a": "1", "b-c": "3"}},
+            {"t": {"a": "1", "b-c": "2"}}, '  t = {\n    a = "1" # kept\n    "b-c" = "3"\n  }\n', id="an element of a map",
+        ),
+        pytest.param(
+            '  t = { a = "1" }\n', {"t": {"a": "1", "n": "2"}}, {"t": {"a": "1"}},
+            '  t = {\n    a = "1"\n    n = "2"\n  }\n', id="a new element of a map",
+        ),
+        pytest.param(
+            '  t = { a = "1", b = "2" }\n', {"t": {"a": "1"}}, {"t": {"a": "1", "b": "2"}},
+            '  t = {\n    a = "1"\n  }\n', id="an element that is gone",
+        ),
+        pytest.param("  n = 1\n", {"n": 1, "d": "x"}, {"n": 1, "d": None}, '  n = 1\n  d = "x"\n', id="a new attribute"),
+        pytest.param('  n = 1\n  d = "x"\n', {"n": 1, "d": None}, {"n": 1, "d": "x"}, "  n = 1\n", id="an attribute that is gone"),
+        pytest.param(
+            '  p = jsonencode({ S = [{ E = "Deny" }] })\n', {"p": '{"S":[{"E":"Allow"}]}'}, {"p": '{"S":[{"E":"Deny"}]}'},
+            '  p = jsonencode({\n    S = [\n      {\n        E = "Allow"\n      },\n    ]\n  })\n', id="jsonencode",
+        ),
+        pytest.param(
+            "  spec {\n    n = 1\n    inner {\n      m = 2\n    }\n  }\n", {"spec": [{"n": 1, "inner": [{"m": 4}]}]},
+            {"spec": [{"n": 1, "inner": [{"m": 2}]}]}, "  spec {\n    n = 1\n    inner {\n      m = 4\n    }\n  }\n",
+            id="a nested block",
+        ),
+        pytest.param(
+            "  r {\n    p = 1\n  }\n", {"r": [{"p": 1, "q": ""}, {"p": 2, "q": ""}]}, {"r": [{"p": 1, "q": ""}]},
+            "  r {\n    p = 1\n  }\n  r {\n    p = 2\n  }\n", id="a block more",
+        ),
+        pytest.param(
+            "  r {\n    p = 1\n  }\n  r {\n    p = 2\n  }\n", {"r": [{"p": 2}]}, {"r": [{"p": 1}, {"p": 2}]},
+            "  r {\n    p = 2\n  }\n", id="a block less",
+        ),
+        pytest.param("  s = <<EOT\na\nEOT\n", {"s": "b\n"}, {"s": "a\n"}, '  s = "b\\n"\n\n', id="a heredoc"),
+        pytest.param("  n = 12345678901234567890\n", {"n": 12345678901234567891}, {"n": 12345678901234567890},
+                     "  n = 12345678901234567891\n", id="every digit"),
+        pytest.param("", {"n": 2}, {"n": None}, "  n = 2\n", id="an empty block"),
+    ],
+)  # fmt: skip
+def test_the_code_says_what_exists(body: str, before: dict[str, Any], after: dict[str, Any], expected: str) -> None:
+    code, left = adopted(f"{HEAD}{body}}}\n", changed(before, after))
+    assert left == []
+    assert code == f"{HEAD}{expected}}}\n"
+    assert not syntax.parse(code.encode()).has_error
+
+
+def test_a_default_and_a_local_that_nothing_else_uses_are_changed_where_they_are() -> None:
+    code = 'variable "n" {\n  default = 3\n}\nlocals {\n  m = "a"\n}\n' + HEAD + "  n = var.n\n  m = local.m\n}\n"
+    found, left = adopted(code, changed({"n": 5, "m": "b"}, {"n": 3, "m": "a"}))
+    assert left == []
+    assert found == code.replace("default = 3", "default = 5").replace('m = "a"', 'm = "b"')
+
+
+@pytest.mark.parametrize(
+    ("code", "found", "says"),
+    [
+        ('variable "n" {\n  default = 3\n}\n' + HEAD + "  n = var.n\n}\n", changed({"n": 5}, {"n": 3}), "the configuration"),
+        ("locals {\n  n = 3\n}\noutput \"o\" {\n  value = local.n\n}\n" + HEAD + "  n = local.n\n}\n",
+         changed({"n": 5}, {"n": 3}), "other code uses too"),
+        (HEAD + "  n = 1 + 2\n}\n", changed({"n": 5}, {"n": 3}), "it has to become 5"),
+        (HEAD + "  n = 3\n}\n", changed({"n": 5}, {"n": 3}, "x_y.a[0]"), "several instances"),
+        (HEAD + "  n = 3\n}\n", changed({"n": 5}, {"n": 3}, "module.m.x_y.a"), "in a module"),
+        ('resource "x_y" "b" {\n}\n', changed({"n": 5}, {"n": 3}), "has no block"),
+        (HEAD + '  p = "x"\n}\n', changed({"p": "(sensitive value)"}, {"p": "(sensitive value)"}, masked=[["p"]]), "sensitive"),
+        (HEAD + "  dynamic \"r\" {\n    for_each = [1]\n    content {\n      p = 1\n    }\n  }\n}\n",
+         changed({"r": [{"p": 2}]}, {"r": [{"p": 1}]}), "dynamic"),
+        (HEAD + "}\noutput \"o\" {\n  value = x_y.a.id\n}\n", Finding(DriftClass.DELETED, "x_y.a"), "refers to it"),
+        (HEAD + "}\n", Finding(DriftClass.APPEARED, "z.b", item={"before": {"n": 1}, "after": None}), "write a resource"),
+        (HEAD + "}\n", Finding(DriftClass.CHECK, "check.c"), "does not hold"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_drafted_says_what_to_do_and_changes_nothing(code: str, found: Finding, says: str) -> None:
+    given = frozenset({"n"})
+    after, left = adopted(code, found, given=given)
+    assert after == code
+    assert len(left) == 1
+    assert says in left[0]
+
+
+def test_a_deleted_resource_is_removed_and_one_that_appeared_is_added() -> None:
+    code = f'# above\n{HEAD}  n = 3\n}}\n\nresource "x_y" "b" {{\n}}\n'
+    found, left = adopted(
+        code, Finding(DriftClass.DELETED, "x_y.a"),
+        Finding(DriftClass.APPEARED, "x_y.c", item={"before": {"id": "i", "n": 1, "e": None, "r": [{"p": 1}]}, "after": None}),
+        x_y=Shape(frozenset({"n", "e"}), frozenset({"r"})),
+    )  # fmt: skip
+    assert left == []
+    assert found == ('# above\n\nresource "x_y" "b" {\n}\n\nresource "x_y" "c" {\n  n = 1\n  r {\n    p = 1\n  }\n}\n')
+
+
+def test_ignored_and_undeployed_findings_are_left_alone() -> None:
+    code = HEAD + "  n = 3\n}\n"
+    item = {"before": {"n": 5}, "after": {"n": 3}}
+    assert adopted(code, Finding(DriftClass.UNDEPLOYED, "x_y.a", item=item)) == (code, [])
+
+
+def test_two_changes_of_the_same_code_are_made_one_after_the_other() -> None:
+    code = HEAD + "  t = { a = 1 }\n}\n"
+    found, left = adopted(code, changed({"t": {"a": 1, "b": 2, "c": 3}}, {"t": {"a": 1}}))
+    assert "b = 2" in found
+    assert "c = 3" in found
+    assert left == []
+
+
+@pytest.mark.parametrize(
+    "found", [None, True, 1.5, 'a\n${b} %{c} \\ "', ["a", {"b": None}], {"a b": {"c": [1]}, "d": {}}, []]
+)
+def test_a_literal_is_read_back_as_the_same_value(found: object) -> None:
+    tree = syntax.parse(f"x = {hclwrite.value(found)}\n".encode())
+    assert not tree.has_error
+    assert syntax.literal(dict(syntax.attributes(syntax.body(tree)))["x"]) == found
