@@ -19,7 +19,7 @@ from .project import volatile
 from .run import awaited, checkblocks, commandline, errored, previous, readstate, stateguard, turns, upstream, workdir
 from .run.action import stage_action
 from .run.assessment import assess
-from .run.commandline import COMMANDS
+from .run.commandline import COMMANDS, json_option
 from .run.details import DriftDetails
 from .run.result import Result, Status
 
@@ -40,7 +40,7 @@ _UNRECORDED = "differs from the code (without a receipt here, drift cannot be to
 
 def tasks(run: Run) -> Iterator[TaskDict]:
     """`drift:<stack>`: always runs when selected; drift does not fail the task."""
-    yield {"name": None, "doc": COMMANDS[STAGE], "params": commandline.adopt_option()}
+    yield {"name": None, "doc": COMMANDS[STAGE], "params": [*json_option(), *commandline.adopt_option()]}
     for name, stack in run.project.stacks.items():
         if run.request.adopt not in (None, name):
             continue
@@ -48,6 +48,7 @@ def tasks(run: Run) -> Iterator[TaskDict]:
             "name": name,
             "actions": [stage_action(run, STAGE, name, act)],
             "task_dep": build.needed_by(run, stack),
+            "params": json_option(),
             "doc": f"compare {stack.path} with what exists",
         }
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
+from .reports.surface import problem
 from .run.action import printing
+from .run.commandline import json_option
+from .run.documents import GraphDocument, NodePart, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,24 +17,24 @@ if TYPE_CHECKING:
     from .run.taskdict import TaskDict
 
 STAGE = "graph"
-FORMAT = 1  # of the JSON
 _REMARKS = {"text": "", "mermaid": "%% ", "dot": "// "}  # how a line begins that is no part of the graph; JSON has none
 
 
 def tasks(run: Run) -> Iterator[TaskDict]:
     """`graph`: prints the graph; `-f` sets the format."""
-    params = [
+    params: list[dict[str, object]] = [
         {"name": "form", "short": "f", "long": "format", "default": "text",
-         "choices": [(name, "") for name in FORMS], "help": "text, mermaid, dot or json"},
+         "choices": [*((name, "") for name in FORMS), ("json", "")], "help": "text, mermaid, dot or json"},
+        *json_option(),
     ]  # fmt: skip
     yield printing(run, STAGE, _text, params)
 
 
-def _text(run: Run, form: str) -> str:
+def _text(run: Run, form: str, as_json: bool = False) -> str:
     """The graph in a form; stacks that need each other stand in it without an edge, and a line each says so."""
-    shown, remark = FORMS[form](run.project.graph), _REMARKS.get(form)
-    if remark is None:
-        return shown
+    if as_json or form == "json":
+        return as_document(run)
+    shown, remark = FORMS[form](run.project.graph), _REMARKS[form]
     said = (f"{name}: {fault.message.splitlines()[0]}" for name, fault in run.project.faults.items())
     return "\n".join([shown, *(f"{remark}{line}" for line in said)])
 
@@ -63,11 +65,17 @@ def as_dot(graph: StackGraph) -> str:
     return "\n".join([*lines, "}"])
 
 
-def as_json(graph: StackGraph) -> str:
-    """The stacks in the order of a deploy, for machines: each with what it needs, and its wave."""
+def nodes(graph: StackGraph) -> list[NodePart]:
+    """The stacks in the order of a deploy, for programs: each with what it needs, and its wave."""
     waves = {name: number for number, wave in enumerate(graph.waves(), 1) for name in wave}
-    stacks = [{"name": name, "needs": sorted(graph.needs[name]), "wave": waves[name]} for name in graph.order]
-    return json.dumps({"format": FORMAT, "stacks": stacks}, indent=2)
+    return [NodePart(name=name, needs=sorted(graph.needs[name]), wave=waves[name]) for name in graph.order]
 
 
-FORMS = {"text": as_text, "mermaid": as_mermaid, "dot": as_dot, "json": as_json}
+def as_document(run: Run) -> str:
+    """The graph as the document of `--json`; stacks that need each other are among its problems."""
+    stacks = nodes(run.project.graph)
+    problems = [problem(each) for fault in run.project.faults.values() for each in run.problems(fault)]
+    return text(GraphDocument(environment=run.project.environment, stacks=stacks, problems=problems))
+
+
+FORMS = {"text": as_text, "mermaid": as_mermaid, "dot": as_dot}

@@ -13,7 +13,7 @@ from .project import volatile
 from .run import awaited, errored, lockfile, stateguard, upstream, validated, workdir
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once
-from .run.commandline import COMMANDS
+from .run.commandline import COMMANDS, json_option
 from .run.details import PlanDetails
 from .run.result import Result, Status
 
@@ -38,7 +38,7 @@ def tasks(run: Run, planning: Act) -> Iterator[TaskDict]:
         run: The run.
         planning: The action of the task: `act`, or in a deploy the acceptance of handed-over artifacts.
     """
-    yield {"name": None, "doc": COMMANDS[STAGE]}
+    yield {"name": None, "doc": COMMANDS[STAGE], "params": json_option()}
     for name, stack in run.project.stacks.items():
         yield {
             "name": name,
@@ -47,6 +47,7 @@ def tasks(run: Run, planning: Act) -> Iterator[TaskDict]:
             "targets": [str(run.layout.plan(name)), str(run.layout.manifest(name))],
             "uptodate": [is_current(run, STAGE, stack, up_to_date)],
             "clean": [(cleaned, [run, name])],
+            "params": json_option(),
             "doc": f"plan {stack.path}",
         }
 

@@ -20,7 +20,7 @@ from doit.exceptions import InvalidCommand
 from .base import standard
 from .base.errors import ExitCode
 from .base.text import few
-from .run.commandline import COMMANDS, VARIABLES
+from .run.commandline import COMMANDS, DOCUMENTED, JSON, VARIABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -101,6 +101,13 @@ class Forget(_Showing, cmd_forget.Forget):  # type: ignore[misc]
 
 class Help(_Showing, cmd_help.Help):  # type: ignore[misc]
     """`doit help`: ours where `dodo.py` is ours, doit's for everything else."""
+
+    def execute(self, options: Any, words: list[str]) -> Any:
+        """Explain a command; `doit help plan` also says how it is written and what it takes."""
+        code = super().execute(options, words)
+        if len(words) == 1 and words[0] in COMMANDS and is_ours():
+            print(about(words[0]))  # noqa: T201 - what was asked for
+        return code
 
     def print_usage(self, cmds: Any) -> None:
         """Print our help in a repository of ours, doit's anywhere else."""
@@ -184,6 +191,16 @@ def usage() -> str:
             "`doit list --all` shows the stacks' tasks, `doit help run` shows all of doit's options.",
         ]
     )
+
+
+def about(command: str) -> str:
+    """How a command is written, and the values and options that it takes."""
+    width = max(len(name) for name in VARIABLES) + len("=...") + 2
+    rows = [f"  {f'{name}=...':<{width}}{text}" for name, text in VARIABLES.items()]
+    lines = ["", f"usage: doit [NAME=VALUE ...] {command}[:STACK] ...", "", "values", *rows]
+    if command in DOCUMENTED:
+        lines += ["", "options", f"  {JSON:<{width}}print one JSON document for programs"]
+    return "\n".join(lines)
 
 
 def is_ours() -> bool:

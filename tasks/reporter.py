@@ -18,6 +18,7 @@ from .forges import gate
 from .reports import console, write
 from .run import (
     baseline,
+    before,
     commandline,
     deployed,
     deployedtag,
@@ -88,7 +89,7 @@ class Reporter:
         run.asked = Asked(deploying, bool(self._selected & _WITH_BACKEND), planned, again)
         try:
             commandline.check_patterns(tasks)
-            self._check_stacks()
+            before.require_stacks(run, self._selected & set(_STAGES) - {"build"})
             if "drift" in self._selected:
                 baseline.of(run).begin()
             if run.asked.deploying:
@@ -96,7 +97,7 @@ class Reporter:
             if self._selected & _LOCKING:
                 run.lock.take(f"doit {' '.join(sys.argv[1:])}", filling=run.recording is not None)
             if self._selected & set(_STAGES):
-                self._confirm_upstream()
+                before.confirm_upstream(run)
             if run.asked.planning:
                 encryption.require(run.project, plans=bool(self._selected & {"plan", "deploy"}))
                 run.project.keyring.prepare()
@@ -108,6 +109,7 @@ class Reporter:
                 from .history.recorder import Recorder
 
                 self._history = Recorder(run, sorted(self._selected), tasks)
+                run.record = self._history.id
         except DeployError as error:
             self._fail_at_once(error)
         if not selected:
@@ -174,35 +176,6 @@ class Reporter:
         except DeployError as error:
             self._fail_at_once(error)
 
-    def _check_stacks(self) -> None:
-        """Refuse to succeed if a stage is selected, but no stack exists.
-
-        Raises:
-            ConfigError: No stack is found or configured, and `discover: []` is not set.
-        """
-        project = self.run.project
-        if not self._selected & set(_STAGES) - {"build"} or project.stacks or not project.config.discover:
-            return
-        if project.config.stacks:
-            self.run.say(f"every stack is disabled in environment '{project.environment}'")
-            return
-        for text in removed.lines(self.run):
-            self.run.say(text)
-        raise project.loaded.error(
-            f"no stack was found: {', '.join(project.config.discover)} matches no folder with configuration",
-            "discover", untouched="nothing was run",
-            next_step="fix `discover`; if there should be no stacks, set `discover: []`",
-        )  # fmt: skip
-
-    def _confirm_upstream(self) -> None:
-        """Refuse to continue if the upstream's ref has moved."""
-        settings, base = self.run.project.config.upstream, self.run.project.loaded.base
-        if settings is not None and base is not None:
-            from .project.overlay import pin
-
-            if note := pin.confirm(self.run.layout.root, settings, base):
-                self.run.say(note)
-
     def get_status(self, task: Task) -> None:
         """A task is looked at."""
 
@@ -249,8 +222,8 @@ class Reporter:
     def _causes(self, name: str, fail: BaseFail) -> str:
         """The tasks that failed, so that this one was not run; what was not run itself is no cause."""
         causes = [cause for task in str(fail.message).split() for cause in self._not_run.get(task, [task])]
-        found = self._not_run[name] = list(dict.fromkeys(cause for cause in causes if cause != BARRIER))
-        return few(found, _CAUSES) or "a plan"
+        found = self._not_run[name] = list(dict.fromkeys(causes))
+        return few([gate.STAGE if cause == BARRIER else cause for cause in found], _CAUSES)
 
     def skip_uptodate(self, task: Task) -> None:
         """A task has nothing to do; an artifact that still matches is shown in the report again."""
@@ -303,12 +276,9 @@ class Reporter:
         if "drift" in self._selected:
             self._end_drift()
         if run.active and run.results:
-            order = {name: position for position, name in enumerate(run.project.graph.order)}
-            for stage in ("plan", "drift"):
-                found = [item for item in run.results.values() if item.stage == stage]
-                if any(item.status is not Status.UNAFFECTED for item in found) or (found and stage in self._selected):
-                    found.sort(key=lambda item: order.get(item.stack, -1))
-                    paths += self._report(stage, found)
+            for stage in ("plan", "deploy", "drift"):
+                if self._is_reported(stage):
+                    paths += self._report(stage)
             write.write_junit(run)
         self._record()
         self._sign(run.custody.sign, told=False)  # what is written from here on is signed at the end
@@ -321,8 +291,20 @@ class Reporter:
         self._sign(self.run.custody.end)
         self._keep_answer()
         run.lock.release()
+        if run.request.as_json:
+            self._print_document(paths)
         run.output.close(reading=not self._selected & _LOCKING)
         raise SystemExit(int(self._exit_code()))
+
+    def _print_document(self, paths: list[str]) -> None:
+        """Print what a program asked for; `status` and `graph` have done so."""
+        stage = next((stage for stage in ("plan", "drift") if stage in self._selected), None)
+        if stage is not None:
+            from .reports import surface
+            from .run import documents
+
+            found = surface.of_run(self.run, stage, self._exit_code(), [*self._errors, *self._shown], paths)
+            self.run.output.document(documents.text(found))
 
     def _keep_answer(self) -> None:
         """Keep the answer of a run that has changed nothing, so that the next one need not find it again."""
@@ -419,10 +401,19 @@ class Reporter:
 
             self.run.say(publish.attempt(self.run))
 
-    def _report(self, stage: str, found: list[Result]) -> list[str]:
+    def _is_reported(self, stage: str) -> bool:
+        """Whether there is something to report of a stage; what a deploy planned is in its own report."""
+        found = [item for item in self.run.results.values() if item.stage == stage]
+        if stage == "plan" and self.run.asked.deploying and stage not in self._selected:
+            return False
+        if any(item.status is not Status.UNAFFECTED for item in found):
+            return True
+        return bool(found) and stage in self._selected and stage != "deploy"
+
+    def _report(self, stage: str) -> list[str]:
         """Print a stage's report and write its files; returns their paths for display."""
-        report = write.collect(self.run, stage, found)
-        if stage in self._selected:
+        report = write.of_run(self.run, stage)
+        if stage in self._selected and stage != "deploy":  # what a deploy does was shown when it was planned
             self._console.report(report)
         return write.write(self.run, report, write.templates(self.run))
 
@@ -455,11 +446,18 @@ class Reporter:
     def _fail_at_once(self, error: DeployError) -> None:
         problems = self.run.problems(error)
         self.run.say(listed(problems))
-        if "plan" in self._whole and not isinstance(error, RunLockedError):
+        if self.run.request.as_json:
+            from .reports import surface
+            from .run.documents import FailedDocument, text
+
+            found = [surface.problem(each) for each in problems]
+            self.run.output.document(text(FailedDocument(environment=self.run.project.environment, problems=found)))
+        stage = next((stage for stage in ("deploy", "plan") if stage in self._whole), None)
+        if stage and self.run.request.part is not Part.JOB and not isinstance(error, RunLockedError):
             from .forges import publisher
 
             run = self.run
-            publisher.broke(run.project.config.forge, run.project.environment, problems, run.mask, run.say)
+            publisher.broke(run.project.config.forge, run.project.environment, problems, run.mask, run.say, stage=stage)
         if not isinstance(error, RunLockedError):  # the run that holds the environment also sends its notifications
             self._notify(problems)
         self.run.output.close()

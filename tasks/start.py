@@ -87,6 +87,8 @@ def start() -> Run:
     except DeployError as error:
         problems = [problem.within(environment) for problem in error.problems]
         _tell_reviewers(environment, problems)
+        if commandline.wants_json():
+            _print_failure(environment, problems)
         _end(listed(problems))
     except Exception as error:  # noqa: BLE001 - the boundary: a person gets a sentence, the traceback goes to a file
         shown = f"{DEPLOY_DIR}/crash.log"
@@ -197,7 +199,7 @@ def _request() -> Request:
     return Request(
         accepted=stateguard.parse(accept, get_var("reason")) if accept is not None else (),
         part=fanout.part(get_var("ci")), mocking=get_var("mocks") != "no", reviewed_file=get_var("reviewed"),
-        allowances=allowed, base=get_var("base"), reason=get_var("reason"),
+        allowances=allowed, base=get_var("base"), reason=get_var("reason"), as_json=commandline.wants_json(),
         shard=turns.shard(get_var("shard")), adopt=commandline.adopting(),
     )  # fmt: skip
 
@@ -242,13 +244,24 @@ def _update() -> bool:
 
 def _tell_reviewers(environment: str | None, problems: list[Problem]) -> None:
     """In a merge request, replace the comment of an earlier push. The key `forge` is not known here."""
-    if environment is None or "plan" not in sys.argv[1:]:
+    stage = next((stage for stage in ("deploy", "plan") if stage in sys.argv[1:]), None)
+    if environment is None or stage is None:
         return
     from .forges import publisher
     from .project.model import Forge
 
     mask, settings = Masker(), Forge()  # type: ignore[call-arg]
-    publisher.broke(settings, environment, problems, mask, lambda text: print(mask.text(text)))  # noqa: T201 - no run yet
+    publisher.broke(settings, environment, problems, mask, lambda text: print(mask.text(text)), stage=stage)  # noqa: T201 - no run yet
+
+
+def _print_failure(environment: str | None, problems: list[Problem]) -> None:
+    """Print why the command could not begin as the document that a program waits for."""
+    from .reports.surface import problem
+    from .run.documents import FailedDocument, text
+
+    mask = Masker()
+    found = [problem(each.mapped(lambda words: urls.scrub(mask.text(words)))) for each in problems]
+    print(text(FailedDocument(environment=environment, problems=found)))  # noqa: T201 - what was asked for
 
 
 def _end(text: str) -> NoReturn:

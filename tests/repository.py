@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import shutil
 import signal
 import stat
@@ -70,8 +71,10 @@ class Done:
         return found[0]
 
     def line(self, *words: str) -> str:
-        """The one line of output that has all these words."""
-        found = [line for line in self.out.splitlines() if all(word in line for word in words)]
+        """The one line of output that has all these words, before what failed is told again at the end."""
+        told = re.split(r"\n(?:\x1b\[[\d;]*m)?FAILED  ", self.out)[0]
+        lines = [line for line in told.splitlines() if not line.startswith("::error")]
+        found = [line for line in lines if all(word in line for word in words)]
         assert len(found) == 1, f"{len(found)} lines with {words} in:\n{self.out}"
         return found[0]
 

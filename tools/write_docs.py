@@ -1,4 +1,7 @@
-"""Writes what is generated from `tasks/project/model/`: `docs/configuration.md` and `config/pipeline.schema.json`."""
+"""Writes what is generated from types: `docs/configuration.md` and both schemas.
+
+They come from `tasks/project/model/` and `tasks/run/documents.py`.
+"""
 
 # ruff: noqa: INP001 - a script among scripts, no package
 
@@ -24,11 +27,13 @@ from tasks.checks import registry  # noqa: E402
 from tasks.checks.check import Check  # noqa: E402
 from tasks.project import model  # noqa: E402
 from tasks.project.config import loading  # noqa: E402
+from tasks.run import documents  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CONFIGURATION = "docs/configuration.md"
+DOCUMENTS = "docs/json.schema.json"
 EXAMPLE = """\
 version: 1
 default_environment: dev
@@ -113,6 +118,11 @@ def configuration() -> str:
 def schema() -> str:
     """`config/pipeline.schema.json`."""
     return json.dumps(loading.json_schema(), indent=2) + "\n"
+
+
+def documents_schema() -> str:
+    """`docs/json.schema.json`."""
+    return json.dumps(documents.schema(), indent=2) + "\n"
 
 
 def sections(part: type[BaseModel], path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], type[BaseModel]]]:
@@ -244,9 +254,10 @@ def _code(text: str) -> str:
 
 
 def main() -> None:
-    """Write both files."""
+    """Write all files."""
     (ROOT / CONFIGURATION).write_text(configuration())
     (ROOT / layout.SCHEMA_FILE).write_text(schema())
+    (ROOT / DOCUMENTS).write_text(documents_schema())
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ class CI:
         pipeline_url: The pipeline's page.
         job_url: The job's page.
         actor: Who started it.
+        page: The project's page.
     """
 
     kind: Kind
@@ -63,6 +64,12 @@ class CI:
     pipeline_url: str | None = None
     job_url: str | None = None
     actor: str = ""
+    page: str | None = None
+
+    def commit_page(self, commit: str) -> str:
+        """The page of a commit of the project; empty if its forge is not known."""
+        between = {"gitlab": "/-/commit/", "github": "/commit/"}.get(self.kind)
+        return f"{self.page}{between}{commit}" if self.page and between else ""
 
     @property
     def link(self) -> str | None:
@@ -154,6 +161,7 @@ def _gitlab(environment: Mapping[str, str]) -> CI:
         pipeline_url=_web(get("CI_PIPELINE_URL")),
         job_url=_web(get("CI_JOB_URL")),
         actor=get("GITLAB_USER_LOGIN", ""),
+        page=_web(get("CI_PROJECT_URL")),
     )
 
 
@@ -179,6 +187,7 @@ def _github(environment: Mapping[str, str]) -> CI:
         order=(_number(run) or 0, _number(get("GITHUB_RUN_ATTEMPT")) or 0),
         pipeline_url=_web(f"{server}/{project}/actions/runs/{run}") if server and project and run else None,
         actor=get("GITHUB_ACTOR", ""),
+        page=_web(f"{server}/{project}") if server and project else None,
     )
 
 

@@ -29,6 +29,7 @@ def publish(
     compose: Callable[[dict[Order, Push]], str],
     *,
     wait: Callable[[float], bool],
+    stage: str = "plan",
 ) -> str:
     """Make the environment's comment say what this run found; returns what was done, in words.
 
@@ -38,6 +39,7 @@ def publish(
         environment: The environment.
         push: This run.
         compose: The comment's text, from all pushes that are known.
+        stage: The stage that it is about.
         wait: Waits so many seconds; true when the run was told to stop.
 
     Raises:
@@ -45,7 +47,7 @@ def publish(
     """
     done = "is up to date"
     for _ in range(_MOST_ROUNDS):
-        found = note.known(client.comments(request), environment)
+        found = note.known(client.comments(request), environment, stage)
         if not found and push.quiet:
             return "is not needed, as nothing would be deployed"
         if len(found) == 1 and found[0].order >= push.order:

@@ -51,20 +51,20 @@ class Known:
         return max(self.pushes, default=(-1, -1))
 
 
-def name(environment: str) -> str:
-    """The first line of an environment's comment: by this it is found again."""
-    return f"<!-- doit-tofu:plan {environment} -->"
+def name(environment: str, stage: str = "plan") -> str:
+    """The first line of an environment's comment about a stage: by this it is found again."""
+    return f"<!-- doit-tofu:{stage} {environment} -->"
 
 
-def known(comments: Iterable[Comment], environment: str) -> list[Known]:
-    """Our comments for an environment, the oldest first: written by our own user, and with the hidden name.
+def known(comments: Iterable[Comment], environment: str, stage: str = "plan") -> list[Known]:
+    """Our comments about a stage of an environment, the oldest first: written by our own user, with the hidden name.
 
     Anybody can write a comment with that name; such a one is left alone.
     """
     return [
         _read(comment)
         for comment in comments
-        if comment.own and comment.body.lstrip().partition("\n")[0].strip() == name(environment)
+        if comment.own and comment.body.lstrip().partition("\n")[0].strip() == name(environment, stage)
     ]
 
 
@@ -75,6 +75,7 @@ def compose(
     report: Callable[[int], str],
     sealed: Callable[[int], Any],
     limit: int,
+    stage: str = "plan",
 ) -> str:
     """The comment's text.
 
@@ -84,23 +85,26 @@ def compose(
         report: The report in no more than so many bytes.
         sealed: The record for the deploy to compare with, in no more than so many bytes.
         limit: The most bytes of a comment.
+        stage: The stage that it is about.
     """
     newest, *earlier = sorted(pushes.values(), key=lambda push: push.order, reverse=True)[:MOST_RUNS]
     kept = [push.to_json() for push in (newest, *earlier)]
     room = limit // 4 - len(pack(kept))
     data = f"<!-- doit-tofu:data {pack({'pushes': kept, 'sealed': sealed(room)})} -->"
-    history = _history(earlier)
-    resolved = f"{_RESOLVED}\n\n" if newest.quiet and any(not push.quiet for push in earlier) else ""
-    head, tail = f"{name(environment)}\n{resolved}", f"\n\n{history}{data}\n"
+    history = _history(earlier, "push" if stage == "plan" else stage)
+    over = stage == "plan" and newest.quiet and any(not push.quiet for push in earlier)
+    resolved = f"{_RESOLVED}\n\n" if over else ""
+    head, tail = f"{name(environment, stage)}\n{resolved}", f"\n\n{history}{data}\n"
     return head + report(limit - len((head + tail).encode())).rstrip() + tail
 
 
-def _history(earlier: list[Push]) -> str:
+def _history(earlier: list[Push], noun: str) -> str:
     if not earlier:
         return ""
     rows = "".join(f"| `{push.commit[:8]}` | {push.at} | {_cell(push.verdict)} |\n" for push in earlier)
-    count = f"{len(earlier)} earlier push{'es' if len(earlier) > 1 else ''}"
-    head = "| commit | planned | result |\n| --- | --- | --- |\n"
+    plural = "" if len(earlier) == 1 else "es" if noun == "push" else "s"
+    count = f"{len(earlier)} earlier {noun}{plural}"
+    head = "| commit | when | result |\n| --- | --- | --- |\n"
     return f"<details><summary>{count}</summary>\n\n{head}{rows}\n</details>\n\n"
 
 

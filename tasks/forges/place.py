@@ -47,7 +47,11 @@ class Place:
     @property
     def request_text(self) -> str:
         """The merge request as people of that forge write it."""
-        return f"!{self.request}" if self.kind == "gitlab" else f"#{self.request}"
+        return self.named(self.request)
+
+    def named(self, request: int | None) -> str:
+        """A merge request as people of that forge write it."""
+        return f"!{request}" if self.kind == "gitlab" else f"#{request}"
 
 
 def find(settings: Forge, environment: Mapping[str, str] = os.environ) -> Place | None:

@@ -56,16 +56,17 @@ def publish(run: Run, whole: set[str], code: ExitCode) -> None:
         run.say(f"forge: no {wanted}: {place.token_name} is not set, see docs/{place.kind}.md")
         return
     try:
-        _tell(run, place, stage, code, reviewing=reviewing and settings.comment)
+        _tell(run, place, stage, code, commenting=settings.comment and (reviewing or stage == "deploy"))
     except Exception as error:  # noqa: BLE001 - the boundary: nothing that a forge answers changes how a run ends
         step = run.keep_crash("forge", error)
         run.say(f"forge: not updated, because of an unexpected error: {type(error).__name__}: {error}\n  next: {step}")
 
 
 def broke(
-    settings: Forge, environment: str, problems: Sequence[Problem], mask: Masker, say: Callable[[str], None]
-) -> None:
-    """Tell the merge request that `doit plan` could not even begin, or an earlier push's plan would stand there.
+    settings: Forge, environment: str, problems: Sequence[Problem], mask: Masker, say: Callable[[str], None], *,
+    stage: str = "plan",
+) -> None:  # fmt: skip
+    """Tell the merge request that a command could not even begin, or what it said before would stand there.
 
     Args:
         settings: The key `forge`, or its defaults where the configuration cannot be read.
@@ -73,23 +74,37 @@ def broke(
         problems: What is wrong, its commands in that environment.
         mask: The known secrets.
         say: Prints a line.
+        stage: The command: `plan`, or `deploy`, which is told to the merge request that brought the commit.
     """
     place = places.find(settings)
-    if place is None or place.request is None or not place.token or not settings.comment:
+    if place is None or not place.token or not settings.comment or (stage == "plan" and place.request is None):
         return
     from ..reports.markdown import fenced
     from .connect import connect
 
     verdict = f"Nothing could be planned, and nothing can be deployed: {problems[0].kind}."
+    if stage == "deploy":
+        verdict = f"Deploy failed, nothing was deployed: {problems[0].kind}."
     shown = fenced(listed([problem.mapped(mask.text) for problem in problems])[:_LONGEST])
-    body = f"### {verdict}\n\nPlan for `{environment}` at `{place.head[:8]}`.\n\n{shown}\n"
+    body = f"### {verdict}\n\n{stage.title()} of `{environment}` at `{place.head[:8]}`.\n\n{shown}\n"
     seen = Reviewed(environment, place.head, complete=False)
     try:
         client = connect(place, seconds=settings.timeout, wait=_sleep)
-        page = _Page(environment, verdict, quiet=False, body=lambda _: body, seen=seen)
-        say(f"forge: the comment on {place.request_text} {_put(place, client, page, key=None, wait=_sleep)}")
+        request = place.request or _brought(place, client, place.head)
+        if request is None:
+            return
+        known = seen if stage == "plan" else None
+        page = _Page(environment, verdict, quiet=False, body=lambda _: body, seen=known, stage=stage)
+        done = _put(place, client, request, page, key=None, wait=_sleep)
+        say(f"forge: the comment on {place.named(request)} {done}")
     except Exception as problem:  # noqa: BLE001 - the boundary, as above
-        say(f"forge: the comment on {place.request_text} could not be written: {mask.text(str(problem))}")
+        say(f"forge: the comment on the merge request could not be written: {mask.text(str(problem))}")
+
+
+def _brought(place: Place, client: Client, commit: str | None) -> int | None:
+    """The merge request that brought a commit to the branch of this pipeline, if one did."""
+    merged = client.merged(commit, place.branch) if commit else None
+    return merged.number if merged else None
 
 
 def _sleep(seconds: float) -> bool:
@@ -97,18 +112,22 @@ def _sleep(seconds: float) -> bool:
     return False
 
 
-def _tell(run: Run, place: Place, stage: str, code: ExitCode, *, reviewing: bool) -> None:
+def _tell(run: Run, place: Place, stage: str, code: ExitCode, *, commenting: bool) -> None:
+    from ..reports import write
     from .connect import connect
     from .http import ForgeError
 
     settings = run.project.config.forge
     client = connect(place, seconds=settings.timeout, wait=run.stop.wait)
-    report = _report(run, stage)
-    if reviewing:
+    report = write.of_run(run, stage)
+    if commenting:
         try:
-            _comment(run, place, client, report)
+            if stage == "deploy":
+                _comment_outcome(run, place, client, report)
+            else:
+                _comment(run, place, client, report)
         except ForgeError as error:
-            run.say(f"forge: the comment on {place.request_text} could not be written\n{_indented(run, error)}")
+            run.say(f"forge: the comment on the merge request could not be written\n{_indented(run, error)}")
     try:
         if settings.status:
             description = _deployed(run, code) if stage == "deploy" else report.verdict
@@ -119,13 +138,14 @@ def _tell(run: Run, place: Place, stage: str, code: ExitCode, *, reviewing: bool
 
 @dataclass(frozen=True)
 class _Page:
-    """What a comment shows: the verdict, the body in no more than so many bytes, and what it means."""
+    """What a comment shows: the verdict, the body in no more than so many bytes, and what a plan means."""
 
     environment: str
     verdict: str
     quiet: bool
     body: Callable[[int], str]
-    seen: Reviewed
+    seen: Reviewed | None = None
+    stage: str = "plan"
 
 
 def _comment(run: Run, place: Place, client: Client, report: Report) -> None:
@@ -140,29 +160,50 @@ def _comment(run: Run, place: Place, client: Client, report: Report) -> None:
         body=lambda room: face.render(report, limit=room, link=place.link, templates=looks),
         seen=gate.seen(run, place.head),
     )  # fmt: skip
-    done = _put(place, client, page, key=run.project.keyring.review, wait=run.stop.wait)
+    done = _put(place, client, place.request or 0, page, key=run.project.keyring.review, wait=run.stop.wait)
     run.say(f"forge: the comment on {place.request_text} {done}")
 
 
-def _put(place: Place, client: Client, page: _Page, *, key: Signer | None, wait: Callable[[float], bool]) -> str:
+def _comment_outcome(run: Run, place: Place, client: Client, report: Report) -> None:
+    """Tell the merge request that brought this commit how its deploy ended, in a comment of its own."""
+    from ..reports import note as face
+    from ..reports import write
+    from ..reports.model import Outcome
+
+    request = place.request or _brought(place, client, run.shown_revision.commit)
+    if request is None:
+        return
+    looks = write.templates(run)
+    page = _Page(
+        run.project.environment, report.verdict, quiet=report.outcome is Outcome.NOTHING,
+        body=lambda room: face.render(report, limit=room, link=place.link, templates=looks), stage="deploy",
+    )  # fmt: skip
+    done = _put(place, client, request, page, key=None, wait=run.stop.wait)
+    run.say(f"forge: the comment about this deploy on {place.named(request)} {done}")
+
+
+def _put(
+    place: Place, client: Client, request: int, page: _Page, *, key: Signer | None, wait: Callable[[float], bool]
+) -> str:  # fmt: skip
     from ..policy import seal
     from . import comment, note
 
-    assert place.request is not None  # noqa: S101 - for the type checker: who calls has looked
     order = place.order if place.order[0] else (0, time.time_ns())
     push = note.Push(order, place.head, page.verdict, now(), page.quiet)
 
     def sealed(room: int) -> Any:
-        for record in (page.seen, page.seen.shorter()):
+        for record in (page.seen, page.seen.shorter()) if page.seen else ():
             found = seal.sign(record.to_json(), key)
             if len(seal.pack(found)) <= room:
                 return found
         return None
 
     def compose(pushes: dict[note.Order, note.Push]) -> str:
-        return note.compose(page.environment, pushes, sealed=sealed, limit=client.limit, report=page.body)
+        return note.compose(
+            page.environment, pushes, sealed=sealed, limit=client.limit, report=page.body, stage=page.stage
+        )
 
-    return comment.publish(client, place.request, page.environment, push, compose, wait=wait)
+    return comment.publish(client, request, page.environment, push, compose, wait=wait, stage=page.stage)
 
 
 def _deployed(run: Run, code: ExitCode) -> str:
@@ -180,16 +221,6 @@ def _status(run: Run, place: Place, client: Client, code: ExitCode, told: tuple[
         state = State.SUCCESS if code is ExitCode.OK else State.FAILED
         name = f"doit-tofu/{stage}/{run.project.environment}"
         client.status(place.head, state, name, description, place.link)
-
-
-def _report(run: Run, stage: str) -> Report:
-    """The report of this run; of a deploy, of what it planned."""
-    from ..reports import write
-
-    order = {name: position for position, name in enumerate(run.project.graph.order)}
-    shown = "drift" if stage == "drift" else "plan"
-    found = [item for item in run.results.values() if item.stage == shown]
-    return write.collect(run, shown, sorted(found, key=lambda item: order.get(item.stack, -1)))
 
 
 def _keep_record(run: Run, place: Place) -> None:

@@ -60,7 +60,7 @@ class Console:
             names: The tasks of this run.
         """
         self._tally.expect(names)
-        if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+        if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb" or self._run.output.aside:
             return
         from rich.console import Console as RichConsole
         from rich.live import Live

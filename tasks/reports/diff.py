@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..artifact.changes import HIDDEN, UNKNOWN
-from ..base import jsontext
 from ..base.jsontext import same
 from ..base.masking import MASK
 from ..base.text import literal, plural, shorten, shorten_pair, visible
 from ..base.valuepath import ReadAs, dotted
+from . import elements
 from .structured import parse
 
 if TYPE_CHECKING:
@@ -92,17 +91,20 @@ class _Comparison:
 
     def _elements(self, path: Path, before: list[Any], after: list[Any]) -> Iterator[Line]:
         """A list, or a set (the plan does not say which): by element, so that one more does not shift the rest."""
-        gone, new = _less(before, after), _less(after, before)
+        gone, new = elements.less(before, after), elements.less(after, before)
         if not gone and not new:
             yield Line("!", f"{dotted(path)}: the same {len(before):,} elements in another order{self._force(path)}")
             yield from self._changed(path, before, after)
-        elif len(gone) == len(new) and all(_alike(old, item) for (_, old), (_, item) in zip(gone, new, strict=True)):
-            for (_, old), (place, item) in zip(gone, new, strict=True):
-                yield from self.lines((*path, place), old, item)
-        else:
-            for place, item in gone:
+        pairs = elements.changed(gone, new)
+        for old, place in pairs.items():
+            if elements.place(old, gone) != elements.place(place, new):
+                yield Line("!", f"{dotted((*path, old))} is now {dotted((*path, place))}")
+            yield from self.lines((*path, place), before[old], after[place])
+        for place, item in gone:
+            if place not in pairs:
                 yield from self._one(path, place, "-", item)
-            for place, item in new:
+        for place, item in new:
+            if place not in pairs.values():
                 yield from self._one(path, place, "+", item)
         kept = len(after) - len(new)
         if kept and (gone or new):
@@ -215,30 +217,5 @@ def _common(old: list[str], new: list[str]) -> int:
     return next((place for place in range(most) if old[place] != new[place]), most)
 
 
-def _less(items: list[Any], others: list[Any]) -> list[tuple[int, Any]]:
-    """The elements, with their places, that are not among the others; each of those counts once."""
-    left = Counter(_canonical(item) for item in others)
-    found = []
-    for place, item in enumerate(items):
-        key = _canonical(item)
-        if left[key]:
-            left[key] -= 1
-        else:
-            found.append((place, item))
-    return found
-
-
-def _alike(before: Any, after: Any) -> bool:
-    """Whether one element is the other one changed, rather than another one in its place."""
-    if isinstance(before, dict) and isinstance(after, dict):
-        shared = before.keys() & after.keys()
-        return bool(shared) and 2 * sum(same(before[key], after[key]) for key in shared) >= len({*before, *after})
-    return _is_text(before) and _is_text(after) and ("\n" in before or "\n" in after)
-
-
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and value not in _MARKERS
-
-
-def _canonical(value: Any) -> str:
-    return jsontext.dumps(value, sort_keys=True)

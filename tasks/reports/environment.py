@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..base import plain
+from ..base import jsontext, plain
 from ..base.text import literal
 from . import markdown
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from jinja2 import BaseLoader, Environment
 
 _LARGEST = 1 << 20  # bytes of a template
+_READABLE, _UNIQUE = 40, 8  # characters
 _OWN = Path(__file__).parent / "templates"
 SIGNS = {
     "add": "+",
@@ -40,6 +43,7 @@ def over(folders: Sequence[Path]) -> Environment:
         strict_lines=True,
     )
     environment.filters |= {
+        "anchor": anchor,
         "cell": markdown.cell,
         "code": markdown.code,
         "diff": markdown.diff,
@@ -52,6 +56,12 @@ def over(folders: Sequence[Path]) -> Environment:
         "sign": lambda kind: SIGNS.get(kind, kind),
     }
     return environment
+
+
+def anchor(names: Sequence[str]) -> str:
+    """The id of an element of a page for what these names name: readable, and different for different names."""
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", names[0]).strip("-").lower()[:_READABLE]
+    return f"{readable}-{hashlib.sha256(jsontext.dumps([*names]).encode()).hexdigest()[:_UNIQUE]}"
 
 
 def sandboxed(loader: BaseLoader | None = None, *, strict_lines: bool = False) -> Environment:

@@ -41,7 +41,7 @@ class Failure:
         """The cause in full but for the engine's output, which stands above."""
         names = few(self.stacks, _NAMES)
         kind = f"{self.problem.kind}: " if self.problem and self.problem.kind not in self.summary else ""
-        head = f"FAILED  {self.stage} {names}: {kind}{self.summary}"
+        head = f"FAILED  {f'{self.stage} {names}'.strip()}: {kind}{self.summary}"
         lines = [Styled(line, Style.FAILED) for line in wrapped(head, columns, _INDENT)]
         if self.problem is not None:
             details = self.problem.details

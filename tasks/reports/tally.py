@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ..artifact.changes import Counts
-from ..base.text import few
+from ..base.text import few, plural
 from ..run.result import Status
 
 if TYPE_CHECKING:
@@ -102,6 +102,8 @@ class Tally:
 def total(counts: Counter[str] | Counts) -> str:
     """What all of it comes to, as a person reads it, the worst first: `6 destroyed, 1 replaced, 13 changed`."""
     numbers = asdict(counts) if isinstance(counts, Counts) else counts
+    if set(numbers) - {kind for kind, number in numbers.items() if not number} == {"outputs"}:
+        return f"{plural(numbers['outputs'], 'output')} changed"
     return few([f"{numbers[kind]:,} {word}" for kind, word in _WORDS.items() if numbers.get(kind)], len(_WORDS))
 
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .diff import Line
-    from .model import Change, Report, StackReport
+    from .model import Report
+    from .stackreport import Change, StackReport
 
 MOST_LINES = 60  # of one stack; the rest is in the report's files
 _STYLES = {

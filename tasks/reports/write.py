@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from ..base import ci
 from ..base.errors import RecordError
 from ..base.files import write_atomic
 from ..run import removed
-from .model import Report
+from .model import Links, Report
 from .template import Templates
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def templates(run: Run) -> Templates:
 
 def collect(run: Run, stage: str, results: Iterable[Result]) -> Report:
     """The report of a stage of this run, with all that is known to be secret by now masked."""
-    notes = [*run.notes, *(removed.lines(run) if stage == "plan" else ())]
+    notes = [*run.notes, *(removed.lines(run) if stage != "drift" else ())]
     return Report.collect(
         stage,
         results,
@@ -38,6 +39,28 @@ def collect(run: Run, stage: str, results: Iterable[Result]) -> Report:
         notes=notes,
         mask=run.mask,
         named=run.named_environment,
+        moment=f"{run.began:%Y-%m-%d %H:%M} UTC",
+        links=_links(run),
+    )
+
+
+def of_run(run: Run, stage: str) -> Report:
+    """The report of a stage, of all that this run has found, in the order of the graph."""
+    order = {name: position for position, name in enumerate(run.project.graph.order)}
+    stages = ("validate", "plan", "deploy", "verify", "build", "review") if stage == "deploy" else (stage,)
+    found = [item for item in run.results.values() if item.stage in stages]
+    return collect(run, stage, sorted(found, key=lambda item: order.get(item.stack, -1)))
+
+
+def _links(run: Run) -> Links:
+    """Where more of this run can be seen; the address of the dashboard is in the configuration."""
+    here, project = ci.read(), run.project
+    commit, dashboard = run.shown_revision.commit, project.config.reports.dashboard
+    shown = f"{dashboard.rstrip('/')}/env/{quote(project.environment)}" if dashboard else ""
+    return Links(
+        commit=here.commit_page(commit) if commit else "",
+        pipeline=here.link or "",
+        dashboard=f"{shown}/runs/{run.record}" if shown and run.record else shown,
     )
 
 
@@ -55,7 +78,7 @@ def write(run: Run, report: Report, looks: Templates) -> list[str]:
 
     folder, stage = run.layout.reports, report.stage
     faces = {f"{stage}.md": note.render(report, templates=looks), f"{stage}.html": page.render(report, templates=looks)}
-    if stage == "plan":
+    if stage != "drift":
         faces["gitlab-terraform.json"] = forgefiles.gitlab_terraform(report)
     paths = []
     try:

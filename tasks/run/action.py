@@ -207,7 +207,10 @@ def printing(
     def show(**options: Any) -> TaskFailed | None:
         try:
             said = text(run, **options)
-            run.say(said)
+            if run.request.as_json:
+                run.output.document(said)
+            else:
+                run.say(said)
         except DeployError as error:
             run.say(listed(run.problems(error)))
             return TaskFailed(error.message, report=False)

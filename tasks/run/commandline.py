@@ -54,6 +54,10 @@ VARIABLES = {
 
 ADOPT = "--adopt"
 _MOST_PARALLEL = 16
+JSON = "--json"
+DOCUMENTED = frozenset({"plan", "drift", "status", "graph"})
+"""The commands that have a document for programs; of each, one is printed."""
+
 _declared: set[str] = set()
 
 
@@ -125,6 +129,19 @@ def check_patterns(tasks: Iterable[str]) -> None:
 def names(stages: Collection[str]) -> bool:
     """Whether the command line names a task of one of some stages."""
     return any(word.partition(":")[0] in stages for word in positional(sys.argv[1:]))
+
+
+def wants_json() -> bool:
+    """Whether a command that has a document is to print it: `doit plan --json`."""
+    return JSON in sys.argv[1:] and names(DOCUMENTED)
+
+
+def json_option() -> list[dict[str, object]]:
+    """The option `--json` of a task that runs, in doit's form; none where it was not asked for."""
+    if not wants_json():
+        return []
+    name = JSON.removeprefix("--")
+    return [{"name": "as_json", "short": "", "long": name, "type": bool, "default": False, "help": "JSON"}]
 
 
 def adopting() -> str | None:

@@ -14,6 +14,7 @@ from . import cilog
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TextIO
 
     from rich.live import Live
 
@@ -27,6 +28,7 @@ class Output:
 
     Args:
         mask: The known secrets.
+        aside: Whether it goes to standard error, as standard output is for a program.
 
     Attributes:
         dialect: The CI system whose log this is.
@@ -35,11 +37,12 @@ class Output:
         written: All that was printed so far; None once that is of no use, or something could not be printed.
     """
 
-    def __init__(self, mask: Masker) -> None:
+    def __init__(self, mask: Masker, *, aside: bool = False) -> None:
         self.dialect = cilog.dialect()
-        self.colours = terminal.has_colours(sys.stdout, ci.kind())
+        self.aside = aside
+        self.colours = terminal.has_colours(self._stream, ci.kind())
         self.live: Live | None = None
-        self.written: list[str] | None = []
+        self.written: list[str] | None = None if aside else []
         self._mask = mask
         self._lock = threading.Lock()
         self._said: set[str] = set()
@@ -95,13 +98,25 @@ class Output:
                 self._lose(text)
                 return
             try:
-                sys.stdout.write(text + "\n")
-                sys.stdout.flush()
+                self._stream.write(text + "\n")
+                self._stream.flush()
                 self._remember(text)
             except (OSError, ValueError) as error:  # a full disk or a closed pipe must not end a deploy
                 self._problem = error
                 self._lose(text)
-                standard.silence(sys.stdout)
+                standard.silence(self._stream)
+
+    @property
+    def _stream(self) -> TextIO:
+        return sys.stderr if self.aside else sys.stdout
+
+    def document(self, text: str) -> None:
+        """Print the one document that standard output is for; its values are masked."""
+        try:
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+        except (OSError, ValueError):
+            standard.silence(sys.stdout)
 
     def _remember(self, text: str) -> None:
         if self.written is not None:

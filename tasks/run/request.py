@@ -22,6 +22,7 @@ class Request:
         allowances: The policy findings that are allowed (`allow=`).
         accepted: The states that are accepted although they are not those that were deployed (`accept=`).
         reason: Why something is done that takes a reason (`reason=`).
+        as_json: Whether standard output gets one JSON document, and all else goes to standard error (`--json`).
         base: What counts as deployed without receipts (`base=`).
         shard: Which part of all stacks is checked for drift (`shard=`); None for all.
         adopt: The stack whose drift is taken over into the code (`--adopt`); None for none.
@@ -34,6 +35,7 @@ class Request:
     accepted: tuple[Accepted, ...] = ()
     base: str | None = None
     reason: str | None = None
+    as_json: bool = False
     shard: Shard | None = None
     adopt: str | None = None
 

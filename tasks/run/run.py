@@ -6,6 +6,7 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -75,6 +76,8 @@ class Run:
         read_outputs: Outputs that were read from states, by stack (`upstream`).
         waiting: What a task that is under way waits for, by task: its checks (`verify`), or its apply (`engine`).
         recording: The ledger, where the configuration names one (`start`).
+        began: When the run began.
+        record: The id of the run's record; empty if runs are not recorded (`reporter`).
         announced: Whether the tag says which stacks this run may apply; `announcing` is held meanwhile (`deployedtag`).
         announced_stacks: Those of them that it did not name before (`deployedtag`).
         ages: Whether what was said of a plan depends on how old it is (`status`).
@@ -87,7 +90,7 @@ class Run:
         self.layout = project.layout
         self.mask = Masker(project.config.secrets)
         self.mask.add_given(project.keyring.passphrases)
-        self.output = Output(self.mask)
+        self.output = Output(self.mask, aside=self.request.as_json)
         self.lock = EnvironmentLock(project.layout)
         self.custody = Custody(project, self.request.part)
         self.encryption = Encryption(project.keyring)
@@ -116,6 +119,8 @@ class Run:
         self.notes: list[str] = []
         self.recording: Recorded | None = None
         self.started = time.monotonic()
+        self.began = datetime.now(UTC)
+        self.record = ""
         self._engine: Engine | None = None
         self._no_engine: EngineError | None = None
         self._engine_lock = threading.Lock()

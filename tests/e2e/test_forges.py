@@ -64,7 +64,15 @@ class Project:
 
     @property
     def body(self) -> str:
-        [item] = self.forge.ours()
+        return self.about("plan")
+
+    @property
+    def outcome(self) -> str:
+        """The comment about the deploy."""
+        return self.about("deploy")
+
+    def about(self, stage: str) -> str:
+        [item] = [item for item in self.forge.ours() if item["body"].startswith(f"<!-- doit-tofu:{stage} ")]
         return str(item["body"])
 
 
@@ -318,3 +326,60 @@ def test_the_log_folds_what_went_well_and_leaves_open_what_failed(on_gitlab: Pro
     [place] = [place for place, line in enumerate(lines) if "section_start" in line and "_a" in line]
     assert "[collapsed=true]" not in lines[place]
     assert "FAILED" in lines[place + 1]
+
+
+# The deploy's outcome
+
+
+def test_the_outcome_of_a_deploy_comes_back_to_the_merge_request_that_brought_it(project: Project) -> None:
+    project.review()
+    plan = project.body
+    project.merge()
+    done = project.deploy()
+    assert done.line("forge:", "the comment about this deploy on", "written")
+    lines = project.outcome.splitlines()
+    assert lines[1] == "### Deployed 1 stack (1 created)."
+    commit = project.repository.git("rev-parse", "HEAD")
+    assert lines[3].startswith("Deploy of `local` at ")
+    assert commit[:8] in lines[3]
+    if project.forge.kind == "github":
+        assert f"(https://github.example/acme/infra/commit/{commit})" in lines[3]
+    assert project.body == plan  # what was reviewed stays as it is
+
+
+def test_a_deploy_that_failed_says_why_there_and_the_next_one_replaces_it(project: Project) -> None:
+    fails = '\nresource "terraform_data" "bad" {\n  provisioner "local-exec" {\n    command = "test -e ../../fixed"\n  }\n}\n'
+    change(project.repository, "2", fails)
+    project.review()
+    project.merge()
+    done = project.deploy(code=1)
+    assert project.outcome.splitlines()[1] == "### Deploy failed: 1 failed; nothing was deployed."
+    assert "local-exec provisioner error" in project.outcome
+    report = project.repository.deploy_dir("reports/deploy.md").read_text()
+    assert report.startswith("### Deploy failed: 1 failed")
+    assert not project.repository.deploy_dir("reports/plan.html").read_text().startswith("### Deploy")
+    if project.forge.kind == "github":
+        assert [line for line in done.out.splitlines() if line.startswith("::error") and "deploy a" in line]
+    project.repository.write("fixed:")
+    project.deploy()
+    assert project.outcome.splitlines()[1].startswith("### Deployed 1 stack (")
+    assert "1 earlier deploy<" in project.outcome
+    assert "Deploy failed: 1 failed" in project.outcome
+
+
+def test_a_deploy_that_could_not_begin_says_so_too(on_gitlab: Project) -> None:
+    on_gitlab.review()
+    on_gitlab.repository.write("config/pipeline.yaml:version: 1\nstakcs: {}\n")
+    on_gitlab.repository.commit("broken")
+    on_gitlab.merge()
+    on_gitlab.deploy(code=1, DEPLOY_ENV="local")
+    assert on_gitlab.outcome.splitlines()[1] == "### Deploy failed, nothing was deployed: config error."
+    assert "stakcs" in on_gitlab.outcome
+
+
+def test_a_deploy_of_nothing_or_of_no_merge_request_says_nothing(on_gitlab: Project) -> None:
+    on_gitlab.deploy()
+    assert on_gitlab.forge.ours() == []
+    on_gitlab.merge()
+    on_gitlab.deploy()
+    assert on_gitlab.forge.ours() == []

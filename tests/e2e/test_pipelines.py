@@ -113,7 +113,9 @@ def gitlab(program: Path, repository: Repository, source: str, *more: str, **var
     state = repository.path / ".gitlab-ci-local"
     shutil.rmtree(state, ignore_errors=True)
     values = {
-        "CI_PIPELINE_SOURCE": source, "CI_DEFAULT_BRANCH": "main", "CI_REPOSITORY_URL": str(repository.path), **variables,
+        "CI_PIPELINE_SOURCE": source, "CI_DEFAULT_BRANCH": "main", "CI_REPOSITORY_URL": str(repository.path),
+        "GITLAB_CI": "true",  # the client says `false`
+        **variables,
     }  # fmt: skip
     given = [word for name, value in values.items() for word in ("--variable", f"{name}={value}")]
     if source == "merge_request_event":

@@ -19,7 +19,7 @@ from tests.childpipeline import ChildPipeline
 from tests.e2e.test_ledger import Remote
 from tests.e2e.test_ledger_homes import Forge
 from tests.e2e.test_pipelines import GitHub
-from tests.repository import Repository, minimal_config, reader, resource
+from tests.repository import LOGGING_ENGINE, Repository, minimal_config, reader, resource, wait_for
 from tests.servers.gitserver import READER, WRITER, GitServer, git
 
 if TYPE_CHECKING:
@@ -238,3 +238,29 @@ def test_another_pipeline_waits_until_the_report_ended_the_lease(stacks: Reposit
     again.source["variables"]["DOIT_TOFU_PIPELINE"] = "100"
     assert again.run().status("deploy:c") == "success", again.out("deploy:c")
     assert lease(stacks) is None
+
+
+def test_jobs_at_once_do_not_take_each_other_for_another_pipeline(forge: Forge, tmp_path: Path) -> None:
+    """What a job of the same pipeline records between another one's read and its announcement stops nobody."""
+    secrets = {"DEPLOY_LEDGER_TOKEN": WRITER, "DEPLOY_LEDGER_KEY": KEY.text}
+    forge.clone().doit("ledger", "init", **secrets)
+    pipeline = {
+        **secrets,
+        "GITLAB_CI": "true",
+        "CI_PROJECT_ID": "7",
+        "CI_PIPELINE_ID": "101",
+        "CI_COMMIT_BRANCH": "main",
+    }
+    slow, fast, go = forge.clone(), forge.clone(), tmp_path / "go"
+    wait = f'case " $* " in *" plan "*) while [ ! -e {go} ]; do sleep 0.1; done ;; esac\nGOGC=off'
+    slow.engine_script(LOGGING_ENGINE.format(log=slow.log, tofu=slow.tofu).replace("GOGC=off", wait))
+    running = slow.start("ci=job", "deploy:c", **pipeline, DOIT_TOFU_PIPELINE="100")
+    wait_for(lambda: slow.log.exists() and " plan " in slow.log.read_text(), "its plan")
+    fast.doit("ci=job", "deploy:a", **pipeline, DOIT_TOFU_PIPELINE="100")
+    go.touch()
+    said = running.communicate()[0]
+    assert running.returncode == 0, said
+    assert len(slow.engine_calls("apply")) == 1
+    assert "pipeline 100 of main has held its lease" in forge.clone().doit("ledger", "check", **secrets).out
+    other = forge.clone().doit("deploy", code=1, **{**pipeline, "CI_PIPELINE_ID": "200"})
+    assert "pipeline 100 of main has been deploying" in other.out

@@ -111,6 +111,17 @@ def test_the_version_names_the_product_and_what_it_runs_on(one: Repository) -> N
     assert more == []
 
 
+def test_help_about_a_command_says_how_it_is_written_and_what_it_takes(one: Repository) -> None:
+    done = program(one, "help", "plan")
+    for part in (
+        "save a plan for every affected stack",
+        "usage: doit [NAME=VALUE ...] plan[:STACK]",
+        "base=...",
+        "--json",
+    ):
+        assert part in done.out
+
+
 def test_doit_itself_has_these_commands(one: Repository) -> None:
     if not INSTALLED:  # then doit finds them as it does in this repository
         assert PLUGINS

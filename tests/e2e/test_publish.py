@@ -53,7 +53,7 @@ def test_a_deploy_is_published_to_a_folder_with_its_records_overview_and_index(
     assert (board / f"local/runs/{run}.json").read_bytes() == repository.deploy_dir(f"runs/{run}.json").read_bytes()
     assert (board / f"local/runs/{run}.jsonl").exists()
     assert json.loads((board / "local/overview.json").read_text())["stacks"]["a"]["deployed"]["run"] == run
-    assert (board / "local/reports/plan.md").exists()
+    assert (board / "local/reports/deploy.md").exists()
 
 
 def test_publishing_again_sends_nothing_but_what_is_new(published: Repository, server: FileServer) -> None:

@@ -67,6 +67,7 @@ def test_a_branchs_workflow_on_github() -> None:
         "github", api="https://ghe.test/api/v3", name="acme/infra", project="acme/infra", reviewing="acme/infra",
         head="c" * 40, branch="main", pipeline="500", order=(500, 2),
         pipeline_url="https://ghe.test/acme/infra/actions/runs/500", actor="ada",
+        page="https://ghe.test/acme/infra",
     )  # fmt: skip
 
 

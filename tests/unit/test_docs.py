@@ -28,7 +28,7 @@ DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMANDS = {name.removeprefix("task_").replace("_", "-") for name in tasks.__all__ if re.match(r"task_[a-z]", name)}
 DOIT_COMMANDS = {"clean", "dumpdb", "forget", "help", "ignore", "info", "list", "run", "tabcompletion"}
 KNOWN_PROGRAMS = {
-    "cat", "cd", "cp", "curl", "doit", "echo", "export", "git", "head", "kill", "ls", "mkdir", "mv", "node", "openssl", "pip",
+    "cat", "cd", "cp", "curl", "doit", "echo", "export", "git", "head", "jq", "kill", "ls", "mkdir", "mv", "node", "openssl", "pip",
     "printf", "psql", "python", "python3", "rm", "sed", "sleep", "tofu", "tools/app", "tools/doit", "tools/lint", "tools/test",
     "touch",
 }  # fmt: skip
@@ -128,6 +128,7 @@ def test_what_is_generated_is_current() -> None:
     hint = "run `python tools/write_docs.py`"
     assert _configuration() == write_docs.configuration(), hint
     assert (ROOT / layout.SCHEMA_FILE).read_text() == write_docs.schema(), hint
+    assert (ROOT / write_docs.DOCUMENTS).read_text() == write_docs.documents_schema(), hint
 
 
 # Environment variables

@@ -93,6 +93,40 @@ def test_each_change_of_a_value_is_told_as_what_it_is(before: Any, after: Any, l
     assert shown(before, after) == lines
 
 
+def policy(*actions: str, **sids: str) -> dict[str, str]:
+    """A policy with a statement for each action on the same resource, and named ones."""
+    statements = [{"Effect": "Allow", "Resource": "*", "Action": action} for action in actions]
+    named = [{"Sid": sid, "Effect": "Allow", "Resource": "*", "Action": action} for sid, action in sids.items()]
+    return {"p": json.dumps({"Version": "2012-10-17", "Statement": [*named, *statements]})}
+
+
+def test_a_statement_that_was_removed_is_not_one_that_was_added_elsewhere() -> None:
+    kept = [f"s3:{number}" for number in range(6)]
+    assert shown(policy(*kept, "iam:Pass"), policy(*kept[:2], "ec2:Run", *kept[2:])) == [
+        '- p as JSON: Statement[6].Action = "iam:Pass"', '- p as JSON: Statement[6].Effect = "Allow"',
+        '- p as JSON: Statement[6].Resource = "*"', '+ p as JSON: Statement[2].Action = "ec2:Run"',
+        '+ p as JSON: Statement[2].Effect = "Allow"', '+ p as JSON: Statement[2].Resource = "*"',
+        "  p as JSON: Statement: 6 more elements unchanged",
+    ]  # fmt: skip
+
+
+def test_a_statement_that_changed_where_it_stands_is_one_change_although_one_was_added_before_it() -> None:
+    assert shown(policy("a", "b", "c"), policy("new", "a", "other", "c")) == [
+        '- p as JSON: Statement[2].Action = "b"', '+ p as JSON: Statement[2].Action = "other"',
+        '+ p as JSON: Statement[0].Action = "new"', '+ p as JSON: Statement[0].Effect = "Allow"',
+        '+ p as JSON: Statement[0].Resource = "*"', "  p as JSON: Statement: 2 more elements unchanged",
+    ]  # fmt: skip
+
+
+def test_a_named_statement_is_the_same_one_wherever_it_stands() -> None:
+    assert shown(policy("x", One="a", Two="b"), policy("x", Two="c", One="a")) == [
+        "! p as JSON: Statement[1] is now p as JSON: Statement[0]",
+        '- p as JSON: Statement[0].Action = "b"', '+ p as JSON: Statement[0].Action = "c"',
+        "  p as JSON: Statement: 2 more elements unchanged",
+    ]  # fmt: skip
+    assert shown(policy(One="a"), policy(Two="a"))[0] == '- p as JSON: Statement[0].Action = "a"'
+
+
 def test_a_json_text_with_a_key_twice_is_compared_as_text_for_a_reader_may_take_either() -> None:
     assert shown({"j": '{"a":1,"a":2}'}, {"j": '{"a":3,"a":2}'}) == [
         r'- j = "{\"a\":1,\"a\":2}"', r'+ j = "{\"a\":3,\"a\":2}"',
@@ -209,12 +243,14 @@ class Tags(HTMLParser):
         self.tags: set[str] = set()
         self.attributes: set[tuple[str, str]] = set()
         self.open: list[str] = []
+        self.targets: list[str] = []
         self.feed(html)
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         self.attributes |= {(tag, name) for name, _ in attrs}
+        self.targets += [value or "" for name, value in attrs if name == "href"]
         if tag not in ("meta", "br"):
             self.open.append(tag)
 
@@ -258,7 +294,8 @@ def test_no_value_becomes_markup_in_the_page(content: str) -> None:
     plain = Tags(page.render(hostile("plain")))
     assert html.tags - {"em", "ins", "del", "span"} == plain.tags - {"em", "ins", "del", "span"}
     assert html.attributes == plain.attributes
-    assert not html.tags & {"script", "img", "a", "link", "iframe"}
+    assert not html.tags & {"script", "img", "link", "iframe"}
+    assert all(re.fullmatch(r"#[a-z0-9-]+", target) for target in html.targets)
     assert html.open == []
 
 
@@ -277,8 +314,8 @@ def test_the_first_line_is_the_verdict() -> None:
 
     unaffected = Result("plan", "u", Status.UNAFFECTED)
     assert first(unaffected) == "### No stack is affected: nothing would be deployed."
-    assert first(planned("a", item("create", after={})), unaffected) == "### 1 plan (+1 ~0 -0)."
-    assert first(planned("a", item("delete", before={}))) == "### Destroys 1 resource: 1 plan (+0 ~0 -1)."
+    assert first(planned("a", item("create", after={})), unaffected) == "### 1 plan (1 created)."
+    assert first(planned("a", item("delete", before={}))) == "### Destroys 1 resource: 1 plan (1 destroyed)."
     assert first(Result("plan", "f", Status.FAILED), unaffected) == "### 1 of 2 stacks failed: nothing can be deployed."
     assert first(planned("a"), Result("plan", "d", Status.DEFERRED)) == "### 1 plan (no changes), 1 deferred."
 

@@ -42,6 +42,9 @@ class Reports(Model):
     templates: str | None = Field(
         None, description="A folder of custom templates, relative to the repository's root: `config/templates`."
     )
+    dashboard: Annotated[str, StringConstraints(pattern=r"^https?://")] | None = Field(
+        None, description="The dashboard's address, which reports and comments link to: `https://deploys.example.com`."
+    )
 
 
 class History(Model):

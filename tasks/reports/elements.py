@@ -1,0 +1,80 @@
+"""Which elements of a list were changed, and which are others: by what they are called, or where they stand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from ..base import jsontext
+from ..base.jsontext import same
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    Placed = Sequence[tuple[int, Any]]
+
+_NAMES = ("sid", "id", "name", "key", "arn")  # of a policy's statement, a rule, a tag, ...; in any case
+
+
+def less(items: Sequence[Any], others: Sequence[Any]) -> list[tuple[int, Any]]:
+    """The elements, with their places, that are not among the others; each of those counts once."""
+    left = Counter(_canonical(item) for item in others)
+    found = []
+    for place, item in enumerate(items):
+        key = _canonical(item)
+        if left[key]:
+            left[key] -= 1
+        else:
+            found.append((place, item))
+    return found
+
+
+def changed(gone: Placed, new: Placed) -> dict[int, int]:
+    """The place before and after of each element that was changed; the rest was removed, or added.
+
+    Elements with a name are the same if it is. Others are if they are alike and stand between the same unchanged
+    ones: an element that was removed at the end is not one that was added at the beginning.
+    """
+    pairs: dict[int, int] = {}
+    named = {name: at for at, item in new if (name := _name(item)) is not None}
+    for at, item in gone:
+        name = _name(item)
+        if name is not None and name in named:
+            pairs[at] = named.pop(name)
+    for at, item in gone:
+        taken = set(pairs.values())
+        if at in pairs:
+            continue
+        for other, candidate in new:
+            if other not in taken and place(at, gone) == place(other, new) and _alike(item, candidate):
+                pairs[at] = other
+                break
+    return pairs
+
+
+def place(at: int, differing: Placed) -> int:
+    """How many unchanged elements stand before a place."""
+    return at - sum(other < at for other, _ in differing)
+
+
+def _name(item: Any) -> tuple[str, str] | None:
+    """What an element is called: its key and value."""
+    if not isinstance(item, dict):
+        return None
+    keys = {key.lower(): key for key in item if isinstance(key, str)}
+    found = next((keys[name] for name in _NAMES if isinstance(item.get(keys.get(name, "")), str)), None)
+    return (found.lower(), item[found]) if found and item[found] else None
+
+
+def _alike(before: Any, after: Any) -> bool:
+    """Whether one element is the other one changed, rather than another one in its place."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        if _name(before) != _name(after):
+            return False
+        shared = before.keys() & after.keys()
+        return bool(shared) and 2 * sum(same(before[key], after[key]) for key in shared) >= len({*before, *after})
+    return isinstance(before, str) and isinstance(after, str) and ("\n" in before or "\n" in after)
+
+
+def _canonical(value: Any) -> str:
+    return jsontext.dumps(value, sort_keys=True)

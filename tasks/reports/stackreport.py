@@ -1,0 +1,251 @@
+"""A stack's part of a report: what happens to each resource and output, as results say."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from ..artifact.changes import Counts
+from ..base.text import visible
+from ..base.valuepath import dotted
+from ..drifts import words
+from ..drifts.classes import Severity
+from ..policy.finding import Finding
+from ..run.details import DeployDetails, DriftDetails, PlanDetails
+from ..run.result import Status
+from .diff import Line, of_change
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ..base.problem import Problem
+    from ..drifts.classes import Finding as DriftFinding
+    from ..run.details import CheckRecord
+    from ..run.result import Result
+
+CRITICAL = str(Severity.CRITICAL)
+_DESTRUCTIVE = frozenset({"destroy", "replace"})
+_ORDER = ("destroy", "replace", "forget", "change", "add", "import", "move")
+_WHY = {
+    "replace_because_tainted": "it is tainted: its last apply failed",
+    "replace_because_cannot_update": "it cannot be changed in place",
+    "replace_by_request": "requested by -replace",
+    "replace_by_triggers": "forced by replace_triggered_by",
+    "delete_because_no_resource_config": "it is no longer in the configuration",
+    "delete_because_wrong_repetition": "count or for_each was added or removed",
+    "delete_because_count_index": "its index exceeds count",
+    "delete_because_each_key": "its key is no longer in for_each",
+    "delete_because_no_module": "its module is no longer in the configuration",
+    "delete_because_no_move_target": "its move target is not in the configuration",
+    "delete_because_enabled_false": "it is not enabled",
+}  # https://opentofu.org/docs/internals/json-format/, `action_reason`
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happens to one resource or output.
+
+    Args:
+        address: The resource's address, or the output's name.
+        kind: `add`, `change`, `replace`, `destroy`, `forget`, `move`, `import`, or the engine's own word.
+        why: Why the engine does this, in words; empty where it follows from the fields.
+        moved_from: Its address before, when it moves.
+        imported: Whether it is imported; `import_id` is as what.
+        forces: The fields that force its replacement.
+        lines: The difference, field by field.
+        remarks: Of drift, its class and whether it is new, a few words each.
+        severity: Of drift, how bad it is; empty otherwise.
+    """
+
+    address: str
+    kind: str
+    why: str = ""
+    moved_from: str | None = None
+    imported: bool = False
+    import_id: str | None = None
+    forces: list[str] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    severity: str = ""
+
+    @property
+    def destructive(self) -> bool:
+        """Whether what is there would be destroyed."""
+        return self.kind in _DESTRUCTIVE
+
+
+@dataclass(frozen=True)
+class StackReport:
+    """What one stage found for one stack; `changes` are in the order of their danger, then by address.
+
+    Of a deploy, `stage` is where it failed, `applied` whether a plan was applied, and `checks` how they ended.
+
+    Of a check for drift, `deployed` is the deploy that it compares with, `ignored` what rules ignore,
+    `resolved` what is over since the previous check, and `news` counts what is new.
+    """
+
+    name: str
+    status: Status
+    summary: str
+    reasons: list[str] = field(default_factory=list)
+    counts: Counts = field(default_factory=Counts)
+    changes: list[Change] = field(default_factory=list)
+    outputs: list[Change] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    failed_checks: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    mocked: list[str] = field(default_factory=list)
+    reused: bool = False
+    deployed: str = ""
+    ignored: list[str] = field(default_factory=list)
+    resolved: list[str] = field(default_factory=list)
+    news: dict[str, int] = field(default_factory=dict)
+    problem: Problem | None = None
+    seconds: float = 0.0
+    stage: str = ""
+    applied: bool = False
+    checks: list[CheckRecord] = field(default_factory=list)
+
+    @property
+    def destructive(self) -> list[Change]:
+        """The changes that destroy something."""
+        return [change for change in self.changes if change.destructive]
+
+    @property
+    def error(self) -> str:
+        """What went wrong, all but the log."""
+        return self.problem.text() if self.problem else self.summary if self.status is Status.FAILED else ""
+
+    @property
+    def log(self) -> str:
+        """What the engine said when it went wrong."""
+        return self.problem.log if self.problem else ""
+
+    @property
+    def remark(self) -> str:
+        """The summary without the numbers that a table has columns for."""
+        return re.sub(r"^\+\d+ ~\d+ (±\d+ )?-\d+(; | |$)", "", self.summary)
+
+    def to_json(self) -> dict[str, Any]:
+        """The stack's part as a JSON value."""
+        return {**asdict(replace(self, problem=None)), "problem": self.problem.to_json() if self.problem else None}
+
+    @property
+    def differs(self) -> bool:
+        """Whether any resource or output changes."""
+        return bool(self.changes or self.outputs)
+
+    @property
+    def counts_text(self) -> str:
+        """The counts on one line."""
+        return "" if self.counts.empty and self.status is not Status.OK else self.counts.text()
+
+
+def of_result(result: Result) -> StackReport:
+    """What a result says of its stack."""
+    if result.status is Status.UNAFFECTED:  # nearly all of them, as a rule
+        return StackReport(result.stack, result.status, "not affected")
+    details, changes = result.details, result.changes or {}
+    drift = details if isinstance(details, DriftDetails) else DriftDetails()
+    planned = details if isinstance(details, PlanDetails) else PlanDetails()
+    if isinstance(details, DriftDetails):
+        found = [_drift(item) for item in details.findings if item.item is not None and item.ignored is None]
+        shown = [change for change, is_output in found if not is_output]
+        outputs = [change for change, is_output in found if is_output]
+        counts = Counts()
+    else:
+        shown = [_change(item) for item in changes.get("resources") or []]
+        outputs = [_change({**item, "address": item.get("name")}) for item in changes.get("outputs") or []]
+        numbers = changes.get("counts") or result.counts
+        counts = Counts(**numbers) if set(numbers) <= set(asdict(Counts())) else Counts()
+    return StackReport(
+        name=result.stack,
+        status=result.status,
+        summary=visible(result.summary),
+        reasons=[visible(text) for text in result.reasons],
+        counts=counts,
+        changes=sorted(shown, key=lambda change: (change.severity != CRITICAL, _rank(change.kind), change.address)),
+        outputs=outputs,
+        findings=[_finding(item) for item in planned.findings],
+        failed_checks=[visible(text) for text in changes.get("failed_checks") or []],
+        warnings=[visible(item.text) for item in result.warnings],
+        mocked=planned.mocked,
+        reused=planned.reused,
+        deployed=words.deployed(drift.deployed),
+        ignored=[visible(text) for text in words.ignored(drift.findings)],
+        resolved=[visible(f"{item.address or 'something'}, first seen {item.since}") for item in drift.resolved],
+        news=drift.news,
+        problem=result.problem.mapped(visible) if result.problem else None,
+        seconds=result.seconds,
+        stage=result.stage,
+    )
+
+
+def of_deploy(results: Iterable[Result]) -> list[StackReport]:
+    """What a deploy came to, stack by stack: how far each got, with what its plan changes.
+
+    Args:
+        results: The results of all stages, in the order to show the stacks in; a build counts as a stack of its own
+            if it failed.
+    """
+    by_stack: dict[str, dict[str, Result]] = {}
+    for result in results:
+        if result.stage != "build" or result.failed:
+            name = f"build {result.stack}" if result.stage == "build" else result.stack or result.stage
+            by_stack.setdefault(name, {})[result.stage] = result
+    return [_deployed(name, found) for name, found in by_stack.items()]
+
+
+def _deployed(name: str, stages: dict[str, Result]) -> StackReport:
+    failed = next((result for result in stages.values() if result.failed), None)
+    last = failed or stages.get("deploy") or stages.get("plan") or next(iter(stages.values()))
+    report, plan = of_result(last), stages.get("plan")
+    details = last.details if isinstance(last.details, DeployDetails) else DeployDetails()
+    if plan is not None and last is not plan:
+        shown = of_result(plan)
+        report = replace(report, reasons=shown.reasons or report.reasons, findings=shown.findings)
+        if details.changes is None:
+            report = replace(report, changes=shown.changes, outputs=shown.outputs, counts=shown.counts)
+    checked = [
+        replace(check, check=visible(check.check), text=visible(check.text), observed=visible(check.observed))
+        for check in last.checks
+    ]
+    return replace(report, name=name, applied=last.applied or details.applied, checks=checked)
+
+
+def _finding(item: dict[str, Any]) -> Finding:
+    shown: dict[str, Any] = {name: visible(part) if isinstance(part, str) else part for name, part in item.items()}
+    return Finding(**shown)
+
+
+def _drift(found: DriftFinding) -> tuple[Change, bool]:
+    """A finding of drift as a change, and whether it is an output's."""
+    item = found.item or {}
+    is_output = "address" not in item
+    change = _change({**item, "address": item.get("name")} if is_output else item)
+    told = [visible(text) for text in words.remarks(found)]
+    return replace(change, remarks=told, severity=str(found.severity)), is_output
+
+
+def _change(item: dict[str, Any]) -> Change:
+    forces = [tuple(path) for path in item.get("replace_paths") or []]
+    imported = item.get("import_id")
+    reason = item.get("reason")
+    why = _WHY.get(reason, " ".join(re.findall(r"\w+", reason)).replace("_", " ")) if reason else ""
+    if item.get("deposed"):
+        why = "an object left over from a replacement" + (f"; {why}" if why else "")
+    return Change(
+        address=visible(str(item.get("address"))),
+        kind=str(item.get("action")),
+        why=why,
+        moved_from=visible(item["moved_from"]) if item.get("moved_from") else None,
+        imported=bool(item.get("imported")),
+        import_id=visible(imported if isinstance(imported, str) else str(imported)) if imported is not None else None,
+        forces=sorted({dotted(path) for path in forces}),
+        lines=of_change(item),
+    )
+
+
+def _rank(kind: str) -> int:
+    return _ORDER.index(kind) if kind in _ORDER else _ORDER.index("change")

@@ -1,0 +1,236 @@
+"""What `--json` prints: one document per command, for programs and assistants; described in `docs/json.md`.
+
+`docs/json.schema.json` is generated from these types. A field that is added keeps the format; one that is changed or
+removed raises it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+
+class _Part(BaseModel):
+    """A part of a document: every field is always there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
+
+
+class ProblemPart(_Part):
+    """What went wrong: where, what is untouched, and what to do next."""
+
+    kind: str = Field(description="What kind of problem it is, in words that stay the same: `state locked`.")
+    summary: str = Field(description="What happened, in one sentence.")
+    file: str | None = Field(description="The file, relative to the repository, or another source.")
+    line: int | None = Field(description="The line in it, from 1.")
+    key: str | None = Field(description="The configuration key: `stacks.web.inputs`.")
+    stack: str | None = Field(description="The stack concerned.")
+    untouched: str | None = Field(description="What was not changed.")
+    next: str | None = Field(description="What to do next, in words.")
+    next_command: list[str] = Field(description="The first command of `next`, word by word; empty if there is none.")
+    details: list[str] = Field(description="Further lines.")
+
+
+class CountsPart(_Part):
+    """How many resources change, by kind; `outputs` counts changed outputs."""
+
+    add: int = 0
+    change: int = 0
+    replace: int = 0
+    destroy: int = 0
+    move: int = 0
+    imports: int = 0
+    forget: int = 0
+    outputs: int = 0
+
+
+class ChangePart(_Part):
+    """What happens to one resource or output; no sensitive value is in it."""
+
+    address: str = Field(description="The resource's address, or the output's name.")
+    action: str = Field(description="`add`, `change`, `replace`, `destroy`, `forget`, `move` or `import`.")
+    why: str = Field(description="Why the engine does this; empty where it follows from the difference.")
+    moved_from: str | None = Field(description="Its address before, if it moves.")
+    import_id: str | None = Field(description="As what it is imported, if it is.")
+    forces: list[str] = Field(description="The fields that force its replacement.")
+    difference: list[str] = Field(
+        description="The lines of the difference: `- size = 1` is before, `+ size = 2` after, `!` a remark."
+    )
+
+
+class RulePart(_Part):
+    """What a policy says of a plan."""
+
+    rule: str = Field(description="The rule.")
+    severity: str = Field(description="How bad it is.")
+    message: str = Field(description="What is wrong.")
+    address: str | None = Field(description="The resource that it is about.")
+    refused: bool = Field(description="Whether the plan is refused because of it.")
+    allowed: str | None = Field(description="Why it is allowed nevertheless.")
+
+
+class PlannedPart(_Part):
+    """What `plan` found for one stack."""
+
+    name: str = Field(description="The stack.")
+    status: str = Field(description="`ok`, `unaffected`, `deferred`, `failed` or `not_run`.")
+    summary: str = Field(description="One line for people.")
+    reasons: list[str] = Field(description="Why it is affected.")
+    counts: CountsPart = Field(description="How many resources change.")
+    changes: list[ChangePart] = Field(description="What happens to its resources, the dangerous changes first.")
+    outputs: list[ChangePart] = Field(description="What happens to its outputs.")
+    findings: list[RulePart] = Field(description="What policies say.")
+    failed_checks: list[str] = Field(description="`check` blocks that do not hold.")
+    warnings: list[str] = Field(description="What the engine warned of.")
+    mocked: list[str] = Field(description="The variables that have stand-ins: such a plan is never applied.")
+    problem: ProblemPart | None = Field(description="What went wrong.")
+
+
+class DriftPart(_Part):
+    """One thing that differs from what was deployed."""
+
+    kind: str = Field(
+        description="`changed`, `deleted`, `appeared`, `outputs`, `check`, `state`, or `undeployed`: code, not drift."
+    )
+    address: str = Field(description="The resource, output or check.")
+    severity: str = Field(description="`critical`, `warning` or `info`.")
+    since: str | None = Field(description="When a check first found it, ISO 8601; null if that is not known.")
+    compared: str = Field(description="With the previous check: `new`, `changed again`, `known` or `unknown`.")
+    ignored: str | None = Field(description="Why a rule of `drift.ignore` ignores it.")
+    causes: list[str] = Field(description="What else changed outside that this may follow from.")
+    difference: list[str] = Field(description="`-` is what exists, `+` what the code says.")
+
+
+class ResolvedPart(_Part):
+    """Drift that is over."""
+
+    address: str = Field(description="The resource, output or check; empty if it is not known any more.")
+    since: str = Field(description="When a check had first found it.")
+
+
+class DriftedPart(_Part):
+    """What `drift` found for one stack."""
+
+    name: str = Field(description="The stack.")
+    status: str = Field(description="`ok`, `drifted`, `undeployed`, `failed` or `not_run`.")
+    summary: str = Field(description="One line for people.")
+    found_at: str = Field(description="When this check began, ISO 8601.")
+    differences: list[DriftPart] = Field(description="What differs.")
+    resolved: list[ResolvedPart] = Field(description="What the previous check found, and this one did not.")
+    problem: ProblemPart | None = Field(description="What went wrong.")
+
+
+class ReasonPart(_Part):
+    """Why a stack is affected."""
+
+    why: str = Field(description="In what way: `changed`, `added`, `removed`, `never deployed from here`, ...")
+    text: str = Field(description="The reason in words.")
+    input: str | None = Field(description="The kind of the input that differs: `file`, `variable`, `output`, ...")
+    name: str | None = Field(description="Which one: a path, a variable, an output.")
+    stack: str | None = Field(description="The upstream that an output belongs to.")
+    since: str | None = Field(description="What it was compared with, if that is not the last deploy.")
+
+
+class DeployedPart(_Part):
+    """The last deploy."""
+
+    commit: str | None = Field(description="Its commit.")
+    at: str | None = Field(description="When it ended, ISO 8601.")
+
+
+class StackPart(_Part):
+    """What is known of one stack without starting the engine."""
+
+    name: str = Field(description="The stack.")
+    path: str = Field(description="Its folder.")
+    needs: list[str] = Field(description="The stacks that it needs.")
+    deployed: DeployedPart | None = Field(description="The last deploy; null if there was none.")
+    affected: bool = Field(description="Whether the next deploy changes it or must look at it.")
+    reasons: list[ReasonPart] = Field(description="Why it is affected.")
+    unverified: bool = Field(description="Whether it is deployed, but its checks have not passed since.")
+    plan: str | None = Field(description="What a deploy would do with the plan that waits for it, in words.")
+    deploying: str | None = Field(description="Which run is deploying it now.")
+    drift: DriftedPart | None = Field(description="The last check for drift, unless it was deployed since.")
+    problem: ProblemPart | None = Field(description="Why it could not be determined.")
+
+
+class NodePart(_Part):
+    """A stack in the graph."""
+
+    name: str = Field(description="The stack.")
+    needs: list[str] = Field(description="The stacks that it needs.")
+    wave: int = Field(description="It needs only stacks of smaller waves; from 1.")
+
+
+class _Document(_Part):
+    """What every document has."""
+
+    format: Literal[1] = Field(default=1, description="The version of this format.")
+    environment: str | None = Field(description="The environment.")
+    problems: list[ProblemPart] = Field(description="What went wrong besides single stacks.")
+
+
+class _RunDocument(_Document):
+    """What every document of a run has."""
+
+    commit: str | None = Field(description="The commit of the working tree.")
+    dirty: bool = Field(description="Whether it has uncommitted changes.")
+    began: str = Field(description="When the run began, ISO 8601.")
+    exit_code: int = Field(description="The exit code of the command.")
+    verdict: str = Field(description="What all of it comes to, in one sentence.")
+    notes: list[str] = Field(description="What else a reader must know.")
+    reports: list[str] = Field(description="The files of the report, relative to the repository.")
+
+
+class PlanDocument(_RunDocument):
+    """What this commit would do: `doit plan --json`."""
+
+    command: Literal["plan"] = "plan"
+    counts: CountsPart = Field(description="The counts of all stacks together.")
+    stacks: list[PlannedPart] = Field(description="Every stack.")
+
+
+class DriftDocument(_RunDocument):
+    """What differs from what was deployed: `doit drift --json`."""
+
+    command: Literal["drift"] = "drift"
+    stacks: list[DriftedPart] = Field(description="Every stack.")
+
+
+class StatusDocument(_Document):
+    """What is deployed, affected and why, and drifted: `doit status --json`."""
+
+    command: Literal["status"] = "status"
+    stacks: list[StackPart] = Field(description="Every stack, in the order of a deploy.")
+
+
+class GraphDocument(_Document):
+    """Which stack needs which: `doit graph --json`."""
+
+    command: Literal["graph"] = "graph"
+    stacks: list[NodePart] = Field(description="Every stack, in the order of a deploy.")
+
+
+class FailedDocument(_Document):
+    """The command could not begin; `problems` says why."""
+
+    command: Literal["failed"] = "failed"
+    exit_code: int = Field(default=1, description="The exit code of the command.")
+
+
+Document = Annotated[
+    PlanDocument | DriftDocument | StatusDocument | GraphDocument | FailedDocument, Field(discriminator="command")
+]
+
+
+def text(document: PlanDocument | DriftDocument | StatusDocument | GraphDocument | FailedDocument) -> str:
+    """The document as it is printed."""
+    return document.model_dump_json(indent=2)
+
+
+def schema() -> dict[str, object]:
+    """The JSON Schema of all documents."""
+    found: dict[str, object] = TypeAdapter[object](Document).json_schema(mode="serialization")
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "What `doit ... --json` prints"}
+    return {**head, **found}

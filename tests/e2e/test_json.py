@@ -1,0 +1,123 @@
+"""`--json`: standard output is the one document, it is as its schema says, and it answers what people ask."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from tests.repository import ROOT, resource
+
+if TYPE_CHECKING:
+    from tests.repository import Repository
+
+SCHEMA = Draft202012Validator(json.loads((ROOT / "docs/json.schema.json").read_text()))
+
+
+def ask(repository: Repository, *arguments: str, code: int = 0, **variables: str) -> dict[str, Any]:
+    """The document of a command, once it is valid; standard output holds nothing else."""
+    done = subprocess.run(
+        [str(repository.python), "-m", "doit", *arguments, "--json"], cwd=repository.path, check=False,
+        env=repository.environment(**variables), capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == code, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    SCHEMA.validate(found)
+    assert found["command"] in (arguments[-1].partition(":")[0], "failed")
+    return found
+
+
+def stack(found: dict[str, Any], name: str) -> dict[str, Any]:
+    [part] = [part for part in found["stacks"] if part["name"] == name]
+    return dict(part)
+
+
+def test_what_a_merge_request_would_do(pair: Repository) -> None:
+    pair.doit("deploy")
+    pair.write(f"stacks/a/main.tf:{resource('2')}")
+    found = ask(pair, "plan")
+    assert found["verdict"] == "1 plan (1 changed)."
+    assert (found["counts"]["change"], found["exit_code"], found["dirty"]) == (1, 0, True)
+    assert found["commit"] == pair.git("rev-parse", "HEAD")
+    [change] = stack(found, "a")["changes"]
+    assert (change["address"], change["action"]) == ("terraform_data.it", "change")
+    assert {'- input = "1"', '+ input = "2"'} <= set(change["difference"])
+    assert stack(found, "a")["reasons"] == ["file stacks/a/main.tf changed"]
+    assert stack(found, "b")["status"] == "unaffected"
+
+
+def test_why_a_stack_is_affected(pair: Repository) -> None:
+    pair.doit("deploy")
+    pair.write(f"stacks/a/main.tf:{resource('2')}")
+    pair.engine_calls()
+    found = ask(pair, "status")
+    assert pair.engine_calls() == []
+    assert stack(found, "a")["reasons"] == [
+        {"why": "changed", "text": "file stacks/a/main.tf changed", "input": "file", "name": "stacks/a/main.tf",
+         "stack": None, "since": None}
+    ]  # fmt: skip
+    assert stack(found, "b")["affected"] is False
+    assert stack(found, "a")["deployed"]["commit"] == pair.git("rev-parse", "HEAD")
+
+
+def test_a_resource_that_was_changed_outside_has_its_first_moment(one: Repository) -> None:
+    one.write('stacks/a/clock.tf:resource "terraform_data" "clock" {\n  input = timestamp()\n}\n')
+    one.doit("deploy")
+    first = ask(one, "drift", code=2)
+    [difference] = [each for each in stack(first, "a")["differences"] if each["address"] == "terraform_data.clock"]
+    assert difference["kind"] == "changed"
+    assert (difference["compared"], difference["since"]) in (("new", stack(first, "a")["found_at"]), ("unknown", None))
+    kept = stack(ask(one, "status"), "a")["drift"]
+    assert [each["since"] for each in kept["differences"]] == [
+        each["since"] for each in stack(first, "a")["differences"]
+    ]
+
+
+def test_the_graph(chain: Repository) -> None:
+    found = ask(chain, "graph")
+    assert [(part["name"], part["needs"], part["wave"]) for part in found["stacks"]] == [
+        ("a", [], 1), ("b", ["a"], 2), ("c", ["b"], 3),
+    ]  # fmt: skip
+    assert json.loads(chain.doit("graph", "-f", "json").out) == found
+
+
+def test_a_plan_that_fails_has_its_cause_and_what_to_do(pair: Repository) -> None:
+    pair.write('stacks/a/more.tf:variable "size" {}\n')
+    found = ask(pair, "plan", code=1)
+    problem = stack(found, "a")["problem"]
+    assert (problem["kind"], problem["file"], problem["line"]) == ("engine error", "stacks/a/more.tf", 1)
+    assert "stacks.a.variables.size" in problem["next"]
+    assert found["exit_code"] == 1
+
+
+@pytest.mark.parametrize("command", ["plan", "drift", "status", "graph"])
+def test_a_command_that_cannot_begin_says_why_in_a_document(one: Repository, command: str) -> None:
+    one.write("config/pipeline.yaml:version: 1\nstakcs: {}\n")
+    found = ask(one, command, code=1)
+    assert found["command"] == "failed"
+    [problem] = found["problems"]
+    assert (problem["file"], problem["line"], problem["key"]) == ("config/pipeline.yaml", 2, "stakcs")
+
+
+def test_one_stack_alone_has_a_document_too(pair: Repository) -> None:
+    assert [part["name"] for part in ask(pair, "plan:a")["stacks"]] == ["a"]
+
+
+def test_a_stack_in_error_is_one_of_the_document(pair: Repository) -> None:
+    pair.write("config/pipeline.yaml:version: 1\nstacks: {a: {var_files: [missing.tfvars]}}\n")
+    found = ask(pair, "status", code=1)
+    assert "there is no var file stacks/a/missing.tfvars" in stack(found, "a")["problem"]["summary"]
+    assert stack(found, "b")["problem"] is None
+
+
+def test_no_document_has_a_secret(one: Repository) -> None:
+    secret = "correct-horse-battery-staple"
+    one.write(
+        'stacks/a/more.tf:variable "password" {\n  sensitive = true\n}\n'
+        'resource "terraform_data" "more" {\n  input = "x ${var.password}"\n}\n'
+    )
+    text = json.dumps([ask(one, command, TF_VAR_password=secret) for command in ("plan", "status")])
+    assert secret not in text
