@@ -313,6 +313,11 @@ def _ended(run: Run, stack: Stack, attempt: _Attempt, where: Context, variables:
     """Apply a plan, and read what it left."""
     done = _run_apply(run, stack, attempt, where, variables)
     left = readstate.left_by(run, stack, where, attempt.artifact.manifest)
+    exists = attempt.artifact.manifest.exists
+    if readstate.is_lost(run, stack, where, left, expected=bool(exists)):
+        lost = attempt.begun.ended(Outcome.FAILED, exists=exists, **_less_produced(run, stack, attempt.begun))
+        receipt.write(run.layout, lost)  # the next plan is refused: it would create everything again
+        raise errored.lost(stack)
     failed = [run.mask.text(item.text) for item in diagnostics.warnings(done.events) if item.is_failed_check]
     return _End(left, _outputs(run, stack, done, left), failed)
 

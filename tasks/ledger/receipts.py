@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..artifact import outputs as recorded
+from ..artifact import statecheck
 from ..artifact.inputs import NOT_RECORDED, OUTPUTS, InputKind
 from ..artifact.receipt import FORMAT, Outcome
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ..project.stack import Stack
 
 Json = dict[str, object]
-_WITHHELD: Json = {"allowed": [], "exists": []}
+_WITHHELD: Json = {"allowed": []}
 _PLAIN_OUTPUT = ("sensitive", "digest")
 
 
@@ -46,7 +47,8 @@ def shown(project: Project, stack: Stack, found: Record, *, public: bool) -> Rec
     if withheld:  # each of them could be guessed from the digest of all inputs
         receipt["inputs_digest"] = NOT_RECORDED
     if not public:
-        receipt |= {**_WITHHELD, "accepted": _without_reason(found.receipt.get("accepted"))}
+        exists = _exists(project, found.receipt.get("exists"))
+        receipt |= {**_WITHHELD, "exists": exists, "accepted": _without_reason(found.receipt.get("accepted"))}
     return Record(receipt, _outputs(found.outputs, keyed=project.keyring.is_set, public=public))
 
 
@@ -118,6 +120,14 @@ def _with_value(output: Json, before: object) -> Json:
     known = _mapping(before)
     same = known.get("digest") == output.get("digest") and not output.get("sensitive")
     return {**output, "value": known["value"]} if same and "value" in known else output
+
+
+def _exists(project: Project, digests: object) -> list[str]:
+    """The digests of the addresses that exist, made with the key; none without one, as addresses are easily guessed."""
+    key = project.keyring.current
+    known = [item for item in digests if isinstance(item, str)] if isinstance(digests, list) else []
+    plain = [item for item in known if ":" not in item]
+    return [*(item for item in known if ":" in item), *(statecheck.keyed(plain, key) if key else ())]
 
 
 def _without_reason(accepted: object) -> object:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..artifact import receipt
 from ..artifact.receipt import Outcome
 from ..base import plain
-from ..base.errors import RecordError, StateNotSavedError
+from ..base.errors import EngineError, RecordError, StateNotSavedError
 from ..base.files import LARGEST_RECORD, parse_json
 from ..base.layout import Layout
 from ..base.problem import doit
@@ -33,6 +33,17 @@ FILE = "errored.tfstate"
 _SHARED = (Path(tempfile.gettempdir()), Path("/dev/shm"))  # noqa: S108 - the last resort; a folder of our own is made
 _UNLOCKED_BY_THE_END = ("local", "pg")  # there, a lock ends with its process
 _NO_FILE = "Failed to create local state file"
+
+
+def lost(stack: Stack) -> EngineError:
+    """The error for an apply that succeeded, after which there is no state."""
+    return EngineError(
+        "the apply succeeded, but there is no state: what it created is recorded nowhere",
+        stack=stack.name,
+        untouched="nothing was deleted; the next plan of this stack is refused, as it would create everything again",
+        next_step="restore the state, or import what exists (docs/recover.md, `A state was lost or replaced`); a local"
+        " state that several machines write at the same time can be lost by the engine: use a backend with locks",
+    )
 
 
 def path(project: Project, stack: Stack) -> Path:

@@ -77,6 +77,27 @@ def exists(run: Run, stack: Stack, where: Context) -> bool:
     return _LINEAGE.search(done.raw) is not None  # there may be only a warning
 
 
+def is_lost(run: Run, stack: Stack, where: Context, left: Left, *, expected: bool) -> bool:
+    """Whether an apply that succeeded left no state.
+
+    The engine's local backend can lose the first one: another process that holds the lock of a state that does not
+    exist yet removes the empty file at its end, while the apply writes into it.
+
+    Args:
+        run: The run.
+        stack: The stack.
+        where: Its context.
+        left: What was read of the state.
+        expected: Whether anything exists after the apply.
+    """
+    if left.lineage is not None or not expected:
+        return False
+    try:
+        return not exists(run, stack, where)
+    except EngineError:
+        return False
+
+
 def left_by(run: Run, stack: Stack, where: Context, manifest: Manifest) -> Left:
     """The state that an apply left, successful or not.
 

@@ -64,8 +64,11 @@ def require(run: Run, stack: Stack, last: Receipt | None, seen: Seen) -> dict[st
     Raises:
         StateRefusedError: It is a different state and was not accepted.
     """
+    if last is None:
+        return None
+    last = statecheck.resolved(last, seen, run.project.keyring)
     problem = statecheck.problem(last, seen)
-    if problem is None or last is None:
+    if problem is None:
         return None
     for item in run.request.accepted:
         if item.covers(stack.name, seen):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.conftest import make_backend
-from tests.repository import Repository, wait_for
+from tests.repository import Repository, minimal_config, resource, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -209,3 +209,28 @@ def test_a_state_that_could_not_even_be_written_to_a_file_is_kept_and_not_printe
     assert kept[0].stat().st_mode & 0o077 == 0
     assert b'"first"' in kept[0].read_bytes()
     assert str(kept[0].relative_to(repository.path)) in out
+
+
+LOSING = """\
+#!/bin/sh
+'{tofu}' "$@"
+code=$?
+[ "$1" = apply ] && [ -e '{mark}' ] && rm -f '{state}'
+exit $code
+"""
+
+
+def test_a_state_that_is_gone_after_a_good_apply_fails_the_deploy(build: Callable[..., Repository]) -> None:
+    """The engine's local backend loses the first state of a stack, if another process lets go of its lock meanwhile."""
+    one = build(minimal_config(), f"stacks/a/main.tf:{resource()}")
+    mark, state = one.home / "lose", one.path / ".state/a-local.tfstate"
+    mark.touch()
+    one.engine_script(LOSING.format(tofu=one.tofu, mark=mark, state=state))
+    done = one.doit("deploy", code=1)
+    assert "the apply succeeded, but there is no state" in done.out
+    mark.unlink()
+    done = one.doit("deploy", code=1)
+    assert "its state is gone: the last apply left a state, but no state was found" in done.out
+    assert not state.exists()
+    one.doit("accept=a:missing", "reason=test", "deploy")
+    assert state.exists()

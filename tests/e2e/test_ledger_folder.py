@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.test_ledger import LEDGER, Remote
+from tasks.artifact import statecheck
+from tests.e2e.test_ledger import LEDGER, REF, Remote
 from tests.repository import minimal_config, resource
 
 if TYPE_CHECKING:
@@ -64,3 +65,28 @@ def test_a_deploy_that_starts_while_others_read_is_not_refused(keyed: Remote) ->
         assert [process.returncode for process in running] == [0] * len(running), "\n".join(said)
         assert "8 stacks, all up to date" in job.doit("status", **KEY).out
         assert json.loads(job.doit("audit", "--json", **KEY).out)["whole"]
+
+
+def test_a_fresh_clone_refuses_to_create_what_exists(build: Callable[..., Repository], tmp_path: Path) -> None:
+    """A higher serial alone is said; a state that lost resources is refused, by keyed digests of their addresses."""
+    config = minimal_config(f"encryption: {{key: STATE_KEY, state: false}}\n{LEDGER}")
+    config = config.replace("{root}/.state/", f"{tmp_path}/states/")
+    remote = Remote(tmp_path, build(config, *(f"stacks/{name}/main.tf:{resource(name)}" for name in "ab")))
+    remote.clone().doit("ledger", "init", **KEY)
+    remote.clone().doit("deploy", **KEY)
+    names = remote.git("ls-tree", "-r", "--name-only", REF).splitlines()
+    everything = "".join(remote.git("show", f"{REF}:{name}") for name in names)
+    assert statecheck.digest("terraform_data.it") not in everything
+    job = remote.clone()
+    job.write(*(f"stacks/{name}/main.tf:{resource('changed')}" for name in "ab"))
+    job.commit()
+    remote.push(job)
+    for stack, lost in (("a", {"resources": []}), ("b", {})):
+        path = tmp_path / f"states/{stack}-local.tfstate"
+        state = json.loads(path.read_text())
+        path.write_text(json.dumps({**state, **lost, "serial": state["serial"] + 1}))
+    done = remote.clone().doit("plan", code=1, **KEY)
+    line = done.task("plan", "a")
+    assert "the plan would create 1 resource that the last apply left in place (terraform_data.it)" in line
+    assert "FAILED" not in done.task("plan", "b")
+    assert "outside doit-tofu" in done.task("plan", "b")
