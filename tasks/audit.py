@@ -10,7 +10,7 @@ from .base.problem import doit
 from .base.text import plural
 from .ledger.keys import PublicKey
 from .log import AS_JSON
-from .run import recording
+from .run import ledgerof
 from .run.action import FailedText, printing
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def tasks(run: Run) -> Iterator[TaskDict]:
 
 
 def _text(run: Run, as_json: bool) -> str:
-    found = recording.opened(run)
+    found = ledgerof.opened(run)
     head = found.look()
     verified = found.session.verify()
     if as_json:

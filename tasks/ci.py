@@ -91,7 +91,9 @@ def _summary(purpose: Purpose, forge: str, shares: Shares) -> str:
 
 def _counted(shares: tuple[Any, ...], verb: str) -> str:
     stacks = sum(len(share.stacks) for share in shares)
-    return f"{plural(len(shares), 'job')} {verb} {plural(stacks, 'stack')}"
+    first, _, rest = verb.partition(" ")
+    does = f"{first}s {rest}".rstrip() if len(shares) == 1 else verb
+    return f"{plural(len(shares), 'job')} {does} {plural(stacks, 'stack')}"
 
 
 def _notes(run: Run, forge: str, content: str) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .base.errors import ConfigError, nearest
 from .ledger import chain
-from .run import recording
+from .run import ledgerof
 from .run.action import printing
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def tasks(run: Run) -> Iterator[TaskDict]:
 
 
 def _text(run: Run, as_json: bool, most: int, stacks: list[str]) -> str:
-    found = recording.opened(run)
+    found = ledgerof.opened(run)
     head = found.look()
     entries = [entry for entry, _ in found.session.entries() if not stacks or entry.stack in stacks]
     if unknown := [name for name in stacks if name not in run.project.stacks and not entries]:

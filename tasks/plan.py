@@ -156,7 +156,7 @@ def _deferred(
     """
     images, _ = used.references(run.project, stack)
     problem = run.problem(error, stack.name) if error else None
-    summary = f"deferred until {waits} exists{_images_text(images)}"
+    summary = f"deferred until {waits} {'exist' if ', ' in waits else 'exists'}{_images_text(images)}"
     summary += f"; before that: {problem.summary}" if problem else ""
     details = PlanDetails(images=images)
     return Result(

@@ -169,9 +169,9 @@ def _open_ledger(run: Run) -> None:
         ConfigError: A setting or a key is not what it should be.
         LedgerError: It cannot be opened.
     """
-    from .run import recording
+    from .run import ledgerof
 
-    run.recording = recording.attach(run, _has_ended)
+    run.recording = ledgerof.attach(run, _has_ended)
     if run.recording is not None and commandline.names(_READING):
         run.recording.begin()
 

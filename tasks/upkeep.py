@@ -18,7 +18,7 @@ from .ledger import advice, check, checkpoint, keys
 from .ledger.machine import Failed, Look, Trouble
 from .ledger.record import Change, Head, Kind
 from .ledger.session import Trust
-from .run import entries, rebuilding, recording
+from .run import entries, ledgerof, rebuilding
 from .run.action import printing
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _text(run: Run, words: list[str]) -> str:
         )  # fmt: skip
     if word == "key":
         return _key()
-    opened = recording.opened(run)
+    opened = ledgerof.opened(run)
     return _WITH_MORE[word](run, opened, rest) if word in _WITH_MORE else _DOES[word](run, opened)
 
 

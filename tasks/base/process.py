@@ -29,6 +29,7 @@ _OURS = frozenset({
     "DEPLOY_OBSERVATIONS_KEY", "DASHBOARD_TOKEN",
 })  # fmt: skip
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
+_INTERRUPTED = 10.0  # seconds that an interrupted child has to end by itself
 _LOOK = 0.05
 _BLOCK = 1 << 20
 _LONGEST_SECRET = 1 << 20  # bytes, however it is encoded
@@ -198,6 +199,25 @@ def wait(child: subprocess.Popen[bytes], seconds: float, unwanted: Callable[[], 
         with suppress(subprocess.TimeoutExpired):
             return child.wait(min(left, _LOOK))
     end_group(child)
+    return None
+
+
+def until(child: subprocess.Popen[bytes], deadline: float | None) -> int | None:
+    """The exit code, or None if the child had to be ended at its deadline.
+
+    It is interrupted first, which the engine takes as the request to unlock a state and end.
+
+    Args:
+        child: The child, a process group leader.
+        deadline: When it has to be over, on the clock of `time.monotonic`; None for never.
+    """
+    if deadline is None:
+        return child.wait()
+    with suppress(subprocess.TimeoutExpired):
+        return child.wait(max(deadline - time.monotonic(), 0))
+    with suppress(ProcessLookupError):
+        os.kill(child.pid, signal.SIGINT)
+    wait(child, _INTERRUPTED)
     return None
 
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-import signal
-import subprocess
 import tempfile
-import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -38,7 +35,6 @@ if TYPE_CHECKING:
     from .encryption import Encryption
 
 _CACHE_VARIABLE = "TF_PLUGIN_CACHE_DIR"
-_GRACE = 10.0  # seconds for a command to end by itself once its time is over
 _FEW = 5
 STREAM_SINCE = (1, 12)  # OpenTofu 1.12.0 introduced `-json-into`
 
@@ -152,7 +148,7 @@ class Engine:
                 ) from error
             try:
                 with self._telling(context, command, stream):
-                    code = _awaited(child, context) if late is None else process.wait(child, late)
+                    code = process.until(child, context.deadline) if late is None else process.wait(child, late)
             finally:
                 self._stop.ended(child)
             raw, said, streamed = (_content(file) for file in (output, errors, stream))
@@ -221,21 +217,6 @@ class Engine:
             "TF_DATA_DIR": str(context.data_dir),
             **context.environment,
         }
-
-
-def _awaited(child: subprocess.Popen[bytes], context: Context) -> int | None:
-    """The exit code of a command, or None if its deadline was over and it was ended.
-
-    It is asked to end first: then it unlocks a state that it has locked.
-    """
-    if context.deadline is None:
-        return child.wait()
-    with suppress(subprocess.TimeoutExpired):
-        return child.wait(max(context.deadline - time.monotonic(), 0))
-    with suppress(ProcessLookupError):
-        os.kill(child.pid, signal.SIGINT)
-    process.wait(child, _GRACE)
-    return None
 
 
 def failure(

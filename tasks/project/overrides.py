@@ -6,7 +6,7 @@ import posixpath
 from typing import TYPE_CHECKING, Any
 
 from ..base.layout import ENVIRONMENTS_DIR, PIPELINE_FILE
-from .config.loading import UPSTREAM
+from .config.explaining import UPSTREAM
 from .config.yamlfile import dotted
 from .overlay.buildtree import OVERLAY
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..artifact import pending
 from ..artifact.pending import Pending
 from ..base.clock import now
-from ..base.errors import ConfigError, DeployError, LedgerError
+from ..base.errors import DeployError, LedgerError
 from ..ledger.machine import Announce, Busy, Failed, Finish, Flush, HolderEnded, Look, Mark, Record, Trouble
 from . import entries, lease, ledgers
 from .workingcopy import Known, WorkingCopy, digest, is_ended
@@ -380,33 +380,3 @@ class Recording:
         """The error of a run whose deployments are not all in the ledger."""
         names = sorted({*self._touched, *self._sent})
         return ledgers.unrecorded(names, self.session.home.name, error) if names else error
-
-
-def attach(run: Run, has_ended: Ask) -> Recording | None:
-    """The ledger of a run; None if none is configured.
-
-    Args:
-        run: The run.
-        has_ended: Asks the forge whether a pipeline has ended.
-
-    Raises:
-        ConfigError: A setting or a key is not what it should be.
-        RecordError: This disk's record of it cannot be read.
-    """
-    settings = ledgers.settings_of(run)
-    return Recording(run, settings, has_ended) if settings is not None else None
-
-
-def opened(run: Run) -> Recording:
-    """The ledger of a run whose command needs one.
-
-    Raises:
-        ConfigError: None is configured.
-    """
-    found = run.recording
-    if isinstance(found, Recording):
-        return found
-    raise ConfigError(
-        "no ledger is configured", key="ledger", untouched="nothing was read or written",
-        next_step="set `ledger: {kind: git}` in config/pipeline.yaml (docs/ledger.md)",
-    )  # fmt: skip

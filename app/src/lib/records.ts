@@ -5,7 +5,17 @@ import { array, entries, isObject, number, numbers, object, optional, parsed, te
 import { parseProblem, type Problem } from './problem';
 
 export type Status =
-  'ok' | 'unaffected' | 'deferred' | 'drifted' | 'undeployed' | 'failed' | 'not_run' | 'skipped' | 'running' | 'killed' | 'stopped';
+  | 'ok'
+  | 'unaffected'
+  | 'deferred'
+  | 'drifted'
+  | 'undeployed'
+  | 'failed'
+  | 'not_run'
+  | 'skipped'
+  | 'running'
+  | 'killed'
+  | 'stopped';
 
 export interface Pipeline {
   forge: string;

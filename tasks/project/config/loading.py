@@ -9,29 +9,24 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from pydantic import ValidationError
 
-from ...base import urls
 from ...base.errors import ConfigError, ConfigErrors, nearest
 from ...base.layout import ENVIRONMENTS_DIR, PIPELINE_FILE
 from ...base.model import ENVIRONMENT_PATTERN
 from ...base.problem import Where, doit
 from ..model import Config
-from . import tightening, yamlfile
+from . import explaining, tightening, yamlfile
 from .yamlfile import dotted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from pydantic_core import ErrorDetails
-
     from ...base.errors import Places
     from .upstream import Base, Resolve
-    from .yamlfile import Document, KeyPath
+    from .yamlfile import Document
 
-_CHECK_DEPTH = 4  # `stacks`, its name, `verify`, the position
 LEDGER_VARIABLE = "DOIT_TOFU_LEDGER"  # `git` in the shipped pipelines: the ledger where the files do not say
 _RULES = ("policy", "plan", "inputs", "encryption", "secrets", "ledger")  # which variables may tighten, not loosen
-UPSTREAM = "upstream:"  # prefix of an upstream file in errors
 
 
 class UnknownEnvironmentError(ConfigError):
@@ -50,7 +45,7 @@ class Loaded:
 
     def where(self, *path: str | int) -> Where:
         """The place of a key, or of the nearest key above it, in the file or variable that set it last."""
-        return _place(path, self.documents, self.variables)
+        return explaining.place(path, self.documents, self.variables)
 
     def error(self, message: str, *path: str | int, **places: Unpack[Places]) -> ConfigError:
         """A config error with the place of a key."""
@@ -84,8 +79,8 @@ def load(root: Path, environment: str | None = None, resolve: Resolve | None = N
     layers: list[tuple[Path, str, Document | None]] = [(root, "", pipeline)]
     if base is not None:
         path = base.folder / PIPELINE_FILE
-        lower = yamlfile.load(path, UPSTREAM + PIPELINE_FILE, base.folder) if os.path.lexists(path) else None
-        layers.insert(0, (base.folder, UPSTREAM, lower))
+        lower = yamlfile.load(path, explaining.UPSTREAM + PIPELINE_FILE, base.folder) if os.path.lexists(path) else None
+        layers.insert(0, (base.folder, explaining.UPSTREAM, lower))
     data: dict[str, Any] = {}
     for _, _, document in layers:
         data = _merge(data, document.data if document else {})
@@ -128,7 +123,7 @@ def _refuse_looser_rules(
     errors = [
         ConfigError(
             f"a variable may tighten this rule, not loosen it; the files say: {said}",
-            where=_place(path, documents, variables),
+            where=explaining.place(path, documents, variables),
             key=dotted(path),
             next_step="change the rule in the configuration, by a commit that is reviewed; or unset the variable",
         )
@@ -151,7 +146,7 @@ def json_schema() -> dict[str, Any]:
 
 def _base(root: Path, pipeline: Document, resolve: Resolve | None) -> Base | None:
     """The upstream of this repository; without the key, the overlay modules are not even imported."""
-    names = _variable_names()
+    names = explaining.variable_names()
     if pipeline.data.get("upstream") is None and not any(name.startswith("DEPLOY_UPSTREAM") for name in names):
         return None
     variables = {key: value for key, value in _environment_variables({}).items() if key == "upstream"}
@@ -159,7 +154,7 @@ def _base(root: Path, pipeline: Document, resolve: Resolve | None) -> Base | Non
     settings = _validate(given, (pipeline,), variables).upstream
     if settings is None or resolve is None:
         return None
-    return resolve(root, settings, _place(("upstream",), (pipeline,), variables))
+    return resolve(root, settings, explaining.place(("upstream",), (pipeline,), variables))
 
 
 def _environment_documents(layers: list[tuple[Path, str]], name: str, default: str) -> list[Document | None]:
@@ -225,7 +220,7 @@ def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 def _environment_variables(data: dict[str, Any]) -> dict[str, Any]:
     """The values of the `DEPLOY_*` variables, in the shape of the configuration."""
     fields = tuple(f"DEPLOY_{name.upper()}" for name in Config.model_fields)
-    if not any(name.startswith(fields) for name in _variable_names()):
+    if not any(name.startswith(fields) for name in explaining.variable_names()):
         return {}
     from .variables import Variables  # pydantic-settings takes a fifth of the time in which a run starts
 
@@ -236,14 +231,17 @@ def _environment_variables(data: dict[str, Any]) -> dict[str, Any]:
 def _validate(data: dict[str, Any], documents: tuple[Document, ...], variables: Mapping[str, Any]) -> Config:
     stray = [key for key in data if not isinstance(key, str)]
     if stray:
-        where = _place((str(stray[0]),), documents, variables)
+        where = explaining.place((str(stray[0]),), documents, variables)
         raise ConfigError(f"keys must be text, not {stray[0]!r:.80}", where=where)
     try:
         return Config(**data)
     except ValidationError as error:
-        found = _relevant([(_path_of(detail, data), detail) for detail in error.errors()])
+        found = explaining.relevant([(explaining.path_of(detail, data), detail) for detail in error.errors()])
         raise ConfigErrors(
-            [_explain(path, detail, documents, variables, _kind_of_check(path, data)) for path, detail in found]
+            [
+                explaining.explain(path, detail, documents, variables, explaining.kind_of_check(path, data))
+                for path, detail in found
+            ]
         ) from None
     except (TypeError, RecursionError) as error:
         raise ConfigError(f"the configuration is malformed: {error}", where=documents[0].name) from None
@@ -255,151 +253,3 @@ def _without_nulls(data: dict[str, Any]) -> dict[str, Any]:
     if isinstance(kept.get("stacks"), dict):
         kept["stacks"] = {name: {} if stack is None else stack for name, stack in kept["stacks"].items()}
     return kept
-
-
-def _relevant(errors: list[tuple[KeyPath, ErrorDetails]]) -> list[tuple[KeyPath, ErrorDetails]]:
-    """One error per place, but none for a place that contains another error.
-
-    If a value may have two shapes (`var_files` takes text or mappings), pydantic reports one error per shape: the one
-    about a key inside says more than that the whole does not fit the other shape.
-    """
-    within = {path[:length] for path, _ in errors for length in range(len(path))}
-    kept: dict[KeyPath, ErrorDetails] = {}
-    for path, detail in errors:
-        if path not in within:
-            kept.setdefault(path, detail)
-    return list(kept.items())
-
-
-def _path_of(detail: ErrorDetails, data: Any) -> KeyPath:
-    """The key path of an error, without the union members and key markers that pydantic adds."""
-    path: list[str | int] = []
-    for position, part in enumerate(detail["loc"]):
-        if isinstance(data, dict) and part in data:
-            path.append(str(part))
-            data = data[part]
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
-            path.append(part)
-            data = data[part]
-        elif detail["type"] == "missing" and position == len(detail["loc"]) - 1:
-            path.append(part)
-    return tuple(path)
-
-
-def _explain(
-    path: KeyPath, detail: ErrorDetails, documents: tuple[Document, ...], variables: Mapping[str, Any], kind: str | None
-) -> ConfigError:
-    """The error at a place; `kind` is the kind of the check that it is in."""
-    variable = _variable_of(path, documents, variables)
-    value = detail.get("input")
-    if detail["type"] == "extra_forbidden":
-        siblings = _known_keys(path[:-1], kind)
-        message = f"unknown key '{path[-1]}'{nearest(str(path[-1]), siblings)}"
-    elif detail["type"] == "missing":
-        message = "this key is required"
-    elif detail["type"] in ("secret_value", "check_kind"):
-        message = detail["msg"]
-    elif detail["type"] == "string_pattern_mismatch":
-        found = "this value" if variable else _shown(value)
-        message = f"{found} is not a valid name or reference; it must match {detail['ctx']['pattern']}"
-    else:
-        message = detail["msg"].removeprefix("Value error, ")
-        message = message[:1].lower() + message[1:]
-        if variable is None:  # the value of a variable may be a secret
-            message += f"; found {_shown(value)}"
-        if detail["type"] == "literal_error" and isinstance(value, str):
-            expected = str(detail.get("ctx", {}).get("expected", ""))
-            known = re.findall(r"'([^']+)'", expected)
-            message += nearest(value, known)
-            if not known and variable is None and value in re.split(r", | or ", expected):  # a number as text
-                message += f"; write it without quotes: `{path[-1]}: {value}`"
-    return ConfigError(message, where=_place(path, documents, variables), key=dotted(path) or None)
-
-
-def _shown(value: Any) -> str:
-    return (
-        "a mapping"
-        if isinstance(value, dict)
-        else "a list"
-        if isinstance(value, list)
-        else urls.scrub(f"{value!r:.80}")
-    )
-
-
-def _kind_of_check(path: KeyPath, data: Any) -> str | None:
-    """The kind of the check that a place is in."""
-    if len(path) < _CHECK_DEPTH or path[0] != "stacks" or path[2] != "verify":
-        return None
-    try:
-        return str(data["stacks"][path[1]]["verify"][path[3]]["kind"])
-    except (LookupError, TypeError):
-        return None
-
-
-def _known_keys(path: KeyPath, kind: str | None) -> list[str]:
-    """The keys allowed at a place, according to the schema, or within a check to the model of its kind."""
-    if kind is None:
-        schema = json_schema()
-    else:
-        from ...checks import registry
-
-        schema, path = registry.find(kind).model_json_schema(), path[_CHECK_DEPTH:]
-    definitions = schema.get("$defs", {})
-    node: Any = schema
-    for part in path:
-        node = _resolve(node, definitions)
-        if isinstance(part, int):
-            node = node.get("items", {})
-        elif part in node.get("properties", {}):
-            node = node["properties"][part]
-        else:
-            patterns = list(node.get("patternProperties", {}).values())
-            node = patterns[0] if patterns else node.get("additionalProperties") or {}
-            node = node if isinstance(node, dict) else {}
-    node = node if "properties" in node else _resolve(node, definitions)
-    return list(node.get("properties", {}))
-
-
-def _resolve(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    for option in [node, *node.get("anyOf", []), *node.get("allOf", []), *node.get("oneOf", [])]:
-        if "$ref" in option:
-            found: dict[str, Any] = definitions[option["$ref"].rsplit("/", 1)[1]]
-            return found
-    return next((option for option in node.get("anyOf", []) if "properties" in option or "items" in option), node)
-
-
-def _variable_names() -> set[str]:
-    return {name.upper() for name in os.environ}
-
-
-def _variable_of(path: KeyPath, documents: tuple[Document, ...], variables: Mapping[str, Any]) -> str | None:
-    """The environment variable that set a key or a part of it; None if a file did."""
-    node: Any = variables
-    for length, part in enumerate(path):
-        if not isinstance(node, dict):
-            break  # the variable set everything here
-        if part not in node:
-            if not node or any(path[:length] in document.lines for document in documents):
-                return None
-            break  # the key is missing in a part that only variables set
-        node = node[part]
-    names = _variable_names()
-    for length in range(len(path), 0, -1):
-        name = "DEPLOY_" + "__".join(re.sub(r"[^A-Z0-9]", "_", str(part).upper()) for part in path[:length])
-        if name in names:
-            return name
-        if inner := sorted(found for found in names if found.startswith(f"{name}__")):
-            return inner[0]
-    return None
-
-
-def _place(path: KeyPath, documents: tuple[Document, ...], variables: Mapping[str, Any]) -> Where:
-    """The place of a key: the variable that set it, else the file and line of the key or the nearest key above it."""
-    if variable := _variable_of(path, documents, variables):
-        return Where(f"environment variable {variable}")
-    first = next((document for document in documents if not document.name.startswith(UPSTREAM)), documents[0])
-    for length in range(len(path), -1, -1):
-        for document in reversed(documents):
-            if (length or document is first) and path[:length] in document.lines:
-                return Where(document.name, document.lines[path[:length]])
-    return Where(first.name)

@@ -80,5 +80,3 @@ export class LedgerSource implements Source {
     return true;
   }
 }
-
-

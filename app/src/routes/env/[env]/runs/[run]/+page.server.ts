@@ -76,7 +76,17 @@ function stacks(tasks: Task[]): ProcessedStack[] {
 }
 
 const FIRST = ['failed', 'destroys', 'destroyed', 'running', 'drifted', 'not_run'];
-const BY_SEVERITY = ['unaffected', 'deferred', 'ok', 'undeployed', 'skipped', 'not_run', 'drifted', 'running', 'failed'];
+const BY_SEVERITY = [
+  'unaffected',
+  'deferred',
+  'ok',
+  'undeployed',
+  'skipped',
+  'not_run',
+  'drifted',
+  'running',
+  'failed'
+];
 
 function worst(one: string | undefined, other: string): string {
   return one !== undefined && BY_SEVERITY.indexOf(one) >= BY_SEVERITY.indexOf(other) ? one : other;

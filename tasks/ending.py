@@ -1,0 +1,198 @@
+"""The end of a run: its reports, records, signatures and messages, and its exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from . import drift, snapshots
+from .base.errors import DeployError, ExitCode
+from .course import LOCKING
+from .forges import gate
+from .reports import write
+from .run import deployedtag, fanout, pending, previous, removed, selection, turns
+from .run.result import Status
+from .run.selection import Part
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from .course import Course
+
+
+def end(course: Course) -> None:
+    """End: reports, summary, exit code; a pending exception continues."""
+    run = course.run
+    course.console.stop()
+    run.project.index.save()
+    if sys.exc_info()[0] is not None:
+        _record(course)
+        _remember(course, None)
+        _sign(course, course.run.custody.end)
+        run.lock.release()
+        run.output.close()
+        return
+    paths: list[str] = []
+    _compare_with_review(course)
+    if "drift" in course.selected:
+        _end_drift(course)
+    if run.active and run.results:
+        for stage in ("plan", "deploy", "drift"):
+            if _is_reported(course, stage):
+                paths += _report(course, stage)
+        write.write_junit(run)
+    _record(course)
+    _sign(course, run.custody.sign, told=False)  # what is written from here on is signed at the end
+    code = course.exit_code()
+    if run.request.part is Part.JOB:  # the pipeline's last job reports all stacks at once
+        fanout.leave(run, course.named)
+        course.console.summary(course.selected, code, paths, course.errors)
+    else:
+        _tell(course, code, paths)
+    _sign(course, course.run.custody.end)
+    _keep_answer(course)
+    run.lock.release()
+    if run.request.as_json:
+        _print_document(course, paths)
+    run.output.close(reading=not course.selected & LOCKING)
+    raise SystemExit(int(course.exit_code()))
+
+
+def _print_document(course: Course, paths: list[str]) -> None:
+    """Print what a program asked for; `status` and `graph` have done so."""
+    stage = next((stage for stage in ("plan", "drift") if stage in course.selected), None)
+    if stage is not None:
+        from .reports import surface
+        from .run import documents
+
+        found = surface.of_run(course.run, stage, course.exit_code(), [*course.errors, *course.shown], paths)
+        course.run.output.document(documents.text(found))
+
+
+def _keep_answer(course: Course) -> None:
+    """Keep the answer of a run that has changed nothing, so that the next one need not find it again."""
+    history = course.history
+    if course.exit_code() is ExitCode.OK and (history is None or not history.problem):
+        snapshots.keep(course.run, history.written if history else None)
+
+
+def _end_drift(course: Course) -> None:
+    """Complete what the checks for drift found with what only all of them together show."""
+    if nothing := turns.nothing_checked(course.run):
+        course.errors.append(course.run.problem(nothing))
+    error = previous.unknown(course.run)
+    if error is not None:
+        problem = course.run.problem(error)
+        if previous.must_be_known(error) and (course.run.recording is None or course.run.recording.unread is None):
+            course.errors.append(problem)
+        course.run.say(f"{problem.summary}; what of the drift is new and what is known is unknown")
+    useless = drift.useless_rules(course.run, whole="drift" in course.whole)
+    course.run.notes += useless
+    for text in useless:
+        course.run.say(text)
+
+
+def _sign(course: Course, sign: Callable[[Collection[str]], None], *, told: bool = True) -> None:
+    """Sign what this run leaves; what cannot be signed fails the run, as the next one would refuse it.
+
+    Args:
+        course: The run's course.
+        sign: How.
+        told: Whether the outcome was already told, so that an error has to be told here.
+    """
+    try:
+        sign(selection.stacks(course.named, "deploy"))
+    except DeployError as error:
+        problem = course.run.problem(error)
+        course.errors.append(problem)
+        if told:
+            course.run.say(problem.text())
+
+
+def _record(course: Course) -> None:
+    """Bring what was applied and checked into the ledger, and give its lease back."""
+    run = course.run
+    if run.recording is None or not (run.asked.deploying or "verify" in course.selected):
+        return
+    if problem := run.recording.end(last=run.request.part is not Part.JOB):
+        shown = run.problem(problem)
+        if run.asked.deploying:
+            course.errors.append(shown)
+        else:  # a job for checks need not have the right to write: the next deploy checks again
+            run.say(shown.text())
+
+
+def _tell(course: Course, code: ExitCode, paths: list[str]) -> None:
+    """Report the outcome: on the console, to the forge and channels, and in the history."""
+    run = course.run
+    if run.recording is not None and "plan" in course.selected and not run.asked.deploying:
+        for text in pending.lines(run, run.recording):
+            run.say(text)
+    if "plan" in course.selected or run.asked.deploying:
+        for text in removed.lines(run):
+            run.say(text)
+    if code is ExitCode.OK and run.asked.deploying:
+        deployedtag.remember(run)
+    elif run.asked.deploying:
+        deployedtag.take_back(run)
+    course.notify([*course.errors, *course.shown])
+    if "drift" in course.selected and (error := previous.record(run, code)):
+        run.say(f"{run.problem(error).summary}; the next check will count what this one found as new")
+    if course.selected & LOCKING:
+        from .forges import publisher
+
+        publisher.publish(run, course.whole, code)
+    if "drift" in course.selected and run.project.config.drift.issues:
+        from .forges import drifted
+
+        drifted.publish(run)
+    _remember(course, code)
+    if course.selected & LOCKING:  # last, for what failed has to be on the screen at the end
+        course.console.summary(course.selected, code, paths, course.errors)
+    else:
+        for problem in course.errors:
+            run.say(problem.text())
+
+
+def _compare_with_review(course: Course) -> None:
+    """Compare with the review after `doit plan`; a deploy has done so before it applied."""
+    run = course.run
+    if "plan" not in course.selected or run.asked.deploying or run.request.part is Part.JOB or run.stop.requested:
+        return
+    try:
+        gate.judge(course.run, asked=False)
+    except DeployError as error:
+        course.errors.append(course.run.problem(error))
+
+
+def _remember(course: Course, code: ExitCode | None) -> None:
+    """Complete the run's record, and publish it if configured; neither changes the outcome."""
+    if course.history is None:
+        return
+    found = list(course.run.results.values())
+    verdict = "ended by an unexpected error" if code is None else course.console.verdict(course.selected, code, found)
+    course.history.end(code, verdict)
+    if course.history.problem:
+        course.run.say(f"this run is missing from the history: {course.history.problem}")
+    if course.run.project.config.publish.automatic:
+        from .history import publish
+
+        course.run.say(publish.attempt(course.run))
+
+
+def _is_reported(course: Course, stage: str) -> bool:
+    """Whether there is something to report of a stage; what a deploy planned is in its own report."""
+    found = [item for item in course.run.results.values() if item.stage == stage]
+    if stage == "plan" and course.run.asked.deploying and stage not in course.selected:
+        return False
+    if any(item.status is not Status.UNAFFECTED for item in found):
+        return True
+    return bool(found) and stage in course.selected and stage != "deploy"
+
+
+def _report(course: Course, stage: str) -> list[str]:
+    """Print a stage's report and write its files; returns their paths for display."""
+    report = write.of_run(course.run, stage)
+    if stage in course.selected and stage != "deploy":  # what a deploy does was shown when it was planned
+        course.console.report(report)
+    return write.write(course.run, report, write.templates(course.run))
