@@ -18,6 +18,7 @@ from .engine import diagnostics, statelock
 from .engine.engine import failure, is_stale
 from .forges import gate
 from .plans import acceptance, judging, knowing, making, replayed, unneeded
+from .project import volatile
 from .run import checkblocks, deployedtag, errored, readstate, selection, stateguard, succession, upstream, workdir
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once, may_be_affected
@@ -212,7 +213,8 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
     allowed = [*judging.require(run, manifest), *succession.require(run, stack, last)]
     accepted = stateguard.require_planned(run, stack, last, manifest)
     given = {**upstream.values(run, stack).values, **manifest.images}  # exactly the planned references
-    with workdir.context(run, stack, STAGE, given) as (where, variables):
+    replaced = volatile.volatile(run.project, stack)  # by the plan's own values
+    with workdir.context(run, stack, STAGE, given, optional=replaced) as (where, variables):
         workdir.initialize(run, stack, where, backend=True)
         knowing.learn(run, artifact, where)
         run.stop.check(f"{STAGE}:{stack.name}")

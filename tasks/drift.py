@@ -227,7 +227,7 @@ def fresh_plan(
         EngineError: The engine could not plan.
         StoppedError: The run was asked to stop.
     """
-    with workdir.context(run, stack, stage, values) as (where, variables):
+    with workdir.context(run, stack, stage, values, optional=()) as (where, variables):
         workdir.initialize(run, stack, where, backend=True)
         with fresh.planned(run, stack, where, variables, lock=lock) as found:
             exists = bool((found.document.get("prior_state") or {}).get("values", {}).get("root_module"))

@@ -10,7 +10,7 @@ from .base.errors import DeployError, ExitCode
 from .course import LOCKING
 from .forges import gate
 from .reports import write
-from .run import deployedtag, fanout, pending, previous, removed, selection, turns
+from .run import deployedtag, fanout, pending, previous, removed, selection, stateguard, turns
 from .run.result import Status
 from .run.selection import Part
 
@@ -34,6 +34,9 @@ def end(course: Course) -> None:
         return
     paths: list[str] = []
     _compare_with_review(course)
+    if "ledger" not in course.selected:  # which says itself what it has accepted
+        for text in stateguard.unused(run):
+            run.say(text)
     if "drift" in course.selected:
         _end_drift(course)
     if run.active and run.results:

@@ -76,6 +76,7 @@ class Uncommitted:
         tree, paths = self._project.tree, set(paths)
         if tree is not None and not own:
             paths = {path for path in paths if tree.own(path) or path not in tree.files}
+        self._index.look_again(paths)
         outside = {path for path in paths if self._index.outside(path)}
         found = {path for path in paths if path not in outside and self._differs(path)}
         new = {path for path in found if not self._index.is_file(path)}

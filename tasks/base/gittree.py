@@ -6,7 +6,7 @@ Files that git reports as unchanged in the working tree are not read from the ob
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,6 +57,7 @@ class Commit:
     unread: set[str] = field(default_factory=set)
     hidden: set[str] = field(default_factory=set)
     contents: dict[str, bytes] = field(default_factory=dict, repr=False)
+    _certain: set[str] = field(default_factory=set, init=False, repr=False)  # looked at again
 
     def content(self, path: str) -> bytes:
         """The bytes of a blob.
@@ -83,6 +84,23 @@ class Commit:
                 wanted.setdefault(blob.home, set()).add(blob.oid)
         for home, oids in wanted.items():
             self.contents.update(_objects(home, sorted(oids)))
+
+    def look_again(self, paths: Iterable[str]) -> None:
+        """Compare files that git called unchanged by their content; by their times alone it may be wrong.
+
+        An edit in the second in which git noted a file's times may leave all of them as they were.
+        """
+        wanted: dict[Path, list[str]] = {}
+        for path in paths:
+            blob = self.blobs.get(path)
+            if blob is not None and blob.same and not blob.is_link and blob.file is None and path not in self._certain:
+                self._certain.add(path)
+                if (self.top / path).is_file():
+                    wanted.setdefault(blob.home, []).append(path)
+        for home, found in wanted.items():
+            for path, oid in zip(found, _hashed(home, [(self.top / path).relative_to(home) for path in found]), strict=True):
+                if oid != self.blobs[path].oid:
+                    self.blobs[path] = replace(self.blobs[path], same=False)
 
 
 def top(root: Path) -> Path | None:
@@ -153,6 +171,24 @@ def _objects(home: Path, oids: list[str]) -> dict[str, bytes]:
             found[head[0]] = told[at : at + int(head[2])]
             at += int(head[2]) + 1
     return found
+
+
+def _hashed(home: Path, files: list[Path]) -> list[str]:
+    """The objects that files below `home` would be if git added them; empty texts if it cannot read one of them.
+
+    Paths are relative, as `.gitattributes`, which may ask for other line ends, is only looked up for such.
+    """
+    named = "".join(f"{_quoted(file)}\n" for file in files).encode(errors="surrogateescape")
+    found = _run(home, "hash-object", "--stdin-paths", given=named).decode().split()
+    return found if len(found) == len(files) else [""] * len(files)
+
+
+def _quoted(file: Path) -> str:
+    """A path on a line of its own, as git reads it."""
+    text = str(file)
+    if "\n" not in text and not text.startswith('"'):
+        return text
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
 def _run(folder: Path, *arguments: str, given: bytes) -> bytes:

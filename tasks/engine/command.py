@@ -21,7 +21,8 @@ class Completed:
     """A finished engine command: its exit code, its masked output, and its JSON events.
 
     `events` follow https://opentofu.org/docs/internals/machine-readable-ui/; they are not masked. `sealed` says
-    what happened and what to do if it failed because a state or plan is not encrypted as expected.
+    what happened and what to do if it failed because a state or plan is not encrypted as expected. `next_step` is what
+    to do if it failed because of a package in the provider cache.
     """
 
     code: int
@@ -29,6 +30,7 @@ class Completed:
     raw: str = field(repr=False, default="")
     events: list[dict[str, Any]] = field(repr=False, default_factory=list)
     sealed: tuple[str, Steps] | None = None
+    next_step: str | None = None
 
     @property
     def ok(self) -> bool:

@@ -169,7 +169,8 @@ class Engine:
             return Completed(code, text, raw, found)
         if self._terse and command in ("plan", "apply"):
             text = _errors_of(text)
-        return Completed(code, text, raw, found, self._encryption.explain(raw + said))
+        sealed, next_step = self._encryption.explain(raw + said), self.providers.explain(raw + said)
+        return Completed(code, text, raw, found, sealed, next_step)
 
     @contextmanager
     def _telling(self, context: Context, command: str, stream: IO[bytes]) -> Iterator[None]:
@@ -252,6 +253,7 @@ def failure(
             untouched="nothing in this stack was changed",
             next_step=statelock.way_out(lock, context),
         )
+    next_step = done.next_step or next_step
     summaries, found = done.summaries(), diagnostics.errors(done.events)
     detail = f"{message}: {'; '.join(dict.fromkeys(summaries))}" if summaries else f"{message} (exit code {done.code})"
     if unset := list(dict.fromkeys(error.unset_variable for error in found if error.unset_variable)):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 import shutil
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _PROVIDER = re.compile(rb'^provider "([^"]+)" \{\s*^\s*version\s*=\s*"([^"]+)"', re.MULTILINE)
 _PACKAGE = "*/*/*/*/*"  # host, namespace, type, version, platform
 _BINARY = "terraform-provider-"
+_MISMATCH = re.compile("(does not|doesn't) match (any of the checksums|the content of the downloaded package)")
 _PAUSE = 0.02
 
 
@@ -95,6 +97,34 @@ class ProviderCache:
             yield (descriptor,)
             self._filling.unlink(missing_ok=True)
 
+    def explain(self, said: str) -> str | None:
+        """What to do if a command failed because a package in the cache is not the one of the lock file; else None.
+
+        Only a package that is in the cache itself is to be removed, never one that a link leads to.
+
+        Args:
+            said: Everything that the engine printed.
+        """
+        text = " ".join(said.replace("│", " ").split())  # the engine may break lines anywhere
+        if not _MISMATCH.search(text):
+            return None
+        here = os.path.realpath(self.folder)
+        for package in self.folder.glob(_PACKAGE):
+            *_, version, platform = parts = package.relative_to(self.folder).parts
+            provider, real = "/".join(parts[:3]), os.path.realpath(package)
+            if not re.search(_changed(provider, version, platform), text) or not os.path.isdir(real):  # noqa: PTH112
+                continue
+            if real == os.path.join(here, *parts):  # noqa: PTH118
+                return (
+                    f"`rm -r {shlex.quote(str(package))}`, then run the same command again: it installs {provider}"
+                    f" {version} again; if the lock file has no checksum of {platform}, add it with `providers lock`"
+                )
+            return (
+                f"put the package back that {real} had: the provider cache only links to it; or, if it was replaced on"
+                " purpose, renew the lock file with `providers lock`"
+            )
+        return None
+
     def _begin(self) -> None:
         """Remove what an `init` that was killed may have left half filled, and note what is there now."""
         packages = {path.relative_to(self.folder).as_posix() for path in self.folder.glob(_PACKAGE) if path.is_dir()}
@@ -121,6 +151,15 @@ class ProviderCache:
     def _pause(self) -> None:
         self._stop.wait(_PAUSE)
         self._stop.check("init")
+
+
+def _changed(provider: str, version: str, platform: str) -> str:
+    """A pattern of what the engine says of a package that is not the one of the lock file."""
+    named, at = re.escape(f"{provider} {version}"), re.escape(f"{provider}/{version}/{platform}")
+    return (
+        rf"cached package for {named} \(in .* does not match any of the checksums|{named} doesn't match any of the"
+        rf" checksums|{at} does not match the content of the downloaded package"
+    )
 
 
 def _is_whole(package: Path) -> bool:

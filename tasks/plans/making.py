@@ -85,7 +85,7 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
     try:
         with ExitStack() as held:
             images, unpinned = used.references(run.project, stack)
-            with workdir.context(run, stack, "plan", {**values, **images}) as (where, variables):
+            with workdir.context(run, stack, "plan", {**values, **images}, optional=()) as (where, variables):
                 workdir.initialize(run, stack, where, backend=True)
                 now = assess(run, stack)  # the inputs as they are now: init may have written the lock file
                 configuration = validated.configuration(run, stack)

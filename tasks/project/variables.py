@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 from ..base import interpolate, jsontext, sealed
@@ -21,24 +21,28 @@ PREFIX = "TF_VAR_"
 _CONTROL = {"\\b": "\\u0008", "\\f": "\\u000c"}
 
 
-def configured(project: Sources, stack: Stack, without: Collection[str] = ()) -> dict[str, Any]:
+def configured(
+    project: Sources, stack: Stack, without: Collection[str] = (), optional: Collection[str] = ()
+) -> dict[str, Any]:
     """The values in the configuration, with `${ENV}`, `{environment}` and similar filled in.
 
     Args:
         project: The stacks and their files.
         stack: The stack.
         without: The names of variables to leave out, whether their values can be determined or not.
+        optional: Those to leave out if their values cannot be determined.
 
     Raises:
         ConfigError: An environment variable is not set.
     """
-    return {
-        name: interpolate.expand_environment(
-            value, key=project.key(stack.name, "variables", name), values=_values(project, stack)
-        )
-        for name, value in stack.settings.variables.items()
-        if name not in without
-    }
+    found = {}
+    for name, value in stack.settings.variables.items():
+        if name not in without:
+            with suppress(ConfigError) if name in optional else nullcontext():
+                found[name] = interpolate.expand_environment(
+                    value, key=project.key(stack.name, "variables", name), values=_values(project, stack)
+                )
+    return found
 
 
 def _values(project: Sources, stack: Stack) -> dict[str, Any]:
@@ -112,13 +116,16 @@ def known_beforehand(project: Sources, stack: Stack) -> dict[str, Any]:
     return {**values, **dict.fromkeys(later, syntax.UNKNOWN)}
 
 
-def sensitive_values(project: Sources, stack: Stack, given: Mapping[str, Any]) -> list[Any]:
+def sensitive_values(
+    project: Sources, stack: Stack, given: Mapping[str, Any], optional: Collection[str] = ()
+) -> list[Any]:
     """Every value that a sensitive variable may have: by default, file, environment or configuration.
 
     Args:
         project: The stacks and their files.
         stack: The stack.
         given: Values from upstream outputs in this run.
+        optional: Variables whose configured values may be missing.
     """
     module = project.module(stack.name)
     names = set(module.sensitive)
@@ -131,7 +138,8 @@ def sensitive_values(project: Sources, stack: Stack, given: Mapping[str, Any]) -
         values += [
             value for name, value in from_environment(project, stack).items() if name.removeprefix(PREFIX) in names
         ]
-        values += [value for name, value in {**configured(project, stack), **given}.items() if name in names]
+        here = {**configured(project, stack, optional=optional), **given}
+        values += [value for name, value in here.items() if name in names]
     return values
 
 

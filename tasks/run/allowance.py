@@ -32,6 +32,11 @@ class Accepted(NamedTuple):
     serial: int | None
     reason: str
 
+    @property
+    def text(self) -> str:
+        """It as on the command line."""
+        return f"{self.stack}:{self.lineage}:{self.serial}" if self.lineage else f"{self.stack}:missing"
+
     def covers(self, stack: str, seen: Seen) -> bool:
         """Whether it refers to exactly this state."""
         same = self.lineage is None if not seen.lineage else (self.lineage, self.serial) == (seen.lineage, seen.serial)

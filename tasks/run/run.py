@@ -70,6 +70,7 @@ class Run:
         replanned: Why a stack's artifact was replaced although it had been handed over, where allowed (`acceptance`).
         known_plans: The ids of the plans whose secrets are known (`knowing`).
         judged: The plan that was verified in this run, and that policy let through, by stack (`judging`).
+        acceptances: Why a stack's state needs no `accept=`, None if it does, where one was looked at (`stateguard`).
         assessed: What is affected, as found before anything ran (`assessment`).
         initialized: The stacks that are initialized, with their backend or without (`workdir`).
         lock_files_missing: The stacks whose committed lock file was not here (`lockfile`).
@@ -105,6 +106,7 @@ class Run:
         self.replanned: dict[str, str] = {}
         self.known_plans: set[str] = set()
         self.judged: dict[str, Judged] = {}
+        self.acceptances: dict[str, str | None] = {}
         self.assessed: dict[str, tuple[tuple[str, ...], Assessment]] = {}
         self.initialized: dict[str, bool] = {}
         self.lock_files_missing: set[str] = set()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..project.stack import Stack
     from .run import Run
 
-_ACCEPTED = re.compile(r"(?P<stack>[^:,]+):(?:missing|(?P<lineage>[^:,]+):(?P<serial>\d+))")
+_ACCEPTED = re.compile(r"(?P<stack>[^:,]+):(?:missing|(?P<lineage>(?!(?i:missing):)[^:,]+):(?P<serial>[0-9]+))")
 _FORM = "`accept=STACK:LINEAGE:SERIAL` or `accept=STACK:missing`, several with commas, and `reason='...'`"
 
 
@@ -65,11 +65,14 @@ def require(run: Run, stack: Stack, last: Receipt | None, seen: Seen) -> dict[st
         StateRefusedError: It is a different state and was not accepted.
     """
     if last is None:
+        run.acceptances[stack.name] = "the stack has no receipt to compare its state with"
         return None
     last = statecheck.resolved(last, seen, run.project.keyring)
     problem = statecheck.problem(last, seen)
     if problem is None:
+        run.acceptances.setdefault(stack.name, "the state is the one that was deployed")
         return None
+    run.acceptances[stack.name] = None
     for item in run.request.accepted:
         if item.covers(stack.name, seen):
             left = {"lineage": last.lineage, "serial": last.serial}
@@ -112,8 +115,21 @@ def require_planned(run: Run, stack: Stack, last: Receipt | None, manifest: Mani
     seen = Seen.of(manifest)
     accepted = manifest.accepted or {}
     if accepted.get("reason") and {key: accepted.get(key) for key in ("lineage", "serial")} == _state(seen):
+        run.acceptances[stack.name] = None
         return accepted
     return require(run, stack, last, seen)
+
+
+def unused(run: Run) -> list[str]:
+    """What to say of each `accept=` that this run did not use, and why; a refusal says it by itself."""
+    others_look = run.request.part is not None or run.request.shard is not None
+    unseen = None if others_look else "this run did not look at the stack's state"
+    found = []
+    for item in run.request.accepted:
+        why = run.acceptances.get(item.stack, unseen)
+        if why is not None:
+            found.append(f"`accept={item.text}` was not used: {why}")
+    return found
 
 
 def said(last: Receipt | None, manifest: Manifest) -> str:

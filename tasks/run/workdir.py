@@ -18,11 +18,11 @@ from ..engine import encryption, statelock
 from ..engine.command import Context
 from ..engine.engine import failure
 from ..project import backend as backends
-from ..project import variables
+from ..project import variables, volatile
 from . import lockfile, providers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from ..engine.command import Completed
     from ..project.project import Project
@@ -46,8 +46,9 @@ _RACE_PAUSE = 0.3
 
 @contextmanager
 def context(
-    run: Run, stack: Stack, stage: str, given: Mapping[str, Any] | None = None
-) -> Iterator[tuple[Context, list[str]]]:
+    run: Run, stack: Stack, stage: str, given: Mapping[str, Any] | None = None, *,
+    optional: Collection[str] | None = None,
+) -> Iterator[tuple[Context, list[str]]]:  # fmt: skip
     """Where a stack's commands run, and the arguments that carry its variables; for one thread at a time.
 
     A dependent reads a stack's outputs while that one is planned, and two engines in one data directory lock each other
@@ -58,10 +59,17 @@ def context(
         stack: The stack.
         stage: What is being done, for messages.
         given: Values from upstream outputs.
+        optional: The variables whose configured values may be missing here. By default those whose values do not count,
+            which suits what neither plans nor applies.
+
+    Raises:
+        ConfigError: An environment variable that another value needs is not set.
     """
     project = run.project
-    run.mask.add(variables.sensitive_values(project, stack, given or {}))
-    values = {**variables.configured(project, stack), **(given or {})}
+    if optional is None:
+        optional = volatile.uncounted(project, stack)
+    run.mask.add(variables.sensitive_values(project, stack, given or {}, optional))
+    values = {**variables.configured(project, stack, optional=optional), **(given or {})}
     files = [f"-var-file={_from(stack, path)}" for path in variables.var_files(project, stack)]
     with run.alone_with(stack.name), variables.handed_over(values) as (arguments, descriptors):
         yield (

@@ -6,8 +6,10 @@ And the lock files that an `init` writes: what another job would not have is sai
 from __future__ import annotations
 
 import platform
+import shlex
 import shutil
 import signal
+import subprocess
 import time
 import zipfile
 from typing import TYPE_CHECKING
@@ -92,16 +94,21 @@ def test_a_provider_that_is_gone_is_installed_again(few: Repository) -> None:
     assert marker.exists()
 
 
-@pytest.mark.parametrize("damage", ["emptied", "not executable"])
-def test_a_provider_that_was_damaged_is_installed_again(few: Repository, tmp_path: Path, damage: str) -> None:
-    """A mirror of archives: the cache has a copy, which the stacks' folders lead to."""
+def _archived(few: Repository, tmp_path: Path) -> Path:
+    """Plan with a mirror of archives; returns the provider's program in the cache."""
     package = tmp_path / "mirror" / PROVIDER / SYSTEM
     archive = package.parent.parent / f"terraform-provider-time_0.14.2_{SYSTEM}.zip"
     with zipfile.ZipFile(archive, "w") as packed:
         packed.write((package / BINARY).resolve(), BINARY)
     shutil.rmtree(package.parent)
     few.doit("plan:s0")
-    binary = few.home / "cache/providers" / PROVIDER / SYSTEM / BINARY
+    return few.home / "cache/providers" / PROVIDER / SYSTEM / BINARY
+
+
+@pytest.mark.parametrize("damage", ["emptied", "not executable"])
+def test_a_provider_that_was_damaged_is_installed_again(few: Repository, tmp_path: Path, damage: str) -> None:
+    """A mirror of archives: the cache has a copy, which the stacks' folders lead to."""
+    binary = _archived(few, tmp_path)
     if damage == "emptied":
         binary.write_bytes(b"")
     else:
@@ -109,6 +116,40 @@ def test_a_provider_that_was_damaged_is_installed_again(few: Repository, tmp_pat
     few.doit("-a", "plan:s0")
     assert binary.stat().st_size > 1_000_000
     assert binary.stat().st_mode & 0o100
+
+
+@pytest.mark.parametrize("found_by", ["plan", "init"])
+def test_a_provider_whose_bytes_changed_is_named_with_what_to_remove(
+    few: Repository, tmp_path: Path, found_by: str
+) -> None:
+    binary = _archived(few, tmp_path)
+    with binary.open("ab") as stream:
+        stream.write(b"x")
+    if found_by == "init":
+        (few.path / ".deploy/.cache/data/local/s0/initialized.json").unlink()
+    done = few.doit("-a", "plan:s0", code=1)
+    step = f"rm -r {binary.parent}"
+    assert f"  next: `{step}`" in done.out
+    subprocess.run(shlex.split(step), check=True)
+    assert "+1 ~0 -0" in few.doit("-a", "plan:s0").task("plan", "s0")
+
+
+@pytest.mark.parametrize("found_by", ["plan", "init"])
+def test_a_provider_that_changed_in_a_mirror_is_not_to_be_removed(
+    few: Repository, tmp_path: Path, found_by: str
+) -> None:
+    """The cache only links to it; removing what the link leads to would take it from everybody."""
+    few.doit("plan:s0")
+    package = tmp_path / "mirror" / PROVIDER / SYSTEM
+    content = (package / BINARY).read_bytes()
+    (package / BINARY).unlink()
+    (package / BINARY).write_bytes(content + b"x")
+    (package / BINARY).chmod(0o755)
+    if found_by == "init":
+        (few.path / ".deploy/.cache/data/local/s0/initialized.json").unlink()
+    done = few.doit("-a", "plan:s0", code=1)
+    assert "rm -r" not in done.out
+    assert f"  next: put the package back that {package} had" in done.out
 
 
 LOCKS = "lock file stacks/s0/.terraform.lock.hcl, stacks/s1/.terraform.lock.hcl: "

@@ -74,6 +74,22 @@ def same_times(repository: Repository) -> None:
     assert repository.git("status", "--porcelain") == ""
 
 
+def same_second(repository: Repository) -> None:
+    """An edit of the same size, with the old time, in the second in which git has noted the file's times."""
+    main = repository.path / "stacks/a/main.tf"
+    for _ in range(5):
+        main.write_text(main.read_text().replace('"2"', '"1"'))
+        time.sleep(1.02 - time.time() % 1)
+        begun = int(time.time())
+        os.utime(main, (1e9, 1e9))
+        repository.git("status")
+        main.write_text(main.read_text().replace('"1"', '"2"'))
+        os.utime(main, (1e9, 1e9))
+        if int(time.time()) == begun and repository.git("status", "--porcelain") == "":
+            return
+    pytest.fail("git saw the change each time")
+
+
 def outside(repository: Repository) -> None:
     file = repository.path.parent / "outside.txt"
     file.write_text("1")
@@ -101,6 +117,7 @@ def new(repository: Repository) -> None:
         (skipped, "(stacks/a/main.tf: differs from the commit)"),
         (monitored, "(stacks/a/main.tf)"),
         (same_times, "(stacks/a/main.tf)"),
+        (same_second, "(stacks/a/main.tf: differs from the commit)"),
         (outside, "/outside.txt: outside of the repository)"),
         (linked_outside, "(data/link.txt: outside of the repository)"),
         (new, "(stacks/a/new.tf)"),

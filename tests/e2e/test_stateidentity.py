@@ -280,3 +280,34 @@ def test_a_place_that_was_changed_in_the_configuration_is_named_before_a_loss(on
     done = one.doit("plan", code=1)
     assert "its backend settings have changed, but its state was not moved there" in done.out
     assert "put the backend settings back, or copy the state to its new place" in done.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_acceptance_that_was_not_needed_is_said(two: Repository, command: str) -> None:
+    """The state is fine, has never been deployed from here, or was not looked at: it is a line, and no error."""
+    two.write(f"stacks/a/main.tf:{resource('2', extra=ALSO)}", f"stacks/new/main.tf:{resource()}")
+    two.write(f"stacks/calm/main.tf:{resource()}")
+    two.doit("deploy:calm")
+    lineage = "8c1c41d5-0000-4000-8000-000000000000"
+    done = two.doit(command, f"accept=a:missing,new:{lineage}:7,calm:missing", "reason=to be sure", code=None)
+    assert done.code == (2 if command == "drift" else 0), done.out
+    assert "`accept=a:missing` was not used: the state is the one that was deployed" in done.out
+    if command != "drift":
+        assert f"`accept=new:{lineage}:7` was not used: the stack has no receipt to compare its state with" in done.out
+        assert "`accept=calm:missing` was not used: this run did not look at the stack's state" in done.out
+    assert "state accepted" not in done.out
+
+
+def test_an_acceptance_that_was_used_or_refused_is_not_said_to_be_unused(two: Repository) -> None:
+    (two.path / ".state/a-local.tfstate").unlink()
+    two.write(f"stacks/a/main.tf:{resource('2', extra=ALSO)}")
+    assert "was not used" not in two.doit("plan", "accept=a:other:1", "reason=moved", code=1).out
+    assert "was not used" not in two.doit("plan", "accept=a:missing", "reason=closed").out
+    assert "was not used" not in two.doit("deploy", "accept=a:missing", "reason=closed").out
+
+
+@pytest.mark.parametrize("form", ["a", "a:", "a:mising", "a:Missing:3", "a:missing:3", "a:lineage:x", "a:lineage:-1"])
+def test_a_misspelt_acceptance_is_refused(two: Repository, form: str) -> None:
+    done = two.doit("plan", f"accept={form}", "reason=closed", code=1)
+    assert f"`accept={form}` is malformed" in done.out
+    assert "`accept=STACK:LINEAGE:SERIAL` or `accept=STACK:missing`" in done.out

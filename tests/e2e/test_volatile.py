@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +21,7 @@ resource "terraform_data" "uses" {
   }
 }
 """
+GIVEN = '\nvariable "given" {\n  type = string\n}\n'
 WAYS = ("configuration", "environment", "var file", "automatic var file", "automatic JSON var file")
 
 
@@ -145,6 +147,47 @@ def test_a_job_without_the_token_still_knows_that_nothing_has_changed(build: Cal
     assert "nothing to deploy" in repository.doit("deploy").out
     repository.write(f"stacks/a/main.tf:{(repository.path / 'stacks/a/main.tf').read_text()}\n# changed\n")
     assert "the environment variable JOB_TOKEN is not set" in repository.doit("plan", code=1).out
+
+
+@pytest.mark.parametrize("sensitive", [False, True], ids=["plain", "sensitive"])
+def test_a_deploy_job_needs_no_token_where_the_plan_has_its_value(
+    build: Callable[..., Repository], *, sensitive: bool
+) -> None:
+    repository = _repository(build, "configuration", ephemeral=False)
+    if sensitive:
+        main = repository.path / "stacks/a/main.tf"
+        main.write_text(main.read_text().replace("ephemeral = false", "sensitive = true"))
+    repository.doit("plan")
+    del repository.variables["JOB_TOKEN"]
+    repository.doit("deploy")
+    assert _used(repository) == "plans-token"
+    assert len(repository.engine_calls("plan")) == 1
+
+
+def test_a_stack_whose_token_is_not_here_still_hands_its_outputs_on(build: Callable[..., Repository]) -> None:
+    """Neither reading a state nor an output needs a value that does not count."""
+    repository = _repository(build, "configuration", ephemeral=False)
+    config = (repository.path / "config/pipeline.yaml").read_text()
+    repository.write(f"config/pipeline.yaml:{config}  b: {{inputs: {{given: a.handed}}}}\n")
+    main = (repository.path / "stacks/a/main.tf").read_text()
+    repository.write(f'stacks/a/main.tf:{main}\noutput "handed" {{\n  value = "from a"\n}}\n')
+    repository.write(f"stacks/b/main.tf:{resource(extra=GIVEN)}")
+    repository.commit()
+    repository.doit("deploy")
+    del repository.variables["JOB_TOKEN"]
+    shutil.rmtree(repository.deploy_dir("outputs"), ignore_errors=True)
+    repository.write(f"stacks/b/main.tf:{resource('2', extra=GIVEN)}")
+    assert "~1" in repository.doit("deploy").task("deploy", "b")
+
+
+def test_an_ephemeral_token_that_the_deploy_job_does_not_have_is_named_by_its_key(
+    build: Callable[..., Repository],
+) -> None:
+    repository = _repository(build, "configuration", ephemeral=True)
+    repository.doit("plan")
+    del repository.variables["JOB_TOKEN"]
+    assert "the environment variable JOB_TOKEN is not set" in repository.doit("deploy", code=1).out
+    assert not (repository.path / "seen.txt").exists()
 
 
 def test_no_plan_or_record_holds_a_token(build: Callable[..., Repository]) -> None:

@@ -19,7 +19,7 @@ from .facts import Facts
 from .fileindex import FileIndex, described
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from ...base.gittree import Commit
@@ -54,6 +54,10 @@ class CommitIndex(FileIndex):
     def hidden(self) -> list[str]:
         """The files in the working tree that git was told not to check."""
         return sorted(self._from_root(path) for path in self._commit.hidden)
+
+    def look_again(self, paths: Iterable[str]) -> None:
+        """Compare the content of files that git called unchanged, before their digests are asked for."""
+        self._commit.look_again([real for path in paths if (real := self._real(path)) is not None])
 
     def is_as_now(self, path: str) -> bool:
         """Whether the file is unchanged in the working tree according to git."""
