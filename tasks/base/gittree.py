@@ -98,7 +98,9 @@ class Commit:
                 if (self.top / path).is_file():
                     wanted.setdefault(blob.home, []).append(path)
         for home, found in wanted.items():
-            for path, oid in zip(found, _hashed(home, [(self.top / path).relative_to(home) for path in found]), strict=True):
+            for path, oid in zip(
+                found, _hashed(home, [(self.top / path).relative_to(home) for path in found]), strict=True
+            ):
                 if oid != self.blobs[path].oid:
                     self.blobs[path] = replace(self.blobs[path], same=False)
 

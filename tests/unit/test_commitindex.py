@@ -188,6 +188,27 @@ def test_line_ends_that_git_changes_on_checkout_are_no_change(root: Path) -> Non
     assert at(root, before).digest("text.txt") == now(root).digest("text.txt")
 
 
+def test_what_git_calls_unchanged_is_compared_by_its_content(root: Path, tmp_path: Path) -> None:
+    """As git would add it, with its line ends, whatever the file is named; also in a submodule."""
+    inner = write(tmp_path / "inner", "deep/x.tf:1", "deep/y.tf:1")
+    git(inner, "init", "--quiet")
+    commit(inner)
+    write(
+        root, ".gitattributes:*.txt text eol=crlf\n", "deep/crlf.txt:one\r\ntwo\r\n", 'deep/"quoted:1', "deep/li\nne:1"
+    )
+    git(root, "submodule", "--quiet", "add", str(inner), "sub")
+    then = commit(root)
+    git(root, "submodule", "--quiet", "update", "--init")
+    paths = [".gitattributes", "deep/crlf.txt", 'deep/"quoted', "deep/li\nne", "sub/deep/x.tf", "sub/deep/y.tf", "none"]
+    known = gittree.read(root, then)
+    assert known is not None
+    assert all(known.blobs[path].same for path in paths[:-1])
+    for path in (*paths[2:4], "sub/deep/x.tf"):  # after git has looked
+        (root / path).write_text("2")
+    known.look_again(paths)
+    assert [path for path in paths[:-1] if not known.blobs[path].same] == [*paths[2:4], "sub/deep/x.tf"]
+
+
 def test_a_file_that_a_sparse_checkout_leaves_out_is_at_the_commit_all_the_same(root: Path) -> None:
     before = commit(root)
     git(root, "sparse-checkout", "set", "--no-cone", "/*", "!/deep/")

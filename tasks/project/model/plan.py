@@ -64,8 +64,8 @@ class Plan(Model):
     require_clean: bool = Field(
         False,
         description="True: neither plan a tree with uncommitted changes nor apply such a plan. What a plan reads"
-        " is compared with the commit: files that git ignores or does not look at, and those outside of the repository,"
-        " count as well.",
+        " is compared with the commit by its content: files that git ignores or does not look at, and those outside of"
+        " the repository, count as well.",
     )
     on_stale: Literal["refuse", "replan"] = Field(
         "refuse",
