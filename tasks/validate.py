@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shlex
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import build
@@ -30,6 +32,7 @@ STAGE = "validate"
 _UNFORMATTED, _OK = 3, 0
 _CHUNK = 1000  # a number of files that fits an argument list everywhere
 _BROKEN = re.compile(r"\bon (\S+) line \d+")
+_ERROR = re.compile(r"^(?=Error: )", re.MULTILINE)
 
 
 def tasks(run: Run) -> Iterator[TaskDict]:
@@ -60,13 +63,22 @@ def up_to_date(run: Run, stack: Stack) -> bool:
     return validated.is_known(run, stack)
 
 
+@dataclass(frozen=True)
+class BadFile:
+    """A file that does not parse (`broken`, its errors in `text`) or is not formatted (the difference in `text`)."""
+
+    path: str
+    text: str
+    broken: bool
+
+
 class Formats:
     """Checks the format of the files of all validated stacks with one engine call per run."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._lock = threading.Lock()
-        self._problems: dict[str, str] | None = None
+        self._problems: dict[str, BadFile] | None = None
 
     def act(self, run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG002 - a stage's signature
         """Validate one stack: the format of its files and its modules', then `tofu validate`."""
@@ -74,15 +86,18 @@ class Formats:
         if problems:
             # The differences show code, so also the defaults of variables that are declared sensitive.
             run.mask.add(variables.sensitive_values(run.project, stack, {}))
-            names = ", ".join(path for path, _ in problems)
+            broken = [problem.path for problem in problems if problem.broken]
+            unformatted = [problem.path for problem in problems if not problem.broken]
+            shown = {"not valid": broken, "not formatted": unformatted}
+            format_them = f"`{run.engine().kind} fmt {shlex.join(unformatted)}`"
             raise EngineError(
-                f"not formatted or not valid: {names}",
-                log="\n".join(dict.fromkeys(text for _, text in problems)),
+                "; ".join(f"{what}: {', '.join(paths)}" for what, paths in shown.items() if paths),
+                log="\n".join(problem.text for problem in problems),
                 stack=stack.name,
                 untouched="nothing was planned or applied",
-                next_step="correct the errors above; `tofu fmt "
-                + " ".join(path for path, _ in problems)
-                + "` formats what is valid",
+                next_step=" and ".join(
+                    [*(["correct the errors above"] if broken else []), *([format_them] if unformatted else [])]
+                ),
             )
         if stack.name in run.asked.planned:
             return Result(STAGE, stack.name, Status.OK, "formatted; the plan validates the rest")
@@ -90,14 +105,14 @@ class Formats:
         warnings = len(diagnostics.warnings(completed.events)) or completed.raw.count("Warning: ")
         return Result(STAGE, stack.name, Status.OK, f"valid, {warnings} warnings" if warnings else "valid")
 
-    def _of(self, stack: Stack) -> list[tuple[str, str]]:
+    def _of(self, stack: Stack) -> list[BadFile]:
         with self._lock:
             if self._problems is None:
                 self._problems = self._ask()
         files = {*validated.files(self._run, stack)}
-        return [(path, text) for path, text in sorted(self._problems.items()) if path in files]
+        return [problem for path, problem in sorted(self._problems.items()) if path in files]
 
-    def _ask(self) -> dict[str, str]:
+    def _ask(self) -> dict[str, BadFile]:
         """The diff or parse error of each file that `tofu fmt` would change, by path."""
         run, project = self._run, self._run.project
         paths = {path for stack in project.stacks.values() for path in validated.readable_files(run, stack)}
@@ -105,15 +120,15 @@ class Formats:
         if project.tree is not None:  # the format of upstream files is up to the upstream
             paths = {path for path in paths if project.tree.own(path)}
         where = Context("validate format", project.root, run.layout.cache / "data" / "format")
-        problems: dict[str, str] = {}
+        problems: dict[str, BadFile] = {}
         names = sorted(paths)
         for start in range(0, len(names), _CHUNK):
             problems.update(self._ask_some(where, names[start : start + _CHUNK]))
         return problems
 
-    def _ask_some(self, where: Context, names: list[str]) -> dict[str, str]:
+    def _ask_some(self, where: Context, names: list[str]) -> dict[str, BadFile]:
         """One call; a file that does not parse hides the format of others, so it is left out of another call."""
-        problems: dict[str, str] = {}
+        problems: dict[str, BadFile] = {}
         while names:
             done = self._run.engine().run(where, "fmt", "-no-color", "-check", "-diff", "-list=true", *names)
             if done.code in (_OK, _UNFORMATTED):
@@ -121,12 +136,20 @@ class Formats:
             broken = {posixpath.normpath(path) for path in _BROKEN.findall(done.output)} & set(names)
             if not broken:
                 raise failure(f"{self._run.engine().kind} fmt failed", done, where)
-            problems.update(dict.fromkeys(broken, done.output.strip()))
+            problems.update({path: BadFile(path, _about(path, done.output), broken=True) for path in broken})
             names = [name for name in names if name not in broken]
         return problems
 
 
-def _split(output: str) -> dict[str, str]:
+def _about(path: str, output: str) -> str:
+    """The errors in the output of one call that are in a file; other files are other stacks'."""
+    errors = _ERROR.split(output.strip())
+    return "\n\n".join(
+        error.strip() for error in errors if path in map(posixpath.normpath, _BROKEN.findall(error))
+    )  # fmt: skip
+
+
+def _split(output: str) -> dict[str, BadFile]:
     """The output of `fmt -check -diff -list` by file: its name, then its diff."""
     found: dict[str, list[str]] = {}
     current: list[str] = []
@@ -137,4 +160,4 @@ def _split(output: str) -> dict[str, str]:
             current = found.setdefault(posixpath.normpath(line), [])
         else:
             current.append(line)
-    return {path: "\n".join(text) for path, text in found.items()}
+    return {path: BadFile(path, "\n".join(text), broken=False) for path, text in found.items()}

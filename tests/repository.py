@@ -66,7 +66,8 @@ class Done:
 
     def task(self, stage: str, stack: str) -> str:
         """The line of a task."""
-        found = [line for line in self.out.splitlines() if line.split()[:2] == [stage, stack]]
+        uncounted = {line: re.sub(r"^(\w+ +)\d+/\d+ ", r"\1", line) for line in self.out.splitlines()}
+        found = [line for line, words in uncounted.items() if words.split()[:2] == [stage, stack]]
         assert len(found) == 1, f"{len(found)} lines for {stage} {stack} in:\n{self.out}"
         return found[0]
 

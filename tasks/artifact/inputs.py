@@ -282,9 +282,8 @@ def _require_readable(project: Project, stack: Stack) -> None:
 def _given(project: Project, stack: Stack, key: Key | None) -> Iterator[tuple[Input, str]]:
     """The inputs other than files: values, settings, builds and images."""
     left_out = volatile.uncounted(project, stack)
-    for name, value in variables.configured(project, stack).items():
-        if name not in left_out:
-            yield Input(InputKind.VARIABLE, name), _digest(value, key)
+    for name, value in variables.configured(project, stack, left_out).items():
+        yield Input(InputKind.VARIABLE, name), _digest(value, key)
     for name, text in variables.from_environment(project, stack).items():
         if name.removeprefix(variables.PREFIX) not in left_out:
             yield Input(InputKind.ENVIRONMENT_VARIABLE, name), _digest(text, key)

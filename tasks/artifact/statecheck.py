@@ -25,8 +25,7 @@ class Seen:
 
     `lineage` is None without a state. `empty` is True if it has no resources. `creates` are the digests of the
     addresses that would be created, except those that this plan's refresh found deleted; `exists` those of everything
-    that exists
-    after the plan is applied. `addresses` are the created ones in plain text, if known.
+    that is in the state after the plan is applied. `addresses` are the created ones in plain text, if known.
     """
 
     lineage: str | None
@@ -45,11 +44,17 @@ class Seen:
             for item in document.get("resource_changes") or []
             if (item.get("change") or {}).get("actions") == ["create"] and item.get("address") not in gone
         )
+        forgotten = {
+            str(item.get("address"))
+            for item in document.get("resource_changes") or []
+            if (item.get("change") or {}).get("actions") == ["forget"]
+        }
         before = ((document.get("prior_state") or {}).get("values") or {}).get("root_module") or {}
         after = (document.get("planned_values") or {}).get("root_module") or {}
+        exists = sorted(digest(address) for address in _managed(after) if address not in forgotten)
         return cls(
             lineage or None, serial, not gone and not any(True for _ in _managed(before)),
-            tuple(map(digest, creates)), tuple(sorted(map(digest, _managed(after)))), creates,
+            tuple(map(digest, creates)), tuple(exists), creates,
         )  # fmt: skip
 
     @classmethod

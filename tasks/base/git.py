@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 _TIMEOUT = 60
 _BRANCHES = "refs/heads/"
+# Whatever the clone is told to trust in place of a file's content: a program, or fewer of its times.
+LOOK = (
+    "-c", "core.fsmonitor=false", "-c", "core.trustctime=true", "-c", "core.checkStat=default",
+    "-c", "core.untrackedCache=false",
+)  # fmt: skip
 _SUBMODULES = "--ignore-submodules=none"  # whatever `.gitmodules` and the user's settings say
 # Variables that tie git to one repository, set inside hooks and aliases; see `git rev-parse --local-env-vars`. The
 # user's settings (GIT_CONFIG_*, GIT_SSH_COMMAND, ...) are kept.
@@ -28,7 +33,11 @@ _OF_ANOTHER_REPOSITORY = frozenset({
 })  # fmt: skip
 # The user's configuration, and what would write down what git is told.
 _NOT_ALONE = re.compile(r"^GIT_(CONFIG|TRACE|CURL_VERBOSE|REDIRECT_STD|AUTHOR_|COMMITTER_|PUSH_OPTION)")
-_REFUSAL = re.compile(r"dubious ownership|not a git repository|[Pp]ermission denied|no answer in time|unable to read")
+_REFUSAL = re.compile(
+    "dubious ownership|not a git repository|[Pp]ermission denied|no answer in time|unable to read|bad config"
+)
+_NO_COMMIT, _NO_BRANCH = "# branch.oid (initial)", "# branch.head (unknown)"
+_FAILED = (*range(126), 128, 129)  # git's own exit codes; others are a signal's, or of a shell that could not run it
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,9 @@ def revision(root: Path) -> Revision:
     """
     commit = _git(root, "rev-parse", "--verify", "HEAD", may_fail=True)
     if commit is None:
+        told = _git(root, "status", "--porcelain=v2", "--branch", "--untracked-files=no")
+        if told is not None and (_NO_COMMIT not in told or _NO_BRANCH in told):
+            raise _refused(root, "git refuses: HEAD does not name a commit", "`git fsck`")
         return Revision(None, dirty=False)
     found = changed(root)
     return Revision(commit.strip(), dirty=found is None or bool(found))
@@ -66,7 +78,7 @@ def changed(root: Path) -> list[str] | None:
     Of a folder that is new only its name, of a submodule only its folder, whatever its settings hide.
     """
     listed = _git(
-        root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal", _SUBMODULES,
+        root, *LOOK, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal", _SUBMODULES,
         "--", ":/", f":(exclude){DEPLOY_DIR}",
     )  # fmt: skip
     return None if listed is None else sorted(entry[3:] for entry in listed.split("\0") if entry)
@@ -188,7 +200,7 @@ def passed(root: Path, base: str) -> dict[str, set[str]]:
 
 def changed_since(root: Path, commit: str) -> set[str]:
     """The paths whose content differs from a commit's, relative to the top of the repository."""
-    listed = _git(root, "diff", "--name-only", "-z", "--no-renames", "--no-relative", _SUBMODULES, commit)
+    listed = _git(root, *LOOK, "diff", "--name-only", "-z", "--no-renames", "--no-relative", _SUBMODULES, commit)
     return {path for path in (listed or "").split("\0") if path}
 
 
@@ -304,11 +316,16 @@ def _git(root: Path, *arguments: str, may_fail: bool = False, given: bytes = b""
         raise _refused(root, f"cannot run git: {error.strerror or error}", "install git") from error
     if said.ok:
         return said.output
-    reason = "no answer in time" if said.code is None else " ".join(said.errors.split()).removeprefix("fatal: ")
-    if not _is_repository(root) or (may_fail and not _REFUSAL.search(reason)):
+    reason = "no answer in time" if said.code is None else _reason(said)
+    if not _is_repository(root) or (may_fail and said.code in _FAILED and not _REFUSAL.search(reason)):
         return None
     step = f"`git config --global --add safe.directory {root}`" if "dubious ownership" in reason else "`git status`"
     raise _refused(root, f"git refuses: {reason:.300}", step)
+
+
+def _reason(said: process.Ended) -> str:
+    """Why git failed, in its own words; by its exit code where it had none."""
+    return " ".join(said.errors.split()).removeprefix("fatal: ") or f"it ended with {said.code} and said nothing"
 
 
 def _refused(root: Path, message: str, step: str) -> GitError:

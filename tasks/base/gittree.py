@@ -109,7 +109,15 @@ def _add(found: Commit, folder: Path, commit: str, prefix: str) -> bool:
     """Add the files of a commit below a prefix."""
     listed = git.ask(folder, "ls-tree", "-r", "-z", "--full-tree", commit)
     differ = git.ask(
-        folder, "diff", "--name-only", "-z", "--no-renames", "--no-relative", "--ignore-submodules=none", commit
+        folder,
+        *git.LOOK,
+        "diff",
+        "--name-only",
+        "-z",
+        "--no-renames",
+        "--no-relative",
+        "--ignore-submodules=none",
+        commit,
     )
     flagged = git.ask(folder, "ls-files", "-v", "-z")
     if listed is None or differ is None or flagged is None:

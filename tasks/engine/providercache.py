@@ -8,6 +8,7 @@ that was being unpacked when its engine was killed stays incomplete.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 from typing import TYPE_CHECKING
@@ -102,6 +103,9 @@ class ProviderCache:
                 for name in packages - set(read_json(self._filling)):
                     _remove(self.folder / name)
                     packages.discard(name)
+        for name in [name for name in packages if not _is_whole(self.folder / name)]:
+            _remove(self.folder / name)  # the engine does not install over one that differs
+            packages.discard(name)
         write_json(self._filling, sorted(packages), durable=False)
 
     def _locked(self, *, shared: bool) -> contextlib.AbstractContextManager[int]:
@@ -121,7 +125,11 @@ class ProviderCache:
 
 def _is_whole(package: Path) -> bool:
     """Whether there is a provider's program in a package; one that is being unpacked is told by its lock instead."""
-    return any(path.name.startswith(_BINARY) and path.is_file() for path in _children(package))
+    return any(path.name.startswith(_BINARY) and _is_program(path) for path in _children(package))
+
+
+def _is_program(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0 and os.access(path, os.X_OK)
 
 
 def _children(folder: Path) -> list[Path]:

@@ -12,7 +12,7 @@ from ..base.errors import ConfigError, DeployError
 from .hcl import reader, syntax
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from .sources import Sources
     from .stack import Stack
@@ -21,8 +21,13 @@ PREFIX = "TF_VAR_"
 _CONTROL = {"\\b": "\\u0008", "\\f": "\\u000c"}
 
 
-def configured(project: Sources, stack: Stack) -> dict[str, Any]:
+def configured(project: Sources, stack: Stack, without: Collection[str] = ()) -> dict[str, Any]:
     """The values in the configuration, with `${ENV}`, `{environment}` and similar filled in.
+
+    Args:
+        project: The stacks and their files.
+        stack: The stack.
+        without: The names of variables to leave out, whether their values can be determined or not.
 
     Raises:
         ConfigError: An environment variable is not set.
@@ -32,6 +37,7 @@ def configured(project: Sources, stack: Stack) -> dict[str, Any]:
             value, key=project.key(stack.name, "variables", name), values=_values(project, stack)
         )
         for name, value in stack.settings.variables.items()
+        if name not in without
     }
 
 

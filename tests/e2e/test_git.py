@@ -64,6 +64,29 @@ def test_a_broken_worktree_is_refused(one: Repository) -> None:
     assert "git error: git refuses: not a git repository: /nowhere" in one.doit("plan", code=1).out
 
 
+@pytest.mark.parametrize("how", ["settings", "branch", "killed"])
+def test_git_that_cannot_tell_the_commit_is_not_taken_for_no_commit(one: Repository, how: str) -> None:
+    said = "HEAD does not name a commit"
+    if how == "settings":
+        (one.path / ".git/config").write_text("[core\n")
+        said = "bad config line 1"
+    elif how == "branch":
+        (one.path / ".git/refs/heads/main").write_text("garbage\n")
+    else:
+        (one.bin / "git").write_text("#!/bin/sh\nkill -9 $$\n")
+        (one.bin / "git").chmod(0o755)
+        said = "it ended with -9 and said nothing"
+    assert f"git refuses: {said}" in one.doit("plan", code=1).out
+    assert not one.deploy_dir("plans/a/manifest.json").exists()
+
+
+def test_before_its_first_commit_a_repository_is_planned_without_one(one: Repository) -> None:
+    shutil.rmtree(one.path / ".git")
+    one.git("init", "--quiet", "--template=")
+    one.doit("plan")
+    assert one.json("plans/a/manifest.json")["commit"] is None
+
+
 def test_a_folder_that_is_no_repository_is_planned_without_a_commit(build: Callable[..., Repository]) -> None:
     repository = build(minimal_config(), f"stacks/a/main.tf:{resource()}")
     shutil.rmtree(repository.path / ".git")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -143,3 +144,28 @@ def test_auto_watches_where_it_can(watched: Repository) -> None:
     watched.write(minimal_config())
     watched.doit("plan", DEPLOY_INPUTS__OBSERVE="auto")
     assert observed(watched, "plans", "a", "manifest.json") >= EXPECTED
+
+
+def test_drift_of_a_watched_stack_tells_what_it_reads_from_what_changed_outside(watched: Repository) -> None:
+    watched.doit("deploy")
+    kept = observed(watched, "receipts", "a.json")
+    assert "as deployed" in watched.doit("drift").task("drift", "a")
+    watched.write("data/seen.txt:2")
+    watched.commit()
+    assert "undeployed code: output reads" in watched.doit("drift", code=2).task("drift", "a")
+    assert observed(watched, "receipts", "a.json") == kept
+    assert "1 deployed" in watched.doit("deploy").out  # a drift run takes nothing over
+    assert "as deployed" in watched.doit("drift").task("drift", "a")
+
+
+@pytest.mark.parametrize("change", ["data/seen.txt:2", "data/absent.txt:now it is there", "folder/two.json:{}"])
+def test_a_base_is_compared_with_what_the_last_receipt_observed(
+    watched: Repository, tmp_path: Path, change: str
+) -> None:
+    watched.doit("deploy")
+    assert "all up to date" in watched.doit("base=HEAD", "status").out
+    clone = watched.clone(tmp_path / "fresh")
+    shutil.copytree(watched.deploy_dir("receipts"), clone.deploy_dir("receipts"))
+    clone.write(change)
+    clone.commit()
+    assert "what its plan was seen to read, " in clone.doit("base=HEAD~1", "status").line("a  ")

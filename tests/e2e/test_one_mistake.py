@@ -99,6 +99,24 @@ def test_the_key_lets_stacks_that_read_each_other_be_deployed(build: Callable[..
     assert repository.doit("plan").code == 0
 
 
+def test_a_file_that_cannot_be_parsed_is_shown_by_its_own_stack_alone(build: Callable[..., Repository]) -> None:
+    repository = build(
+        minimal_config(), 'stacks/a/main.tf:output "of_a" {\n', "stacks/b/main.tf:resource of_b !\n",
+        f"stacks/c/main.tf:{resource()}",
+    )  # fmt: skip
+    out = repository.doit("plan", code=1).out
+    logs = {
+        name: out.partition(f"---- validate:{name}: output")[2].partition(f"---- validate:{name}: end")[0]
+        for name in "ab"
+    }
+    assert "of_a" in logs["a"]
+    assert "of_b" not in logs["a"]
+    assert "of_b" in logs["b"]
+    assert "of_a" not in logs["b"]
+    assert "not valid: stacks/a/main.tf" in out
+    assert "fmt" not in out
+
+
 def test_a_plan_says_that_the_workspace_is_the_default_one(build: Callable[..., Repository]) -> None:
     asks = resource().replace('"1"', 'terraform.workspace == "prod" ? "big" : "small"')
     repository = build(minimal_config(), "config/environments/prod.yaml:", f"stacks/a/main.tf:{asks}")

@@ -9,6 +9,7 @@ import platform
 import shutil
 import signal
 import time
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -89,6 +90,25 @@ def test_a_provider_that_is_gone_is_installed_again(few: Repository) -> None:
     few.doit("-a", "plan:s0")  # nothing that an init depends on has changed
     assert [call.split()[0] for call in few.engine_calls("init")] == ["s0"]
     assert marker.exists()
+
+
+@pytest.mark.parametrize("damage", ["emptied", "not executable"])
+def test_a_provider_that_was_damaged_is_installed_again(few: Repository, tmp_path: Path, damage: str) -> None:
+    """A mirror of archives: the cache has a copy, which the stacks' folders lead to."""
+    package = tmp_path / "mirror" / PROVIDER / SYSTEM
+    archive = package.parent.parent / f"terraform-provider-time_0.14.2_{SYSTEM}.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.write((package / BINARY).resolve(), BINARY)
+    shutil.rmtree(package.parent)
+    few.doit("plan:s0")
+    binary = few.home / "cache/providers" / PROVIDER / SYSTEM / BINARY
+    if damage == "emptied":
+        binary.write_bytes(b"")
+    else:
+        binary.chmod(0o644)
+    few.doit("-a", "plan:s0")
+    assert binary.stat().st_size > 1_000_000
+    assert binary.stat().st_mode & 0o100
 
 
 LOCKS = "lock file stacks/s0/.terraform.lock.hcl, stacks/s1/.terraform.lock.hcl: "

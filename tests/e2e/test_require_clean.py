@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,6 +50,30 @@ def skipped(repository: Repository) -> None:
     repository.write(f"stacks/a/main.tf:{resource('2')}")
 
 
+def monitored(repository: Repository) -> None:
+    """A program of the clone says that only the configuration was changed, and git believes it."""
+    monitor = repository.home / "monitor"
+    monitor.write_text("#!/bin/sh\nprintf 'token\\0config/pipeline.yaml\\0'\n")
+    monitor.chmod(0o755)
+    repository.git("config", "core.fsmonitor", str(monitor))
+    repository.git("update-index", "--fsmonitor")
+    repository.git("status")
+    repository.write(f"stacks/a/main.tf:{resource('2')}")
+
+
+def same_times(repository: Repository) -> None:
+    """A file of the same size gets its old time back, where git was told to look at nothing else."""
+    repository.git("config", "core.trustctime", "false")
+    repository.git("config", "core.checkStat", "minimal")
+    main = repository.path / "stacks/a/main.tf"
+    os.utime(main, (1e9, 1e9))
+    repository.git("status")
+    time.sleep(1.1)  # git compares whole seconds
+    main.write_text(main.read_text().replace('"1"', '"2"'))
+    os.utime(main, (1e9, 1e9))
+    assert repository.git("status", "--porcelain") == ""
+
+
 def outside(repository: Repository) -> None:
     file = repository.path.parent / "outside.txt"
     file.write_text("1")
@@ -73,6 +99,8 @@ def new(repository: Repository) -> None:
         (ignored_file, "(data/read.txt: ignored by git)"),
         (assumed_unchanged, "(stacks/a/main.tf: differs from the commit)"),
         (skipped, "(stacks/a/main.tf: differs from the commit)"),
+        (monitored, "(stacks/a/main.tf)"),
+        (same_times, "(stacks/a/main.tf)"),
         (outside, "/outside.txt: outside of the repository)"),
         (linked_outside, "(data/link.txt: outside of the repository)"),
         (new, "(stacks/a/new.tf)"),

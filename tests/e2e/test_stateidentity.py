@@ -213,6 +213,14 @@ def test_a_resource_that_was_renamed_in_the_state_is_planned(two: Repository) ->
     assert "no changes; state serial" in done.task("plan", "a")
 
 
+def test_what_a_deploy_forgot_itself_may_be_created_again(two: Repository) -> None:
+    forgets = "\nremoved {\n  from = terraform_data.also\n\n  lifecycle {\n    destroy = false\n  }\n}\n"
+    two.write(f"stacks/a/main.tf:{resource(extra=forgets)}")
+    two.doit("deploy")
+    two.write(f"stacks/a/main.tf:{resource(extra=ALSO)}")
+    assert "+1 ~0 -0" in two.doit("deploy").task("deploy", "a")
+
+
 def test_a_plan_that_was_made_where_no_receipt_is_does_not_slip_through(two: Repository, tmp_path: Path) -> None:
     two.write(f"stacks/a/main.tf:{resource('2', extra=ALSO)}")
     two.commit()

@@ -138,6 +138,15 @@ def test_an_ephemeral_value_that_the_deploy_job_does_not_have_is_named(build: Ca
     assert not (repository.path / "seen.txt").exists()
 
 
+def test_a_job_without_the_token_still_knows_that_nothing_has_changed(build: Callable[..., Repository]) -> None:
+    repository = _repository(build, "configuration", ephemeral=False)
+    repository.doit("deploy")
+    del repository.variables["JOB_TOKEN"]
+    assert "nothing to deploy" in repository.doit("deploy").out
+    repository.write(f"stacks/a/main.tf:{(repository.path / 'stacks/a/main.tf').read_text()}\n# changed\n")
+    assert "the environment variable JOB_TOKEN is not set" in repository.doit("plan", code=1).out
+
+
 def test_no_plan_or_record_holds_a_token(build: Callable[..., Repository]) -> None:
     from tests.repository import contents
 
