@@ -219,7 +219,7 @@ class _Drafter:
         if name not in whole or _has_hidden(whole[name]):
             return None
         content, end = self._sources[target.file], inner.end_byte - 1
-        begin, indent = content.rfind(b"\n", 0, end) + 1, places.inner_indent(inner)
+        begin, indent = content.rfind(b"\n", 0, end) + 1, places.element_indent(inner)
         text = f"{indent}{hclwrite.key(name)} = {hclwrite.value(whole[name], indent)}\n"
         return Edit(target.file, begin, begin, text, what)
 
@@ -390,7 +390,7 @@ def _should_be(exists: Any) -> str:
 def _replaced(spot: _Spot, now: Any, what: str) -> Edit:
     text = hclwrite.value(now, places.indent(spot.node))
     end = spot.node.end_byte
-    if syntax.text(spot.node).startswith("<<"):  # a heredoc ends with its line
+    if syntax.text(spot.node).endswith("\n"):  # a heredoc ends with its line
         text += "\n"
     return Edit(spot.file, spot.node.start_byte, end, text, what)
 

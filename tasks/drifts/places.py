@@ -113,3 +113,9 @@ def inner_indent(body: Node) -> str:
     if body.named_children:
         return indent(body.named_children[0]) or "  "
     return "  "
+
+
+def element_indent(node: Node) -> str:
+    """The indentation of the elements of an object that is written on several lines."""
+    first = next((child for child in node.named_children if child.type == "object_elem"), None)
+    return indent(first) if first else f"{indent(node)}  "

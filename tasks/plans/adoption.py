@@ -112,7 +112,7 @@ def _require_adoptable(run: Run, stack: Stack, findings: Sequence[Finding]) -> N
 def _prove(
     run: Run, stack: Stack, changes: PlanChanges, findings: Sequence[Finding], drafted: drafts.Draft
 ) -> list[str]:
-    """Require that the plan changes no resource, apart from what was to be left; returns the outputs that it changes."""
+    """Require that the plan changes no resource but those to be left; returns the outputs that it changes."""
     ignored = {found.address for found in findings if found.ignored is not None}
     still = [str(item.get("address")) for item in changes.resources]
     wrong = [address for address in still if address not in drafted.by_hand | ignored]
@@ -197,5 +197,6 @@ def summary(found: Adopted) -> str:
     rest = f"; by hand: {'; '.join(found.left)}" if found.left else ""
     proof = "the plan is empty" if not found.left else "the plan has only what is left"
     if found.outputs:
-        proof = f"the plan changes no {'other ' if found.left else ''}resource, only {few([f'output {name}' for name in found.outputs], 3)}"
+        names = few([f"output {name}" for name in found.outputs], 3)
+        proof = f"the plan changes no {'other ' if found.left else ''}resource, only {names}"
     return f"adopted: {plural(found.changes, 'change')} in {', '.join(found.files)}; {proof}; review and commit{rest}"

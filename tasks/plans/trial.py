@@ -88,6 +88,8 @@ class _Trial:
             except OSError as error:
                 raise self._unkept(file, error) from error
             if path.read_bytes() != self._before[file]:
+                self._begun.remove(file)
+                kept.unlink()
                 raise DriftAdoptionError(
                     f"{file} was changed while its drift was looked at", stack=self._stack, where=file,
                     untouched="the file is as it was", next_step="run the same command again",
