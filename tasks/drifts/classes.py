@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from ..artifact import statecheck
+from ..artifact.changes import UNKNOWN
 from ..base.files import canonical_json, sha256_bytes
 from ..base.valuepath import at, differing, dotted, overlap
 from .looks import Looks, only_looks
@@ -221,10 +222,14 @@ def _of_state(last: Receipt | None, seen: Seen) -> Iterator[Finding]:
 
 
 def paths_of(item: Json) -> list[Path]:
-    """Where a change differs, what is masked included; not where only the marks of sensitive values do."""
+    """Where a change differs, what is masked included; not where only the marks of sensitive values do.
+
+    What the provider computes anew follows from the rest, and is left out unless nothing else differs.
+    """
     before, after, changed = item.get("before"), item.get("after"), item.get("changed")
     found = [path for path in differing(before, after) if not path or changed is None or path[0] in changed]
-    return [*found, *(tuple(path) for path in item.get("masked") or [])]
+    found += [tuple(path) for path in item.get("masked") or []]
+    return [path for path in found if at(after, path) != UNKNOWN] or found
 
 
 def _key(item: Mapping[str, Any]) -> str:

@@ -161,18 +161,18 @@ def settings_text(keyring: Keyring, command: Callable[[Key], Sequence[str]], tar
         targets: What is to be encrypted and decrypted.
     """
     keys, settings = keyring.all, keyring.settings
-    chain = [f"method.aes_gcm.{_name(key)}" for key in keys]
+    chain = [f"method.aes_gcm.{provider(key)}" for key in keys]
     state = [*chain, _CLEAR] if settings.migrate else chain
     if not settings.state:
         state = [_CLEAR, *chain] if settings.migrate else []
     remote = state if settings.remote_state == "encrypted" and settings.state else list(dict.fromkeys([*chain, _CLEAR]))
     methods: dict[str, Any] = {
-        "aes_gcm": {_name(key): {"keys": f"${{key_provider.external.{_name(key)}}}"} for key in keys}
+        "aes_gcm": {provider(key): {"keys": f"${{key_provider.external.{provider(key)}}}"} for key in keys}
     }
     if _CLEAR in (*state, *remote):  # the engine prints a warning wherever it is declared
         methods["unencrypted"] = {"clear": {}}
     body: dict[str, Any] = {
-        "key_provider": {"external": {_name(key): {"command": list(command(key))} for key in keys}},
+        "key_provider": {"external": {provider(key): {"command": list(command(key))} for key in keys}},
         "method": methods,
         "plan": {"method": chain[0], "enforced": True},
         _REMOTE: {"default": _nested(remote)},
@@ -239,7 +239,8 @@ def warning_in_ci() -> str | None:
     )
 
 
-def _name(key: Key) -> str:
+def provider(key: Key) -> str:
+    """The name of a key's provider, which the engine stores with what it encrypts."""
     return f"key_{key.fingerprint}"
 
 

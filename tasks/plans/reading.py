@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..base.errors import EngineError
 from ..base.layout import ENGINE_LOCK_FILE
-from ..engine import providercache
-from ..engine.planfile import document, schema
+from ..engine import encryption, providercache
+from ..engine.planfile import document, encrypted, schema
 from ..engine.planfile import plan as plans
 from ..engine.planfile.wire import UnreadableError
 from . import judging
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from collections.abc import Set as AbstractSet
 
     from ..base.sealed import Sealed
@@ -46,7 +46,7 @@ def of(run: Run, where: Context, plan: Sealed) -> Mapping[str, Any]:
     engine = run.engine()
     if judging.judged_by(run) is None and (engine.kind, engine.release) == _READ and not where.early:
         try:
-            saved = plans.read(plan)
+            saved = plans.read(plan, _opener(run))
             if (find := run.once(Schemas).of(run, where, saved)) is not None:
                 return document.of(saved, find)
         except UnreadableError:
@@ -75,12 +75,20 @@ def variables(run: Run, where: Context, plan: Sealed, names: AbstractSet[str]) -
         StoppedError: The run was asked to stop.
     """
     try:
-        given = document.variables_of(plans.read(plan))
+        given = document.variables_of(plans.read(plan, _opener(run)))
     except UnreadableError:
         given = {}
     if names <= given.keys():
         return given
     return {name: item.get("value") for name, item in (shown(run, where, plan).get("variables") or {}).items()}
+
+
+def _opener(run: Run) -> Callable[[bytes], bytes] | None:
+    """What decrypts the plans of this run; None where they are not encrypted."""
+    key = run.project.keyring.current if run.project.keyring.is_set else None
+    if key is None:
+        return None
+    return lambda content: encrypted.decrypted(content, encryption.provider(key), key.encryption)
 
 
 class Schemas:

@@ -62,7 +62,7 @@ def _name(item: Any) -> tuple[str, str] | None:
     if not isinstance(item, dict):
         return None
     keys = {key.lower(): key for key in item if isinstance(key, str)}
-    found = next((keys[name] for name in _NAMES if isinstance(item.get(keys.get(name, "")), str)), None)
+    found = next((keys[name] for name in _NAMES if name in keys and isinstance(item.get(keys[name]), str)), None)
     return (found.lower(), item[found]) if found and item[found] else None
 
 

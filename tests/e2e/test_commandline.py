@@ -115,7 +115,7 @@ def test_always_forces_what_was_named_and_not_what_it_needs(chain: Repository) -
     chain.doit("deploy")
     chain.engine_calls()
     chain.doit("-a", "deploy:b")
-    assert [line.split()[0] for line in chain.engine_calls("apply")] == ["b"]
+    assert [line.split()[0] for line in chain.engine_calls("plan")] == ["b"]
 
 
 def test_other_commands_of_doit_take_their_own_arguments(build: Callable[..., Repository]) -> None:

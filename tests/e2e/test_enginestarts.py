@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -96,9 +97,19 @@ def test_what_policies_judge_is_what_the_engine_says(four: Repository) -> None:
     assert commands(four) == INSTALLED + Counter(show=4)
 
 
-def test_an_encrypted_plan_is_read_by_the_engine(four: Repository) -> None:
-    four.doit("plan", DEPLOY_STATE_KEY=base64.b64encode(b"k" * 32).decode())
-    assert commands(four)["show"] == len(NAMES)
+def test_encrypted_plans_are_read_as_others_are(four: Repository) -> None:
+    four.doit("plan")
+    plain = {name: four.json("plans", name, "plan.json") for name in NAMES}
+    commands(four)
+    shutil.rmtree(four.deploy_dir())
+    key = {"DEPLOY_STATE_KEY": base64.b64encode(b"k" * 32).decode()}
+    four.doit("plan", **key)
+    started = commands(four)
+    assert (started["show"], started["providers"]) == (1, 1)
+    assert {name: four.json("plans", name, "plan.json") for name in NAMES} == plain
+    assert not [path for path in four.deploy_dir("plans").rglob("*.*") if SECRET.encode() in path.read_bytes()]
+    four.doit("deploy", **key)
+    assert commands(four)["apply"] == len(NAMES)
 
 
 def test_schemas_that_cannot_be_had_are_asked_for_once(four: Repository) -> None:

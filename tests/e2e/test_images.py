@@ -226,7 +226,7 @@ def test_without_a_builder_a_deploy_fails_once_and_says_what_to_install(
 ) -> None:
     done = shop.doit("deploy", code=1, **without_builder)
     assert "no working image builder was found: no buildah on PATH; no podman on PATH; docker does not work" in done.out
-    assert done.out.count("apt-get install buildah") == 1
+    assert done.out.count("apt-get install buildah") == 2, "where it failed, and at the end"
     assert shop.engine_calls("apply") == []
 
 

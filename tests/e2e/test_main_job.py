@@ -187,7 +187,7 @@ def test_a_module_that_changes_affects_its_callers_only(build: Callable[..., Rep
     repository.write('modules/m/main.tf:output "x" {\n  value = 2\n}\n')
     done = repository.doit("deploy")
     assert "module modules/m/main.tf changed" in done.out
-    assert [line.split()[0] for line in repository.engine_calls("apply")] == ["a"]
+    assert [line.split()[0] for line in repository.engine_calls("plan")] == ["a"]
 
 
 def test_a_fresh_clone_never_starts_two_engines_on_one_stack_at_once(chain: Repository) -> None:

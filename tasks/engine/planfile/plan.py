@@ -5,16 +5,17 @@ https://github.com/opentofu/opentofu/blob/v1.12.6/internal/plans/internal/planpr
 
 from __future__ import annotations
 
+import io
 import zipfile
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import IO, TYPE_CHECKING, TypeAlias
 
 from .packed import untyped
 from .wire import Message, UnreadableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ...base.sealed import Sealed
 
@@ -142,14 +143,18 @@ class SavedPlan:
         )
 
 
-def read(plan: Sealed) -> SavedPlan:
+def read(plan: Sealed, opened: Callable[[bytes], bytes] | None = None) -> SavedPlan:
     """What is in a saved plan.
 
+    Args:
+        plan: The plan.
+        opened: Decrypts it, where plans have to be encrypted: then one that is not cannot be read.
+
     Raises:
-        UnreadableError: It is encrypted, or it is not written as we know it.
+        UnreadableError: It is encrypted and should not be, or the other way round, or it is not written as we know it.
     """
     try:
-        with plan.stream() as stream, zipfile.ZipFile(stream) as archive:
+        with _content(plan, opened) as stream, zipfile.ZipFile(stream) as archive:
             if any(part.file_size > _LARGEST for part in archive.infolist()):
                 raise UnreadableError("too large")
             parts = {name: archive.read(name) for name in archive.namelist()}
@@ -165,6 +170,13 @@ def read(plan: Sealed) -> SavedPlan:
         [_output(item) for item in message.all(4)], [_check(item) for item in message.all(19)],
         [_relevant(item) for item in message.all(15)],
     )  # fmt: skip
+
+
+def _content(plan: Sealed, opened: Callable[[bytes], bytes] | None) -> IO[bytes]:
+    if opened is None:
+        return plan.stream()
+    with plan.stream() as stream:
+        return io.BytesIO(opened(stream.read(_LARGEST)))
 
 
 def _resource(data: bytes) -> ResourceChange:
