@@ -48,7 +48,7 @@ def tasks(run: Run) -> Iterator[TaskDict]:
             "name": name,
             "actions": [stage_action(run, STAGE, name, act)],
             "task_dep": build.needed_by(run, stack),
-            "params": json_option(),
+            "params": [*json_option(), *(commandline.adopt_option() if run.request.adopt == name else [])],
             "doc": f"compare {stack.path} with what exists",
         }
 

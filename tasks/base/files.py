@@ -58,13 +58,14 @@ def fsync_dir(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
+def write_atomic(path: Path, data: bytes, *, durable: bool = True, mode: int | None = None) -> None:
     """Write a file via temporary file, flush, fsync and rename: readers see the old content or the new.
 
     Args:
         path: The file; its folder is created if missing.
         data: Its whole content.
         durable: False skips the fsync, for files that can be recreated (reports, caches).
+        mode: Its permissions; None leaves it to its owner alone.
 
     Raises:
         RecordError: The disk is full, the folder is read-only, or similar. The old content is kept.
@@ -75,6 +76,8 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
         try:
             with os.fdopen(descriptor, "wb") as stream:
                 stream.write(data)
+                if mode is not None:
+                    os.fchmod(stream.fileno(), mode)
                 if durable:
                     stream.flush()
                     os.fsync(stream.fileno())

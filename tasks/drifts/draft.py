@@ -45,10 +45,11 @@ class Edit:
 
 @dataclass(frozen=True)
 class Draft:
-    """The edits, and what they cannot do, a sentence each."""
+    """The edits, what they cannot do (a sentence each), and the resources that this concerns."""
 
     edits: list[Edit] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    by_hand: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def draft(
         given: The variables whose values come from elsewhere than their defaults.
         shapes: The shapes of resource types, for what appeared.
     """
-    drafter, edits, left = _Drafter(sources, given, shapes), list[Edit](), list[str]()
+    drafter, edits, left, by_hand = _Drafter(sources, given, shapes), list[Edit](), list[str](), set[str]()
     for found in findings:
         if found.kind is DriftClass.UNDEPLOYED or found.ignored is not None:
             continue
@@ -91,35 +92,33 @@ def draft(
                 edits += attempt()
             except _ByHandError as error:
                 left.append(str(error))
-    return Draft(_apart(edits, left), list(dict.fromkeys(left)))
+                by_hand.add(found.address)
+    return Draft(_apart(edits), list(dict.fromkeys(left)), frozenset(by_hand))
 
 
 def applied(content: bytes, edits: Sequence[Edit]) -> bytes:
-    """A file's content with the edits that concern it."""
+    """A file's content with the edits that concern it; their lines end as the file's do."""
+    newline = b"\r\n" if b"\r\n" in content else b"\n"
     for edit in sorted(edits, key=lambda item: item.start, reverse=True):
-        content = content[: edit.start] + edit.text.encode() + content[edit.end :]
+        content = content[: edit.start] + edit.text.encode().replace(b"\n", newline) + content[edit.end :]
     return content
 
 
-def _apart(edits: list[Edit], left: list[str]) -> list[Edit]:
-    """The edits without those that concern the same bytes as an earlier one and say something else."""
+def _apart(edits: list[Edit]) -> list[Edit]:
+    """The edits without those within another one, which writes the whole of what exists there."""
     kept: list[Edit] = []
-    for edit in edits:
-        if any(
-            (item.file, item.start, item.end, item.text) == (edit.file, edit.start, edit.end, edit.text)
-            for item in kept
-        ):
-            continue
-        clash = next((item for item in kept if item.file == edit.file and _touch(item, edit)), None)
-        if clash:
-            left.append(f"{edit.what}: {clash.what} concerns the same code; run this again afterwards")
-        else:
+    for edit in sorted(edits, key=lambda item: item.start - item.end):
+        if not any(item.file == edit.file and (_touch(item, edit) or _same(item, edit)) for item in kept):
             kept.append(edit)
     return kept
 
 
 def _touch(one: Edit, other: Edit) -> bool:
     return one.start < other.end and other.start < one.end
+
+
+def _same(one: Edit, other: Edit) -> bool:
+    return (one.start, one.end, one.text) == (other.start, other.end, other.text)
 
 
 class _Drafter:
@@ -153,7 +152,7 @@ class _Drafter:
             _by_hand(f"{address} exists in another form; compare it with its code")
         if _has_hidden(exists) or list(path) in (item.get("masked") or []):
             _by_hand(f"{what} is sensitive: set it in the code by hand")
-        return self._within(self._resource(address), path, (), item.get("before"), what)
+        return self._within(self._resource(address, str(path[0])), path, (), item.get("before"), what)
 
     def _within(self, spot: _Spot, path: Path, done: Path, whole: Any, what: str) -> list[Edit]:
         """Edits of a block's body.
@@ -194,12 +193,35 @@ class _Drafter:
         while left:
             element = places.element(target.node, left[0])
             if element is None or (len(left) == 1 and exists is None):
+                if (entry := self._entry(target, element, left, inner, what)) is not None:
+                    return [entry]
                 break
             target, inner, left = _Spot(spot.file, element), at(inner, left[:1]), left[1:]
+        if _has_hidden(inner):
+            _by_hand(f"{what} is next to values that are sensitive or not known: change the code by hand")
         target, found = self._literal(target, what, exists)
+        if places.commented(target.node):
+            _by_hand(f"{what} is in an expression with comments, which would be lost; {_should_be(exists)}")
         if found is _JSON:
             return [_replaced(target, jsontext.loads(str(now)), what)]
         return [_replaced(target, inner if left else exists, what)]
+
+    def _entry(
+        self, target: _Spot, element: Node | None, left: Sequence[str | int], whole: Any, what: str
+    ) -> Edit | None:
+        """An edit that adds or removes one line of an object that is written on several; None if there is none."""
+        inner = places.inside(target.node)
+        if inner.type != "object" or not isinstance(whole, dict) or not places.on_lines(inner):
+            return None
+        if element is not None:
+            return self._gone(_Spot(target.file, element.parent or element), what)
+        name = str(left[0])
+        if name not in whole or _has_hidden(whole[name]):
+            return None
+        content, end = self._sources[target.file], inner.end_byte - 1
+        begin, indent = content.rfind(b"\n", 0, end) + 1, places.element_indent(inner)
+        text = f"{indent}{hclwrite.key(name)} = {hclwrite.value(whole[name], indent)}\n"
+        return Edit(target.file, begin, begin, text, what)
 
     def _literal(self, spot: _Spot, what: str, exists: Any) -> tuple[_Spot, object]:
         """Where an expression's value is written: itself, a default, a local, or the argument of `jsonencode`."""
@@ -279,26 +301,44 @@ class _Drafter:
         }
         blocks = {name: exists[name] for name in exists if name in shape.blocks and exists[name]}
         text = hclwrite.block(f'resource "{match["type"]}" "{match["name"]}"', {**content, **blocks}, nested=blocks)
-        file = next((file for file in self._sources if file.endswith("/main.tf")), next(iter(self._sources)))
+        if not self._sources:
+            raise _ByHandError(
+                f"{address} is in the state, and the stack has no file in native syntax: write it by hand"
+            )
+        file = next(
+            (file for file in self._sources if file.endswith(("/main.tf", "/main.tofu"))), next(iter(self._sources))
+        )
         end = len(self._sources[file])
         separator = "\n" if self._sources[file].endswith(b"\n") else "\n\n"
         return [Edit(file, end, end, f"{separator}{text}\n", f"{address} is added")]
 
     # --- places
 
-    def _resource(self, address: str) -> _Spot:
+    def _resource(self, address: str, name: str = "") -> _Spot:
+        """A resource's block; of several, the last one that sets an attribute or block of a name, else the first."""
         match = _ADDRESS.fullmatch(address)
         if match is None:
             raise _ByHandError(f"{address} is one of several instances, or in a module: change its code by hand")
-        for file, root in self._roots.items():
-            for block in places.blocks_of(root):
-                if places.kind(block) == "resource" and places.labels(block) == [match["type"], match["name"]]:
-                    return _Spot(file, block)
-        raise _ByHandError(f"{address} has no block in the stack's own files in native syntax: change its code by hand")
+        wanted = ["resource", match["type"], match["name"]]
+        found = [
+            _Spot(file, block)
+            for file, root in self._roots.items()
+            for block in places.blocks_of(root)
+            if places.words(block) == wanted
+        ]
+        if not found:
+            raise _ByHandError(
+                f"{address} has no block in the stack's own files in native syntax: change its code by hand"
+            )
+        if not name and len(found) > 1:
+            raise _ByHandError(f"{address} is also written in {found[-1].file}: remove both by hand")
+        return next((spot for spot in reversed(found) if places.sets(spot.node, name)), found[0])
 
     def _inserted(self, body: _Spot, head: str, now: Any, what: str, *, raw: bool = False) -> Edit:
         """An attribute or block at the end of a body."""
         content, indent = self._sources[body.file], places.inner_indent(body.node)
+        if b"\n" not in content[body.node.end_byte : body.node.parent.end_byte if body.node.parent else None]:
+            _by_hand(f"{what} is not set in a block that is written on one line: give it lines of its own first")
         text = f"{indent}{head}{now if raw else hclwrite.value(now, indent)}\n"
         last = body.node.named_children[-1] if body.node.named_children else None
         if last is None:
@@ -350,7 +390,7 @@ def _should_be(exists: Any) -> str:
 def _replaced(spot: _Spot, now: Any, what: str) -> Edit:
     text = hclwrite.value(now, places.indent(spot.node))
     end = spot.node.end_byte
-    if syntax.text(spot.node).startswith("<<"):  # a heredoc ends with its line
+    if syntax.text(spot.node).endswith("\n"):  # a heredoc ends with its line
         text += "\n"
     return Edit(spot.file, spot.node.start_byte, end, text, what)
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _STEP = "  "
+_UNKNOWN_ESCAPES = {"b": "\\u0008", "f": "\\u000c"}
 
 
 def value(found: object, indent: str = "") -> str:
@@ -42,12 +43,15 @@ def value(found: object, indent: str = "") -> str:
 def string(text: str) -> str:
     """A quoted text; nothing in it is a template."""
     escaped = jsontext.dumps(text, ensure_ascii=False)
+    escaped = re.sub(
+        r"\\(.)", lambda found: _UNKNOWN_ESCAPES.get(found[1], found[0]), escaped
+    )  # HCL has fewer than JSON
     return re.sub(r"([$%])\{", r"\1\1{", escaped)
 
 
 def key(name: str) -> str:
-    """The key of an object: as it is if it is an identifier, otherwise quoted."""
-    return name if _IDENTIFIER.fullmatch(name) else string(name)
+    """The key of an object: as it is if it is an identifier, otherwise quoted; `for` would begin an expression."""
+    return name if _IDENTIFIER.fullmatch(name) and name != "for" else string(name)
 
 
 def block(head: str, content: Mapping[str, object], indent: str = "", nested: Iterable[str] = ()) -> str:

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 def element(node: Node, step: str | int) -> Node | None:
     """The expression of an element of a literal object or list."""
-    inner = node
-    while inner.type in ("expression", "collection_value", "literal_value") and len(inner.named_children) == 1:
-        inner = inner.named_children[0]
+    inner = inside(node)
     if inner.type == "tuple" and isinstance(step, int):
         items = [child for child in inner.named_children if child.type == "expression"]
         return items[step] if step < len(items) else None
@@ -25,6 +23,33 @@ def element(node: Node, step: str | int) -> Node | None:
             if child.type == "object_elem" and child.named_children and key(child.named_children[0]) == step:
                 return child.named_children[-1]
     return None
+
+
+def inside(node: Node) -> Node:
+    """An expression without what only wraps it."""
+    while node.type in ("expression", "collection_value", "literal_value") and len(node.named_children) == 1:
+        node = node.named_children[0]
+    return node
+
+
+def on_lines(node: Node) -> bool:
+    """Whether the brackets and each element of an object are on lines of their own."""
+    lines = [row for child in node.named_children if child.type == "object_elem"
+             for row in {child.start_point[0], child.end_point[0]}]  # fmt: skip
+    lines += [node.start_point[0], node.end_point[0]]
+    return len(lines) == len(set(lines)) and node.start_point[0] != node.end_point[0]
+
+
+def commented(node: Node) -> bool:
+    """Whether there is a comment within a node."""
+    return node.type == "comment" or any(commented(child) for child in node.children)
+
+
+def sets(block: Node, name: str) -> bool:
+    """Whether a block has an attribute or a nested block of a name."""
+    body = syntax.body(block)
+    nested = (words(child)[0] for child in (body.named_children if body else []) if child.type == "block")
+    return name in {*(key for key, _ in syntax.attributes(body)), *nested}
 
 
 def key(node: Node) -> str:
@@ -88,3 +113,9 @@ def inner_indent(body: Node) -> str:
     if body.named_children:
         return indent(body.named_children[0]) or "  "
     return "  "
+
+
+def element_indent(node: Node) -> str:
+    """The indentation of the elements of an object that is written on several lines."""
+    first = next((child for child in node.named_children if child.type == "object_elem"), None)
+    return indent(first) if first else f"{indent(node)}  "

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import difflib
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..base import jsontext
-from ..base.errors import ConfigError, DriftAdoptionError
+from ..base.errors import ConfigError, DriftAdoptionError, EngineError
 from ..base.files import write_atomic
 from ..base.text import few, plural
 from ..drifts import draft as drafts
 from ..drifts.classes import DriftClass
 from ..drifts.draft import Shape
 from ..engine.command import Context
+from ..project.hcl import combining
 from ..run import workdir
+from . import trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,11 +34,15 @@ _SUFFIXES = (".tf", ".tofu")
 
 @dataclass(frozen=True)
 class Adopted:
-    """What was taken over: the files that changed, and what is left to do by hand, a sentence each."""
+    """What was taken over: the files that changed, and what is left to do by hand, a sentence each.
+
+    `outputs` are the outputs that follow the change with the next deploy.
+    """
 
     files: list[str]
     changes: int
     left: list[str]
+    outputs: list[str]
 
 
 def check_name(run: Run, name: str) -> None:
@@ -61,7 +69,6 @@ def adopt(run: Run, stack: Stack, findings: Sequence[Finding], look: Callable[[]
 
     Raises:
         DriftAdoptionError: Nothing can be taken over, or the plan is not what it should be; the files are unchanged.
-        EngineError: The engine cannot plan with the drafted change; the files are unchanged.
         RecordError: A file cannot be written.
     """
     _require_adoptable(run, stack, findings)
@@ -70,21 +77,19 @@ def adopt(run: Run, stack: Stack, findings: Sequence[Finding], look: Callable[[]
     if not drafted.edits:
         raise _refused(run, stack, "nothing of this drift can be taken over into the code", drafted.left)
     after = {file: drafts.applied(content, _of(drafted.edits, file)) for file, content in sources.items()}
-    changed = {file: content for file, content in after.items() if content != sources[file]}
-    proven = False
-    try:
-        for file, content in changed.items():
-            write_atomic(run.project.root / file, content)
-        _format(run, sorted(changed))
-        _prove(run, stack, look(), findings, drafted.left)
-        proven = True
-    finally:
-        if not proven:  # whatever ended it, also a stop
-            for file in changed:
-                write_atomic(run.project.root / file, sources[file])
+    changed = {
+        file: _formatted(run, file, sources[file], content)
+        for file, content in sorted(after.items()) if content != sources[file]
+    }  # fmt: skip
+    with trial.changed(run, stack.name, sources, changed):
+        try:
+            outputs = _prove(run, stack, look(), findings, drafted)
+        except EngineError as error:
+            message = f"the drafted change was taken back, as the engine cannot plan with it: {error.message}"
+            raise _refused(run, stack, message, drafted.left) from error
     for file in sorted(changed):
-        run.say("".join(_diff(file, sources[file], run.project.index.content(file))))
-    return Adopted(sorted(changed), len(drafted.edits), drafted.left)
+        run.say("".join(_diff(file, sources[file], changed[file])))
+    return Adopted(sorted(changed), len(drafted.edits), drafted.left, outputs)
 
 
 def _require_adoptable(run: Run, stack: Stack, findings: Sequence[Finding]) -> None:
@@ -104,17 +109,17 @@ def _require_adoptable(run: Run, stack: Stack, findings: Sequence[Finding]) -> N
         )  # fmt: skip
 
 
-def _prove(run: Run, stack: Stack, changes: PlanChanges, findings: Sequence[Finding], left: Sequence[str]) -> None:
-    """Require that the plan changes nothing, apart from what was to be left as it was."""
-    by_hand = {found.address for found in findings if any(text.startswith(found.address) for text in left)}
+def _prove(
+    run: Run, stack: Stack, changes: PlanChanges, findings: Sequence[Finding], drafted: drafts.Draft
+) -> list[str]:
+    """Require that the plan changes no resource but those to be left; returns the outputs that it changes."""
     ignored = {found.address for found in findings if found.ignored is not None}
     still = [str(item.get("address")) for item in changes.resources]
-    still += [f"output {item.get('name')}" for item in changes.outputs]
-    known = {found.address for found in findings if found.kind is DriftClass.OUTPUTS}
-    wrong = [address for address in still if address not in by_hand | ignored | known]
+    wrong = [address for address in still if address not in drafted.by_hand | ignored]
     if wrong:
         message = f"with the drafted change the plan would still change {few(wrong, 5)}, so it was taken back"
-        raise _refused(run, stack, message, left)
+        raise _refused(run, stack, message, drafted.left)
+    return [str(item.get("name")) for item in changes.outputs]
 
 
 def _refused(run: Run, stack: Stack, message: str, left: Sequence[str]) -> DriftAdoptionError:
@@ -125,15 +130,27 @@ def _refused(run: Run, stack: Stack, message: str, left: Sequence[str]) -> Drift
 
 
 def _sources(run: Run, stack: Stack) -> dict[str, bytes]:
-    """The stack's own files in native syntax."""
-    files = sorted(run.project.module(stack.name).files)
-    return {file: run.project.index.content(file) for file in files if file.endswith(_SUFFIXES)}
+    """The stack's own files in native syntax that the engine reads; those that override others come last."""
+    files = run.project.module(stack.name).files
+    used = [file for file in files if file.endswith(_SUFFIXES) and combining.twin(file) not in files]
+    return {
+        file: run.project.index.content(file)
+        for file in sorted(used, key=lambda file: (combining.overrides(file), file))
+    }
 
 
-def _format(run: Run, files: Sequence[str]) -> None:
-    """Format files as the engine does; a draft that it cannot read is found by the plan."""
-    where = Context("drift format", run.project.root, run.layout.cache / "data" / "format")
-    run.engine().run(where, "fmt", "-no-color", "-list=false", *files, shown=False)
+def _formatted(run: Run, file: str, before: bytes, after: bytes) -> bytes:
+    """A file's new content as the engine formats it, if the old one was formatted."""
+    with tempfile.TemporaryDirectory(prefix="doit-tofu-") as folder:
+        place = Path(folder) / Path(file).name
+        where = Context("drift format", Path(folder), run.layout.cache / "data" / "format")
+
+        def formatted(content: bytes) -> bytes:
+            write_atomic(place, content, durable=False)
+            done = run.engine().run(where, "fmt", "-no-color", "-list=false", place.name, shown=False)
+            return place.read_bytes() if done.ok else content
+
+        return formatted(after) if formatted(before) == before else after
 
 
 def _given(run: Run, stack: Stack) -> frozenset[str]:
@@ -179,4 +196,7 @@ def summary(found: Adopted) -> str:
     """What was taken over, on one line."""
     rest = f"; by hand: {'; '.join(found.left)}" if found.left else ""
     proof = "the plan is empty" if not found.left else "the plan has only what is left"
+    if found.outputs:
+        names = few([f"output {name}" for name in found.outputs], 3)
+        proof = f"the plan changes no {'other ' if found.left else ''}resource, only {names}"
     return f"adopted: {plural(found.changes, 'change')} in {', '.join(found.files)}; {proof}; review and commit{rest}"

@@ -145,14 +145,23 @@ def json_option() -> list[dict[str, object]]:
 
 
 def adopting() -> str | None:
-    """The stack whose drift is taken over into the code: `doit drift --adopt STACK`; None without that."""
-    words = sys.argv[1:]
+    """The stack whose drift is taken over into the code: `doit drift --adopt STACK`; None without that.
+
+    Raises:
+        ConfigError: It is given for several.
+    """
+    words, found = sys.argv[1:], list[str]()
     for place, word in enumerate(words):
         if word == ADOPT and names(("drift",)):
-            return words[place + 1] if place + 1 < len(words) else ""
-        if word.startswith(f"{ADOPT}="):
-            return word.partition("=")[2]
-    return None
+            found.append(words[place + 1] if place + 1 < len(words) else "")
+        elif word.startswith(f"{ADOPT}="):
+            found.append(word.partition("=")[2])
+    if len(set(found)) > 1:
+        raise ConfigError(
+            "`--adopt` is given twice, and a run adopts the drift of one stack", untouched="nothing was run",
+            next_step=("run one after the other, first ", doit("drift", ADOPT, found[0])),
+        )  # fmt: skip
+    return found[0] if found else None
 
 
 def adopt_option() -> list[Mapping[str, object]]:

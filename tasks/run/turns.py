@@ -45,13 +45,20 @@ def choose(run: Run, tasks: Mapping[str, Task], selected: Collection[str]) -> No
     """Take the stacks of other shards out of doit's graph, and put the rest in the order in which they are due.
 
     Raises:
-        ConfigError: A shard was asked for in a run that does more than check all stacks for drift.
+        ConfigError: A shard was asked for in a run that does more than check all stacks for drift, or `--adopt` in one
+            that does more than that.
     """
     mine = run.request.shard
     if mine is not None and list(selected) != [STAGE]:
         raise ConfigError(
             f"`shard={mine}` is only for `doit drift` of all stacks", untouched="nothing was run",
             next_step=(run.command(f"shard={mine}", STAGE), " checks this part"),
+        )  # fmt: skip
+    adopt = run.request.adopt
+    if adopt is not None and (mine is not None or list(selected) not in ([STAGE], [_PREFIX + adopt])):
+        raise ConfigError(
+            "`--adopt` changes code, so it is for a run of its own: without a shard and without other tasks",
+            untouched="nothing was run", next_step=("write ", run.command(STAGE, "--adopt", adopt)),
         )  # fmt: skip
     if STAGE not in selected:
         return

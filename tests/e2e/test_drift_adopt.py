@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -150,3 +153,69 @@ def test_undeployed_code_is_not_mixed_with_drift_and_a_misspelt_stack_is_named(
     assert "undeployed code" in repository.doit("drift", "--adopt", "a", code=1).out
     for words in (["--adopt", "aa"], ["--adopt=aa"]):
         assert "unknown stack 'aa' (did you mean 'a'?)" in repository.doit("drift", *words, code=1).out
+
+
+def test_an_output_that_follows_is_named_and_the_file_keeps_its_mode(build: Callable[..., Repository]) -> None:
+    stack = code({"x": "input = 3"}) + '\noutput "o" {\n  value = terraform_data.x.input\n}\n'
+    repository = build(minimal_config(), f"stacks/a/main.tf:{stack}")
+    repository.prepare("deploy")
+    change(repository, {"x": 5})
+    (repository.path / "stacks/a/main.tf").chmod(0o664)
+    done = repository.doit("drift:a", "--adopt", "a")
+    assert "the plan changes no resource, only output o" in done.task("drift", "a")
+    assert (repository.path / "stacks/a/main.tf").stat().st_mode & 0o777 == 0o664
+    assert repository.git("status", "--short") == "M stacks/a/main.tf"
+
+
+def test_a_file_that_is_a_link_ignored_or_read_only_is_not_changed(build: Callable[..., Repository]) -> None:
+    repository = build(minimal_config(), f"stacks/a/main.tf:{code({'x': 'input = 3'})}")
+    repository.prepare("deploy")
+    change(repository, {"x": 5})
+    path = repository.path / "stacks/a/main.tf"
+    before = path.read_bytes()
+    path.chmod(0o444)
+    assert "stacks/a/main.tf is read-only" in repository.doit("drift", "--adopt", "a", code=1).out
+    path.chmod(0o644)
+    (repository.path / ".git/info").mkdir(exist_ok=True)
+    (repository.path / ".git/info/exclude").write_text("main.tf\n")
+    repository.git("rm", "--quiet", "--cached", "stacks/a/main.tf")
+    assert "stacks/a/main.tf is ignored by git" in repository.doit("drift", "--adopt", "a", code=1).out
+    outside = repository.path.parent / "outside.tf"
+    path.rename(outside)
+    path.symlink_to(outside)
+    assert "stacks/a/main.tf is a link" in repository.doit("drift", "--adopt", "a", code=1).out
+    assert path.is_symlink()
+    assert outside.read_bytes() == before
+
+
+def test_it_is_for_a_run_of_its_own_and_one_stack(build: Callable[..., Repository]) -> None:
+    repository = build(minimal_config(), f"stacks/a/main.tf:{code({'x': 'input = 3'})}")
+    for words in (["deploy"], ["plan"], ["shard=1/2"]):
+        assert "for a run of its own" in repository.doit("drift", "--adopt", "a", *words, code=1).out
+    assert "given twice" in repository.doit("drift", "--adopt", "a", "--adopt=b", code=1).out
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_stop_during_the_proving_plan_puts_the_file_back(build: Callable[..., Repository], signals: int) -> None:
+    repository = build(minimal_config(), f"stacks/a/main.tf:{code({'x': 'input = 3'})}")
+    repository.prepare("deploy")
+    change(repository, {"x": 5})
+    path, proving = repository.path / "stacks/a/main.tf", repository.home / "proving"
+    before = path.read_bytes()
+    repository.engine_script(
+        "#!/bin/sh\ncase \"$*\" in plan*) if grep -q 'input = 5' main.tf; then\n"
+        f"trap '' INT; touch '{proving}'; sleep 2; fi;; esac\nexec '{repository.tofu}' \"$@\"\n"
+    )
+    process = repository.start("drift", "--adopt", "a")
+    limit = time.monotonic() + 60
+    while not proving.exists():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    assert path.read_bytes() != before
+    for _ in range(signals):
+        os.kill(process.pid, signal.SIGINT)
+        time.sleep(0.3)
+    process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert path.read_bytes() == before
+    assert repository.git("status", "--short") == ""

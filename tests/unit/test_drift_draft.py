@@ -64,10 +64,20 @@ def adopted(code: str, *found: Finding, given: frozenset[str] = frozenset(), **s
             "  r {\n    p = 1\n  }\n  r {\n    p = 2\n  }\n", {"r": [{"p": 2}]}, {"r": [{"p": 1}, {"p": 2}]},
             "  r {\n    p = 2\n  }\n", id="a block less",
         ),
-        pytest.param("  s = <<EOT\na\nEOT\n", {"s": "b\n"}, {"s": "a\n"}, '  s = "b\\n"\n\n', id="a heredoc"),
+        pytest.param("  s = <<EOT\na\nEOT\n", {"s": "b\n"}, {"s": "a\n"}, '  s = "b\\n"\n', id="a heredoc"),
         pytest.param("  n = 12345678901234567890\n", {"n": 12345678901234567891}, {"n": 12345678901234567890},
                      "  n = 12345678901234567891\n", id="every digit"),
         pytest.param("", {"n": 2}, {"n": None}, "  n = 2\n", id="an empty block"),
+        pytest.param(
+            '  t = {\n    # why\n    a = "1" # one\n    b = "2"\n  }\n', {"t": {"a": "1", "c": "3"}},
+            {"t": {"a": "1", "b": "2"}}, '  t = {\n    # why\n    a = "1" # one\n    c = "3"\n  }\n',
+            id="comments of a map stay where an element is added and another removed",
+        ),
+        pytest.param(
+            "  t = { a = 1, b = 2, c = 3 }\n", {"t": {"a": 1, "c": 4}}, {"t": {"a": 1, "b": 2, "c": 3}},
+            "  t = {\n    a = 1\n    c = 4\n  }\n", id="one element gone and another changed on one line",
+        ),
+        pytest.param('  s = "a"\n', {"s": "\b\f\\b"}, {"s": "a"}, '  s = "\\u0008\\u000c\\\\b"\n', id="escapes that HCL lacks"),
     ],
 )  # fmt: skip
 def test_the_code_says_what_exists(body: str, before: dict[str, Any], after: dict[str, Any], expected: str) -> None:
@@ -100,6 +110,10 @@ def test_a_default_and_a_local_that_nothing_else_uses_are_changed_where_they_are
         (HEAD + "}\noutput \"o\" {\n  value = x_y.a.id\n}\n", Finding(DriftClass.DELETED, "x_y.a"), "refers to it"),
         (HEAD + "}\n", Finding(DriftClass.APPEARED, "z.b", item={"before": {"n": 1}, "after": None}), "write a resource"),
         (HEAD + "}\n", Finding(DriftClass.CHECK, "check.c"), "does not hold"),
+        (HEAD + "  l = [\n    1, # one\n  ]\n}\n", changed({"l": [1, 2]}, {"l": [1]}), "comments, which would be lost"),
+        ('resource "x_y" "a" { m = 1 }\n', changed({"m": 1, "n": 2}, {"m": 1, "n": None}), "give it lines of its own"),
+        (HEAD + '  t = { a = 1, p = "x" }\n}\n',
+         changed({"t": {"a": 1, "b": 2, "p": "(sensitive value)"}}, {"t": {"a": 1, "p": "(sensitive value)"}}), "sensitive"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_drafted_says_what_to_do_and_changes_nothing(code: str, found: Finding, says: str) -> None:
@@ -142,3 +156,29 @@ def test_a_literal_is_read_back_as_the_same_value(found: object) -> None:
     tree = syntax.parse(f"x = {hclwrite.value(found)}\n".encode())
     assert not tree.has_error
     assert syntax.literal(dict(syntax.attributes(syntax.body(tree)))["x"]) == found
+
+
+def test_lines_end_as_the_file_s_do() -> None:
+    code = (HEAD + "  t = { a = 1 }\n}\n").replace("\n", "\r\n")
+    found, left = adopted(code, changed({"t": {"a": 1, "b": 2}}, {"t": {"a": 1}}))
+    assert left == []
+    assert found.count("\n") == found.count("\r\n") > code.count("\r\n")
+
+
+def test_the_block_that_sets_an_attribute_last_is_the_one_that_changes() -> None:
+    sources = {"s/main.tf": f"{HEAD}  n = 3\n  m = 1\n}}\n".encode(), "s/override.tf": f"{HEAD}  n = 4\n}}\n".encode()}
+    made = drafts.draft([changed({"n": 5, "m": 2}, {"n": 4, "m": 1})], sources, frozenset(), {})
+    assert [(edit.file, edit.text) for edit in made.edits] == [("s/main.tf", "2"), ("s/override.tf", "5")]
+
+
+def test_what_is_left_by_hand_is_told_by_its_whole_address() -> None:
+    sources = {"s/main.tf": f'{HEAD}  n = 3\n}}\nresource "x_y" "ab" {{\n  n = 1 + 2\n}}\n'.encode()}
+    found = [changed({"n": 5}, {"n": 3}, address) for address in ("x_y.a", "x_y.ab")]
+    assert drafts.draft(found, sources, frozenset(), {}).by_hand == {"x_y.ab"}
+
+
+def test_what_appeared_in_a_stack_without_native_syntax_is_left_by_hand() -> None:
+    found = Finding(DriftClass.APPEARED, "x_y.c", item={"before": {"n": 1}, "after": None})
+    made = drafts.draft([found], {}, frozenset(), {"x_y": Shape(frozenset({"n"}), frozenset())})
+    assert made.edits == []
+    assert "native syntax" in made.left[0]
