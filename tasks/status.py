@@ -55,7 +55,7 @@ def text(run: Run, as_json: bool = False) -> str:
 def _table(run: Run) -> tuple[str, list[DeployError]]:
     deploying = run.recording.deployed_by if run.recording is not None else {}
     rows = [("stack", "deployed", "state")]
-    counts = {"affected": 0, "unverified": 0, "drifted": 0, "in error": 0}
+    counts = {"affected": 0, "unverified": 0, "with a plan": 0, "drifted": 0, "in error": 0}
     errors: list[DeployError] = []
     for name in run.project.graph.order:
         stack = run.project.stacks[name]
@@ -80,6 +80,8 @@ def _table(run: Run) -> tuple[str, list[DeployError]]:
         if store.pending(run.layout, name):
             run.ages = True
             words.append(acceptance.readiness(run, stack, assessment))
+            # A deploy takes the plan or fails because of it, even if the stack needs none.
+            counts["with a plan"] += not (assessment.affected or assessment.unverified)
         if drifted := _drift(run, stack, assessment.receipt):
             counts["drifted"] += 1
             words.append(drifted)

@@ -78,7 +78,8 @@ def _may_run(binary: Path, settings: model.Engine, wanted: VersionConstraint, mi
     if not wanted.allows(named):
         return False
     if not trusted.is_known(binary, settings):
-        misses.append(f"{binary} is not known to be {settings.kind} {named}: its SHA-256 is in no list")
+        lists = f"neither in engine.sha256 nor in this machine's record ({trusted.record_file()})"
+        misses.append(f"{binary} is not known to be {settings.kind} {named}: its SHA-256 is {lists}")
         return False
     return True
 

@@ -183,6 +183,17 @@ def test_status_calls_a_plan_ready_only_if_a_deploy_takes_it(one: Repository) ->
     one.commit()
     assert "a plan waits that would be refused: this plan was made at " in one.doit("status").out
     one.doit("plan")
+    one.doit("deploy")
+    one.doit("-a", "plan:a")
+    done = one.doit("status")
+    assert "a plan is ready to deploy" in done.out
+    assert done.out.splitlines()[-1].endswith(": 1 stack, 1 with a plan")
+    one.write("notes.txt:another commit")
+    one.commit()
+    done = one.doit("status")
+    assert "a plan waits that would be refused: this plan was made at " in done.out
+    assert done.out.splitlines()[-1].endswith(": 1 stack, 1 with a plan"), "not `all up to date`: a deploy fails"
+    one.doit("-a", "plan:a")
     one.engine_calls()
     assert "a plan is ready to deploy" in one.doit("status").out
     assert one.engine_calls() == []

@@ -343,6 +343,18 @@ def test_records_with_duplicate_names_markup_and_javascript_names_are_shown_and_
     assert NASTY not in run
 
 
+def test_the_link_to_a_failed_stack_is_marked_by_more_than_its_colour(
+    deployed: Repository, serve: Callable[..., Dashboard]
+) -> None:
+    """Readers of a page count a heading as text if the stage's name is longer than the stack's."""
+    last = deployed.deploy_dir("runs") / f"{run_ids(deployed)[-1]}.json"
+    last.write_text(last.read_text().replace("edge/cdn", "web"))
+    dashboard = serve(deployed.path / ".deploy")
+    page = f"/env/local/runs/{last.stem}"
+    assert "Failure of deploy:web" in dashboard.get(page).text
+    assert [visit["violations"] for visit in dashboard.visit(page)] == [[], [], [], []]
+
+
 def test_a_failure_is_shown_with_what_is_untouched_and_the_command_to_run_next(
     deployed: Repository, serve: Callable[..., Dashboard]
 ) -> None:

@@ -153,7 +153,9 @@ def test_an_engine_in_the_cache_that_nobody_knows_is_not_started_but_obtained_ag
     os.utime(cached, ns=(status.st_atime_ns, status.st_mtime_ns))
     bare.variables["PATH"] = f"{bare.bin}:/usr/bin:/bin"
     done = bare.doit("setup", DEPLOY_ENGINE__RELEASES="http://127.0.0.1:9", code=1)
-    assert f"{cached} is not known to be tofu 1.12.6: its SHA-256 is in no list" in done.out
+    lists = "neither in engine.sha256 nor in this machine's record ("
+    assert f"{cached} is not known to be tofu 1.12.6: its SHA-256 is {lists}" in done.out
+    assert "doit-tofu/engines.json)" in done.out
     assert not log.exists()
 
 

@@ -28,8 +28,8 @@ DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMANDS = {name.removeprefix("task_").replace("_", "-") for name in tasks.__all__ if re.match(r"task_[a-z]", name)}
 DOIT_COMMANDS = {"clean", "dumpdb", "forget", "help", "ignore", "info", "list", "run", "tabcompletion"}
 KNOWN_PROGRAMS = {
-    "cat", "cd", "cp", "curl", "doit", "echo", "export", "git", "head", "jq", "kill", "ls", "mkdir", "mv", "node", "openssl", "pip",
-    "printf", "psql", "python", "python3", "rm", "sed", "sleep", "tofu", "tools/app", "tools/doit", "tools/lint", "tools/test",
+    "cat", "cd", "complete", "cp", "curl", "doit", "echo", "export", "git", "head", "jq", "kill", "ls", "mkdir", "mv", "node", "openssl", "pip",
+    "printf", "psql", "python", "python3", "rm", "sed", "sleep", "source", "tofu", "tools/app", "tools/doit", "tools/lint", "tools/test",
     "touch",
 }  # fmt: skip
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
