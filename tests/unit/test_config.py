@@ -220,6 +220,24 @@ def test_key_paths_are_written_as_people_write_them() -> None:
             id="a mapping for a list",
         ),
         pytest.param(
+            "version: 1\ndrift:\n  ignore:\n    - {stacks: [a], classes: changed, reason: r, until: 2999-01-01}\n",
+            "config error: drift.ignore[0].classes: input should be a valid list; found 'changed';"
+            " write it in brackets: `classes: [changed]`\n  where: config/pipeline.yaml:4",
+            id="a text for a list",
+        ),
+        pytest.param(
+            "version: 1\ndrift:\n  ignore:\n    - {stacks: [a], reason: r, until: next year}\n",
+            "config error: drift.ignore[0].until: input should be a day such as 2027-01-31; found 'next year'\n"
+            "  where: config/pipeline.yaml:4",
+            id="a text for a day",
+        ),
+        pytest.param(
+            "version: 1\ndrift:\n  ignore: [terraform_data.x]\n",
+            "config error: drift.ignore[0]: input should be a mapping; found 'terraform_data.x'\n"
+            "  where: config/pipeline.yaml:3",
+            id="a text for a mapping",
+        ),
+        pytest.param(
             "version: 1\nengine: {lock_timeout: -1}\n",
             "config error: engine.lock_timeout: input should be greater than or equal to 0; found -1\n"
             "  where: config/pipeline.yaml:2",

@@ -69,8 +69,7 @@ def explain(
         found = "this value" if variable else _shown(value)
         message = f"{found} is not a valid name or reference; it must match {detail['ctx']['pattern']}"
     else:
-        message = detail["msg"].removeprefix("Value error, ")
-        message = message[:1].lower() + message[1:]
+        message = _message(detail)
         if variable is None:  # the value of a variable may be a secret
             message += f"; found {_shown(value)}"
         if detail["type"] == "literal_error" and isinstance(value, str):
@@ -79,7 +78,19 @@ def explain(
             message += nearest(value, known)
             if not known and variable is None and value in re.split(r", | or ", expected):  # a number as text
                 message += f"; write it without quotes: `{path[-1]}: {value}`"
+        if detail["type"] == "list_type" and isinstance(value, str) and variable is None and path:
+            message += f"; write it in brackets: `{path[-1]}: [{urls.scrub(f'{value:.80}')}]`"
     return ConfigError(message, where=place(path, documents, variables), key=dotted(path) or None)
+
+
+def _message(detail: ErrorDetails) -> str:
+    """What pydantic says, without the names of our classes."""
+    if detail["type"].startswith("date_"):
+        return "input should be a day such as 2027-01-31"
+    if detail["type"] in ("model_type", "dataclass_type"):
+        return "input should be a mapping"
+    message = detail["msg"].removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]
 
 
 def _shown(value: Any) -> str:
