@@ -77,7 +77,7 @@ def _kill_all(repository: Repository, process: subprocess.Popen[str]) -> None:
 def _command(out: str) -> str:
     """The command that the message gives, on a line of its own."""
     found = re.findall(r"^  next: .*:\n    (.+)$", out, re.MULTILINE)
-    assert len(found) == 1, out
+    assert len(set(found)) == 1, out  # where it failed, and at the end
     return str(found[0])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -32,6 +33,7 @@ class FakeRun:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.project = SimpleNamespace(keyring=SimpleNamespace(is_set=False, current=None))
 
     def engine(self) -> Engine:
         """The engine."""
@@ -47,7 +49,9 @@ def test_plans_of_engines_that_we_were_not_compared_with_and_what_is_no_plan_are
 ) -> None:
     monkeypatch.setattr(judging, "judged_by", lambda _: None)
     read = []
-    monkeypatch.setattr(reading.plans, "read", lambda plan: read.append(plan) or (_ for _ in ()).throw(AssertionError))
+    monkeypatch.setattr(
+        reading.plans, "read", lambda plan, _opened: read.append(plan) or (_ for _ in ()).throw(AssertionError)
+    )
     known = (kind, release) == ("tofu", (1, 12))
     if known:
         monkeypatch.undo()
