@@ -7,6 +7,7 @@ script in front of the engine. Each stack of one repository is swapped at a mome
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -130,7 +131,8 @@ def _spread(moments: Sequence[str], count: int, offset: int) -> Iterator[str]:
 
 def _refused(out: str, stage: str, name: str) -> bool:
     """Whether the line of a task says that its plan was refused."""
-    lines = (line for line in out.splitlines() if line.split()[:3] == [stage, name, "FAILED"])
+    uncounted = (re.sub(r"^(\w+ +)\d+/\d+ ", r"\1", line) for line in out.splitlines())
+    lines = (line for line in uncounted if line.split()[:3] == [stage, name, "FAILED"])
     return any("its hash differs" in line for line in lines)
 
 
