@@ -18,6 +18,7 @@ from ..base.valuepath import at, dotted
 from ..project.hcl import syntax
 from . import hclwrite, places
 from .classes import DriftClass, paths_of
+from .edits import Edit, apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,17 +31,6 @@ if TYPE_CHECKING:
 _ADDRESS = re.compile(r"(?P<type>[A-Za-z][A-Za-z0-9_-]*)\.(?P<name>[A-Za-z_][A-Za-z0-9_-]*)")
 _SINGLE = re.compile(r"(?P<kind>var|local)\.(?P<name>[A-Za-z_][A-Za-z0-9_-]*)")
 _HIDDEN = frozenset({MASK, HIDDEN, UNKNOWN})
-
-
-@dataclass(frozen=True)
-class Edit:
-    """The bytes from `start` to `end` of a file become a text; `what` says so for readers."""
-
-    file: str
-    start: int
-    end: int
-    text: str
-    what: str
 
 
 @dataclass(frozen=True)
@@ -93,32 +83,7 @@ def draft(
             except _ByHandError as error:
                 left.append(str(error))
                 by_hand.add(found.address)
-    return Draft(_apart(edits), list(dict.fromkeys(left)), frozenset(by_hand))
-
-
-def applied(content: bytes, edits: Sequence[Edit]) -> bytes:
-    """A file's content with the edits that concern it; their lines end as the file's do."""
-    newline = b"\r\n" if b"\r\n" in content else b"\n"
-    for edit in sorted(edits, key=lambda item: item.start, reverse=True):
-        content = content[: edit.start] + edit.text.encode().replace(b"\n", newline) + content[edit.end :]
-    return content
-
-
-def _apart(edits: list[Edit]) -> list[Edit]:
-    """The edits without those within another one, which writes the whole of what exists there."""
-    kept: list[Edit] = []
-    for edit in sorted(edits, key=lambda item: item.start - item.end):
-        if not any(item.file == edit.file and (_touch(item, edit) or _same(item, edit)) for item in kept):
-            kept.append(edit)
-    return kept
-
-
-def _touch(one: Edit, other: Edit) -> bool:
-    return one.start < other.end and other.start < one.end
-
-
-def _same(one: Edit, other: Edit) -> bool:
-    return (one.start, one.end, one.text) == (other.start, other.end, other.text)
+    return Draft(apart(edits), list(dict.fromkeys(left)), frozenset(by_hand))
 
 
 class _Drafter:

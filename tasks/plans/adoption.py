@@ -13,6 +13,7 @@ from ..base.errors import ConfigError, DriftAdoptionError, EngineError
 from ..base.files import write_atomic
 from ..base.text import few, plural
 from ..drifts import draft as drafts
+from ..drifts import edits
 from ..drifts.classes import DriftClass
 from ..drifts.draft import Shape
 from ..engine.command import Context
@@ -76,7 +77,7 @@ def adopt(run: Run, stack: Stack, findings: Sequence[Finding], look: Callable[[]
     drafted = drafts.draft(findings, sources, _given(run, stack), _shapes(run, stack, findings))
     if not drafted.edits:
         raise _refused(run, stack, "nothing of this drift can be taken over into the code", drafted.left)
-    after = {file: drafts.applied(content, _of(drafted.edits, file)) for file, content in sources.items()}
+    after = {file: edits.applied(content, _of(drafted.edits, file)) for file, content in sources.items()}
     changed = {
         file: _formatted(run, file, sources[file], content)
         for file, content in sorted(after.items()) if content != sources[file]
@@ -158,8 +159,8 @@ def _given(run: Run, stack: Stack) -> frozenset[str]:
     return frozenset({*run.project.known(run.project, stack), *stack.inputs, *stack.settings.images})
 
 
-def _of(edits: Sequence[drafts.Edit], file: str) -> list[drafts.Edit]:
-    return [edit for edit in edits if edit.file == file]
+def _of(found: Sequence[edits.Edit], file: str) -> list[edits.Edit]:
+    return [edit for edit in found if edit.file == file]
 
 
 def _shapes(run: Run, stack: Stack, findings: Sequence[Finding]) -> dict[str, Shape]:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tasks.drifts import draft as drafts
-from tasks.drifts import hclwrite
+from tasks.drifts import edits, hclwrite
 from tasks.drifts.classes import DriftClass, Finding
 from tasks.drifts.draft import Shape
 from tasks.project.hcl import syntax
@@ -23,7 +23,7 @@ def changed(before: dict[str, Any], after: dict[str, Any], address: str = "x_y.a
 def adopted(code: str, *found: Finding, given: frozenset[str] = frozenset(), **shapes: Shape) -> tuple[str, list[str]]:
     """The code afterwards, and what is left."""
     made = drafts.draft(found, {"s/main.tf": code.encode()}, given, shapes)
-    return drafts.applied(code.encode(), made.edits).decode(), made.left
+    return edits.applied(code.encode(), made.edits).decode(), made.left
 
 
 @pytest.mark.parametrize(
