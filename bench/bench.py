@@ -51,7 +51,7 @@ _SHARED = 10  # modules in part b
 _TERRAMATE = "terramate list --changed"
 _QUICK = 5  # rounds of what takes less than a second, for each round of the rest
 
-_BARE = """\
+_LOOP = """\
 export TF_IN_AUTOMATION=1 TF_INPUT=0 CHECKPOINT_DISABLE=1 TF_PLUGIN_CACHE_DIR="$HOME/cache/providers"
 mkdir -p .bare/plans "$TF_PLUGIN_CACHE_DIR"
 ls stacks | xargs -P {parallel} -I STACK sh -c '
@@ -60,11 +60,15 @@ ls stacks | xargs -P {parallel} -I STACK sh -c '
   mkdir -p "$TF_DATA_DIR"
   cd stacks/STACK
   set -e
-  tofu init -no-color -input=false -reconfigure -backend-config=path=../../.state/STACK-bare.tfstate > "$out.log"
-  tofu plan -json-into="$out.events" -no-color -input=false -detailed-exitcode -out="$out.tfplan" \\
-    -lock-timeout=60s >> "$out.log" || [ $? -eq 2 ]
+  {commands}
 '
 """
+INIT = 'tofu init -no-color -input=false -reconfigure {settings} > "$out.log"'
+PLAN = (
+    'tofu plan -json-into="$out.events" -no-color -input=false -detailed-exitcode -out="$out.tfplan"'
+    ' -lock-timeout=60s >> "$out.log" || [ $? -eq 2 ]'
+)
+LOCAL = "-backend-config=path=../../.state/STACK-bare.tfstate"
 
 
 @dataclass(frozen=True)
@@ -142,13 +146,24 @@ class Table:
         print(f"  {name:<34}{figure:>12}  {ratio:<32}{verdict}".rstrip(), flush=True)
 
 
+def loop(root: Path, *commands: str, **variables: str) -> Cost:
+    """The engine alone, some stacks at a time."""
+    text = _LOOP.format(parallel=PARALLEL, commands="\n  ".join(commands))
+    return run(root, "env", *assigned(variables), "sh", "-c", text)
+
+
+def assigned(variables: Mapping[str, str]) -> list[str]:
+    """Variables as `env` takes them."""
+    return [f"{name}={value}" for name, value in variables.items()]
+
+
 def plan_beside_bare_loop(base: Path, stacks: int, rounds: int, table: Table) -> None:
     """Part a."""
     root = create(base, stacks)
     table.title(f"a. doit plan of {stacks:,} stacks beside a bare loop, {PARALLEL} at a time")
 
     plan = partial(doit, root, "-n", str(PARALLEL), "plan")
-    contenders = {"bare": partial(run, root, "sh", "-c", _BARE.format(parallel=PARALLEL)), "doit": plan}
+    contenders = {"bare": partial(loop, root, INIT.format(settings=LOCAL), PLAN), "doit": plan}
 
     def forget(_number: int) -> None:
         for name in (".bare", ".deploy"):

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 from repository import ROOT, create, touch_stacks
 
-from bench import PARALLEL, Table, facts, in_turns, run
+from bench import INIT, LOCAL, PARALLEL, PLAN, Table, assigned, facts, in_turns, loop, run
 
 sys.path.insert(0, str(ROOT))
 
@@ -39,25 +39,7 @@ if TYPE_CHECKING:
 
     from bench import Cost, Costs
 
-_LOOP = """\
-export TF_IN_AUTOMATION=1 TF_INPUT=0 CHECKPOINT_DISABLE=1 TF_PLUGIN_CACHE_DIR="$HOME/cache/providers"
-mkdir -p .bare/plans "$TF_PLUGIN_CACHE_DIR"
-ls stacks | xargs -P {parallel} -I STACK sh -c '
-  out="$PWD/.bare/plans/STACK"
-  export TF_DATA_DIR="$PWD/.bare/data/STACK"
-  mkdir -p "$TF_DATA_DIR"
-  cd stacks/STACK
-  set -e
-  {commands}
-'
-"""
-_INIT = 'tofu init -no-color -input=false -reconfigure {settings} > "$out.log"'
-_PLAN = (
-    'tofu plan -json-into="$out.events" -no-color -input=false -detailed-exitcode -out="$out.tfplan"'
-    ' -lock-timeout=60s >> "$out.log" || [ $? -eq 2 ]'
-)
 _APPLY = 'tofu apply -json-into="$out.applied" -no-color -input=false -lock-timeout=60s "$out.tfplan" >> "$out.log"'
-_LOCAL = "-backend-config=path=../../.state/STACK-bare.tfstate"
 _SHOW = 'tofu show -json "$out.tfplan" > "$out.json"'
 _KEY = b"s" * 32
 
@@ -81,9 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def again(base: Path, stacks: int, rounds: int, table: Table) -> None:
     """All stacks affected, nothing to initialize."""
     root = create(base, stacks)
-    loop(root, _INIT.format(settings=_LOCAL), _PLAN)
+    loop(root, INIT.format(settings=LOCAL), PLAN)
     ours(root, "plan")
-    contenders = {"bare": partial(loop, root, _PLAN), "doit": partial(ours, root, "plan")}
+    contenders = {"bare": partial(loop, root, PLAN), "doit": partial(ours, root, "plan")}
     compare(table, "plan again", stacks, in_turns(rounds, contenders, before=partial(change, root)), limit=1.2)
 
 
@@ -99,7 +81,7 @@ def deploy(base: Path, stacks: int, rounds: int, table: Table) -> None:
     def plan(_number: int) -> None:
         for name in (".bare", ".deploy", ".state"):
             shutil.rmtree(root / name, ignore_errors=True)
-        loop(root, _INIT.format(settings=_LOCAL), _PLAN)
+        loop(root, INIT.format(settings=LOCAL), PLAN)
         ours(root, "plan")
 
     contenders = {"bare": partial(loop, root, _APPLY), "doit": partial(ours, root, "deploy")}
@@ -109,12 +91,12 @@ def deploy(base: Path, stacks: int, rounds: int, table: Table) -> None:
 def empty(base: Path, stacks: int, rounds: int, table: Table) -> None:
     """Deployed stacks whose plans are empty."""
     root = create(base, stacks)
-    loop(root, _INIT.format(settings=_LOCAL), _PLAN, _APPLY)
+    loop(root, INIT.format(settings=LOCAL), PLAN, _APPLY)
     ours(root, "deploy")
 
     def plan(number: int) -> None:
         change(root, number)
-        loop(root, _PLAN)
+        loop(root, PLAN)
         ours(root, "plan")
 
     contenders = {"bare": partial(loop, root, _APPLY), "doit": partial(ours, root, "deploy")}
@@ -144,7 +126,7 @@ def over_http(base: Path, stacks: int, rounds: int, table: Table) -> None:
                 f" -backend-config=unlock_address={address}/lock"
                 " -backend-config=lock_method=POST -backend-config=unlock_method=DELETE"
             )
-            loop(root, _INIT.format(**places), _PLAN, **bare())
+            loop(root, INIT.format(**places), PLAN, **bare())
             ours(root, "plan", **keyed())
 
         def bare() -> dict[str, str]:
@@ -198,7 +180,7 @@ def _with_provider(  # noqa: PLR0917 - one call for each part
     given = {**variables, "TF_CLI_CONFIG_FILE": str(provider.installed(base))}
     for stack in (root / "stacks").glob("*/main.tf"):
         stack.write_text(stack.read_text() + provider.REQUIRED + 'resource "heavy_thing" "it" {\n  name = "n"\n}\n')
-    loop(root, _INIT.format(settings=_LOCAL), **given)  # writes the lock files
+    loop(root, INIT.format(settings=LOCAL), **given)  # writes the lock files
     run(root, "git", "add", "--all")
     run(root, "git", "commit", "--quiet", "--message=locked")
 
@@ -207,8 +189,8 @@ def _with_provider(  # noqa: PLR0917 - one call for each part
             shutil.rmtree(root / folder, ignore_errors=True)
 
     contenders = {
-        "bare": partial(loop, root, _INIT.format(settings=_LOCAL), _PLAN, **given),
-        "and show": partial(loop, root, _INIT.format(settings=_LOCAL), _PLAN, _SHOW, **given),
+        "bare": partial(loop, root, INIT.format(settings=LOCAL), PLAN, **given),
+        "and show": partial(loop, root, INIT.format(settings=LOCAL), PLAN, _SHOW, **given),
         "doit": partial(ours, root, "plan", **given),
     }
     costs = in_turns(rounds, contenders, before=forget)
@@ -226,19 +208,9 @@ def compare(table: Table, name: str, stacks: int, costs: dict[str, Costs], limit
     table.row(f"{name}, {stacks}, doit", f"{own.seconds:.2f} s", shown, value=ratio, limit=limit)
 
 
-def loop(root: Path, *commands: str, **variables: str) -> Cost:
-    """The engine alone, some stacks at a time."""
-    text = _LOOP.format(parallel=PARALLEL, commands="\n  ".join(commands))
-    return run(root, "env", *_assigned(variables), "sh", "-c", text)
-
-
 def ours(root: Path, command: str, **variables: str) -> Cost:
     """doit, some stacks at a time."""
-    return run(root, "env", *_assigned(variables), sys.executable, "-m", "doit", "-n", str(PARALLEL), command)
-
-
-def _assigned(variables: Mapping[str, str]) -> list[str]:
-    return [f"{name}={value}" for name, value in variables.items()]
+    return run(root, "env", *assigned(variables), sys.executable, "-m", "doit", "-n", str(PARALLEL), command)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ from tasks.base.layout import Layout
 from tasks.project.config import keyring, signer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tasks.project.config.signer import Signer
 
 STACKS = ("network", "web", "jobs/batch")
@@ -334,8 +336,8 @@ def _try(world: World, kind: str, left: dict[str, str], outcome: Outcome) -> Non
         outcome.hung[kind] += 1
 
 
-def main() -> int:
-    """Run from the command line."""
+def main(attack: Callable[[int, int], Outcome]) -> int:
+    """Run forgeries from the command line: how many, and a seed; returns the exit code."""
     count, seed = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000, int(sys.argv[2]) if len(sys.argv) > 2 else 1
     began = time.monotonic()
     outcome = attack(count, seed)
@@ -346,4 +348,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(attack))

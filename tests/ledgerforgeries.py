@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 import json
 import random
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,7 +25,7 @@ from tasks.ledger.machine import Look, Mark, Me
 from tasks.ledger.record import Change, Head, Kind, Shard
 from tasks.ledger.session import Identity, Session, Trust
 from tasks.ledger.storehome import HEAD, StoreHome
-from tests.forgeries import LONGEST, MONSTERS, Outcome
+from tests.forgeries import LONGEST, MONSTERS, Outcome, main
 
 OURS, FORGERS = SigningKey(b"o" * 32), SigningKey(b"f" * 32)
 PROJECT, ENVIRONMENT = "acme/infra", "prod"
@@ -293,16 +292,5 @@ def attack(count: int, seed: int = 1, *, at_first: bool = False) -> Outcome:
     return outcome
 
 
-def main() -> int:
-    """Run from the command line."""
-    count, seed = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000, int(sys.argv[2]) if len(sys.argv) > 2 else 1
-    began = time.monotonic()
-    outcome = attack(count, seed)
-    summary = {name: dict(getattr(outcome, name)) for name in ("accepted", "crashed", "hung")}
-    summary["harmless"] = outcome.harmless
-    print(f"{outcome.tried} forgeries in {time.monotonic() - began:.0f} s, seed {seed}: {json.dumps(summary)}")
-    return 0 if outcome.held else 1
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(attack))
