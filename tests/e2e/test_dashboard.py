@@ -246,8 +246,12 @@ def test_a_plan_that_destroys_is_marked_so_in_every_list(
     repository.commit("away")
     repository.prepare("plan")
     dashboard = serve(repository.path / ".deploy")
-    for page in ("/env/local", "/env/local/runs", f"/env/local/runs/{run_ids(repository)[-1]}"):
-        assert "1 to destroy" in dashboard.get(page).text
+    last = run_ids(repository)[-1]
+    compared = f"/compare?one=local/{last}&other=local/{last}"
+    for page in ("/env/local", "/env/local/runs", f"/env/local/runs/{last}", compared):
+        assert (
+            "1 to destroy" in dashboard.get(page).text.partition("<h2>Tasks</h2>" if page == compared else "<main")[2]
+        )
 
 
 def test_a_search_finds_stacks_runs_and_resources(deployed: Repository, serve: Callable[..., Dashboard]) -> None:

@@ -1,5 +1,5 @@
 import { isBehind } from './matrix';
-import type { Counts, Fact, Overview, RunRecord, StackEntry, Status } from './records';
+import type { Fact, Overview, RunRecord, StackEntry, Task } from './records';
 import { marks } from './state';
 
 export interface Side {
@@ -43,8 +43,8 @@ function kind(one: StackEntry | undefined, other: StackEntry | undefined): Pair[
 
 export interface RunPair {
   name: string;
-  one: { status: Status; counts: Counts; seconds: number } | null;
-  other: { status: Status; counts: Counts; seconds: number } | null;
+  one: Task | null;
+  other: Task | null;
   same: boolean;
 }
 

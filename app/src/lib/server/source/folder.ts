@@ -4,17 +4,15 @@ import { setImmediate } from 'node:timers/promises';
 import { join } from 'node:path';
 import { parsed } from '$lib/json';
 import { ENVIRONMENT, parseLine, parseOverview, RUN_ID, type Line, type Overview } from '$lib/records';
-import type { Source } from './source';
+import { KnownEnvironments, type Environment, type Source } from './source';
 
 const BATCH = 32; // records between two checks of the time
 const PAUSE = 1000; // milliseconds
 const BUDGET = 250; // milliseconds
 
-interface Known {
-  lines: Map<string, Line>;
-  sorted: Line[];
+interface Known extends Environment {
+  byId: Map<string, Line>;
   stamps: Map<string, string>;
-  overview: Overview | null;
   overviewStamp: string;
 }
 
@@ -22,13 +20,14 @@ interface Known {
  * A folder such as `.deploy`, or one that was published to. The record of a run that has ended never changes, so it is
  * read once; only the list of names and the unfinished runs are read again.
  */
-export class FolderSource implements Source {
-  private known = new Map<string, Known>();
+export class FolderSource extends KnownEnvironments<Known> implements Source {
   private deadline = 0;
   /** Whether records remain to be read: the latest are read first, so that no request waits for all of them. */
   behind = false;
 
-  constructor(readonly name: string) {}
+  constructor(readonly name: string) {
+    super();
+  }
 
   get pause(): number {
     return this.behind ? 0 : PAUSE;
@@ -49,18 +48,6 @@ export class FolderSource implements Source {
     return changed;
   }
 
-  environments(): string[] {
-    return [...this.known.keys()].sort();
-  }
-
-  lines(environment: string): Line[] {
-    return this.known.get(environment)?.sorted ?? [];
-  }
-
-  overview(environment: string): Overview | null {
-    return this.known.get(environment)?.overview ?? null;
-  }
-
   async read(environment: string, run: string, kind: 'json' | 'jsonl'): Promise<string | null> {
     if (!this.known.has(environment) || !RUN_ID.test(run)) return null;
     return await content(join(this.name, environment, 'runs', `${run}.${kind}`));
@@ -73,19 +60,19 @@ export class FolderSource implements Source {
     if (found === null && overviewStamp === '') return false; // not an environment but a cache or an unrelated folder
     let known = this.known.get(environment);
     let changed = known === undefined;
-    known ??= { lines: new Map(), sorted: [], stamps: new Map(), overview: null, overviewStamp: '' };
+    known ??= { byId: new Map(), lines: [], stamps: new Map(), overview: null, overviewStamp: '' };
     if (overviewStamp !== known.overviewStamp) {
       known.overview = parseOverview(parsed(await content(join(folder, 'overview.json'))));
       known.overviewStamp = overviewStamp;
       changed = true;
     }
     const ids = new Set((found ?? []).filter((name) => name.endsWith('.json')).map((name) => name.slice(0, -5)));
-    for (const id of known.lines.keys()) {
-      if (!ids.has(id)) changed = known.lines.delete(id) || changed;
+    for (const id of known.byId.keys()) {
+      if (!ids.has(id)) changed = known.byId.delete(id) || changed;
     }
     for (const id of known.stamps.keys()) if (!ids.has(id)) known.stamps.delete(id);
     const unfinished = [...ids]
-      .filter((id) => RUN_ID.test(id) && !known.lines.get(id)?.endedAt)
+      .filter((id) => RUN_ID.test(id) && !known.byId.get(id)?.endedAt)
       .sort()
       .reverse();
     for (const [index, id] of unfinished.entries()) {
@@ -98,7 +85,7 @@ export class FolderSource implements Source {
       }
       changed = this.load(known, environment, id) || changed;
     }
-    if (changed) known.sorted = [...known.lines.values()].sort((one, other) => (one.id < other.id ? 1 : -1));
+    if (changed) known.lines = [...known.byId.values()].sort((one, other) => (one.id < other.id ? 1 : -1));
     this.known.set(environment, known);
     return changed;
   }
@@ -110,7 +97,7 @@ export class FolderSource implements Source {
     known.stamps.set(id, stamp);
     if (!line || line.id !== id || line.environment !== environment) return false;
     if (line.endedAt) known.stamps.delete(id);
-    known.lines.set(id, line);
+    known.byId.set(id, line);
     return true;
   }
 }

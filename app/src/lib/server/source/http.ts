@@ -1,6 +1,6 @@
 import { parsed } from '$lib/json';
 import { ENVIRONMENT, parseLine, parseOverview, RUN_ID, type Line, type Overview } from '$lib/records';
-import type { Source } from './source';
+import { KnownEnvironments, type Environment, type Source } from './source';
 import type { Fetch } from './transport';
 
 const MAX_SIZE = 64 * 1024 * 1024;
@@ -12,16 +12,17 @@ interface Cached {
 }
 
 /** Records that `doit publish` sent to an HTTP server or S3: read through the index, so that nothing has to be listed. */
-export class HttpSource implements Source {
+export class HttpSource extends KnownEnvironments<Environment> implements Source {
   readonly behind = false;
   private cache = new Map<string, Cached>();
-  private known = new Map<string, { lines: Line[]; overview: Overview | null }>();
 
   constructor(
     readonly name: string,
     private readonly get: Fetch,
     readonly pause: number
-  ) {}
+  ) {
+    super();
+  }
 
   async refresh(): Promise<boolean> {
     const [text, changed] = await this.fetch('index.json');
@@ -32,18 +33,6 @@ export class HttpSource implements Source {
     for (const name of names) any = (await this.refreshOne(name, index?.environments?.[name])) || any;
     for (const name of this.known.keys()) if (!names.includes(name)) this.known.delete(name);
     return any;
-  }
-
-  environments(): string[] {
-    return [...this.known.keys()].sort();
-  }
-
-  lines(environment: string): Line[] {
-    return this.known.get(environment)?.lines ?? [];
-  }
-
-  overview(environment: string): Overview | null {
-    return this.known.get(environment)?.overview ?? null;
   }
 
   async read(environment: string, run: string, kind: 'json' | 'jsonl'): Promise<string | null> {

@@ -2,30 +2,29 @@ import { ENVIRONMENT, parseLine, parseOverview, RUN_ID, type Line, type Overview
 import { Chain } from './ledgerchain';
 import type { LedgerHome } from './ledgerhome';
 import { overviewOf, runsOf } from './ledgerrecords';
-import type { Source } from './source';
+import { KnownEnvironments, type Environment, type Source } from './source';
 
-interface Known {
+interface Known extends Environment {
   chain: Chain;
   token: string;
   runs: Map<string, object>;
-  lines: Line[];
-  overview: Overview | null;
 }
 
 /**
  * A ledger, verified from its oldest entry to its newest: what is deployed, and each pipeline that deployed as a run.
  * An environment whose ledger cannot be trusted keeps what was known of it before, and is named.
  */
-export class LedgerSource implements Source {
+export class LedgerSource extends KnownEnvironments<Known> implements Source {
   readonly behind = false;
-  private known = new Map<string, Known>();
 
   constructor(
     readonly name: string,
     private readonly home: LedgerHome,
     private readonly keys: string[],
     readonly pause: number
-  ) {}
+  ) {
+    super();
+  }
 
   async refresh(): Promise<boolean> {
     const names = (await this.home.environments()).filter((name) => ENVIRONMENT.test(name));
@@ -43,18 +42,6 @@ export class LedgerSource implements Source {
     }
     if (problems.length > 0) throw new Error(problems.join('; '));
     return changed;
-  }
-
-  environments(): string[] {
-    return [...this.known.keys()].sort();
-  }
-
-  lines(environment: string): Line[] {
-    return this.known.get(environment)?.lines ?? [];
-  }
-
-  overview(environment: string): Overview | null {
-    return this.known.get(environment)?.overview ?? null;
   }
 
   async read(environment: string, run: string, kind: 'json' | 'jsonl'): Promise<string | null> {

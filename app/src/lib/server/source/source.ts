@@ -19,3 +19,26 @@ export interface Source {
   /** The text of a run's record, or of its task records; null when there is no such file. */
   read(environment: string, run: string, kind: 'json' | 'jsonl'): Promise<string | null>;
 }
+
+/** What a source knows of an environment: its runs, latest first, and its overview. */
+export interface Environment {
+  lines: Line[];
+  overview: Overview | null;
+}
+
+/** What all sources answer from what they have read. */
+export abstract class KnownEnvironments<Known extends Environment> {
+  protected readonly known = new Map<string, Known>();
+
+  environments(): string[] {
+    return [...this.known.keys()].sort();
+  }
+
+  lines(environment: string): Line[] {
+    return this.known.get(environment)?.lines ?? [];
+  }
+
+  overview(environment: string): Overview | null {
+    return this.known.get(environment)?.overview ?? null;
+  }
+}
