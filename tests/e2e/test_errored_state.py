@@ -111,9 +111,9 @@ def _lose_the_backend(repository: Repository, gone: Callable[[], AbstractContext
 
 
 def _commands(out: str) -> str:
-    found = re.findall(r"^    (TF_DATA_DIR=.* state push .*)$", out, re.MULTILINE)
-    assert len(found) == 1, out
-    return str(found[0])
+    """The one command that saves the state; a failure is shown where it happened and at the end."""
+    (command,) = set(re.findall(r"^ +(TF_DATA_DIR=.* state push .*)$", out, re.MULTILINE))
+    return str(command)
 
 
 def _run(repository: Repository, command: str) -> subprocess.CompletedProcess[str]:
