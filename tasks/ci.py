@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .forges.pipelines.shares import Purpose, Shares
     from .run.run import Run
-    from .run.taskdict import TaskDict
+    from .run.taskdict import OptionDict, TaskDict
 
 STAGE = "ci"
 _PURPOSES = ("plan", "deploy", "drift")
@@ -30,7 +30,7 @@ _FORGES = ("gitlab", "github")
 
 def tasks(run: Run) -> Iterator[TaskDict]:
     """`ci`: writes a file and prints a summary; `-p` sets the purpose of the pipeline, `-f` the forge."""
-    params = [
+    params: list[OptionDict] = [
         {"name": "purpose", "short": "p", "long": "for", "default": "deploy",
          "choices": [(name, "") for name in _PURPOSES], "help": "plan, deploy or drift"},
         {"name": "forge", "short": "f", "long": "forge", "default": "",

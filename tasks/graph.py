@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from .project.stackgraph import StackGraph
     from .run.run import Run
-    from .run.taskdict import TaskDict
+    from .run.taskdict import OptionDict, TaskDict
 
 STAGE = "graph"
 _REMARKS = {"text": "", "mermaid": "%% ", "dot": "// "}  # how a line begins that is no part of the graph; JSON has none
@@ -22,7 +22,7 @@ _REMARKS = {"text": "", "mermaid": "%% ", "dot": "// "}  # how a line begins tha
 
 def tasks(run: Run) -> Iterator[TaskDict]:
     """`graph`: prints the graph; `-f` sets the format."""
-    params: list[dict[str, object]] = [
+    params: list[OptionDict] = [
         {"name": "form", "short": "f", "long": "format", "default": "text",
          "choices": [*((name, "") for name in FORMS), ("json", "")], "help": "text, mermaid, dot or json"},
         *json_option(),

@@ -77,13 +77,14 @@ class Reviewed:
         }  # fmt: skip
 
     @classmethod
-    def from_json(cls, record: JsonObject) -> Reviewed:
+    def from_json(cls, found: Json) -> Reviewed:
         """Read the record.
 
         Raises:
             ValueError: It is not such a record.
         """
         try:
+            record = fields(found)
             if record["format"] != FORMAT:
                 raise ValueError("format")
             stacks = {str(name): _checked(item) for name, item in fields(record["stacks"]).items()}

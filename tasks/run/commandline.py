@@ -16,7 +16,9 @@ from ..base.errors import ConfigError, nearest
 from ..base.problem import doit
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Sequence
+
+    from .taskdict import OptionDict
 
 COMMANDS = {
     "setup": "install the pinned engine and verify it",
@@ -136,7 +138,7 @@ def wants_json() -> bool:
     return JSON in sys.argv[1:] and names(DOCUMENTED)
 
 
-def json_option() -> list[dict[str, object]]:
+def json_option() -> list[OptionDict]:
     """The option `--json` of a task that runs, in doit's form; none where it was not asked for."""
     if not wants_json():
         return []
@@ -164,7 +166,7 @@ def adopting() -> str | None:
     return found[0] if found else None
 
 
-def adopt_option() -> list[Mapping[str, object]]:
+def adopt_option() -> list[OptionDict]:
     """The option `--adopt` in doit's form."""
     text = "take over into the code what was done outside to this stack"
     return [{"name": "adopt", "short": "", "long": ADOPT.removeprefix("--"), "type": str, "default": "", "help": text}]
@@ -203,7 +205,7 @@ def positional(arguments: Sequence[str]) -> list[str]:
         return []
 
 
-def _parse(arguments: Sequence[str]) -> tuple[dict[str, object], list[str]]:
+def _parse(arguments: Sequence[str]) -> tuple[dict[str, str | int | bool | None], list[str]]:
     """The arguments of `doit run` as doit parses them; options of tasks stay positional.
 
     Raises:
