@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .forges.pipelines.shares import Purpose, Shares
+    from .run.commandline import OptionDict
     from .run.run import Run
-    from .run.taskdict import OptionDict, TaskDict
+    from .run.taskdict import TaskDict
 
 STAGE = "ci"
 _PURPOSES = ("plan", "deploy", "drift")

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .project.stackgraph import StackGraph
+    from .run.commandline import OptionDict
     from .run.run import Run
-    from .run.taskdict import OptionDict, TaskDict
+    from .run.taskdict import TaskDict
 
 STAGE = "graph"
 _REMARKS = {"text": "", "mermaid": "%% ", "dot": "// "}  # how a line begins that is no part of the graph; JSON has none

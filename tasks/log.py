@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .ledger.record import Entry
+    from .run.commandline import OptionDict
     from .run.run import Run
-    from .run.taskdict import OptionDict, TaskDict
+    from .run.taskdict import TaskDict
 
 STAGE = "log"
 _MOST = 50

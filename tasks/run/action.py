@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     Check = Callable[[Run, Stack], bool]
     from doit.task import Task
 
-    from .taskdict import OptionDict, TaskDict
+    from .commandline import OptionDict
+    from .taskdict import TaskDict
 
 
 class Action(BaseAction):  # type: ignore[misc]

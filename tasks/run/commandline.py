@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from doit import doit_cmd
 from doit.cmd_base import DodoTaskLoader, DoitCmdBase
@@ -17,8 +17,6 @@ from ..base.problem import doit
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
-
-    from .taskdict import OptionDict
 
 COMMANDS = {
     "setup": "install the pinned engine and verify it",
@@ -61,6 +59,18 @@ DOCUMENTED = frozenset({"plan", "drift", "status", "graph"})
 """The commands that have a document for programs; of each, one is printed."""
 
 _declared: set[str] = set()
+
+
+class OptionDict(TypedDict, total=False):
+    """An option of a task, as doit's dictionaries have it."""
+
+    name: str
+    short: str
+    long: str
+    type: type[bool | int | str]
+    default: bool | int | str
+    choices: Sequence[tuple[str, str]]
+    help: str
 
 
 def declare_variables(*names: str) -> None:

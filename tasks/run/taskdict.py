@@ -10,19 +10,8 @@ if TYPE_CHECKING:
     from doit.action import BaseAction
     from doit.exceptions import TaskFailed
 
+    from .commandline import OptionDict
     from .run import Run
-
-
-class OptionDict(TypedDict, total=False):
-    """An option of a task, as doit's dictionaries have it."""
-
-    name: str
-    short: str
-    long: str
-    type: type[bool | int | str]
-    default: bool | int | str
-    choices: Sequence[tuple[str, str]]
-    help: str
 
 
 class TaskDict(TypedDict, total=False):
