@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from .base.errors import ConfigError, nearest
@@ -46,15 +47,19 @@ def tasks(run: Run) -> Iterator[TaskDict]:
 def _text(run: Run, as_json: bool, most: int, stacks: list[str]) -> str:
     found = ledgerof.opened(run)
     head = found.look()
-    entries = [entry for entry, _ in found.session.entries() if not stacks or entry.stack in stacks]
-    if unknown := [name for name in stacks if name not in run.project.stacks and not entries]:
+    shown: deque[Entry] = deque(maxlen=most if most > 0 else None)
+    count = 0
+    for entry, _ in found.session.entries():
+        if not stacks or entry.stack in stacks:
+            shown.append(entry)
+            count += 1
+    if unknown := [name for name in stacks if name not in run.project.stacks and not count]:
         known = list(run.project.stacks)
         raise ConfigError(f"the ledger has no entries of '{unknown[0]}'{nearest(unknown[0], known)}")
-    shown = entries[-most:] if most else entries
     if as_json:
         return "\n".join(chain.as_json(entry) for entry in shown)
     lines = [_line(entry) for entry in reversed(shown)]
-    left = len(entries) - len(shown)
+    left = count - len(shown)
     lines += [f"... and {left} earlier; `--most 0` shows all"] if left else []
     lines += [f"now: {head.lease.label} has been deploying since {head.lease.since}"] if head.lease else []
     return "\n".join(lines) or "nothing has been deployed yet"

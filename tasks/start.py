@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from doit import get_var
 
+from . import wanted
 from .base import crashlog, ownenvironment, standard, urls
 from .base.errors import ConfigError, ConfigErrors, DeployError, ExitCode, UnexpectedError
 from .base.layout import DEPLOY_DIR, prepare
@@ -107,9 +108,13 @@ def _folders(project: Project) -> set[str]:
 def load(root: Path, environment: str | None = None, *, update: bool = False) -> Project:
     """Load the project and check everything that its configuration refers to.
 
+    A command that needs nothing of the stacks' code gets it without what is read there, and without these checks.
+
     Raises:
         DeployError: It cannot be loaded; `ConfigErrors` lists all broken references at once.
     """
+    if not wanted.looks_at_code():
+        return loading.load(root, environment, update=update, code=False)
     project = loading.load(root, environment, update=update)
     errors = [error for find in _checks(project) for error in find(project)]
     if errors:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .config.upstream import Base
 
 
-def load(root: Path, environment: str | None = None, *, update: bool = False) -> Project:
+def load(root: Path, environment: str | None = None, *, update: bool = False, code: bool = True) -> Project:
     """Read the configuration, find the stacks, and relate them.
 
     The caller checks references, see `start.check`.
@@ -36,6 +36,7 @@ def load(root: Path, environment: str | None = None, *, update: bool = False) ->
         root: The repository's root.
         environment: The environment's name; by default the configuration's default.
         update: Whether an overlay's upstream may be pinned to a new commit.
+        code: Whether to read which states the stacks' code reads; the graph lacks these otherwise.
 
     Raises:
         ConfigError: The configuration is invalid in a part that everything else depends on.
@@ -64,11 +65,11 @@ def load(root: Path, environment: str | None = None, *, update: bool = False) ->
             from .config import organization
 
             sources.organization = organization.load(sources.root, loaded)
-        return related(sources)
+        return related(sources, code=code)
 
 
-def related(sources: Sources) -> Project:
-    """The project of some sources: their catalog, the states that stacks read, and the graph.
+def related(sources: Sources, *, code: bool = True) -> Project:
+    """The project of some sources: their catalog, the states that stacks read (see `load`), and the graph.
 
     Raises:
         ConfigError: Stacks depend on each other.
@@ -78,7 +79,7 @@ def related(sources: Sources) -> Project:
         from .catalog import Catalog
 
         catalog = Catalog(sources)
-    reads = remotestate.find(sources)
+    reads = remotestate.find(sources) if code else {}
     graph, faults = dependencies.related(sources, reads)
     known = {part.name: getattr(sources, part.name) for part in fields(Sources)}
     return Project(**known, catalog=catalog, remote_reads=reads, graph=graph, faults=faults)

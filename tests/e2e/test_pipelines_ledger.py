@@ -209,8 +209,10 @@ class Templates:
     main: Repository
     server: GitServer
     kind: str = ""
+    given: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.given = {"CI_REPOSITORY_URL": self.server.with_login(READER), "CI_PROJECT_PATH": "acme/infra"}
         self.main.variables |= {"DEPLOY_LEDGER_KEY": KEY.text, "DEPLOY_ARTIFACT_KEY": ARTIFACT_KEY}
         inputs = "{environment: local, install: 'doit --version'}"
         self.change(
@@ -227,12 +229,11 @@ class Templates:
         """The pipeline of an event, with the child pipeline that it starts."""
         self.main.log.unlink(missing_ok=True)
         play = with_jobs if self.kind else gitlab
-        return play(self.program, self.main, source, CI_REPOSITORY_URL=self.server.with_login(READER))
+        return play(self.program, self.main, source, **self.given)
 
     def by_hand(self, does: str, **variables: str) -> Pipeline:
         """The job that is started by hand."""
-        given = {"LEDGER_DOES": does, "CI_REPOSITORY_URL": self.server.with_login(READER), **variables}
-        return gitlab(self.program, self.main, "push", "ledger:local", **given)
+        return gitlab(self.program, self.main, "push", "ledger:local", LEDGER_DOES=does, **self.given, **variables)
 
     def succeeds(self, source: str) -> set[str]:
         """The folders that an engine ran in, of stacks, in a pipeline that succeeds."""
@@ -265,6 +266,7 @@ def test_the_templates_of_gitlab_know_what_others_did(
     assert re.search(r"(report|drift)\S*.*\b2\b", drifted.out), drifted.out
     assert re.search(r"drift +(\d/\d )?c .*drifted", drifted.out), drifted.out
     fourth = forge.clone()
+    fourth.variables |= {"GITLAB_CI": "true", "CI_PROJECT_PATH": "acme/infra"}
     shown = fourth.doit("status").out
     commit = main.git("rev-parse", "HEAD")[:8]
     assert any(line.startswith("c ") and commit in line for line in shown.splitlines()), shown
@@ -328,7 +330,7 @@ def test_the_templates_of_gitlab_on_a_forge_that_misbehaves(
     assert main.engine_calls("apply") == []
     server.replica = None
     assert jobs.succeeds("push") == {"c"}
-    assert "intact" in forge.clone().doit("audit").out
+    assert "intact" in forge.clone().doit("audit", GITLAB_CI="true", CI_PROJECT_PATH="acme/infra").out
 
 
 # GitLab's generated pipelines

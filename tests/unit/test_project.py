@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -290,6 +291,29 @@ def test_any_value_at_any_key_is_a_project_or_a_config_error(root: Path, path: t
         start.load(root)
     except (ConfigError, ConfigErrors) as error:
         every_error_names_its_place(error)
+
+
+@pytest.mark.parametrize(
+    ("words", "dodo", "reads"),
+    [
+        ("audit", "", False), ("log", "", False), ("log web --json", "", False), ("env=local audit", "", False),
+        ("plan", "", True), ("audit deploy", "", True), ("", "", True), ("list", "", True),
+        ("ledger check", "", True), ("web audit", "", True), ("audit", "x = 1\n", True),
+    ],
+)  # fmt: skip
+def test_a_command_of_the_ledger_alone_reads_no_stacks_code(
+    root: Path, monkeypatch: pytest.MonkeyPatch, words: str, dodo: str, reads: bool
+) -> None:
+    (root / "config/pipeline.yaml").write_text("version: 1\n")
+    (root / "dodo.py").write_text(f"from tasks import *\n{dodo}")
+    (root / "stacks/web/main.tf").write_text('terraform {\n  backend "nonsense" {\n')
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(sys, "argv", ["doit", *words.split()])
+    if reads:
+        with pytest.raises((ConfigError, ConfigErrors), match=r"stacks/web/main\.tf"):
+            start.load(root)
+    else:
+        assert sorted(start.load(root).stacks) == ["network", "web"]
 
 
 def test_the_mangled_test_begins_with_a_project_that_loads(root: Path) -> None:
