@@ -174,7 +174,8 @@ def test_the_workflows_of_github_know_what_others_did(home: Home, server: GitSer
     audit = fourth.doit("audit").out
     assert "intact: 5 events" in audit
     assert "signed" in audit
-    for text in (*jobs.outputs, shown, audit):
+    for output in (*jobs.outputs, shown, audit):
+        text = re.sub(r"^::add-mask::.*$", "", output, flags=re.MULTILINE)  # this names it to GitHub alone
         for secret in (*writes.values(), READ_TOKEN, READER, KEY.text):
             assert secret not in text
 
@@ -292,12 +293,12 @@ def test_the_templates_of_gitlab_on_a_forge_that_misbehaves(
     git(tmp_path, "clone", "-q", "--mirror", str(server.repository), str(server.folder / "replica.git"))
 
     jobs.change(f"stacks/c/main.tf:{resource('c2')}")
-    for status, token in ((403, READER), (401, "expired-token-1177")):
+    for said, token in (("returned error: 403", READER), ("does not accept this token", "expired-token-1177")):
         main.variables["DEPLOY_LEDGER_TOKEN"] = token
         refused = jobs.run("push")
         assert refused.code, refused.out
-        assert f"{status}" in refused.out
-        assert "may not write" in refused.out
+        assert said in refused.out
+        assert "access to the ledger at refs/heads/doit-tofu/local/ledger of origin is denied" in refused.out
         assert [call for call in main.engine_calls("apply") if call.startswith("c ")] == []
         assert token not in refused.out
     main.variables["DEPLOY_LEDGER_TOKEN"] = WRITER
