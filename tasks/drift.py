@@ -13,7 +13,7 @@ from .artifact.statecheck import Seen
 from .base.errors import EngineError
 from .base.text import plural
 from .builds import used
-from .drifts import classes, rules, words
+from .drifts import author, classes, rules, words
 from .plans import adoption, fresh
 from .project import volatile
 from .run import awaited, checkblocks, commandline, errored, previous, readstate, stateguard, turns, upstream, workdir
@@ -132,7 +132,8 @@ def _compared(run: Run, stack: Stack, made: Looked, assessment: Assessment) -> R
     last, settings, found = assessment.receipt, run.project.config.drift, made.changes
     accepted = stateguard.require(run, stack, last, made.seen)
     as_deployed = not assessment.affected or assessment.rekeyed
-    classified = classes.classify(found, made.seen, last, as_deployed=as_deployed)
+    names = author.Names(settings.changed_by, settings.changed_at)
+    classified = classes.classify(found, made.seen, last, as_deployed=as_deployed, names=names)
     judged = rules.judged(classified, settings, stack.name, datetime.now(UTC).date())
     findings, over = previous.compared(run, stack.name, judged, made.addresses)
     details = DriftDetails(
@@ -154,7 +155,9 @@ def _compared(run: Run, stack: Stack, made: Looked, assessment: Assessment) -> R
 def _drifted(run: Run, stack: Stack, details: DriftDetails) -> str:
     """The line of a drifted stack."""
     text = f"drifted: {words.few_of(details.drifted)}"
-    if details.pending:
+    if details.pending and details.deployed is None:
+        text += f"; and {plural(len(details.pending), 'change')} that may be undeployed code (no receipt is here)"
+    elif details.pending:
         text += f"; and {plural(len(details.pending), 'change')} in undeployed code"
     if names := sorted(volatile.volatile(run.project, stack)):
         text += f"; a volatile variable ({', '.join(names)}) may be why"

@@ -99,6 +99,8 @@ class DriftPart(_Part):
     compared: str = Field(description="With the previous check: `new`, `changed again`, `known` or `unknown`.")
     ignored: str | None = Field(description="Why a rule of `drift.ignore` ignores it.")
     causes: list[str] = Field(description="What else changed outside that this may follow from.")
+    changed_by: str | None = Field(description="Who changed it last, if its provider says so.")
+    changed_at: str | None = Field(description="When that was, as its provider writes it.")
     difference: list[str] = Field(description="`-` is what exists, `+` what the code says.")
 
 

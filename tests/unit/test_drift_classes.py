@@ -10,7 +10,9 @@ import pytest
 from tasks.artifact import changes, statecheck
 from tasks.artifact.receipt import Outcome, Receipt
 from tasks.artifact.statecheck import Seen
-from tasks.base.masking import Masker
+from tasks.base.masking import MASK, Masker
+from tasks.drifts import words
+from tasks.drifts.author import Author, Names, read
 from tasks.drifts.classes import DriftClass, Finding, Severity, classify
 from tasks.drifts.looks import Looks
 from tasks.project import model
@@ -115,6 +117,20 @@ def test_with_undeployed_code_only_what_the_refresh_found_and_the_plan_undoes_is
     assert kinds(found(removed, drift=[CHANGED], as_deployed=False)) == {"a.x": "undeployed"}
 
 
+def test_undeployed_code_elsewhere_is_not_said_to_change_what_drifted() -> None:
+    code = entry("a.y", "create", after={"n": 1})
+    item, _ = found(BACK, code, drift=[CHANGED], as_deployed=False)
+    assert not item.code_too
+    gone = entry("a.x", "delete", before={"n": 1, "id": "i"})
+    again = entry("a.x", "create", after={"n": 1})
+    again["change"]["after_unknown"] = {"id": True}
+    item, _ = found(again, code, drift=[gone], as_deployed=False)
+    assert not item.code_too
+    for more in ({"n": 3}, {"n": 1, "tag": "b"}):
+        (item,) = found(entry("a.x", "update", before={"n": 2}, after=more), drift=[CHANGED], as_deployed=False)
+        assert item.code_too, more
+
+
 def test_with_undeployed_code_what_its_plan_uses_of_a_resource_that_changed_outside_is_drift() -> None:
     user = entry("a.y", "update", before={"m": 1}, after={"m": 2})
     relevant = [{"resource": "a.x", "attribute": ["n"]}]
@@ -198,3 +214,43 @@ def test_a_sensitive_value_that_changed_is_a_difference_and_no_print_of_it_is_ke
 def test_values_that_only_look_different_are_told(before: Any, after: Any, looks: str | None) -> None:
     (item,) = found(entry("a.x", "update", before=before, after=after))
     assert item.looks == looks
+
+
+SIGNED = {"n": 1, "updated_by": "deployer", "modified_time": "T1"}
+
+
+def signed(**outside: Any) -> Finding:
+    """A resource whose provider says who changed it last."""
+    (item,) = found(
+        entry("a.x", "update", before={**SIGNED, **outside}, after=SIGNED),
+        drift=[entry("a.x", "update", before=SIGNED, after={**SIGNED, **outside})],
+    )
+    return item
+
+
+def test_who_changed_a_resource_last_and_when_is_what_its_provider_says() -> None:
+    assert signed(n=2, updated_by="anna", modified_time="T2").author == Author("anna", "T2")
+    assert signed(n=2, modified_time="T2").author == Author("deployer", "T2")
+    assert words.said(Author("", "T2")) == "last changed at T2, says the provider"
+
+
+def test_nothing_is_said_of_a_change_that_the_provider_did_not_note() -> None:
+    assert signed(n=2).author is None  # it still speaks of our own deploy
+    assert signed(n=2, updated_by="").author is None
+    (item,) = found(entry("a.x", "create", after=SIGNED), drift=[entry("a.x", "delete", before=SIGNED)])
+    assert item.author is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "author"),
+    [
+        ({"data": [{"last_modified_by": "a"}]}, {"data": [{"last_modified_by": "b"}]}, Author("b")),
+        ({"last_modified_by": "a"}, {"last_modified_by": MASK}, None),
+        ({"a": {"b": {"c": {"updated_by": "a"}}}}, {"a": {"b": {"c": {"updated_by": "b"}}}}, None),
+        ({"tags": {"Editor": "a"}}, {"tags": {"Editor": "b"}}, Author("b")),
+        ({"tags": {"Editor": "a"}, "updated_by": "x"}, {"tags": {"Editor": "b"}, "updated_by": "y"}, Author("b")),
+        ({"updated_by": 1}, {"updated_by": 2}, None),
+    ],
+)
+def test_usual_names_and_those_of_the_configuration_are_looked_for(before: Any, after: Any, author: Author) -> None:
+    assert read({"before": before, "after": after}, Names(by=["tags.Editor"])) == author
