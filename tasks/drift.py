@@ -82,7 +82,7 @@ def _adopted(run: Run, stack: Stack, found: Result) -> Result:
         run, stack, found.details.findings,
         lambda: fresh_plan(run, stack, values, STAGE, lock=run.project.config.drift.lock).changes,
     )  # fmt: skip
-    return Result(STAGE, stack.name, summary=adoption.summary(adopted), counts=found.counts)
+    return Result(STAGE, stack.name, Status.ADOPTED, adoption.summary(adopted), counts=found.counts)
 
 
 def _too_slow(run: Run, stack: Stack, error: EngineError) -> EngineError:

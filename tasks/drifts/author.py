@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..artifact.changes import HIDDEN, UNKNOWN
 from ..base.jsontext import same
@@ -12,8 +12,9 @@ from ..base.text import shorten
 from ..base.valuepath import at, dotted, matches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from ..base.jsonvalue import Json, JsonObject
     from ..base.valuepath import Path
 
 BY = frozenset({
@@ -50,7 +51,7 @@ class Author:
     at: str = ""
 
 
-def read(drift: Mapping[str, Any], names: Names) -> Author | None:
+def read(drift: JsonObject, names: Names) -> Author | None:
     """What a provider says of the last change of a resource.
 
     None if it says nothing, or the same as it said before: then it does not speak of the change that was found.
@@ -66,17 +67,17 @@ def read(drift: Mapping[str, Any], names: Names) -> Author | None:
     return Author(_text(after, by), _text(after, when))
 
 
-def _first(value: Any, known: frozenset[str], patterns: Sequence[str]) -> Path | None:
+def _first(value: Json, known: frozenset[str], patterns: Sequence[str]) -> Path | None:
     """The first attribute that has one of the names; those of patterns come first."""
-    found = [path for path in _texts(value, ()) if _is_said(at(value, path))]
+    found = [path for path in _texts(value, ()) if _is_said(str(at(value, path)))]
     wanted = (path for path in found if any(matches(dotted(path), pattern) for pattern in patterns))
     usual = (path for path in found if path[-1] in known and len(path) <= _DEEPEST)
     return next(wanted, next(usual, None))
 
 
-def _texts(value: Any, path: Path) -> Iterator[Path]:
+def _texts(value: Json, path: Path) -> Iterator[Path]:
     """The paths of all texts, those of the resource itself first."""
-    items: list[tuple[str | int, Any]] = []
+    items: list[tuple[str | int, Json]] = []
     if isinstance(value, dict):
         items = sorted(value.items())
     elif isinstance(value, list):
@@ -90,5 +91,5 @@ def _is_said(text: str) -> bool:
     return bool(text.strip()) and text not in (MASK, HIDDEN, UNKNOWN)
 
 
-def _text(value: Any, path: Path | None) -> str:
+def _text(value: Json, path: Path | None) -> str:
     return "" if path is None else shorten(str(at(value, path)).strip(), _LONGEST)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 STAGE = "drift"
 _PREFIX = f"{STAGE}:"
-_FOUND = frozenset({Status.OK, Status.DRIFTED, Status.UNDEPLOYED, Status.FAILED})
+_FOUND = frozenset({Status.OK, Status.DRIFTED, Status.UNDEPLOYED, Status.ADOPTED, Status.FAILED})
 
 
 class NothingCheckedError(DeployError):
