@@ -14,7 +14,7 @@ from .base.errors import EngineError
 from .base.text import plural
 from .builds import used
 from .drifts import author, classes, rules, words
-from .plans import adoption, fresh
+from .plans import adoption, fresh, trial
 from .project import volatile
 from .run import awaited, checkblocks, commandline, errored, previous, readstate, stateguard, turns, upstream, workdir
 from .run.action import stage_action
@@ -57,6 +57,8 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     """Plan a stack against what exists, and tell drift from undeployed code; several times if that fails."""
     if skipped := turns.skipped(run, stack.name):
         return skipped
+    if run.request.adopt is not None:
+        trial.require_none_left(run, stack.name, run.project.module(stack.name).files)
     settings = run.project.config.drift
     with run.within(settings.timeout) as deadline:
         for left in range(settings.retries, -1, -1):

@@ -222,7 +222,7 @@ class Report:
         if skipped := len(self.having(Status.SKIPPED)):
             numbers["skipped"] = skipped
         if adopted := self.having(Status.ADOPTED):
-            return f"The code of {adopted[0].name} took over its drift; nothing is committed or deployed yet."
+            return f"The code of {adopted[0].name} took over drift; nothing is committed or deployed yet."
         if not any(numbers.values()):
             return f"No drift: all {plural(len(self.stacks), 'stack')} as deployed.{more}"
         text = ", ".join(f"{number} {what}" for what, number in numbers.items())

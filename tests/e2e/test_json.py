@@ -129,6 +129,6 @@ def test_what_an_adoption_did(pair: Repository) -> None:
     path.write_text(path.read_text().replace('"value": "1"', '"value": "9"'))
     found = ask(pair, "drift", "--adopt", "a")
     assert (found["verdict"], stack(found, "a")["status"]) == (
-        "The code of a took over its drift; nothing is committed or deployed yet.", "adopted",
+        "The code of a took over drift; nothing is committed or deployed yet.", "adopted",
     )  # fmt: skip
     assert "adopted: 1 change in stacks/a/main.tf" in stack(found, "a")["summary"]
