@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.driftcases import CASES, KUBERNETES, LOCAL, OWN, READER, USES, Case
+from tests.driftcases import CASES, KUBERNETES, LOCAL, NOISE, OWN, QUIET_CODE, READER, RULES_OF_NOISE, USES, Case
 from tests.e2e.conftest import unique
 from tests.e2e.test_ledger import LEDGER, Remote
 from tests.gomodule import built
@@ -59,6 +59,17 @@ def _install(mirror: Path) -> None:
         (folder / f"terraform-provider-{source.rpartition('/')[2]}_v{version}").symlink_to(binary)
 
 
+def upgrade(mirror: Path, job: Repository) -> None:
+    """Have the own stack use a newer version of its provider, whose resource has one more attribute."""
+    folder = mirror / SOURCES[OWN] / "2.0.0" / SYSTEM
+    folder.mkdir(parents=True)
+    (folder / "terraform-provider-own_v2.0.0").symlink_to(built("driftprovider", ".") / "driftprovider")
+    environment = job.environment(TF_DATA_DIR=str(mirror.parent / "data"))
+    command = [job.tofu, "init", "-upgrade", "-backend=false"]
+    subprocess.run(command, cwd=job.path / "stacks/own", env=environment, check=True, stdout=subprocess.DEVNULL)
+    assert "2.0.0" in (job.path / "stacks/own/.terraform.lock.hcl").read_text()
+
+
 def _head(provider: str, more: str = "") -> str:
     required = f'  required_providers {{\n    {provider} = {{\n      source = "{SOURCES[provider]}"\n    }}\n  }}\n'
     return f'terraform {{\n  backend "local" {{}}\n{required}}}\n{more}'
@@ -70,6 +81,12 @@ class World:
     def __init__(self, remote: Remote, cluster: Kubernetes, namespace: str) -> None:
         self.remote, self._cluster, self._namespace = remote, cluster, namespace
         self.folder = remote.base / "world"
+
+    def change_all(self, cases: dict[str, list[Case]]) -> None:
+        """Do outside what all of some cases say."""
+        for provider, found in cases.items():
+            for case in found:
+                self.change(provider, case)
 
     def change(self, provider: str, case: Case) -> None:
         """Do outside what a case says."""
@@ -104,12 +121,14 @@ def begun(build: Callable[..., Repository], tmp_path: Path, kubernetes: Kubernet
     folder.mkdir()
     for name in ("watched", "asserted"):
         (folder / f"{name}.json").write_text('{"text": "a"}')
-    config = minimal_config(f"{LEDGER}stacks: {{kubernetes: {{variables: {{namespace: {namespace}}}}}}}\n")
+    config = minimal_config(
+        f"{LEDGER}{RULES_OF_NOISE}stacks: {{kubernetes: {{variables: {{namespace: {namespace}}}}}}}\n"
+    )
     own = f'provider "own" {{\n  folder = "{folder}"\n}}\n'
     spaces = 'variable "namespace" {}\nprovider "kubernetes" {\n  load_config_file = true\n}\n'
     first = build(
         config.replace("{root}/.state", f"{tmp_path}/states"),
-        f"stacks/own/main.tf:{_head(OWN, own)}{_code(OWN)}{READER}", f"stacks/own/inner/main.tf:{INNER}",
+        f"stacks/own/main.tf:{_head(OWN, own)}{_code(OWN)}{READER}{QUIET_CODE}", f"stacks/own/inner/main.tf:{INNER}",
         f"stacks/kubernetes/main.tf:{_head(KUBERNETES, spaces)}{_code(KUBERNETES)}",
         f"stacks/local/main.tf:{_head(LOCAL)}{_code(LOCAL).replace('${path.root}/../../world', str(folder))}{USES}",
     )  # fmt: skip
@@ -131,7 +150,7 @@ def begun(build: Callable[..., Repository], tmp_path: Path, kubernetes: Kubernet
 
 
 def _code(provider: str) -> str:
-    return "\n".join(case.code for case in CASES[provider])
+    return "\n".join(case.code for case in (*CASES[provider], *NOISE[provider]))
 
 
 def findings(repository: Repository, stack: str) -> dict[str, Any]:
@@ -145,6 +164,7 @@ def wrong(repository: Repository, provider: str) -> list[str]:
     expected = {case.address: case.kind for case in CASES[provider]}
     for case in CASES[provider]:
         expected |= case.follows
+    found = {address: item for address, item in found.items() if item["ignored"] is None}
     said = [f"{address}: {kind}" for address, kind in expected.items() if found.get(address, {}).get("kind") != kind]
     said += [f"{address} too" for address in found.keys() - expected.keys()]
     for case in CASES[provider]:
@@ -191,7 +211,7 @@ output "later" {
 """
 OF_CODE = {
     "own_thing.later", 'own_thing.each["c"]', "own_thing.flag", "output later",
-    "terraform_data.reader", "terraform_data.watched", "terraform_data.uses",  # nothing says what they follow from
+    "terraform_data.reader", "terraform_data.watched", "terraform_data.etag", "terraform_data.uses",  # nothing says what they follow from
 }  # fmt: skip
 
 
@@ -207,10 +227,15 @@ def _edit(job: Repository) -> None:
 
 def test_all_is_found_on_a_machine_that_never_deployed_and_undeployed_code_is_told_from_it(world: World) -> None:
     assert sum(map(len, CASES.values())) >= 40
-    for provider, cases in CASES.items():
-        for case in cases:
-            world.change(provider, case)
     job = world.remote.clone()
+    world.change_all(NOISE)
+    quiet = job.doit("drift")
+    assert [quiet.task("drift", provider) for provider in CASES if "drifted" in quiet.task("drift", provider)] == []
+    upgrade(world.remote.base / "mirror", job)
+    assert "1 difference ignored" in job.doit("drift:own").task("drift", "own")
+    job.git("checkout", "--quiet", "--", ".")
+
+    world.change_all(CASES)
     job.doit("drift", code=2)
     assert [text for provider in CASES for text in wrong(job, provider)] == []
 
@@ -219,7 +244,7 @@ def test_all_is_found_on_a_machine_that_never_deployed_and_undeployed_code_is_to
     _edit(alone)
     config = alone.path / "config/pipeline.yaml"
     config.write_text(config.read_text().replace(LEDGER, ""))
-    for machine, words in ((job, "6 changes in undeployed code"), (alone, "6 changes that may be undeployed code")):
+    for machine, words in ((job, "7 changes in undeployed code"), (alone, "7 changes that may be undeployed code")):
         done = machine.doit("drift:own", "drift:local", code=2)
         assert words in done.task("drift", "own")
         assert "resolved" not in done.out
@@ -229,12 +254,15 @@ def test_all_is_found_on_a_machine_that_never_deployed_and_undeployed_code_is_to
 
 def _require_told_apart(job: Repository, provider: str) -> None:
     """Each drift has the class that it had without undeployed code, and nothing of that code is called drift."""
-    found = findings(job, provider)
+    found = {address: item for address, item in findings(job, provider).items() if item["ignored"] is None}
     expected = {case.address: case.kind for case in CASES[provider] if case.address not in OF_CODE}
     expected = {
         "own_thing.moved" if address == "own_thing.fraction" else address: kind for address, kind in expected.items()
     }
     outside = {address: item["kind"] for address, item in found.items() if item["kind"] != "undeployed"}
-    assert {address: kind for address, kind in outside.items() if address not in OF_CODE} == expected
+    used = {"own_thing.etag": "changed"} if provider == OWN else {}  # by `terraform_data.etag`
+    assert {address: kind for address, kind in outside.items() if address not in OF_CODE} == expected | used
     assert OF_CODE.isdisjoint(outside.keys() - {"terraform_data.uses"})
-    assert {address for address, item in found.items() if item["code_too"]} <= {"own_thing.text", "own_thing.number"}
+    assert {address for address, item in found.items() if item["code_too"]} <= {
+        "own_thing.text", "own_thing.number", *used,
+    }  # fmt: skip
