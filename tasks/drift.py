@@ -135,7 +135,9 @@ def _compared(run: Run, stack: Stack, made: Looked, assessment: Assessment) -> R
     accepted = stateguard.require(run, stack, last, made.seen)
     as_deployed = not assessment.affected or assessment.rekeyed
     names = author.Names(settings.changed_by, settings.changed_at)
-    classified = classes.classify(found, made.seen, last, as_deployed=as_deployed, names=names)
+    addresses = [str(item.get("address")) for item in found.resources]
+    left = statecheck.compared(last, made.seen, run.project.keyring, addresses)
+    classified = classes.classify(found, made.seen, left, as_deployed=as_deployed, names=names)
     judged = rules.judged(classified, settings, stack.name, datetime.now(UTC).date())
     findings, over = previous.compared(run, stack.name, judged, made.addresses)
     details = DriftDetails(

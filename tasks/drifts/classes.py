@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..artifact import statecheck
 from ..artifact.changes import UNKNOWN
 from ..base.files import canonical_json, sha256_bytes
-from ..base.jsonvalue import JsonObject, elements, fields, named, records
+from ..base.jsonvalue import Json, JsonObject, elements, fields, named, records
 from ..base.valuepath import at, differing, dotted, overlap, path_of
 from . import author as authors
 from .looks import Looks, only_looks
@@ -155,7 +155,7 @@ def classify(
     planned = {_key(item) for item in found.resources}
     if not as_deployed and (resources or found.outputs):
         resources += [_used(drifts[key]) for key in causes if key not in planned]
-    outputs = found.outputs if not as_deployed or not planned else []
+    outputs = [item for item in found.outputs if not as_deployed or not planned or _is_known(item.get("after"))]
     of_outputs = DriftClass.OUTPUTS if as_deployed else DriftClass.UNDEPLOYED
     said = {key: authors.read(item, names) for key, item in drifts.items()}
     resources = [replace(item, author=said.get(item.address)) if item.outside else item for item in resources]
@@ -186,6 +186,13 @@ def _resource(
     if action == "destroy" and known and statecheck.digest(str(item.get("address"))) not in known:
         return _finding(DriftClass.APPEARED, address, item)
     return _finding(DriftClass.CHANGED, address, item, causes=others, both=True)
+
+
+def _is_known(value: Json) -> bool:
+    """Whether a planned value is known: one that is not follows from what the plan changes."""
+    if isinstance(value, dict):
+        return all(map(_is_known, value.values()))
+    return all(map(_is_known, value)) if isinstance(value, list) else value != UNKNOWN
 
 
 def _undoes(item: JsonObject, drift: JsonObject) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -16,6 +17,8 @@ from tasks.drifts.author import Author, Names, read
 from tasks.drifts.classes import DriftClass, Finding, Severity, classify
 from tasks.drifts.looks import Looks
 from tasks.project import model
+from tasks.project.config.keyring import Keyring
+from tasks.project.model import Encryption
 
 LAST = Receipt("web", "prod", Outcome.APPLIED, "p", "i", serial=7, lineage="l")
 
@@ -74,10 +77,12 @@ def test_what_is_in_the_state_although_no_deploy_put_it_there() -> None:
     assert kinds(found(planned)) == {"a.y": "changed"}  # an older receipt does not say what it left
 
 
-def test_outputs_alone_are_a_class_and_those_of_changed_resources_are_not_named_again() -> None:
+def test_outputs_are_a_class_and_those_that_follow_from_what_the_plan_changes_are_not_named_again() -> None:
     output = {"url": {"actions": ["update"], "before": "a", "after": "b"}}
     assert kinds(found(output_changes=output)) == {"output url": "outputs"}
-    assert kinds(found(BACK, drift=[CHANGED], output_changes=output)) == {"a.x": "changed"}
+    assert kinds(found(BACK, drift=[CHANGED], output_changes=output)) == {"a.x": "changed", "output url": "outputs"}
+    follows = {"url": {"actions": ["update"], "before": {"p": "a"}, "after": {}, "after_unknown": {"p": True}}}
+    assert kinds(found(BACK, drift=[CHANGED], output_changes=follows)) == {"a.x": "changed"}
 
 
 def test_an_output_follows_from_the_attribute_that_changed_outside() -> None:
@@ -254,3 +259,25 @@ def test_nothing_is_said_of_a_change_that_the_provider_did_not_note() -> None:
 )
 def test_usual_names_and_those_of_the_configuration_are_looked_for(before: Any, after: Any, author: Author) -> None:
     assert read({"before": before, "after": after}, Names(by=["tags.Editor"])) == author
+
+
+def test_what_a_ledger_with_a_key_says_of_addresses_is_understood_and_without_the_key_nothing_is_claimed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DEPLOY_STATE_KEY", base64.b64encode(bytes(32)).decode())
+    ring = Keyring(Encryption(key="DEPLOY_ENCRYPTION_KEY"))
+    assert ring.current is not None
+    last = replace(LAST, exists=statecheck.keyed([statecheck.digest('a.x["y"]')], ring.current))
+    seen = Seen("l", 7, empty=False)
+    gone, new = (entry(address, "delete", before={"n": 1}) for address in ('a.x["y"]', "a.new"))
+
+    def kinds_of(last: Receipt | None) -> dict[str, str]:
+        document = changes.read({"resource_changes": [gone, new]}, Masker())
+        return kinds(classify(document, seen, last, as_deployed=True))
+
+    addresses = ['a.x["y"]', "a.new"]
+    known = statecheck.compared(last, seen, ring, addresses)
+    assert kinds_of(known) == {'a.x["y"]': "changed", "a.new": "appeared"}
+    monkeypatch.delenv("DEPLOY_STATE_KEY")
+    unknown = statecheck.compared(last, seen, Keyring(Encryption(key="DEPLOY_ENCRYPTION_KEY")), addresses)
+    assert kinds_of(unknown) == {'a.x["y"]': "changed", "a.new": "changed"}
