@@ -235,7 +235,9 @@ def test_a_killed_adoption_leaves_the_original_and_no_later_one_passes_over_it(
     )
     process = repository.start("drift", "--adopt", "a")
     wait_for(proving.exists, "the proving plan")
-    assert "another run holds environment" in repository.doit("drift", "--adopt", "a", code=1).out
+    held = repository.doit("drift", code=1).out
+    assert "another run holds environment 'local': `doit drift --adopt a`" in held
+    assert "a check in another clone need not wait" in held
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     done = repository.doit("drift", "--adopt", "a", code=1)  # though the plan with the draft is empty
