@@ -34,9 +34,9 @@ KEYS = {
 }
 
 
-def _gitlab() -> dict[str, Any]:
-    """The jobs of the pipeline to include, by what their names begin with."""
-    text = (ROOT / "pipelines/gitlab/doit-tofu.yml").read_text()
+def _gitlab(kind: str = "") -> dict[str, Any]:
+    """The jobs of a pipeline to include, by what their names begin with."""
+    text = (ROOT / f"pipelines/gitlab/doit-tofu{kind}.yml").read_text()
     jobs: dict[str, Any] = list(yaml.safe_load_all(text))[1]
     return {name.partition(":")[0]: job for name, job in jobs.items() if not name.startswith(".")}
 
@@ -94,6 +94,14 @@ def test_no_job_of_gitlab_but_those_of_the_environment_keeps_the_ledgers_secrets
         )  # fmt: skip
         assert ran.stdout == f"{kept}\n"
     assert {name for name, job in _gitlab().items() if job["stage"] == "deploy"} == {"deploy", "ledger"}
+
+
+def test_either_template_of_gitlab_has_the_job_that_maintains_the_ledger() -> None:
+    one, stacks = _gitlab()["ledger"], _gitlab("-stacks")["ledger"]
+    for key in ("stage", "interruptible", "environment", "needs", "rules", "script"):
+        assert stacks[key] == one[key]
+    assert stacks["variables"].items() >= one["variables"].items()
+    assert "unset" not in str(stacks["before_script"])
 
 
 def test_no_job_of_gitlab_fetches_the_history_of_the_ledger(tmp_path: Path) -> None:
