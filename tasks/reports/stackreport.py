@@ -153,7 +153,7 @@ def of_result(result: Result) -> StackReport:
     drift = details if isinstance(details, DriftDetails) else DriftDetails()
     planned = details if isinstance(details, PlanDetails) else PlanDetails()
     if isinstance(details, DriftDetails):
-        found = [_drift(item) for item in details.findings if item.item is not None and item.ignored is None]
+        found = [_drift(item) for item in details.findings if item.ignored is None and (item.item or item.alerting)]
         shown = [change for change, is_output in found if not is_output]
         outputs = [change for change, is_output in found if is_output]
         counts = Counts()
@@ -222,10 +222,12 @@ def _finding(item: JsonObject) -> Finding:
 
 def _drift(found: DriftFinding) -> tuple[Change, bool]:
     """A finding of drift as a change, and whether it is an output's."""
-    item = found.item or {}
+    told = [visible(text) for text in words.remarks(found)]
+    item = found.item
+    if item is None:  # a check block, or the state itself
+        return Change(visible(found.address), str(found.kind), remarks=told, severity=str(found.severity)), False
     is_output = "address" not in item
     change = _change({**item, "address": item.get("name")} if is_output else item)
-    told = [visible(text) for text in words.remarks(found)]
     return replace(change, remarks=told, severity=str(found.severity)), is_output
 
 
