@@ -188,9 +188,19 @@ def _shape(schema: Mapping[str, Any]) -> Shape:
 
 
 def _diff(file: str, before: bytes, after: bytes) -> list[str]:
-    """A unified diff of a file."""
+    """A unified diff of a file; unlike `difflib.unified_diff`, it matches lines that repeat, such as `}`."""
     old, new = (content.decode("utf-8", "replace").splitlines(keepends=True) for content in (before, after))
-    return list(difflib.unified_diff(old, new, f"a/{file}", f"b/{file}"))
+    lines = [f"--- a/{file}\n", f"+++ b/{file}\n"]
+    for group in difflib.SequenceMatcher(None, old, new, autojunk=False).get_grouped_opcodes():
+        (_, first, _, first_new, _), (_, _, last, _, last_new) = group[0], group[-1]
+        lines.append(f"@@ -{first + 1},{last - first} +{first_new + 1},{last_new - first_new} @@\n")
+        for kind, begin, end, begin_new, end_new in group:
+            if kind == "equal":
+                lines += [f" {line}" for line in old[begin:end]]
+                continue
+            lines += [f"-{line}" for line in old[begin:end]]
+            lines += [f"+{line}" for line in new[begin_new:end_new]]
+    return lines
 
 
 def summary(found: Adopted) -> str:
