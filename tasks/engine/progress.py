@@ -6,13 +6,15 @@ import os
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base import jsontext
 from ..base.text import few
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from ..base.jsonvalue import JsonObject
 
 _BLOCK = 1 << 16
 _MOST = 5
@@ -69,7 +71,7 @@ class Progress:
             self._under_way.pop(name, None)
 
 
-def _seconds(hook: dict[str, Any]) -> float:
+def _seconds(hook: JsonObject) -> float:
     found = hook.get("elapsed_seconds")
     return float(found) if isinstance(found, int | float) else 0.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..artifact.changes import Counts
 from ..base.problem import doit
@@ -17,6 +17,7 @@ from . import remarks, stackreport, tally
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from ..base.jsonvalue import JsonObject
     from ..base.masking import Masker
     from ..policy.finding import Finding
     from ..run.result import Result
@@ -239,7 +240,7 @@ class Report:
         """The drift that is over since the previous check, with its stack."""
         return [(stack.name, text) for stack in self.stacks for text in stack.resolved]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The report as a JSON value."""
         stacks = [stack.to_json() for stack in self.stacks]
         return {"format": 2, "verdict": self.verdict, "outcome": self.outcome, **asdict(self), "stacks": stacks}
