@@ -73,7 +73,7 @@ class Seen:
 
 
 def keyed(exists: Iterable[str], key: Key) -> list[str]:
-    """Digests of addresses for others to see: nobody can guess an address without the key, whose fingerprint is named.
+    """Digests of addresses for others to see: made with the key, which they name, so that no address can be guessed.
 
     Args:
         exists: The digests of the addresses.

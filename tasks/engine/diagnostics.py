@@ -26,7 +26,7 @@ class Diagnostic:
         summary: What it is about, in the engine's words.
         detail: More of it; for a failed `check` block its `error_message`.
         context: The block that it is about: `check "expiry"`; of a declaration its first line.
-        file: The file, relative to the engine's working folder; empty if there is none.
+        file: The file, relative to the engine's working folder; empty if not known.
         line: The line in it.
     """
 

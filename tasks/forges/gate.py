@@ -28,7 +28,7 @@ _MOST_LINES = 40
 
 @dataclass(frozen=True)
 class Found:
-    """What is known of the review: `where` it took place, in words, and the record, or `problem`, why there is none."""
+    """What is known of the review: `where` it took place, in words, and the record, or `problem`, why it is missing."""
 
     where: str
     reviewed: Reviewed | None = None
@@ -37,7 +37,7 @@ class Found:
 
 
 def action(run: Run, name: str) -> Action:
-    """The barrier's action: runs when every plan is there, before any apply.
+    """The barrier's action: runs after all plans, before any apply.
 
     Args:
         run: The run.

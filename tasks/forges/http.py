@@ -39,7 +39,7 @@ class Api:
 
     Args:
         base: Its URL, without a slash at the end.
-        headers: Sent to this host and to no other, the token among them.
+        headers: Sent to this host and to no other, including the token.
         seconds: How long all requests together may take.
         wait: Waits so many seconds; true when it was told to stop.
         explain: What to do about a status of 401, 403 or 404, for people.

@@ -67,7 +67,7 @@ def broke(
     settings: Forge, environment: str, problems: Sequence[Problem], mask: Masker, say: Callable[[str], None], *,
     stage: str = "plan",
 ) -> None:  # fmt: skip
-    """Tell the merge request that a command could not even begin, or what it said before would stand there.
+    """Tell the merge request that a command could not even begin, as it would show the previous report otherwise.
 
     Args:
         settings: The key `forge`, or its defaults where the configuration cannot be read.
@@ -75,7 +75,7 @@ def broke(
         problems: What is wrong, its commands in that environment.
         mask: The known secrets.
         say: Prints a line.
-        stage: The command: `plan`, or `deploy`, which is told to the merge request that brought the commit.
+        stage: The command: `plan`, or `deploy`, which is reported on the merge request that brought the commit.
     """
     place = places.find(settings)
     if place is None or not place.token or not settings.comment or (stage == "plan" and place.request is None):

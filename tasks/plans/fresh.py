@@ -41,7 +41,7 @@ def planned(
     """A plan of a stack that is initialized; it is gone when this ends.
 
     The engine writes it into a file that has no name, so there is no moment at which another one could be put in its
-    place, and nothing is left of it where the run is killed.
+    place, and a killed run leaves nothing behind.
 
     Args:
         run: The run.

@@ -67,7 +67,7 @@ def shown(run: Run, where: Context, plan: Sealed) -> Mapping[str, Json]:
 
 
 def variables(run: Run, where: Context, plan: Sealed, names: AbstractSet[str]) -> Mapping[str, Json]:
-    """The values of some variables of the root module that a plan was made with, defaults among them.
+    """The values of some variables of the root module that a plan was made with, including defaults.
 
     Raises:
         EngineError: It cannot be read.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..base.problem import Problem
     from ..run.result import Result
 
-_MOST = 8  # causes that are told again at the end
+_MOST = 8  # causes that are repeated at the end
 _NAMES = 5
 _DETAILS = 8
 _INDENT = "    "

@@ -74,7 +74,7 @@ class Change:
 
     @property
     def destructive(self) -> bool:
-        """Whether what is there would be destroyed."""
+        """Whether something that exists would be destroyed."""
         return self.kind in _DESTRUCTIVE
 
 

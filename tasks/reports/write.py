@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def templates(run: Run) -> Templates:
-    """Where this project's templates come from; of one that is broken the run is told."""
+    """This project's templates; a broken one is reported once."""
     folder = run.project.config.reports.templates
     if folder is None:
         return Templates()

@@ -140,7 +140,7 @@ class Left:
 
 
 def now(run: Run, stack: Stack, where: Context) -> tuple[str | None, int | None]:
-    """The lineage and serial of the state as it is now; None if there is none.
+    """The lineage and serial of the current state; None without a state.
 
     Raises:
         StoppedError: The run was asked to stop.
@@ -175,7 +175,7 @@ def content(run: Run, stack: Stack, where: Context, *, late: float | None = None
 def _identity(state: Mapping[str, Json] | None) -> tuple[str | None, int | None]:
     """Lineage and serial; of a state that was never written some backends have an empty one, without a lineage.
 
-    They stand in plain text in an encrypted state, too.
+    An encrypted state has them in plain text, too.
     """
     try:
         return (str(state["lineage"]), int(str(state["serial"]))) if state and state.get("lineage") else (None, None)

@@ -1,6 +1,6 @@
 """The engine's values in MessagePack (https://github.com/msgpack/msgpack/blob/master/spec.md), as JSON values.
 
-A value is written without its type where a schema gives it; where none does, it is a pair of its type and itself.
+A value whose type a schema says is written without it; any other is a pair of its type and itself.
 https://github.com/zclconf/go-cty/blob/main/docs/serialization.md
 """
 

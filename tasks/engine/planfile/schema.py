@@ -96,7 +96,7 @@ def _attribute(attribute: Mapping[str, Any]) -> tuple[CtyType, Marks | None]:
 
 
 def _repeated(mode: str, kind: CtyType, marks: Marks | None) -> tuple[CtyType, Marks | None]:
-    """The type and marks of what is there once, or as often as one likes."""
+    """The type and marks of a single value, or of a collection of such."""
     if mode in ("single", "group"):
         return kind, marks
     if mode not in _COLLECTIONS:

@@ -1,6 +1,6 @@
 """The files that pipeline jobs hand on: only their own, so that they never collide when unpacked together.
 
-doit's records, the run's lock, reports and the like are made anew by every job, and handed on by the last one alone.
+doit's records, the run's lock, reports and the like are made by every job itself, and only the last hands them on.
 Paths are relative to the repository's root, folders end with `/`.
 """
 
@@ -108,7 +108,7 @@ def of_relay(run: Run) -> list[str]:
 
 
 def of_report(run: Run) -> list[str]:
-    """All that a run leaves, without plans, whose values nobody needs any more."""
+    """All that a run leaves except plans, whose values are not needed any more."""
     layout = run.layout
     files = [layout.review, layout.notified, layout.overview]
     folders = [layout.base / name for name in ("receipts", "outputs", "results", "reports", "runs", "index")]

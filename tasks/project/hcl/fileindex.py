@@ -282,7 +282,7 @@ def described(digest: str | None, *, executable: bool) -> str | None:
 
 
 def _is_special(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a pipe, a socket or a device: whoever opens it may wait for ever."""
+    """Whether an entry is a pipe, a socket or a device: opening it may block for ever."""
     return not (entry.is_symlink() or entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False))
 
 
