@@ -61,7 +61,7 @@ def _compare(run: Run, name: str) -> Result | None:
 
 
 def judge(run: Run, stacks: list[str] | None = None, *, asked: bool = True) -> None:
-    """Say what differs from what was reviewed; nothing is asked of anybody when nothing is planned.
+    """Report what differs from the review; without a plan, the forge is not asked.
 
     Args:
         run: The run.
@@ -102,7 +102,7 @@ def judge(run: Run, stacks: list[str] | None = None, *, asked: bool = True) -> N
 
 
 def known_meaning(run: Run, name: str) -> Meaning | None:
-    """What a stack's artifact means, bound by its manifest; None if `plan.json` is not that artifact's.
+    """The meaning of a stack's artifact, bound by its manifest; None if `plan.json` belongs to another artifact.
 
     Raises:
         ArtifactRefusedError: The artifact is not what its manifest says, or not the one that this run has verified.

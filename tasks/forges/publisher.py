@@ -33,7 +33,7 @@ _STAGES = ("deploy", "drift", "plan")
 
 
 def publish(run: Run, whole: set[str], code: ExitCode) -> None:
-    """Tell the forge, when this is a pipeline of one; what goes wrong is printed.
+    """Update the forge if it runs this pipeline; errors are printed.
 
     Args:
         run: The run, ended.
@@ -225,7 +225,7 @@ def _status(run: Run, place: Place, client: Client, code: ExitCode, told: tuple[
 
 
 def _keep_record(run: Run, place: Place) -> None:
-    """Keep what a reviewer sees as a file too, for a deploy that gets it without a forge."""
+    """Keep what a reviewer sees as a file too, for a deploy that gets it from a job instead of a forge."""
     from ..base.errors import RecordError
     from ..policy import seal
     from . import gate

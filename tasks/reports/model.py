@@ -110,7 +110,7 @@ class Report:
 
     @property
     def shown(self) -> list[StackReport]:
-        """The stacks that there is something to say of, the worst first."""
+        """The stacks with something to report, the worst first."""
         order = [
             Status.FAILED,
             Status.DRIFTED,
@@ -131,12 +131,12 @@ class Report:
 
     @property
     def legend(self) -> str:
-        """What the colours and signs of a difference mean, where a reader might take them for the other side."""
+        """What the colours and signs of a difference mean, where a reader could mix up the sides."""
         return words.LEGEND if self.stage == "drift" and any(stack.differs for stack in self.stacks) else ""
 
     @property
     def untouched(self) -> list[str]:
-        """The names of the stacks that nothing happens to."""
+        """The names of the stacks that do not change."""
         shown = {stack.name for stack in self.shown} if self.stage == "drift" else set()
         quiet = {Status.UNAFFECTED} | ({Status.OK} if self.stage == "drift" else set())
         return [stack.name for stack in self.stacks if stack.status in quiet and stack.name not in shown]
@@ -164,7 +164,7 @@ class Report:
 
     @property
     def outcome(self) -> Outcome:
-        """What all of it comes to."""
+        """The outcome of the whole stage."""
         if any(finding.blocking for _, finding in self.findings):
             return Outcome.REFUSED
         if self.having(Status.FAILED, Status.NOT_RUN):
@@ -177,7 +177,7 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """The first line: what this comes to, in one sentence without markup."""
+        """The first line: the result in one sentence, without markup."""
         if self.stage != "plan":
             return self._drift_verdict() if self.stage == "drift" else self._deploy_verdict()
         total, planned, deferred = len(self.stacks), len(self.having(Status.OK)), len(self.having(Status.DEFERRED))
@@ -228,7 +228,7 @@ class Report:
 
     @property
     def news(self) -> dict[str, int]:
-        """How much drift is new, changed again, known and resolved, in all stacks together."""
+        """How many differences are new, changed again, known and resolved, in all stacks together."""
         total: dict[str, int] = {}
         for stack in self.stacks:
             for word, number in stack.news.items():

@@ -62,7 +62,7 @@ def untyped(data: bytes) -> Packed:
     except (IndexError, struct.error, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableError("a value is cut off") from error
     if reader.position != len(data):
-        raise UnreadableError("more than a value")
+        raise UnreadableError("more than one value")
     return value
 
 
@@ -176,7 +176,7 @@ class _Reader:
         for _ in range(size):
             key = self.value()
             if not isinstance(key, str):
-                raise UnreadableError("a key is no text")
+                raise UnreadableError("a key is not a text")
             found[key] = self.value()
         return found
 

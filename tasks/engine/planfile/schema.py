@@ -1,4 +1,4 @@
-"""What providers say of their resources, as far as a plan is read with it: types, and what is sensitive."""
+"""The parts of providers' schemas that reading a plan needs: types, and what is sensitive."""
 
 from __future__ import annotations
 

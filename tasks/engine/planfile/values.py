@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def known(value: Packed) -> Json:
-    """A value without what is unknown of it: null in a list, left out elsewhere."""
+    """The known parts of a value: an unknown one is null in a list, and left out elsewhere."""
     if isinstance(value, dict):
         return {key: known(item) for key, item in value.items() if item is not UNKNOWN}
     if isinstance(value, list):

@@ -186,7 +186,7 @@ class Writer:
         return self._relays[needs]
 
     def _report(self) -> None:
-        """The last job: one report, one comment, one exit code; of whatever the others did."""
+        """The last job: one report, one comment and one exit code for all jobs."""
         layout, whole = self._run.layout, str(self._purpose)
         apart = self._apart() if self._purpose is Purpose.DEPLOY else {}
         script = [self._command(*([handover.FROM] if apart else []), "ci=report", whole)]
