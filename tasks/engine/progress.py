@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..base import jsontext
+from ..base.jsonvalue import fields
 from ..base.text import few
 
 if TYPE_CHECKING:
@@ -58,10 +59,10 @@ class Progress:
 
     def _take(self, line: bytes) -> None:
         try:
-            event = jsontext.loads(line)
-            kind, hook = event["type"], event["hook"]
-            name = str(hook["resource"]["addr"])
-        except (ValueError, KeyError, TypeError):
+            event = fields(jsontext.loads(line))
+            kind, hook = event["type"], fields(event["hook"])
+            name = str(fields(hook["resource"])["addr"])
+        except (ValueError, KeyError):
             return  # an event about something else
         if kind in ("apply_start", "apply_progress"):
             since = time.monotonic() - _seconds(hook)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from ...base import jsontext
 from .wire import UnreadableError
@@ -115,7 +115,7 @@ def _number(value: float | str) -> int | float | Decimal:
 
 def _type(text: bytes) -> CtyType:
     try:
-        found: CtyType = jsontext.loads(text)
+        found = cast("CtyType", jsontext.loads(text))
     except ValueError:
         raise UnreadableError("a type is not JSON") from None
     return found
