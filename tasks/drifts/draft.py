@@ -182,7 +182,7 @@ class _Drafter:
     def _entry(
         self, target: _Spot, element: Node | None, left: Sequence[str | int], whole: Json, what: str
     ) -> Edit | None:
-        """An edit that adds or removes one line of an object that is written on several; None if there is none."""
+        """An edit that adds or removes one line of an object of several lines; None where that is not possible."""
         inner = places.inside(target.node)
         if inner.type != "object" or not isinstance(whole, dict) or not places.on_lines(inner):
             return None

@@ -74,7 +74,7 @@ class Change:
 
     @property
     def destructive(self) -> bool:
-        """Whether what is there would be destroyed."""
+        """Whether something that exists would be destroyed."""
         return self.kind in _DESTRUCTIVE
 
 
@@ -117,7 +117,7 @@ class StackReport:
 
     @property
     def error(self) -> str:
-        """What went wrong, all but the log."""
+        """What went wrong, without the log."""
         return self.problem.text() if self.problem else self.summary if self.status is Status.FAILED else ""
 
     @property
@@ -185,7 +185,7 @@ def of_result(result: Result) -> StackReport:
 
 
 def of_deploy(results: Iterable[Result]) -> list[StackReport]:
-    """What a deploy came to, stack by stack: how far each got, with what its plan changes.
+    """The result of a deploy, stack by stack: how far each got, and what its plan changes.
 
     Args:
         results: The results of all stages, in the order to show the stacks in; a build counts as a stack of its own
