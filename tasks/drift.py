@@ -14,7 +14,7 @@ from .base.errors import EngineError
 from .base.text import plural
 from .builds import used
 from .drifts import classes, rules, words
-from .plans import adoption, fresh
+from .plans import adoption, fresh, shown
 from .project import volatile
 from .run import awaited, checkblocks, commandline, errored, previous, readstate, stateguard, turns, upstream, workdir
 from .run.action import stage_action
@@ -24,10 +24,11 @@ from .run.details import DriftDetails
 from .run.result import Result, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from .artifact.affected import Assessment
     from .artifact.changes import PlanChanges
+    from .drifts.classes import Finding
     from .project.stack import Stack
     from .run.run import Run
     from .run.taskdict import TaskDict
@@ -135,6 +136,8 @@ def _compared(run: Run, stack: Stack, made: Looked, assessment: Assessment) -> R
     classified = classes.classify(found, made.seen, last, as_deployed=as_deployed)
     judged = rules.judged(classified, settings, stack.name, datetime.now(UTC).date())
     findings, over = previous.compared(run, stack.name, judged, made.addresses)
+    if run.request.adopt is None:
+        _show(run, stack, made, [item for item in findings if item.outside and item.alerting])
     details = DriftDetails(
         found.to_json(), findings, over, last.deployed if last else None, made.rules, accepted,
         statecheck.moved(last, made.seen),
@@ -149,6 +152,14 @@ def _compared(run: Run, stack: Stack, made: Looked, assessment: Assessment) -> R
         summary = f"{state}: {words.few_of(details.pending)}{also}"
         return Result(STAGE, stack.name, Status.UNDEPLOYED, summary, assessment.words, counts, details)
     return Result(STAGE, stack.name, summary=words.quiet(findings) + also, counts=counts, details=details)
+
+
+def _show(run: Run, stack: Stack, made: Looked, drifted: Sequence[Finding]) -> None:
+    """Record what this check shows of a stack, for the deploy that undoes it; nothing if it has not drifted."""
+    if drifted:
+        shown.keep(run, stack, made.seen, made.digests, drifted)
+    else:
+        shown.forget(run, stack.name)
 
 
 def _drifted(run: Run, stack: Stack, details: DriftDetails) -> str:
@@ -202,6 +213,7 @@ class Looked:
         exists: Whether that has any resource.
         rules: The rules of `drift.ignore` that could match.
         addresses: Everything that can drift.
+        digests: What the plan would do, see `drifts.shown`.
     """
 
     changes: PlanChanges
@@ -209,6 +221,7 @@ class Looked:
     exists: bool
     rules: list[int]
     addresses: list[str]
+    digests: dict[str, str]
 
 
 def fresh_plan(
@@ -233,4 +246,5 @@ def fresh_plan(
             exists = bool((found.document.get("prior_state") or {}).get("values", {}).get("root_module"))
             seen = Seen.read(found.document, *readstate.of_plan(run, stack, where, found.plan))
             could = rules.possible(run.project.config.drift, stack.name, found.document)
-            return Looked(found.changes, seen, exists, could, classes.addresses(found.document))
+            names, digests = classes.addresses(found.document), shown.describes(run, found.document)
+            return Looked(found.changes, seen, exists, could, names, digests)

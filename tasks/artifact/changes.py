@@ -224,10 +224,22 @@ def _described(record: Mapping[str, Any], kind: str) -> dict[str, Any]:
     }
 
 
+def sides(change: Mapping[str, Any], *, redacted: bool) -> tuple[Any, Any]:
+    """The values before and after a change in the engine's form; what is not known yet is `UNKNOWN`.
+
+    Args:
+        change: The change.
+        redacted: Whether to replace what the engine marks as sensitive.
+    """
+    before, after = change.get("before"), change.get("after")
+    if redacted:
+        before, after = redact(before, change.get("before_sensitive")), redact(after, change.get("after_sensitive"))
+    return before, _with_unknown(after, change.get("after_unknown"))
+
+
 def _values(change: Mapping[str, Any]) -> dict[str, Any]:
-    before = redact(change.get("before"), change.get("before_sensitive"))
-    after = redact(change.get("after"), change.get("after_sensitive"))
-    return {"before": before, "after": _with_unknown(after, change.get("after_unknown"))}
+    before, after = sides(change, redacted=True)
+    return {"before": before, "after": after}
 
 
 def _finish(entry: _Entry, mask: Secrets, *, hidden: bool) -> None:
