@@ -6,31 +6,33 @@ The bytes of two plans always differ; what counts is what is done to each resour
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..artifact.changes import sides
 from ..base.files import canonical_json, sha256_bytes
+from ..base.jsonvalue import fields, named, records
 from ..project.config import signature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..base.jsonvalue import Json
     from ..project.config.keyring import Key
 
 _PURPOSE = b"doit-tofu shown drift 1\0"
 _DIGITS = 32
 
 
-def digests(plan: Mapping[str, Any], key: Key | None) -> dict[str, str]:
+def digests(plan: Mapping[str, Json], key: Key | None) -> dict[str, str]:
     """A digest of each change of a plan, by the address of the resource or as `output NAME`.
 
     Args:
         plan: The plan, in `show -json` form.
         key: The key of states: sensitive values count only with it, as they could be guessed from any other digest.
     """
-    found = {}
-    for item in plan.get("resource_changes") or []:
-        change = item.get("change") or {}
+    found: dict[str, str] = {}
+    for item in records(plan.get("resource_changes")):
+        change = fields(item.get("change"))
         actions = change.get("actions") or []
         moved, importing = item.get("previous_address"), change.get("importing")
         if actions in ([], ["read"]) or (actions == ["no-op"] and not moved and not importing):
@@ -39,7 +41,7 @@ def digests(plan: Mapping[str, Any], key: Key | None) -> dict[str, str]:
         name = f"{address} (deposed {item['deposed']})" if item.get("deposed") else address
         how = [actions, moved, bool(importing), change.get("replace_paths") or []]
         found[name] = _digest([name, *how, *sides(change, redacted=key is None)], key)
-    for name, change in (plan.get("output_changes") or {}).items():
+    for name, change in named(plan.get("output_changes")).items():
         if change.get("actions") not in (["no-op"], None):
             what = [change["actions"], *sides(change, redacted=key is None)]
             found[f"output {name}"] = _digest([f"output {name}", *what], key)
@@ -56,12 +58,12 @@ def differences(shown: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     return [f"{name}: {text}" for name, text in sorted(texts.items())]
 
 
-def _digest(value: object, key: Key | None) -> str:
+def _digest(value: Json, key: Key | None) -> str:
     content = _PURPOSE + canonical_json(_plain(value))
     return (signature.sealed(content, key) if key else sha256_bytes(content))[:_DIGITS]
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Json) -> Json:
     """A value in which equal numbers are written alike: `1.0` as `1`."""
     if isinstance(value, dict):
         return {name: _plain(part) for name, part in value.items()}

@@ -177,6 +177,7 @@ def _facts(run: Run, ordered: list[Result]) -> dict[str, Any]:
         "commit": run.shown_revision.short,
         "link": run.mask.text(ci.read().link or ""),
         "deployed": [item.stack for item in ordered if item.applied],
+        "repaired": sorted(run.repairs.keys() & run.applied),
         "not_run": sorted({item.stack for item in ordered if item.status is Status.NOT_RUN}),
     }
 

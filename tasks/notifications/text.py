@@ -22,7 +22,8 @@ BODY = """\
 {% endif %}
 {% for item in items[:10] %}
 {% if event == 'recovery' %}
-{{ item.stack or item.command }}: recovered; was {{ 'drifted' if item.kind == 'drift' else 'failing' }} since \
+{{ item.stack or item.command }}: \
+{{ 'repaired' if item.kind == 'drift' and item.stack in repaired else 'recovered' }}; was {{ 'drifted' if item.kind == 'drift' else 'failing' }} since \
 {{ item.since }}{% if item.what %}: {{ item.what }}{% endif %}
 
 {% else %}

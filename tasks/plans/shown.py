@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..artifact import manifest as manifests
 from ..artifact.manifest import Manifest
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from ..artifact.affected import Assessment
     from ..artifact.statecheck import Seen
+    from ..base.jsonvalue import Json, JsonObject
     from ..drifts.classes import Finding
     from ..project.stack import Stack
     from ..run.run import Run
@@ -57,7 +58,7 @@ class Shown:
     changes: Mapping[str, str]
     drifted: Sequence[str]
 
-    def body(self) -> dict[str, Any]:
+    def body(self) -> JsonObject:
         """The record as JSON."""
         return {
             "format": FORMAT, "made": self.made.body(), "changes": dict(self.changes), "drifted": list(self.drifted),
@@ -160,7 +161,7 @@ def _opened(run: Run, stack: Stack) -> Shown:
     return found
 
 
-def _check_mac(run: Run, stack: str, body: Mapping[str, Any], mac: object) -> None:
+def _check_mac(run: Run, stack: str, body: JsonObject, mac: Json) -> None:
     key, name = run.project.keyring.current, run.layout.relative(run.layout.drift(stack))
     if key is None and mac is not None:
         raise refused(run, stack, "its drift was shown with a key of states, but none is set here")
@@ -177,6 +178,6 @@ def _trust(run: Run) -> Trust:
     return found if found.public else Trust([key.public for key in found.signing], found.signing)
 
 
-def describes(run: Run, plan: Mapping[str, Any]) -> dict[str, str]:
+def describes(run: Run, plan: Mapping[str, Json]) -> dict[str, str]:
     """The digests of what a plan would do, made with the key of states if there is one."""
     return digests.digests(plan, run.project.keyring.current)
