@@ -36,13 +36,13 @@ STAGE = "deploy"
 
 def tasks(run: Run) -> Iterator[TaskDict]:
     """`deploy:<stack>`: runs after the barrier and after the deploys of its upstreams."""
-    repaired = run.request.repair
+    repaired = repair.stacks(run) if run.request.repair is not None else None
     options = commandline.repair_options()
     yield {"name": None, "doc": COMMANDS[STAGE], "params": options}
     for name, stack in run.project.stacks.items():
-        if repaired is not None and name not in repaired.stacks:
+        if repaired is not None and name not in repaired:
             continue
-        upstreams = [other for other in run.project.graph.needs[name] if not repaired or other in repaired.stacks]
+        upstreams = [other for other in run.project.graph.needs[name] if repaired is None or other in repaired]
         yield {
             "name": name,
             "actions": [stage_action(run, STAGE, name, act)],
@@ -119,6 +119,7 @@ def _repair(run: Run, stack: Stack) -> Result:
     """Apply the plan that undoes the drift that was shown; nothing else is planned, let alone applied."""
     if stack.name not in run.repairs:
         return Result(STAGE, stack.name, Status.UNAFFECTED, "nothing to repair")
+    repair.confirm(run, stack)
     assessment = assess(run, stack)
     applied = applying.apply_artifact(run, stack, assessment)
     return _ended_well(run, stack, assessment, applied, None)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from .artifact import receipt
 from .base.errors import ConfigError, DriftRepairError
 from .base.text import few
+from .drifts import classes, repairs, rules
 from .drifts import shown as digests
 from .plans import making, shown
 from .run import errored, succession, upstream
 from .run.assessment import assess
-from .run.commandline import REPAIR
+from .run.commandline import AUTO_REPAIR, REPAIR
 from .run.details import PlanDetails
 from .run.result import Result, Status
 
@@ -29,23 +31,41 @@ _STAGE, _DEPLOY = "plan", "deploy"
 _MOST = 5
 
 
+class _NotAskedError(Exception):
+    """No rule asks for this repair; the arguments say why."""
+
+
 class AsDeployedError(Exception):
     """Nothing differs any more, so there is nothing to repair."""
 
 
 def check(run: Run) -> None:
-    """Refuse a stack that does not exist.
+    """Refuse a stack that does not exist, and rules where there are none.
 
     Raises:
-        ConfigError: It does not.
+        ConfigError: There is no such stack, or no rule.
     """
     asked = run.request.repair
+    if asked is not None and asked.automatic and not run.project.config.drift.repair:
+        raise ConfigError(
+            f"`{AUTO_REPAIR}` has no rule to go by", key="drift.repair", untouched="nothing was planned or applied",
+            next_step=("write the stacks, classes and hours to repair into `drift.repair`; ",
+                       run.command(_DEPLOY, REPAIR, "STACK"), " repairs one stack now"),
+        )  # fmt: skip
     for name in asked.stacks if asked is not None else ():
         if name not in run.project.stacks:
             raise ConfigError(
                 run.project.unknown_stack(name), untouched="nothing was planned or applied",
                 next_step=("write ", run.command(_DEPLOY, REPAIR, "STACK")),
             )  # fmt: skip
+
+
+def stacks(run: Run) -> frozenset[str]:
+    """The stacks that a repair is for: those that were named, or those that drifted and that a rule names."""
+    asked, rules = run.request.repair, run.project.config.drift.repair
+    if asked is None or not asked.automatic:
+        return frozenset(asked.stacks if asked is not None else ())
+    return frozenset(name for name in shown.stacks(run) if repairs.concerns(rules, name))
 
 
 def require_alone(run: Run, selected: Sequence[str]) -> None:
@@ -57,7 +77,7 @@ def require_alone(run: Run, selected: Sequence[str]) -> None:
     asked = run.request.repair
     if asked is None:
         return
-    tasks = {_DEPLOY, *(f"{_DEPLOY}:{name}" for name in asked.stacks)}
+    tasks = {_DEPLOY, *(f"{_DEPLOY}:{name}" for name in stacks(run))}
     if run.request.part is not None or not {*selected} <= tasks:
         raise ConfigError(
             "a repair is for a run of its own: without other tasks and without `ci=`", untouched="nothing was run",
@@ -88,6 +108,9 @@ def plan(run: Run, stack: Stack) -> Result:
             run, stack, given.values, origin="deploy",
             require=lambda found, seen: _require_shown(run, stack, known, found, seen),
         )  # fmt: skip
+    except _NotAskedError as error:
+        run.say("\n".join([f"{stack.name}: not repaired, as no rule asks for it", *(f"  {why}" for why in error.args)]))
+        return Result(_STAGE, stack.name, Status.UNAFFECTED, "no rule asks to repair it")
     except AsDeployedError:
         shown.forget(run, stack.name)
         run.say(f"{stack.name}: as deployed again, so there is nothing to repair")
@@ -98,6 +121,17 @@ def plan(run: Run, stack: Stack) -> Result:
         _STAGE, stack.name, summary=text, counts=made.manifest.counts, reasons=["repairs drift"],
         details=PlanDetails(made.manifest.origin, made.changes, made.findings, images=made.manifest.images),
     )  # fmt: skip
+
+
+def confirm(run: Run, stack: Stack) -> None:
+    """Refuse to apply a repair by a rule once the hours of the rules are over.
+
+    Raises:
+        DriftRepairError: They are.
+    """
+    asked, named = run.request.repair, repairs.concerns(run.project.config.drift.repair, stack.name)
+    if asked is not None and asked.automatic and not any(repairs.is_open(rule, datetime.now(UTC)) for rule in named):
+        raise shown.refused(run, stack.name, "the hours of drift.repair were over before it could be applied")
 
 
 def words(run: Run, stack: Stack) -> str:
@@ -122,9 +156,14 @@ def _require_shown(run: Run, stack: Stack, known: Shown, found: Fresh, seen: See
         AsDeployedError: It does nothing.
         DriftRepairError: It does something else.
     """
-    del seen
-    now = shown.describes(run, found.document)
-    if not now:
+    changes = shown.describes(run, found.document)
+    if not changes:
         raise AsDeployedError
-    if changed := digests.differences(known.changes, now):
+    if run.request.repair is not None and run.request.repair.automatic:
+        settings, now = run.project.config.drift, datetime.now(UTC)
+        classified = classes.classify(found.changes, seen, receipt.read(run.layout, stack.name), as_deployed=True)
+        judged = rules.judged(classified, settings, stack.name, now.date())
+        if objections := repairs.why_not(settings.repair, stack.name, judged, found.document, now):
+            raise _NotAskedError(*objections)
+    if changed := digests.differences(known.changes, changes):
         raise shown.refused(run, stack.name, "its drift is not what was shown any more", changed)

@@ -23,7 +23,8 @@ BODY = """\
 {% for item in items[:10] %}
 {% if event == 'recovery' %}
 {{ item.stack or item.command }}: \
-{{ 'repaired' if item.kind == 'drift' and item.stack in repaired else 'recovered' }}; was {{ 'drifted' if item.kind == 'drift' else 'failing' }} since \
+{{ 'repaired' if item.kind == 'drift' and item.stack in repaired else 'recovered' }}; was \
+{{ 'drifted' if item.kind == 'drift' else 'failing' }} since \
 {{ item.since }}{% if item.what %}: {{ item.what }}{% endif %}
 
 {% else %}

@@ -201,7 +201,7 @@ def repairing() -> Repair | None:
     automatic = AUTO_REPAIR in sys.argv[1:] and names(("deploy",))
     if not found and not automatic:
         return None
-    stacks = tuple(dict.fromkeys(name for text in found for name in text.split(",") if name))
+    stacks = tuple(dict.fromkeys(name for text in found for name in text.replace(",", " ").split()))
     if automatic and found:
         raise ConfigError(
             f"`{REPAIR}` and `{AUTO_REPAIR}` exclude each other", untouched="nothing was run",

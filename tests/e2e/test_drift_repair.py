@@ -110,6 +110,7 @@ def test_what_is_wrong_on_the_command_line_is_said(drifted: Repository) -> None:
 def apart(build: Callable[..., Repository], tmp_path: Path) -> Remote:
     """A deployed stack with a ledger, states that outlive the clones, and a key for each purpose."""
     kept = f"ledger: {{kind: git, observations: {{public_key: {KEY.public.text}}}}}\nencryption: {{state: false}}\n"
+    kept += "drift: {repair: [{stacks: [a], address: terraform_data.x}]}\n"
     config = minimal_config(kept).replace("{root}/.state/", f"{tmp_path / 'states'}/")
     first = build(config, f"stacks/a/main.tf:{code(PAIR)}")
     first.variables |= {"DEPLOY_STATE_KEY": base64.b64encode(b"s" * 32).decode()}
@@ -164,8 +165,8 @@ def test_a_job_with_the_deploys_keys_undoes_what_a_job_without_them_has_shown(
     done = job.doit(f"from={folder}", "deploy", "--repair", "a", code=0, **DEPLOY, **OBSERVES, **JOB)
     assert "repaired: terraform_data.x" in done.task("deploy", "a"), done.out
     log = apart.clone().doit("log", "a").out
-    assert "repaired" in log, log
-    assert "a  as deployed" in apart.clone().doit("drift", code=0, **OBSERVES, **JOB).out
+    assert "repaired drift" in log
+    assert "resolved" not in apart.clone().doit("drift", code=0, **OBSERVES, **JOB).out  # the repair has said so
     outside(apart, {"x": 5})
     done = apart.clone().doit(f"from={folder}", "deploy", "--repair", "a", code=1, **DEPLOY, **OBSERVES, **JOB)
     refused(done, "deployed since its drift was shown")
@@ -199,3 +200,28 @@ def test_a_record_that_was_changed_or_made_by_a_merge_request_is_refused(
     path.symlink_to(folder / "config/pipeline.yaml")
     done = apart.clone().doit(f"from={folder}", "deploy", "--repair", "a", code=1, **DEPLOY, **OBSERVES, **JOB)
     assert "only plain files are accepted" in done.out
+
+
+def test_a_rule_repairs_what_it_covers_and_leaves_the_rest_alone(
+    apart: Remote, nightly: Repository, tmp_path: Path
+) -> None:
+    folder = handed(nightly, tmp_path)
+    everything = {**DEPLOY, **OBSERVES, **JOB}
+    done = apart.clone().doit(f"from={folder}", "deploy", "--auto-repair", code=0, **everything)
+    assert "repaired: terraform_data.x" in done.out
+    assert "repaired drift by a rule" in apart.clone().doit("log", "a").out
+    outside(apart, {"x": 5, "y": "two"})
+    job = apart.clone()
+    job.doit("drift", code=2, **OBSERVES, **JOB)
+    shutil.rmtree(folder)
+    deploying = apart.clone()
+    done = deploying.doit(f"from={handed(job, tmp_path)}", "deploy", "--auto-repair", code=0, **everything)
+    assert "a: not repaired, as no rule asks for it" in done.out
+    assert "terraform_data.y: no rule of drift.repair asks for it now (class changed)" in done.out
+    assert deploying.engine_calls("apply") == []
+    (folder / ".deploy/local/drift/a.json").unlink()
+    apart.clone().doit(f"from={folder}", "deploy", "--auto-repair", code=0, **everything)
+
+
+def test_rules_are_needed_to_repair_by_a_rule(drifted: Repository) -> None:
+    assert "`--auto-repair` has no rule to go by" in drifted.doit("deploy", "--auto-repair", code=1).out

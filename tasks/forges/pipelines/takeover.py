@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ...project.project import Project
 
-_OF_ENVIRONMENT = ("images/", "plans/", "results/")
+_OF_ENVIRONMENT = ("drift/", "images/", "plans/", "results/")
 _SIGNED = ("index/", "memory.jsonl", "ci/before/memory.jsonl")
 _LARGEST = 1 << 31
 
