@@ -134,7 +134,7 @@ class Recorder:
         if isinstance(result.details, DriftDetails):
             entry["findings"] = [_finding(found) for found in result.details.findings[:_MOST]]
             ways = stackreport.drift_ways(result, self._run.named_environment)
-            entry["ways"] = [[name, str(command)] for name, command in ways]
+            entry["ways"] = [{"what": name, "command": str(command)} for name, command in ways]
             entry["resolved"] = [gone.address for gone in result.details.resolved[:_MOST]]
         if result.checks:
             entry["checks"] = [asdict(check) for check in result.checks]
