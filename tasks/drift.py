@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .artifact.affected import Assessment
     from .artifact.changes import PlanChanges
     from .drifts.classes import Finding
+    from .plans.adoption import Adopted
     from .project.stack import Stack
     from .run.run import Run
     from .run.taskdict import TaskDict
@@ -78,12 +79,29 @@ def _adopted(run: Run, stack: Stack, found: Result) -> Result:
     """Take over into the code what a check found; the check's own result if it found nothing."""
     if found.status is Status.OK or not isinstance(found.details, DriftDetails):
         return found
-    values = {**upstream.values(run, stack).values, **used.references(run.project, stack, deployed=True)[0]}
-    adopted = adoption.adopt(
-        run, stack, found.details.findings,
-        lambda: fresh_plan(run, stack, values, STAGE, lock=run.project.config.drift.lock).changes,
-    )  # fmt: skip
+    adopted = draft(run, stack, found.details, keep=True)
     return Result(STAGE, stack.name, summary=adoption.summary(adopted), counts=found.counts)
+
+
+def draft(run: Run, stack: Stack, details: DriftDetails, *, keep: bool) -> Adopted:
+    """The change of the code that takes over what a check found, proven by a plan.
+
+    Args:
+        run: The run.
+        stack: The stack.
+        details: What the check found.
+        keep: Whether the change stays in the working tree.
+
+    Raises:
+        DriftAdoptionError: Nothing can be taken over, or the plan is not what it should be; the files are unchanged.
+        EngineError: The engine could not plan.
+        RecordError: A file cannot be written.
+    """
+    values = {**upstream.values(run, stack).values, **used.references(run.project, stack, deployed=True)[0]}
+    return adoption.adopt(
+        run, stack, details.findings,
+        lambda: fresh_plan(run, stack, values, STAGE, lock=run.project.config.drift.lock).changes, keep=keep,
+    )  # fmt: skip
 
 
 def _too_slow(run: Run, stack: Stack, error: EngineError) -> EngineError:

@@ -140,6 +140,11 @@ class Drift(Model):
         description="Seconds after which no further stack is begun. The next run begins with those that were not"
         " checked for longest. By default every run checks all stacks.",
     )
+    merge_requests: bool = Field(
+        False,
+        description="True: keep a merge request on GitLab or GitHub per drifted stack that the code can follow, with"
+        " the change that `doit drift --adopt` makes; needs the variable DEPLOY_ADOPTION_TOKEN.",
+    )
     issues: bool = Field(
         False, description="True: keep an issue per drifted stack on GitLab or GitHub, and close it afterwards."
     )
