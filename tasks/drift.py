@@ -13,8 +13,8 @@ from .artifact.statecheck import Seen
 from .base.errors import EngineError
 from .base.text import plural
 from .builds import used
-from .drifts import classes, rules, words
-from .plans import adoption, fresh, shown
+from .drifts import author, classes, rules, words
+from .plans import adoption, fresh, shown, trial
 from .project import volatile
 from .run import awaited, checkblocks, commandline, errored, previous, readstate, stateguard, turns, upstream, workdir
 from .run.action import stage_action
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from .artifact.affected import Assessment
     from .artifact.changes import PlanChanges
+    from .artifact.receipt import Receipt
     from .drifts.classes import Finding
     from .plans.adoption import Adopted
     from .project.stack import Stack
@@ -59,6 +60,8 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     """Plan a stack against what exists, and tell drift from undeployed code; several times if that fails."""
     if skipped := turns.skipped(run, stack.name):
         return skipped
+    if run.request.adopt is not None:
+        trial.require_none_left(run, stack.name, run.project.module(stack.name).files)
     settings = run.project.config.drift
     with run.within(settings.timeout) as deadline:
         for left in range(settings.retries, -1, -1):
@@ -80,7 +83,7 @@ def _adopted(run: Run, stack: Stack, found: Result) -> Result:
     if found.status is Status.OK or not isinstance(found.details, DriftDetails):
         return found
     adopted = draft(run, stack, found.details, keep=True)
-    return Result(STAGE, stack.name, summary=adoption.summary(adopted), counts=found.counts)
+    return Result(STAGE, stack.name, Status.ADOPTED, adoption.summary(adopted), counts=found.counts)
 
 
 def draft(run: Run, stack: Stack, details: DriftDetails, *, keep: bool) -> Adopted:
@@ -148,12 +151,11 @@ def _never_deployed(run: Run, stack: Stack, assessment: Assessment, why: str) ->
 
 def _compared(run: Run, stack: Stack, made: Looked, assessment: Assessment) -> Result:
     """What a plan says of a stack, by class and rule."""
-    last, settings, found = assessment.receipt, run.project.config.drift, made.changes
+    last, found = assessment.receipt, made.changes
     accepted = stateguard.require(run, stack, last, made.seen)
     as_deployed = not assessment.affected or assessment.rekeyed
-    classified = classes.classify(found, made.seen, last, as_deployed=as_deployed)
-    judged = rules.judged(classified, settings, stack.name, datetime.now(UTC).date())
-    findings, over = previous.compared(run, stack.name, judged, made.addresses)
+    found_now = judged(run, stack, found, made.seen, last, as_deployed=as_deployed)
+    findings, over = previous.compared(run, stack.name, found_now, made.addresses)
     if run.request.adopt is None:
         _show(run, stack, made, [item for item in findings if item.outside and item.alerting])
     details = DriftDetails(
@@ -172,6 +174,27 @@ def _compared(run: Run, stack: Stack, made: Looked, assessment: Assessment) -> R
     return Result(STAGE, stack.name, summary=words.quiet(findings) + also, counts=counts, details=details)
 
 
+def judged(
+    run: Run, stack: Stack, found: PlanChanges, seen: Seen, last: Receipt | None, *, as_deployed: bool
+) -> list[Finding]:  # fmt: skip
+    """What a plan says that differs, by class and rule.
+
+    Args:
+        run: The run.
+        stack: The stack.
+        found: The changes of the plan.
+        seen: The state that it was made for.
+        last: The last receipt.
+        as_deployed: Whether the inputs are those of the last receipt.
+    """
+    settings = run.project.config.drift
+    names = author.Names(settings.changed_by, settings.changed_at)
+    addresses = [str(item.get("address")) for item in found.resources]
+    left = statecheck.compared(last, seen, run.project.keyring, addresses)
+    classified = classes.classify(found, seen, left, as_deployed=as_deployed, names=names)
+    return rules.judged(classified, settings, stack.name, datetime.now(UTC).date())
+
+
 def _show(run: Run, stack: Stack, made: Looked, drifted: Sequence[Finding]) -> None:
     """Record what this check shows of a stack, for the deploy that undoes it; nothing if it has not drifted."""
     if drifted:
@@ -183,7 +206,9 @@ def _show(run: Run, stack: Stack, made: Looked, drifted: Sequence[Finding]) -> N
 def _drifted(run: Run, stack: Stack, details: DriftDetails) -> str:
     """The line of a drifted stack."""
     text = f"drifted: {words.few_of(details.drifted)}"
-    if details.pending:
+    if details.pending and details.deployed is None:
+        text += f"; and {plural(len(details.pending), 'change')} that may be undeployed code (no receipt is here)"
+    elif details.pending:
         text += f"; and {plural(len(details.pending), 'change')} in undeployed code"
     if names := sorted(volatile.volatile(run.project, stack)):
         text += f"; a volatile variable ({', '.join(names)}) may be why"

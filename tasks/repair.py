@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from . import drift
 from .artifact import receipt
 from .base.errors import ConfigError, DriftRepairError
 from .base.text import few
-from .drifts import classes, repairs, rules
+from .drifts import repairs
 from .drifts import shown as digests
 from .plans import making, shown
 from .run import errored, succession, upstream
@@ -160,10 +161,10 @@ def _require_shown(run: Run, stack: Stack, known: Shown, found: Fresh, seen: See
     if not changes:
         raise AsDeployedError
     if run.request.repair is not None and run.request.repair.automatic:
-        settings, now = run.project.config.drift, datetime.now(UTC)
-        classified = classes.classify(found.changes, seen, receipt.read(run.layout, stack.name), as_deployed=True)
-        judged = rules.judged(classified, settings, stack.name, now.date())
-        if objections := repairs.why_not(settings.repair, stack.name, judged, found.document, now):
+        last, now = receipt.read(run.layout, stack.name), datetime.now(UTC)
+        findings = drift.judged(run, stack, found.changes, seen, last, as_deployed=True)
+        asked = run.project.config.drift.repair
+        if objections := repairs.why_not(asked, stack.name, findings, found.document, now):
             raise _NotAskedError(*objections)
     if changed := digests.differences(known.changes, changes):
         raise shown.refused(run, stack.name, "its drift is not what was shown any more", changed)

@@ -128,6 +128,14 @@ class Drift(Model):
         default_factory=list,
         description="Drift that `doit deploy --auto-repair` undoes: a stack whose drift rules cover as a whole.",
     )
+    changed_by: list[str] = Field(
+        default_factory=list,
+        description="Attributes that say who changed a resource last, besides the usual ones such as"
+        " `last_modified_by`: `tags.ModifiedBy`.",
+    )
+    changed_at: list[str] = Field(
+        default_factory=list, description="Attributes that say when that was, besides those such as `modified_time`."
+    )
     lock: bool = Field(
         False, description="True: lock each state while it is planned. A check that only reads needs no lock."
     )
