@@ -11,7 +11,7 @@ from ..base.clock import now
 from ..base.files import canonical_json, sha256_bytes
 from ..base.problem import Kind
 from ..reports import stackreport
-from ..run.details import DriftDetails
+from ..run.details import DeployDetails, DriftDetails
 from ..run.result import Status
 
 if TYPE_CHECKING:
@@ -177,7 +177,9 @@ def _facts(run: Run, ordered: list[Result]) -> dict[str, Any]:
         "commit": run.shown_revision.short,
         "link": run.mask.text(ci.read().link or ""),
         "deployed": [item.stack for item in ordered if item.applied],
-        "repaired": sorted(run.repairs.keys() & run.applied),
+        "repaired": [
+            item.stack for item in ordered if isinstance(item.details, DeployDetails) and item.details.repaired
+        ],
         "not_run": sorted({item.stack for item in ordered if item.status is Status.NOT_RUN}),
     }
 

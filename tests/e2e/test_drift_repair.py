@@ -48,7 +48,7 @@ def refused(done: Done, *said: str) -> None:
 
 def test_what_was_shown_is_undone_and_only_that(drifted: Repository) -> None:
     refused(drifted.doit("deploy", "--repair", "a", code=1), "no drift of it was shown", "`doit drift:a`")
-    assert "`doit deploy --repair a`" in drifted.doit("drift", code=2).out
+    _require_in_every_face(drifted)
     drifted.engine_calls()
     done = drifted.doit("deploy", "--repair", "a", code=0)
     assert "repaired: terraform_data.x" in done.task("deploy", "a")
@@ -57,6 +57,21 @@ def test_what_was_shown_is_undone_and_only_that(drifted: Repository) -> None:
     assert drifted.json("results/deploy/a.json")["details"]["repaired"] == ["terraform_data.x"]
     drifted.doit("drift", code=0)
     refused(drifted.doit("deploy", "--repair", "a", code=1), "no drift of it was shown")
+
+
+def _require_in_every_face(repository: Repository) -> None:
+    """The console, both pages, the run's record and the document for programs name the same three commands."""
+    ways = ["doit deploy --repair a", "doit drift --adopt a", "doit drift:a"]
+    said = repository.doit("drift", code=2).out
+    pages = [repository.deploy_dir("reports", name).read_text() for name in ("drift.md", "drift.html")]
+    record = max(repository.deploy_dir("runs").glob("*.json"))
+    for face in (said, *pages, record.read_text()):
+        for way in ways:
+            assert way in face, f"{way} is missing in:\n{face}"
+    done = repository.doit("drift", "--json", code=2).out
+    document = json.loads(done[done.index("{") : done.rindex("}") + 1])
+    [found] = [stack for stack in document["stacks"] if stack["name"] == "a"]
+    assert [" ".join(way["command"]) for way in found["ways"]] == ways
 
 
 def test_a_drift_that_changed_since_it_was_shown_is_refused_by_name(drifted: Repository) -> None:
