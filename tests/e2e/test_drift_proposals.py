@@ -54,7 +54,7 @@ def test_a_drift_is_offered_as_a_merge_request_and_the_offer_ends_with_it(
     assert (len(forge.proposals), len(forge.pushed)) == (1, 1)
     change(repository, {"x": SECRET})
     done = repository.doit("drift", code=2, **job, MY_PASSWORD=SECRET)
-    assert "none for a: the change has a secret in it" in done.out
+    assert "merge requests for drift: none for a" in done.out
     assert SECRET not in str(forge.proposals) + str(forge.pushed) + done.out
     change(repository, {"x": 3})
     assert "closed for a" in repository.doit("drift", code=0, **job).out
