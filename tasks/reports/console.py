@@ -249,6 +249,8 @@ class Console:
         if code is ExitCode.DRIFT or any(item.status is Status.DRIFTED for item in found):
             return self._drift_verdict(found)
         if "deploy" in selected:
+            if self._run.request.repair is not None:
+                return f"{len(self._run.applied)} repaired" if self._run.applied else "nothing was repaired"
             if self._run.applied:
                 return f"{len(self._run.applied)} deployed"
             checked = any(item.stage == "deploy" and item.status is Status.OK for item in found)
