@@ -120,6 +120,9 @@ OWN_CASES = [
     _own("by whom, where the provider says so", "signed", 'text = "a"',
          {"text": "b", "updated_by": "anna@example.com", "modified_time": "2026-02-03T04:05:06Z"}, "text", '- text = "b"',
          "last changed by anna@example.com at 2026-02-03T04:05:06Z, says the provider"),
+    _own("by whom, where a tag says so that `drift.changed_by` names", "noted",
+         'text = "a"\nlifecycle {\n  ignore_changes = [tags]\n}', {"text": "b", "tags": {"ModifiedBy": "bob"}}, "text",
+         "last changed by bob, says the provider"),
     _own("when, where the provider says so", "dated", 'text = "a"', {"text": None, "modified_time": "2026-02-03T04:05:07Z"},
          "text", "last changed by deployer at 2026-02-03T04:05:07Z, says the provider"),
     _own("a resource deleted that another one reads", "read", 'text = "a"', None,
@@ -329,6 +332,7 @@ LOCAL_NOISE = [_still("a file written again with the same content", "again", "ag
 NOISE = {OWN: OWN_NOISE, KUBERNETES: KUBERNETES_NOISE, LOCAL: LOCAL_NOISE}
 RULES_OF_NOISE = """
 drift:
+  changed_by: [tags.ModifiedBy]
   ignore:
     - {address: own_thing.quiet_scaled, attribute: number, reason: autoscaled, until: 2099-01-01}
     - {address: kubernetes_deployment.quiet-scaled, attribute: "spec[0].replicas", reason: autoscaled, until: 2099-01-01}
