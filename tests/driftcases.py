@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -137,6 +138,9 @@ OWN_CASES = [
          "terraform_data.etag", {"etag": "9"}, "input", '- input = "1"', '+ input = "9"', "follows from own_thing.etag"),
     _own("the version of a write-only value", "version", "password = \"swordfish-9\"\npassword_version = 1",
          {"password_version": 2}, "password_version", "- password_version = 2"),
+    _raw("what an output reads", "looked",
+         'data "own_thing" "looked" {\n  name = "looked"\n}\noutput "looked" {\n  value = data.own_thing.looked.text\n}\n',
+         "output looked", {"text": "b"}, kind="outputs"),
     _raw("what a check block asserts", "asserted",
          'data "own_thing" "asserted" {\n  name = "asserted"\n}\ncheck "asserted" {\n  assert {\n'
          '    condition = data.own_thing.asserted.text == "a"\n    error_message = "it is another"\n  }\n}\n',
@@ -360,7 +364,7 @@ what follows from something else. The plan afterwards has only these.
 _QUIET = """
 ## No drift
 
-After each of these changes `doit drift` finds nothing and exits with 0. `tests/e2e/test_drift_noise.py` has more than 40
+None of these changes is an alert: `doit drift` exits with 0. `tests/e2e/test_drift_noise.py` has more than 40
 others, without a provider: code that is written in another way and means the same, values that only look different,
 what `lifecycle` and rules ignore.
 
@@ -379,7 +383,8 @@ def published() -> str:
     quiet = ["| `own` | a newer version of the provider, whose resource has one more attribute |\n"]
     quiet += [f"| `{provider}` | {case.what} |\n" for provider, cases in NOISE.items() for case in cases]
     hand = ", ".join(f"`{address}`" for addresses in BY_HAND.values() for address in sorted(addresses))
-    return _INTRODUCTION + "".join(lines) + _ADOPTED.format(hand=hand) + _QUIET + "".join(quiet)
+    adopted = "\n" + textwrap.fill(_ADOPTED.format(hand=hand).strip(), 120, break_on_hyphens=False) + "\n"
+    return _INTRODUCTION + "".join(lines) + adopted + _QUIET + "".join(quiet)
 
 
 def _reported(case: Case) -> str:
