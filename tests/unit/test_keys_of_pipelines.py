@@ -96,6 +96,33 @@ def test_no_job_of_gitlab_but_those_of_the_environment_keeps_the_ledgers_secrets
     assert {name for name, job in _gitlab().items() if job["stage"] == "deploy"} == {"deploy", "ledger"}
 
 
+@pytest.mark.parametrize("name", ["doit-tofu.yml", "doit-tofu-stacks.yml"])
+def test_a_pipelines_own_variables_choose_neither_environment_nor_ledger_nor_image(tmp_path: Path, name: str) -> None:
+    """GitLab lets them override those of a job: a deploy of `dev` would use its keys for `prod`, or not be recorded."""
+    text = (ROOT / "pipelines/gitlab" / name).read_text()
+    for given, value in (("environment", "dev"), ("ledger", "git"), ("image", "python@sha256:1"), ("caches", "engine"),
+                         ("install", "true"), ("outputs", "x")):  # fmt: skip
+        text = text.replace(f"$[[ inputs.{given} ]]", value)
+    names = ("DEPLOY_ENV", "DOIT_TOFU_LEDGER", "DEPLOY_CI__IMAGE", "DEPLOY_CI__INSTALL", "DEPLOY_CI__CACHES")
+    evil = dict.fromkeys(names, "evil")
+    doit = tmp_path / "doit"
+    doit.write_text('#!/bin/sh\necho "$DEPLOY_ENV $DOIT_TOFU_LEDGER $DEPLOY_CI__IMAGE $DEPLOY_CI__CACHES"\n')
+    doit.chmod(0o755)
+    seen = 0
+    for job_name, job in list(yaml.safe_load_all(text))[1].items():
+        before = [line for line in job.get("before_script", ()) if not line.startswith("#")]
+        if not before or ("HANDED_OVER" in before[0] and not (before := before[1:])):
+            continue
+        ran = subprocess.run(
+            ["sh", "-ec", "\n".join([*before, *job.get("script", ["doit"])])], capture_output=True, text=True, check=True,
+            env={**evil, "PATH": f"{tmp_path}:/usr/bin:/bin", "CI_JOB_STAGE": "deploy", "DOIT_TOFU_TRUST": "deploy"},
+        )  # fmt: skip
+        seen += 1
+        assert ran.stdout.startswith("dev git "), job_name
+        assert ran.stdout.strip().endswith("evil evil" if name == "doit-tofu.yml" else "python@sha256:1 engine")
+    assert seen == (2 if name == "doit-tofu.yml" else 1)
+
+
 def test_no_job_of_gitlab_fetches_the_history_of_the_ledger(tmp_path: Path) -> None:
     for name in ("doit-tofu.yml", "doit-tofu-stacks.yml"):
         jobs = list(yaml.safe_load_all((ROOT / "pipelines/gitlab" / name).read_text()))[1]

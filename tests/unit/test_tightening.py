@@ -162,7 +162,6 @@ LOOSER: dict[str, tuple[Any, Any]] = {
     "images.<name>.secrets": ({"a": "A"}, {"a": "B"}),
     "images.<name>.labels": ({"a": "1"}, {"a": "2"}),
     "images.<name>.platforms": (["linux/amd64"], ["linux/arm64"]),
-    "images.<name>.builder": ("buildah", "docker"),
     "images.<name>.attest": (["sbom"], []),
     "images.<name>.login.user": ("A", "B"),
     "images.<name>.login.password": ("A", "B"),

@@ -112,6 +112,7 @@ RULES: dict[str, Rule] = {
     "builds.<name>": KEPT,
     "builds.<name>.timeout": ANYTHING,
     "images.<name>": KEPT,
+    "images.<name>.builder": ANYTHING,  # as PATH does
     "images.<name>.insecure": OFF,
     "images.<name>.optional": OFF,
     "images.<name>.timeout": ANYTHING,
