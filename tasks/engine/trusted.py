@@ -24,6 +24,7 @@ from . import published
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ..base.jsonvalue import JsonObject
     from ..project import model
 
 _LARGEST = 1 << 30
@@ -105,7 +106,7 @@ def _published(archive: Path, kind: str, version: str) -> str | None:
     return published.signed(kind, checksums, signature).get(archive.name)
 
 
-def _recorded() -> dict[str, object]:
+def _recorded() -> JsonObject:
     try:
         known = read_json(record_file())
     except RecordError:

@@ -20,6 +20,8 @@ from .yamlfile import merge
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from ...base.jsonvalue import Json, JsonObject
+
 KeyPath = tuple[str, ...]
 
 
@@ -197,13 +199,13 @@ def _pattern(path: KeyPath) -> KeyPath:
     return (path[0], "<name>", *path[2:]) if path[0] in _NAMED and len(path) > 1 else path
 
 
-def outdone(files: Mapping[str, object], effective: Config) -> bool:
+def outdone(files: Mapping[str, Json], effective: Config) -> bool:
     """Whether the files want every plan watched, and a variable says `auto`, as shipped pipelines do: the files win."""
     inputs = files.get("inputs")
     return isinstance(inputs, dict) and inputs.get("observe") is True and effective.inputs.observe == "auto"
 
 
-def loosened(files: Mapping[str, object], variables: Mapping[str, object], effective: Config) -> Iterator[Loosened]:
+def loosened(files: Mapping[str, Json], variables: Mapping[str, Json], effective: Config) -> Iterator[Loosened]:
     """The keys that variables loosen.
 
     Args:
@@ -214,10 +216,10 @@ def loosened(files: Mapping[str, object], variables: Mapping[str, object], effec
     for name, given in variables.items():
         for before, part in _before(name, files.get(name), given):
             now, then = getattr(effective, name), getattr(before, name)
-            yield from _compared((name,), part, then, now, files.get(name, _UNSAID))
+            yield from _compared((name,), part, then, now, _item(files, name))
 
 
-def _before(name: str, said: object, given: object) -> Iterator[tuple[Config, object]]:
+def _before(name: str, said: Json, given: Json) -> Iterator[tuple[Config, Json]]:
     """The configuration without what variables say of a key, and this; part by part where it needs some of it."""
     if (alone := _section(name, said)) is not None:
         yield alone, given
@@ -228,7 +230,7 @@ def _before(name: str, said: object, given: object) -> Iterator[tuple[Config, ob
             yield rest, _only(given, path)
 
 
-def _section(name: str, said: object) -> Config | None:
+def _section(name: str, said: Json) -> Config | None:
     """The configuration of one top-level key; None if it is invalid."""
     try:
         return Config.model_validate({"version": 1, **({} if said is None else {name: said})})
@@ -236,7 +238,7 @@ def _section(name: str, said: object) -> Config | None:
         return None
 
 
-def _leaves(given: object, path: KeyPath = ()) -> Iterator[KeyPath]:
+def _leaves(given: Json, path: KeyPath = ()) -> Iterator[KeyPath]:
     if not isinstance(given, Mapping):
         yield path
         return
@@ -244,18 +246,18 @@ def _leaves(given: object, path: KeyPath = ()) -> Iterator[KeyPath]:
         yield from _leaves(value, (*path, key))
 
 
-def _without(given: object, path: KeyPath) -> dict[str, object]:
+def _without(given: Json, path: KeyPath) -> JsonObject:
     if not path or not isinstance(given, Mapping):
         return {}
     rest = {key: value for key, value in given.items() if key != path[0]}
     return rest if len(path) == 1 else {**rest, path[0]: _without(given[path[0]], path[1:])}
 
 
-def _only(given: object, path: KeyPath) -> object:
+def _only(given: Json, path: KeyPath) -> Json:
     return {path[0]: _only(given[path[0]], path[1:])} if path and isinstance(given, Mapping) else given
 
 
-def _compared(path: KeyPath, given: object, before: object, after: object, said: object) -> Iterator[Loosened]:
+def _compared(path: KeyPath, given: Json, before: object, after: object, said: object) -> Iterator[Loosened]:
     """What a variable loosens at a key and below it; `said` is what the files have there."""
     if isinstance(given, Mapping) and ".".join(_pattern(path)) not in _WHOLE:
         if path[0] in _NAMED and len(path) == 1 and isinstance(before, Mapping) and isinstance(after, Mapping):
@@ -277,7 +279,7 @@ def _item(said: object, key: str) -> object:
     return said.get(key, _UNSAID) if isinstance(said, Mapping) else _UNSAID
 
 
-def _field(before: object, model: type[BaseModel], name: str) -> Any:
+def _field(before: object, model: type[BaseModel], name: str) -> object:
     """A field's value before; the default if there was no such part, as a stack's that the files do not name."""
     if isinstance(before, BaseModel):
         return getattr(before, name)
