@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 STATE = "state"
 _DIGITS = 16
+_OF_STATE = frozenset({"replace_because_tainted", "delete_because_no_resource_config", "delete_because_no_module"})
 _OF_CODE = frozenset({"move", "import", "forget"})  # only the code can ask for these
 
 
@@ -180,12 +181,17 @@ def _resource(
     if drift is not None and (as_deployed or _undoes(item, drift)):
         kind = DriftClass.DELETED if drift.get("action") == "destroy" else DriftClass.CHANGED
         return _finding(kind, address, item, code_too=not as_deployed and not _restores(item, drift))
-    others = [cause for cause in causes if cause != address]
+    others = [] if _of_state_alone(item) else [cause for cause in causes if cause != address]
     if not as_deployed:
         return _finding(DriftClass.UNDEPLOYED, address, item, causes=others)
     if action == "destroy" and known and statecheck.digest(str(item.get("address"))) not in known:
         return _finding(DriftClass.APPEARED, address, item)
     return _finding(DriftClass.CHANGED, address, item, causes=others, both=True)
+
+
+def _of_state_alone(item: JsonObject) -> bool:
+    """Whether a change follows from what the state says, so not from another resource."""
+    return bool(item.get("deposed")) or item.get("reason") in _OF_STATE
 
 
 def _is_known(value: Json) -> bool:
