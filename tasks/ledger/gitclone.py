@@ -32,7 +32,7 @@ _REACHING = re.compile(
 )
 _OF_REMOTE = re.compile(r"remote\.(.+)\.(url|pushurl|proxy|proxyauthmethod|uploadpack|receivepack|vcs)", re.DOTALL)
 _QUIET = [("gc.auto", "0"), ("maintenance.auto", "false"), ("core.hooksPath", os.devnull), ("core.fsmonitor", "false")]
-_OWN = frozenset({"HEAD", "config", "objects", "refs", "packed-refs", "reftable", "shallow", "FETCH_HEAD", "logs"})
+_OWN = frozenset({"HEAD", "config", "objects", "refs", "packed-refs", "reftable", "shallow", "logs"})
 _OWN_SETTING = re.compile(
     r"\[(core|extensions)\]|(repositoryformatversion|filemode|bare|ignorecase|symlinks|precomposeunicode|objectformat"
     r"|refstorage|logallrefupdates) = \w+"

@@ -200,6 +200,8 @@ LOOSER: dict[str, tuple[Any, Any]] = {
     "drift.remind": (24, 48),
     "drift.ignore": ([], [_IGNORE]),
     "drift.severity": ([], [{"severity": "info"}]),
+    "drift.changed_by": (["tags.By"], ["tags.Other"]),
+    "drift.changed_at": (["tags.At"], ["tags.Other"]),
     "drift.lock": (True, False),
     "drift.budget": (600, 1),
     "drift.issues": (True, False),

@@ -147,6 +147,8 @@ RULES: dict[str, Rule] = {
     "drift.remind": LESS,
     "drift.ignore": FEWER,
     "drift.severity": SAME,
+    "drift.changed_by": KEPT,
+    "drift.changed_at": KEPT,
     "drift.lock": ON,
     "drift.timeout": ANYTHING,
     "drift.retries": ANYTHING,
