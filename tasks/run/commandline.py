@@ -55,7 +55,7 @@ VARIABLES = {
 ADOPT = "--adopt"
 _MOST_PARALLEL = 16
 JSON = "--json"
-DOCUMENTED = frozenset({"plan", "drift", "status", "graph"})
+DOCUMENTED = frozenset({"plan", "drift", "status", "graph", "log", "audit"})
 """The commands that have a document for programs; of each, one is printed."""
 
 _declared: set[str] = set()
