@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .ledger.record import Entry
+    from .run.commandline import OptionDict
     from .run.run import Run
     from .run.taskdict import TaskDict
 
@@ -25,7 +26,7 @@ _CHECKS = {"True": "checks passed", "False": "checks failed"}
 
 def tasks(run: Run) -> Iterator[TaskDict]:
     """`log`: for all stacks, or for those that are named after it."""
-    params = [
+    params: list[OptionDict] = [
         *json_option(),
         {
             "name": "most",

@@ -22,7 +22,7 @@ from .result import Result, Status
 from .selection import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from doit.exceptions import BaseFail
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     Check = Callable[[Run, Stack], bool]
     from doit.task import Task
 
+    from .commandline import OptionDict
     from .taskdict import TaskDict
 
 
@@ -185,7 +186,9 @@ def _exists(path: str) -> bool:
     return Path(path).exists()
 
 
-def late_options(params: Sequence[Mapping[str, Any]], positional: str, words: Sequence[str]) -> dict[str, Any]:
+def late_options(
+    params: Sequence[OptionDict], positional: str, words: Sequence[str]
+) -> dict[str, str | int | bool | list[str]]:
     """What stands after a task's name in any order: doit itself takes an option behind a word for a word.
 
     Raises:
@@ -211,7 +214,7 @@ class FailedText(str):
 
 
 def printing(
-    run: Run, name: str, text: Callable[..., str], params: Sequence[Mapping[str, object]] = (),
+    run: Run, name: str, text: Callable[..., str], params: Sequence[OptionDict] = (),
     *, positional: str | None = None,
 ) -> TaskDict:  # fmt: skip
     """A task that prints a text; an expected error is shown and fails it.

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ..base.jsonvalue import JsonObject
     from ..base.problem import Problem
 
 
@@ -307,8 +308,8 @@ def failed(environment: str | None, problems: Iterable[Problem]) -> str:
     return text(FailedDocument(environment=environment, problems=[ProblemPart.of(each) for each in problems]))
 
 
-def schema() -> dict[str, object]:
+def schema() -> JsonObject:
     """The JSON Schema of all documents."""
-    found: dict[str, object] = TypeAdapter[object](Document).json_schema(mode="serialization")
+    found: JsonObject = TypeAdapter[Document](Document).json_schema(mode="serialization")
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "What `doit ... --json` prints"}
     return {**head, **found}
