@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import pty
+import re
 import shutil
 import socket
 import struct
@@ -34,6 +35,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 from rich.console import Console
+from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
 if TYPE_CHECKING:
@@ -116,7 +118,7 @@ def consoles(tree: Path, work: Path, folder: Path) -> Iterator[Job]:
     for name, text in comments.items():
         page = work / f"comment-{name}.html"
         page.write_text(comment(text))
-        yield {"url": page.as_uri(), "to": str(folder / f"comment-{name}.webp"), "width": 900, "select": "main"}
+        yield {"url": page.as_uri(), "to": str(folder / f"comment-{name}.webp"), "width": 900, "height": 1200}
 
 
 def pages(origin: str, records: Path, folder: Path) -> Iterator[Job]:
@@ -181,12 +183,11 @@ def git(root: Path, *arguments: str) -> None:
 
 
 def on_terminal(root: Path, columns: int, *arguments: str) -> str:
-    """What doit prints on a terminal of so many columns, with its colours; without the live display, which is gone."""
+    """What doit prints on a terminal of so many columns, with its colours; once it has ended."""
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(root)
-        variables = {**os.environ, "TERM": "dumb", "FORCE_COLOR": "1"}
-        os.execve(sys.executable, [sys.executable, "-m", "doit", *arguments], variables)  # noqa: S606 - no shell
+        os.execve(sys.executable, [sys.executable, "-m", "doit", *arguments], {**os.environ, "TERM": "xterm"})  # noqa: S606
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     said = b""
     while True:
@@ -198,14 +199,30 @@ def on_terminal(root: Path, columns: int, *arguments: str) -> str:
             break
         said += part
     os.waitpid(child, 0)
-    return said.decode(errors="replace").replace("\r\n", "\n")
+    return settled(said.decode(errors="replace"))
+
+
+def settled(said: str) -> str:
+    """What is left on the terminal once the live display, which erases its lines and writes them again, has gone."""
+    lines, row = [""], 0
+    for part in re.split(r"(\n|\r|\x1b\[\d*A|\x1b\[2K|\x1b\[\?\d+[lh])", said):
+        if part == "\n":
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        elif part.endswith("A") and part.startswith("\x1b["):
+            row -= int(part[2:-1] or 1)
+        elif part == "\x1b[2K":
+            lines[row] = ""
+        elif part and part != "\r" and not part.startswith("\x1b[?"):
+            lines[row] += part
+    return "\n".join(lines).rstrip()
 
 
 def rendered(said: str, columns: int) -> str:
     """The end of it as a page, as a terminal of 46 lines shows it."""
     console = Console(record=True, width=columns, file=Path(os.devnull).open("w"))  # noqa: SIM115 - until we end
     console.print(Text.from_ansi(said), soft_wrap=False)
-    body = console.export_html(code_format="{code}", inline_styles=True)
+    body = console.export_html(theme=MONOKAI, code_format="{code}", inline_styles=True)
     lines = "\n".join(body.rstrip().split("\n")[-46:])
     style = f"min-width:{columns}ch;margin:0;padding:12px;display:inline-block;background:#16181d;color:#d8dee9"
     return f'<meta charset="utf-8"><pre style="{style};font:13px/1.35 DejaVu Sans Mono,monospace">{lines}</pre>'
@@ -221,7 +238,7 @@ def comment(text: str) -> str:
             return ""
 
     parser = MarkdownIt("commonmark", {"html": True, "highlight": coloured}).enable("table").enable("strikethrough")
-    body = parser.render(text)
+    body = parser.render(text).replace("[!CAUTION]", '<b style="color: #cf222e">Caution</b><br>')
     return f'<meta charset="utf-8"><style>{STYLE}</style><body><main>{body}</main>'
 
 
