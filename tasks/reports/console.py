@@ -95,7 +95,8 @@ class Console:
         self._tally.ended(f"{outcome.stage}:{outcome.stack}", outcome)
         warned = self._warned(outcome)
         quiet = outcome.stage == "validate" and outcome.status is Status.OK and not selected and not warned
-        if outcome.status in _QUIET or quiet:
+        never_began = outcome.status is Status.NOT_RUN and self._run.stop.requested  # the table counts them
+        if outcome.status in _QUIET or quiet or never_began:
             return
         head = self._head(outcome)
         if _was_stopped(outcome):

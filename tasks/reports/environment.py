@@ -40,8 +40,16 @@ def own() -> Environment:
     environment = over([])
     compiled = _OWN.parent / "compiled" / version("jinja2")
     if compiled.is_dir():
-        environment.loader = jinja2.ModuleLoader(compiled)
+        environment.loader = compiled_loader(compiled)
     return environment
+
+
+def compiled_loader(folder: Path) -> BaseLoader:
+    """Loads compiled templates by both of their names, `NAME` and `builtin/NAME`."""
+    import jinja2
+
+    modules = jinja2.ModuleLoader(folder)
+    return jinja2.ChoiceLoader([modules, jinja2.PrefixLoader({"builtin": modules})])
 
 
 def over(folders: Sequence[Path]) -> Environment:

@@ -75,6 +75,15 @@ def test_what_was_stopped_is_one_line_and_no_failure(load: Load, capsys: pytest.
     assert "npm" not in out
 
 
+def test_what_a_stop_kept_from_beginning_is_counted_not_listed(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = console(load)
+    shown._run.stop.requested = True
+    ended(shown, *(Result("plan", f"s{number}", Status.NOT_RUN, "not started") for number in range(45)))
+    assert capsys.readouterr().out == ""
+    shown.summary({"plan"}, ExitCode.FAILED, [])
+    assert "plan      45 not run" in capsys.readouterr().out
+
+
 def test_names_and_counts_stand_in_columns_on_60_columns(
     load: Load, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
