@@ -343,4 +343,5 @@ def _block(outcome: Result) -> list[str]:
     if problem and problem.log:
         title = f"{outcome.stage}:{outcome.stack}"
         lines += [f"---- {title}: output ----", problem.log.strip("\n"), f"---- {title}: end of output ----"]
-    return [*lines, *(problem.rows() if problem else ())]
+    rows = problem.rows() if problem else ()
+    return [*lines, *(part for row in rows for part in terminal.wrapped(row, terminal.columns(), "    "))]
