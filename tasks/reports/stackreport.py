@@ -31,7 +31,7 @@ CRITICAL = str(Severity.CRITICAL)
 _DESTRUCTIVE = frozenset({"destroy", "replace"})
 _ORDER = ("destroy", "replace", "forget", "change", "add", "import", "move")
 _WHY = {
-    "replace_because_tainted": "it is tainted: its last apply failed",
+    "replace_because_tainted": "it is tainted: its last apply failed, or somebody marked it",
     "replace_because_cannot_update": "it cannot be changed in place",
     "replace_by_request": "requested by -replace",
     "replace_by_triggers": "forced by replace_triggered_by",

@@ -116,6 +116,8 @@ class DriftPart(_Part):
     compared: str = Field(description="With the previous check: `new`, `changed again`, `known` or `unknown`.")
     ignored: str | None = Field(description="Why a rule of `drift.ignore` ignores it.")
     causes: list[str] = Field(description="What else changed outside that this may follow from.")
+    changed_by: str | None = Field(description="Who changed it last, if its provider says so.")
+    changed_at: str | None = Field(description="When that was, as its provider writes it.")
     difference: list[str] = Field(description="`-` is what exists, `+` what the code says.")
 
 
@@ -130,7 +132,7 @@ class DriftedPart(_Part):
     """What `drift` found for one stack."""
 
     name: str = Field(description="The stack.")
-    status: str = Field(description="`ok`, `drifted`, `undeployed`, `failed` or `not_run`.")
+    status: str = Field(description="`ok`, `drifted`, `undeployed`, `adopted`, `skipped`, `failed` or `not_run`.")
     summary: str = Field(description="One line for people.")
     found_at: str = Field(description="When this check began, ISO 8601.")
     differences: list[DriftPart] = Field(description="What differs.")
