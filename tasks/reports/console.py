@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _QUIET = {Status.UNAFFECTED}
 _FEW = 20
 _WIDEST_NAME = 40
-_COUNTS = len("  +10 ~10 -10  10.0 s")
+_COUNTS = len("  +10 ~10 -10  0.5 s")
 _INDENT = " " * 10  # what follows the first line of a task stands below its stack
 
 

@@ -35,8 +35,6 @@ SIGNS = {
 @cache
 def own() -> Environment:
     """The environment of the built-in templates: those that the wheel has compiled with this jinja2, or the sources."""
-    import jinja2
-
     environment = over([])
     compiled = _OWN.parent / "compiled" / version("jinja2")
     if compiled.is_dir():
