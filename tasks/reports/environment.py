@@ -37,19 +37,13 @@ SIGNS = {
 @cache
 def own() -> Environment:
     """The environment of the built-in templates: those that the wheel has compiled with this jinja2, or the sources."""
+    import jinja2
+
     environment = over([])
     compiled = _OWN.parent / "compiled" / version("jinja2")
     if compiled.is_dir():
-        environment.loader = compiled_loader(compiled)
+        environment.loader = jinja2.ModuleLoader(compiled)
     return environment
-
-
-def compiled_loader(folder: Path) -> BaseLoader:
-    """Loads compiled templates by both of their names, `NAME` and `builtin/NAME`."""
-    import jinja2
-
-    modules = jinja2.ModuleLoader(folder)
-    return jinja2.ChoiceLoader([modules, jinja2.PrefixLoader({"builtin": modules})])
 
 
 def over(folders: Sequence[Path]) -> Environment:

@@ -10,7 +10,7 @@ import pytest
 from tasks.base import ci
 from tasks.base.errors import EngineError
 from tasks.base.problem import Where
-from tasks.reports import environment, forgefiles, note, page
+from tasks.reports import forgefiles, note, page
 from tasks.reports.model import Links, Outcome, Report
 from tasks.run.details import CheckRecord, DeployDetails
 from tasks.run.result import Result, Status
@@ -206,16 +206,3 @@ def test_columns_without_content_are_left_out_and_many_other_stacks_are_folded()
     assert "<details><summary>Not touched: 13 stacks</summary>" in lines
     lines = note.render(Report.collect("plan", plans, environment="prod", commit="abc123")).splitlines()
     assert "| stack | + | ~ | ± | - | why |" in lines
-
-
-@pytest.mark.parametrize("stage", ["plan", "deploy", "drift"])
-def test_templates_that_were_compiled_for_the_wheel_render_the_same(
-    stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = Report.collect(stage, [planned("a", item("create", after={}))], environment="prod", commit="abc123")
-    expected = note.render(found), page.render(found)
-    sources = environment.over([])
-    sources.compile_templates(tmp_path, zip=None, filter_func=lambda name: not name.startswith("builtin/"))
-    sources.loader = environment.compiled_loader(tmp_path)
-    monkeypatch.setattr(environment, "own", lambda: sources)
-    assert (note.render(found), page.render(found)) == expected
