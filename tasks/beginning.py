@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from . import build, deploy
+from . import build, deploy, repair
 from .base.errors import DeployError, ExitCode, RunLockedError
 from .base.problem import listed
 from .base.process import dropped_variables
@@ -42,6 +42,7 @@ def begin(course: Course, tasks: dict[str, Task], selected: list[str]) -> None:
     run.asked = Asked(deploying, bool(course.selected & _WITH_BACKEND), planned, again)
     try:
         commandline.check_patterns(tasks)
+        repair.require_alone(run, selected)
         before.require_stacks(run, course.selected & set(STAGES) - {"build"})
         if "drift" in course.selected:
             baseline.of(run).begin()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 STAGE = "log"
 _MOST = 50
 _DIGITS = 8
+_REPAIRED = {"person": "repaired drift", "rule": "repaired drift by a rule"}
 _CHECKS = {"True": "checks passed", "False": "checks failed"}
 
 
@@ -86,6 +87,7 @@ def _line(entry: Entry) -> str:
         _CHECKS.get(str(facts.get("verified")), ""),
         f"pipeline {by['pipeline']}" if by.get("pipeline") else "",
         f"merge request {by['request']}" if by.get("request") else "",
+        _REPAIRED.get(str(facts.get("repaired")), ""),
         str(facts.get("reason") or ""),
     ]
     return "  ".join(part for part in parts if part)

@@ -119,7 +119,7 @@ def _part(run: Run, name: str) -> StackPart:
             plan=None, deploying=deploying, drift=None, problem=ProblemPart.of(run.problem(error, name)),
         )  # fmt: skip
     if (checked := _checked(run, stack, assessment.receipt)) is not None:
-        drift = surface.drifted(checked.masked(run.mask))
+        drift = surface.drifted(checked.masked(run.mask), run.named_environment)
     waits = store.pending(run.layout, name)
     return StackPart(
         name=name, path=stack.path, needs=needs, deployed=_deploy(assessment.receipt), affected=assessment.affected,

@@ -203,6 +203,12 @@ class DriftAdoptionError(DeployError):
     kind = Kind.DRIFT_NOT_ADOPTED
 
 
+class DriftRepairError(DeployError):
+    """A drift was not deployed away: what would be applied is not what was shown, or nothing was shown."""
+
+    kind = Kind.DRIFT_NOT_REPAIRED
+
+
 class ArtifactRefusedError(DeployError):
     """A plan artifact that deploy must not apply; `reason` is a short, stable identifier."""
 

@@ -20,7 +20,7 @@ from ..policy import semantic
 from ..run.cilog import Dialect
 from ..run.details import DriftDetails
 from ..run.result import Status
-from . import failures, remarks, tally
+from . import failures, remarks, stackreport, tally
 from .failures import Failures
 from .tally import STAGES, Tally
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _QUIET = {Status.UNAFFECTED}
 _FEW = 20
+_MOST_WAYS = 5  # stacks
 _WIDEST_NAME = 40
 _COUNTS = len("  +10 ~10 -10  0.5 s")
 _INDENT = " " * 10  # what follows the first line of a task stands below its stack
@@ -264,6 +265,8 @@ class Console:
         if code is ExitCode.DRIFT or any(item.status is Status.DRIFTED for item in found):
             return self._drift_verdict(found)
         if "deploy" in selected:
+            if self._run.request.repair is not None:
+                return f"{len(self._run.applied)} repaired" if self._run.applied else "nothing was repaired"
             if self._run.applied:
                 return f"{len(self._run.applied)} deployed"
             checked = any(item.stage == "deploy" and item.status is Status.OK for item in found)
@@ -287,19 +290,25 @@ class Console:
         drifted = sorted(item.stack for item in found if item.status is Status.DRIFTED)
         undeployed = sorted(item.stack for item in found if item.status is Status.UNDEPLOYED)
         if drifted:
-            again = self._run.command("-a", *(f"deploy:{name}" for name in drifted[:5])).quoted
-            adopts = self._run.command("drift", "--adopt", drifted[0] if len(drifted) == 1 else "STACK").quoted
             counted = words.counted(_news(found))
-            lines.append(
-                f"{', '.join(drifted)} drifted{f' ({counted})' if counted else ''}. What to do next:\n"
-                f"  1. deploy the code again:     {again}\n"
-                f"  2. keep what is there:        {adopts} changes the code\n"
-                f"  3. look into it:              .deploy/{self._run.project.environment}/reports/drift.md"
-            )
+            lines.append(f"{', '.join(drifted)} drifted{f' ({counted})' if counted else ''}. What to do next:")
+            lines += self._ways([item for item in found if item.status is Status.DRIFTED])
         if undeployed:
             deploys = self._run.command("deploy").quoted
             lines.append(f"{', '.join(undeployed)}: undeployed code; {deploys} deploys it")
         return "\n".join(lines)
+
+    def _ways(self, drifted: list[Result]) -> list[str]:
+        """The commands for what has drifted, numbered; of each kind one line for each of the first stacks."""
+        kinds: dict[str, list[str]] = {}
+        for result in sorted(drifted, key=lambda item: item.stack)[:_MOST_WAYS]:
+            for name, command in stackreport.drift_ways(result, self._run.named_environment):
+                kinds.setdefault(name, []).append(str(command))
+        lines = []
+        for number, (name, commands) in enumerate(kinds.items(), 1):
+            first, *rest = dict.fromkeys(commands)
+            lines += [f"  {number}. {name + ':':<28} `{first}`", *(f"{'':<33} `{command}`" for command in rest)]
+        return [*lines, f"  all of it: .deploy/{self._run.project.environment}/reports/drift.md"]
 
 
 def _was_stopped(outcome: Result) -> bool:

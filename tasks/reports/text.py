@@ -70,6 +70,8 @@ def stack_lines(stack: StackReport, *, most_lines: int | None = None) -> list[St
 
 
 def _body(stack: StackReport) -> Iterator[Styled]:
+    if stack.deployed:
+        yield Styled(f"last deployed: {stack.deployed}", Style.QUIET)
     for change in stack.changes:
         yield _styled(_title(change), _sign(change))
         yield from map(_line, change.lines)

@@ -128,6 +128,13 @@ class ResolvedPart(_Part):
     since: str = Field(description="When a check had first found it.")
 
 
+class WayPart(_Part):
+    """What can be done about drift."""
+
+    what: str = Field(description="`deploy the code again`, `keep what is there` or `look into it`.")
+    command: list[str] = Field(description="The command, word by word.")
+
+
 class DriftedPart(_Part):
     """What `drift` found for one stack."""
 
@@ -137,6 +144,7 @@ class DriftedPart(_Part):
     found_at: str = Field(description="When this check began, ISO 8601.")
     differences: list[DriftPart] = Field(description="What differs.")
     resolved: list[ResolvedPart] = Field(description="What the previous check found, and this one did not.")
+    ways: list[WayPart] = Field(description="What can be done about what has drifted; empty if nothing has.")
     problem: ProblemPart | None = Field(description="What went wrong.")
 
 
