@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from . import build, deploy
+from . import build, deploy, repair
 from .base.errors import DeployError, ExitCode, RunLockedError
 from .base.problem import listed
 from .base.process import dropped_variables
@@ -42,6 +42,7 @@ def begin(course: Course, tasks: dict[str, Task], selected: list[str]) -> None:
     run.asked = Asked(deploying, bool(course.selected & _WITH_BACKEND), planned, again)
     try:
         commandline.check_patterns(tasks)
+        repair.require_alone(run, selected)
         before.require_stacks(run, course.selected & set(STAGES) - {"build"})
         if "drift" in course.selected:
             baseline.of(run).begin()
@@ -103,7 +104,7 @@ def _take_custody(course: Course, selected: list[str]) -> None:
 def _fill_and_leave(course: Course, ledger: Recorded, selected: list[str]) -> None:
     """Bring the folder up to date for a command that only reads it; another run's is still being written."""
     run = course.run
-    ledger.read()  # nobody waits for the network while the folder is locked
+    ledger.read()  # before the folder is locked: no other run waits for our network
     with run.lock.reading() as alone:
         if alone:
             run.custody.verify(selected, run.signed_commit, writing=True)
@@ -131,11 +132,9 @@ def _fail_at_once(course: Course, error: DeployError) -> None:
     problems = course.run.problems(error)
     course.run.say(listed(problems))
     if course.run.request.as_json:
-        from .reports import surface
-        from .run.documents import FailedDocument, text
+        from .run.documents import failed
 
-        found = [surface.problem(each) for each in problems]
-        course.run.output.document(text(FailedDocument(environment=course.run.project.environment, problems=found)))
+        course.run.output.document(failed(course.run.project.environment, problems))
     stage = next((stage for stage in ("deploy", "plan") if stage in course.whole), None)
     if stage and course.run.request.part is not Part.JOB and not isinstance(error, RunLockedError):
         from .forges import publisher

@@ -141,6 +141,8 @@ def _tell(course: Course, code: ExitCode, paths: list[str]) -> None:
     course.notify([*course.errors, *course.shown])
     if "drift" in course.selected and (error := previous.record(run, code)):
         run.say(f"{run.problem(error).summary}; the next check will count what this one found as new")
+    if run.repairs and (error := previous.repaired(run)):
+        run.say(f"{run.problem(error).summary}; the next check will tell once more that the drift is resolved")
     if course.selected & LOCKING:
         from .forges import publisher
 
@@ -149,6 +151,10 @@ def _tell(course: Course, code: ExitCode, paths: list[str]) -> None:
         from .forges import drifted
 
         drifted.publish(run)
+    if "drift" in course.selected and run.project.config.drift.merge_requests and run.request.adopt is None:
+        from . import proposals
+
+        proposals.publish(run)
     _remember(course, code)
     if course.selected & LOCKING:  # last, for what failed has to be on the screen at the end
         course.console.summary(course.selected, code, paths, course.errors)

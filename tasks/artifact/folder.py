@@ -31,12 +31,12 @@ _BUILDS = ".builds"
 _BEFORE = "ci/before/"
 # Files that do not affect a deploy: made by each run, shown to people, or signed separately.
 _FREE = (
-    "index/", "ledger.json", "ledger.lock", "reports/", "runs/", "ci/gitlab.yml", "ci/github.json", "crash.log",
-    "overview.json", "published.json", "review.json", "run.lock", "memory.jsonl", f"{_BEFORE}memory.jsonl",
+    "index/", "drift/", "ledger.json", "ledger.lock", "reports/", "runs/", "ci/gitlab.yml", "ci/github.json",
+    "crash.log", "overview.json", "published.json", "review.json", "run.lock", "memory.jsonl", f"{_BEFORE}memory.jsonl",
 )  # fmt: skip
 _REMEMBERED = ("receipts/", "outputs/")
 _LARGEST_INDEX = 1 << 28
-_LARGEST_FILE = 1 << 31  # what nobody hands over: larger than any plan
+_LARGEST_FILE = 1 << 31  # larger than any plan
 _SHOWN = 3
 _REMOVE = "on your own machine, if nobody tampered with it, remove {folder}: what is deployed is then found by planning"
 _AGAIN = f"run the pipeline again; {_REMOVE}"

@@ -129,7 +129,7 @@ class Finding:
 
     @property
     def fresh(self) -> bool:
-        """Whether nobody has been alerted of it: it is new, changed again, or that is not known."""
+        """Whether it is a new alert: new, changed again, or not comparable."""
         return self.delta is not Delta.KNOWN
 
 
@@ -212,8 +212,9 @@ def _undoes(item: JsonObject, drift: JsonObject) -> bool:
 
 def _restores(item: JsonObject, drift: JsonObject) -> bool:
     """Whether a planned change makes a resource what the last apply left, as far as that is known before it runs."""
-    after, left = item.get("after"), drift.get("before")
-    return all(at(after, path) == UNKNOWN for path in differing(left, after))
+    after, left, planned = item.get("after"), drift.get("before"), paths_of(item)
+    others = (path for path in differing(left, after) if any(overlap(path, changed) for changed in planned))
+    return all(at(after, path) == UNKNOWN for path in others)
 
 
 def _used(drift: JsonObject) -> Finding:
@@ -259,7 +260,7 @@ def _of_state(last: Receipt | None, seen: Seen) -> Iterator[Finding]:
 def paths_of(item: JsonObject) -> list[Path]:
     """Where a change differs, what is masked included; not where only the marks of sensitive values do.
 
-    What the provider computes anew follows from the rest, and is left out unless nothing else differs.
+    What the provider computes follows from the rest, and is left out unless nothing else differs.
     """
     before, after = item.get("before"), item.get("after")
     changed = None if item.get("changed") is None else elements(item["changed"])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import difflib
 import tempfile
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base import jsontext
 from ..base.errors import ConfigError, DriftAdoptionError, EngineError
 from ..base.files import write_atomic
+from ..base.jsonvalue import fields, named
 from ..base.text import few, plural
 from ..drifts import draft as drafts
 from ..drifts import edits
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ..artifact.changes import PlanChanges
+    from ..base.jsonvalue import Json
     from ..drifts.classes import Finding
     from ..project.stack import Stack
     from ..run.run import Run
@@ -37,13 +40,20 @@ _SUFFIXES = (".tf", ".tofu")
 class Adopted:
     """What was taken over: the files that changed, and what is left to do by hand, a sentence each.
 
-    `outputs` are the outputs that follow the change with the next deploy.
+    `outputs` are the outputs that follow the change with the next deploy, `contents` is the new content of each file,
+    `diff` the difference.
     """
 
     files: list[str]
     changes: int
     left: list[str]
     outputs: list[str]
+    contents: dict[str, bytes] = field(default_factory=dict)
+    diff: str = ""
+
+
+class _PutBackError(Exception):
+    """The draft is proven, and the files are to be as they were."""
 
 
 def check_name(run: Run, name: str) -> None:
@@ -59,7 +69,9 @@ def check_name(run: Run, name: str) -> None:
         )  # fmt: skip
 
 
-def adopt(run: Run, stack: Stack, findings: Sequence[Finding], look: Callable[[], PlanChanges]) -> Adopted:
+def adopt(
+    run: Run, stack: Stack, findings: Sequence[Finding], look: Callable[[], PlanChanges], *, keep: bool = True
+) -> Adopted:  # fmt: skip
     """Write the drafted change into the working tree, if a plan with it is empty but for what the draft leaves.
 
     Args:
@@ -67,6 +79,7 @@ def adopt(run: Run, stack: Stack, findings: Sequence[Finding], look: Callable[[]
         stack: The drifted stack.
         findings: What differs.
         look: Plans the stack again and returns its changes.
+        keep: Whether the change stays in the working tree; otherwise it is only proven and returned.
 
     Raises:
         DriftAdoptionError: Nothing can be taken over, or the plan is not what it should be; the files are unchanged.
@@ -82,15 +95,18 @@ def adopt(run: Run, stack: Stack, findings: Sequence[Finding], look: Callable[[]
         file: _formatted(run, file, sources[file], content)
         for file, content in sorted(after.items()) if content != sources[file]
     }  # fmt: skip
-    with trial.changed(run, stack.name, sources, changed):
+    with suppress(_PutBackError), trial.changed(run, stack.name, sources, changed):
         try:
             outputs = _prove(run, stack, look(), findings, drafted)
         except EngineError as error:
             message = f"the drafted change was taken back, as the engine cannot plan with it: {error.message}"
             raise _refused(run, stack, message, drafted.left) from error
-    for file in sorted(changed):
-        run.say("".join(_diff(file, sources[file], changed[file])))
-    return Adopted(sorted(changed), len(drafted.edits), drafted.left, outputs)
+        if not keep:
+            raise _PutBackError
+    diffs = ["".join(_diff(file, sources[file], changed[file])) for file in sorted(changed)]
+    for text in diffs if keep else ():
+        run.say(text)
+    return Adopted(sorted(changed), len(drafted.edits), drafted.left, outputs, changed, "".join(diffs))
 
 
 def _require_adoptable(run: Run, stack: Stack, findings: Sequence[Finding]) -> None:
@@ -172,32 +188,47 @@ def _shapes(run: Run, stack: Stack, findings: Sequence[Finding]) -> dict[str, Sh
         return {name: _shape(schema) for name, schema in _schemas(run, where) if name in wanted}
 
 
-def _schemas(run: Run, where: Context) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _schemas(run: Run, where: Context) -> Iterator[tuple[str, Mapping[str, Json]]]:
     done = run.engine().run(where, "providers", "schema", "-json", apart=True, shown=False)
-    document = jsontext.loads(done.raw) if done.ok else {}
-    for provider in (document.get("provider_schemas") or {}).values():
-        yield from (provider.get("resource_schemas") or {}).items()
+    document = fields(jsontext.loads(done.raw)) if done.ok else {}
+    for provider in named(document.get("provider_schemas")).values():
+        yield from named(provider.get("resource_schemas")).items()
 
 
-def _shape(schema: Mapping[str, Any]) -> Shape:
+def _shape(schema: Mapping[str, Json]) -> Shape:
     """The attributes that can be set, and the nested blocks (https://opentofu.org/docs/cli/commands/providers/schema/)."""
-    block = schema.get("block") or {}
-    attributes = block.get("attributes") or {}
+    block = fields(schema.get("block"))
+    attributes = named(block.get("attributes"))
     settable = {name for name, item in attributes.items() if item.get("required") or item.get("optional")}
-    return Shape(frozenset(settable), frozenset(block.get("block_types") or {}))
+    return Shape(frozenset(settable), frozenset(fields(block.get("block_types"))))
 
 
 def _diff(file: str, before: bytes, after: bytes) -> list[str]:
-    """A unified diff of a file."""
+    """A unified diff of a file; unlike `difflib.unified_diff`, it matches lines that repeat, such as `}`."""
     old, new = (content.decode("utf-8", "replace").splitlines(keepends=True) for content in (before, after))
-    return list(difflib.unified_diff(old, new, f"a/{file}", f"b/{file}"))
+    lines = [f"--- a/{file}\n", f"+++ b/{file}\n"]
+    for group in difflib.SequenceMatcher(None, old, new, autojunk=False).get_grouped_opcodes():
+        (_, first, _, first_new, _), (_, _, last, _, last_new) = group[0], group[-1]
+        lines.append(f"@@ -{first + 1},{last - first} +{first_new + 1},{last_new - first_new} @@\n")
+        for kind, begin, end, begin_new, end_new in group:
+            if kind == "equal":
+                lines += [f" {line}" for line in old[begin:end]]
+                continue
+            lines += [f"-{line}" for line in old[begin:end]]
+            lines += [f"+{line}" for line in new[begin_new:end_new]]
+    return lines
+
+
+def proof(found: Adopted) -> str:
+    """What the plan with the change has shown."""
+    if found.outputs:
+        names = few([f"output {name}" for name in found.outputs], 3)
+        return f"the plan changes no {'other ' if found.left else ''}resource, only {names}"
+    return "the plan has only what is left" if found.left else "the plan is empty"
 
 
 def summary(found: Adopted) -> str:
     """What was taken over, on one line."""
     rest = f"; by hand: {'; '.join(found.left)}" if found.left else ""
-    proof = "the plan is empty" if not found.left else "the plan has only what is left"
-    if found.outputs:
-        names = few([f"output {name}" for name in found.outputs], 3)
-        proof = f"the plan changes no {'other ' if found.left else ''}resource, only {names}"
-    return f"adopted: {plural(found.changes, 'change')} in {', '.join(found.files)}; {proof}; review and commit{rest}"
+    changed = f"{plural(found.changes, 'change')} in {', '.join(found.files)}"
+    return f"adopted: {changed}; {proof(found)}; review and commit{rest}"

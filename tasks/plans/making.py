@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..artifact import folder, observed, plansecrets, receipt, secretfile, store
 from ..artifact.inputs import Inputs
@@ -23,6 +23,9 @@ from ..run.details import PlanDetails
 from . import cleanliness, fresh, judging, knowing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..base.jsonvalue import JsonObject
     from ..project.stack import Stack
     from ..run.run import Run
     from .fresh import Fresh
@@ -38,9 +41,9 @@ class Made:
     """
 
     manifest: Manifest
-    changes: dict[str, Any]
+    changes: JsonObject
     text: str
-    findings: list[dict[str, Any]]
+    findings: list[JsonObject]
     outside: list[str]
 
 
@@ -57,11 +60,14 @@ class _Basis:
     unpinned: list[str]
     inputs: Inputs
     seen: Seen
-    accepted: dict[str, Any] | None
+    accepted: JsonObject | None
     outside: list[str]
 
 
-def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked: list[str] | None = None) -> Made:
+def make(
+    run: Run, stack: Stack, values: JsonObject, *, origin: str, mocked: list[str] | None = None,
+    require: Callable[[Fresh, Seen], None] | None = None,
+) -> Made:  # fmt: skip
     """Plan a stack and store the artifact; whatever goes wrong, no artifact is left.
 
     Args:
@@ -70,9 +76,10 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
         values: Its variables from upstream outputs.
         origin: `plan` for review, `deploy` for what this deploy made for itself.
         mocked: The variables whose values are stand-ins.
+        require: Refuses a plan, for the state that it was made for, by raising.
 
     Raises:
-        DeployError: The tree is not clean, and has to be.
+        DeployError: The tree is not clean, and has to be; or `require` refuses the plan.
         EngineError: The engine could not plan.
         CheckFailedError: A `check` block does not hold, and `plan.on_failed_check` is `fail`.
         PolicyRefusedError: Policy does not let it through.
@@ -95,6 +102,8 @@ def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked:
                 validated.remember(run, stack, configuration)
                 seen = Seen.read(found.document, *readstate.of_plan(run, stack, where, found.plan))
                 accepted = stateguard.require(run, stack, now.receipt, seen)
+                if require is not None:
+                    require(found, seen)
                 known = PlanDetails(origin, found.changes.to_json(), mocked=mocked or [])
                 checkblocks.refuse(run, stack, "plan", found.changes.failed_checks, known)
             if not store.is_encrypted(found.plan) and (warning := encryption.warning_in_ci()):

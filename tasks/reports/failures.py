@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ..base.terminal import Style, Styled, wrapped
-from ..base.text import few
+from ..base.text import few, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..base.problem import Problem
     from ..run.result import Result
 
-_MOST = 8  # causes that are told again at the end
+_MOST = 8  # causes that are repeated at the end
 _NAMES = 5
 _DETAILS = 8
 _INDENT = "    "
@@ -38,7 +38,7 @@ class Failure:
     stacks: list[str] = field(default_factory=list)
 
     def lines(self, columns: int | None) -> list[Styled]:
-        """The cause in full but for the engine's output, which stands above."""
+        """The cause in full, without the engine's output, which is further up."""
         names = few(self.stacks, _NAMES)
         kind = f"{self.problem.kind}: " if self.problem and self.problem.kind not in self.summary else ""
         head = f"FAILED  {f'{self.stage} {names}'.strip()}: {kind}{self.summary}"
@@ -46,7 +46,10 @@ class Failure:
         if self.problem is not None:
             details = self.problem.details
             found = replace(self.problem, stack=None, details=details[:_DETAILS])
-            rows = [*found.rows(), *([f"  … {len(details) - _DETAILS} more lines above"] if details[_DETAILS:] else [])]
+            rows = [
+                *found.rows(),
+                *([f"  … {plural(len(details) - _DETAILS, 'more line')} above"] if details[_DETAILS:] else []),
+            ]
             lines += [Styled(line) for row in rows for line in wrapped(row, columns, _INDENT)]
         return lines
 
@@ -59,7 +62,7 @@ class Failures:
         self._known: dict[tuple[str, Problem | None, str], Failure] = {}
 
     def add(self, outcome: Result) -> str | None:
-        """Add a failed task; returns the stack that failed of the same cause before, if any."""
+        """Add a failed task; returns the first stack with the same cause, if any."""
         problem = replace(outcome.problem, stack=None) if outcome.problem else None
         exact = (outcome.stage, problem, outcome.summary)
         # A stack may be called as a word of the text is: what is the same as it stands is the same in any case.
@@ -75,10 +78,10 @@ class Failures:
         return first
 
     def lines(self, columns: int | None) -> list[Styled]:
-        """Every cause once, the one of the most stacks last: it stands right above the verdict."""
+        """Every cause once, the one of the most stacks last, right above the verdict."""
         found = sorted(self._causes, key=lambda failure: len(failure.stacks))
         left = len(found) - _MOST
-        lines = [Styled(f"… {left} more causes above", Style.FAILED)] if left > 0 else []
+        lines = [Styled(f"… {plural(left, 'more cause')} above", Style.FAILED)] if left > 0 else []
         return [*lines, *(line for failure in found[-_MOST:] for line in failure.lines(columns))]
 
 

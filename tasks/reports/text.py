@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..base.terminal import Style, Styled
+from ..base.text import plural
 from ..drifts.classes import Severity
 from .environment import SIGNS
 
@@ -27,7 +28,7 @@ _STYLES = {
 
 
 def render(report: Report, *, most_lines: int | None = MOST_LINES) -> list[Styled]:
-    """What there is to say beyond the one line of each stack; empty when there is nothing.
+    """The details beyond the line of each stack; empty without any.
 
     Args:
         report: The report.
@@ -58,17 +59,19 @@ def render(report: Report, *, most_lines: int | None = MOST_LINES) -> list[Style
 
 
 def stack_lines(stack: StackReport, *, most_lines: int | None = None) -> list[Styled]:
-    """The changes of one stack; no line begins with what a forge would take for a command."""
+    """The changes of one stack; no line begins like a command to a forge."""
     body = list(_body(stack))
     shown = body if most_lines is None or len(body) <= most_lines else body[:most_lines]
     head = Styled(f"{stack.name}  {stack.counts_text}".rstrip())
     lines = [head, *(Styled(f"  | {line.text}", line.style) for line in shown)]
     if len(body) > len(shown):
-        lines.append(Styled(f"  … {len(body) - len(shown):,} more lines in the report"))
+        lines.append(Styled(f"  … {plural(len(body) - len(shown), 'more line')} in the report"))
     return [_harmless(line) for line in lines]
 
 
 def _body(stack: StackReport) -> Iterator[Styled]:
+    if stack.deployed:
+        yield Styled(f"last deployed: {stack.deployed}", Style.QUIET)
     for change in stack.changes:
         yield _styled(_title(change), _sign(change))
         yield from map(_line, change.lines)

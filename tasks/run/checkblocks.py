@@ -30,7 +30,7 @@ def refuse(run: Run, stack: Stack, stage: str, failed: Sequence[str], known: Det
         stack: The stack.
         stage: `plan`, `deploy` or `drift`.
         failed: The checks that do not hold.
-        known: What the stage knows all the same.
+        known: What the stage found nevertheless.
 
     Raises:
         CheckFailedError: It is one.

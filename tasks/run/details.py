@@ -53,7 +53,7 @@ class PlanDetails:
         findings: What policies say of it, see `policy.finding.Finding`.
         mocked: The variables that have stand-ins.
         images: The image references that variables get.
-        unpinned: The images among them whose digest is not known yet.
+        unpinned: Those of the images whose digest is not known yet.
         volatile: The variables whose value the deploy takes from the plan, whatever it is by then.
         lock_file: Its lock file, where another job will not have it as it is here.
         reused: Whether an earlier run made it, and it still fits.
@@ -125,6 +125,7 @@ class DeployDetails:
         deployed: What they looked at, where one failed.
         accepted: The state that was accepted although another one had been deployed, and why.
         state_moved: That the state went on outside of this product, in words.
+        repaired: What had drifted, if the deploy undid a drift.
     """
 
     applied: bool = False
@@ -138,6 +139,7 @@ class DeployDetails:
     deployed: Deployed | None = None
     accepted: JsonObject | None = None
     state_moved: str | None = None
+    repaired: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

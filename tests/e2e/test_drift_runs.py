@@ -132,6 +132,9 @@ def test_a_check_block_that_fails_is_a_warning_an_alert_or_a_failure(build: Call
         done = repository.doit("drift", code=code)
         assert ("drifted: check.size (does not hold" in done.out) == (settings == "alert")
         assert "it is x" in done.out
+        if settings == "alert":
+            assert "! check.size  [does not hold; " in done.out
+            assert "**!** `check.size`: `does not hold`" in repository.deploy_dir("reports/drift.md").read_text()
         (found,) = repository.json("results/drift/a.json")["details"]["findings"]
         assert (found["kind"], found["address"]) == ("check", "check.size")
 

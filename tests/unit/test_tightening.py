@@ -200,10 +200,12 @@ LOOSER: dict[str, tuple[Any, Any]] = {
     "drift.remind": (24, 48),
     "drift.ignore": ([], [_IGNORE]),
     "drift.severity": ([], [{"severity": "info"}]),
+    "drift.repair": ([], [{"stacks": ["*"], "address": "a.*"}]),
     "drift.changed_by": (["tags.By"], ["tags.Other"]),
     "drift.changed_at": (["tags.At"], ["tags.Other"]),
     "drift.lock": (True, False),
     "drift.budget": (600, 1),
+    "drift.merge_requests": (True, False),
     "drift.issues": (True, False),
     "policy.fail_on": ("medium", "high"),
     "policy.protect": ([{"type": "a_*"}], []),
@@ -272,7 +274,7 @@ DEFAULTS_COUNT = {  # keys whose default is the strictest: a variable loosens it
     for key, (said, _) in LOOSER.items()
     if said in (True, False) or key in ("encryption.remote_state", "drift.undeployed", "drift.exit", "drift.severity")
 } - {"plan.require_encryption", "plan.require_clean", "inputs.observe", "publish.automatic", "deploy.push", "drift.lock",
-     "drift.issues"}  # fmt: skip
+     "drift.issues", "drift.merge_requests"}  # fmt: skip
 
 
 def _keys() -> Iterator[str]:
