@@ -132,11 +132,9 @@ def _fail_at_once(course: Course, error: DeployError) -> None:
     problems = course.run.problems(error)
     course.run.say(listed(problems))
     if course.run.request.as_json:
-        from .reports import surface
-        from .run.documents import FailedDocument, text
+        from .run.documents import failed
 
-        found = [surface.problem(each) for each in problems]
-        course.run.output.document(text(FailedDocument(environment=course.run.project.environment, problems=found)))
+        course.run.output.document(failed(course.run.project.environment, problems))
     stage = next((stage for stage in ("deploy", "plan") if stage in course.whole), None)
     if stage and course.run.request.part is not Part.JOB and not isinstance(error, RunLockedError):
         from .forges import publisher

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .reports.surface import problem
 from .run.action import printing
 from .run.commandline import json_option
-from .run.documents import GraphDocument, NodePart, text
+from .run.documents import GraphDocument, NodePart, ProblemPart, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,7 +74,7 @@ def nodes(graph: StackGraph) -> list[NodePart]:
 def as_document(run: Run) -> str:
     """The graph as the document of `--json`; stacks that need each other are among its problems."""
     stacks = nodes(run.project.graph)
-    problems = [problem(each) for fault in run.project.faults.values() for each in run.problems(fault)]
+    problems = [ProblemPart.of(each) for fault in run.project.faults.values() for each in run.problems(fault)]
     return text(GraphDocument(environment=run.project.environment, stacks=stacks, problems=problems))
 
 

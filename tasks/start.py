@@ -270,12 +270,11 @@ def _tell_reviewers(environment: str | None, problems: list[Problem]) -> None:
 
 def _print_failure(environment: str | None, problems: list[Problem]) -> None:
     """Print why the command could not begin as the document that a program waits for."""
-    from .reports.surface import problem
-    from .run.documents import FailedDocument, text
+    from .run.documents import failed
 
     mask = Masker()
-    found = [problem(each.mapped(lambda words: urls.scrub(mask.text(words)))) for each in problems]
-    print(text(FailedDocument(environment=environment, problems=found)))  # noqa: T201 - what was asked for
+    found = [each.mapped(lambda words: urls.scrub(mask.text(words))) for each in problems]
+    print(failed(environment, found))  # noqa: T201 - what was asked for
 
 
 def _end(text: str) -> NoReturn:

@@ -14,7 +14,7 @@ from .run import documents, errored, removed, result
 from .run.action import FailedText, printing
 from .run.assessment import assess_once
 from .run.commandline import json_option
-from .run.documents import DeployedPart, ReasonPart, StackPart, StatusDocument
+from .run.documents import DeployedPart, ProblemPart, ReasonPart, StackPart, StatusDocument
 from .run.result import Status
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _part(run: Run, name: str) -> StackPart:
     except DeployError as error:
         return StackPart(
             name=name, path=stack.path, needs=needs, deployed=None, affected=True, reasons=[], unverified=False,
-            plan=None, deploying=deploying, drift=None, problem=surface.problem(run.problem(error, name)),
+            plan=None, deploying=deploying, drift=None, problem=ProblemPart.of(run.problem(error, name)),
         )  # fmt: skip
     if (checked := _checked(run, stack, assessment.receipt)) is not None:
         drift = surface.drifted(checked.masked(run.mask), run.named_environment)

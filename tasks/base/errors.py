@@ -129,7 +129,8 @@ class ConfigErrors(SeveralErrors):
     kind = Kind.CONFIG
 
     def __init__(self, errors: Sequence[ConfigError]) -> None:
-        super().__init__(f"{len(errors)} errors in the configuration", errors)
+        many = "1 error" if len(errors) == 1 else f"{len(errors):,} errors"
+        super().__init__(f"{many} in the configuration", errors)
 
 
 class UpstreamError(DeployError):

@@ -6,12 +6,13 @@ import os
 import sys
 import threading
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from ..artifact import outputs
 from ..base import terminal
 from ..base.errors import DeployError, ExitCode
-from ..base.problem import doit
+from ..base.problem import Kind, doit
 from ..base.terminal import Style, Styled
 from ..base.text import plural
 from ..drifts import words
@@ -38,6 +39,7 @@ _QUIET = {Status.UNAFFECTED}
 _FEW = 20
 _MOST_WAYS = 5  # stacks
 _WIDEST_NAME = 40
+_COUNTS = len("  +10 ~10 -10  0.5 s")
 _INDENT = " " * 10  # what follows the first line of a task stands below its stack
 
 
@@ -52,7 +54,9 @@ class Console:
         self._warnings: set[tuple[str, Diagnostic]] = set()
         longest = max((len(name) for name in run.project.stacks), default=0)
         columns = terminal.columns()
-        self._width = min(longest, _WIDEST_NAME if columns is None else columns // 3)
+        most = _WIDEST_NAME if columns is None else max(columns - len(_INDENT) - _COUNTS, columns // 3)
+        self._width = min(longest, most)
+        self._reasons: set[str] = set()
 
     def start(self, names: Iterable[str]) -> None:
         """Begin the live display, on a terminal.
@@ -92,9 +96,14 @@ class Console:
         self._tally.ended(f"{outcome.stage}:{outcome.stack}", outcome)
         warned = self._warned(outcome)
         quiet = outcome.stage == "validate" and outcome.status is Status.OK and not selected and not warned
-        if outcome.status in _QUIET or quiet:
+        never_began = outcome.status is Status.NOT_RUN and self._run.stop.requested  # the table counts them
+        if outcome.status in _QUIET or quiet or never_began:
             return
         head = self._head(outcome)
+        if _was_stopped(outcome):
+            why = f": {outcome.problem.untouched}" if outcome.problem and outcome.problem.untouched else ""
+            self._tell(outcome, Styled(f"{head}stopped{why}", Style.WARNING), [], folded=False)
+            return
         if outcome.failed:
             with self._lock:
                 first = self._failures.add(outcome)
@@ -107,7 +116,8 @@ class Console:
         reused = " (as planned before)" if outcome.reused else f"  {outcome.seconds:.1f} s"
         took = "" if outcome.status in (Status.NOT_RUN, Status.SKIPPED) else reused
         body = _block(outcome) if outcome.problem else self._changes(outcome)
-        title = Styled(f"{head}{outcome.summary}{took}{why}", _style(outcome))
+        line = f"{head}{outcome.summary}{took}"
+        title = Styled(f"{line}{self._unless_told(line, why)}", _style(outcome))
         self._tell(outcome, title, [*warned, *map(Styled, body)], folded=not warned)
 
     def _head(self, outcome: Result) -> str:
@@ -115,6 +125,14 @@ class Console:
         place = self._tally.place(outcome.stage) if self._run.output.live is None else ""
         progress = f"{place:>{2 * len(place.partition('/')[2]) + 1}}  " if place else ""
         return f"{outcome.stage:<9} {progress}{outcome.stack:<{self._width}}  "
+
+    def _unless_told(self, line: str, why: str) -> str:
+        """Why a stack is affected; nothing if there is no room for it and an earlier line has said the same."""
+        columns = terminal.columns()
+        with self._lock:
+            told = why in self._reasons
+            self._reasons.add(why)
+        return "" if told and columns is not None and len(line) + len(why) > columns else why
 
     def _tell(self, outcome: Result, title: Styled, body: Sequence[Styled], *, folded: bool) -> None:
         """A task's line; in CI its details are folded below, open for a failure."""
@@ -198,13 +216,11 @@ class Console:
         """How the tasks of each stage ended."""
         lines = []
         for stage in STAGES:
-            counts: dict[str, int] = {}
-            for item in found:
-                if item.stage == stage:
-                    counts[item.status] = counts.get(item.status, 0) + 1
-            if counts and (stage in selected or set(counts) != {Status.UNAFFECTED}):
-                known = _WORDS if stage != "build" else {**_WORDS, Status.UNAFFECTED: "up to date"}
-                words = ", ".join(f"{number} {known[Status(status)]}" for status, number in sorted(counts.items()))
+            known = _WORDS if stage != "build" else {**_WORDS, Status.UNAFFECTED: "up to date"}
+            ended = [item for item in found if item.stage == stage]
+            counts = Counter((item.status, "stopped" if _was_stopped(item) else known[item.status]) for item in ended)
+            if counts and (stage in selected or {status for status, _ in counts} != {Status.UNAFFECTED}):
+                words = ", ".join(f"{number} {word}" for (_, word), number in sorted(counts.items()))
                 lines.append(f"{stage:<9} {words}")
         return lines
 
@@ -295,6 +311,11 @@ class Console:
         return [*lines, f"  all of it: .deploy/{self._run.project.environment}/reports/drift.md"]
 
 
+def _was_stopped(outcome: Result) -> bool:
+    """Whether a task failed only because the run was stopped, which whoever did it knows."""
+    return outcome.failed and outcome.problem is not None and outcome.problem.kind is Kind.STOPPED
+
+
 def _style(outcome: Result) -> Style:
     """How the line of a task that did not fail is shown."""
     if outcome.status in (Status.DRIFTED, Status.UNDEPLOYED, Status.DEFERRED):
@@ -335,4 +356,5 @@ def _block(outcome: Result) -> list[str]:
     if problem and problem.log:
         title = f"{outcome.stage}:{outcome.stack}"
         lines += [f"---- {title}: output ----", problem.log.strip("\n"), f"---- {title}: end of output ----"]
-    return [*lines, *(problem.rows() if problem else ())]
+    rows = problem.rows() if problem else ()
+    return [*lines, *(part for row in rows for part in terminal.wrapped(row, terminal.columns(), "    "))]

@@ -58,23 +58,12 @@ def of_run(
         "verdict": report.verdict,
         "notes": report.notes,
         "reports": list(paths),
-        "problems": [problem(each) for each in problems],
+        "problems": [ProblemPart.of(each) for each in problems],
     }
     if stage == "plan":
         counts = CountsPart(**asdict(report.counts))
         return PlanDocument(**common, counts=counts, stacks=[_planned(stack) for stack in report.stacks])
     return DriftDocument(**common, stacks=_all_drifted(run, report))
-
-
-def problem(found: Problem) -> ProblemPart:
-    """A problem, masked already."""
-    where, command = found.where, found.next_command
-    return ProblemPart(
-        kind=str(found.kind), summary=found.summary, file=where.file if where else None,
-        line=where.line if where else None, key=where.key if where else None, stack=found.stack,
-        untouched=found.untouched, next=found.next_text or None, next_command=list(command.words) if command else [],
-        details=list(found.details),
-    )  # fmt: skip
 
 
 def drifted(result: Result, named: str | None) -> DriftedPart:
@@ -90,7 +79,7 @@ def drifted(result: Result, named: str | None) -> DriftedPart:
         differences=[_difference(each, result.started_at) for each in details.findings],
         resolved=[ResolvedPart(address=each.address, since=each.since) for each in details.resolved],
         ways=[WayPart(what=name, command=list(command.words)) for name, command in drift_ways(result, named)],
-        problem=problem(result.problem) if result.problem else None,
+        problem=ProblemPart.of(result.problem) if result.problem else None,
     )  # fmt: skip
 
 
@@ -122,7 +111,7 @@ def _planned(stack: StackReport) -> PlannedPart:
             for each in stack.findings
         ],
         failed_checks=stack.failed_checks, warnings=stack.warnings, mocked=stack.mocked,
-        problem=problem(stack.problem) if stack.problem else None,
+        problem=ProblemPart.of(stack.problem) if stack.problem else None,
     )  # fmt: skip
 
 

@@ -58,7 +58,7 @@ REPAIR = "--repair"
 AUTO_REPAIR = "--auto-repair"
 _MOST_PARALLEL = 16
 JSON = "--json"
-DOCUMENTED = frozenset({"plan", "drift", "status", "graph"})
+DOCUMENTED = frozenset({"plan", "drift", "status", "graph", "log", "audit"})
 """The commands that have a document for programs; of each, one is printed."""
 
 _STAGES = frozenset({"validate", "build", "plan", "deploy", "verify", "drift"})

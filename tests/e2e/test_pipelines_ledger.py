@@ -381,7 +381,7 @@ def test_jobs_share_the_lease_of_the_pipeline_that_generated_them(stacks: Reposi
     }
     assert "3 deployed" in first.out("report")
     assert lease(stacks) is None
-    entries = [json.loads(line) for line in stacks.doit("log", "--json").out.splitlines()]
+    entries = json.loads(stacks.doit("log", "--json").out)["entries"]
     assert [entry["stack"] for entry in entries if entry["stack"]] == ["a", "b", "c"] or len(entries) == 4
 
     stacks.log.unlink(missing_ok=True)
@@ -440,6 +440,7 @@ def test_jobs_at_once_do_not_take_each_other_for_another_pipeline(forge: Forge, 
         "GITLAB_CI": "true",
         "CI_PROJECT_ID": "7",
         "CI_PIPELINE_ID": "101",
+        "CI_PIPELINE_SOURCE": "parent_pipeline",
         "CI_COMMIT_BRANCH": "main",
     }
     slow, fast, go = forge.clone(), forge.clone(), tmp_path / "go"
