@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MOST = 200  # lines of some 65 bytes: ten segments of TCP
 _AGE = 7 * 24 * 3600.0  # seconds after which they are counted again
-_COUNT = "advertised.json"  # how many there are, and when they were counted
+_COUNT = ".refs.json"  # beside the repository: how many there are, and when they were counted
 _PROTOCOL = "protocol.version"
 LISTS_ALL = [(_PROTOCOL, "0")]
 
@@ -40,9 +40,9 @@ def fewest_requests(clone: Clone, settings: Settings) -> Settings:
 
 
 def count(folder: Path, ended: Ended) -> dict[str, str]:
-    """The commits of the refs that a listing shows; how many there are is kept in the separate repository."""
+    """The commits of the refs that a listing shows; how many there are is kept beside the separate repository."""
     found = {name: commit for commit, _, name in (line.partition("\t") for line in ended.output.splitlines())}
-    write_json(folder / _COUNT, [len(found), time.time()], durable=False)
+    write_json(folder.with_suffix(_COUNT), [len(found), time.time()], durable=False)
     return found
 
 
@@ -53,7 +53,7 @@ def _matters(clone: Clone, settings: Settings) -> bool:
 
 def _known(folder: Path) -> int | None:
     with suppress(RecordError, TypeError, ValueError):
-        number, at = read_json(folder / _COUNT)
+        number, at = read_json(folder.with_suffix(_COUNT))
         if 0 <= time.time() - at < _AGE:
             return int(number)
     return None

@@ -198,7 +198,7 @@ def test_a_count_that_cannot_be_read_is_made_again(server: GitServer, content: s
     first = begun(server)
     reader = home(server.clone("b"))
     reader.read()
-    counted = reader.clone.folder / "advertised.json"
+    counted = reader.clone.folder.with_suffix(".refs.json")
     counted.write_text(content)
     server.log.clear()
     assert reader.read() == first
