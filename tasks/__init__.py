@@ -45,8 +45,14 @@ def __getattr__(name: str) -> Any:
         return declare_variables
     if name == "DOIT_CONFIG":
         try:
+            import gc
+
             from . import replay
 
+            # What is made from here on, modules and then tasks, lives as long as the run: collecting garbage again and
+            # again would take a tenth of a run that has nothing to do.
+            gc.freeze()
+            gc.set_threshold(50_000, 20, 50)
             replay.answer()
             from .start import doit_config
 

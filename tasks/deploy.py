@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from . import drift, plan, verify
+from . import plan, verify
 from .artifact import changes, inputs, observed, outputs, reasons, receipt, rereads, store
 from .artifact.inputs import Input, InputKind
 from .artifact.receipt import Outcome, Receipt
@@ -19,7 +19,7 @@ from .engine.engine import failure, is_stale
 from .forges import gate
 from .plans import acceptance, judging, knowing, making, replayed, unneeded
 from .project import volatile
-from .run import checkblocks, deployedtag, errored, readstate, selection, stateguard, succession, upstream, workdir
+from .run import checkblocks, deployedtag, errored, readstate, stateguard, succession, upstream, workdir
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once, may_be_affected
 from .run.commandline import COMMANDS
@@ -30,8 +30,6 @@ from .run.selection import BARRIER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from doit.task import Task
 
     from .artifact.affected import Assessment
     from .artifact.manifest import Manifest
@@ -61,21 +59,14 @@ def tasks(run: Run) -> Iterator[TaskDict]:
 def barrier(run: Run) -> TaskDict:
     """The barrier task between all plans and any apply, which compares them with the reviewed plans.
 
-    Its edges are set when the selection is known (see `raise_barrier`): `doit deploy:x` must not plan every stack.
+    Its edges are set when the selection is known (see `selection.raise_barrier`): `doit deploy:x` must not plan every
+    stack.
     """
     return {
         "basename": BARRIER,
         "actions": [gate.action(run, BARRIER)],
         "doc": "all plans are ready and match the review",
     }
-
-
-def raise_barrier(all_tasks: dict[str, Task], selected: list[str]) -> bool:
-    """Make the barrier depend on the plan of each stack that this run deploys; False when it deploys none."""
-    stacks = sorted(selection.stacks(selection.reached(all_tasks, selected), STAGE))
-    if BARRIER in all_tasks:
-        all_tasks[BARRIER].task_dep[:] = [f"plan:{name}" for name in stacks]
-    return bool(stacks)
 
 
 def up_to_date(run: Run, stack: Stack) -> bool:
@@ -145,6 +136,8 @@ def _failed_now(run: Run, stack: Stack, last: Receipt | None) -> list[str]:
     """The `check` blocks that still do not hold of those that did not at the end of the apply; kept in the receipt."""
     if last is None or not last.failed_checks:
         return []
+    from . import drift
+
     given = upstream.values(run, stack).values
     failed = drift.fresh_plan(run, stack, {**given, **last.images}, STAGE).changes.failed_checks
     receipt.write(run.layout, replace(last, failed_checks=failed))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import re
 import sys
@@ -49,10 +48,6 @@ def start() -> Run:
     Raises:
         SystemExit: The project has errors, which were printed.
     """
-    # Objects created from here on, mostly tasks, live as long as the run: repeated garbage collection would take a
-    # tenth of a run that has nothing to do.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
     root = Path.cwd()
     standard.prepare()
     ownenvironment.hide(name for name in os.environ if _SECRET.search(name.upper()) or "://" in os.environ[name])

@@ -16,6 +16,7 @@ from .details import DeployDetails, DriftDetails, PlanDetails, VerifyDetails, fr
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..artifact.receipt import Receipt
     from ..base.layout import Layout
     from ..base.masking import Secrets
     from ..base.problem import Kind
@@ -166,3 +167,18 @@ def read(layout: Layout, stage: str, stack: str, say: Callable[[str], None]) -> 
         )
     except (RecordError, TypeError, KeyError, ValueError, AttributeError):
         return None  # a report says less then; no decision rests on it
+
+
+def last_check(layout: Layout, stack: str, last: Receipt | None, say: Callable[[str], None]) -> Result | None:
+    """The result of the latest check for drift, unless something was deployed since.
+
+    Args:
+        layout: Where it is.
+        stack: The stack.
+        last: Its receipt.
+        say: Is called with what is wrong with the record.
+    """
+    found = read(layout, "drift", stack, say)
+    if found is None or (last is not None and last.finished_at and last.finished_at > found.started_at):
+        return None
+    return found

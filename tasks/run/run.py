@@ -12,14 +12,10 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from ..base import crashlog, git
 from ..base.errors import EngineError, GitError
-from ..base.layout import cache_dir
 from ..base.masking import Masker
 from ..base.problem import doit
 from ..base.stop import Stop
-from ..engine import obtain
-from ..engine.admission import Admission
 from ..engine.encryption import Encryption
-from ..engine.engine import Engine
 from . import commandline
 from .custody import Custody
 from .lock import EnvironmentLock
@@ -37,6 +33,7 @@ if TYPE_CHECKING:
     from ..base.git import Relation, Revision
     from ..base.problem import Command, Problem
     from ..engine.diagnostics import Diagnostic
+    from ..engine.engine import Engine
     from ..engine.progress import Progress
     from ..project.project import Project
     from .allowance import Judged
@@ -224,6 +221,11 @@ class Run:
             if self._no_engine is not None:
                 raise self._no_engine
             if self._engine is None:
+                from ..base.layout import cache_dir
+                from ..engine import obtain
+                from ..engine.admission import Admission
+                from ..engine.engine import Engine
+
                 settings = self.project.config.engine
                 try:
                     found = obtain.obtain(settings, self.stop, self.say)
