@@ -14,7 +14,7 @@ import time
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .artifact import snapshot, stamps
 from .artifact.snapshot import Snapshot, UnusableError
@@ -25,6 +25,11 @@ from .base.files import write_atomic
 from .base.layout import Layout
 from .history import retention
 from .run.lock import EnvironmentLock
+
+if TYPE_CHECKING:
+    from array import array
+
+    from .artifact.standing import Standing
 
 COMMANDS = frozenset({"plan", "deploy", "status"})
 _ENVIRONMENT = re.compile(r"env=([A-Za-z0-9][A-Za-z0-9_-]*)")
@@ -50,8 +55,11 @@ def place(root: Path) -> Path | None:
     return Layout(root, "").snapshots / name
 
 
-def answer() -> None:
-    """End the process with the answer of the command's last run, if that still holds; otherwise return.
+def answer() -> dict[str, Standing]:
+    """End the process with the answer of the command's last run, if that still holds.
+
+    Returns:
+        Otherwise what still holds of single stacks; nothing if another run may be changing it.
 
     Raises:
         SystemExit: The command was answered.
@@ -60,29 +68,39 @@ def answer() -> None:
     clock = time.monotonic()
     path = place(Path.cwd())
     if path is None:
-        return
+        return {}
     standard.prepare()
     try:
         known = snapshot.load(path)
     except (UnusableError, OSError):
-        return
+        return {}
     layout = Layout(path.parents[2].parent, known.environment)
     lock = EnvironmentLock(layout)
     try:
         if known.locking:
             lock.take(f"doit {' '.join(sys.argv[1:])}")
         elif lock.holder() is not None:
-            return
-        if not known.holds() or _ignores(layout, known):
-            return
+            return {}
+        now = stamps.read(known.paths)
+        if not known.holds(now) or _ignores(layout, known):
+            return _standing(known, now)
         _write(layout, known, clock)
     except (DeployError, OSError):
-        return  # the run itself meets the same, and says so
+        return {}  # the run itself meets the same, and says so
     finally:
         lock.release()
     took = "" if known.ending is None else f"({time.monotonic() - clock:.1f} s){known.ending}"
     _print(known.said + took, reading=not known.locking)
     raise SystemExit(0)
+
+
+def _standing(known: Snapshot, now: array[int]) -> dict[str, Standing]:
+    """The stacks that are as they were."""
+    if not known.standing:
+        return {}
+    from .artifact import standing
+
+    return standing.decode(known.standing, known.paths, known.stamps, now)
 
 
 def _ignores(layout: Layout, known: Snapshot) -> bool:

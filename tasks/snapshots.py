@@ -11,8 +11,8 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from . import replay, wanted
-from .artifact import snapshot, stamps
+from . import replay, standings, wanted
+from .artifact import snapshot, stamps, standing
 from .artifact.inputs import InputKind
 from .artifact.snapshot import Snapshot
 from .base import ci, git, plain
@@ -54,6 +54,8 @@ def keep(run: Run, record: Mapping[str, Any] | None) -> None:
         return
     with suppress(stamps.OddError, DeployError, OSError, ValueError):
         listed = _listed(run)
+        each = standings.of(run, listed) if showing else {}
+        listed += standings.missing(each, listed)
         read = stamps.read(listed)
         if not stamps.settled(listed, read, replay.began(), {run.layout.relative(run.layout.overview)}):
             return
@@ -70,6 +72,7 @@ def keep(run: Run, record: Mapping[str, Any] | None) -> None:
             kept=(kept.keep, kept.days),
             locking=not showing,
             database=stamps.read([str(run.layout.records)]).tolist(),
+            standing=standing.encode(standings.certain(each, listed, read), listed) if each else b"",
         )
         snapshot.save(path, found)
 
@@ -124,6 +127,8 @@ def _unproven(run: Run) -> Iterator[bool]:
     yield not wanted.is_plain(run.layout.root / "dodo.py")
     yield bool(project.index.unreadable)
     for name in project.stacks:
+        if name in run.standing:
+            continue  # proven by the run that looked at it
         found = run.assessed[name][1] if name in run.assessed else None
         yield found is None or any(_unproven_by(project, name, found))
         yield config.deploy.tag is not None and (found is None or found.receipt is None)  # the tag may decide

@@ -15,7 +15,7 @@ from .run.commandline import json_option
 from .run.result import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from .artifact.receipt import Receipt
     from .project.stack import Stack
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .run.taskdict import TaskDict
 
 STAGE = "status"
+_UP_TO_DATE = "up to date"
 
 
 def tasks(run: Run) -> Iterator[TaskDict]:
@@ -54,6 +55,10 @@ def _table(run: Run) -> tuple[str, list[DeployError]]:
     errors: list[DeployError] = []
     for name in run.project.graph.order:
         stack = run.project.stacks[name]
+        if (known := run.standing.get(name)) is not None:
+            run.settled[name] = known.deployed
+            rows.append((name, known.deployed, _UP_TO_DATE))
+            continue
         try:
             assessment = assess_once(run, stack)
         except DeployError as error:
@@ -82,17 +87,21 @@ def _table(run: Run) -> tuple[str, list[DeployError]]:
         if drifted := _drift(run, stack, assessment.receipt):
             counts["drifted"] += 1
             words.append(drifted)
-        rows.append((name, _deployed(assessment.receipt), "; ".join(words) or "up to date"))
+        deployed = _deployed(assessment.receipt)
+        if not words:
+            run.settled[name] = deployed
+        rows.append((name, deployed, "; ".join(words) or _UP_TO_DATE))
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     lines = [f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}".rstrip() for row in rows]
+    return "\n".join([*lines, "", *_closing(run, counts, len(rows) - 1)]), errors
+
+
+def _closing(run: Run, counts: Mapping[str, int], stacks: int) -> list[str]:
+    """The lines below the table: what there is in all, and what to do next."""
     facts = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
     deploys = f"; {run.command('deploy').quoted} deploys and checks them"
     steps = deploys if counts["affected"] or counts["unverified"] else ""
-    total = len(rows) - 1
-    lines += [
-        "",
-        f"{run.project.environment}: {plural(total, 'stack')}, {facts or 'all up to date'}{steps}",
-    ]
+    lines = [f"{run.project.environment}: {plural(stacks, 'stack')}, {facts or 'all up to date'}{steps}"]
     if holder := run.lock.holder():
         lines.append(f"  another run is in progress, so this may be changing: {holder}")
     lines += [f"  {line}" for line in removed.lines(run)]
@@ -100,7 +109,7 @@ def _table(run: Run) -> tuple[str, list[DeployError]]:
         from .project import overrides
 
         lines += ["", *overrides.lines(run.project)]
-    return "\n".join(lines), errors
+    return lines
 
 
 def _deployed(last: Receipt | None) -> str:
