@@ -103,7 +103,7 @@ def _listed(run: Run) -> list[str]:
         return skipped
 
     files = stamps.tree(skip)
-    if skipped and any(_reads_installed(run.project, skipped)):
+    if skipped and any(_reads_installed(run, skipped)):
         raise stamps.OddError(min(skipped))
     records = stamps.records(run.project.environment)
     excludes = git.excludes_file(run.layout.root)
@@ -151,11 +151,15 @@ def _is_outside(path: str) -> bool:
     return path.startswith(("/", "~")) or parts[0] in ("..", ".git", ".deploy")
 
 
-def _reads_installed(project: Project, skipped: set[str]) -> Iterator[bool]:
+def _reads_installed(run: Run, skipped: set[str]) -> Iterator[bool]:
     """Whether something reads below the folders of installed packages, which have no stamps."""
+    project, inside = run.project, tuple(f"{folder}/" for folder in skipped)
     yield any("**" in pattern for pattern in project.config.discover)
     for name, stack in project.stacks.items():
+        if (known := run.standing.get(name)) is not None:
+            yield any(path.startswith(inside) for path in known.rests)
+            continue
         yield bool(stack.settings.watch)
         module = project.module(name)
         for path in (*module.modules, *(named.path for named in module.named)):
-            yield any(f"{path}/".startswith(f"{folder}/") or f"{folder}/".startswith(f"{path}/") for folder in skipped)
+            yield f"{path}/".startswith(inside) or any(folder.startswith(f"{path}/") for folder in inside)

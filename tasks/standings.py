@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from array import array
     from collections.abc import Iterator, Mapping, Sequence
 
+    from .base.layout import Layout
     from .project.stack import Stack
     from .project.statekinds import StateId
     from .run.run import Run
+
+_NAME = "\0"
 
 
 def of(run: Run, listed: Sequence[str]) -> dict[str, Standing]:
@@ -39,16 +42,17 @@ def of(run: Run, listed: Sequence[str]) -> dict[str, Standing]:
     project, found = run.project, dict[str, Standing]()
     if project.catalog is not None or project.config.organization is not None:
         return found
+    root = run.layout.root.resolve().as_posix()
     inside = defaultdict[str, list[str]](list)
     for path in listed:
         inside[posixpath.dirname(path)].append(path)
-    states = stateid.States(project)
+    states, records = stateid.States(project), _records(run.layout)
     for name, deployed in run.settled.items():
         stack = project.stacks[name]
         if (known := run.standing.get(name)) is not None:
             found[name] = known
-        elif _is_known_by_name(run, stack) and _may_be_kept(run, stack, state := states.own(stack)):
-            found[name] = Standing(deployed, state, list(dict.fromkeys(_rests(run, stack, inside))))
+        elif _is_known_by_name(run, stack) and _may_be_kept(root, stack, state := states.own(stack)):
+            found[name] = Standing(deployed, state, list(dict.fromkeys(_rests(run, stack, inside, records))))
     return found
 
 
@@ -74,23 +78,23 @@ def _is_known_by_name(run: Run, stack: Stack) -> bool:
     return all(named.exact and not run.project.index.is_folder(named.path) for named in module.named)
 
 
-def _may_be_kept(run: Run, stack: Stack, state: StateId | None) -> bool:
+def _may_be_kept(root: str, stack: Stack, state: StateId | None) -> bool:
     """Whether nothing in a state's identity may be a secret: what comes from variables, and users in addresses.
 
     One that is a file must be in the repository: links outside of it have no stamps.
     """
     if state is None:
         return True
-    if any(os.environ.get(variable) for variable in KINDS[state.kind].variables.values()):
+    if any(map(os.environ.get, KINDS[state.kind].variables.values())):
         return False
-    if stack.backend is not None and any("$" in text for text in map(str, stack.backend.settings.values())):
+    if stack.backend is not None and any("$" in str(value) for value in stack.backend.settings.values()):
         return False
     if any(stateid.without_user(text) != text for text in (*state.names, *filter(None, state.place))):
         return False
-    return state.kind != "local" or (state.file or "").startswith(f"{run.layout.root.resolve().as_posix()}/")
+    return state.kind != "local" or (state.file or "").startswith(f"{root}/")
 
 
-def _rests(run: Run, stack: Stack, inside: Mapping[str, list[str]]) -> Iterator[str]:
+def _rests(run: Run, stack: Stack, inside: Mapping[str, list[str]], records: Sequence[str]) -> Iterator[str]:
     """The files and folders by which a stack is up to date."""
     project, layout, name = run.project, run.layout, stack.name
     module = project.module(name)
@@ -102,7 +106,11 @@ def _rests(run: Run, stack: Stack, inside: Mapping[str, list[str]]) -> Iterator[
         text, key = entry if isinstance(entry, str) else entry.path, project.key(name, "var_files", position)
         filled = interpolate.fill(text, project.placeholders(name), key=key)
         yield posixpath.normpath(posixpath.join(stack.named, filled))
-    records = [layout.receipt(name), layout.result("drift", name)]
-    records += [part(name) for part in (layout.plan, layout.draft, layout.manifest, layout.claim)]
-    records += [layout.outputs(reference.stack) for reference in stack.inputs.values()]
-    yield from map(layout.relative, records)
+    yield from (record.replace(_NAME, name) for record in records)
+    yield from (layout.relative(layout.outputs(reference.stack)) for reference in stack.inputs.values())
+
+
+def _records(layout: Layout) -> list[str]:
+    """What a run knows of a stack from earlier ones, with a mark for its name: paths take long to put together."""
+    parts = (layout.receipt, layout.plan, layout.draft, layout.manifest, layout.claim)
+    return [layout.relative(path) for path in (layout.result("drift", _NAME), *(part(_NAME) for part in parts))]

@@ -52,6 +52,7 @@ class Sources:
     checked: Mapping[str, StateId | None] = field(default_factory=dict)
     known: Callable[[Sources, Stack], Mapping[str, Any]]
     modules: dict[str, RootModule] = field(default_factory=dict, repr=False)
+    states: dict[str, StateId | None] = field(default_factory=dict, repr=False)
 
     @cached_property
     def root(self) -> Path:

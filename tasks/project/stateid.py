@@ -32,11 +32,16 @@ class States:
         self._real: dict[str, str] = {}
 
     def own(self, stack: Stack) -> StateId | None:
-        """A stack's state; None if its backend is not known or does not name one."""
-        project = self._project
-        if stack.name in project.checked:
-            return project.checked[stack.name]
-        module = project.module(stack.name)
+        """A stack's state; None if its backend is not known or does not name one. Looked at once."""
+        known, name = self._project.states, stack.name
+        if name not in known:
+            checked = self._project.checked
+            known[name] = checked[name] if name in checked else self.now(stack)
+        return known[name]
+
+    def now(self, stack: Stack) -> StateId | None:
+        """A stack's state, looked at again: links and variables may have changed since the run began."""
+        project, module = self._project, self._project.module(stack.name)
         if implied := backend.implied_state(project, stack):
             return self._identify("local", {"path": KNOWN + implied}, stack)
         values = {name: KNOWN + text for name, text in module.backend_settings.items()}
@@ -178,7 +183,7 @@ def binding(project: Sources, stack: Stack) -> str | None:
     A plan is bound to it: what the environment says of a backend (`TF_HTTP_ADDRESS`, `PG_CONN_STR`) is in no file.
     Users and passwords do not count, as each job may have its own.
     """
-    state = States(project).own(stack)
+    state = States(project).now(stack)
     if state is None:
         return None
     root = f"{KNOWN}{project.layout.root.resolve().as_posix()}/"
