@@ -92,8 +92,8 @@ class PlanChanges:
     errored: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """The content of `plan.json`."""
-        return {"format": 1, **asdict(self)}
+        """The content of `plan.json`; the changes in it are those of this one, not copies."""
+        return {"format": 1, **vars(self), "counts": asdict(self.counts)}
 
 
 def read(plan: Mapping[str, Any], mask: Secrets, *, hidden: bool = False) -> PlanChanges:

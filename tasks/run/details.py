@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -214,6 +214,17 @@ def _adapter(stage: str) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter
 
     return TypeAdapter(_STAGES[stage])
+
+
+def to_json(details: Details | None) -> Json | None:
+    """The details as records hold them; what they have as JSON is shared, not copied."""
+    return None if details is None else {name: _as_json(value) for name, value in vars(details).items()}
+
+
+def _as_json(value: object) -> object:
+    if isinstance(value, list):
+        return [_as_json(item) for item in value]
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
 
 
 def masked(details: Details, mask: Secrets) -> Details:

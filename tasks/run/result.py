@@ -11,7 +11,7 @@ from ..base.errors import RecordError
 from ..base.files import read_json
 from ..base.problem import Problem
 from ..engine.diagnostics import Diagnostic
-from .details import DeployDetails, DriftDetails, PlanDetails, VerifyDetails, from_json, masked
+from .details import DeployDetails, DriftDetails, PlanDetails, VerifyDetails, from_json, masked, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,7 +125,10 @@ class Result:
     def to_json(self) -> Json:
         """The result as records hold it."""
         problem = self.problem.to_json() if self.problem else None
-        return {**asdict(replace(self, problem=None)), "status": str(self.status), "problem": problem}
+        return {
+            **vars(self), "status": str(self.status), "details": to_json(self.details), "problem": problem,
+            "warnings": [asdict(warning) for warning in self.warnings],
+        }  # fmt: skip
 
 
 def write(layout: Layout, result: Result) -> None:

@@ -121,5 +121,11 @@ def test_a_changed_module_is_found_without_a_process_or_file_more_for_stacks_tha
     found = counted(repository, "status")
     assert set(found["started"]) <= {"git"}  # for the next snapshot
     assert {path for path in found["opened"] if path.startswith("stacks/")} == {"stacks/s0/main.tf"}
-    records = (".deploy/local/receipts/", ".deploy/local/plans/", ".deploy/local/outputs/", ".deploy/local/results/")
-    assert {path.split("/")[3].removesuffix(".json") for path in found["opened"] if path.startswith(records)} == {"s0"}
+    kinds = ("receipts/", "plans/", "outputs/", "results/drift/")
+    records = [path.removeprefix(".deploy/local/") for path in found["opened"]]
+    assert {path.split("/")[0] for kind in kinds for path in _below(kind, records)} == {"s0"}
+
+
+def _below(kind: str, records: list[str]) -> list[str]:
+    """The names of the stacks whose records of a kind were opened."""
+    return [path.removeprefix(kind).removesuffix(".json") for path in records if path.startswith(kind)]
