@@ -16,6 +16,7 @@ from .run.action import FailedText, printing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .base.jsonvalue import JsonObject
     from .ledger.chain import Verification
     from .ledger.record import Head
     from .run.run import Run
@@ -67,7 +68,7 @@ def _lines(head: Head, verified: Verification) -> Iterator[str]:
     yield f"  this does not prove that {head.sequence} is the newest entry; a machine that has seen a later one can"
 
 
-def _document(head: Head, verified: Verification) -> dict[str, object]:
+def _document(head: Head, verified: Verification) -> JsonObject:
     """The result as JSON, for programs."""
     broken = verified.broken
     return {

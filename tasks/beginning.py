@@ -49,7 +49,8 @@ def begin(course: Course, tasks: dict[str, Task], selected: list[str]) -> None:
         if run.asked.deploying:
             deployed.refuse_for_deploy(run)
         if course.selected & LOCKING:
-            run.lock.take(f"doit {' '.join(sys.argv[1:])}", filling=run.recording is not None)
+            besides = turns.ELSEWHERE if course.selected == {turns.STAGE} else ""
+            run.lock.take(f"doit {' '.join(sys.argv[1:])}", filling=run.recording is not None, besides=besides)
         if course.selected & set(STAGES):
             before.confirm_upstream(run)
         if run.asked.planning:

@@ -61,6 +61,7 @@ def start(standing: Mapping[str, Standing] | None = None) -> Run:
     environment = get_var("env") or os.environ.get(ENVIRONMENT_VARIABLE) or None
     try:
         commandline.check_variables()
+        commandline.check_order()
         states = {name: found.state for name, found in (standing or {}).items()}
         run = Run(_taken_over(load(root, environment, update=_update(), checked=states)), _request())
         run.standing = standing or {}

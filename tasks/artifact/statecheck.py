@@ -80,14 +80,37 @@ def keyed(exists: Iterable[str], key: Key) -> list[str]:
     return [f"{key.fingerprint}:{sealed(f'address {item}'.encode(), key)[:_DIGITS]}" for item in exists]
 
 
-def resolved(last: Receipt, seen: Seen, keyring: Keyring) -> Receipt:
-    """A receipt from the ledger whose keyed digests are plain again where they are of an address that a plan names."""
+def resolved(last: Receipt, seen: Seen, keyring: Keyring, others: Iterable[str] = ()) -> Receipt:
+    """A receipt from the ledger whose keyed digests are plain again where they are of an address that a plan names.
+
+    Args:
+        last: The receipt.
+        seen: What the plan creates and leaves.
+        keyring: The keys.
+        others: The digests of further addresses.
+    """
     fingerprints = {item.partition(":")[0] for item in last.exists if ":" in item}
     known: dict[str, str] = {}
     for key in filter(None, map(keyring.find, sorted(fingerprints))):
-        addresses = sorted({*seen.creates, *seen.exists})
+        addresses = sorted({*seen.creates, *seen.exists, *others})
         known |= dict(zip(keyed(addresses, key), addresses, strict=True))
     return replace(last, exists=[known.get(item, item) for item in last.exists]) if fingerprints else last
+
+
+def compared(last: Receipt | None, seen: Seen, keyring: Keyring, addresses: Iterable[str]) -> Receipt | None:
+    """A receipt that says of each address whether the last apply left it, or of none if that cannot be known.
+
+    Args:
+        last: The receipt, maybe from a ledger.
+        seen: The state.
+        keyring: The keys.
+        addresses: What is in the state.
+    """
+    if last is None:
+        return None
+    if any(keyring.find(item.partition(":")[0]) is None for item in last.exists if ":" in item):
+        return replace(last, exists=[])
+    return resolved(last, seen, keyring, map(digest, addresses))
 
 
 def digest(address: str) -> str:

@@ -259,6 +259,9 @@ class Console:
             if deferred:
                 return f"planned; {deploys} applies exactly this, and plans and applies {deferred} deferred"
             return f"planned; {deploys} applies exactly this" if plans else "no stack is affected"
+        if adopted := [item.stack for item in found if item.status is Status.ADOPTED]:
+            deploys = self._run.command("deploy").quoted
+            return f"the code of {adopted[0]} took over drift; review and commit it, then run {deploys}"
         if "drift" in selected and (counted := words.counted(_news(found))):
             return f"all passed; {counted} since the previous check"
         return "all passed"
@@ -302,6 +305,7 @@ _WORDS = {
     Status.FAILED: "failed",
     Status.NOT_RUN: "not run",
     Status.SKIPPED: "skipped",
+    Status.ADOPTED: "adopted",
 }
 
 

@@ -114,6 +114,7 @@ class Report:
             Status.FAILED,
             Status.DRIFTED,
             Status.UNDEPLOYED,
+            Status.ADOPTED,
             Status.OK,
             Status.DEFERRED,
             Status.NOT_RUN,
@@ -220,6 +221,8 @@ class Report:
         more = f" Since the previous check: {news}." if news else ""
         if skipped := len(self.having(Status.SKIPPED)):
             numbers["skipped"] = skipped
+        if adopted := self.having(Status.ADOPTED):
+            return f"The code of {adopted[0].name} took over drift; nothing is committed or deployed yet."
         if not any(numbers.values()):
             return f"No drift: all {plural(len(self.stacks), 'stack')} as deployed.{more}"
         text = ", ".join(f"{number} {what}" for what, number in numbers.items())

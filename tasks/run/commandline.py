@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from doit import doit_cmd
 from doit.cmd_base import DodoTaskLoader, DoitCmdBase
@@ -16,7 +16,7 @@ from ..base.errors import ConfigError, nearest
 from ..base.problem import doit
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 COMMANDS = {
     "setup": "install the pinned engine and verify it",
@@ -58,7 +58,20 @@ JSON = "--json"
 DOCUMENTED = frozenset({"plan", "drift", "status", "graph"})
 """The commands that have a document for programs; of each, one is printed."""
 
+_STAGES = frozenset({"validate", "build", "plan", "deploy", "verify", "drift"})
 _declared: set[str] = set()
+
+
+class OptionDict(TypedDict, total=False):
+    """An option of a task, as doit's dictionaries have it."""
+
+    name: str
+    short: str
+    long: str
+    type: type[bool | int | str]
+    default: bool | int | str
+    choices: Sequence[tuple[str, str]]
+    help: str
 
 
 def declare_variables(*names: str) -> None:
@@ -88,6 +101,32 @@ def check_variables() -> None:
                 untouched="nothing was planned or applied",
                 next_step=f"write `{name}=VALUE`, or omit it",
             )
+
+
+def check_order() -> None:
+    """Refuse an option of doit itself after a task's name, which doit takes for the task's own.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    words = positional(sys.argv[1:])
+    if not words or words[0].partition(":")[0] not in _STAGES:
+        return
+    takes_value = {flag: option.type is not bool for option in _options() for flag in _flags(option)}
+    for place, word in enumerate(words):
+        flag = word.partition("=")[0] if word.startswith("--") else word[:2]
+        if flag not in takes_value:
+            continue
+        moved = words[place : place + 1 + (takes_value[flag] and word == flag)]
+        rest = [*words[:place], *words[place + len(moved) :]]
+        raise ConfigError(
+            f"`{flag}` is an option of doit, which comes before the names of tasks",
+            untouched="nothing was run", next_step=("write ", doit(*moved, *rest)),
+        )  # fmt: skip
+
+
+def _flags(option: CmdOption) -> list[str]:
+    return [f"-{option.short}"] * bool(option.short) + [f"--{option.long}"] * bool(option.long)
 
 
 def _check_values() -> None:
@@ -136,7 +175,7 @@ def wants_json() -> bool:
     return JSON in sys.argv[1:] and names(DOCUMENTED)
 
 
-def json_option() -> list[dict[str, object]]:
+def json_option() -> list[OptionDict]:
     """The option `--json` of a task that runs, in doit's form; none where it was not asked for."""
     if not wants_json():
         return []
@@ -164,7 +203,7 @@ def adopting() -> str | None:
     return found[0] if found else None
 
 
-def adopt_option() -> list[Mapping[str, object]]:
+def adopt_option() -> list[OptionDict]:
     """The option `--adopt` in doit's form."""
     text = "take over into the code what was done outside to this stack"
     return [{"name": "adopt", "short": "", "long": ADOPT.removeprefix("--"), "type": str, "default": "", "help": text}]
@@ -203,17 +242,22 @@ def positional(arguments: Sequence[str]) -> list[str]:
         return []
 
 
-def _parse(arguments: Sequence[str]) -> tuple[dict[str, object], list[str]]:
+def _parse(arguments: Sequence[str]) -> tuple[dict[str, str | int | bool | None], list[str]]:
     """The arguments of `doit run` as doit parses them; options of tasks stay positional.
 
     Raises:
         CmdParseError: They belong to another command.
     """
     words = [word for word in arguments if word.startswith("-") or "=" not in word]
-    known = [*DodoTaskLoader.cmd_options, *DoitCmdBase.base_options, *RunCommand.cmd_options]
-    parser = CmdParse([CmdOption(option) for option in known])
+    parser = CmdParse(_options())
     options, rest = parser.parse_only(words, {})
     if rest[:1] == ["run"]:
         more, rest = parser.parse_only(rest[1:], {})
         options = {**options, **more}
     return dict(options), list(rest)
+
+
+def _options() -> list[CmdOption]:
+    """The options of `doit run`."""
+    known = [*DodoTaskLoader.cmd_options, *DoitCmdBase.base_options, *RunCommand.cmd_options]
+    return [CmdOption(option) for option in known]

@@ -6,9 +6,12 @@ removed raises it.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+if TYPE_CHECKING:
+    from ..base.jsonvalue import JsonObject
 
 
 class _Part(BaseModel):
@@ -99,6 +102,8 @@ class DriftPart(_Part):
     compared: str = Field(description="With the previous check: `new`, `changed again`, `known` or `unknown`.")
     ignored: str | None = Field(description="Why a rule of `drift.ignore` ignores it.")
     causes: list[str] = Field(description="What else changed outside that this may follow from.")
+    changed_by: str | None = Field(description="Who changed it last, if its provider says so.")
+    changed_at: str | None = Field(description="When that was, as its provider writes it.")
     difference: list[str] = Field(description="`-` is what exists, `+` what the code says.")
 
 
@@ -113,7 +118,7 @@ class DriftedPart(_Part):
     """What `drift` found for one stack."""
 
     name: str = Field(description="The stack.")
-    status: str = Field(description="`ok`, `drifted`, `undeployed`, `failed` or `not_run`.")
+    status: str = Field(description="`ok`, `drifted`, `undeployed`, `adopted`, `skipped`, `failed` or `not_run`.")
     summary: str = Field(description="One line for people.")
     found_at: str = Field(description="When this check began, ISO 8601.")
     differences: list[DriftPart] = Field(description="What differs.")
@@ -229,8 +234,8 @@ def text(document: PlanDocument | DriftDocument | StatusDocument | GraphDocument
     return document.model_dump_json(indent=2)
 
 
-def schema() -> dict[str, object]:
+def schema() -> JsonObject:
     """The JSON Schema of all documents."""
-    found: dict[str, object] = TypeAdapter[object](Document).json_schema(mode="serialization")
+    found: JsonObject = TypeAdapter[Document](Document).json_schema(mode="serialization")
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "What `doit ... --json` prints"}
     return {**head, **found}

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .run import Run
 
 _PLACEHOLDERS = ("stack", "environment", "stage", "root", "path")
-_DONE = frozenset({Status.OK, Status.DRIFTED, Status.UNDEPLOYED})
+_DONE = frozenset({Status.OK, Status.DRIFTED, Status.UNDEPLOYED, Status.ADOPTED})
 
 
 def check(project: Project) -> Iterator[ConfigError]:

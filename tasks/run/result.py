@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..artifact.receipt import Receipt
+    from ..base.jsonvalue import JsonObject
     from ..base.layout import Layout
     from ..base.masking import Secrets
     from ..base.problem import Kind
-    from .details import CheckRecord, Details, Json
+    from .details import CheckRecord, Details
 
 FORMAT = 3
 
@@ -29,7 +30,7 @@ class Status(StrEnum):
     """How a task ended.
 
     `unaffected` had nothing to do, `deferred` cannot be planned before its upstream exists, `not_run` depended on
-    something that failed, `skipped` was left out by a check for drift.
+    something that failed, `skipped` was left out by a check for drift, `adopted` is drift that the code took over.
     """
 
     OK = "ok"
@@ -40,6 +41,7 @@ class Status(StrEnum):
     FAILED = "failed"
     NOT_RUN = "not_run"
     SKIPPED = "skipped"
+    ADOPTED = "adopted"
 
 
 @dataclass
@@ -85,7 +87,7 @@ class Result:
         return self.problem.kind if self.problem else None
 
     @property
-    def changes(self) -> Json | None:
+    def changes(self) -> JsonObject | None:
         """What its plan changes, where it is known."""
         return self.details.changes if isinstance(self.details, PlanDetails | DeployDetails | DriftDetails) else None
 
@@ -122,7 +124,7 @@ class Result:
             warnings=[warning.mapped(mask.text) for warning in self.warnings],
         )  # fmt: skip
 
-    def to_json(self) -> Json:
+    def to_json(self) -> JsonObject:
         """The result as records hold it."""
         problem = self.problem.to_json() if self.problem else None
         return {

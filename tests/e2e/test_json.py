@@ -26,7 +26,7 @@ def ask(repository: Repository, *arguments: str, code: int = 0, **variables: str
     assert done.returncode == code, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     SCHEMA.validate(found)
-    assert found["command"] in (arguments[-1].partition(":")[0], "failed")
+    assert found["command"] in {"failed", *(word.partition(":")[0] for word in arguments)}
     return found
 
 
@@ -36,7 +36,7 @@ def stack(found: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def test_what_a_merge_request_would_do(pair: Repository) -> None:
-    pair.doit("deploy")
+    pair.prepare("deploy")
     pair.write(f"stacks/a/main.tf:{resource('2')}")
     found = ask(pair, "plan")
     assert found["verdict"] == "1 plan (1 changed)."
@@ -50,7 +50,7 @@ def test_what_a_merge_request_would_do(pair: Repository) -> None:
 
 
 def test_why_a_stack_is_affected(pair: Repository) -> None:
-    pair.doit("deploy")
+    pair.prepare("deploy")
     pair.write(f"stacks/a/main.tf:{resource('2')}")
     pair.engine_calls()
     found = ask(pair, "status")
@@ -65,7 +65,7 @@ def test_why_a_stack_is_affected(pair: Repository) -> None:
 
 def test_a_resource_that_was_changed_outside_has_its_first_moment(one: Repository) -> None:
     one.write('stacks/a/clock.tf:resource "terraform_data" "clock" {\n  input = timestamp()\n}\n')
-    one.doit("deploy")
+    one.prepare("deploy")
     first = ask(one, "drift", code=2)
     [difference] = [each for each in stack(first, "a")["differences"] if each["address"] == "terraform_data.clock"]
     assert difference["kind"] == "changed"
@@ -121,3 +121,14 @@ def test_no_document_has_a_secret(one: Repository) -> None:
     )
     text = json.dumps([ask(one, command, TF_VAR_password=secret) for command in ("plan", "status")])
     assert secret not in text
+
+
+def test_what_an_adoption_did(pair: Repository) -> None:
+    pair.prepare("deploy")
+    path = pair.path / ".state/a-local.tfstate"
+    path.write_text(path.read_text().replace('"value": "1"', '"value": "9"'))
+    found = ask(pair, "drift", "--adopt", "a")
+    assert (found["verdict"], stack(found, "a")["status"]) == (
+        "The code of a took over drift; nothing is committed or deployed yet.", "adopted",
+    )  # fmt: skip
+    assert "adopted: 1 change in stacks/a/main.tf" in stack(found, "a")["summary"]
