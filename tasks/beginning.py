@@ -106,7 +106,7 @@ def _take_custody(course: Course, selected: list[str]) -> None:
 def _fill_and_leave(course: Course, ledger: Recorded, selected: list[str]) -> None:
     """Bring the folder up to date for a command that only reads it; another run's is still being written."""
     run = course.run
-    ledger.read()  # nobody waits for the network while the folder is locked
+    ledger.read()  # before the folder is locked: no other run waits for our network
     with run.lock.reading() as alone:
         if alone:
             run.custody.verify(selected, run.signed_commit, writing=True)

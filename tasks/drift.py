@@ -11,6 +11,7 @@ from . import build
 from .artifact import statecheck
 from .artifact.statecheck import Seen
 from .base.errors import EngineError
+from .base.jsonvalue import fields
 from .base.text import plural
 from .builds import used
 from .drifts import author, classes, rules, words
@@ -237,7 +238,7 @@ def fresh_plan(
     with workdir.context(run, stack, stage, values, optional=()) as (where, variables):
         workdir.initialize(run, stack, where, backend=True)
         with fresh.planned(run, stack, where, variables, lock=lock) as found:
-            exists = bool((found.document.get("prior_state") or {}).get("values", {}).get("root_module"))
+            exists = bool(fields(fields(found.document.get("prior_state")).get("values")).get("root_module"))
             seen = Seen.read(found.document, *readstate.of_plan(run, stack, where, found.plan))
             could = rules.possible(run.project.config.drift, stack.name, found.document)
             return Looked(found.changes, seen, exists, could, classes.addresses(found.document))

@@ -14,7 +14,7 @@ import time
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .artifact import snapshot, stamps
 from .artifact.snapshot import Snapshot, UnusableError
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from array import array
 
     from .artifact.standing import Standing
+    from .base.jsonvalue import JsonObject
 
 COMMANDS = frozenset({"plan", "deploy", "status"})
 _ENVIRONMENT = re.compile(r"env=([A-Za-z0-9][A-Za-z0-9_-]*)")
@@ -124,7 +125,7 @@ def _write(layout: Layout, known: Snapshot, clock: float) -> None:
         return
     since = datetime.fromtimestamp(began() / 1e9, UTC)
     run = retention.new_id(since)
-    record: dict[str, Any] = {
+    record: JsonObject = {
         **known.record, "id": run, "started_at": since.isoformat(timespec="milliseconds"),
         "ended_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "seconds": round(time.monotonic() - clock, 3), "written_at": now(),

@@ -235,6 +235,16 @@ USES = 'resource "terraform_data" "uses" {\n  input = "in ${local_file.used.id}"
 CASES = {OWN: OWN_CASES, KUBERNETES: KUBERNETES_CASES, LOCAL: LOCAL_CASES}
 
 
+# What `--adopt` leaves to do by hand; of the other cases of the stacks `own` and `local` it changes the code.
+BY_HAND = {
+    OWN: {
+        "own_thing.counted[1]", 'own_thing.each["b"]', 'module.m["ä b.c"].own_thing.it', "own_thing.read",
+        "own_thing.inner", "own_thing.secret", "own_thing.some", "terraform_data.etag", "terraform_data.watched",
+        "terraform_data.reader", "check.asserted",
+    },
+    LOCAL: {"local_file.used", "terraform_data.uses"},
+}  # fmt: skip
+
 # What a deploy need not answer. Each has a counterpart above that it must.
 
 
@@ -339,6 +349,10 @@ is one that no longer exists.
 | provider | outside | class | reported |
 | --- | --- | --- | --- |
 """
+_ADOPTED = """
+`doit drift --adopt` takes over all of `own` and `local` but {hand}: instances and modules, sensitive values, and
+what follows from something else. The plan afterwards has only these.
+"""
 _QUIET = """
 ## No drift
 
@@ -360,7 +374,8 @@ def published() -> str:
     ]
     quiet = ["| `own` | a newer version of the provider, whose resource has one more attribute |\n"]
     quiet += [f"| `{provider}` | {case.what} |\n" for provider, cases in NOISE.items() for case in cases]
-    return _INTRODUCTION + "".join(lines) + _QUIET + "".join(quiet)
+    hand = ", ".join(f"`{address}`" for addresses in BY_HAND.values() for address in sorted(addresses))
+    return _INTRODUCTION + "".join(lines) + _ADOPTED.format(hand=hand) + _QUIET + "".join(quiet)
 
 
 def _reported(case: Case) -> str:

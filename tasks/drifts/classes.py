@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 STATE = "state"
 _DIGITS = 16
+_OF_STATE = frozenset({"replace_because_tainted", "delete_because_no_resource_config", "delete_because_no_module"})
 _OF_CODE = frozenset({"move", "import", "forget"})  # only the code can ask for these
 
 
@@ -128,7 +129,7 @@ class Finding:
 
     @property
     def fresh(self) -> bool:
-        """Whether nobody has been alerted of it: it is new, changed again, or that is not known."""
+        """Whether it is a new alert: new, changed again, or not comparable."""
         return self.delta is not Delta.KNOWN
 
 
@@ -180,12 +181,17 @@ def _resource(
     if drift is not None and (as_deployed or _undoes(item, drift)):
         kind = DriftClass.DELETED if drift.get("action") == "destroy" else DriftClass.CHANGED
         return _finding(kind, address, item, code_too=not as_deployed and not _restores(item, drift))
-    others = [cause for cause in causes if cause != address]
+    others = [] if _of_state_alone(item) else [cause for cause in causes if cause != address]
     if not as_deployed:
         return _finding(DriftClass.UNDEPLOYED, address, item, causes=others)
     if action == "destroy" and known and statecheck.digest(str(item.get("address"))) not in known:
         return _finding(DriftClass.APPEARED, address, item)
     return _finding(DriftClass.CHANGED, address, item, causes=others, both=True)
+
+
+def _of_state_alone(item: JsonObject) -> bool:
+    """Whether a change follows from what the state says, so not from another resource."""
+    return bool(item.get("deposed")) or item.get("reason") in _OF_STATE
 
 
 def _is_known(value: Json) -> bool:
@@ -253,7 +259,7 @@ def _of_state(last: Receipt | None, seen: Seen) -> Iterator[Finding]:
 def paths_of(item: JsonObject) -> list[Path]:
     """Where a change differs, what is masked included; not where only the marks of sensitive values do.
 
-    What the provider computes anew follows from the rest, and is left out unless nothing else differs.
+    What the provider computes follows from the rest, and is left out unless nothing else differs.
     """
     before, after = item.get("before"), item.get("after")
     changed = None if item.get("changed") is None else elements(item["changed"])

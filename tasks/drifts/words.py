@@ -101,7 +101,7 @@ def counted(news: Mapping[str, int]) -> str:
 
 
 def resolved(over: Sequence[Resolved]) -> str:
-    """The drift that is over, on a line; empty if there is none."""
+    """The drift that is over, on one line; empty without any."""
     named = [item.address for item in over if item.address]
     if not named:
         return f"{plural(len(over), 'difference')} resolved" if over else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base.errors import ConfigError
 from ..base.files import canonical_json, sha256_bytes
@@ -15,6 +15,7 @@ from .statekinds import KINDS, KNOWN, UNKNOWN, StateId
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from ..base.jsonvalue import Json
     from .hcl.rootmodule import StateRead
     from .sources import Sources
     from .stack import Stack
@@ -158,7 +159,7 @@ def _shared(project: Sources, stack: Stack, other: Stack, state: StateId) -> Con
     )  # fmt: skip
 
 
-def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
+def _flat(name: str, value: Json) -> Iterator[tuple[str, str]]:
     """The plain values within a setting, with dotted names."""
     if isinstance(value, dict):
         for key, item in value.items():
@@ -167,7 +168,7 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
         yield name, str(value)
 
 
-def _with_names(value: Any, placeholders: Mapping[str, Any]) -> Any:
+def _with_names(value: Json, placeholders: Mapping[str, Json]) -> Json:
     """A setting with the names of stack and environment filled in, and everything else as written."""
     if isinstance(value, dict):
         return {key: _with_names(item, placeholders) for key, item in value.items()}

@@ -53,7 +53,7 @@ class PlanDetails:
         findings: What policies say of it, see `policy.finding.Finding`.
         mocked: The variables that have stand-ins.
         images: The image references that variables get.
-        unpinned: The images among them whose digest is not known yet.
+        unpinned: Those of the images whose digest is not known yet.
         volatile: The variables whose value the deploy takes from the plan, whatever it is by then.
         lock_file: Its lock file, where another job will not have it as it is here.
         reused: Whether an earlier run made it, and it still fits.

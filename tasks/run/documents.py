@@ -31,7 +31,7 @@ class ProblemPart(_Part):
     stack: str | None = Field(description="The stack concerned.")
     untouched: str | None = Field(description="What was not changed.")
     next: str | None = Field(description="What to do next, in words.")
-    next_command: list[str] = Field(description="The first command of `next`, word by word; empty if there is none.")
+    next_command: list[str] = Field(description="The first command of `next`, word by word; empty without one.")
     details: list[str] = Field(description="Further lines.")
 
 

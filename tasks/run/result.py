@@ -144,7 +144,7 @@ def write(layout: Layout, result: Result) -> None:
 
 
 def read(layout: Layout, stage: str, stack: str, say: Callable[[str], None]) -> Result | None:
-    """The latest result of a stage for a stack; None if there is none that can be read.
+    """The latest result of a stage for a stack; None if it is missing or cannot be read.
 
     Args:
         layout: Where it is.

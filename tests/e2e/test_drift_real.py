@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.driftcases import CASES, KUBERNETES, LOCAL, NOISE, OWN, QUIET_CODE, READER, RULES_OF_NOISE, USES, Case
+from tests.driftcases import (
+    BY_HAND,
+    CASES,
+    KUBERNETES,
+    LOCAL,
+    NOISE,
+    OWN,
+    QUIET_CODE,
+    READER,
+    RULES_OF_NOISE,
+    USES,
+    Case,
+)
 from tests.e2e.conftest import unique
 from tests.e2e.test_ledger import LEDGER, Remote
 from tests.gomodule import built
@@ -238,6 +250,15 @@ def test_all_is_found_on_a_machine_that_never_deployed_and_undeployed_code_is_to
     world.change_all(CASES)
     job.doit("drift", code=2)
     assert [text for provider in CASES for text in wrong(job, provider)] == []
+
+    adopter = world.remote.clone()
+    for provider in (OWN, LOCAL):
+        adopted = adopter.doit("drift", "--adopt", provider).task("drift", provider)
+        said = adopted.partition("; by hand: ")[2]
+        known = {case.address for case in CASES[provider]} | {
+            address for case in CASES[provider] for address in case.follows
+        }
+        assert {address for address in known if f"{address} " in said or f"{address}." in said} == BY_HAND[provider]
 
     _edit(job)
     alone = world.remote.clone()

@@ -107,6 +107,14 @@ def test_relevance_is_told_by_instance_and_by_resource(instance: str) -> None:
     assert item.causes == (["a.x[0]"] if instance == "a.x[0]" else ["a.x[0]", "a.x[1]"])
 
 
+def test_what_the_state_alone_asks_for_follows_from_no_other_resource() -> None:
+    relevant = [{"resource": "a.x", "attribute": ["n"]}]
+    deposed = entry("a.y", "delete", before={"m": 1}, deposed="00aa")
+    tainted = entry("a.z", "delete", "create", before={"m": 1}, after={"m": 1}, action_reason="replace_because_tainted")
+    findings = found(BACK, deposed, tainted, drift=[CHANGED], relevant_attributes=relevant)
+    assert [item.causes for item in findings if item.address != "a.x"] == [[], []]
+
+
 def test_a_data_source_or_function_that_changed_is_drift_if_the_code_did_not() -> None:
     planned = entry("a.y", "update", before={"m": 1}, after={"m": 2})
     assert kinds(found(planned)) == {"a.y": "changed"}
