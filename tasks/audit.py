@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from .base.errors import LedgerError
 from .base.problem import doit
 from .base.text import plural
 from .ledger.keys import PublicKey
-from .log import AS_JSON
-from .run import ledgerof
+from .run import documents, ledgerof
 from .run.action import FailedText, printing
+from .run.commandline import json_option
+from .run.documents import AuditDocument, FaultPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .base.jsonvalue import JsonObject
     from .ledger.chain import Verification
     from .ledger.record import Head
     from .run.run import Run
@@ -27,15 +26,15 @@ STAGE = "audit"
 
 def tasks(run: Run) -> Iterator[TaskDict]:
     """`audit`: prints the result."""
-    yield printing(run, STAGE, _text, [AS_JSON])
+    yield printing(run, STAGE, _text, json_option())
 
 
-def _text(run: Run, as_json: bool) -> str:
+def _text(run: Run, as_json: bool = False) -> str:
     found = ledgerof.opened(run)
     head = found.look()
     verified = found.session.verify()
     if as_json:
-        text = json.dumps(_document(head, verified), sort_keys=True)
+        text = documents.text(_document(head, verified))
         return FailedText(text) if verified.broken else text
     if verified.broken:
         raise broken(found.session.home.name, verified)
@@ -68,12 +67,12 @@ def _lines(head: Head, verified: Verification) -> Iterator[str]:
     yield f"  this does not prove that {head.sequence} is the newest entry; a machine that has seen a later one can"
 
 
-def _document(head: Head, verified: Verification) -> JsonObject:
-    """The result as JSON, for programs."""
+def _document(head: Head, verified: Verification) -> AuditDocument:
+    """The result for programs."""
     broken = verified.broken
-    return {
-        "whole": broken is None, "entries": verified.count, "sequence": head.sequence, "chain": head.chain,
-        "environment": head.environment, "project": head.project, "key": PublicKey(head.key).id if head.key else None,
-        "broken": {"entry": broken.number, "what": broken.what} if broken else None, "first": head.first,
-        "replaced": list(verified.replaced),
-    }  # fmt: skip
+    return AuditDocument(
+        environment=head.environment, problems=[], whole=broken is None, entries=verified.count,
+        sequence=head.sequence, chain=head.chain, project=head.project,
+        key=PublicKey(head.key).id if head.key else None, first=head.first, replaced=list(verified.replaced),
+        broken=FaultPart(entry=broken.number, what=broken.what) if broken else None,
+    )  # fmt: skip

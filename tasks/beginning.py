@@ -41,6 +41,10 @@ def begin(course: Course, tasks: dict[str, Task], selected: list[str]) -> None:
     run.asked = Asked(deploying, bool(course.selected & _WITH_BACKEND), planned, again)
     try:
         commandline.check_patterns(tasks)
+        if run.request.repair is not None:
+            from . import repair
+
+            repair.require_alone(run, selected)
         before.require_stacks(run, course.selected & set(STAGES) - {"build"})
         if "drift" in course.selected:
             from .run import baseline
@@ -134,11 +138,9 @@ def _fail_at_once(course: Course, error: DeployError) -> None:
     problems = course.run.problems(error)
     course.run.say(listed(problems))
     if course.run.request.as_json:
-        from .reports import surface
-        from .run.documents import FailedDocument, text
+        from .run.documents import failed
 
-        found = [surface.problem(each) for each in problems]
-        course.run.output.document(text(FailedDocument(environment=course.run.project.environment, problems=found)))
+        course.run.output.document(failed(course.run.project.environment, problems))
     stage = next((stage for stage in ("deploy", "plan") if stage in course.whole), None)
     if stage and course.run.request.part is not Part.JOB and not isinstance(error, RunLockedError):
         from .forges import publisher

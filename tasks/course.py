@@ -47,7 +47,7 @@ class Course:
         """Note which tasks were selected."""
         self.named = names
         self.selected = {name.partition(":")[0] for name in names}
-        self.whole = {name for name in names if ":" not in name}
+        self.whole = {name for name in names if ":" not in name and self.run.request.repair is None}
 
     def fail(self, text: str) -> None:
         """Store doit's own message about a failure, to be printed at the end."""

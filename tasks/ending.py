@@ -143,11 +143,8 @@ def _tell(course: Course, code: ExitCode, paths: list[str]) -> None:
     elif run.asked.deploying:
         deployedtag.take_back(run)
     course.notify([*course.errors, *course.shown])
-    if "drift" in course.selected:
-        from .run import previous
-
-        if error := previous.record(run, code):
-            run.say(f"{run.problem(error).summary}; the next check will count what this one found as new")
+    if "drift" in course.selected or run.repairs:
+        _remember_drift(course, code)
     if course.selected & LOCKING:
         from .forges import publisher
 
@@ -156,12 +153,27 @@ def _tell(course: Course, code: ExitCode, paths: list[str]) -> None:
         from .forges import drifted
 
         drifted.publish(run)
+    if "drift" in course.selected and run.project.config.drift.merge_requests and run.request.adopt is None:
+        from . import proposals
+
+        proposals.publish(run)
     _remember(course, code)
     if course.selected & LOCKING:  # last, for what failed has to be on the screen at the end
         course.console.summary(course.selected, code, paths, course.errors)
     else:
         for problem in course.errors:
             run.say(problem.text())
+
+
+def _remember_drift(course: Course, code: ExitCode) -> None:
+    """Keep what the checks for drift found, and what was repaired, for the next check."""
+    from .run import previous
+
+    run = course.run
+    if "drift" in course.selected and (error := previous.record(run, code)):
+        run.say(f"{run.problem(error).summary}; the next check will count what this one found as new")
+    if run.repairs and (error := previous.repaired(run)):
+        run.say(f"{run.problem(error).summary}; the next check will tell once more that the drift is resolved")
 
 
 def _compare_with_review(course: Course) -> None:

@@ -75,11 +75,10 @@ def nodes(graph: StackGraph) -> list[NodePart]:
 
 def as_document(run: Run) -> str:
     """The graph as the document of `--json`; stacks that need each other are among its problems."""
-    from .reports.surface import problem
-    from .run.documents import GraphDocument, text
+    from .run.documents import GraphDocument, ProblemPart, text
 
     stacks = nodes(run.project.graph)
-    problems = [problem(each) for fault in run.project.faults.values() for each in run.problems(fault)]
+    problems = [ProblemPart.of(each) for fault in run.project.faults.values() for each in run.problems(fault)]
     return text(GraphDocument(environment=run.project.environment, stacks=stacks, problems=problems))
 
 

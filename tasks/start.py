@@ -71,6 +71,10 @@ def start(standing: Mapping[str, Standing] | None = None) -> Run:
             from .plans import adoption
 
             adoption.check_name(run, run.request.adopt)
+        if run.request.repair is not None:
+            from . import repair
+
+            repair.check(run)
         for note in misspelt.notes(os.environ, partial(_folders, run.project)):
             run.say(note)
         if run.project.config.notify:
@@ -213,6 +217,7 @@ def _request() -> Request:
         part=fanout.part(get_var("ci")), mocking=get_var("mocks") != "no", reviewed_file=get_var("reviewed"),
         allowances=allowed, base=get_var("base"), reason=get_var("reason"), as_json=commandline.wants_json(),
         shard=turns.shard(get_var("shard")), adopt=commandline.adopting(),
+        repair=commandline.repairing(),
     )  # fmt: skip
 
 
@@ -227,6 +232,9 @@ def _taken_over(project: Project) -> Project:
         return project
     from .forges.pipelines import takeover
 
+    if commandline.repairing() is not None:
+        takeover.take_drift(project, Path(folder))
+        return project
     alone = get_var("ci") is None and commandline.names({"deploy", "plan"})
     takeover.take(project, Path(folder), receipts=not alone)
     return load(project.layout.root, project.environment)
@@ -268,12 +276,11 @@ def _tell_reviewers(environment: str | None, problems: list[Problem]) -> None:
 
 def _print_failure(environment: str | None, problems: list[Problem]) -> None:
     """Print why the command could not begin as the document that a program waits for."""
-    from .reports.surface import problem
-    from .run.documents import FailedDocument, text
+    from .run.documents import failed
 
     mask = Masker()
-    found = [problem(each.mapped(lambda words: urls.scrub(mask.text(words)))) for each in problems]
-    print(text(FailedDocument(environment=environment, problems=found)))  # noqa: T201 - what was asked for
+    found = [each.mapped(lambda words: urls.scrub(mask.text(words))) for each in problems]
+    print(failed(environment, found))  # noqa: T201 - what was asked for
 
 
 def _end(text: str) -> NoReturn:

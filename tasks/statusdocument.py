@@ -11,7 +11,7 @@ from .reports import surface
 from .run import documents, result
 from .run.action import FailedText
 from .run.assessment import assess_once
-from .run.documents import DeployedPart, ReasonPart, StackPart, StatusDocument
+from .run.documents import DeployedPart, ProblemPart, ReasonPart, StackPart, StatusDocument
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,10 +38,10 @@ def _part(run: Run, name: str) -> StackPart:
     except DeployError as error:
         return StackPart(
             name=name, path=stack.path, needs=needs, deployed=None, affected=True, reasons=[], unverified=False,
-            plan=None, deploying=deploying, drift=None, problem=surface.problem(run.problem(error, name)),
+            plan=None, deploying=deploying, drift=None, problem=ProblemPart.of(run.problem(error, name)),
         )  # fmt: skip
     if (found := result.last_check(run.layout, name, assessment.receipt, run.say_once)) is not None:
-        drift = surface.drifted(found.masked(run.mask))
+        drift = surface.drifted(found.masked(run.mask), run.named_environment)
     waits = store.pending(run.layout, name)
     return StackPart(
         name=name, path=stack.path, needs=needs, deployed=_deploy(assessment.receipt), affected=assessment.affected,

@@ -235,6 +235,15 @@ class Layout:
         """The result of a task's latest run."""
         return self.base / f"results/{stage}/{stack}.json"
 
+    @property
+    def drifts(self) -> Path:
+        """What checks for drift have shown, for the deploy that repairs it."""
+        return self.base / "drift"
+
+    def drift(self, stack: str) -> Path:
+        """What the latest check for drift has shown of a stack; there is none if it has not drifted."""
+        return self.base / f"drift/{stack}.json"
+
     def data_dir(self, stack: str) -> Path:
         """The engine's data directory (`TF_DATA_DIR`) of a stack in this environment."""
         return self.cache / "data" / self.environment / stack

@@ -54,7 +54,8 @@ class Author:
 def read(drift: JsonObject, names: Names) -> Author | None:
     """What a provider says of the last change of a resource.
 
-    None if it says nothing, or the same as it said before: then it does not speak of the change that was found.
+    None if it says nothing, or the same as it said before: then it does not speak of the change that was found. A time
+    that is still that of the last deploy is left out; an author may have been the same.
 
     Args:
         drift: What the refresh found, as `PlanChanges.drift` has it: `before` in the state, `after` by the provider.
@@ -62,9 +63,10 @@ def read(drift: JsonObject, names: Names) -> Author | None:
     """
     before, after = drift.get("before"), drift.get("after")
     by, when = _first(after, BY, names.by), _first(after, AT, names.at)
-    if all(path is None or same(at(before, path), at(after, path)) for path in (by, when)):
+    noted = {path for path in (by, when) if path is not None and not same(at(before, path), at(after, path))}
+    if not noted:
         return None
-    return Author(_text(after, by), _text(after, when))
+    return Author(_text(after, by), _text(after, when if when in noted else None))
 
 
 def _first(value: Json, known: frozenset[str], patterns: Sequence[str]) -> Path | None:

@@ -212,8 +212,9 @@ def _undoes(item: JsonObject, drift: JsonObject) -> bool:
 
 def _restores(item: JsonObject, drift: JsonObject) -> bool:
     """Whether a planned change makes a resource what the last apply left, as far as that is known before it runs."""
-    after, left = item.get("after"), drift.get("before")
-    return all(at(after, path) == UNKNOWN for path in differing(left, after))
+    after, left, planned = item.get("after"), drift.get("before"), paths_of(item)
+    others = (path for path in differing(left, after) if any(overlap(path, changed) for changed in planned))
+    return all(at(after, path) == UNKNOWN for path in others)
 
 
 def _used(drift: JsonObject) -> Finding:

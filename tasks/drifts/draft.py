@@ -267,12 +267,12 @@ class _Drafter:
             raise _ByHandError(
                 f"{address} is in the state, but not in the code: write a resource for it, or a `removed` block"
             )
-        if _has_hidden(exists):
-            _by_hand(f"{address} has sensitive values: write its resource by hand")
         content = {
             name: item for name, item in exists.items() if item not in (None, [], {}) and name in shape.attributes
         }
         blocks = {name: exists[name] for name in exists if name in shape.blocks and exists[name]}
+        if _has_hidden({**content, **blocks}):
+            _by_hand(f"{address} has sensitive values: write its resource by hand")
         text = hclwrite.block(f'resource "{match["type"]}" "{match["name"]}"', {**content, **blocks}, nested=blocks)
         if not self._sources:
             raise _ByHandError(

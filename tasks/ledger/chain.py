@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -286,8 +285,3 @@ def verify(
             return found
     found.end(shards)
     return found
-
-
-def as_json(entry: Entry) -> str:
-    """An entry as one line of JSON, for programs."""
-    return json.dumps(entry.model_dump(mode="json"), ensure_ascii=False, sort_keys=True)

@@ -125,6 +125,7 @@ class DeployDetails:
         deployed: What they looked at, where one failed.
         accepted: The state that was accepted although another one had been deployed, and why.
         state_moved: That the state went on outside of this product, in words.
+        repaired: What had drifted, if the deploy undid a drift.
     """
 
     applied: bool = False
@@ -138,6 +139,7 @@ class DeployDetails:
     deployed: Deployed | None = None
     accepted: JsonObject | None = None
     state_moved: str | None = None
+    repaired: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

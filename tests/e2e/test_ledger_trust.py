@@ -131,7 +131,7 @@ def test_audit_names_a_forged_entry(signed: Remote, forge: Callable[[Content], N
     forge(content)
     content.put()
     assert what in signed.clone().doit("audit", code=1).out
-    found = json.loads(signed.clone().doit("audit", "--json", code=1).out.splitlines()[0])
+    found = json.JSONDecoder().raw_decode(signed.clone().doit("audit", "--json", code=1).out)[0]
     assert found["whole"] is False
     assert what.split(": ", maxsplit=1)[0] in found["broken"]["what"]
 

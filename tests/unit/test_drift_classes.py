@@ -139,6 +139,10 @@ def test_undeployed_code_elsewhere_is_not_said_to_change_what_drifted() -> None:
     again["change"]["after_unknown"] = {"id": True}
     item, _ = found(again, code, drift=[gone], as_deployed=False)
     assert not item.code_too
+    kept = entry("a.x", "update", before={"n": 2, "tag": "b"}, after={"n": 1, "tag": "b"})  # `ignore_changes` has `tag`
+    both = entry("a.x", "update", before={"n": 1, "tag": "a"}, after={"n": 2, "tag": "b"})
+    item, _ = found(kept, code, drift=[both], as_deployed=False)
+    assert not item.code_too
     for more in ({"n": 3}, {"n": 1, "tag": "b"}):
         (item,) = found(entry("a.x", "update", before={"n": 2}, after=more), drift=[CHANGED], as_deployed=False)
         assert item.code_too, more
@@ -250,6 +254,7 @@ def test_who_changed_a_resource_last_and_when_is_what_its_provider_says() -> Non
 def test_nothing_is_said_of_a_change_that_the_provider_did_not_note() -> None:
     assert signed(n=2).author is None  # it still speaks of our own deploy
     assert signed(n=2, updated_by="").author is None
+    assert signed(n=2, updated_by="anna").author == Author("anna")  # the time is that of our own deploy
     (item,) = found(entry("a.x", "create", after=SIGNED), drift=[entry("a.x", "delete", before=SIGNED)])
     assert item.author is None
 

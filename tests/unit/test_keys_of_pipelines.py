@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 WORKFLOWS = sorted(
     path
     for path in (ROOT / ".github/workflows").glob("*.yml")
-    if path.stem.startswith(("review", "deploy", "drift", "ledger"))
+    if path.stem.startswith(("review", "deploy", "drift", "ledger", "repair"))
 )
 KEYS = {
     "review": {"DEPLOY_ENCRYPTION_KEY", "DEPLOY_STATE_KEY", "DEPLOY_REVIEW_KEY"},
@@ -30,6 +30,13 @@ KEYS = {
         "DEPLOY_OBSERVATIONS_KEY",
     },
     "drift": {"DEPLOY_ENCRYPTION_KEY", "DEPLOY_STATE_KEY", "DEPLOY_OBSERVATIONS_KEY"},
+    "repair": {
+        "DEPLOY_ENCRYPTION_KEY",
+        "DEPLOY_STATE_KEY",
+        "DEPLOY_ARTIFACT_KEY",
+        "DEPLOY_LEDGER_KEY",
+        "DEPLOY_OBSERVATIONS_KEY",
+    },
     "ledger": {"DEPLOY_ENCRYPTION_KEY", "DEPLOY_STATE_KEY", "DEPLOY_LEDGER_KEY"},
 }
 
@@ -57,7 +64,7 @@ def test_each_job_of_github_that_gets_a_secret_has_an_environment(path: Any) -> 
         environment = job["environment"]
         assert environment.startswith("${{ inputs.environment }}"), name
         is_own = environment == "${{ inputs.environment }}"
-        assert is_own == (name in ("deploy", "ledger")), f"{path.stem}: {name} runs in {environment}"
+        assert is_own == (name in ("deploy", "ledger", "repair")), f"{path.stem}: {name} runs in {environment}"
 
 
 def test_only_the_deploy_of_gitlab_runs_in_the_environments_own_name() -> None:
@@ -65,7 +72,7 @@ def test_only_the_deploy_of_gitlab_runs_in_the_environments_own_name() -> None:
     names = {kind: (job.get("environment") or {}).get("name") for kind, job in _gitlab().items()}
     assert names == {
         "review": None, "plan": f"{own}-plan", "deploy": own, "ledger": own, "verify": f"{own}-verify",
-        "drift": f"{own}-drift",
+        "drift": f"{own}-drift", "repair": own,
     }  # fmt: skip
 
 
@@ -93,7 +100,7 @@ def test_no_job_of_gitlab_but_those_of_the_environment_keeps_the_ledgers_secrets
             env={**given, "DEPLOY_OBSERVATIONS_KEY": "OK", "CI_JOB_STAGE": stage, "DOIT_TOFU_TRUST": trust},
         )  # fmt: skip
         assert ran.stdout == f"{kept}\n"
-    assert {name for name, job in _gitlab().items() if job["stage"] == "deploy"} == {"deploy", "ledger"}
+    assert {name for name, job in _gitlab().items() if job["stage"] == "deploy"} == {"deploy", "ledger", "repair"}
 
 
 def test_no_job_of_gitlab_fetches_the_history_of_the_ledger(tmp_path: Path) -> None:
@@ -124,6 +131,7 @@ def test_the_page_names_these_environments() -> None:
         ("drift", "<env>-drift"),
         ("deploy", "<env>"),
         ("ledger", "<env>"),
+        ("repair", "<env>"),
     ):
         assert f"| `{kind}:<env>` | `{name}` |" in gitlab
 
@@ -135,3 +143,27 @@ def test_what_jobs_hand_over_has_its_index_with_it() -> None:
                 paths = str((step.get("with") or {}).get("path", ""))
                 if "/plans/" in paths or "/images/" in paths:
                     assert ".deploy/${{ inputs.environment }}/index/" in paths, f"{path.stem}: {name}"
+
+
+def test_the_job_that_checks_for_drift_may_write_what_the_page_says_and_nothing_of_the_deploys() -> None:
+    for name, job in (("drift.yml", "drift"), ("drift-stacks.yml", "report")):
+        found = yaml.safe_load((ROOT / ".github/workflows" / name).read_text())["jobs"][job]
+        assert found["permissions"] == {"contents": "read", "statuses": "write", "issues": "write"}
+        [step] = [step for step in found["steps"] if "DEPLOY_OBSERVATIONS_KEY" in step.get("env", {})]
+        assert not {"DEPLOY_ARTIFACT_KEY", "DEPLOY_LEDGER_KEY", "DEPLOY_LEDGER_TOKEN"} & step["env"].keys()
+    text = (ROOT / "docs/github.md").read_text()
+    assert text.count("permissions: {contents: read, statuses: write, issues: write}") == 2
+
+
+@pytest.mark.parametrize("input_", ["off", "manual", "auto"])
+def test_gitlab_repairs_drift_only_where_that_is_asked_for(input_: str) -> None:
+    text = (ROOT / "pipelines/gitlab/doit-tofu.yml").read_text()
+    head, jobs = yaml.safe_load_all(text)
+    assert head["spec"]["inputs"]["repair"]["default"] == "off"
+    jobs = {name.replace("$[[ inputs.repair ]]", input_): job for name, job in jobs.items()}
+    parent = jobs["drift:$[[ inputs.environment ]]"]["extends"].replace("$[[ inputs.repair ]]", input_)
+    assert ("allow_failure" in jobs[parent]) == (input_ != "off")
+    never, manual, auto = jobs["repair:$[[ inputs.environment ]]"]["rules"]
+    assert never["when"] == "never"
+    assert '"$[[ inputs.repair ]]" == "off"' in never["if"]
+    assert (manual["when"], "when" in auto) == ("manual", False)

@@ -521,9 +521,14 @@ def test_every_command_of_a_report_names_the_environment_unless_it_is_the_defaul
     for face in (note.render(found), page.render(found), junit.render(results, environment="prod")):
         assert "doit env=prod plan:f" in face
         assert re.findall(r"doit (?!env=prod)\S+", face) == []
-    assert "doit env=prod -a deploy:d" in note.render(found)
+    for command in WAYS:
+        assert f"doit env=prod {command}" in note.render(found)
+        assert f"doit env=prod {command}" in page.render(found)
     plain = note.render(Report.collect("drift", results, environment="local", commit="c"))
-    assert "doit -a deploy:d" in plain
+    assert "doit deploy --repair d" in plain
+
+
+WAYS = ("deploy --repair d", "drift --adopt d", "drift:d")
 
 
 def test_a_step_summary_takes_the_room_that_is_left(tmp_path: Path) -> None:
