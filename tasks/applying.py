@@ -88,16 +88,17 @@ def _apply(run: Run, stack: Stack, artifact: Artifact, assessment: Assessment) -
         workdir.initialize(run, stack, where, backend=True)
         knowing.learn(run, artifact, where)
         run.stop.check(f"{STAGE}:{stack.name}")
+        if run.recording is not None:
+            run.recording.announce(lambda: _about_to_apply(run))
+        deployedtag.announce(run, lambda: _about_to_apply(run))
+        without = run.recording.allowed if run.recording is not None else []
         begun = Receipt(
             stack.name, run.project.environment, Outcome.STARTED, manifest.plan_sha256, manifest.inputs_digest,
             manifest.inputs, manifest.commit, started_at=now(), counts=manifest.counts,
             produced=list(last.produced) if last else [], deployed=last.deployed if last else None,
-            upstream=manifest.upstream, allowed=allowed, images=manifest.images, plan_id=manifest.id,
+            upstream=manifest.upstream, allowed=[*allowed, *without], images=manifest.images, plan_id=manifest.id,
             lineage=manifest.lineage, serial=manifest.serial, accepted=accepted, repaired=_repaired(run, stack),
         )  # fmt: skip
-        if run.recording is not None:
-            run.recording.announce(lambda: _about_to_apply(run))
-        deployedtag.announce(run, lambda: _about_to_apply(run))
         store.claim(layout, manifest)
         receipt.write(layout, begun)
         attempt = _Attempt(artifact, begun, last)

@@ -265,6 +265,12 @@ def prepare(layout: Layout, folder: Path) -> None:
         write_atomic(ignore, b"*\n", durable=False)
 
 
+def state_dir() -> Path:
+    """What this machine knows itself, in no cache that others may share: `XDG_STATE_HOME`, else `~/.local/state`."""
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "doit-tofu"
+
+
 def cache_dir() -> Path:
     """The user's cache of engines and providers: `DOIT_TOFU_CACHE`, else the platform's cache folder."""
     if chosen := os.environ.get(CACHE_VARIABLE):

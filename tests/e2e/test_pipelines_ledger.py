@@ -249,6 +249,7 @@ def test_jobs_at_once_do_not_take_each_other_for_another_pipeline(forge: Forge, 
         "GITLAB_CI": "true",
         "CI_PROJECT_ID": "7",
         "CI_PIPELINE_ID": "101",
+        "CI_PIPELINE_SOURCE": "parent_pipeline",
         "CI_COMMIT_BRANCH": "main",
     }
     slow, fast, go = forge.clone(), forge.clone(), tmp_path / "go"

@@ -15,7 +15,7 @@ from tasks.ledger.home import BrokenError, DeniedError, HomeError, MovedError, U
 from tests.servers.gitserver import READER, WRITER, GitServer, git
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 REF = "refs/heads/doit-tofu/prod/ledger"
@@ -576,3 +576,74 @@ def test_two_threads_share_a_home(server: GitServer) -> None:
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
     assert found == [base] * 4
+
+
+def _setting(folder: Path, text: str) -> None:
+    with (folder / "config").open("a") as stream:
+        stream.write(text)
+
+
+def _hooks(folder: Path, canary: Path) -> Path:
+    folder.mkdir(parents=True)
+    for name in ("reference-transaction", "pre-push", "post-update"):
+        (folder / name).write_text(f"#!/bin/sh\ntouch {canary}\n")
+        (folder / name).chmod(0o755)
+    return folder
+
+
+PLANTED: dict[str, Callable[[Path, Path], object]] = {
+    "hooks": lambda folder, canary: _hooks(folder / "hooks", canary),
+    "the folder of hooks": lambda folder, canary: _setting(
+        folder, f"[core]\n\thooksPath = {_hooks(folder.parent / 'elsewhere', canary)}\n"
+    ),
+    "a program of the remote": lambda folder, canary: _setting(
+        folder, f'[remote "origin"]\n\tuploadpack = "touch {canary}; git-upload-pack"\n\tvcs = ext\n'
+    ),
+    "a helper for credentials": lambda folder, canary: _setting(
+        folder, f'[credential]\n\thelper = "!touch {canary}; echo"\n'
+    ),
+    "another address": lambda folder, canary: _setting(folder, f'[url "ext::touch {canary} %G"]\n\tinsteadOf = http\n'),
+    "an included file": lambda folder, canary: (
+        (folder.parent / "more").write_text(f"[core]\n\tsshCommand = touch {canary}\n"),
+        _setting(folder, f"[include]\n\tpath = {folder.parent / 'more'}\n"),
+    ),
+    "objects of another repository": lambda folder, canary: (
+        (folder / "objects/info").mkdir(exist_ok=True),
+        (folder / "objects/info/alternates").write_text(f"{canary.parent}\n"),
+    ),
+    "a common folder": lambda folder, canary: (folder / "commondir").write_text(f"{canary.parent}\n"),
+    "a configuration that is a link": lambda folder, canary: (
+        (folder / "config").rename(canary.parent / "config"),
+        (folder / "config").symlink_to(canary.parent / "config"),
+    ),
+}
+
+
+@pytest.mark.parametrize("plant", PLANTED.values(), ids=PLANTED)
+def test_what_was_planted_in_the_cached_repository_is_not_run(
+    server: GitServer, tmp_path: Path, plant: Callable[[Path, Path], object]
+) -> None:
+    """Whoever may write a cache decides nothing: the repository is made again."""
+    begun(server)
+    root = server.clone("b")
+    found = home(root).read()
+    folder, canary = root / ".deploy/.cache/ledger.git", tmp_path / "canary"
+    plant(folder, canary)
+    reader = home(root, token=WRITER)
+    version = reader.read()
+    assert version == found
+    assert version is not None
+    reader.write(version, b"head 2", {}, [(2, b"entry 2")])
+    assert not canary.exists()
+    assert {path.name for path in folder.iterdir()} <= {"HEAD", "config", "objects", "refs", "shallow", "packed-refs"}
+    assert len((folder / "config").read_text().splitlines()) < 8
+
+
+def test_a_cached_repository_that_is_as_it_was_is_kept(server: GitServer) -> None:
+    begun(server)
+    root = server.clone("b")
+    assert home(root).read() is not None
+    folder = root / ".deploy/.cache/ledger.git"
+    before = folder.stat().st_ino, (folder / "config").stat().st_mtime_ns
+    assert home(root).read() is not None
+    assert (folder.stat().st_ino, (folder / "config").stat().st_mtime_ns) == before

@@ -56,6 +56,69 @@ def test_a_workflow_of_github_gets_the_keys_of_its_page(path: Any) -> None:
     assert {name for name in declared if name.startswith("DEPLOY_") and name.endswith("_KEY")} == KEYS[kind]
 
 
+_COLUMNS = {
+    "state": {"DEPLOY_STATE_KEY", "DEPLOY_ENCRYPTION_KEY"},
+    "artifact": {"DEPLOY_ARTIFACT_KEY"},
+    "review": {"DEPLOY_REVIEW_KEY"},
+    "ledger": {"DEPLOY_LEDGER_KEY", "DEPLOY_LEDGER_TOKEN"},
+    "observations": {"DEPLOY_OBSERVATIONS_KEY", "DEPLOY_OBSERVATIONS_TOKEN"},
+    "adoption": {"DEPLOY_ADOPTION_TOKEN"},
+}
+
+
+def _of_the_page() -> dict[str, set[str]]:
+    """By what is behind `prod` in an environment's name: the keys that its jobs hold, as docs/security.md has it."""
+    text = (ROOT / "docs/security.md").read_text()
+    rows = [
+        line.strip("| ").split(" | ") for line in text.splitlines() if re.search(r"`prod[a-z-]*`.*\| (yes|no) \|", line)
+    ]
+    found = {}
+    for _, environment, *cells in rows:
+        [suffix] = re.findall(r"`prod(|-[a-z]+)`", environment)
+        assert len(cells) == len(_COLUMNS)
+        held = [keys for keys, cell in zip(_COLUMNS.values(), cells, strict=True) if cell == "yes"]
+        found[suffix] = set[str]().union(*held)
+    return found
+
+
+def test_the_jobs_of_github_hold_exactly_the_keys_of_the_page() -> None:
+    held: dict[str, set[str]] = {}
+    page = _of_the_page()
+    for path in WORKFLOWS:
+        for name, job in yaml.safe_load(path.read_text())["jobs"].items():
+            secrets = {secret for secret in re.findall(r"secrets\.(\w+)", str(job)) if secret != "variables"}
+            if not secrets:
+                continue
+            suffix = job["environment"].removeprefix("${{ inputs.environment }}")
+            held.setdefault(suffix, set()).update(secrets)
+            assert secrets <= page[suffix], f"{path.stem}: {name}"
+            if path.stem == "ledger":
+                assert secrets == _COLUMNS["state"] | _COLUMNS["ledger"]
+    assert held == {suffix: keys for suffix, keys in page.items() if suffix != "-verify"}
+
+
+def test_the_pages_of_gitlab_and_of_security_give_the_same_keys() -> None:
+    rows = re.findall(
+        r"^\| `(\w+):<env>` \| (?:none|`<env>([a-z-]*)`) \| (.+) \|$",
+        (ROOT / "docs/gitlab.md").read_text(),
+        re.MULTILINE,
+    )
+    page = _of_the_page()
+    assert {kind for kind, _, _ in rows} == {"review", "plan", "deploy", "ledger", "repair", "verify", "drift"}
+    for kind, suffix, cell in rows:
+        always = set(re.findall(r"DEPLOY_[A-Z]+_KEY", cell.partition(";")[0]))
+        wanted = {key for key in page["-review" if kind == "review" else suffix] if key.endswith("_KEY")}
+        assert always <= wanted - {"DEPLOY_ENCRYPTION_KEY"}, kind
+        if kind not in ("ledger", "deploy", "repair"):
+            assert always == wanted - {"DEPLOY_ENCRYPTION_KEY"}, kind
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github/workflows").glob("*.yml")), ids=lambda path: path.stem)
+def test_each_action_is_pinned_to_a_commit(path: Path) -> None:
+    used = re.findall(r"^\s*(?:- )?uses: (.*)$", path.read_text(), re.MULTILINE)
+    assert [line for line in used if not re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d\S*", line)] == []
+
+
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_each_job_of_github_that_gets_a_secret_has_an_environment(path: Any) -> None:
     for name, job in yaml.safe_load(path.read_text())["jobs"].items():
@@ -101,6 +164,33 @@ def test_no_job_of_gitlab_but_those_of_the_environment_keeps_the_ledgers_secrets
         )  # fmt: skip
         assert ran.stdout == f"{kept}\n"
     assert {name for name, job in _gitlab().items() if job["stage"] == "deploy"} == {"deploy", "ledger", "repair"}
+
+
+@pytest.mark.parametrize("name", ["doit-tofu.yml", "doit-tofu-stacks.yml"])
+def test_a_pipelines_own_variables_choose_neither_environment_nor_ledger_nor_image(tmp_path: Path, name: str) -> None:
+    """GitLab lets them override those of a job: a deploy of `dev` would use its keys for `prod`, or not be recorded."""
+    text = (ROOT / "pipelines/gitlab" / name).read_text()
+    for given, value in (("environment", "dev"), ("ledger", "git"), ("image", "python@sha256:1"), ("caches", "engine"),
+                         ("install", "echo -n"), ("outputs", "x")):  # fmt: skip
+        text = text.replace(f"$[[ inputs.{given} ]]", value)
+    names = ("DEPLOY_ENV", "DOIT_TOFU_LEDGER", "DEPLOY_CI__IMAGE", "DEPLOY_CI__INSTALL", "DEPLOY_CI__CACHES")
+    evil = dict.fromkeys(names, "evil")
+    doit = tmp_path / "doit"
+    doit.write_text('#!/bin/sh\necho "$DEPLOY_ENV $DOIT_TOFU_LEDGER $DEPLOY_CI__IMAGE $DEPLOY_CI__CACHES"\n')
+    doit.chmod(0o755)
+    seen = 0
+    for job_name, job in list(yaml.safe_load_all(text))[1].items():
+        before = [line for line in job.get("before_script", ()) if not line.startswith("#")]
+        if not before or ("HANDED_OVER" in before[0] and not (before := before[1:])):
+            continue
+        ran = subprocess.run(
+            ["sh", "-ec", "\n".join([*before, *job.get("script", ["doit"])])], capture_output=True, text=True, check=True,
+            env={**evil, "PATH": f"{tmp_path}:/usr/bin:/bin", "CI_JOB_STAGE": "deploy", "DOIT_TOFU_TRUST": "deploy"},
+        )  # fmt: skip
+        seen += 1
+        assert ran.stdout.startswith("dev git "), job_name
+        assert ran.stdout.strip().endswith("evil evil" if name == "doit-tofu.yml" else "python@sha256:1 engine")
+    assert seen == (2 if name == "doit-tofu.yml" else 1)
 
 
 def test_no_job_of_gitlab_fetches_the_history_of_the_ledger(tmp_path: Path) -> None:
