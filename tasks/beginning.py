@@ -41,10 +41,7 @@ def begin(course: Course, tasks: dict[str, Task], selected: list[str]) -> None:
     run.asked = Asked(deploying, bool(course.selected & _WITH_BACKEND), planned, again)
     try:
         commandline.check_patterns(tasks)
-        if run.request.repair is not None:
-            from . import repair
-
-            repair.require_alone(run, selected)
+        _require_alone(course, selected)
         before.require_stacks(run, course.selected & set(STAGES) - {"build"})
         if "drift" in course.selected:
             from .run import baseline
@@ -83,6 +80,18 @@ def begin(course: Course, tasks: dict[str, Task], selected: list[str]) -> None:
         if names := dropped_variables():
             run.say(f"not passed on to the engine: {', '.join(names)}")
         course.console.start(selection.reached(tasks, selected))
+
+
+def _require_alone(course: Course, selected: list[str]) -> None:
+    """Refuse a repair in a run that does anything else.
+
+    Raises:
+        ConfigError: It does.
+    """
+    if course.run.request.repair is not None:
+        from . import repair
+
+        repair.require_alone(course.run, selected)
 
 
 def _take_custody(course: Course, selected: list[str]) -> None:
