@@ -32,6 +32,7 @@ def end(course: Course) -> None:
         run.output.close()
         return
     paths: list[str] = []
+    _record(course)  # before all that could fail: others wait for the lease
     _compare_with_review(course)
     if "ledger" not in course.selected:  # which says itself what it has accepted
         for text in stateguard.unused(run):
@@ -45,7 +46,6 @@ def end(course: Course) -> None:
         from .reports import write
 
         write.write_junit(run)
-    _record(course)
     _sign(course, run.custody.sign, told=False)  # what is written from here on is signed at the end
     code = course.exit_code()
     if run.request.part is Part.JOB:  # the pipeline's last job reports all stacks at once

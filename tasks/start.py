@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from doit import get_var
 
+from . import wanted
 from .base import crashlog, ownenvironment, standard, urls
 from .base.errors import ConfigError, ConfigErrors, DeployError, ExitCode, UnexpectedError
 from .base.layout import DEPLOY_DIR, prepare
@@ -117,6 +118,8 @@ def load(
 ) -> Project:  # fmt: skip
     """Load the project and check everything that its configuration refers to.
 
+    A command that needs nothing of the stacks' code gets it without what is read there, and without these checks.
+
     Args:
         root: The repository's root.
         environment: The environment's name; by default the configuration's default.
@@ -126,6 +129,8 @@ def load(
     Raises:
         DeployError: It cannot be loaded; `ConfigErrors` lists all broken references at once.
     """
+    if not wanted.looks_at_code():
+        return loading.load(root, environment, update=update, code=False)
     project = loading.load(root, environment, update=update, checked=checked)
     errors = [error for find in _checks(project) for error in find(project)]
     if errors:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def load(
-    root: Path, environment: str | None = None, *, update: bool = False,
+    root: Path, environment: str | None = None, *, update: bool = False, code: bool = True,
     checked: Mapping[str, StateId | None] | None = None,
 ) -> Project:  # fmt: skip
     """Read the configuration, find the stacks, and relate them.
@@ -40,6 +40,7 @@ def load(
         root: The repository's root.
         environment: The environment's name; by default the configuration's default.
         update: Whether an overlay's upstream may be pinned to a new commit.
+        code: Whether to read which states the stacks' code reads; the graph lacks these otherwise.
         checked: See `Sources.checked`.
 
     Raises:
@@ -69,11 +70,11 @@ def load(
             from .config import organization
 
             sources.organization = organization.load(sources.root, loaded)
-        return related(sources)
+        return related(sources, code=code)
 
 
-def related(sources: Sources) -> Project:
-    """The project of some sources: their catalog, the states that stacks read, and the graph.
+def related(sources: Sources, *, code: bool = True) -> Project:
+    """The project of some sources: their catalog, the states that stacks read (see `load`), and the graph.
 
     Raises:
         ConfigError: Stacks depend on each other.
@@ -83,7 +84,7 @@ def related(sources: Sources) -> Project:
         from .catalog import Catalog
 
         catalog = Catalog(sources)
-    reads = remotestate.find(sources)
+    reads = remotestate.find(sources) if code else {}
     graph, faults = dependencies.related(sources, reads)
     known = {part.name: getattr(sources, part.name) for part in fields(Sources)}
     return Project(**known, catalog=catalog, remote_reads=reads, graph=graph, faults=faults)
