@@ -25,9 +25,13 @@ if TYPE_CHECKING:
     from ..base.problem import Where
     from .config.loading import Loaded
     from .config.upstream import Base
+    from .statekinds import StateId
 
 
-def load(root: Path, environment: str | None = None, *, update: bool = False, code: bool = True) -> Project:
+def load(
+    root: Path, environment: str | None = None, *, update: bool = False, code: bool = True,
+    checked: Mapping[str, StateId | None] | None = None,
+) -> Project:  # fmt: skip
     """Read the configuration, find the stacks, and relate them.
 
     The caller checks references, see `start.check`.
@@ -37,6 +41,7 @@ def load(root: Path, environment: str | None = None, *, update: bool = False, co
         environment: The environment's name; by default the configuration's default.
         update: Whether an overlay's upstream may be pinned to a new commit.
         code: Whether to read which states the stacks' code reads; the graph lacks these otherwise.
+        checked: See `Sources.checked`.
 
     Raises:
         ConfigError: The configuration is invalid in a part that everything else depends on.
@@ -59,7 +64,7 @@ def load(root: Path, environment: str | None = None, *, update: bool = False, co
     with index.at_once():
         sources = Sources(
             home=root, loaded=loaded, index=index, tree=tree, known=variables.known_beforehand,
-            stacks=stacks(loaded, index),
+            stacks=stacks(loaded, index), checked=checked or {},
         )  # fmt: skip
         if loaded.config.organization is not None:
             from .config import organization
