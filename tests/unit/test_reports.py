@@ -547,6 +547,12 @@ def test_junit_is_xml_whatever_is_in_it(content: str) -> None:
     assert root.findall("./testsuite/testcase/failure")
 
 
+def test_junit_has_the_stacks_in_their_order_however_they_ended() -> None:
+    results = [Result("plan", name, Status.OK, "") for name in ("c", "a", "b")]
+    root = ET.fromstring(junit.render(results, environment="prod"))
+    assert [case.get("name") for case in root.iter("testcase")] == ["a", "b", "c"]
+
+
 def test_junit_counts_each_stack_once_as_what_it_is() -> None:
     results = [
         planned("a"), Result("plan", "b", Status.FAILED, "no", problem=Problem(Kind.ENGINE, "no")),
