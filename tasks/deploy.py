@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from . import applying, drift, plan, repair, verify
+from . import applying, plan, repair, verify
 from .artifact import receipt, store
 from .base.errors import ArtifactRefusedError
 from .base.text import plural
 from .forges import gate
 from .plans import acceptance, shown
-from .run import checkblocks, commandline, selection, stateguard, succession, upstream
+from .run import checkblocks, commandline, stateguard, succession, upstream
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once
 from .run.commandline import COMMANDS
@@ -21,8 +21,6 @@ from .run.selection import BARRIER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from doit.task import Task
 
     from .applying import Applied
     from .artifact.affected import Assessment
@@ -56,21 +54,14 @@ def tasks(run: Run) -> Iterator[TaskDict]:
 def barrier(run: Run) -> TaskDict:
     """The barrier task between all plans and any apply, which compares them with the reviewed plans.
 
-    Its edges are set when the selection is known (see `raise_barrier`): `doit deploy:x` must not plan every stack.
+    Its edges are set when the selection is known (see `selection.raise_barrier`): `doit deploy:x` must not plan every
+    stack.
     """
     return {
         "basename": BARRIER,
         "actions": [gate.action(run, BARRIER)],
         "doc": "all plans are ready and match the review",
     }
-
-
-def raise_barrier(all_tasks: dict[str, Task], selected: list[str]) -> bool:
-    """Make the barrier depend on the plan of each stack that this run deploys; False when it deploys none."""
-    stacks = sorted(selection.stacks(selection.reached(all_tasks, selected), STAGE))
-    if BARRIER in all_tasks:
-        all_tasks[BARRIER].task_dep[:] = [f"plan:{name}" for name in stacks]
-    return bool(stacks)
 
 
 def up_to_date(run: Run, stack: Stack) -> bool:
@@ -170,6 +161,8 @@ def _failed_now(run: Run, stack: Stack, last: Receipt | None) -> list[str]:
     """The `check` blocks that still do not hold of those that did not at the end of the apply; kept in the receipt."""
     if last is None or not last.failed_checks:
         return []
+    from . import drift
+
     given = upstream.values(run, stack).values
     failed = drift.fresh_plan(run, stack, {**given, **last.images}, STAGE).changes.failed_checks
     receipt.write(run.layout, replace(last, failed_checks=failed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from .base.errors import ConfigError, nearest
@@ -44,12 +45,16 @@ def tasks(run: Run) -> Iterator[TaskDict]:
 def _text(run: Run, most: int, stacks: list[str], as_json: bool = False) -> str:
     found = ledgerof.opened(run)
     head = found.look()
-    entries = [entry for entry, _ in found.session.entries() if not stacks or entry.stack in stacks]
-    if unknown := [name for name in stacks if name not in run.project.stacks and not entries]:
+    shown: deque[Entry] = deque(maxlen=most if most > 0 else None)
+    count = 0
+    for entry, _ in found.session.entries():
+        if not stacks or entry.stack in stacks:
+            shown.append(entry)
+            count += 1
+    if unknown := [name for name in stacks if name not in run.project.stacks and not count]:
         known = list(run.project.stacks)
         raise ConfigError(f"the ledger has no entries of '{unknown[0]}'{nearest(unknown[0], known)}")
-    shown = entries[-most:] if most else entries
-    left = len(entries) - len(shown)
+    left = count - len(shown)
     if as_json:
         lease = LeasePart(label=head.lease.label, since=head.lease.since) if head.lease else None
         parts = [_part(entry) for entry in shown]

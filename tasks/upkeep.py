@@ -65,7 +65,7 @@ def _key() -> str:
     return "\n".join([
         f"ledger    a new key, {made.public.id}; nothing was saved, so copy both lines",
         f"  only for deploy jobs, as a protected and masked variable: {keys.VARIABLE}={made.text}",
-        f"  for config/pipeline.yaml: ledger: {{public_key: {made.public.text}}}",
+        f"  for `ledger` in config/pipeline.yaml: public_key: {made.public.text}",
     ])  # fmt: skip
 
 
@@ -167,7 +167,7 @@ def _about_key(trust: Trust, public: str | None) -> list[str]:
     if public is None:
         return ["  entries are chained but not signed; `doit ledger key` creates a key"]
     if not trust.public:
-        return [f"  add its public key to the configuration: ledger: {{public_key: {public}}}"]
+        return [f"  add its public key to `ledger` in the configuration: public_key: {public}"]
     return []
 
 
@@ -304,8 +304,9 @@ def _rotate(run: Run, found: Recording, *, revoking: bool = False) -> str:
         f"ledger    signed with {following.public.id} from now on{f'; the {why} key did not sign this' if why else ''}"
     ]
     if following.public not in session.trust.public:
-        lines.append(f"  add its public key to the configuration: ledger: {{public_key: {following.public.text}}}")
-    lines.append(f"  set the new {keys.VARIABLE} in deploy jobs, and remove the old public key from the configuration")
+        lines.append(f"  add its public key to `ledger` in the configuration: public_key: {following.public.text}")
+    and_remove = ", and remove the old public key from the configuration" if head.key else ""
+    lines.append(f"  set the new {keys.VARIABLE} in deploy jobs{and_remove}")
     return "\n".join(lines)
 
 

@@ -100,8 +100,8 @@ class PlanChanges:
     errored: bool = False
 
     def to_json(self) -> JsonObject:
-        """The content of `plan.json`."""
-        return {"format": 1, **asdict(self)}
+        """The content of `plan.json`; the changes in it are those of this one, not copies."""
+        return {"format": 1, **vars(self), "counts": asdict(self.counts)}
 
 
 def read(plan: Mapping[str, Json], mask: Secrets, *, hidden: bool = False) -> PlanChanges:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -128,7 +128,7 @@ def write(layout: Layout, receipt: Receipt) -> None:
     Raises:
         RecordError: The disk is full or the folder cannot be written.
     """
-    body = {**asdict(replace(receipt, inputs=Inputs({}))), "inputs": receipt.inputs.to_json()}
+    body = {**vars(receipt), "inputs": receipt.inputs.to_json()}  # all other fields are JSON values
     folder.keep(layout, layout.receipt(receipt.stack), body)
 
 

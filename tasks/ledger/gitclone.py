@@ -143,6 +143,10 @@ class Clone:
             return self.remote, settings
         return _with_login(address, self.reader.text, settings)
 
+    def is_http(self, settings: Settings) -> bool:
+        """Whether it is fetched over HTTP."""
+        return bool(_origin(_address(self.remote, settings, "url", "insteadof")))
+
     def pushing(self, settings: Settings) -> tuple[str, Settings]:
         """The address to push to, and its settings: the remote as it is, or its address with the token.
 

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from tests.repository import LOGGING_ENGINE, ROOT, Repository, minimal_config, reader, resource, wait_for
+from tests.repository import (
+    DODO,
+    INSTALLED,
+    LOGGING_ENGINE,
+    ROOT,
+    Repository,
+    minimal_config,
+    reader,
+    resource,
+    wait_for,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -216,3 +226,19 @@ def test_a_lease_is_given_back_with_a_reason(begun: Remote) -> None:
     job = begun.clone()
     assert "needs a reason" in job.doit("ledger", "release", code=1).out
     assert "its lease is free" in job.doit("reason=test", "ledger", "release").out
+
+
+def test_a_report_that_fails_keeps_nothing_from_the_ledger(begun: Remote) -> None:
+    job = begun.clone()
+    package = "doit_tofu" if INSTALLED else "tasks"
+    broken = f"import importlib\n\nimportlib.import_module('{package}.reports.write').of_run = None\n"
+    job.write(f"dodo.py:{DODO}{broken}")
+    job.commit("no reports")
+    process = job.start("deploy")
+    said, _ = process.communicate()
+    assert "not callable" in said
+    assert process.returncode
+    assert len(job.engine_calls("apply")) == 3
+    later = begun.clone()
+    assert "3 stacks, all up to date" in later.doit("status").out
+    assert "held its lease" not in later.doit("ledger", "check").out

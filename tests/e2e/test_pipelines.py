@@ -22,13 +22,12 @@ import pytest
 import yaml
 
 from tests import backends
-from tests.e2e.conftest import unique
+from tests.e2e.conftest import TOOLS, unique
 from tests.repository import ROOT, Repository
 
 if TYPE_CHECKING:
     from tests.servers.stateserver import StateServer
 
-TOOLS = Path(os.environ.get("DOIT_TOFU_CACHE", Path.home() / ".cache/doit-tofu")) / "test-tools"
 WORKFLOWS = ROOT / ".github/workflows"
 PATIENCE = 300
 _OF_THE_LEDGER = ("LEDGER_TOKEN", "LEDGER_KEY", "OBSERVATIONS_TOKEN", "OBSERVATIONS_KEY")
@@ -75,22 +74,6 @@ def sha256(path: Path) -> str:
 
 
 # GitLab
-
-
-@pytest.fixture(scope="session")
-def gitlab_ci_local() -> Path:
-    """The client, installed once from its lock file."""
-    source = ROOT / "tests/gitlab-ci-local"
-    lock = (source / "package-lock.json").read_bytes()
-    folder = TOOLS / f"gitlab-ci-local-{hashlib.sha256(lock).hexdigest()[:12]}"
-    program = folder / "node_modules/.bin/gitlab-ci-local"
-    if not (folder / "done").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(source, folder)
-        headers = {"npm_config_nodedir": "/usr"} if Path("/usr/include/node").is_dir() else {}
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=folder, env=os.environ | headers, check=True)
-        (folder / "done").touch()
-    return program
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from base64 import b64encode
 from hashlib import sha256
@@ -11,8 +12,10 @@ import pytest
 
 from tasks.ledger.gitclone import Clone, Login
 from tasks.ledger.githome import GitHome
+from tasks.ledger.gitrefs import MOST
 from tasks.ledger.home import BrokenError, DeniedError, HomeError, MovedError, UnreachableError, Version
 from tests.servers.gitserver import READER, WRITER, GitServer, git
+from tests.servers.slowproxy import SlowProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -140,18 +143,79 @@ def test_a_worktree_and_a_detached_head_read(server: GitServer) -> None:
     assert home(server.folder / "tree").read() == written
 
 
-def test_an_unchanged_ledger_takes_two_requests(server: GitServer) -> None:
+def test_an_unchanged_ledger_takes_one_request(server: GitServer) -> None:
     first = begun(server)
     reader = home(server.clone("b"))
     server.log.clear()
     reader.read()
     # The login in the URL is sent at once, although git itself would wait until the server asks for it.
     assert server.log == ["GET upload-pack 200", "POST upload-pack 200", "POST upload-pack 200"]
+    for _ in range(2):  # the refs are counted by the first
+        server.log.clear()
+        assert reader.read() == first
+        assert server.log == ["GET upload-pack 200"]
+    written = home(server.clone("w")).write(first, b"head 2", {}, [])
+    server.log.clear()
+    assert reader.read() == written
+    assert server.log == ["GET upload-pack 200", "POST upload-pack 200"]
+
+
+def test_where_there_are_many_refs_they_are_not_listed_at_each_read(server: GitServer) -> None:
+    first = begun(server)
+    commit = git(server.repository, "rev-parse", "main")
+    many = "".join(f"create refs/pull/{number}/head {commit}\n" for number in range(MOST))
+    git(server.repository, "update-ref", "--stdin", given=many)
+    reader = home(server.clone("b"))
+    proxy = SlowProxy(server.host)
+    git(reader.clone.root, "remote", "set-url", "origin", server.with_login(WRITER).replace(server.host, proxy.host))
+    passed = []
+    for _ in range(3):
+        before = proxy.traffic.copy()
+        assert reader.read() == first
+        passed.append(proxy.traffic.copy().less(before).received)
+    proxy.stop()
+    assert server.log[-6:] == [
+        "GET upload-pack 200", "POST upload-pack 200", "POST upload-pack 200",  # a shallow fetch
+        "GET upload-pack 200",  # counts them
+        "GET upload-pack 200", "POST upload-pack 200",
+    ]  # fmt: skip
+    assert passed[1] > 60 * MOST
+    assert passed[2] < 2000
+
+
+def test_the_protocol_that_the_user_has_set_is_used(server: GitServer) -> None:
+    first = begun(server)
+    reader = home(server.clone("b"))
+    git(reader.clone.root, "config", "protocol.version", "2")
+    assert reader.read() == first
     server.log.clear()
     assert reader.read() == first
     assert server.log == ["GET upload-pack 200", "POST upload-pack 200"]
-    written = home(server.clone("w")).write(first, b"head 2", {}, [])
-    assert reader.read() == written
+
+
+@pytest.mark.parametrize("content", ["", "many", "7", "[7]", '["a", "b"]', "[7, 0]", "[7, 9e99]", "{}", "null"])
+def test_a_count_that_cannot_be_read_is_made_again(server: GitServer, content: str) -> None:
+    first = begun(server)
+    reader = home(server.clone("b"))
+    reader.read()
+    counted = reader.clone.folder.with_suffix(".refs.json")
+    counted.write_text(content)
+    server.log.clear()
+    assert reader.read() == first
+    assert server.log == ["GET upload-pack 200"]
+    assert json.loads(counted.read_text())[0] == 3  # with HEAD
+
+
+def test_a_branch_that_is_gone_is_noticed_while_refs_are_counted(server: GitServer) -> None:
+    begun(server)
+    reader = home(server.clone("b"))
+    reader.read()
+    git(server.repository, "update-ref", "-d", REF)
+    with pytest.raises(UnreachableError, match="is gone"):
+        reader.read()
+    git(server.repository, "update-ref", REF, "main")
+    with pytest.raises(BrokenError, match="is not a ledger"):
+        reader.read()
 
 
 def test_a_push_with_a_login_in_the_url_takes_two_requests(server: GitServer) -> None:

@@ -41,9 +41,9 @@ KEYS = {
 }
 
 
-def _gitlab() -> dict[str, Any]:
-    """The jobs of the pipeline to include, by what their names begin with."""
-    text = (ROOT / "pipelines/gitlab/doit-tofu.yml").read_text()
+def _gitlab(kind: str = "") -> dict[str, Any]:
+    """The jobs of a pipeline to include, by what their names begin with."""
+    text = (ROOT / f"pipelines/gitlab/doit-tofu{kind}.yml").read_text()
     jobs: dict[str, Any] = list(yaml.safe_load_all(text))[1]
     return {name.partition(":")[0]: job for name, job in jobs.items() if not name.startswith(".")}
 
@@ -166,6 +166,14 @@ def test_no_job_of_gitlab_but_those_of_the_environment_keeps_the_ledgers_secrets
     assert {name for name, job in _gitlab().items() if job["stage"] == "deploy"} == {"deploy", "ledger", "repair"}
 
 
+def test_either_template_of_gitlab_has_the_job_that_maintains_the_ledger() -> None:
+    one, stacks = _gitlab()["ledger"], _gitlab("-stacks")["ledger"]
+    for key in ("stage", "interruptible", "environment", "needs", "rules", "script"):
+        assert stacks[key] == one[key]
+    assert stacks["variables"].items() >= one["variables"].items()
+    assert "unset" not in str(stacks["before_script"])
+
+
 @pytest.mark.parametrize("name", ["doit-tofu.yml", "doit-tofu-stacks.yml"])
 def test_a_pipelines_own_variables_choose_neither_environment_nor_ledger_nor_image(tmp_path: Path, name: str) -> None:
     """GitLab lets them override those of a job: a deploy of `dev` would use its keys for `prod`, or not be recorded."""
@@ -185,12 +193,16 @@ def test_a_pipelines_own_variables_choose_neither_environment_nor_ledger_nor_ima
             continue
         ran = subprocess.run(
             ["sh", "-ec", "\n".join([*before, *job.get("script", ["doit"])])], capture_output=True, text=True, check=True,
-            env={**evil, "PATH": f"{tmp_path}:/usr/bin:/bin", "CI_JOB_STAGE": "deploy", "DOIT_TOFU_TRUST": "deploy"},
+            env={
+                **evil, "PATH": f"{tmp_path}:/usr/bin:/bin", "CI_JOB_STAGE": "deploy", "DOIT_TOFU_TRUST": "deploy",
+                "LEDGER_DOES": "check",
+            },
         )  # fmt: skip
         seen += 1
         assert ran.stdout.startswith("dev git "), job_name
-        assert ran.stdout.strip().endswith("evil evil" if name == "doit-tofu.yml" else "python@sha256:1 engine")
-    assert seen == (2 if name == "doit-tofu.yml" else 1)
+        generates = job_name.startswith("jobs:")
+        assert ran.stdout.strip().endswith("python@sha256:1 engine" if generates else "evil evil")
+    assert seen == 2
 
 
 def test_no_job_of_gitlab_fetches_the_history_of_the_ledger(tmp_path: Path) -> None:

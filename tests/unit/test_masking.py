@@ -326,7 +326,7 @@ GATES = {
     "policy/judge.py": "what checkers say",
     "reports/console.py": "what checks wait for, in the live line",
     "reports/surface.py": "the results in a document for programs",
-    "status.py": "reasons and plans in a document for programs",
+    "statusdocument.py": "reasons and plans in a document for programs",
     "run/hooks.py": "what a hook for failures is told",
     "ci.py": "that a generated pipeline holds no secret",
     "forges/publisher.py": "what is published before there is a run",

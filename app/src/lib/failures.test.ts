@@ -16,6 +16,7 @@ const task = (stack: string, summary: string): Task => ({
   kind: 'plan failed',
   findings: [],
   resolved: [],
+  ways: [],
   checks: []
 });
 const failure = (stack: string, summary: string, log: string): Failure => ({
