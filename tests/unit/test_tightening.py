@@ -237,6 +237,7 @@ LOOSER: dict[str, tuple[Any, Any]] = {
     "ledger.url": ("s3://a", "s3://b"),
     "ledger.endpoint": ("https://a.example.com", "https://b.example.com"),
     "ledger.token": ("A", "B"),
+    "ledger.read_token": ("A", "B"),
     "ledger.key": ("A", "B"),
     "ledger.public_key": (_KEY, _OTHER_KEY),
     "ledger.required": (True, False),
