@@ -264,6 +264,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "ledger": {"kind": "git"},
     "ledger.url": {"kind": "store"},
     "ledger.endpoint": {"kind": "store", "url": "s3://a"},
+    "ledger.read_token": {"kind": "store", "url": "s3://a"},
     "organization": {"file": "a.yaml"},
 }
 COMPLETED = {
