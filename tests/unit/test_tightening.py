@@ -237,6 +237,7 @@ LOOSER: dict[str, tuple[Any, Any]] = {
     "ledger.url": ("s3://a", "s3://b"),
     "ledger.endpoint": ("https://a.example.com", "https://b.example.com"),
     "ledger.token": ("A", "B"),
+    "ledger.read_token": ("A", "B"),
     "ledger.key": ("A", "B"),
     "ledger.public_key": (_KEY, _OTHER_KEY),
     "ledger.required": (True, False),
@@ -263,6 +264,7 @@ NEEDED: dict[str, dict[str, Any]] = {
     "ledger": {"kind": "git"},
     "ledger.url": {"kind": "store"},
     "ledger.endpoint": {"kind": "store", "url": "s3://a"},
+    "ledger.read_token": {"kind": "store", "url": "s3://a"},
     "organization": {"file": "a.yaml"},
 }
 COMPLETED = {
