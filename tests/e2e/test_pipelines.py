@@ -271,7 +271,7 @@ def test_the_deploy_alone_gets_the_ledgers_secrets_and_no_job_its_history(path: 
     for job in workflow["jobs"].values():
         for step in job["steps"]:
             held = {key for key in step.get("env", {}) if key.startswith("DEPLOY_LEDGER_")}
-            writes = step.get("name") in ("Deploy and verify", "Maintain the ledger")
+            writes = step.get("name") in ("Deploy and verify", "Repair", "Maintain the ledger")
             assert held == ({"DEPLOY_LEDGER_TOKEN", "DEPLOY_LEDGER_KEY"} if writes else set())
             if step.get("uses", "").startswith("actions/checkout@"):
                 assert step["with"].get("fetch-depth", 1) > 0  # 0 fetches all branches
@@ -360,6 +360,7 @@ class GitHub:
             **{f"matrix.{name}": str(value) for name, value in self.matrix.items()},
             "secrets.DEPLOY_ENCRYPTION_KEY": self.key,
             "secrets.DEPLOY_STATE_KEY": "",
+            "secrets.DEPLOY_ADOPTION_TOKEN": "",
             "secrets.DEPLOY_ARTIFACT_KEY": ARTIFACT_KEY,
             "secrets.DEPLOY_REVIEW_KEY": REVIEW_KEY,
             **dict.fromkeys((f"secrets.DEPLOY_{name}" for name in _OF_THE_LEDGER), ""),

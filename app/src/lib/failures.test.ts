@@ -47,7 +47,7 @@ describe('the causes of a run', () => {
   });
 
   it('are the same although each text names its stack', () => {
-    const tasks = ['a', 'b'].map((stack) => task(stack, `a plan of ${stack} was refused`));
+    const tasks = ['web', 'db'].map((stack) => task(stack, `a plan of ${stack} was refused`));
     const failures = Object.fromEntries(
       tasks.map((item) => {
         const known = failure(item.stack, item.summary, '');
