@@ -159,8 +159,10 @@ def test_a_stop_ends_the_waiting_at_once_and_the_next_deploy_checks_again(build:
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 1, out
-    assert "stopped while it waited for 1 of 1 checks" in out
-    assert "status 503, expected 200 (stopped)" in out
+    assert "stopped: the stack has been applied and stays as it is" in out
+    junit = repository.deploy_dir("reports/junit.xml").read_text()
+    assert "stopped while it waited for 1 of 1 checks" in junit
+    assert "status 503, expected 200 (stopped)" in junit
     receipt = repository.json("receipts", "a.json")
     assert (receipt["outcome"], receipt["verified"]) == ("applied", None)
     service.answers["/ill"] = answer(200)
