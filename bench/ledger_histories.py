@@ -331,8 +331,7 @@ class Round:
                     raise HistoryError(f"{first[2]} and {second[2]} applied at the same time: {first[3]}, {second[3]}")
 
     def _judge_entries(self) -> None:
-        lines = self._clone().doit("log", "--json", "--most", "0").out.splitlines()
-        entries = [json.loads(line) for line in lines]
+        entries = json.loads(self._clone().doit("log", "--json", "--most", "0").out)["entries"]
         applied = {line[3] for line in self._applies() if line[0] == "begin"}
         serials: dict[str, int] = {}
         for entry in entries:
