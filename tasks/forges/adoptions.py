@@ -9,10 +9,11 @@ same branch, so there is never more than one.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .client import Commit
+from .issues import Done
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -39,22 +40,6 @@ class Draft:
     body: Callable[[int], str]
     files: Mapping[str, str]
     print: str
-
-
-@dataclass
-class Done:
-    """What was done, by stack; and what was left alone, a sentence each."""
-
-    opened: list[str] = field(default_factory=list)
-    updated: list[str] = field(default_factory=list)
-    closed: list[str] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
-
-    def text(self) -> str:
-        """What was done, in words; empty if that is nothing."""
-        parts = {"opened": self.opened, "updated": self.updated, "closed": self.closed}
-        words = [f"{word} for {', '.join(sorted(names))}" for word, names in parts.items() if names]
-        return "; ".join([*words, *self.left])
 
 
 @dataclass(frozen=True)

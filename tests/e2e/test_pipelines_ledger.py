@@ -136,6 +136,15 @@ def by_hand(tmp_path: Path, value: str) -> None:
     state.write_text(json.dumps(content))
 
 
+def _status(clone: Repository, commit: str) -> str:
+    """What a clone that never deployed says of the stacks, `c` at this commit among them; it starts no engine."""
+    shown = clone.doit("status").out
+    assert any(line.startswith("c ") and commit in line for line in shown.splitlines()), shown
+    assert "3 stacks, all up to date" in shown
+    assert clone.engine_calls() == []
+    return shown
+
+
 @pytest.mark.parametrize(
     ("home", "kind"), [("git", ""), ("git", "-stacks"), ("s3", ""), ("http", "")], indirect=["home"]
 )
@@ -166,11 +175,7 @@ def test_the_workflows_of_github_know_what_others_did(home: Home, server: GitSer
     assert re.search(r"drift +c .*drifted", "".join(jobs.outputs))
     fourth = forge.clone()
     fourth.variables |= {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "acme/infra"}
-    shown = fourth.doit("status").out
-    commit = main.git("rev-parse", "HEAD")[:8]
-    assert any(line.startswith("c ") and commit in line for line in shown.splitlines()), shown
-    assert "3 stacks, all up to date" in shown
-    assert fourth.engine_calls() == []
+    shown = _status(fourth, main.git("rev-parse", "HEAD")[:8])
     audit = fourth.doit("audit").out
     assert "intact: 5 events" in audit
     assert "signed" in audit
@@ -261,11 +266,7 @@ def know_what_others_did(jobs: Templates, forge: Forge, tmp_path: Path) -> None:
     assert re.search(r"drift +(\d/\d )?c .*drifted", drifted.out), drifted.out
     fourth = forge.clone()
     fourth.variables |= {"GITLAB_CI": "true", "CI_PROJECT_PATH": "acme/infra"}
-    shown = fourth.doit("status").out
-    commit = main.git("rev-parse", "HEAD")[:8]
-    assert any(line.startswith("c ") and commit in line for line in shown.splitlines()), shown
-    assert "3 stacks, all up to date" in shown
-    assert fourth.engine_calls() == []
+    shown = _status(fourth, main.git("rev-parse", "HEAD")[:8])
     for text in (first.out, drifted.out, shown):
         for secret in (WRITER, READER, KEY.text):
             assert secret not in text
