@@ -50,7 +50,7 @@ BODY = """\
 {% if link %}{{ link }}
 {% endif %}
 """
-# What calls people, but not in an address (ada@example.test); and links with a text of their own, Slack's and Markdown's.
+# What calls people, but not in an address (ada@example.test); and links with their own text, Slack's and Markdown's.
 _CALL = re.compile(r"(?<![\w.+-])@(?=\w)|<(?=[!@#]|[a-z]+:)|\](?=\()", re.IGNORECASE)
 _WORDS = {"failure": "FAILED", "drift": "drifted", "recovery": "recovered", "deploy": "deployed", "test": "test"}
 _LONGEST_TITLE, _LONGEST_BODY = 200, 3000
@@ -96,7 +96,8 @@ def _known(run: Run, values: dict[str, Any]) -> dict[str, Any]:
 def quiet(value: Any) -> Any:
     """The same value with texts that notify no one and hide no link.
 
-    `@all`, `@here`, `<!channel>` and `[text](address)` in values are only shown. The project's own template is not changed, so it can mention people on purpose.
+    `@all`, `@here`, `<!channel>` and `[text](address)` in values are only shown. The project's own template is not
+    changed, so it can mention people on purpose.
     """
     if isinstance(value, dict):
         return {key: quiet(item) for key, item in value.items()}
