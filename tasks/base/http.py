@@ -17,6 +17,7 @@ import urllib3
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from . import urls
+from .deadline import Adapter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -153,6 +154,8 @@ class Session(requests.Session):
         self.headers["User-Agent"] = "doit-tofu"
         self.auth = credentials or Credentials()  # always set, or requests would read ~/.netrc
         self._own, self._moved = ("Authorization", *own), moved
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, Adapter())
 
     def leaves(self, old: str, new: str) -> bool:
         """Whether a redirect leaves the origin; an upgrade to TLS on the same host's default ports does not."""
@@ -338,7 +341,8 @@ def explain(error: Exception, url: str) -> str:
     if isinstance(error, requests.Timeout):
         return "connected, but no response in time"
     said = cause(error, url)
-    return said if isinstance(error, requests.ConnectionError) else f"no usable response: {said}"
+    known = isinstance(error, requests.ConnectionError | urllib3.exceptions.ReadTimeoutError)
+    return said if known else f"no usable response: {said}"
 
 
 def cause(error: BaseException, url: str | None = None) -> str:

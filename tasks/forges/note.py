@@ -103,7 +103,7 @@ def compose(
 def _history(earlier: list[Push], noun: str) -> str:
     if not earlier:
         return ""
-    rows = "".join(f"| `{push.commit[:8]}` | {push.at} | {_cell(push.verdict)} |\n" for push in earlier)
+    rows = "".join(f"| `{_cell(push.commit[:8])}` | {_cell(push.at)} | {_cell(push.verdict)} |\n" for push in earlier)
     plural = "" if len(earlier) == 1 else "es" if noun == "push" else "s"
     count = f"{len(earlier)} earlier {noun}{plural}"
     head = "| commit | when | result |\n| --- | --- | --- |\n"

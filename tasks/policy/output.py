@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING
 
 from ..base.jsonvalue import fields, records
@@ -127,6 +128,8 @@ def _by_score(score: Json) -> str | None:
     try:
         number = float(str(score))
     except ValueError:
+        return None
+    if math.isnan(number):
         return None
     return next((word for least, word in _SCORES if number >= least), "info")
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import zlib
 from typing import TYPE_CHECKING
 
-from ..base.files import canonical_json
+from ..base.files import canonical_json, parse_json
 from ..project.config import signature
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def unpack(text: str) -> Json:
         content = data.decompress(base64.urlsafe_b64decode(text), _LARGEST)
         if not data.eof:
             raise SealError("it is truncated or too large")
-        found: Json = json.loads(content)
+        found: Json = parse_json(content)
     except (binascii.Error, zlib.error, ValueError, RecursionError) as error:
         raise error if isinstance(error, SealError) else SealError("it cannot be read") from None
     return found

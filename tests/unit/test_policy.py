@@ -147,6 +147,17 @@ def test_sarif_is_read_with_the_severity_that_its_rules_have() -> None:
 
 
 @pytest.mark.parametrize(
+    ("score", "expected"),
+    [("nan", "high"), ("NaN", "high"), ("inf", "critical"), ("9,8", "high"), ("", "high"), ("0", "info")],
+)
+def test_a_score_that_is_no_number_does_not_lower_a_finding(score: str, expected: str) -> None:
+    rules = [{"id": "R", "properties": {"security-severity": score}, "defaultConfiguration": {"level": "error"}}]
+    run = {"tool": {"driver": {"rules": rules}}, "results": [{"ruleId": "R", "message": {"text": "x"}}]}
+    [item] = output.parse(checker(format="sarif"), json.dumps({"version": "2.1.0", "runs": [run]}))
+    assert item.severity == expected
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "", "no", "[", "{}", "[]", '{"version": "2.0.0", "runs": []}', '{"version": "2.1.0", "runs": null}',

@@ -89,6 +89,14 @@ def test_a_record_that_would_fill_the_memory_is_refused() -> None:
         unpack(bomb)
 
 
+@pytest.mark.parametrize("depth", [250, 900, 5_000])
+def test_a_record_nested_deep_is_refused_before_anything_walks_it(depth: int) -> None:
+    """At some depths it can be read, and what signs it again fails."""
+    text = '{"record": {"a": ' + "[" * depth + "]" * depth + "}}"
+    with pytest.raises(SealError):
+        unpack(base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode())
+
+
 def test_with_a_key_only_what_is_signed_with_it_is_believed() -> None:
     record = reviewed().to_json()
     with pytest.raises(SealError, match="not signed"):

@@ -5,9 +5,13 @@ https://theupdateframework.io/docs/security/
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
+import socket
+import threading
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +19,7 @@ import pytest
 
 from tasks.artifact import folder
 from tasks.base.errors import FolderRefusedError, LedgerError
+from tasks.base.http import Client, NoAnswerError
 from tasks.ledger import record, statement
 from tests import ledgerforgeries
 from tests.forgeries import HERE, World, fill
@@ -23,6 +28,8 @@ from tests.repository import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_PATIENCE = 20.0  # seconds that a slow machine may take; the server never ends by itself
 
 
 @pytest.fixture
@@ -131,6 +138,33 @@ def test_malicious_mirrors(world: World) -> None:
     assert "receipts/web.json is missing" in _refused(world).message
     (world.layout.indexes / "job-0.jsonl").unlink()
     assert "is not listed" in _refused(world).message
+
+
+@pytest.mark.parametrize(
+    "begin", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n"]
+)
+def test_slow_retrieval(begin: bytes) -> None:
+    """A byte now and then, of the status, of a header or of the content, keeps no download waiting."""
+    done = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(begin)
+            while not done.wait(0.05):
+                connection.sendall(b"a")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=drip, args=[listener], daemon=True)
+        server.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        began = time.monotonic()
+        with pytest.raises(NoAnswerError):
+            Client(time.sleep, seconds=1, tries=1, timeout=1).request("GET", url)
+        taken = time.monotonic() - began
+        done.set()
+        server.join()
+    assert taken < _PATIENCE
 
 
 def test_key_compromise(world: World) -> None:

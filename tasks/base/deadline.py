@@ -1,0 +1,97 @@
+"""Connections on which a whole answer, its headers included, has the time that was set for reading it.
+
+A socket's own timeout is one for each piece: a server that sends a byte now and then is never late.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+if TYPE_CHECKING:
+    import socket
+
+    from _typeshed import WriteableBuffer
+    from urllib3 import ProxyManager
+
+_SHORTEST = 0.001  # seconds; 0 would mean not to wait for a socket at all
+
+
+class _Timed(io.RawIOBase):
+    """What a socket receives, until a moment."""
+
+    def __init__(self, sock: socket.socket, end: float) -> None:
+        super().__init__()
+        self._sock, self._end = sock, end
+        self._raw = sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int | None:
+        """Receive what is there; waits no longer than until the end."""
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self._sock.settimeout(max(left, _SHORTEST) if left < math.inf else None)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self._raw.close()
+        super().close()
+
+
+class _Answer(http.client.HTTPResponse):
+    """An answer that has to be there in the time that the socket has for a piece of it."""
+
+    def __init__(
+        self, sock: socket.socket, debuglevel: int = 0, method: str | None = None, url: str | None = None
+    ) -> None:
+        super().__init__(sock, debuglevel, method, url)
+        seconds = sock.gettimeout()
+        if self.fp is not None:
+            self.fp.close()
+        self.fp = io.BufferedReader(_Timed(sock, time.monotonic() + (math.inf if seconds is None else seconds)))
+
+
+class _Connection(HTTPConnection):
+    response_class = _Answer
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _Answer
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+_POOLS = {"http": _Pool, "https": _SecurePool}
+
+
+class Adapter(HTTPAdapter):
+    """Makes the connections of a session, to a proxy, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> ProxyManager:
+        """Called by requests; SOCKS has connections of its own, which are as they are."""
+        manager: ProxyManager = super().proxy_manager_for(proxy, **options)
+        if not proxy.lower().startswith("socks"):
+            manager.pool_classes_by_scheme = _POOLS
+        return manager
