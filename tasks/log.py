@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from typing import TYPE_CHECKING
 
 from .base.errors import ConfigError, nearest
+from .base.text import visible
 from .run import documents, ledgerof
 from .run.action import printing
 from .run.commandline import json_option
@@ -95,4 +97,5 @@ def _line(entry: Entry) -> str:
         _REPAIRED.get(str(facts.get("repaired")), ""),
         str(facts.get("reason") or ""),
     ]
-    return "  ".join(part for part in parts if part)
+    # Each entry has one line: what was given as a reason must not look like an entry of its own.
+    return re.sub(r"[\n\t]+", " ", visible("  ".join(part for part in parts if part)))

@@ -211,16 +211,17 @@ def _request() -> Request:
         ConfigError: A variable has an invalid value.
     """
     allow = get_var("allow")
+    reason = " ".join((get_var("reason") or "").split()) or None  # one line, wherever it is shown
     allowed: tuple[Allowance, ...] = ()
     if allow is not None:
         from .policy.judge import allowances
 
-        allowed = allowances(allow, get_var("reason"))
+        allowed = allowances(allow, reason)
     accept = get_var("accept")
     return Request(
-        accepted=stateguard.parse(accept, get_var("reason")) if accept is not None else (),
+        accepted=stateguard.parse(accept, reason) if accept is not None else (),
         part=fanout.part(get_var("ci")), mocking=get_var("mocks") != "no", reviewed_file=get_var("reviewed"),
-        allowances=allowed, base=get_var("base"), reason=get_var("reason"), as_json=commandline.wants_json(),
+        allowances=allowed, base=get_var("base"), reason=reason, as_json=commandline.wants_json(),
         shard=turns.shard(get_var("shard")), adopt=commandline.adopting(),
         repair=commandline.repairing(),
     )  # fmt: skip
