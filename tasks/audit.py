@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 from .base.errors import LedgerError
 from .base.problem import doit
 from .base.text import plural
+from .forges import witness
+from .forges.witness import Asked
 from .ledger.keys import PublicKey
+from .ledger.witness import Judgement, Verdict
 from .log import AS_JSON
 from .run import ledgerof
 from .run.action import FailedText, printing
@@ -33,12 +36,15 @@ def _text(run: Run, as_json: bool) -> str:
     found = ledgerof.opened(run)
     head = found.look()
     verified = found.session.verify()
-    if as_json:
-        text = json.dumps(_document(head, verified), sort_keys=True)
-        return FailedText(text) if verified.broken else text
-    if verified.broken:
+    if verified.broken and not as_json:
         raise broken(found.session.home.name, verified)
-    return "\n".join(_lines(head, verified))
+    asked = Asked(Judgement(Verdict.NONE)) if verified.broken else witness.ask(run, found.session, verified)
+    if as_json:
+        text = json.dumps(_document(head, verified, asked), sort_keys=True)
+        return FailedText(text) if verified.broken or asked.judgement.is_alarm else text
+    if asked.judgement.is_alarm:
+        raise _not_the_last(found.session.home.name, head, asked.judgement)
+    return "\n".join(_lines(head, verified, asked))
 
 
 def broken(name: str, verified: Verification) -> LedgerError:
@@ -53,7 +59,22 @@ def broken(name: str, verified: Verification) -> LedgerError:
     )  # fmt: skip
 
 
-def _lines(head: Head, verified: Verification) -> Iterator[str]:
+def _not_the_last(name: str, head: Head, found: Judgement) -> LedgerError:
+    """The error for a chain that is intact, but is not the one that the forge was told of."""
+    number = found.witness.number if found.witness else 0
+    what = (
+        f"the ledger ends at entry {head.sequence}, but the forge was told of entry {number}: it was put back to an"
+        " earlier version"
+        if found.verdict is Verdict.ROLLED_BACK
+        else f"entry {number} is not the one that the forge was told of: the ledger was rewritten or replaced"
+    )
+    return LedgerError(
+        what, where=name, details=["the entries that are there are intact"], untouched="nothing was written",
+        next_step="find out who wrote it, and put back the version that has that entry; docs/ledger.md explains how",
+    )  # fmt: skip
+
+
+def _lines(head: Head, verified: Verification, asked: Asked) -> Iterator[str]:
     yield f"audit     intact: {plural(verified.count, 'event')}, up to {head.sequence} ({head.chain[:16]})"
     if head.key is None:
         yield "  not signed, only chained: anyone who can write to it can write another chain (`ledger.public_key`)"
@@ -64,15 +85,34 @@ def _lines(head: Head, verified: Verification) -> Iterator[str]:
     for number, why in verified.replaced.items():
         what = f"entry {number} replaced a {why} key"
         yield f"  {what}: only the new key vouches for the entries before it"
-    yield f"  this does not prove that {head.sequence} is the newest entry; a machine that has seen a later one can"
+    yield f"  {_last(head, asked)}"
 
 
-def _document(head: Head, verified: Verification) -> dict[str, object]:
+def _last(head: Head, asked: Asked) -> str:
+    """Whether something outside of the ledger says that its last entry is the last."""
+    found = asked.judgement
+    if found.verdict is Verdict.LAST:
+        return f"the forge names {head.sequence} as the last entry"
+    unproven = f"nothing proves that {head.sequence} is the last entry"
+    if found.witness is not None:
+        return f"the forge was told of entries up to {found.witness.number}; {unproven}"
+    return f"{unproven} ({asked.unasked or 'the forge has not been told of any'})"
+
+
+def _document(head: Head, verified: Verification, asked: Asked) -> dict[str, object]:
     """The result as JSON, for programs."""
     broken = verified.broken
     return {
         "whole": broken is None, "entries": verified.count, "sequence": head.sequence, "chain": head.chain,
         "environment": head.environment, "project": head.project, "key": PublicKey(head.key).id if head.key else None,
         "broken": {"entry": broken.number, "what": broken.what} if broken else None, "first": head.first,
-        "replaced": list(verified.replaced),
+        "replaced": list(verified.replaced), "forge": _of_the_forge(asked),
+    }  # fmt: skip
+
+
+def _of_the_forge(asked: Asked) -> dict[str, object]:
+    found = asked.judgement
+    return {
+        "verdict": str(found.verdict), "sequence": found.witness.number if found.witness else None,
+        "unasked": asked.unasked,
     }  # fmt: skip

@@ -10,7 +10,7 @@ from .base.errors import DeployError, ExitCode
 from .course import LOCKING
 from .forges import gate
 from .reports import write
-from .run import deployedtag, fanout, pending, previous, removed, selection, stateguard, turns
+from .run import deployedtag, fanout, ledgerof, pending, previous, removed, selection, stateguard, turns
 from .run.result import Status
 from .run.selection import Part
 
@@ -145,6 +145,7 @@ def _tell(course: Course, code: ExitCode, paths: list[str]) -> None:
         from .forges import publisher
 
         publisher.publish(run, course.whole, code)
+    _tell_witness(course)
     if "drift" in course.selected and run.project.config.drift.issues:
         from .forges import drifted
 
@@ -155,6 +156,18 @@ def _tell(course: Course, code: ExitCode, paths: list[str]) -> None:
     else:
         for problem in course.errors:
             run.say(problem.text())
+
+
+def _tell_witness(course: Course) -> None:
+    """Tell the forge which entry of the ledger is the last; in a generated pipeline, the last job does."""
+    run = course.run
+    if run.recording is None or not (run.asked.deploying or "verify" in course.selected):
+        return
+    session = ledgerof.opened(run).session
+    if session.head is not None and (session.written or run.request.part is Part.REPORT):
+        from .forges import witness
+
+        witness.tell(run, session, session.head)
 
 
 def _compare_with_review(course: Course) -> None:

@@ -95,6 +95,7 @@ class Session:
     _version: Version | None = field(init=False, default=None)
     _shards: dict[str, Shard] = field(init=False, default_factory=dict)  # by digest
     _said: str = field(init=False, default="")  # the home's last error
+    _first: int | None = field(init=False, default=None)  # the number of the last entry when it was first read
     _lock: threading.RLock = field(init=False, default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
@@ -110,6 +111,12 @@ class Session:
     def version(self) -> Version | None:
         """The version of this head."""
         return self._version
+
+    @property
+    def written(self) -> bool:
+        """Whether the ledger has entries that were written since this session began."""
+        head = self.head
+        return head is not None and head.sequence > (self._first or 0)
 
     @property
     def holds(self) -> bool:
@@ -277,6 +284,7 @@ class Session:
             return Fetched(None)
         head = self._believed(found)
         self._version = found
+        self._first = head.sequence if self._first is None else self._first
         return Fetched(head)
 
     def _put(self, base: Head, batch: Batch) -> Event:
@@ -331,6 +339,8 @@ class Session:
             raise self._unbelievable(f"its head cannot be read: {error}") from None
         if wrong := self.identity.problem(head):
             raise self._unbelievable(wrong)
+        if head.key is None and self.trust.public:
+            raise troubles.unsigned(self.home.name)
         if broken := chain.judge_head(head, envelope, self.trust.public):
             raise self._unbelievable(broken.what)
         return head

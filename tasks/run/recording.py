@@ -13,6 +13,7 @@ from ..base.clock import now
 from ..base.errors import DeployError, LedgerError
 from ..ledger.machine import Announce, Busy, Failed, Finish, Flush, HolderEnded, Look, Mark, Record, Trouble
 from . import entries, lease, ledgers
+from .reviewing import Reviewing
 from .workingcopy import Known, WorkingCopy, digest, is_ended
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ..ledger.session import Session
     from ..project.model.ledger import Ledger
     from .lease import Ask
+    from .reviewing import AskReview
     from .run import Run
 
 _SOFT = frozenset({Trouble.UNREACHABLE, Trouble.DENIED, Trouble.NO_KEY})
@@ -40,13 +42,14 @@ class Recording:
         run: The run.
         settings: Its settings.
         has_ended: Asks the forge whether a pipeline has ended.
+        review: Asks the forge who reviewed the commit.
 
     Attributes:
         unread: Why it could not be read, if the run continues without it.
         conflicts: Stacks that were deployed here and elsewhere, neither run knowing of the other.
     """
 
-    def __init__(self, run: Run, settings: Ledger, has_ended: Ask) -> None:
+    def __init__(self, run: Run, settings: Ledger, has_ended: Ask, review: AskReview) -> None:
         self.settings = settings
         self.unread: LedgerError | None = None
         self.conflicts: set[str] = set()
@@ -54,6 +57,7 @@ class Recording:
         self._copy = WorkingCopy(run.layout)
         self.session: Session = ledgers.open_session(run, settings, self._copy.memory.clone, self._copy.memory.mark)
         self._holders = lease.Holders(run, self.session.me.holder, has_ended)
+        self._reviewing = Reviewing(run, review)
         self._reader: threading.Thread | None = None
         self._read: list[Effect] = []
         self._read_error: DeployError | None = None
@@ -220,6 +224,7 @@ class Recording:
             self._go_on_without(self.unread, stacks)
             return
         self._require_unmoved(before, stacks)
+        self._reviewing.begin()
         self._writer = threading.Thread(target=self._write_behind, name="ledger-writer", daemon=True)
         self._writer.start()
 
@@ -260,6 +265,7 @@ class Recording:
             self._touched.add(stack)
 
     def _write_behind(self) -> None:
+        self._reviewing.wait()  # outside of the lock, for which applies wait
         while not self._ended.wait(self.settings.every):
             with suppress(DeployError):  # reported at the end if it persists
                 self._sync()
@@ -300,8 +306,11 @@ class Recording:
 
     def _change(self, stack: str, found: receipts.Record, follows: str | None) -> Change:
         held = self.session.records([stack]).get(stack) if self.session.head is not None else None
-        me = self.session.me.holder
-        return entries.of_receipt(self._run, self.settings, stack, found, held=held, follows=follows, holder=me)
+        made = entries.of_receipt(
+            self._run, self.settings, stack, found, held=held, follows=follows, holder=self.session.me.holder
+        )
+        review = self._reviewing.of(found.receipt.get("commit"))
+        return entries.reviewed(made, review, public=self.settings.public) if review is not None else made
 
     # On its own
 
