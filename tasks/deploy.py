@@ -19,7 +19,18 @@ from .engine.engine import failure, is_stale
 from .forges import gate
 from .plans import acceptance, judging, knowing, making, replayed, unneeded
 from .project import volatile
-from .run import checkblocks, deployedtag, errored, readstate, selection, stateguard, succession, upstream, workdir
+from .run import (
+    checkblocks,
+    deployedtag,
+    errored,
+    readstate,
+    selection,
+    statecopies,
+    stateguard,
+    succession,
+    upstream,
+    workdir,
+)  # fmt: skip
 from .run.action import is_current, stage_action
 from .run.assessment import assess, assess_once, may_be_affected
 from .run.commandline import COMMANDS
@@ -313,6 +324,7 @@ def _settled(run: Run, stack: Stack, attempt: _Attempt, where: Context) -> _End 
 
 def _ended(run: Run, stack: Stack, attempt: _Attempt, where: Context, variables: list[str]) -> _End:
     """Apply a plan, and read what it left."""
+    statecopies.keep_before(run, stack, attempt.artifact.manifest, attempt.artifact.plan)
     done = _run_apply(run, stack, attempt, where, variables)
     left = readstate.left_by(run, stack, where, attempt.artifact.manifest)
     exists = attempt.artifact.manifest.exists

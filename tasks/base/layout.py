@@ -216,6 +216,10 @@ class Layout:
         """The stack's outputs after the last apply."""
         return self.base / f"outputs/{stack}.json"
 
+    def states(self, stack: str) -> Path:
+        """The folder of encrypted copies of the stack's state."""
+        return self.base / f"states/{stack}"
+
     @property
     def before(self) -> Path:
         """Receipts and outputs from before a generated pipeline, handed on by its first job."""

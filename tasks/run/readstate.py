@@ -11,6 +11,7 @@ from ..base import jsontext
 from ..base.errors import EngineError, StoppedError
 from ..engine.engine import failure
 from ..project import backend as backends
+from . import statecopies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,10 +105,14 @@ def left_by(run: Run, stack: Stack, where: Context, manifest: Manifest) -> Left:
     A stopped run asks for it too, once and not for long.
     """
     try:
-        found = content(run, stack, where)
+        state = _text(run, stack, where)
     except StoppedError:
-        found = content(run, stack, where, late=_LATE_LOOK)
-    return Left.of(found, manifest)
+        state = _text(run, stack, where, late=_LATE_LOOK)
+    found = _parsed(state)
+    left = Left.of(found, manifest)
+    if left.outputs is not None or (found and (left.lineage, left.serial) == _identity(found)):
+        statecopies.keep(run, stack, state, left.lineage, left.serial)
+    return left
 
 
 @dataclass(frozen=True)
@@ -159,16 +164,27 @@ def content(run: Run, stack: Stack, where: Context, *, late: float | None = None
     Raises:
         StoppedError: The run was asked to stop.
     """
+    return _parsed(_text(run, stack, where, late=late))
+
+
+def _text(run: Run, stack: Stack, where: Context, *, late: float | None = None) -> bytes | None:
+    """The state as its backend has it; None without one, or where it cannot be read."""
     path = backends.state_file(run.project, stack)
     try:
-        state = (
-            jsontext.loads(path.read_bytes())
-            if path is not None
-            else run.engine().json(where, "state", "pull", late=late)
-        )
-    except (OSError, ValueError, RecursionError, EngineError):
+        if path is not None:
+            return path.read_bytes()
+        done = run.engine().run(where, "state", "pull", apart=True, late=late)
+    except (OSError, EngineError):
         return None
-    return state if isinstance(state, dict) else None
+    return done.raw.encode(errors="surrogateescape") if done.ok else None
+
+
+def _parsed(state: bytes | None) -> Mapping[str, Any] | None:
+    try:
+        found = jsontext.loads(state) if state else None
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _identity(state: Mapping[str, Any] | None) -> tuple[str | None, int | None]:
