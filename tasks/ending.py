@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from . import drift, snapshots
@@ -10,7 +11,7 @@ from .base.errors import DeployError, ExitCode
 from .course import LOCKING
 from .forges import gate
 from .reports import write
-from .run import deployedtag, fanout, ledgerof, pending, previous, removed, selection, stateguard, turns
+from .run import deployedtag, fanout, ledgerof, observing, pending, previous, removed, selection, stateguard, turns
 from .run.result import Status
 from .run.selection import Part
 
@@ -117,6 +118,10 @@ def _record(course: Course) -> None:
     run = course.run
     if run.recording is None or not (run.asked.deploying or "verify" in course.selected):
         return
+    if run.project.config.notify:  # which reads them in any case; the ledger then notes how often they were written
+        with suppress(DeployError):
+            if found := run.once(observing.attach):
+                found.read()
     if problem := run.recording.end(last=run.request.part is not Part.JOB):
         shown = run.problem(problem)
         if run.asked.deploying:

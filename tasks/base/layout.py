@@ -126,6 +126,11 @@ class Layout:
         return self.cache / "ledger"
 
     @property
+    def observed(self) -> Path:
+        """The latest observations that this disk has seen: where, and how often they had been written."""
+        return self.ledger_cache / f"{self.environment}-observed.json"
+
+    @property
     def file_index(self) -> Path:
         """Digests and facts of source files, keyed by their stat."""
         return self.cache / "files.json"

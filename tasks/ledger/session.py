@@ -82,6 +82,7 @@ class Session:
         seen: The latest place in the chain that this machine has seen.
         cache: The cache of shards.
         pause: Waits that many seconds; true if the run was asked to stop.
+        observed: How often the observations were written, as far as this run knows.
     """
 
     home: Home
@@ -91,6 +92,7 @@ class Session:
     seen: Mark | None = None
     cache: Cache | None = None
     pause: Callable[[float], bool | None] = time.sleep
+    observed: int = 0
     _state: State = field(init=False)
     _version: Version | None = field(init=False, default=None)
     _shards: dict[str, Shard] = field(init=False, default_factory=dict)  # by digest
@@ -291,7 +293,9 @@ class Session:
         touched = {record.shard_of(change.stack) for change in batch.changes if change.stack is not None}
         shards = self._read_shards(base, touched)
         try:
-            made = self._draft(batch.over(self.me, base), shards, batch.changes, batch.write)
+            head = batch.over(self.me, base)
+            head = head.model_copy(update={"observed": max(head.observed, self.observed)})
+            made = self._draft(head, shards, batch.changes, batch.write)
         except chain.KeyMissingError as error:
             self._said = str(error)
             return Denied(Trouble.NO_KEY)

@@ -178,6 +178,12 @@ class Recording:
             return ["it was deployed here and elsewhere by runs that did not know of each other"]
         return []
 
+    def observed(self, writes: int) -> int:
+        """Note how often the observations were written, for the next entry; returns the most that is known."""
+        head, session = self.session.head, self.session
+        session.observed = max(session.observed, writes)
+        return max(session.observed, head.observed if head is not None else 0)
+
     # Before the first apply
 
     def announce(self, stacks: Callable[[], Collection[str]]) -> None:
