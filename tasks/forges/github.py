@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ACTIONS = "github-actions[bot]"
 _LONGEST_DESCRIPTION = 140
-_WITHDRAWN = ("CHANGES_REQUESTED", "DISMISSED")  # states of reviews that end an approval; a comment does not
+_WITHDRAWN = ("changes_requested", "dismissed")  # states of reviews that end an approval; a comment does not
 
 
 class GitHub:
@@ -126,9 +126,10 @@ class GitHub:
             user = item.get("user")  # null where the account is gone
             if not isinstance(user, dict) or not isinstance(user.get("id"), int):
                 continue
-            if item.get("state") == "APPROVED":
+            state = str(item.get("state")).lower()
+            if state == "approved":
                 found[user["id"]] = Approver(str(user["id"]), str(user.get("login") or ""))
-            elif item.get("state") in _WITHDRAWN:
+            elif state in _WITHDRAWN:
                 found.pop(user["id"], None)
         return [found[number] for number in sorted(found)]
 
