@@ -19,6 +19,7 @@ from .run.action import FailedText, printing
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .base.jsonvalue import JsonObject
     from .ledger.chain import Verification
     from .ledger.record import Head
     from .run.run import Run
@@ -99,7 +100,7 @@ def _last(head: Head, asked: Asked) -> str:
     return f"{unproven} ({asked.unasked or 'the forge has not been told of any'})"
 
 
-def _document(head: Head, verified: Verification, asked: Asked) -> dict[str, object]:
+def _document(head: Head, verified: Verification, asked: Asked) -> JsonObject:
     """The result as JSON, for programs."""
     broken = verified.broken
     return {
@@ -110,7 +111,7 @@ def _document(head: Head, verified: Verification, asked: Asked) -> dict[str, obj
     }  # fmt: skip
 
 
-def _of_the_forge(asked: Asked) -> dict[str, object]:
+def _of_the_forge(asked: Asked) -> JsonObject:
     found = asked.judgement
     return {
         "verdict": str(found.verdict), "sequence": found.witness.number if found.witness else None,

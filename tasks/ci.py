@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .forges.pipelines.shares import Purpose, Shares
+    from .run.commandline import OptionDict
     from .run.run import Run
     from .run.taskdict import TaskDict
 
@@ -30,7 +31,7 @@ _FORGES = ("gitlab", "github")
 
 def tasks(run: Run) -> Iterator[TaskDict]:
     """`ci`: writes a file and prints a summary; `-p` sets the purpose of the pipeline, `-f` the forge."""
-    params = [
+    params: list[OptionDict] = [
         {"name": "purpose", "short": "p", "long": "for", "default": "deploy",
          "choices": [(name, "") for name in _PURPOSES], "help": "plan, deploy or drift"},
         {"name": "forge", "short": "f", "long": "forge", "default": "",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .project.stackgraph import StackGraph
+    from .run.commandline import OptionDict
     from .run.run import Run
     from .run.taskdict import TaskDict
 
@@ -22,7 +23,7 @@ _REMARKS = {"text": "", "mermaid": "%% ", "dot": "// "}  # how a line begins tha
 
 def tasks(run: Run) -> Iterator[TaskDict]:
     """`graph`: prints the graph; `-f` sets the format."""
-    params: list[dict[str, object]] = [
+    params: list[OptionDict] = [
         {"name": "form", "short": "f", "long": "format", "default": "text",
          "choices": [*((name, "") for name in FORMS), ("json", "")], "help": "text, mermaid, dot or json"},
         *json_option(),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .ledger.record import Entry
+    from .run.commandline import OptionDict
     from .run.run import Run
     from .run.taskdict import TaskDict
 
@@ -20,7 +21,7 @@ STAGE = "log"
 _MOST = 50
 _DIGITS = 8
 _CHECKS = {"True": "checks passed", "False": "checks failed"}
-AS_JSON = {
+AS_JSON: OptionDict = {
     "name": "as_json", "short": "j", "long": "json", "type": bool, "default": False,
     "help": "JSON for programs, one value per line",
 }  # fmt: skip
@@ -28,7 +29,7 @@ AS_JSON = {
 
 def tasks(run: Run) -> Iterator[TaskDict]:
     """`log`: for all stacks, or for those that are named after it."""
-    params = [
+    params: list[OptionDict] = [
         AS_JSON,
         {
             "name": "most",
@@ -83,6 +84,8 @@ def _review(found: object, request: object) -> str:
         return f"merge request {request}" if request else ""
     if found.get("request") is None:
         return "no merge request"
-    people = found.get("names") or [f"user {number}" for number in found.get("approvers") or ()]
+    names, ids = found.get("names"), found.get("approvers")
+    people = [*map(str, names)] if isinstance(names, list) else []
+    people = people or [f"user {number}" for number in (ids if isinstance(ids, list) else ())]
     approved = f"approved by {', '.join(people)}" if people else "not approved"
     return f"merge request {found['request']}, {approved}"

@@ -18,6 +18,7 @@ from .run import entries, ledgerof
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .base.jsonvalue import JsonObject
     from .ledger.record import Head
     from .run.recording import Recording
     from .run.run import Run
@@ -65,7 +66,7 @@ def _replace_key(run: Run, found: Recording, head: Head, why: str) -> str:
             f"the key in {NEXT_KEY} is the one that signs the ledger already", key=NEXT_KEY, untouched=_UNCHANGED,
             next_step=("create a new one with ", doit("ledger", "key")),
         )  # fmt: skip
-    facts: dict[str, object] = {}
+    facts: JsonObject = {}
     if why:
         word = "revoke" if why == "revoked" else "rotate"
         facts = {"old": why, **entries.reason(found.settings, ledgerof.reason(run, word))}
@@ -77,7 +78,7 @@ def _replace_key(run: Run, found: Recording, head: Head, why: str) -> str:
     return "\n".join(lines)
 
 
-def _sign_first(found: Recording, head: Head, named: Sequence[keys.PublicKey], facts: dict[str, object]) -> str:
+def _sign_first(found: Recording, head: Head, named: Sequence[keys.PublicKey], facts: JsonObject) -> str:
     """Write the first signed entry of a ledger without a key.
 
     Args:
@@ -113,7 +114,7 @@ def _unusable(given: bool, named: bool) -> ConfigError:
     )  # fmt: skip
 
 
-def _write_key(found: Recording, following: keys.SigningKey, facts: dict[str, object], *, lost: bool) -> None:
+def _write_key(found: Recording, following: keys.SigningKey, facts: JsonObject, *, lost: bool) -> None:
     session = found.session
     session.trust = Trust(session.trust.public, [*session.trust.signing, following])
     change = Change(Kind.ROTATE, secrets.token_hex(16), now(), key=following.public.text, lost=lost, facts=facts)

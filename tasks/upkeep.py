@@ -24,6 +24,7 @@ from .run.action import printing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from .base.jsonvalue import JsonObject
     from .ledger.home import Version
     from .ledger.session import Trust
     from .run.recording import Recording
@@ -104,7 +105,7 @@ def _rebuild(run: Run, found: Recording, rest: Sequence[str]) -> str:
         encryption.require(run.project, plans=False)
         run.project.keyring.prepare()
         stacks = rebuilding.collect(run, [Path(folder) for folder in rest])
-        facts = {
+        facts: JsonObject = {
             "rebuilt": True, "replaces": replaced, **entries.reason(found.settings, reason),
             "stacks": {name: {"from": item.source, "certain": item.certain} for name, item in stacks.items()},
         }  # fmt: skip
@@ -247,7 +248,9 @@ def _release(run: Run, found: Recording) -> str:
     if lease is None:
         return "ledger    its lease is free"
     begun = {name: item.model_copy(update={"doubtful": True}) for name, item in head.begun.items()}
-    facts = {"of": lease.holder, "label": lease.label, "begun": sorted(begun), **entries.reason(found.settings, reason)}
+    facts: JsonObject = {
+        "of": lease.holder, "label": lease.label, "begun": [*sorted(begun)], **entries.reason(found.settings, reason),
+    }  # fmt: skip
     found.session.amend(
         lambda known: known.model_copy(update={"lease": None, "begun": begun}),
         [Change(Kind.RELEASE, secrets.token_hex(16), now(), facts=facts)],

@@ -149,7 +149,15 @@ def _preload() -> None:
             importlib.import_module(name)
     if "apprise" in sys.modules:
         sys.modules["apprise"].Apprise.instantiate("json://localhost")  # has it import its hundred services
+    _compile_templates(package.__name__)
     sys.path[:] = path
+
+
+def _compile_templates(package: str) -> None:
+    """Compile the templates of the reports, which takes longer than to fill them in."""
+    environment = importlib.import_module(f"{package}.reports.environment")
+    for template in Path(environment.__file__ or "").parent.glob("templates/*.j2"):
+        environment.own().get_template(template.name)
 
 
 def _serve(channel: socket.socket) -> dict[str, object] | None:

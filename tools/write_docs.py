@@ -3,8 +3,6 @@
 They come from `tasks/project/model/` and `tasks/run/documents.py`.
 """
 
-# ruff: noqa: INP001 - a script among scripts, no package
-
 from __future__ import annotations
 
 import json

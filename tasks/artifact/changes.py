@@ -5,19 +5,22 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..base.errors import DeployError
 from ..base.jsontext import same
+from ..base.jsonvalue import fields, named, records, words
 from ..base.masking import MASK
 from ..base.text import plural
-from ..base.valuepath import differing, overlap
+from ..base.valuepath import differing, overlap, path_of
 from . import exposed, plansecrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from ..base.jsonvalue import Json, JsonObject
     from ..base.masking import Secrets
+    from ..base.valuepath import Path
 
 UNKNOWN = "(known after apply)"
 HIDDEN = "(hidden)"
@@ -28,7 +31,6 @@ _KINDS = {
 _COUNTED = frozenset(_KINDS.values()) - {"change"} | {"move", "import"}  # unknown actions count as changes
 _VALUES = ("import_id", "before", "after")
 _LAST_KEY = re.compile(r'\[(?:\d+|"(?:[^"\\]|\\.)*")\]$')
-_Relevant = dict[str, list[tuple[str | int, ...]]]
 _SIGNS = (("add", "+"), ("change", "~"), ("replace", "±"), ("destroy", "-"))
 
 
@@ -61,6 +63,12 @@ class Counts:
         return " ".join(shown)
 
 
+def counts_of(value: Json) -> Counts:
+    """The counts that a record of changes has; none at all if they are not counts."""
+    numbers = {name: number for name, number in fields(value).items() if isinstance(number, int)}
+    return Counts(**numbers) if set(fields(value)) == set(numbers) <= set(asdict(Counts())) else Counts()
+
+
 def counts_text(counts: dict[str, int]) -> str:
     """A manifest's counts in words.
 
@@ -84,19 +92,19 @@ class PlanChanges:
     """
 
     counts: Counts
-    resources: list[dict[str, Any]] = field(default_factory=list)
-    drift: list[dict[str, Any]] = field(default_factory=list)
-    outputs: list[dict[str, Any]] = field(default_factory=list)
+    resources: list[JsonObject] = field(default_factory=list)
+    drift: list[JsonObject] = field(default_factory=list)
+    outputs: list[JsonObject] = field(default_factory=list)
     failed_checks: list[str] = field(default_factory=list)
     failed_addresses: list[str] = field(default_factory=list)
     errored: bool = False
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The content of `plan.json`."""
         return {"format": 1, **asdict(self)}
 
 
-def read(plan: Mapping[str, Any], mask: Secrets, *, hidden: bool = False) -> PlanChanges:
+def read(plan: Mapping[str, Json], mask: Secrets, *, hidden: bool = False) -> PlanChanges:
     """Reduce the output of `tofu show -json PLAN` (https://opentofu.org/docs/internals/json-format/).
 
     Sensitive values are replaced and added to the masker, because the engine's output and values that are not marked
@@ -114,15 +122,15 @@ def read(plan: Mapping[str, Any], mask: Secrets, *, hidden: bool = False) -> Pla
     exposed.require_hidden(plan, mask)
     relevant = _relevant(plan)
     found = [
-        *(_resource(item) for item in plan.get("resource_changes") or []),
-        *(_drift(item, relevant) for item in plan.get("resource_drift") or []),
-        *(_output(name, change) for name, change in sorted((plan.get("output_changes") or {}).items())),
+        *(_resource(item) for item in records(plan.get("resource_changes"))),
+        *(_drift(item, relevant) for item in records(plan.get("resource_drift"))),
+        *(_output(name, change) for name, change in sorted(named(plan.get("output_changes")).items())),
     ]
     shown = [entry for entry in found if entry is not None]
     for entry in shown:
         _finish(entry, mask, hidden=hidden)
     resources, drift, outputs = (_of(shown, kind) for kind in (_Kind.RESOURCE, _Kind.DRIFT, _Kind.OUTPUT))
-    checks = [check for check in plan.get("checks") or [] if check.get("status") in ("fail", "error")]
+    checks = [check for check in records(plan.get("checks")) if check.get("status") in ("fail", "error")]
     return PlanChanges(
         _count(resources, outputs), resources, drift, outputs,
         [_failed_check(check, mask, hidden=hidden) for check in checks],
@@ -130,19 +138,19 @@ def read(plan: Mapping[str, Any], mask: Secrets, *, hidden: bool = False) -> Pla
     )  # fmt: skip
 
 
-def _check_address(check: Mapping[str, Any]) -> str:
-    return str((check.get("address") or {}).get("to_display", "?"))
+def _check_address(check: JsonObject) -> str:
+    return str(fields(check.get("address")).get("to_display", "?"))
 
 
-def _failed_check(check: Mapping[str, Any], mask: Secrets, *, hidden: bool) -> str:
+def _failed_check(check: JsonObject, mask: Secrets, *, hidden: bool) -> str:
     """A check that does not hold: its address, and what it says unless that is to be hidden."""
     address = _check_address(check)
-    problems = [problem for found in check.get("instances") or [] for problem in found.get("problems") or []]
+    problems = [problem for found in records(check.get("instances")) for problem in records(found.get("problems"))]
     said = dict.fromkeys(" ".join(str(problem.get("message", "")).split()) for problem in problems)
     return mask.text(address if hidden or not said else f"{address}: {'; '.join(said)}")
 
 
-def _of(shown: list[_Entry], kind: _Kind) -> list[dict[str, Any]]:
+def _of(shown: list[_Entry], kind: _Kind) -> list[JsonObject]:
     return [entry.item for entry in shown if entry.kind is kind]
 
 
@@ -158,14 +166,14 @@ class _Entry(NamedTuple):
     """A change as shown, with the engine's record of it."""
 
     kind: _Kind
-    item: dict[str, Any]
-    change: Mapping[str, Any]
+    item: JsonObject
+    change: JsonObject
 
 
-def _resource(record: Mapping[str, Any]) -> _Entry | None:
+def _resource(record: JsonObject) -> _Entry | None:
     """A resource that would change; None for one that neither changes nor moves, and for reads."""
-    change = record.get("change") or {}
-    actions = tuple(change.get("actions") or ())
+    change = fields(record.get("change"))
+    actions = tuple(words(change.get("actions")))
     moved, importing = record.get("previous_address"), change.get("importing")
     if actions in ((), ("read",)) or (actions == ("no-op",) and not moved and not importing):
         return None
@@ -180,9 +188,9 @@ def _resource(record: Mapping[str, Any]) -> _Entry | None:
     return _Entry(_Kind.RESOURCE, item, change)
 
 
-def _drift(record: Mapping[str, Any], relevant: _Relevant) -> _Entry | None:
-    change = record.get("change") or {}
-    actions = tuple(change.get("actions") or ())
+def _drift(record: JsonObject, relevant: Mapping[str, Sequence[Path]]) -> _Entry | None:
+    change = fields(record.get("change"))
+    actions = tuple(words(change.get("actions")))
     if actions == ("no-op",):
         return None
     address = str(record.get("address"))
@@ -195,24 +203,23 @@ def _drift(record: Mapping[str, Any], relevant: _Relevant) -> _Entry | None:
     return _Entry(_Kind.DRIFT, item, change)
 
 
-def _relevant(plan: Mapping[str, Any]) -> _Relevant:
+def _relevant(plan: Mapping[str, Json]) -> dict[str, list[Path]]:
     """The attributes that the changes of a plan may follow from, by the address of a resource or of its instance."""
-    found: _Relevant = {}
-    for entry in plan.get("relevant_attributes") or []:
-        path = [part for part in entry.get("attribute") or [] if isinstance(part, str | int)]
-        found.setdefault(str(entry.get("resource")), []).append(tuple(path))
+    found: dict[str, list[Path]] = {}
+    for entry in records(plan.get("relevant_attributes")):
+        found.setdefault(str(entry.get("resource")), []).append(path_of(entry.get("attribute")))
     return found
 
 
-def _output(name: str, change: Mapping[str, Any]) -> _Entry | None:
+def _output(name: str, change: JsonObject) -> _Entry | None:
     if change.get("actions") in (["no-op"], None):
         return None
-    item = {"name": name, "action": "+".join(change["actions"]), **_values(change)}
+    item = {"name": name, "action": "+".join(words(change["actions"])), **_values(change)}
     return _Entry(_Kind.OUTPUT, item, change)
 
 
-def _described(record: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    change = record.get("change") or {}
+def _described(record: JsonObject, kind: str) -> JsonObject:
+    change = fields(record.get("change"))
     return {
         "address": record.get("address"),
         "type": record.get("type"),
@@ -224,7 +231,7 @@ def _described(record: Mapping[str, Any], kind: str) -> dict[str, Any]:
     }
 
 
-def _values(change: Mapping[str, Any]) -> dict[str, Any]:
+def _values(change: JsonObject) -> JsonObject:
     before = redact(change.get("before"), change.get("before_sensitive"))
     after = redact(change.get("after"), change.get("after_sensitive"))
     return {"before": before, "after": _with_unknown(after, change.get("after_unknown"))}
@@ -238,45 +245,53 @@ def _finish(entry: _Entry, mask: Secrets, *, hidden: bool) -> None:
         _hide(item)
     item.update(_masked(item, mask))
     if entry.kind is not _Kind.OUTPUT:
-        old, new = before or {}, after or {}
-        names = {*old, *new} if isinstance(old, dict) and isinstance(new, dict) else ()
-        item["changed"] = sorted(name for name in names if not same(old.get(name), new.get(name)))
+        item["changed"] = [*_changed(before or {}, after or {})]
     if before is not None and after is not None:
-        masked = [list(path) for path in _covered(before, after, item["before"], item["after"], ())]
+        masked: list[Json] = [[*path] for path in _covered(before, after, item["before"], item["after"], ())]
         item.update({"masked": masked} if masked else {})
 
 
-def masked_again(changes: Mapping[str, Any], mask: Secrets) -> dict[str, Any]:
+def _changed(before: Json, after: Json) -> list[str]:
+    """The names of the fields that differ."""
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return []
+    return sorted(name for name in {*before, *after} if not same(before.get(name), after.get(name)))
+
+
+def masked_again(changes: JsonObject, mask: Secrets) -> JsonObject:
     """Changes as `PlanChanges.to_json` has them, with the values replaced that are secret by now, nothing else."""
     kinds = ("resources", "drift", "outputs")
-    return {**changes, **{kind: items_masked(changes[kind], mask) for kind in kinds if changes.get(kind)}}
+    return {**changes, **{kind: [*items_masked(records(changes[kind]), mask)] for kind in kinds if changes.get(kind)}}
 
 
-def items_masked(items: Sequence[Mapping[str, Any]], mask: Secrets) -> list[dict[str, Any]]:
+def items_masked(items: Sequence[JsonObject], mask: Secrets) -> list[JsonObject]:
     """Some of those changes, their values masked; an address, an action and a count never are."""
     return [{**item, **_masked(item, mask)} for item in items]
 
 
-def _masked(item: Mapping[str, Any], mask: Secrets) -> dict[str, Any]:
+def _masked(item: JsonObject, mask: Secrets) -> JsonObject:
     return {key: mask.value(item[key]) for key in _VALUES if key in item}
 
 
-def _covered(before: Any, after: Any, shown: Any, shown_after: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+def _covered(before: Json, after: Json, shown: Json, shown_after: Json, path: Path) -> Iterator[Path]:
     """The paths whose values differ although they are shown as the same."""
     if same(before, after):
         return
     values = (before, after, shown, shown_after)
-    if all(isinstance(value, dict) for value in values):
-        for key in sorted(before.keys() & after.keys() & shown.keys() & shown_after.keys()):
-            yield from _covered(before[key], after[key], shown[key], shown_after[key], (*path, key))
-    elif all(isinstance(value, list) for value in values):
-        for place, parts in enumerate(zip(before, after, shown, shown_after, strict=False)):
-            yield from _covered(*parts, (*path, place))
+    mappings = [value for value in values if isinstance(value, dict)]
+    lists = [value for value in values if isinstance(value, list)]
+    if len(mappings) == len(values):
+        for key in sorted(set.intersection(*map(set, mappings))):
+            old, new, old_shown, new_shown = (value[key] for value in mappings)
+            yield from _covered(old, new, old_shown, new_shown, (*path, key))
+    elif len(lists) == len(values):
+        for place, (old, new, old_shown, new_shown) in enumerate(zip(*lists, strict=False)):
+            yield from _covered(old, new, old_shown, new_shown, (*path, place))
     elif same(shown, shown_after):
         yield path
 
 
-def _hide(item: dict[str, Any]) -> None:
+def _hide(item: JsonObject) -> None:
     if "import_id" in item:
         item["import_id"] = HIDDEN
     for side in ("before", "after"):
@@ -287,7 +302,7 @@ def _hide(item: dict[str, Any]) -> None:
             item[side] = HIDDEN
 
 
-def redact(value: Any, sensitive: Any) -> Any:
+def redact(value: Json, sensitive: Json) -> Json:
     """The value without its sensitive parts; `sensitive` is True, or shaped like the value with True where it is."""
     if sensitive is True:
         return None if value is None else MASK
@@ -299,7 +314,7 @@ def redact(value: Any, sensitive: Any) -> Any:
     return redact(value, True) if plansecrets.any_marked(sensitive) else value  # different shapes: redact everything
 
 
-def _with_unknown(value: Any, unknown: Any) -> Any:
+def _with_unknown(value: Json, unknown: Json) -> Json:
     if unknown is True:
         return value if value is not None else UNKNOWN
     if isinstance(unknown, dict) and (value is None or isinstance(value, dict)):
@@ -314,7 +329,7 @@ def _with_unknown(value: Any, unknown: Any) -> Any:
     return value
 
 
-def _count(resources: list[dict[str, Any]], outputs: list[dict[str, Any]]) -> Counts:
+def _count(resources: list[JsonObject], outputs: list[JsonObject]) -> Counts:
     kinds = [item["action"] for item in resources]
     return Counts(
         add=kinds.count("add"),

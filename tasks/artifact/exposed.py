@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base.errors import ExposedError
+from ..base.jsonvalue import fields, named, records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from ..base.jsonvalue import Json
     from ..base.masking import Secrets
 
 _INSTANCE_KEY = re.compile(r'\["((?:[^"\\]|\\.)*)"\]')
@@ -17,7 +19,7 @@ _NUMBER = re.compile(r"\[\d+\]")
 _LISTS = ("resource_changes", "resource_drift")
 
 
-def require_hidden(plan: Mapping[str, Any], mask: Secrets) -> None:
+def require_hidden(plan: Mapping[str, Json], mask: Secrets) -> None:
     """Make sure that no known secret stands in what a report shows as it is.
 
     Args:
@@ -42,28 +44,28 @@ def require_hidden(plan: Mapping[str, Any], mask: Secrets) -> None:
         mask.add_names(_identifiers(address))
 
 
-def _records(plan: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _records(plan: Mapping[str, Json]) -> Iterator[tuple[str, Mapping[str, Json]]]:
     for kind in _LISTS:
-        for record in plan.get(kind) or []:
-            if (record.get("change") or {}).get("actions") not in (["no-op"], ["read"]) or record.get(
+        for record in records(plan.get(kind)):
+            if fields(record.get("change")).get("actions") not in (["no-op"], ["read"]) or record.get(
                 "previous_address"
             ):
                 yield str(record.get("address")), record
-    for name, change in (plan.get("output_changes") or {}).items():
+    for name, change in named(plan.get("output_changes")).items():
         yield f"output {name}", {"change": change}
 
 
-def _names(address: str, record: Mapping[str, Any]) -> Iterator[tuple[str, str, bool]]:
+def _names(address: str, record: Mapping[str, Json]) -> Iterator[tuple[str, str, bool]]:
     """Each name that is shown of a change: where it stands, the name, whether the code has it as an identifier."""
-    for found in (address, record.get("previous_address") or ""):
+    for found in (address, str(record.get("previous_address") or "")):
         yield "the address", _INSTANCE_KEY.sub("[]", found), True
         yield from (("an instance key of", key, False) for key in _INSTANCE_KEY.findall(found))
-    change = record.get("change") or {}
+    change = fields(record.get("change"))
     for side in ("before", "after"):
         value, marks = change.get(side), change.get(f"{side}_sensitive")
         if isinstance(value, dict) and record.get("address"):  # the attributes: their names are the provider's
-            found = (key for name, item in value.items() for key in _keys(item, _below(marks, name)))
-            yield from (("a map key of", key, False) for key in found)
+            keys = (key for name, item in value.items() for key in _keys(item, _below(marks, name)))
+            yield from (("a map key of", key, False) for key in keys)
         else:
             yield from (("a map key of", key, False) for key in _keys(value, marks))
 
@@ -75,7 +77,7 @@ def _identifiers(address: str) -> Iterator[str]:
     yield _NUMBER.sub("", plain)
 
 
-def _keys(value: Any, marks: Any) -> Iterator[str]:
+def _keys(value: Json, marks: Json) -> Iterator[str]:
     """The keys of mappings in a value, as far as that is shown."""
     if marks is True:
         return
@@ -88,5 +90,5 @@ def _keys(value: Any, marks: Any) -> Iterator[str]:
             yield from _keys(item, marks[place] if isinstance(marks, list) and place < len(marks) else None)
 
 
-def _below(marks: Any, name: str) -> Any:
+def _below(marks: Json, name: str) -> Json:
     return marks is True or (marks.get(name) if isinstance(marks, dict) else None)

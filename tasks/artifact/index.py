@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
+    from ..base.jsonvalue import Json, JsonObject
     from ..project.config.signer import Signer
 
 _FORMAT = "doit-tofu index 1"
@@ -222,7 +223,7 @@ class Writer:
                 self._descriptor = None
 
     def _begin(self) -> None:
-        head = {"writer": self._path.name, "origin": asdict(self.origin), "files": self._files}
+        head: JsonObject = {"writer": self._path.name, "origin": asdict(self.origin), "files": {**self._files}}
         first = f"{_FORMAT} {self.key.fingerprint}".encode()
         self._mac = first
         write_atomic(self._path, first + b"\n" + self._line(head))
@@ -230,13 +231,13 @@ class Writer:
             other.unlink(missing_ok=True)
         self._descriptor = opened_to_append(self._path)
 
-    def _append(self, value: Mapping[str, object], *, durable: bool) -> None:
+    def _append(self, value: Mapping[str, Json], *, durable: bool) -> None:
         if self._descriptor is not None:
             os.write(self._descriptor, self._line(value))
             if durable:
                 os.fsync(self._descriptor)
 
-    def _line(self, value: Mapping[str, object]) -> bytes:
+    def _line(self, value: Mapping[str, Json]) -> bytes:
         text = json.dumps(value, separators=(",", ":")).encode()
         self._mac = _next(self.key, self._mac, text)
         return self._mac + b" " + text + b"\n"

@@ -8,12 +8,13 @@ from __future__ import annotations
 import posixpath
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic_core import core_schema
 
 from ..base.errors import ConfigError
 from ..base.files import canonical_json, sha256_bytes
+from ..base.jsonvalue import fields, records
 from ..base.layout import ENGINE_LOCK_FILE
 from ..project import variables, volatile
 from ..project.backend import settings as backend_settings
@@ -23,6 +24,9 @@ from . import outputs
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
+    from pydantic import GetCoreSchemaHandler
+
+    from ..base.jsonvalue import Json, JsonObject
     from ..project.config.keyring import Key
     from ..project.hcl.facts import NamedPath
     from ..project.project import Project
@@ -93,7 +97,7 @@ class Input(NamedTuple):
         return None
 
     @property
-    def rank(self) -> tuple[Any, ...]:
+    def rank(self) -> tuple[int | str, ...]:
         """The order in which inputs are shown."""
         return _RANK[self.kind], *self[1:]
 
@@ -129,7 +133,7 @@ class Inputs:
         changed = {item for item in {*mine, *theirs} if mine.get(item) != theirs.get(item)}
         return sorted(changed, key=lambda item: item.rank)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """A JSON value that `from_json` reads back."""
         found = sorted(self.digests.items(), key=lambda pair: pair[0].rank)
         return {
@@ -141,7 +145,7 @@ class Inputs:
         }
 
     @classmethod
-    def from_json(cls, value: Any) -> Inputs:
+    def from_json(cls, value: Json) -> Inputs:
         """The inputs of a `to_json` value.
 
         Raises:
@@ -149,19 +153,19 @@ class Inputs:
         """
         try:
             digests = {}
-            for entry in value["digests"]:
-                fields = dict(entry)
-                digest = fields.pop("digest")
-                item = Input(**{**fields, "kind": InputKind(fields["kind"])})
-                if not all(isinstance(text, str) for text in (*item, digest)):
+            for entry in records(fields(value)["digests"]):
+                texts = {name: text for name, text in entry.items() if isinstance(text, str)}
+                if len(texts) != len(entry):
                     raise TypeError("text")
-                digests[item] = digest
-            return cls(digests, value["key"])
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+                digest = texts.pop("digest")
+                digests[Input(InputKind(texts.pop("kind")), **texts)] = digest
+            key = fields(value)["key"]
+            return cls(digests, None if key is None else str(key))
+        except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f"inputs: {error!r}") from None
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+    def __get_pydantic_core_schema__(cls, source: type, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         """Lets pydantic read the field of a record with `from_json`."""
         del source, handler
         return core_schema.no_info_plain_validator_function(cls.from_json)
@@ -345,7 +349,7 @@ def _watched(project: Project, stack: Stack) -> Iterator[str]:
                 yield path
 
 
-def _digest(value: object, key: Key | None = None) -> str:
+def _digest(value: Json, key: Key | None = None) -> str:
     """Hex SHA-256 of a value; with a key an HMAC, so that the value cannot be guessed without it."""
     content = canonical_json(value)
     return sealed(content, key) if key else sha256_bytes(content)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .inputs import CODE, FILES, NOT_RECORDED, VALUES, InputKind, Inputs
+
+if TYPE_CHECKING:
+    from ..base.jsonvalue import Json
 
 _COMPARED = CODE | FILES | VALUES | {InputKind.ENGINE}  # outputs and what plans read are known to the deploy alone
 
@@ -23,7 +27,7 @@ class Pending:
     without_value: tuple[str, ...] = ()
 
 
-def compare(recorded: object, now: Inputs) -> Pending:
+def compare(recorded: Json, now: Inputs) -> Pending:
     """Compare the inputs of a stack in the ledger with those in this job.
 
     Args:

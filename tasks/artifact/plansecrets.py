@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..base.jsonvalue import fields, named, records
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from ..base.jsonvalue import Json, JsonObject
+
 _SIDES = ("before", "after")
 
 
-def values(plan: Mapping[str, Any]) -> Iterator[Any]:
+def values(plan: Mapping[str, Json]) -> Iterator[Json]:
     """Each sensitive value of a plan, as `show -json` has it; some more than once, and whole where they are structured.
 
     https://opentofu.org/docs/internals/json-format/
@@ -18,18 +22,19 @@ def values(plan: Mapping[str, Any]) -> Iterator[Any]:
     for change in _changes(plan):
         for side in _SIDES:
             yield from marked(change.get(side), change.get(f"{side}_sensitive"))
-    for state in (plan.get("planned_values"), (plan.get("prior_state") or {}).get("values")):
-        yield from _of_state(state or {})
-    root = (plan.get("configuration") or {}).get("root_module") or {}
-    given = plan.get("variables") or {}
+    for state in (plan.get("planned_values"), fields(plan.get("prior_state")).get("values")):
+        yield from _of_state(fields(state))
+    root = fields(fields(plan.get("configuration")).get("root_module"))
+    given = named(plan.get("variables"))
     for name in sensitive_variables(root):
-        yield (given.get(name) or {}).get("value")
+        yield given.get(name, {}).get("value")
     for module in _modules(root):
+        variables = named(module.get("variables"))
         for name in sensitive_variables(module):
-            yield module["variables"][name].get("default")
+            yield variables[name].get("default")
 
 
-def marked(value: Any, marks: Any) -> Iterator[Any]:
+def marked(value: Json, marks: Json) -> Iterator[Json]:
     """The parts of a value that are marked; all of it where the marks are not shaped like it, to be safe."""
     if marks is True:
         yield value
@@ -43,36 +48,36 @@ def marked(value: Any, marks: Any) -> Iterator[Any]:
         yield value
 
 
-def any_marked(marks: Any) -> bool:
+def any_marked(marks: Json) -> bool:
     """Whether anything is marked at all."""
     if isinstance(marks, dict | list):
         return any(any_marked(mark) for mark in (marks.values() if isinstance(marks, dict) else marks))
     return marks is True
 
 
-def sensitive_variables(module: Mapping[str, Any]) -> list[str]:
+def sensitive_variables(module: Mapping[str, Json]) -> list[str]:
     """The names of the variables that a module of a plan's configuration declares sensitive."""
-    return [name for name, item in (module.get("variables") or {}).items() if item.get("sensitive")]
+    return [name for name, item in named(module.get("variables")).items() if item.get("sensitive")]
 
 
-def _changes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _changes(plan: Mapping[str, Json]) -> Iterator[JsonObject]:
     for kind in ("resource_changes", "resource_drift"):
-        yield from (item.get("change") or {} for item in plan.get(kind) or [])
-    yield from (plan.get("output_changes") or {}).values()
+        yield from (fields(item.get("change")) for item in records(plan.get(kind)))
+    yield from named(plan.get("output_changes")).values()
 
 
-def _of_state(state: Mapping[str, Any]) -> Iterator[Any]:
-    for output in (state.get("outputs") or {}).values():
+def _of_state(state: JsonObject) -> Iterator[Json]:
+    for output in named(state.get("outputs")).values():
         yield from marked(output.get("value"), output.get("sensitive"))
-    modules = [state.get("root_module") or {}]
+    modules = [fields(state.get("root_module"))]
     while modules:
         module = modules.pop()
-        modules += module.get("child_modules") or []
-        for item in module.get("resources") or []:
+        modules += records(module.get("child_modules"))
+        for item in records(module.get("resources")):
             yield from marked(item.get("values"), item.get("sensitive_values"))
 
 
-def _modules(module: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _modules(module: JsonObject) -> Iterator[JsonObject]:
     yield module
-    for call in (module.get("module_calls") or {}).values():
-        yield from _modules(call.get("module") or {})
+    for call in named(module.get("module_calls")).values():
+        yield from _modules(fields(call.get("module")))

@@ -94,6 +94,10 @@ def _where(place: Where | str | None, key: str | None) -> Where | None:
     return found if found != Where() else None
 
 
+class ShapeError(DeployError, ValueError):
+    """A JSON document does not have the form that its reader expects."""
+
+
 class UnexpectedError(DeployError):
     """A bug: an exception that nothing handles."""
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .jsonvalue import Json
+
 _SHORT = 15  # digits that a float always preserves
 _MARK = secrets.token_hex(16)  # no value contains it by chance; a number follows it
 _PLAIN = re.compile(r"[-+]?[0-9]*\.?[0-9]+")
@@ -79,7 +81,7 @@ def dumps(
     return _MARKED.sub(r"\1", text) if exact else text
 
 
-def same(before: Any, after: Any) -> bool:
+def same(before: Json, after: Json) -> bool:
     """Whether two JSON values are the same: true is not 1, nor is 1.0."""
     if isinstance(before, str) or type(before) is not type(after):
         return type(before) is type(after) and bool(before == after)

@@ -13,7 +13,7 @@ import threading
 from bisect import bisect_right
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
 from .encodings import encoded
@@ -22,6 +22,8 @@ from .search import Index
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from .jsonvalue import Json
 
 MASK = "(sensitive value)"
 LONG = 8  # characters: a secret that does not stand in a name by chance
@@ -63,7 +65,7 @@ class Secrets:
         """How many looks all searches took so far: a measure of their cost that does not depend on the machine."""
         return self._index.looks
 
-    def add(self, values: Iterable[Any]) -> None:
+    def add(self, values: Iterable[Json]) -> None:
         """Learn secrets: texts, numbers, or lists and mappings of them."""
         for text, common in (leaf for value in values for leaf in _leaves(value)):
             if text not in self._plain:
@@ -94,7 +96,7 @@ class Secrets:
             end = max(end, stop)
         return "".join([*parts, text[end:]]) if parts else text
 
-    def value(self, value: Any) -> Any:
+    def value(self, value: Json) -> Json:
         """A JSON value with every known secret in it replaced: leaves alone, never a key."""
         if isinstance(value, str):
             return self.leaf(value)
@@ -166,7 +168,7 @@ class Masker(Secrets):
         self.add_given(value for name, value in os.environ.items() if any(fnmatchcase(name, glob) for glob in names))
         self.add_given(text for value in os.environ.values() for text in _credentials(value))
 
-    def add_given(self, values: Iterable[Any]) -> None:
+    def add_given(self, values: Iterable[Json]) -> None:
         """`add` of what comes from outside of the code: the environment, upstreams."""
         values = list(values)
         self.given.add(values)
@@ -189,7 +191,7 @@ class _Leaf(NamedTuple):
     common: bool
 
 
-def _leaves(value: Any, *, inner: bool = False) -> Iterator[_Leaf]:
+def _leaves(value: Json, *, inner: bool = False) -> Iterator[_Leaf]:
     if isinstance(value, dict):
         for key, item in value.items():
             if isinstance(key, str) and _TOKEN.fullmatch(key):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
+
+if TYPE_CHECKING:
+    from .jsonvalue import Json
 
 NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$"
 ENVIRONMENT_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
@@ -33,7 +36,7 @@ def naming(what: str) -> BeforeValidator:
         what: What the variable holds. The error does not show the invalid value, as it may be the secret itself.
     """
 
-    def name_of(value: object) -> object:
+    def name_of(value: Json) -> Json:
         match = re.fullmatch(r"\$\{([^}]*)\}|(.*)", value, re.DOTALL) if isinstance(value, str) else None
         found = (match[1] or match[2]) if match else None
         if value is not None and (found is None or not re.fullmatch(r"[A-Z_][A-Z0-9_]{0,49}", found)):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import jsontext
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from .jsonvalue import Json
 
 # Control characters except tab and newline, bidirectional controls (https://trojansource.codes), zero-width characters,
 # line ends that only some programs honour, surrogates.
@@ -55,6 +57,6 @@ def plural(count: int, word: str) -> str:
     return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
 
 
-def literal(value: Any) -> str:
+def literal(value: Json) -> str:
     """A JSON value on one line, in full."""
     return visible(jsontext.dumps(value, ensure_ascii=False, sort_keys=True))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .jsontext import same
+from .jsonvalue import elements
 from .text import literal, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from .jsonvalue import Json
 
 Path = tuple[str | int, ...]
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -37,7 +40,7 @@ def dotted(path: Sequence[str | int]) -> str:
     return text
 
 
-def differing(before: Any, after: Any, path: Path = ()) -> Iterator[Path]:
+def differing(before: Json, after: Json, path: Path = ()) -> Iterator[Path]:
     """The paths of the innermost values that differ; of two lists of different lengths that of the list.
 
     Args:
@@ -57,14 +60,25 @@ def differing(before: Any, after: Any, path: Path = ()) -> Iterator[Path]:
         yield path
 
 
-def at(value: Any, path: Sequence[str | int]) -> Any:
-    """The value at a path; None if there is none."""
+def at(value: Json, path: Sequence[str | int]) -> Json:
+    """The value at a path; None without one."""
     for part in path:
-        try:
+        if isinstance(value, dict) and isinstance(part, str):
+            value = value.get(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
             value = value[part]
-        except (KeyError, IndexError, TypeError):
+        else:
             return None
     return value
+
+
+def path_of(value: Json) -> Path:
+    """The path that a JSON array spells.
+
+    Raises:
+        ShapeError: It is not an array.
+    """
+    return tuple(part for part in elements(value) if isinstance(part, str | int))
 
 
 def overlap(one: Sequence[str | int], other: Sequence[str | int]) -> bool:

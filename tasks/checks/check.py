@@ -14,16 +14,17 @@ from pydantic_core import PydanticCustomError
 from ..base.model import Model, Seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from pathlib import Path
 
+    from ..base.jsonvalue import Json, JsonObject
     from ..base.masking import Masker
     from ..base.problem import Command
     from ..base.stop import Stop
 
 
-def _names_a_secret(value: object) -> object:
+def _names_a_secret(value: Json) -> Json:
     """`NAME` or `${NAME}`; the invalid value is not shown, as it may be the secret itself."""
     name = re.fullmatch(r"(?:\$\{)?([A-Za-z_][A-Za-z0-9_]{0,79})\}?", value) if isinstance(value, str) else None
     if value is not None and name is None:
@@ -73,11 +74,11 @@ class FreshPlan(Protocol):
         """The number of changes."""
 
     @property
-    def resources(self) -> Sequence[Mapping[str, Any]]:
+    def resources(self) -> Sequence[JsonObject]:
         """The changed resources, each with its `address`."""
 
     @property
-    def outputs(self) -> Sequence[Mapping[str, Any]]:
+    def outputs(self) -> Sequence[JsonObject]:
         """The changed outputs, each with its `name`."""
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..artifact import statecheck
 from ..artifact.changes import UNKNOWN
 from ..base.files import canonical_json, sha256_bytes
-from ..base.valuepath import at, differing, dotted, overlap
+from ..base.jsonvalue import JsonObject, elements, fields, named, records
+from ..base.valuepath import at, differing, dotted, overlap, path_of
 from .looks import Looks, only_looks
 
 if TYPE_CHECKING:
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
     from ..artifact.changes import PlanChanges
     from ..artifact.receipt import Receipt
     from ..artifact.statecheck import Seen
+    from ..base.jsonvalue import Json
     from ..base.valuepath import Path
 
-Json = dict[str, Any]
 STATE = "state"
 _DIGITS = 16
 _OF_CODE = frozenset({"move", "import", "forget"})  # only the code can ask for these
@@ -97,7 +98,7 @@ class Finding:
     action: str = ""
     print: str = ""
     shape: str = ""
-    item: Json | None = None
+    item: JsonObject | None = None
     paths: list[str] = field(default_factory=list)
     looks: Looks | None = None
     causes: list[str] = field(default_factory=list)
@@ -156,7 +157,9 @@ def classify(found: PlanChanges, seen: Seen, last: Receipt | None, *, as_deploye
     ]
 
 
-def _resource(item: Json, drift: Json | None, causes: list[str], known: set[str], as_deployed: bool) -> Finding:
+def _resource(
+    item: JsonObject, drift: JsonObject | None, causes: list[str], known: set[str], as_deployed: bool
+) -> Finding:
     """The finding of a change that the plan would make."""
     address, action = _key(item), str(item.get("action"))
     if action in _OF_CODE:
@@ -172,7 +175,7 @@ def _resource(item: Json, drift: Json | None, causes: list[str], known: set[str]
     return _finding(DriftClass.CHANGED, address, item, causes=others, both=True)
 
 
-def _undoes(item: Json, drift: Json) -> bool:
+def _undoes(item: JsonObject, drift: JsonObject) -> bool:
     """Whether a planned change concerns what changed outside, rather than other attributes of the same resource."""
     if drift.get("action") == "destroy":
         return item.get("action") == "add"
@@ -181,7 +184,7 @@ def _undoes(item: Json, drift: Json) -> bool:
     return any(overlap(one, other) for one in paths_of(item) for other in paths_of(drift))
 
 
-def _used(drift: Json) -> Finding:
+def _used(drift: JsonObject) -> Finding:
     """The finding of a resource that the plan leaves as it is now, but whose changed attributes it uses."""
     item = {**drift, "before": drift.get("after"), "after": drift.get("before"), "action": "read"}
     kind = DriftClass.DELETED if drift.get("action") == "destroy" else DriftClass.CHANGED
@@ -189,13 +192,13 @@ def _used(drift: Json) -> Finding:
 
 
 def _finding(
-    kind: DriftClass, address: str, item: Json, *, causes: list[str] | None = None, code_too: bool = False,
+    kind: DriftClass, address: str, item: JsonObject, *, causes: list[str] | None = None, code_too: bool = False,
     both: bool = False,
 ) -> Finding:  # fmt: skip
     """A finding of a change; its print covers the side that is not the code's, or both."""
     paths = paths_of(item)
     sides = ("before", "after") if both or kind not in (DriftClass.CHANGED, DriftClass.DELETED) else ("before",)
-    values = [[dotted(path), *(at(item.get(side), path) for side in sides)] for path in paths]
+    values: list[Json] = [[dotted(path), *(at(item.get(side), path) for side in sides)] for path in paths]
     return Finding(
         kind, address, str(item.get("type") or ""), str(item.get("action")),
         _digest([kind, address, item.get("action"), values]),
@@ -205,12 +208,12 @@ def _finding(
     )  # fmt: skip
 
 
-def addresses(plan: Mapping[str, Any]) -> list[str]:
+def addresses(plan: Mapping[str, Json]) -> list[str]:
     """Everything that can drift, by address, of a plan in `show -json` form."""
-    changes = [*(plan.get("resource_changes") or []), *(plan.get("resource_drift") or [])]
+    changes = [*records(plan.get("resource_changes")), *records(plan.get("resource_drift"))]
     resources = [_key(item) for item in changes]
-    outputs = [f"output {name}" for name in plan.get("output_changes") or {}]
-    checks = [str((check.get("address") or {}).get("to_display")) for check in plan.get("checks") or []]
+    outputs = [f"output {name}" for name in named(plan.get("output_changes"))]
+    checks = [str(fields(check.get("address")).get("to_display")) for check in records(plan.get("checks"))]
     return list(dict.fromkeys([*resources, *outputs, *checks, STATE]))
 
 
@@ -221,22 +224,23 @@ def _of_state(last: Receipt | None, seen: Seen) -> Iterator[Finding]:
         yield Finding(DriftClass.STATE, STATE, print=digest, shape=digest)
 
 
-def paths_of(item: Json) -> list[Path]:
+def paths_of(item: JsonObject) -> list[Path]:
     """Where a change differs, what is masked included; not where only the marks of sensitive values do.
 
     What the provider computes anew follows from the rest, and is left out unless nothing else differs.
     """
-    before, after, changed = item.get("before"), item.get("after"), item.get("changed")
+    before, after = item.get("before"), item.get("after")
+    changed = None if item.get("changed") is None else elements(item["changed"])
     found = [path for path in differing(before, after) if not path or changed is None or path[0] in changed]
-    found += [tuple(path) for path in item.get("masked") or []]
+    found += [path_of(path) for path in elements(item.get("masked"))]
     return [path for path in found if at(after, path) != UNKNOWN] or found
 
 
-def _key(item: Mapping[str, Any]) -> str:
+def _key(item: JsonObject) -> str:
     """The address of a resource, with the key of an object left over from a replacement."""
     deposed = item.get("deposed")
     return f"{item.get('address')} (deposed {deposed})" if deposed else str(item.get("address"))
 
 
-def _digest(value: object) -> str:
+def _digest(value: Json) -> str:
     return sha256_bytes(canonical_json(value))[:_DIGITS]

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NoReturn
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn
 
 from ..artifact.changes import HIDDEN, UNKNOWN
 from ..base import jsontext
+from ..base.jsonvalue import elements, fields
 from ..base.masking import MASK
 from ..base.valuepath import at, dotted
 from ..project.hcl import syntax
@@ -21,10 +23,11 @@ from .classes import DriftClass, paths_of
 from .edits import Edit, apart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tree_sitter import Node
 
+    from ..base.jsonvalue import Json, JsonObject
     from ..base.valuepath import Path
     from .classes import Finding
 
@@ -93,14 +96,14 @@ class _Drafter:
         self._sources, self._given, self._shapes = sources, given, shapes
         self._roots = {file: syntax.parse(content) for file, content in sources.items()}
 
-    def attempts(self, found: Finding) -> Iterator[Any]:
+    def attempts(self, found: Finding) -> Iterator[Callable[[], list[Edit]]]:
         """What to try for a finding, each returning edits or raising `_ByHandError`."""
         if found.kind is DriftClass.CHANGED and found.item is not None:
             item = found.item
             for path in paths_of(item):
                 if at(item.get("after"), path) == UNKNOWN:  # what the provider computes is not in the code
                     continue
-                yield lambda path=path: self._changed(found.address, item, path)
+                yield partial(self._changed, found.address, item, path)
         elif found.kind is DriftClass.DELETED:
             yield lambda: self._deleted(found.address)
         elif found.kind is DriftClass.APPEARED and found.item is not None:
@@ -111,15 +114,15 @@ class _Drafter:
 
     # --- what changed
 
-    def _changed(self, address: str, item: Mapping[str, Any], path: Path) -> list[Edit]:
+    def _changed(self, address: str, item: JsonObject, path: Path) -> list[Edit]:
         exists, what = at(item.get("before"), path), f"{address}.{dotted(path)}"
         if not path:
             _by_hand(f"{address} exists in another form; compare it with its code")
-        if _has_hidden(exists) or list(path) in (item.get("masked") or []):
+        if _has_hidden(exists) or [*path] in elements(item.get("masked")):
             _by_hand(f"{what} is sensitive: set it in the code by hand")
         return self._within(self._resource(address, str(path[0])), path, (), item.get("before"), what)
 
-    def _within(self, spot: _Spot, path: Path, done: Path, whole: Any, what: str) -> list[Edit]:
+    def _within(self, spot: _Spot, path: Path, done: Path, whole: Json, what: str) -> list[Edit]:
         """Edits of a block's body.
 
         Args:
@@ -150,7 +153,7 @@ class _Drafter:
             _by_hand(f"{what} is not set in the code and does not exist; compare the two by hand")
         return [self._inserted(_Spot(spot.file, body), f"{name} = ", now, what)]
 
-    def _attribute(self, spot: _Spot, rest: list[str | int], now: Any, exists: Any, what: str) -> list[Edit]:
+    def _attribute(self, spot: _Spot, rest: list[str | int], now: Json, exists: Json, what: str) -> list[Edit]:
         """Edits of an attribute's expression, the innermost part of it that is a literal."""
         if not rest and exists is None:
             return [self._without(spot, what)]
@@ -164,15 +167,15 @@ class _Drafter:
             target, inner, left = _Spot(spot.file, element), at(inner, left[:1]), left[1:]
         if _has_hidden(inner):
             _by_hand(f"{what} is next to values that are sensitive or not known: change the code by hand")
-        target, found = self._literal(target, what, exists)
+        target, is_json = self._literal(target, what, exists)
         if places.commented(target.node):
             _by_hand(f"{what} is in an expression with comments, which would be lost; {_should_be(exists)}")
-        if found is _JSON:
+        if is_json:
             return [_replaced(target, jsontext.loads(str(now)), what)]
         return [_replaced(target, inner if left else exists, what)]
 
     def _entry(
-        self, target: _Spot, element: Node | None, left: Sequence[str | int], whole: Any, what: str
+        self, target: _Spot, element: Node | None, left: Sequence[str | int], whole: Json, what: str
     ) -> Edit | None:
         """An edit that adds or removes one line of an object that is written on several; None if there is none."""
         inner = places.inside(target.node)
@@ -188,19 +191,19 @@ class _Drafter:
         text = f"{indent}{hclwrite.key(name)} = {hclwrite.value(whole[name], indent)}\n"
         return Edit(target.file, begin, begin, text, what)
 
-    def _literal(self, spot: _Spot, what: str, exists: Any) -> tuple[_Spot, object]:
-        """Where an expression's value is written: itself, a default, a local, or the argument of `jsonencode`."""
+    def _literal(self, spot: _Spot, what: str, exists: Json) -> tuple[_Spot, bool]:
+        """Where an expression's value is written: itself, a default, a local; true for JSON in a `jsonencode`."""
         if syntax.literal(spot.node) is not syntax.UNKNOWN:
-            return spot, None
+            return spot, False
         text = syntax.text(spot.node).strip()
         if match := _SINGLE.fullmatch(text):
-            return self._definition(match["kind"], match["name"], what, exists), None
+            return self._definition(match["kind"], match["name"], what, exists), False
         argument = places.argument(spot.node, "jsonencode")
         if argument is not None and syntax.literal(argument) is not syntax.UNKNOWN:
-            return _Spot(spot.file, argument), _JSON
+            return _Spot(spot.file, argument), True
         raise _ByHandError(f"{what} is `{text[:80]}`, which is not a literal; {_should_be(exists)}")
 
-    def _definition(self, kind: str, name: str, what: str, exists: Any) -> _Spot:
+    def _definition(self, kind: str, name: str, what: str, exists: Json) -> _Spot:
         """The literal of a default or local that only this expression uses."""
         reference = f"{kind}.{name}"
         if kind == "var" and name in self._given:
@@ -223,11 +226,11 @@ class _Drafter:
                         return _Spot(file, node)
         raise _ByHandError(f"{what} is `{reference}`, which has no literal here; {_should_be(exists)}")
 
-    def _blocks(self, body: _Spot, name: str, nested: list[Node], now: Any, what: str) -> list[Edit]:
+    def _blocks(self, body: _Spot, name: str, nested: list[Node], now: Json, what: str) -> list[Edit]:
         """Edits that leave exactly the nested blocks of a name that exist."""
         if now is not None and not _is_blocks(now):
             _by_hand(f"{what} is written as blocks; {_should_be(now)}")
-        items: list[dict[str, Any]] = now if isinstance(now, list) else [now] if now else []
+        items = [fields(item) for item in (now if isinstance(now, list) else [now])] if now else []
         written = {key for node in nested for key, _ in syntax.attributes(syntax.body(node))}
         indent = places.indent(nested[0]) if nested else places.inner_indent(body.node)
         texts = [hclwrite.block(name, _set(item, written), indent).lstrip() for item in items]
@@ -252,7 +255,7 @@ class _Drafter:
             _by_hand(f"{address} no longer exists, but {users[0]} refers to it: remove both by hand")
         return [self._gone(block, f"{address} is removed")]
 
-    def _appeared(self, address: str, exists: Any) -> list[Edit]:
+    def _appeared(self, address: str, exists: Json) -> list[Edit]:
         match = _ADDRESS.fullmatch(address)
         shape = self._shapes.get(match["type"]) if match else None
         if match is None or shape is None or not isinstance(exists, dict):
@@ -299,7 +302,7 @@ class _Drafter:
             raise _ByHandError(f"{address} is also written in {found[-1].file}: remove both by hand")
         return next((spot for spot in reversed(found) if places.sets(spot.node, name)), found[0])
 
-    def _inserted(self, body: _Spot, head: str, now: Any, what: str, *, raw: bool = False) -> Edit:
+    def _inserted(self, body: _Spot, head: str, now: Json, what: str, *, raw: bool = False) -> Edit:
         """An attribute or block at the end of a body."""
         content, indent = self._sources[body.file], places.inner_indent(body.node)
         if b"\n" not in content[body.node.end_byte : body.node.parent.end_byte if body.node.parent else None]:
@@ -312,7 +315,7 @@ class _Drafter:
         end = len(content) if end < 0 else end + 1
         return Edit(body.file, end, end, text, what)
 
-    def _first(self, block: _Spot, name: str, now: Any, what: str) -> Edit:
+    def _first(self, block: _Spot, name: str, now: Json, what: str) -> Edit:
         """An attribute in a block that is empty."""
         if now is None or _is_blocks(now):
             _by_hand(f"{what} is in a block that is empty; {_should_be(now)}")
@@ -339,20 +342,17 @@ class _Drafter:
         return Edit(spot.file, start, end, "", what)
 
 
-_JSON = object()
-
-
 def _by_hand(message: str) -> NoReturn:
     raise _ByHandError(message)
 
 
-def _should_be(exists: Any) -> str:
+def _should_be(exists: Json) -> str:
     return (
         "set it so that nothing is left of it" if exists is None else f"it has to become {hclwrite.value(exists)[:120]}"
     )
 
 
-def _replaced(spot: _Spot, now: Any, what: str) -> Edit:
+def _replaced(spot: _Spot, now: Json, what: str) -> Edit:
     text = hclwrite.value(now, places.indent(spot.node))
     end = spot.node.end_byte
     if syntax.text(spot.node).endswith("\n"):  # a heredoc ends with its line
@@ -360,7 +360,7 @@ def _replaced(spot: _Spot, now: Any, what: str) -> Edit:
     return Edit(spot.file, spot.node.start_byte, end, text, what)
 
 
-def _has_hidden(found: Any) -> bool:
+def _has_hidden(found: Json) -> bool:
     """Whether a value has parts that are not shown."""
     if isinstance(found, dict):
         return any(_has_hidden(item) for item in found.values())
@@ -369,10 +369,10 @@ def _has_hidden(found: Any) -> bool:
     return isinstance(found, str) and (found in _HIDDEN or MASK in found)
 
 
-def _is_blocks(found: Any) -> bool:
+def _is_blocks(found: Json) -> bool:
     return isinstance(found, list) and bool(found) and all(isinstance(item, dict) for item in found)
 
 
-def _set(item: Mapping[str, Any], written: set[str]) -> dict[str, Any]:
+def _set(item: JsonObject, written: set[str]) -> JsonObject:
     """What a nested block has to set: what others of its kind set, and what is not empty."""
     return {key: value for key, value in item.items() if key in written or value not in (None, "", [], {}, 0, False)}

@@ -11,12 +11,14 @@ from ..base import jsontext
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from ..base.jsonvalue import Json
+
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _STEP = "  "
 _UNKNOWN_ESCAPES = {"b": "\\u0008", "f": "\\u000c"}
 
 
-def value(found: object, indent: str = "") -> str:
+def value(found: Json, indent: str = "") -> str:
     """A JSON value as a literal; objects and long lists take several lines.
 
     Args:
@@ -31,8 +33,6 @@ def value(found: object, indent: str = "") -> str:
         return string(found)
     if isinstance(found, list):
         return _list(found, indent)
-    if not isinstance(found, dict):
-        raise TypeError(f"{type(found).__name__} is not a JSON value")
     if not found:
         return "{}"
     inner = indent + _STEP
@@ -54,7 +54,7 @@ def key(name: str) -> str:
     return name if _IDENTIFIER.fullmatch(name) and name != "for" else string(name)
 
 
-def block(head: str, content: Mapping[str, object], indent: str = "", nested: Iterable[str] = ()) -> str:
+def block(head: str, content: Mapping[str, Json], indent: str = "", nested: Iterable[str] = ()) -> str:
     """A block with its attributes, and the values of `nested` as blocks of their own.
 
     Args:
@@ -76,7 +76,7 @@ def block(head: str, content: Mapping[str, object], indent: str = "", nested: It
     return "\n".join([*lines, f"{indent}}}"])
 
 
-def _list(items: list[object], indent: str) -> str:
+def _list(items: list[Json], indent: str) -> str:
     short = f"[{', '.join(value(item, indent) for item in items)}]"
     if "\n" not in short and len(short) + len(indent) < 100:  # noqa: PLR2004 - the width of a line
         return short

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base import jsontext
 from ..base.valuepath import at
@@ -11,6 +11,7 @@ from ..base.valuepath import at
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ..base.jsonvalue import Json
     from ..base.valuepath import Path
 
 _DEEPEST = 100_000  # characters of a text that is read as JSON
@@ -29,7 +30,7 @@ class Looks(StrEnum):
     CASE = "case"
 
 
-def only_looks(before: Any, after: Any, paths: Sequence[Path]) -> Looks | None:
+def only_looks(before: Json, after: Json, paths: Sequence[Path]) -> Looks | None:
     """How two values only look different; None if they really differ, or in more than one way.
 
     Args:
@@ -43,7 +44,7 @@ def only_looks(before: Any, after: Any, paths: Sequence[Path]) -> Looks | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _lists(before: Any, after: Any, paths: Sequence[Path]) -> list[Path]:
+def _lists(before: Json, after: Json, paths: Sequence[Path]) -> list[Path]:
     """The paths, with those within a list that has the same elements in another order replaced by that list's."""
     found: dict[Path, None] = {}
     for path in paths:
@@ -56,7 +57,7 @@ def _lists(before: Any, after: Any, paths: Sequence[Path]) -> list[Path]:
     return list(found)
 
 
-def _look(before: Any, after: Any) -> Looks | None:
+def _look(before: Json, after: Json) -> Looks | None:
     if isinstance(before, list) and isinstance(after, list):
         return Looks.ORDER if before != after and _sorted(before) == _sorted(after) else None
     if not isinstance(before, str) or not isinstance(after, str) or before == after:
@@ -75,5 +76,5 @@ def _same_json(before: str, after: str) -> bool:
         return False
 
 
-def _sorted(items: list[Any]) -> list[str]:
+def _sorted(items: list[Json]) -> list[str]:
     return sorted(jsontext.dumps(item, sort_keys=True) for item in items)

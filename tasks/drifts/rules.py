@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..base.jsonvalue import fields, named, records
 from ..base.valuepath import covers, matches
 from .classes import DriftClass, Finding, Ignored, Severity, paths_of
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
 
+    from ..base.jsonvalue import Json, JsonObject
     from ..project.model import Drift, DriftIgnore
 
 _DESTRUCTIVE = frozenset({"destroy", "replace"})
@@ -86,7 +88,7 @@ def expired(settings: Drift, today: date) -> list[int]:
     return [number for number, rule in enumerate(settings.ignore) if rule.until < today]
 
 
-def possible(settings: Drift, stack: str, plan: Mapping[str, Any]) -> list[int]:
+def possible(settings: Drift, stack: str, plan: Mapping[str, Json]) -> list[int]:
     """The rules of `drift.ignore` that could match something in a stack, whether it drifted or not.
 
     Args:
@@ -102,15 +104,15 @@ def possible(settings: Drift, stack: str, plan: Mapping[str, Any]) -> list[int]:
     if not rules:
         return []
     there = [
-        (str(item.get("address")), _names(item.get("change") or {})) for item in plan.get("resource_changes") or []
+        (str(item.get("address")), _names(fields(item.get("change")))) for item in records(plan.get("resource_changes"))
     ]
-    there += [(f"output {name}", set()) for name in plan.get("output_changes") or {}]
+    there += [(f"output {name}", set()) for name in named(plan.get("output_changes"))]
     return [number for number, rule in rules if any(_could(rule, *entry) for entry in there)]
 
 
-def _names(change: Mapping[str, Any]) -> set[str]:
+def _names(change: JsonObject) -> set[str]:
     """The names of a resource's attributes."""
-    return {*(change.get("before") or {}), *(change.get("after") or {})}
+    return {*fields(change.get("before")), *fields(change.get("after"))}
 
 
 def _could(rule: DriftIgnore, address: str, names: Iterable[str]) -> bool:

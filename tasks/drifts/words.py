@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base.text import few, plural
 from .classes import Delta, DriftClass
@@ -10,6 +10,7 @@ from .classes import Delta, DriftClass
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from ..base.jsonvalue import Json
     from .classes import Finding
     from .delta import Resolved
 
@@ -91,7 +92,7 @@ def resolved(over: Sequence[Resolved]) -> str:
     return f"resolved: {few(named, _MOST)}"
 
 
-def deployed(place: Mapping[str, Any] | None) -> str:
+def deployed(place: Mapping[str, Json] | None) -> str:
     """The deploy that a check compares with: its commit and time; empty without one."""
     if not place:
         return ""

@@ -22,6 +22,7 @@ from ..base.files import read_json, sha256_bytes, write_atomic, write_json
 from . import published
 
 if TYPE_CHECKING:
+    from ..base.jsonvalue import JsonObject
     from ..project import model
 
 STATE_VARIABLE = "XDG_STATE_HOME"
@@ -105,7 +106,7 @@ def _published(archive: Path, kind: str, version: str) -> str | None:
     return published.signed(kind, checksums, signature).get(archive.name)
 
 
-def _recorded() -> dict[str, object]:
+def _recorded() -> JsonObject:
     try:
         known = read_json(record_file())
     except RecordError:

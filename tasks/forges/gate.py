@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..artifact import opening, store
 from ..base.errors import DeployError, RecordError, UnreviewedError
@@ -16,8 +16,11 @@ from ..run.action import Action, failed
 from ..run.result import Result, Status
 
 if TYPE_CHECKING:
+    from ..base.jsonvalue import Json
     from ..policy.semantic import Difference, Meaning, Reviewed
     from ..run.run import Run
+    from .client import Client
+    from .place import Place
 
 STAGE = "review"
 _MOST_LINES = 40
@@ -163,7 +166,7 @@ def _find(run: Run) -> Found:
         return Found("", problem=f"{place.api} returned an unexpected response")
 
 
-def _from_forge(run: Run, client: Any, place: Any, commit: str) -> Found:
+def _from_forge(run: Run, client: Client, place: Place, commit: str) -> Found:
     from . import note
 
     environment = run.project.environment
@@ -189,7 +192,7 @@ def _from_file(run: Run, path: str) -> Found:
     return _opened(run, record, path) if record is not None else Found(path, problem=f"{path} does not exist")
 
 
-def _opened(run: Run, sealed: Any, where: str) -> Found:
+def _opened(run: Run, sealed: Json, where: str) -> Found:
     from ..policy.seal import SealError, verified
 
     try:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..base.jsonvalue import elements, fields
 from ..policy.seal import SealError, pack, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from ..base.jsonvalue import Json, JsonObject
     from .client import Comment
 
 MOST_RUNS = 20
@@ -32,7 +34,7 @@ class Push:
     at: str
     quiet: bool = False
 
-    def to_json(self) -> list[Any]:
+    def to_json(self) -> list[Json]:
         """As the hidden data has it."""
         return [*self.order, self.commit, self.verdict, self.at, self.quiet]
 
@@ -43,7 +45,7 @@ class Known:
 
     comment: Comment
     pushes: dict[Order, Push] = field(default_factory=dict)
-    sealed: Any = None
+    sealed: Json = None
 
     @property
     def order(self) -> Order:
@@ -73,7 +75,7 @@ def compose(
     pushes: dict[Order, Push],
     *,
     report: Callable[[int], str],
-    sealed: Callable[[int], Any],
+    sealed: Callable[[int], JsonObject | None],
     limit: int,
     stage: str = "plan",
 ) -> str:
@@ -88,7 +90,7 @@ def compose(
         stage: The stage that it is about.
     """
     newest, *earlier = sorted(pushes.values(), key=lambda push: push.order, reverse=True)[:MOST_RUNS]
-    kept = [push.to_json() for push in (newest, *earlier)]
+    kept: list[Json] = [push.to_json() for push in (newest, *earlier)]
     room = limit // 4 - len(pack(kept))
     data = f"<!-- doit-tofu:data {pack({'pushes': kept, 'sealed': sealed(room)})} -->"
     history = _history(earlier, "push" if stage == "plan" else stage)
@@ -115,11 +117,13 @@ def _cell(text: str) -> str:
 def _read(comment: Comment) -> Known:
     found = _DATA.findall(comment.body)
     try:
-        record = unpack(found[-1])
-        pushes = [
-            Push((int(major), int(minor)), str(commit), str(verdict), str(at), quiet is True)
-            for major, minor, commit, verdict, at, quiet in record["pushes"]
-        ]
+        record = fields(unpack(found[-1]))
+        pushes = [_push(elements(item)) for item in elements(record["pushes"])]
         return Known(comment, {push.order: push for push in pushes}, record.get("sealed"))
-    except (IndexError, SealError, KeyError, TypeError, ValueError, AttributeError):
-        return Known(comment)  # somebody edited it: it is ours, and written anew
+    except (IndexError, SealError, KeyError, ValueError):
+        return Known(comment)  # somebody edited it: it is ours, and is written again
+
+
+def _push(item: list[Json]) -> Push:
+    major, minor, commit, verdict, at, quiet = item
+    return Push((int(str(major)), int(str(minor))), str(commit), str(verdict), str(at), quiet is True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base.clock import now
 from ..base.errors import ExitCode
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ..base.errors import DeployError
+    from ..base.jsonvalue import JsonObject
     from ..base.masking import Masker
     from ..base.problem import Problem
     from ..project.config.signer import Signer
@@ -191,7 +192,7 @@ def _put(
     order = place.order if place.order[0] else (0, time.time_ns())
     push = note.Push(order, place.head, page.verdict, now(), page.quiet)
 
-    def sealed(room: int) -> Any:
+    def sealed(room: int) -> JsonObject | None:
         for record in (page.seen, page.seen.shorter()) if page.seen else ():
             found = seal.sign(record.to_json(), key)
             if len(seal.pack(found)) <= room:

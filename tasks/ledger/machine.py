@@ -18,6 +18,8 @@ from .record import Begun, Change, Head, Lease
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..base.jsonvalue import Json
+
 MOST_ATTEMPTS = 8
 _PAUSE = 0.25  # seconds before the second attempt; each further attempt waits up to twice as long
 _LONGEST_PAUSE = 8.0
@@ -71,7 +73,7 @@ class Batch:
         return head.model_copy(update={"lease": lease, "begun": begun})
 
 
-def _ends(known: Begun, receipt: Mapping[str, object], me: Me) -> bool:
+def _ends(known: Begun, receipt: Mapping[str, Json], me: Me) -> bool:
     """Whether a receipt is that of an apply that an earlier run announced: `doit ledger push` records it later.
 
     A stack that was deferred is announced before it has a plan. Then the receipt is of that apply if it is the same

@@ -15,13 +15,13 @@ from ..artifact.inputs import NOT_RECORDED, OUTPUTS, InputKind
 from ..artifact.receipt import FORMAT, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
 
+    from ..base.jsonvalue import Json, JsonObject
     from ..project.project import Project
     from ..project.stack import Stack
 
-Json = dict[str, object]
-_WITHHELD: Json = {"allowed": []}
+_WITHHELD: JsonObject = {"allowed": []}
 _PLAIN_OUTPUT = ("sensitive", "digest")
 
 
@@ -29,8 +29,8 @@ _PLAIN_OUTPUT = ("sensitive", "digest")
 class Record:
     """A receipt and the outputs beside it, as JSON."""
 
-    receipt: Json
-    outputs: Json | None
+    receipt: JsonObject
+    outputs: JsonObject | None
 
 
 def shown(project: Project, stack: Stack, found: Record, *, public: bool) -> Record:
@@ -52,16 +52,16 @@ def shown(project: Project, stack: Stack, found: Record, *, public: bool) -> Rec
     return Record(receipt, _outputs(found.outputs, keyed=project.keyring.is_set, public=public))
 
 
-def working_copy(found: Record, before: Json | None) -> Record:
+def working_copy(found: Record, before: JsonObject | None) -> Record:
     """The receipt and outputs to write to disk for a ledger record; values on disk that still apply are kept."""
     if found.outputs is None:
         return found
     known = _mapping((before or {}).get("outputs"))
-    outputs = {name: _with_value(_mapping(item), known.get(name)) for name, item in found.outputs.items()}
+    outputs: JsonObject = {name: _with_value(_mapping(item), known.get(name)) for name, item in found.outputs.items()}
     return Record(found.receipt, {"outputs": outputs})
 
 
-def _withheld(project: Project, stack: Stack, receipt: Json) -> Collection[tuple[str, str]]:
+def _withheld(project: Project, stack: Stack, receipt: JsonObject) -> Collection[tuple[str, str]]:
     """The inputs, by kind and name, whose digests would reveal a value that is not in the repository."""
     inputs = _mapping(receipt.get("inputs"))
     if inputs.get("key") is not None:
@@ -78,7 +78,7 @@ def _withheld(project: Project, stack: Stack, receipt: Json) -> Collection[tuple
     return found | _sensitive(project, inputs)
 
 
-def _sensitive(project: Project, inputs: Json) -> set[tuple[str, str]]:
+def _sensitive(project: Project, inputs: JsonObject) -> set[tuple[str, str]]:
     """The outputs that were read and are, or may be, sensitive."""
     found = set()
     entries = inputs.get("digests")
@@ -93,20 +93,20 @@ def _sensitive(project: Project, inputs: Json) -> set[tuple[str, str]]:
     return found
 
 
-def _inputs(inputs: object, withheld: Collection[tuple[str, str]]) -> Json:
+def _inputs(inputs: Json, withheld: Collection[tuple[str, str]]) -> JsonObject:
     known = _mapping(inputs)
     entries = known.get("digests")
-    digests = [
+    digests: list[Json] = [
         {**entry, "digest": NOT_RECORDED} if (str(entry.get("kind")), str(entry.get("name", ""))) in withheld else entry
         for entry in map(_mapping, entries if isinstance(entries, list) else ())
     ]
     return {**known, "digests": digests}
 
 
-def _outputs(found: Json | None, *, keyed: bool, public: bool) -> Json | None:
+def _outputs(found: JsonObject | None, *, keyed: bool, public: bool) -> JsonObject | None:
     if found is None:
         return None
-    outputs: Json = {}
+    outputs: JsonObject = {}
     for name, item in _mapping(found.get("outputs")).items():
         output = _mapping(item)
         kept = dict(output) if public else {field: output[field] for field in _PLAIN_OUTPUT if field in output}
@@ -116,13 +116,13 @@ def _outputs(found: Json | None, *, keyed: bool, public: bool) -> Json | None:
     return outputs
 
 
-def _with_value(output: Json, before: object) -> Json:
+def _with_value(output: JsonObject, before: Json) -> JsonObject:
     known = _mapping(before)
     same = known.get("digest") == output.get("digest") and not output.get("sensitive")
     return {**output, "value": known["value"]} if same and "value" in known else output
 
 
-def _exists(project: Project, digests: object) -> list[str]:
+def _exists(project: Project, digests: Json) -> list[Json]:
     """The digests of the addresses that exist, made with the key; none without one, as addresses are easily guessed."""
     key = project.keyring.current
     known = [item for item in digests if isinstance(item, str)] if isinstance(digests, list) else []
@@ -130,15 +130,15 @@ def _exists(project: Project, digests: object) -> list[str]:
     return [*(item for item in known if ":" in item), *(statecheck.keyed(plain, key) if key else ())]
 
 
-def _without_reason(accepted: object) -> object:
+def _without_reason(accepted: Json) -> Json:
     return {**accepted, "reason": ""} if isinstance(accepted, dict) else accepted
 
 
-def _mapping(value: object) -> Json:
-    return {str(name): item for name, item in value.items()} if isinstance(value, dict) else {}
+def _mapping(value: Json) -> JsonObject:
+    return value if isinstance(value, dict) else {}
 
 
-def begun(receipt: Mapping[str, object] | None, stack: str, environment: str, mark: Mapping[str, object]) -> Json:
+def begun(receipt: JsonObject | None, stack: str, environment: str, mark: JsonObject) -> JsonObject:
     """The receipt of a stack whose apply was announced and has not ended: it counts as cut off.
 
     Args:
@@ -147,8 +147,8 @@ def begun(receipt: Mapping[str, object] | None, stack: str, environment: str, ma
         environment: The environment.
         mark: The announcement (`record.Begun`).
     """
-    never: Json = {"inputs_digest": "", "inputs": {"key": None, "digests": []}, "format": FORMAT}
-    last: Json = dict(receipt) if receipt else {"stack": stack, "environment": environment, **never}
+    never: JsonObject = {"inputs_digest": "", "inputs": {"key": None, "digests": []}, "format": FORMAT}
+    last: JsonObject = dict(receipt) if receipt else {"stack": stack, "environment": environment, **never}
     known = {name: mark[name] for name in ("lineage", "serial") if mark.get(name) is not None}
     return {
         **last, **known, "outcome": str(Outcome.STARTED), "plan_sha256": mark.get("plan_sha256") or "",

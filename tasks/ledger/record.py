@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from ..base.files import canonical_json, sha256_bytes
+from ..base.jsonvalue import Json, JsonObject  # noqa: TC001 - pydantic reads it
 from . import statement
 from .statement import FormatError, Part
 
@@ -86,8 +87,8 @@ class Record(Part):
 
     change: str
     entry: int
-    receipt: dict[str, object]
-    outputs: dict[str, object] | None = None
+    receipt: JsonObject
+    outputs: JsonObject | None = None
     holder: str = ""
 
     @property
@@ -189,14 +190,14 @@ class Entry(Part):
     record: str | None = None
     key: str | None = None
     lost: bool = False
-    facts: dict[str, object] = {}  # noqa: RUF012 - pydantic copies it
+    facts: JsonObject = {}  # noqa: RUF012 - pydantic copies it
 
     def content(self) -> bytes:
         """The entry as an in-toto statement."""
         digest = self.plan or self.record
         if digest is None:  # an event of the ledger itself has the chain before it as its subject
             digest = self.previous or sha256_bytes(self.ledger.encode())
-        subject = {"name": self.stack or self.environment, "digest": {"sha256": digest}}
+        subject: JsonObject = {"name": self.stack or self.environment, "digest": {"sha256": digest}}
         return statement.content([subject], ENTRY, self.model_dump(mode="json"))
 
 
@@ -213,13 +214,13 @@ class Change:
     at: str
     stack: str | None = None
     plan: str | None = None
-    receipt: Mapping[str, object] | None = None
-    outputs: Mapping[str, object] | None = None
+    receipt: Mapping[str, Json] | None = None
+    outputs: Mapping[str, Json] | None = None
     follows: str | None = None
     holder: str = ""
     key: str | None = None
     lost: bool = False
-    facts: Mapping[str, object] = field(default_factory=dict)
+    facts: Mapping[str, Json] = field(default_factory=dict)
 
     def settled(self, current: Record | None) -> Change:
         """The change, reconciled with the ledger's current record of the stack.
@@ -239,7 +240,7 @@ class Change:
         return replace(self, receipt=_newest(receipt, current.receipt))
 
 
-def _newest(receipt: Mapping[str, object], other: Mapping[str, object]) -> Mapping[str, object]:
+def _newest(receipt: Mapping[str, Json], other: Mapping[str, Json]) -> Mapping[str, Json]:
     """A receipt with the higher serial of both, if they are about the same state."""
     ours, theirs = receipt.get("serial"), other.get("serial")
     if receipt.get("lineage") != other.get("lineage") or not isinstance(theirs, int):
@@ -278,7 +279,7 @@ def blob_name(shard: str) -> str:
     return f"shards/{shard}.json"
 
 
-def content_digest(receipt: Mapping[str, object], outputs: Mapping[str, object] | None) -> str:
+def content_digest(receipt: Mapping[str, Json], outputs: Mapping[str, Json] | None) -> str:
     """Hex SHA-256 of a stack's record."""
     return sha256_bytes(canonical_json([receipt, outputs]))
 

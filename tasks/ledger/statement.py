@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..base.files import canonical_json
+from ..base.jsonvalue import JsonObject
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from .keys import PublicKey, SigningKey
 
@@ -87,7 +88,7 @@ class Statement(Part):
     type: Literal["https://in-toto.io/Statement/v1"] = Field(alias="_type")
     subject: tuple[Subject, ...]
     kind: str = Field(alias="predicateType")
-    predicate: dict[str, object]
+    predicate: JsonObject
 
 
 def seal(content: bytes, payload_type: str, keys: Sequence[SigningKey]) -> Envelope:
@@ -126,7 +127,7 @@ def read_statement(envelope: Envelope) -> Statement:
         raise FormatError(f"not a statement: {_first(error)}") from None
 
 
-def content(subjects: Sequence[Mapping[str, object]], kind: str, predicate: Mapping[str, object]) -> bytes:
+def content(subjects: Sequence[JsonObject], kind: str, predicate: JsonObject) -> bytes:
     """A statement as it is signed."""
     return canonical_json({"_type": _TYPE, "subject": subjects, "predicateType": kind, "predicate": predicate})
 

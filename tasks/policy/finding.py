@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..base.jsonvalue import Json, JsonObject
 
 SEVERITIES = ("critical", "high", "medium", "low", "info")  # worst first
 _WORDS = {
@@ -33,12 +36,19 @@ class Finding:
     allowed: str | None = None
     blocking: bool = False
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The finding as a JSON value."""
         return asdict(self)
 
+    @classmethod
+    def from_json(cls, record: JsonObject) -> Finding:
+        """The finding that `to_json` was called on."""
+        address, allowed = (None if record.get(key) is None else str(record[key]) for key in ("address", "allowed"))
+        rule, severity, message = (str(record.get(key)) for key in ("rule", "severity", "message"))
+        return cls(rule, severity, message, address, allowed, record.get("blocking") is True)
 
-def severity(word: object, otherwise: str) -> str:
+
+def severity(word: Json, otherwise: str) -> str:
     """The severity behind a checker's word; for an unknown word it is the severity configured for the checker."""
     if word is None:
         return otherwise

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..base.jsonvalue import fields, records, words
 from ..base.text import few
 from ..base.valuepath import matches
 from .finding import Finding
@@ -12,6 +13,7 @@ from .finding import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from ..base.jsonvalue import Json, JsonObject
     from ..project.model import Policy, Protect, RequiredTags
 
 PROTECT, MAX_DESTROY, REQUIRED_TAGS = "protect", "max-destroy", "required-tags"
@@ -19,7 +21,7 @@ _TYPE = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+(?:\[[^\]]*\])?$")  # of an
 _DONE = {"delete": "destroy", "create": "create", "update": "change", "forget": "forget"}
 
 
-def findings(policy: Policy, stack: str, plan: Mapping[str, Any]) -> Iterator[Finding]:
+def findings(policy: Policy, stack: str, plan: Mapping[str, Json]) -> Iterator[Finding]:
     """The guards' findings in a plan.
 
     Args:
@@ -27,7 +29,7 @@ def findings(policy: Policy, stack: str, plan: Mapping[str, Any]) -> Iterator[Fi
         stack: The stack's name.
         plan: The engine's own plan (`show -json`), unredacted; none of its values gets into a finding.
     """
-    changes = plan.get("resource_changes") or []
+    changes = records(plan.get("resource_changes"))
     for guard in policy.protect:
         if any(matches(stack, pattern) for pattern in guard.stacks):
             yield from _protected(guard, changes)
@@ -41,7 +43,7 @@ def findings(policy: Policy, stack: str, plan: Mapping[str, Any]) -> Iterator[Fi
         yield from _untagged(tags, changes)
 
 
-def _protected(guard: Protect, changes: list[Mapping[str, Any]]) -> Iterator[Finding]:
+def _protected(guard: Protect, changes: list[JsonObject]) -> Iterator[Finding]:
     for item in changes:
         actions = _actions(item)
         done = {_DONE.get(action, action) for action in actions}
@@ -67,7 +69,7 @@ def _covers(guard: Protect, address: str, kind: str) -> bool:
     return matches(address, guard.address) and matches(kind, guard.type)
 
 
-def _types(item: Mapping[str, Any]) -> list[str]:
+def _types(item: JsonObject) -> list[str]:
     """A resource's type and the one at its former address, as a move may change it."""
     former = _TYPE.search(str(item.get("previous_address") or ""))
     return [str(item.get("type")), *([former[1]] if former else [])]
@@ -77,14 +79,14 @@ def _why(guard: Protect) -> str:
     return f": {guard.reason}" if guard.reason else ""
 
 
-def _untagged(tags: RequiredTags, changes: list[Mapping[str, Any]]) -> Iterator[Finding]:
+def _untagged(tags: RequiredTags, changes: list[JsonObject]) -> Iterator[Finding]:
     for item in changes:
         if not {"create", "update"} & set(_actions(item)) or item.get("mode") == "data":
             continue
         if not any(matches(str(item.get("type")), pattern) for pattern in tags.types):
             continue
-        change = item["change"]
-        after, unknown = change.get("after") or {}, change.get("after_unknown") or {}
+        change = fields(item["change"])
+        after, unknown = fields(change.get("after")), fields(change.get("after_unknown"))
         name = next((name for name in tags.attributes if name in after or name in unknown), None)
         if name is None:  # this type has no tags
             continue
@@ -92,7 +94,7 @@ def _untagged(tags: RequiredTags, changes: list[Mapping[str, Any]]) -> Iterator[
         if unknown.get(name) is True:
             yield Finding(REQUIRED_TAGS, "info", f"`{name}` is only known after the apply", address)
             continue
-        values, later = (part[name] if isinstance(part.get(name), dict) else {} for part in (after, unknown))
+        values, later = (found if isinstance(found := part.get(name), dict) else {} for part in (after, unknown))
         for key, pattern in sorted(tags.tags.items()):
             value = values.get(key)
             if value in (None, "") and not later.get(key):
@@ -101,5 +103,5 @@ def _untagged(tags: RequiredTags, changes: list[Mapping[str, Any]]) -> Iterator[
                 yield Finding(REQUIRED_TAGS, tags.severity, f"`{name}.{key}` does not match '{pattern}'", address)
 
 
-def _actions(item: Mapping[str, Any]) -> list[str]:
-    return list((item.get("change") or {}).get("actions") or [])
+def _actions(item: JsonObject) -> list[str]:
+    return words(fields(item.get("change")).get("actions"))

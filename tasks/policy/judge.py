@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base.errors import ConfigError
 from ..base.files import canonical_json, sha256_bytes
+from ..base.jsonvalue import records
 from ..base.problem import doit
 from ..base.valuepath import matches
 from ..run.allowance import Allowance
@@ -18,9 +19,10 @@ from .redacted import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
+    from datetime import date
 
+    from ..base.jsonvalue import Json, JsonObject
     from ..project.stack import Stack
-    from ..run.details import Json
     from ..run.run import Run
 
 
@@ -58,7 +60,7 @@ def allowances(allow: str | None, reason: str | None) -> tuple[Allowance, ...]:
     return tuple(found)
 
 
-def judge(run: Run, stack: Stack, plan: Mapping[str, Any], changes: Json) -> list[Finding]:
+def judge(run: Run, stack: Stack, plan: Mapping[str, Json], changes: JsonObject) -> list[Finding]:
     """Everything the policies find in a plan they do not refuse, the worst first.
 
     Args:
@@ -81,9 +83,8 @@ def judge(run: Run, stack: Stack, plan: Mapping[str, Any], changes: Json) -> lis
     body = redacted(plan, run.mask) if wanted else {}
     for position, item in wanted:
         found += checker.findings(run, stack, position, item, body)
-    addresses = {
-        item.get(key) for item in plan.get("resource_changes") or [] for key in ("address", "previous_address")
-    }
+    keys = ("address", "previous_address")
+    addresses = {str(item[key]) for item in records(plan.get("resource_changes")) for key in keys if item.get(key)}
     found = [_decided(run, stack, finding, addresses) for finding in found]
     found.sort(key=lambda item: (not item.blocking, SEVERITIES.index(item.severity), item.rule, item.address or ""))
     refusing = [finding for finding in found if finding.blocking]
@@ -97,7 +98,7 @@ def let_through(findings: list[Finding]) -> list[str]:
     return [f"{item.rule} {item.address or '-'}: {item.allowed}" for item in findings if item.allowed]
 
 
-def _decided(run: Run, stack: Stack, finding: Finding, addresses: Collection[str | None]) -> Finding:
+def _decided(run: Run, stack: Stack, finding: Finding, addresses: Collection[str]) -> Finding:
     """The finding with its verdict: whether it is allowed and whether it refuses the plan. Addresses are not masked."""
     mask = run.mask.text
     shown = replace(finding, message=mask(finding.message), rule=mask(finding.rule))
@@ -126,7 +127,7 @@ def _allowed(run: Run, stack: Stack, finding: Finding) -> tuple[str | None, str]
     return None, expired
 
 
-def _refusal(stack: Stack, found: list[Finding], refusing: list[Finding], changes: Json) -> PolicyRefusedError:
+def _refusal(stack: Stack, found: list[Finding], refusing: list[Finding], changes: JsonObject) -> PolicyRefusedError:
     first = refusing[0]
     more = f" (and {len(refusing) - 1} more)" if len(refusing) > 1 else ""
     place = f"{first.address}: " if first.address else ""
@@ -141,5 +142,5 @@ def _refusal(stack: Stack, found: list[Finding], refusing: list[Finding], change
     )  # fmt: skip
 
 
-def _today() -> Any:
+def _today() -> date:
     return datetime.now(UTC).date()

@@ -8,19 +8,21 @@ https://opentofu.org/docs/internals/json-format/
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..artifact.changes import redact
 from ..artifact.plansecrets import sensitive_variables
 from ..base.errors import PolicyError
+from ..base.jsonvalue import fields, named, records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..base.jsonvalue import Json, JsonObject
     from ..base.masking import Masker
 
 
-def redacted(plan: Mapping[str, Any], mask: Masker) -> dict[str, Any]:
+def redacted(plan: Mapping[str, Json], mask: Masker) -> JsonObject:
     """A plan without the values that the engine marks as sensitive.
 
     Args:
@@ -50,36 +52,39 @@ class _Redaction:
     def __init__(self, mask: Masker) -> None:
         self._mask = mask
 
-    def plan(self, plan: Mapping[str, Any]) -> dict[str, Any]:
+    def plan(self, plan: Mapping[str, Json]) -> JsonObject:
         found = dict(plan)
         for key in ("resource_changes", "resource_drift"):
             if found.get(key):
-                found[key] = [{**item, "change": self._change(item["change"])} for item in found[key]]
+                found[key] = [{**item, "change": self._change(fields(item["change"]))} for item in records(found[key])]
         if found.get("output_changes"):
-            found["output_changes"] = {name: self._change(item) for name, item in found["output_changes"].items()}
+            found["output_changes"] = {
+                name: self._change(item) for name, item in named(found["output_changes"]).items()
+            }
         if found.get("planned_values"):
-            found["planned_values"] = self._values(found["planned_values"])
-        if (found.get("prior_state") or {}).get("values"):
-            found["prior_state"] = {**found["prior_state"], "values": self._values(found["prior_state"]["values"])}
+            found["planned_values"] = self._values(fields(found["planned_values"]))
+        prior = fields(found.get("prior_state"))
+        if prior.get("values"):
+            found["prior_state"] = {**prior, "values": self._values(fields(prior["values"]))}
         if found.get("checks"):
-            found["checks"] = [self._check(item) for item in found["checks"]]
-        configuration = found.get("configuration") or {}
-        root = configuration.get("root_module") or {}
+            found["checks"] = [self._check(item) for item in records(found["checks"])]
+        configuration = fields(found.get("configuration"))
+        root = fields(configuration.get("root_module"))
         if found.get("variables"):
             sensitive = set(sensitive_variables(root))
             found["variables"] = {
                 name: {**item, "value": self._value(item.get("value"), name in sensitive)}
-                for name, item in found["variables"].items()
+                for name, item in named(found["variables"]).items()
             }
         if configuration:
             found["configuration"] = self._configuration(configuration)
         return found
 
-    def _value(self, value: Any, marks: Any) -> Any:
+    def _value(self, value: Json, marks: Json) -> Json:
         """A value without its marked parts and without secrets from outside of the code."""
         return self._mask.given.value(redact(value, marks))
 
-    def _change(self, change: Mapping[str, Any]) -> dict[str, Any]:
+    def _change(self, change: JsonObject) -> JsonObject:
         found = dict(change)
         for side in ("before", "after"):
             if side in change:
@@ -89,32 +94,32 @@ class _Redaction:
                 found[key] = self._value(change[key], None)
         return found
 
-    def _values(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def _values(self, values: JsonObject) -> JsonObject:
         found = dict(values)
         if found.get("outputs"):
             found["outputs"] = {
                 name: {**item, "value": self._value(item["value"], item.get("sensitive"))} if "value" in item else item
-                for name, item in found["outputs"].items()
+                for name, item in named(found["outputs"]).items()
             }
         if found.get("root_module"):
-            found["root_module"] = self._module(found["root_module"])
+            found["root_module"] = self._module(fields(found["root_module"]))
         return found
 
-    def _module(self, module: Mapping[str, Any]) -> dict[str, Any]:
+    def _module(self, module: JsonObject) -> JsonObject:
         found = dict(module)
         if found.get("resources"):
-            found["resources"] = [self._resource(item) for item in found["resources"]]
+            found["resources"] = [self._resource(item) for item in records(found["resources"])]
         if found.get("child_modules"):
-            found["child_modules"] = [self._module(child) for child in found["child_modules"]]
+            found["child_modules"] = [self._module(child) for child in records(found["child_modules"])]
         return found
 
-    def _resource(self, item: Mapping[str, Any]) -> dict[str, Any]:
+    def _resource(self, item: JsonObject) -> JsonObject:
         found = dict(item)
         if "values" in found:
             found["values"] = self._value(found["values"], found.get("sensitive_values"))
         return found
 
-    def _check(self, check: Mapping[str, Any]) -> dict[str, Any]:
+    def _check(self, check: JsonObject) -> JsonObject:
         """A check; the messages of its problems are free text that may contain any value."""
         found = dict(check)
         if found.get("instances"):
@@ -123,24 +128,24 @@ class _Redaction:
                     **item,
                     "problems": [{**one, "message": self._mask.text(str(one.get("message", "")))} for one in problems],
                 }
-                if (problems := item.get("problems"))
+                if (problems := records(item.get("problems")))
                 else item
-                for item in found["instances"]
+                for item in records(found["instances"])
             ]
         return found
 
-    def _configuration(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
+    def _configuration(self, configuration: JsonObject) -> JsonObject:
         found = dict(configuration)
         if found.get("root_module"):
-            found["root_module"] = self._declared(found["root_module"])
+            found["root_module"] = self._declared(fields(found["root_module"]))
         if found.get("provider_config"):
             found["provider_config"] = {
                 name: {**item, "expressions": self._constants(item["expressions"])} if "expressions" in item else item
-                for name, item in found["provider_config"].items()
+                for name, item in named(found["provider_config"]).items()
             }
         return found
 
-    def _declared(self, module: Mapping[str, Any]) -> dict[str, Any]:
+    def _declared(self, module: JsonObject) -> JsonObject:
         """A module's configuration with the defaults and values of sensitive variables replaced."""
         found = dict(module)
         sensitive = set(sensitive_variables(module))
@@ -149,20 +154,20 @@ class _Redaction:
                 name: {**item, "default": self._value(item["default"], name in sensitive)}
                 if "default" in item
                 else item
-                for name, item in found["variables"].items()
+                for name, item in named(found["variables"]).items()
             }
         if found.get("resources"):
             found["resources"] = [
                 {**item, "expressions": self._constants(item["expressions"])} if item.get("expressions") else item
-                for item in found["resources"]
+                for item in records(found["resources"])
             ]
         if found.get("module_calls"):
-            found["module_calls"] = {name: self._call(call) for name, call in found["module_calls"].items()}
+            found["module_calls"] = {name: self._call(call) for name, call in named(found["module_calls"]).items()}
         return found
 
-    def _call(self, call: Mapping[str, Any]) -> dict[str, Any]:
+    def _call(self, call: JsonObject) -> JsonObject:
         found = dict(call)
-        called = found.get("module") or {}
+        called = fields(found.get("module"))
         sensitive = set(sensitive_variables(called))
         if found.get("module"):
             found["module"] = self._declared(called)
@@ -171,11 +176,11 @@ class _Redaction:
                 name: {**item, "constant_value": self._value(item["constant_value"], True)}
                 if name in sensitive and isinstance(item, dict) and "constant_value" in item
                 else self._constants(item)
-                for name, item in found["expressions"].items()
+                for name, item in fields(found["expressions"]).items()
             }
         return found
 
-    def _constants(self, expression: Any) -> Any:
+    def _constants(self, expression: Json) -> Json:
         """An expression whose constants contain no secret from outside of the code."""
         if isinstance(expression, dict):
             return {

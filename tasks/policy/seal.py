@@ -6,12 +6,13 @@ import base64
 import binascii
 import json
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base.files import canonical_json
 from ..project.config import signature
 
 if TYPE_CHECKING:
+    from ..base.jsonvalue import Json, JsonObject
     from ..project.config.signer import Signer
 
 PURPOSE = "review"
@@ -22,12 +23,12 @@ class SealError(ValueError):
     """A record that cannot be trusted; the message says why."""
 
 
-def pack(record: Any) -> str:
+def pack(record: Json) -> str:
     """A JSON value as URL-safe Base64 of its compressed form."""
     return base64.urlsafe_b64encode(zlib.compress(canonical_json(record), 9)).decode()
 
 
-def unpack(text: str) -> Any:
+def unpack(text: str) -> Json:
     """The value that `pack` was called with.
 
     Raises:
@@ -38,26 +39,28 @@ def unpack(text: str) -> Any:
         content = data.decompress(base64.urlsafe_b64decode(text), _LARGEST)
         if not data.eof:
             raise SealError("it is truncated or too large")
-        return json.loads(content)
+        found: Json = json.loads(content)
     except (binascii.Error, zlib.error, ValueError, RecursionError) as error:
         raise error if isinstance(error, SealError) else SealError("it cannot be read") from None
+    return found
 
 
-def sign(record: dict[str, Any], key: Signer | None) -> dict[str, Any]:
+def sign(record: JsonObject, key: Signer | None) -> JsonObject:
     """The record with its signature, if there is a key."""
-    signed = {"key": key.fingerprint, "signature": signature.sign(record, key, purpose=PURPOSE)} if key else {}
-    return {"record": record, **signed}
+    if key is None:
+        return {"record": record}
+    return {"record": record, "key": key.fingerprint, "signature": signature.sign(record, key, purpose=PURPOSE)}
 
 
-def verified(sealed: Any, key: Signer | None) -> Any:
+def verified(sealed: Json, key: Signer | None) -> JsonObject:
     """The record inside, once its signature is verified.
 
     Raises:
         SealError: A key is set, and the record is not signed with it.
     """
-    if not isinstance(sealed, dict) or not isinstance(sealed.get("record"), dict):
+    if not isinstance(sealed, dict) or not isinstance(record := sealed.get("record"), dict):
         raise SealError("it cannot be read")
-    if key and not signature.fits(sealed["record"], sealed.get("signature"), key, purpose=PURPOSE):
+    if key and not signature.fits(record, sealed.get("signature"), key, purpose=PURPOSE):
         other = sealed.get("key")
         if other is None:
             raise SealError(f"it is not signed, but a key is set ({key.variable}): anyone could have written it")
@@ -66,4 +69,4 @@ def verified(sealed: Any, key: Signer | None) -> Any:
             if other != key.fingerprint
             else f"it was changed after it was signed with {key.variable}"
         )
-    return sealed["record"]
+    return record

@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..base.errors import ShapeError
 from ..base.files import canonical_json, sha256_bytes
+from ..base.jsonvalue import fields, records
+from ..base.jsonvalue import words as listed
 from ..base.text import few
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from ..base.jsonvalue import Json, JsonObject
 
 FORMAT = 1
 Meaning = dict[str, list[str]]
 """Addresses with what happens there: the action, then the sorted names of the fields that change."""
 
 
-def meaning(changes: Mapping[str, Any]) -> Meaning:
+def meaning(changes: JsonObject) -> Meaning:
     """The meaning of `changes.PlanChanges.to_json`, or of the same record read from `plan.json`.
 
     Raises:
-        AttributeError, KeyError, TypeError: It is not such a record.
+        KeyError, ShapeError: It is not such a record.
     """
     found: Meaning = {}
-    for item in changes.get("resources") or []:
+    for item in records(changes.get("resources")):
         action = str(item["action"]) + (f" from {item['moved_from']}" if item.get("moved_from") else "")
         address = str(item["address"]) + (f" (deposed {item['deposed']})" if item.get("deposed") else "")
-        found[address] = [action, *sorted(str(name) for name in item.get("changed") or ())]
-    for item in changes.get("outputs") or []:
+        found[address] = [action, *sorted(listed(item.get("changed")))]
+    for item in records(changes.get("outputs")):
         found[f"output {item['name']}"] = [str(item["action"])]
     return found
 
@@ -63,27 +68,29 @@ class Reviewed:
     deferred: list[str] = field(default_factory=list)
     complete: bool = True
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The record to be stored and signed."""
         return {
-            "format": FORMAT, "environment": self.environment, "head": self.head, "stacks": self.stacks,
-            "deferred": self.deferred, "complete": self.complete,
+            "format": FORMAT, "environment": self.environment, "head": self.head,
+            "stacks": {name: _packed(item) for name, item in self.stacks.items()},
+            "deferred": [*self.deferred], "complete": self.complete,
         }  # fmt: skip
 
     @classmethod
-    def from_json(cls, record: Any) -> Reviewed:
+    def from_json(cls, found: Json) -> Reviewed:
         """Read the record.
 
         Raises:
             ValueError: It is not such a record.
         """
         try:
+            record = fields(found)
             if record["format"] != FORMAT:
                 raise ValueError("format")
-            stacks = {str(name): _checked(item) for name, item in record["stacks"].items()}
-            deferred = [str(name) for name in record["deferred"]]
+            stacks = {str(name): _checked(item) for name, item in fields(record["stacks"]).items()}
+            deferred = listed(record["deferred"])
             return cls(str(record["environment"]), str(record["head"]), stacks, deferred, record["complete"] is True)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, ShapeError) as error:
             raise ValueError(str(error)) from None
 
     def shorter(self) -> Reviewed:
@@ -94,10 +101,12 @@ class Reviewed:
         return Reviewed(self.environment, self.head, stacks, self.deferred, self.complete)
 
 
-def _checked(item: Any) -> Meaning | str:
-    if isinstance(item, str):
-        return item
-    return {str(address): [str(word) for word in entry] for address, entry in item.items()}
+def _checked(item: Json) -> Meaning | str:
+    return item if isinstance(item, str) else {address: listed(entry) for address, entry in fields(item).items()}
+
+
+def _packed(item: Meaning | str) -> Json:
+    return item if isinstance(item, str) else {address: [*entry] for address, entry in item.items()}
 
 
 @dataclass(frozen=True)

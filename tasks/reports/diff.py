@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..artifact.changes import HIDDEN, UNKNOWN
 from ..base.jsontext import same
+from ..base.jsonvalue import elements as listed
 from ..base.masking import MASK
 from ..base.text import literal, plural, shorten, shorten_pair, visible
-from ..base.valuepath import ReadAs, dotted
+from ..base.valuepath import ReadAs, at, dotted, path_of
 from . import elements
 from .structured import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from ..base.jsonvalue import Json, JsonObject
     from ..base.valuepath import Path
 
 FORCES = "forces replacement"
@@ -34,7 +36,7 @@ class Line(NamedTuple):
 
 
 def fields(
-    before: Any, after: Any, *, forces: Sequence[Path] = (), masked: Sequence[Path] = (), nulls: bool = False
+    before: Json, after: Json, *, forces: Sequence[Path] = (), masked: Sequence[Path] = (), nulls: bool = False
 ) -> list[Line]:
     """The lines of a change.
 
@@ -51,11 +53,9 @@ def fields(
     return [*found, *(Line("!", f"{dotted(path)} {FORCES}") for path in unseen)]
 
 
-def of_change(item: Mapping[str, Any]) -> list[Line]:
+def of_change(item: JsonObject) -> list[Line]:
     """The lines of a change as `plan.json` has it."""
-    forces, masked = (
-        [tuple(path) for path in item.get(key) or []] for key in ("replace_paths", "masked")
-    )  # fmt: skip
+    forces, masked = ([path_of(path) for path in listed(item.get(key))] for key in ("replace_paths", "masked"))
     return fields(item.get("before"), item.get("after"), forces=forces, masked=masked, nulls="name" in item)
 
 
@@ -68,14 +68,13 @@ class _Comparison:
         self.nulls = nulls
         self.forced: set[Path] = set()
 
-    def lines(self, path: Path, before: Any, after: Any) -> Iterator[Line]:
+    def lines(self, path: Path, before: Json, after: Json) -> Iterator[Line]:
         if same(before, after):
             if path in self.masked:
                 yield from self._changed(path, before, after)
             elif isinstance(before, dict | list) and any(other[: len(path)] == path for other in self.masked):
-                keys = sorted(before) if isinstance(before, dict) else range(len(before))
-                for key in keys:
-                    yield from self.lines((*path, key), before[key], after[key])
+                for step in sorted(before) if isinstance(before, dict) else range(len(before)):
+                    yield from self.lines((*path, step), at(before, [step]), at(after, [step]))
         elif isinstance(before, dict | None) and isinstance(after, dict | None) and (before or after):
             old, new = before or {}, after or {}
             for key in sorted({*old, *new}):
@@ -84,12 +83,12 @@ class _Comparison:
                 yield from self.lines((*path, key), old.get(key), new.get(key))
         elif isinstance(before, list | None) and isinstance(after, list | None) and (before or after):
             yield from self._elements(path, before or [], after or [])
-        elif _is_text(before) and _is_text(after):
+        elif isinstance(before, str) and isinstance(after, str) and not {before, after} & _MARKERS:
             yield from self._texts(path, before, after)
         else:
             yield from self._changed(path, before, after)
 
-    def _elements(self, path: Path, before: list[Any], after: list[Any]) -> Iterator[Line]:
+    def _elements(self, path: Path, before: list[Json], after: list[Json]) -> Iterator[Line]:
         """A list, or a set (the plan does not say which): by element, so that one more does not shift the rest."""
         gone, new = elements.less(before, after), elements.less(after, before)
         if not gone and not new:
@@ -110,7 +109,7 @@ class _Comparison:
         if kept and (gone or new):
             yield Line(" ", f"{dotted(path)}: {plural(kept, 'more element')} unchanged")
 
-    def _one(self, path: Path, place: int | str, sign: str, item: Any) -> Iterator[Line]:
+    def _one(self, path: Path, place: int | str, sign: str, item: Json) -> Iterator[Line]:
         """An element that is on one side only; null is one, too."""
         if item is None:
             yield from _value(sign, f"{dotted((*path, place))} = ", item, self._force((*path, place)))
@@ -133,7 +132,7 @@ class _Comparison:
         yield Line("!", f"{dotted(path)}: {_sizes(before, after)}{self._force(path)}")
         yield from unified(before, after)
 
-    def _changed(self, path: Path, before: Any, after: Any) -> Iterator[Line]:
+    def _changed(self, path: Path, before: Json, after: Json) -> Iterator[Line]:
         name, remark = dotted(path), self._force(path)
         head = f"{name} = " if name else ""
         if after == UNKNOWN and isinstance(before, str | list | dict):
@@ -178,7 +177,7 @@ def unified(before: str, after: str) -> Iterator[Line]:
         yield Line("!", f"the final newline is {'added' if after.endswith(chr(10)) else 'removed'}")
 
 
-def _value(sign: str, head: str, value: Any, remark: str) -> Iterator[Line]:
+def _value(sign: str, head: str, value: Json, remark: str) -> Iterator[Line]:
     """A value as it is created or destroyed: several lines for a text of several lines."""
     if isinstance(value, str) and value in _MARKERS:
         yield Line(sign, f"{head}{value}{remark}")
@@ -191,7 +190,7 @@ def _value(sign: str, head: str, value: Any, remark: str) -> Iterator[Line]:
         yield Line(sign, f"{head}{shorten(literal(value), 2 * _LONGEST_LINE)}{remark}")
 
 
-def _brief(value: Any) -> str:
+def _brief(value: Json) -> str:
     """A value on one line, where it says little: what comes after it is not known."""
     if isinstance(value, str) and "\n" in value:
         return f"{value.removesuffix(chr(10)).count(chr(10)) + 1:,} lines (not shown: the new value is not known yet)"
@@ -215,7 +214,3 @@ def _sizes(before: str, after: str) -> str:
 def _common(old: list[str], new: list[str]) -> int:
     most = min(len(old), len(new))
     return next((place for place in range(most) if old[place] != new[place]), most)
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and value not in _MARKERS

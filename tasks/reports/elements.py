@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base import jsontext
 from ..base.jsontext import same
@@ -11,12 +11,14 @@ from ..base.jsontext import same
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    Placed = Sequence[tuple[int, Any]]
+    from ..base.jsonvalue import Json
+
+    Placed = Sequence[tuple[int, Json]]
 
 _NAMES = ("sid", "id", "name", "key", "arn")  # of a policy's statement, a rule, a tag, ...; in any case
 
 
-def less(items: Sequence[Any], others: Sequence[Any]) -> list[tuple[int, Any]]:
+def less(items: Sequence[Json], others: Sequence[Json]) -> list[tuple[int, Json]]:
     """The elements, with their places, that are not among the others; each of those counts once."""
     left = Counter(_canonical(item) for item in others)
     found = []
@@ -57,16 +59,16 @@ def place(at: int, differing: Placed) -> int:
     return at - sum(other < at for other, _ in differing)
 
 
-def _name(item: Any) -> tuple[str, str] | None:
+def _name(item: Json) -> tuple[str, str] | None:
     """What an element is called: its key and value."""
     if not isinstance(item, dict):
         return None
-    keys = {key.lower(): key for key in item if isinstance(key, str)}
-    found = next((keys[name] for name in _NAMES if name in keys and isinstance(item.get(keys[name]), str)), None)
-    return (found.lower(), item[found]) if found and item[found] else None
+    keys = {key.lower(): key for key in item}
+    texts = {name: text for name in _NAMES if isinstance(text := item.get(keys.get(name, name)), str)}
+    return next(((name, text) if text else None for name, text in texts.items()), None)
 
 
-def _alike(before: Any, after: Any) -> bool:
+def _alike(before: Json, after: Json) -> bool:
     """Whether one element is the other one changed, rather than another one in its place."""
     if isinstance(before, dict) and isinstance(after, dict):
         if _name(before) != _name(after):
@@ -76,5 +78,5 @@ def _alike(before: Any, after: Any) -> bool:
     return isinstance(before, str) and isinstance(after, str) and ("\n" in before or "\n" in after)
 
 
-def _canonical(value: Any) -> str:
+def _canonical(value: Json) -> str:
     return jsontext.dumps(value, sort_keys=True)

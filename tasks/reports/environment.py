@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +30,18 @@ SIGNS = {
     "move": "move",
     "import": "import",
 }
+
+
+@cache
+def own() -> Environment:
+    """The environment of the built-in templates: those that the wheel has compiled with this jinja2, or the sources."""
+    import jinja2
+
+    environment = over([])
+    compiled = _OWN.parent / "compiled" / version("jinja2")
+    if compiled.is_dir():
+        environment.loader = jinja2.ModuleLoader(compiled)
+    return environment
 
 
 def over(folders: Sequence[Path]) -> Environment:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ..base.text import shorten, visible
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from .diff import Line
 
 
-def code(text: Any) -> str:
+def code(text: str | int) -> str:
     """Text as Markdown code within a line, whatever is in it."""
     return _span(shorten(one_line(text)))
 
 
-def cell(text: Any) -> str:
+def cell(text: str | int) -> str:
     """Text as Markdown code within a cell of a table, whatever is in it."""
     # A bar ends the cell, in code too, unless an odd number of backslashes stands before it.
     return _span(re.sub(r"(\\*)\|", r"\1\1\\|", shorten(one_line(text))))
@@ -45,12 +45,12 @@ def diff(lines: Iterable[Line]) -> str:
     return fenced("\n".join(line.text if line.sign == "@" else f"{line.sign} {line.text}" for line in lines), "diff")
 
 
-def html_code(text: Any) -> str:
+def html_code(text: str | int) -> str:
     """Text as code within HTML within Markdown: no line of it ends the HTML, and nothing in it is a mention or link."""
     return f"<code>{escape(shorten(one_line(text)))}</code>"
 
 
-def one_line(text: Any) -> str:
+def one_line(text: str | int) -> str:
     """Text on one line."""
     return re.sub(r"\s+", " ", visible(str(text)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from .template import Templates
 
@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from .model import Report
 
 _OWN = Templates()
+T = TypeVar("T")
 _STEPS = (2000, 1000, 700, 500, 350, 250, 170, 120, 85, 60, 40, 30, 20, 14, 10, 7, 5, 3, 1, 0)
 
 
-class Part(NamedTuple):
+class Part(NamedTuple, Generic[T]):
     """The beginning of a list, and how many of its elements are left out."""
 
-    shown: Sequence[Any]
+    shown: Sequence[T]
     left: int
 
 
@@ -39,25 +40,25 @@ class Room:
     most_stacks: int | None = None
     most_destructive: int | None = None
 
-    def lines(self, lines: Sequence[Any]) -> Part:
+    def lines(self, lines: Sequence[T]) -> Part[T]:
         """The lines of a difference."""
         return _part(lines, self.most_lines)
 
-    def log(self, text: str) -> Part:
+    def log(self, text: str) -> Part[str]:
         """The lines of a log, the last ones: there the error stands."""
         lines = text.splitlines()
         part = _part(lines[::-1], self.most_lines)
         return Part(part.shown[::-1], part.left)
 
-    def changes(self, changes: Sequence[Any]) -> Part:
+    def changes(self, changes: Sequence[T]) -> Part[T]:
         """The changes of one stack."""
         return _part(changes, self.most_changes)
 
-    def stacks(self, stacks: Sequence[Any]) -> Part:
+    def stacks(self, stacks: Sequence[T]) -> Part[T]:
         """Rows of a table, stacks one by one."""
         return _part(stacks, self.most_stacks)
 
-    def destructive(self, changes: Sequence[Any]) -> Part:
+    def destructive(self, changes: Sequence[T]) -> Part[T]:
         """The changes that destroy something."""
         return _part(changes, self.most_destructive)
 
@@ -118,7 +119,7 @@ def _rooms() -> Iterator[Room]:
         yield (room := replace(room, most_destructive=step))
 
 
-def _part(items: Sequence[Any], most: int | None) -> Part:
+def _part(items: Sequence[T], most: int | None) -> Part[T]:
     if most is None or len(items) <= most:
         return Part(items, 0)
     return Part(items[:most], len(items) - most)

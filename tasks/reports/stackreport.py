@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ..artifact.changes import Counts
+from ..artifact.changes import Counts, counts_of
+from ..base.jsonvalue import elements, records
+from ..base.jsonvalue import words as texts
 from ..base.text import visible
-from ..base.valuepath import dotted
+from ..base.valuepath import dotted, path_of
 from ..drifts import words
 from ..drifts.classes import Severity
 from ..policy.finding import Finding
@@ -19,6 +21,7 @@ from .diff import Line, of_change
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ..base.jsonvalue import JsonObject
     from ..base.problem import Problem
     from ..drifts.classes import Finding as DriftFinding
     from ..run.details import CheckRecord
@@ -127,7 +130,7 @@ class StackReport:
         """The summary without the numbers that a table has columns for."""
         return re.sub(r"^\+\d+ ~\d+ (±\d+ )?-\d+(; | |$)", "", self.summary)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The stack's part as a JSON value."""
         return {**asdict(replace(self, problem=None)), "problem": self.problem.to_json() if self.problem else None}
 
@@ -155,10 +158,9 @@ def of_result(result: Result) -> StackReport:
         outputs = [change for change, is_output in found if is_output]
         counts = Counts()
     else:
-        shown = [_change(item) for item in changes.get("resources") or []]
-        outputs = [_change({**item, "address": item.get("name")}) for item in changes.get("outputs") or []]
-        numbers = changes.get("counts") or result.counts
-        counts = Counts(**numbers) if set(numbers) <= set(asdict(Counts())) else Counts()
+        shown = [_change(item) for item in records(changes.get("resources"))]
+        outputs = [_change({**item, "address": item.get("name")}) for item in records(changes.get("outputs"))]
+        counts = counts_of(changes.get("counts") or {**result.counts})
     return StackReport(
         name=result.stack,
         status=result.status,
@@ -168,7 +170,7 @@ def of_result(result: Result) -> StackReport:
         changes=sorted(shown, key=lambda change: (change.severity != CRITICAL, _rank(change.kind), change.address)),
         outputs=outputs,
         findings=[_finding(item) for item in planned.findings],
-        failed_checks=[visible(text) for text in changes.get("failed_checks") or []],
+        failed_checks=[visible(text) for text in texts(changes.get("failed_checks"))],
         warnings=[visible(item.text) for item in result.warnings],
         mocked=planned.mocked,
         reused=planned.reused,
@@ -214,9 +216,8 @@ def _deployed(name: str, stages: dict[str, Result]) -> StackReport:
     return replace(report, name=name, applied=last.applied or details.applied, checks=checked)
 
 
-def _finding(item: dict[str, Any]) -> Finding:
-    shown: dict[str, Any] = {name: visible(part) if isinstance(part, str) else part for name, part in item.items()}
-    return Finding(**shown)
+def _finding(item: JsonObject) -> Finding:
+    return Finding.from_json({name: visible(part) if isinstance(part, str) else part for name, part in item.items()})
 
 
 def _drift(found: DriftFinding) -> tuple[Change, bool]:
@@ -228,10 +229,10 @@ def _drift(found: DriftFinding) -> tuple[Change, bool]:
     return replace(change, remarks=told, severity=str(found.severity)), is_output
 
 
-def _change(item: dict[str, Any]) -> Change:
-    forces = [tuple(path) for path in item.get("replace_paths") or []]
+def _change(item: JsonObject) -> Change:
+    forces = [path_of(path) for path in elements(item.get("replace_paths"))]
     imported = item.get("import_id")
-    reason = item.get("reason")
+    reason = str(item.get("reason") or "")
     why = _WHY.get(reason, " ".join(re.findall(r"\w+", reason)).replace("_", " ")) if reason else ""
     if item.get("deposed"):
         why = "an object left over from a replacement" + (f"; {why}" if why else "")
@@ -239,7 +240,7 @@ def _change(item: dict[str, Any]) -> Change:
         address=visible(str(item.get("address"))),
         kind=str(item.get("action")),
         why=why,
-        moved_from=visible(item["moved_from"]) if item.get("moved_from") else None,
+        moved_from=visible(str(item["moved_from"])) if item.get("moved_from") else None,
         imported=bool(item.get("imported")),
         import_id=visible(imported if isinstance(imported, str) else str(imported)) if imported is not None else None,
         forces=sorted({dotted(path) for path in forces}),

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..base import jsontext
+
+if TYPE_CHECKING:
+    import yaml
+
+    from ..base.jsonvalue import Json, JsonObject
 
 _LARGEST_YAML = 100_000  # characters; its parser is slow, and a long text reads well as lines
 
@@ -13,7 +18,7 @@ class Structured(NamedTuple):
     """What a text holds, and as what it was read."""
 
     kind: str
-    value: Any
+    value: Json
 
 
 def parse(text: str) -> Structured | None:
@@ -33,7 +38,7 @@ def parse(text: str) -> Structured | None:
     return None
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once(pairs: list[tuple[str, Json]]) -> JsonObject:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a duplicate key")
@@ -51,7 +56,7 @@ def _yaml(text: str) -> Structured | None:
     return Structured("YAML", value) if isinstance(value, dict | list) and value else None
 
 
-def _plain(node: Any, seen: set[int]) -> Any:
+def _plain(node: yaml.Node | None, seen: set[int]) -> Json:
     """A YAML node as mappings, lists and texts; scalars keep their spelling, for that is what a program reads.
 
     Raises:
@@ -69,4 +74,4 @@ def _plain(node: Any, seen: set[int]) -> Any:
         return _once([(key, _plain(item, seen)) for key, (_, item) in zip(keys, node.value, strict=True)])
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, seen) for item in node.value]
-    return node.value if node is not None else None
+    return str(node.value) if node is not None else None

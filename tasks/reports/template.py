@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..base.errors import DeployError
@@ -15,8 +14,6 @@ from . import environment, sandbox
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from jinja2 import Environment
 
 
 class BrokenTemplateError(DeployError):
@@ -50,11 +47,7 @@ class Templates:
             except sandbox.TemplateFailedError as error:
                 self._told.add(name)
                 self.broken(self._problem(name, error))
-        return self._own.get_template(name).render(**values)
-
-    @cached_property
-    def _own(self) -> Environment:
-        return environment.over([])
+        return environment.own().get_template(name).render(**values)
 
     def _problem(self, name: str, error: sandbox.TemplateFailedError) -> BrokenTemplateError:
         """What is wrong, with the place in the template."""

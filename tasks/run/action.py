@@ -21,7 +21,7 @@ from .result import Result, Status
 from .selection import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from doit.exceptions import BaseFail
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     Check = Callable[[Run, Stack], bool]
     from doit.task import Task
 
+    from .commandline import OptionDict
     from .taskdict import TaskDict
 
 
@@ -191,7 +192,7 @@ class FailedText(str):
 
 
 def printing(
-    run: Run, name: str, text: Callable[..., str], params: Sequence[Mapping[str, object]] = (),
+    run: Run, name: str, text: Callable[..., str], params: Sequence[OptionDict] = (),
     *, positional: str | None = None,
 ) -> TaskDict:  # fmt: skip
     """A task that prints a text; an expected error is shown and fails it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from doit import doit_cmd
 from doit.cmd_base import DodoTaskLoader, DoitCmdBase
@@ -16,7 +16,7 @@ from ..base.errors import ConfigError, nearest
 from ..base.problem import doit
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 COMMANDS = {
     "setup": "install the pinned engine and verify it",
@@ -60,6 +60,18 @@ DOCUMENTED = frozenset({"plan", "drift", "status", "graph"})
 """The commands that have a document for programs; of each, one is printed."""
 
 _declared: set[str] = set()
+
+
+class OptionDict(TypedDict, total=False):
+    """An option of a task, as doit's dictionaries have it."""
+
+    name: str
+    short: str
+    long: str
+    type: type[bool | int | str]
+    default: bool | int | str
+    choices: Sequence[tuple[str, str]]
+    help: str
 
 
 def declare_variables(*names: str) -> None:
@@ -137,7 +149,7 @@ def wants_json() -> bool:
     return JSON in sys.argv[1:] and names(DOCUMENTED)
 
 
-def json_option() -> list[dict[str, object]]:
+def json_option() -> list[OptionDict]:
     """The option `--json` of a task that runs, in doit's form; none where it was not asked for."""
     if not wants_json():
         return []
@@ -165,7 +177,7 @@ def adopting() -> str | None:
     return found[0] if found else None
 
 
-def adopt_option() -> list[Mapping[str, object]]:
+def adopt_option() -> list[OptionDict]:
     """The option `--adopt` in doit's form."""
     text = "take over into the code what was done outside to this stack"
     return [{"name": "adopt", "short": "", "long": ADOPT.removeprefix("--"), "type": str, "default": "", "help": text}]
@@ -204,7 +216,7 @@ def positional(arguments: Sequence[str]) -> list[str]:
         return []
 
 
-def _parse(arguments: Sequence[str]) -> tuple[dict[str, object], list[str]]:
+def _parse(arguments: Sequence[str]) -> tuple[dict[str, str | int | bool | None], list[str]]:
     """The arguments of `doit run` as doit parses them; options of tasks stay positional.
 
     Raises:

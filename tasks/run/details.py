@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from ..artifact.changes import items_masked, masked_again
 from ..base.errors import DeployError
+from ..base.jsonvalue import Json, JsonObject, fields
 from ..base.problem import Kind
 from ..drifts.classes import Finding  # noqa: TC001 - pydantic reads a result by it
 from ..drifts.delta import Resolved, news
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
     from ..base.errors import Places
     from ..base.masking import Secrets
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -62,15 +61,15 @@ class PlanDetails:
     """
 
     origin: str = ""
-    changes: Json | None = None
-    findings: list[Json] = field(default_factory=list)
+    changes: JsonObject | None = None
+    findings: list[JsonObject] = field(default_factory=list)
     mocked: list[str] = field(default_factory=list)
     images: dict[str, str] = field(default_factory=dict)
     unpinned: list[str] = field(default_factory=list)
     volatile: list[str] = field(default_factory=list)
     lock_file: LockFile | None = None
     reused: bool = False
-    accepted: Json | None = None
+    accepted: JsonObject | None = None
     state_moved: str | None = None
 
 
@@ -130,13 +129,13 @@ class DeployDetails:
     applied: bool = False
     commit: str | None = None
     plan_sha256: str = ""
-    outputs: Json = field(default_factory=dict)
+    outputs: JsonObject = field(default_factory=dict)
     replanned: bool = False
     allowed: list[str] = field(default_factory=list)
-    changes: Json | None = None
+    changes: JsonObject | None = None
     checks: list[CheckRecord] = field(default_factory=list)
     deployed: Deployed | None = None
-    accepted: Json | None = None
+    accepted: JsonObject | None = None
     state_moved: str | None = None
 
 
@@ -162,12 +161,12 @@ class DriftDetails:
         state_moved: That the state went on outside of this product, in words.
     """
 
-    changes: Json | None = None
+    changes: JsonObject | None = None
     findings: list[Finding] = field(default_factory=list)
     resolved: list[Resolved] = field(default_factory=list)
-    deployed: Json | None = None
+    deployed: JsonObject | None = None
     rules: list[int] = field(default_factory=list)
-    accepted: Json | None = None
+    accepted: JsonObject | None = None
     state_moved: str | None = None
 
     @property
@@ -188,7 +187,7 @@ class DriftDetails:
 
 Details = BuildDetails | PlanDetails | DeployDetails | VerifyDetails | DriftDetails
 Checked = DeployDetails | VerifyDetails
-_STAGES: dict[str, type[Any]] = {
+_STAGES: dict[str, type[Details]] = {
     "build": BuildDetails,
     "plan": PlanDetails,
     "deploy": DeployDetails,
@@ -197,7 +196,7 @@ _STAGES: dict[str, type[Any]] = {
 }
 
 
-def from_json(stage: str, record: Any) -> Details | None:
+def from_json(stage: str, record: Json) -> Details | None:
     """The details of a stage's result; None if it has none.
 
     Raises:
@@ -205,12 +204,11 @@ def from_json(stage: str, record: Any) -> Details | None:
     """
     if record is None or stage not in _STAGES:
         return None
-    found: Details = _adapter(stage).validate_python(record)
-    return found
+    return _adapter(stage).validate_python(record)
 
 
 @cache
-def _adapter(stage: str) -> TypeAdapter[Any]:
+def _adapter(stage: str) -> TypeAdapter[Details]:
     from pydantic import TypeAdapter
 
     return TypeAdapter(_STAGES[stage])
@@ -228,7 +226,7 @@ def masked(details: Details, mask: Secrets) -> Details:
     if isinstance(details, DriftDetails):
         return replace(details, changes=changes, findings=[_drift(found, mask) for found in details.findings])
     return replace(
-        details, changes=changes, outputs=mask.value(details.outputs),
+        details, changes=changes, outputs=fields(mask.value(details.outputs)),
         allowed=[mask.text(line) for line in details.allowed], checks=[_check(item, mask) for item in details.checks],
     )  # fmt: skip
 
@@ -237,10 +235,11 @@ def _drift(found: Finding, mask: Secrets) -> Finding:
     return found if found.item is None else replace(found, item=items_masked([found.item], mask)[0])
 
 
-def _finding(item: Json, mask: Secrets) -> Json:
+def _finding(item: JsonObject, mask: Secrets) -> JsonObject:
     """A finding: its words are its policy's, its address is the plan's."""
     texts = ("rule", "message", "allowed")
-    return {**item, **{name: mask.text(item[name]) for name in texts if isinstance(item.get(name), str)}}
+    said = {name: mask.text(text) for name in texts if isinstance(text := item.get(name), str)}
+    return {**item, **said}
 
 
 def _check(item: CheckRecord, mask: Secrets) -> CheckRecord:

@@ -6,9 +6,12 @@ removed raises it.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+if TYPE_CHECKING:
+    from ..base.jsonvalue import JsonObject
 
 
 class _Part(BaseModel):
@@ -229,8 +232,8 @@ def text(document: PlanDocument | DriftDocument | StatusDocument | GraphDocument
     return document.model_dump_json(indent=2)
 
 
-def schema() -> dict[str, object]:
+def schema() -> JsonObject:
     """The JSON Schema of all documents."""
-    found: dict[str, object] = TypeAdapter[object](Document).json_schema(mode="serialization")
+    found: JsonObject = TypeAdapter[Document](Document).json_schema(mode="serialization")
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "What `doit ... --json` prints"}
     return {**head, **found}

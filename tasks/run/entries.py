@@ -18,8 +18,8 @@ from ..ledger.record import Begun, Change, Kind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..base.jsonvalue import JsonObject
     from ..ledger.machine import Me
-    from ..ledger.receipts import Json
     from ..ledger.record import Record
     from ..project.model.ledger import Ledger
     from .rebuilding import Found
@@ -31,7 +31,7 @@ _FACTS = ("commit", "outcome", "verified", "lineage", "serial", "inputs_digest",
 
 def begun(run: Run, me: Me, stack: str, since: str) -> Begun:
     """The announcement of a stack that is about to be applied, with its plan if that exists already."""
-    found: Json = {}
+    found: JsonObject = {}
     if store.pending(run.layout, stack):
         with suppress(RecordError):
             found = read_json(run.layout.manifest(stack)) or {}
@@ -74,7 +74,7 @@ def reviewed(change: Change, review: Review, *, public: bool) -> Change:
     return replace(change, facts={**change.facts, "review": review.facts(public=public)})
 
 
-def reason(settings: Ledger, text: str) -> Json:
+def reason(settings: Ledger, text: str) -> JsonObject:
     """A reason as an entry has it: readable only if the configuration allows it."""
     return {"reason": text if settings.public else "given, but not shown (`ledger.public`)"}
 
@@ -88,10 +88,10 @@ def of_found(run: Run, settings: Ledger, found: Mapping[str, Found]) -> list[Cha
     return changes
 
 
-def _facts(run: Run, settings: Ledger, receipt: Json) -> Json:
+def _facts(run: Run, settings: Ledger, receipt: JsonObject) -> JsonObject:
     """An entry's facts: who applied which commit, and how it ended."""
     job, config = ci.read(), run.project.config
-    facts: Json = {name: receipt.get(name) for name in _FACTS if receipt.get(name) is not None}
+    facts: JsonObject = {name: receipt.get(name) for name in _FACTS if receipt.get(name) is not None}
     facts["engine"] = f"{config.engine.kind} {config.engine.version}"
     by = {"pipeline": job.pipeline, "project": job.project, "branch": job.branch, "request": job.request}
     if settings.public:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from ..ledger.receipts import Json
+    from ..base.jsonvalue import JsonObject
     from ..project.stack import Stack
     from .run import Run
 
@@ -94,7 +94,7 @@ def choose(stack: str, environment: str, receipts: Sequence[Receipt], state: Sta
 
 def _doubtful(stack: str, environment: str, best: Receipt | None, state: State) -> Record:
     """A record that makes the stack affected, with the state that is expected."""
-    never: Json = {
+    never: JsonObject = {
         "stack": stack, "environment": environment, "plan_sha256": "", "inputs_digest": "",
         "inputs": {"key": None, "digests": []}, "format": FORMAT, "started_at": now(), "finished_at": now(),
     }  # fmt: skip

@@ -16,10 +16,11 @@ from .details import DeployDetails, DriftDetails, PlanDetails, VerifyDetails, fr
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..base.jsonvalue import JsonObject
     from ..base.layout import Layout
     from ..base.masking import Secrets
     from ..base.problem import Kind
-    from .details import CheckRecord, Details, Json
+    from .details import CheckRecord, Details
 
 FORMAT = 3
 
@@ -84,7 +85,7 @@ class Result:
         return self.problem.kind if self.problem else None
 
     @property
-    def changes(self) -> Json | None:
+    def changes(self) -> JsonObject | None:
         """What its plan changes, where it is known."""
         return self.details.changes if isinstance(self.details, PlanDetails | DeployDetails | DriftDetails) else None
 
@@ -121,7 +122,7 @@ class Result:
             warnings=[warning.mapped(mask.text) for warning in self.warnings],
         )  # fmt: skip
 
-    def to_json(self) -> Json:
+    def to_json(self) -> JsonObject:
         """The result as records hold it."""
         problem = self.problem.to_json() if self.problem else None
         return {**asdict(replace(self, problem=None)), "status": str(self.status), "problem": problem}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..base.jsonvalue import JsonObject
     from .run import Run
 
     AskReview = Callable[[Run], "Review | None"]
@@ -29,9 +30,9 @@ class Review:
     request: int | None
     approvers: tuple[Approver, ...] = ()
 
-    def facts(self, *, public: bool) -> dict[str, object]:
+    def facts(self, *, public: bool) -> JsonObject:
         """The review as an entry has it: people by the forge's id, and by their names only if that is allowed."""
-        names = {"names": [item.name for item in self.approvers]} if public else {}
+        names: JsonObject = {"names": [item.name for item in self.approvers]} if public else {}
         return {"request": self.request, "approvers": [item.id for item in self.approvers], **names}
 
 

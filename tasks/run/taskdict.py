@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from doit.action import BaseAction
     from doit.exceptions import TaskFailed
+
+    from .commandline import OptionDict
+    from .run import Run
 
 
 class TaskDict(TypedDict, total=False):
@@ -18,12 +21,12 @@ class TaskDict(TypedDict, total=False):
     name: str | None
     doc: str
     actions: Sequence[BaseAction | Callable[..., bool | TaskFailed | None]] | None
-    params: Sequence[Mapping[str, object]]
+    params: Sequence[OptionDict]
     pos_arg: str
     file_dep: Sequence[str]
     targets: Sequence[str]
     task_dep: Sequence[str]
     setup: Sequence[str]
     uptodate: Sequence[bool | Callable[..., bool | None]]
-    clean: bool | Sequence[Callable[..., None] | tuple[Callable[..., None], Sequence[object]]]
+    clean: bool | Sequence[Callable[..., None] | tuple[Callable[..., None], Sequence[Run | str]]]
     verbosity: int

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
+    from ..base.jsonvalue import JsonObject
     from ..base.layout import Layout
-    from ..ledger.receipts import Json
     from ..ledger.record import Begun, Record
 
 
@@ -149,7 +149,7 @@ class WorkingCopy:
         known, here = self.memory.stacks.get(stack), self.found(stack)
         if mark is None and item and known and here and known == Known(item.change, digest(here.receipt)):
             return  # it was applied here: the local receipt has more than the ledger
-        receipt: Json = dict(item.receipt) if item else {}
+        receipt: JsonObject = dict(item.receipt) if item else {}
         if mark is not None:
             receipt = receipts.begun(receipt or None, stack, environment, mark.model_dump())
             self._take(stack, mark.plan_id)
@@ -187,6 +187,6 @@ def is_ended(found: receipts.Record) -> bool:
     return found.receipt.get("outcome") != Outcome.STARTED
 
 
-def digest(receipt: Json) -> str:
+def digest(receipt: JsonObject) -> str:
     """Hex SHA-256 over a receipt on this disk."""
     return sha256_bytes(canonical_json(receipt))

@@ -117,7 +117,7 @@ def test_an_apply_that_leaves_the_outputs_costs_the_dependents_nothing(chain: Re
     chain.prepare("deploy")
     chain.engine_calls()
     chain.write(f"stacks/a/main.tf:{resource(extra='# a comment')}")
-    chain.doit("deploy")
+    chain.prepare("deploy")
     assert chain.planned() == ["a"]
     chain.write('stacks/a/more.tf:resource "terraform_data" "more" {}\n')
     chain.doit("deploy")
@@ -144,7 +144,7 @@ def test_an_output_that_changes_has_its_readers_planned_once_and_no_further_than
 def test_a_plan_to_be_reviewed_is_planned_again_when_its_upstream_moves(chain: Repository) -> None:
     chain.prepare("deploy")
     chain.write(f"stacks/a/main.tf:{resource('2')}", "stacks/b/more.tf:locals {}\n")
-    chain.doit("plan")
+    chain.prepare("plan")
     reviewed = chain.json("plans", "b", "manifest.json")["plan_sha256"]
     chain.engine_calls()
     done = chain.doit("deploy")

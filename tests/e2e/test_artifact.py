@@ -163,10 +163,10 @@ MANIPULATIONS: dict[str, tuple[Callable[[Repository], None], str]] = {
 @pytest.mark.parametrize("name", MANIPULATIONS)
 def test_a_manipulated_artifact_is_refused_by_name_and_nothing_is_changed(pair: Repository, name: str) -> None:
     manipulate, message = MANIPULATIONS[name]
-    pair.doit("deploy:a")
+    pair.prepare("deploy:a")
     pair.write(f"stacks/a/main.tf:{resource('1.1')}")
     pair.commit()
-    pair.doit("plan")
+    pair.prepare("plan")
     before = {
         stack: path.read_bytes() for stack in "ab" if (path := pair.path / f".state/{stack}-local.tfstate").exists()
     }
@@ -279,7 +279,7 @@ def test_a_failed_planning_leaves_no_artifact(one: Repository) -> None:
 
 
 def test_a_plan_made_in_one_clone_is_applied_in_another_at_another_path(chain: Repository, tmp_path: Path) -> None:
-    chain.doit("plan")
+    chain.prepare("plan")
     other = chain.clone(tmp_path / "far/away")
     copy_tree(chain.deploy_dir(), other.deploy_dir())
     planned = other.json("plans", "a", "manifest.json")["plan_sha256"]
@@ -291,7 +291,7 @@ def test_a_plan_made_in_one_clone_is_applied_in_another_at_another_path(chain: R
 
 def test_nothing_absolute_stands_in_what_is_handed_over(pair: Repository) -> None:
     pair.prepare("plan")
-    pair.doit("deploy")
+    pair.prepare("deploy")
     found = contents(pair.deploy_dir())
     assert any(name.endswith("plan.tfplan!tfplan") for name in found)
     handed = [name for name in found if Path(name.partition("!")[0]).suffix in (".json", ".md", ".tfplan")]
@@ -330,7 +330,7 @@ def test_an_artifact_of_a_dirty_tree_is_refused_in_the_same_dirty_tree_where_it_
     one: Repository,
 ) -> None:
     one.write("new-file:")
-    one.doit("plan")
+    one.prepare("plan")
     done = one.doit("deploy", code=1, DEPLOY_PLAN__REQUIRE_CLEAN="true")
     assert "uncommitted changes; see plan.require_clean" in done.task("plan", "a")
     assert one.engine_calls("apply") == []
@@ -409,7 +409,7 @@ def test_only_a_stale_plan_is_planned_again(one: Repository) -> None:
 
 def test_a_deploy_shows_the_plan_that_was_handed_over(one: Repository) -> None:
     one.prepare("plan")
-    one.doit("deploy")
+    one.prepare("deploy")
     report = one.deploy_dir("reports", "plan.md").read_text()
     assert "terraform_data.it" in report
     assert one.json("reports", "gitlab-terraform.json")["create"] == 1

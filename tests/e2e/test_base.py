@@ -139,7 +139,7 @@ def test_the_revert_of_a_change_that_was_not_completely_deployed_is_not_skipped(
 ) -> None:
     """The tree equals the tag's, but the state may not: half a deploy, and then the revert."""
     repository = build(minimal_config(TAG), f"stacks/a/main.tf:{failing('1')}", f"stacks/b/main.tf:{failing('1')}")
-    repository.doit("deploy")
+    repository.prepare("deploy")
     tagged = repository.git("rev-parse", f"{TAGGED}^{{commit}}")
     pipeline_ends(repository)
     changed = {"fails": "a", "another stack fails": "b"}.get(first, "a")
@@ -153,7 +153,7 @@ def test_the_revert_of_a_change_that_was_not_completely_deployed_is_not_skipped(
     assert repository.git("rev-parse", f"{TAGGED}^{{commit}}") == tagged
     pipeline_ends(repository)
     repository.git("revert", "--no-edit", "HEAD")
-    repository.doit("deploy")
+    repository.prepare("deploy")
     assert [made_of(repository, stack) for stack in "ab"] == ["1", "1"]
     assert repository.git("rev-parse", f"{TAGGED}^{{commit}}") == repository.git("rev-parse", "HEAD")
 
@@ -174,7 +174,7 @@ def test_what_was_changed_and_changed_back_since_the_tag_is_affected_and_nothing
         minimal_config(TAG + "stacks: {a: {variables: {x: 1}}}\n"), f"stacks/a/main.tf:{reader('x')}",
         f"stacks/b/main.tf:{resource()}", "README.md:1",
     )  # fmt: skip
-    repository.doit("deploy")
+    repository.prepare("deploy")
     pipeline_ends(repository)
     repository.write("README.md:2")
     repository.commit()
@@ -185,7 +185,7 @@ def test_what_was_changed_and_changed_back_since_the_tag_is_affected_and_nothing
     found = affected(repository)
     assert set(found) == {"a"}
     assert f"it differed at {between[:8]}, after {TAGGED}" in found["a"]
-    repository.doit("deploy")
+    repository.prepare("deploy")
     pipeline_ends(repository)
     assert affected(repository) == {}
 
@@ -209,7 +209,7 @@ def test_a_branch_from_before_the_tag_that_is_merged_affects_only_what_it_change
 def test_a_stack_that_waits_for_an_upstream_deployed_before_is_not_forgotten(chain: Repository) -> None:
     chain.write(minimal_config(TAG + "stacks:\n  b: {inputs: {x: a.value}}\n  c: {inputs: {x: b.value}}\n"))
     chain.commit()
-    chain.doit("deploy")
+    chain.prepare("deploy")
     next_pipeline(chain)
     chain.write(f"stacks/a/main.tf:{resource('2')}")
     chain.commit()
@@ -338,7 +338,7 @@ def test_a_base_whose_configuration_is_broken_compares_nothing_and_says_why(one:
 
 
 def test_records_of_an_older_version_are_said_to_be_old_and_deployed_over(one: Repository) -> None:
-    one.doit("deploy")
+    one.prepare("deploy")
     path = one.deploy_dir("receipts/a.json")
     path.write_text(path.read_text().replace('"format": 2', '"format": 1'))
     found = affected(one)

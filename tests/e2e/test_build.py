@@ -175,7 +175,7 @@ def test_a_stopped_build_ends_with_all_it_started_and_counts_as_not_made(
     assert "stopped" in out
     assert _processes_in(app) == []
     started(app)
-    app.doit("build")
+    app.prepare("build")
     assert not (app.path / "app/build/half").exists()
     assert "first" in _built(app)
 

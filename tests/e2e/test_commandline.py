@@ -70,7 +70,7 @@ def test_no_stack_at_all_is_a_failure_that_names_the_glob(one: Repository, comma
 
 
 def test_a_deployed_stack_that_is_gone_is_named_also_when_it_was_the_only_one(one: Repository) -> None:
-    one.doit("deploy")
+    one.prepare("deploy")
     one.path.joinpath("stacks").rename(one.path / "elsewhere")
     for command in ("plan", "deploy", "drift"):
         assert "no longer a stack" in one.doit(command, code=1).out
@@ -78,7 +78,7 @@ def test_a_deployed_stack_that_is_gone_is_named_also_when_it_was_the_only_one(on
 
 def test_an_empty_discover_says_that_no_stack_is_meant(one: Repository) -> None:
     one.write("config/pipeline.yaml:version: 1\ndiscover: []\n")
-    one.doit("deploy")
+    one.prepare("deploy")
 
 
 def test_an_environment_in_which_every_stack_is_disabled_is_said_and_no_failure(one: Repository) -> None:
@@ -87,7 +87,7 @@ def test_an_environment_in_which_every_stack_is_disabled_is_said_and_no_failure(
 
 
 def test_drift_comes_after_the_deploy_of_the_same_run(pair: Repository) -> None:
-    pair.doit("deploy")
+    pair.prepare("deploy")
     pair.write(f"stacks/a/main.tf:{resource('2')}")
     pair.commit()
     done = pair.doit("deploy", "drift")
@@ -101,7 +101,7 @@ def test_drift_comes_after_the_deploy_of_the_same_run(pair: Repository) -> None:
 
 
 def test_always_means_the_same_each_time(pair: Repository) -> None:
-    pair.doit("deploy")
+    pair.prepare("deploy")
     pair.engine_calls()
     for _ in range(3):
         done = pair.doit("-a", "plan")
@@ -112,9 +112,9 @@ def test_always_means_the_same_each_time(pair: Repository) -> None:
 
 
 def test_always_forces_what_was_named_and_not_what_it_needs(chain: Repository) -> None:
-    chain.doit("deploy")
+    chain.prepare("deploy")
     chain.engine_calls()
-    chain.doit("-a", "deploy:b")
+    chain.prepare("-a", "deploy:b")
     assert [line.split()[0] for line in chain.engine_calls("plan")] == ["b"]
 
 

@@ -174,7 +174,7 @@ def test_a_plan_that_fails_is_why_nothing_is_deployed(pair: Repository) -> None:
 
 def test_status_calls_a_plan_ready_only_if_a_deploy_takes_it(one: Repository) -> None:
     one.commit()
-    one.doit("plan")
+    one.prepare("plan")
     assert "a plan is ready to deploy" in one.doit("status").out
     one.write('stacks/a/more.tf:output "more" {\n  value = 1\n}\n')
     assert "a plan waits that would be refused: this plan was made from other inputs: " in one.doit("status").out

@@ -74,7 +74,7 @@ def test_a_name_clash_is_resolved_by_a_name_of_ones_own(build: Callable[..., Rep
     repository = build(minimal_config(head), f"tf/sso/main.tf:{resource()}", f"tf/more/sso/main.tf:{resource('2')}")
     assert "two folders have the stack name 'sso'" in repository.doit("plan", code=1).out
     repository.write(minimal_config(head + "stacks: {more-sso: {path: tf/more/sso}}\n"))
-    repository.doit("deploy")
+    repository.prepare("deploy")
     assert repository.state("sso")["outputs"]["value"]["value"] == "1"
     assert repository.state("more-sso")["outputs"]["value"]["value"] == "2"
 

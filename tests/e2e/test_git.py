@@ -116,5 +116,5 @@ def test_a_change_in_a_submodule_that_git_was_told_to_ignore_is_a_dirty_tree(one
     one.git("config", "-f", where, "submodule.modules.ignore", "all")
     one.commit()
     one.write("modules/main.tf:# changed\n")
-    one.doit("plan")
+    one.prepare("plan")
     assert one.json("plans/a/manifest.json")["dirty"] is True

@@ -29,7 +29,7 @@ def keyed(chain: Repository) -> Repository:
     chain.prepare("deploy")
     chain.write(f"stacks/a/main.tf:{resource('2')}")
     chain.commit()
-    chain.doit("plan")
+    chain.prepare("plan")
     return chain
 
 

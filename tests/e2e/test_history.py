@@ -219,7 +219,7 @@ def test_an_overview_that_is_garbage_is_made_anew(one: Repository, text: str) ->
 def test_after_an_upgrade_the_plan_that_waits_is_in_the_report_and_one_line_says_why_with_less(
     pair: Repository,
 ) -> None:
-    pair.doit("plan")
+    pair.prepare("plan")
     for path in pair.deploy_dir("results/plan").glob("*.json"):
         old = {**json.loads(path.read_text()), "format": 1, "error": "", "log": ""}
         path.write_text(json.dumps({name: value for name, value in old.items() if name != "problem"}))

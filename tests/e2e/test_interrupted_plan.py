@@ -16,7 +16,7 @@ def _plans(repository: Repository) -> Path:
 
 
 def test_killed_before_the_manifest_the_next_deploy_plans_again(one: Repository) -> None:
-    one.doit("plan")
+    one.prepare("plan")
     (_plans(one) / "plan.tfplan").rename(_plans(one) / "draft.tfplan")
     (_plans(one) / "manifest.json").unlink()
     assert "1 deployed" in one.doit("deploy").out
@@ -26,7 +26,7 @@ def test_killed_before_the_manifest_the_next_deploy_plans_again(one: Repository)
 
 
 def test_killed_after_the_manifest_that_very_plan_is_deployed(one: Repository) -> None:
-    one.doit("plan")
+    one.prepare("plan")
     planned = one.json("plans", "a", "manifest.json")["plan_sha256"]
     (_plans(one) / "plan.tfplan").rename(_plans(one) / "draft.tfplan")
     one.engine_calls()
@@ -36,7 +36,7 @@ def test_killed_after_the_manifest_that_very_plan_is_deployed(one: Repository) -
 
 
 def test_another_draft_than_the_manifest_says_is_not_taken_for_the_plan(one: Repository) -> None:
-    one.doit("plan")
+    one.prepare("plan")
     (_plans(one) / "plan.tfplan").unlink()
     (_plans(one) / "draft.tfplan").write_bytes(b"something else")
     done = one.doit("deploy", code=1)
@@ -45,7 +45,7 @@ def test_another_draft_than_the_manifest_says_is_not_taken_for_the_plan(one: Rep
 
 
 def test_killed_while_an_old_plan_is_discarded_it_is_not_taken_for_a_broken_one(one: Repository) -> None:
-    one.doit("plan")
+    one.prepare("plan")
     planned = one.json("plans", "a", "manifest.json")["id"]
     (_plans(one) / "claim.json").write_text(json.dumps({"id": planned}))
     (_plans(one) / "plan.tfplan").unlink()

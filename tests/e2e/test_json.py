@@ -36,7 +36,7 @@ def stack(found: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def test_what_a_merge_request_would_do(pair: Repository) -> None:
-    pair.doit("deploy")
+    pair.prepare("deploy")
     pair.write(f"stacks/a/main.tf:{resource('2')}")
     found = ask(pair, "plan")
     assert found["verdict"] == "1 plan (1 changed)."
@@ -50,7 +50,7 @@ def test_what_a_merge_request_would_do(pair: Repository) -> None:
 
 
 def test_why_a_stack_is_affected(pair: Repository) -> None:
-    pair.doit("deploy")
+    pair.prepare("deploy")
     pair.write(f"stacks/a/main.tf:{resource('2')}")
     pair.engine_calls()
     found = ask(pair, "status")
@@ -65,7 +65,7 @@ def test_why_a_stack_is_affected(pair: Repository) -> None:
 
 def test_a_resource_that_was_changed_outside_has_its_first_moment(one: Repository) -> None:
     one.write('stacks/a/clock.tf:resource "terraform_data" "clock" {\n  input = timestamp()\n}\n')
-    one.doit("deploy")
+    one.prepare("deploy")
     first = ask(one, "drift", code=2)
     [difference] = [each for each in stack(first, "a")["differences"] if each["address"] == "terraform_data.clock"]
     assert difference["kind"] == "changed"

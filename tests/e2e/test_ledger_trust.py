@@ -34,12 +34,12 @@ def signed(remote: Remote) -> Remote:
     config.write_text(config.read_text().replace("{kind: git}", f"{{kind: git, public_key: {KEY.public.text}}}"))
     job.commit("a key")
     remote.push(job)
-    job.doit("ledger", "init", **Signed)
-    job.doit("deploy", **Signed)
+    job.prepare("ledger", "init", **Signed)
+    job.prepare("deploy", **Signed)
     job.write(f"stacks/c/main.tf:{resource('c2')}")
     job.commit("a change")
     remote.push(job)
-    job.doit("deploy", **Signed)
+    job.prepare("deploy", **Signed)
     return remote
 
 

@@ -281,7 +281,7 @@ def test_a_deploy_that_cannot_wait_is_recorded_afterwards(signed: Remote, gone: 
     last = [json.loads(line) for line in signed.clone().doit("log", "--json", "c").out.splitlines()][-1]
     assert last["facts"]["commit"] == job.git("rev-parse", "HEAD")
     after = signed.clone()
-    after.doit("deploy", **Signed)
+    after.prepare("deploy", **Signed)
     assert "3 stacks, all up to date" in signed.clone().doit("status").out
 
 

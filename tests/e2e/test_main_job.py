@@ -67,7 +67,7 @@ def test_plan_changes_nothing_and_deploy_applies_that_very_file(pair: Repository
 
 
 def test_touching_one_stacks_file_runs_that_stack_alone(pair: Repository) -> None:
-    pair.doit("deploy")
+    pair.prepare("deploy")
     pair.engine_calls()
     pair.write(f"stacks/a/main.tf:{resource('2')}")
     done = pair.doit("deploy")
@@ -77,7 +77,7 @@ def test_touching_one_stacks_file_runs_that_stack_alone(pair: Repository) -> Non
 
 
 def test_planning_again_without_a_change_starts_no_engine_process(pair: Repository) -> None:
-    pair.doit("plan")
+    pair.prepare("plan")
     pair.engine_calls()
     done = pair.doit("plan")
     assert pair.engine_calls() == []
@@ -191,7 +191,7 @@ def test_a_module_that_changes_affects_its_callers_only(build: Callable[..., Rep
 
 
 def test_a_fresh_clone_never_starts_two_engines_on_one_stack_at_once(chain: Repository) -> None:
-    chain.doit("deploy")
+    chain.prepare("deploy")
     overlaps = chain.home / "overlaps"
     chain.engine_script(f"""\
 #!/bin/sh

@@ -75,7 +75,7 @@ def test_what_a_plan_was_seen_to_read_is_bound_and_kept(watched: Repository) -> 
 
 @pytest.mark.parametrize("change", ["data/seen.txt:2", "data/absent.txt:now it is there", "folder/two.json:{}"])
 def test_a_missed_input_does_not_stay_missed(watched: Repository, change: str) -> None:
-    watched.doit("deploy")
+    watched.prepare("deploy")
     watched.write(change)
     status = watched.doit("status")
     assert "what its plan was seen to read, " in status.line("a  ")
@@ -162,7 +162,7 @@ def test_drift_of_a_watched_stack_tells_what_it_reads_from_what_changed_outside(
 def test_a_base_is_compared_with_what_the_last_receipt_observed(
     watched: Repository, tmp_path: Path, change: str
 ) -> None:
-    watched.doit("deploy")
+    watched.prepare("deploy")
     assert "all up to date" in watched.doit("base=HEAD", "status").out
     clone = watched.clone(tmp_path / "fresh")
     shutil.copytree(watched.deploy_dir("receipts"), clone.deploy_dir("receipts"))

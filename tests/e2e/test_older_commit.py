@@ -44,7 +44,7 @@ def _value(folder: Path) -> str:
 def shared(one: Repository, tmp_path: Path) -> tuple[Repository, Path]:
     folder = tmp_path / "states"
     _with_state_elsewhere(one, folder)
-    one.doit("deploy")
+    one.prepare("deploy")
     return one, folder
 
 

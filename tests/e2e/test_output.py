@@ -28,7 +28,7 @@ def changed(build: Callable[..., Repository]) -> Repository:
         minimal_config("stacks:\n  b: {inputs: {x: a.value}}\n"), f"stacks/a/main.tf:{resource()}", f"stacks/b/main.tf:{SLOW}",
         f"stacks/c/main.tf:{reader()}",
     )  # fmt: skip
-    repository.doit("deploy")
+    repository.prepare("deploy")
     repository.write(f"stacks/a/main.tf:{resource('2')}")
     repository.commit()
     return repository
@@ -124,8 +124,8 @@ def test_what_ends_a_run_at_its_start_gives_no_commands_to_the_log(one: Reposito
 def test_a_pipe_or_link_in_place_of_a_record_is_refused_and_never_waited_for(
     one: Repository, name: str, kind: str
 ) -> None:
-    one.doit("deploy")
-    one.doit("-a", "plan")
+    one.prepare("deploy")
+    one.prepare("-a", "plan")
     path = one.deploy_dir(name)
     path.unlink(missing_ok=True)
     victim = one.home / "victim"

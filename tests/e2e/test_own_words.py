@@ -111,7 +111,9 @@ def looked(repository: Repository, words: list[str]) -> dict[str, Any]:
     def plain(text: str) -> str:
         text = text.replace(commit, "COMMIT").replace(commit[:8], "COMMIT").replace(commit[:7], "COMMIT")
         return re.sub(
-            r"[0-9.]+ ?s\b|time=\"[0-9.]+\"|20\d\d-[-0-9T:.Z+]+|\d+T\d+Z-[0-9a-f]+|[0-9a-f]{16,64}", "#", text
+            r"[0-9.]+ ?s\b|time=\"[0-9.]+\"|20\d\d-[-0-9T:.Z+]+( \d\d:\d\d UTC)?|\d+T\d+Z-[0-9a-f]+|[0-9a-f]{16,64}",
+            "#",
+            text,
         )
 
     return {
@@ -129,7 +131,7 @@ def repository(build: Callable[..., Repository]) -> Repository:
     made = build(minimal_config(CONFIG), f"stacks/a/main.tf:{stack(['first-word-4711'])}{DATABASE}")
     made.write(f"stacks/a/inner/main.tf:{INNER}", f"check.py:{CHECKER}")
     made.commit("more")
-    made.doit("deploy")
+    made.prepare("deploy")
     return made
 
 

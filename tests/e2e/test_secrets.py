@@ -272,7 +272,7 @@ def test_a_deploy_of_another_machine_masks_what_its_plan_alone_tells(
 ) -> None:
     given = {"DEPLOY_ENCRYPTION_KEY": passphrase} if passphrase else {}
     repository = _known_from_the_plan_alone(build, tmp_path / "pw", **given)
-    repository.doit("plan")
+    repository.prepare("plan")
     secrets = repository.deploy_dir("plans/a/secrets.enc")
     assert secrets.exists() == bool(passphrase)
     assert not passphrase or VAULT.encode() not in secrets.read_bytes()
@@ -292,7 +292,7 @@ def test_a_file_of_secrets_that_was_changed_is_refused_and_nothing_is_shown(
     build: Callable[..., Repository], tmp_path: Path, damage: str
 ) -> None:
     repository = _known_from_the_plan_alone(build, tmp_path / "pw", DEPLOY_ENCRYPTION_KEY=PASSPHRASE)
-    repository.doit("plan")
+    repository.prepare("plan")
     path = repository.deploy_dir("plans/a/secrets.enc")
     earlier = path.read_bytes()
     if damage == "of another plan":

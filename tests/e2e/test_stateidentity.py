@@ -180,7 +180,7 @@ def test_a_state_that_went_on_is_planned_and_said(repository: Repository, backen
 def two(build: Callable[..., Repository]) -> Repository:
     """One stack with two resources, deployed."""
     built = build(minimal_config(), f"stacks/a/main.tf:{resource(extra=ALSO)}")
-    built.doit("deploy")
+    built.prepare("deploy")
     return built
 
 
@@ -274,7 +274,7 @@ def test_a_stack_that_has_only_outputs_is_deployed_again(build: Callable[..., Re
 
 
 def test_a_place_that_was_changed_in_the_configuration_is_named_before_a_loss(one: Repository) -> None:
-    one.doit("deploy")
+    one.prepare("deploy")
     config = (one.path / "config/pipeline.yaml").read_text()
     one.write("config/pipeline.yaml:" + config.replace(".state/", ".state/moved/"))
     done = one.doit("plan", code=1)
@@ -287,7 +287,7 @@ def test_an_acceptance_that_was_not_needed_is_said(two: Repository, command: str
     """The state is fine, has never been deployed from here, or was not looked at: it is a line, and no error."""
     two.write(f"stacks/a/main.tf:{resource('2', extra=ALSO)}", f"stacks/new/main.tf:{resource()}")
     two.write(f"stacks/calm/main.tf:{resource()}")
-    two.doit("deploy:calm")
+    two.prepare("deploy:calm")
     lineage = "8c1c41d5-0000-4000-8000-000000000000"
     done = two.doit(command, f"accept=a:missing,new:{lineage}:7,calm:missing", "reason=to be sure", code=None)
     assert done.code == (2 if command == "drift" else 0), done.out

@@ -64,9 +64,9 @@ def test_another_token_in_the_deploy_job_is_fine_and_affects_nothing(
 ) -> None:
     """The engine gets the deploy's own value of an ephemeral variable, and the plan's of a volatile one."""
     repository = _repository(build, way, ephemeral=ephemeral)
-    repository.doit("plan")
+    repository.prepare("plan")
     _give(repository, way, "deploys-token")
-    repository.doit("deploy")
+    repository.prepare("deploy")
     assert _used(repository) == ("deploys-token" if ephemeral else "plans-token")
     assert len(repository.engine_calls("plan")) == 1
     _give(repository, way, "next-token")
@@ -157,9 +157,9 @@ def test_a_deploy_job_needs_no_token_where_the_plan_has_its_value(
     if sensitive:
         main = repository.path / "stacks/a/main.tf"
         main.write_text(main.read_text().replace("ephemeral = false", "sensitive = true"))
-    repository.doit("plan")
+    repository.prepare("plan")
     del repository.variables["JOB_TOKEN"]
-    repository.doit("deploy")
+    repository.prepare("deploy")
     assert _used(repository) == "plans-token"
     assert len(repository.engine_calls("plan")) == 1
 

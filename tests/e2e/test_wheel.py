@@ -34,6 +34,19 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python
 
 
+def test_the_reports_templates_are_in_the_wheel_compiled(installed: Path) -> None:
+    compiled = """
+from pathlib import Path
+import jinja2
+from doit_tofu.reports import environment
+for path in sorted(Path(environment.__file__).parent.glob("templates/*.j2")):
+    template = environment.own().get_template(path.name)
+    print(path.name, isinstance(environment.own().loader, jinja2.ModuleLoader), callable(template.root_render_func))
+"""
+    sources = sorted(path.name for path in (ROOT / "tasks/reports/templates").glob("*.j2"))
+    assert _run(installed, "-c", compiled).splitlines() == [f"{name} True True" for name in sources]
+
+
 @pytest.fixture
 def mine(tmp_path: Path, tofu: Path, installed: Path) -> Iterator[Repository]:
     """A repository with a configuration of its own over a bare clone of this one, its service on a port of its own."""

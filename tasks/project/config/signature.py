@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import hmac
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...base.files import canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ...base.jsonvalue import Json
     from .keyring import Key
     from .signer import Signer
 
 
-def sign(body: Mapping[str, Any], key: Signer, *, purpose: str = "manifest") -> str:
+def sign(body: Mapping[str, Json], key: Signer, *, purpose: str = "manifest") -> str:
     """Hex HMAC-SHA256 over all fields; of a manifest, among them the hash of its plan file.
 
     Args:
@@ -25,7 +26,7 @@ def sign(body: Mapping[str, Any], key: Signer, *, purpose: str = "manifest") -> 
     return hmac.new(key.signature, purpose.encode() + b"\0" + canonical_json(dict(body)), "sha256").hexdigest()
 
 
-def fits(body: Mapping[str, Any], signature: object, key: Signer, *, purpose: str = "manifest") -> bool:
+def fits(body: Mapping[str, Json], signature: Json, key: Signer, *, purpose: str = "manifest") -> bool:
     """Whether a signature is the one of these fields by this key; takes equally long whatever differs."""
     expected = sign(body, key, purpose=purpose)
     return isinstance(signature, str) and hmac.compare_digest(expected.encode(), signature.encode())

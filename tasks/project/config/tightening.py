@@ -12,13 +12,14 @@ from ..model.policy import Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from ...base.model import Model
     from ..model import Config
 
 KeyPath = tuple[str, ...]
 _WORST_FIRST = get_args(Severity)
 _LEAST_WATCHED_FIRST = (False, "auto", True)
 _KEYS = ("key", "artifact_key", "review_key", "previous")
-_STRICT_ENCRYPTION: dict[str, object] = {"state": True, "migrate": False, "remote_state": "encrypted"}
+_STRICT_ENCRYPTION: dict[str, bool | str] = {"state": True, "migrate": False, "remote_state": "encrypted"}
 _STRICT = {"require_encryption": True, "require_clean": True, "on_unreviewed": "fail", "values": "hidden"}
 
 
@@ -39,7 +40,7 @@ def loosened(files: Config, effective: Config) -> Iterator[tuple[KeyPath, str]]:
         yield ("policy", "fail_on"), before.fail_on
     if before.max_destroy is not None and (after.max_destroy is None or after.max_destroy > before.max_destroy):
         yield ("policy", "max_destroy"), str(before.max_destroy)
-    rules: dict[str, tuple[Sequence[object], Sequence[object]]] = {
+    rules: dict[str, tuple[Sequence[Model], Sequence[Model]]] = {
         "protect": (before.protect, after.protect),
         "required_tags": (before.required_tags, after.required_tags),
         "checkers": (before.checkers, after.checkers),

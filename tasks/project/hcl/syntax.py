@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import TYPE_CHECKING, Any
+from enum import Enum
+from typing import TYPE_CHECKING
 
 from ...base import jsontext
 
@@ -16,7 +17,16 @@ if TYPE_CHECKING:
 
     from tree_sitter import Node
 
-UNKNOWN = object()
+    from ...base.jsonvalue import Json
+
+
+class Unknown(Enum):
+    """Stands for a value that the code does not say as a literal."""
+
+    UNKNOWN = "unknown"
+
+
+UNKNOWN = Unknown.UNKNOWN
 TEXT, REFERENCE, ANYTHING = "=", "$", "?"  # how a part of a string begins; see `parts`
 _REFERENCE = re.compile(r"(local|var)\.[A-Za-z_][A-Za-z0-9_-]*|path\.(module|root|cwd)")
 
@@ -59,7 +69,7 @@ def text(node: Node) -> str:
     return (node.text or b"").decode("utf-8", "replace")
 
 
-def literal(node: Node) -> Any:
+def literal(node: Node) -> Json | Unknown:
     """The JSON value of a literal expression, or `UNKNOWN`."""
     try:
         return _literal_value(node)
@@ -67,13 +77,13 @@ def literal(node: Node) -> Any:
         return UNKNOWN
 
 
-def literals(node: Node) -> Iterator[Any]:
+def literals(node: Node) -> Iterator[Json]:
     """The largest literal values within an expression: for `x ? "a" : "b"` both texts."""
     pending = [node]
     while pending:
         node = pending.pop()
         value = unescape(text(node)) if node.type == "template_literal" else literal(node)
-        if value is UNKNOWN:
+        if isinstance(value, Unknown):
             pending += node.named_children
         else:
             yield value
@@ -82,7 +92,7 @@ def literals(node: Node) -> Iterator[Any]:
 _MARKED = ("template_interpolation", "template_directive")
 
 
-def _literal_value(node: Node) -> Any:
+def _literal_value(node: Node) -> Json | Unknown:
     kids = node.named_children
     if node.type in ("expression", "literal_value", "collection_value", "template_expr") and len(kids) == 1:
         return _literal_value(kids[0])
@@ -94,17 +104,19 @@ def _literal_value(node: Node) -> Any:
         return _joined(node)
     if node.type in ("bool_lit", "numeric_lit", "null_lit", "operation"):  # `-1` is an operation
         try:
-            return jsontext.loads(text(node))
+            number: Json = jsontext.loads(text(node))
         except ValueError:
             return UNKNOWN
+        return number
     if node.type == "tuple":
-        items = [_literal_value(kid) for kid in kids if kid.type == "expression"]
-        return UNKNOWN if any(item is UNKNOWN for item in items) else items
+        values = [_literal_value(kid) for kid in kids if kid.type == "expression"]
+        items = [value for value in values if not isinstance(value, Unknown)]
+        return items if len(items) == len(values) else UNKNOWN
     if node.type == "object":
         pairs = {}
         for element in (kid for kid in kids if kid.type == "object_elem" and kid.named_children):
             key, value = _literal_key(element.named_children[0]), _literal_value(element.named_children[-1])
-            if key is None or value is UNKNOWN:
+            if key is None or isinstance(value, Unknown):
                 return UNKNOWN
             pairs[key] = value
         return pairs
@@ -120,7 +132,7 @@ def _literal_key(node: Node) -> str | None:
     return value if isinstance(value, str) else str(value) if isinstance(value, int) else None
 
 
-def _joined(template: Node) -> Any:
+def _joined(template: Node) -> str | Unknown:
     """The text of a template whose interpolations are literals: `"a-${"b"}"`."""
     pieces = []
     for kid in template.named_children:

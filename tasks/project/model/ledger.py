@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from ...base.model import Model, Seconds, TokenVariable, naming
+
+if TYPE_CHECKING:
+    from ...base.jsonvalue import Json
 
 DEFAULT_REF = "refs/heads/doit-tofu/{environment}/ledger"
 PUBLIC_KEY_PATTERN = r"^[A-Za-z0-9+/]{43}=$"
@@ -141,7 +144,7 @@ class Ledger(Model):
         return self
 
 
-def _is_a_mapping(value: object) -> object:
+def _is_a_mapping(value: Json) -> Json:
     if isinstance(value, str) and value != "none":
         raise ValueError("this is `none`, or a mapping that begins with a kind: `{kind: git}`")
     return value

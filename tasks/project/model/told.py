@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from ...base.model import ENVIRONMENT_PATTERN, Model, TokenVariable
+
+if TYPE_CHECKING:
+    from ...base.jsonvalue import Json
 
 
 class Forge(Model):
@@ -79,7 +82,7 @@ class Publish(Model):
     timeout: Annotated[float, Field(gt=0, le=600)] = Field(30, description="Time limit of one request, in seconds.")
 
 
-def _names_a_url(value: object) -> object:
+def _names_a_url(value: Json) -> Json:
     """`${NAME}` only; the invalid value is not shown, as it may be a URL with credentials."""
     name = re.fullmatch(r"\$\{([A-Za-z_][A-Za-z0-9_]{0,99})\}", value) if isinstance(value, str) else None
     if value is not None and name is None:
