@@ -110,7 +110,7 @@ def left_by(run: Run, stack: Stack, where: Context, manifest: Manifest) -> Left:
         state = _text(run, stack, where, late=_LATE_LOOK)
     found = _parsed(state)
     left = Left.of(found, manifest)
-    if left.outputs is not None or (found and (left.lineage, left.serial) == _identity(found)):
+    if _identity(found) == (left.lineage, left.serial):
         statecopies.keep(run, stack, state, left.lineage, left.serial)
     return left
 

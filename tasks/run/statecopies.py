@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from ..artifact import statecopy, store
 from ..artifact.statecopy import Copy
-from ..base import plain
 from ..base.clock import now
 from ..base.errors import RecordError
 from ..base.problem import doit
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from ..project.stack import Stack
     from .run import Run
 
-_LARGEST = 1 << 28
 _BY_HAND = "restore the right state (docs/recover.md)"
 
 
@@ -84,7 +82,7 @@ def _stored(run: Run, stack: Stack) -> bytes | None:
     """The state in its local file; None if it is elsewhere."""
     path = backends.state_file(run.project, stack)
     try:
-        return plain.read(path, _LARGEST) or None if path is not None else None
+        return path.read_bytes() or None if path is not None else None
     except OSError:
         return None
 
