@@ -91,11 +91,12 @@ def _sign_first(found: Recording, head: Head, named: Sequence[keys.PublicKey], f
     following = next((key for key in given if not named or key.public in named), None)
     if following is None:
         raise _unusable(bool(given), bool(named))
+    is_set = following in found.session.trust.signing
     _write_key(found, following, facts, lost=False)
     lines = [f"ledger    signed with {following.public.id} from now on"]
     lines.append(f"  what is before, {plural(head.sequence, 'event')}, stays unsigned: it is only chained")
     lines += _to_configure(following, named)
-    if following not in found.session.trust.signing[:-1]:
+    if not is_set:
         lines.append(f"  set {keys.VARIABLE} in deploy jobs")
     return "\n".join(lines)
 
