@@ -48,7 +48,8 @@ def begin(course: Course, tasks: dict[str, Task], selected: list[str]) -> None:
         if run.asked.deploying:
             deployed.refuse_for_deploy(run)
         if course.selected & LOCKING:
-            run.lock.take(f"doit {' '.join(sys.argv[1:])}", filling=run.recording is not None)
+            besides = turns.ELSEWHERE if course.selected == {turns.STAGE} else ""
+            run.lock.take(f"doit {' '.join(sys.argv[1:])}", filling=run.recording is not None, besides=besides)
         if course.selected & set(STAGES):
             before.confirm_upstream(run)
         if run.asked.planning:
@@ -102,7 +103,7 @@ def _take_custody(course: Course, selected: list[str]) -> None:
 def _fill_and_leave(course: Course, ledger: Recorded, selected: list[str]) -> None:
     """Bring the folder up to date for a command that only reads it; another run's is still being written."""
     run = course.run
-    ledger.read()  # nobody waits for the network while the folder is locked
+    ledger.read()  # before the folder is locked: no other run waits for our network
     with run.lock.reading() as alone:
         if alone:
             run.custody.verify(selected, run.signed_commit, writing=True)

@@ -152,7 +152,7 @@ def _maker(run: Run, name: str) -> Callable[[bool], Result]:
 
 
 def _imager(run: Run, name: str) -> Callable[[bool], Result]:
-    def act(forced: bool) -> Result:  # noqa: ARG001 - what is there under its tag is what would be built
+    def act(forced: bool) -> Result:  # noqa: ARG001 - an image that exists under this tag is what would be built
         from .builds import images
 
         try:

@@ -11,6 +11,7 @@ from .artifact.inputs import Input, InputKind
 from .artifact.receipt import Outcome, Receipt
 from .base.clock import now
 from .base.errors import ArtifactRefusedError, DeployError, StoppedError, UnreviewedError
+from .base.jsonvalue import named
 from .base.problem import doit
 from .base.text import few, plural
 from .builds import used
@@ -384,7 +385,7 @@ def _apply_error(run: Run, stack: Stack, done: Completed, where: Context) -> Dep
 def _outputs(run: Run, stack: Stack, done: Completed, left: Left) -> dict[str, outputs.Output]:
     """The outputs after an apply: from its own stream, or with sensitive ones from the state, which is read anyway."""
     declared = run.project.module(stack.name).outputs
-    events = [event["outputs"] for event in done.events if event.get("type") == "outputs"]
+    events = [named(event["outputs"]) for event in done.events if event.get("type") == "outputs"]
     if events and not any(item.get("sensitive") for item in events[-1].values()):
         return outputs.parse(events[-1], declared)
     if not events and not declared:

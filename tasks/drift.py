@@ -11,10 +11,11 @@ from . import build
 from .artifact import statecheck
 from .artifact.statecheck import Seen
 from .base.errors import EngineError
+from .base.jsonvalue import fields
 from .base.text import plural
 from .builds import used
-from .drifts import classes, rules, words
-from .plans import adoption, fresh
+from .drifts import author, classes, rules, words
+from .plans import adoption, fresh, trial
 from .project import volatile
 from .run import awaited, checkblocks, commandline, errored, previous, readstate, stateguard, turns, upstream, workdir
 from .run.action import stage_action
@@ -57,6 +58,8 @@ def act(run: Run, stack: Stack, forced: bool) -> Result:  # noqa: ARG001 - a sta
     """Plan a stack against what exists, and tell drift from undeployed code; several times if that fails."""
     if skipped := turns.skipped(run, stack.name):
         return skipped
+    if run.request.adopt is not None:
+        trial.require_none_left(run, stack.name, run.project.module(stack.name).files)
     settings = run.project.config.drift
     with run.within(settings.timeout) as deadline:
         for left in range(settings.retries, -1, -1):
@@ -82,7 +85,7 @@ def _adopted(run: Run, stack: Stack, found: Result) -> Result:
         run, stack, found.details.findings,
         lambda: fresh_plan(run, stack, values, STAGE, lock=run.project.config.drift.lock).changes,
     )  # fmt: skip
-    return Result(STAGE, stack.name, summary=adoption.summary(adopted), counts=found.counts)
+    return Result(STAGE, stack.name, Status.ADOPTED, adoption.summary(adopted), counts=found.counts)
 
 
 def _too_slow(run: Run, stack: Stack, error: EngineError) -> EngineError:
@@ -132,7 +135,10 @@ def _compared(run: Run, stack: Stack, made: Looked, assessment: Assessment) -> R
     last, settings, found = assessment.receipt, run.project.config.drift, made.changes
     accepted = stateguard.require(run, stack, last, made.seen)
     as_deployed = not assessment.affected or assessment.rekeyed
-    classified = classes.classify(found, made.seen, last, as_deployed=as_deployed)
+    names = author.Names(settings.changed_by, settings.changed_at)
+    addresses = [str(item.get("address")) for item in found.resources]
+    left = statecheck.compared(last, made.seen, run.project.keyring, addresses)
+    classified = classes.classify(found, made.seen, left, as_deployed=as_deployed, names=names)
     judged = rules.judged(classified, settings, stack.name, datetime.now(UTC).date())
     findings, over = previous.compared(run, stack.name, judged, made.addresses)
     details = DriftDetails(
@@ -154,7 +160,9 @@ def _compared(run: Run, stack: Stack, made: Looked, assessment: Assessment) -> R
 def _drifted(run: Run, stack: Stack, details: DriftDetails) -> str:
     """The line of a drifted stack."""
     text = f"drifted: {words.few_of(details.drifted)}"
-    if details.pending:
+    if details.pending and details.deployed is None:
+        text += f"; and {plural(len(details.pending), 'change')} that may be undeployed code (no receipt is here)"
+    elif details.pending:
         text += f"; and {plural(len(details.pending), 'change')} in undeployed code"
     if names := sorted(volatile.volatile(run.project, stack)):
         text += f"; a volatile variable ({', '.join(names)}) may be why"
@@ -230,7 +238,7 @@ def fresh_plan(
     with workdir.context(run, stack, stage, values, optional=()) as (where, variables):
         workdir.initialize(run, stack, where, backend=True)
         with fresh.planned(run, stack, where, variables, lock=lock) as found:
-            exists = bool((found.document.get("prior_state") or {}).get("values", {}).get("root_module"))
+            exists = bool(fields(fields(found.document.get("prior_state")).get("values")).get("root_module"))
             seen = Seen.read(found.document, *readstate.of_plan(run, stack, where, found.plan))
             could = rules.possible(run.project.config.drift, stack.name, found.document)
             return Looked(found.changes, seen, exists, could, classes.addresses(found.document))

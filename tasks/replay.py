@@ -14,7 +14,7 @@ import time
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .artifact import snapshot, stamps
 from .artifact.snapshot import Snapshot, UnusableError
@@ -25,6 +25,9 @@ from .base.files import write_atomic
 from .base.layout import Layout
 from .history import retention
 from .run.lock import EnvironmentLock
+
+if TYPE_CHECKING:
+    from .base.jsonvalue import JsonObject
 
 COMMANDS = frozenset({"plan", "deploy", "status"})
 _ENVIRONMENT = re.compile(r"env=([A-Za-z0-9][A-Za-z0-9_-]*)")
@@ -106,7 +109,7 @@ def _write(layout: Layout, known: Snapshot, clock: float) -> None:
         return
     since = datetime.fromtimestamp(began() / 1e9, UTC)
     run = retention.new_id(since)
-    record: dict[str, Any] = {
+    record: JsonObject = {
         **known.record, "id": run, "started_at": since.isoformat(timespec="milliseconds"),
         "ended_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "seconds": round(time.monotonic() - clock, 3), "written_at": now(),

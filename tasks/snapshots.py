@@ -9,7 +9,7 @@ import posixpath
 import re
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import replay, wanted
 from .artifact import snapshot, stamps
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from .artifact.affected import Assessment
+    from .base.jsonvalue import Json
     from .project.project import Project
     from .run.run import Run
 
@@ -35,7 +36,7 @@ _LARGEST = 1 << 26  # bytes of a report
 _COARSE_NS = 20_000_000  # the clock of the file system may be so much behind ours
 
 
-def keep(run: Run, record: Mapping[str, Any] | None) -> None:
+def keep(run: Run, record: Mapping[str, Json] | None) -> None:
     """Keep the answer of a run that has ended well; what prevents that only costs the next run time.
 
     Args:

@@ -62,6 +62,7 @@ def start() -> Run:
     environment = get_var("env") or os.environ.get(ENVIRONMENT_VARIABLE) or None
     try:
         commandline.check_variables()
+        commandline.check_order()
         run = Run(_taken_over(load(root, environment, update=_update())), _request())
         ownenvironment.hide(_declared_secrets(run.project))
         stateguard.check_names(run.request.accepted, run.project.stacks)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 # A Kubernetes API, builders of images, browsers, kills at random: seconds each, and builds of minutes on a new machine.
 _FIRST = (
-    "test_kubernetes_example", "test_check_kubernetes", "test_verify_kubernetes", "test_image_builders", "test_images",
+    "test_kubernetes_example", "test_drift_real", "test_check_kubernetes", "test_verify_kubernetes", "test_image_builders", "test_images",
     "test_pipelines", "test_chaos", "test_example_dashboard", "test_dashboard", "test_dashboard_live", "test_page",
     "test_wheel",
 )  # fmt: skip

@@ -317,8 +317,16 @@ def wait_for(condition: Any, what: str, patience: float = PATIENCE) -> None:
     """Wait until a condition is true."""
     end = time.monotonic() + patience
     while not condition():
-        assert time.monotonic() < end, f"waited in vain for {what}"
+        assert time.monotonic() < end, f"waited too long for {what}"
         time.sleep(0.02)
+
+
+def alive(pid: str | int) -> bool:
+    """Whether a process exists and has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def kill_group(process: subprocess.Popen[str], number: signal.Signals) -> None:

@@ -25,7 +25,5 @@ class CompileTemplates(BuildHookInterface[Any]):
 
         self._folder = tempfile.TemporaryDirectory()
         target = Path(self._folder.name) / version("jinja2")
-        environment.over([]).compile_templates(
-            target, zip=None, ignore_errors=False, filter_func=lambda name: not name.startswith("builtin/")
-        )
+        environment.over([]).compile_templates(target, zip=None, ignore_errors=False)  # as `builtin/NAME` too
         build_data["force_include"][self._folder.name] = "doit_tofu/reports/compiled"

@@ -1,4 +1,4 @@
-"""Secrets in names: an address or a key is never masked, so a plan that has a secret in one is not shown at all."""
+"""Secrets in names: addresses and keys are never masked, so a plan with a secret in one is not shown at all."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _LISTS = ("resource_changes", "resource_drift")
 
 
 def require_hidden(plan: Mapping[str, Json], mask: Secrets) -> None:
-    """Make sure that no known secret stands in what a report shows as it is.
+    """Make sure that what a report shows unmasked contains no known secret.
 
     Args:
         plan: What `show -json` says of a plan.
-        mask: The known secrets, those of the plan among them.
+        mask: The known secrets, including those of the plan.
 
     Raises:
-        ExposedError: One does; the first of them is named.
+        ExposedError: It does; the first such name is shown, masked.
     """
     for address, record in _records(plan):
         for place, name, is_identifier in _names(address, record):
@@ -56,7 +56,7 @@ def _records(plan: Mapping[str, Json]) -> Iterator[tuple[str, Mapping[str, Json]
 
 
 def _names(address: str, record: Mapping[str, Json]) -> Iterator[tuple[str, str, bool]]:
-    """Each name that is shown of a change: where it stands, the name, whether the code has it as an identifier."""
+    """Each name that is shown of a change: its place, the name, whether it is an identifier in the code."""
     for found in (address, str(record.get("previous_address") or "")):
         yield "the address", _INSTANCE_KEY.sub("[]", found), True
         yield from (("an instance key of", key, False) for key in _INSTANCE_KEY.findall(found))

@@ -36,7 +36,7 @@ _FREE = (
 )  # fmt: skip
 _REMEMBERED = ("receipts/", "outputs/")
 _LARGEST_INDEX = 1 << 28
-_LARGEST_FILE = 1 << 31  # what nobody hands over: larger than any plan
+_LARGEST_FILE = 1 << 31  # larger than any plan
 _SHOWN = 3
 _REMOVE = "on your own machine, if nobody tampered with it, remove {folder}: what is deployed is then found by planning"
 _AGAIN = f"run the pipeline again; {_REMOVE}"

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..project.stack import Stack
 
 ABSENT = "absent"
-NOT_RECORDED = "not recorded"  # what stands in the ledger for a digest that it must not hold; equals no digest
+NOT_RECORDED = "not recorded"  # replaces a digest that the ledger must not hold; equals no digest
 _NOT_CONFIGURATION = (".md", ".tfstate", ".tfstate.backup", ".lock.info", ".pyc")
 _NO_FILES = ("/proc/", "/sys/", "/dev/")  # files whose content the kernel generates
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base import plain, sealed
 from ..base.errors import ArtifactRefusedError
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from ..base.jsonvalue import Json, JsonObject
     from ..base.layout import Layout
     from ..base.sealed import Sealed
     from ..project.config.signer import Signer
@@ -113,7 +114,7 @@ def _open(layout: Layout, path: Path, stack: str) -> int:
         raise refused("unreadable", stack, f"{name} cannot be read: {error.strerror}") from error
 
 
-def _check_signature(layout: Layout, stack: str, record: dict[str, Any], signed: Any, key: Signer | None) -> None:
+def _check_signature(layout: Layout, stack: str, record: JsonObject, signed: Json, key: Signer | None) -> None:
     signer = str(record.get("key"))[:8]
     name = layout.relative(layout.manifest(stack))
     if key is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base import plain
 from ..base.files import canonical_json, parse_json
@@ -17,6 +17,7 @@ from . import folder
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from ..base.jsonvalue import Json
     from ..base.layout import Layout
     from ..project.config.keyring import Key
     from .manifest import Manifest
@@ -26,7 +27,7 @@ _LARGEST = 1 << 27
 _PURPOSE = b"doit-tofu plan secrets 1"
 
 
-def write(layout: Layout, manifest: Manifest, secrets: Iterable[Any], key: Key | None) -> None:
+def write(layout: Layout, manifest: Manifest, secrets: Iterable[Json], key: Key | None) -> None:
     """Save the secrets of a plan for the job that applies it; does nothing if they cannot be encrypted.
 
     Args:
@@ -48,7 +49,7 @@ def write(layout: Layout, manifest: Manifest, secrets: Iterable[Any], key: Key |
     folder.keep_bytes(layout, layout.plan_secrets(manifest.stack), nonce + text, durable=False)
 
 
-def read(layout: Layout, manifest: Manifest, key: Key | None) -> list[Any] | None:
+def read(layout: Layout, manifest: Manifest, key: Key | None) -> list[Json] | None:
     """The secrets of a plan; None without a file that was written with this key for exactly this plan."""
     if key is None or not _available():
         return None

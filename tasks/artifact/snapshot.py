@@ -2,7 +2,7 @@
 
 It is only a shortcut to the same answer. It proves itself by the stamps, which are read again before it is used, and by
 a code over all of it, whose key is made of every environment variable and of the programs that run: a snapshot that was
-made in other circumstances does not open, and nobody makes one for a process whose secrets they do not know. `replay`
+made in other circumstances does not open, and only those who know a process's secrets can make one for it. `replay`
 uses it, `snapshots` makes it.
 """
 
@@ -112,7 +112,7 @@ def load(path: Path) -> Snapshot:
     """The snapshot in a file.
 
     Raises:
-        UnusableError: There is none, it is of another environment, or it was changed.
+        UnusableError: It is missing, belongs to another environment, or was changed.
     """
     try:
         data = memoryview(plain.read(path, _LARGEST))

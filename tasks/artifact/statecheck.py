@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base.files import sha256_bytes
+from ..base.jsonvalue import fields, records
 from ..project.config.signature import sealed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from ..base.jsonvalue import Json, JsonObject
     from ..project.config.keyring import Key, Keyring
     from .manifest import Manifest
     from .receipt import Receipt
@@ -36,21 +38,21 @@ class Seen:
     addresses: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, document: Mapping[str, Any], lineage: str | None, serial: int | None) -> Seen:
+    def read(cls, document: Mapping[str, Json], lineage: str | None, serial: int | None) -> Seen:
         """What a plan, in `show -json` form, found in its state."""
-        gone = {str(item.get("address")) for item in document.get("resource_drift") or []}
+        gone = {str(item.get("address")) for item in records(document.get("resource_drift"))}
         creates = tuple(
             str(item.get("address"))
-            for item in document.get("resource_changes") or []
-            if (item.get("change") or {}).get("actions") == ["create"] and item.get("address") not in gone
+            for item in records(document.get("resource_changes"))
+            if fields(item.get("change")).get("actions") == ["create"] and item.get("address") not in gone
         )
         forgotten = {
             str(item.get("address"))
-            for item in document.get("resource_changes") or []
-            if (item.get("change") or {}).get("actions") == ["forget"]
+            for item in records(document.get("resource_changes"))
+            if fields(item.get("change")).get("actions") == ["forget"]
         }
-        before = ((document.get("prior_state") or {}).get("values") or {}).get("root_module") or {}
-        after = (document.get("planned_values") or {}).get("root_module") or {}
+        before = fields(fields(fields(document.get("prior_state")).get("values")).get("root_module"))
+        after = fields(fields(document.get("planned_values")).get("root_module"))
         exists = sorted(digest(address) for address in _managed(after) if address not in forgotten)
         return cls(
             lineage or None, serial, not gone and not any(True for _ in _managed(before)),
@@ -71,7 +73,7 @@ class Seen:
 
 
 def keyed(exists: Iterable[str], key: Key) -> list[str]:
-    """Digests of addresses for others to see: nobody can guess an address without the key, whose fingerprint is named.
+    """Digests of addresses for others to see: made with the key, which they name, so that no address can be guessed.
 
     Args:
         exists: The digests of the addresses.
@@ -80,14 +82,37 @@ def keyed(exists: Iterable[str], key: Key) -> list[str]:
     return [f"{key.fingerprint}:{sealed(f'address {item}'.encode(), key)[:_DIGITS]}" for item in exists]
 
 
-def resolved(last: Receipt, seen: Seen, keyring: Keyring) -> Receipt:
-    """A receipt from the ledger whose keyed digests are plain again where they are of an address that a plan names."""
+def resolved(last: Receipt, seen: Seen, keyring: Keyring, others: Iterable[str] = ()) -> Receipt:
+    """A receipt from the ledger whose keyed digests are plain again where they are of an address that a plan names.
+
+    Args:
+        last: The receipt.
+        seen: What the plan creates and leaves.
+        keyring: The keys.
+        others: The digests of further addresses.
+    """
     fingerprints = {item.partition(":")[0] for item in last.exists if ":" in item}
     known: dict[str, str] = {}
     for key in filter(None, map(keyring.find, sorted(fingerprints))):
-        addresses = sorted({*seen.creates, *seen.exists})
+        addresses = sorted({*seen.creates, *seen.exists, *others})
         known |= dict(zip(keyed(addresses, key), addresses, strict=True))
     return replace(last, exists=[known.get(item, item) for item in last.exists]) if fingerprints else last
+
+
+def compared(last: Receipt | None, seen: Seen, keyring: Keyring, addresses: Iterable[str]) -> Receipt | None:
+    """A receipt that says of each address whether the last apply left it, or of none if that cannot be known.
+
+    Args:
+        last: The receipt, maybe from a ledger.
+        seen: The state.
+        keyring: The keys.
+        addresses: What is in the state.
+    """
+    if last is None:
+        return None
+    if any(keyring.find(item.partition(":")[0]) is None for item in last.exists if ":" in item):
+        return replace(last, exists=[])
+    return resolved(last, seen, keyring, map(digest, addresses))
 
 
 def digest(address: str) -> str:
@@ -138,12 +163,12 @@ def _count(number: int) -> str:
     return f"{number} resource{'s' if number > 1 else ''}"
 
 
-def _managed(module: Mapping[str, Any]) -> Iterator[str]:
+def _managed(module: JsonObject) -> Iterator[str]:
     """The addresses of the resources in a module and the modules that it calls."""
     pending = [module]
     while pending:
         current = pending.pop()
-        for item in current.get("resources") or []:
+        for item in records(current.get("resources")):
             if item.get("mode") == "managed":
                 yield str(item.get("address"))
-        pending += current.get("child_modules") or []
+        pending += records(current.get("child_modules"))

@@ -10,7 +10,7 @@ import stat
 import zipfile
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base.errors import RecordError
 from ..base.files import canonical_json, fsync_dir, json_bytes, read_json, sha256_bytes, sha256_file, write_atomic
@@ -18,6 +18,7 @@ from . import folder
 from .manifest import refused
 
 if TYPE_CHECKING:
+    from ..base.jsonvalue import JsonObject
     from ..base.layout import Layout
     from ..base.sealed import Sealed
     from ..project.config.signer import Signer
@@ -130,7 +131,7 @@ def refuse_stale(layout: Layout, manifest: Manifest) -> None:
             raise refused("stale", manifest.stack, STALE)
 
 
-def description(layout: Layout, manifest: Manifest) -> dict[str, Any] | None:
+def description(layout: Layout, manifest: Manifest) -> JsonObject | None:
     """The changes of a plan from `plan.json` (see `changes.PlanChanges`); None if the file belongs to another plan."""
     try:
         found = read_json(layout.plan_json(manifest.stack))

@@ -12,10 +12,12 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from .jsonvalue import Json, JsonObject
 
     Kind = Literal["gitlab", "github", "other", "none"]
 
@@ -195,7 +197,7 @@ def _is_set(environment: Mapping[str, str], name: str) -> bool:
     return environment.get(name, "").strip().lower() not in _NOT_SET
 
 
-def _event(path: str | None) -> dict[str, Any]:
+def _event(path: str | None) -> JsonObject:
     try:
         event = json.loads(Path(path).read_bytes()) if path else {}
     except (OSError, ValueError, RecursionError):
@@ -203,7 +205,7 @@ def _event(path: str | None) -> dict[str, Any]:
     return event if isinstance(event, dict) else {}
 
 
-def _number(value: Any) -> int | None:
+def _number(value: Json) -> int | None:
     text = str(value)
     return int(text) if text.isascii() and text.isdigit() else None
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT = 60
 _BRANCHES = "refs/heads/"
-# Whatever the clone is told to trust in place of a file's content: a program, or fewer of its times.
+# Settings by which git trusts something else than a file's content: a program, or fewer of its times.
 LOOK = (
     "-c", "core.fsmonitor=false", "-c", "core.trustctime=true", "-c", "core.checkStat=default",
     "-c", "core.untrackedCache=false",
@@ -31,7 +31,7 @@ _OF_ANOTHER_REPOSITORY = frozenset({
     "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX",
     "GIT_QUARANTINE_PATH", "GIT_REPLACE_REF_BASE", "GIT_SHALLOW_FILE", "GIT_WORK_TREE",
 })  # fmt: skip
-# The user's configuration, and what would write down what git is told.
+# The user's configuration, and variables that would log what git is called with.
 _NOT_ALONE = re.compile(r"^GIT_(CONFIG|TRACE|CURL_VERBOSE|REDIRECT_STD|AUTHOR_|COMMITTER_|PUSH_OPTION)")
 _REFUSAL = re.compile(
     "dubious ownership|not a git repository|[Pp]ermission denied|no answer in time|unable to read|bad config"
@@ -205,7 +205,7 @@ def changed_since(root: Path, commit: str) -> set[str]:
 
 
 def fetch_tag(root: Path, tag: str) -> str | None:
-    """Bring a tag to what it is at origin; returns its object there, empty if there is none, None without an answer."""
+    """Bring a tag to what it is at origin; returns its object there, empty without one, None without an answer."""
     ref = f"refs/tags/{tag}"
     listed = _git(root, "ls-remote", "--quiet", "origin", ref, may_fail=True)
     if listed is None:

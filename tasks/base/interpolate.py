@@ -11,6 +11,7 @@ from .errors import ConfigError, nearest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .jsonvalue import Json
     from .problem import Where
 
 _TOKEN = re.compile(
@@ -22,8 +23,8 @@ _WHOLE = re.compile(r"\{(organization(?:\.[A-Za-z0-9_-]+)+)\}")
 
 
 def expand_environment(
-    value: Any, *, key: str, where: Where | None = None, values: Mapping[str, Any] | None = None
-) -> Any:
+    value: Json, *, key: str, where: Where | None = None, values: Mapping[str, Json] | None = None
+) -> Json:
     """A config value with `${NAME}` and `${NAME:-default}` filled in, in every string within; `$${` is a plain `${`.
 
     `{environment}`, `{stack}` and `{organization.KEY}` are filled in if `values` has them; a string that is only
@@ -56,7 +57,7 @@ def expand_environment(
     return _substitute(value, values or {}, key, where, lenient=True)
 
 
-def fill(text: str, values: Mapping[str, Any], *, key: str, where: Where | None = None) -> str:
+def fill(text: str, values: Mapping[str, Json], *, key: str, where: Where | None = None) -> str:
     """A config string with `{stack}`-like placeholders and `${NAME}` filled in.
 
     Args:
@@ -88,7 +89,7 @@ def variables(value: Any) -> set[str]:
     return {name for name in found if name in os.environ}
 
 
-def _substitute(text: str, values: Mapping[str, Any], key: str, where: Where | None, *, lenient: bool = False) -> str:
+def _substitute(text: str, values: Mapping[str, Json], key: str, where: Where | None, *, lenient: bool = False) -> str:
     """Fill in both kinds in one pass, so that a filled-in value is never read as a placeholder itself.
 
     With `lenient`, a name without a value is left as it is, unless it starts with `organization.`.
@@ -117,7 +118,7 @@ def _substitute(text: str, values: Mapping[str, Any], key: str, where: Where | N
     return _TOKEN.sub(replace, text)
 
 
-def _text(value: Any, name: str, key: str, where: Where | None) -> str:
+def _text(value: Json, name: str, key: str, where: Where | None) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if value is None or isinstance(value, dict | list):

@@ -22,7 +22,7 @@ _PLAIN = re.compile(r"[-+]?[0-9]*\.?[0-9]+")
 _MARKED = re.compile(f'"{_MARK}([^"]*)"')
 
 
-def loads(text: str | bytes, *, object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+def loads(text: str | bytes, *, object_pairs_hook: Callable[[list[tuple[str, Json]]], Json] | None = None) -> Json:
     """The value of a JSON text.
 
     Raises:
@@ -31,13 +31,14 @@ def loads(text: str | bytes, *, object_pairs_hook: Callable[[list[tuple[str, Any
     """
     hooks: dict[str, Any] = {"parse_float": number, "parse_constant": _refuse, "object_pairs_hook": object_pairs_hook}
     try:
-        return json.loads(text, **hooks)
+        found: Json = json.loads(text, **hooks)
     except json.JSONDecodeError:
         raise
     except ValueError as error:
         if "int_max_str_digits" not in str(error):
             raise
-        return json.loads(text, parse_int=_integer, **hooks)
+        found = json.loads(text, parse_int=_integer, **hooks)
+    return found
 
 
 def dumps(

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .jsonvalue import Json
 
 MASK = "(sensitive value)"
-LONG = 8  # characters: a secret that does not stand in a name by chance
+LONG = 8  # characters: a secret that is not in a name by chance
 _SHORTEST = 4  # a shorter value stands everywhere by chance; masking it would make all text unreadable
 SECRET_NAME = re.compile(r"PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|PRIVATE_KEY|ACCESS_KEY|API_KEY|CONN_STR")
 _URL_PASSWORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/@:\s]*):([^/@\s]+)@")
@@ -113,7 +113,7 @@ class Secrets:
         return MASK if self._is_secret(text) or self._is_secret(text.strip()) else self.text(text)
 
     def exposed(self, name: str, *, words: bool = True) -> bool:
-        """Whether a long secret stands in a name that must not be masked: a key, or an address.
+        """Whether a name that must not be masked (a key, an address) contains a long secret.
 
         Args:
             name: The name.
@@ -212,7 +212,7 @@ def _leaves(value: Json, *, inner: bool = False) -> Iterator[_Leaf]:
 
 
 def _forms(text: str) -> Iterator[str]:
-    """How a secret may stand in a text; each line of a longer one counts by itself, of a very long one as it is."""
+    """The forms of a secret in a text; each line of a longer one counts by itself, of a very long one as it is."""
     lines = {line.strip() for line in text.splitlines()}
     whole = {text, text.strip()} | (lines if len(lines) <= _MOST_LINES else set())
     for form in whole | lines:

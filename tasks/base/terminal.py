@@ -54,7 +54,7 @@ def has_colours(stream: TextIO, kind: Kind, environment: Mapping[str, str] = os.
 
 
 def columns(stream: TextIO | None = None) -> int | None:
-    """How many columns the terminal behind a stream has; None if there is none, as a log has no width."""
+    """How many columns the terminal behind a stream has; None without one, as a log has no width."""
     if not _is_terminal(stream or sys.stdout):
         return None
     return max(shutil.get_terminal_size().columns, _NARROWEST)

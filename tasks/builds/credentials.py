@@ -8,12 +8,14 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base.errors import RegistryError
+from ..base.jsonvalue import fields
 from .reference import DOCKER_HUB
 
 if TYPE_CHECKING:
+    from ..base.jsonvalue import JsonObject
     from ..project import model
 
 _HUB_KEY = "https://index.docker.io/v1/"  # how login files name Docker Hub
@@ -75,7 +77,7 @@ def merged_file(host: str, login: Login | None, *, docker: bool) -> bytes:
     The format is https://man.archlinux.org/man/containers-auth.json.5, which Docker reads too.
     """
     content = _content()
-    auths, helpers = dict(content.get("auths") or {}), dict(content.get("credHelpers") or {})
+    auths, helpers = dict(fields(content.get("auths"))), dict(fields(content.get("credHelpers")))
     for name, known in ((os.environ.get("CI_REGISTRY", ""), _from_gitlab()), (host, login)):
         if name and known:
             auths[_key(name)] = {"auth": known.basic}
@@ -87,15 +89,15 @@ def merged_file(host: str, login: Login | None, *, docker: bool) -> bytes:
 
 def _from_file(host: str) -> Login | None:
     """A login made by hand (`podman login`, `docker login`); credential helpers are not asked."""
-    entry: Any = (_content().get("auths") or {}).get(_key(host))
-    with suppress(ValueError, TypeError, KeyError, UnicodeDecodeError):
-        user, found, password = base64.b64decode(entry["auth"]).decode().partition(":")
+    with suppress(ValueError, KeyError):
+        entry = fields(fields(_content().get("auths"))[_key(host)])
+        user, found, password = base64.b64decode(str(entry["auth"])).decode().partition(":")
         if found and user:
             return Login(user, password, "the login file")
     return None
 
 
-def _content() -> dict[str, Any]:
+def _content() -> JsonObject:
     for path in _files():
         with suppress(OSError, ValueError):
             value = json.loads(path.read_bytes())

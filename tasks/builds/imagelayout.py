@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import shutil
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base.errors import RecordError, RegistryError
 from ..base.files import locked, read_json, sha256_file, write_json
+from ..base.jsonvalue import fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from ..base.jsonvalue import JsonObject
 
 _INDEX, _MARKER, _BLOBS, _LOCK = "index.json", "oci-layout", "blobs/sha256", ".lock"
 _TAG = "org.opencontainers.image.ref.name"
@@ -91,7 +94,7 @@ class ImageLayout:
         shutil.copyfile(blob, half)
         half.replace(target)
 
-    def _manifests(self) -> list[dict[str, Any]]:
+    def _manifests(self) -> list[JsonObject]:
         index = read_json(self._folder / _INDEX)
         return list(index["manifests"]) if index is not None else []
 
@@ -119,8 +122,9 @@ class ImageLayout:
         )
 
 
-def _tag(entry: dict[str, Any]) -> str | None:
-    return (entry.get("annotations") or {}).get(_TAG)
+def _tag(entry: JsonObject) -> str | None:
+    found = fields(entry.get("annotations")).get(_TAG)
+    return None if found is None else str(found)
 
 
 def _cause(error: Exception) -> str:

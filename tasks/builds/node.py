@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base.errors import BuildError, RecordError, nearest
 from ..base.files import canonical_json, read_json, sha256_bytes, sha256_file, write_json
@@ -13,6 +13,8 @@ from ..base.files import canonical_json, read_json, sha256_bytes, sha256_file, w
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from ..base.jsonvalue import JsonObject
 
 PACKAGE = "package.json"
 MODULES = "node_modules"
@@ -110,7 +112,7 @@ def note_installed(folder: Path, toolchain: Mapping[str, str]) -> None:
         write_json(folder / MODULES / MARKER, _mark(folder, toolchain), durable=False)
 
 
-def _mark(folder: Path, toolchain: Mapping[str, str]) -> dict[str, Any]:
+def _mark(folder: Path, toolchain: Mapping[str, str]) -> JsonObject:
     used = manager(folder)
     own = folder / MODULES / used.installed
     package = _package(folder)
@@ -129,7 +131,7 @@ def _locks(folder: Path) -> list[Manager]:
     return [manager for manager in _MANAGERS if (folder / manager.lock).exists()]
 
 
-def _package(folder: Path) -> dict[str, Any]:
+def _package(folder: Path) -> JsonObject:
     value = json.loads((folder / PACKAGE).read_bytes())
     if not isinstance(value, dict):
         raise ValueError("it is not an object")  # noqa: TRY004 - the error that json raises for what it cannot read

@@ -6,7 +6,7 @@ import os
 import re
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Annotated, ClassVar, Protocol
 
 from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticCustomError
@@ -160,7 +160,7 @@ class Check(Model):
         return ()
 
 
-def shown(value: Any, most: int = 120) -> str:
+def shown(value: Json | Exception, most: int = 120) -> str:
     """A text from outside on one line, without control characters, cut if it is long."""
     text = re.sub(r"[\x00-\x1f\x7f-\x9f\s]+", " ", str(value)).strip()
     return text if len(text) <= most else text[: most - 3] + "..."

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base import jsontext
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from ..base.jsonvalue import Json
 
 _PART = re.compile(r"\.?([^.\[\]]+)|\[(-?\d+)\]")
 
@@ -31,7 +33,7 @@ def parse(path: str) -> list[str | int]:
     return parts
 
 
-def differences(text: str, expected: Mapping[str, Any]) -> Iterator[str]:
+def differences(text: str, expected: Mapping[str, Json]) -> Iterator[str]:
     """How a JSON text differs from the values expected at some paths."""
     try:
         document = jsontext.loads(text)
@@ -49,10 +51,14 @@ def differences(text: str, expected: Mapping[str, Any]) -> Iterator[str]:
             yield f"{path} in the JSON body is {jsontext.dumps(found):.80}, expected {jsontext.dumps(value):.80}"
 
 
-def _at(document: Any, parts: list[str | int]) -> Any:
-    part: Any  # the types of `found` and `part` were checked just above
+def _at(document: Json, parts: list[str | int]) -> Json:
     for part in parts:
-        if not isinstance(document, dict if isinstance(part, str) else list):
-            raise KeyError(part)
-        document = document[part]
+        if isinstance(part, int):
+            if not isinstance(document, list):
+                raise KeyError(part)
+            document = document[part]
+        else:
+            if not isinstance(document, dict):
+                raise KeyError(part)
+            document = document[part]
     return document

@@ -94,7 +94,7 @@ class _Wait:
         return min(longest, self.deadline) if self.check.timeout else longest
 
     def saw(self, found: Observation, *, stopped: bool) -> float | None:
-        """Take an observation; returns the seconds until the next look, None if there is none: it has ended."""
+        """Take an observation; returns the seconds until the next look, None once it has ended."""
         check, progress = self.check, self.progress
         progress.looks += 1
         progress.in_a_row = progress.in_a_row + 1 if found.met else 0

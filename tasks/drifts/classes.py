@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ..artifact import statecheck
 from ..artifact.changes import UNKNOWN
 from ..base.files import canonical_json, sha256_bytes
-from ..base.jsonvalue import JsonObject, elements, fields, named, records
+from ..base.jsonvalue import Json, JsonObject, elements, fields, named, records
 from ..base.valuepath import at, differing, dotted, overlap, path_of
+from . import author as authors
 from .looks import Looks, only_looks
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 STATE = "state"
 _DIGITS = 16
+_OF_STATE = frozenset({"replace_because_tainted", "delete_because_no_resource_config", "delete_because_no_module"})
 _OF_CODE = frozenset({"move", "import", "forget"})  # only the code can ask for these
 
 
@@ -86,6 +88,7 @@ class Finding:
         looks: How the values only look different, if they do.
         causes: What changed outside that this may follow from, by address.
         code_too: Whether undeployed code changes the same resource.
+        author: Who changed it last, if its provider says so.
         severity: How bad it is.
         ignored: The rule that it is ignored by.
         delta: What it is compared with the previous check.
@@ -103,6 +106,7 @@ class Finding:
     looks: Looks | None = None
     causes: list[str] = field(default_factory=list)
     code_too: bool = False
+    author: authors.Author | None = None
     severity: Severity = Severity.WARNING
     ignored: Ignored | None = None
     delta: Delta = Delta.UNKNOWN
@@ -119,12 +123,19 @@ class Finding:
         return self.kind is not DriftClass.UNDEPLOYED
 
     @property
+    def moved_from(self) -> str:
+        """The address that the resource had before it moved; empty if it did not."""
+        return str((self.item or {}).get("moved_from") or "")
+
+    @property
     def fresh(self) -> bool:
-        """Whether nobody has been alerted of it: it is new, changed again, or that is not known."""
+        """Whether it is a new alert: new, changed again, or not comparable."""
         return self.delta is not Delta.KNOWN
 
 
-def classify(found: PlanChanges, seen: Seen, last: Receipt | None, *, as_deployed: bool) -> list[Finding]:
+def classify(
+    found: PlanChanges, seen: Seen, last: Receipt | None, *, as_deployed: bool, names: authors.Names = authors.USUAL
+) -> list[Finding]:  # fmt: skip
     """What a plan says that differs, in the order of the plan.
 
     The engine's `resource_drift` alone misses what functions and data sources find. If the code and all other inputs
@@ -136,6 +147,7 @@ def classify(found: PlanChanges, seen: Seen, last: Receipt | None, *, as_deploye
         seen: The state that they were planned for.
         last: The last receipt.
         as_deployed: Whether the inputs are those of the last receipt.
+        names: Attributes that say who changed a resource, besides the usual ones.
     """
     drifts = {_key(item): item for item in found.drift}
     causes = sorted(key for key, item in drifts.items() if item.get("relevant"))
@@ -144,8 +156,10 @@ def classify(found: PlanChanges, seen: Seen, last: Receipt | None, *, as_deploye
     planned = {_key(item) for item in found.resources}
     if not as_deployed and (resources or found.outputs):
         resources += [_used(drifts[key]) for key in causes if key not in planned]
-    outputs = found.outputs if not as_deployed or not planned else []
+    outputs = [item for item in found.outputs if not as_deployed or not planned or _is_known(item.get("after"))]
     of_outputs = DriftClass.OUTPUTS if as_deployed else DriftClass.UNDEPLOYED
+    said = {key: authors.read(item, names) for key, item in drifts.items()}
+    resources = [replace(item, author=said.get(item.address)) if item.outside else item for item in resources]
     return [
         *resources,
         *(_finding(of_outputs, f"output {item['name']}", item, causes=causes) for item in outputs),
@@ -166,13 +180,25 @@ def _resource(
         return _finding(DriftClass.UNDEPLOYED, address, item)
     if drift is not None and (as_deployed or _undoes(item, drift)):
         kind = DriftClass.DELETED if drift.get("action") == "destroy" else DriftClass.CHANGED
-        return _finding(kind, address, item, code_too=not as_deployed)
-    others = [cause for cause in causes if cause != address]
+        return _finding(kind, address, item, code_too=not as_deployed and not _restores(item, drift))
+    others = [] if _of_state_alone(item) else [cause for cause in causes if cause != address]
     if not as_deployed:
         return _finding(DriftClass.UNDEPLOYED, address, item, causes=others)
     if action == "destroy" and known and statecheck.digest(str(item.get("address"))) not in known:
         return _finding(DriftClass.APPEARED, address, item)
     return _finding(DriftClass.CHANGED, address, item, causes=others, both=True)
+
+
+def _of_state_alone(item: JsonObject) -> bool:
+    """Whether a change follows from what the state says, so not from another resource."""
+    return bool(item.get("deposed")) or item.get("reason") in _OF_STATE
+
+
+def _is_known(value: Json) -> bool:
+    """Whether a planned value is known: one that is not follows from what the plan changes."""
+    if isinstance(value, dict):
+        return all(map(_is_known, value.values()))
+    return all(map(_is_known, value)) if isinstance(value, list) else value != UNKNOWN
 
 
 def _undoes(item: JsonObject, drift: JsonObject) -> bool:
@@ -182,6 +208,13 @@ def _undoes(item: JsonObject, drift: JsonObject) -> bool:
     if item.get("action") == "destroy":
         return False
     return any(overlap(one, other) for one in paths_of(item) for other in paths_of(drift))
+
+
+def _restores(item: JsonObject, drift: JsonObject) -> bool:
+    """Whether a planned change makes a resource what the last apply left, as far as that is known before it runs."""
+    after, left, planned = item.get("after"), drift.get("before"), paths_of(item)
+    others = (path for path in differing(left, after) if any(overlap(path, changed) for changed in planned))
+    return all(at(after, path) == UNKNOWN for path in others)
 
 
 def _used(drift: JsonObject) -> Finding:
@@ -227,7 +260,7 @@ def _of_state(last: Receipt | None, seen: Seen) -> Iterator[Finding]:
 def paths_of(item: JsonObject) -> list[Path]:
     """Where a change differs, what is masked included; not where only the marks of sensitive values do.
 
-    What the provider computes anew follows from the rest, and is left out unless nothing else differs.
+    What the provider computes follows from the rest, and is left out unless nothing else differs.
     """
     before, after = item.get("before"), item.get("after")
     changed = None if item.get("changed") is None else elements(item["changed"])

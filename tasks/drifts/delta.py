@@ -10,7 +10,7 @@ from .classes import Delta, Finding
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from ..ledger.observations import Checked
+    from ..ledger.observations import Checked, Drift
 
 _OF_CODE = "undeployed "  # drift and undeployed code at one address are two things
 
@@ -61,16 +61,25 @@ class Marks:
         return [self._compared(found, known) for found in findings]
 
     def _compared(self, found: Finding, known: Checked | None) -> Finding:
-        before = known.drifts.get(self.key(found)) if known is not None else None
+        before = self._before(found, known) if known is not None else None
         if before is None:
             return replace(found, delta=Delta.NEW)
         same = before.fingerprint == self.mark(found)
         return replace(found, delta=Delta.KNOWN if same else Delta.CHANGED, since=before.since)
 
+    def _before(self, found: Finding, known: Checked) -> Drift | None:
+        """The record of a finding, under the address that its resource had before it moved if need be."""
+        same = known.drifts.get(self.key(found))
+        if same is None and found.moved_from and found.outside:
+            return known.drifts.get(self._address(found.moved_from))
+        return same
+
     def resolved(
         self, findings: Iterable[Finding], known: Checked | None, addresses: Iterable[str]
     ) -> list[Resolved]:  # fmt: skip
         """The drift that was known and is over; undeployed code that was deployed is no news.
+
+        What undeployed code would change or move may have drifted as before: only a check after its deploy can tell.
 
         Args:
             findings: Those of this check, ignored ones included.
@@ -81,7 +90,8 @@ class Marks:
             return []
         names = {self._address(address): address for address in addresses}
         of_code = {self._address(_OF_CODE + address) for address in names.values()}
-        left = {self.key(found) for found in findings} | of_code
+        there = [found.address for found in findings] + [found.moved_from for found in findings]
+        left = {self.key(found) for found in findings} | {self._address(address) for address in there} | of_code
         over = [Resolved(names.get(key, ""), item.since) for key, item in known.drifts.items() if key not in left]
         return sorted(over, key=lambda item: (not item.address, item.address))
 

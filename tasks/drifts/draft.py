@@ -16,6 +16,7 @@ from ..artifact.changes import HIDDEN, UNKNOWN
 from ..base import jsontext
 from ..base.jsonvalue import elements, fields
 from ..base.masking import MASK
+from ..base.text import few
 from ..base.valuepath import at, dotted
 from ..project.hcl import syntax
 from . import hclwrite, places
@@ -84,8 +85,12 @@ def draft(
             try:
                 edits += attempt()
             except _ByHandError as error:
-                left.append(str(error))
+                left.append(_following(found) or str(error))
                 by_hand.add(found.address)
+    for found in findings:
+        if found.kind is DriftClass.CHANGED and found.address not in by_hand and by_hand.intersection(found.causes):
+            left.append(_following(found))
+            by_hand.add(found.address)
     return Draft(apart(edits), list(dict.fromkeys(left)), frozenset(by_hand))
 
 
@@ -177,7 +182,7 @@ class _Drafter:
     def _entry(
         self, target: _Spot, element: Node | None, left: Sequence[str | int], whole: Json, what: str
     ) -> Edit | None:
-        """An edit that adds or removes one line of an object that is written on several; None if there is none."""
+        """An edit that adds or removes one line of an object of several lines; None where that is not possible."""
         inner = places.inside(target.node)
         if inner.type != "object" or not isinstance(whole, dict) or not places.on_lines(inner):
             return None
@@ -262,12 +267,12 @@ class _Drafter:
             raise _ByHandError(
                 f"{address} is in the state, but not in the code: write a resource for it, or a `removed` block"
             )
-        if _has_hidden(exists):
-            _by_hand(f"{address} has sensitive values: write its resource by hand")
         content = {
             name: item for name, item in exists.items() if item not in (None, [], {}) and name in shape.attributes
         }
         blocks = {name: exists[name] for name in exists if name in shape.blocks and exists[name]}
+        if _has_hidden({**content, **blocks}):
+            _by_hand(f"{address} has sensitive values: write its resource by hand")
         text = hclwrite.block(f'resource "{match["type"]}" "{match["name"]}"', {**content, **blocks}, nested=blocks)
         if not self._sources:
             raise _ByHandError(
@@ -339,7 +344,17 @@ class _Drafter:
         stop = len(content) if stop < 0 else stop + 1
         if not content[end:stop].strip() or content[end:stop].lstrip().startswith((b"#", b"//")):
             end = stop
+        blank = b"\r\n" if content[end:].startswith(b"\r\n") else b"\n"
+        if content[:start].endswith((b"\n\n", b"\n\r\n")) and content[end:].startswith(blank):
+            end += len(blank)  # one empty line is left, not two
         return Edit(spot.file, start, end, "", what)
+
+
+def _following(found: Finding) -> str:
+    """What to say of a change that follows from others and that the code cannot take over; empty for any other."""
+    if found.kind is not DriftClass.CHANGED or not found.causes:
+        return ""
+    return f"{found.address} follows from {few(found.causes, 2)}: see to that, or deploy it"
 
 
 def _by_hand(message: str) -> NoReturn:

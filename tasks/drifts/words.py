@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..base.text import few, plural
-from .classes import Delta, DriftClass
+from .classes import Delta, DriftClass, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ..base.jsonvalue import Json
+    from .author import Author
     from .classes import Finding
     from .delta import Resolved
 
 LEGEND = "red (-): as it is outside; green (+): as the code says"
 _MOST = 5
+_SEVERITIES = list(Severity)
 _HAPPENED = {
     DriftClass.CHANGED: "changed outside",
     DriftClass.DELETED: "deleted outside",
@@ -49,14 +51,24 @@ def remarks(found: Finding) -> list[str]:
         texts.append("undeployed code uses or changes it, too")
     if found.looks:
         texts.append(_LOOKS[found.looks])
+    if found.author is not None:
+        texts.append(said(found.author))
     return texts
+
+
+def said(author: Author) -> str:
+    """What a provider says of the last change: `last changed by anna at 2026-02-03T04:05:06Z, says the provider`."""
+    by, when = f" by {author.by}" if author.by else "", f" at {author.at}" if author.at else ""
+    return f"last changed{by}{when}, says the provider"
 
 
 def few_of(findings: Sequence[Finding]) -> str:
     """The first few findings on one line, grouped by what happened: the worst, then the newest first."""
     groups: dict[str, list[str]] = {}
     undeployed = all(not found.outside for found in findings)
-    for found in sorted(findings, key=lambda found: (not found.fresh, found.address)):
+    for found in sorted(
+        findings, key=lambda found: (_SEVERITIES.index(found.severity), not found.fresh, found.address)
+    ):
         known = "known" if found.delta is Delta.KNOWN else str(found.delta) if found.delta is not Delta.UNKNOWN else ""
         title = ", ".join(part for part in ("" if undeployed else happened(found), known) if part)
         groups.setdefault(title, []).append(found.address)
@@ -68,6 +80,10 @@ def few_of(findings: Sequence[Finding]) -> str:
         left -= len(names)
     more = len(findings) - _MOST
     return ", ".join(parts) + (f" and {more} more" if more > 0 else "")
+
+
+def _rank(found: Finding) -> tuple[int, bool, str]:
+    return _SEVERITIES.index(found.severity), not found.fresh, found.address
 
 
 def ignored(findings: Iterable[Finding]) -> list[str]:
@@ -85,7 +101,7 @@ def counted(news: Mapping[str, int]) -> str:
 
 
 def resolved(over: Sequence[Resolved]) -> str:
-    """The drift that is over, on a line; empty if there is none."""
+    """The drift that is over, on one line; empty without any."""
     named = [item.address for item in over if item.address]
     if not named:
         return f"{plural(len(over), 'difference')} resolved" if over else ""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..base.jsonvalue import fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from ..base.jsonvalue import JsonObject
     from ..base.problem import Steps
     from .tracing import Trace
 
@@ -28,7 +31,7 @@ class Completed:
     code: int
     output: str
     raw: str = field(repr=False, default="")
-    events: list[dict[str, Any]] = field(repr=False, default_factory=list)
+    events: list[JsonObject] = field(repr=False, default_factory=list)
     sealed: tuple[str, Steps] | None = None
     next_step: str | None = None
 
@@ -39,7 +42,7 @@ class Completed:
 
     def summaries(self) -> list[str]:
         """The summaries of its error diagnostics, which tell failures apart, as nearly all exit with 1."""
-        found = [event["diagnostic"] for event in self.events if event.get("type") == "diagnostic"]
+        found = [fields(event["diagnostic"]) for event in self.events if event.get("type") == "diagnostic"]
         return [str(item.get("summary")) for item in found if item.get("severity") == "error"] or re.findall(
             r"^[│| ]*Error: (.*)$", self.output, re.MULTILINE
         )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..base.jsonvalue import fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+
+    from ..base.jsonvalue import Json, JsonObject
 
 _FAILED_CHECK = "Check block assertion failed"
 _NO_VALUE = "No value for required variable"
@@ -22,7 +26,7 @@ class Diagnostic:
         summary: What it is about, in the engine's words.
         detail: More of it; for a failed `check` block its `error_message`.
         context: The block that it is about: `check "expiry"`; of a declaration its first line.
-        file: The file, relative to the engine's working folder; empty if there is none.
+        file: The file, relative to the engine's working folder; empty if not known.
         line: The line in it.
     """
 
@@ -56,7 +60,7 @@ class Diagnostic:
         return replace(self, summary=change(self.summary), detail=change(self.detail), context=change(self.context))
 
 
-def warnings(events: Iterable[Mapping[str, Any]], *, terse: bool = False) -> list[Diagnostic]:
+def warnings(events: Iterable[Mapping[str, Json]], *, terse: bool = False) -> list[Diagnostic]:
     """The warnings in a command's events, without duplicates.
 
     Args:
@@ -66,23 +70,24 @@ def warnings(events: Iterable[Mapping[str, Any]], *, terse: bool = False) -> lis
     return _of(events, "warning", terse=terse)
 
 
-def errors(events: Iterable[Mapping[str, Any]]) -> list[Diagnostic]:
+def errors(events: Iterable[Mapping[str, Json]]) -> list[Diagnostic]:
     """The errors in a command's events, without duplicates and without their details, which may contain values."""
     return _of(events, "error", terse=True)
 
 
-def _of(events: Iterable[Mapping[str, Any]], severity: str, *, terse: bool) -> list[Diagnostic]:
-    found = [event["diagnostic"] for event in events if isinstance(event.get("diagnostic"), dict)]
+def _of(events: Iterable[Mapping[str, Json]], severity: str, *, terse: bool) -> list[Diagnostic]:
+    found = [item for event in events if isinstance(item := event.get("diagnostic"), dict)]
     return list(dict.fromkeys(_read(item, terse=terse) for item in found if item.get("severity") == severity))
 
 
-def _read(item: Mapping[str, Any], *, terse: bool) -> Diagnostic:
-    place, snippet = item.get("range") or {}, item.get("snippet") or {}
+def _read(item: JsonObject, *, terse: bool) -> Diagnostic:
+    place, snippet = fields(item.get("range")), fields(item.get("snippet"))
+    line = fields(place.get("start")).get("line")
     declares = snippet.get("code") if item.get("summary") == _NO_VALUE else ""
     return Diagnostic(
         str(item.get("summary") or "a warning"),
         "" if terse else str(item.get("detail") or ""),
         str(snippet.get("context") or declares or ""),
         str(place.get("filename") or ""),
-        (place.get("start") or {}).get("line"),
+        line if isinstance(line, int) else None,
     )

@@ -16,7 +16,7 @@ import shutil
 import sys
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base import ci
 from ..base.errors import ConfigError, ConfigErrors
@@ -25,6 +25,7 @@ from ..base.problem import doit
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from ..base.jsonvalue import JsonObject
     from ..base.problem import Steps
     from ..project.config.keyring import Key, Keyring
     from ..project.project import Project
@@ -166,12 +167,12 @@ def settings_text(keyring: Keyring, command: Callable[[Key], Sequence[str]], tar
     if not settings.state:
         state = [_CLEAR, *chain] if settings.migrate else []
     remote = state if settings.remote_state == "encrypted" and settings.state else list(dict.fromkeys([*chain, _CLEAR]))
-    methods: dict[str, Any] = {
+    methods: JsonObject = {
         "aes_gcm": {provider(key): {"keys": f"${{key_provider.external.{provider(key)}}}"} for key in keys}
     }
     if _CLEAR in (*state, *remote):  # the engine prints a warning wherever it is declared
         methods["unencrypted"] = {"clear": {}}
-    body: dict[str, Any] = {
+    body: JsonObject = {
         "key_provider": {"external": {provider(key): {"command": list(command(key))} for key in keys}},
         "method": methods,
         "plan": {"method": chain[0], "enforced": True},
@@ -244,7 +245,7 @@ def provider(key: Key) -> str:
     return f"key_{key.fingerprint}"
 
 
-def _nested(chain: Sequence[str]) -> dict[str, Any]:
+def _nested(chain: Sequence[str]) -> JsonObject:
     """Methods in order, each one the `fallback` of the one before."""
     return {"method": chain[0], **({"fallback": _nested(chain[1:])} if len(chain) > 1 else {})}
 

@@ -9,7 +9,7 @@ import tempfile
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from ..base import jsontext, process
 from ..base.errors import EngineError, StateEncryptionError, StateLockedError, StoppedError
@@ -27,6 +27,7 @@ from .providercache import ProviderCache, locked_providers
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from ..base.jsonvalue import Json, JsonObject
     from ..base.masking import Masker
     from ..base.problem import Steps
     from ..base.stop import Stop
@@ -186,7 +187,7 @@ class Engine:
         finally:
             self._watch(label, None)
 
-    def json(self, context: Context, command: str, *arguments: str, late: float | None = None) -> Any:
+    def json(self, context: Context, command: str, *arguments: str, late: float | None = None) -> Json:
         """The JSON value that a command prints, without warnings.
 
         Args:
@@ -201,9 +202,11 @@ class Engine:
         done = self.run(context, command, *arguments, apart=True, late=late)
         if done.ok:
             try:
-                return jsontext.loads(done.raw)
+                found: Json = jsontext.loads(done.raw)
             except ValueError:
                 pass
+            else:
+                return found
         raise failure(f"{self.kind} {command} did not print JSON", done, context)
 
     def child_environment(self, context: Context) -> dict[str, str]:
@@ -289,7 +292,7 @@ def _content(file: IO[bytes]) -> str:
     return file.read().decode("utf-8", "replace")
 
 
-def _events(data: str) -> list[dict[str, Any]]:
+def _events(data: str) -> list[JsonObject]:
     """The events of a JSON stream; a torn last line is dropped."""
     found = []
     for line in data.splitlines():

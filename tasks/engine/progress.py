@@ -6,13 +6,16 @@ import os
 import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base import jsontext
+from ..base.jsonvalue import fields
 from ..base.text import few
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from ..base.jsonvalue import JsonObject
 
 _BLOCK = 1 << 16
 _MOST = 5
@@ -56,10 +59,10 @@ class Progress:
 
     def _take(self, line: bytes) -> None:
         try:
-            event = jsontext.loads(line)
-            kind, hook = event["type"], event["hook"]
-            name = str(hook["resource"]["addr"])
-        except (ValueError, KeyError, TypeError):
+            event = fields(jsontext.loads(line))
+            kind, hook = event["type"], fields(event["hook"])
+            name = str(fields(hook["resource"])["addr"])
+        except (ValueError, KeyError):
             return  # an event about something else
         if kind in ("apply_start", "apply_progress"):
             since = time.monotonic() - _seconds(hook)
@@ -69,7 +72,7 @@ class Progress:
             self._under_way.pop(name, None)
 
 
-def _seconds(hook: dict[str, Any]) -> float:
+def _seconds(hook: JsonObject) -> float:
     found = hook.get("elapsed_seconds")
     return float(found) if isinstance(found, int | float) else 0.0
 

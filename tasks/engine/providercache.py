@@ -75,7 +75,7 @@ class ProviderCache:
 
     @contextlib.contextmanager
     def filled(self, providers: Iterable[str]) -> Iterator[tuple[int, ...]]:
-        """Around an `init`: nobody fills the cache meanwhile; alone with it where any of these providers is not there.
+        """Around an `init`: locks the cache against changes; exclusively where one of these providers is missing.
 
         Args:
             providers: What the `init` will take from the cache, as far as that is known; empty where it is not.
@@ -126,7 +126,7 @@ class ProviderCache:
         return None
 
     def _begin(self) -> None:
-        """Remove what an `init` that was killed may have left half filled, and note what is there now."""
+        """Remove what a killed `init` may have left incomplete, and record what is complete now."""
         packages = {path.relative_to(self.folder).as_posix() for path in self.folder.glob(_PACKAGE) if path.is_dir()}
         if self._filling.exists():
             with contextlib.suppress(RecordError, TypeError):
@@ -163,7 +163,7 @@ def _changed(provider: str, version: str, platform: str) -> str:
 
 
 def _is_whole(package: Path) -> bool:
-    """Whether there is a provider's program in a package; one that is being unpacked is told by its lock instead."""
+    """Whether a package contains a provider's program; its lock says whether it is still being unpacked."""
     return any(path.name.startswith(_BINARY) and _is_program(path) for path in _children(package))
 
 

@@ -96,7 +96,7 @@ def _proof(settings: model.Engine, version: str, base: str, archive: str, stop: 
 
 
 def _check_encrypted(url: str) -> None:
-    """Refuse a mirror that anybody on the way could change."""
+    """Refuse a mirror without TLS, whose answers could be changed on the way."""
     parts = urlsplit(url)
     if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
         raise EngineError(f"engine.releases {urls.shown(url)} is not https")

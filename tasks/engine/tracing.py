@@ -58,7 +58,7 @@ class Trace:
             return sorted(set(accesses.read(lines, str(folder))))
 
     def close(self) -> None:
-        """Forget it."""
+        """Release its descriptors."""
         for descriptor in (self._record, self._watched, self._held):
             if descriptor >= 0:
                 os.close(descriptor)

@@ -66,13 +66,13 @@ class Client(Protocol):
         """All comments on a merge request, in the order of their ids."""
 
     def create(self, request: int, body: str) -> None:
-        """Write a comment; after an error that was no refusal it may be there all the same, or twice."""
+        """Write a comment; after an error that is not a refusal, it may have been written, even twice."""
 
     def update(self, request: int, comment: int, body: str) -> None:
         """Replace a comment's text."""
 
     def delete(self, request: int, comment: int) -> None:
-        """Remove a comment; one that is gone already is no error."""
+        """Remove a comment; it is not an error if it no longer exists."""
 
     def issues(self) -> list[Issue]:
         """The open issues that the token's user wrote."""
@@ -99,10 +99,10 @@ class Client(Protocol):
         """The commits of the default branch, the latest first."""
 
     def has_ended(self, pipeline: str) -> bool:
-        """Whether a pipeline of the project that the run belongs to has ended, and will not go on by itself."""
+        """Whether a pipeline of this run's project has ended, and will not continue by itself."""
 
     def approvers(self, request: int) -> list[Approver]:
         """Who approves a merge request as it is."""
 
     def merged(self, commit: str, branch: str | None) -> Merged | None:
-        """The merge request that brought a commit to a branch; None if none did."""
+        """The merge request that brought a commit to a branch; None without one."""

@@ -31,7 +31,7 @@ def publish(
     wait: Callable[[float], bool],
     stage: str = "plan",
 ) -> str:
-    """Make the environment's comment say what this run found; returns what was done, in words.
+    """Update the environment's comment with what this run found; returns what was done, in words.
 
     Args:
         client: The forge.

@@ -1,4 +1,4 @@
-"""Keeps the issues of drifted stacks on the forge of this run; what goes wrong is said and changes nothing."""
+"""Keeps the issues of drifted stacks on the forge of this run; errors are printed and change nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asks the forge whether the pipeline that holds the ledger's lease has ended: then another one may take it over."""
+"""Asks the forge whether the pipeline that holds the ledger's lease has ended, so that another may take it over."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def has_ended(run: Run, pipeline: Pipeline) -> bool:
-    """Whether the forge says that a pipeline has ended; false, and said, if it does not answer that.
+    """Whether the forge says that a pipeline has ended; false, with a line that says why, without a clear answer.
 
     Only a clear answer counts: an error, a pipeline that the forge does not know, or a state that it may leave again
     by itself could be those of a pipeline that still applies.

@@ -28,7 +28,7 @@ _MOST_LINES = 40
 
 @dataclass(frozen=True)
 class Found:
-    """What is known of the review: `where` it took place, in words, and the record, or `problem`, why there is none."""
+    """What is known of the review: `where` it took place, in words, and the record, or `problem`, why it is missing."""
 
     where: str
     reviewed: Reviewed | None = None
@@ -37,7 +37,7 @@ class Found:
 
 
 def action(run: Run, name: str) -> Action:
-    """The barrier's action: runs when every plan is there, before any apply.
+    """The barrier's action: runs after all plans, before any apply.
 
     Args:
         run: The run.
@@ -61,7 +61,7 @@ def _compare(run: Run, name: str) -> Result | None:
 
 
 def judge(run: Run, stacks: list[str] | None = None, *, asked: bool = True) -> None:
-    """Say what differs from what was reviewed; nothing is asked of anybody when nothing is planned.
+    """Report what differs from the review; without a plan, the forge is not asked.
 
     Args:
         run: The run.
@@ -102,7 +102,7 @@ def judge(run: Run, stacks: list[str] | None = None, *, asked: bool = True) -> N
 
 
 def known_meaning(run: Run, name: str) -> Meaning | None:
-    """What a stack's artifact means, bound by its manifest; None if `plan.json` is not that artifact's.
+    """The meaning of a stack's artifact, bound by its manifest; None if `plan.json` belongs to another artifact.
 
     Raises:
         ArtifactRefusedError: The artifact is not what its manifest says, or not the one that this run has verified.

@@ -22,7 +22,7 @@ _LATER = "run the job again later; plans and deploys are not affected"
 
 
 class ForgeError(DeployError):
-    """A forge did not do what it was asked; never the failure of a plan or a deploy.
+    """A request to a forge failed; it never fails a plan or a deploy.
 
     `status` is the HTTP status of its answer; None when there was none that could be used.
     """
@@ -39,7 +39,7 @@ class Api:
 
     Args:
         base: Its URL, without a slash at the end.
-        headers: Sent to this host and to no other, the token among them.
+        headers: Sent to this host and to no other, including the token.
         seconds: How long all requests together may take.
         wait: Waits so many seconds; true when it was told to stop.
         explain: What to do about a status of 401, 403 or 404, for people.
@@ -61,7 +61,7 @@ class Api:
         )  # fmt: skip
 
     def pages(self, path: str, **query: Any) -> Iterator[dict[str, Any]]:
-        """The elements of a list, page by page, until the forge says that there is no further one.
+        """The elements of a list, page by page, up to the last one that the forge names.
 
         Raises:
             ForgeError: A page could not be had.
@@ -78,7 +78,7 @@ class Api:
         return self.send("GET", path)
 
     def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Create, change or delete; may be tried again, so what it creates may be there twice.
+        """Create, change or delete; it is retried, so something may be created twice.
 
         Raises:
             ForgeError: The forge did not do it, or that is not known.
@@ -110,7 +110,7 @@ class Api:
             raise ForgeError(f"{method} {self._shown(path)}: {error}", next_step=_LATER) from None
 
     def _check_redirect(self, method: str, url: str, target: str) -> None:
-        """Refuse what leads to another host, and what would not be done there."""
+        """Refuse a redirect to another host, and any of a request that changes something."""
         shown = url.partition("://")[2].partition("?")[0]
         if _origin(target) != _origin(self._base):
             raise ForgeError(
@@ -128,7 +128,7 @@ class Api:
 
 
 def _said(answer: Answer) -> str:
-    """What the forge itself says of a refusal, on one short line."""
+    """The forge's own message of a refusal, on one short line."""
     try:
         record = json.loads(answer.content)
     except (ValueError, RecursionError):

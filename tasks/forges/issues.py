@@ -22,7 +22,7 @@ _MOMENT = 1.0
 
 @dataclass(frozen=True)
 class Page:
-    """An issue as it is to be.
+    """The intended content of an issue.
 
     Args:
         title: Its title.
@@ -44,7 +44,7 @@ class Done:
     closed: list[str] = field(default_factory=list)
 
     def text(self) -> str:
-        """What was done, in words; empty if that is nothing."""
+        """What was done, in words; empty if nothing was."""
         parts = {"opened": self.opened, "updated": self.updated, "closed": self.closed}
         return "; ".join(f"{word} for {', '.join(sorted(names))}" for word, names in parts.items() if names)
 
@@ -57,7 +57,7 @@ def sync(
     *,
     wait: Callable[[float], bool],
 ) -> Done:
-    """Make the open issues of an environment those of its drifted stacks.
+    """Open, update and close issues until the open ones are those of the drifted stacks.
 
     Args:
         client: The forge.

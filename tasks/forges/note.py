@@ -61,7 +61,7 @@ def name(environment: str, stage: str = "plan") -> str:
 def known(comments: Iterable[Comment], environment: str, stage: str = "plan") -> list[Known]:
     """Our comments about a stage of an environment, the oldest first: written by our own user, with the hidden name.
 
-    Anybody can write a comment with that name; such a one is left alone.
+    Anybody can write a comment with that name; comments of others are left alone.
     """
     return [
         _read(comment)

@@ -29,7 +29,7 @@ class Place:
         order: The pipeline's number and attempt: of two, the greater is newer.
         link: The job, for people.
         token_name: The environment variable that holds the token.
-        token: The token; empty when there is none.
+        token: The token; empty without one.
     """
 
     kind: Literal["gitlab", "github"]

@@ -33,7 +33,7 @@ _STAGES = ("deploy", "drift", "plan")
 
 
 def publish(run: Run, whole: set[str], code: ExitCode) -> None:
-    """Tell the forge, when this is a pipeline of one; what goes wrong is printed.
+    """Update the forge if it runs this pipeline; errors are printed.
 
     Args:
         run: The run, ended.
@@ -67,7 +67,7 @@ def broke(
     settings: Forge, environment: str, problems: Sequence[Problem], mask: Masker, say: Callable[[str], None], *,
     stage: str = "plan",
 ) -> None:  # fmt: skip
-    """Tell the merge request that a command could not even begin, or what it said before would stand there.
+    """Tell the merge request that a command could not even begin, as it would show the previous report otherwise.
 
     Args:
         settings: The key `forge`, or its defaults where the configuration cannot be read.
@@ -75,7 +75,7 @@ def broke(
         problems: What is wrong, its commands in that environment.
         mask: The known secrets.
         say: Prints a line.
-        stage: The command: `plan`, or `deploy`, which is told to the merge request that brought the commit.
+        stage: The command: `plan`, or `deploy`, which is reported on the merge request that brought the commit.
     """
     place = places.find(settings)
     if place is None or not place.token or not settings.comment or (stage == "plan" and place.request is None):
@@ -225,7 +225,7 @@ def _status(run: Run, place: Place, client: Client, code: ExitCode, told: tuple[
 
 
 def _keep_record(run: Run, place: Place) -> None:
-    """Keep what a reviewer sees as a file too, for a deploy that gets it without a forge."""
+    """Keep what a reviewer sees as a file too, for a deploy that gets it from a job instead of a forge."""
     from ..base.errors import RecordError
     from ..policy import seal
     from . import gate

@@ -56,7 +56,7 @@ class Checked(Part):
 
 
 class Incident(Part):
-    """An ongoing event that a channel was told of; see `notifications.memory`."""
+    """An ongoing event that a channel was notified of; see `notifications.memory`."""
 
     event: str
     stack: str
@@ -104,7 +104,7 @@ class Update:
         run: The run's label.
         checked: For each stack that was checked for drift: the fingerprint of every drift, by digest of the address.
         tried: The stacks whose check failed: what was known of them stays.
-        noted: For each channel the incidents that it was told of, by key.
+        noted: For each channel the incidents that it was notified of, by key.
         ended: For each channel the keys of incidents that are over.
         stacks: The stacks that exist; None keeps those of stacks that no longer do.
     """

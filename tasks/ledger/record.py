@@ -46,7 +46,6 @@ class Kind(StrEnum):
     INIT = "init"
     DEPLOY = "deploy"
     VERIFY = "verify"
-    DESTROY = "destroy"
     ACCEPT = "accept"
     RELEASE = "release"
     ROTATE = "rotate"

@@ -6,11 +6,12 @@ import difflib
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base import jsontext
 from ..base.errors import ConfigError, DriftAdoptionError, EngineError
 from ..base.files import write_atomic
+from ..base.jsonvalue import fields, named
 from ..base.text import few, plural
 from ..drifts import draft as drafts
 from ..drifts import edits
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ..artifact.changes import PlanChanges
+    from ..base.jsonvalue import Json
     from ..drifts.classes import Finding
     from ..project.stack import Stack
     from ..run.run import Run
@@ -172,25 +174,35 @@ def _shapes(run: Run, stack: Stack, findings: Sequence[Finding]) -> dict[str, Sh
         return {name: _shape(schema) for name, schema in _schemas(run, where) if name in wanted}
 
 
-def _schemas(run: Run, where: Context) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _schemas(run: Run, where: Context) -> Iterator[tuple[str, Mapping[str, Json]]]:
     done = run.engine().run(where, "providers", "schema", "-json", apart=True, shown=False)
-    document = jsontext.loads(done.raw) if done.ok else {}
-    for provider in (document.get("provider_schemas") or {}).values():
-        yield from (provider.get("resource_schemas") or {}).items()
+    document = fields(jsontext.loads(done.raw)) if done.ok else {}
+    for provider in named(document.get("provider_schemas")).values():
+        yield from named(provider.get("resource_schemas")).items()
 
 
-def _shape(schema: Mapping[str, Any]) -> Shape:
+def _shape(schema: Mapping[str, Json]) -> Shape:
     """The attributes that can be set, and the nested blocks (https://opentofu.org/docs/cli/commands/providers/schema/)."""
-    block = schema.get("block") or {}
-    attributes = block.get("attributes") or {}
+    block = fields(schema.get("block"))
+    attributes = named(block.get("attributes"))
     settable = {name for name, item in attributes.items() if item.get("required") or item.get("optional")}
-    return Shape(frozenset(settable), frozenset(block.get("block_types") or {}))
+    return Shape(frozenset(settable), frozenset(fields(block.get("block_types"))))
 
 
 def _diff(file: str, before: bytes, after: bytes) -> list[str]:
-    """A unified diff of a file."""
+    """A unified diff of a file; unlike `difflib.unified_diff`, it matches lines that repeat, such as `}`."""
     old, new = (content.decode("utf-8", "replace").splitlines(keepends=True) for content in (before, after))
-    return list(difflib.unified_diff(old, new, f"a/{file}", f"b/{file}"))
+    lines = [f"--- a/{file}\n", f"+++ b/{file}\n"]
+    for group in difflib.SequenceMatcher(None, old, new, autojunk=False).get_grouped_opcodes():
+        (_, first, _, first_new, _), (_, _, last, _, last_new) = group[0], group[-1]
+        lines.append(f"@@ -{first + 1},{last - first} +{first_new + 1},{last_new - first_new} @@\n")
+        for kind, begin, end, begin_new, end_new in group:
+            if kind == "equal":
+                lines += [f" {line}" for line in old[begin:end]]
+                continue
+            lines += [f"-{line}" for line in old[begin:end]]
+            lines += [f"+{line}" for line in new[begin_new:end_new]]
+    return lines
 
 
 def summary(found: Adopted) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..artifact import changes
 from ..base import sealed
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ..artifact.changes import PlanChanges
+    from ..base.jsonvalue import Json
     from ..engine.command import Completed, Context
     from ..project.stack import Stack
     from ..run.run import Run
@@ -29,7 +30,7 @@ class Fresh:
     """A plan as bytes that cannot change, what it says as `show -json` has it, and the same reduced and redacted."""
 
     plan: Sealed
-    document: Mapping[str, Any]
+    document: Mapping[str, Json]
     changes: PlanChanges
 
 
@@ -40,7 +41,7 @@ def planned(
     """A plan of a stack that is initialized; it is gone when this ends.
 
     The engine writes it into a file that has no name, so there is no moment at which another one could be put in its
-    place, and nothing is left of it where the run is killed.
+    place, and a killed run leaves nothing behind.
 
     Args:
         run: The run.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base.errors import ArtifactRefusedError, PolicyError
 from ..base.problem import doit
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from ..artifact.changes import PlanChanges
     from ..artifact.manifest import Manifest
+    from ..base.jsonvalue import Json
     from ..policy.finding import Finding
     from ..project.stack import Stack
     from ..run.run import Run
@@ -28,7 +29,7 @@ def judged_by(run: Run) -> str | None:
     return judge.digest(run)
 
 
-def judge(run: Run, stack: Stack, document: Mapping[str, Any], read: PlanChanges) -> list[Finding]:
+def judge(run: Run, stack: Stack, document: Mapping[str, Json], read: PlanChanges) -> list[Finding]:
     """What the policies find in a plan that they let through.
 
     Raises:

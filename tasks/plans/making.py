@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..artifact import folder, observed, plansecrets, receipt, secretfile, store
 from ..artifact.inputs import Inputs
@@ -23,6 +23,7 @@ from ..run.details import PlanDetails
 from . import cleanliness, fresh, judging, knowing
 
 if TYPE_CHECKING:
+    from ..base.jsonvalue import JsonObject
     from ..project.stack import Stack
     from ..run.run import Run
     from .fresh import Fresh
@@ -38,9 +39,9 @@ class Made:
     """
 
     manifest: Manifest
-    changes: dict[str, Any]
+    changes: JsonObject
     text: str
-    findings: list[dict[str, Any]]
+    findings: list[JsonObject]
     outside: list[str]
 
 
@@ -57,11 +58,11 @@ class _Basis:
     unpinned: list[str]
     inputs: Inputs
     seen: Seen
-    accepted: dict[str, Any] | None
+    accepted: JsonObject | None
     outside: list[str]
 
 
-def make(run: Run, stack: Stack, values: dict[str, Any], *, origin: str, mocked: list[str] | None = None) -> Made:
+def make(run: Run, stack: Stack, values: JsonObject, *, origin: str, mocked: list[str] | None = None) -> Made:
     """Plan a stack and store the artifact; whatever goes wrong, no artifact is left.
 
     Args:

@@ -7,9 +7,10 @@ all stacks with the same providers, so a run asks for them once: where a second 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base.errors import EngineError
+from ..base.jsonvalue import fields, named
 from ..base.layout import ENGINE_LOCK_FILE
 from ..engine import encryption, providercache
 from ..engine.planfile import document, encrypted, schema
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from collections.abc import Set as AbstractSet
 
+    from ..base.jsonvalue import Json
     from ..base.sealed import Sealed
     from ..engine.command import Context
     from ..engine.planfile.plan import SavedPlan
@@ -31,7 +33,7 @@ _READ = ("tofu", (1, 12))  # whose plans tests compare with what the engine itse
 _BUILT_IN = "terraform.io/builtin/"
 
 
-def of(run: Run, where: Context, plan: Sealed) -> Mapping[str, Any]:
+def of(run: Run, where: Context, plan: Sealed) -> Mapping[str, Json]:
     """What a plan says, as far as it is reported and compared; all of it where policies judge it.
 
     Args:
@@ -54,21 +56,18 @@ def of(run: Run, where: Context, plan: Sealed) -> Mapping[str, Any]:
     return shown(run, where, plan)
 
 
-def shown(run: Run, where: Context, plan: Sealed) -> Mapping[str, Any]:
+def shown(run: Run, where: Context, plan: Sealed) -> Mapping[str, Json]:
     """What the engine says of a plan.
 
     Raises:
         EngineError: It cannot read it.
         StoppedError: The run was asked to stop.
     """
-    found: Mapping[str, Any] = run.engine().json(
-        where.holding(plan.descriptor), "show", "-json", "-no-color", plan.argument()
-    )
-    return found
+    return fields(run.engine().json(where.holding(plan.descriptor), "show", "-json", "-no-color", plan.argument()))
 
 
-def variables(run: Run, where: Context, plan: Sealed, names: AbstractSet[str]) -> Mapping[str, Any]:
-    """The values of some variables of the root module that a plan was made with, defaults among them.
+def variables(run: Run, where: Context, plan: Sealed, names: AbstractSet[str]) -> Mapping[str, Json]:
+    """The values of some variables of the root module that a plan was made with, including defaults.
 
     Raises:
         EngineError: It cannot be read.
@@ -80,7 +79,7 @@ def variables(run: Run, where: Context, plan: Sealed, names: AbstractSet[str]) -
         given = {}
     if names <= given.keys():
         return given
-    return {name: item.get("value") for name, item in (shown(run, where, plan).get("variables") or {}).items()}
+    return {name: item.get("value") for name, item in named(shown(run, where, plan).get("variables")).items()}
 
 
 def _opener(run: Run) -> Callable[[bytes], bytes] | None:

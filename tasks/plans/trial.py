@@ -13,7 +13,7 @@ from ..base.files import write_atomic
 from ..base.text import few
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from ..run.run import Run
@@ -49,6 +49,17 @@ def changed(run: Run, stack: str, before: Mapping[str, bytes], after: Mapping[st
     finally:
         trial.undo()
         trial.check()
+
+
+def require_none_left(run: Run, stack: str, files: Iterable[str]) -> None:
+    """Refuse to begin while an original is kept beside one of some files: a run was killed before it put it back.
+
+    Raises:
+        DriftAdoptionError: There is one.
+    """
+    for file in files:
+        if os.path.lexists(run.project.root / _kept(file)):
+            raise _left(stack, file)
 
 
 def _check(run: Run, stack: str, files: list[str]) -> None:
@@ -126,18 +137,26 @@ class _Trial:
             )  # fmt: skip
 
     def _kept(self, file: str) -> Path:
-        path = self._root / file
-        return path.with_name(f".{path.name}{_KEPT}")
+        return self._root / _kept(file)
 
     def _unkept(self, file: str, error: OSError) -> DriftAdoptionError | RecordError:
-        kept = self._kept(file).relative_to(self._root)
         if error.errno == errno.EEXIST:
-            return DriftAdoptionError(
-                f"another `--adopt` is changing {file}, or was killed before it could put it back",
-                stack=self._stack, where=file, untouched="no file was changed",
-                next_step=f"if none is running, {kept} is the file as it was: move it back, or remove it",
-            )  # fmt: skip
+            return _left(self._stack, file)
         return RecordError(
             f"cannot keep {file} as it is: {error.strerror or error}", where=file, untouched="no file was changed",
             next_step="free disk space or make the folder writable, then run the same command again",
         )  # fmt: skip
+
+
+def _kept(file: str) -> str:
+    """The second name of a file's original."""
+    folder, slash, name = file.rpartition("/")
+    return f"{folder}{slash}.{name}{_KEPT}"
+
+
+def _left(stack: str, file: str) -> DriftAdoptionError:
+    return DriftAdoptionError(
+        f"another `--adopt` is changing {file}, or was killed before it could put it back",
+        stack=stack, where=file, untouched="no file was changed",
+        next_step=f"if none is running, {_kept(file)} is the file as it was: move it back, or remove it",
+    )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..artifact.inputs import InputKind
 from ..base import jsontext
+from ..base.jsonvalue import fields
 from ..engine import encryption
 from ..engine.planfile import plan as plans
 from ..engine.planfile.wire import UnreadableError
@@ -71,7 +72,7 @@ def found(run: Run, stack: Stack, artifact: Artifact, last: Receipt | None, wher
     now = readstate.content(run, stack, where)
     if now is None or not _alike(planned, now) or not _same_checks(saved, now):
         return None
-    return Unneeded(int(now["serial"]), now["outputs"])
+    return Unneeded(int(str(now["serial"])), fields(now["outputs"]))
 
 
 def _made_alike(run: Run, last: Receipt, manifest: Manifest) -> bool:

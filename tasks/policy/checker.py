@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base import interpolate, process
 from ..base.errors import PolicyError, nearest
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ..base.errors import ConfigError
+    from ..base.jsonvalue import Json, JsonObject
     from ..base.problem import Where
     from ..base.process import Ended
     from ..project.model import Checker
@@ -40,7 +41,7 @@ def check(project: Project) -> Iterator[ConfigError]:
                     yield project.loaded.error(message, "policy", "checkers", position, "command", number)
 
 
-def findings(run: Run, stack: Stack, position: int, checker: Checker, plan: Mapping[str, Any]) -> list[Finding]:
+def findings(run: Run, stack: Stack, position: int, checker: Checker, plan: Mapping[str, Json]) -> list[Finding]:
     """One checker's findings in a plan.
 
     Args:
@@ -81,7 +82,7 @@ def findings(run: Run, stack: Stack, position: int, checker: Checker, plan: Mapp
 def _run(run: Run, stack: Stack, checker: Checker, plan: Path, where: Where) -> Ended:
     """Run it and return how it ended."""
     project = run.project
-    values: dict[str, Any] = {
+    values: JsonObject = {
         **project.organization, "plan": str(plan), "stack": stack.name, "environment": project.environment,
         "root": project.root_from_tree, "path": stack.path,
     }  # fmt: skip

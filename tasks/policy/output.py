@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..base.jsonvalue import fields, records
 from .finding import Finding, severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from ..base.jsonvalue import Json, JsonObject
     from ..project.model import Checker
 
 _SCORES = ((9.0, "critical"), (7.0, "high"), (4.0, "medium"), (0.1, "low"))  # of `security-severity`, as GitHub has it
@@ -27,7 +29,7 @@ def parse(checker: Checker, text: str, shown: str | None = None) -> list[Finding
         ValueError, TypeError: The output has another form; the message says which.
     """
     try:
-        document = json.loads(text)
+        document: Json = json.loads(text)
     except (ValueError, RecursionError):
         begin = " ".join((text if shown is None else shown).split())[:80]
         raise ValueError(f"its output is not JSON: '{begin}'" if begin else "it printed nothing") from None
@@ -35,7 +37,7 @@ def parse(checker: Checker, text: str, shown: str | None = None) -> list[Finding
     return list(found)
 
 
-def at(value: Any, path: str) -> list[Any]:
+def at(value: Json, path: str) -> list[Json]:
     """The values at a path like `[].failures[]` or `metadata.id`: `[]` is each element of a list.
 
     A missing key yields no values, as tools omit what is empty.
@@ -46,23 +48,24 @@ def at(value: Any, path: str) -> list[Any]:
     found = [value]
     for step in path.replace("[]", ".[]").strip(".").split("."):
         if step == "[]":
-            if any(not isinstance(item, list) for item in found):
+            lists = [item for item in found if isinstance(item, list)]
+            if len(lists) < len(found):
                 raise ValueError(f"`{path}` does not match its output: no list at `[]`")
-            found = [element for item in found for element in item]
+            found = [element for item in lists for element in item]
         elif step:
-            if any(not isinstance(item, dict) for item in found):
+            mappings = [item for item in found if isinstance(item, dict)]
+            if len(mappings) < len(found):
                 raise ValueError(f"`{path}` does not match its output: no mapping at `{step}`")
-            found = [item[step] for item in found if item.get(step) is not None]
+            found = [item[step] for item in mappings if item.get(step) is not None]
     return found
 
 
-def _mapped(document: Any, checker: Checker) -> Iterator[Finding]:
+def _mapped(document: Json, checker: Checker) -> Iterator[Finding]:
     for path in checker.findings:
-        for item in at(document, path):
-            if isinstance(item, str):
-                item = {"message": item}  # noqa: PLW2901 - a finding that is only a message
-            if not isinstance(item, dict):
+        for found in at(document, path):
+            if not isinstance(found, str | dict):
                 raise TypeError(f"`{path}` in its output is neither a mapping nor text")
+            item: JsonObject = found if isinstance(found, dict) else {"message": found}
             part = {name: _first(item, way) for name, way in checker.fields.items()}
             rule = part.get("rule") or "finding"
             yield Finding(
@@ -71,45 +74,44 @@ def _mapped(document: Any, checker: Checker) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def _first(item: dict[str, Any], path: str) -> Any:
+def _first(item: JsonObject, path: str) -> Json:
     try:
         return next(iter(at(item, path)), None)
     except ValueError:
         return None
 
 
-def _sarif(document: Any, checker: Checker) -> Iterator[Finding]:
+def _sarif(document: Json, checker: Checker) -> Iterator[Finding]:
     """SARIF 2.1.0: https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html."""
     if not isinstance(document, dict) or document.get("version") != "2.1.0" or not isinstance(document["runs"], list):
         raise ValueError("its output is not SARIF 2.1.0")
-    for run in document["runs"]:
-        for invocation in run.get("invocations") or []:
+    for run in records(document["runs"]):
+        for invocation in records(run.get("invocations")):
             if invocation.get("executionSuccessful") is False:
                 raise ValueError("its SARIF reports a failed run (executionSuccessful: false)")
-        listed = ((run.get("tool") or {}).get("driver") or {}).get("rules") or []
+        listed = records(fields(fields(run.get("tool")).get("driver")).get("rules"))
         rules = {str(rule.get("id")): rule for rule in listed}
-        for result in run.get("results") or []:
+        for result in records(run.get("results")):
             if result.get("kind", "fail") in ("fail", "open", "review"):
                 yield _result(result, rules, listed, checker)
 
 
-def _result(
-    result: Mapping[str, Any], rules: Mapping[str, Any], listed: list[dict[str, Any]], checker: Checker
-) -> Finding:
-    place = result.get("ruleIndex", (result.get("rule") or {}).get("index", -1))
-    name = result.get("ruleId") or (result.get("rule") or {}).get("id")
-    rule = rules.get(str(name)) or (listed[place] if 0 <= place < len(listed) else {})
-    level = result.get("level") or (rule.get("defaultConfiguration") or {}).get("level") or "warning"
-    score = (rule.get("properties") or {}).get("security-severity")
-    message = result.get("message") or {}
+def _result(result: JsonObject, rules: Mapping[str, JsonObject], listed: list[JsonObject], checker: Checker) -> Finding:
+    named = fields(result.get("rule"))
+    place, name = result.get("ruleIndex", named.get("index", -1)), result.get("ruleId") or named.get("id")
+    indexed = listed[place] if isinstance(place, int) and 0 <= place < len(listed) else {}
+    rule = rules.get(str(name)) or indexed
+    level = result.get("level") or fields(rule.get("defaultConfiguration")).get("level") or "warning"
+    score = fields(rule.get("properties")).get("security-severity")
+    message = fields(result.get("message"))
     where = [
         logical.get("fullyQualifiedName") or logical.get("name")
-        for location in result.get("locations") or []
-        for logical in location.get("logicalLocations") or []
+        for location in records(result.get("locations"))
+        for logical in records(location.get("logicalLocations"))
     ]
     suppressed = [
         str(item.get("justification") or "suppressed in its source")
-        for item in result.get("suppressions") or []
+        for item in records(result.get("suppressions"))
         if item.get("status", "accepted") == "accepted"
     ]
     return Finding(
@@ -121,12 +123,13 @@ def _result(
     )
 
 
-def _by_score(score: Any) -> str | None:
+def _by_score(score: Json) -> str | None:
     try:
-        return next((word for least, word in _SCORES if float(score) >= least), "info")
-    except (TypeError, ValueError):
+        number = float(str(score))
+    except ValueError:
         return None
+    return next((word for least, word in _SCORES if number >= least), "info")
 
 
-def _text(value: Any) -> str | None:
+def _text(value: Json) -> str | None:
     return None if value is None else str(value)

@@ -46,7 +46,7 @@ class _Redaction:
     """One redaction of a plan.
 
     Args:
-        mask: The known secrets, those of the plan among them.
+        mask: The known secrets, including those of the plan.
     """
 
     def __init__(self, mask: Masker) -> None:

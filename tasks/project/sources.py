@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base import git
 from ..base.errors import nearest
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from ..base.jsonvalue import Json, JsonObject
     from . import model
     from .config.loading import Loaded
     from .hcl.fileindex import FileIndex
@@ -45,8 +46,8 @@ class Sources:
     index: FileIndex
     stacks: dict[str, Stack]
     tree: Tree | None = None
-    organization: dict[str, Any] = field(default_factory=dict)
-    known: Callable[[Sources, Stack], Mapping[str, Any]]
+    organization: JsonObject = field(default_factory=dict)
+    known: Callable[[Sources, Stack], Mapping[str, Json]]
     modules: dict[str, RootModule] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -97,7 +98,7 @@ class Sources:
         """The repository's root as seen from `root`."""
         return posixpath.relpath(self.home, self.tree.folder) if self.tree else "."
 
-    def placeholders(self, stack: str) -> dict[str, Any]:
+    def placeholders(self, stack: str) -> JsonObject:
         """The values of placeholders in a stack's settings; `{root}` is relative to its folder, so no path is absolute.
 
         `{root}` leads to the repository's root, also from a build tree.

@@ -102,7 +102,7 @@ def cycles(needs: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
 
 
 def _way_back(needs: Mapping[str, Collection[str]], start: str) -> list[str]:
-    """A shortest way from a stack to itself; empty where there is none."""
+    """A shortest cycle through a stack; empty without one."""
     came_from: dict[str, str] = {}
     pending = [start]
     for name in pending:

@@ -6,7 +6,7 @@ import os
 import posixpath
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..base.errors import ConfigError
 from ..base.files import canonical_json, sha256_bytes
@@ -16,6 +16,7 @@ from .statekinds import KINDS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from ..base.jsonvalue import Json
     from .hcl.rootmodule import StateRead
     from .sources import Sources
     from .stack import Stack
@@ -180,7 +181,7 @@ def _shared(project: Sources, stack: Stack, other: Stack, state: StateId) -> Con
     )  # fmt: skip
 
 
-def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
+def _flat(name: str, value: Json) -> Iterator[tuple[str, str]]:
     """The plain values within a setting, with dotted names."""
     if isinstance(value, dict):
         for key, item in value.items():
@@ -189,7 +190,7 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, str]]:
         yield name, str(value)
 
 
-def _with_names(value: Any, placeholders: Mapping[str, Any]) -> Any:
+def _with_names(value: Json, placeholders: Mapping[str, Json]) -> Json:
     """A setting with the names of stack and environment filled in, and everything else as written."""
     if isinstance(value, dict):
         return {key: _with_names(item, placeholders) for key, item in value.items()}

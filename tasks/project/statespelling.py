@@ -38,7 +38,7 @@ def _url(text: str) -> str:
 
 
 def _database(text: str) -> str:
-    """The server and database of a PostgreSQL connection string, in either of its forms, whoever connects.
+    """The server and database of a PostgreSQL connection string, in either of its forms, without its user.
 
     What it does not say comes from the environment, as for the engine.
     """

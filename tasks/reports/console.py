@@ -110,13 +110,13 @@ class Console:
         self._tell(outcome, title, [*warned, *map(Styled, body)], folded=not warned)
 
     def _head(self, outcome: Result) -> str:
-        """The columns of a task's line that all have; in a log, where there is no live display, also the progress."""
+        """The columns that all task lines have; in a log, which has no live display, also the progress."""
         place = self._tally.place(outcome.stage) if self._run.output.live is None else ""
         progress = f"{place:>{2 * len(place.partition('/')[2]) + 1}}  " if place else ""
         return f"{outcome.stage:<9} {progress}{outcome.stack:<{self._width}}  "
 
     def _tell(self, outcome: Result, title: Styled, body: Sequence[Styled], *, folded: bool) -> None:
-        """A task's line; in CI what belongs to it folds below, and what failed is open."""
+        """A task's line; in CI its details are folded below, open for a failure."""
         if body and self._run.output.dialect is not Dialect.PLAIN:
             self._run.output.section(f"{outcome.stage}_{outcome.stack}", title, body, folded=folded)
             return
@@ -139,7 +139,7 @@ class Console:
         return [f"  {address}: {semantic.words(entry)}" for address, entry in sorted(found.items())]
 
     def overview(self, tasks: dict[str, Any]) -> None:
-        """What bare `doit` says: what there is."""
+        """The output of `doit` without arguments: stacks and commands."""
         stacks = len(self._run.project.stacks)
         lines = [f"{plural(stacks, 'stack')} in environment '{self._run.project.environment}'. Commands:"]
         named = [task for task in tasks.values() if ":" not in task.name and not task.name.startswith("_")]
@@ -259,6 +259,9 @@ class Console:
             if deferred:
                 return f"planned; {deploys} applies exactly this, and plans and applies {deferred} deferred"
             return f"planned; {deploys} applies exactly this" if plans else "no stack is affected"
+        if adopted := [item.stack for item in found if item.status is Status.ADOPTED]:
+            deploys = self._run.command("deploy").quoted
+            return f"the code of {adopted[0]} took over drift; review and commit it, then run {deploys}"
         if "drift" in selected and (counted := words.counted(_news(found))):
             return f"all passed; {counted} since the previous check"
         return "all passed"
@@ -302,6 +305,7 @@ _WORDS = {
     Status.FAILED: "failed",
     Status.NOT_RUN: "not run",
     Status.SKIPPED: "skipped",
+    Status.ADOPTED: "adopted",
 }
 
 
@@ -316,7 +320,7 @@ def _news(found: Iterable[Result]) -> dict[str, int]:
 
 
 def _block(outcome: Result) -> list[str]:
-    """All that is known of a failure, or of why a stack is deferred: what the engine said, whole, then the error."""
+    """A failure, or why a stack is deferred: the engine's whole output, then the error."""
     lines = []
     problem = outcome.problem
     if problem and problem.log:

@@ -1,4 +1,4 @@
-"""Which elements of a list were changed, and which are others: by what they are called, or where they stand."""
+"""Which elements of a list were changed, added or removed: matched by name, or by position."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NAMES = ("sid", "id", "name", "key", "arn")  # of a policy's statement, a rule,
 
 
 def less(items: Sequence[Json], others: Sequence[Json]) -> list[tuple[int, Json]]:
-    """The elements, with their places, that are not among the others; each of those counts once."""
+    """The elements, with their places, that the others lack; each of those counts once."""
     left = Counter(_canonical(item) for item in others)
     found = []
     for place, item in enumerate(items):
@@ -69,7 +69,7 @@ def _name(item: Json) -> tuple[str, str] | None:
 
 
 def _alike(before: Json, after: Json) -> bool:
-    """Whether one element is the other one changed, rather than another one in its place."""
+    """Whether an element was changed into the other, rather than replaced by it."""
     if isinstance(before, dict) and isinstance(after, dict):
         if _name(before) != _name(after):
             return False

@@ -29,6 +29,8 @@ SIGNS = {
     "forget": "forget",
     "move": "move",
     "import": "import",
+    "check": "!",
+    "state": "!",
 }
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..base.problem import Problem
     from ..run.result import Result
 
-_MOST = 8  # causes that are told again at the end
+_MOST = 8  # causes that are repeated at the end
 _NAMES = 5
 _DETAILS = 8
 _INDENT = "    "
@@ -38,7 +38,7 @@ class Failure:
     stacks: list[str] = field(default_factory=list)
 
     def lines(self, columns: int | None) -> list[Styled]:
-        """The cause in full but for the engine's output, which stands above."""
+        """The cause in full, without the engine's output, which is further up."""
         names = few(self.stacks, _NAMES)
         kind = f"{self.problem.kind}: " if self.problem and self.problem.kind not in self.summary else ""
         head = f"FAILED  {f'{self.stage} {names}'.strip()}: {kind}{self.summary}"
@@ -59,7 +59,7 @@ class Failures:
         self._known: dict[tuple[str, Problem | None, str], Failure] = {}
 
     def add(self, outcome: Result) -> str | None:
-        """Add a failed task; returns the stack that failed of the same cause before, if any."""
+        """Add a failed task; returns the first stack with the same cause, if any."""
         problem = replace(outcome.problem, stack=None) if outcome.problem else None
         exact = (outcome.stage, problem, outcome.summary)
         # A stack may be called as a word of the text is: what is the same as it stands is the same in any case.
@@ -75,7 +75,7 @@ class Failures:
         return first
 
     def lines(self, columns: int | None) -> list[Styled]:
-        """Every cause once, the one of the most stacks last: it stands right above the verdict."""
+        """Every cause once, the one of the most stacks last, right above the verdict."""
         found = sorted(self._causes, key=lambda failure: len(failure.stacks))
         left = len(found) - _MOST
         lines = [Styled(f"… {left} more causes above", Style.FAILED)] if left > 0 else []

@@ -56,5 +56,5 @@ def one_line(text: str | int) -> str:
 
 
 def url(text: str) -> str:
-    """An address of the web as a link's target; nothing where it is none."""
+    """A URL as a link's target; empty for anything else."""
     return quote(text, safe=":/?#[]@!$&'*+,;=%~") if text.startswith(("https://", "http://")) else ""

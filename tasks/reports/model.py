@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..artifact.changes import Counts
 from ..base.problem import doit
@@ -17,6 +17,7 @@ from . import remarks, stackreport, tally
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from ..base.jsonvalue import JsonObject
     from ..base.masking import Masker
     from ..policy.finding import Finding
     from ..run.result import Result
@@ -109,11 +110,12 @@ class Report:
 
     @property
     def shown(self) -> list[StackReport]:
-        """The stacks that there is something to say of, the worst first."""
+        """The stacks with something to report, the worst first."""
         order = [
             Status.FAILED,
             Status.DRIFTED,
             Status.UNDEPLOYED,
+            Status.ADOPTED,
             Status.OK,
             Status.DEFERRED,
             Status.NOT_RUN,
@@ -130,12 +132,12 @@ class Report:
 
     @property
     def legend(self) -> str:
-        """What the colours and signs of a difference mean, where a reader might take them for the other side."""
+        """What the colours and signs of a difference mean, where a reader could mix up the sides."""
         return words.LEGEND if self.stage == "drift" and any(stack.differs for stack in self.stacks) else ""
 
     @property
     def untouched(self) -> list[str]:
-        """The names of the stacks that nothing happens to."""
+        """The names of the stacks that do not change."""
         shown = {stack.name for stack in self.shown} if self.stage == "drift" else set()
         quiet = {Status.UNAFFECTED} | ({Status.OK} if self.stage == "drift" else set())
         return [stack.name for stack in self.stacks if stack.status in quiet and stack.name not in shown]
@@ -163,7 +165,7 @@ class Report:
 
     @property
     def outcome(self) -> Outcome:
-        """What all of it comes to."""
+        """The outcome of the whole stage."""
         if any(finding.blocking for _, finding in self.findings):
             return Outcome.REFUSED
         if self.having(Status.FAILED, Status.NOT_RUN):
@@ -176,7 +178,7 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """The first line: what this comes to, in one sentence without markup."""
+        """The first line: the result in one sentence, without markup."""
         if self.stage != "plan":
             return self._drift_verdict() if self.stage == "drift" else self._deploy_verdict()
         total, planned, deferred = len(self.stacks), len(self.having(Status.OK)), len(self.having(Status.DEFERRED))
@@ -220,6 +222,8 @@ class Report:
         more = f" Since the previous check: {news}." if news else ""
         if skipped := len(self.having(Status.SKIPPED)):
             numbers["skipped"] = skipped
+        if adopted := self.having(Status.ADOPTED):
+            return f"The code of {adopted[0].name} took over drift; nothing is committed or deployed yet."
         if not any(numbers.values()):
             return f"No drift: all {plural(len(self.stacks), 'stack')} as deployed.{more}"
         text = ", ".join(f"{number} {what}" for what, number in numbers.items())
@@ -227,7 +231,7 @@ class Report:
 
     @property
     def news(self) -> dict[str, int]:
-        """How much drift is new, changed again, known and resolved, in all stacks together."""
+        """How many differences are new, changed again, known and resolved, in all stacks together."""
         total: dict[str, int] = {}
         for stack in self.stacks:
             for word, number in stack.news.items():
@@ -239,7 +243,7 @@ class Report:
         """The drift that is over since the previous check, with its stack."""
         return [(stack.name, text) for stack in self.stacks for text in stack.resolved]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The report as a JSON value."""
         stacks = [stack.to_json() for stack in self.stacks]
         return {"format": 2, "verdict": self.verdict, "outcome": self.outcome, **asdict(self), "stacks": stacks}

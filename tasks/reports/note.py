@@ -31,7 +31,7 @@ class Room:
     Args:
         most_lines: Of each change's difference, and of each log.
         most_changes: Of each stack's changes.
-        most_stacks: Of the rows of a table, and of the stacks that are told of one by one.
+        most_stacks: Of the rows of a table, and of the stacks that are shown one by one.
         most_destructive: Of the changes that destroy something.
     """
 
@@ -71,7 +71,7 @@ class Room:
 def render(report: Report, *, limit: int | None = None, link: str | None = None, templates: Templates = _OWN) -> str:
     """The report as Markdown.
 
-    What is too long gives way, the longest parts first: differences of single changes, then changes of stacks, then
+    What is too long is cut, the longest parts first: differences of single changes, then changes of stacks, then
     rows of tables, and last the list of what is destroyed. Each part says how much of it was left out. The verdict
     stays.
 
@@ -79,7 +79,7 @@ def render(report: Report, *, limit: int | None = None, link: str | None = None,
         report: The report.
         limit: The most bytes it may have as UTF-8; None for no limit. GitHub refuses a comment of more than 65,536
             characters, GitLab one of more than 1,000,000: a text within so many bytes is within so many characters.
-        link: Where the whole report is, for whoever reads one that was cut.
+        link: Where the whole report is, for readers of one that was cut.
         templates: Where the template comes from: `plan.md.j2` or `drift.md.j2`.
     """
 
@@ -101,7 +101,7 @@ def render(report: Report, *, limit: int | None = None, link: str | None = None,
             low = middle + 1
     if best is not None:
         return best
-    if templates is not _OWN:  # a template of a project that shows too much whatever it is told
+    if templates is not _OWN:  # a project's template that ignores `room`
         return render(report, limit=limit, link=link)
     return _least(report, limit)
 

@@ -31,7 +31,7 @@ CRITICAL = str(Severity.CRITICAL)
 _DESTRUCTIVE = frozenset({"destroy", "replace"})
 _ORDER = ("destroy", "replace", "forget", "change", "add", "import", "move")
 _WHY = {
-    "replace_because_tainted": "it is tainted: its last apply failed",
+    "replace_because_tainted": "it is tainted: its last apply failed, or somebody marked it",
     "replace_because_cannot_update": "it cannot be changed in place",
     "replace_by_request": "requested by -replace",
     "replace_by_triggers": "forced by replace_triggered_by",
@@ -74,7 +74,7 @@ class Change:
 
     @property
     def destructive(self) -> bool:
-        """Whether what is there would be destroyed."""
+        """Whether something that exists would be destroyed."""
         return self.kind in _DESTRUCTIVE
 
 
@@ -117,7 +117,7 @@ class StackReport:
 
     @property
     def error(self) -> str:
-        """What went wrong, all but the log."""
+        """What went wrong, without the log."""
         return self.problem.text() if self.problem else self.summary if self.status is Status.FAILED else ""
 
     @property
@@ -153,7 +153,7 @@ def of_result(result: Result) -> StackReport:
     drift = details if isinstance(details, DriftDetails) else DriftDetails()
     planned = details if isinstance(details, PlanDetails) else PlanDetails()
     if isinstance(details, DriftDetails):
-        found = [_drift(item) for item in details.findings if item.item is not None and item.ignored is None]
+        found = [_drift(item) for item in details.findings if item.ignored is None and (item.item or item.alerting)]
         shown = [change for change, is_output in found if not is_output]
         outputs = [change for change, is_output in found if is_output]
         counts = Counts()
@@ -185,7 +185,7 @@ def of_result(result: Result) -> StackReport:
 
 
 def of_deploy(results: Iterable[Result]) -> list[StackReport]:
-    """What a deploy came to, stack by stack: how far each got, with what its plan changes.
+    """The result of a deploy, stack by stack: how far each got, and what its plan changes.
 
     Args:
         results: The results of all stages, in the order to show the stacks in; a build counts as a stack of its own
@@ -222,10 +222,12 @@ def _finding(item: JsonObject) -> Finding:
 
 def _drift(found: DriftFinding) -> tuple[Change, bool]:
     """A finding of drift as a change, and whether it is an output's."""
-    item = found.item or {}
+    told = [visible(text) for text in words.remarks(found)]
+    item = found.item
+    if item is None:  # a check block, or the state itself
+        return Change(visible(found.address), str(found.kind), remarks=told, severity=str(found.severity)), False
     is_output = "address" not in item
     change = _change({**item, "address": item.get("name")} if is_output else item)
-    told = [visible(text) for text in words.remarks(found)]
     return replace(change, remarks=told, severity=str(found.severity)), is_output
 
 

@@ -24,7 +24,7 @@ class Structured(NamedTuple):
 def parse(text: str) -> Structured | None:
     """The mapping or list that a text holds as JSON or YAML; None if it is just a text.
 
-    A text in which a mapping has a key twice is just a text: whoever reads it may take the other one.
+    A text in which a mapping has a key twice is just a text: programs disagree about which one counts.
     """
     begin = text.lstrip()[:1]
     if begin in ("{", "["):

@@ -98,6 +98,7 @@ def _difference(found: Finding, checked: str) -> DriftPart:
     return DriftPart(
         kind=str(found.kind), address=found.address, severity=str(found.severity), since=since,
         compared=str(found.delta), ignored=found.ignored.reason if found.ignored else None, causes=found.causes,
+        changed_by=(found.author and found.author.by) or None, changed_at=(found.author and found.author.at) or None,
         difference=[f"{line.sign} {line.text}" for line in lines],
     )  # fmt: skip
 

@@ -26,7 +26,7 @@ class BrokenTemplateError(DeployError):
 class Templates:
     """Where templates come from.
 
-    A project's template that is broken never fails a plan: the built-in one is used, and `broken` is told so, once.
+    A project's template that is broken never fails a plan: the built-in one is used, and `broken` is called once.
 
     Args:
         folder: The project's own, which win; `builtin/NAME` in one of them is the one it covers.

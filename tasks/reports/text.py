@@ -27,7 +27,7 @@ _STYLES = {
 
 
 def render(report: Report, *, most_lines: int | None = MOST_LINES) -> list[Styled]:
-    """What there is to say beyond the one line of each stack; empty when there is nothing.
+    """The details beyond the line of each stack; empty without any.
 
     Args:
         report: The report.
@@ -58,7 +58,7 @@ def render(report: Report, *, most_lines: int | None = MOST_LINES) -> list[Style
 
 
 def stack_lines(stack: StackReport, *, most_lines: int | None = None) -> list[Styled]:
-    """The changes of one stack; no line begins with what a forge would take for a command."""
+    """The changes of one stack; no line begins like a command to a forge."""
     body = list(_body(stack))
     shown = body if most_lines is None or len(body) <= most_lines else body[:most_lines]
     head = Styled(f"{stack.name}  {stack.counts_text}".rstrip())

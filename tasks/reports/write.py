@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def templates(run: Run) -> Templates:
-    """Where this project's templates come from; of one that is broken the run is told."""
+    """This project's templates; a broken one is reported once."""
     folder = run.project.config.reports.templates
     if folder is None:
         return Templates()
@@ -29,7 +29,7 @@ def templates(run: Run) -> Templates:
 
 
 def collect(run: Run, stage: str, results: Iterable[Result]) -> Report:
-    """The report of a stage of this run, with all that is known to be secret by now masked."""
+    """The report of a stage of this run; every secret known so far is masked."""
     notes = [*run.notes, *(removed.lines(run) if stage != "drift" else ())]
     return Report.collect(
         stage,
@@ -45,7 +45,7 @@ def collect(run: Run, stage: str, results: Iterable[Result]) -> Report:
 
 
 def of_run(run: Run, stage: str) -> Report:
-    """The report of a stage, of all that this run has found, in the order of the graph."""
+    """The report of a stage, from all results of this run, in the order of the graph."""
     order = {name: position for position, name in enumerate(run.project.graph.order)}
     stages = ("validate", "plan", "deploy", "verify", "build", "review") if stage == "deploy" else (stage,)
     found = [item for item in run.results.values() if item.stage in stages]
@@ -65,7 +65,7 @@ def _links(run: Run) -> Links:
 
 
 def write(run: Run, report: Report, looks: Templates) -> list[str]:
-    """Write a report's files and tell the forge that runs this; returns the paths of the files for people.
+    """Write a report's files and the forge's annotations; returns the paths of the files for people.
 
     What cannot be written is said, and changes nothing else.
 
@@ -96,7 +96,7 @@ def write(run: Run, report: Report, looks: Templates) -> list[str]:
 
 
 def write_junit(run: Run) -> None:
-    """Write all results of this run as JUnit XML; what cannot be written is said."""
+    """Write all results of this run as JUnit XML; an error is printed."""
     from . import junit
 
     try:

@@ -107,7 +107,7 @@ class Here:
         return address
 
     def fingerprint(self, content: bytes) -> str:
-        """The digest itself: whoever reads this disk can read the report, too."""
+        """The digest itself: a reader of this disk can read the report, too."""
         return content.decode()
 
     def write(self, checked: Mapping[str, Mapping[str, str]] | None = None, *, tried: Collection[str] = ()) -> None:

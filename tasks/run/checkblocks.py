@@ -30,7 +30,7 @@ def refuse(run: Run, stack: Stack, stage: str, failed: Sequence[str], known: Det
         stack: The stack.
         stage: `plan`, `deploy` or `drift`.
         failed: The checks that do not hold.
-        known: What the stage knows all the same.
+        known: What the stage found nevertheless.
 
     Raises:
         CheckFailedError: It is one.
@@ -41,7 +41,7 @@ def refuse(run: Run, stack: Stack, stage: str, failed: Sequence[str], known: Det
         "deploy": config.deploy.on_failed_check,
         "drift": config.drift.on_failed_check,
     }
-    if not failed or settings[stage] == "warn":
+    if not failed or settings[stage] != "fail":
         return
     raise CheckFailedError(
         f"a check block does not hold: {few(list(failed), _MOST)}",

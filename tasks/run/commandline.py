@@ -59,6 +59,7 @@ JSON = "--json"
 DOCUMENTED = frozenset({"plan", "drift", "status", "graph"})
 """The commands that have a document for programs; of each, one is printed."""
 
+_STAGES = frozenset({"validate", "build", "plan", "deploy", "verify", "drift"})
 _declared: set[str] = set()
 
 
@@ -101,6 +102,32 @@ def check_variables() -> None:
                 untouched="nothing was planned or applied",
                 next_step=f"write `{name}=VALUE`, or omit it",
             )
+
+
+def check_order() -> None:
+    """Refuse an option of doit itself after a task's name, which doit takes for the task's own.
+
+    Raises:
+        ConfigError: There is one.
+    """
+    words = positional(sys.argv[1:])
+    if not words or words[0].partition(":")[0] not in _STAGES:
+        return
+    takes_value = {flag: option.type is not bool for option in _options() for flag in _flags(option)}
+    for place, word in enumerate(words):
+        flag = word.partition("=")[0] if word.startswith("--") else word[:2]
+        if flag not in takes_value:
+            continue
+        moved = words[place : place + 1 + (takes_value[flag] and word == flag)]
+        rest = [*words[:place], *words[place + len(moved) :]]
+        raise ConfigError(
+            f"`{flag}` is an option of doit, which comes before the names of tasks",
+            untouched="nothing was run", next_step=("write ", doit(*moved, *rest)),
+        )  # fmt: skip
+
+
+def _flags(option: CmdOption) -> list[str]:
+    return [f"-{option.short}"] * bool(option.short) + [f"--{option.long}"] * bool(option.long)
 
 
 def _check_values() -> None:
@@ -223,10 +250,15 @@ def _parse(arguments: Sequence[str]) -> tuple[dict[str, str | int | bool | None]
         CmdParseError: They belong to another command.
     """
     words = [word for word in arguments if word.startswith("-") or "=" not in word]
-    known = [*DodoTaskLoader.cmd_options, *DoitCmdBase.base_options, *RunCommand.cmd_options]
-    parser = CmdParse([CmdOption(option) for option in known])
+    parser = CmdParse(_options())
     options, rest = parser.parse_only(words, {})
     if rest[:1] == ["run"]:
         more, rest = parser.parse_only(rest[1:], {})
         options = {**options, **more}
     return dict(options), list(rest)
+
+
+def _options() -> list[CmdOption]:
+    """The options of `doit run`."""
+    known = [*DodoTaskLoader.cmd_options, *DoitCmdBase.base_options, *RunCommand.cmd_options]
+    return [CmdOption(option) for option in known]

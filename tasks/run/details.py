@@ -10,6 +10,7 @@ from ..artifact.changes import items_masked, masked_again
 from ..base.errors import DeployError
 from ..base.jsonvalue import Json, JsonObject, fields
 from ..base.problem import Kind
+from ..drifts.author import Author
 from ..drifts.classes import Finding  # noqa: TC001 - pydantic reads a result by it
 from ..drifts.delta import Resolved, news
 
@@ -52,7 +53,7 @@ class PlanDetails:
         findings: What policies say of it, see `policy.finding.Finding`.
         mocked: The variables that have stand-ins.
         images: The image references that variables get.
-        unpinned: The images among them whose digest is not known yet.
+        unpinned: Those of the images whose digest is not known yet.
         volatile: The variables whose value the deploy takes from the plan, whatever it is by then.
         lock_file: Its lock file, where another job will not have it as it is here.
         reused: Whether an earlier run made it, and it still fits.
@@ -232,7 +233,9 @@ def masked(details: Details, mask: Secrets) -> Details:
 
 
 def _drift(found: Finding, mask: Secrets) -> Finding:
-    return found if found.item is None else replace(found, item=items_masked([found.item], mask)[0])
+    author = found.author and Author(mask.text(found.author.by), mask.text(found.author.at))
+    item = None if found.item is None else items_masked([found.item], mask)[0]
+    return replace(found, item=item, author=author)
 
 
 def _finding(item: JsonObject, mask: Secrets) -> JsonObject:

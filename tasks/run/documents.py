@@ -31,7 +31,7 @@ class ProblemPart(_Part):
     stack: str | None = Field(description="The stack concerned.")
     untouched: str | None = Field(description="What was not changed.")
     next: str | None = Field(description="What to do next, in words.")
-    next_command: list[str] = Field(description="The first command of `next`, word by word; empty if there is none.")
+    next_command: list[str] = Field(description="The first command of `next`, word by word; empty without one.")
     details: list[str] = Field(description="Further lines.")
 
 
@@ -102,6 +102,8 @@ class DriftPart(_Part):
     compared: str = Field(description="With the previous check: `new`, `changed again`, `known` or `unknown`.")
     ignored: str | None = Field(description="Why a rule of `drift.ignore` ignores it.")
     causes: list[str] = Field(description="What else changed outside that this may follow from.")
+    changed_by: str | None = Field(description="Who changed it last, if its provider says so.")
+    changed_at: str | None = Field(description="When that was, as its provider writes it.")
     difference: list[str] = Field(description="`-` is what exists, `+` what the code says.")
 
 
@@ -116,7 +118,7 @@ class DriftedPart(_Part):
     """What `drift` found for one stack."""
 
     name: str = Field(description="The stack.")
-    status: str = Field(description="`ok`, `drifted`, `undeployed`, `failed` or `not_run`.")
+    status: str = Field(description="`ok`, `drifted`, `undeployed`, `adopted`, `skipped`, `failed` or `not_run`.")
     summary: str = Field(description="One line for people.")
     found_at: str = Field(description="When this check began, ISO 8601.")
     differences: list[DriftPart] = Field(description="What differs.")

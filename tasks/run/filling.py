@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -13,6 +13,7 @@ from ..base.errors import ConfigError, nearest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..base.jsonvalue import Json, JsonObject
     from ..checks.check import Check
     from ..project.project import Project
     from ..project.stack import Stack
@@ -44,7 +45,7 @@ def fill(project: Project, stack: Stack, position: int) -> Check:
         if not output.sensitive:
             values[_OUTPUTS + name] = output.value
 
-    def filled(value: Any, *path: str | int) -> Any:
+    def filled(value: Json, *path: str | int) -> Json:
         if isinstance(value, dict):
             return {key: filled(item, *path, key) for key, item in value.items()}
         if isinstance(value, list):
@@ -63,7 +64,7 @@ def fill(project: Project, stack: Stack, position: int) -> Check:
         raise project.loaded.error(message, *at, *path, stack=stack.name) from None
 
 
-def _dumped(check: Check) -> dict[str, Any]:
+def _dumped(check: Check) -> JsonObject:
     return check.model_dump(by_alias=True)
 
 
@@ -81,7 +82,7 @@ def _problem(project: Project, stack: str, word: str) -> str | None:
     )
 
 
-def _texts(value: Any, *path: str | int) -> Iterator[tuple[tuple[str | int, ...], str]]:
+def _texts(value: Json, *path: str | int) -> Iterator[tuple[tuple[str | int, ...], str]]:
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, dict):

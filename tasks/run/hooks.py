@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..artifact import folder
 from ..base import interpolate, process
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ..base.errors import ConfigError
+    from ..base.jsonvalue import JsonObject
     from ..base.problem import Problem
     from ..project import model
     from ..project.project import Project
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from .run import Run
 
 _PLACEHOLDERS = ("stack", "environment", "stage", "root", "path")
-_DONE = frozenset({Status.OK, Status.DRIFTED, Status.UNDEPLOYED})
+_DONE = frozenset({Status.OK, Status.DRIFTED, Status.UNDEPLOYED, Status.ADOPTED})
 
 
 def check(project: Project) -> Iterator[ConfigError]:
@@ -138,7 +139,7 @@ def _run(
         StoppedError: The run was asked to stop.
     """
     project, stage = run.project, hook.stage
-    values: dict[str, Any] = {
+    values: JsonObject = {
         **project.organization, "stack": stack.name, "environment": project.environment, "stage": stage,
         "root": project.root_from_tree, "path": stack.path, "error": failure,
     }  # fmt: skip

@@ -33,13 +33,14 @@ class EnvironmentLock:
         self._held = ExitStack()
         self._filling = ExitStack()
 
-    def take(self, command: str, *, filling: bool = False) -> None:
+    def take(self, command: str, *, filling: bool = False, besides: str = "") -> None:
         """Lock this environment until the process ends.
 
         Args:
             command: The command, for others to see.
             filling: Whether the run fills the working copy of a ledger: then it also waits for others that do, and they
                 wait until `filled`.
+            besides: What else a person may do if another run holds it.
 
         Raises:
             RunLockedError: Another run holds it; the error says which.
@@ -58,7 +59,8 @@ class EnvironmentLock:
                 f"another run holds environment '{self._layout.environment}': {error}",
                 where=self._layout.relative(path),
                 untouched="nothing was planned or applied",
-                next_step="wait for it to end, then run the same command again; the lock ends with that process",
+                next_step="wait for it to end, then run the same command again; the lock ends with that process"
+                + besides,
             ) from None
         except OSError as error:
             raise self._unwritable(error) from error

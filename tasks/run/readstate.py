@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..artifact import store
 from ..base import jsontext
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..artifact.manifest import Manifest
+    from ..base.jsonvalue import Json, JsonObject
     from ..base.sealed import Sealed
     from ..engine.command import Context
     from ..project.stack import Stack
@@ -125,10 +126,10 @@ class Left:
 
     lineage: str | None
     serial: int | None
-    outputs: Mapping[str, Any] | None = field(repr=False, default=None)
+    outputs: Mapping[str, Json] | None = field(repr=False, default=None)
 
     @classmethod
-    def of(cls, state: Mapping[str, Any] | None, manifest: Manifest) -> Left:
+    def of(cls, state: Mapping[str, Json] | None, manifest: Manifest) -> Left:
         """The same, from what was read of the state."""
         lineage, serial = manifest.lineage, manifest.serial
         found = _identity(state)
@@ -138,13 +139,13 @@ class Left:
         return cls(*found, outputs if isinstance(outputs, dict) else None)
 
     @property
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> JsonObject:
         """Lineage and serial, as a receipt has them."""
         return {"lineage": self.lineage, "serial": self.serial}
 
 
 def now(run: Run, stack: Stack, where: Context) -> tuple[str | None, int | None]:
-    """The lineage and serial of the state as it is now; None if there is none.
+    """The lineage and serial of the current state; None without a state.
 
     Raises:
         StoppedError: The run was asked to stop.
@@ -152,7 +153,7 @@ def now(run: Run, stack: Stack, where: Context) -> tuple[str | None, int | None]
     return _identity(content(run, stack, where))
 
 
-def content(run: Run, stack: Stack, where: Context, *, late: float | None = None) -> Mapping[str, Any] | None:
+def content(run: Run, stack: Stack, where: Context, *, late: float | None = None) -> Mapping[str, Json] | None:
     """The state as it is now; None without one, or where it cannot be read. A file may be encrypted.
 
     Args:
@@ -187,12 +188,12 @@ def _parsed(state: bytes | None) -> Mapping[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _identity(state: Mapping[str, Any] | None) -> tuple[str | None, int | None]:
+def _identity(state: Mapping[str, Json] | None) -> tuple[str | None, int | None]:
     """Lineage and serial; of a state that was never written some backends have an empty one, without a lineage.
 
-    They stand in plain text in an encrypted state, too.
+    An encrypted state has them in plain text, too.
     """
     try:
-        return (state["lineage"], int(state["serial"])) if state and state.get("lineage") else (None, None)
+        return (str(state["lineage"]), int(str(state["serial"]))) if state and state.get("lineage") else (None, None)
     except (KeyError, TypeError, ValueError):
         return None, None

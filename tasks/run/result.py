@@ -29,7 +29,7 @@ class Status(StrEnum):
     """How a task ended.
 
     `unaffected` had nothing to do, `deferred` cannot be planned before its upstream exists, `not_run` depended on
-    something that failed, `skipped` was left out by a check for drift.
+    something that failed, `skipped` was left out by a check for drift, `adopted` is drift that the code took over.
     """
 
     OK = "ok"
@@ -40,6 +40,7 @@ class Status(StrEnum):
     FAILED = "failed"
     NOT_RUN = "not_run"
     SKIPPED = "skipped"
+    ADOPTED = "adopted"
 
 
 @dataclass
@@ -139,7 +140,7 @@ def write(layout: Layout, result: Result) -> None:
 
 
 def read(layout: Layout, stage: str, stack: str, say: Callable[[str], None]) -> Result | None:
-    """The latest result of a stage for a stack; None if there is none that can be read.
+    """The latest result of a stage for a stack; None if it is missing or cannot be read.
 
     Args:
         layout: Where it is.

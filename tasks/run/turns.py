@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 STAGE = "drift"
 _PREFIX = f"{STAGE}:"
-_FOUND = frozenset({Status.OK, Status.DRIFTED, Status.UNDEPLOYED, Status.FAILED})
+ELSEWHERE = "; with a ledger, a check in another clone need not wait: it skips only the stacks that are being deployed"
+_FOUND = frozenset({Status.OK, Status.DRIFTED, Status.UNDEPLOYED, Status.ADOPTED, Status.FAILED})
 
 
 class NothingCheckedError(DeployError):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..artifact import inputs, outputs
+from ..base.jsonvalue import named
 from . import readstate, workdir
 from .assessment import assess_once
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from ..artifact.inputs import Inputs
     from ..artifact.outputs import Output
+    from ..base.jsonvalue import JsonObject
     from ..project.stack import Stack
     from .run import Run
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 class Given:
     """Values by variable; `missing` are the inputs whose upstream has no such output yet."""
 
-    values: dict[str, Any] = field(repr=False, default_factory=dict)
+    values: JsonObject = field(repr=False, default_factory=dict)
     missing: list[str] = field(default_factory=list)
 
     def missing_text(self, stack: Stack) -> str:
@@ -101,7 +103,7 @@ def read(run: Run, stack: Stack, declared: Collection[str] = ()) -> dict[str, Ou
     with workdir.context(run, stack, "read outputs of") as (where, _):
         workdir.initialize(run, stack, where, backend=True)
         arguments = ["-json", "-no-color", *workdir.state_arguments(run.project, stack)]
-        values = run.engine().json(where, "output", *arguments)
+        values = named(run.engine().json(where, "output", *arguments))
         exists = bool(values) or (bool(declared) and readstate.now(run, stack, where)[0] is not None)
         found = outputs.parse(values, declared if exists else ())
     run.mask.add(output.value for output in found.values() if output.sensitive)

@@ -52,7 +52,7 @@ def context(
     """Where a stack's commands run, and the arguments that carry its variables; for one thread at a time.
 
     A dependent reads a stack's outputs while that one is planned, and two engines in one data directory lock each other
-    out. Whoever holds a stack waits for none but its upstreams, so nobody waits for ever.
+    out. A holder of a stack waits only for its upstreams, so there is no deadlock.
 
     Args:
         run: The run.

@@ -194,7 +194,8 @@ def test_an_artifact_that_was_already_applied_is_refused(pair: Repository) -> No
     assert pair.state("a")["serial"] == serial
 
 
-def test_an_older_artifact_is_refused_because_the_state_moved_on(one: Repository) -> None:
+def _hand_over_an_older_plan(one: Repository) -> None:
+    """A plan that was made before the last deploy is to be deployed."""
     one.prepare("deploy")
     one.write(f"stacks/a/main.tf:{resource('2')}")
     one.prepare("plan")
@@ -204,6 +205,10 @@ def test_an_older_artifact_is_refused_because_the_state_moved_on(one: Repository
     one.prepare("deploy")
     one.write(f"stacks/a/main.tf:{resource('2')}")
     copy_tree(one.home / "saved", one.deploy_dir("plans"))
+
+
+def test_an_older_artifact_is_refused_because_the_state_moved_on(one: Repository) -> None:
+    _hand_over_an_older_plan(one)
     done = one.doit("deploy", code=1)
     assert "the state has changed" in done.task("plan", "a")
 
@@ -383,15 +388,7 @@ def test_a_plan_that_the_engine_finds_stale_stays_refused_until_somebody_plans_a
 
 
 def test_a_plan_behind_the_receipt_is_planned_again_where_that_is_allowed(one: Repository) -> None:
-    one.prepare("deploy")
-    one.write(f"stacks/a/main.tf:{resource('2')}")
-    one.prepare("plan")
-    copy_tree(one.deploy_dir("plans"), one.home / "saved")
-    one.write(f"stacks/a/main.tf:{resource('3')}")
-    one.prepare("plan")
-    one.prepare("deploy")
-    one.write(f"stacks/a/main.tf:{resource('2')}")
-    copy_tree(one.home / "saved", one.deploy_dir("plans"))
+    _hand_over_an_older_plan(one)
     one.engine_calls()
     done = one.doit("deploy", DEPLOY_PLAN__ON_STALE="replan")
     assert "planned again: the state has changed" in done.task("deploy", "a")

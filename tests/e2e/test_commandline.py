@@ -129,3 +129,20 @@ def test_a_variable_that_is_nearly_ours_is_named_and_one_for_a_disabled_stack_is
     done = pair.doit("status", DEPLOY_ENVIRONMENT="dev", DEPLOY_STACKS__A__ENABLED="false", DEPLOY_HOST="x")
     assert "the environment variable DEPLOY_ENVIRONMENT is not used (did you mean DEPLOY_ENV?)" in done.out
     assert done.out.count("is not used") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "write"),
+    [
+        (["drift", "--adopt", "a", "-n", "2"], "`doit -n 2 drift --adopt a`"),
+        (["drift", "-n4"], "`doit -n4 drift`"),
+        (["drift:a", "--always-execute", "drift:b"], "`doit --always-execute drift:a drift:b`"),
+        (["plan", "--process=2", "--json"], "`doit --process=2 plan --json`"),
+    ],
+)
+def test_an_option_of_doit_after_a_task_is_said_to_come_before_it(
+    pair: Repository, words: list[str], write: str
+) -> None:
+    done = pair.doit(*words, code=1)
+    assert "is an option of doit, which comes before the names of tasks" in done.out
+    assert f"next: write {write}" in done.out

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.repository import Repository, minimal_config
+from tests.repository import Repository, minimal_config, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -219,3 +219,31 @@ def test_a_stop_during_the_proving_plan_puts_the_file_back(build: Callable[..., 
     assert process.returncode == 1
     assert path.read_bytes() == before
     assert repository.git("status", "--short") == ""
+
+
+def test_a_killed_adoption_leaves_the_original_and_no_later_one_passes_over_it(
+    build: Callable[..., Repository],
+) -> None:
+    repository = build(minimal_config(), f"stacks/a/main.tf:{code({'x': 'input = 3'})}")
+    repository.prepare("deploy")
+    change(repository, {"x": 5})
+    path, proving = repository.path / "stacks/a/main.tf", repository.home / "proving"
+    before = path.read_bytes()
+    repository.engine_script(
+        f"#!/bin/sh\ncase \"$*\" in plan*) if grep -q 'input = 5' main.tf; then touch '{proving}'; exec sleep 100; fi;; esac\n"
+        f"exec '{repository.tofu}' \"$@\"\n"
+    )
+    process = repository.start("drift", "--adopt", "a")
+    wait_for(proving.exists, "the proving plan")
+    held = repository.doit("drift", code=1).out
+    assert "another run holds environment 'local': `doit drift --adopt a`" in held
+    assert "a check in another clone need not wait" in held
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    done = repository.doit("drift", "--adopt", "a", code=1)  # though the plan with the draft is empty
+    assert "stacks/a/.main.tf.before-adopt is the file as it was" in done.out
+    path.with_name(".main.tf.before-adopt").replace(path)
+    assert path.read_bytes() == before
+    repository.engine_script(f"#!/bin/sh\nexec '{repository.tofu}' \"$@\"\n")
+    assert "the plan is empty" in repository.doit("drift", "--adopt", "a").task("drift", "a")
+    assert repository.git("status", "--short") == "M stacks/a/main.tf"

@@ -103,6 +103,42 @@ def test_undeployed_code_that_is_known_is_no_news_either(deployed: Repository) -
     repository.doit("drift")
 
 
+ASKED = [
+    ("{}", ["drift:a"], 2),
+    ("{}", ["drift:b"], 0),  # what drifted was not asked for
+    ("{severity: [{type: terraform_data, classes: [changed], severity: info}]}", ["drift"], 0),
+    ("{severity: [{stacks: [b], severity: info}]}", ["drift"], 2),
+    ("{ignore: [{address: terraform_data.it, reason: known, until: 2099-01-01}]}", ["drift"], 0),
+    ("{ignore: [{address: terraform_data.it, reason: known, until: 2020-01-01}]}", ["drift"], 2),
+]
+
+
+def test_what_is_asked_for_ignored_or_only_noted_decides_the_exit_code(deployed: Repository) -> None:
+    change(deployed)
+    for drift, words, code in ASKED:
+        configure(deployed, drift)
+        deployed.doit(*words, code=code)
+
+
+def test_a_check_block_that_fails_is_a_warning_an_alert_or_a_failure(build: Callable[..., Repository]) -> None:
+    holds = (
+        '\ncheck "size" {\n  assert {\n    condition     = terraform_data.it.output != "x"\n'
+        '    error_message = "it is x"\n  }\n}\n'
+    )
+    repository = build(minimal_config(), f"stacks/a/main.tf:{resource('x', extra=holds)}")
+    repository.prepare("deploy")
+    for settings, code in (("warn", 0), ("alert", 2), ("fail", 1)):
+        configure(repository, f"{{on_failed_check: {settings}}}")
+        done = repository.doit("drift", code=code)
+        assert ("drifted: check.size (does not hold" in done.out) == (settings == "alert")
+        assert "it is x" in done.out
+        if settings == "alert":
+            assert "! check.size  [does not hold; " in done.out
+            assert "**!** `check.size`: `does not hold`" in repository.deploy_dir("reports/drift.md").read_text()
+        (found,) = repository.json("results/drift/a.json")["details"]["findings"]
+        assert (found["kind"], found["address"]) == ("check", "check.size")
+
+
 # --- time -------------------------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.repository import Repository, minimal_config, resource, wait_for
+from tests.repository import Repository, alive, minimal_config, resource, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -133,15 +133,7 @@ def test_a_hook_that_refuses_to_die_is_ended_with_all_that_it_started(hooked: Ho
     assert time.monotonic() - began < 30
     assert "took longer than 0.5 s" in done.task("plan", "a")
     [pid] = _calls(repository)
-    wait_for(lambda: not _alive(pid), "the hook's own child to end", 10)
-
-
-def _alive(pid: str) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat") as stream:  # noqa: PTH123
-            return stream.read().split()[2] != "Z"
-    except OSError:
-        return False
+    wait_for(lambda: not alive(pid), "the hook's own child to end", 10)
 
 
 def test_a_stop_reaches_a_hook_once(hooked: Hooked) -> None:

@@ -26,7 +26,7 @@ def ask(repository: Repository, *arguments: str, code: int = 0, **variables: str
     assert done.returncode == code, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     SCHEMA.validate(found)
-    assert found["command"] in (arguments[-1].partition(":")[0], "failed")
+    assert found["command"] in {"failed", *(word.partition(":")[0] for word in arguments)}
     return found
 
 
@@ -121,3 +121,14 @@ def test_no_document_has_a_secret(one: Repository) -> None:
     )
     text = json.dumps([ask(one, command, TF_VAR_password=secret) for command in ("plan", "status")])
     assert secret not in text
+
+
+def test_what_an_adoption_did(pair: Repository) -> None:
+    pair.prepare("deploy")
+    path = pair.path / ".state/a-local.tfstate"
+    path.write_text(path.read_text().replace('"value": "1"', '"value": "9"'))
+    found = ask(pair, "drift", "--adopt", "a")
+    assert (found["verdict"], stack(found, "a")["status"]) == (
+        "The code of a took over drift; nothing is committed or deployed yet.", "adopted",
+    )  # fmt: skip
+    assert "adopted: 1 change in stacks/a/main.tf" in stack(found, "a")["summary"]

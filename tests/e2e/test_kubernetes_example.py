@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import shutil
 import subprocess
 import threading
@@ -10,33 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.gomodule import built
 from tests.images import files_of
 from tests.packages import started, watch
 from tests.repository import ROOT, Repository, wait_for
-from tests.servers.kubernetes import Kubernetes, Namespace
+from tests.servers.kubernetes import Kubernetes, Namespace, mirrored
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.servers.imageregistry import ImageRegistry
 
-PROVIDER = "registry.opentofu.org/hashicorp/kubernetes/1.13.4"
-
 
 @pytest.fixture
 def shop(tmp_path: Path, tofu: Path, kubernetes: Kubernetes, registry: ImageRegistry) -> Repository:
     """A clone of the example, with its provider from a mirror on this machine and a base image in the registry."""
-    system = f"linux_{ {'x86_64': 'amd64', 'aarch64': 'arm64'}[platform.machine()] }"
-    folder = tmp_path / "mirror" / PROVIDER / system
-    folder.mkdir(parents=True)
-    binary = (
-        built("kubernetes/provider", "github.com/hashicorp/terraform-provider-kubernetes")
-        / "terraform-provider-kubernetes"
-    )
-    (folder / "terraform-provider-kubernetes_v1.13.4").symlink_to(binary)
-    mirror = f'provider_installation {{\n  filesystem_mirror {{\n    path = "{tmp_path}/mirror"\n  }}\n}}\n'
-    (tmp_path / "tofurc").write_text(mirror)
+    mirrored(tmp_path)
     repository = Repository.create(tmp_path, tofu)
     left_out = shutil.ignore_patterns("__pycache__", "node_modules", "build", ".svelte-kit", ".lock", "root")
     for folder in ("config", "examples", "app"):

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import platform
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.gomodule import built
 from tests.repository import Repository, minimal_config, wait_for
-from tests.servers.kubernetes import Kubernetes, Namespace
+from tests.servers.kubernetes import Kubernetes, Namespace, mirrored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-PROVIDER = "registry.opentofu.org/hashicorp/kubernetes/1.13.4"
 STACK = """\
 terraform {
   backend "local" {}
@@ -58,17 +55,7 @@ def space(kubernetes: Kubernetes, request: pytest.FixtureRequest) -> Namespace:
 @pytest.fixture
 def repository(build: Callable[..., Repository], space: Namespace, tmp_path: Path) -> Repository:
     """A stack with a pod, and a check of it; the provider comes from a mirror on this machine."""
-    system = f"linux_{ {'x86_64': 'amd64', 'aarch64': 'arm64'}[platform.machine()] }"
-    folder = tmp_path / "mirror" / PROVIDER / system
-    folder.mkdir(parents=True)
-    binary = (
-        built("kubernetes/provider", "github.com/hashicorp/terraform-provider-kubernetes")
-        / "terraform-provider-kubernetes"
-    )
-    (folder / "terraform-provider-kubernetes_v1.13.4").symlink_to(binary)
-    (tmp_path / "tofurc").write_text(
-        f'provider_installation {{\n  filesystem_mirror {{\n    path = "{tmp_path}/mirror"\n  }}\n}}\n'
-    )
+    mirrored(tmp_path)
     made = build(
         minimal_config(f"""\
             stacks:

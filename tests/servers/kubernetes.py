@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import socket
 import subprocess
@@ -21,6 +22,19 @@ from tests.gomodule import built
 
 TOKEN = "admin-token-5b1e-kubernetes"
 _PATIENCE = 90.0
+_PROVIDER = "registry.opentofu.org/hashicorp/kubernetes/1.13.4"
+
+
+def mirrored(folder: Path) -> None:
+    """Write a `tofurc` into a folder, with a mirror of the Kubernetes provider beside it."""
+    system = f"linux_{ {'x86_64': 'amd64', 'aarch64': 'arm64'}[platform.machine()] }"
+    packages = folder / "mirror" / _PROVIDER / system
+    packages.mkdir(parents=True)
+    name = "terraform-provider-kubernetes"
+    binary = built("kubernetes/provider", f"github.com/hashicorp/{name}") / name
+    (packages / f"{name}_v1.13.4").symlink_to(binary)
+    mirror = f'provider_installation {{\n  filesystem_mirror {{\n    path = "{folder}/mirror"\n  }}\n}}\n'
+    (folder / "tofurc").write_text(mirror)
 
 
 def _free_ports(number: int) -> list[int]:

@@ -16,6 +16,7 @@ from tasks.checks.check import Check, Look, Observation
 from tasks.checks.command import CommandCheck
 from tasks.checks.tcp import TcpCheck
 from tasks.verify import tell
+from tests.repository import alive
 from tests.servers.web import Server, answer
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ def test_a_command_that_hangs_is_ended_with_all_that_it_started(site: Site) -> N
     assert found.text.startswith("took longer than 0.3 s")
     pid = (site.root / "pid").read_text().strip()
     end = time.monotonic() + 10
-    while _alive(pid):
+    while alive(pid):
         assert time.monotonic() < end
         time.sleep(0.02)
 
@@ -211,14 +212,6 @@ def test_a_stop_ends_a_command(site: Site) -> None:
 def _appears(site: Site) -> None:
     while not (site.root / "began").exists():
         time.sleep(0.01)
-
-
-def _alive(pid: str) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat") as stream:  # noqa: PTH123
-            return stream.read().split()[2] != "Z"
-    except OSError:
-        return False
 
 
 class Later(Check):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -10,10 +11,14 @@ import pytest
 from tasks.artifact import changes, statecheck
 from tasks.artifact.receipt import Outcome, Receipt
 from tasks.artifact.statecheck import Seen
-from tasks.base.masking import Masker
+from tasks.base.masking import MASK, Masker
+from tasks.drifts import words
+from tasks.drifts.author import Author, Names, read
 from tasks.drifts.classes import DriftClass, Finding, Severity, classify
 from tasks.drifts.looks import Looks
 from tasks.project import model
+from tasks.project.config.keyring import Keyring
+from tasks.project.model import Encryption
 
 LAST = Receipt("web", "prod", Outcome.APPLIED, "p", "i", serial=7, lineage="l")
 
@@ -72,10 +77,12 @@ def test_what_is_in_the_state_although_no_deploy_put_it_there() -> None:
     assert kinds(found(planned)) == {"a.y": "changed"}  # an older receipt does not say what it left
 
 
-def test_outputs_alone_are_a_class_and_those_of_changed_resources_are_not_named_again() -> None:
+def test_outputs_are_a_class_and_those_that_follow_from_what_the_plan_changes_are_not_named_again() -> None:
     output = {"url": {"actions": ["update"], "before": "a", "after": "b"}}
     assert kinds(found(output_changes=output)) == {"output url": "outputs"}
-    assert kinds(found(BACK, drift=[CHANGED], output_changes=output)) == {"a.x": "changed"}
+    assert kinds(found(BACK, drift=[CHANGED], output_changes=output)) == {"a.x": "changed", "output url": "outputs"}
+    follows = {"url": {"actions": ["update"], "before": {"p": "a"}, "after": {}, "after_unknown": {"p": True}}}
+    assert kinds(found(BACK, drift=[CHANGED], output_changes=follows)) == {"a.x": "changed"}
 
 
 def test_an_output_follows_from_the_attribute_that_changed_outside() -> None:
@@ -100,6 +107,14 @@ def test_relevance_is_told_by_instance_and_by_resource(instance: str) -> None:
     assert item.causes == (["a.x[0]"] if instance == "a.x[0]" else ["a.x[0]", "a.x[1]"])
 
 
+def test_what_the_state_alone_asks_for_follows_from_no_other_resource() -> None:
+    relevant = [{"resource": "a.x", "attribute": ["n"]}]
+    deposed = entry("a.y", "delete", before={"m": 1}, deposed="00aa")
+    tainted = entry("a.z", "delete", "create", before={"m": 1}, after={"m": 1}, action_reason="replace_because_tainted")
+    findings = found(BACK, deposed, tainted, drift=[CHANGED], relevant_attributes=relevant)
+    assert [item.causes for item in findings if item.address != "a.x"] == [[], []]
+
+
 def test_a_data_source_or_function_that_changed_is_drift_if_the_code_did_not() -> None:
     planned = entry("a.y", "update", before={"m": 1}, after={"m": 2})
     assert kinds(found(planned)) == {"a.y": "changed"}
@@ -113,6 +128,24 @@ def test_with_undeployed_code_only_what_the_refresh_found_and_the_plan_undoes_is
     assert kinds(found(other, drift=[CHANGED], as_deployed=False)) == {"a.x": "undeployed"}
     removed = entry("a.x", "delete", before={"n": 2})
     assert kinds(found(removed, drift=[CHANGED], as_deployed=False)) == {"a.x": "undeployed"}
+
+
+def test_undeployed_code_elsewhere_is_not_said_to_change_what_drifted() -> None:
+    code = entry("a.y", "create", after={"n": 1})
+    item, _ = found(BACK, code, drift=[CHANGED], as_deployed=False)
+    assert not item.code_too
+    gone = entry("a.x", "delete", before={"n": 1, "id": "i"})
+    again = entry("a.x", "create", after={"n": 1})
+    again["change"]["after_unknown"] = {"id": True}
+    item, _ = found(again, code, drift=[gone], as_deployed=False)
+    assert not item.code_too
+    kept = entry("a.x", "update", before={"n": 2, "tag": "b"}, after={"n": 1, "tag": "b"})  # `ignore_changes` has `tag`
+    both = entry("a.x", "update", before={"n": 1, "tag": "a"}, after={"n": 2, "tag": "b"})
+    item, _ = found(kept, code, drift=[both], as_deployed=False)
+    assert not item.code_too
+    for more in ({"n": 3}, {"n": 1, "tag": "b"}):
+        (item,) = found(entry("a.x", "update", before={"n": 2}, after=more), drift=[CHANGED], as_deployed=False)
+        assert item.code_too, more
 
 
 def test_with_undeployed_code_what_its_plan_uses_of_a_resource_that_changed_outside_is_drift() -> None:
@@ -198,3 +231,66 @@ def test_a_sensitive_value_that_changed_is_a_difference_and_no_print_of_it_is_ke
 def test_values_that_only_look_different_are_told(before: Any, after: Any, looks: str | None) -> None:
     (item,) = found(entry("a.x", "update", before=before, after=after))
     assert item.looks == looks
+
+
+SIGNED = {"n": 1, "updated_by": "deployer", "modified_time": "T1"}
+
+
+def signed(**outside: Any) -> Finding:
+    """A resource whose provider says who changed it last."""
+    (item,) = found(
+        entry("a.x", "update", before={**SIGNED, **outside}, after=SIGNED),
+        drift=[entry("a.x", "update", before=SIGNED, after={**SIGNED, **outside})],
+    )
+    return item
+
+
+def test_who_changed_a_resource_last_and_when_is_what_its_provider_says() -> None:
+    assert signed(n=2, updated_by="anna", modified_time="T2").author == Author("anna", "T2")
+    assert signed(n=2, modified_time="T2").author == Author("deployer", "T2")
+    assert words.said(Author("", "T2")) == "last changed at T2, says the provider"
+
+
+def test_nothing_is_said_of_a_change_that_the_provider_did_not_note() -> None:
+    assert signed(n=2).author is None  # it still speaks of our own deploy
+    assert signed(n=2, updated_by="").author is None
+    assert signed(n=2, updated_by="anna").author == Author("anna")  # the time is that of our own deploy
+    (item,) = found(entry("a.x", "create", after=SIGNED), drift=[entry("a.x", "delete", before=SIGNED)])
+    assert item.author is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "author"),
+    [
+        ({"data": [{"last_modified_by": "a"}]}, {"data": [{"last_modified_by": "b"}]}, Author("b")),
+        ({"last_modified_by": "a"}, {"last_modified_by": MASK}, None),
+        ({"a": {"b": {"c": {"updated_by": "a"}}}}, {"a": {"b": {"c": {"updated_by": "b"}}}}, None),
+        ({"tags": {"Editor": "a"}}, {"tags": {"Editor": "b"}}, Author("b")),
+        ({"tags": {"Editor": "a"}, "updated_by": "x"}, {"tags": {"Editor": "b"}, "updated_by": "y"}, Author("b")),
+        ({"updated_by": 1}, {"updated_by": 2}, None),
+    ],
+)
+def test_usual_names_and_those_of_the_configuration_are_looked_for(before: Any, after: Any, author: Author) -> None:
+    assert read({"before": before, "after": after}, Names(by=["tags.Editor"])) == author
+
+
+def test_what_a_ledger_with_a_key_says_of_addresses_is_understood_and_without_the_key_nothing_is_claimed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DEPLOY_STATE_KEY", base64.b64encode(bytes(32)).decode())
+    ring = Keyring(Encryption(key="DEPLOY_ENCRYPTION_KEY"))
+    assert ring.current is not None
+    last = replace(LAST, exists=statecheck.keyed([statecheck.digest('a.x["y"]')], ring.current))
+    seen = Seen("l", 7, empty=False)
+    gone, new = (entry(address, "delete", before={"n": 1}) for address in ('a.x["y"]', "a.new"))
+
+    def kinds_of(last: Receipt | None) -> dict[str, str]:
+        document = changes.read({"resource_changes": [gone, new]}, Masker())
+        return kinds(classify(document, seen, last, as_deployed=True))
+
+    addresses = ['a.x["y"]', "a.new"]
+    known = statecheck.compared(last, seen, ring, addresses)
+    assert kinds_of(known) == {'a.x["y"]': "changed", "a.new": "appeared"}
+    monkeypatch.delenv("DEPLOY_STATE_KEY")
+    unknown = statecheck.compared(last, seen, Keyring(Encryption(key="DEPLOY_ENCRYPTION_KEY")), addresses)
+    assert kinds_of(unknown) == {'a.x["y"]': "changed", "a.new": "changed"}

@@ -134,3 +134,18 @@ def test_a_file_that_cannot_be_read_is_said_and_replaced(tmp_path: Path, content
     home = Here(layout, frozenset({"web"}))
     home.write({"web": {}})
     assert Here(layout, frozenset({"web"})).known("web") is not None
+
+
+def test_what_undeployed_code_changes_too_is_not_called_resolved_before_that_is_deployed() -> None:
+    known = after([drift(), drift("a.y")])
+    assert resolved([undeployed()], known) == ["a.y"]
+    assert resolved([undeployed(), undeployed("a.y")], known, HERE) == []
+
+
+def test_what_moved_in_the_code_is_known_by_its_earlier_address() -> None:
+    planned = entry("a.new", "update", before={"n": 2}, after={"n": 1}, previous_address="a.x")
+    outside = [entry("a.new", "update", before={"n": 1}, after={"n": 2})]
+    (item,) = found(planned, drift=outside, as_deployed=False)
+    assert item.kind == "changed"
+    assert told([item], after([drift()])) == [("changed again", DAYS[0])]
+    assert resolved([item], after([drift()])) == []

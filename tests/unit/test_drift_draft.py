@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from tasks.artifact.changes import UNKNOWN
 from tasks.drifts import draft as drafts
 from tasks.drifts import edits, hclwrite
 from tasks.drifts.classes import DriftClass, Finding
 from tasks.drifts.draft import Shape
+from tasks.plans import adoption
 from tasks.project.hcl import syntax
 
 HEAD = 'resource "x_y" "a" {\n'
@@ -182,3 +185,31 @@ def test_what_appeared_in_a_stack_without_native_syntax_is_left_by_hand() -> Non
     made = drafts.draft([found], {}, frozenset(), {"x_y": Shape(frozenset({"n"}), frozenset())})
     assert made.edits == []
     assert "native syntax" in made.left[0]
+
+
+def test_what_follows_from_something_that_is_left_is_left_too_and_no_value_is_made_up() -> None:
+    code = 'resource "x_y" "a" {\n  n = 1 + 2\n}\nresource "x_y" "b" {\n  m = x_y.a.n\n}\nresource "x_y" "c" {\n  m = x_y.a.n\n}\n'
+    cause = changed({"n": 5}, {"n": 3})
+    follows = replace(changed({"m": 5}, {"m": 3}, "x_y.b"), causes=["x_y.a"])
+    unknown = replace(changed({"m": 5}, {"m": UNKNOWN}, "x_y.c"), causes=["x_y.a"])
+    made = drafts.draft([cause, follows, unknown], {"s/main.tf": code.encode()}, frozenset(), {})
+    assert made.by_hand == {"x_y.a", "x_y.b", "x_y.c"}
+    assert made.left[1:] == [f"x_y.{name} follows from x_y.a: see to that, or deploy it" for name in ("b", "c")]
+
+
+def test_of_two_empty_lines_round_a_removed_block_one_is_left() -> None:
+    blocks = [f'resource "x_y" "{name}" {{\n}}\n' for name in ("a", "b", "c")]
+    gone = Finding(DriftClass.DELETED, "x_y.b")
+    assert adopted("\n".join(blocks), gone)[0] == "\n".join([blocks[0], blocks[2]])
+    windows = "\n".join(blocks).replace("\n", "\r\n")
+    assert adopted(windows, gone)[0] == "\n".join([blocks[0], blocks[2]]).replace("\n", "\r\n")
+
+
+def test_the_difference_that_is_shown_has_only_what_differs_however_often_a_line_repeats() -> None:
+    blocks = [f'resource "x_y" "n{number}" {{\n  n = 1\n}}\n\n' for number in range(100)]
+    before = "".join(blocks)
+    after = before.replace(blocks[40], "").replace(blocks[3], blocks[3].replace("1", "2"))
+    lines = adoption._diff("a.tf", before.encode(), after.encode())
+    assert sum(line.startswith("-") for line in lines[2:]) == 5
+    assert sum(line.startswith("+") for line in lines[2:]) == 1
+    assert lines[:2] == ["--- a/a.tf\n", "+++ b/a.tf\n"]

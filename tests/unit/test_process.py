@@ -17,6 +17,7 @@ from tasks.base import gittree, process
 from tasks.base.errors import StoppedError
 from tasks.base.masking import Secrets
 from tasks.base.stop import Stop
+from tests.repository import alive
 
 PACKAGE = Path(process.__file__).parent.parent
 GATES = {"base/process.py", "base/stop.py"}
@@ -82,20 +83,12 @@ def shell(stop: Stop, script: str, **options: object) -> process.Ended:
     )  # type: ignore[arg-type]
 
 
-def lives(pid: int) -> bool:
-    """Whether a process is there and is no zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 def has_gone(pid: int) -> bool:
     """Whether a process that was killed has gone, for which a moment may pass."""
     end = time.monotonic() + 10
-    while lives(pid) and time.monotonic() < end:
+    while alive(pid) and time.monotonic() < end:
         time.sleep(0.02)
-    return not lives(pid)
+    return not alive(pid)
 
 
 LEAVES_ONE = "sleep 60 >/dev/null 2>&1 & echo $!"
@@ -109,7 +102,7 @@ def test_what_a_program_leaves_running_goes_on_where_that_is_asked_for(stop: Sto
     left = int(shell(stop, LEAVES_ONE, timeout=30, leave=True).output)
 
     try:
-        assert lives(left)
+        assert alive(left)
     finally:
         with suppress(ProcessLookupError):
             os.kill(left, signal.SIGKILL)

@@ -13,6 +13,7 @@ export type Status =
   | 'failed'
   | 'not_run'
   | 'skipped'
+  | 'adopted'
   | 'running'
   | 'killed'
   | 'stopped';
@@ -183,6 +184,7 @@ const STATUSES = new Set<string>([
   'failed',
   'not_run',
   'skipped',
+  'adopted',
   'running'
 ]);
 

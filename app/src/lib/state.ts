@@ -18,6 +18,7 @@ export const MARKS: Record<string, { shape: string; word: string; tone: string }
   deferred: { shape: '◇', word: 'deferred', tone: 'info' },
   not_run: { shape: '–', word: 'not run', tone: 'mute' },
   skipped: { shape: '–', word: 'skipped', tone: 'mute' },
+  adopted: { shape: '◆', word: 'adopted', tone: 'info' },
   unaffected: { shape: '○', word: 'unaffected', tone: 'mute' },
   none: { shape: '○', word: 'never deployed', tone: 'mute' },
   running: { shape: '◐', word: 'running', tone: 'live' },

@@ -14,8 +14,12 @@ from ..check import shown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from kubernetes.client import ApiException, Configuration
+
     from ..check import Look
-    from .pods import Pod
+    from .resources import Event, Resource
+
+    Call = Callable[..., Any]  # typed for what it makes of a response; we ask for the response itself
 
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
 _FEW = 2
@@ -63,15 +67,18 @@ class Api:
             client.CoreV1Api(connection), client.AppsV1Api(connection), client.BatchV1Api(connection),
         )  # fmt: skip
 
-    def pods(self, selector: str) -> list[Pod]:
+    def pods(self, selector: str) -> list[Resource]:
         """The pods of the namespace that match a selector."""
-        return self._list(self._core.list_namespaced_pod, "list pods", label_selector=selector)
+        found: list[Resource] = self._list(self._core.list_namespaced_pod, "list pods", label_selector=selector)
+        return found
 
-    def replica_sets(self, selector: str) -> list[dict[str, Any]]:
+    def replica_sets(self, selector: str) -> list[Resource]:
         """The ReplicaSets that match a selector."""
-        return self._list(self._apps.list_namespaced_replica_set, "list replicasets", label_selector=selector)
+        call = self._apps.list_namespaced_replica_set
+        found: list[Resource] = self._list(call, "list replicasets", label_selector=selector)
+        return found
 
-    def workload(self, kind: str, name: str) -> dict[str, Any] | None:
+    def workload(self, kind: str, name: str) -> Resource | None:
         """A workload; None if it does not exist."""
         read = {
             "Deployment": self._apps.read_namespaced_deployment,
@@ -79,26 +86,26 @@ class Api:
             "DaemonSet": self._apps.read_namespaced_daemon_set,
             "Job": self._batch.read_namespaced_job,
         }[kind]
-        found: dict[str, Any] | None = self._ask(read, f"get {kind.lower()}s", name, self._namespace)
+        found: Resource | None = self._ask(read, f"get {kind.lower()}s", name, self._namespace)
         return found
 
-    def warnings(self, pod: Pod) -> list[str]:
+    def warnings(self, pod: Resource) -> list[str]:
         """The latest warnings among a pod's events, newest first; empty if events cannot be read."""
         field = f"involvedObject.uid={pod['metadata'].get('uid')},type=Warning"
         try:
-            found = self._list(self._core.list_namespaced_event, "list events", field_selector=field)
+            found: list[Event] = self._list(self._core.list_namespaced_event, "list events", field_selector=field)
         except ApiError:
             return []
         found.sort(key=_when, reverse=True)
         texts = [f"{event.get('reason')}: {shown(event.get('message'), 300)}" for event in found]
         return list(dict.fromkeys(texts))[:_FEW]
 
-    def _list(self, call: Callable[..., Any], what: str, **query: str) -> list[dict[str, Any]]:
+    def _list(self, call: Call, what: str, **query: str) -> Any:
         """All items, with their kind, which the API omits in lists."""
         answer = self._ask(call, what, self._namespace, **query) or {}
         return list(answer.get("items") or [])
 
-    def _ask(self, call: Callable[..., Any], what: str, *arguments: str, **query: str) -> Any:
+    def _ask(self, call: Call, what: str, *arguments: str, **query: str) -> Any:
         """A response as JSON; None if the object does not exist.
 
         Raises:
@@ -120,10 +127,10 @@ class Api:
             reason = "no response in time" if "timed out" in str(error) else cause(error, self._host)
             raise ApiError(f"cannot reach the API at {self._host}: {reason}") from None
 
-    def _refused(self, what: str, error: Any) -> ApiError:
+    def _refused(self, what: str, error: ApiException) -> ApiError:
         said = error.reason
         with suppress(ValueError, KeyError, TypeError):
-            said = json.loads(error.body)["message"]
+            said = json.loads(error.body or "")["message"]
         if error.status == _UNAUTHORIZED:
             message = f"the API at {self._host} does not accept the credentials (401): expired or invalid"
             return ApiError(message, final=True)
@@ -132,7 +139,7 @@ class Api:
         return ApiError(f"the API at {self._host} responded with status {error.status}: {shown(said, 200)}")
 
 
-def _configure(access: Access, look: Look, settings: Any) -> None:
+def _configure(access: Access, look: Look, settings: Configuration) -> None:
     """Address and credentials, from the given place, else from where `kubectl` looks.
 
     The client's own `load_config` is no help: it reads `KUBECONFIG` at import, mistakes a list of files for a missing
@@ -158,12 +165,12 @@ def _configure(access: Access, look: Look, settings: Any) -> None:
         raise ApiError(f"the kubeconfig cannot be read: {type(error).__name__}: {shown(error)}", final=True) from None
 
 
-def _token(settings: Any) -> list[str]:
+def _token(settings: Configuration) -> list[str]:
     """The secrets in a client's configuration."""
     found = [text.split()[-1] for text in settings.api_key.values() if text]
     return [*found, *([settings.password] if settings.password else [])]
 
 
-def _when(event: dict[str, Any]) -> str:
+def _when(event: Event) -> str:
     """When an event was last seen, as ISO 8601 in UTC, which sorts as text."""
     return str(event.get("lastTimestamp") or event.get("eventTime") or event["metadata"].get("creationTimestamp") or "")

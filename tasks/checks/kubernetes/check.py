@@ -16,7 +16,8 @@ from .api import Access, Api, ApiError
 
 if TYPE_CHECKING:
     from ..check import Look
-    from .pods import Pod, Problem
+    from .pods import Problem
+    from .resources import Resource
     from .workloads import Workload
 
 _FEW = 3
@@ -85,7 +86,7 @@ class KubernetesPodsCheck(Check):
             return Observation(False, f"no pod matches {self.selector} in namespace {self.namespace}")
         return self._judge(api, workloads.owning(api, every), every)
 
-    def _judge(self, api: Api, owners: list[Workload], every: list[Pod]) -> Observation:
+    def _judge(self, api: Api, owners: list[Workload], every: list[Resource]) -> Observation:
         """Look at workloads first, as pods alone do not show a rollout that has not started; then at pods."""
         current = [pod for pod in every if pods.counts(pod) and all(owner.takes(pod) for owner in owners)]
         problems = [found for pod in current if (found := pods.problem(pod)) is not None]
@@ -108,7 +109,7 @@ class KubernetesPodsCheck(Check):
         look = self._describe(owners[0]) if owners else self.commands()
         return Observation(met, text, commands=(*map(self._describe_pod, waits[:_FEW]), *look))
 
-    def _counts(self, every: list[Pod], current: list[Pod], ready: list[Pod]) -> str:
+    def _counts(self, every: list[Resource], current: list[Resource], ready: list[Resource]) -> str:
         """How many pods there are, by state."""
         text = f"{len(ready)} of {plural(len(current), 'pod')} ready"
         if len(ready) == len(current) and len(ready) < self.min_ready:
@@ -137,7 +138,7 @@ class KubernetesPodsCheck(Check):
     def _describe(self, owner: Workload) -> tuple[str, ...]:
         return (self._kubectl("describe", owner.kind.lower(), owner.name),)
 
-    def _describe_pod(self, pod: Pod) -> str:
+    def _describe_pod(self, pod: Resource) -> str:
         return self._kubectl("describe", "pod", pods.name(pod))
 
     def _kubectl(self, *arguments: str) -> str:

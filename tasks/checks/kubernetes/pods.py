@@ -7,14 +7,15 @@ it ends: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..check import shown
+from .resources import Phase, Status, condition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Pod = dict[str, Any]
+    from .resources import Resource
 
 # Reasons why a container waits that waiting does not fix; `ErrImagePull` is only a first try, which is repeated.
 _HOPELESS = frozenset({"CrashLoopBackOff", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"})
@@ -28,76 +29,69 @@ class Problem:
     `container` is the container at fault; `ran` says whether it has run before and left a log.
     """
 
-    pod: Pod
+    pod: Resource
     text: str
     hopeless: bool
     container: str | None = None
     ran: bool = False
 
 
-def name(pod: Pod) -> str:
+def name(pod: Resource) -> str:
     """Its name."""
     return str(pod["metadata"]["name"])
 
 
-def owner(pod: Pod, kind: str | None = None) -> dict[str, Any] | None:
-    """The controller that owns it, if it is of that kind."""
-    references = pod["metadata"].get("ownerReferences") or []
-    found = next((item for item in references if item.get("controller")), None)
-    return found if found and kind in (None, found["kind"]) else None
-
-
-def left_out(pod: Pod) -> str | None:
+def left_out(pod: Resource) -> str | None:
     """Why a pod does not count, whatever owns it; None if it counts."""
     if pod["metadata"].get("deletionTimestamp"):  # "Terminating" is not a phase
         return "terminating"
-    phase = (pod.get("status") or {}).get("phase")
+    phase = (pod.get("status") or Status()).get("phase")
     return {"Succeeded": "completed", "Failed": "failed"}.get(str(phase))
 
 
-def counts(pod: Pod) -> bool:
+def counts(pod: Resource) -> bool:
     """Whether it has to be ready: neither terminating, nor completed, nor failed."""
     return left_out(pod) is None
 
 
-def is_ready(pod: Pod) -> bool:
+def is_ready(pod: Resource) -> bool:
     """Whether its `Ready` condition is true: all containers are ready and all readiness gates are true."""
-    return _condition(pod, "Ready").get("status") == "True"
+    return condition(pod, "Ready").get("status") == "True"
 
 
-def problem(pod: Pod) -> Problem | None:
+def problem(pod: Resource) -> Problem | None:
     """What is wrong with a pod; None if it is merely not ready yet."""
     found = list(_problems(pod))
     return max(found, key=lambda item: item.hopeless) if found else None
 
 
-def why_not_ready(pod: Pod) -> str:
+def why_not_ready(pod: Resource) -> str:
     """What an unready pod waits for."""
-    status = pod.get("status") or {}
+    status = pod.get("status") or Status()
     for container in status.get("containerStatuses") or []:
         if not container.get("ready"):
             kinds = ("waiting", "terminated", "running")
             state = next((kind for kind in kinds if (container.get("state") or {}).get(kind)), "not started")
-            reason = ((container.get("state") or {}).get(state) or {}).get("reason")
+            reason = ((container.get("state") or {}).get(state) or Phase()).get("reason")
             return f"{name(pod)}: container {container['name']} is {state}, not ready" + (
                 f" ({reason})" if reason else ""
             )
-    condition = _condition(pod, "Ready")
-    told = condition.get("message") or condition.get("reason") or f"phase {status.get('phase', 'unknown')}"
+    ready = condition(pod, "Ready")
+    told = ready.get("message") or ready.get("reason") or f"phase {status.get('phase', 'unknown')}"
     return f"{name(pod)}: {shown(told, 200)}"
 
 
-def _problems(pod: Pod) -> Iterator[Problem]:
-    status, called = pod.get("status") or {}, name(pod)
-    scheduled = _condition(pod, "PodScheduled")
+def _problems(pod: Resource) -> Iterator[Problem]:
+    status, called = pod.get("status") or Status(), name(pod)
+    scheduled = condition(pod, "PodScheduled")
     if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
         yield Problem(pod, f"{called} cannot be scheduled: {shown(scheduled.get('message', ''), 300)}", True)
     for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
-        waiting = (container.get("state") or {}).get("waiting") or {}
+        waiting = (container.get("state") or {}).get("waiting") or Phase()
         reason = waiting.get("reason")
         if reason in _STARTING:
             continue
-        last = (container.get("lastState") or {}).get("terminated") or {}
+        last = (container.get("lastState") or {}).get("terminated") or Phase()
         text = f"{called}: container {container['name']}: {reason}"
         text += f": {shown(waiting['message'], 300)}" if waiting.get("message") else ""
         if last:
@@ -105,9 +99,3 @@ def _problems(pod: Pod) -> Iterator[Problem]:
             told = f": {shown(last['message'], 200)}" if last.get("message") else ""
             text += f"; it last exited with {last.get('exitCode')}{why}{told}"
         yield Problem(pod, text, reason in _HOPELESS, str(container["name"]), bool(last))
-
-
-def _condition(pod: Pod, kind: str) -> dict[str, Any]:
-    conditions = (pod.get("status") or {}).get("conditions") or []
-    found: dict[str, Any] = next((item for item in conditions if item.get("type") == kind), {})
-    return found

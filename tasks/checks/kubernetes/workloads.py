@@ -8,16 +8,15 @@ workload that wants no pods fails, and a Job is judged by its conditions.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..check import shown
-from . import pods
+from .resources import Metadata, Resource, Rolling, Selector, Status, Strategy, condition, owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from .api import Api
-    from .pods import Pod
 
 KINDS = {"deployment": "Deployment", "statefulset": "StatefulSet", "daemonset": "DaemonSet", "job": "Job"}
 _SHORT = {"deploy": "deployment", "sts": "statefulset", "ds": "daemonset"}
@@ -41,7 +40,7 @@ class Workload:
     kind: str
     name: str
     selector: str
-    takes: Callable[[Pod], bool]
+    takes: Callable[[Resource], bool]
     unready: str = ""
     over: bool = False
     complete: bool = False
@@ -73,34 +72,35 @@ def read(api: Api, kind: str, name: str) -> Workload | None:
     return _RULES[kind](api, found) if found is not None else None
 
 
-def owning(api: Api, every: Iterable[Pod]) -> list[Workload]:
+def owning(api: Api, every: Iterable[Resource]) -> list[Workload]:
     """The workloads that own some pods, each once; other kinds are left out.
 
     Raises:
         ApiError: The request failed.
     """
     names: set[tuple[str, str]] = set()
-    sets: dict[str, dict[str, Any]] | None = None
+    sets: dict[str, Resource] | None = None
     for pod in every:
-        reference = pods.owner(pod)
+        reference = owner(pod)
         if reference and reference["kind"] == "ReplicaSet":
             if sets is None:
                 sets = {item["metadata"]["name"]: item for item in api.replica_sets("")}
-            reference = pods.owner(sets.get(reference["name"]) or {"metadata": {}})
+            reference = owner(sets.get(reference["name"]) or Resource(metadata=Metadata()))
         if reference and reference["kind"] in KINDS.values():
             names.add((reference["kind"], reference["name"]))
     found = [read(api, kind, name) for kind, name in sorted(names)]
     return [item for item in found if item is not None]
 
 
-def _deployment(api: Api, found: dict[str, Any]) -> Workload:
+def _deployment(api: Api, found: Resource) -> Workload:
     """Complete when its newest ReplicaSet has all the pods, all of them are available, and no other has any."""
-    status, wanted = found.get("status") or {}, _wanted(found)
+    status, wanted = found.get("status") or Status(), _wanted(found)
     mine = [item for item in api.replica_sets(_selector(found)) if _made_by(item, found)]
     newest = max(mine, key=_revision, default=None)
-    progressing = _condition(status, "Progressing")
+    progressing = condition(found, "Progressing")
     over = progressing.get("status") == "False" and progressing.get("reason") == "ProgressDeadlineExceeded"
-    updated, total, available = (status.get(key, 0) for key in ("updatedReplicas", "replicas", "availableReplicas"))
+    updated, total = status.get("updatedReplicas", 0), status.get("replicas", 0)
+    available = status.get("availableReplicas", 0)
     unready = _not_observed(found)
     if not unready and over:
         unready = f"its rollout failed: {shown(progressing.get('message', 'its progress deadline has passed'), 200)}"
@@ -110,7 +110,7 @@ def _deployment(api: Api, found: dict[str, Any]) -> Workload:
         unready = f"{total - updated} pods of an old revision are still there"
     elif not unready and available < wanted:
         unready = f"{available} of {wanted} pods are available"
-    failure = _condition(status, "ReplicaFailure")
+    failure = condition(found, "ReplicaFailure")
     if unready and failure.get("status") == "True":
         unready += f" ({shown(failure.get('message', failure.get('reason', '')), 300)})"
     return Workload(
@@ -119,12 +119,12 @@ def _deployment(api: Api, found: dict[str, Any]) -> Workload:
     )  # fmt: skip
 
 
-def _stateful_set(_api: Api, found: dict[str, Any]) -> Workload:
+def _stateful_set(_api: Api, found: Resource) -> Workload:
     """Complete when all pods at or above the partition are of the update revision and all pods are ready."""
-    spec, status, wanted = found["spec"], found.get("status") or {}, _wanted(found)
-    strategy = spec.get("updateStrategy") or {}
+    status, wanted = found.get("status") or Status(), _wanted(found)
+    strategy = found["spec"].get("updateStrategy") or Strategy()
     rolling = strategy.get("type", "RollingUpdate") == "RollingUpdate"
-    partition = (strategy.get("rollingUpdate") or {}).get("partition") or 0
+    partition = (strategy.get("rollingUpdate") or Rolling()).get("partition") or 0
     revision = status.get("updateRevision")
     ready, updated = status.get("readyReplicas", 0), status.get("updatedReplicas", 0)
     unready = _not_observed(found)
@@ -133,7 +133,7 @@ def _stateful_set(_api: Api, found: dict[str, Any]) -> Workload:
     elif not unready and ready < wanted:
         unready = f"{ready} of {wanted} pods are ready"
 
-    def takes(pod: Pod) -> bool:
+    def takes(pod: Resource) -> bool:
         labels = pod["metadata"].get("labels") or {}
         old = labels.get("controller-revision-hash") != revision
         return _made_by(pod, found) and not (rolling and partition == 0 and revision and old)
@@ -141,13 +141,12 @@ def _stateful_set(_api: Api, found: dict[str, Any]) -> Workload:
     return Workload("StatefulSet", _name(found), _selector(found), takes, _named("StatefulSet", found, unready))
 
 
-def _daemon_set(_api: Api, found: dict[str, Any]) -> Workload:
+def _daemon_set(_api: Api, found: Resource) -> Workload:
     """Complete when every node that should run a pod has an available one of the newest revision."""
-    status = found.get("status") or {}
-    rolling = (found["spec"].get("updateStrategy") or {}).get("type", "RollingUpdate") == "RollingUpdate"
-    wanted, updated, available = (
-        status.get(key, 0) for key in ("desiredNumberScheduled", "updatedNumberScheduled", "numberAvailable")
-    )
+    status = found.get("status") or Status()
+    rolling = (found["spec"].get("updateStrategy") or Strategy()).get("type", "RollingUpdate") == "RollingUpdate"
+    wanted, updated = status.get("desiredNumberScheduled", 0), status.get("updatedNumberScheduled", 0)
+    available = status.get("numberAvailable", 0)
     unready = _not_observed(found)
     if not unready and wanted == 0:
         unready = "wants no pods: no node matches it"
@@ -157,7 +156,7 @@ def _daemon_set(_api: Api, found: dict[str, Any]) -> Workload:
         unready = f"{available} of {wanted} pods are available"
     generation = str(found["metadata"].get("generation", ""))
 
-    def takes(pod: Pod) -> bool:
+    def takes(pod: Resource) -> bool:
         # Pods carry the generation of the template they were made from, if the controller still sets it.
         label = (pod["metadata"].get("labels") or {}).get("pod-template-generation")
         return _made_by(pod, found) and not (rolling and label is not None and label != generation)
@@ -165,10 +164,10 @@ def _daemon_set(_api: Api, found: dict[str, Any]) -> Workload:
     return Workload("DaemonSet", _name(found), _selector(found), takes, _named("DaemonSet", found, unready))
 
 
-def _job(_api: Api, found: dict[str, Any]) -> Workload:
+def _job(_api: Api, found: Resource) -> Workload:
     """Complete when its condition says so; its pods have ended by then."""
-    status = found.get("status") or {}
-    failed, complete = _condition(status, "Failed"), _condition(status, "Complete")
+    status = found.get("status") or Status()
+    failed, complete = condition(found, "Failed"), condition(found, "Complete")
     over, done = failed.get("status") == "True", complete.get("status") == "True"
     if over:
         reason = failed.get("reason", "failed")
@@ -188,7 +187,7 @@ def _job(_api: Api, found: dict[str, Any]) -> Workload:
     )
 
 
-_RULES: dict[str, Callable[[Api, dict[str, Any]], Workload]] = {
+_RULES: dict[str, Callable[[Api, Resource], Workload]] = {
     "Deployment": _deployment,
     "StatefulSet": _stateful_set,
     "DaemonSet": _daemon_set,
@@ -196,44 +195,39 @@ _RULES: dict[str, Callable[[Api, dict[str, Any]], Workload]] = {
 }
 
 
-def _revision(replica_set: dict[str, Any]) -> int:
+def _revision(replica_set: Resource) -> int:
     return int((replica_set["metadata"].get("annotations") or {}).get(_REVISION, 0))
 
 
-def _not_observed(found: dict[str, Any]) -> str:
+def _not_observed(found: Resource) -> str:
     """What to report while the controller has not seen the newest spec, or if it wants no pods at all."""
     generation = found["metadata"].get("generation", 0)
-    if (found.get("status") or {}).get("observedGeneration", 0) < generation:
+    if (found.get("status") or Status()).get("observedGeneration", 0) < generation:
         return f"its controller has not seen generation {generation} yet"
     return "wants no pods: its replicas are 0" if found["spec"].get("replicas", 1) == 0 else ""
 
 
-def _named(kind: str, found: dict[str, Any], unready: str) -> str:
+def _named(kind: str, found: Resource, unready: str) -> str:
     return f"{kind} {_name(found)} {unready}" if unready else ""
 
 
-def _name(found: dict[str, Any]) -> str:
+def _name(found: Resource) -> str:
     return str(found["metadata"]["name"])
 
 
-def _wanted(found: dict[str, Any]) -> int:
+def _wanted(found: Resource) -> int:
     replicas = found["spec"].get("replicas")
     return 1 if replicas is None else int(replicas)
 
 
-def _made_by(made: dict[str, Any], maker: dict[str, Any]) -> bool:
-    reference = pods.owner(made)
+def _made_by(made: Resource, maker: Resource) -> bool:
+    reference = owner(made)
     return reference is not None and reference.get("uid") == maker["metadata"].get("uid")
 
 
-def _condition(status: dict[str, Any], kind: str) -> dict[str, Any]:
-    found: dict[str, Any] = next((item for item in status.get("conditions") or [] if item.get("type") == kind), {})
-    return found
-
-
-def _selector(found: dict[str, Any]) -> str:
+def _selector(found: Resource) -> str:
     """A workload's label selector as a query parameter of the API."""
-    selector = found["spec"].get("selector") or {}
+    selector = found["spec"].get("selector") or Selector()
     parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
     for item in selector.get("matchExpressions") or []:
         key, values = item["key"], ",".join(item.get("values") or [])

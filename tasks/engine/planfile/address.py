@@ -35,7 +35,7 @@ def parse(text: str) -> Address:
     """The parts of an address: `module.a["x"].data.aws_ami.it[0]`.
 
     Raises:
-        UnreadableError: It is none.
+        UnreadableError: It is not an address.
     """
     steps: list[tuple[str, _Key]] = []
     position = 0

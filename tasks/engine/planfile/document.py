@@ -7,7 +7,7 @@ https://opentofu.org/docs/internals/json-format/; `configuration` has the sensit
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...project.hcl import reader
 from . import address as addresses
@@ -21,11 +21,11 @@ from .wire import UnreadableError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from ...base.jsonvalue import Json, JsonObject
     from .address import Address
     from .packed import Packed
     from .plan import Change, Check, OutputChange, ResourceChange, SavedPlan
     from .schema import Schema
-    from .values import Json
 
     Find = Callable[[Kind], Schema]
 
@@ -48,7 +48,7 @@ _STATUSES = ("unknown", "pass", "fail", "error")
 _CONFIGURATION = "tfconfig/"
 
 
-def of(saved: SavedPlan, find: Find) -> dict[str, Any]:
+def of(saved: SavedPlan, find: Find) -> JsonObject:
     """The document of a plan.
 
     Args:
@@ -110,28 +110,31 @@ def _ordered(items: list[ResourceChange]) -> list[tuple[Address, ResourceChange]
     return sorted(found, key=lambda pair: (pair[0].rank, pair[1].deposed))
 
 
-def _planned(changes: list[tuple[Address, ResourceChange]]) -> Iterator[dict[str, Any]]:
+def _planned(changes: list[tuple[Address, ResourceChange]]) -> Iterator[JsonObject]:
     """What exists after the plan; its values are those of the changes."""
     for address, item in changes:
         if not item.deposed and item.change.action is not Action.DELETE:
             yield {"address": item.address, "mode": address.mode, "type": address.type, "name": address.name}
 
 
-def _resource(item: ResourceChange, address: Address, find: Find) -> dict[str, Any]:
+def _resource(item: ResourceChange, address: Address, find: Find) -> JsonObject:
     schema = find(Kind(provider_of(item.provider), address.mode, address.type))
     change = item.change
     if change.imports == "":
         raise UnreadableError("it is imported by more than an id")  # what that is takes another schema
     before, after = _side(change.before, schema), _side(change.after, schema)
-    found: dict[str, Any] = {
+    changed: JsonObject = {
+        **_change(change, before, after),
+        "after_unknown": unknown(after) or {},
+        "before_sensitive": sensitive(before, schema.marks, change.before_sensitive),
+        "after_sensitive": sensitive(after, schema.marks, change.after_sensitive),
+    }
+    if item.replaced_by:
+        changed["replace_paths"] = [[*path] for path in sorted(item.replaced_by)]
+    found: JsonObject = {
         "address": item.address, "mode": address.mode, "type": address.type, "name": address.name,
         "provider_name": provider_of(item.provider),
-        "change": {
-            **_change(change, before, after),
-            "after_unknown": unknown(after) or {},
-            "before_sensitive": sensitive(before, schema.marks, change.before_sensitive),
-            "after_sensitive": sensitive(after, schema.marks, change.after_sensitive),
-        },
+        "change": changed,
     }  # fmt: skip
     if item.previous:
         found["previous_address"] = item.previous
@@ -141,8 +144,6 @@ def _resource(item: ResourceChange, address: Address, find: Find) -> dict[str, A
         raise UnreadableError(f"reason {item.reason} is not known")
     if reason := _REASONS[item.reason]:
         found["action_reason"] = reason
-    if item.replaced_by:
-        found["change"]["replace_paths"] = sorted([*path] for path in item.replaced_by)
     return found
 
 
@@ -150,8 +151,8 @@ def _side(data: bytes | None, schema: Schema) -> Packed:
     return None if data is None else decode(data, schema.type)
 
 
-def _change(change: Change, before: Packed, after: Packed) -> dict[str, Any]:
-    found: dict[str, Any] = {"actions": _ACTIONS[change.action], "before": known(before), "after": known(after)}
+def _change(change: Change, before: Packed, after: Packed) -> JsonObject:
+    found: JsonObject = {"actions": [*_ACTIONS[change.action]], "before": known(before), "after": known(after)}
     if change.imports is not None:
         found["importing"] = {"id": change.imports}
     if change.generated:
@@ -159,7 +160,7 @@ def _change(change: Change, before: Packed, after: Packed) -> dict[str, Any]:
     return found
 
 
-def _output(item: OutputChange) -> dict[str, Any]:
+def _output(item: OutputChange) -> JsonObject:
     before, after = (None if data is None else decode(data) for data in (item.change.before, item.change.after))
     return {
         **_change(item.change, before, after), "after_unknown": unknown(after),
@@ -179,14 +180,15 @@ def provider_of(text: str) -> str:
     return found[1]
 
 
-def _prior_state(saved: SavedPlan, find: Find) -> dict[str, Any]:
+def _prior_state(saved: SavedPlan, find: Find) -> JsonObject:
     resources, outputs = resources_of(saved.parts.get("tfstate", b""), find)
     if not resources and not outputs:
         return {}
-    return {"values": {"root_module": {"resources": resources} if resources else {}, "outputs": outputs}}
+    root: JsonObject = {"resources": [*resources]} if resources else {}
+    return {"values": {"root_module": root, "outputs": outputs}}
 
 
-def _check(check: Check) -> dict[str, Any]:
+def _check(check: Check) -> JsonObject:
     if not all(0 <= status < len(_STATUSES) for status in (check.status, *(item.status for item in check.objects))):
         raise UnreadableError("the status of a check is not known")
     return {
@@ -202,12 +204,12 @@ def _check(check: Check) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _sensitive_variables(saved: SavedPlan) -> dict[str, Any]:
+def _sensitive_variables(saved: SavedPlan) -> JsonObject:
     """The sensitive variables of all modules, as the plan's own copy of the configuration declares them.
 
     Modules below the root become calls of it, each by its files' folder.
     """
-    modules: dict[str, dict[str, Any]] = {}
+    modules: dict[str, JsonObject] = {}
     for name, content in saved.parts.items():
         path = name.removeprefix(_CONFIGURATION)
         if path == name or not reader.is_configuration(name):

@@ -1,6 +1,6 @@
 """The engine's values in MessagePack (https://github.com/msgpack/msgpack/blob/master/spec.md), as JSON values.
 
-A value is written without its type where a schema gives it; where none does, it is a pair of its type and itself.
+A value whose type a schema says is written without it; any other is a pair of its type and itself.
 https://github.com/zclconf/go-cty/blob/main/docs/serialization.md
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from ...base import jsontext
 from .wire import UnreadableError
@@ -62,7 +62,7 @@ def untyped(data: bytes) -> Packed:
     except (IndexError, struct.error, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableError("a value is cut off") from error
     if reader.position != len(data):
-        raise UnreadableError("more than a value")
+        raise UnreadableError("more than one value")
     return value
 
 
@@ -115,7 +115,7 @@ def _number(value: float | str) -> int | float | Decimal:
 
 def _type(text: bytes) -> CtyType:
     try:
-        found: CtyType = jsontext.loads(text)
+        found = cast("CtyType", jsontext.loads(text))
     except ValueError:
         raise UnreadableError("a type is not JSON") from None
     return found
@@ -176,7 +176,7 @@ class _Reader:
         for _ in range(size):
             key = self.value()
             if not isinstance(key, str):
-                raise UnreadableError("a key is no text")
+                raise UnreadableError("a key is not a text")
             found[key] = self.value()
         return found
 

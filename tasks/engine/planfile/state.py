@@ -5,7 +5,7 @@ https://github.com/opentofu/opentofu/blob/v1.12.6/internal/states/statefile/vers
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ...base import jsontext
 from .packed import DYNAMIC
@@ -63,7 +63,7 @@ def providers_in(data: bytes) -> set[str]:
 
 
 def _state(data: bytes) -> dict[str, Any]:
-    found: dict[str, Any] = jsontext.loads(data)
+    found = cast("dict[str, Any]", jsontext.loads(data))
     if found["version"] != _VERSION:
         raise UnreadableError(f"version {found['version']} of states is not known")
     return found

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from .packed import UNKNOWN, Unknown
 from .wire import UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from decimal import Decimal
 
+    from ...base.jsonvalue import Json
     from .packed import Packed
     from .plan import Path
     from .schema import Marks
 
-Json: TypeAlias = "bool | int | float | Decimal | str | list[Json] | dict[str, Json] | None"
-Shape: TypeAlias = "bool | list[Shape] | dict[str, Shape]"
-
 
 def known(value: Packed) -> Json:
-    """A value without what is unknown of it: null in a list, left out elsewhere."""
+    """The known parts of a value: an unknown one is null in a list, and left out elsewhere."""
     if isinstance(value, dict):
         return {key: known(item) for key, item in value.items() if item is not UNKNOWN}
     if isinstance(value, list):
@@ -32,7 +29,7 @@ def known(value: Packed) -> Json:
     return value
 
 
-def unknown(value: Packed) -> Shape:
+def unknown(value: Packed) -> Json:
     """True where a value is unknown."""
     if isinstance(value, dict):
         marked = {key: unknown(item) for key, item in value.items()}
@@ -63,12 +60,12 @@ class Marked:
         return root
 
 
-def sensitive(value: Packed, marks: Marks | None, paths: Iterable[Path]) -> Shape:
+def sensitive(value: Packed, marks: Marks | None, paths: Iterable[Path]) -> Json:
     """True where a value is sensitive: by its schema, or because something sensitive went into it."""
     return _sensitive(value, marks, Marked.at(paths))
 
 
-def _sensitive(value: Packed, marks: Marks | None, marked: Marked | None) -> Shape:
+def _sensitive(value: Packed, marks: Marks | None, marked: Marked | None) -> Json:
     if (marks is not None and marks.whole) or (marked is not None and marked.whole):
         return True
     if marks is None and (marked is None or not marked.below):

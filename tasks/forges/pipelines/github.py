@@ -7,12 +7,13 @@ deploys all stacks in their order.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ...base.errors import ConfigError
 from ...base.problem import doit
 
 if TYPE_CHECKING:
+    from ...base.jsonvalue import JsonObject
     from .shares import Purpose, Share
 
 MOST_JOBS = 256  # https://docs.github.com/en/actions/reference/limits
@@ -26,7 +27,7 @@ def matrix(purpose: Purpose, shares: tuple[Share, ...]) -> str:
         ConfigError: GitHub would refuse it.
     """
     stage = "drift" if purpose == "drift" else "plan"
-    entries: list[dict[str, Any]] = [
+    entries: list[JsonObject] = [
         {"number": number, "label": share.label, "tasks": share.tasks(stage)} for number, share in enumerate(shares, 1)
     ]
     text = json.dumps({"include": entries}, separators=(",", ":"))

@@ -84,7 +84,7 @@ class Writer:
             "retry": {"max": 2, "when": _FAILED_RUNNERS},
         }  # fmt: skip
         plan = {**first, "stage": "plan", **self._environment("prepare")}
-        if changes:  # where strace is there and may trace, what a plan reads counts
+        if changes:  # where strace is installed and allowed, the files that a plan reads are inputs
             plan["variables"] = {"DEPLOY_INPUTS__OBSERVE": "auto"}
         plan["artifacts"] = self._artifacts(handover.of_plans(self._run))
         drift = {**first, "stage": "plan", **self._environment("access"), "allow_failure": {"exit_codes": [2]}}
@@ -126,7 +126,7 @@ class Writer:
         return {**given, **({ci.PARENT_VARIABLE: parent} if parent else {})}
 
     def _begin(self) -> None:
-        """The job that makes builds and images, and hands on receipts that the cache has; often there is none."""
+        """The job that makes builds and images, and hands on receipts that the cache has; often not needed."""
         layout, catalog = self._run.layout, self._run.project.catalog
         cached = self._caches_receipts
         script, named = [], []
@@ -167,7 +167,7 @@ class Writer:
         self._add(f"deploy:{share.label}", job)
 
     def _few(self, names: Sequence[str], most: int) -> list[str]:
-        """No more names than that, which stand for all of these: jobs that only wait, and pass on what they got."""
+        """At most so many names that represent all of these: jobs that only wait, and pass on what they got."""
         few = list(names)
         while len(few) > most:
             groups = [tuple(few[at : at + MOST_NEEDS]) for at in range(0, len(few), MOST_NEEDS)]
@@ -186,7 +186,7 @@ class Writer:
         return self._relays[needs]
 
     def _report(self) -> None:
-        """The last job: one report, one comment, one exit code; of whatever the others did."""
+        """The last job: one report, one comment and one exit code for all jobs."""
         layout, whole = self._run.layout, str(self._purpose)
         apart = self._apart() if self._purpose is Purpose.DEPLOY else {}
         script = [self._command(*([handover.FROM] if apart else []), "ci=report", whole)]

@@ -1,6 +1,6 @@
 """The files that pipeline jobs hand on: only their own, so that they never collide when unpacked together.
 
-doit's records, the run's lock, reports and the like are made anew by every job, and handed on by the last one alone.
+doit's records, the run's lock, reports and the like are made by every job itself, and only the last hands them on.
 Paths are relative to the repository's root, folders end with `/`.
 """
 
@@ -51,7 +51,7 @@ FROM = 'from="$HANDED_OVER"'
 
 
 def of_builds(run: Run) -> list[str]:
-    """What builds and images leave, and what was there before the pipeline: for all jobs."""
+    """The results of builds and images, and what existed before the pipeline: for all jobs."""
     layout, catalog = run.layout, run.project.catalog
     outputs = [path for name in catalog.builds for path in catalog.outputs(name)] if catalog else []
     return [
@@ -62,13 +62,13 @@ def of_builds(run: Run) -> list[str]:
 
 
 def of_plans(run: Run) -> list[str]:
-    """The artifacts, and what the last job reports; a job that plans has no other stack's."""
+    """The artifacts, and what the last job reports; a job that plans has only those of its own stacks."""
     layout = run.layout
     return [_folder(run, layout.base / name) for name in ("plans", "results/plan", "results/validate", "index")]
 
 
 def of_drift(run: Run) -> list[str]:
-    """What the last job reports; a job that looks for drift has no other stack's."""
+    """What the last job reports; a job that checks for drift has only that of its own stacks."""
     return [_folder(run, run.layout.base / name) for name in ("results/drift", "index")]
 
 
@@ -93,7 +93,7 @@ def of_memory(run: Run) -> list[str]:
 
 
 def of_cache(run: Run) -> list[str]:
-    """What a cache carries on, and the index of just that."""
+    """The files in a cache, and the index of exactly these."""
     layout = run.layout
     return [*(_folder(run, layout.base / name) for name in ("receipts", "outputs")), layout.relative(layout.memory)]
 
@@ -104,12 +104,12 @@ def of_barrier(run: Run) -> list[str]:
 
 
 def of_relay(run: Run) -> list[str]:
-    """What a job that only stands between others passes on."""
+    """What a job that only connects others passes on."""
     return [_folder(run, run.layout.base / name) for name in ("receipts", "outputs", "index")]
 
 
 def of_report(run: Run) -> list[str]:
-    """All that a run leaves, without plans, whose values nobody needs any more."""
+    """All that a run leaves except plans, whose values are not needed any more."""
     layout = run.layout
     files = [layout.review, layout.notified, layout.overview]
     folders = [layout.base / name for name in ("receipts", "outputs", "results", "reports", "runs", "index")]

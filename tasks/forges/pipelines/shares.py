@@ -32,7 +32,7 @@ class Share:
     needs: tuple[str, ...] = ()
 
     def tasks(self, stage: str) -> str:
-        """Its tasks, as doit is given them."""
+        """Its tasks, as arguments of doit."""
         return " ".join(f"{stage}:{name}" for name in self.stacks)
 
 
@@ -45,7 +45,7 @@ class Shares:
 
 
 def spread(run: Run, purpose: Purpose, most: int) -> Shares:
-    """Spread what is to be done over jobs.
+    """Divide the work into jobs.
 
     A stack that is not affected yet, and gets or reads outputs of one that is, may become so: it has a deploy and no
     plan. One that is deployed and whose checks have not passed has a deploy too.
@@ -71,7 +71,7 @@ def spread(run: Run, purpose: Purpose, most: int) -> Shares:
 
 
 def _shares(names: Sequence[str], most: int) -> Iterator[Share]:
-    """One share for each stack, or consecutive stacks in no more shares than that.
+    """One share for each stack, or consecutive stacks together if there would be too many.
 
     Consecutive in the graph's order, so that no two shares wait for each other.
     """
@@ -92,7 +92,7 @@ def _waiting(project: Project, shares: list[Share]) -> Iterator[Share]:
 
 
 def _may_become_affected(project: Project, planned: set[str]) -> set[str]:
-    """The affected stacks and all that get or read outputs of one of them, however far."""
+    """The affected stacks and their dependents, direct and indirect."""
     found = set(planned)
     for name in project.graph.order:
         references = {reference.stack for reference in project.stacks[name].inputs.values()}

@@ -34,7 +34,7 @@ _GENERATE = "`openssl rand -base64 32` makes a good one"
 
 @dataclass(frozen=True)
 class Key(Signer):
-    """What one passphrase gives: a key per purpose, 32 bytes each.
+    """The keys derived from one passphrase: one per purpose, 32 bytes each.
 
     `variable` is the environment variable of the passphrase. `fingerprint` (8 hex digits) identifies the key in
     messages, manifests, receipts and the engine's metadata; guessing the passphrase from it costs one scrypt per guess.

@@ -1,4 +1,4 @@
-"""What variables may say of rules: they tighten, and never loosen, as whoever starts a pipeline may set `DEPLOY_*`.
+"""What variables may say of rules: they tighten, never loosen, as anyone who may start a pipeline can set `DEPLOY_*`.
 
 The files were reviewed; variables of a pipeline were not. A stricter value is taken, a looser one is an error.
 """

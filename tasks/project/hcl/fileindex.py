@@ -9,11 +9,12 @@ import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ...base import git, jsontext, plain
 from ...base.errors import RecordError
 from ...base.files import canonical_json, sha256_file, write_atomic
+from ...base.jsonvalue import fields
 from . import globs, reader
 from .facts import FACTS_VERSION, Facts, without_secrets
 
@@ -51,10 +52,10 @@ class FileIndex:
         self.unreadable: dict[str, str] = {}
         self._listed: dict[str, list[str]] | None = None
         try:
-            stored = jsontext.loads(plain.read(cache, _LARGEST_INDEX))
-            if stored["version"] == [_FORMAT, FACTS_VERSION] and isinstance(stored["files"], dict):
-                self._entries = stored["files"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            stored = fields(jsontext.loads(plain.read(cache, _LARGEST_INDEX)))
+            if stored["version"] == [_FORMAT, FACTS_VERSION]:
+                self._entries = cast("dict[str, list[Any]]", fields(stored["files"]))
+        except (OSError, ValueError, KeyError, RecursionError):
             pass  # an unreadable cache counts as missing
 
     def absolute(self, path: str) -> str:
@@ -282,7 +283,7 @@ def described(digest: str | None, *, executable: bool) -> str | None:
 
 
 def _is_special(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry is a pipe, a socket or a device: whoever opens it may wait for ever."""
+    """Whether an entry is a pipe, a socket or a device: opening it may block for ever."""
     return not (entry.is_symlink() or entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False))
 
 

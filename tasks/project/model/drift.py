@@ -80,6 +80,14 @@ class Drift(Model):
         description="Severities that differ from the defaults: `critical` for what was deleted, or would be destroyed"
         " or replaced; `info` for a state that something else wrote; `warning` for the rest.",
     )
+    changed_by: list[str] = Field(
+        default_factory=list,
+        description="Attributes that say who changed a resource last, besides the usual ones such as"
+        " `last_modified_by`: `tags.ModifiedBy`.",
+    )
+    changed_at: list[str] = Field(
+        default_factory=list, description="Attributes that say when that was, besides those such as `modified_time`."
+    )
     lock: bool = Field(
         False, description="True: lock each state while it is planned. A check that only reads needs no lock."
     )

@@ -68,7 +68,7 @@ def parse(text: str, root: Path) -> Remote:
         root: The folder that relative paths start from.
 
     Raises:
-        ValueError: It is none of these; the message says what is wrong, without credentials.
+        ValueError: It is neither; the message says what is wrong, without credentials.
     """
     if text.startswith("-") or not text.isprintable() or " " in text:
         raise ValueError("a git URL must not begin with `-` or contain white space")
@@ -161,7 +161,7 @@ def cached(remote: Remote, commit: str) -> Path:
 
 
 def _fetch(remote: Remote, repository: Path, commit: str, timeout: float) -> None:
-    """Bring a commit alone into a new repository; all branches and tags where the remote gives no single commits."""
+    """Bring a commit alone into a new repository; all refs where the remote does not serve single commits."""
     form = "sha256" if len(commit) > 40 else "sha1"  # noqa: PLR2004 - hex digits
     arguments = ["init", "--quiet", "--bare", "--template=", f"--object-format={form}", "--", str(repository)]
     _git(remote, arguments, _LOOK_TIMEOUT)

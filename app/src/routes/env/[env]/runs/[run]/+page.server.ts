@@ -81,6 +81,7 @@ const BY_SEVERITY = [
   'deferred',
   'ok',
   'undeployed',
+  'adopted',
   'skipped',
   'not_run',
   'drifted',
