@@ -101,7 +101,8 @@ def _plain(run: Run, state: bytes, *, local: bool) -> bytes:
     Raises:
         UnreadableError: It was encrypted by the engine, with a key that is not there.
     """
-    if local or "encrypted_data" not in jsontext.loads(state):
+    found = jsontext.loads(state)
+    if local or not isinstance(found, dict) or "encrypted_data" not in found:
         return state
     for key in run.project.keyring.all:
         try:

@@ -180,7 +180,7 @@ def _text(run: Run, stack: Stack, where: Context, *, late: float | None = None) 
     return done.raw.encode(errors="surrogateescape") if done.ok else None
 
 
-def _parsed(state: bytes | None) -> Mapping[str, Any] | None:
+def _parsed(state: bytes | None) -> Mapping[str, Json] | None:
     try:
         found = jsontext.loads(state) if state else None
     except (ValueError, RecursionError):
