@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.conftest import make_backend
-from tests.repository import Repository, resource
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.backends import Backend
+    from tests.repository import Repository
 
 KEY = "a passphrase that is long enough"
 COPIES = ".deploy/local/states/a"
@@ -30,9 +30,13 @@ def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
 @pytest.fixture
 def repository(build: Callable[..., Repository], backend: Backend) -> Repository:
     """Stack `a`, whose state is encrypted."""
-    built = build(backend.config(), f"stacks/a/main.tf:{backend.stack(resource('hunter2'))}")
+    built = build(backend.config(), f"stacks/a/main.tf:{backend.stack(_resource('hunter2'))}")
     built.variables.update(backend.variables, DEPLOY_ENCRYPTION_KEY=KEY)
     return built
+
+
+def _resource(value: str) -> str:
+    return f'resource "terraform_data" "it" {{\n  input = "{value}"\n}}\n'
 
 
 def _offered(text: str) -> list[str]:
@@ -50,7 +54,7 @@ def test_a_lost_or_older_state_is_put_back(repository: Repository, backend: Back
     repository.doit("deploy")
     assert _serials(repository) == [1]
     old = _content(backend)
-    repository.write(f"stacks/a/main.tf:{backend.stack(resource('swordfish'))}")
+    repository.write(f"stacks/a/main.tf:{backend.stack(_resource('swordfish'))}")
     repository.commit()
     repository.engine_calls()
     repository.doit("deploy")
