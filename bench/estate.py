@@ -24,7 +24,7 @@ SHARED = {
     "data": ("orders-db", "events", "warehouse", "cache"),
     "apps": ("shop", "checkout", "search", "mail", "api"),
 }
-TOOLS = {"ci": tuple(f"builder-{letter}" for letter in "abc")}
+TOOLS = {"ci": tuple(f"builder-{letter}" for letter in "abcd")}
 FOLLOWS = {"staging": "dev", "prod": "staging"}
 FORGE = "https://gitlab.example.com/acme/infrastructure"
 Json = dict[str, Any]
@@ -89,11 +89,13 @@ class Estate:
         tasks = [self._planned(world, name, number) for number, name in enumerate(chosen)]
         failed = self._chance(10)
         if failed:
-            tasks[-1] |= _failed("the engine refused this configuration", "plan failed")
+            for task in tasks[-2:]:
+                task.update(_failed("the credentials of the provider have expired", "plan failed"))
         self._run(world, at, "plan", tasks, code=int(failed), review=review)
 
     def _deploy(self, world: World, at: datetime) -> None:
-        chosen = sorted(self._random.sample(world.stacks, min(self._random.randint(1, 5), len(world.stacks))))
+        chosen = self._random.sample(world.stacks, min(self._random.randint(1, 5), len(world.stacks)))
+        chosen.sort(key=lambda name: (len(world.needs[name]), name))
         commit = self._promoted(world, chosen[0]) or f"{self._random.randrange(16**40):040x}"
         plans = [self._planned(world, name, number) for number, name in enumerate(chosen)]
         tasks = list(plans)
@@ -102,6 +104,10 @@ class Estate:
         for number, name in enumerate(chosen):
             task: Json = {**plans[number], "stage": "deploy", "offset": 9.0 + 7 * number, "seconds": 6.4, "reasons": [],
                           "needs": ["_planned", f"plan:{name}"]}  # fmt: skip
+            if broken and broken in world.needs[name]:
+                why = f"not run: deploy:{broken} failed"
+                tasks.append({**task, "status": "not_run", "summary": why, "seconds": 0.0, "counts": {}})
+                continue
             if name == broken:
                 task |= _failed("the engine could not create a resource: the quota is used up", "apply failed")
                 world.failing[name] = at.isoformat()
@@ -113,7 +119,9 @@ class Estate:
                 self._fact(world, name, "deployed", "deployed", at, run, commit=commit)
                 self._fact(world, name, "affected", "unaffected", at, run)
                 self._fact(world, name, "drift", "none", at, run)
-            self._fact(world, name, "apply", "failed" if name == broken else "applied", at, run)
+            failed = name == broken
+            text = task["summary"] if failed else ""
+            self._fact(world, name, "apply", "failed" if failed else "applied", at, run, text=text)
             tasks.append(task)
         self._run(world, at, "deploy", tasks, code=int(bool(broken)), commit=commit, run=run)
 
@@ -124,8 +132,8 @@ class Estate:
 
     def _drift(self, world: World, at: datetime) -> None:
         run = self._id(at)
-        if self._chance(35):
-            name = self._random.choice(world.stacks)
+        if self._chance(60) and world.commit:
+            name = self._random.choice(sorted(world.commit))
             world.drifted.setdefault(name, ("aws_security_group.this", at.isoformat()))
         elif world.drifted and self._chance(30):
             world.drifted.pop(self._random.choice(sorted(world.drifted)))
@@ -159,7 +167,7 @@ class Estate:
     def _planned(self, world: World, name: str, number: int) -> Json:
         counts = {"add": self._random.randint(0, 3), "change": self._random.randint(0, 4)}
         if self._chance(15):
-            counts |= {"destroy": self._random.randint(1, 2)}
+            counts |= {self._random.choice(("destroy", "replace")): self._random.randint(1, 2)}
         counts = {kind: value for kind, value in counts.items() if value} or {"change": 1}
         reasons = [f"stacks/{name}/main.tf has changed"]
         task = _task("plan", name, offset=0.6 + 1.7 * number, seconds=1.5)
@@ -185,7 +193,7 @@ class Estate:
             "stages": ["validate", "build", "plan", "deploy"] if stage == "deploy" else [stage],
             "started_at": _text(at), "ended_at": _text(at + timedelta(seconds=end)), "seconds": end,
             "exit_code": code, "stopped": False,
-            "verdict": f"{failed[0]['stack']}: {failed[0]['summary']}" if failed else f"{len(touched)} stacks: ok",
+            "verdict": _verdict(stage, failed, tasks),
             "commit": commit or f"{self._random.randrange(16**40):040x}",
             "branch": f"change-{review}" if review else "main", "dirty": False,
             "pipeline": {
@@ -201,7 +209,7 @@ class Estate:
         runs = self._folder / world.name / "runs"
         runs.mkdir(parents=True, exist_ok=True)
         (runs / f"{run}.json").write_text(_json(record))
-        (runs / f"{run}.jsonl").write_text("".join(_json(_full(task)) + "\n" for task in tasks))
+        (runs / f"{run}.jsonl").write_text("".join(_json(_full(task, world.name)) + "\n" for task in tasks))
 
     def _overview(self, world: World) -> None:
         late = self._random.sample(world.stacks, min(2, len(world.stacks)))
@@ -252,15 +260,28 @@ def _failed(summary: str, kind: str) -> Json:
     return {"status": "failed", "summary": summary, "kind": kind, "counts": {}}
 
 
-def _full(task: Json) -> Json:
+def _verdict(stage: str, failed: list[Json], tasks: list[Json]) -> str:
+    """The last line of a run, as the console says it."""
+    if failed:
+        return f"failed: {', '.join(sorted({task['stack'] for task in failed}))}"
+    drifted = [task["stack"] for task in tasks if task["status"] == "drifted"]
+    if drifted:
+        return f"{', '.join(drifted)} drifted"
+    deployed = sum(task["stage"] == "deploy" for task in tasks)
+    return {"plan": "planned", "deploy": f"{deployed} deployed"}.get(stage, "all passed")
+
+
+def _full(task: Json, environment: str) -> Json:
     """A task's record with its problem and its changes."""
     problem = None
     if task["status"] == "failed":
+        planned = task["stage"] == "plan"
         problem = {
             "kind": task["kind"], "summary": task["summary"], "stack": task["stack"],
-            "untouched": "all other stacks were deployed",
+            "untouched": "nothing was changed" if planned else "changes made before the error are in the state",
             "where": {"file": f"stacks/{task['stack']}/main.tf", "line": 7},
-            "next": {"command": ["doit", "deploy"], "text": ""}, "details": "", "log": "Error: quota exceeded\n",
+            "next": {"command": ["doit", f"env={environment}", task["stage"]], "text": "fix the cause, then"},
+            "details": "", "log": f"Error: {task['summary']}\n\n  on main.tf line 7:\n",
         }  # fmt: skip
     resources = [
         _change(kind, number) for kind, many in task["counts"].items() for number in range(many)
@@ -271,10 +292,30 @@ def _full(task: Json) -> Json:
             "problem": problem, "details": {"changes": changes, "checks": []}}  # fmt: skip
 
 
+_CREATED = ['cidr_blocks = ["10.20.0.0/16"]', "from_port = 443", 'name = "ingress-https"', 'protocol = "tcp"']
+_CHANGES: dict[str, list[tuple[str, list[list[str]]]]] = {
+    "add": [("aws_security_group_rule.ingress", [["+", line] for line in _CREATED])],
+    "change": [
+        ("aws_autoscaling_group.workers", [["-", "max_size = 6"], ["+", "max_size = 9"]]),
+        ("aws_iam_policy.deploy", [
+            ["-", 'policy as JSON: Statement[1].Action[2] = "s3:*"'],
+            ["+", 'policy as JSON: Statement[1].Action[2] = "s3:GetObject"'],
+        ]),
+        ("aws_db_instance.main", [["-", "password = (sensitive value)"], ["+", "password = (sensitive value)"]]),
+    ],
+    "replace": [("aws_launch_template.node", [
+        ["-", 'image_id = "ami-0a1b2c3d"  # forces replacement'],
+        ["+", 'image_id = "ami-9f8e7d6c"  # forces replacement'],
+    ])],
+    "destroy": [("aws_s3_bucket.archive", [["-", 'bucket = "acme-archive"'], ["-", "force_destroy = false"]])],
+}  # fmt: skip
+
+
 def _change(kind: str, number: int) -> Json:
-    sign = {"add": "+", "destroy": "-"}.get(kind)
-    lines = [["-", "size = 3"], ["+", "size = 5"]] if sign is None else [[sign, 'name = "main"'], [sign, "size = 3"]]
-    return {"address": f"aws_instance.node[{number}]", "type": "aws_instance", "action": kind, "lines": lines}
+    known = _CHANGES[kind]
+    address, lines = known[number % len(known)]
+    index = f"[{number // len(known)}]" if number >= len(known) else ""
+    return {"address": f"{address}{index}", "type": address.partition(".")[0], "action": kind, "lines": lines}
 
 
 def _text(at: datetime) -> str:

@@ -2,10 +2,11 @@
 
 Each round, up to three pipelines deploy changes of one repository at the same time, each job in a fresh clone with a
 file remote, the real engine and real processes. Most processes are killed at a named point (tests/failpoints.py:
-before or after an fsync, a rename, a fetch, a push, a plan, an apply, or during an apply), with the engine left alone
-or killed too; the remote is gone for moments, and stacks are deferred. Some pipelines are retried. Then one more
+before or after an fsync, a rename, a fetch, a push, an engine call, or during an apply), with the engine left alone or
+killed too, or an answer of the remote is lost or its request repeated; the remote is gone for moments, and stacks are
+deferred. In some rounds somebody forces the ledger back to an older version. Some pipelines are retried. Then one more
 pipeline deploys the newest commit, after releasing a lease that is left, as docs/ledger.md says. What is asked of the
-history:
+history (of one that was forced back, all but the first's second half):
 
   - no plan is applied twice, and two pipelines that are alive never apply at the same time
   - every entry is of a plan that was applied; the serials of a stack never fall
@@ -34,8 +35,8 @@ from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.e2e.test_ledger import Remote
-from tests.failpoints import POINTS, VARIABLE
+from tests.e2e.test_ledger import REF, Remote
+from tests.failpoints import LOG, POINTS, VARIABLE
 from tests.repository import DODO, Repository, minimal_config
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ if [ "$1" = apply ]; then
   for plan; do :; done
   sum=$(sha256sum "$plan" | cut -d' ' -f1)
   stack=$(basename "$PWD")
+  cp '{states}/'"$stack"-local.tfstate '{world}/'"$stack.$$.state"
   echo "begin $HISTORY_RUN $stack $sum $(date +%s.%N)" >> '{world}/applies'
   GOGC=off '{tofu}' "$@"
   code=$?
@@ -131,6 +133,7 @@ class Round:
         self.jobs: list[Repository] = []
         self.killed: set[str] = set()
         self.wrong: list[str] = []
+        self.forced = False  # whether somebody forced the ledger back: then its lease was not there either
         for stack in self.stacks:  # the engine's local backend can lose a first state: another plan's lock removes it
             path = base / f"states/{stack}-local.tfstate"
             path.parent.mkdir(exist_ok=True)
@@ -153,6 +156,9 @@ class Round:
             again = [number for number in pipelines if self._happens(0.4)]
             self._together([(number, commits[number], attempt) for number in again])
         self._heal()
+        points = self.world / "points"
+        passed = points.read_text().split() if points.exists() else []  # where no job lived long enough
+        self.counts.update(f"passed {point}" for point in passed if point in POINTS)
         self._judge()
 
     def _file(self, stack: str) -> str:
@@ -161,7 +167,7 @@ class Round:
 
     def _clone(self) -> Repository:
         job = self.remote.clone()
-        job.engine_script(_ENGINE.format(world=self.world, tofu=_TOFU))
+        job.engine_script(_ENGINE.format(world=self.world, states=self.base / "states", tofu=_TOFU))
         self.jobs.append(job)
         return job
 
@@ -187,6 +193,8 @@ class Round:
         if self._happens(0.25):
             pauses = self.random.uniform(0, 2), self.random.uniform(0.1, 2.5)
             starts.append(threading.Thread(target=self._go_away, args=pauses))
+        elif self._happens(0.1):
+            starts.append(threading.Thread(target=self._force_back, args=(self.random.uniform(0, 6),)))
         for thread in starts:
             thread.start()
         for thread in starts:
@@ -200,17 +208,20 @@ class Round:
         run = f"p{start.pipeline}r{start.attempt}"
         given = {
             "GITLAB_CI": "true", "CI_PIPELINE_ID": str(start.pipeline), "CI_PROJECT_ID": "1",
-            "CI_COMMIT_BRANCH": "main", "HISTORY_RUN": run, **({VARIABLE: start.point} if start.point else {}),
+            "CI_COMMIT_BRANCH": "main", "HISTORY_RUN": run, LOG: str(self.world / "points"), VARIABLE: start.point,
         }  # fmt: skip
         process = start.job.start("deploy", **given)
         out, _ = process.communicate(timeout=_PATIENCE)
         self.counts[f"exit {process.returncode}"] += 1
         (self.world / f"{run}.log").write_text(f"{start.point}\n{out}")
+        if start.point:
+            self.counts[f"asked for {start.point.partition(':')[0]}"] += 1
         if process.returncode == -signal.SIGKILL:
             self.killed.add(run)
             self.counts[f"killed at {start.point.partition(':')[0]}"] += 1
             if start.with_engine:
                 self._kill(start.job)
+                self._put_back()
         elif "Traceback" in out:
             self.wrong.append(f"{run}: a traceback\n{out}")
 
@@ -220,6 +231,14 @@ class Round:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
+
+    def _put_back(self) -> None:
+        """What a versioned backend would not lose: the engine empties a local state before it writes it again."""
+        for path in (self.base / "states").glob("*.tfstate"):
+            copies = self.world.glob(f"{path.stem.removesuffix('-local')}.*.state")
+            if not _is_json(path) and (found := sorted(copies, key=lambda copy: copy.stat().st_mtime)):
+                shutil.copyfile(found[-1], path)
+                self.counts["state put back"] += 1
 
     def _processes(self, *jobs: Repository) -> Iterator[int]:
         marks = [f"HOME={job.home}".encode() for job in jobs]
@@ -238,6 +257,15 @@ class Round:
         self.counts["remote gone"] += 1
         time.sleep(seconds)
         gone.rename(self.remote.path)
+
+    def _force_back(self, after: float) -> None:
+        """A stranger's forced push of an older version."""
+        time.sleep(after)
+        versions = self.remote.git("rev-list", REF).split()
+        if len(versions) > 1:
+            self.forced = True
+            self.remote.git("update-ref", REF, versions[len(versions) // 2])
+            self.counts["forced back"] += 1
 
     def _heal(self) -> None:
         """One more pipeline on the newest commit; nothing is done to help but what the docs say."""
@@ -298,11 +326,12 @@ class Round:
         for first in spans:
             for second in spans:
                 if first[2].split("r")[0] < second[2].split("r")[0] and first[0] < second[1] and second[0] < first[1]:
+                    if self.forced:
+                        continue
                     raise HistoryError(f"{first[2]} and {second[2]} applied at the same time: {first[3]}, {second[3]}")
 
     def _judge_entries(self) -> None:
-        lines = self._clone().doit("log", "--json", "--most", "0").out.splitlines()
-        entries = [json.loads(line) for line in lines]
+        entries = json.loads(self._clone().doit("log", "--json", "--most", "0").out)["entries"]
         applied = {line[3] for line in self._applies() if line[0] == "begin"}
         serials: dict[str, int] = {}
         for entry in entries:
@@ -316,6 +345,14 @@ class Round:
             serials[entry["stack"]] = serial
         if sorted(serials) != self.stacks:
             raise HistoryError(f"only {sorted(serials)} are recorded, of {self.stacks}")
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_text())
+    except ValueError:
+        return False
+    return True
 
 
 def main() -> int:
@@ -341,7 +378,8 @@ def main() -> int:
             print(f"{played} rounds, {len(wrong)} wrong, {time.monotonic() - began:.0f} s", flush=True)
     Repository.end()
     print(f"{played} rounds, seeds {arguments.seed} to {arguments.seed + played - 1}, {time.monotonic() - began:.0f} s")
-    print(", ".join(f"{what}: {number}" for what, number in sorted(counts.items())))
+    for what, number in sorted(counts.items()):
+        print(f"  {what}: {number}")
     print("no history is wrong" if not wrong else f"{len(wrong)} histories are wrong")
     return 1 if wrong else 0
 

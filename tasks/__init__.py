@@ -46,12 +46,16 @@ def __getattr__(name: str) -> Any:
         return declare_variables
     if name == "DOIT_CONFIG":
         try:
-            from . import replay
+            import gc
 
-            replay.answer()
+            # What is made from here on, modules and then tasks, lives as long as the run: collecting garbage again and
+            # again would take a tenth of a run that has nothing to do.
+            gc.freeze()
+            gc.set_threshold(50_000, 20, 50)
+            run = _run()
             from .start import doit_config
 
-            return doit_config(_run())
+            return doit_config(run)
         except KeyboardInterrupt:  # before our handler exists: nothing was started, and a traceback would not help
             raise SystemExit("stopped before anything was started") from None
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -59,9 +63,12 @@ def __getattr__(name: str) -> Any:
 
 @cache
 def _run() -> Run:
+    from . import replay
+
+    standing = replay.answer()  # ends the process, mostly, and then nothing else is imported
     from .start import start
 
-    return start()
+    return start(standing)
 
 
 def _is_wanted(name: str) -> bool:

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from .base.errors import LedgerError
 from .base.problem import doit
 from .base.text import plural
-from .forges import witness
-from .forges.witness import Asked
 from .ledger.keys import PublicKey
-from .ledger.witness import Judgement, Verdict
-from .log import AS_JSON
-from .run import ledgerof
+from .ledger.witness import Asked, Judgement, Verdict
+from .run import documents, ledgerof
 from .run.action import FailedText, printing
+from .run.commandline import json_option
+from .run.documents import AuditDocument, FaultPart, WitnessPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .base.jsonvalue import JsonObject
     from .ledger.chain import Verification
     from .ledger.record import Head
+    from .ledger.session import Session
     from .run.run import Run
     from .run.taskdict import TaskDict
 
@@ -30,22 +28,31 @@ STAGE = "audit"
 
 def tasks(run: Run) -> Iterator[TaskDict]:
     """`audit`: prints the result."""
-    yield printing(run, STAGE, _text, [AS_JSON])
+    yield printing(run, STAGE, _text, json_option())
 
 
-def _text(run: Run, as_json: bool) -> str:
+def _text(run: Run, as_json: bool = False) -> str:
     found = ledgerof.opened(run)
     head = found.look()
     verified = found.session.verify()
-    if verified.broken and not as_json:
-        raise broken(found.session.home.name, verified)
-    asked = Asked(Judgement(Verdict.NONE)) if verified.broken else witness.ask(run, found.session, verified)
+    asked = _asked(run, found.session, verified)
     if as_json:
-        text = json.dumps(_document(head, verified, asked), sort_keys=True)
+        text = documents.text(_document(head, verified, asked))
         return FailedText(text) if verified.broken or asked.judgement.is_alarm else text
+    if verified.broken:
+        raise broken(found.session.home.name, verified)
     if asked.judgement.is_alarm:
         raise _not_the_last(found.session.home.name, head, asked.judgement)
     return "\n".join(_lines(head, verified, asked))
+
+
+def _asked(run: Run, session: Session, verified: Verification) -> Asked:
+    """What the forge says of the last entry; it is not asked about a chain with a fault."""
+    if verified.broken:
+        return Asked(Judgement(Verdict.NONE))
+    from .forges import witness
+
+    return witness.ask(run, session, verified)
 
 
 def broken(name: str, verified: Verification) -> LedgerError:
@@ -100,20 +107,15 @@ def _last(head: Head, asked: Asked) -> str:
     return f"{unproven} ({asked.unasked or 'the forge has not been told of any'})"
 
 
-def _document(head: Head, verified: Verification, asked: Asked) -> JsonObject:
-    """The result as JSON, for programs."""
-    broken = verified.broken
-    return {
-        "whole": broken is None, "entries": verified.count, "sequence": head.sequence, "chain": head.chain,
-        "environment": head.environment, "project": head.project, "key": PublicKey(head.key).id if head.key else None,
-        "broken": {"entry": broken.number, "what": broken.what} if broken else None, "first": head.first,
-        "replaced": list(verified.replaced), "forge": _of_the_forge(asked),
-    }  # fmt: skip
-
-
-def _of_the_forge(asked: Asked) -> JsonObject:
-    found = asked.judgement
-    return {
-        "verdict": str(found.verdict), "sequence": found.witness.number if found.witness else None,
-        "unasked": asked.unasked,
-    }  # fmt: skip
+def _document(head: Head, verified: Verification, asked: Asked) -> AuditDocument:
+    """The result for programs."""
+    broken, noted = verified.broken, asked.judgement.witness
+    return AuditDocument(
+        environment=head.environment, problems=[], whole=broken is None, entries=verified.count,
+        sequence=head.sequence, chain=head.chain, project=head.project,
+        key=PublicKey(head.key).id if head.key else None, first=head.first, replaced=list(verified.replaced),
+        broken=FaultPart(entry=broken.number, what=broken.what) if broken else None,
+        forge=WitnessPart(
+            verdict=str(asked.judgement.verdict), sequence=noted.number if noted else None, unasked=asked.unasked
+        ),
+    )  # fmt: skip

@@ -5,13 +5,12 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from . import build, deploy
 from .base.errors import DeployError, ExitCode, RunLockedError
 from .base.problem import listed
 from .base.process import dropped_variables
 from .course import LOCKING, STAGES
 from .engine import encryption
-from .run import baseline, before, commandline, deployed, fanout, selection, turns
+from .run import before, commandline, deployed, fanout, selection, turns
 from .run.request import Asked
 from .run.selection import Part
 
@@ -37,13 +36,16 @@ def begin(course: Course, tasks: dict[str, Task], selected: list[str]) -> None:
     selection.order(tasks, selected, "deploy", "verify")
     selection.order(tasks, selected, "deploy", "drift")
     again = selection.named(selected) if commandline.forces() else frozenset[str]()
-    deploying = deploy.raise_barrier(tasks, selected)
+    deploying = selection.raise_barrier(tasks, selected)
     planned = frozenset(selection.stacks(selection.reached(tasks, selected), "plan"))
     run.asked = Asked(deploying, bool(course.selected & _WITH_BACKEND), planned, again)
     try:
         commandline.check_patterns(tasks)
+        _require_alone(course, selected)
         before.require_stacks(run, course.selected & set(STAGES) - {"build"})
         if "drift" in course.selected:
+            from .run import baseline
+
             baseline.of(run).begin()
         if run.asked.deploying:
             deployed.refuse_for_deploy(run)
@@ -57,7 +59,9 @@ def begin(course: Course, tasks: dict[str, Task], selected: list[str]) -> None:
             run.project.keyring.prepare()
         _take_custody(course, selected)
         turns.choose(run, tasks, selected)
-        if run.request.part is not Part.REPORT:
+        if run.project.catalog is not None and run.request.part is not Part.REPORT:
+            from . import build
+
             build.join(run, tasks, selected)
         if course.selected & set(STAGES) and run.project.config.history.keep and run.request.part is not Part.JOB:
             from .history.recorder import Recorder
@@ -76,6 +80,18 @@ def begin(course: Course, tasks: dict[str, Task], selected: list[str]) -> None:
         if names := dropped_variables():
             run.say(f"not passed on to the engine: {', '.join(names)}")
         course.console.start(selection.reached(tasks, selected))
+
+
+def _require_alone(course: Course, selected: list[str]) -> None:
+    """Refuse a repair in a run that does anything else.
+
+    Raises:
+        ConfigError: It does.
+    """
+    if course.run.request.repair is not None:
+        from . import repair
+
+        repair.require_alone(course.run, selected)
 
 
 def _take_custody(course: Course, selected: list[str]) -> None:
@@ -131,11 +147,9 @@ def _fail_at_once(course: Course, error: DeployError) -> None:
     problems = course.run.problems(error)
     course.run.say(listed(problems))
     if course.run.request.as_json:
-        from .reports import surface
-        from .run.documents import FailedDocument, text
+        from .run.documents import failed
 
-        found = [surface.problem(each) for each in problems]
-        course.run.output.document(text(FailedDocument(environment=course.run.project.environment, problems=found)))
+        course.run.output.document(failed(course.run.project.environment, problems))
     stage = next((stage for stage in ("deploy", "plan") if stage in course.whole), None)
     if stage and course.run.request.part is not Part.JOB and not isinstance(error, RunLockedError):
         from .forges import publisher

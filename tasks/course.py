@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import drift
 from .base.errors import DeployError, ExitCode
 from .run.result import Status
 from .run.selection import Part
@@ -48,7 +47,7 @@ class Course:
         """Note which tasks were selected."""
         self.named = names
         self.selected = {name.partition(":")[0] for name in names}
-        self.whole = {name for name in names if ":" not in name}
+        self.whole = {name for name in names if ":" not in name and self.run.request.repair is None}
 
     def fail(self, text: str) -> None:
         """Store doit's own message about a failure, to be printed at the end."""
@@ -60,8 +59,12 @@ class Course:
         statuses = {item.status for item in self.run.results.values()}
         if self.errors or self.shown or self.run.stop.requested or statuses & {Status.FAILED, Status.NOT_RUN}:
             return ExitCode.FAILED
+        if "drift" not in self.selected:
+            return ExitCode.OK
+        from . import drift
+
         drifted = any(drift.alerts(self.run, item) for item in self.run.results.values())
-        return ExitCode.DRIFT if "drift" in self.selected and drifted else ExitCode.OK
+        return ExitCode.DRIFT if drifted else ExitCode.OK
 
     def notify(self, errors: list[Problem]) -> None:
         """Send notifications; nothing in here changes the outcome."""

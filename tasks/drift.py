@@ -15,7 +15,7 @@ from .base.jsonvalue import fields
 from .base.text import plural
 from .builds import used
 from .drifts import author, classes, rules, words
-from .plans import adoption, fresh, trial
+from .plans import adoption, fresh, shown, trial
 from .project import volatile
 from .run import awaited, checkblocks, commandline, errored, previous, readstate, stateguard, turns, upstream, workdir
 from .run.action import stage_action
@@ -25,10 +25,13 @@ from .run.details import DriftDetails
 from .run.result import Result, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from .artifact.affected import Assessment
     from .artifact.changes import PlanChanges
+    from .artifact.receipt import Receipt
+    from .drifts.classes import Finding
+    from .plans.adoption import Adopted
     from .project.stack import Stack
     from .run.run import Run
     from .run.taskdict import TaskDict
@@ -80,12 +83,29 @@ def _adopted(run: Run, stack: Stack, found: Result) -> Result:
     """Take over into the code what a check found; the check's own result if it found nothing."""
     if found.status is Status.OK or not isinstance(found.details, DriftDetails):
         return found
-    values = {**upstream.values(run, stack).values, **used.references(run.project, stack, deployed=True)[0]}
-    adopted = adoption.adopt(
-        run, stack, found.details.findings,
-        lambda: fresh_plan(run, stack, values, STAGE, lock=run.project.config.drift.lock).changes,
-    )  # fmt: skip
+    adopted = draft(run, stack, found.details, keep=True)
     return Result(STAGE, stack.name, Status.ADOPTED, adoption.summary(adopted), counts=found.counts)
+
+
+def draft(run: Run, stack: Stack, details: DriftDetails, *, keep: bool) -> Adopted:
+    """The change of the code that takes over what a check found, proven by a plan.
+
+    Args:
+        run: The run.
+        stack: The stack.
+        details: What the check found.
+        keep: Whether the change stays in the working tree.
+
+    Raises:
+        DriftAdoptionError: Nothing can be taken over, or the plan is not what it should be; the files are unchanged.
+        EngineError: The engine could not plan.
+        RecordError: A file cannot be written.
+    """
+    values = {**upstream.values(run, stack).values, **used.references(run.project, stack, deployed=True)[0]}
+    return adoption.adopt(
+        run, stack, details.findings,
+        lambda: fresh_plan(run, stack, values, STAGE, lock=run.project.config.drift.lock).changes, keep=keep,
+    )  # fmt: skip
 
 
 def _too_slow(run: Run, stack: Stack, error: EngineError) -> EngineError:
@@ -132,15 +152,13 @@ def _never_deployed(run: Run, stack: Stack, assessment: Assessment, why: str) ->
 
 def _compared(run: Run, stack: Stack, made: Looked, assessment: Assessment) -> Result:
     """What a plan says of a stack, by class and rule."""
-    last, settings, found = assessment.receipt, run.project.config.drift, made.changes
+    last, found = assessment.receipt, made.changes
     accepted = stateguard.require(run, stack, last, made.seen)
     as_deployed = not assessment.affected or assessment.rekeyed
-    names = author.Names(settings.changed_by, settings.changed_at)
-    addresses = [str(item.get("address")) for item in found.resources]
-    left = statecheck.compared(last, made.seen, run.project.keyring, addresses)
-    classified = classes.classify(found, made.seen, left, as_deployed=as_deployed, names=names)
-    judged = rules.judged(classified, settings, stack.name, datetime.now(UTC).date())
-    findings, over = previous.compared(run, stack.name, judged, made.addresses)
+    found_now = judged(run, stack, found, made.seen, last, as_deployed=as_deployed)
+    findings, over = previous.compared(run, stack.name, found_now, made.addresses)
+    if run.request.adopt is None:
+        _show(run, stack, made, [item for item in findings if item.outside and item.alerting])
     details = DriftDetails(
         found.to_json(), findings, over, last.deployed if last else None, made.rules, accepted,
         statecheck.moved(last, made.seen),
@@ -155,6 +173,35 @@ def _compared(run: Run, stack: Stack, made: Looked, assessment: Assessment) -> R
         summary = f"{state}: {words.few_of(details.pending)}{also}"
         return Result(STAGE, stack.name, Status.UNDEPLOYED, summary, assessment.words, counts, details)
     return Result(STAGE, stack.name, summary=words.quiet(findings) + also, counts=counts, details=details)
+
+
+def judged(
+    run: Run, stack: Stack, found: PlanChanges, seen: Seen, last: Receipt | None, *, as_deployed: bool
+) -> list[Finding]:  # fmt: skip
+    """What a plan says that differs, by class and rule.
+
+    Args:
+        run: The run.
+        stack: The stack.
+        found: The changes of the plan.
+        seen: The state that it was made for.
+        last: The last receipt.
+        as_deployed: Whether the inputs are those of the last receipt.
+    """
+    settings = run.project.config.drift
+    names = author.Names(settings.changed_by, settings.changed_at)
+    addresses = [str(item.get("address")) for item in found.resources]
+    left = statecheck.compared(last, seen, run.project.keyring, addresses)
+    classified = classes.classify(found, seen, left, as_deployed=as_deployed, names=names)
+    return rules.judged(classified, settings, stack.name, datetime.now(UTC).date())
+
+
+def _show(run: Run, stack: Stack, made: Looked, drifted: Sequence[Finding]) -> None:
+    """Record what this check shows of a stack, for the deploy that undoes it; nothing if it has not drifted."""
+    if drifted:
+        shown.keep(run, stack, made.seen, made.digests, drifted)
+    else:
+        shown.forget(run, stack.name)
 
 
 def _drifted(run: Run, stack: Stack, details: DriftDetails) -> str:
@@ -210,6 +257,7 @@ class Looked:
         exists: Whether that has any resource.
         rules: The rules of `drift.ignore` that could match.
         addresses: Everything that can drift.
+        digests: What the plan would do, see `drifts.shown`.
     """
 
     changes: PlanChanges
@@ -217,6 +265,7 @@ class Looked:
     exists: bool
     rules: list[int]
     addresses: list[str]
+    digests: dict[str, str]
 
 
 def fresh_plan(
@@ -241,4 +290,5 @@ def fresh_plan(
             exists = bool(fields(fields(found.document.get("prior_state")).get("values")).get("root_module"))
             seen = Seen.read(found.document, *readstate.of_plan(run, stack, where, found.plan))
             could = rules.possible(run.project.config.drift, stack.name, found.document)
-            return Looked(found.changes, seen, exists, could, classes.addresses(found.document))
+            names, digests = classes.addresses(found.document), shown.describes(run, found.document)
+            return Looked(found.changes, seen, exists, could, names, digests)

@@ -6,12 +6,11 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from . import drift, snapshots
+from . import snapshots
 from .base.errors import DeployError, ExitCode
 from .course import LOCKING
 from .forges import gate
-from .reports import write
-from .run import deployedtag, fanout, ledgerof, observing, pending, previous, removed, selection, stateguard, turns
+from .run import deployedtag, fanout, ledgerof, observing, pending, removed, selection, stateguard
 from .run.result import Status
 from .run.selection import Part
 
@@ -34,6 +33,7 @@ def end(course: Course) -> None:
         run.output.close()
         return
     paths: list[str] = []
+    _record(course)  # before all that could fail: others wait for the lease
     _compare_with_review(course)
     if "ledger" not in course.selected:  # which says itself what it has accepted
         for text in stateguard.unused(run):
@@ -44,8 +44,9 @@ def end(course: Course) -> None:
         for stage in ("plan", "deploy", "drift"):
             if _is_reported(course, stage):
                 paths += _report(course, stage)
+        from .reports import write
+
         write.write_junit(run)
-    _record(course)
     _sign(course, run.custody.sign, told=False)  # what is written from here on is signed at the end
     code = course.exit_code()
     if run.request.part is Part.JOB:  # the pipeline's last job reports all stacks at once
@@ -82,6 +83,9 @@ def _keep_answer(course: Course) -> None:
 
 def _end_drift(course: Course) -> None:
     """Complete what the checks for drift found with what only all of them together show."""
+    from . import drift
+    from .run import previous, turns
+
     if nothing := turns.nothing_checked(course.run):
         course.errors.append(course.run.problem(nothing))
     error = previous.unknown(course.run)
@@ -144,8 +148,8 @@ def _tell(course: Course, code: ExitCode, paths: list[str]) -> None:
     elif run.asked.deploying:
         deployedtag.take_back(run)
     course.notify([*course.errors, *course.shown])
-    if "drift" in course.selected and (error := previous.record(run, code)):
-        run.say(f"{run.problem(error).summary}; the next check will count what this one found as new")
+    if "drift" in course.selected or run.repairs:
+        _remember_drift(course, code)
     if course.selected & LOCKING:
         from .forges import publisher
 
@@ -155,6 +159,10 @@ def _tell(course: Course, code: ExitCode, paths: list[str]) -> None:
         from .forges import drifted
 
         drifted.publish(run)
+    if "drift" in course.selected and run.project.config.drift.merge_requests and run.request.adopt is None:
+        from . import proposals
+
+        proposals.publish(run)
     _remember(course, code)
     if course.selected & LOCKING:  # last, for what failed has to be on the screen at the end
         course.console.summary(course.selected, code, paths, course.errors)
@@ -173,6 +181,17 @@ def _tell_witness(course: Course) -> None:
         from .forges import witness
 
         witness.tell(run, session, session.head)
+
+
+def _remember_drift(course: Course, code: ExitCode) -> None:
+    """Keep what the checks for drift found, and what was repaired, for the next check."""
+    from .run import previous
+
+    run = course.run
+    if "drift" in course.selected and (error := previous.record(run, code)):
+        run.say(f"{run.problem(error).summary}; the next check will count what this one found as new")
+    if run.repairs and (error := previous.repaired(run)):
+        run.say(f"{run.problem(error).summary}; the next check will tell once more that the drift is resolved")
 
 
 def _compare_with_review(course: Course) -> None:
@@ -213,6 +232,8 @@ def _is_reported(course: Course, stage: str) -> bool:
 
 def _report(course: Course, stage: str) -> list[str]:
     """Print a stage's report and write its files; returns their paths for display."""
+    from .reports import write
+
     report = write.of_run(course.run, stage)
     if stage in course.selected and stage != "deploy":  # what a deploy does was shown when it was planned
         course.console.report(report)

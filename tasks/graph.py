@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .reports.surface import problem
 from .run.action import printing
 from .run.commandline import json_option
-from .run.documents import GraphDocument, NodePart, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .project.stackgraph import StackGraph
     from .run.commandline import OptionDict
+    from .run.documents import NodePart
     from .run.run import Run
     from .run.taskdict import TaskDict
 
@@ -68,14 +67,18 @@ def as_dot(graph: StackGraph) -> str:
 
 def nodes(graph: StackGraph) -> list[NodePart]:
     """The stacks in the order of a deploy, for programs: each with what it needs, and its wave."""
+    from .run.documents import NodePart
+
     waves = {name: number for number, wave in enumerate(graph.waves(), 1) for name in wave}
     return [NodePart(name=name, needs=sorted(graph.needs[name]), wave=waves[name]) for name in graph.order]
 
 
 def as_document(run: Run) -> str:
     """The graph as the document of `--json`; stacks that need each other are among its problems."""
+    from .run.documents import GraphDocument, ProblemPart, text
+
     stacks = nodes(run.project.graph)
-    problems = [problem(each) for fault in run.project.faults.values() for each in run.problems(fault)]
+    problems = [ProblemPart.of(each) for fault in run.project.faults.values() for each in run.problems(fault)]
     return text(GraphDocument(environment=run.project.environment, stacks=stacks, problems=problems))
 
 

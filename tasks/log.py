@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from .base.errors import ConfigError, nearest
-from .ledger import chain
-from .run import ledgerof
+from .run import documents, ledgerof
 from .run.action import printing
+from .run.commandline import json_option
+from .run.documents import EntryPart, LeasePart, LogDocument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,17 +22,14 @@ if TYPE_CHECKING:
 STAGE = "log"
 _MOST = 50
 _DIGITS = 8
+_REPAIRED = {"person": "repaired drift", "rule": "repaired drift by a rule"}
 _CHECKS = {"True": "checks passed", "False": "checks failed"}
-AS_JSON: OptionDict = {
-    "name": "as_json", "short": "j", "long": "json", "type": bool, "default": False,
-    "help": "JSON for programs, one value per line",
-}  # fmt: skip
 
 
 def tasks(run: Run) -> Iterator[TaskDict]:
     """`log`: for all stacks, or for those that are named after it."""
     params: list[OptionDict] = [
-        AS_JSON,
+        *json_option(),
         {
             "name": "most",
             "short": "m",
@@ -43,21 +42,41 @@ def tasks(run: Run) -> Iterator[TaskDict]:
     yield printing(run, STAGE, _text, params, positional="stacks")
 
 
-def _text(run: Run, as_json: bool, most: int, stacks: list[str]) -> str:
+def _text(run: Run, most: int, stacks: list[str], as_json: bool = False) -> str:
     found = ledgerof.opened(run)
     head = found.look()
-    entries = [entry for entry, _ in found.session.entries() if not stacks or entry.stack in stacks]
-    if unknown := [name for name in stacks if name not in run.project.stacks and not entries]:
+    shown: deque[Entry] = deque(maxlen=most if most > 0 else None)
+    count = 0
+    for entry, _ in found.session.entries():
+        if not stacks or entry.stack in stacks:
+            shown.append(entry)
+            count += 1
+    if unknown := [name for name in stacks if name not in run.project.stacks and not count]:
         known = list(run.project.stacks)
         raise ConfigError(f"the ledger has no entries of '{unknown[0]}'{nearest(unknown[0], known)}")
-    shown = entries[-most:] if most else entries
+    left = count - len(shown)
     if as_json:
-        return "\n".join(chain.as_json(entry) for entry in shown)
+        lease = LeasePart(label=head.lease.label, since=head.lease.since) if head.lease else None
+        parts = [_part(entry) for entry in shown]
+        document = LogDocument(
+            environment=run.project.environment, problems=[], entries=parts, earlier=left, deploying=lease
+        )
+        return documents.text(document)
     lines = [_line(entry) for entry in reversed(shown)]
-    left = len(entries) - len(shown)
     lines += [f"... and {left} earlier; `--most 0` shows all"] if left else []
     lines += [f"now: {head.lease.label} has been deploying since {head.lease.since}"] if head.lease else []
     return "\n".join(lines) or "nothing has been deployed yet"
+
+
+def _part(entry: Entry) -> EntryPart:
+    """An entry for programs."""
+    facts = entry.model_dump(mode="json")["facts"]
+    by = facts.get("by") or {}
+    return EntryPart(
+        sequence=entry.sequence, at=entry.at, kind=str(entry.kind), stack=entry.stack, plan=entry.plan, facts=facts,
+        pipeline=by.get("pipeline"), request=by.get("request"),
+        **{name: facts.get(name) for name in ("outcome", "commit", "serial", "verified", "reason")},
+    )  # fmt: skip
 
 
 def _line(entry: Entry) -> str:
@@ -73,6 +92,7 @@ def _line(entry: Entry) -> str:
         _CHECKS.get(str(facts.get("verified")), ""),
         f"pipeline {by['pipeline']}" if by.get("pipeline") else "",
         _review(facts.get("review"), by.get("request")),
+        _REPAIRED.get(str(facts.get("repaired")), ""),
         str(facts.get("reason") or ""),
     ]
     return "  ".join(part for part in parts if part)

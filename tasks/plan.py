@@ -72,6 +72,8 @@ def cleaned(run: Run, name: str) -> None:
 
 def up_to_date(run: Run, stack: Stack) -> bool:
     """Whether nothing has to be planned: unaffected without an artifact, or already planned from the same inputs."""
+    if run.request.repair is not None:
+        return False
     store.settle(run.layout, stack.name)
     waiting = store.pending(run.layout, stack.name)
     if run.asked.deploying and waiting:

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from doit import cmd_clean, cmd_forget, cmd_help, cmd_info, cmd_list, cmd_run
+from doit.cmd_base import Command
 from doit.cmdparse import CmdParseError
 from doit.doit_cmd import DoitMain
 from doit.exceptions import InvalidCommand
 
 from .base import standard
-from .base.errors import ExitCode
+from .base.errors import DeployError, ExitCode
 from .base.text import few
 from .run.commandline import COMMANDS, DOCUMENTED, JSON, VARIABLES
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _DODO = "dodo.py"
 _HELP = ("-h", "--help")
 _SYNONYMS = {"apply": "deploy", "fmt": "validate"}  # the engine's words for it
+_ENGINES = {"tofu": "OpenTofu", "terraform": "Terraform"}
 _SHOWN = 12
 _CLOSE = 0.75  # "destroy" is not "deploy"
 _ENVIRONMENT = ("-e", "--env", "--environment")
@@ -109,19 +111,41 @@ class Help(_Showing, cmd_help.Help):  # type: ignore[misc]
             print(about(words[0]))  # noqa: T201 - what was asked for
         return code
 
-    def print_usage(self, cmds: Any) -> None:
-        """Print our help in a repository of ours, doit's anywhere else."""
-        if is_ours():
-            print(usage())  # noqa: T201 - what was asked for
-        else:
-            super().print_usage(cmds)
+
+class Version(Command):  # type: ignore[misc]
+    """`doit version`: doit answers `doit --version` itself, before it looks for commands such as these."""
+
+    doc_purpose = "show the versions of doit-tofu, the engine and doit"
+    doc_usage = ""
+    doc_description = None
+
+    def execute(self, options: Any, words: list[str]) -> Any:  # noqa: ARG002 - doit's signature
+        """Print them on one line."""
+        standard.prepare()
+        return _shown(lambda: print(versions()))  # noqa: T201 - what was asked for
+
+
+_print_usage = cmd_help.Help.print_usage
+
+
+def _print_our_usage(command: Any, commands: Any) -> None:
+    """Print our help in a repository of ours, doit's anywhere else."""
+    if not is_ours():
+        _print_usage(command, commands)
+    elif isinstance(command, _Showing):
+        print(usage())  # noqa: T201 - what was asked for
+    else:
+        _shown(lambda: print(usage()))  # noqa: T201 - as above
+
+
+cmd_help.Help.print_usage = _print_our_usage  # `doit --help` makes doit's own class, but loads these commands first
 
 
 class Program(DoitMain):  # type: ignore[misc]
     """`doit-tofu`: doit with these commands, even without plugins."""
 
     BIN_NAME = "doit-tofu"
-    DOIT_CMDS = (*DoitMain.DOIT_CMDS, Run, List, Info, Clean, Forget, Help)
+    DOIT_CMDS = (*DoitMain.DOIT_CMDS, Run, List, Info, Clean, Forget, Help, Version)
 
     def run(self, arguments: list[str]) -> Any:
         """Run a command line; `--help` runs the command `help`."""
@@ -164,7 +188,22 @@ def versions() -> str:
         own = version("doit-tofu")
     except PackageNotFoundError:  # run from its own tree
         own = "from source"
-    return f"doit-tofu {own} (doit {version('doit')}, Python {sys.version.split()[0]})"
+    parts = [_engine(), f"doit {version('doit')}", f"Python {sys.version.split()[0]}"]
+    return f"doit-tofu {own} ({', '.join(part for part in parts if part)})"
+
+
+def _engine() -> str:
+    """The engine of the repository that we are in; empty where there is none, or its configuration cannot be read."""
+    root = _home()
+    if root is None:
+        return ""
+    from .project.config import loading
+
+    try:
+        engine = loading.load(root).config.engine
+    except DeployError:
+        return ""
+    return f"{_ENGINES[engine.kind]} {engine.version}"
 
 
 def usage() -> str:
@@ -174,7 +213,8 @@ def usage() -> str:
     values = [f"  {f'{name}=...':<{width}}{text}" for name, text in VARIABLES.items()]
     return "\n".join(
         [
-            f"{versions()}: OpenTofu stacks, planned, deployed, verified and checked for drift",
+            versions(),
+            "OpenTofu stacks: planned, deployed, verified and checked for drift",
             "",
             "usage: doit [OPTIONS] [NAME=VALUE ...] COMMAND[:STACK] ...",
             "",
@@ -188,7 +228,8 @@ def usage() -> str:
             f"  {'-n NUMBER':<{width}}how many tasks run in parallel",
             f"  {'-a':<{width}}run the named tasks even if they are up to date",
             "",
-            "`doit list --all` shows the stacks' tasks, `doit help run` shows all of doit's options.",
+            "`doit list --all` shows the stacks' tasks, `doit help plan` explains a command,",
+            "`doit help run` shows all of doit's options, `doit version` shows the versions.",
         ]
     )
 
@@ -205,14 +246,20 @@ def about(command: str) -> str:
 
 def is_ours() -> bool:
     """Whether the nearest `dodo.py`, here or in a parent folder, imports its tasks from this package."""
+    return _home() is not None
+
+
+def _home() -> Path | None:
+    """The folder of that `dodo.py`; None if it is not ours."""
     here = Path.cwd()
     for folder in (here, *here.parents):
         try:
             text = (folder / _DODO).read_text(errors="replace")
         except OSError:
             continue
-        return f"from {__package__} import" in text or "from doit_tofu import" in text
-    return False
+        ours = f"from {__package__} import" in text or "from doit_tofu import" in text
+        return folder if ours else None
+    return None
 
 
 def _of_option(arguments: Sequence[str], said: str) -> str:

@@ -125,4 +125,4 @@ def _write_key(found: Recording, following: keys.SigningKey, facts: JsonObject, 
 def _to_configure(following: keys.SigningKey, named: Sequence[keys.PublicKey]) -> list[str]:
     if following.public in named:
         return []
-    return [f"  add its public key to the configuration: ledger: {{public_key: {following.public.text}}}"]
+    return [f"  add its public key to `ledger` in the configuration: public_key: {following.public.text}"]

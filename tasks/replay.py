@@ -27,6 +27,9 @@ from .history import retention
 from .run.lock import EnvironmentLock
 
 if TYPE_CHECKING:
+    from array import array
+
+    from .artifact.standing import Standing
     from .base.jsonvalue import JsonObject
 
 COMMANDS = frozenset({"plan", "deploy", "status"})
@@ -53,8 +56,11 @@ def place(root: Path) -> Path | None:
     return Layout(root, "").snapshots / name
 
 
-def answer() -> None:
-    """End the process with the answer of the command's last run, if that still holds; otherwise return.
+def answer() -> dict[str, Standing]:
+    """End the process with the answer of the command's last run, if that still holds.
+
+    Returns:
+        Otherwise what still holds of single stacks; nothing if another run may be changing it.
 
     Raises:
         SystemExit: The command was answered.
@@ -63,29 +69,39 @@ def answer() -> None:
     clock = time.monotonic()
     path = place(Path.cwd())
     if path is None:
-        return
+        return {}
     standard.prepare()
     try:
         known = snapshot.load(path)
     except (UnusableError, OSError):
-        return
+        return {}
     layout = Layout(path.parents[2].parent, known.environment)
     lock = EnvironmentLock(layout)
     try:
         if known.locking:
             lock.take(f"doit {' '.join(sys.argv[1:])}")
         elif lock.holder() is not None:
-            return
-        if not known.holds() or _ignores(layout, known):
-            return
+            return {}
+        now = stamps.read(known.paths)
+        if not known.holds(now) or _ignores(layout, known):
+            return _standing(known, now)
         _write(layout, known, clock)
     except (DeployError, OSError):
-        return  # the run itself meets the same, and says so
+        return {}  # the run itself meets the same, and says so
     finally:
         lock.release()
     took = "" if known.ending is None else f"({time.monotonic() - clock:.1f} s){known.ending}"
     _print(known.said + took, reading=not known.locking)
     raise SystemExit(0)
+
+
+def _standing(known: Snapshot, now: array[int]) -> dict[str, Standing]:
+    """The stacks that are as they were."""
+    if not known.standing:
+        return {}
+    from .artifact import standing
+
+    return standing.decode(known.standing, known.paths, known.stamps, now)
 
 
 def _ignores(layout: Layout, known: Snapshot) -> bool:

@@ -11,8 +11,8 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from . import replay, wanted
-from .artifact import snapshot, stamps
+from . import replay, standings, wanted
+from .artifact import snapshot, stamps, standing
 from .artifact.inputs import InputKind
 from .artifact.snapshot import Snapshot
 from .base import ci, git, plain
@@ -55,6 +55,8 @@ def keep(run: Run, record: Mapping[str, Json] | None) -> None:
         return
     with suppress(stamps.OddError, DeployError, OSError, ValueError):
         listed = _listed(run)
+        each = standings.of(run, listed) if showing else {}
+        listed += standings.missing(each, listed)
         read = stamps.read(listed)
         if not stamps.settled(listed, read, replay.began(), {run.layout.relative(run.layout.overview)}):
             return
@@ -71,6 +73,7 @@ def keep(run: Run, record: Mapping[str, Json] | None) -> None:
             kept=(kept.keep, kept.days),
             locking=not showing,
             database=stamps.read([str(run.layout.records)]).tolist(),
+            standing=standing.encode(standings.certain(each, listed, read), listed) if each else b"",
         )
         snapshot.save(path, found)
 
@@ -101,7 +104,7 @@ def _listed(run: Run) -> list[str]:
         return skipped
 
     files = stamps.tree(skip)
-    if skipped and any(_reads_installed(run.project, skipped)):
+    if skipped and any(_reads_installed(run, skipped)):
         raise stamps.OddError(min(skipped))
     records = stamps.records(run.project.environment)
     excludes = git.excludes_file(run.layout.root)
@@ -125,6 +128,8 @@ def _unproven(run: Run) -> Iterator[bool]:
     yield not wanted.is_plain(run.layout.root / "dodo.py")
     yield bool(project.index.unreadable)
     for name in project.stacks:
+        if name in run.standing:
+            continue  # proven by the run that looked at it
         found = run.assessed[name][1] if name in run.assessed else None
         yield found is None or any(_unproven_by(project, name, found))
         yield config.deploy.tag is not None and (found is None or found.receipt is None)  # the tag may decide
@@ -147,11 +152,15 @@ def _is_outside(path: str) -> bool:
     return path.startswith(("/", "~")) or parts[0] in ("..", ".git", ".deploy")
 
 
-def _reads_installed(project: Project, skipped: set[str]) -> Iterator[bool]:
+def _reads_installed(run: Run, skipped: set[str]) -> Iterator[bool]:
     """Whether something reads below the folders of installed packages, which have no stamps."""
+    project, inside = run.project, tuple(f"{folder}/" for folder in skipped)
     yield any("**" in pattern for pattern in project.config.discover)
     for name, stack in project.stacks.items():
+        if (known := run.standing.get(name)) is not None:
+            yield any(path.startswith(inside) for path in known.rests)
+            continue
         yield bool(stack.settings.watch)
         module = project.module(name)
         for path in (*module.modules, *(named.path for named in module.named)):
-            yield any(f"{path}/".startswith(f"{folder}/") or f"{folder}/".startswith(f"{path}/") for folder in skipped)
+            yield f"{path}/".startswith(inside) or any(folder.startswith(f"{path}/") for folder in inside)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import re
 import sys
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from doit import get_var
 
+from . import wanted
 from .base import crashlog, ownenvironment, standard, urls
 from .base.errors import ConfigError, ConfigErrors, DeployError, ExitCode, UnexpectedError
 from .base.layout import DEPLOY_DIR, prepare
@@ -27,11 +27,13 @@ from .run.request import Request
 from .run.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from .artifact.standing import Standing
     from .base.problem import Problem
     from .ledger.holder import Pipeline
     from .project.project import Project
+    from .project.statekinds import StateId
     from .run.allowance import Allowance
     from .run.reviewing import Review
 
@@ -40,20 +42,19 @@ _SECRET = re.compile(f"{SECRET_NAME.pattern}|KEY")  # before the configuration i
 _READING = frozenset({"plan", "deploy", "verify", "drift", "status", "ci"})  # what begins with the ledger
 
 
-def start() -> Run:
+def start(standing: Mapping[str, Standing] | None = None) -> Run:
     """Load the project in the current folder, which doit has set to that of `dodo.py`.
 
     The environment is `env=NAME` on the command line, else `DEPLOY_ENV`, else the configuration's default.
     `upstream=update` there updates an overlay's pinned upstream; `from=` takes what another job handed over; `allow=`
     overrides a policy and `accept=` accepts a state, both with a `reason=`.
 
+    Args:
+        standing: What is known of stacks on which nothing has changed since the last run of the same command.
+
     Raises:
         SystemExit: The project has errors, which were printed.
     """
-    # Objects created from here on, mostly tasks, live as long as the run: repeated garbage collection would take a
-    # tenth of a run that has nothing to do.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
     root = Path.cwd()
     standard.prepare()
     ownenvironment.hide(name for name in os.environ if _SECRET.search(name.upper()) or "://" in os.environ[name])
@@ -63,13 +64,19 @@ def start() -> Run:
     try:
         commandline.check_variables()
         commandline.check_order()
-        run = Run(_taken_over(load(root, environment, update=_update())), _request())
+        states = {name: found.state for name, found in (standing or {}).items()}
+        run = Run(_taken_over(load(root, environment, update=_update(), checked=states)), _request())
+        run.standing = standing or {}
         ownenvironment.hide(_declared_secrets(run.project))
         stateguard.check_names(run.request.accepted, run.project.stacks)
         if run.request.adopt is not None:
             from .plans import adoption
 
             adoption.check_name(run, run.request.adopt)
+        if run.request.repair is not None:
+            from . import repair
+
+            repair.check(run)
         for note in misspelt.notes(os.environ, partial(_folders, run.project)):
             run.say(note)
         if run.project.config.notify:
@@ -106,13 +113,26 @@ def _folders(project: Project) -> set[str]:
     return found | {*project.stacks}
 
 
-def load(root: Path, environment: str | None = None, *, update: bool = False) -> Project:
+def load(
+    root: Path, environment: str | None = None, *, update: bool = False,
+    checked: Mapping[str, StateId | None] | None = None,
+) -> Project:  # fmt: skip
     """Load the project and check everything that its configuration refers to.
+
+    A command that needs nothing of the stacks' code gets it without what is read there, and without these checks.
+
+    Args:
+        root: The repository's root.
+        environment: The environment's name; by default the configuration's default.
+        update: Whether an overlay's upstream may be pinned to a new commit.
+        checked: See `Sources.checked`.
 
     Raises:
         DeployError: It cannot be loaded; `ConfigErrors` lists all broken references at once.
     """
-    project = loading.load(root, environment, update=update)
+    if not wanted.looks_at_code():
+        return loading.load(root, environment, update=update, code=False)
+    project = loading.load(root, environment, update=update, checked=checked)
     errors = [error for find in _checks(project) for error in find(project)]
     if errors:
         raise ConfigErrors(errors)
@@ -210,6 +230,7 @@ def _request() -> Request:
         part=fanout.part(get_var("ci")), mocking=get_var("mocks") != "no", reviewed_file=get_var("reviewed"),
         allowances=allowed, base=get_var("base"), reason=get_var("reason"), as_json=commandline.wants_json(),
         shard=turns.shard(get_var("shard")), adopt=commandline.adopting(),
+        repair=commandline.repairing(),
     )  # fmt: skip
 
 
@@ -224,6 +245,9 @@ def _taken_over(project: Project) -> Project:
         return project
     from .forges.pipelines import takeover
 
+    if commandline.repairing() is not None:
+        takeover.take_drift(project, Path(folder))
+        return project
     alone = get_var("ci") is None and commandline.names({"deploy", "plan"})
     takeover.take(project, Path(folder), receipts=not alone)
     return load(project.layout.root, project.environment)
@@ -265,12 +289,11 @@ def _tell_reviewers(environment: str | None, problems: list[Problem]) -> None:
 
 def _print_failure(environment: str | None, problems: list[Problem]) -> None:
     """Print why the command could not begin as the document that a program waits for."""
-    from .reports.surface import problem
-    from .run.documents import FailedDocument, text
+    from .run.documents import failed
 
     mask = Masker()
-    found = [problem(each.mapped(lambda words: urls.scrub(mask.text(words)))) for each in problems]
-    print(text(FailedDocument(environment=environment, problems=found)))  # noqa: T201 - what was asked for
+    found = [each.mapped(lambda words: urls.scrub(mask.text(words))) for each in problems]
+    print(failed(environment, found))  # noqa: T201 - what was asked for
 
 
 def _end(text: str) -> NoReturn:

@@ -14,7 +14,6 @@ from .base.errors import ConfigError, LedgerError, nearest
 from .base.problem import doit
 from .base.text import plural
 from .engine import encryption
-from .forges import witness
 from .ledger import advice, check, checkpoint, keys
 from .ledger.machine import Failed, Look, Trouble
 from .ledger.record import Change, Head, Kind
@@ -55,6 +54,8 @@ def _text(run: Run, words: list[str]) -> str:
     done = _WITH_MORE[word](run, opened, rest) if word in _WITH_MORE else _DOES[word](run, opened)
     session = opened.session
     if session.written and session.head is not None:
+        from .forges import witness
+
         witness.tell(run, session, session.head)
     return done
 
@@ -69,7 +70,7 @@ def _key() -> str:
     return "\n".join([
         f"ledger    a new key, {made.public.id}; nothing was saved, so copy both lines",
         f"  only for deploy jobs, as a protected and masked variable: {keys.VARIABLE}={made.text}",
-        f"  for config/pipeline.yaml: ledger: {{public_key: {made.public.text}}}",
+        f"  for `ledger` in config/pipeline.yaml: public_key: {made.public.text}",
     ])  # fmt: skip
 
 
@@ -171,7 +172,7 @@ def _about_key(trust: Trust, public: str | None) -> list[str]:
     if public is None:
         return ["  entries are chained but not signed; `doit ledger key` creates a key"]
     if not trust.public:
-        return [f"  add its public key to the configuration: ledger: {{public_key: {public}}}"]
+        return [f"  add its public key to `ledger` in the configuration: public_key: {public}"]
     return []
 
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from . import drift
 from .artifact import affected, receipt
 from .base.errors import StoppedError
 from .base.problem import Command, doit
@@ -98,6 +97,8 @@ def _wait(run: Run, stack: Stack, label: str, checks: Sequence[Check], last: Rec
     project = run.project
 
     def plan() -> PlanChanges:
+        from . import drift
+
         values = {**upstream.values(run, stack).values, **used.references(project, stack, deployed=True)[0]}
         return drift.fresh_plan(run, stack, values, STAGE).changes
 

@@ -20,6 +20,16 @@ _REACHED = {
 """The tasks that those of a command wait for, and its own; each other command has only its own."""
 
 
+_OF_THE_LEDGER = frozenset({"audit", "log"})
+
+
+def looks_at_code() -> bool:
+    """Whether the command line may need what the stacks' code says; with thousands of stacks that takes a while."""
+    words = positional(sys.argv[1:])
+    named = {word.partition(":")[0] for word in words} & COMMANDS.keys()
+    return not words or words[0] not in _OF_THE_LEDGER or not named <= _OF_THE_LEDGER or not is_plain(Path("dodo.py"))
+
+
 def is_wanted(name: str) -> bool:
     """Whether the command line may reach a task of this name, or one below it."""
     reached = _reached()

@@ -117,7 +117,7 @@ class ChildPipeline:
         shutil.rmtree(checkout, ignore_errors=True)
         clone = ["git", "clone", "--quiet", str(self.repository.path), str(checkout)]
         subprocess.run(clone, env=self.repository.environment(), check=True)
-        own = {"CI_PIPELINE_ID": str(self.number), "CI_PROJECT_ID": "7"}
+        own = {"CI_PIPELINE_ID": str(self.number), "CI_PROJECT_ID": "7", "CI_PIPELINE_SOURCE": "parent_pipeline"}
         variables = {**own, **self.source["variables"], **job.get("variables", {}), **variables}
         caches = [
             (self._key(cache["key"], variables), cache)

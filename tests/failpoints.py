@@ -1,7 +1,9 @@
-"""Kills a doit process at a named point: `TESTS_FAILPOINT=push.after:2` at the second time that a push has succeeded.
+"""Fails a doit process at a named point: `TESTS_FAILPOINT=push.after:2` at the second time that a push has succeeded.
 
-A `dodo.py` installs it before the package is used. A kill is a SIGKILL: nothing is flushed, no lock is given back by
-hand, and an engine that runs goes on alone.
+A `dodo.py` installs it before the package is used. At most points the process is killed by SIGKILL: nothing is flushed,
+no lock is given back by hand, and an engine that runs goes on alone. At `fetch.lost` and `push.lost` the remote did what
+was asked, and its answer does not arrive; at `push.repeated` the request arrives twice. `engine` is any engine call.
+`TESTS_FAILPOINT_LOG` names a file that gets a line for each point that is passed.
 """
 
 from __future__ import annotations
@@ -9,30 +11,42 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 VARIABLE = "TESTS_FAILPOINT"
+LOG = "TESTS_FAILPOINT_LOG"
 POINTS = (
     "fsync.before", "fsync.after", "rename.before", "rename.after", "fetch.before", "fetch.after", "push.before",
     "push.after", "plan.before", "plan.after", "apply.before", "apply.during", "apply.after", "init.after",
+    "engine.before", "engine.after", "fetch.lost", "push.lost", "push.repeated",
 )  # fmt: skip
 _LATEST_DURING = 0.4  # seconds after which an engine that is under way is left alone
 
 
 class Failpoint:
-    """The point that was asked for, and how often each was passed."""
+    """The point that was asked for, and how often each was passed.
 
-    def __init__(self, text: str) -> None:
+    Args:
+        text: Its name, and the how manieth time counts.
+        log: The file that gets a line for each point that is passed.
+    """
+
+    def __init__(self, text: str, log: str | None = None) -> None:
         self._name, _, number = text.partition(":")
         self._number = int(number or 1)
+        self._log = log
         self._passed: Counter[str] = Counter()
 
     def passes(self, name: str) -> bool:
         """Whether this is the point and the time."""
         self._passed[name] += 1
+        if self._log:
+            with Path(self._log).open("a") as log:
+                log.write(f"{name}\n")
         return name == self._name and self._passed[name] == self._number
 
     def reach(self, name: str) -> None:
@@ -58,26 +72,35 @@ def die() -> None:
 
 
 def install() -> None:
-    """Watch the points of this process, if a variable names one."""
-    if not (text := os.environ.get(VARIABLE)):
+    """Watch the points of this process, if a variable names one or a log."""
+    text, log = os.environ.get(VARIABLE, ""), os.environ.get(LOG)
+    if not (text or log):
         return
     from threading import Timer
 
+    from tasks.base.process import Ended
     from tasks.engine.engine import Engine
     from tasks.ledger.gitclone import Clone
 
-    point = Failpoint(text)
+    point = Failpoint(text, log)
     os.fsync = point.around(os.fsync, "fsync")
     os.replace = point.around(os.replace, "rename")
     os.rename = point.around(os.rename, "rename")
     git, run = Clone.git, Engine.run
 
     def watched_git(self: Any, settings: Any, *arguments: str, **named: Any) -> Any:
-        return point.around(git, arguments[0])(self, settings, *arguments, **named)
+        name = arguments[0]
+        ended = point.around(git, name)(self, settings, *arguments, **named)
+        if name == "push" and point.passes("push.repeated"):
+            return git(self, settings, *arguments, **named)
+        if name in ("fetch", "push") and point.passes(f"{name}.lost"):
+            return Ended(128, "", "fatal: the remote end hung up unexpectedly")
+        return ended
 
     def watched_run(self: Any, context: Any, command: str, *arguments: str, **named: Any) -> Any:
         if point.passes(f"{command}.during"):
             Timer(_LATEST_DURING * (os.getpid() % 7) / 7, die).start()
-        return point.around(run, command)(self, context, command, *arguments, **named)
+        named_run = point.around(run, command)
+        return point.around(named_run, "engine")(self, context, command, *arguments, **named)
 
     Clone.git, Engine.run = watched_git, watched_run  # type: ignore[method-assign]

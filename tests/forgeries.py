@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,7 +32,7 @@ from tasks.base.layout import Layout
 from tasks.project.config import keyring, signer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tasks.project.config.signer import Signer
 
@@ -321,14 +322,21 @@ def attack(count: int, seed: int = 1, *, at_first: bool = False) -> Outcome:
 
 
 def _try(world: World, kind: str, left: dict[str, str], outcome: Outcome) -> None:
-    began = time.monotonic()
-    outcome.tried += 1
-    try:
+    with tried(kind, outcome, FolderRefusedError):
         if world.verify() == left:
             outcome.harmless += 1
         else:
             outcome.accepted[kind] += 1
-    except FolderRefusedError:
+
+
+@contextmanager
+def tried(kind: str, outcome: Outcome, refused: type[Exception]) -> Iterator[None]:
+    """Count one forgery: what is `refused` held, any other error crashed."""
+    began = time.monotonic()
+    outcome.tried += 1
+    try:
+        yield
+    except refused:
         pass
     except Exception as error:  # noqa: BLE001 - what is counted
         outcome.crashed[f"{kind}: {type(error).__name__}"] += 1

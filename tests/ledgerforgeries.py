@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 import json
 import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -25,7 +24,7 @@ from tasks.ledger.machine import Look, Mark, Me
 from tasks.ledger.record import Change, Head, Kind, Shard
 from tasks.ledger.session import Identity, Session, Trust
 from tasks.ledger.storehome import HEAD, StoreHome
-from tests.forgeries import LONGEST, MONSTERS, Outcome, main
+from tests.forgeries import MONSTERS, Outcome, main, tried
 
 OURS, FORGERS = SigningKey(b"o" * 32), SigningKey(b"f" * 32)
 PROJECT, ENVIRONMENT = "acme/infra", "prod"
@@ -274,20 +273,12 @@ def attack(count: int, seed: int = 1, *, at_first: bool = False) -> Outcome:
     while outcome.tried < count and (outcome.held or not at_first):
         kind = chance.choice(KINDS)
         kind(world, chance)
-        began = time.monotonic()
-        outcome.tried += 1
-        try:
+        with tried(kind.__name__, outcome, LedgerError):
             found = world.read()
             if found == (used, audited):  # it changed nothing that is read, so it has proven nothing
                 outcome.tried, outcome.harmless = outcome.tried - 1, outcome.harmless + 1
             elif found[0] != used or found[1] is not None:
                 outcome.accepted[kind.__name__] += 1
-        except LedgerError:
-            pass
-        except Exception as error:  # noqa: BLE001 - what is counted
-            outcome.crashed[f"{kind.__name__}: {type(error).__name__}"] += 1
-        if time.monotonic() - began > LONGEST:
-            outcome.hung[kind.__name__] += 1
         world.files = dict(world.versions[-1])
     return outcome
 

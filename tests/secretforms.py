@@ -11,6 +11,7 @@ import codecs
 import html
 import json
 import os
+import re
 import shlex
 import sys
 import textwrap
@@ -114,6 +115,23 @@ FORMS: dict[str, Callable[[str], str]] = {
     "Base85": lambda text: base64.b85encode(_raw(text)).decode(),
     "Ascii85": lambda text: base64.a85encode(_raw(text)).decode(),
     "escaped Unicode": lambda text: codecs.encode(text, "unicode_escape").decode(),
+}
+
+
+def _go_title(text: str) -> str:
+    """Go's strings.Title: the first letter of each word; letters, digits and underscores are words."""
+    return re.sub(r"(^|[^\w])(\w)", lambda found: found[1] + found[2].upper(), text, flags=re.ASCII)
+
+
+# In another case or reversed, as functions of the engine and of shells make it.
+CHANGED: dict[str, Callable[[str], str]] = {
+    "upper": str.upper,
+    "lower": str.lower,
+    "title of the engine": _go_title,
+    "title of Python": str.title,
+    "capitalized": str.capitalize,
+    "swapped": str.swapcase,
+    "reversed": lambda text: text[::-1],
 }
 
 

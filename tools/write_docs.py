@@ -24,7 +24,7 @@ from tasks.base import layout  # noqa: E402
 from tasks.checks import registry  # noqa: E402
 from tasks.checks.check import Check  # noqa: E402
 from tasks.project import model  # noqa: E402
-from tasks.project.config import loading  # noqa: E402
+from tasks.project.config import loading, tightening  # noqa: E402
 from tasks.run import documents  # noqa: E402
 
 if TYPE_CHECKING:
@@ -97,11 +97,21 @@ For completion in an editor, put this line first:
 | `$${{` | a plain `${{` | as `${{NAME}}` |
 
 """
+_VARIABLES = """\
+## What variables may change
+
+Anyone who can start a pipeline may be able to set its variables, and they were not reviewed. So a `DEPLOY_*` variable
+tightens what the files say, and never loosens it. A looser one is an error before anything else is done. What holds for
+a key holds for all keys below it that are not named themselves.
+
+| a variable may | keys |
+| --- | --- |
+"""
 
 
 def configuration() -> str:
     """`docs/configuration.md`: a section per part of the configuration, a row per key."""
-    parts = [_HEAD]
+    parts = [_HEAD, _VARIABLES + _variables()]
     for path, part in sections(model.Config, ()):
         title = _code(_dotted(path)) if path else "Top level"
         title += f" of kind {_code(get_args(_hints(part)['kind'])[0])}" if issubclass(part, Check) else ""
@@ -228,6 +238,14 @@ def _default(field: Any) -> str:
 
 def _aliases() -> list[tuple[str, Any]]:
     return [(name, value) for name, value in vars(model).items() if get_origin(value) is Annotated]
+
+
+def _variables() -> str:
+    """What variables may change, a row per rule."""
+    rows: dict[str, list[str]] = {}
+    for key, rule in tightening.RULES.items():
+        rows.setdefault(rule.may, []).append(_code(key))
+    return "".join(f"| {may} | {', '.join(keys)} |\n" for may, keys in rows.items()) + "\n"
 
 
 def _named_patterns() -> list[tuple[str, str]]:

@@ -100,8 +100,8 @@ class PlanChanges:
     errored: bool = False
 
     def to_json(self) -> JsonObject:
-        """The content of `plan.json`."""
-        return {"format": 1, **asdict(self)}
+        """The content of `plan.json`; the changes in it are those of this one, not copies."""
+        return {"format": 1, **vars(self), "counts": asdict(self.counts)}
 
 
 def read(plan: Mapping[str, Json], mask: Secrets, *, hidden: bool = False) -> PlanChanges:
@@ -231,10 +231,22 @@ def _described(record: JsonObject, kind: str) -> JsonObject:
     }
 
 
+def sides(change: JsonObject, *, redacted: bool) -> tuple[Json, Json]:
+    """The values before and after a change in the engine's form; what is not known yet is `UNKNOWN`.
+
+    Args:
+        change: The change.
+        redacted: Whether to replace what the engine marks as sensitive.
+    """
+    before, after = change.get("before"), change.get("after")
+    if redacted:
+        before, after = redact(before, change.get("before_sensitive")), redact(after, change.get("after_sensitive"))
+    return before, _with_unknown(after, change.get("after_unknown"))
+
+
 def _values(change: JsonObject) -> JsonObject:
-    before = redact(change.get("before"), change.get("before_sensitive"))
-    after = redact(change.get("after"), change.get("after_sensitive"))
-    return {"before": before, "after": _with_unknown(after, change.get("after_unknown"))}
+    before, after = sides(change, redacted=True)
+    return {"before": before, "after": after}
 
 
 def _finish(entry: _Entry, mask: Secrets, *, hidden: bool) -> None:

@@ -31,8 +31,9 @@ _BUILDS = ".builds"
 _BEFORE = "ci/before/"
 # Files that do not affect a deploy: made by each run, shown to people, or signed separately.
 _FREE = (
-    "index/", "ledger.json", "ledger.lock", "reports/", "runs/", "ci/gitlab.yml", "ci/github.json", "crash.log",
-    "overview.json", "published.json", "review.json", "run.lock", "memory.jsonl", f"{_BEFORE}memory.jsonl", "states/",
+    "index/", "drift/", "ledger.json", "ledger.lock", "reports/", "runs/", "ci/gitlab.yml", "ci/github.json",
+    "crash.log", "overview.json", "published.json", "review.json", "run.lock", "memory.jsonl", f"{_BEFORE}memory.jsonl",
+    "states/",
 )  # fmt: skip
 _REMEMBERED = ("receipts/", "outputs/")
 _LARGEST_INDEX = 1 << 28

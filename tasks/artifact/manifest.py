@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from ..base.files import canonical_json, sha256_bytes
 from ..base.problem import doit
 from ..project.config import signature
 from . import reasons
-from .inputs import Inputs
+from .inputs import Inputs  # noqa: TC001 - pydantic reads a manifest by it
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -79,7 +79,7 @@ class Manifest:
 
     def body(self) -> dict[str, Any]:
         """All fields as a JSON value."""
-        return {**asdict(replace(self, inputs=Inputs({}))), "inputs": self.inputs.to_json()}
+        return {**vars(self), "inputs": self.inputs.to_json()}
 
     def to_json(self, key: Signer | None) -> dict[str, Any]:
         """The manifest with its digest, and with a signature if there is a key."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,8 @@ class Receipt:
     before it. `exists` are the digests of the addresses that it left in place; `accepted` is the state that was
     accepted although another one had been deployed, and why. `plan_id` is the manifest's `id`.
     `failed_checks` are the `check` blocks that did not hold at its end. `unneeded` says that the engine was not
-    started, as the plan was empty and would have left the state exactly as it was.
+    started, as the plan was empty and would have left the state exactly as it was. `repaired` is set if the apply undid
+    a drift: `person` if somebody asked for that, `rule` if a rule of `drift.repair` did.
     """
 
     stack: str
@@ -68,6 +69,7 @@ class Receipt:
     plan_id: str | None = None
     failed_checks: list[str] = field(default_factory=list)
     unneeded: bool = False
+    repaired: str | None = None
     format: int = FORMAT
 
     @property
@@ -126,7 +128,7 @@ def write(layout: Layout, receipt: Receipt) -> None:
     Raises:
         RecordError: The disk is full or the folder cannot be written.
     """
-    body = {**asdict(replace(receipt, inputs=Inputs({}))), "inputs": receipt.inputs.to_json()}
+    body = {**vars(receipt), "inputs": receipt.inputs.to_json()}  # all other fields are JSON values
     folder.keep(layout, layout.receipt(receipt.stack), body)
 
 

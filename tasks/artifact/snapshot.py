@@ -26,7 +26,7 @@ from . import stamps
 if TYPE_CHECKING:
     from pathlib import Path
 
-_FORMAT = b"doit-tofu snapshot 1\n"
+_FORMAT = b"doit-tofu snapshot 2\n"
 _LARGEST = 1 << 28
 _SALT, _CODE = 16, 32
 _LENGTH = 8  # bytes of the length of a part
@@ -55,6 +55,7 @@ class Snapshot:
         kept: How many records are kept, and for how many days.
         locking: Whether the command holds the environment.
         database: The stamp of doit's own database.
+        standing: What holds of single stacks where not everything is as it was, see `standing.encode`; may be empty.
     """
 
     environment: str
@@ -68,10 +69,15 @@ class Snapshot:
     kept: tuple[int, float | None]
     locking: bool
     database: list[int]
+    standing: bytes = b""
 
-    def holds(self) -> bool:
-        """Whether nothing that the answer rests on has changed; reads the stamps of the current folder."""
-        return stamps.names(self.environment) == self.names and stamps.read(self.paths) == self.stamps
+    def holds(self, now: array[int]) -> bool:
+        """Whether nothing that the answer rests on has changed.
+
+        Args:
+            now: The stamps of its paths in the current folder.
+        """
+        return stamps.names(self.environment) == self.names and now == self.stamps
 
 
 def _circumstances() -> str:
@@ -127,13 +133,18 @@ def load(path: Path) -> Snapshot:
         end = start + _LENGTH + int.from_bytes(data[start : start + _LENGTH], "big")
         parts.append(data[start + _LENGTH : end])
         start = end
-    head, names, raw, *reports = parts
+    head, names, raw, standing, *reports = parts
     found = json.loads(bytes(head))
     read = array("q")
     read.frombytes(raw)
     listed = bytes(names).decode(errors=_SURROGATES).split("\0")
     contents = [zlib.decompress(report) for report in reports]
-    found |= {"paths": listed, "stamps": read, "reports": dict(zip(found["reports"], contents, strict=True))}
+    found |= {
+        "paths": listed,
+        "stamps": read,
+        "standing": bytes(standing),
+        "reports": dict(zip(found["reports"], contents, strict=True)),
+    }
     return Snapshot(**{**found, "kept": tuple(found["kept"])})
 
 
@@ -144,9 +155,10 @@ def save(path: Path, found: Snapshot) -> None:
         RecordError: It cannot be written.
     """
     head = {**vars(found), "reports": list(found.reports)}
-    del head["paths"], head["stamps"]
+    del head["paths"], head["stamps"], head["standing"]
     parts = [
         json.dumps(head).encode(), "\0".join(found.paths).encode(errors=_SURROGATES), found.stamps.tobytes(),
+        found.standing,
         *(zlib.compress(content, 1) for content in found.reports.values()),
     ]  # fmt: skip
     data = b"".join(len(part).to_bytes(_LENGTH, "big") + part for part in parts)

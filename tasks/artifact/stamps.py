@@ -51,6 +51,17 @@ def read(paths: Iterable[str]) -> array[int]:
     return found
 
 
+def modes(read: array[int]) -> array[int]:
+    """The modes in some stamps, in their order; 0 for what is missing."""
+    return read[:: len(MISSING)]
+
+
+def differing(before: array[int], now: array[int]) -> set[int]:
+    """The positions of the paths whose stamps differ."""
+    size = len(MISSING)
+    return {at // size for at in range(0, len(now), size) if before[at : at + size] != now[at : at + size]}
+
+
 def settled(paths: Sequence[str], stamps: array[int], began: int, written: Collection[str] = ()) -> bool:
     """Whether nothing was changed since shortly before a run began.
 

@@ -104,9 +104,13 @@ def pipeline(environment: Mapping[str, str] = os.environ) -> str:
 
 
 def outermost(found: CI, environment: Mapping[str, str] = os.environ) -> str:
-    """The id of the pipeline that started all others of this commit: what `doit ci` generates belongs to it."""
-    parent = environment.get(PARENT_VARIABLE, "")
-    return parent if found.kind == "gitlab" and parent.isdigit() else found.pipeline
+    """The id of the pipeline that started all others of this commit: what `doit ci` generates belongs to it.
+
+    Only a pipeline that another one started has such a parent: whoever starts one could name any as its own.
+    """
+    parent, source = environment.get(PARENT_VARIABLE, ""), environment.get("CI_PIPELINE_SOURCE")
+    is_part = found.kind == "gitlab" and source == "parent_pipeline" and parent.isdigit()
+    return parent if is_part else found.pipeline
 
 
 def _host(url: str) -> str:

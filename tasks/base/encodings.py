@@ -1,4 +1,4 @@
-"""How a secret may appear in another program's output: escaped, quoted, percent-encoded, hex, Base64, in lines."""
+"""How a secret may appear in another program's output: escaped, quoted, percent-encoded, hex, in another case."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import html
 import json
 import re
 import shlex
+import unicodedata
 from typing import TYPE_CHECKING
 from urllib.parse import quote_from_bytes
 
@@ -33,6 +34,52 @@ def encoded(text: str) -> Iterator[str]:
     for form in {text, *_json(text)}:  # also for a document that contains it
         yield from _binary(_bytes(form))
         yield from _numbered(form)
+
+
+def recased(text: str) -> Iterator[str]:
+    """A text in upper, lower and title case, as the engine and others change it, also within JSON."""
+    yield from _others(text, text.upper(), text.lower(), "".join(map(_upper, text)), _title(text), text.capitalize(),
+                       text.title(), text.swapcase())  # fmt: skip
+
+
+def backwards(text: str) -> Iterator[str]:
+    """A text reversed, also within JSON: by characters, and, as the engine's `strrev`, with what combines with them."""
+    yield from _others(text, text[::-1], "".join(reversed(_clusters(text))))
+
+
+def _others(text: str, *forms: str) -> Iterator[str]:
+    for form in dict.fromkeys(forms):
+        if form != text:
+            yield form
+            if not _UNESCAPED.fullmatch(form):
+                yield from _json(form)
+
+
+def _upper(letter: str) -> str:
+    return letter if len(upper := letter.upper()) > 1 else upper
+
+
+def _title(text: str) -> str:
+    """Every letter after a separator in upper case, the others as they are."""
+    parts = [_upper(letter) if place == 0 or _parts(text[place - 1]) else letter for place, letter in enumerate(text)]
+    return "".join(parts)
+
+
+def _parts(letter: str) -> bool:
+    """Whether a word begins after it, as Go's `strings.Title` has it."""
+    return not (letter.isalnum() or letter == "_") if letter.isascii() else letter.isspace()
+
+
+def _clusters(text: str) -> list[str]:
+    """Its characters, each with what combines with it."""
+    parts: list[str] = []
+    for letter in text:
+        combines = unicodedata.category(letter) in ("Mn", "Me", "Mc") or letter == "\u200d"
+        if parts and (combines or parts[-1].endswith("\u200d") or (parts[-1], letter) == ("\r", "\n")):
+            parts[-1] += letter
+        else:
+            parts.append(letter)
+    return parts
 
 
 def _numbered(text: str) -> Iterator[str]:

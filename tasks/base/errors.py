@@ -129,7 +129,8 @@ class ConfigErrors(SeveralErrors):
     kind = Kind.CONFIG
 
     def __init__(self, errors: Sequence[ConfigError]) -> None:
-        super().__init__(f"{len(errors)} errors in the configuration", errors)
+        many = "1 error" if len(errors) == 1 else f"{len(errors):,} errors"
+        super().__init__(f"{many} in the configuration", errors)
 
 
 class UpstreamError(DeployError):
@@ -200,6 +201,12 @@ class DriftAdoptionError(DeployError):
     """A drift could not be taken over into the code."""
 
     kind = Kind.DRIFT_NOT_ADOPTED
+
+
+class DriftRepairError(DeployError):
+    """A drift was not deployed away: what would be applied is not what was shown, or nothing was shown."""
+
+    kind = Kind.DRIFT_NOT_REPAIRED
 
 
 class ArtifactRefusedError(DeployError):

@@ -244,6 +244,15 @@ class Layout:
         """The result of a task's latest run."""
         return self.base / f"results/{stage}/{stack}.json"
 
+    @property
+    def drifts(self) -> Path:
+        """What checks for drift have shown, for the deploy that repairs it."""
+        return self.base / "drift"
+
+    def drift(self, stack: str) -> Path:
+        """What the latest check for drift has shown of a stack; there is none if it has not drifted."""
+        return self.base / f"drift/{stack}.json"
+
     def data_dir(self, stack: str) -> Path:
         """The engine's data directory (`TF_DATA_DIR`) of a stack in this environment."""
         return self.cache / "data" / self.environment / stack
@@ -263,6 +272,12 @@ def prepare(layout: Layout, folder: Path) -> None:
     ignore = layout.root / DEPLOY_DIR / ".gitignore"
     if not ignore.exists():
         write_atomic(ignore, b"*\n", durable=False)
+
+
+def state_dir() -> Path:
+    """What this machine knows itself, in no cache that others may share: `XDG_STATE_HOME`, else `~/.local/state`."""
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "doit-tofu"
 
 
 def cache_dir() -> Path:

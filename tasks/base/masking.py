@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
-from .encodings import encoded
+from .encodings import backwards, encoded, recased
 from .ownwords import own
 from .search import Index
 
@@ -65,6 +65,11 @@ class Secrets:
         """How many looks all searches took so far: a measure of their cost that does not depend on the machine."""
         return self._index.looks
 
+    @property
+    def forms(self) -> int:
+        """How many texts are searched for."""
+        return len(self._index)
+
     def add(self, values: Iterable[Json]) -> None:
         """Learn secrets: texts, numbers, or lists and mappings of them."""
         for text, common in (leaf for value in values for leaf in _leaves(value)):
@@ -81,6 +86,8 @@ class Secrets:
             self._index.add(form)
             if _BETWEEN.search(form) and len(squeezed := _BETWEEN.sub("", form)) >= LONG:
                 self._index.add(squeezed, form)
+        for form, meaning in _changed(text):
+            self._index.add(form, meaning)
 
     def text(self, text: str) -> str:
         """A text with every known secret replaced; the product's own words and the names in the code stay."""
@@ -120,7 +127,9 @@ class Secrets:
             words: Whether secrets without a digit count, too; in identifiers they do not, which are written in code.
         """
         return any(
-            stop - start >= LONG and form not in self._common and (words or any(map(str.isdigit, form)))
+            stop - start >= LONG
+            and form not in self._common
+            and ((words and name[start:stop] == form) or any(map(str.isdigit, form)))
             for start, stop, form in self._hits(name)
         )
 
@@ -219,6 +228,17 @@ def _forms(text: str) -> Iterator[str]:
         if _counts(form):
             yield form
             yield from (other for other in (encoded(form) if form in whole else ()) if len(other) >= _SHORTEST)
+
+
+def _changed(text: str) -> Iterator[tuple[str, str]]:
+    """How a secret may stand in a text in another case or reversed, each with what it is made of.
+
+    A short word is not looked for in reverse: it may be another word.
+    """
+    for form in {text, text.strip(), *(line.strip() for line in text.splitlines())}:
+        if _counts(form):
+            others = recased(form) if form.isalpha() and len(form) < LONG else (*recased(form), *backwards(form))
+            yield from ((other, form) for other in others if len(other) >= _SHORTEST)
 
 
 def _counts(text: str) -> bool:

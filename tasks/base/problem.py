@@ -28,6 +28,7 @@ class Kind(StrEnum):
     STATE_NOT_SAVED = "state not saved"
     STATE_REFUSED = "state refused"
     DRIFT_NOT_ADOPTED = "drift not adopted"
+    DRIFT_NOT_REPAIRED = "drift not repaired"
     REFUSED = "refused"
     NOT_REVIEWED = "not reviewed"
     OLDER = "older commit"

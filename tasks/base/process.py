@@ -25,8 +25,8 @@ _DROPPED = re.compile(r"^(TF_WORKSPACE|TF_CLI_ARGS.*|TF_DATA_DIR|TF_VAR_.*|TF_IN
 
 # Secrets of `doit publish`, ledger and dashboard, which no child needs. Under other names, children may need them.
 _OURS = frozenset({
-    "DEPLOY_PUBLISH_TOKEN", "DEPLOY_LEDGER_TOKEN", "DEPLOY_LEDGER_KEY", "DEPLOY_OBSERVATIONS_TOKEN",
-    "DEPLOY_OBSERVATIONS_KEY", "DASHBOARD_TOKEN",
+    "DEPLOY_PUBLISH_TOKEN", "DEPLOY_LEDGER_TOKEN", "DEPLOY_LEDGER_READ_TOKEN", "DEPLOY_LEDGER_KEY",
+    "DEPLOY_OBSERVATIONS_TOKEN", "DEPLOY_OBSERVATIONS_KEY", "DEPLOY_ADOPTION_TOKEN", "DASHBOARD_TOKEN",
 })  # fmt: skip
 _GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 _INTERRUPTED = 10.0  # seconds that an interrupted child has to end by itself

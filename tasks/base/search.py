@@ -29,9 +29,9 @@ class Index:
         self._searches: dict[str, _Lengths | _ManyLengths] = {}  # by head; made when it is searched for
         self._heads: dict[str, list[str]] = {}  # the texts of each head
 
-    def __bool__(self) -> bool:
-        """Whether there are any."""
-        return bool(self._texts)
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._texts)
 
     def add(self, text: str, meaning: str | None = None) -> None:
         """Add a text of four or more characters; a match returns its `meaning`."""

@@ -32,7 +32,7 @@ def shorten(text: str, longest: int = _LONGEST) -> str:
     """The text, or its beginning and how much was cut."""
     if len(text) <= longest:
         return text
-    return f"{text[:longest]}… ({len(text) - longest:,} more characters)"
+    return f"{text[:longest]}… ({plural(len(text) - longest, 'more character')})"
 
 
 def shorten_pair(before: str, after: str, longest: int = _LONGEST) -> tuple[str, str]:

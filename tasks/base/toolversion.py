@@ -1,4 +1,7 @@
-"""Caches the versions of programs by file, so that a run with nothing to do starts no process."""
+"""Remembers the versions of programs by file, so that a run with nothing to do starts no process.
+
+Not in the cache, which jobs of merge requests may share: an older engine would be taken for the one that is wanted.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .errors import RecordError
 from .files import read_json, write_json
-from .layout import cache_dir
+from .layout import state_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +33,7 @@ def known(binary: Path, key: str, ask: Callable[[], str | None]) -> str | None:
     except (OSError, RuntimeError):  # the latter for circular links
         return None
     stamp = [str(real), status.st_dev, status.st_ino, status.st_ctime_ns, status.st_mtime_ns, status.st_size]
-    record = cache_dir() / "versions.json"
+    record = state_dir() / "versions.json"
     try:
         answers = read_json(record)
     except RecordError:

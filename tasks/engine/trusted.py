@@ -13,26 +13,26 @@ import io
 import os
 import zipfile
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..base import plain
 from ..base.errors import RecordError
 from ..base.files import read_json, sha256_bytes, write_atomic, write_json
+from ..base.layout import state_dir
 from . import published
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..base.jsonvalue import JsonObject
     from ..project import model
 
-STATE_VARIABLE = "XDG_STATE_HOME"
 _LARGEST = 1 << 30
 
 
 def record_file() -> Path:
     """This machine's record of engines that it verified or built; not in the cache, which may be shared."""
-    base = os.environ.get(STATE_VARIABLE)
-    return (Path(base) if base else Path.home() / ".local" / "state") / "doit-tofu" / "engines.json"
+    return state_dir() / "engines.json"
 
 
 def remember(binary: Path, how: str) -> None:

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from ..run.reviewing import Approver
 
@@ -49,6 +49,44 @@ class Noted:
 
 
 @dataclass(frozen=True)
+class Proposal:
+    """A merge request from a branch of ours.
+
+    Args:
+        number: Its number.
+        branch: The branch that it brings.
+        head: The last commit of that branch, as the forge knows it.
+        body: Its text.
+        state: `open`, `merged`, or `closed` without a merge.
+        own: Whether the token's user opened it.
+    """
+
+    number: int
+    branch: str
+    head: str
+    body: str
+    state: str
+    own: bool
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit to be made on a branch of its own.
+
+    Args:
+        branch: The branch.
+        base: The commit that it follows.
+        message: Its message.
+        files: The new content of each file, by path.
+    """
+
+    branch: str
+    base: str
+    message: str
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Merged:
     """A merged merge request: its number, and the last commit of its branch."""
 
@@ -85,6 +123,27 @@ class Client(Protocol):
 
     def close_issue(self, number: int) -> None:
         """Close an issue."""
+
+    def proposals(self, branch: str | None = None) -> list[Proposal]:
+        """The open merge requests; with a branch all that there ever were from it."""
+
+    def push(self, commit: Commit) -> str:
+        """Make a branch that has one commit more than its base, whatever it was before; returns that commit."""
+
+    def head(self, branch: str) -> str | None:
+        """The last commit of a branch; None if there is no such branch."""
+
+    def delete_branch(self, branch: str) -> None:
+        """Remove a branch; one that is gone already is no error."""
+
+    def propose(self, branch: str, target: str, title: str, body: str) -> None:
+        """Open a merge request; that there is one already is no error."""
+
+    def update_proposal(self, number: int, title: str, body: str) -> None:
+        """Replace a merge request's title and text."""
+
+    def close_proposal(self, number: int) -> None:
+        """Close a merge request."""
 
     def status(self, commit: str, state: State, name: str, description: str, link: str | None) -> None:
         """Set a commit's status of a name."""

@@ -48,8 +48,8 @@ def action(run: Run, name: str) -> Action:
 
 def _compare(run: Run, name: str) -> Result | None:
     """The error as a result when nothing may be deployed."""
-    if not run.asked.deploying or run.stop.requested:
-        return None
+    if not run.asked.deploying or run.stop.requested or run.request.repair is not None:
+        return None  # a repair was compared with the drift that was shown
     try:
         # In a job of a pipeline the rest has passed in another job.
         judge(run, sorted(run.replanned) if run.request.part is not None else None)

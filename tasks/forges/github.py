@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ..run.reviewing import Approver
-from .client import LABEL, Comment, Issue, Merged, Noted, State
-from .http import Api, ForgeError
+from .client import LABEL, Comment, Issue, Merged, Noted, Proposal, State
+from .http import Api, ForgeError, field_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from .client import Commit
     from .place import Place
 
 ACTIONS = "github-actions[bot]"
@@ -89,6 +90,77 @@ class GitHub:
             "PATCH", f"{self._repository}/issues/{number}", {"state": "closed", "state_reason": "completed"}
         )  # fmt: skip
 
+    def proposals(self, branch: str | None = None) -> list[Proposal]:
+        """The open pull requests, or all from a branch (https://docs.github.com/en/rest/pulls/pulls)."""
+        owner = self._repository.split("/")[1]
+        which = {"state": "open"} if branch is None else {"state": "all", "head": f"{owner}:{branch}"}
+        found = []
+        for item in self._api.pages(f"{self._repository}/pulls", **which):
+            head = item.get("head") or {}
+            if not isinstance(item.get("number"), int) or (head.get("repo") or {}).get("fork"):
+                continue
+            state = "open" if item.get("state") == "open" else "merged" if item.get("merged_at") else "closed"
+            found.append(Proposal(
+                item["number"], str(head.get("ref") or ""), str(head.get("sha") or ""), str(item.get("body") or ""),
+                state, self._is_own(item),
+            ))  # fmt: skip
+        return found
+
+    def push(self, commit: Commit) -> str:
+        """Make a branch with one commit (https://docs.github.com/en/rest/git), whatever it was before."""
+        git = f"{self._repository}/git"
+        base = self._api.get(f"{git}/commits/{commit.base}")
+        tree = self._api.send("POST", f"{git}/trees", {
+            "base_tree": field_of(base, "tree", "sha"),
+            "tree": [
+                {"path": path, "mode": "100644", "type": "blob", "content": content}
+                for path, content in commit.files.items()
+            ],
+        })  # fmt: skip
+        record = {"message": commit.message, "tree": field_of(tree, "sha"), "parents": [commit.base]}
+        made = self._api.send("POST", f"{git}/commits", record)
+        sha = field_of(made, "sha")
+        if self.head(commit.branch) is None:
+            self._api.send("POST", f"{git}/refs", {"ref": f"refs/heads/{commit.branch}", "sha": sha})
+        else:
+            self._api.send("PATCH", f"{git}/refs/heads/{quote(commit.branch)}", {"sha": sha, "force": True})
+        return sha
+
+    def head(self, branch: str) -> str | None:
+        """The last commit of a branch (https://docs.github.com/en/rest/git/refs)."""
+        try:
+            found = self._api.get(f"{self._repository}/git/ref/heads/{quote(branch)}")
+        except ForgeError as error:
+            if error.status != 404:  # noqa: PLR2004 - there is none
+                raise
+            return None
+        return field_of(found, "object", "sha")
+
+    def delete_branch(self, branch: str) -> None:
+        """Remove a branch."""
+        try:
+            self._api.send("DELETE", f"{self._repository}/git/refs/heads/{quote(branch)}")
+        except ForgeError as error:
+            if error.status not in (404, 422):  # another run, or a merge, removed it
+                raise
+
+    def propose(self, branch: str, target: str, title: str, body: str) -> None:
+        """Open a pull request; GitHub refuses a second one with 422."""
+        given = {"head": branch, "base": target, "title": title, "body": body}
+        try:
+            self._api.send("POST", f"{self._repository}/pulls", given)
+        except ForgeError as error:
+            if error.status != 422 or not any(one.state == "open" for one in self.proposals(branch)):  # noqa: PLR2004
+                raise
+
+    def update_proposal(self, number: int, title: str, body: str) -> None:
+        """Replace a pull request's title and text."""
+        self._api.send("PATCH", f"{self._repository}/pulls/{number}", {"title": title, "body": body})
+
+    def close_proposal(self, number: int) -> None:
+        """Close a pull request."""
+        self._api.send("PATCH", f"{self._repository}/pulls/{number}", {"state": "closed"})
+
     def status(self, commit: str, state: State, name: str, description: str, link: str | None) -> None:
         """Set a commit's status (https://docs.github.com/en/rest/commits/statuses)."""
         word = "success" if state is State.SUCCESS else "failure"
@@ -159,7 +231,10 @@ class GitHub:
         return isinstance(user, dict) and user.get("login") == self._me
 
     def _explanation(self, status: int) -> str | None:
-        grant = "the job needs `permissions: {pull-requests: write, statuses: write, issues: write}`"
+        grant = (
+            "the job needs `permissions: {pull-requests: write, statuses: write, issues: write}`, and for pull requests"
+            " about drift a token that has `contents: write`, too"
+        )
         return {
             401: f"GitHub rejects the token in {self._name}: set it to `${{{{ github.token }}}}` in the step",
             403: f"the token in {self._name} may not do this: {grant}; pull requests from forks never get them",

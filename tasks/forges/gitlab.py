@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ..run.reviewing import Approver
-from .client import LABEL, Comment, Issue, Merged, Noted
-from .http import Api, ForgeError
+from .client import LABEL, Comment, Issue, Merged, Noted, Proposal
+from .http import Api, ForgeError, field_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .client import State
+    from .client import Commit, State
     from .place import Place
 
 _LONGEST_DESCRIPTION = 255
+_STATES = {"opened": "open", "locked": "open", "merged": "merged"}
 _ENDED = ("success", "failed", "canceled", "skipped")  # `manual` waits for someone, `canceling` for its jobs
 
 
@@ -88,6 +89,68 @@ class GitLab:
     def close_issue(self, number: int) -> None:
         """Close an issue."""
         self._api.send("PUT", f"{self._project}/issues/{number}", {"state_event": "close"})
+
+    def proposals(self, branch: str | None = None) -> list[Proposal]:
+        """The open merge requests, or all from a branch (https://docs.gitlab.com/api/merge_requests/)."""
+        which = {"state": "opened"} if branch is None else {"state": "all", "source_branch": branch}
+        return [
+            Proposal(
+                item["iid"], str(item.get("source_branch") or ""), str(item.get("sha") or ""),
+                str(item.get("description") or ""), _STATES.get(str(item.get("state")), "closed"), self._is_own(item),
+            )
+            for item in self._api.pages(f"{self._project}/merge_requests", scope="all", **which)
+            if isinstance(item.get("iid"), int) and item.get("source_project_id") == item.get("target_project_id")
+        ]  # fmt: skip
+
+    def push(self, commit: Commit) -> str:
+        """Make a branch with one commit (https://docs.gitlab.com/api/commits/), whatever it was before."""
+        actions = [
+            {"action": "update", "file_path": path, "content": content} for path, content in commit.files.items()
+        ]
+        made = self._api.send("POST", f"{self._project}/repository/commits", {
+            "branch": commit.branch, "start_sha": commit.base, "force": True, "commit_message": commit.message,
+            "actions": actions,
+        })  # fmt: skip
+        return field_of(made, "id")
+
+    def head(self, branch: str) -> str | None:
+        """The last commit of a branch (https://docs.gitlab.com/api/branches/)."""
+        try:
+            found = self._api.get(self._branch(branch))
+        except ForgeError as error:
+            if error.status != 404:  # noqa: PLR2004 - there is none
+                raise
+            return None
+        return field_of(found, "commit", "id")
+
+    def delete_branch(self, branch: str) -> None:
+        """Remove a branch."""
+        try:
+            self._api.send("DELETE", self._branch(branch))
+        except ForgeError as error:
+            if error.status != 404:  # noqa: PLR2004 - another run, or a merge, removed it
+                raise
+
+    def _branch(self, branch: str) -> str:
+        return f"{self._project}/repository/branches/{quote(branch, safe='')}"
+
+    def propose(self, branch: str, target: str, title: str, body: str) -> None:
+        """Open a merge request; GitLab refuses a second one with 409."""
+        given = {"source_branch": branch, "target_branch": target, "title": title, "description": body}
+        given |= {"labels": LABEL}
+        try:
+            self._api.send("POST", f"{self._project}/merge_requests", {**given, "remove_source_branch": True})
+        except ForgeError as error:
+            if error.status != 409:  # noqa: PLR2004 - there is one
+                raise
+
+    def update_proposal(self, number: int, title: str, body: str) -> None:
+        """Replace a merge request's title and text."""
+        self._api.send("PUT", f"{self._project}/merge_requests/{number}", {"title": title, "description": body})
+
+    def close_proposal(self, number: int) -> None:
+        """Close a merge request."""
+        self._api.send("PUT", f"{self._project}/merge_requests/{number}", {"state_event": "close"})
 
     def status(self, commit: str, state: State, name: str, description: str, link: str | None) -> None:
         """Set a commit's status (https://docs.gitlab.com/api/commits/#set-commit-pipeline-status)."""

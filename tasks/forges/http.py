@@ -127,6 +127,24 @@ class Api:
         return f"{urlsplit(self._base).hostname}/{path}"
 
 
+def field_of(answer: Any, *path: str) -> str:
+    """A text in an answer.
+
+    Args:
+        answer: The answer's JSON.
+        path: The names of the fields on the way to it.
+
+    Raises:
+        ForgeError: The answer does not have it.
+    """
+    found = answer
+    for name in path:
+        found = found.get(name) if isinstance(found, dict) else None
+    if not isinstance(found, str) or not found:
+        raise ForgeError(f"the forge's answer has no `{'.'.join(path)}`", next_step=_LATER)
+    return found
+
+
 def _said(answer: Answer) -> str:
     """The forge's own message of a refusal, on one short line."""
     try:

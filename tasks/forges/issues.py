@@ -37,16 +37,18 @@ class Page:
 
 @dataclass
 class Done:
-    """What was done, by stack."""
+    """What was done, by stack; and what was left alone, a sentence each."""
 
     opened: list[str] = field(default_factory=list)
     updated: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
 
     def text(self) -> str:
-        """What was done, in words; empty if nothing was."""
+        """What was done and left alone, in words; empty if that is nothing."""
         parts = {"opened": self.opened, "updated": self.updated, "closed": self.closed}
-        return "; ".join(f"{word} for {', '.join(sorted(names))}" for word, names in parts.items() if names)
+        words = [f"{word} for {', '.join(sorted(names))}" for word, names in parts.items() if names]
+        return "; ".join([*words, *self.left])
 
 
 def sync(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from ..base.errors import DeployError
 from ..ledger import witness
 from ..ledger.keys import PublicKey
-from ..ledger.witness import Judgement, Verdict
+from ..ledger.witness import Asked, Judgement, Verdict
 from . import connect, place
 from .http import ForgeError
 
@@ -53,14 +52,6 @@ def tell(run: Run, session: Session, head: Head) -> None:
         problem = run.problem(error)
         step = f"\n  next: {problem.next_text}" if problem.next else ""
         run.say(f"ledger: the forge was not told of entry {head.sequence}: {problem.summary}{step}")
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the forge says of the ledger; `unasked` is why it was not asked, or did not answer, else empty."""
-
-    judgement: Judgement
-    unasked: str = ""
 
 
 def ask(run: Run, session: Session, verified: Verification) -> Asked:

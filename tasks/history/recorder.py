@@ -21,6 +21,7 @@ from ..base import ci, git, jsontext
 from ..base.clock import now
 from ..base.errors import DeployError
 from ..base.files import append, write_atomic
+from ..reports import stackreport
 from ..run.details import DriftDetails
 from ..run.result import Status
 from ..run.selection import BARRIER
@@ -132,6 +133,8 @@ class Recorder:
             entry["reused"] = True
         if isinstance(result.details, DriftDetails):
             entry["findings"] = [_finding(found) for found in result.details.findings[:_MOST]]
+            ways = stackreport.drift_ways(result, self._run.named_environment)
+            entry["ways"] = [{"what": name, "command": str(command)} for name, command in ways]
             entry["resolved"] = [gone.address for gone in result.details.resolved[:_MOST]]
         if result.checks:
             entry["checks"] = [asdict(check) for check in result.checks]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -170,6 +169,7 @@ class Verification:
         self.keys: set[str] = {start.key} if start and start.key else set()  # that were current, less the revoked
         self.rebuilt = False  # whether its first entry says that it replaces another ledger
         self._cut = cut
+        self._keys: dict[str, PublicKey] = {}
         self._vouched = start is None
         self._expected = head.first
         self._previous = start.previous if start else ""
@@ -186,7 +186,7 @@ class Verification:
             self.digests[number] = self._previous
         return self.broken is None
 
-    def end(self, shards: Mapping[str, Shard]) -> Broken | None:
+    def end(self, shards: Iterable[Shard]) -> Broken | None:
         """The first fault, once every entry was added: in an entry, in the head, or in a receipt."""
         if self.broken:
             return self.broken
@@ -239,14 +239,14 @@ class Verification:
             return (
                 Broken(number, f"entry {number} is signed, but the ledger has no key") if envelope.signatures else None
             )
-        if not envelope.signed_by(PublicKey(now)):
+        if not envelope.signed_by(self._public(now)):
             by = ", ".join(signature.keyid for signature in envelope.signatures) or "no key"
-            valid = PublicKey(now).id
+            valid = self._public(now).id
             return Broken(number, f"entry {number} was changed, or is not signed by the key {valid} (it names {by})")
-        if before is not None and before != now and (entry.lost or not envelope.signed_by(PublicKey(before))):
+        if before is not None and before != now and (entry.lost or not envelope.signed_by(self._public(before))):
             if not entry.lost:
                 return Broken(
-                    number, f"entry {number} replaces the key {PublicKey(before).id}, which did not sign that"
+                    number, f"entry {number} replaces the key {self._public(before).id}, which did not sign that"
                 )
             self.replaced[number] = str(entry.facts.get("old") or "lost")
             if self.replaced[number] == "revoked":
@@ -254,6 +254,10 @@ class Verification:
         self.keys.add(now)
         self._key = now
         return None
+
+    def _public(self, text: str) -> PublicKey:
+        """A key, prepared for verifying once for all entries."""
+        return self._keys.setdefault(text, PublicKey(text))
 
     def _note(self, entry: Entry) -> Broken | None:
         if entry.sequence == 1 and entry.kind is not Kind.INIT:
@@ -272,13 +276,13 @@ class Verification:
             self.records[entry.stack] = (entry.sequence, entry.record)
         return None
 
-    def _judge_records(self, shards: Mapping[str, Shard]) -> Broken | None:
-        found = {stack: item for shard in shards.values() for stack, item in shard.items()}
-        for stack, item in sorted(found.items()):
+    def _judge_records(self, shards: Iterable[Shard]) -> Broken | None:
+        found = {stack: item.digest for shard in shards for stack, item in shard.items()}
+        for stack, found_digest in sorted(found.items()):
             number, digest = self.records.get(stack, (0, ""))
             if number == 0:
                 return Broken(None, f"the receipt of {stack} has no entry")
-            if digest != item.digest:
+            if digest != found_digest:
                 return Broken(number, f"the receipt of {stack} is not the one that entry {number} records")
         if gone := sorted(set(self.records) - set(found)):
             return Broken(self.records[gone[0]][0], f"the receipt of {gone[0]} is missing")
@@ -286,17 +290,12 @@ class Verification:
 
 
 def verify(
-    head: Head, entries: Iterable[tuple[int, bytes]], shards: Mapping[str, Shard], cut: int | None = None
+    head: Head, entries: Iterable[tuple[int, bytes]], shards: Iterable[Shard], cut: int | None = None
 ) -> Verification:
-    """Verify a whole chain; `broken` of the result is the first fault."""
+    """Verify a whole chain; `broken` of the result is the first fault. Entries and shards are looked at one by one."""
     found = Verification(head, cut)
     for number, data in entries:
         if not found.add(number, data):
             return found
     found.end(shards)
     return found
-
-
-def as_json(entry: Entry) -> str:
-    """An entry as one line of JSON, for programs."""
-    return json.dumps(entry.model_dump(mode="json"), ensure_ascii=False, sort_keys=True)

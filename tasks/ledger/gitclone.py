@@ -8,13 +8,14 @@ how a host is reached (URLs, proxies, credentials, certificates, SSH) are copied
 from __future__ import annotations
 
 import base64
+import os
 import re
 import shutil
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ..base import git, urls
+from ..base import git, plain, urls
 from .home import HomeError
 
 if TYPE_CHECKING:
@@ -30,7 +31,13 @@ _REACHING = re.compile(
     r"(url|http|https|credential|protocol|ssh|gitlab|socks|safe|remote)\..*|core\.(sshcommand|gitproxy|askpass)|extensions\.objectformat"
 )
 _OF_REMOTE = re.compile(r"remote\.(.+)\.(url|pushurl|proxy|proxyauthmethod|uploadpack|receivepack|vcs)", re.DOTALL)
-_QUIET = [("gc.auto", "0"), ("maintenance.auto", "false")]
+_QUIET = [("gc.auto", "0"), ("maintenance.auto", "false"), ("core.hooksPath", os.devnull), ("core.fsmonitor", "false")]
+_OWN = frozenset({"HEAD", "config", "objects", "refs", "packed-refs", "reftable", "shallow", "logs"})
+_OWN_SETTING = re.compile(
+    r"\[(core|extensions)\]|(repositoryformatversion|filemode|bare|ignorecase|symlinks|precomposeunicode|objectformat"
+    r"|refstorage|logallrefupdates) = \w+"
+)
+_LARGEST = 4096  # bytes of its configuration
 _HEADER = re.compile(r"http\.(.*\.)?extraheader")
 _ANY_USER = "x-access-token"  # required by GitHub's apps; other forges accept any user name with a token
 _SHORTEST_SECRET = 4
@@ -93,12 +100,12 @@ class Clone:
         )
 
     def prepare(self, settings: Settings) -> None:
-        """Create the separate repository, unless it exists.
+        """Create the separate repository, unless it exists as it was created.
 
         Raises:
             HomeError: It cannot be created.
         """
-        if (self.folder / "HEAD").is_file():
+        if self._is_own():
             return
         shutil.rmtree(self.folder, ignore_errors=True)
         form = dict(settings).get("extensions.objectformat", "sha1")
@@ -107,6 +114,21 @@ class Clone:
         made = git.alone(self.root, *arguments, timeout=self.timeout)
         if not made.ok:
             raise HomeError(f"cannot create a repository in {self.folder}: {made.errors.strip():.200}")
+
+    def _is_own(self) -> bool:
+        """Whether it is there and nothing was added: whoever may write a cache could add hooks and programs to run."""
+        try:
+            names = {path.name for path in self.folder.iterdir() if path.suffix != ".lock"}
+            said = plain.read(self.folder / "config", _LARGEST).decode(errors="replace")
+        except OSError:
+            return False
+        lines = [line.strip() for line in said.splitlines()]
+        elsewhere = any((self.folder / "objects/info" / name).exists() for name in ("alternates", "http-alternates"))
+        links = any((self.folder / name).is_symlink() for name in names)
+        return (
+            "HEAD" in names and names <= _OWN and not links and not elsewhere
+            and all(_OWN_SETTING.fullmatch(line) for line in lines)
+        )  # fmt: skip
 
     def forget(self) -> None:
         """Remove the separate repository: it can be fetched again."""
@@ -120,6 +142,10 @@ class Clone:
         if self.reader is None or _origin(address) != self.reader.origin:
             return self.remote, settings
         return _with_login(address, self.reader.text, settings)
+
+    def is_http(self, settings: Settings) -> bool:
+        """Whether it is fetched over HTTP."""
+        return bool(_origin(_address(self.remote, settings, "url", "insteadof")))
 
     def pushing(self, settings: Settings) -> tuple[str, Settings]:
         """The address to push to, and its settings: the remote as it is, or its address with the token.

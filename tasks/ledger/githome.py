@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..base.files import locked, sha256_bytes
-from . import gitobjects, gitsaid
+from . import gitobjects, gitrefs, gitsaid
 from .gitclone import gives_login
 from .home import BrokenError, DeniedError, HomeError, MovedError, UnconditionalError, UnreachableError, Version
 
@@ -138,17 +138,32 @@ class GitHome:
 
     def _read(self) -> Version | None:
         with self._alone():
+            [here] = gitobjects.read(self._git, [f"{_HERE}^{{commit}}"])
+            if here and self._is_at(here[0]):
+                return self._here()
             # What is here is brought up to date: without a depth, git asks for nothing if the branch has not moved.
-            depth = ("--depth=1",) if gitobjects.read(self._git, [f"{_HERE}^{{commit}}"]) == [None] else ()
-            if self._fetch(*depth):
+            if self._fetch() if here else self._fetch("--depth=1"):
                 return self._here()
         if self._seen:
             raise UnreachableError(f"{self.name} is gone, or this answer is outdated: it was there a moment ago")
         return None
 
+    def _is_at(self, commit: str) -> bool:
+        """Whether the remote's ref is at this commit; asked of a list of all refs, if their number is to be learned."""
+        if not gitrefs.to_be_counted(self.clone, self._settings):
+            return False
+        where, settings = self.clone.fetching(self._settings)
+        ended = self.clone.git([*settings, *gitrefs.LISTS_ALL], "ls-remote", "--quiet", "--", where)
+        if not ended.ok:
+            raise self._failure("fetch", ended, settings)
+        self._accepted.add("fetch")
+        return gitrefs.count(self.clone.folder, ended).get(self.ref) == commit
+
     def _fetch(self, *depth: str) -> bool:
         """Fetch the ref; false if the remote does not have it."""
         where, settings = self.clone.fetching(self._settings)
+        if not depth:
+            settings = [*settings, *gitrefs.fewest_requests(self.clone, self._settings)]
         fetch = (*_FETCH, *depth, "--no-filter", "--", where, f"+{self.ref}:{_HERE}")
         ended = self.clone.git(settings, *fetch)
         if str(self.clone.folder) in ended.errors:  # it is about our own file, left behind by a killed process

@@ -62,6 +62,7 @@ def open_home(settings: model.Ledger, loaded: Loaded, layout: Layout, wait: Wait
         return GitHome(clone, ref, wait)
     url = f"{filled('url', settings.url or '').rstrip('/')}/{loaded.environment}/{part}"
     endpoint = filled("endpoint", settings.endpoint) if settings.endpoint else None
+    token = token or os.environ.get(settings.read_token) or None
     try:
         return StoreHome(_place(url, endpoint, token, settings.timeout, wait=wait, root=layout.root))
     except PlaceError as error:

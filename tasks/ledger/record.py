@@ -322,22 +322,26 @@ def read_entry(data: bytes) -> tuple[Entry, Envelope]:
     found = statement.read_statement(envelope)
     if found.kind != ENTRY:
         raise FormatError(f"a statement of {found.kind!r:.80}, not an entry of a ledger")
-    return checked(Entry, canonical_json(found.predicate)), envelope
+    return checked(Entry, found.predicate), envelope
 
 
-def checked(kind: type[P], data: bytes) -> P:
-    """A model read from JSON.
+def checked(kind: type[P], data: bytes | Mapping[str, object]) -> P:
+    """A model read from JSON, or from what was read from JSON.
 
     Raises:
         NewerFormatError: Its format is newer than ours.
         FormatError: It is not one.
     """
     try:
-        form = _Form.model_validate_json(data)
+        form = _validated(_Form, data)
         if form.format <= FORMAT:
-            return kind.model_validate_json(data)
+            return _validated(kind, data)
     except ValidationError as error:
         detail = error.errors(include_url=False, include_input=False)[0]
         raise FormatError(f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}") from None
     needs = f"; doit-tofu {form.needs} or newer can read it" if form.needs else ""
     raise NewerFormatError(f"format {form.format} is newer than {FORMAT}{needs}", form.needs)
+
+
+def _validated(kind: type[P], data: bytes | Mapping[str, object]) -> P:
+    return kind.model_validate_json(data) if isinstance(data, bytes) else kind.model_validate(data)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from .record import Change, Head, Record, Shard
 
 
+_AT_ONCE = 16  # shards in memory while all of them are verified
+
+
 class Cache(Protocol):
     """A cache of shards, by digest."""
 
@@ -196,7 +199,7 @@ class Session:
                 raise self._unbelievable("it was not read")
             with self._reading():
                 entries = self.home.entries(version, head.first - 1)
-                return chain.verify(head, entries, self._read_shards(head, head.shards), cut)
+                return chain.verify(head, entries, self._each_shard(head, version), cut)
 
     def entries(self, after: int = 0) -> Iterator[tuple[record.Entry, bytes]]:
         """The entries with a number above `after`, oldest first.
@@ -369,6 +372,13 @@ class Session:
                     if self.cache:
                         self.cache.put(digest, data)
         return {name: self._shards[digest] for name, digest in wanted.items()}
+
+    def _each_shard(self, head: Head, version: Version) -> Iterator[Shard]:
+        """All shards of a version; only a few are in memory at a time."""
+        names = sorted(head.shards)
+        for some in (names[first : first + _AT_ONCE] for first in range(0, len(names), _AT_ONCE)):
+            found = self.home.blobs(version, {record.blob_name(name): head.shards[name] for name in some})
+            yield from map(record.read_shard, found.values())
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

@@ -82,7 +82,7 @@ def unsigned(name: str) -> UnsignedError:
         untouched="nothing was planned or applied",
         next_step=(
             f"if it was never signed, sign it in a job that has {VARIABLE}: ", doit("reason=WHY", "ledger", "rotate"),
-            "; if it was, it was replaced by someone without the key: restore it",
+            "; if it was, it was replaced without the key: restore it",
         ),
     )  # fmt: skip
 

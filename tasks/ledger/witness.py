@@ -59,6 +59,14 @@ class Judgement:
         return self.verdict in (Verdict.ROLLED_BACK, Verdict.OTHER)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What the forge says of the ledger; `unasked` is why it was not asked, or did not answer, else empty."""
+
+    judgement: Judgement
+    unasked: str = ""
+
+
 def note(head: Head, keys: Sequence[SigningKey]) -> str:
     """The note for a head, at most 140 characters; signed if the ledger is and one of these is its key."""
     parts = [str(head.sequence), _text(bytes.fromhex(head.chain))]

@@ -10,7 +10,8 @@ from ..base import ci
 from ..base.clock import now
 from ..base.files import canonical_json, sha256_bytes
 from ..base.problem import Kind
-from ..run.details import DriftDetails
+from ..reports import stackreport
+from ..run.details import DeployDetails, DriftDetails
 from ..run.result import Status
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Item:
         problem: What went wrong, if known.
         counts: Numbers of changes by kind.
         since: When it began, for a recovery.
+        ways: Of drift, what can be done about it: what it does, and its command.
     """
 
     stack: str
@@ -62,6 +64,7 @@ class Item:
     problem: Problem | None = None
     counts: dict[str, int] = field(default_factory=dict)
     since: str = ""
+    ways: list[tuple[str, str]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """The item for templates and webhooks; `next_step` is the problem's, as a sentence."""
@@ -102,7 +105,7 @@ class Findings:
         return cls(
             run.project.environment, commands, dict(run.results), frozenset(run.project.stacks), now(),
             _facts(run, ordered), tuple(failures),
-            tuple(_item(item, commands) for item in ordered if item.status is Status.DRIFTED),
+            tuple(_drift(run, item, commands) for item in ordered if item.status is Status.DRIFTED),
             tuple(_item(item, commands) for item in ordered if item.applied), run.project.config.drift.remind,
         )  # fmt: skip
 
@@ -150,6 +153,11 @@ def _failure(result: Result, commands: dict[str, str]) -> Item:
     return replace(_item(result, commands), kind=kind or str(result.status), fingerprint=print_)
 
 
+def _drift(run: Run, result: Result, commands: dict[str, str]) -> Item:
+    ways = stackreport.drift_ways(result, run.named_environment)
+    return replace(_item(result, commands), ways=[(name, str(command)) for name, command in ways])
+
+
 def _item(result: Result, commands: dict[str, str]) -> Item:
     drifted = result.details if isinstance(result.details, DriftDetails) else None
     return Item(
@@ -169,6 +177,9 @@ def _facts(run: Run, ordered: list[Result]) -> dict[str, Any]:
         "commit": run.shown_revision.short,
         "link": run.mask.text(ci.read().link or ""),
         "deployed": [item.stack for item in ordered if item.applied],
+        "repaired": [
+            item.stack for item in ordered if isinstance(item.details, DeployDetails) and item.details.repaired
+        ],
         "not_run": sorted({item.stack for item in ordered if item.status is Status.NOT_RUN}),
     }
 

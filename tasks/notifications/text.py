@@ -22,13 +22,17 @@ BODY = """\
 {% endif %}
 {% for item in items[:10] %}
 {% if event == 'recovery' %}
-{{ item.stack or item.command }}: recovered; was {{ 'drifted' if item.kind == 'drift' else 'failing' }} since \
+{{ item.stack or item.command }}: \
+{{ 'repaired' if item.kind == 'drift' and item.stack in repaired else 'recovered' }}; was \
+{{ 'drifted' if item.kind == 'drift' else 'failing' }} since \
 {{ item.since }}{% if item.what %}: {{ item.what }}{% endif %}
 
 {% else %}
 {{ item.stack or 'run' }} ({{ item.stage }}): {{ item.what }}
 {% if item.next_step and event == 'failure' %}  next: {{ item.next_step }}
 {% endif %}
+{% for name, command in item.ways %}  {{ name }}: `{{ command }}`
+{% endfor %}
 {% endif %}
 {% endfor %}
 {% if items | length > 10 %}and {{ items | length - 10 }} more
@@ -40,8 +44,6 @@ BODY = """\
 {% if event == 'failure' and not_run %}not run: {{ not_run[:10] | join(', ') }}\
 {% if not_run | length > 10 %} and {{ not_run | length - 10 }} more{% endif %}
 
-{% endif %}
-{% if event == 'drift' %}next: look at reports/drift.md; {{ deploy }} restores what the code says
 {% endif %}
 {% if commit %}commit {{ commit }}
 {% endif %}

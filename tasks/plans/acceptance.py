@@ -43,7 +43,7 @@ def verified(run: Run, stack: Stack, assessment: Assessment) -> Iterator[Artifac
         StateRefusedError: It was planned for another state than the one that was deployed.
     """
     with opening.opened(run.layout, stack.name, run.project.keyring.artifact) as artifact:
-        manifests.verify(artifact.manifest, stack.name, _expected(run, stack, assessment, artifact.manifest.inputs))
+        manifests.verify(artifact.manifest, stack.name, expected(run, stack, assessment, artifact.manifest.inputs))
         cleanliness.require_of_artifact(run, stack, artifact.manifest.inputs)
         store.refuse_stale(run.layout, artifact.manifest)
         stateguard.require_planned(run, stack, assessment.receipt, artifact.manifest)
@@ -66,8 +66,8 @@ def readiness(run: Run, stack: Stack, assessment: Assessment) -> str:
     try:
         with opening.opened(run.layout, stack.name, run.project.keyring.artifact) as artifact:
             made = artifact.manifest
-            expected = _expected(run, stack, assessment, made.inputs, engine=made.engine)
-            manifests.verify(made, stack.name, expected)
+            here = expected(run, stack, assessment, made.inputs, engine=made.engine)
+            manifests.verify(made, stack.name, here)
             cleanliness.require_of_artifact(run, stack, made.inputs)
             store.refuse_stale(run.layout, made)
     except DeployError as error:
@@ -128,7 +128,7 @@ def replaced(
     raise error
 
 
-def _expected(
+def expected(
     run: Run, stack: Stack, assessment: Assessment, planned: Inputs, engine: str | None = None
 ) -> Expected:  # fmt: skip
     """What an artifact has to match; what its own plan was seen to read counts as it is now."""

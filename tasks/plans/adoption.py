@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import tempfile
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,13 +40,20 @@ _SUFFIXES = (".tf", ".tofu")
 class Adopted:
     """What was taken over: the files that changed, and what is left to do by hand, a sentence each.
 
-    `outputs` are the outputs that follow the change with the next deploy.
+    `outputs` are the outputs that follow the change with the next deploy, `contents` is the new content of each file,
+    `diff` the difference.
     """
 
     files: list[str]
     changes: int
     left: list[str]
     outputs: list[str]
+    contents: dict[str, bytes] = field(default_factory=dict)
+    diff: str = ""
+
+
+class _PutBackError(Exception):
+    """The draft is proven, and the files are to be as they were."""
 
 
 def check_name(run: Run, name: str) -> None:
@@ -61,7 +69,9 @@ def check_name(run: Run, name: str) -> None:
         )  # fmt: skip
 
 
-def adopt(run: Run, stack: Stack, findings: Sequence[Finding], look: Callable[[], PlanChanges]) -> Adopted:
+def adopt(
+    run: Run, stack: Stack, findings: Sequence[Finding], look: Callable[[], PlanChanges], *, keep: bool = True
+) -> Adopted:  # fmt: skip
     """Write the drafted change into the working tree, if a plan with it is empty but for what the draft leaves.
 
     Args:
@@ -69,6 +79,7 @@ def adopt(run: Run, stack: Stack, findings: Sequence[Finding], look: Callable[[]
         stack: The drifted stack.
         findings: What differs.
         look: Plans the stack again and returns its changes.
+        keep: Whether the change stays in the working tree; otherwise it is only proven and returned.
 
     Raises:
         DriftAdoptionError: Nothing can be taken over, or the plan is not what it should be; the files are unchanged.
@@ -84,15 +95,18 @@ def adopt(run: Run, stack: Stack, findings: Sequence[Finding], look: Callable[[]
         file: _formatted(run, file, sources[file], content)
         for file, content in sorted(after.items()) if content != sources[file]
     }  # fmt: skip
-    with trial.changed(run, stack.name, sources, changed):
+    with suppress(_PutBackError), trial.changed(run, stack.name, sources, changed):
         try:
             outputs = _prove(run, stack, look(), findings, drafted)
         except EngineError as error:
             message = f"the drafted change was taken back, as the engine cannot plan with it: {error.message}"
             raise _refused(run, stack, message, drafted.left) from error
-    for file in sorted(changed):
-        run.say("".join(_diff(file, sources[file], changed[file])))
-    return Adopted(sorted(changed), len(drafted.edits), drafted.left, outputs)
+        if not keep:
+            raise _PutBackError
+    diffs = ["".join(_diff(file, sources[file], changed[file])) for file in sorted(changed)]
+    for text in diffs if keep else ():
+        run.say(text)
+    return Adopted(sorted(changed), len(drafted.edits), drafted.left, outputs, changed, "".join(diffs))
 
 
 def _require_adoptable(run: Run, stack: Stack, findings: Sequence[Finding]) -> None:
@@ -205,11 +219,16 @@ def _diff(file: str, before: bytes, after: bytes) -> list[str]:
     return lines
 
 
+def proof(found: Adopted) -> str:
+    """What the plan with the change has shown."""
+    if found.outputs:
+        names = few([f"output {name}" for name in found.outputs], 3)
+        return f"the plan changes no {'other ' if found.left else ''}resource, only {names}"
+    return "the plan has only what is left" if found.left else "the plan is empty"
+
+
 def summary(found: Adopted) -> str:
     """What was taken over, on one line."""
     rest = f"; by hand: {'; '.join(found.left)}" if found.left else ""
-    proof = "the plan is empty" if not found.left else "the plan has only what is left"
-    if found.outputs:
-        names = few([f"output {name}" for name in found.outputs], 3)
-        proof = f"the plan changes no {'other ' if found.left else ''}resource, only {names}"
-    return f"adopted: {plural(found.changes, 'change')} in {', '.join(found.files)}; {proof}; review and commit{rest}"
+    changed = f"{plural(found.changes, 'change')} in {', '.join(found.files)}"
+    return f"adopted: {changed}; {proof(found)}; review and commit{rest}"

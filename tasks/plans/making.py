@@ -23,6 +23,8 @@ from ..run.details import PlanDetails
 from . import cleanliness, fresh, judging, knowing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..base.jsonvalue import JsonObject
     from ..project.stack import Stack
     from ..run.run import Run
@@ -62,7 +64,10 @@ class _Basis:
     outside: list[str]
 
 
-def make(run: Run, stack: Stack, values: JsonObject, *, origin: str, mocked: list[str] | None = None) -> Made:
+def make(
+    run: Run, stack: Stack, values: JsonObject, *, origin: str, mocked: list[str] | None = None,
+    require: Callable[[Fresh, Seen], None] | None = None,
+) -> Made:  # fmt: skip
     """Plan a stack and store the artifact; whatever goes wrong, no artifact is left.
 
     Args:
@@ -71,9 +76,10 @@ def make(run: Run, stack: Stack, values: JsonObject, *, origin: str, mocked: lis
         values: Its variables from upstream outputs.
         origin: `plan` for review, `deploy` for what this deploy made for itself.
         mocked: The variables whose values are stand-ins.
+        require: Refuses a plan, for the state that it was made for, by raising.
 
     Raises:
-        DeployError: The tree is not clean, and has to be.
+        DeployError: The tree is not clean, and has to be; or `require` refuses the plan.
         EngineError: The engine could not plan.
         CheckFailedError: A `check` block does not hold, and `plan.on_failed_check` is `fail`.
         PolicyRefusedError: Policy does not let it through.
@@ -96,6 +102,8 @@ def make(run: Run, stack: Stack, values: JsonObject, *, origin: str, mocked: lis
                 validated.remember(run, stack, configuration)
                 seen = Seen.read(found.document, *readstate.of_plan(run, stack, where, found.plan))
                 accepted = stateguard.require(run, stack, now.receipt, seen)
+                if require is not None:
+                    require(found, seen)
                 known = PlanDetails(origin, found.changes.to_json(), mocked=mocked or [])
                 checkblocks.refuse(run, stack, "plan", found.changes.failed_checks, known)
             if not store.is_encrypted(found.plan) and (warning := encryption.warning_in_ci()):

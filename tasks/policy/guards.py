@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ..base.jsonvalue import fields, records, words
-from ..base.text import few
+from ..base.text import few, plural
 from ..base.valuepath import matches
 from .finding import Finding
 
@@ -37,7 +37,7 @@ def findings(policy: Policy, stack: str, plan: Mapping[str, Json]) -> Iterator[F
         lost = [str(item.get("address")) for item in changes if "delete" in _actions(item)]
         if len(lost) > policy.max_destroy:
             limit = f"at most {policy.max_destroy} may be"
-            message = f"{len(lost)} resources would be destroyed or replaced, {limit}: {few(lost, 5)}"
+            message = f"{plural(len(lost), 'resource')} would be destroyed or replaced, {limit}: {few(lost, 5)}"
             yield Finding(MAX_DESTROY, "critical", message)
     for tags in policy.required_tags:
         yield from _untagged(tags, changes)

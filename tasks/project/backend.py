@@ -64,7 +64,7 @@ def setting(project: Sources, stack: Stack, name: str) -> Any:
 def check(project: Sources) -> Iterator[ConfigError]:
     """Everything that is wrong with the backends of a project's stacks, as far as the configuration shows it."""
     for name, stack in project.stacks.items():
-        if project.module(name).broken:
+        if name in project.checked or project.module(name).broken:
             continue
         if project.tree is not None:
             yield from _check_tree(project, stack)

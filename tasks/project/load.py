@@ -25,9 +25,13 @@ if TYPE_CHECKING:
     from ..base.problem import Where
     from .config.loading import Loaded
     from .config.upstream import Base
+    from .statekinds import StateId
 
 
-def load(root: Path, environment: str | None = None, *, update: bool = False) -> Project:
+def load(
+    root: Path, environment: str | None = None, *, update: bool = False, code: bool = True,
+    checked: Mapping[str, StateId | None] | None = None,
+) -> Project:  # fmt: skip
     """Read the configuration, find the stacks, and relate them.
 
     The caller checks references, see `start.check`.
@@ -36,6 +40,8 @@ def load(root: Path, environment: str | None = None, *, update: bool = False) ->
         root: The repository's root.
         environment: The environment's name; by default the configuration's default.
         update: Whether an overlay's upstream may be pinned to a new commit.
+        code: Whether to read which states the stacks' code reads; the graph lacks these otherwise.
+        checked: See `Sources.checked`.
 
     Raises:
         ConfigError: The configuration is invalid in a part that everything else depends on.
@@ -58,17 +64,17 @@ def load(root: Path, environment: str | None = None, *, update: bool = False) ->
     with index.at_once():
         sources = Sources(
             home=root, loaded=loaded, index=index, tree=tree, known=variables.known_beforehand,
-            stacks=stacks(loaded, index),
+            stacks=stacks(loaded, index), checked=checked or {},
         )  # fmt: skip
         if loaded.config.organization is not None:
             from .config import organization
 
             sources.organization = organization.load(sources.root, loaded)
-        return related(sources)
+        return related(sources, code=code)
 
 
-def related(sources: Sources) -> Project:
-    """The project of some sources: their catalog, the states that stacks read, and the graph.
+def related(sources: Sources, *, code: bool = True) -> Project:
+    """The project of some sources: their catalog, the states that stacks read (see `load`), and the graph.
 
     Raises:
         ConfigError: Stacks depend on each other.
@@ -78,7 +84,7 @@ def related(sources: Sources) -> Project:
         from .catalog import Catalog
 
         catalog = Catalog(sources)
-    reads = remotestate.find(sources)
+    reads = remotestate.find(sources) if code else {}
     graph, faults = dependencies.related(sources, reads)
     known = {part.name: getattr(sources, part.name) for part in fields(Sources)}
     return Project(**known, catalog=catalog, remote_reads=reads, graph=graph, faults=faults)

@@ -9,7 +9,7 @@ from . import backend, stateid
 
 if TYPE_CHECKING:
     from .sources import Sources
-    from .stateid import StateId
+    from .statekinds import StateId
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def find(project: Sources) -> dict[str, list[RemoteRead]]:
     Raises:
         ConfigError: A stack's backend settings cannot be filled in.
     """
-    readers = {name: project.module(name).remote_states for name in project.stacks}
+    readers = {name: project.module(name).remote_states for name in project.stacks if name not in project.checked}
     if not any(readers.values()):
         return {}
     states = stateid.States(project)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .hcl.rootmodule import RootModule
     from .overlay.buildtree import Tree
     from .stack import Stack
+    from .statekinds import StateId
 
 
 @dataclass(kw_only=True)
@@ -38,6 +39,8 @@ class Sources:
         stacks: The enabled stacks by name, sorted.
         tree: The build tree of an overlay.
         organization: The organization's values.
+        checked: The stacks on whose files, settings and variables nothing has changed since an earlier run found no
+            fault in them and that they read no state, each with the state that it keeps: they are not read again.
         known: The values of a stack's variables that are known before anything runs, see `variables.known_beforehand`.
     """
 
@@ -47,8 +50,10 @@ class Sources:
     stacks: dict[str, Stack]
     tree: Tree | None = None
     organization: JsonObject = field(default_factory=dict)
+    checked: Mapping[str, StateId | None] = field(default_factory=dict)
     known: Callable[[Sources, Stack], Mapping[str, Json]]
     modules: dict[str, RootModule] = field(default_factory=dict, repr=False)
+    states: dict[str, StateId | None] = field(default_factory=dict, repr=False)
 
     @cached_property
     def root(self) -> Path:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..base.errors import ConfigError
 from ..base.files import canonical_json, sha256_bytes
 from . import backend, statespelling
-from .statekinds import KINDS
+from .statekinds import KINDS, KNOWN, UNKNOWN, StateId
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,42 +20,9 @@ if TYPE_CHECKING:
     from .sources import Sources
     from .stack import Stack
 
-_KNOWN, _UNKNOWN = "=", "?"  # how a value begins: known, or an expression that only the engine evaluates
-
 _BINDING_DIGITS = 32
 _USER_IN_ADDRESS = re.compile(r"://[^/?#@]*@")
 _USER_WORDS = re.compile(r"(?:^|[\s?&])(?:user|password|passfile|sslpassword|sslcert|sslkey)\s*=\s*(?:'[^']*'|[^\s&]*)")
-
-
-@dataclass(frozen=True)
-class StateId:
-    """The identity of a state: the kind of its backend, the values that name it, and its server or account.
-
-    A value begins with `=`, or with `?` if it is an expression whose value is not known: then it has the known
-    beginning, and the expression with what is known about the values in it.
-    """
-
-    kind: str
-    names: tuple[str, ...]
-    place: tuple[str | None, ...]
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """Equal for two states with the same name."""
-        return (self.kind, *self.names)
-
-    @property
-    def certain(self) -> bool:
-        """Whether every value that names it is known."""
-        return all(value.startswith(_KNOWN) for value in self.names)
-
-    def same(self, other: StateId) -> bool:
-        """Whether both are the same state, as far as is known.
-
-        A place that only one of them names is not a difference: the other may get it from environment variables.
-        """
-        pairs = zip(self.place, other.place, strict=False)
-        return self.key == other.key and all(None in pair or pair[0] == pair[1] for pair in pairs)
 
 
 class States:
@@ -67,12 +33,20 @@ class States:
         self._real: dict[str, str] = {}
 
     def own(self, stack: Stack) -> StateId | None:
-        """A stack's state; None if its backend is not known or does not name one."""
+        """A stack's state; None if its backend is not known or does not name one. Looked at once."""
+        known, name = self._project.states, stack.name
+        if name not in known:
+            checked = self._project.checked
+            known[name] = checked[name] if name in checked else self.now(stack)
+        return known[name]
+
+    def now(self, stack: Stack) -> StateId | None:
+        """A stack's state, looked at again: links and variables may have changed since the run began."""
         project, module = self._project, self._project.module(stack.name)
         if implied := backend.implied_state(project, stack):
-            return self._identify("local", {"path": _KNOWN + implied}, stack)
-        values = {name: _KNOWN + text for name, text in module.backend_settings.items()}
-        values |= {name: _UNKNOWN + text for name, text in module.backend_unknown.items()}
+            return self._identify("local", {"path": KNOWN + implied}, stack)
+        values = {name: KNOWN + text for name, text in module.backend_settings.items()}
+        values |= {name: UNKNOWN + text for name, text in module.backend_unknown.items()}
         values |= self._configured(stack)
         return self._identify(module.backend or "", values, stack)
 
@@ -81,7 +55,7 @@ class States:
         kind, settings = KINDS.get(state.backend), state.settings
         if kind is None or settings is None or any(settings.get(name, "") is None for name in kind.names):
             return None
-        known = {name: _KNOWN + text for name, text in settings.items() if text is not None}
+        known = {name: KNOWN + text for name, text in settings.items() if text is not None}
         return self._identify(state.backend, known, stack)
 
     def _configured(self, stack: Stack) -> dict[str, str]:
@@ -89,10 +63,10 @@ class States:
         found: dict[str, str] = {}
         for name, value in stack.backend.settings.items() if stack.backend is not None else ():
             try:
-                found |= {key: _KNOWN + text for key, text in _flat(name, backend.setting(self._project, stack, name))}
+                found |= {key: KNOWN + text for key, text in _flat(name, backend.setting(self._project, stack, name))}
             except ConfigError:
                 written = _with_names(value, self._project.placeholders(stack.name))
-                found |= {key: _UNKNOWN + text for key, text in _flat(name, written)}
+                found |= {key: UNKNOWN + text for key, text in _flat(name, written)}
         return found
 
     def _identify(self, kind: str, values: Mapping[str, str], stack: Stack) -> StateId | None:
@@ -102,21 +76,21 @@ class States:
         given = dict(values)
         for name, variable in known.variables.items():
             if name not in given and os.environ.get(variable):
-                given[name] = _KNOWN + os.environ[variable]
+                given[name] = KNOWN + os.environ[variable]
         for name, text in given.items():
-            if text.startswith(_KNOWN):
-                given[name] = _KNOWN + statespelling.spelled(kind, name, text.removeprefix(_KNOWN))
+            if text.startswith(KNOWN):
+                given[name] = KNOWN + statespelling.spelled(kind, name, text.removeprefix(KNOWN))
         names: list[str] = []
         for name, default in known.names.items():
-            value = given.get(name) or (_KNOWN + default if default is not None else None)
+            value = given.get(name) or (KNOWN + default if default is not None else None)
             if value is None:
                 return None
             names.append(value)
-        if kind == "local" and names[0].startswith(_KNOWN):
+        if kind == "local" and names[0].startswith(KNOWN):
             folder = self._resolved(f"{self._project.root}/{stack.path}")
-            path = posixpath.normpath(posixpath.join(folder, names[0].removeprefix(_KNOWN)))
-            names[0] = _KNOWN + self._resolved(path)
-        elif kind == "local" and not names[0].startswith(f"{_UNKNOWN}/"):  # may be relative to its folder
+            path = posixpath.normpath(posixpath.join(folder, names[0].removeprefix(KNOWN)))
+            names[0] = KNOWN + self._resolved(path)
+        elif kind == "local" and not names[0].startswith(f"{UNKNOWN}/"):  # may be relative to its folder
             names.append(self._resolved(f"{self._project.root}/{stack.path}"))
         place = tuple(given.get(name) for name in known.place)
         return StateId("remote" if kind == "cloud" else kind, tuple(names), place)
@@ -143,8 +117,7 @@ def check(project: Sources) -> Iterator[ConfigError]:
     states = States(project)
     found: dict[tuple[str, ...], list[tuple[str, StateId]]] = {}
     for name, stack in project.stacks.items():
-        module = project.module(name)
-        if module.broken or (stack.backend is not None and module.backend != stack.backend.kind):
+        if name not in project.checked and _is_faulty(project, stack):
             continue  # reported where that is checked
         state = states.own(stack)
         if state is None:
@@ -154,6 +127,11 @@ def check(project: Sources) -> Iterator[ConfigError]:
         if other is not None:
             yield _shared(project, stack, project.stacks[other], state)
         others.append((name, state))
+
+
+def _is_faulty(project: Sources, stack: Stack) -> bool:
+    module = project.module(stack.name)
+    return bool(module.broken) or (stack.backend is not None and module.backend != stack.backend.kind)
 
 
 def _shared(project: Sources, stack: Stack, other: Stack, state: StateId) -> ConfigError:
@@ -206,15 +184,15 @@ def binding(project: Sources, stack: Stack) -> str | None:
     A plan is bound to it: what the environment says of a backend (`TF_HTTP_ADDRESS`, `PG_CONN_STR`) is in no file.
     Users and passwords do not count, as each job may have its own.
     """
-    state = States(project).own(stack)
+    state = States(project).now(stack)
     if state is None:
         return None
-    root = f"{_KNOWN}{project.layout.root.resolve().as_posix()}/"
-    names = [value.removeprefix(root) if state.kind == "local" else _without_user(value) for value in state.names]
-    place = [_without_user(value or "") for value in state.place] if state.kind != "kubernetes" else []
+    root = f"{KNOWN}{project.layout.root.resolve().as_posix()}/"
+    names = [value.removeprefix(root) if state.kind == "local" else without_user(value) for value in state.names]
+    place = [without_user(value or "") for value in state.place] if state.kind != "kubernetes" else []
     return sha256_bytes(canonical_json([state.kind, names, place]))[:_BINDING_DIGITS]
 
 
-def _without_user(value: str) -> str:
+def without_user(value: str) -> str:
     """A value without a user and password in it, whether it is an address or words as PostgreSQL has them."""
     return _USER_WORDS.sub("", _USER_IN_ADDRESS.sub("://", value))

@@ -1,4 +1,4 @@
-"""The engine's backends: which settings name a state, and which name its server or account."""
+"""Backends of the engine: which settings name a state, which name its server or account; the identity of a state."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+KNOWN, UNKNOWN = "=", "?"  # how a value begins: known, or an expression that only the engine evaluates
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,43 @@ class StateKind:
     own: str
     place: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StateId:
+    """The identity of a state: the kind of its backend, the values that name it, and its server or account.
+
+    A value begins with `=`, or with `?` if it is an expression whose value is not known: then it has the known
+    beginning, and the expression with what is known about the values in it.
+    """
+
+    kind: str
+    names: tuple[str, ...]
+    place: tuple[str | None, ...]
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Equal for two states with the same name."""
+        return (self.kind, *self.names)
+
+    @property
+    def file(self) -> str | None:
+        """The file that it is, if it is one whose path is known; every link in the path is resolved."""
+        known = self.kind == "local" and self.names[0].startswith(KNOWN)
+        return self.names[0].removeprefix(KNOWN) if known else None
+
+    @property
+    def certain(self) -> bool:
+        """Whether every value that names it is known."""
+        return all(value.startswith(KNOWN) for value in self.names)
+
+    def same(self, other: StateId) -> bool:
+        """Whether both are the same state, as far as is known.
+
+        A place that only one of them names is not a difference: the other may get it from environment variables.
+        """
+        pairs = zip(self.place, other.place, strict=False)
+        return self.key == other.key and all(None in pair or pair[0] == pair[1] for pair in pairs)
 
 
 # https://opentofu.org/docs/language/settings/backends/configuration/ and the pages of each backend below it

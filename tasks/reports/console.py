@@ -6,12 +6,13 @@ import os
 import sys
 import threading
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from ..artifact import outputs
 from ..base import terminal
 from ..base.errors import DeployError, ExitCode
-from ..base.problem import doit
+from ..base.problem import Kind, doit
 from ..base.terminal import Style, Styled
 from ..base.text import plural
 from ..drifts import words
@@ -19,7 +20,7 @@ from ..policy import semantic
 from ..run.cilog import Dialect
 from ..run.details import DriftDetails
 from ..run.result import Status
-from . import failures, remarks, tally
+from . import failures, remarks, stackreport, tally
 from .failures import Failures
 from .tally import STAGES, Tally
 
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
 
 _QUIET = {Status.UNAFFECTED}
 _FEW = 20
+_MOST_WAYS = 5  # stacks
 _WIDEST_NAME = 40
+_COUNTS = len("  +10 ~10 -10  0.5 s")
 _INDENT = " " * 10  # what follows the first line of a task stands below its stack
 
 
@@ -51,7 +54,9 @@ class Console:
         self._warnings: set[tuple[str, Diagnostic]] = set()
         longest = max((len(name) for name in run.project.stacks), default=0)
         columns = terminal.columns()
-        self._width = min(longest, _WIDEST_NAME if columns is None else columns // 3)
+        most = _WIDEST_NAME if columns is None else max(columns - len(_INDENT) - _COUNTS, columns // 3)
+        self._width = min(longest, most)
+        self._reasons: set[str] = set()
 
     def start(self, names: Iterable[str]) -> None:
         """Begin the live display, on a terminal.
@@ -91,9 +96,14 @@ class Console:
         self._tally.ended(f"{outcome.stage}:{outcome.stack}", outcome)
         warned = self._warned(outcome)
         quiet = outcome.stage == "validate" and outcome.status is Status.OK and not selected and not warned
-        if outcome.status in _QUIET or quiet:
+        never_began = outcome.status is Status.NOT_RUN and self._run.stop.requested  # the table counts them
+        if outcome.status in _QUIET or quiet or never_began:
             return
         head = self._head(outcome)
+        if _was_stopped(outcome):
+            why = f": {outcome.problem.untouched}" if outcome.problem and outcome.problem.untouched else ""
+            self._tell(outcome, Styled(f"{head}stopped{why}", Style.WARNING), [], folded=False)
+            return
         if outcome.failed:
             with self._lock:
                 first = self._failures.add(outcome)
@@ -106,7 +116,8 @@ class Console:
         reused = " (as planned before)" if outcome.reused else f"  {outcome.seconds:.1f} s"
         took = "" if outcome.status in (Status.NOT_RUN, Status.SKIPPED) else reused
         body = _block(outcome) if outcome.problem else self._changes(outcome)
-        title = Styled(f"{head}{outcome.summary}{took}{why}", _style(outcome))
+        line = f"{head}{outcome.summary}{took}"
+        title = Styled(f"{line}{self._unless_told(line, why)}", _style(outcome))
         self._tell(outcome, title, [*warned, *map(Styled, body)], folded=not warned)
 
     def _head(self, outcome: Result) -> str:
@@ -114,6 +125,14 @@ class Console:
         place = self._tally.place(outcome.stage) if self._run.output.live is None else ""
         progress = f"{place:>{2 * len(place.partition('/')[2]) + 1}}  " if place else ""
         return f"{outcome.stage:<9} {progress}{outcome.stack:<{self._width}}  "
+
+    def _unless_told(self, line: str, why: str) -> str:
+        """Why a stack is affected; nothing if there is no room for it and an earlier line has said the same."""
+        columns = terminal.columns()
+        with self._lock:
+            told = why in self._reasons
+            self._reasons.add(why)
+        return "" if told and columns is not None and len(line) + len(why) > columns else why
 
     def _tell(self, outcome: Result, title: Styled, body: Sequence[Styled], *, folded: bool) -> None:
         """A task's line; in CI its details are folded below, open for a failure."""
@@ -197,13 +216,11 @@ class Console:
         """How the tasks of each stage ended."""
         lines = []
         for stage in STAGES:
-            counts: dict[str, int] = {}
-            for item in found:
-                if item.stage == stage:
-                    counts[item.status] = counts.get(item.status, 0) + 1
-            if counts and (stage in selected or set(counts) != {Status.UNAFFECTED}):
-                known = _WORDS if stage != "build" else {**_WORDS, Status.UNAFFECTED: "up to date"}
-                words = ", ".join(f"{number} {known[Status(status)]}" for status, number in sorted(counts.items()))
+            known = _WORDS if stage != "build" else {**_WORDS, Status.UNAFFECTED: "up to date"}
+            ended = [item for item in found if item.stage == stage]
+            counts = Counter((item.status, "stopped" if _was_stopped(item) else known[item.status]) for item in ended)
+            if counts and (stage in selected or {status for status, _ in counts} != {Status.UNAFFECTED}):
+                words = ", ".join(f"{number} {word}" for (_, word), number in sorted(counts.items()))
                 lines.append(f"{stage:<9} {words}")
         return lines
 
@@ -248,6 +265,8 @@ class Console:
         if code is ExitCode.DRIFT or any(item.status is Status.DRIFTED for item in found):
             return self._drift_verdict(found)
         if "deploy" in selected:
+            if self._run.request.repair is not None:
+                return f"{len(self._run.applied)} repaired" if self._run.applied else "nothing was repaired"
             if self._run.applied:
                 return f"{len(self._run.applied)} deployed"
             checked = any(item.stage == "deploy" and item.status is Status.OK for item in found)
@@ -271,19 +290,30 @@ class Console:
         drifted = sorted(item.stack for item in found if item.status is Status.DRIFTED)
         undeployed = sorted(item.stack for item in found if item.status is Status.UNDEPLOYED)
         if drifted:
-            again = self._run.command("-a", *(f"deploy:{name}" for name in drifted[:5])).quoted
-            adopts = self._run.command("drift", "--adopt", drifted[0] if len(drifted) == 1 else "STACK").quoted
             counted = words.counted(_news(found))
-            lines.append(
-                f"{', '.join(drifted)} drifted{f' ({counted})' if counted else ''}. What to do next:\n"
-                f"  1. deploy the code again:     {again}\n"
-                f"  2. keep what is there:        {adopts} changes the code\n"
-                f"  3. look into it:              .deploy/{self._run.project.environment}/reports/drift.md"
-            )
+            lines.append(f"{', '.join(drifted)} drifted{f' ({counted})' if counted else ''}. What to do next:")
+            lines += self._ways([item for item in found if item.status is Status.DRIFTED])
         if undeployed:
             deploys = self._run.command("deploy").quoted
             lines.append(f"{', '.join(undeployed)}: undeployed code; {deploys} deploys it")
         return "\n".join(lines)
+
+    def _ways(self, drifted: list[Result]) -> list[str]:
+        """The commands for what has drifted, numbered; of each kind one line for each of the first stacks."""
+        kinds: dict[str, list[str]] = {}
+        for result in sorted(drifted, key=lambda item: item.stack)[:_MOST_WAYS]:
+            for name, command in stackreport.drift_ways(result, self._run.named_environment):
+                kinds.setdefault(name, []).append(str(command))
+        lines = []
+        for number, (name, commands) in enumerate(kinds.items(), 1):
+            first, *rest = dict.fromkeys(commands)
+            lines += [f"  {number}. {name + ':':<28} `{first}`", *(f"{'':<33} `{command}`" for command in rest)]
+        return [*lines, f"  all of it: .deploy/{self._run.project.environment}/reports/drift.md"]
+
+
+def _was_stopped(outcome: Result) -> bool:
+    """Whether a task failed only because the run was stopped, which whoever did it knows."""
+    return outcome.failed and outcome.problem is not None and outcome.problem.kind is Kind.STOPPED
 
 
 def _style(outcome: Result) -> Style:
@@ -326,4 +356,5 @@ def _block(outcome: Result) -> list[str]:
     if problem and problem.log:
         title = f"{outcome.stage}:{outcome.stack}"
         lines += [f"---- {title}: output ----", problem.log.strip("\n"), f"---- {title}: end of output ----"]
-    return [*lines, *(problem.rows() if problem else ())]
+    rows = problem.rows() if problem else ()
+    return [*lines, *(part for row in rows for part in terminal.wrapped(row, terminal.columns(), "    "))]

@@ -193,7 +193,8 @@ def _value(sign: str, head: str, value: Json, remark: str) -> Iterator[Line]:
 def _brief(value: Json) -> str:
     """A value on one line, where it says little: what comes after it is not known."""
     if isinstance(value, str) and "\n" in value:
-        return f"{value.removesuffix(chr(10)).count(chr(10)) + 1:,} lines (not shown: the new value is not known yet)"
+        lines = plural(value.removesuffix("\n").count("\n") + 1, "line")
+        return f"{lines} (not shown: the new value is not known yet)"
     return value if isinstance(value, str) and value in _MARKERS else shorten(literal(value), _BRIEF)
 
 

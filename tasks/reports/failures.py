@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ..base.terminal import Style, Styled, wrapped
-from ..base.text import few
+from ..base.text import few, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,7 +46,10 @@ class Failure:
         if self.problem is not None:
             details = self.problem.details
             found = replace(self.problem, stack=None, details=details[:_DETAILS])
-            rows = [*found.rows(), *([f"  … {len(details) - _DETAILS} more lines above"] if details[_DETAILS:] else [])]
+            rows = [
+                *found.rows(),
+                *([f"  … {plural(len(details) - _DETAILS, 'more line')} above"] if details[_DETAILS:] else []),
+            ]
             lines += [Styled(line) for row in rows for line in wrapped(row, columns, _INDENT)]
         return lines
 
@@ -78,7 +81,7 @@ class Failures:
         """Every cause once, the one of the most stacks last, right above the verdict."""
         found = sorted(self._causes, key=lambda failure: len(failure.stacks))
         left = len(found) - _MOST
-        lines = [Styled(f"… {left} more causes above", Style.FAILED)] if left > 0 else []
+        lines = [Styled(f"… {plural(left, 'more cause')} above", Style.FAILED)] if left > 0 else []
         return [*lines, *(line for failure in found[-_MOST:] for line in failure.lines(columns))]
 
 

@@ -24,7 +24,7 @@ _NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  #
 
 
 def render(results: Iterable[Result], *, environment: str) -> str:
-    """The results as JUnit XML, in the order they come, by stage."""
+    """The results as JUnit XML: by stage, and by stack, as threads end in any order."""
     suites: dict[str, list[Result]] = {}
     for result in results:
         suites.setdefault(result.stage, []).append(result)
@@ -39,7 +39,7 @@ def render(results: Iterable[Result], *, environment: str) -> str:
         starts = sorted(item.started_at for item in found if item.started_at)
         if starts:
             suite.set("timestamp", starts[0].partition("+")[0])
-        for item in found:
+        for item in sorted(found, key=lambda item: item.stack):
             _case(suite, item, environment)
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"

@@ -96,7 +96,8 @@ class Report:
             links: Where more can be seen.
         """
         found = [result if mask is None else result.masked(mask) for result in results]
-        stacks = stackreport.of_deploy(found) if stage == "deploy" else [*map(stackreport.of_result, found)]
+        is_deploy = stage == "deploy"
+        stacks = stackreport.of_deploy(found) if is_deploy else [stackreport.of_result(one, named) for one in found]
         said = [*notes, *remarks.of(found)]
         return cls(stage, environment, commit, stacks, said, named, moment, links or Links())
 

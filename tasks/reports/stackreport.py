@@ -11,7 +11,7 @@ from ..base.jsonvalue import elements, records
 from ..base.jsonvalue import words as texts
 from ..base.text import visible
 from ..base.valuepath import dotted, path_of
-from ..drifts import words
+from ..drifts import ways, words
 from ..drifts.classes import Severity
 from ..policy.finding import Finding
 from ..run.details import DeployDetails, DriftDetails, PlanDetails
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ..base.jsonvalue import JsonObject
-    from ..base.problem import Problem
+    from ..base.problem import Command, Problem
     from ..drifts.classes import Finding as DriftFinding
     from ..run.details import CheckRecord
     from ..run.result import Result
@@ -85,7 +85,8 @@ class StackReport:
     Of a deploy, `stage` is where it failed, `applied` whether a plan was applied, and `checks` how they ended.
 
     Of a check for drift, `deployed` is the deploy that it compares with, `ignored` what rules ignore,
-    `resolved` what is over since the previous check, and `news` counts what is new.
+    `resolved` what is over since the previous check, and `news` counts what is new. `ways` are the commands for what
+    has drifted, by what they do.
     """
 
     name: str
@@ -104,6 +105,7 @@ class StackReport:
     ignored: list[str] = field(default_factory=list)
     resolved: list[str] = field(default_factory=list)
     news: dict[str, int] = field(default_factory=dict)
+    ways: dict[str, str] = field(default_factory=dict)
     problem: Problem | None = None
     seconds: float = 0.0
     stage: str = ""
@@ -145,8 +147,13 @@ class StackReport:
         return "" if self.counts.empty and self.status is not Status.OK else self.counts.text()
 
 
-def of_result(result: Result) -> StackReport:
-    """What a result says of its stack."""
+def of_result(result: Result, named: str | None = None) -> StackReport:
+    """What a result says of its stack.
+
+    Args:
+        result: The result.
+        named: The environment as commands have to name it; None for the default one.
+    """
     if result.status is Status.UNAFFECTED:  # nearly all of them, as a rule
         return StackReport(result.stack, result.status, "not affected")
     details, changes = result.details, result.changes or {}
@@ -178,10 +185,23 @@ def of_result(result: Result) -> StackReport:
         ignored=[visible(text) for text in words.ignored(drift.findings)],
         resolved=[visible(f"{item.address or 'something'}, first seen {item.since}") for item in drift.resolved],
         news=drift.news,
+        ways={name: str(command) for name, command in drift_ways(result, named)},
         problem=result.problem.mapped(visible) if result.problem else None,
         seconds=result.seconds,
         stage=result.stage,
     )
+
+
+def drift_ways(result: Result, named: str | None) -> list[tuple[str, Command]]:
+    """The ways from the drift that a check found: what each does, and its command; empty if it found none.
+
+    Args:
+        result: The result of the check.
+        named: The environment as commands have to name it; None for the default one.
+    """
+    if result.status is not Status.DRIFTED or not isinstance(result.details, DriftDetails):
+        return []
+    return list(ways.of(result.stack, result.details.findings, named))
 
 
 def of_deploy(results: Iterable[Result]) -> list[StackReport]:

@@ -18,9 +18,11 @@ from ..run.documents import (
     ProblemPart,
     ResolvedPart,
     RulePart,
+    WayPart,
 )
 from . import write
 from .diff import of_change
+from .stackreport import drift_ways
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -56,7 +58,7 @@ def of_run(
         "verdict": report.verdict,
         "notes": report.notes,
         "reports": list(paths),
-        "problems": [problem(each) for each in problems],
+        "problems": [ProblemPart.of(each) for each in problems],
     }
     if stage == "plan":
         counts = CountsPart(**asdict(report.counts))
@@ -64,31 +66,26 @@ def of_run(
     return DriftDocument(**common, stacks=_all_drifted(run, report))
 
 
-def problem(found: Problem) -> ProblemPart:
-    """A problem, masked already."""
-    where, command = found.where, found.next_command
-    return ProblemPart(
-        kind=str(found.kind), summary=found.summary, file=where.file if where else None,
-        line=where.line if where else None, key=where.key if where else None, stack=found.stack,
-        untouched=found.untouched, next=found.next_text or None, next_command=list(command.words) if command else [],
-        details=list(found.details),
-    )  # fmt: skip
+def drifted(result: Result, named: str | None) -> DriftedPart:
+    """The result of a check for drift, masked already.
 
-
-def drifted(result: Result) -> DriftedPart:
-    """The result of a check for drift, masked already."""
+    Args:
+        result: The result.
+        named: The environment as commands have to name it; None for the default one.
+    """
     details = result.details if isinstance(result.details, DriftDetails) else DriftDetails()
     return DriftedPart(
         name=result.stack, status=str(result.status), summary=result.summary, found_at=result.started_at,
         differences=[_difference(each, result.started_at) for each in details.findings],
         resolved=[ResolvedPart(address=each.address, since=each.since) for each in details.resolved],
-        problem=problem(result.problem) if result.problem else None,
+        ways=[WayPart(what=name, command=list(command.words)) for name, command in drift_ways(result, named)],
+        problem=ProblemPart.of(result.problem) if result.problem else None,
     )  # fmt: skip
 
 
 def _all_drifted(run: Run, report: Report) -> list[DriftedPart]:
     results = (run.results[f"drift:{stack.name}"] for stack in report.stacks)
-    return [drifted(result.masked(run.mask)) for result in results]
+    return [drifted(result.masked(run.mask), run.named_environment) for result in results]
 
 
 def _difference(found: Finding, checked: str) -> DriftPart:
@@ -114,7 +111,7 @@ def _planned(stack: StackReport) -> PlannedPart:
             for each in stack.findings
         ],
         failed_checks=stack.failed_checks, warnings=stack.warnings, mocked=stack.mocked,
-        problem=problem(stack.problem) if stack.problem else None,
+        problem=ProblemPart.of(stack.problem) if stack.problem else None,
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..base.terminal import Style, Styled
+from ..base.text import plural
 from ..drifts.classes import Severity
 from .environment import SIGNS
 
@@ -64,11 +65,13 @@ def stack_lines(stack: StackReport, *, most_lines: int | None = None) -> list[St
     head = Styled(f"{stack.name}  {stack.counts_text}".rstrip())
     lines = [head, *(Styled(f"  | {line.text}", line.style) for line in shown)]
     if len(body) > len(shown):
-        lines.append(Styled(f"  … {len(body) - len(shown):,} more lines in the report"))
+        lines.append(Styled(f"  … {plural(len(body) - len(shown), 'more line')} in the report"))
     return [_harmless(line) for line in lines]
 
 
 def _body(stack: StackReport) -> Iterator[Styled]:
+    if stack.deployed:
+        yield Styled(f"last deployed: {stack.deployed}", Style.QUIET)
     for change in stack.changes:
         yield _styled(_title(change), _sign(change))
         yield from map(_line, change.lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getopt
 import posixpath
 import time
 from dataclasses import replace
@@ -11,7 +12,7 @@ from doit.action import BaseAction
 from doit.exceptions import TaskFailed
 
 from ..base.clock import now
-from ..base.errors import DeployError, UnexpectedError
+from ..base.errors import ConfigError, DeployError, UnexpectedError
 from ..base.problem import listed
 from . import fanout
 from . import result as results
@@ -185,6 +186,27 @@ def _exists(path: str) -> bool:
     return Path(path).exists()
 
 
+def late_options(
+    params: Sequence[OptionDict], positional: str, words: Sequence[str]
+) -> dict[str, str | int | bool | list[str]]:
+    """What stands after a task's name in any order: doit itself takes an option behind a word for a word.
+
+    Raises:
+        ConfigError: An option is unknown, or lacks its value.
+    """
+    known = {f"-{item['short']}": item for item in params if item.get("short")}
+    known |= {f"--{item['long']}": item for item in params}
+    short = "".join(item["short"] + (":" if item["type"] is not bool else "") for item in params if item.get("short"))
+    long = [item["long"] + ("=" if item["type"] is not bool else "") for item in params]
+    try:
+        given, rest = getopt.gnu_getopt(list(words), short, long)
+        found = {known[name]["name"]: True if known[name]["type"] is bool else known[name]["type"](value)
+                 for name, value in given}  # fmt: skip
+    except (getopt.GetoptError, ValueError) as error:
+        raise ConfigError(str(error), untouched="nothing was run", next_step=f"known: {', '.join(known)}") from None
+    return {**found, positional: rest}
+
+
 class FailedText(str):
     """A text that says of its task that it failed."""
 
@@ -207,13 +229,20 @@ def printing(
 
     def show(**options: Any) -> TaskFailed | None:
         try:
+            if positional is not None and params:
+                options = {**options, **late_options(params, positional, options[positional])}
             said = text(run, **options)
             if run.request.as_json:
                 run.output.document(said)
             else:
                 run.say(said)
         except DeployError as error:
-            run.say(listed(run.problems(error)))
+            problems = run.problems(error)
+            run.say(listed(problems))
+            if run.request.as_json:
+                from .documents import failed
+
+                run.output.document(failed(run.project.environment, problems))
             return TaskFailed(error.message, report=False)
         return TaskFailed(said, report=False) if isinstance(said, FailedText) else None
 

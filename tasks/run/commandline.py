@@ -14,6 +14,7 @@ from doit.cmdparse import CmdOption, CmdParse, CmdParseError
 
 from ..base.errors import ConfigError, nearest
 from ..base.problem import doit
+from .request import Repair
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -54,9 +55,11 @@ VARIABLES = {
 """What `NAME=VALUE` may be, with a line for the help."""
 
 ADOPT = "--adopt"
+REPAIR = "--repair"
+AUTO_REPAIR = "--auto-repair"
 _MOST_PARALLEL = 16
 JSON = "--json"
-DOCUMENTED = frozenset({"plan", "drift", "status", "graph"})
+DOCUMENTED = frozenset({"plan", "drift", "status", "graph", "log", "audit"})
 """The commands that have a document for programs; of each, one is printed."""
 
 _STAGES = frozenset({"validate", "build", "plan", "deploy", "verify", "drift"})
@@ -184,18 +187,24 @@ def json_option() -> list[OptionDict]:
     return [{"name": "as_json", "short": "", "long": name, "type": bool, "default": False, "help": "JSON"}]
 
 
+def _values(option: str, stage: str) -> list[str]:
+    """The values of an option of a stage's task, in order."""
+    words, found = sys.argv[1:], list[str]()
+    for place, word in enumerate(words):
+        if word == option and names((stage,)):
+            found.append(words[place + 1] if place + 1 < len(words) else "")
+        elif word.startswith(f"{option}="):
+            found.append(word.partition("=")[2])
+    return found
+
+
 def adopting() -> str | None:
     """The stack whose drift is taken over into the code: `doit drift --adopt STACK`; None without that.
 
     Raises:
         ConfigError: It is given for several.
     """
-    words, found = sys.argv[1:], list[str]()
-    for place, word in enumerate(words):
-        if word == ADOPT and names(("drift",)):
-            found.append(words[place + 1] if place + 1 < len(words) else "")
-        elif word.startswith(f"{ADOPT}="):
-            found.append(word.partition("=")[2])
+    found = _values(ADOPT, "drift")
     if len(set(found)) > 1:
         raise ConfigError(
             "`--adopt` is given twice, and a run adopts the drift of one stack", untouched="nothing was run",
@@ -208,6 +217,40 @@ def adopt_option() -> list[OptionDict]:
     """The option `--adopt` in doit's form."""
     text = "take over into the code what was done outside to this stack"
     return [{"name": "adopt", "short": "", "long": ADOPT.removeprefix("--"), "type": str, "default": "", "help": text}]
+
+
+def repairing() -> Repair | None:
+    """The drift that a deploy undoes: `--repair STACK,STACK` or `--auto-repair`; None without either.
+
+    Raises:
+        ConfigError: Both are given, or no stack is named.
+    """
+    found = _values(REPAIR, "deploy")
+    automatic = AUTO_REPAIR in sys.argv[1:] and names(("deploy",))
+    if not found and not automatic:
+        return None
+    stacks = tuple(dict.fromkeys(name for text in found for name in text.replace(",", " ").split()))
+    if automatic and found:
+        raise ConfigError(
+            f"`{REPAIR}` and `{AUTO_REPAIR}` exclude each other", untouched="nothing was run",
+            next_step=(doit("deploy", REPAIR, *stacks[:1]), " repairs that stack"),
+        )  # fmt: skip
+    if not automatic and not stacks:
+        raise ConfigError(
+            f"`{REPAIR}` names no stack", untouched="nothing was run",
+            next_step=("write ", doit("deploy", REPAIR, "STACK")),
+        )  # fmt: skip
+    return Repair(stacks, automatic=automatic)
+
+
+def repair_options() -> list[OptionDict]:
+    """The options `--repair` and `--auto-repair` in doit's form."""
+    return [
+        {"name": "repair", "short": "", "long": REPAIR.removeprefix("--"), "type": str, "default": "",
+         "help": "undo the drift of these stacks, if it is what was shown"},
+        {"name": "auto", "short": "", "long": AUTO_REPAIR.removeprefix("--"), "type": bool, "default": False,
+         "help": "undo the drift that was shown and that a rule of drift.repair asks to undo"},
+    ]  # fmt: skip
 
 
 def forces() -> bool:

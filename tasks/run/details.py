@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Unpack
 
@@ -11,7 +11,7 @@ from ..base.errors import DeployError
 from ..base.jsonvalue import Json, JsonObject, fields
 from ..base.problem import Kind
 from ..drifts.author import Author
-from ..drifts.classes import Finding  # noqa: TC001 - pydantic reads a result by it
+from ..drifts.classes import Finding
 from ..drifts.delta import Resolved, news
 
 if TYPE_CHECKING:
@@ -125,6 +125,7 @@ class DeployDetails:
         deployed: What they looked at, where one failed.
         accepted: The state that was accepted although another one had been deployed, and why.
         state_moved: That the state went on outside of this product, in words.
+        repaired: What had drifted, if the deploy undid a drift.
     """
 
     applied: bool = False
@@ -138,6 +139,7 @@ class DeployDetails:
     deployed: Deployed | None = None
     accepted: JsonObject | None = None
     state_moved: str | None = None
+    repaired: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -197,6 +199,10 @@ _STAGES: dict[str, type[Details]] = {
 }
 
 
+_PARTS = (LockFile, CheckRecord, Deployed, Finding, Resolved)  # what details have besides JSON
+_Part = LockFile | CheckRecord | Deployed | Finding | Resolved
+
+
 def from_json(stage: str, record: Json) -> Details | None:
     """The details of a stage's result; None if it has none.
 
@@ -213,6 +219,17 @@ def _adapter(stage: str) -> TypeAdapter[Details]:
     from pydantic import TypeAdapter
 
     return TypeAdapter(_STAGES[stage])
+
+
+def to_json(details: Details | None) -> Json:
+    """The details as records hold them; what they have as JSON is shared, not copied."""
+    return None if details is None else {name: _as_json(value) for name, value in vars(details).items()}
+
+
+def _as_json(value: Json | _Part | list[_Part]) -> Json:
+    if isinstance(value, list):
+        return [_as_json(item) for item in value]
+    return asdict(value) if isinstance(value, _PARTS) else value
 
 
 def masked(details: Details, mask: Secrets) -> Details:

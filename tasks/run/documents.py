@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..base.jsonvalue import JsonObject
+    from ..base.problem import Problem
 
 
 class _Part(BaseModel):
@@ -33,6 +36,17 @@ class ProblemPart(_Part):
     next: str | None = Field(description="What to do next, in words.")
     next_command: list[str] = Field(description="The first command of `next`, word by word; empty without one.")
     details: list[str] = Field(description="Further lines.")
+
+    @classmethod
+    def of(cls, found: Problem) -> ProblemPart:
+        """A problem, masked already."""
+        where, command = found.where, found.next_command
+        return cls(
+            kind=str(found.kind), summary=found.summary, file=where.file if where else None,
+            line=where.line if where else None, key=where.key if where else None, stack=found.stack,
+            untouched=found.untouched, next=found.next_text or None,
+            next_command=list(command.words) if command else [], details=list(found.details),
+        )  # fmt: skip
 
 
 class CountsPart(_Part):
@@ -114,6 +128,13 @@ class ResolvedPart(_Part):
     since: str = Field(description="When a check had first found it.")
 
 
+class WayPart(_Part):
+    """What can be done about drift."""
+
+    what: str = Field(description="`deploy the code again`, `keep what is there` or `look into it`.")
+    command: list[str] = Field(description="The command, word by word.")
+
+
 class DriftedPart(_Part):
     """What `drift` found for one stack."""
 
@@ -123,6 +144,7 @@ class DriftedPart(_Part):
     found_at: str = Field(description="When this check began, ISO 8601.")
     differences: list[DriftPart] = Field(description="What differs.")
     resolved: list[ResolvedPart] = Field(description="What the previous check found, and this one did not.")
+    ways: list[WayPart] = Field(description="What can be done about what has drifted; empty if nothing has.")
     problem: ProblemPart | None = Field(description="What went wrong.")
 
 
@@ -166,6 +188,49 @@ class NodePart(_Part):
     name: str = Field(description="The stack.")
     needs: list[str] = Field(description="The stacks that it needs.")
     wave: int = Field(description="It needs only stacks of smaller waves; from 1.")
+
+
+class EntryPart(_Part):
+    """An entry of the ledger."""
+
+    sequence: int = Field(description="Its number, from 1.")
+    at: str = Field(description="When it happened, by the clock of the machine that wrote it, ISO 8601.")
+    kind: str = Field(description="`init`, `deploy`, `verify`, `destroy`, `accept`, `release`, `rotate`, `checkpoint`.")
+    stack: str | None = Field(description="The stack; null if it is about the ledger itself.")
+    outcome: str | None = Field(description="How the deploy ended: `applied` or `failed`.")
+    commit: str | None = Field(description="The commit that was deployed.")
+    serial: int | None = Field(description="The state's serial afterwards.")
+    verified: bool | None = Field(description="Whether the checks passed; null if there were none.")
+    pipeline: str | None = Field(description="The pipeline that did it.")
+    request: str | None = Field(description="The merge request that brought the commit.")
+    reason: str | None = Field(description="Why a person did it.")
+    plan: str | None = Field(description="The SHA-256 of the plan that was applied.")
+    facts: dict[str, JsonValue] = Field(description="All that the entry records, by its kind; may grow.")
+
+
+class LeasePart(_Part):
+    """Who is deploying."""
+
+    label: str = Field(description="Its name, for people.")
+    since: str = Field(description="Since when, ISO 8601.")
+
+
+class FaultPart(_Part):
+    """Where the ledger was changed by somebody else."""
+
+    entry: int | None = Field(description="The number of the entry.")
+    what: str = Field(description="What is wrong with it.")
+
+
+class WitnessPart(_Part):
+    """What the forge says the last entry was."""
+
+    verdict: str = Field(
+        description="`last`: it names this one; `later`: it names an earlier one; `rolled back`: it names a later one; "
+        "`other`: it names one that is not in this ledger; `none`: it names no entry."
+    )
+    sequence: int | None = Field(description="The number of the entry that it names.")
+    unasked: str = Field(description="Why it was not asked, or did not answer; otherwise empty.")
 
 
 class _Document(_Part):
@@ -217,6 +282,31 @@ class GraphDocument(_Document):
     stacks: list[NodePart] = Field(description="Every stack, in the order of a deploy.")
 
 
+class LogDocument(_Document):
+    """What was deployed, by the ledger: `doit log --json`."""
+
+    command: Literal["log"] = "log"
+    entries: list[EntryPart] = Field(description="The entries, the oldest first.")
+    earlier: int = Field(description="How many older entries `--most` left out.")
+    deploying: LeasePart | None = Field(description="Who is deploying now.")
+
+
+class AuditDocument(_Document):
+    """Whether anybody changed the ledger: `doit audit --json`."""
+
+    command: Literal["audit"] = "audit"
+    whole: bool = Field(description="Whether every entry is as it was written.")
+    entries: int = Field(description="How many entries were verified.")
+    sequence: int = Field(description="The number of the last entry.")
+    chain: str = Field(description="The SHA-256 of the last entry.")
+    project: str = Field(description="The repository, as its forge names it.")
+    key: str | None = Field(description="The id of the key that signs it; null if it is not signed.")
+    first: int = Field(description="The number of the oldest entry that is kept.")
+    replaced: list[int] = Field(description="The entries that replaced a lost or revoked key.")
+    broken: FaultPart | None = Field(description="The first fault.")
+    forge: WitnessPart = Field(description="What the forge says the last entry was.")
+
+
 class FailedDocument(_Document):
     """The command could not begin; `problems` says why."""
 
@@ -224,14 +314,20 @@ class FailedDocument(_Document):
     exit_code: int = Field(default=1, description="The exit code of the command.")
 
 
-Document = Annotated[
-    PlanDocument | DriftDocument | StatusDocument | GraphDocument | FailedDocument, Field(discriminator="command")
-]
+AnyDocument = (
+    PlanDocument | DriftDocument | StatusDocument | GraphDocument | LogDocument | AuditDocument | FailedDocument
+)
+Document = Annotated[AnyDocument, Field(discriminator="command")]
 
 
-def text(document: PlanDocument | DriftDocument | StatusDocument | GraphDocument | FailedDocument) -> str:
+def text(document: AnyDocument) -> str:
     """The document as it is printed."""
     return document.model_dump_json(indent=2)
+
+
+def failed(environment: str | None, problems: Iterable[Problem]) -> str:
+    """The document of a command that could not begin; the problems are masked already."""
+    return text(FailedDocument(environment=environment, problems=[ProblemPart.of(each) for each in problems]))
 
 
 def schema() -> JsonObject:

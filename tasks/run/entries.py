@@ -26,7 +26,18 @@ if TYPE_CHECKING:
     from .reviewing import Review
     from .run import Run
 
-_FACTS = ("commit", "outcome", "verified", "lineage", "serial", "inputs_digest", "plan_id", "counts", "upstream")
+_FACTS = (
+    "commit",
+    "outcome",
+    "verified",
+    "lineage",
+    "serial",
+    "inputs_digest",
+    "plan_id",
+    "counts",
+    "upstream",
+    "repaired",
+)
 
 
 def begun(run: Run, me: Me, stack: str, since: str) -> Begun:

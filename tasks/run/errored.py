@@ -20,7 +20,6 @@ from ..base.layout import Layout
 from ..base.problem import doit
 from ..project import backend
 from ..project.config import loading
-from . import workdir
 
 if TYPE_CHECKING:
     from ..base.problem import Steps
@@ -94,6 +93,8 @@ def refuse(run: Run, stack: Stack) -> None:
 
 def recovery(run: Run, stack: Stack) -> str:
     """The command that saves the state to its backend, on its own line for copying."""
+    from . import workdir
+
     engine, file = workdir.by_hand(run, stack), shlex.quote(f"{stack.path}/{FILE}")
     seen = posixpath.relpath(run.layout.root / stack.path / FILE, run.project.root / stack.path)
     text = (

@@ -82,6 +82,23 @@ def record(run: Run, code: ExitCode) -> DeployError | None:
     return None
 
 
+def repaired(run: Run) -> DeployError | None:
+    """Record that the drift of the stacks that this run has repaired is over; returns why that failed, if it did.
+
+    Otherwise the next check would tell of it once more.
+
+    Args:
+        run: The run, its deploys ended.
+    """
+    over: dict[str, dict[str, str]] = {stack: {} for stack in run.repairs if stack in run.applied}
+    try:
+        if over:
+            baseline.of(run).write(over)
+    except DeployError as error:
+        return error
+    return None
+
+
 def must_be_known(error: DeployError) -> bool:
     """Whether a run fails because the previous checks are not known: those of a configured ledger."""
     return isinstance(error, LedgerError)

@@ -50,6 +50,11 @@ class Recorded(Protocol):
         """Take the lease and announce the stacks that are about to be applied, once a run."""
         ...
 
+    @property
+    def allowed(self) -> list[str]:
+        """For receipts: that this deploy goes on without the ledger, and why."""
+        ...
+
     def note(self, stack: str) -> None:
         """Note that a stack was applied or checked, so that its receipt is recorded."""
         ...

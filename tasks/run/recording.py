@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _SOFT = frozenset({Trouble.UNREACHABLE, Trouble.DENIED, Trouble.NO_KEY})
 _GONE = _SOFT | {Trouble.MISSING}  # what a deploy may go on without, if the ledger is not required
+RULE = "unrecorded"  # `allow=unrecorded`: this deploy may go on without the ledger
 _LOOK_EVERY = 5.0  # seconds between two looks at a held lease
 
 
@@ -95,7 +96,7 @@ class Recording:
         """Replace receipts and outputs here by those of the ledger, once it is read.
 
         Args:
-            deploying: Whether the run may apply: then the ledger must be readable, unless `ledger.required` is false.
+            deploying: Whether the run may apply: then the ledger must be readable, unless it may go on without.
             alone: Whether this run alone may write here; otherwise the receipts are left to the run that does.
 
         Raises:
@@ -108,7 +109,7 @@ class Recording:
         failed = next((effect for effect in self._read if isinstance(effect, Failed)), None)
         if failed is not None:
             error = self.session.problem(failed)
-            without = not self.settings.required if deploying else failed.trouble in _SOFT
+            without = self._why_without is not None if deploying else failed.trouble in _SOFT
             if failed.trouble not in _GONE or not without:
                 raise error
             self.unread = error
@@ -240,14 +241,26 @@ class Recording:
                 return effect
             if isinstance(effect, Failed):
                 error = self.session.problem(effect)
-                if self.settings.required or effect.trouble not in _GONE:
+                if self._why_without is None or effect.trouble not in _GONE:
                     raise error
                 self.unread = error
         return None
 
+    @property
+    def _why_without(self) -> str | None:
+        """Why a deploy may go on if the ledger is not there; None if it may not."""
+        if not self.settings.required:
+            return "`ledger.required` is false"
+        return next((item.reason for item in self._run.request.allowances if item.rule == RULE), None)
+
+    @property
+    def allowed(self) -> list[str]:
+        """For receipts: that this deploy goes on without the ledger, and why."""
+        return [f"{RULE}: {self._why_without}"] if self.unread is not None else []
+
     def _go_on_without(self, error: LedgerError, stacks: Collection[str]) -> None:
         """Remember on this disk what is about to be applied, so that it can be recorded later."""
-        self._run.say(f"continuing without the ledger (`ledger.required: false`): {error.message}")
+        self._run.say(f"continuing without the ledger ({self._why_without}): {error.message}")
         self._copy.memory.apart |= set(stacks)
         self._copy.save()
 

@@ -12,6 +12,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Repair:
+    """The drift that a deploy undoes.
+
+    Args:
+        stacks: The stacks (`--repair`); with `automatic`, those of which drift was shown.
+        automatic: Whether only what a rule of `drift.repair` asks for is undone (`--auto-repair`).
+    """
+
+    stacks: tuple[str, ...]
+    automatic: bool = False
+
+
+@dataclass(frozen=True)
 class Request:
     """The variables of the command line (`doit base=REF plan`).
 
@@ -26,6 +39,7 @@ class Request:
         base: What counts as deployed without receipts (`base=`).
         shard: Which part of all stacks is checked for drift (`shard=`); None for all.
         adopt: The stack whose drift is taken over into the code (`--adopt`); None for none.
+        repair: The drift that is undone (`--repair`, `--auto-repair`); None for a deploy of code.
     """
 
     part: Part | None = None
@@ -38,6 +52,7 @@ class Request:
     as_json: bool = False
     shard: Shard | None = None
     adopt: str | None = None
+    repair: Repair | None = None
 
 
 @dataclass(frozen=True)

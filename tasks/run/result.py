@@ -11,11 +11,12 @@ from ..base.errors import RecordError
 from ..base.files import read_json
 from ..base.problem import Problem
 from ..engine.diagnostics import Diagnostic
-from .details import DeployDetails, DriftDetails, PlanDetails, VerifyDetails, from_json, masked
+from .details import DeployDetails, DriftDetails, PlanDetails, VerifyDetails, from_json, masked, to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..artifact.receipt import Receipt
     from ..base.jsonvalue import JsonObject
     from ..base.layout import Layout
     from ..base.masking import Secrets
@@ -126,7 +127,10 @@ class Result:
     def to_json(self) -> JsonObject:
         """The result as records hold it."""
         problem = self.problem.to_json() if self.problem else None
-        return {**asdict(replace(self, problem=None)), "status": str(self.status), "problem": problem}
+        return {
+            **vars(self), "status": str(self.status), "details": to_json(self.details), "problem": problem,
+            "warnings": [asdict(warning) for warning in self.warnings],
+        }  # fmt: skip
 
 
 def write(layout: Layout, result: Result) -> None:
@@ -168,3 +172,18 @@ def read(layout: Layout, stage: str, stack: str, say: Callable[[str], None]) -> 
         )
     except (RecordError, TypeError, KeyError, ValueError, AttributeError):
         return None  # a report says less then; no decision rests on it
+
+
+def last_check(layout: Layout, stack: str, last: Receipt | None, say: Callable[[str], None]) -> Result | None:
+    """The result of the latest check for drift, unless something was deployed since.
+
+    Args:
+        layout: Where it is.
+        stack: The stack.
+        last: Its receipt.
+        say: Is called with what is wrong with the record.
+    """
+    found = read(layout, "drift", stack, say)
+    if found is None or (last is not None and last.finished_at and last.finished_at > found.started_at):
+        return None
+    return found

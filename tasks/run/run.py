@@ -12,14 +12,10 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from ..base import crashlog, git
 from ..base.errors import EngineError, GitError
-from ..base.layout import cache_dir
 from ..base.masking import Masker
 from ..base.problem import doit
 from ..base.stop import Stop
-from ..engine import obtain
-from ..engine.admission import Admission
 from ..engine.encryption import Encryption
-from ..engine.engine import Engine
 from . import commandline
 from .custody import Custody
 from .lock import EnvironmentLock
@@ -28,15 +24,17 @@ from .request import Asked, Request
 from .selection import Demand
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from ..artifact.affected import Assessment
     from ..artifact.baseline import Baseline
     from ..artifact.outputs import Output as Outputs
+    from ..artifact.standing import Standing
     from ..base.errors import DeployError
     from ..base.git import Relation, Revision
     from ..base.problem import Command, Problem
     from ..engine.diagnostics import Diagnostic
+    from ..engine.engine import Engine
     from ..engine.progress import Progress
     from ..project.project import Project
     from .allowance import Judged
@@ -68,9 +66,12 @@ class Run:
         applied: The stacks whose plan was applied in this run (`mark_applied`).
         reused: The stacks whose artifact was found to fit as it is (`plan`).
         replanned: Why a stack's artifact was replaced although it had been handed over, where allowed (`acceptance`).
+        repairs: What has drifted of each stack whose drift this run undoes (`repair`).
         known_plans: The ids of the plans whose secrets are known (`knowing`).
         judged: The plan that was verified in this run, and that policy let through, by stack (`judging`).
         acceptances: Why a stack's state needs no `accept=`, None if it does, where one was looked at (`stateguard`).
+        standing: What is known of stacks as an earlier run of the same command found them (`start`).
+        settled: The stacks that are up to date, each with what is said of its last deploy (`status`).
         assessed: What is affected, as found before anything ran (`assessment`).
         initialized: The stacks that are initialized, with their backend or without (`workdir`).
         lock_files_missing: The stacks whose committed lock file was not here (`lockfile`).
@@ -104,10 +105,13 @@ class Run:
         self.applied: set[str] = set()
         self.reused: set[str] = set()
         self.replanned: dict[str, str] = {}
+        self.repairs: dict[str, list[str]] = {}
         self.known_plans: set[str] = set()
         self.judged: dict[str, Judged] = {}
         self.acceptances: dict[str, str | None] = {}
         self.assessed: dict[str, tuple[tuple[str, ...], Assessment]] = {}
+        self.standing: Mapping[str, Standing] = {}
+        self.settled: dict[str, str] = {}
         self.initialized: dict[str, bool] = {}
         self.lock_files_missing: set[str] = set()
         self._heard: dict[str, list[Diagnostic]] = {}
@@ -224,6 +228,11 @@ class Run:
             if self._no_engine is not None:
                 raise self._no_engine
             if self._engine is None:
+                from ..base.layout import cache_dir
+                from ..engine import obtain
+                from ..engine.admission import Admission
+                from ..engine.engine import Engine
+
                 settings = self.project.config.engine
                 try:
                     found = obtain.obtain(settings, self.stop, self.say)

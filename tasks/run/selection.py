@@ -69,3 +69,11 @@ def order(all_tasks: Mapping[str, Task], selected: Iterable[str], earlier: str, 
         stage, _, stack = name.partition(":")
         if stage == later and stack and f"{earlier}:{stack}" in all_tasks:
             task.task_dep.append(f"{earlier}:{stack}")
+
+
+def raise_barrier(all_tasks: dict[str, Task], selected: list[str]) -> bool:
+    """Make the barrier depend on the plan of each stack that this run deploys; False when it deploys none."""
+    deployed = sorted(stacks(reached(all_tasks, selected), "deploy"))
+    if BARRIER in all_tasks:
+        all_tasks[BARRIER].task_dep[:] = [f"plan:{name}" for name in deployed]
+    return bool(deployed)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from ..base.errors import ConfigError, DeployError
 from ..drifts.rotation import Budget, Shard, in_turn
-from . import baseline
 from .result import Result, Status
 
 if TYPE_CHECKING:
@@ -79,6 +78,8 @@ def _looked(run: Run) -> dict[str, str]:
 
 
 def _observed(run: Run) -> Observations | None:
+    from . import baseline
+
     try:
         return baseline.of(run).read()
     except DeployError:  # the end of the run says it

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tests.backends import Backend
 
 ENGINE_VERSION = "1.12.6"
+TOOLS = Path(os.environ.get("DOIT_TOFU_CACHE", Path.home() / ".cache/doit-tofu")) / "test-tools"
 
 
 @pytest.fixture(scope="session")
@@ -204,6 +205,22 @@ def own_kubernetes() -> Iterator[Kubernetes]:
     cluster = Kubernetes()
     yield cluster
     cluster.remove()
+
+
+@pytest.fixture(scope="session")
+def gitlab_ci_local() -> Path:
+    """The client, installed once from its lock file."""
+    source = ROOT / "tests/gitlab-ci-local"
+    lock = (source / "package-lock.json").read_bytes()
+    folder = TOOLS / f"gitlab-ci-local-{sha256(lock).hexdigest()[:12]}"
+    program = folder / "node_modules/.bin/gitlab-ci-local"
+    if not (folder / "done").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(source, folder)
+        headers = {"npm_config_nodedir": "/usr"} if Path("/usr/include/node").is_dir() else {}
+        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=folder, env=os.environ | headers, check=True)
+        (folder / "done").touch()
+    return program
 
 
 @pytest.fixture(scope="session")

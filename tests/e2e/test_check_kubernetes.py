@@ -198,7 +198,7 @@ def test_a_rollout_is_complete_only_when_all_pods_are_new(space: Namespace, chec
     space.ready("new-2")
     rollout(space, replicas=3, updatedReplicas=2, availableReplicas=3, readyReplicas=3)
     for keys in both:
-        assert "1 pods of an old revision are still there" in check(**keys).text
+        assert "1 pod of an old revision still there" in check(**keys).text
     rollout(space, replicas=2, updatedReplicas=2, availableReplicas=2, readyReplicas=2)
     for keys in both:
         assert check(**keys).passed

@@ -136,8 +136,10 @@ def test_a_drift(faces: Faces) -> None:
     state.write_text(state.read_text().replace('"1"', '"by hand"'))
     found = faces.run("drift", code=2)
     assert without_environment(found) == []
-    assert show(found, "doit env=prod -a deploy:a") >= {"console", "reports/drift.md"}
-    assert "notification 0" in show(found, "`doit env=prod deploy` restores")
+    for way in ("deploy --repair a", "drift --adopt a", "drift:a"):
+        shown = show(found, f"doit env=prod {way}")
+        assert shown >= {"console", "reports/drift.md", "reports/drift.html", "notification 0"}, way
+        assert any(face.startswith("runs/") for face in shown), "what the dashboard reads"
     faces.repository.write(f"stacks/a/main.tf:{resource('2')}")
     assert without_environment(faces.run("drift", code=None)) == []
     assert without_environment(faces.run("status", code=0)) == []

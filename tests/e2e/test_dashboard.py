@@ -153,6 +153,8 @@ def test_drift_is_new_then_known_then_resolved(deployed: Repository, serve: Call
     assert "terraform_data.it" in group("New")
     deployed.doit("drift:network", code=2)
     wait_for(lambda: "terraform_data.it" in group("Known"), "the drift to be known")
+    for command in ("doit deploy --repair network", "doit drift --adopt network", "doit drift:network"):
+        assert command in dashboard.get("/env/local/drift").text
     assert "terraform_data.it" not in group("New")
     deployed.doit("-a", "deploy:network")
     wait_for(lambda: "terraform_data.it" in group("Resolved"), "the drift to be resolved")

@@ -178,7 +178,8 @@ def test_only_as_many_records_are_kept_as_the_configuration_says(build: Callable
     assert len(latest) == 2
     repository.doit("plan")
     assert runs(repository)[0]["id"] == latest[1]["id"], "the oldest goes"
-    repository.doit("plan", DEPLOY_HISTORY__KEEP="0")
+    repository.write(minimal_config("history: {keep: 0}\n"))
+    repository.doit("plan")
     assert len(runs(repository)) == 2
 
 

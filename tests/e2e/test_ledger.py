@@ -6,11 +6,22 @@ import base64
 import json
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
-from tests.repository import LOGGING_ENGINE, Repository, minimal_config, reader, resource, wait_for
+from tests.repository import (
+    DODO,
+    INSTALLED,
+    LOGGING_ENGINE,
+    ROOT,
+    Repository,
+    minimal_config,
+    reader,
+    resource,
+    wait_for,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,16 +152,33 @@ def test_the_ledger_shows_no_values_and_no_addresses(begun: Remote) -> None:
     assert '"value":' not in everything.replace('"value":{"digest"', "")
 
 
+def document(job: Repository, *arguments: str, code: int = 0) -> dict[str, Any]:
+    """The document of `--json`, which is as its schema says; the lines for people follow it."""
+    out = job.doit(*arguments, "--json", code=code).out
+    found: dict[str, Any] = json.JSONDecoder().raw_decode(out, out.index("{"))[0]
+    Draft202012Validator(json.loads((ROOT / "docs/json.schema.json").read_text())).validate(found)
+    return found
+
+
 def test_log_and_audit_tell_what_was_deployed(begun: Remote) -> None:
     begun.clone().doit("deploy")
     job = begun.clone()
     done = job.doit("log")
     assert len([line for line in done.out.splitlines() if " deploy " in line]) == 3
-    entries = [json.loads(line) for line in job.doit("log", "--json", "a").out.splitlines()]
+    entries = document(job, "log", "a")["entries"]
     assert [entry["stack"] for entry in entries] == ["a"]
-    assert entries[0]["facts"]["outcome"] == "applied"
+    assert entries[0]["outcome"] == "applied"
+    assert entries[0]["commit"] == job.git("rev-parse", "HEAD")
+    found = document(job, "log", "--most", "1")
+    assert (len(found["entries"]), found["earlier"], found["deploying"]) == (1, 3, None)
+    lines = [line for line in job.doit("log", "b", "--most=1").out.splitlines() if " deploy " in line]
+    assert len(lines) == 1, "an option may stand behind a stack"
+    assert "--mots" in job.doit("log", "b", "--mots", "1", code=1).out
     assert "intact: 4 events" in job.doit("audit").out
-    assert json.loads(job.doit("audit", "--json").out)["whole"] is True
+    assert document(job, "audit")["whole"] is True
+    refused = document(job, "log", "nosuchstack", code=1)
+    assert refused["command"] == "failed"
+    assert "no entries of 'nosuchstack'" in refused["problems"][0]["summary"]
 
 
 def test_two_deploys_at_once_and_one_applies(begun: Remote) -> None:
@@ -198,3 +226,19 @@ def test_a_lease_is_given_back_with_a_reason(begun: Remote) -> None:
     job = begun.clone()
     assert "needs a reason" in job.doit("ledger", "release", code=1).out
     assert "its lease is free" in job.doit("reason=test", "ledger", "release").out
+
+
+def test_a_report_that_fails_keeps_nothing_from_the_ledger(begun: Remote) -> None:
+    job = begun.clone()
+    package = "doit_tofu" if INSTALLED else "tasks"
+    broken = f"import importlib\n\nimportlib.import_module('{package}.reports.write').of_run = None\n"
+    job.write(f"dodo.py:{DODO}{broken}")
+    job.commit("no reports")
+    process = job.start("deploy")
+    said, _ = process.communicate()
+    assert "not callable" in said
+    assert process.returncode
+    assert len(job.engine_calls("apply")) == 3
+    later = begun.clone()
+    assert "3 stacks, all up to date" in later.doit("status").out
+    assert "held its lease" not in later.doit("ledger", "check").out

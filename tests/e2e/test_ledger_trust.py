@@ -131,7 +131,7 @@ def test_audit_names_a_forged_entry(signed: Remote, forge: Callable[[Content], N
     forge(content)
     content.put()
     assert what in signed.clone().doit("audit", code=1).out
-    found = json.loads(signed.clone().doit("audit", "--json", code=1).out.splitlines()[0])
+    found = json.JSONDecoder().raw_decode(signed.clone().doit("audit", "--json", code=1).out)[0]
     assert found["whole"] is False
     assert what.split(": ", maxsplit=1)[0] in found["broken"]["what"]
 
@@ -231,7 +231,7 @@ def _breaks(remote: Remote) -> str:
     )
 
 
-def test_an_unreachable_ledger_stops_a_deploy_unless_it_is_not_required(signed: Remote) -> None:
+def test_an_unreachable_ledger_stops_a_deploy_unless_that_is_allowed_with_a_reason(signed: Remote) -> None:
     job = signed.clone()
     signed.path.rename(signed.base / "gone.git")
     assert "cannot fetch from" in job.doit("deploy", code=1, **Signed).out
@@ -241,6 +241,17 @@ def test_an_unreachable_ledger_stops_a_deploy_unless_it_is_not_required(signed: 
     done = job.doit("plan")
     assert "what other machines have deployed is not known here" in done.out
     assert {"a", "c"} <= set(job.planned())
+    assert "a variable may tighten" in job.doit("deploy", code=1, DEPLOY_LEDGER__REQUIRED="false", **Signed).out
+    done = job.doit("allow=unrecorded", "reason=the forge is down", "deploy", code=1, **Signed)
+    assert "continuing without the ledger (the forge is down): " in done.out
+    receipts = [json.loads(path.read_text()) for path in sorted((job.path / ".deploy/local/receipts").glob("*.json"))]
+    assert {item["stack"]: item["allowed"] for item in receipts} == {
+        item["stack"]: ["unrecorded: the forge is down"] for item in receipts
+    }
+    (signed.base / "gone.git").rename(signed.path)
+    job.doit("ledger", "push", **Signed)
+    assert "the ledger could not be read" not in job.doit("deploy", **Signed).out
+    job.doit("audit")
 
 
 def test_a_branch_behind_main_shows_no_revert_of_the_work_of_others(signed: Remote) -> None:

@@ -220,7 +220,7 @@ def test_a_lost_ledger_is_rebuilt_from_states_and_disks(signed: Remote) -> None:
     assert "a: from " in done.out
     assert "counts as affected" not in done.out
     assert "3 stacks, all up to date" in signed.clone().doit("status").out
-    first = json.loads(signed.clone().doit("log", "--json", "--most", "0").out.splitlines()[0])
+    first = json.loads(signed.clone().doit("log", "--json", "--most", "0").out)["entries"][0]
     assert first["kind"] == "init"
     assert first["facts"]["rebuilt"] is True
     assert sorted(first["facts"]["stacks"]) == ["a", "b", "c"]
@@ -278,7 +278,7 @@ def test_a_deploy_that_cannot_wait_is_recorded_afterwards(signed: Remote, gone: 
     found = audit(signed)
     assert isinstance(found["sequence"], int)
     assert found["sequence"] > 5
-    last = [json.loads(line) for line in signed.clone().doit("log", "--json", "c").out.splitlines()][-1]
+    last = json.loads(signed.clone().doit("log", "--json", "c").out)["entries"][-1]
     assert last["facts"]["commit"] == job.git("rev-parse", "HEAD")
     after = signed.clone()
     after.prepare("deploy", **Signed)

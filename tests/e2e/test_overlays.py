@@ -260,10 +260,14 @@ def test_another_ref_in_the_configuration_is_refused_until_it_is_updated(overlay
     below, mine = overlay()
     mine.prepare("plan")
     below.git("tag", "v2")
-    assert "the lock file pins" in mine.doit("plan", code=1, DEPLOY_UPSTREAM__REF="v2").out
-    done = mine.doit("plan", code=1, DEPLOY_UPSTREAM__REF="v3")
-    assert "the lock file pins" in done.out
-    assert "has no tag or branch 'v3'" in mine.doit("upstream=update", "plan", code=1, DEPLOY_UPSTREAM__REF="v3").out
+    config = mine.path / "config/pipeline.yaml"
+    written = config.read_text()
+    assert "a variable may not change what the files say" in mine.doit("plan", code=1, DEPLOY_UPSTREAM__REF="v2").out
+    config.write_text(written.replace("ref: v1", "ref: v2"))
+    assert "the lock file pins" in mine.doit("plan", code=1).out
+    config.write_text(written.replace("ref: v1", "ref: v3"))
+    assert "the lock file pins" in mine.doit("plan", code=1).out
+    assert "has no tag or branch 'v3'" in mine.doit("upstream=update", "plan", code=1).out
 
 
 def test_the_cache_is_enough_when_the_upstream_cannot_be_reached(overlay: Overlay) -> None:

@@ -87,8 +87,10 @@ def words_of(value: Any) -> set[str]:
 
 
 def words_of_reports() -> set[str]:
-    """All words of the templates, and of what the modules that make reports say."""
-    sources = [*(TASKS / "reports").rglob("*.j2"), *(TASKS / "reports").glob("*.py"), TASKS / "artifact/changes.py"]
+    """All words of the templates, and of what the modules that make reports, deltas and messages say."""
+    rooms = ("reports", "drifts", "notifications")
+    sources = [*TASKS.rglob("*.j2"), *(path for room in rooms for path in (TASKS / room).glob("*.py"))]
+    sources += [TASKS / "artifact/changes.py", TASKS / "artifact/reasons.py", *(TASKS / "forges").glob("*.py")]
     text = "\n".join(path.read_text() for path in sources)
     return set(re.findall(r"[A-Za-z]{4,}", text)) | set(
         re.findall(r"(?<=[\"'])[A-Za-z][A-Za-z ,:.-]{3,}(?=[\"'])", text)
@@ -167,8 +169,9 @@ def test_every_word_of_the_plan_format_and_of_our_reports_may_be_a_secret(reposi
     assert "CAUTION" in control["note"]
     assert [item["address"] for item in control["findings"]] == ["terraform_data.database"]
     words = sorted({*words_of(control["seen"]), *FORMAT.split(), *words_of_reports()} - {"all customers"})
-    assert len(words) > 500
+    assert len(words) > 1500
     assert {"delete", "resource_changes", "destroy", "Nothing", "terraform_data", "no changes"} <= set(words)
+    assert {"appeared", "undeployed", "recovered", "deleted", "changed"} <= words_of_reports()
     first = min(words)
     found = looked(repository, words)
     for kind in control.keys() - {"seen"}:

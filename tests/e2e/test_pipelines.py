@@ -22,13 +22,12 @@ import pytest
 import yaml
 
 from tests import backends
-from tests.e2e.conftest import unique
+from tests.e2e.conftest import TOOLS, unique
 from tests.repository import ROOT, Repository
 
 if TYPE_CHECKING:
     from tests.servers.stateserver import StateServer
 
-TOOLS = Path(os.environ.get("DOIT_TOFU_CACHE", Path.home() / ".cache/doit-tofu")) / "test-tools"
 WORKFLOWS = ROOT / ".github/workflows"
 PATIENCE = 300
 _OF_THE_LEDGER = ("LEDGER_TOKEN", "LEDGER_KEY", "OBSERVATIONS_TOKEN", "OBSERVATIONS_KEY")
@@ -75,22 +74,6 @@ def sha256(path: Path) -> str:
 
 
 # GitLab
-
-
-@pytest.fixture(scope="session")
-def gitlab_ci_local() -> Path:
-    """The client, installed once from its lock file."""
-    source = ROOT / "tests/gitlab-ci-local"
-    lock = (source / "package-lock.json").read_bytes()
-    folder = TOOLS / f"gitlab-ci-local-{hashlib.sha256(lock).hexdigest()[:12]}"
-    program = folder / "node_modules/.bin/gitlab-ci-local"
-    if not (folder / "done").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(source, folder)
-        headers = {"npm_config_nodedir": "/usr"} if Path("/usr/include/node").is_dir() else {}
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=folder, env=os.environ | headers, check=True)
-        (folder / "done").touch()
-    return program
 
 
 @dataclass
@@ -288,7 +271,7 @@ def test_the_deploy_alone_gets_the_ledgers_secrets_and_no_job_its_history(path: 
     for job in workflow["jobs"].values():
         for step in job["steps"]:
             held = {key for key in step.get("env", {}) if key.startswith("DEPLOY_LEDGER_")}
-            writes = step.get("name") in ("Deploy and verify", "Maintain the ledger")
+            writes = step.get("name") in ("Deploy and verify", "Repair", "Maintain the ledger")
             assert held == ({"DEPLOY_LEDGER_TOKEN", "DEPLOY_LEDGER_KEY"} if writes else set())
             if step.get("uses", "").startswith("actions/checkout@"):
                 assert step["with"].get("fetch-depth", 1) > 0  # 0 fetches all branches
@@ -377,6 +360,7 @@ class GitHub:
             **{f"matrix.{name}": str(value) for name, value in self.matrix.items()},
             "secrets.DEPLOY_ENCRYPTION_KEY": self.key,
             "secrets.DEPLOY_STATE_KEY": "",
+            "secrets.DEPLOY_ADOPTION_TOKEN": "",
             "secrets.DEPLOY_ARTIFACT_KEY": ARTIFACT_KEY,
             "secrets.DEPLOY_REVIEW_KEY": REVIEW_KEY,
             **dict.fromkeys((f"secrets.DEPLOY_{name}" for name in _OF_THE_LEDGER), ""),

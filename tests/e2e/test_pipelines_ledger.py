@@ -16,11 +16,15 @@ import pytest
 
 from tasks.ledger.keys import SigningKey
 from tests.childpipeline import ChildPipeline
+from tests.e2e.conftest import unique
 from tests.e2e.test_ledger import Remote
 from tests.e2e.test_ledger_homes import Forge
-from tests.e2e.test_pipelines import GitHub
-from tests.repository import LOGGING_ENGINE, Repository, minimal_config, reader, resource, wait_for
+from tests.e2e.test_pipelines import ARTIFACT_KEY, GitHub, Pipeline, gitlab, with_jobs
+from tests.repository import LOGGING_ENGINE, ROOT, Repository, minimal_config, reader, resource, wait_for
+from tests.servers.fileserver import TOKEN as FILES_TOKEN
+from tests.servers.fileserver import FileServer
 from tests.servers.gitserver import READER, WRITER, GitServer, git
+from tests.servers.objectstore import ACCESS_KEY, SECRET_KEY, ObjectStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 
 KEY = SigningKey(b"k" * 32)
 LEDGER, OBSERVATIONS = (f"refs/heads/doit-tofu/local/{name}" for name in ("ledger", "observations"))
+READ_TOKEN = "reads-the-store-4471"
 SECRETS = {
     "secrets.DEPLOY_LEDGER_TOKEN": WRITER, "secrets.DEPLOY_LEDGER_KEY": KEY.text,
     "secrets.DEPLOY_OBSERVATIONS_TOKEN": WRITER,
@@ -42,17 +47,58 @@ def server(tmp_path: Path) -> Iterator[GitServer]:
 
 
 @pytest.fixture
-def forge(build: Callable[..., Repository], tmp_path: Path, server: GitServer) -> Forge:
+def forged(build: Callable[..., Repository], tmp_path: Path, server: GitServer) -> Callable[..., Forge]:
     """Three stacks, `a --> b` and `c`, on a forge that everyone may read, and only the writer's token may push to."""
-    config = minimal_config(
-        f"stacks:\n  b: {{inputs: {{x: a.value}}}}\nledger: {{kind: git, public_key: {KEY.public.text}}}\n"
-    ).replace("{root}/.state/", f"{tmp_path / 'states'}/")
-    first = build(
-        config, f"stacks/a/main.tf:{resource()}", f"stacks/b/main.tf:{reader('x')}", f"stacks/c/main.tf:{resource('c')}"
-    )
-    first.write(".gitignore:.deploy/\n.terraform/\n__pycache__/\n.doit-tofu-cache/\n")
-    first.commit("what jobs leave")
-    return Forge(Remote(tmp_path, first), server)
+
+    def forged(ledger: str = "kind: git", **variables: str) -> Forge:
+        config = minimal_config(
+            f"stacks:\n  b: {{inputs: {{x: a.value}}}}\nledger: {{{ledger}, public_key: {KEY.public.text}}}\n"
+        ).replace("{root}/.state/", f"{tmp_path / 'states'}/")
+        stacks = (
+            f"stacks/a/main.tf:{resource()}",
+            f"stacks/b/main.tf:{reader('x')}",
+            f"stacks/c/main.tf:{resource('c')}",
+        )
+        first = build(config, *stacks)
+        shutil.copytree(ROOT / "pipelines", first.path / "pipelines")
+        first.write(
+            ".gitignore:.deploy/\n.terraform/\n__pycache__/\n.doit-tofu-cache/\n.gitlab-ci-local/\n.child-pipeline.yml\n"
+        )
+        first.commit("what jobs leave")
+        first.variables |= variables
+        return Forge(Remote(tmp_path, first), server)
+
+    return forged
+
+
+@pytest.fixture
+def forge(forged: Callable[..., Forge]) -> Forge:
+    """The same with its ledger on a branch."""
+    return forged()
+
+
+Home = tuple[Forge, dict[str, str]]
+
+
+@pytest.fixture
+def home(request: pytest.FixtureRequest, forged: Callable[..., Forge]) -> Iterator[Home]:
+    """The same with its ledger in one of its homes; and what writes it, which deploy jobs alone have."""
+    kind = getattr(request, "param", "git")
+    if kind == "git":
+        yield forged(), {"DEPLOY_LEDGER_TOKEN": WRITER}
+    elif kind == "s3":
+        store: ObjectStore = request.getfixturevalue("object_store")
+        bucket = unique(request, "ledgers").replace("_", "-").lower()[-60:]
+        store.create(bucket)
+        login = {
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "AWS_DEFAULT_REGION": "us-east-1",
+        }  # fmt: skip
+        yield forged(f'kind: store, url: "s3://{bucket}/of-us", endpoint: "{store.url}"', **login), {}
+    else:
+        files = FileServer(readers={READ_TOKEN})
+        url = f'kind: store, url: "{files.url}"'
+        yield forged(url, DEPLOY_LEDGER_READ_TOKEN=READ_TOKEN), {"DEPLOY_LEDGER_TOKEN": FILES_TOKEN}
+        files.stop()
 
 
 @dataclass
@@ -90,12 +136,24 @@ def by_hand(tmp_path: Path, value: str) -> None:
     state.write_text(json.dumps(content))
 
 
-@pytest.mark.parametrize("kind", ["", "-stacks"])
-def test_the_workflows_of_github_know_what_others_did(
-    forge: Forge, server: GitServer, tmp_path: Path, kind: str
-) -> None:
+def _status(clone: Repository, commit: str) -> str:
+    """What a clone that never deployed says of the stacks, `c` at this commit among them; it starts no engine."""
+    shown = clone.doit("status").out
+    assert any(line.startswith("c ") and commit in line for line in shown.splitlines()), shown
+    assert "3 stacks, all up to date" in shown
+    assert clone.engine_calls() == []
+    return shown
+
+
+@pytest.mark.parametrize(
+    ("home", "kind"), [("git", ""), ("git", "-stacks"), ("s3", ""), ("http", "")], indirect=["home"]
+)
+def test_the_workflows_of_github_know_what_others_did(home: Home, server: GitServer, tmp_path: Path, kind: str) -> None:
+    forge, writes = home
     main = forge.clone()
-    jobs = Workflows(main, tmp_path / "github", ledger="git", more=SECRETS, server=server)
+    secrets = {**SECRETS, "secrets.DEPLOY_LEDGER_TOKEN": writes.get("DEPLOY_LEDGER_TOKEN", "")}
+    secrets["secrets.DEPLOY_OBSERVATIONS_TOKEN"] = secrets["secrets.DEPLOY_LEDGER_TOKEN"]
+    jobs = Workflows(main, tmp_path / "github", ledger="git", more=secrets, server=server)
     assert jobs.call("deploy.yml")["plan"][0] == 1
     assert "there is no ledger at" in "".join(jobs.outputs)
     jobs.does = "init"
@@ -117,17 +175,14 @@ def test_the_workflows_of_github_know_what_others_did(
     assert re.search(r"drift +c .*drifted", "".join(jobs.outputs))
     fourth = forge.clone()
     fourth.variables |= {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "acme/infra"}
-    shown = fourth.doit("status").out
-    commit = main.git("rev-parse", "HEAD")[:8]
-    assert any(line.startswith("c ") and commit in line for line in shown.splitlines()), shown
-    assert "3 stacks, all up to date" in shown
-    assert fourth.engine_calls() == []
+    shown = _status(fourth, main.git("rev-parse", "HEAD")[:8])
     audit = fourth.doit("audit").out
     assert "intact: 5 events" in audit
     assert "signed" in audit
-    for text in (*jobs.outputs, shown, audit):
-        assert WRITER not in text
-        assert KEY.text not in text
+    for output in (*jobs.outputs, shown, audit):
+        text = re.sub(r"^::add-mask::.*$", "", output, flags=re.MULTILINE)  # this names it to GitHub alone
+        for secret in (*writes.values(), READ_TOKEN, READER, KEY.text):
+            assert secret not in text
 
 
 def test_the_job_by_hand_tests_the_ledger_and_releases_a_lease(forge: Forge, server: GitServer, tmp_path: Path) -> None:
@@ -144,6 +199,143 @@ def test_the_job_by_hand_tests_the_ledger_and_releases_a_lease(forge: Forge, ser
     jobs.does = "init; touch stolen"
     assert jobs.call("ledger.yml")["ledger"][0] == 1
     assert list(tmp_path.rglob("stolen")) == []
+
+
+# GitLab's templates
+
+
+@dataclass
+class Templates:
+    """GitLab's pipelines of one environment, run from a clone of the forge by `gitlab-ci-local`.
+
+    The tokens stand for protected variables of the deploy's environment; the templates withhold them from other jobs.
+    """
+
+    program: Path
+    main: Repository
+    server: GitServer
+    kind: str = ""
+    given: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.given = {"CI_REPOSITORY_URL": self.server.with_login(READER), "CI_PROJECT_PATH": "acme/infra"}
+        self.main.variables |= {"DEPLOY_LEDGER_KEY": KEY.text, "DEPLOY_ARTIFACT_KEY": ARTIFACT_KEY}
+        inputs = "{environment: local, install: 'doit --version'}"
+        self.change(
+            f".gitlab-ci.yml:include:\n  - {{local: pipelines/gitlab/doit-tofu{self.kind}.yml, inputs: {inputs}}}\n"
+        )
+
+    def change(self, *files: str) -> None:
+        """A commit of files becomes the main branch."""
+        self.main.write(*files)
+        self.main.commit()
+        git(self.main.path, "push", "-q", str(self.server.repository), "HEAD:main")
+
+    def run(self, source: str) -> Pipeline:
+        """The pipeline of an event, with the child pipeline that it starts."""
+        self.main.log.unlink(missing_ok=True)
+        play = with_jobs if self.kind else gitlab
+        return play(self.program, self.main, source, **self.given)
+
+    def by_hand(self, does: str, **variables: str) -> Pipeline:
+        """The job that is started by hand."""
+        return gitlab(self.program, self.main, "push", "ledger:local", LEDGER_DOES=does, **self.given, **variables)
+
+    def succeeds(self, source: str) -> set[str]:
+        """The folders that an engine ran in, of stacks, in a pipeline that succeeds."""
+        done = self.run(source)
+        assert done.code == 0, done.out
+        folders = {call.split()[0] for call in self.main.engine_calls()}
+        return folders & {"a", "b", "c"}
+
+
+def know_what_others_did(jobs: Templates, forge: Forge, tmp_path: Path) -> None:
+    """What no runner keeps is known: to a second pipeline, to a check for drift, and to a fourth clone."""
+    main = jobs.main
+    first = jobs.by_hand("init")
+    assert first.code == 0, first.out
+    assert jobs.succeeds("push") == {"a", "b", "c"}
+    assert jobs.succeeds("push") == set()  # a second run, on fresh clones
+    jobs.change(f"stacks/c/main.tf:{resource('c2')}")
+    assert jobs.succeeds("push") == {"c"}
+    assert jobs.succeeds("schedule") == {"a", "b", "c"}
+
+    by_hand(tmp_path, "by hand")
+    drifted = jobs.run("schedule")
+    assert re.search(r"(report|drift)\S*.*\b2\b", drifted.out), drifted.out
+    assert re.search(r"drift +(\d/\d )?c .*drifted", drifted.out), drifted.out
+    fourth = forge.clone()
+    fourth.variables |= {"GITLAB_CI": "true", "CI_PROJECT_PATH": "acme/infra"}
+    shown = _status(fourth, main.git("rev-parse", "HEAD")[:8])
+    for text in (first.out, drifted.out, shown):
+        for secret in (WRITER, READER, KEY.text):
+            assert secret not in text
+
+
+def test_the_templates_of_gitlab_with_a_job_for_each_stack_know_what_others_did(
+    forge: Forge, server: GitServer, gitlab_ci_local: Path, tmp_path: Path
+) -> None:
+    main = forge.clone()
+    main.variables["DEPLOY_LEDGER_TOKEN"] = WRITER
+    know_what_others_did(Templates(gitlab_ci_local, main, server, "-stacks"), forge, tmp_path)
+
+
+def test_the_templates_of_gitlab_know_what_others_did_also_on_a_forge_that_misbehaves(
+    forge: Forge, server: GitServer, gitlab_ci_local: Path, tmp_path: Path
+) -> None:
+    """Without push options, far away, with a refused token, one that dies in mid-run, and a stale replica."""
+    git(server.repository, "config", "receive.advertisePushOptions", "false")
+    main = forge.clone()
+    main.variables["DEPLOY_LEDGER_TOKEN"] = WRITER
+    jobs = Templates(gitlab_ci_local, main, server)
+    know_what_others_did(jobs, forge, tmp_path)
+    git(tmp_path, "clone", "-q", "--mirror", str(server.repository), str(server.folder / "replica.git"))
+    server.delay = 0.2
+    jobs.change(f"stacks/c/main.tf:{resource('c3')}")
+    assert jobs.succeeds("push") == {"c"}
+    server.delay = 0.0
+
+    jobs.change(f"stacks/c/main.tf:{resource('c4')}")
+    for said, token in (("returned error: 403", READER), ("does not accept this token", "expired-token-1177")):
+        main.variables["DEPLOY_LEDGER_TOKEN"] = token
+        refused = jobs.run("push")
+        assert refused.code, refused.out
+        assert said in refused.out
+        assert "access to the ledger at refs/heads/doit-tofu/local/ledger of origin is denied" in refused.out
+        assert [call for call in main.engine_calls("apply") if call.startswith("c ")] == []
+        assert token not in refused.out
+    main.variables["DEPLOY_LEDGER_TOKEN"] = WRITER
+
+    pushed: list[str] = []
+
+    def dies_after_the_first_push(method: str, service: str) -> int | None:
+        if service == "upload-pack" or not pushed:
+            pushed.extend([service] if (method, service) == ("POST", "receive-pack") else [])
+            return None
+        return 401
+
+    server.fault = dies_after_the_first_push
+    died = jobs.run("push")
+    assert "not recorded" in died.out
+    assert "the same credentials were accepted before" in died.out
+    assert WRITER not in died.out
+    assert len(main.engine_calls("apply")) == 1
+    server.fault = lambda _method, _service: None
+    released = jobs.by_hand("release", LEDGER_REASON="its token died")
+    assert released.code == 0, released.out
+    assert jobs.succeeds("push") == {"c"}  # planned again, and found as it is to be
+    assert main.engine_calls("apply") == []
+    assert jobs.succeeds("push") == set()
+
+    jobs.change(f"stacks/c/main.tf:{resource('c5')}")
+    server.replica = server.folder / "replica.git"  # answers with the ledger before `c3`, and with all of main
+    git(server.repository, "push", "-q", str(server.replica), "main:main")
+    stale = jobs.run("push")
+    assert stale.code, stale.out
+    assert main.engine_calls("apply") == []
+    server.replica = None
+    assert jobs.succeeds("push") == {"c"}
+    assert "intact" in forge.clone().doit("audit", GITLAB_CI="true", CI_PROJECT_PATH="acme/infra").out
 
 
 # GitLab's generated pipelines
@@ -190,7 +382,7 @@ def test_jobs_share_the_lease_of_the_pipeline_that_generated_them(stacks: Reposi
     }
     assert "3 deployed" in first.out("report")
     assert lease(stacks) is None
-    entries = [json.loads(line) for line in stacks.doit("log", "--json").out.splitlines()]
+    entries = json.loads(stacks.doit("log", "--json").out)["entries"]
     assert [entry["stack"] for entry in entries if entry["stack"]] == ["a", "b", "c"] or len(entries) == 4
 
     stacks.log.unlink(missing_ok=True)
@@ -249,6 +441,7 @@ def test_jobs_at_once_do_not_take_each_other_for_another_pipeline(forge: Forge, 
         "GITLAB_CI": "true",
         "CI_PROJECT_ID": "7",
         "CI_PIPELINE_ID": "101",
+        "CI_PIPELINE_SOURCE": "parent_pipeline",
         "CI_COMMIT_BRANCH": "main",
     }
     slow, fast, go = forge.clone(), forge.clone(), tmp_path / "go"

@@ -111,6 +111,25 @@ def test_the_version_names_the_product_and_what_it_runs_on(one: Repository) -> N
     assert more == []
 
 
+def test_every_way_to_ask_for_the_version_or_for_help_has_one_answer(one: Repository) -> None:
+    if not INSTALLED:
+        assert PLUGINS
+        one.write(f"pyproject.toml:{PLUGINS.group()}")
+    one.write("config/pipeline.yaml:version: 1\nengine: {version: 1.12.6}\n")
+    version = program(one, "--version").out
+    assert re.fullmatch(r"doit-tofu .+ \(OpenTofu 1\.12\.6, doit [\d.]+, Python [\d.]+\)\n", version), version
+    assert [program(one, "version", module=module).out for module in ("doit", PACKAGE)] == [version, version]
+    usage = program(one, "help").out
+    assert usage.startswith(version.rstrip())
+    for arguments in (["--help"], ["-h"], ["help"], ["plan", "-h"]):
+        assert program(one, *arguments, module="doit").out == usage
+
+
+def test_the_version_does_without_the_engine_where_the_configuration_cannot_be_read(one: Repository) -> None:
+    one.write("config/pipeline.yaml:version: [\n")
+    assert re.fullmatch(r"doit-tofu .+ \(doit [\d.]+, Python [\d.]+\)\n", program(one, "version").out)
+
+
 def test_help_about_a_command_says_how_it_is_written_and_what_it_takes(one: Repository) -> None:
     done = program(one, "help", "plan")
     for part in (

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 COARSE = 2.2  # seconds: what is younger than the coarsest clock of a file system proves nothing
 PARTS = 6
 NAMES = sorted(KINDS)
+_MOMENT = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d UTC")
 _OF_A_RUN = ("id", "started_at", "ended_at", "seconds", "written_at", "process")
 
 
@@ -54,7 +55,7 @@ def answer(repository: Repository, *command: str, **variables: str) -> Answer:
     reports = repository.deploy_dir("reports")
     return Answer(
         done.code, re.sub(r"\(\d+\.\d s\)", "(TIME)", done.out),
-        {path.name: path.read_bytes() for path in reports.glob("*")} if reports.exists() else {},
+        {path.name: _MOMENT.sub(b"MOMENT", path.read_bytes()) for path in reports.glob("*")},
         {key: "?" if key in _OF_A_RUN else value for key, value in record.items()},
     )  # fmt: skip
 

@@ -152,15 +152,17 @@ def test_hooks_for_failures_are_told_and_change_nothing(build: Build, service: S
 
 
 def test_a_stop_ends_the_waiting_at_once_and_the_next_deploy_checks_again(build: Build, service: Server) -> None:
-    wait = f'{{kind: http, url: "{service.url("/ill")}", timeout: 3600, interval: 3000}}'
+    wait = f'{{kind: http, url: "{service.url("/ill")}", timeout: 3600, interval: 1}}'
     repository = build(verified(wait), f"stacks/a/main.tf:{resource()}")
     process = repository.start("deploy")
-    wait_for(lambda: service.asked, "the check to look")
+    wait_for(lambda: len(service.asked) > 1, "the check to look again: what it saw first is known by then")
     process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 1, out
-    assert "stopped while it waited for 1 of 1 checks" in out
-    assert "status 503, expected 200 (stopped)" in out
+    assert "stopped: the stack has been applied and stays as it is" in out
+    junit = repository.deploy_dir("reports/junit.xml").read_text()
+    assert "stopped while it waited for 1 of 1 checks" in junit
+    assert "status 503, expected 200 (stopped)" in junit
     receipt = repository.json("receipts", "a.json")
     assert (receipt["outcome"], receipt["verified"]) == ("applied", None)
     service.answers["/ill"] = answer(200)

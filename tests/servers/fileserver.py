@@ -17,9 +17,11 @@ class FileServer:
 
     Args:
         conditions: Whether If-Match and If-None-Match are heeded.
+        readers: Tokens that may only read.
     """
 
     conditions: bool = True
+    readers: set[str] = field(default_factory=set)
     files: dict[str, bytes] = field(default_factory=dict)
     log: list[str] = field(default_factory=list)
     faults: list[tuple[int, dict[str, str]]] = field(default_factory=list)
@@ -69,8 +71,11 @@ class FileServer:
             if self.faults:
                 status, headers = self.faults.pop(0)
                 return status, headers, b"<html>garbage</html>"
-            if request.headers.get("Authorization") != f"Bearer {TOKEN}":
+            token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+            if token not in {TOKEN, *self.readers}:
                 return 401, {}, b""
+            if token != TOKEN and request.command != "GET":
+                return 403, {}, b""
             name = request.path.removeprefix("/store/")
             found = self.files.get(name)
             tag = None if found is None else f'"{hashlib.sha256(found).hexdigest()}"'

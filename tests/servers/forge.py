@@ -61,6 +61,10 @@ class Forge:
         self.approvals: dict[int, list[dict[str, Any]]] = {}  # by merge request: GitLab's approved_by, GitHub's reviews
         self.merged: dict[str, list[dict[str, Any]]] = {}
         self.pipelines: dict[int, str] = {}  # their status, by id
+        self.branches: dict[str, str] = {"main": "a" * 40}
+        self.protected: set[str] = set()
+        self.proposals: dict[int, dict[str, Any]] = {}  # merge requests from branches
+        self.pushed: dict[str, dict[str, Any]] = {}  # what was committed, by commit
         self.requests: list[Request] = []
         self.answers: list[tuple[re.Pattern[str], Answer]] = []
         self.before_write: Callable[[str], None] | None = None
@@ -126,6 +130,14 @@ class Forge:
         """The titles of the open issues."""
         return [item["title"] for item in self.issues.values() if item["state"] in ("opened", "open")]
 
+    def open_proposals(self) -> list[str]:
+        """The branches of the open merge requests."""
+        return [item["source"] for item in self.proposals.values() if item["state"] in ("opened", "open")]
+
+    def push(self, branch: str, sha: str) -> None:
+        """Somebody pushes to a branch."""
+        self.branches[branch] = sha
+
     def ours(self) -> list[dict[str, Any]]:
         """The comments that the product wrote."""
         return [item for item in self.comments.values() if item["author"] is BOT and "<!-- doit-tofu" in item["body"]]
@@ -175,6 +187,12 @@ class Forge:
             return self._comment(request, match[1], "PUT")
         if match := re.fullmatch(r"/issues(?:/(\d+))?", rest):
             return self._issue(request, match[1])
+        if rest == "/repository/commits" and request.method == "POST":
+            return self._commit(request.body["branch"], request.body)
+        if match := re.fullmatch(r"/repository/branches/(.+)", rest):
+            return self._branch(request, match[1], lambda sha: {"commit": {"id": sha}})
+        if match := re.fullmatch(r"/merge_requests(?:/(\d+))?", rest):
+            return self._proposal(request, match[1])
         if re.fullmatch(r"/statuses/[0-9a-f]{40}", rest) and request.method == "POST":
             self.statuses.append({"sha": rest.rpartition("/")[2], "id": len(self.statuses) + 1, **request.body})
             return _json(201, {"id": len(self.statuses)})
@@ -210,10 +228,30 @@ class Forge:
             return self._page(request, self.approvals.get(int(match[1]), []))
         if rest == "/commits":
             return self._page(request, [{"sha": sha} for sha in self.commits])
+        if match := re.fullmatch(r"/pulls(?:/(\d+))?", rest):
+            return self._proposal(request, match[1])
+        if rest.startswith("/git/"):
+            return self._git(request, rest)
         if match := re.fullmatch(r"/actions/runs/(\d+)", rest):
             return self._pipeline(int(match[1]))
         if match := re.fullmatch(r"/commits/([0-9a-f]{40})/pulls", rest):
             return self._page(request, self.merged.get(match[1], []))
+        return _json(404, {"message": "Not Found"})
+
+    def _git(self, request: Request, rest: str) -> Answer:
+        """GitHub's git database."""
+        if match := re.fullmatch(r"/git/commits/([0-9a-f]{40})", rest):
+            return _json(200, {"sha": match[1], "tree": {"sha": "e" * 40}})
+        if rest in ("/git/trees", "/git/commits") and request.method == "POST":
+            sha = f"{len(self.pushed) + 1:040x}"
+            self.pushed[sha] = request.body
+            return _json(201, {"sha": sha})
+        if rest == "/git/refs" and request.method == "POST":
+            return self._commit(request.body["ref"].removeprefix("refs/heads/"), request.body, request.body["sha"])
+        if match := re.fullmatch(r"/git/refs?/heads/(.+)", rest):
+            if request.method == "PATCH":
+                return self._commit(match[1], request.body, request.body["sha"])
+            return self._branch(request, match[1], lambda sha: {"object": {"sha": sha}})
         return _json(404, {"message": "Not Found"})
 
     def _statuses(self, sha: str, name: str | None) -> list[dict[str, Any]]:
@@ -223,6 +261,70 @@ class Forge:
     def _deployed(self, request: Request) -> list[str]:
         """The commits of an environment's deployments, the newest first."""
         return self.deployments.get(request.query["environment"], [])
+
+    def _commit(self, branch: str, body: dict[str, Any], sha: str | None = None) -> Answer:
+        """A branch becomes another commit, unless it is protected."""
+        if branch in self.protected:
+            return _json(400 if self.kind == "gitlab" else 422, {"message": "You are not allowed to push"})
+        if sha is None:
+            sha = f"{len(self.pushed) + 1:040x}"
+            self.pushed[sha] = body
+        self.branches[branch] = sha
+        return _json(201, {"id": sha, "sha": sha})
+
+    def _branch(self, request: Request, branch: str, shown: Callable[[str], Any]) -> Answer:
+        if branch not in self.branches:
+            return _json(404, {"message": "404 Branch Not Found"})
+        if request.method == "DELETE":
+            if branch in self.protected:
+                return _json(403, {"message": "403 Forbidden"})
+            del self.branches[branch]
+            return Answer(204, body=b"")
+        return _json(200, shown(self.branches[branch]))
+
+    def _proposal(self, request: Request, number: str | None) -> Answer:
+        """Lists, opens and changes merge requests as both forges do, whose words differ."""
+        gitlab, given = self.kind == "gitlab", dict(request.body or {})
+        if number is None and request.method == "GET":
+            found = [self._shown(item) for item in reversed(self.proposals.values())]
+            wanted = request.query.get("source_branch") or request.query.get("head", "").removeprefix("acme:")
+            found = [item for item in found if wanted in ("", item.get("source_branch") or item["head"]["ref"])]
+            state = request.query["state"]
+            return self._page(request, [item for item in found if state in ("all", item["state"])])
+        if number is None:
+            source = given["source_branch" if gitlab else "head"]
+            if source in self.open_proposals():
+                return _json(409 if gitlab else 422, {"message": "there is one already"})
+            made = len(self.proposals) + 1
+            text = given.get("description" if gitlab else "body")
+            self.proposals[made] = {
+                "number": made, "source": source, "title": given["title"], "text": text, "user": BOT,
+                "state": "opened" if gitlab else "open", "target": given["target_branch" if gitlab else "base"],
+                "merged_at": None, "head": None,
+            }  # fmt: skip
+            if self.lost_answers:
+                self.lost_answers -= 1
+                return _json(502, {"message": "Bad Gateway"})
+            return _json(201, self._shown(self.proposals[made]))
+        item = self.proposals[int(number)]
+        if given.get("state_event") == "close" or given.get("state") == "closed":
+            item["state"], item["head"] = "closed", self.branches.get(item["source"])
+        item["title"] = given.get("title", item["title"])
+        item["text"] = given.get("description", given.get("body", item["text"]))
+        return _json(200, self._shown(item))
+
+    def _shown(self, item: dict[str, Any]) -> dict[str, Any]:
+        sha = item["head"] or self.branches.get(item["source"], "")
+        if self.kind == "gitlab":
+            return {
+                "iid": item["number"], "source_branch": item["source"], "sha": sha, "description": item["text"],
+                "state": item["state"], "author": item["user"], "source_project_id": 42, "target_project_id": 42,
+            }  # fmt: skip
+        state = "open" if item["state"] == "open" else "closed"
+        return {
+            "number": item["number"], "head": {"ref": item["source"], "sha": sha, "repo": {"fork": False}},
+            "body": item["text"], "state": state, "merged_at": item["merged_at"], "user": item["user"],
+        }  # fmt: skip
 
     def _pipeline(self, number: int) -> Answer:
         if number not in self.pipelines:

@@ -202,3 +202,16 @@ def test_without_a_commit_or_without_git_nothing_is_known(tmp_path: Path, monkey
 )
 def test_the_login_of_a_job(variables: dict[str, str], login: tuple[str, str] | None) -> None:
     assert ci.job_login(variables) == login
+
+
+@pytest.mark.parametrize(
+    ("source", "parent", "found"),
+    [
+        ("parent_pipeline", "77", "77"), ("push", "77", "500"), ("web", "77", "500"), ("schedule", "77", "500"),
+        ("", "77", "500"), ("parent_pipeline", "", "500"), ("parent_pipeline", "7 or 8", "500"),
+    ],
+)  # fmt: skip
+def test_only_a_pipeline_that_another_one_started_is_a_part_of_it(source: str, parent: str, found: str) -> None:
+    """Whoever starts a pipeline may set its variables: it would hold the lease of any other one."""
+    given = GITLAB | {"CI_PIPELINE_SOURCE": source, "DOIT_TOFU_PIPELINE": parent}
+    assert ci.outermost(ci.read(given), given) == found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.base.errors import DeployError, EngineError, ExitCode
+from tasks.base.errors import DeployError, EngineError, ExitCode, StoppedError
 from tasks.base.problem import doit
 from tasks.reports.console import Console
 from tasks.run.result import Result, Status
@@ -58,6 +58,53 @@ def test_the_same_refusal_of_many_stacks_is_told_once(load: Load, capsys: pytest
     assert out.count("next: set it; then `doit plan`") == 2  # where it happened first, and at the end
     assert out.count("as plan:stack-00 above") == 49
     assert "FAILED  plan stack-00, stack-01, stack-02, stack-03, stack-04 and 45 more: " in out
+
+
+def test_what_was_stopped_is_one_line_and_no_failure(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = console(load)
+    error = StoppedError(
+        "build app was stopped", untouched="it does not count as built", log="npm ci\nadded 3 packages"
+    )
+    ended(shown, Result("build", "app", Status.FAILED, error.message, problem=error.problem))
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.split() == ["build", "app", "stopped:", "it", "does", "not", "count", "as", "built"]
+    shown.summary({"build"}, ExitCode.FAILED, [])
+    out = capsys.readouterr().out
+    assert "build     1 stopped" in out
+    assert "FAILED" not in out
+    assert "npm" not in out
+
+
+def test_what_a_stop_kept_from_beginning_is_counted_not_listed(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = console(load)
+    shown._run.stop.requested = True
+    ended(shown, *(Result("plan", f"s{number}", Status.NOT_RUN, "not started") for number in range(45)))
+    assert capsys.readouterr().out == ""
+    shown.summary({"plan"}, ExitCode.FAILED, [])
+    assert "plan      45 not run" in capsys.readouterr().out
+
+
+def test_names_and_counts_stand_in_columns_on_60_columns(
+    load: Load, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda: terminal_size((60, 40)))
+    shown = console(load, "web", "customer-accounts-replica")
+    ended(shown, planned("web"), planned("customer-accounts-replica"))
+    first, second = (line for line in COLOUR.sub("", capsys.readouterr().out).splitlines() if line.startswith("plan"))
+    assert first.index("+1 ~0") == second.index("+1 ~0")
+
+
+def test_a_reason_that_does_not_fit_is_told_once(
+    load: Load, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    names = [f"stack-{number:02}" for number in range(9)]
+    for columns, told in ((60, 1), (200, 9)):
+        monkeypatch.setattr(shutil, "get_terminal_size", lambda columns=columns: terminal_size((columns, 40)))
+        ended(console(load, *names), *map(planned, names))
+        out = " ".join(COLOUR.sub("", capsys.readouterr().out).split())
+        assert out.count("[file stacks/x/main.tf changed]") == told
 
 
 def test_a_stack_that_is_called_like_a_word_of_the_failure_has_the_same_one(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from base64 import b64encode
 from hashlib import sha256
@@ -11,11 +12,13 @@ import pytest
 
 from tasks.ledger.gitclone import Clone, Login
 from tasks.ledger.githome import GitHome
+from tasks.ledger.gitrefs import MOST
 from tasks.ledger.home import BrokenError, DeniedError, HomeError, MovedError, UnreachableError, Version
 from tests.servers.gitserver import READER, WRITER, GitServer, git
+from tests.servers.slowproxy import SlowProxy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 REF = "refs/heads/doit-tofu/prod/ledger"
@@ -140,18 +143,79 @@ def test_a_worktree_and_a_detached_head_read(server: GitServer) -> None:
     assert home(server.folder / "tree").read() == written
 
 
-def test_an_unchanged_ledger_takes_two_requests(server: GitServer) -> None:
+def test_an_unchanged_ledger_takes_one_request(server: GitServer) -> None:
     first = begun(server)
     reader = home(server.clone("b"))
     server.log.clear()
     reader.read()
     # The login in the URL is sent at once, although git itself would wait until the server asks for it.
     assert server.log == ["GET upload-pack 200", "POST upload-pack 200", "POST upload-pack 200"]
+    for _ in range(2):  # the refs are counted by the first
+        server.log.clear()
+        assert reader.read() == first
+        assert server.log == ["GET upload-pack 200"]
+    written = home(server.clone("w")).write(first, b"head 2", {}, [])
+    server.log.clear()
+    assert reader.read() == written
+    assert server.log == ["GET upload-pack 200", "POST upload-pack 200"]
+
+
+def test_where_there_are_many_refs_they_are_not_listed_at_each_read(server: GitServer) -> None:
+    first = begun(server)
+    commit = git(server.repository, "rev-parse", "main")
+    many = "".join(f"create refs/pull/{number}/head {commit}\n" for number in range(MOST))
+    git(server.repository, "update-ref", "--stdin", given=many)
+    reader = home(server.clone("b"))
+    proxy = SlowProxy(server.host)
+    git(reader.clone.root, "remote", "set-url", "origin", server.with_login(WRITER).replace(server.host, proxy.host))
+    passed = []
+    for _ in range(3):
+        before = proxy.traffic.copy()
+        assert reader.read() == first
+        passed.append(proxy.traffic.copy().less(before).received)
+    proxy.stop()
+    assert server.log[-6:] == [
+        "GET upload-pack 200", "POST upload-pack 200", "POST upload-pack 200",  # a shallow fetch
+        "GET upload-pack 200",  # counts them
+        "GET upload-pack 200", "POST upload-pack 200",
+    ]  # fmt: skip
+    assert passed[1] > 60 * MOST
+    assert passed[2] < 2000
+
+
+def test_the_protocol_that_the_user_has_set_is_used(server: GitServer) -> None:
+    first = begun(server)
+    reader = home(server.clone("b"))
+    git(reader.clone.root, "config", "protocol.version", "2")
+    assert reader.read() == first
     server.log.clear()
     assert reader.read() == first
     assert server.log == ["GET upload-pack 200", "POST upload-pack 200"]
-    written = home(server.clone("w")).write(first, b"head 2", {}, [])
-    assert reader.read() == written
+
+
+@pytest.mark.parametrize("content", ["", "many", "7", "[7]", '["a", "b"]', "[7, 0]", "[7, 9e99]", "{}", "null"])
+def test_a_count_that_cannot_be_read_is_made_again(server: GitServer, content: str) -> None:
+    first = begun(server)
+    reader = home(server.clone("b"))
+    reader.read()
+    counted = reader.clone.folder.with_suffix(".refs.json")
+    counted.write_text(content)
+    server.log.clear()
+    assert reader.read() == first
+    assert server.log == ["GET upload-pack 200"]
+    assert json.loads(counted.read_text())[0] == 3  # with HEAD
+
+
+def test_a_branch_that_is_gone_is_noticed_while_refs_are_counted(server: GitServer) -> None:
+    begun(server)
+    reader = home(server.clone("b"))
+    reader.read()
+    git(server.repository, "update-ref", "-d", REF)
+    with pytest.raises(UnreachableError, match="is gone"):
+        reader.read()
+    git(server.repository, "update-ref", REF, "main")
+    with pytest.raises(BrokenError, match="is not a ledger"):
+        reader.read()
 
 
 def test_a_push_with_a_login_in_the_url_takes_two_requests(server: GitServer) -> None:
@@ -576,3 +640,74 @@ def test_two_threads_share_a_home(server: GitServer) -> None:
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
     assert found == [base] * 4
+
+
+def _setting(folder: Path, text: str) -> None:
+    with (folder / "config").open("a") as stream:
+        stream.write(text)
+
+
+def _hooks(folder: Path, canary: Path) -> Path:
+    folder.mkdir(parents=True)
+    for name in ("reference-transaction", "pre-push", "post-update"):
+        (folder / name).write_text(f"#!/bin/sh\ntouch {canary}\n")
+        (folder / name).chmod(0o755)
+    return folder
+
+
+PLANTED: dict[str, Callable[[Path, Path], object]] = {
+    "hooks": lambda folder, canary: _hooks(folder / "hooks", canary),
+    "the folder of hooks": lambda folder, canary: _setting(
+        folder, f"[core]\n\thooksPath = {_hooks(folder.parent / 'elsewhere', canary)}\n"
+    ),
+    "a program of the remote": lambda folder, canary: _setting(
+        folder, f'[remote "origin"]\n\tuploadpack = "touch {canary}; git-upload-pack"\n\tvcs = ext\n'
+    ),
+    "a helper for credentials": lambda folder, canary: _setting(
+        folder, f'[credential]\n\thelper = "!touch {canary}; echo"\n'
+    ),
+    "another address": lambda folder, canary: _setting(folder, f'[url "ext::touch {canary} %G"]\n\tinsteadOf = http\n'),
+    "an included file": lambda folder, canary: (
+        (folder.parent / "more").write_text(f"[core]\n\tsshCommand = touch {canary}\n"),
+        _setting(folder, f"[include]\n\tpath = {folder.parent / 'more'}\n"),
+    ),
+    "objects of another repository": lambda folder, canary: (
+        (folder / "objects/info").mkdir(exist_ok=True),
+        (folder / "objects/info/alternates").write_text(f"{canary.parent}\n"),
+    ),
+    "a common folder": lambda folder, canary: (folder / "commondir").write_text(f"{canary.parent}\n"),
+    "a configuration that is a link": lambda folder, canary: (
+        (folder / "config").rename(canary.parent / "config"),
+        (folder / "config").symlink_to(canary.parent / "config"),
+    ),
+}
+
+
+@pytest.mark.parametrize("plant", PLANTED.values(), ids=PLANTED)
+def test_what_was_planted_in_the_cached_repository_is_not_run(
+    server: GitServer, tmp_path: Path, plant: Callable[[Path, Path], object]
+) -> None:
+    """Whoever may write a cache decides nothing: the repository is made again."""
+    begun(server)
+    root = server.clone("b")
+    found = home(root).read()
+    folder, canary = root / ".deploy/.cache/ledger.git", tmp_path / "canary"
+    plant(folder, canary)
+    reader = home(root, token=WRITER)
+    version = reader.read()
+    assert version == found
+    assert version is not None
+    reader.write(version, b"head 2", {}, [(2, b"entry 2")])
+    assert not canary.exists()
+    assert {path.name for path in folder.iterdir()} <= {"HEAD", "config", "objects", "refs", "shallow", "packed-refs"}
+    assert len((folder / "config").read_text().splitlines()) < 8
+
+
+def test_a_cached_repository_that_is_as_it_was_is_kept(server: GitServer) -> None:
+    begun(server)
+    root = server.clone("b")
+    assert home(root).read() is not None
+    folder = root / ".deploy/.cache/ledger.git"
+    before = folder.stat().st_ino, (folder / "config").stat().st_mtime_ns
+    assert home(root).read() is not None
+    assert (folder.stat().st_ino, (folder / "config").stat().st_mtime_ns) == before

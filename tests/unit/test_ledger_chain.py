@@ -49,7 +49,7 @@ class Chain:
         self.add(*(change(f"{stack}-{self.head.sequence}", stack=stack) for stack in stacks))
 
     def verify(self) -> Verification:
-        return chain.verify(self.head, self.entries, self.shards)
+        return chain.verify(self.head, self.entries, self.shards.values())
 
     def what(self) -> str:
         broken = self.verify().broken

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tasks.base.errors import ConfigErrors
 from tasks.project import model
 
 if TYPE_CHECKING:
@@ -32,14 +33,30 @@ def test_a_store(load: Callable[..., Project], url: str) -> None:
     assert ledger.url == url
 
 
-def test_variables_turn_it_on_and_off(load: Callable[..., Project], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DEPLOY_LEDGER", "none")
-    assert load("ledger: {kind: git}\n").config.ledger == "none"
-    monkeypatch.delenv("DEPLOY_LEDGER")
-    monkeypatch.setenv("DEPLOY_LEDGER__REMOTE", "upstream")
-    ledger = load("ledger: {kind: git}\n").config.ledger
+def test_variables_turn_it_on_and_not_off(load: Callable[..., Project], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DEPLOY_LEDGER", '{"kind": "git", "remote": "upstream"}')
+    ledger = load("").config.ledger
     assert isinstance(ledger, model.Ledger)
     assert ledger.remote == "upstream"
+    monkeypatch.setenv("DEPLOY_LEDGER", "none")
+    with pytest.raises(ConfigErrors) as caught:
+        load("ledger: {kind: git}\n")
+    assert "ledger: a variable may not change what the files say" in caught.value.problems[0].text()
+
+
+def test_a_variable_does_not_turn_off_the_ledger_of_the_pipeline(
+    load: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOIT_TOFU_LEDGER", "git")
+    monkeypatch.setenv("DEPLOY_LEDGER", "none")
+    with pytest.raises(ConfigErrors) as caught:
+        load("")
+    assert "ledger: a variable may not" in caught.value.problems[0].text()
+    monkeypatch.delenv("DEPLOY_LEDGER")
+    monkeypatch.setenv("DEPLOY_LEDGER__REQUIRED", "false")
+    with pytest.raises(ConfigErrors) as caught:
+        load("")
+    assert "ledger.required: a variable may tighten" in caught.value.problems[0].text()
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ import pytest
 
 from tasks.base.errors import ConfigError
 from tasks.ledger.githome import GitHome
-from tasks.ledger.home import HomeError
+from tasks.ledger.home import DeniedError, HomeError
 from tasks.ledger.place import Part, open_home
 from tasks.project import model
+from tests.servers.fileserver import TOKEN, FileServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +73,20 @@ def test_a_variable_may_not_bring_another_kind_of_place(
     monkeypatch.setenv("WHERE", "ftp://host/x")
     with pytest.raises(HomeError, match="ftp"):
         opened('{kind: store, url: "${WHERE}"}')
+
+
+def test_a_job_without_the_token_for_writing_reads_a_store_with_its_own(
+    opened: Callable[..., Home], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = FileServer()
+    monkeypatch.setenv("DEPLOY_LEDGER_READ_TOKEN", TOKEN)
+    try:
+        assert opened(f"{{kind: store, url: {server.url}}}").read() is None
+        monkeypatch.setenv("DEPLOY_LEDGER_TOKEN", "another-token-3391")  # this one counts, where it is set
+        with pytest.raises(DeniedError):
+            opened(f"{{kind: store, url: {server.url}}}").read()
+    finally:
+        server.stop()
 
 
 def test_the_token_goes_over_no_plain_connection(opened: Callable[..., Home], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -194,6 +194,39 @@ def test_a_secret_within_a_document_cannot_be_read_in_any_form(form: str) -> Non
         assert name not in secret_kinds.leaks(mask.text(text)), name
 
 
+@pytest.mark.parametrize("way", secretforms.CHANGED)
+def test_a_secret_in_another_case_or_reversed_cannot_be_read(way: str) -> None:
+    kinds = {**secret_kinds.CONFIG, **secret_kinds.ENVIRONMENT, **secret_kinds.AMBIENT}
+    mask = masker(*kinds.values())
+    for name, secret in kinds.items():
+        for text in (secretforms.CHANGED[way](secret), json.dumps(secretforms.CHANGED[way](secret))):
+            shown = mask.text(f"a {text} b")
+            assert MASK in shown, name
+            assert not [line for line in text.splitlines() if len(line) >= 8 and line in shown], name
+
+
+@pytest.mark.parametrize(
+    ("secret", "text", "shown"),
+    [
+        ("hunter", "HUNTER Hunter hunter", f"{MASK} {MASK} {MASK}"),
+        ("trap", "part", "part"),  # a short word in reverse may be another word
+        ("tr4p", "p4rt", MASK),
+        ("Delete", "DELETE delete eteled", "DELETE delete eteled"),  # a word of ours in a sentence
+        ("correct horse 4711", "Correct Horse 4711", MASK),
+        ("secret_name/of-x9", "SECRET_NAME/OF-X9 Secret_name/Of-X9", f"{MASK} {MASK}"),
+    ],
+)
+def test_what_another_case_or_reverse_of_a_secret_hides(secret: str, text: str, shown: str) -> None:
+    assert masker(secret).text(text) == shown
+
+
+def test_another_case_of_a_secret_in_a_name_counts_if_it_is_no_mere_word() -> None:
+    mask = masker("Production", "Hunter2-Known-4711")
+    assert not mask.exposed("module.production.x")
+    assert mask.exposed("hunter2-known-4711")
+    assert mask.exposed("1174-nwonK-2retnuH")
+
+
 BROKEN = {
     "by the engine's box": "│ it says correct horse\n│ battery staple 4711, and\n",
     "by a box within a box": "│ it says correct\n│   │ horse battery\n│   │ staple 4711\n",
@@ -225,6 +258,16 @@ def test_looking_for_10_times_the_secrets_costs_no_more_looks() -> None:
         looks.append(mask.looks - before)
     assert looks[1] < 1.1 * looks[0]
     assert looks[0] < 3 * len(text)
+
+
+def test_what_is_learned_of_a_secret_grows_with_its_length_alone() -> None:
+    """A plan may have thousands: each is a bounded number of forms, and none is looked for one by one."""
+    sizes = []
+    for count in (100, 1000):
+        mask = masker(*(f"Secret {number:05}/{number * 7919 % 100000:05}" for number in range(count)))
+        sizes.append(mask.forms)
+    assert sizes[1] < 10.5 * sizes[0]
+    assert sizes[0] < 100 * 100
 
 
 def test_finding_10_times_the_secrets_in_10_times_the_text_costs_10_times_the_looks() -> None:
@@ -277,12 +320,13 @@ GATES = {
     "artifact/changes.py": "a plan's values",
     "artifact/exposed.py": "the address of an error",
     "artifact/outputs.py": "which outputs are secret",
-    "deploy.py": "failed checks in a receipt",
+    "applying.py": "failed checks in a receipt",
+    "proposals.py": "the difference and the words of a proposal",
     "policy/redacted.py": "a plan for checkers",
     "policy/judge.py": "what checkers say",
     "reports/console.py": "what checks wait for, in the live line",
     "reports/surface.py": "the results in a document for programs",
-    "status.py": "reasons and plans in a document for programs",
+    "statusdocument.py": "reasons and plans in a document for programs",
     "run/hooks.py": "what a hook for failures is told",
     "ci.py": "that a generated pipeline holds no secret",
     "forges/publisher.py": "what is published before there is a run",

@@ -16,6 +16,7 @@ from tasks.drifts.classes import classify
 from tasks.notifications import memory, text
 from tasks.notifications.events import Findings, Item, fingerprint
 from tasks.project.model import Channel
+from tasks.reports import environment
 from tasks.run.details import DriftDetails
 from tasks.run.result import Result, Status
 
@@ -99,6 +100,7 @@ def drift_of(
         results={"drift:web": Result("drift", "web", Status.DRIFTED, summary, details=details)},
         shown_revision=SimpleNamespace(short="abc"),
         mask=Masker(),
+        named_environment="prod",
     )
     return Findings.of(run, {"drift"}, [])
 
@@ -185,3 +187,18 @@ def test_a_value_calls_nobody_in_a_chat(value: str, called: str) -> None:
     assert text.quiet({"items": [{"what": value, "n": 1}], "link": None}) == {
         "items": [{"what": called, "n": 1}], "link": None,
     }  # fmt: skip
+
+
+def test_a_message_of_drift_says_what_to_do_and_one_of_its_end_that_it_was_repaired() -> None:
+    ways = [("deploy the code again", "doit env=prod deploy --repair web"), ("look into it", "doit env=prod drift:web")]
+    item = Item("web", "drift", "drift", "drifted: a.b", "drift", ways=ways, since="yesterday").to_json()
+    body = environment.sandboxed().from_string(text.BODY)
+
+    def told(event: str, *repaired: str) -> str:
+        given = {"deployed": [], "not_run": [], "commit": "abc", "link": ""}
+        return body.render(event=event, items=[item], repaired=repaired, **given)
+
+    for name, command in ways:
+        assert f"{name}: `{command}`" in told("drift")
+    assert "web: repaired; was drifted since yesterday" in told("recovery", "web")
+    assert "web: recovered; was drifted since yesterday" in told("recovery")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from tasks import start
 from tasks.base.errors import ConfigError, ConfigErrors
+from tasks.project.sources import Sources
 from tasks.project.stack import OutputReference
 from tests.unit.conftest import write
 from tests.unit.test_config import ANY, every_error_names_its_place, paths
@@ -19,6 +21,7 @@ from tests.unit.test_config import ANY, every_error_names_its_place, paths
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tasks.project.hcl.rootmodule import RootModule
     from tasks.project.project import Project
 
 NETWORK = 'output "subnet_id" { value = "s" }\noutput "region" { value = "r" }\n'
@@ -290,6 +293,33 @@ def test_any_value_at_any_key_is_a_project_or_a_config_error(root: Path, path: t
         start.load(root)
     except (ConfigError, ConfigErrors) as error:
         every_error_names_its_place(error)
+
+
+@pytest.mark.parametrize(
+    ("words", "dodo", "reads"),
+    [
+        ("audit", "", False), ("log", "", False), ("log web --json", "", False), ("env=local audit", "", False),
+        ("plan", "", True), ("audit deploy", "", True), ("", "", True), ("list", "", True),
+        ("ledger check", "", True), ("web audit", "", True), ("audit", "x = 1\n", True),
+    ],
+)  # fmt: skip
+def test_a_command_of_the_ledger_alone_reads_no_stacks_code(
+    root: Path, monkeypatch: pytest.MonkeyPatch, words: str, dodo: str, reads: bool
+) -> None:
+    (root / "config/pipeline.yaml").write_text("version: 1\n")
+    (root / "dodo.py").write_text(f"from tasks import *\n{dodo}")
+    monkeypatch.chdir(root)
+    monkeypatch.setattr(sys, "argv", ["doit", *words.split()])
+    module, read = Sources.module, set[str]()
+
+    def watched(sources: Sources, name: str) -> RootModule:
+        read.add(name)
+        return module(sources, name)
+
+    monkeypatch.setattr(Sources, "module", watched)
+    stacks = start.load(root).stacks.keys()
+    assert stacks == {"network", "web"}
+    assert read == (stacks if reads else set())
 
 
 def test_the_mangled_test_begins_with_a_project_that_loads(root: Path) -> None:

@@ -521,9 +521,14 @@ def test_every_command_of_a_report_names_the_environment_unless_it_is_the_defaul
     for face in (note.render(found), page.render(found), junit.render(results, environment="prod")):
         assert "doit env=prod plan:f" in face
         assert re.findall(r"doit (?!env=prod)\S+", face) == []
-    assert "doit env=prod -a deploy:d" in note.render(found)
+    for command in WAYS:
+        assert f"doit env=prod {command}" in note.render(found)
+        assert f"doit env=prod {command}" in page.render(found)
     plain = note.render(Report.collect("drift", results, environment="local", commit="c"))
-    assert "doit -a deploy:d" in plain
+    assert "doit deploy --repair d" in plain
+
+
+WAYS = ("deploy --repair d", "drift --adopt d", "drift:d")
 
 
 def test_a_step_summary_takes_the_room_that_is_left(tmp_path: Path) -> None:
@@ -540,6 +545,12 @@ def test_junit_is_xml_whatever_is_in_it(content: str) -> None:
         junit.render([Result("plan", content, Status.FAILED, content, problem=broken(content))], environment="e")
     )
     assert root.findall("./testsuite/testcase/failure")
+
+
+def test_junit_has_the_stacks_in_their_order_however_they_ended() -> None:
+    results = [Result("plan", name, Status.OK, "") for name in ("c", "a", "b")]
+    root = ET.fromstring(junit.render(results, environment="prod"))
+    assert [case.get("name") for case in root.iter("testcase")] == ["a", "b", "c"]
 
 
 def test_junit_counts_each_stack_once_as_what_it_is() -> None:

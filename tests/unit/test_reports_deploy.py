@@ -195,3 +195,14 @@ def test_no_value_becomes_markup_in_the_report_of_a_deploy(content: str) -> None
     assert not html.tags & {"a", "b", "script", "img"}
     assert Tags(page.render(found)).open == []
     assert Tags(page.render(hostile(content))).open == []
+
+
+def test_columns_without_content_are_left_out_and_many_other_stacks_are_folded() -> None:
+    plans = [planned("a", item("create", after={}))]
+    others = [Result("deploy", f"s{number:02}", Status.UNAFFECTED) for number in range(13)]
+    lines = note.render(deploy(*plans, deployed("a", add=1), *others)).splitlines()
+    assert "| stack | outcome | + | ~ | ± | - |" in lines
+    assert "| `a` | deployed | 1 |  |  |  |" in lines
+    assert "<details><summary>Not touched: 13 stacks</summary>" in lines
+    lines = note.render(Report.collect("plan", plans, environment="prod", commit="abc123")).splitlines()
+    assert "| stack | + | ~ | ± | - | why |" in lines

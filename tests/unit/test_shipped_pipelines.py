@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -183,3 +184,14 @@ def test_a_wheel_is_built_from_tools_by_hash_and_signed_with_what_it_is_made_of(
     assert (
         len(re.findall(r"^\S+==.* \\$", pinned, re.MULTILINE)) == len(re.findall(r"^\S+==", pinned, re.MULTILINE)) > 3
     )
+
+
+@pytest.mark.parametrize(("name", "least"), [("jinja2", "3.1.6"), ("requests", "2.32.4")])
+def test_no_version_with_a_known_hole_can_be_installed(name: str, least: str) -> None:
+    """Versions before these let a template out of its sandbox (CVE-2025-27516), or sent a `.netrc` away (CVE-2024-47081)."""
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    [found] = [text for text in wanted if re.match(rf"{name}\b", text, re.IGNORECASE)]
+    assert f">={least}" in found.replace(" ", "")
+    for path in ("tools/requirements.txt", "tools/requirements-dev.txt"):
+        pinned = re.findall(rf"^{name}==([\d.]+)", (ROOT / path).read_text(), re.MULTILINE | re.IGNORECASE)
+        assert all(tuple(map(int, each.split("."))) >= tuple(map(int, least.split("."))) for each in pinned)

@@ -41,6 +41,7 @@ class Program:
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
     monkeypatch.setenv("DOIT_TOFU_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return Program(tmp_path)
 
 
@@ -113,10 +114,22 @@ def test_another_engine_is_not_taken_for_the_wanted_one(program: Program) -> Non
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"x": 1}', '{"x": {"stamp": []}}'])
 def test_a_record_that_cannot_be_used_is_made_again(program: Program, tmp_path: Path, content: str) -> None:
-    record = tmp_path / "cache/versions.json"
-    record.parent.mkdir()
+    record = tmp_path / "state/doit-tofu/versions.json"
+    record.parent.mkdir(parents=True)
     record.write_text(content)
 
     assert toolversion.known(program.path, "x", lambda: "1") == "1"
     assert json.loads(record.read_text())["x"]["version"] == "1"
     assert toolversion.known(program.path, "x", lambda: pytest.fail("asked again")) == "1"
+
+
+def test_what_a_cache_says_of_a_version_counts_for_nothing(program: Program, tmp_path: Path) -> None:
+    """Whoever may write the cache could pass an older engine off as the wanted one."""
+    program.say("OpenTofu v1.11.0")
+    status = program.path.stat()
+    stamp = [str(program.path.resolve()), status.st_dev, status.st_ino, status.st_ctime_ns, status.st_mtime_ns]
+    lie = {f"tofu {program.path}": {"stamp": [*stamp, status.st_size], "version": "1.12.6"}}
+    for name in ("versions.json", "doit-tofu/versions.json", "engines/versions.json"):
+        (tmp_path / "cache" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "cache" / name).write_text(json.dumps(lie))
+    assert obtain.version_of(program.path, "tofu") == "1.11.0"

@@ -7,18 +7,27 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tasks.artifact import folder
-from tasks.base.errors import FolderRefusedError
+from tasks.base.errors import FolderRefusedError, LedgerError
+from tasks.ledger import record, statement, witness
+from tasks.ledger.storehome import HEAD
+from tasks.ledger.witness import Verdict
+from tests import ledgerforgeries
 from tests.forgeries import HERE, World, fill
+from tests.ledgerforgeries import FORGERS, OURS
 from tests.repository import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tasks.ledger.record import Head
+    from tasks.ledger.witness import Witness
 
 
 @pytest.fixture
@@ -37,8 +46,6 @@ def _refused(world: World) -> FolderRefusedError:
 
 def _replace(world: World, name: str, *, whole: bool = True) -> None:
     """Another folder, or its plans alone, in the place of this one."""
-    import shutil
-
     part = ".deploy" if whole else ".deploy/prod/plans"
     shutil.rmtree(world.root / "here" / part)
     shutil.copytree(world.root / name / part, world.root / "here" / part)
@@ -56,6 +63,50 @@ def test_rollback(world: World) -> None:
     """The folder of an earlier pipeline, whole and well signed; a commit's own rollback: tests/e2e/test_older_commit."""
     _replace(world, "earlier")
     assert _refused(world).reason == "pipeline"
+
+
+def test_fast_forward(world: World) -> None:
+    """A version from the future, so that what comes after it looks old: refused, and nothing of it is remembered."""
+    later = replace(HERE, commit="d" * 40, pipeline="99999999")
+    shutil.copytree(world.root / "here", world.root / "kept")
+    shutil.rmtree(world.root / "here")
+    fill(world.layout, world.key, later, "later")
+    assert _refused(world).reason == "pipeline"
+    shutil.rmtree(world.root / "here")
+    shutil.copytree(world.root / "kept", world.root / "here")
+    world.verify()
+    ledger = ledgerforgeries.World()
+    before, mark = ledger.read(), ledger.seen
+    line, _, data = ledger.files["head"].partition(b"\n")
+    head, envelope = record.read_head(data)
+    ahead = statement.seal(head.model_copy(update={"sequence": 10**9}).content(), statement.HEAD, [FORGERS])
+    for signatures in (ahead.signatures, envelope.signatures, (*envelope.signatures, *ahead.signatures)):
+        ledger.files["head"] = line + b"\n" + ahead.model_copy(update={"signatures": signatures}).to_bytes()
+        with pytest.raises(LedgerError):
+            ledger.read()
+    ledger.files = dict(ledger.versions[-1])
+    assert (ledger.read(), ledger.seen) == (before, mark)
+
+
+def test_rollback_of_the_ledger() -> None:
+    """Yesterday's ledger, intact and signed: refused where today's was seen, and not the one that the forge names."""
+    ledger = ledgerforgeries.World()
+    today, note = _noted(ledger)
+    assert witness.judge(today, {today.sequence: today.chain}, [note], rebuilt=False).verdict is Verdict.LAST
+    ledger.files = dict(ledger.versions[-2])
+    with pytest.raises(LedgerError, match="went back"):
+        ledger.read()
+    yesterday, _ = _noted(ledger)
+    found = witness.judge(yesterday, {yesterday.sequence: yesterday.chain}, [note], rebuilt=False)
+    assert (found.verdict, found.witness) == (Verdict.ROLLED_BACK, note)
+
+
+def _noted(ledger: ledgerforgeries.World) -> tuple[Head, Witness]:
+    """The head of a ledger, and what the forge was told of it."""
+    head, _ = record.read_head(ledger.files[HEAD].partition(b"\n")[2])
+    note = witness.read(1, witness.note(head, [OURS]), head, [OURS.public])
+    assert note is not None
+    return head, note
 
 
 def test_indefinite_freeze(world: World) -> None:
@@ -124,6 +175,6 @@ def test_each_attack_is_in_the_docs_and_has_a_test_or_says_that_it_is_not_answer
     rows = dict(re.findall(r"^\| ([a-z -]+) \| [^|]+ \| ([^|]+) \|$", text, re.MULTILINE))
     del rows["attack"], rows["---"]
     tested = {name.removeprefix("test_").replace("_", " ") for name in globals() if name.startswith("test_")}
-    assert len(rows) >= 10
+    assert len(rows) >= 11
     for attack, answer in rows.items():
         assert attack in tested or answer.startswith("not answered"), attack

@@ -1,4 +1,4 @@
-import type { Finding, RunRecord } from './records';
+import type { Finding, RunRecord, Way } from './records';
 
 export interface Found extends Finding {
   stack: string;
@@ -35,6 +35,25 @@ export function driftGroups(runs: RunRecord[]): DriftGroups {
   const all: { stack: string; address: string }[][] = Object.values(groups);
   for (const items of all) items.sort((one, other) => (key(one) < key(other) ? -1 : 1));
   return groups;
+}
+
+/**
+ * What can be done about each stack that has drifted, as its latest check says.
+ *
+ * @param runs Runs of `doit drift`, latest first.
+ */
+export function driftWays(runs: RunRecord[]): { stack: string; ways: Way[] }[] {
+  const found = new Map<string, Way[]>();
+  for (const run of runs) {
+    for (const task of run.tasks) {
+      if (task.stage !== 'drift' || !['ok', 'drifted', 'undeployed'].includes(task.status)) continue;
+      if (!found.has(task.stack)) found.set(task.stack, task.ways);
+    }
+  }
+  return [...found]
+    .filter(([, ways]) => ways.length > 0)
+    .map(([stack, ways]) => ({ stack, ways }))
+    .sort((one, other) => (one.stack < other.stack ? -1 : 1));
 }
 
 const key = (item: { stack: string; address: string }): string => `${item.stack} ${item.address}`;

@@ -97,7 +97,18 @@ describe('the feed', () => {
       run(24 * 20, { stages: ['plan'], pipeline: review('15') }),
       run(47, { commit: SHA })
     ];
-    expect(titles(feed([known(lines)], NOW - DAY, NOW))).toEqual({ 'Stale reviews': ['!13'] });
+    expect(titles(feed([known(lines)], NOW - 2 * DAY, NOW))).toMatchObject({ 'Stale reviews': ['!13'] });
+    expect(titles(feed([known(lines)], NOW - DAY, NOW))).toEqual({});
+  });
+
+  it('names a rule that several environments share once', () => {
+    const rules = [{ kind: 'policy.allow', name: 'open-ingress', until: '2026-12-01' }];
+    const [section] = feed(
+      ['dev', 'prod'].map((name) => known([], overview({}, { rules }), name)),
+      NOW - DAY,
+      NOW
+    );
+    expect(section?.items.map((item) => [item.title, item.environment])).toEqual([['open-ingress', 'dev, prod']]);
   });
 
   it('names rules that end soon', () => {
@@ -168,6 +179,19 @@ describe('environments', () => {
       c: overview({}, { follows: 'x' })
     };
     expect(ordered(['c', 'b', 'a'], (name) => odd[name as keyof typeof odd])).toHaveLength(3);
+  });
+
+  it('of one chain stand together, however they are called', () => {
+    const chain: Record<string, string> = { staging: 'dev', prod: 'staging', canary: 'dev' };
+    const names = ['dev', 'prod', 'staging', 'tools', 'canary', 'admin'];
+    expect(ordered(names, (name) => overview({}, { follows: chain[name] }))).toEqual([
+      'dev',
+      'canary',
+      'staging',
+      'prod',
+      'admin',
+      'tools'
+    ]);
   });
 });
 

@@ -1,4 +1,4 @@
-import type { RunRecord, Task } from './records';
+import type { Failure, RunRecord, Task } from './records';
 
 export interface LatestFailure {
   run: RunRecord;
@@ -23,4 +23,36 @@ export function latestFailure(runs: RunRecord[], stack: string, reviews = false)
     }
   }
   return null;
+}
+
+/** The tasks that failed for one reason. */
+export interface Cause {
+  tasks: Task[];
+  /** What the first of them left; null without a record of it. */
+  failure: Failure | null;
+}
+
+const NOTHING = { untouched: '', next: null, details: '' };
+
+/** A text without the stack that it is about: `doit deploy:web` and `doit deploy:db` are the same advice. */
+const nameless = (text: string, stack: string): string =>
+  text
+    .split(/([\s:`'"]+)/)
+    .map((word) => (word === stack ? '' : word))
+    .join('');
+
+/** The failed tasks of a run by what went wrong: what is true of all 50 stacks is said once. */
+export function causes(failed: Task[], failures: Record<string, Failure>): Cause[] {
+  const found = new Map<string, Cause>();
+  for (const task of failed) {
+    const failure = failures[task.name] ?? null;
+    const problem = failure?.problem ?? { ...NOTHING, kind: task.kind, summary: task.summary };
+    const { kind, summary, untouched, next, details } = problem;
+    const said = [kind, summary, untouched, next?.text, next?.command, details, failure?.error];
+    const key = JSON.stringify([task.stage, ...said.map((text) => nameless(text ?? '', task.stack))]);
+    const cause = found.get(key);
+    if (cause) cause.tasks.push(task);
+    else found.set(key, { tasks: [task], failure });
+  }
+  return [...found.values()].sort((one, other) => other.tasks.length - one.tasks.length);
 }

@@ -42,8 +42,12 @@ export function feed(environments: Known[], since: number, clock: number): Secti
     { title: 'Locked', mark: 'locked', items: facts(environments, since, 'locked', 'locked') },
     { title: 'Newly drifted', mark: 'drifted', items: facts(environments, since, 'drift', 'drifted') },
     { title: 'Undeployed', mark: 'affected', items: facts(environments, since, 'affected', 'affected') },
-    { title: 'Stale reviews', mark: 'stale', items: environments.flatMap((known) => stale(known, clock)) },
-    { title: 'Expiring rules', mark: 'expiring', items: environments.flatMap((known) => expiring(known, clock)) },
+    { title: 'Stale reviews', mark: 'stale', items: environments.flatMap((known) => stale(known, since, clock)) },
+    {
+      title: 'Expiring rules',
+      mark: 'expiring',
+      items: shared(environments.flatMap((known) => expiring(known, clock)))
+    },
     { title: 'Deployed', mark: 'deployed', items: environments.flatMap((known) => deploys(known, since)) }
   ];
   for (const section of all) section.items.sort((one, other) => (one.at < other.at ? 1 : -1));
@@ -83,8 +87,8 @@ function facts(environments: Known[], since: number, key: 'checks' | 'locked' | 
   );
 }
 
-/** Reviewed plans that a later deploy of the same stacks has made out of date. */
-function stale({ name, lines }: Known, clock: number): Item[] {
+/** Reviewed plans that a deploy of the same stacks has made out of date since a moment. */
+function stale({ name, lines }: Known, since: number, clock: number): Item[] {
   const latest = new Map<string, Line>();
   for (const line of lines) {
     const review = line.pipeline?.review;
@@ -99,10 +103,11 @@ function stale({ name, lines }: Known, clock: number): Item[] {
         other.touched.some((stack) => line.touched.includes(stack))
     );
     // Deployed by the same branch's commit: it was merged, not overtaken.
-    if (newer.length === 0 || newer.some((other) => other.commit === line.commit)) return [];
+    const overtaken = newer.at(-1)?.startedAt ?? null; // the latest comes first
+    if (!after(overtaken, since) || newer.some((other) => other.commit === line.commit)) return [];
     const title = `${line.pipeline?.forge === 'github' ? '#' : '!'}${line.pipeline?.review}`;
-    const text = `${count(newer.length, 'deploy')} of its stacks since it was planned; plan it again`;
-    return [{ at: line.startedAt, environment: name, title, href: runPath(name, line.id), text, over: false }];
+    const text = `overtaken by ${count(newer.length, 'deploy')} of its stacks: plan it again`;
+    return [{ at: overtaken ?? '', environment: name, title, href: runPath(name, line.id), text, over: false }];
   });
 }
 
@@ -114,6 +119,17 @@ function expiring({ name, overview }: Known, clock: number): Item[] {
       const text = `${rule.kind} ${over ? 'expired on' : 'expires after'} ${rule.until}: ${rule.reason}`;
       return { at: rule.until, environment: name, title: rule.name, href: '', text, over };
     });
+}
+
+/** Items of several environments that say the same, as one. */
+function shared(items: Item[]): Item[] {
+  const found = new Map<string, Item>();
+  for (const item of items) {
+    const key = JSON.stringify([item.title, item.text]);
+    const same = found.get(key);
+    found.set(key, same ? { ...same, environment: `${same.environment}, ${item.environment}` } : item);
+  }
+  return [...found.values()];
 }
 
 function deploys({ name, lines }: Known, since: number): Item[] {

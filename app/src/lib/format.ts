@@ -48,20 +48,20 @@ const SIGNS: [string, string][] = [
   ['destroy', '−']
 ];
 
-const WORDS: [string, string][] = [
-  ['destroy', 'destroyed'],
-  ['replace', 'replaced'],
-  ['change', 'changed'],
-  ['add', 'created'],
-  ['move', 'moved'],
-  ['imports', 'imported'],
-  ['forget', 'forgotten']
+const WORDS: [string, string, string][] = [
+  ['destroy', 'destroyed', 'destroy'],
+  ['replace', 'replaced', 'replace'],
+  ['change', 'changed', 'change'],
+  ['add', 'created', 'create'],
+  ['move', 'moved', 'move'],
+  ['imports', 'imported', 'import'],
+  ['forget', 'forgotten', 'forget']
 ];
 
-/** The counts in words, the worst first: `1 destroyed, 2 changed`. */
-export const total = (numbers: Counts): string =>
+/** The counts in words, the worst first: `1 destroyed, 2 changed`; of a plan `1 to destroy, 2 to change`. */
+export const total = (numbers: Counts, planned = false): string =>
   WORDS.filter(([name]) => numbers[name])
-    .map(([name, word]) => `${numbers[name]} ${word}`)
+    .map(([name, done, todo]) => `${numbers[name]} ${planned ? `to ${todo}` : done}`)
     .join(', ');
 
 /** How many resources are destroyed or replaced. */

@@ -96,13 +96,23 @@ function related(overviews: Map<string, Overview | null>): string[][] {
   return groups.map((group) => group.environments);
 }
 
-/** Environments by name, each after the one that it follows. */
+/** Environments by name, each after the one that it follows; those of one chain together, the longest chain first. */
 export function ordered(names: string[], overview: (name: string) => Overview | null): string[] {
-  const depth = (name: string, seen: string[] = []): number => {
+  const way = (name: string, seen: string[] = []): string[] => {
     const before = overview(name)?.follows;
-    return before && names.includes(before) && !seen.includes(before) ? depth(before, [...seen, name]) + 1 : 0;
+    const known = before && names.includes(before) && before !== name && !seen.includes(before);
+    return known ? [...way(before, [...seen, name]), name] : [name];
   };
-  return [...names].sort((one, other) => depth(one) - depth(other) || compare(one, other));
+  const ways = new Map(names.map((name) => [name, way(name)]));
+  const first = (name: string): string => ways.get(name)?.[0] ?? name;
+  const length = (name: string): number => names.filter((other) => first(other) === first(name)).length;
+  return [...names].sort(
+    (one, other) =>
+      length(other) - length(one) ||
+      compare(first(one), first(other)) ||
+      (ways.get(one)?.length ?? 0) - (ways.get(other)?.length ?? 0) ||
+      compare(one, other)
+  );
 }
 
 function sorted(rows: Row[]): Row[] {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { driftGroups } from './drift';
+import { driftGroups, driftWays } from './drift';
 import { ago, duration } from './format';
 import { layers } from './graph';
 import { page } from './paging';
@@ -134,6 +134,23 @@ describe('drift', () => {
     expect(found.ignored).toMatchObject([{ stack: 'a', address: 'a.3', ignored: 'scaled' }]);
     expect(found.undeployed.map((item) => item.address)).toEqual(['c.1']);
     expect(found.resolved).toEqual([{ stack: 'b', address: 'b.1' }]);
+  });
+
+  it('has ways out, those of the latest check of each stack', () => {
+    const way = (command: string) => ({ what: 'look into it', command });
+    const checked = (stack: string, status: string, ways: object[]) =>
+      parseRun(record({ tasks: [{ stage: 'drift', stack, status, ways }] }));
+    const runs = [
+      checked('b', 'drifted', [way('doit drift:b')]),
+      checked('a', 'failed', []),
+      checked('c', 'ok', []),
+      checked('a', 'drifted', [way('doit drift:a')]),
+      checked('c', 'drifted', [way('doit drift:c')])
+    ].filter((item) => item !== null);
+    expect(driftWays(runs)).toEqual([
+      { stack: 'a', ways: [way('doit drift:a')] },
+      { stack: 'b', ways: [way('doit drift:b')] }
+    ]);
   });
 
   it('counts as new when it cannot be compared', () => {

@@ -45,7 +45,15 @@ export interface Task {
   /** What a drift check found, and the addresses of what it no longer found. */
   findings: Finding[];
   resolved: string[];
+  /** What can be done about what has drifted. */
+  ways: Way[];
   checks: string[];
+}
+
+/** What a command does about drift, and the command. */
+export interface Way {
+  what: string;
+  command: string;
 }
 
 /** Something that differs from what was deployed. */
@@ -269,6 +277,9 @@ export function parseRun(value: unknown): RunRecord | null {
       kind: text(task.kind),
       findings: array(task.findings).map(finding),
       resolved: texts(task.resolved),
+      ways: array(task.ways)
+        .map(object)
+        .map((way) => ({ what: text(way.what), command: text(way.command) })),
       checks: checks(task.checks)
     }));
   const once = new Map(tasks.map((task) => [task.name, task]));

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ...base.text import plural
 from ..check import shown
 from .resources import Metadata, Resource, Rolling, Selector, Status, Strategy, condition, owner
 
@@ -107,7 +108,7 @@ def _deployment(api: Api, found: Resource) -> Workload:
     elif not unready and updated < wanted:
         unready = f"{updated} of {wanted} pods are of the new revision"
     elif not unready and total > updated:
-        unready = f"{total - updated} pods of an old revision are still there"
+        unready = f"{plural(total - updated, 'pod')} of an old revision still there"
     elif not unready and available < wanted:
         unready = f"{available} of {wanted} pods are available"
     failure = condition(found, "ReplicaFailure")

@@ -68,8 +68,8 @@ def of_plans(run: Run) -> list[str]:
 
 
 def of_drift(run: Run) -> list[str]:
-    """What the last job reports; a job that checks for drift has only that of its own stacks."""
-    return [_folder(run, run.layout.base / name) for name in ("results/drift", "index")]
+    """What the last job reports, and what a repair compares with; a job that checks has only that of its own stacks."""
+    return [_folder(run, run.layout.base / name) for name in ("results/drift", "drift", "index")]
 
 
 def of_deploys(run: Run, stacks: Iterable[str]) -> list[str]:
@@ -112,7 +112,7 @@ def of_report(run: Run) -> list[str]:
     """All that a run leaves except plans, whose values are not needed any more."""
     layout = run.layout
     files = [layout.review, layout.notified, layout.overview]
-    folders = [layout.base / name for name in ("receipts", "outputs", "results", "reports", "runs", "index")]
+    folders = [layout.base / name for name in ("receipts", "outputs", "results", "reports", "runs", "drift", "index")]
     return [*(layout.relative(path) for path in files), *(_folder(run, path) for path in folders)]
 
 

@@ -17,12 +17,12 @@ from ...base.files import write_atomic
 from ...base.layout import DEPLOY_DIR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from ...project.project import Project
 
-_OF_ENVIRONMENT = ("images/", "plans/", "results/")
+_OF_ENVIRONMENT = ("drift/", "images/", "plans/", "results/")
 _SIGNED = ("index/", "memory.jsonl", "ci/before/memory.jsonl")
 _LARGEST = 1 << 31
 
@@ -39,10 +39,34 @@ def take(project: Project, folder: Path, *, receipts: bool = False) -> int:
     Raises:
         RecordError: There is no such folder, what is to be taken is no plain file, or it cannot be written.
     """
+    return _take(project, folder, lambda: _belonging(project, folder, receipts=receipts))
+
+
+def take_drift(project: Project, folder: Path) -> int:
+    """Take what checks for drift have shown, and nothing else, in place of what was shown here.
+
+    The job that checks holds no key of the deploy: whatever else it hands on is not believed.
+
+    Args:
+        project: The project.
+        folder: The folder.
+
+    Raises:
+        RecordError: There is no such folder, what is to be taken is no plain file, or it cannot be written.
+    """
+    below = project.layout.relative(project.layout.drifts)
+    before = list(plain.files_below(project.layout.root, below))
+    taken = _take(project, folder, lambda: plain.files_below(folder, below))
+    for path in {*before} - {*plain.files_below(folder, below)}:
+        (project.layout.root / path).unlink(missing_ok=True)
+    return taken
+
+
+def _take(project: Project, folder: Path, belonging: Callable[[], Iterator[str]]) -> int:
     if not folder.is_dir():
         raise _refused(f"from={folder}: the folder does not exist", "unpack the handed-over files there")
     try:
-        taken = list(_belonging(project, folder, receipts=receipts))
+        taken = list(belonging())
         for path in taken:
             write_atomic(project.layout.root / path, plain.read_below(folder, path, _LARGEST), durable=False)
     except plain.NotPlainError as error:

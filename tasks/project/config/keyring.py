@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ...base.errors import ConfigError
+from ...base.text import plural
 from ..model.plan import DEFAULT_KEY_VARIABLE, STATE_KEY_VARIABLE
 from . import signer
 from .signer import Signer
@@ -183,7 +184,7 @@ class Keyring:
                 )
             elif name != STATE_KEY_VARIABLE and len(passphrase) < SHORTEST:
                 yield ConfigError(
-                    f"the passphrase in {name} has {len(passphrase)} characters, fewer than {SHORTEST}",
+                    f"the passphrase in {name} has {plural(len(passphrase), 'character')}, fewer than {SHORTEST}",
                     key=key,
                     untouched="nothing was planned or applied",
                     next_step=f"use a longer one; {_GENERATE}",

@@ -15,7 +15,7 @@ from ...base.model import ENVIRONMENT_PATTERN
 from ...base.problem import Where, doit
 from ..model import Config
 from . import explaining, tightening, yamlfile
-from .yamlfile import dotted
+from .yamlfile import dotted, merge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from .yamlfile import Document
 
 LEDGER_VARIABLE = "DOIT_TOFU_LEDGER"  # `git` in the shipped pipelines: the ledger where the files do not say
-_RULES = ("policy", "plan", "inputs", "encryption", "secrets", "ledger")  # which variables may tighten, not loosen
 
 
 class UnknownEnvironmentError(ConfigError):
@@ -83,7 +82,7 @@ def load(root: Path, environment: str | None = None, resolve: Resolve | None = N
         layers.insert(0, (base.folder, explaining.UPSTREAM, lower))
     data: dict[str, Any] = {}
     for _, _, document in layers:
-        data = _merge(data, document.data if document else {})
+        data = merge(data, document.data if document else {})
     default = data.get("default_environment")
     default = "local" if default is None else str(default)
     name = environment or os.environ.get("DEPLOY_DEFAULT_ENVIRONMENT") or default
@@ -96,38 +95,30 @@ def load(root: Path, environment: str | None = None, resolve: Resolve | None = N
             message = f"the upstream can only be set in the overlay's {PIPELINE_FILE}"
             where = Where(document.name, document.lines[("upstream",)])
             raise ConfigError(message, where=where, key="upstream")
-        merged = _merge(merged, document.data)
+        merged = merge(merged, document.data)
     if merged.get("ledger") is None and os.environ.get(LEDGER_VARIABLE) == "git":
         merged["ledger"] = {"kind": "git"}
     variables = _environment_variables(merged)
-    config = _validate(_merge(_without_nulls(merged), variables), documents, variables)
-    if variables.keys() & set(_RULES) and (written := _rules_of(merged)) is not None:
-        if tightening.outdone(written, config):
-            del variables["inputs"]  # it has no other key
-            config = config.model_copy(update={"inputs": written.inputs})
-        _refuse_looser_rules(written, config, documents, variables)
+    written = _without_nulls(merged)
+    config = _validate(merge(written, variables), documents, variables)
+    if tightening.outdone(written, config):
+        del variables["inputs"]  # it has no other key
+        config = _validate(merge(written, variables), documents, variables)
+    _refuse_looser(written, config, documents, variables)
     return Loaded(config, name, documents, variables, base)
 
 
-def _rules_of(files: dict[str, Any]) -> Config | None:
-    """What the files alone say of rules; None if only the variables make it valid."""
-    try:
-        return Config(**_without_nulls({key: files.get(key) for key in ("version", *_RULES)}))
-    except ValidationError:
-        return None
-
-
-def _refuse_looser_rules(
-    written: Config, config: Config, documents: tuple[Document, ...], variables: Mapping[str, Any]
+def _refuse_looser(
+    written: dict[str, Any], config: Config, documents: tuple[Document, ...], variables: Mapping[str, Any]
 ) -> None:
     errors = [
         ConfigError(
-            f"a variable may tighten this rule, not loosen it; the files say: {said}",
-            where=explaining.place(path, documents, variables),
-            key=dotted(path),
-            next_step="change the rule in the configuration, by a commit that is reviewed; or unset the variable",
+            f"{found.rule.refusal}; the files say: {found.said}",
+            where=explaining.place(found.path, documents, variables),
+            key=dotted(found.path),
+            next_step="change it in the configuration, by a commit that is reviewed; or unset the variable",
         )
-        for path, said in tightening.loosened(written, config)
+        for found in tightening.loosened(written, variables, config)
     ]
     if errors:
         raise ConfigErrors(errors)
@@ -150,10 +141,12 @@ def _base(root: Path, pipeline: Document, resolve: Resolve | None) -> Base | Non
     if pipeline.data.get("upstream") is None and not any(name.startswith("DEPLOY_UPSTREAM") for name in names):
         return None
     variables = {key: value for key, value in _environment_variables({}).items() if key == "upstream"}
-    given = _merge({"version": 1, "upstream": pipeline.data.get("upstream")}, variables)
-    settings = _validate(given, (pipeline,), variables).upstream
+    written = {"version": 1, "upstream": pipeline.data.get("upstream")}
+    config = _validate(merge(written, variables), (pipeline,), variables)
+    settings = config.upstream
     if settings is None or resolve is None:
         return None
+    _refuse_looser(written, config, (pipeline,), variables)
     return resolve(root, settings, explaining.place(("upstream",), (pipeline,), variables))
 
 
@@ -206,15 +199,6 @@ def _refuse_ignored(folder: Path, prefix: str, name: str) -> None:
         f"the configuration is read from {name}, not from {other}", where=prefix + other,
         next_step=f"rename it: `git mv {other} {name}`",
     )  # fmt: skip
-
-
-def _merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge mappings deeply; lists and plain values of `above` replace those of `below`."""
-    merged = dict(below)
-    for key, value in above.items():
-        old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-    return merged
 
 
 def _environment_variables(data: dict[str, Any]) -> dict[str, Any]:

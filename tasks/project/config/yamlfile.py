@@ -14,7 +14,7 @@ from ...base.problem import Where
 from . import yamlwords
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from decimal import Decimal
     from pathlib import Path
 
@@ -265,3 +265,12 @@ def _collect(node: yaml.Node | None, path: KeyPath, lines: dict[KeyPath, int], n
 def dotted(path: KeyPath) -> str:
     """A key path as text: `stacks.web.verify[0].url`."""
     return re.sub(r"\.\[", "[", ".".join(f"[{part}]" if isinstance(part, int) else part for part in path))
+
+
+def merge(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge mappings deeply; lists and plain values of `above` replace those of `below`."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged

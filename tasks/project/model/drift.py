@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from ...base.model import Model
 
 DriftClass = Literal["changed", "deleted", "appeared", "outputs", "check", "state", "undeployed"]
 DriftSeverity = Literal["critical", "warning", "info"]
 Looks = Literal["json", "order", "case"]
+
+
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+
+
+def _hours(text: str) -> str:
+    match = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)-(?:([01]\d|2[0-3]):([0-5]\d)|24:00)", text)
+    if match is None or text[:5] == text[6:]:
+        raise ValueError("write hours as `22:00-05:30`, from 00:00 to 24:00, the end another than the start")
+    return text
+
+
+def _timezone(name: str) -> str:
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # slow, and rarely needed
+
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(
+            f"'{name}' is no time zone that is known here; write one as `Europe/Berlin`, and in an image without time"
+            " zones install the package `tzdata`"
+        ) from None
+    return name
+
+
+Hours = Annotated[str, AfterValidator(_hours)]
+TimeZone = Annotated[str, AfterValidator(_timezone)]
 
 
 class DriftIgnore(Model):
@@ -52,6 +80,22 @@ class DriftSeverityRule(Model):
     classes: list[DriftClass] | None = Field(None, min_length=1, description="Classes of drift; by default all.")
 
 
+class DriftRepairRule(Model):
+    """Drift that `doit deploy --auto-repair` undoes, never with a destroy or a replace; all conditions have to hold."""
+
+    stacks: list[str] = Field(min_length=1, description="Stack names; `*` is any text.")
+    classes: list[Literal["changed", "deleted", "outputs"]] = Field(
+        default=["changed"], min_length=1, description="The classes of drift that are undone."
+    )
+    address: str = Field("*", description="Addresses of resources; of an output `output NAME`.")
+    type: str = Field("*", description="Resource types: `aws_security_group*`.")
+    days: list[Day] = Field(
+        default=[*get_args(Day)], min_length=1, description="The days; hours past midnight belong to the day before."
+    )
+    hours: Hours | None = Field(None, description="The hours, as `22:00-05:30`; by default all.")
+    timezone: TimeZone = Field("UTC", description="The time zone of days and hours: `Europe/Berlin`.")
+
+
 class Drift(Model):
     """How `doit drift` checks, and what it makes of its findings."""
 
@@ -80,6 +124,10 @@ class Drift(Model):
         description="Severities that differ from the defaults: `critical` for what was deleted, or would be destroyed"
         " or replaced; `info` for a state that something else wrote; `warning` for the rest.",
     )
+    repair: list[DriftRepairRule] = Field(
+        default_factory=list,
+        description="Drift that `doit deploy --auto-repair` undoes: a stack whose drift rules cover as a whole.",
+    )
     changed_by: list[str] = Field(
         default_factory=list,
         description="Attributes that say who changed a resource last, besides the usual ones such as"
@@ -99,6 +147,11 @@ class Drift(Model):
         None,
         description="Seconds after which no further stack is begun. The next run begins with those that were not"
         " checked for longest. By default every run checks all stacks.",
+    )
+    merge_requests: bool = Field(
+        False,
+        description="True: keep a merge request on GitLab or GitHub per drifted stack that the code can follow, with"
+        " the change that `doit drift --adopt` makes; needs the variable DEPLOY_ADOPTION_TOKEN.",
     )
     issues: bool = Field(
         False, description="True: keep an issue per drifted stack on GitLab or GitHub, and close it afterwards."

@@ -19,7 +19,7 @@ PUBLIC_KEY_PATTERN = r"^[A-Za-z0-9+/]{43}=$"
 PublicKeyLine = Annotated[str, StringConstraints(pattern=PUBLIC_KEY_PATTERN)]
 _SCHEMES = ("s3", "az", "https", "http")
 _GIT_ONLY = ("ref", "remote")
-_STORE_ONLY = ("url", "endpoint")
+_STORE_ONLY = ("url", "endpoint", "read_token")
 
 
 class Observations(Model):
@@ -72,6 +72,11 @@ class Ledger(Model):
         "DEPLOY_LEDGER_TOKEN",
         description="The environment variable that holds the token (or `user:token`) for writing over HTTPS; without"
         " it, the clone's own credentials are used.",
+    )
+    read_token: TokenVariable = Field(
+        "DEPLOY_LEDGER_READ_TOKEN",
+        description="For an `https://` store: the environment variable that holds the token for reading, in jobs that"
+        " do not have the one for writing.",
     )
     key: Annotated[str, naming("signing key")] = Field(
         "DEPLOY_LEDGER_KEY",

@@ -1,4 +1,4 @@
-import { driftGroups, type Found } from '$lib/drift';
+import { driftGroups, driftWays, type Found } from '$lib/drift';
 import { history } from '$lib/server/history';
 import { listed } from '$lib/views';
 
@@ -12,7 +12,8 @@ export async function load({ params, parent }) {
   const lines = records.source
     .lines(params.env)
     .filter((line) => line.stages.includes('drift') && line.endedAt !== null);
-  const groups = driftGroups(await records.runs(params.env, lines.slice(0, CHECKED)));
+  const checks = await records.runs(params.env, lines.slice(0, CHECKED));
+  const groups = driftGroups(checks);
   const stacks = records.source.overview(params.env)?.stacks ?? [];
   const status = new Map(stacks.map((stack) => [stack.name, stack.drift]));
   // A deploy since the check has put right what it found; the overview knows that, and also what has no record here.
@@ -32,6 +33,7 @@ export async function load({ params, parent }) {
     resolved: shown([...groups.resolved, ...gone.map(({ stack, address }) => ({ stack, address }))]),
     ignored: shown(groups.ignored),
     undeployed: shown(groups.undeployed),
+    ways: shown(driftWays(checks).filter((item) => status.get(item.stack)?.status === 'drifted')),
     checks: lines.length,
     last: lines[0] ? listed(lines[0]) : null,
     runs: lines.slice(0, 10).map(listed)

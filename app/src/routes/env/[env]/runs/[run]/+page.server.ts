@@ -55,6 +55,8 @@ interface ProcessedStack {
   stage: string;
   status: Shown;
   counts: Counts;
+  /** Whether the counts are what a plan would do, not what was done. */
+  planned: boolean;
 }
 
 const LATER = ['validate', 'plan', 'drift', 'deploy', 'verify'];
@@ -67,8 +69,11 @@ function stacks(tasks: Task[]): ProcessedStack[] {
   for (const task of later.filter((item) => item.stage !== 'build')) {
     const before = found.get(task.stack);
     if (before?.status.state === 'failed') continue;
-    const counts = Object.keys(task.counts).length ? task.counts : (before?.counts ?? {});
-    found.set(task.stack, { name: task.stack, stage: task.stage, status: shownTask({ ...task, counts }), counts });
+    const own = Object.keys(task.counts).length > 0;
+    const counts = own ? task.counts : (before?.counts ?? {});
+    const planned = own ? task.stage === 'plan' : (before?.planned ?? false);
+    const status = shownTask({ ...task, counts });
+    found.set(task.stack, { name: task.stack, stage: task.stage, status, counts, planned });
   }
   const rank = ({ status }: ProcessedStack): number => FIRST.indexOf(status.state) + 1 || FIRST.length + 1;
   const sorted = [...found.values()].sort((one, other) => rank(one) - rank(other) || (one.name < other.name ? -1 : 1));

@@ -1,0 +1,52 @@
+"""A session with a ledger: how much of it is read at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tasks.ledger.machine import Look, Me
+from tasks.ledger.record import Change, Head, Kind
+from tasks.ledger.session import Identity, Session
+from tasks.ledger.storehome import StoreHome
+from tests.ledgerforgeries import ENVIRONMENT, PROJECT, Memory
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tasks.ledger.home import Version
+
+STACKS = 300
+
+
+@dataclass
+class Counted(StoreHome):
+    """A ledger in memory that counts the shards of each read."""
+
+    shards: list[int] = field(default_factory=list)
+
+    def blobs(self, version: Version, digests: Mapping[str, str]) -> dict[str, bytes]:
+        self.shards.append(len(digests))
+        return super().blobs(version, digests)
+
+
+def session(home: StoreHome) -> Session:
+    return Session(home, Me("gitlab:7:42", "run", "pipeline 42"), Identity(PROJECT, ENVIRONMENT))
+
+
+def test_an_audit_holds_a_few_shards_at_a_time() -> None:
+    place = Memory({})
+    deploys = [
+        Change(Kind.DEPLOY, f"{number}", "2026-11-25T10:00:00+00:00", f"s{number}", "0a" * 32, {"outcome": "applied"})
+        for number in range(STACKS)
+    ]
+    head = Head(ledger="0a" * 16, project=PROJECT, environment=ENVIRONMENT)
+    session(StoreHome(place)).begin(head, [Change(Kind.INIT, "begin", "2026-11-25T10:00:00+00:00"), *deploys])
+    home = Counted(place)
+    auditor = session(home)
+    assert auditor.handle(Look()) == []
+    found = auditor.verify()
+    assert (found.broken, found.count) == (None, STACKS + 1)
+    assert auditor.head
+    assert sum(home.shards) == len(auditor.head.shards) > 100
+    assert max(home.shards) <= 16
