@@ -10,7 +10,7 @@ from . import snapshots
 from .base.errors import DeployError, ExitCode
 from .course import LOCKING
 from .forges import gate
-from .run import deployedtag, fanout, ledgerof, observing, pending, removed, selection, stateguard
+from .run import deployedtag, fanout, pending, removed, selection, stateguard
 from .run.result import Status
 from .run.selection import Part
 
@@ -123,6 +123,8 @@ def _record(course: Course) -> None:
     if run.recording is None or not (run.asked.deploying or "verify" in course.selected):
         return
     if run.project.config.notify:  # which reads them in any case; the ledger then notes how often they were written
+        from .run import observing
+
         with suppress(DeployError):
             if found := run.once(observing.attach):
                 found.read()
@@ -176,6 +178,8 @@ def _tell_witness(course: Course) -> None:
     run = course.run
     if run.recording is None or not (run.asked.deploying or "verify" in course.selected):
         return
+    from .run import ledgerof
+
     session = ledgerof.opened(run).session
     if session.head is not None and (session.written or run.request.part is Part.REPORT):
         from .forges import witness

@@ -60,7 +60,7 @@ def deployed(build: Callable[..., Repository], tmp_path: Path, forge: Forge) -> 
     return remote
 
 
-def _deploy(remote: Remote, job: Repository, forge: Forge, number: int, **variables: str) -> str:
+def _deploy(remote: Remote, job: Repository, forge: Forge, number: int) -> str:
     """A deploy job of the newest commit; returns what it printed."""
     remote.push(job)
     commit = job.git("rev-parse", "HEAD")
@@ -68,11 +68,14 @@ def _deploy(remote: Remote, job: Repository, forge: Forge, number: int, **variab
     forge.merged[commit] = [{**merged, "iid": 3, "number": 3, "base": {"ref": "main"}, "head": {"sha": commit}}]
     forge.approvals[3] = [{"user": ANN, "state": "APPROVED"}]
     forge.deployments.setdefault("local", []).insert(0, commit)
-    return remote.clone().doit("deploy", **_job(forge, commit, number), **variables).out
+    return remote.clone().doit("deploy", **_job(forge, commit, number)).out
 
 
-def _change(remote: Remote, value: str) -> Repository:
+def _change(remote: Remote, value: str, *, public: bool = False) -> Repository:
     job = remote.clone()
+    if public:
+        path = job.path / "config/pipeline.yaml"
+        path.write_text(path.read_text().replace("git, public_key", "git, public: true, public_key"))
     job.write(f"stacks/a/main.tf:{resource(value)}")
     job.commit(value)
     return job
@@ -91,7 +94,7 @@ def test_the_forge_names_the_last_entry_and_a_ledger_of_yesterday_is_noticed(dep
     assert "the forge names 2 as the last entry" in done.out
     assert "approved by user 11" in deployed.clone().doit("log", "a").out
     yesterday = deployed.git("rev-parse", REF)
-    said = _deploy(deployed, _change(deployed, "2"), forge, 8, DEPLOY_LEDGER__PUBLIC="true")
+    said = _deploy(deployed, _change(deployed, "2", public=True), forge, 8)
     assert "approved" not in said
     assert [text.split()[0] for text in _notes(forge)] == ["2", "3"]
     assert "merge request 3, approved by ann" in deployed.clone().doit("log", "a").out
