@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .artifact import receipt, statecopy
+from .artifact import statecopy
 from .artifact.statecopy import UnreadableCopyError
 from .base import jsontext, sealed
 from .base.errors import ConfigError, StateRefusedError, nearest
@@ -16,7 +16,7 @@ from .engine.engine import failure
 from .engine.planfile import encrypted
 from .engine.planfile.wire import UnreadableError
 from .project import backend as backends
-from .run import errored, readstate, workdir
+from .run import errored, lastleft, readstate, statecopies, workdir
 from .run.action import printing
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .base.sealed import Sealed
     from .engine.command import Context
     from .project.stack import Stack
+    from .run.lastleft import LastLeft
     from .run.run import Run
     from .run.taskdict import TaskDict
 
@@ -43,7 +44,8 @@ def _text(run: Run, words: list[str]) -> str:
     encryption.require(run.project, plans=False)
     run.lock.take(f"doit restore {stack.name}", filling=False)
     try:
-        copy, state = _choose(run, stack, words[1:])
+        last = lastleft.find(run, stack.name)
+        copy, state = _choose(run, stack, last, words[1:])
         with workdir.context(run, stack, STAGE) as (where, _):
             errored.refuse(run, stack)
             workdir.initialize(run, stack, where, backend=True)
@@ -51,8 +53,7 @@ def _text(run: Run, words: list[str]) -> str:
     finally:
         run.lock.release()
     lines = [f"restore   {stack.name}: its state of serial {copy.serial}, copied {copy.at}, is back"]
-    last = receipt.read(run.layout, stack.name)
-    if last is not None and (last.serial or 0) > copy.serial:
+    if (last.serial or 0) > copy.serial:
         lines.append(f"  the last apply left serial {last.serial}: what it created is not in this copy")
     return "\n".join([*lines, f"  next: {run.command('plan').quoted}"])
 
@@ -68,18 +69,18 @@ def _stack(run: Run, words: Sequence[str]) -> Stack:
     return known[words[0]]
 
 
-def _choose(run: Run, stack: Stack, folders: Sequence[str]) -> tuple[Copy, bytes]:
+def _choose(run: Run, stack: Stack, last: LastLeft, folders: Sequence[str]) -> tuple[Copy, bytes]:
     """The copy to put back: of the lineage that the last apply left, if that is known, the highest serial."""
     environment = run.project.environment
     places = [run.layout.states(stack.name)]
     places += [Path(folder) / environment / statecopy.FOLDER / stack.name for folder in folders]
-    found, last = statecopy.found(places, environment, stack.name), receipt.read(run.layout, stack.name)
-    lineage = last.lineage if last is not None and last.lineage else found[0][0].lineage if found else ""
+    found = statecopy.found(places, environment, stack.name)
+    lineage = last.lineage or (found[0][0].lineage if found else "")
     found = sorted((item for item in found if item[0].lineage == lineage), key=lambda item: -item[0].serial)
     if not found:
         raise StateRefusedError(
             "there is no copy of its state here", stack=stack.name, where=run.layout.relative(places[0]),
-            untouched=_UNCHANGED,
+            untouched=_UNCHANGED, details=[why] if (why := statecopies.why_none(run)) else [],
             next_step=(
                 "unpack the artifact of its last deploy, and name its folder `.deploy`: ",
                 doit("restore", stack.name, "artifact/.deploy"),

@@ -1,7 +1,8 @@
 """Copies of states, as applies found and left them, encrypted: a state that is lost is put back from one.
 
-`states/<stack>/<serial>-<lineage>.state` begins with a line of JSON that says what it is; the rest is the state,
-compressed and encrypted with a key derived from the one of states, and bound to that line. Nothing depends on a copy.
+`states/<stack>/<serial>-<digest of the lineage>.state` begins with a line of JSON that says what it is; the rest is the
+state, compressed and encrypted with a key derived from the one of states, and bound to that line. Nothing depends on a
+copy.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from ..base import plain
-from ..base.files import canonical_json, write_atomic
+from ..base.files import canonical_json, sha256_bytes, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -45,7 +46,7 @@ class Copy:
     @property
     def name(self) -> str:
         """Its file's name: a copy of the same state replaces it."""
-        return f"{self.serial}-{self.lineage[:8]}{_SUFFIX}"
+        return f"{self.serial}-{sha256_bytes(self.lineage.encode(errors='replace'))[:8]}{_SUFFIX}"
 
 
 class UnreadableCopyError(Exception):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..artifact.inputs import Inputs
     from ..ledger import receipts
     from ..ledger.machine import Effect
-    from ..ledger.record import Begun, Change, Head
+    from ..ledger.record import Begun, Change, Head, Lease
     from ..ledger.record import Record as Held
     from ..ledger.session import Session
     from ..project.model.ledger import Ledger
@@ -153,12 +153,18 @@ class Recording:
         return False
 
     @property
+    def deployer(self) -> Lease | None:
+        """The lease of another run that is deploying right now; None if there is no such run."""
+        head = self.session.head
+        return head.lease if head is not None and head.lease and self._holders.is_live(head.lease) else None
+
+    @property
     def deployed_by(self) -> dict[str, str]:
         """The stacks that another run is deploying right now, with that run's label."""
-        head = self.session.head
-        if head is None or head.lease is None or not self._holders.is_live(head.lease):
+        lease = self.deployer
+        if lease is None:
             return {}
-        return {name: head.lease.label for name, item in head.begun.items() if item.holder == head.lease.holder}
+        return {name: lease.label for name, item in self._head().begun.items() if item.holder == lease.holder}
 
     def _head(self) -> Head:
         head = self.session.head

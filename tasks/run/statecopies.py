@@ -52,6 +52,7 @@ def keep_before(run: Run, stack: Stack, manifest: Manifest, plan: Sealed) -> Non
 
     It is in the plan, so neither the engine nor the backend is asked.
     """
+    announce(run)
     lineage, serial = manifest.lineage, manifest.serial
     key = _key(run)
     if key is None or lineage is None or serial is None:
@@ -70,7 +71,25 @@ def offer(run: Run, stack: Stack, last: Receipt, seen: Seen) -> Steps:
     if kept:
         copy = max(kept, key=lambda item: item.serial)
         return (f"put its copy of serial {copy.serial} back: ", doit("restore", stack.name), " (docs/recover.md)")
-    return _BY_HAND
+    why = why_none(run)
+    return f"{_BY_HAND[:-1]}; {why})" if why else _BY_HAND
+
+
+def why_none(run: Run) -> str:
+    """Why deploys with this configuration keep no copies; empty if they do."""
+    if not run.project.config.deploy.state_copies:
+        return "`deploy.state_copies` is 0, so deploys keep no copies"
+    if not run.project.keyring.is_set:
+        return "without an encryption key, deploys keep no copies"
+    if not statecopy.is_available():
+        return "without the Python package `cryptography`, deploys keep no copies: pip install 'doit-tofu[ledger]'"
+    return ""
+
+
+def announce(run: Run) -> None:
+    """Say once that an encryption key alone keeps no copies of states; without a key, nobody expects them."""
+    if run.project.keyring.is_set and run.project.config.deploy.state_copies and (why := why_none(run)):
+        run.say_once(why)
 
 
 def _key(run: Run) -> Key | None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.conftest import make_backend
+from tests.e2e.test_ledger import LEDGER, Remote, _is_announced, _slow
+from tests.repository import minimal_config, resource, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,6 +113,43 @@ def test_another_or_a_newer_state_is_not_overwritten(repository: Repository, bac
         assert _content(backend) == content
 
 
-def test_no_copy_is_made_without_a_key_or_where_none_is_wanted(repository: Repository) -> None:
+def test_no_copy_is_made_without_a_key_or_where_none_is_wanted(repository: Repository, backend: Backend) -> None:
+    config = repository.path / "config/pipeline.yaml"
+    without = "without an encryption key, deploys keep no copies"
     repository.doit("deploy", DEPLOY_ENCRYPTION_KEY="")
     assert not (repository.path / COPIES).exists()
+    backend.put("a", "local", None)
+    assert without in repository.doit("drift", code=1, DEPLOY_ENCRYPTION_KEY="").out
+    assert without in repository.doit("restore", "a", code=1, DEPLOY_ENCRYPTION_KEY="").out
+    config.write_text(config.read_text() + "deploy: {state_copies: 0}\n")
+    said = repository.doit("restore", "a", code=1).out
+    assert "`deploy.state_copies` is 0, so deploys keep no copies" in said
+
+
+def test_nothing_is_restored_while_another_run_deploys(build: Callable[..., Repository], tmp_path: Path) -> None:
+    """Also on a machine that never deployed, where only the ledger knows which state the last apply left."""
+    config = minimal_config(LEDGER).replace("{root}/.state/", f"{tmp_path / 'states'}/")
+    first = build(config, f"stacks/a/main.tf:{resource()}", f"stacks/b/main.tf:{resource(extra=_slow())}")
+    first.variables["DEPLOY_ENCRYPTION_KEY"] = KEY
+    remote = Remote(tmp_path, first)
+    job = remote.clone()
+    job.doit("ledger", "init")
+    job.doit("deploy:a")
+    artifact = tmp_path / "artifact"
+    shutil.copytree(job.path / COPIES, artifact / "local/states/a")
+    (tmp_path / "states/a-local.tfstate").unlink()
+    deploying = remote.clone().start("deploy:b")
+    wait_for(lambda: _is_announced(remote), "the announcement")
+    refused = remote.clone().doit("restore", "a", str(artifact), code=1).out
+    assert "has been deploying 'local' since" in refused
+    assert not (tmp_path / "states/a-local.tfstate").exists()
+    deploying.communicate()
+    [copy] = (artifact / "local/states/a").iterdir()
+    line, _, sealed = copy.read_bytes().partition(b"\n")
+    for forged in ({"serial": 9}, {"environment": "prod"}, {"stack": "b"}, {"lineage": "8c1c41d5"}, {"key": ""}):
+        copy.write_bytes(json.dumps({**json.loads(line), **forged}).encode() + b"\n" + sealed)
+        said = remote.clone().doit("restore", "a", str(artifact), code=1).out
+        assert "there is no copy of its state here" in said or "the copy cannot be read" in said
+    copy.write_bytes(line + b"\n" + sealed)
+    assert "is back" in remote.clone().doit("restore", "a", str(artifact)).out
+    assert "as deployed" in remote.clone().doit("drift").task("drift", "a")

@@ -81,6 +81,14 @@ def test_what_is_none_is_left_out(layout: Layout) -> None:
     (folder / "1-x.state").write_bytes(b"hello")
     (folder / "2-x.state").symlink_to("/dev/zero")
     (folder / "3-x.state").mkdir()
-    (layout.root / "x/.deploy/prod/states/db/3-0a1b2c3d.state").rename(folder / "4-x.state")  # of another stack
+    [other] = (layout.root / "x/.deploy/prod/states/db").iterdir()
+    other.rename(folder / "4-x.state")  # of another stack
     assert len(statecopy.found([folder, folder / "none"], "prod", "web")) == 1
     assert statecopy.found([folder], "dev", "web") == []
+
+
+def test_a_lineage_leads_nowhere_else(layout: Layout) -> None:
+    """The backend says what the lineage is."""
+    copy = Copy("prod", "web", "../../up", 3, "2026-01-01T00:00:00+00:00", "x")
+    assert (layout.states("web") / copy.name).resolve().parent == layout.states("web").resolve()
+    assert copy.name != Copy("prod", "web", "../../down", 3, copy.at, "x").name
