@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..artifact import store
 from ..base import jsontext
 from ..base.errors import EngineError, StoppedError
+from ..engine import httpstate
 from ..engine.engine import failure
 from ..project import backend as backends
 from . import statecopies
@@ -52,6 +53,8 @@ def required(run: Run, stack: Stack, where: Context) -> tuple[str | None, int | 
     """
     path = backends.state_file(run.project, stack)
     if path is None:
+        if known := _asked_for(run, where):
+            return _identity(known)
         done = run.engine().run(where, "state", "pull", apart=True)
         if not done.ok:
             raise failure("cannot read the state", done, where)
@@ -73,6 +76,8 @@ def exists(run: Run, stack: Stack, where: Context) -> bool:
     path = backends.state_file(run.project, stack)
     if path is not None:
         return path.exists()
+    if _asked_for(run, where):
+        return True
     done = run.engine().run(where, "state", "pull", apart=True)
     if not done.ok:
         raise failure("cannot read the state", done, where)
@@ -154,7 +159,7 @@ def now(run: Run, stack: Stack, where: Context) -> tuple[str | None, int | None]
 
 
 def content(run: Run, stack: Stack, where: Context, *, late: float | None = None) -> Mapping[str, Json] | None:
-    """The state as it is now; None without one, or where it cannot be read. A file may be encrypted.
+    """The state as it is now; None without one, or where it cannot be read. It may be encrypted.
 
     Args:
         run: The run.
@@ -171,6 +176,8 @@ def content(run: Run, stack: Stack, where: Context, *, late: float | None = None
 def _text(run: Run, stack: Stack, where: Context, *, late: float | None = None) -> bytes | None:
     """The state as its backend has it; None without one, or where it cannot be read."""
     path = backends.state_file(run.project, stack)
+    if path is None and (known := _asked_for(run, where, late)):
+        return known
     try:
         if path is not None:
             return path.read_bytes()
@@ -186,6 +193,17 @@ def _parsed(state: bytes | None) -> Mapping[str, Json] | None:
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def _asked_for(run: Run, where: Context, late: float | None = None) -> Mapping[str, Json] | None:
+    """A state that an HTTP server keeps, asked of it; None where only the engine can tell.
+
+    In a run that was asked to stop it is read once, and only where that may take a while yet.
+    """
+    if run.stop.requested and late is None:
+        return None
+    limits = {} if late is None else {"seconds": late}
+    return httpstate.read(where.data_dir, run.engine().child_environment(where), run.stop.wait, **limits)
 
 
 def _identity(state: Mapping[str, Json] | None) -> tuple[str | None, int | None]:
