@@ -11,6 +11,7 @@ from ..base import jsontext
 from ..base.errors import EngineError, StoppedError
 from ..engine import httpstate
 from ..engine.engine import failure
+from ..engine.httpstate import Kept
 from ..project import backend as backends
 from . import statecopies
 
@@ -54,7 +55,7 @@ def required(run: Run, stack: Stack, where: Context) -> tuple[str | None, int | 
     path = backends.state_file(run.project, stack)
     if path is None:
         if known := _asked_for(run, where):
-            return _identity(known)
+            return _identity(known.state)
         done = run.engine().run(where, "state", "pull", apart=True)
         if not done.ok:
             raise failure("cannot read the state", done, where)
@@ -111,13 +112,12 @@ def left_by(run: Run, stack: Stack, where: Context, manifest: Manifest) -> Left:
     A stopped run asks for it too, once and not for long.
     """
     try:
-        state = _text(run, stack, where)
+        found = _kept(run, stack, where)
     except StoppedError:
-        state = _text(run, stack, where, late=_LATE_LOOK)
-    found = _parsed(state)
-    left = Left.of(found, manifest)
-    if _identity(found) == (left.lineage, left.serial):
-        statecopies.keep(run, stack, state, left.lineage, left.serial)
+        found = _kept(run, stack, where, late=_LATE_LOOK)
+    left = Left.of(found.state if found else None, manifest)
+    if found and _identity(found.state) == (left.lineage, left.serial):
+        statecopies.keep(run, stack, found.content, left.lineage, left.serial)
     return left
 
 
@@ -170,32 +170,28 @@ def content(run: Run, stack: Stack, where: Context, *, late: float | None = None
     Raises:
         StoppedError: The run was asked to stop.
     """
-    return _parsed(_text(run, stack, where, late=late))
+    found = _kept(run, stack, where, late=late)
+    return found.state if found else None
 
 
-def _text(run: Run, stack: Stack, where: Context, *, late: float | None = None) -> bytes | None:
-    """The state as its backend has it; None without one, or where it cannot be read."""
+def _kept(run: Run, stack: Stack, where: Context, *, late: float | None = None) -> Kept | None:
+    """The state as its backend or the engine has it; None without one, or where it cannot be read."""
     path = backends.state_file(run.project, stack)
     if path is None and (known := _asked_for(run, where, late)):
         return known
     try:
         if path is not None:
-            return path.read_bytes()
-        done = run.engine().run(where, "state", "pull", apart=True, late=late)
-    except (OSError, EngineError):
+            content = path.read_bytes()
+        else:
+            done = run.engine().run(where, "state", "pull", apart=True, late=late)
+            content = done.raw.encode(errors="surrogateescape") if done.ok else b""
+        state = jsontext.loads(content) if content else None
+    except (OSError, ValueError, RecursionError, EngineError):
         return None
-    return done.raw.encode(errors="surrogateescape") if done.ok else None
+    return Kept(content, state) if isinstance(state, dict) else None
 
 
-def _parsed(state: bytes | None) -> Mapping[str, Json] | None:
-    try:
-        found = jsontext.loads(state) if state else None
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _asked_for(run: Run, where: Context, late: float | None = None) -> Mapping[str, Json] | None:
+def _asked_for(run: Run, where: Context, late: float | None = None) -> Kept | None:
     """A state that an HTTP server keeps, asked of it; None where only the engine can tell.
 
     In a run that was asked to stop it is read once, and only where that may take a while yet.
