@@ -105,9 +105,11 @@ class Evaluator:
         condition, yes, no = (self.evaluate(part, scope, bound) for part in expression[1:])
         if not condition:
             return ()
-        if all(item in (True, "true") for item in condition):
+        if any(isinstance(item, str) for item in (*yes, *no)):
+            yes, no = (some(values.of_one_type([*side, ""])[:-1]) for side in (yes, no))
+        if all(item in (True, "true", "1") for item in condition):
             return yes
-        if all(item in (False, "false") for item in condition):
+        if all(item in (False, "false", "0") for item in condition):
             return no
         return union([yes, no])
 

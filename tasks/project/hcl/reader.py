@@ -48,8 +48,15 @@ def read_facts(name: str, content: bytes) -> Facts:
 def read_values(content: bytes) -> dict[str, Any]:
     """The values of a var file in native syntax; `syntax.UNKNOWN` for expressions that are not literals."""
     return {
-        name: syntax.literal(expression) for name, expression in syntax.attributes(syntax.body(syntax.parse(content)))
+        name: syntax.UNKNOWN if _is_cut(expression) else syntax.literal(expression)
+        for name, expression in syntax.attributes(syntax.body(syntax.parse(content)))
     }
+
+
+def _is_cut(expression: Node) -> bool:
+    """Whether the parser did not understand what follows, which may belong to the expression."""
+    attribute = expression.parent
+    return attribute is not None and attribute.next_sibling is not None and attribute.next_sibling.type == "ERROR"
 
 
 def without_values(name: str, content: bytes, left_out: Collection[str]) -> bytes | None:
@@ -146,6 +153,7 @@ def _read_template(content: bytes, found: Facts) -> None:
     """Read a template (https://opentofu.org/docs/language/functions/templatefile/) like a heredoc."""
     if expressions.may_read(content):
         root = syntax.parse(b"x = <<END_OF_TEMPLATE\n" + content + b"\nEND_OF_TEMPLATE\n")
+        found.broken = root.has_error
         found.reads = [expressions.convert(value) for _, value in syntax.attributes(syntax.body(root))]
 
 

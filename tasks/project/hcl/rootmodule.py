@@ -161,7 +161,9 @@ class _Reader:
             files = self._index.configuration(folder)
             used = sorted((file for file in files if combining.twin(file) not in files), key=combining.overrides)
             self._folders[folder] = {file: self._index.facts(file) for file in used}
-            self.module.broken += [file for file in files if self._index.facts(file).broken]
+            broken = [file for file in files if self._index.facts(file).broken]
+            self.module.broken += broken
+            self._paths.unknown.update(broken)  # the engine may be able to read it
         return self._folders[folder]
 
     def _scope(self, folder: str, given: Callable[[str], Values | None]) -> Scope:
@@ -316,7 +318,10 @@ class _Reader:
             known = values.elements(item)
             bound = {str(key[0]): value for key, value in known if key != ANY} if known else {}
             scope = Scope(".", {}, lambda _: None, {}, {}, {}, lambda *_: [], closed=True)
-            for expression in self._index.facts(path).reads:
+            facts = self._index.facts(path)
+            if facts.broken:
+                self._paths.unknown.add(path)
+            for expression in facts.reads:
                 self._evaluator.evaluate(expression, scope, bound)
         self._paths.file = file
 

@@ -44,7 +44,7 @@ def _converted(item: Alternative, constraint: Expression) -> Values:
     if name in ("map", "list", "set") and arguments:
         return (_elements(item, name, arguments[0]),)
     if name == "set" and isinstance(item, Items):
-        return (Items(item.elements, item.other, is_set=True),)
+        return (values.set_of(item.elements, item.other),)
     if name == "object" and arguments and arguments[0][0] != expressions.LITERAL:
         return ANY
     return (item,)
@@ -101,5 +101,6 @@ def _elements(item: Alternative, name: str, inner: Expression) -> Alternative:
         return Fields(tuple((key, converted(found, inner)) for key, found in item.pairs), converted(item.other, inner))
     if isinstance(item, Items):
         elements = tuple(converted(found, inner) for found in item.elements)
-        return Items(elements, converted(item.other, inner), is_set=name == "set")
+        other = converted(item.other, inner)
+        return values.set_of(elements, other) if name == "set" else Items(elements, other)
     return item
