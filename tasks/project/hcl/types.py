@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from . import expressions, syntax, values
+from .knownfunctions import number_of
 from .values import ANY, ANYTHING, Fields, Items, Start, some, union
 
 if TYPE_CHECKING:
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
 
     from .expressions import Expression
     from .values import Alternative, Values
+
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?")
 
 
 def converted(found: Values, constraint: Expression | None) -> Values:
@@ -37,8 +41,8 @@ def _converted(item: Alternative, constraint: Expression) -> Values:
         return (
             (ANYTHING if text is None and not isinstance(item, Items | Fields) else text,) if text is not None else ANY
         )
-    if name == "bool" and item in ("true", "false"):
-        return (item == "true",)
+    if name in ("bool", "number") and isinstance(item, str):
+        return _scalar(item, name)
     if name == "object" and isinstance(item, Fields) and arguments and arguments[0][0] == expressions.OBJECT:
         return (_object(item, arguments[0]),)
     if name in ("map", "list", "set") and arguments:
@@ -48,6 +52,14 @@ def _converted(item: Alternative, constraint: Expression) -> Values:
     if name == "object" and arguments and arguments[0][0] != expressions.LITERAL:
         return ANY
     return (item,)
+
+
+def _scalar(text: str, name: str) -> Values:
+    """A text as a number or boolean; anything if the engine may read it as another one."""
+    if name == "bool":
+        return {"true": (True,), "1": (True,), "false": (False,), "0": (False,)}.get(text, ())
+    found = number_of(text) if _DECIMAL.fullmatch(text) else None
+    return ANY if found is None else (found,)
 
 
 def _named(constraint: Expression) -> tuple[str, list[Expression]]:

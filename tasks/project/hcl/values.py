@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import unicodedata
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -147,8 +148,8 @@ def text_of(item: Alternative) -> str | None:
         return item
     if isinstance(item, int):
         return str(item)
-    if isinstance(item, float) and item.is_integer() and abs(item) < _MOST_NUMBER:
-        return str(int(item))
+    if isinstance(item, float) and abs(item) < _MOST_NUMBER:
+        return f"{Decimal(repr(item)).normalize():f}"
     return None
 
 
