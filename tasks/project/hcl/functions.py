@@ -312,7 +312,7 @@ def _placed(item: Alternative, width: str, verb: str) -> Alternative:
         return item if isinstance(item, Start) and not width else ANYTHING
     if not width:
         return text
-    if not text.isascii():
+    if len(width) > _WIDEST or not text.isascii():
         return ANYTHING
     if width.startswith("0") and verb == "d":
         return text.zfill(int(width))
@@ -328,6 +328,7 @@ def _split(separator: str, text: str) -> list[str]:
     return text.split(separator) if separator else letters(text)
 
 
+_WIDEST = 4  # digits of a width: more would be a path that no system has
 _BOOLEANS: Values = (True, False)
 _TESTS = ("startswith", "endswith", "strcontains", "contains", "alltrue", "anytrue", "tobool")
 _OF_BEGINNINGS: dict[str, Callable[[Start], Start]] = {
