@@ -227,7 +227,8 @@ class WitnessPart(_Part):
 
     verdict: str = Field(
         description="`last`: it names this one; `later`: it names an earlier one; `rolled back`: it names a later one; "
-        "`other`: it names one that is not in this ledger; `none`: it names no entry."
+        "`other`: it names one that is not in this ledger; `replaced`: it names only one of a ledger that this one "
+        "says it replaced; `none`: it names no entry."
     )
     sequence: int | None = Field(description="The number of the entry that it names.")
     unasked: str = Field(description="Why it was not asked, or did not answer; otherwise empty.")
