@@ -25,6 +25,7 @@ _OPTIONS = {
     "graph": {"-f FORM": "text, mermaid, dot or json"},
 }
 _JSON = "print one JSON document for programs"
+_ONLY_CHECK = "after `check`: print one JSON document for programs"
 
 
 def usage(versions: str) -> str:
@@ -64,7 +65,7 @@ def about(command: str) -> str:
     values = {f"{name}=...": VARIABLES[name] for name in taken}
     options = dict(_OPTIONS.get(command, {}))
     if command in DOCUMENTED:
-        options[JSON] = _JSON
+        options[JSON] = _ONLY_CHECK if command == "ledger" else _JSON
     width = max(map(len, [*values, *options])) + 2
     lines = [f"usage: doit [NAME=VALUE ...] {command}{words}", "", "values", *_rows(values.items(), width)]
     return "\n".join([*lines, *(["", "options", *_rows(options.items(), width)] if options else [])])

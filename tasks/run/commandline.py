@@ -72,7 +72,7 @@ REPAIR = "--repair"
 AUTO_REPAIR = "--auto-repair"
 _MOST_PARALLEL = 16
 JSON = "--json"
-DOCUMENTED = frozenset({"plan", "drift", "status", "graph", "log", "audit"})
+DOCUMENTED = frozenset({"plan", "drift", "status", "graph", "log", "audit", "ledger"})
 """The commands that have a document for programs; of each, one is printed."""
 
 _declared: set[str] = set()

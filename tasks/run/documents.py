@@ -295,6 +295,29 @@ class AuditDocument(_Document):
     broken: FaultPart | None = Field(description="The first fault.")
 
 
+class LeasePart(_Part):
+    """The run that is deploying."""
+
+    by: str = Field(description="The job, or the person and the machine.")
+    since: str = Field(description="When it began, in UTC.")
+
+
+class LedgerDocument(_Document):
+    """Whether this job can read, write and sign the ledger: `doit ledger check --json`."""
+
+    command: Literal["ledger"] = "ledger"
+    usable: bool = Field(description="Whether a deploy with these credentials and keys can record what it does.")
+    home: str = Field(description="Where the ledger is, without credentials.")
+    access: str = Field(
+        description="`writable`, `readable`, `unreadable`, `absent`, `unreachable`, `broken`, `failed`, or"
+        " `unconditional` where two deploys could overwrite each other's records."
+    )
+    sequence: int | None = Field(description="The number of the last entry; null if it could not be read.")
+    key: str | None = Field(description="The id of the key that signs it; null if it is not signed.")
+    signing: bool = Field(description="Whether this job has that key.")
+    lease: LeasePart | None = Field(description="The run that is deploying, if there is one.")
+
+
 class FailedDocument(_Document):
     """The command could not begin; `problems` says why."""
 
@@ -303,7 +326,14 @@ class FailedDocument(_Document):
 
 
 AnyDocument = (
-    PlanDocument | DriftDocument | StatusDocument | GraphDocument | LogDocument | AuditDocument | FailedDocument
+    PlanDocument
+    | DriftDocument
+    | StatusDocument
+    | GraphDocument
+    | LogDocument
+    | AuditDocument
+    | LedgerDocument
+    | FailedDocument
 )
 Document = Annotated[AnyDocument, Field(discriminator="command")]
 
