@@ -261,7 +261,7 @@ def _check_document(run: Run, found: Recording) -> str:
         sequence=head.sequence if head is not None else None,
         key=keys.PublicKey(head.key).id if head is not None and head.key is not None else None,
         signing=head is not None and _signs(found, head),
-        lease=LeasePart(by=lease.label, since=lease.since) if lease is not None else None,
+        lease=LeasePart(label=lease.label, since=lease.since) if lease is not None else None,
     ))  # fmt: skip
     return FailedText(shown) if problem is not None else shown
 

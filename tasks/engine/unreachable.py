@@ -28,7 +28,7 @@ class Unreachable:
     @property
     def next_step(self) -> str:
         """What to check."""
-        return f"check that {self.host} can be reached from here: its name, the network, and HTTPS_PROXY; then run it again"
+        return f"check the name {self.host}, the network and HTTPS_PROXY, then run the same command again"
 
 
 def read(output: str) -> Unreachable | None:

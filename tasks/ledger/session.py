@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from . import chain, machine, record, troubles
-from .home import DeniedError, HomeError, MovedError, UnreachableError
+from .home import BrokenError, DeniedError, HomeError, MovedError, UnreachableError
 from .machine import Denied, Failed, Fetch, Fetched, Lost, Mark, Moved, Put, State, Trouble, Written
 from .statement import FormatError
 
@@ -275,7 +275,7 @@ class Session:
         except (UnreachableError, DeniedError) as error:
             return self._refused(error)
         except HomeError as error:
-            raise self._unbelievable(str(error)) from error
+            raise self._unread(error) from error
         if found is None:
             return Fetched(None)
         head = self._believed(found)
@@ -370,14 +370,22 @@ class Session:
     def _reading(self) -> Iterator[None]:
         try:
             yield
-        except (HomeError, FormatError) as error:
+        except FormatError as error:
             raise self._unbelievable(str(error)) from error
+        except HomeError as error:
+            raise self._unread(error) from error
 
     def _known(self) -> Head:
         head = self._state.known
         if head is None:
             raise self._unbelievable("it was not read")
         return head
+
+    def _unread(self, error: HomeError) -> LedgerError:
+        """The error for a home that did not return what it was asked for; only broken content is not to be trusted."""
+        if isinstance(error, BrokenError):
+            return self._unbelievable(str(error))
+        return troubles.unread(self.home.name, error)
 
     def _unbelievable(self, what: str) -> LedgerError:
         return troubles.untrusted(self.home.name, what)

@@ -71,6 +71,13 @@ def untrusted(name: str, what: str) -> LedgerError:
     )  # fmt: skip
 
 
+def unread(name: str, error: HomeError) -> LedgerError:
+    """The error for a home that did not return what it was asked for."""
+    return LedgerError(
+        f"the ledger cannot be read: {error}", where=name, untouched="nothing was planned or applied", next_step=_CHECK
+    )
+
+
 def unwritten(name: str, error: HomeError) -> LedgerError:
     """The error for a write that failed."""
     return LedgerError(

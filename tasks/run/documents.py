@@ -295,13 +295,6 @@ class AuditDocument(_Document):
     broken: FaultPart | None = Field(description="The first fault.")
 
 
-class LeasePart(_Part):
-    """The run that is deploying."""
-
-    by: str = Field(description="The job, or the person and the machine.")
-    since: str = Field(description="When it began, in UTC.")
-
-
 class LedgerDocument(_Document):
     """Whether this job can read, write and sign the ledger: `doit ledger check --json`."""
 

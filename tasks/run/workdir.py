@@ -14,7 +14,7 @@ from ..base import plain
 from ..base.errors import RecordError, StateRefusedError
 from ..base.files import canonical_json, read_json, sha256_bytes, write_json
 from ..base.layout import ENGINE_LOCK_FILE
-from ..engine import encryption, statelock
+from ..engine import encryption, statelock, unreachable
 from ..engine.command import Context
 from ..engine.engine import failure
 from ..project import backend as backends

@@ -24,7 +24,9 @@ Could not download module "net" (main.tf:1) source code from
 fatal: unable to access 'https://robot:s3cret@git.example.invalid/a.git/': Could not resolve
 host: git.example.invalid
 """
-ARCHIVE = 'Error: Failed to install provider\n\nGet "https://mirror.example/a.zip": dial tcp 192.0.2.1:443: i/o timeout\n'
+ARCHIVE = (
+    'Error: Failed to install provider\n\nGet "https://mirror.example/a.zip": dial tcp 192.0.2.1:443: i/o timeout\n'
+)
 CHECKSUM = "Error: Failed to install provider\n\nthe cached package does not match any of the checksums\n"
 
 
@@ -39,7 +41,7 @@ CHECKSUM = "Error: Failed to install provider\n\nthe cached package does not mat
 def test_the_host_and_the_cause_are_found_in_wrapped_output(output: str, host: str, cause: str) -> None:
     found = unreachable.read(output)
     assert found == unreachable.Unreachable(host, cause)
-    assert f"check that {host} can be reached" in found.next_step
+    assert f"check the name {host}, " in found.next_step
 
 
 def test_a_failure_of_another_kind_has_no_host() -> None:
