@@ -98,9 +98,9 @@ class PlannedPart(_Part):
     changes: list[ChangePart] = Field(description="What happens to its resources, the dangerous changes first.")
     outputs: list[ChangePart] = Field(description="What happens to its outputs.")
     findings: list[RulePart] = Field(description="What policies say.")
-    failed_checks: list[str] = Field(description="`check` blocks that do not hold.")
+    failed_checks: list[str] = Field(description="`check` blocks that failed.")
     warnings: list[str] = Field(description="What the engine warned of.")
-    mocked: list[str] = Field(description="The variables that have stand-ins: such a plan is never applied.")
+    mocked: list[str] = Field(description="The variables with mocks: such a plan is never applied.")
     problem: ProblemPart | None = Field(description="What went wrong.")
 
 
