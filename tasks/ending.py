@@ -33,6 +33,8 @@ def end(course: Course) -> None:
         return
     paths: list[str] = []
     _record(course)  # before all that could fail: others wait for the lease
+    if run.repairs:
+        _abandon_repairs(course)
     _compare_with_review(course)
     if "ledger" not in course.selected:  # which says itself what it has accepted
         for text in stateguard.unused(run):
@@ -97,6 +99,16 @@ def _end_drift(course: Course) -> None:
     course.run.notes += useless
     for text in useless:
         course.run.say(text)
+
+
+def _abandon_repairs(course: Course) -> None:
+    """Remove the plans of repairs that were not applied."""
+    from . import repair
+
+    try:
+        repair.abandon(course.run)
+    except DeployError as error:
+        course.errors.append(course.run.problem(error))
 
 
 def _sign(course: Course, sign: Callable[[Collection[str]], None], *, told: bool = True) -> None:
