@@ -148,9 +148,9 @@ class Table:
         print(f"  {name:<34}{figure:>12}  {ratio:<32}{verdict}".rstrip(), flush=True)
 
 
-def loop(root: Path, *commands: str, **variables: str) -> Cost:
+def loop(root: Path, *commands: str, parallel: int = PARALLEL, **variables: str) -> Cost:
     """The engine alone, some stacks at a time."""
-    text = _LOOP.format(parallel=PARALLEL, commands="\n  ".join(commands))
+    text = _LOOP.format(parallel=parallel, commands="\n  ".join(commands))
     return run(root, "env", *assigned(variables), "sh", "-c", text)
 
 

@@ -62,7 +62,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
         "e2e/test_setup.py::test_a_mirror_without_encryption_is_refused_and_its_credentials_are_shown_nowhere",
     ),
     "paths, links and pipes": (
-        "unit/test_files.py", "unit/test_unreadable.py", "e2e/test_planted.py", "e2e/test_swap.py",
+        "unit/test_files.py", "unit/test_private_files.py", "unit/test_unreadable.py", "e2e/test_planted.py", "e2e/test_swap.py",
         "e2e/test_overlays.py::test_links_that_may_leave_the_tree_are_refused",
         "e2e/test_overlays.py::test_a_deploy_folder_behind_a_link_is_refused",
     ),
@@ -77,7 +77,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "policies": ("unit/test_policy.py", "e2e/test_policy.py", "unit/test_tightening.py"),
     "caches and downloads": (
         "unit/test_trusted.py", "unit/test_published.py", "unit/test_cachedtree.py", "unit/test_toolversion.py",
-        "e2e/test_setup.py", "e2e/test_providercache.py",
+        "e2e/test_setup.py", "e2e/test_providercache.py", "e2e/test_image_proofs.py",
     ),
     "jobs of pipelines": ("unit/test_shipped_pipelines.py", "unit/test_keys_of_pipelines.py"),
 }  # fmt: skip

@@ -10,9 +10,10 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ..base.errors import RecordError, RegistryError
+from ..base.errors import RecordError, RegistryError, ShapeError
 from ..base.files import locked, read_json, sha256_file, write_json
 from ..base.jsonvalue import fields
+from .proofs import ANNOTATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 _INDEX, _MARKER, _BLOBS, _LOCK = "index.json", "oci-layout", "blobs/sha256", ".lock"
 _TAG = "org.opencontainers.image.ref.name"
-_NEW_INDEX = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json"}
+_NEW_INDEX: JsonObject = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json"}
 _ALGORITHM = "sha256:"
 
 
@@ -37,18 +38,47 @@ class ImageLayout:
     def __init__(self, folder: Path, name: str) -> None:
         self._folder, self._name = folder, name
 
-    def digest(self, tag: str) -> str | None:
-        """The digest of the manifest that a tag points to; None if it or a part of the image is missing.
+    def digest(self, reference: str) -> str | None:
+        """The digest of the manifest that a tag, or a digest, refers to; None if a part of the image is missing.
 
         Raises:
             RegistryError: The folder is not an image layout, or cannot be read.
         """
         try:
-            found = [entry for entry in self._manifests() if _tag(entry) == tag]
+            found = [entry for entry in self._manifests() if reference in (_tag(entry), entry["digest"])]
             digest = str(found[-1]["digest"]) if found else None
             return digest if digest and self._is_whole(digest) else None
         except (RecordError, OSError, KeyError, TypeError, AttributeError) as error:
             raise self._error(f"cannot be read: {_cause(error)}") from error
+
+    def proof(self, tag: str, holder: str) -> str | None:
+        """The proof of a tag that a key's holder has left: an annotation in the index.
+
+        Raises:
+            RegistryError: The folder is not an image layout, or cannot be read.
+        """
+        try:
+            found = [fields(entry.get("annotations")) for entry in self._manifests() if _tag(entry) == tag]
+        except (RecordError, ShapeError, OSError, KeyError, TypeError, AttributeError) as error:
+            raise self._error(f"cannot be read: {_cause(error)}") from error
+        proof = found[-1].get(f"{ANNOTATION}.{holder}") if found else None
+        return proof if isinstance(proof, str) else None
+
+    def prove(self, tag: str, holder: str, proof: str) -> None:
+        """Keep a proof of a tag.
+
+        Raises:
+            RegistryError: It cannot be written.
+        """
+        try:
+            with self._held():
+                manifests = self._manifests()
+                for entry in manifests:
+                    if _tag(entry) == tag:
+                        entry["annotations"] = {**fields(entry["annotations"]), f"{ANNOTATION}.{holder}": proof}
+                self._write(_INDEX, {**_NEW_INDEX, "manifests": [*manifests]})
+        except (RecordError, OSError, KeyError, TypeError, ValueError) as error:
+            raise self._error(f"the proof of an image cannot be stored there: {_cause(error)}") from error
 
     def add(self, layout: Path, tag: str) -> str:
         """Copy the only image of another layout here, under a tag; returns its digest.
@@ -65,10 +95,10 @@ class ImageLayout:
                     self._add_blob(blob)
                 manifests = [other for other in self._manifests() if _tag(other) != tag]
                 annotations = {**(entry.get("annotations") or {}), _TAG: tag}
-                index = {**_NEW_INDEX, "manifests": [*manifests, {**entry, "annotations": annotations}]}
-                for name, value in ((_MARKER, {"imageLayoutVersion": "1.0.0"}), (_INDEX, index)):
-                    write_json(self._folder / name, value)
-                    (self._folder / name).chmod(0o644)  # other users may run the image
+                named: JsonObject = {**entry, "annotations": annotations}
+                index: JsonObject = {**_NEW_INDEX, "manifests": [*manifests, named]}
+                self._write(_MARKER, {"imageLayoutVersion": "1.0.0"})
+                self._write(_INDEX, index)
         except (RecordError, OSError, KeyError, TypeError, ValueError) as error:
             raise self._error(f"the image cannot be stored there: {_cause(error)}") from error
         return str(entry["digest"])
@@ -82,6 +112,10 @@ class ImageLayout:
             (self._folder / ".gitignore").write_text("*\n")  # images are not sources
         with locked(self._folder / _LOCK):
             yield
+
+    def _write(self, name: str, value: JsonObject) -> None:
+        write_json(self._folder / name, value)
+        (self._folder / name).chmod(0o644)  # other users may run the image
 
     def _add_blob(self, blob: Path) -> None:
         target = self._folder / _BLOBS / blob.name

@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from ..base import git
 from ..base.errors import BuildError, ConfigError, DeployError, RegistryError
 from ..base.files import sha256_file
 from ..base.process import kept_environment
-from . import builder, credentials, made, make
+from . import builder, credentials, made, make, proofs
 from .builder import Job
 from .imagelayout import ImageLayout
 from .made import PinnedImage
@@ -24,7 +24,10 @@ from .reference import Repository, layout_folder
 from .registry import Registry
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..project.catalog import Catalog, Context
+    from ..project.config.signer import Signer
     from ..project.project import Project
     from ..project.stack import Stack
     from ..run.run import Run
@@ -81,8 +84,8 @@ def values(project: Project, stack: Stack, *, deployed: bool = False) -> tuple[d
 
 
 def goes_by_tag(project: Project, name: str) -> bool:
-    """Whether an image may be deployed by its tag: it is optional and not available."""
-    return _catalog(project).images[name].optional and pinned(project, name) is None
+    """Whether an image may be deployed by its tag: it is optional and not available, and no key proves images."""
+    return _catalog(project).images[name].optional and not project.keyring.signs and pinned(project, name) is None
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,11 @@ class _Place:
     repository: Repository | None
     login: credentials.Login | None
     store: Registry | ImageLayout
+
+    @property
+    def name(self) -> str:
+        """The repository in full, as proofs name it."""
+        return f"{self.repository.host}/{self.repository.path}" if self.repository else "a folder"
 
     @property
     def host(self) -> str:
@@ -109,27 +117,91 @@ def have(run: Run, name: str) -> str:
     """
     catalog = _catalog(run.project)
     context, place = catalog.context(name), _place(run, name)
-    digest = place.store.digest(context.tag)
+    there = place.store.digest(context.tag)
+    digest = _believed(run, name, place, there) if there else None
     how = "found"
     if digest is None:
-        chosen = builder.choose(run, name)
-        for build in context.builds:
-            if not make.is_current(run, build):
-                run.say(f"build     {build}  {make.make(run, build)}")
-        digest = _build(run, name, chosen, place)
-        there = place.store.digest(context.tag)
-        if there != digest:
-            raise RegistryError(
-                f"{place.host}: {context.tag} was pushed as {digest}, but the registry has {there or 'no such tag'}",
-                untouched="nothing was planned or applied",
-                next_step="if another job has just pushed the same tag, run the same command again",
-            )
-        how = f"built by {chosen.name}"
+        try:
+            digest, by = _made(run, name, place)
+        except BuildError as error:
+            raise error if there is None else _unproven(error, catalog.reference(name), place) from error
+        how = f"built by {by}"
     made.write_image(
         run.layout, PinnedImage(name, catalog.repository(name), context.tag, digest, how, run.revision.commit)
     )
     verb = f"is in the {'registry' if place.repository else 'folder'} already" if how == "found" else how
     return f"{catalog.reference(name)} {verb}, pinned as {digest}"
+
+
+def _believed(run: Run, name: str, place: _Place, there: str) -> str | None:
+    """The image of a tag that the store has: what was deployed from it, else what is proven; None if neither is there.
+
+    Without a key, what the tag points to is believed.
+    """
+    reference, tag = _catalog(run.project).reference(name), _catalog(run.project).context(name).tag
+    applied = _applied(run.project, name)
+    for digest in (there, *applied):
+        if digest in applied and (digest == there or place.store.digest(digest)):
+            return digest
+    keys = run.project.keyring.artifacts
+    if not keys:
+        if place.repository:
+            run.say_once(
+                f"image {name}: taken as its tag says, since no key proves who pushed it; see docs/builds.md, Proofs"
+            )
+        return there
+    if proofs.is_proven(place.store, keys, place.name, tag, there):
+        return there
+    run.say_once(f"image {name}: {reference} is in the {place.host}, but not proven by {_names(keys)}: building it")
+    return None
+
+
+def _made(run: Run, name: str, place: _Place) -> tuple[str, str]:
+    """Build an image and what it contains, push it with its proof; returns its digest and the builder's name."""
+    context = _catalog(run.project).context(name)
+    chosen = builder.choose(run, name)
+    for build in context.builds:
+        if not make.is_current(run, build):
+            run.say(f"build     {build}  {make.make(run, build)}")
+    digest = _build(run, name, chosen, place)
+    there = place.store.digest(context.tag)
+    if there != digest:
+        raise RegistryError(
+            f"{place.host}: {context.tag} was pushed as {digest}, but the registry has {there or 'no such tag'}",
+            untouched="nothing was planned or applied",
+            next_step="if another job has just pushed the same tag, run the same command again",
+        )
+    if key := run.project.keyring.artifact:
+        try:
+            proofs.keep(place.store, key, place.name, context.tag, digest)
+        except RegistryError as error:  # this run needs none: the folder that it signs has the digest
+            run.say_once(f"image {name}: its proof is not kept, so other runs build it again: {error.message}")
+    return digest, chosen.name
+
+
+def _applied(project: Project, name: str) -> list[str]:
+    """The digests that stacks were last applied with, for the image as it is now."""
+    catalog = _catalog(project)
+    reference, repository = catalog.reference(name), catalog.repository(name)
+    found = []
+    for stack in project.stacks.values():
+        for variable in (variable for variable, image in stack.settings.images.items() if image == name):
+            last = receipt.read(project.layout, stack.name)
+            applied = last.images.get(variable, "") if last else ""
+            is_same = last is not None and last.inputs.digests.get(image_input(variable, name)) == reference
+            if is_same and applied.startswith(f"{repository}@"):
+                found.append(applied.removeprefix(f"{repository}@"))
+    return list(dict.fromkeys(found))
+
+
+def _unproven(error: BuildError, reference: str, place: _Place) -> BuildError:
+    """The error of a build that was needed because a tag is not proven."""
+    said = f"{reference} is in the {place.host}, but no job with the artifact key has proven it"
+    return error.saying(replace(error.problem, details=(*error.problem.details, said)))
+
+
+def _names(keys: Sequence[Signer]) -> str:
+    return ", ".join(dict.fromkeys(key.variable for key in keys))
 
 
 def _place(run: Run, name: str) -> _Place:
@@ -247,9 +319,15 @@ def _labels(run: Run, name: str, context: Context) -> dict[str, str]:
 
 
 def give_up(run: Run, name: str, error: DeployError) -> str:
-    """The summary for an optional image that is not available; for any other image it raises the error."""
+    """The summary for an optional image that is not available; for any other image it raises the error.
+
+    Where a key proves images, nothing is deployed by a tag, which may be pushed by others.
+    """
     if not run.project.config.images[name].optional or isinstance(error, ConfigError):
         raise error
+    if run.project.keyring.signs:
+        said = "it is optional, but where a key signs what is deployed, no image is deployed by its tag"
+        raise error.saying(replace(error.problem, details=(*error.problem.details, said)))
     return f"not available, but optional: {error.message}"
 
 

@@ -80,7 +80,10 @@ class _Comparison:
             for key in sorted({*old, *new}):
                 if self.nulls and old.get(key) is new.get(key) is None and (key in old) != (key in new):
                     yield from self._one(path, key, "+" if key in new else "-", None)
-                yield from self.lines((*path, key), old.get(key), new.get(key))
+                found = list(self.lines((*path, key), old.get(key), new.get(key)))
+                if not found and before is not None and after is not None and (key in old) != (key in new):
+                    found = self._of_nulls((*path, key), old.get(key), new.get(key))
+                yield from found
         elif isinstance(before, list | None) and isinstance(after, list | None) and (before or after):
             yield from self._elements(path, before or [], after or [])
         elif isinstance(before, str) and isinstance(after, str) and not {before, after} & _MARKERS:
@@ -111,12 +114,19 @@ class _Comparison:
 
     def _one(self, path: Path, place: int | str, sign: str, item: Json) -> Iterator[Line]:
         """An element that is on one side only; null is one, too."""
+        here = (*path, place)
+        old, new = (item, None) if sign == "-" else (None, item)
         if item is None:
-            yield from _value(sign, f"{dotted((*path, place))} = ", item, self._force((*path, place)))
-        elif sign == "-":
-            yield from self.lines((*path, place), item, None)
+            yield from _value(sign, f"{dotted(here)} = ", item, self._force(here))
         else:
-            yield from self.lines((*path, place), None, item)
+            yield from list(self.lines(here, old, new)) or self._of_nulls(here, old, new)
+
+    def _of_nulls(self, path: Path, before: Json, after: Json) -> list[Line]:
+        """The line of what came or went and holds nothing but nulls, which have no lines of their own."""
+        if before is after:
+            return []
+        sign, value = ("-", before) if after is None else ("+", after)
+        return list(_value(sign, f"{dotted(path)} = ", value, self._force(path)))
 
     def _texts(self, path: Path, before: str, after: str) -> Iterator[Line]:
         parsed = parse(before), parse(after)

@@ -182,7 +182,8 @@ def _keep(text: str, folders: list[Path]) -> Path | None:
         try:
             own = Path(tempfile.mkdtemp(prefix="doit-tofu-", dir=folder)) if folder in _SHARED else folder
             target = own / FILE
-            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            target.unlink(missing_ok=True)  # what somebody put there, or an older one that others may read
+            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as stream:
                 stream.write(text + "\n")
                 stream.flush()

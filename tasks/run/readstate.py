@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..artifact import store
 from ..base import jsontext
 from ..base.errors import EngineError, StoppedError
+from ..engine import httpstate
 from ..engine.engine import failure
 from ..project import backend as backends
 
@@ -51,6 +52,8 @@ def required(run: Run, stack: Stack, where: Context) -> tuple[str | None, int | 
     """
     path = backends.state_file(run.project, stack)
     if path is None:
+        if known := _asked_for(run, where):
+            return _identity(known)
         done = run.engine().run(where, "state", "pull", apart=True)
         if not done.ok:
             raise failure("cannot read the state", done, where)
@@ -72,6 +75,8 @@ def exists(run: Run, stack: Stack, where: Context) -> bool:
     path = backends.state_file(run.project, stack)
     if path is not None:
         return path.exists()
+    if _asked_for(run, where):
+        return True
     done = run.engine().run(where, "state", "pull", apart=True)
     if not done.ok:
         raise failure("cannot read the state", done, where)
@@ -149,7 +154,7 @@ def now(run: Run, stack: Stack, where: Context) -> tuple[str | None, int | None]
 
 
 def content(run: Run, stack: Stack, where: Context, *, late: float | None = None) -> Mapping[str, Json] | None:
-    """The state as it is now; None without one, or where it cannot be read. A file may be encrypted.
+    """The state as it is now; None without one, or where it cannot be read. It may be encrypted.
 
     Args:
         run: The run.
@@ -161,6 +166,8 @@ def content(run: Run, stack: Stack, where: Context, *, late: float | None = None
         StoppedError: The run was asked to stop.
     """
     path = backends.state_file(run.project, stack)
+    if path is None and (known := _asked_for(run, where, late)):
+        return known
     try:
         state = (
             jsontext.loads(path.read_bytes())
@@ -170,6 +177,17 @@ def content(run: Run, stack: Stack, where: Context, *, late: float | None = None
     except (OSError, ValueError, RecursionError, EngineError):
         return None
     return state if isinstance(state, dict) else None
+
+
+def _asked_for(run: Run, where: Context, late: float | None = None) -> Mapping[str, Json] | None:
+    """A state that an HTTP server keeps, asked of it; None where only the engine can tell.
+
+    In a run that was asked to stop it is read once, and only where that may take a while yet.
+    """
+    if run.stop.requested and late is None:
+        return None
+    limits = {} if late is None else {"seconds": late}
+    return httpstate.read(where.data_dir, run.engine().child_environment(where), run.stop.wait, **limits)
 
 
 def _identity(state: Mapping[str, Json] | None) -> tuple[str | None, int | None]:

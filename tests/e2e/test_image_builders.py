@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +15,7 @@ import pytest
 
 from tests.images import config, content_of, files_of, make_shop
 from tests.packages import started, watch
-from tests.repository import PATIENCE
+from tests.repository import PATIENCE, Done, wait_for
 from tests.servers.buildkit import BuildKit
 from tests.servers.imageregistry import PASSWORD, USER, ImageRegistry
 from tests.servers.registryproxy import RegistryProxy
@@ -213,6 +215,38 @@ def test_a_program_of_another_platform_is_said_to_be_the_cause(shop: Repository)
     done = shop.doit("build", code=1)
     assert "exec format error" in done.out
     assert "next: the Containerfile runs a program for another platform" in done.out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_build_says_one_line_ends_what_it_started_and_pushes_nothing(
+    shop: Repository, builder: str, number: signal.Signals, registry: ImageRegistry, repository_name: str
+) -> None:
+    command = f"sleep {os.getpid()}000"  # no other worker's
+    shop.write(
+        f"server/Containerfile:FROM scratch\nCOPY busybox /bin/busybox\nRUN {json.dumps(['/bin/busybox', *command.split()])}\n"
+    )
+    process = shop.start("build")
+    wait_for(lambda: _running(command), "the build's command to start")
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1, out
+    assert (
+        Done(process.returncode, out).task("build", "image/server").endswith("stopped: nothing was planned or applied")
+    )
+    assert "FAILED" not in out
+    assert builder not in out  # nothing of what it printed
+    assert "Traceback" not in out
+    wait_for(lambda: not _running(command), "the build's command to end")
+    assert registry.tags(repository_name.partition("/")[2]) == []
+
+
+def _running(command: str) -> bool:
+    """Whether a process of this command line exists."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if path.read_bytes().replace(b"\0", b" ").strip().endswith(command.encode()):
+                return True
+    return False
 
 
 # Pushes that do not go well

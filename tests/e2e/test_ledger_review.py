@@ -55,18 +55,18 @@ def commit(remote: Remote, stack: str, value: str, *, push: bool = True) -> Repo
 
 def test_a_branch_behind_its_target_shows_no_revert_of_others_work(deployed: Remote) -> None:
     branch = commit(deployed, "a", "2", push=False)
-    commit(deployed, "b", "b2")
+    commit(deployed, "b", "new-on-the-target")
     deployed.clone().doit("deploy", TF_VAR_size="3")  # b is newer on the target now, and deployed
     branch.git("fetch", "--quiet", "origin")
     done = branch.doit("plan", **gitlab(branch))
     assert branch.planned() == ["a"]
     assert "pending, or newer on the target, and not planned here: b" in done.out
-    assert "b2" not in done.out
+    assert "new-on-the-target" not in done.out
 
 
 def test_what_the_forge_merged_is_planned_where_it_offers_that(deployed: Remote) -> None:
     branch = commit(deployed, "a", "2", push=False)
-    commit(deployed, "b", "b2")
+    commit(deployed, "b", "new-on-the-target")
     deployed.clone().doit("deploy", TF_VAR_size="3")
     base = branch.git("merge-base", "origin/main", "HEAD").strip()
     branch.git("fetch", "--quiet", "origin")
@@ -83,7 +83,7 @@ def test_what_the_forge_merged_is_planned_where_it_offers_that(deployed: Remote)
 def test_the_merge_that_github_checks_out_is_compared_with_its_first_parent(deployed: Remote, tmp_path: Path) -> None:
     branch = commit(deployed, "a", "2", push=False)
     base = branch.git("rev-parse", "origin/main").strip()
-    commit(deployed, "b", "b2")
+    commit(deployed, "b", "new-on-the-target")
     branch.git("fetch", "--quiet", "origin")
     head = branch.git("rev-parse", "HEAD").strip()
     branch.git("checkout", "--quiet", "--detach", "origin/main")

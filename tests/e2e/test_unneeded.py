@@ -215,7 +215,7 @@ def test_a_sensitive_output_needs_no_process_of_its_own(one: Repository) -> None
     assert one.json("outputs", "a.json")["outputs"]["secret"]["sensitive"] is True
 
 
-def test_of_a_state_elsewhere_only_the_state_is_read(
+def test_of_a_state_elsewhere_only_the_state_is_read_and_by_one_request(
     build: Callable[..., Repository], state_server: StateServer, tmp_path: Path
 ) -> None:
     del tmp_path
@@ -225,6 +225,8 @@ def test_of_a_state_elsewhere_only_the_state_is_read(
     repository.commit()
     repository.doit("deploy")
     planned_again(repository, backend.stack(BODY + COMMENT))
+    state_server.log.clear()
     repository.doit("deploy")
-    assert [" ".join(call.split()[1:3]) for call in repository.engine_calls()] == ["state pull"]
+    assert repository.engine_calls() == []
+    assert state_server.log == ["GET /api/v4/projects/unneeded/terraform/state/a-local"]
     assert repository.json("receipts", "a.json")["unneeded"] is True

@@ -33,7 +33,7 @@ class ImageRegistry:
             probe.bind(("127.0.0.1", 0))
             self.host = f"127.0.0.1:{probe.getsockname()[1]}"
         self._closed = closed
-        settings = f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {self._folder}/data}}}}\nhttp: {{addr: {self.host!r}}}\n"
+        settings = f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {self._folder}/data}}, delete: {{enabled: true}}}}\nhttp: {{addr: {self.host!r}}}\n"
         if closed:
             line = subprocess.check_output(["htpasswd", "-Bbn", USER, PASSWORD], text=True)
             (self._folder / "htpasswd").write_text(line)
@@ -63,6 +63,24 @@ class ImageRegistry:
         """A manifest and its digest."""
         body, headers = self._get(f"{repository}/manifests/{reference}")
         return json.loads(body), headers["Docker-Content-Digest"]
+
+    def point(self, repository: str, tag: str, reference: str) -> None:
+        """Let a tag refer to what another tag, or a digest, refers to: anybody who may push can."""
+        self.put(repository, tag, self._get(f"{repository}/manifests/{reference}")[0])
+
+    def put(self, repository: str, tag: str, manifest: bytes) -> None:
+        """Push a manifest as a tag."""
+        kind = json.loads(manifest)["mediaType"]
+        request = urllib.request.Request(
+            f"http://{self.host}/v2/{repository}/manifests/{tag}", manifest, {"Content-Type": kind}, method="PUT"
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.status == 201
+
+    def remove_manifest(self, repository: str, digest: str) -> None:
+        """Remove a manifest, and all tags that refer to it."""
+        request = urllib.request.Request(f"http://{self.host}/v2/{repository}/manifests/{digest}", method="DELETE")
+        urllib.request.urlopen(request, timeout=10).close()
 
     def config(self, repository: str, reference: str) -> dict[str, Any]:
         """An image's configuration."""

@@ -181,10 +181,21 @@ def test_a_pipelines_own_variables_choose_neither_environment_nor_ledger_nor_ima
     for given, value in (("environment", "dev"), ("ledger", "git"), ("image", "python@sha256:1"), ("caches", "engine"),
                          ("install", "echo -n"), ("outputs", "x")):  # fmt: skip
         text = text.replace(f"$[[ inputs.{given} ]]", value)
-    names = ("DEPLOY_ENV", "DOIT_TOFU_LEDGER", "DEPLOY_CI__IMAGE", "DEPLOY_CI__INSTALL", "DEPLOY_CI__CACHES")
+    names = (
+        "DEPLOY_ENV",
+        "DOIT_TOFU_LEDGER",
+        "DOIT_TOFU_CACHE",
+        "DOIT_TOFU_CI",
+        "WHICH",
+        "DEPLOY_CI__IMAGE",
+        "DEPLOY_CI__INSTALL",
+        "DEPLOY_CI__CACHES",
+    )
     evil = dict.fromkeys(names, "evil")
     doit = tmp_path / "doit"
-    doit.write_text('#!/bin/sh\necho "$DEPLOY_ENV $DOIT_TOFU_LEDGER $DEPLOY_CI__IMAGE $DEPLOY_CI__CACHES"\n')
+    doit.write_text(
+        '#!/bin/sh\necho "$DEPLOY_ENV $DOIT_TOFU_LEDGER $DOIT_TOFU_CACHE $DEPLOY_CI__IMAGE $DEPLOY_CI__CACHES"\n'
+    )
     doit.chmod(0o755)
     seen = 0
     for job_name, job in list(yaml.safe_load_all(text))[1].items():
@@ -195,14 +206,83 @@ def test_a_pipelines_own_variables_choose_neither_environment_nor_ledger_nor_ima
             ["sh", "-ec", "\n".join([*before, *job.get("script", ["doit"])])], capture_output=True, text=True, check=True,
             env={
                 **evil, "PATH": f"{tmp_path}:/usr/bin:/bin", "CI_JOB_STAGE": "deploy", "DOIT_TOFU_TRUST": "deploy",
-                "LEDGER_DOES": "check",
+                "LEDGER_DOES": "check", "CI_PROJECT_DIR": "/builds/it",
             },
         )  # fmt: skip
         seen += 1
-        assert ran.stdout.startswith("dev git "), job_name
+        assert ran.stdout.startswith("dev git /builds/it/.doit-tofu-cache "), job_name
         generates = job_name.startswith("jobs:")
         assert ran.stdout.strip().endswith("python@sha256:1 engine" if generates else "evil evil")
     assert seen == 2
+
+
+@pytest.mark.parametrize("name", ["doit-tofu.yml", "doit-tofu-stacks.yml"])
+@pytest.mark.parametrize(
+    ("source", "trust", "fine"),
+    [
+        ("push", "deploy", True), ("schedule", "deploy", True), ("merge_request_event", "review", True),
+        ("push", "review", False), ("web", "x", False), ("web", "", False), ("merge_request_event", "deploy", False),
+    ],
+)  # fmt: skip
+def test_a_pipelines_own_variables_give_no_deploy_a_cache_of_reviews(
+    name: str, source: str, trust: str, fine: bool
+) -> None:
+    jobs = list(yaml.safe_load_all((ROOT / "pipelines/gitlab" / name).read_text()))[1]
+    steps = [step for job in jobs.values() for step in job.get("before_script", ()) if "DOIT_TOFU_TRUST must" in step]
+    uses = [job for job in jobs.values() if "before_script" in job]
+    assert len(steps) == len(uses)
+    for step in steps:
+        ran = subprocess.run(
+            ["sh", "-ec", step],
+            check=False,
+            capture_output=True,
+            env={"CI_PIPELINE_SOURCE": source, "DOIT_TOFU_TRUST": trust},
+        )
+        assert (ran.returncode == 0) == fine
+
+
+@pytest.mark.parametrize("repair", ["manual", "auto"])
+def test_a_pipelines_own_variables_do_not_choose_how_drift_is_repaired(tmp_path: Path, repair: str) -> None:
+    text = (ROOT / "pipelines/gitlab/doit-tofu.yml").read_text().replace("$[[ inputs.repair ]]", repair)
+    jobs = list(yaml.safe_load_all(text))[1]
+    [job] = [job for name, job in jobs.items() if name.startswith("repair:")]
+    assert job["variables"] == {"REPAIR": ""}
+    doit = tmp_path / "doit"
+    doit.write_text('#!/bin/sh\nprintf "[%s]" "$@"\n')
+    doit.chmod(0o755)
+    given = {"WHICH": "manual" if repair == "auto" else "auto", "REPAIR": "site --auto-repair", "HANDED_OVER": "x"}
+    ran = subprocess.run(
+        ["sh", "-ec", "\n".join(job["script"])], capture_output=True, text=True, check=True,
+        env={**given, "PATH": f"{tmp_path}:/usr/bin:/bin"},
+    )  # fmt: skip
+    assert ran.stdout == {
+        "manual": "[from=x][deploy][--repair][site --auto-repair]", "auto": "[from=x][deploy][--auto-repair]",
+    }[repair]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("source", "stage"), [("merge_request_event", "plan"), ("schedule", "drift"), ("push", "deploy"), ("", "deploy")]
+)
+def test_a_pipelines_own_variables_do_not_choose_what_is_generated(tmp_path: Path, source: str, stage: str) -> None:
+    jobs = list(yaml.safe_load_all((ROOT / "pipelines/gitlab/doit-tofu-stacks.yml").read_text()))[1]
+    [job] = [job for name, job in jobs.items() if name.startswith("jobs:")]
+    assert not re.search(r"doit +\$", "\n".join(job["script"]))
+    doit = tmp_path / "doit"
+    doit.write_text('#!/bin/sh\nprintf "[%s]" "$@"\n')
+    doit.chmod(0o755)
+    ran = subprocess.run(
+        ["sh", "-ec", job["script"][-1]], capture_output=True, text=True, check=True,
+        env={"DOIT_TOFU_CI": "deploy", "CI_PIPELINE_SOURCE": source, "PATH": f"{tmp_path}:/usr/bin:/bin"},
+    )  # fmt: skip
+    assert ran.stdout == f"[ci][-p][{stage}][-f][gitlab]"
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_no_script_of_github_has_an_expression_in_it(path: Any) -> None:
+    """What a person writes into an input, or a branch is called, would be a part of the command."""
+    for job in yaml.safe_load(path.read_text())["jobs"].values():
+        for step in job["steps"]:
+            assert "${{" not in step.get("run", ""), step
 
 
 def test_no_job_of_gitlab_fetches_the_history_of_the_ledger(tmp_path: Path) -> None:

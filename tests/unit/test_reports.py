@@ -217,6 +217,14 @@ def test_what_differs_has_a_line_and_what_is_the_same_has_none(before: Any, afte
         assert found
 
 
+def test_an_entry_of_nothing_but_nulls_that_comes_or_goes_has_a_line() -> None:
+    there, gone = {"x": {"a": {"b": None}}}, {"x": {}}
+    assert [(line.sign, line.text) for line in fields(gone, there)] == [("+", 'x.a = {"b": null}')]
+    assert [(line.sign, line.text) for line in fields(there, gone)] == [("-", 'x.a = {"b": null}')]
+    assert Line("+", 'x[1] = {"b": null}') in fields({"x": [1]}, {"x": [1, {"b": None}]})
+    assert fields(None, {"x": {"a": {"b": None}}}) == []  # what is created has no line for what is not set
+
+
 def _only_nulls(before: Any, after: Any) -> bool:
     """Whether two values differ in nothing but nulls, which the engine does not tell from what is not there."""
 

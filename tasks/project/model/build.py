@@ -100,7 +100,9 @@ class Image(Model):
     login: Login | None = Field(None, description="The registry login; docs/builds.md says what is tried without it.")
     insecure: bool = Field(False, description="True: allow plain HTTP and untrusted certificates.")
     optional: bool = Field(
-        False, description="True: if it cannot be built or pushed here, say so once and continue with the tag."
+        False,
+        description="True: if it cannot be built or pushed here, say so once and continue with the tag; an error where"
+        " a key signs what is deployed.",
     )
     timeout: Annotated[float, Field(gt=0, le=86_400)] = Field(
         3600, description="Seconds until it is ended and counts as failed."
