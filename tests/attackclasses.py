@@ -77,7 +77,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "policies": ("unit/test_policy.py", "e2e/test_policy.py", "unit/test_tightening.py"),
     "caches and downloads": (
         "unit/test_trusted.py", "unit/test_published.py", "unit/test_cachedtree.py", "unit/test_toolversion.py",
-        "e2e/test_setup.py", "e2e/test_providercache.py", "e2e/test_image_proofs.py",
+        "e2e/test_setup.py", "e2e/test_providercache.py", "e2e/test_image_proofs.py", "unit/test_image_layout.py",
     ),
     "jobs of pipelines": ("unit/test_shipped_pipelines.py", "unit/test_keys_of_pipelines.py"),
 }  # fmt: skip

@@ -299,6 +299,8 @@ def _placed(item: Alternative, width: str) -> Alternative:
         return item if isinstance(item, Start) and not width else ANYTHING
     if not width:
         return text
+    if len(width) > _WIDEST:
+        return ANYTHING
     return text.rjust(int(width), "0" if width.startswith("0") and len(width) > 1 else " ")
 
 
@@ -307,6 +309,7 @@ def _split_start(separator: Values, text: Values) -> Values:
     return bag(ANY) if found is None else found
 
 
+_WIDEST = 4  # digits of a width: more would be a path that no system has
 _BOOLEANS: Values = (True, False)
 _TESTS = ("startswith", "endswith", "strcontains", "contains", "alltrue", "anytrue", "tobool")
 _OF_BEGINNINGS: dict[str, Callable[[Start], Start]] = {
