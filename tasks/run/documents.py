@@ -222,6 +222,17 @@ class FaultPart(_Part):
     what: str = Field(description="What is wrong with it.")
 
 
+class WitnessPart(_Part):
+    """What the forge says the last entry was."""
+
+    verdict: str = Field(
+        description="`last`: it names this one; `later`: it names an earlier one; `rolled back`: it names a later one; "
+        "`other`: it names one that is not in this ledger; `none`: it names no entry."
+    )
+    sequence: int | None = Field(description="The number of the entry that it names.")
+    unasked: str = Field(description="Why it was not asked, or did not answer; otherwise empty.")
+
+
 class _Document(_Part):
     """What every document has."""
 
@@ -293,6 +304,7 @@ class AuditDocument(_Document):
     first: int = Field(description="The number of the oldest entry that is kept.")
     replaced: list[int] = Field(description="The entries that replaced a lost or revoked key.")
     broken: FaultPart | None = Field(description="The first fault.")
+    forge: WitnessPart = Field(description="What the forge says the last entry was.")
 
 
 class FailedDocument(_Document):

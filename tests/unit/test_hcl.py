@@ -117,7 +117,7 @@ def test_a_variable_is_sensitive_unless_it_says_false(expression: str, sensitive
         ("1", 1), ("-1.5", -1.5), ("true", True), ("null", None),
         ('["a", [1], {}]', ["a", [1], {}]),
         ('{ a = 1, "b" : [true, null] }', {"a": 1, "b": [True, None]}),
-        ("<<E\nline\nE\n", "line"),
+        ("<<E\nline\nE\n", "line\n"),
         ('"${var.x}"', None), ("foo(1)", None), ("[var.x]", None), ("{ a = var.x }", None), ("1 + 2", None),
     ],
 )  # fmt: skip
