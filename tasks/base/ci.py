@@ -25,6 +25,7 @@ PARENT_VARIABLE = "DOIT_TOFU_PIPELINE"  # in a generated pipeline: the pipeline 
 GITLAB_API = "https://gitlab.com/api/v4"
 GITHUB_API = "https://api.github.com"
 _MERGED = ("merged_result", "merge_train")  # values of CI_MERGE_REQUEST_EVENT_TYPE
+_LONGEST_NUMBER = 20  # digits
 _NOT_SET = ("", "0", "false", "no")
 
 
@@ -211,7 +212,7 @@ def _event(path: str | None) -> JsonObject:
 
 def _number(value: Json) -> int | None:
     text = str(value)
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER else None
 
 
 def _web(url: str | None) -> str | None:

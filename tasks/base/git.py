@@ -304,7 +304,7 @@ def _git(root: Path, *arguments: str, may_fail: bool = False, given: bytes = b""
         GitError: This is a repository, but git is missing or refuses to read it.
     """
     environment = {name: value for name, value in os.environ.items() if name not in _OF_ANOTHER_REPOSITORY}
-    environment |= {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    environment |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_REPLACE_OBJECTS": "1", "LC_ALL": "C"}
     command = ["git", *arguments]
     try:
         said = process.ask(

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _LARGEST = 1 << 30  # bytes of a file outside of git
 _LINK, _SUBMODULE, _EXECUTABLE = "120000", "160000", "100755"
+_ATTRIBUTES = ".gitattributes"
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,10 @@ def ignored(root: Path, paths: Collection[str]) -> set[str]:
 
 
 def _add(found: Commit, folder: Path, commit: str, prefix: str) -> bool:
-    """Add the files of a commit below a prefix."""
+    """Add the files of a commit below a prefix.
+
+    Where attributes have changed, git may call a file unchanged that a checkout now writes in another way.
+    """
     listed = git.ask(folder, "ls-tree", "-r", "-z", "--full-tree", commit)
     differ = git.ask(
         folder,
@@ -145,6 +149,7 @@ def _add(found: Commit, folder: Path, commit: str, prefix: str) -> bool:
     changed = set(differ.split("\0"))
     hidden = {entry[2:] for entry in flagged.split("\0") if entry[:1] == "S" or entry[:1].islower()}
     hidden = {path for path in hidden if os.path.lexists(folder / path)}  # a sparse tree does not have them
+    converted = tuple(path.removesuffix(_ATTRIBUTES) for path in changed if f"/{path}".endswith(f"/{_ATTRIBUTES}"))
     found.hidden |= {prefix + path for path in hidden}
     for entry in listed.split("\0"):
         if not entry:
@@ -157,7 +162,8 @@ def _add(found: Commit, folder: Path, commit: str, prefix: str) -> bool:
             if not (there and _add(found, inner, oid, f"{name}/")) and path in changed:
                 found.unread.add(name)
         else:
-            found.blobs[prefix + path] = Blob(folder, oid, mode, path not in changed and path not in hidden)
+            same = path not in changed and path not in hidden and not path.startswith(converted)
+            found.blobs[prefix + path] = Blob(folder, oid, mode, same)
     return True
 
 

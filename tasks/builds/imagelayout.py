@@ -48,7 +48,7 @@ class ImageLayout:
             found = [entry for entry in self._manifests() if reference in (_tag(entry), entry["digest"])]
             digest = str(found[-1]["digest"]) if found else None
             return digest if digest and self._is_whole(digest) else None
-        except (RecordError, OSError, KeyError, TypeError, AttributeError) as error:
+        except (RecordError, ShapeError, OSError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise self._error(f"cannot be read: {_cause(error)}") from error
 
     def proof(self, tag: str, holder: str) -> str | None:

@@ -50,7 +50,8 @@ BODY = """\
 {% if link %}{{ link }}
 {% endif %}
 """
-_CALL = re.compile(r"(?<![\w.+-])@(?=\w)|<(?=[!@#])")  # but not in an address: ada@example.test
+# What calls people, but not in an address (ada@example.test); and links with their own text, Slack's and Markdown's.
+_CALL = re.compile(r"(?<![\w.+-])@(?=\w)|<(?=[!@#]|[a-z]+:)|\](?=\()", re.IGNORECASE)
 _WORDS = {"failure": "FAILED", "drift": "drifted", "recovery": "recovered", "deploy": "deployed", "test": "test"}
 _LONGEST_TITLE, _LONGEST_BODY = 200, 3000
 
@@ -93,9 +94,10 @@ def _known(run: Run, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def quiet(value: Any) -> Any:
-    """The same value with texts that notify no one: `@all`, `@here` and `<!channel>` in values are only shown.
+    """The same value with texts that notify no one and hide no link.
 
-    The project's own template is not changed, so it can mention people on purpose.
+    `@all`, `@here`, `<!channel>` and `[text](address)` in values are only shown. The project's own template is not
+    changed, so it can mention people on purpose.
     """
     if isinstance(value, dict):
         return {key: quiet(item) for key, item in value.items()}

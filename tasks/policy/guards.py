@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from ..project.model import Policy, Protect, RequiredTags
 
 PROTECT, MAX_DESTROY, REQUIRED_TAGS = "protect", "max-destroy", "required-tags"
-_TYPE = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+(?:\[[^\]]*\])?$")  # of an address: `module.x.TYPE.name["key"]`
+# The type in an address, `module.x.TYPE.name["key"]`: names may have any letters, and a key any characters.
+_TYPE = re.compile(r'(?:^|\.)([^.\[\]"]+)\.[^.\[\]"]+(?:\[(?:\d+|"(?:[^"\\]|\\.)*")\])?\Z', re.DOTALL)
 _DONE = {"delete": "destroy", "create": "create", "update": "change", "forget": "forget"}
 
 

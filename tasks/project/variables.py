@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .stack import Stack
 
 PREFIX = "TF_VAR_"
+_FIRST = ("terraform.tfvars", "terraform.tfvars.json")
 _CONTROL = {"\\b": "\\u0008", "\\f": "\\u000c"}
 
 
@@ -91,9 +92,9 @@ def _missing(project: Sources, stack: Stack, missing: Mapping[int, tuple[str, st
 
 
 def automatic_var_files(project: Sources, stack: Stack) -> list[str]:
-    """The var files in the stack's folder that the engine loads by itself."""
+    """The var files in the stack's folder that the engine loads by itself, in its order: a later one wins."""
     names = [name for name in project.index.names(stack.path) if is_automatic(name)]
-    return [f"{stack.path}/{name}" for name in names]
+    return [f"{stack.path}/{name}" for name in sorted(names, key=lambda name: (name not in _FIRST, name))]
 
 
 def known_beforehand(project: Sources, stack: Stack) -> dict[str, Any]:
@@ -171,7 +172,7 @@ def expression(value: Any) -> str:
 
 def is_automatic(name: str) -> bool:
     """Whether the engine loads a file of this name in a stack's folder as a var file."""
-    return name in ("terraform.tfvars", "terraform.tfvars.json") or name.endswith((".auto.tfvars", ".auto.tfvars.json"))
+    return name in _FIRST or name.endswith((".auto.tfvars", ".auto.tfvars.json"))
 
 
 def _sensitive_defaults(project: Sources, path: str) -> list[Any]:

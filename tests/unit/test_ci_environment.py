@@ -90,7 +90,7 @@ def test_an_event_that_cannot_be_read_is_no_pull_request(tmp_path: Path, content
     assert (found.request, found.head) == (None, "c" * 40)
 
 
-@pytest.mark.parametrize("number", ["", "x", "-1", "٣", "1.5"])
+@pytest.mark.parametrize("number", ["", "x", "-1", "٣", "1.5", "9" * 21, "9" * 5000])
 def test_what_is_no_number_is_no_merge_request(number: str) -> None:
     found = ci.read(GITLAB | {"CI_MERGE_REQUEST_IID": number, "CI_PIPELINE_ID": number})
 

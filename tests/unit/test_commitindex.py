@@ -188,6 +188,29 @@ def test_line_ends_that_git_changes_on_checkout_are_no_change(root: Path) -> Non
     assert at(root, before).digest("text.txt") == now(root).digest("text.txt")
 
 
+@pytest.mark.parametrize(
+    ("folder", "same"), [("", False), ("deep/", False), ("links/", True)]
+)  # fmt: skip
+def test_attributes_that_change_are_a_change_of_what_they_convert(root: Path, folder: str, same: bool) -> None:
+    """Git calls the file unchanged, whatever a checkout makes of it now."""
+    write(root, "deep/text.txt:one\ntwo\n", "deep/plain.bin:one\n")
+    before = commit(root)
+    write(root, f"{folder}.gitattributes:*.txt text eol=crlf\n")
+    commit(root)
+    (root / "deep/text.txt").unlink()
+    git(root, "checkout", "--", "deep/text.txt")
+    assert (at(root, before).digest("deep/text.txt") == now(root).digest("deep/text.txt")) is same
+    assert at(root, before).digest("deep/plain.bin") == now(root).digest("deep/plain.bin")
+
+
+def test_an_object_that_is_replaced_in_this_clone_hides_no_change(root: Path) -> None:
+    write(root, "text.txt:one\n")
+    before = commit(root)
+    write(root, "text.txt:two\n")
+    git(root, "replace", before, commit(root))
+    assert at(root, before).digest("text.txt") != now(root).digest("text.txt")
+
+
 def test_what_git_calls_unchanged_is_compared_by_its_content(root: Path, tmp_path: Path) -> None:
     """As git would add it, with its line ends, whatever the file is named; also in a submodule."""
     inner = write(tmp_path / "inner", "deep/x.tf:1", "deep/y.tf:1")

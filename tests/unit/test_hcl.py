@@ -117,7 +117,7 @@ def test_a_variable_is_sensitive_unless_it_says_false(expression: str, sensitive
         ("1", 1), ("-1.5", -1.5), ("true", True), ("null", None),
         ('["a", [1], {}]', ["a", [1], {}]),
         ('{ a = 1, "b" : [true, null] }', {"a": 1, "b": [True, None]}),
-        ("<<E\nline\nE\n", "line"),
+        ("<<E\nline\nE\n", "line\n"),
         ('"${var.x}"', None), ("foo(1)", None), ("[var.x]", None), ("{ a = var.x }", None), ("1 + 2", None),
     ],
 )  # fmt: skip
@@ -148,6 +148,9 @@ def test_literal_defaults_are_known_and_no_others(expression: str, value: Any) -
         ('[for f in fileset("d", "*") : upper(f)]', [("d", False)]),
         ('file(format("%s/../d/%03d-%s.txt", path.module, 7, "a"))', [("../d/007-a.txt", True)]),
         ('file(format("%s/d/%s", path.module, data.x.y.z))', [("d", False)]),
+        ('file(format("%999999999d", 1))', [("?", False)]),  # a gigabyte of spaces
+        (f'file(format("%{"9" * 30}s", "a"))', [("?", False)]),
+        (f'file(format("%0{"9" * 5000}d", 1))', [("?", False)]),
         ('file(coalesce("", null, "${path.module}/x"))', [("x", True)]),
         ('file(try({ a = 1 }.b, "x"))', [("x", True)]),
         ('file(lookup({ a = "x" }, "b", "y"))', [("y", True)]),

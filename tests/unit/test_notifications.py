@@ -181,6 +181,11 @@ def test_a_run_that_did_not_look_or_could_not_ends_nothing() -> None:
         ("<#C1>", "<\u200b#C1>"),
         ("ada@example.test stays", "ada@example.test stays"),
         ("git@host:x and a <b> @ 5", "git@host:x and a <b> @ 5"),
+        ("<https://evil.example|Approve>", "<\u200bhttps://evil.example|Approve>"),
+        ("<MAILTO:a@b.c|x>", "<\u200bMAILTO:a@b.c|x>"),
+        ("[Approve](https://evil.example)", "[Approve]\u200b(https://evil.example)"),
+        ("![](https://evil.example/pixel)", "![]\u200b(https://evil.example/pixel)"),
+        ('at https://x.example/a and m["a"]["b"].c[0]', 'at https://x.example/a and m["a"]["b"].c[0]'),
     ],
 )
 def test_a_value_calls_nobody_in_a_chat(value: str, called: str) -> None:

@@ -327,6 +327,21 @@ def test_a_plan_of_another_structure_is_an_error_and_not_handed_to_checkers(plan
             change("no-op", address="aws_db_j.a", previous_address="aws_db_i.a", kind="aws_db_j"),
             False,
         ),
+        *(
+            ({"type": "aws_db_*"}, change("no-op", address="aws_y.a", previous_address=former, kind="aws_y"), True)
+            for former in (
+                "aws_db_i.mäin",
+                "aws_db_i.main\u3164",
+                "module.größe.aws_db_i.a",
+                'aws_db_i.a["x]y"]',
+                'aws_db_i.a["x.y.z"]',
+                r'aws_db_i.a["x\"].aws_y.b[\""]',
+                'aws_db_i.a["x\ny"]',
+                'aws_db_i.a["[0]"]',
+                'module.m["aws_y.b"].aws_db_i.a',
+                'module.m["]"].module.n[0].aws_db_i.a["$${x}"]',
+            )
+        ),
     ],
 )
 def test_a_move_does_not_take_a_resource_out_of_its_protection(

@@ -231,6 +231,11 @@ SHAPES = {
     "a loop in a loop": (
         '[for k, v in { d = ["1", "2"] } : [for n in v : file("${k}/${n}.json")]]', ["d/1.json", "d/2.json"],
     ),
+    "a text of the configuration as a template": ('templatestring("$${file(n)}", { n = "a.txt" })', ["a.txt"]),
+    "a file's text as a template": ('templatestring(file("t.txt"), { n = "a.txt" })', ["t.txt", "a.txt"]),
+    "any text as a template": ("templatestring(data.x.y.z, {})", ["?"]),
+    "a condition after another": ('file(var.text == "a.txt" ? "a" : var.text == "b.txt" ? "b" : "c")', ["a"]),
+    "a broken file of values": ('file(try(csvdecode(file("csv.txt"))[0].f, "a"))', ["csv.txt", "?"]),
     "a loop over anything": ('[for f in data.x.y.z : file("d/${f}")]', ["d/"]),
 }  # fmt: skip
 
@@ -242,7 +247,7 @@ def test_paths_are_followed_through(tree: Callable[..., Path], shape: str) -> No
         f"stacks/web/main.tf:locals {{\n  x = {expression}\n  round = local.round\n}}\n",
         'stacks/web/index.json:{"f": "a.txt", "l": ["a.txt", "b.txt"]}',
         "stacks/web/index.yaml:f: a.txt\n",
-        "stacks/web/name.txt:a.txt\n",
+        "stacks/web/name.txt:a.txt\n", "stacks/web/t.txt:${file(n)}", 'stacks/web/csv.txt:f,g\n1,"2\n',
         "stacks/web/d/1.json:1", "stacks/web/d/2.json:2", "stacks/web/d/3.txt:3",
         'm/main.tf:output "where" { value = "${path.module}/x.txt" }\n',
         'stacks/web/more.tf:module "m" { source = "../../m" }\n'
@@ -308,6 +313,8 @@ def test_what_a_block_reads_is_followed_for_each_instance(
         ),
         ('module "m" { source = "../../modules/${var.open}" }\nvariable "open" {}', {}, ["modules/a", "modules/b", "modules/outer", "modules/."]),
         ('module "m" { source = "registry/x/y" }', {}, []),
+        ('module "m" { source = "${path.cwd}/../../modules/a" }', {}, ["modules/a"]),
+        ('module "m" { source = "/elsewhere/modules/a" }', {}, []),
     ],
 )  # fmt: skip
 def test_a_modules_source_is_evaluated(
@@ -340,6 +347,38 @@ def test_an_override_wins_over_what_it_overrides(tree: Callable[..., Path]) -> N
     )
     assert sorted(read_paths(root)) == ["override", "tofu", "x"]
     assert list(read(root).modules) == ["b"]
+
+
+def test_a_variable_that_is_overridden_keeps_what_its_override_does_not_say(tree: Callable[..., Path]) -> None:
+    root = tree(
+        'stacks/web/main.tf:variable "a" { default = "a.txt" }\nvariable "b" { default = "b.txt" }\n'
+        'output "o" { value = [file(var.a), file(var.b)] }\n',
+        'stacks/web/override.tf:variable "a" { type = string }\nvariable "b" { default = "c.txt" }\n',
+    )
+    assert read_paths(root) == ["a.txt", "c.txt"]
+
+
+def test_a_module_behind_a_link_reads_beside_its_real_folder(tree: Callable[..., Path]) -> None:
+    """The engine resolves links before it resolves the sources of a module's own modules."""
+    root = tree(
+        'stacks/web/main.tf:module "m" { source = "../../links/m" }\n',
+        'real/m/main.tf:module "n" { source = "../n" }\noutput "o" { value = file("${path.module}/../x.txt") }\n',
+        "real/n/main.tf:", "links/n/main.tf:",
+    )  # fmt: skip
+    (root / "links/m").symlink_to("../real/m")
+    assert list(read(root).modules) == ["links/m", "real/n"]
+    assert read_paths(root) == ["real/x.txt"]
+
+
+def test_blocks_of_the_same_name_in_json_count_all(tree: Callable[..., Path]) -> None:
+    text = '{"output": {"a": {"value": "${file(\\"a.txt\\")}"}}, "output": {"b": {"value": "${file(\\"b.txt\\")}"}}}'
+    found = read_paths(tree(f"stacks/web/main.tf.json:{text}"))
+    assert {"a.txt", "b.txt"} <= set(found)
+
+
+def test_what_our_parser_does_not_understand_may_read_any_file(tree: Callable[..., Path]) -> None:
+    """A number such as 1e3 is one that it does not."""
+    assert read(tree("stacks/web/main.tf:locals {\n  a = 1e3\n}\n")).unknown == ["stacks/web/main.tf"]
 
 
 def test_a_module_is_followed_for_each_of_its_instances(tree: Callable[..., Path]) -> None:

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tasks.base.text import few, plural
+from tasks.base.text import few, plural, visible
 from tests.repository import ROOT
 
 ALWAYS_MANY = ("errors.py", "github.py", "http.py", "signer.py", "diff.py")  # never one, or a fraction
@@ -55,3 +55,25 @@ def test_a_count_and_its_noun_agree_in_every_message() -> None:
                 if noun and counts and not of and noun[1] not in verbs:
                     wrong.append(f"{path.name}:{node.lineno}: {ast.unparse(node)}")
     assert [line for line in wrong if not line.startswith(ALWAYS_MANY)] == []
+
+
+@pytest.mark.parametrize(
+    "unseen",
+    [
+        "\u034f", "\u115f", "\u1160", "\u3164", "\uffa0", "\u17b4", "\u17b5", "\u180b", "\u180e", "\u200b", "\u200c", "\u200d",
+        "\u2060", "\u206a", "\u2800", "\ufe00", "\ufe0f", "\ufeff", "\U000e0001", "\U000e0100", "\U000e01ef", "\U0001d173",
+    ],
+    ids=lambda letter: f"U+{ord(letter):04X}",
+)  # fmt: skip
+def test_a_name_does_not_look_like_another_one_by_letters_that_nobody_sees(unseen: str) -> None:
+    """Some of them are letters for the engine: `terraform_data.web` can be two resources."""
+    for name in (f"web{unseen}", f"{unseen}web", f"w{unseen}eb", f"ü{unseen}"):
+        assert unseen not in visible(name)
+        assert visible(name).isprintable()
+
+
+@pytest.mark.parametrize(
+    "text", ["❤\ufe0f", "👩\u200d💻", "क\u094d\u200dष", "\u0645\u06cc\u200c\u062e", "葛\U000e0100", "ünï"]
+)
+def test_what_belongs_to_a_letter_or_an_emoji_stays(text: str) -> None:
+    assert visible(text) == text

@@ -217,7 +217,7 @@ class Writer:
         self._jobs[name] = job
 
     def _command(self, *words: str) -> str:
-        # What was planned with stand-ins is not applied.
+        # What was planned with mocks is not applied.
         mocks = ["mocks=no"] if self._purpose is Purpose.DEPLOY else []
         return " ".join(["doit", *self._words, *mocks, *words])
 

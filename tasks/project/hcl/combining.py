@@ -24,12 +24,25 @@ def twin(file: str) -> str:
     return ""
 
 
-def declared(before: Variable | None, variable: Variable) -> Variable:
+def _declared(before: Variable | None, variable: Variable) -> Variable:
     """A variable as declared in a file that may override others; only what that file itself says."""
     if before is None:
         return variable
     ephemeral = before.ephemeral if variable.ephemeral is None else variable.ephemeral
-    return replace(variable, sensitive=variable.sensitive or before.sensitive, ephemeral=ephemeral)
+    default = variable if variable.has_default else before
+    return replace(
+        variable, sensitive=variable.sensitive or before.sensitive, ephemeral=ephemeral,
+        type=variable.type or before.type, nullable=variable.nullable and before.nullable,
+        has_default=default.has_default, default=default.default,
+    )  # fmt: skip
+
+
+def variables(facts: Iterable[Facts]) -> dict[str, Variable]:
+    """The variables that a module's files declare, by name."""
+    found: dict[str, Variable] = {}
+    for variable in (variable for fact in facts for variable in fact.variables):
+        found[variable.name] = _declared(found.get(variable.name), variable)
+    return found
 
 
 def overrides(file: str) -> bool:

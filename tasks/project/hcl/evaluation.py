@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from . import access, expressions, functions, operators, types, values
+from . import access, expressions, functions, operators, reader, types, values
 from .files import TooMuchError
 from .values import ANY, ANYTHING, Content, Fields, Items, Start, some, union
 
@@ -105,9 +105,11 @@ class Evaluator:
         condition, yes, no = (self.evaluate(part, scope, bound) for part in expression[1:])
         if not condition:
             return ()
-        if all(item in (True, "true") for item in condition):
+        if any(isinstance(item, str) for item in (*yes, *no)):
+            yes, no = (some(values.of_one_type([*side, ""])[:-1]) for side in (yes, no))
+        if all(item in (True, "true", "1") for item in condition):
             return yes
-        if all(item in (False, "false") for item in condition):
+        if all(item in (False, "false", "0") for item in condition):
             return no
         return union([yes, no])
 
@@ -337,6 +339,7 @@ class Evaluator:
                 for item in first
             )
         if name == "templatestring":
+            self._fill_texts(first, arguments[1] if len(arguments) > 1 else ANY)
             return ANY
         self._files.read(first)
         if name == "file":
@@ -346,6 +349,24 @@ class Evaluator:
         if name == "templatefile":
             self._files.fill(first, arguments[1] if len(arguments) > 1 else ANY)
         return ANY
+
+    def fill(self, template: list[Expression], given: Values) -> None:
+        """Evaluate what a template reads with its arguments."""
+        for item in given:
+            known = values.elements(item)
+            bound = {str(key[0]): value for key, value in known if key != ANY} if known else {}
+            scope = Scope(".", {}, lambda _: None, {}, {}, {}, lambda *_: [], closed=True)
+            for expression in template:
+                self.evaluate(expression, scope, bound)
+
+    def _fill_texts(self, texts: Values, given: Values) -> None:
+        """Evaluate what templates read that are no files; one whose text is not known may read any file."""
+        for item in texts:
+            found = reader.template(item.encode(errors="replace")) if isinstance(item, str) else None
+            if found is None:
+                self._files.read(ANY)
+            else:
+                self.fill(found, given)
 
     def _texts(self, found: Values) -> Values:
         """Values with the contents of files read; a missing file fails."""

@@ -109,18 +109,28 @@ def _accessed(nodes: list[Node], depth: int) -> Expression:
     first, rest = _convert(nodes[0], depth + 1), nodes[1:]
     if not rest:
         return first
-    steps = [_step(node, depth + 1) for node in rest]
+    steps = [step for node in rest for step in _steps(node, depth + 1)]
     if first[0] == REFERENCE:
         return [REFERENCE, first[1], first[2] + steps]
     return [VALUE, first, steps]
+
+
+def _steps(node: Node, depth: int) -> list[list[Any]]:
+    """The steps that a node stands for: of `.*`, only attributes are taken of each element."""
+    kids = node.named_children
+    if node.type != "splat" or not kids:
+        return [_step(node, depth)]
+    inner = [_step(kid, depth + 1) for kid in kids[0].named_children]
+    own = len(inner)
+    if kids[0].type == "attr_splat":
+        own = next((at for at, step in enumerate(inner) if step[0] != "a"), own)
+    return [["*", inner[:own]], *inner[own:]]
 
 
 def _step(node: Node, depth: int) -> list[Any]:
     kids = node.named_children
     if node.type == "get_attr" and kids:
         return ["a", syntax.text(kids[0])]
-    if node.type == "splat" and kids:
-        return ["*", [_step(kid, depth + 1) for kid in kids[0].named_children]]
     if node.type == "index" and kids:
         if kids[0].type == "legacy_index":
             return ["i", [LITERAL, int(re.sub(r"\D", "", syntax.text(kids[0])) or 0)]]
@@ -143,10 +153,25 @@ def _call(node: Node, depth: int) -> Expression:
 
 
 def _condition(node: Node, depth: int) -> Expression:
-    kids = [kid for kid in node.named_children if kid.type == "expression"]
-    if len(kids) != 3:  # noqa: PLR2004 - condition, then, else
-        return _unknown(node.named_children, depth)
-    return [CONDITION, *(_convert(kid, depth) for kid in kids)]
+    """`a ? b : c ? d : e` is `a ? b : (c ? d : e)`, where the tree has `(a ? b : c) ? d : e`."""
+    flat: list[Node] = []
+    inner: Node | None = node
+    while inner is not None:
+        kids = [kid for kid in inner.named_children if kid.type == "expression"]
+        if len(kids) != 3:  # noqa: PLR2004 - condition, then, else
+            return _unknown(node.named_children, depth)
+        flat[:0] = kids[1:]
+        inner, first = _chained(kids[0]), kids[0]
+    *parts, result = (_convert(part, depth) for part in (first, *flat))
+    for condition, value in reversed(list(zip(parts[::2], parts[1::2], strict=True))):
+        result = [CONDITION, condition, value, result]
+    return result
+
+
+def _chained(condition: Node) -> Node | None:
+    """The conditional that a condition is, unless it is in parentheses."""
+    kids = [kid for kid in condition.named_children if kid.type != "comment"]
+    return kids[0] if len(kids) == 1 and kids[0].type == "conditional" else None
 
 
 def _tuple(node: Node, depth: int) -> Expression:
@@ -201,40 +226,34 @@ def _template(node: Node, depth: int) -> Expression:
     content, begin = node.text or b"", node.start_byte
     parts: list[Expression] = []
     marked = [kid for kid in node.named_children if kid.type in ("template_interpolation", "template_directive")]
-    at, end = _within(node)
+    at, end = syntax.within(node)
     strip = False
     for kid in marked:
-        piece = content[at - begin : kid.start_byte - begin].decode("utf-8", "replace")
         text = syntax.text(kid)
-        _add_text(parts, node, piece, strip, text[2:3] == "~")
+        piece = content[at - begin : kid.start_byte - begin]
+        _add_text(parts, node, piece, first=kid == marked[0], left=strip, right=text[2:3] == "~")
         strip = text[-2:-1] == "~"
         parts.append(_interpolated(kid, depth) if kid.type == "template_interpolation" else _directive(kid, depth))
         at = kid.end_byte
-    _add_text(parts, node, content[at - begin : end - begin].decode("utf-8", "replace"), strip, False)
+    _add_text(parts, node, content[at - begin : end - begin], first=not marked, left=strip, right=False)
     if len(parts) == 1 and (parts[0][0] == LITERAL or node.type == "quoted_template"):
         return parts[0]
     return [TEMPLATE, parts]
 
 
-def _within(node: Node) -> tuple[int, int]:
-    """Where the text of a template begins and ends."""
-    if node.type == "quoted_template":
-        return node.start_byte + 1, node.end_byte - 1
+def _add_text(parts: list[Expression], node: Node, piece: bytes, *, first: bool, left: bool, right: bool) -> None:
     if node.type == "heredoc_template":
-        first, last = node.named_children[0], node.named_children[-1]
-        opening = next((kid for kid in node.named_children if kid.type == "heredoc_identifier"), first)
-        return opening.end_byte + 1, last.start_byte
-    return node.start_byte, node.end_byte
-
-
-def _add_text(parts: list[Expression], node: Node, piece: str, left: bool, right: bool) -> None:
-    if node.type == "heredoc_template" and syntax.text(node).startswith("<<-"):
-        piece = re.sub(r"(?m)^[ \t]+", "", piece)
-    piece = piece.lstrip() if left else piece
-    piece = piece.rstrip() if right else piece
-    if piece:
-        quoted = node.type == "quoted_template"
-        parts.append([LITERAL, syntax.unescape(piece) if quoted else piece.replace("$${", "${").replace("%%{", "%{")])
+        text = syntax.heredoc_text(node, piece, first=first)
+        if text is None:
+            parts.append([UNKNOWN, []])
+            return
+    else:
+        text = piece.decode("utf-8", "replace")
+        text = syntax.unescape(text) if node.type == "quoted_template" else text
+    text = text.lstrip() if left else text
+    text = text.rstrip() if right else text
+    if text:
+        parts.append([LITERAL, text])
 
 
 def _interpolated(node: Node, depth: int) -> Expression:

@@ -210,9 +210,11 @@ class FileIndex:
         prefix = "" if folder == "." else f"{folder}/"
         for name in sorted((*folders, *names)):
             path = prefix + name
+            if name in _OWN_FOLDERS:  # `.git` is a file in a submodule, which each clone writes
+                continue
             if name not in folders:
                 yield path
-            elif name not in _OWN_FOLDERS and (real := self.real(path)) not in within:
+            elif (real := self.real(path)) not in within:
                 yield from self._all_below(path, (*within, real))
 
     def real(self, path: str) -> str:

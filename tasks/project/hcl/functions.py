@@ -9,7 +9,7 @@ import itertools
 import re
 from typing import TYPE_CHECKING
 
-from .knownfunctions import FUNCTIONS
+from .knownfunctions import FUNCTIONS, letters
 from .values import (
     ANY,
     ANYTHING,
@@ -22,7 +22,9 @@ from .values import (
     all_of,
     bag,
     concatenated,
+    of_one_type,
     product,
+    set_of,
     some,
     text_of,
     union,
@@ -90,6 +92,10 @@ def _merged(way: tuple[Alternative, ...]) -> Alternative:
         if isinstance(item, Fields):
             pairs.update(item.pairs)
     return Fields(tuple(pairs.items()), other)
+
+
+def _setunion(*arguments: Values) -> Values:
+    return _toset(_concat(*arguments))
 
 
 def _concat(*arguments: Values) -> Values:
@@ -208,13 +214,19 @@ def _toset(values: Values) -> Values:
 def _as_set(item: Alternative) -> Alternative:
     if not isinstance(item, Items):
         return ANYTHING if isinstance(item, Start | Content) else item
-    if item.other:
-        return Items((), all_of(item), is_set=True)
-    return Items(tuple(dict.fromkeys(item.elements)), is_set=True)
+    return set_of(item.elements, item.other)
 
 
 def _tolist(values: Values) -> Values:
-    return some(Items(item.elements, item.other) if isinstance(item, Items) else item for item in values)
+    return some(_as_list(item) if isinstance(item, Items) else item for item in values)
+
+
+def _as_list(item: Items) -> Items:
+    """A list, whose elements are of one type."""
+    known = [values[0] for values in item.elements if len(values) == 1]
+    if len(known) < len(item.elements):
+        return Items(item.elements, item.other)
+    return Items(tuple((element,) for element in of_one_type(known)), item.other)
 
 
 def _same(values: Values) -> Values:
@@ -239,7 +251,8 @@ def _coalesce(*arguments: Values) -> Values:
         found += [item for item in values if item is not None and item != ""]
         if not any(item is None or item in ("", ANYTHING) or isinstance(item, Content) for item in values):
             break
-    return some(found)
+    texts = any(isinstance(item, str) for values in arguments for item in values)
+    return some(of_one_type([*found, ""])[:-1] if texts else found)
 
 
 def _try(*arguments: Values) -> Values:
@@ -287,26 +300,35 @@ def _formatted(pattern: str, arguments: tuple[Values, ...]) -> Values:
         elif match[2] is None or position >= len(arguments):
             return concatenated([*parts, ANY])
         else:
-            parts.append(some(_placed(item, match[1]) for item in arguments[position]))
+            parts.append(some(_placed(item, match[1], match[2]) for item in arguments[position]))
             position += 1
     return concatenated([*parts, (pattern[at:],)])
 
 
-def _placed(item: Alternative, width: str) -> Alternative:
+def _placed(item: Alternative, width: str, verb: str) -> Alternative:
     """A value formatted for `%s`, `%v` or `%d`."""
     text = text_of(item)
     if text is None:
         return item if isinstance(item, Start) and not width else ANYTHING
     if not width:
         return text
-    return text.rjust(int(width), "0" if width.startswith("0") and len(width) > 1 else " ")
+    if len(width) > _WIDEST or not text.isascii():
+        return ANYTHING
+    if width.startswith("0") and verb == "d":
+        return text.zfill(int(width))
+    return text.rjust(int(width), "0" if width.startswith("0") else " ")
 
 
 def _split_start(separator: Values, text: Values) -> Values:
-    found = product([separator, text], lambda mark, whole: whole.split(mark) if mark else list(whole))
+    found = product([separator, text], _split)
     return bag(ANY) if found is None else found
 
 
+def _split(separator: str, text: str) -> list[str]:
+    return text.split(separator) if separator else letters(text)
+
+
+_WIDEST = 4  # digits of a width: more would be a path that no system has
 _BOOLEANS: Values = (True, False)
 _TESTS = ("startswith", "endswith", "strcontains", "contains", "alltrue", "anytrue", "tobool")
 _OF_BEGINNINGS: dict[str, Callable[[Start], Start]] = {
@@ -316,7 +338,7 @@ _OF_BEGINNINGS: dict[str, Callable[[Start], Start]] = {
     "tostring": lambda item: item,
 }
 _STRUCTURAL: dict[str, Callable[..., Values]] = {
-    "merge": _merge, "concat": _concat, "setunion": _concat, "flatten": _flatten, "keys": _keys, "values": _values,
+    "merge": _merge, "concat": _concat, "setunion": _setunion, "flatten": _flatten, "keys": _keys, "values": _values,
     "lookup": _lookup, "element": _element, "one": _one, "distinct": _same_items, "sort": _same_items,
     "reverse": _same_items, "setsubtract": lambda first, *_: _same_items(first),
     "setintersection": lambda first, *_: _same_items(first), "slice": lambda first, *_: _same_items(first),

@@ -13,14 +13,25 @@ from .facts import HIDES, Call, RemoteState, Variable
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from ...base.jsonvalue import Json
     from .expressions import Expression
     from .facts import Facts
 
 
 def read(content: bytes, found: Facts) -> None:
     """The facts of a file; one that is not JSON is `broken`."""
+
+    def several(pairs: list[tuple[str, Json]]) -> Json:
+        """An object; blocks of the same name that stand side by side, as a list, which means the same."""
+        kept: dict[str, Json] = {}
+        for name, value in pairs:
+            if name in kept:
+                found.broken = True  # of values, the engine accepts no two
+            kept[name] = [*_several(kept[name]), *_several(value)] if name in kept else value
+        return kept
+
     try:
-        data = jsontext.loads(content)
+        data = jsontext.loads(content, object_pairs_hook=several)
     except (ValueError, RecursionError):
         found.broken = True
         return
@@ -38,6 +49,10 @@ def read(content: bytes, found: Facts) -> None:
         else:
             found.paths.extend(reference for reference in references.mentions(text) if reference not in found.paths)
         references.find_state_outputs(text, found)
+
+
+def _several(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else [value]
 
 
 def _read_section(section: dict[str, Any], found: Facts) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ...base import jsontext
 from .values import MOST_ELEMENTS, text_of
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 
 _PLAIN = re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?|true|True|TRUE|false|False|FALSE")
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
+_AMBIGUOUS = re.compile(
+    r"y|yes|n|no|on|off|true|false|=|<<|[-+]?\.(inf|nan)|[-+]?[0-9_]*(\.[0-9_]*)?(e[-+]?[0-9_]*)?|[-+]?0[xob][0-9a-f_]*"
+    r"|[-+]?[0-9_]+(:[0-9_.]*)+|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*",
+    re.IGNORECASE | re.DOTALL,
+)
 
 
 def _replace(text: str, old: str, new: str) -> Any:
@@ -25,16 +31,60 @@ def _replace(text: str, old: str, new: str) -> Any:
     return text.replace(old, new)
 
 
+def letters(text: str) -> list[str]:
+    """The characters of a text, where each is one code point; the engine counts what people see as one."""
+    if not text.isascii() or "\r\n" in text:
+        raise NotImplementedError
+    return list(text)
+
+
+def _of_ascii(function: Callable[[str], str]) -> Callable[[str], str]:
+    """A function for texts without other letters, which Python and the engine treat differently."""
+
+    def call(text: str) -> str:
+        if not text.isascii():
+            raise NotImplementedError
+        return function(text)
+
+    return call
+
+
+def equal(one: Any, other: Any) -> bool:
+    """The engine's equality: neither a boolean nor a text equals a number.
+
+    Raises:
+        NotImplementedError: It depends on the types that the engine converts both to.
+    """
+    if isinstance(one, list | dict) or isinstance(other, list | dict):
+        if one == other:
+            raise NotImplementedError  # not of a list and a tuple
+        return False
+    if isinstance(one, str) is not isinstance(other, str) and text_of(one) == text_of(other):
+        raise NotImplementedError  # equal if both were converted to text
+    return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
+
+
 def _substr(text: str, offset: int, length: int) -> str:
+    letters(text)
     begin = offset if offset >= 0 else max(len(text) + offset, 0)
     return text[begin:] if length < 0 else text[begin : begin + length]
+
+
+def _jsondecode(text: str) -> Any:
+    if _HALF_CHARACTER.search(text):
+        raise NotImplementedError
+    return jsontext.loads(text)
 
 
 def _csvdecode(text: str) -> list[dict[str, str]]:
     import csv
     import io
 
-    return [dict(row) for row in csv.DictReader(io.StringIO(text), strict=True)]
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text.replace("\r\n", "\n"), newline=""), strict=True) if row]
+    except csv.Error:
+        raise NotImplementedError from None
+    return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
 
 
 def _yamldecode(text: str) -> Any:
@@ -43,18 +93,49 @@ def _yamldecode(text: str) -> Any:
     class Loader(yaml.SafeLoader):
         """Reads only what all versions of YAML read the same way."""
 
-    def scalar(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
-        del loader
-        if not _PLAIN.fullmatch(node.value):
-            raise NotImplementedError  # octal and base-60 numbers, `yes`
-        return jsontext.loads(node.value.lower().lstrip("+"))
+        yaml_implicit_resolvers = {  # noqa: RUF012 - as in its base
+            "<": yaml.SafeLoader.yaml_implicit_resolvers["<"],
+            None: [("plain", re.compile(""))],
+        }
 
-    for kind in ("int", "float", "bool"):
-        Loader.add_constructor(f"tag:yaml.org,2002:{kind}", scalar)
+    def plain(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> Any:
+        return _plain(str(loader.construct_scalar(node)))
+
+    def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> Any:
+        loader.flatten_mapping(node)
+        return {_key(key): value for key, value in loader.construct_pairs(node, deep=True)}
+
+    Loader.add_constructor("plain", plain)
+    Loader.add_constructor("tag:yaml.org,2002:map", mapping)
+    for kind in ("int", "float", "bool", "binary", "timestamp", "set", "omap", "pairs"):
+        Loader.add_constructor(f"tag:yaml.org,2002:{kind}", _not_known)
     try:
         return yaml.load(text, Loader)  # noqa: S506 - a safe one
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from None
+    except yaml.YAMLError:
+        raise NotImplementedError from None
+
+
+def _not_known(*_: object) -> NoReturn:
+    raise NotImplementedError
+
+
+def _plain(text: str) -> Any:
+    """A scalar without quotes: a number, a boolean, null, or a text, where all versions of YAML agree."""
+    if text in ("", "~") or text.lower() == "null":
+        return None
+    if _PLAIN.fullmatch(text):
+        return jsontext.loads(text.lower().lstrip("+"))
+    if _AMBIGUOUS.fullmatch(text):
+        raise NotImplementedError  # `yes`, octal and base-60 numbers, dates
+    return text
+
+
+def _key(value: Any) -> str:
+    """A mapping's key as the engine has it."""
+    text = text_of(value)
+    if text is None:
+        raise NotImplementedError
+    return text
 
 
 def number_of(value: Any) -> Any:
@@ -64,11 +145,12 @@ def number_of(value: Any) -> Any:
     return value
 
 
-def _tobool(value: Any) -> Any:
+def to_bool(value: Any) -> Any:
+    """A text as a boolean; other values unchanged."""
     if isinstance(value, str):
-        if value not in ("true", "false"):
+        if value not in ("true", "false", "1", "0"):
             raise ValueError(value)
-        return value == "true"
+        return value in ("true", "1")
     return value
 
 
@@ -82,19 +164,28 @@ def _tostring(value: Any) -> Any:
 def _base64decode(text: str) -> str:
     import base64
 
-    return base64.b64decode(text, validate=True).decode()
+    return base64.b64decode(text.replace("\r", "").replace("\n", ""), validate=True).decode()
 
 
 def _range(*limits: int) -> list[int]:
-    found = range(*limits)
+    if any(isinstance(limit, bool) for limit in limits):
+        raise ValueError(limits)
+    begin, end = limits[:2] if len(limits) > 1 else (0, limits[0])
+    step = limits[2] if len(limits) > 2 else -1 if end < begin else 1  # noqa: PLR2004 - begin, end, step
+    found = range(begin, end, step)
     if len(found) > MOST_ELEMENTS:
         raise NotImplementedError
     return list(found)
 
 
+def _basename(path: str) -> str:
+    return posixpath.basename(path.rstrip("/")) or ("/" if path else ".")
+
+
 def _dirname(path: str) -> str:
     """Like Go's `filepath.Dir`."""
-    return posixpath.normpath(posixpath.dirname(path) or ".")
+    folder = posixpath.normpath(posixpath.dirname(path) or ".")
+    return folder[1:] if folder.startswith("//") else folder
 
 
 def _zipmap(keys: list[str], values: list[Any]) -> dict[str, Any]:
@@ -102,14 +193,14 @@ def _zipmap(keys: list[str], values: list[Any]) -> dict[str, Any]:
 
 
 def _contains(collection: list[Any], value: Any) -> bool:
-    return value in collection
+    return any(equal(item, value) for item in collection)
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "lower": lambda text: text.lower(),
-    "upper": lambda text: text.upper(),
+    "lower": _of_ascii(str.lower),
+    "upper": _of_ascii(str.upper),
     "trim": lambda text, marks: text.strip(marks),
-    "trimspace": lambda text: text.strip(),
+    "trimspace": _of_ascii(lambda text: text.strip(" \t\n\v\f\r")),
     "chomp": lambda text: text.rstrip("\r\n"),
     "trimprefix": lambda text, begin: text.removeprefix(begin),
     "trimsuffix": lambda text, end: text.removesuffix(end),
@@ -118,21 +209,21 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "startswith": lambda text, begin: text.startswith(begin),
     "endswith": lambda text, end: text.endswith(end),
     "strcontains": lambda text, part: part in text,
-    "basename": lambda path: posixpath.basename(path.rstrip("/")) or ("/" if path else "."),
+    "basename": _basename,
     "dirname": _dirname,
     "tostring": _tostring,
     "tonumber": number_of,
-    "tobool": _tobool,
-    "jsondecode": jsontext.loads,
+    "tobool": to_bool,
+    "jsondecode": _jsondecode,
     "yamldecode": _yamldecode,
     "csvdecode": _csvdecode,
     "base64decode": _base64decode,
-    "length": len,
+    "length": lambda value: len(letters(value) if isinstance(value, str) else value),
     "contains": _contains,
     "range": _range,
     "zipmap": _zipmap,
-    "alltrue": lambda flags: all(flag in (True, "true") for flag in flags),
-    "anytrue": lambda flags: any(flag in (True, "true") for flag in flags),
-    "max": max,
-    "min": min,
+    "alltrue": lambda flags: all(to_bool(flag) for flag in flags),
+    "anytrue": lambda flags: any(to_bool(flag) for flag in flags),
+    "max": lambda *numbers: max(map(number_of, numbers)),
+    "min": lambda *numbers: min(map(number_of, numbers)),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .knownfunctions import number_of
+from .knownfunctions import equal, number_of, to_bool
 from .values import ANY, ANYTHING, product
 
 if TYPE_CHECKING:
@@ -40,29 +40,28 @@ def _compared(operator: str, operands: list[Values]) -> Values:
     return _BOOLEANS
 
 
-def _equal(one: Any, other: Any) -> bool:
-    """The engine's equality: neither a boolean nor a text equals a number."""
-    if isinstance(one, bool) is not isinstance(other, bool):
-        return False
-    return bool(one == other)
-
-
 _OPERATORS: dict[tuple[str, int], Callable[..., Any]] = {
-    ("==", 2): _equal,
-    ("!=", 2): lambda one, other: not _equal(one, other),
-    ("&&", 2): lambda one, other: one in (True, "true") and other in (True, "true"),
-    ("||", 2): lambda one, other: one in (True, "true") or other in (True, "true"),
-    ("!", 1): lambda one: one not in (True, "true"),
-    ("<", 2): lambda one, other: one < other,
-    (">", 2): lambda one, other: one > other,
-    ("<=", 2): lambda one, other: one <= other,
-    (">=", 2): lambda one, other: one >= other,
+    ("==", 2): equal,
+    ("!=", 2): lambda one, other: not equal(one, other),
+    ("&&", 2): lambda one, other: to_bool(one) and to_bool(other),
+    ("||", 2): lambda one, other: to_bool(one) or to_bool(other),
+    ("!", 1): lambda one: not to_bool(one),
+    ("<", 2): lambda one, other: number_of(one) < number_of(other),
+    (">", 2): lambda one, other: number_of(one) > number_of(other),
+    ("<=", 2): lambda one, other: number_of(one) <= number_of(other),
+    (">=", 2): lambda one, other: number_of(one) >= number_of(other),
     ("+", 2): lambda one, other: _number(one) + _number(other),
     ("-", 2): lambda one, other: _number(one) - _number(other),
     ("*", 2): lambda one, other: _number(one) * _number(other),
     ("-", 1): lambda one: -_number(one),
-    ("%", 2): lambda one, other: _number(one) % _number(other),
+    ("%", 2): lambda one, other: _remainder(_number(one), _number(other)),
 }
+
+
+def _remainder(one: int, other: int) -> int:
+    """What is left of a division, with the sign of the dividend."""
+    rest = abs(one) % abs(other)
+    return -rest if one < 0 else rest
 
 
 def _number(value: Any) -> Any:

@@ -48,8 +48,15 @@ def read_facts(name: str, content: bytes) -> Facts:
 def read_values(content: bytes) -> dict[str, Any]:
     """The values of a var file in native syntax; `syntax.UNKNOWN` for expressions that are not literals."""
     return {
-        name: syntax.literal(expression) for name, expression in syntax.attributes(syntax.body(syntax.parse(content)))
+        name: syntax.UNKNOWN if _is_cut(expression, content) else syntax.literal(expression)
+        for name, expression in syntax.attributes(syntax.body(syntax.parse(content)))
     }
+
+
+def _is_cut(expression: Node, content: bytes) -> bool:
+    """Whether the parser did not understand what follows in the line, such as the exponent of 1e3."""
+    rest = content[expression.end_byte :].partition(b"\n")[0].strip()
+    return rest != b"" and not rest.startswith((b"#", b"//", b"/*"))
 
 
 def without_values(name: str, content: bytes, left_out: Collection[str]) -> bytes | None:
@@ -142,11 +149,18 @@ def _flag(text: str | None) -> bool | None:
     return None if text is None else text == "true"
 
 
+def template(content: bytes) -> list[Expression] | None:
+    """What is evaluated in a template that may read files; None if it cannot be parsed."""
+    if not expressions.may_read(content):
+        return []
+    root = syntax.parse(b"x = <<END_OF_TEMPLATE\n" + content + b"\nEND_OF_TEMPLATE\n")
+    return None if root.has_error else [expressions.convert(value) for _, value in syntax.attributes(syntax.body(root))]
+
+
 def _read_template(content: bytes, found: Facts) -> None:
     """Read a template (https://opentofu.org/docs/language/functions/templatefile/) like a heredoc."""
-    if expressions.may_read(content):
-        root = syntax.parse(b"x = <<END_OF_TEMPLATE\n" + content + b"\nEND_OF_TEMPLATE\n")
-        found.reads = [expressions.convert(value) for _, value in syntax.attributes(syntax.body(root))]
+    reads = template(content)
+    found.broken, found.reads = reads is None, reads or []
 
 
 def _add_backend(body: Node | None, found: Facts) -> None:

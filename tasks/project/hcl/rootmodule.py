@@ -141,9 +141,8 @@ class _Reader:
         module = self.module
         module.files = self._index.configuration(module.path)
         facts = self._facts(module.path)
+        module.variables = combining.variables(facts.values())
         for fact in facts.values():
-            for variable in fact.variables:
-                module.variables[variable.name] = combining.declared(module.variables.get(variable.name), variable)
             module.outputs.update(fact.outputs)
         root = self._scope(module.path, lambda name: self._given.get(name))  # noqa: PLW0108 - evaluated only if needed
         for file, fact in facts.items():
@@ -161,14 +160,16 @@ class _Reader:
             files = self._index.configuration(folder)
             used = sorted((file for file in files if combining.twin(file) not in files), key=combining.overrides)
             self._folders[folder] = {file: self._index.facts(file) for file in used}
-            self.module.broken += [file for file in files if self._index.facts(file).broken]
+            broken = [file for file in files if self._index.facts(file).broken]
+            self.module.broken += broken
+            self._paths.unknown.update(broken)  # the engine may be able to read it
         return self._folders[folder]
 
     def _scope(self, folder: str, given: Callable[[str], Values | None]) -> Scope:
         facts = self._facts(folder).values()
         return Scope(
-            posixpath.relpath(folder, self.module.path),
-            {variable.name: variable for fact in facts for variable in fact.variables},
+            posixpath.relpath(self._index.followed(folder) or folder, self.module.path),
+            combining.variables(facts),
             given,
             combining.together(fact.locals for fact in facts),
             combining.together(fact.attributes for fact in facts),
@@ -278,12 +279,18 @@ class _Reader:
         return self._scopes[key]
 
     def _folders_called(self, folder: str, sources: Values) -> list[str]:
-        """The folders that a module may come from; for a partly known source, all below the known folder."""
+        """The folders that a module may come from; for a partly known source, all below the known folder.
+
+        The engine takes a module that a link leads to from its real folder, so that is where its own sources begin.
+        """
         found: dict[str, None] = {}
+        folder = self._index.followed(folder) or folder
         for source in sources:
             if isinstance(source, str):
                 if source.startswith(("./", "../")) or source in (".", ".."):
                     found[posixpath.normpath(posixpath.join(folder, source))] = None
+                elif source.startswith("/") and not (inside := self._paths.located(source)).startswith("/"):
+                    found[inside] = None
             elif isinstance(source, Start):
                 found.update(dict.fromkeys(self._folders_below(folder, source.text)))
         return [path for path in found if path not in (self.module.path, folder)]
@@ -312,12 +319,10 @@ class _Reader:
         self._filled.add((path, given))
         file = self._paths.file
         self._paths.file = path
-        for item in given:
-            known = values.elements(item)
-            bound = {str(key[0]): value for key, value in known if key != ANY} if known else {}
-            scope = Scope(".", {}, lambda _: None, {}, {}, {}, lambda *_: [], closed=True)
-            for expression in self._index.facts(path).reads:
-                self._evaluator.evaluate(expression, scope, bound)
+        facts = self._index.facts(path)
+        if facts.broken:
+            self._paths.unknown.add(path)
+        self._evaluator.fill(facts.reads, given)
         self._paths.file = file
 
     # --- states

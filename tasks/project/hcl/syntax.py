@@ -27,8 +27,6 @@ class Unknown(Enum):
 
 
 UNKNOWN = Unknown.UNKNOWN
-TEXT, REFERENCE, ANYTHING = "=", "$", "?"  # how a part of a string begins; see `parts`
-_REFERENCE = re.compile(r"(local|var)\.[A-Za-z_][A-Za-z0-9_-]*|path\.(module|root|cwd)")
 
 
 def parse(content: bytes) -> Node:
@@ -99,7 +97,9 @@ def _literal_value(node: Node) -> Json | Unknown:
     if node.type == "string_lit":
         return unescape(text(node)[1:-1])
     if node.type == "heredoc_template" and not any(kid.type in _MARKED for kid in kids):
-        return "".join(text(kid) for kid in kids if kid.type == "template_literal")
+        start, end = within(node)
+        content = heredoc_text(node, (node.text or b"")[start - node.start_byte : end - node.start_byte], first=True)
+        return UNKNOWN if content is None else content
     if node.type == "quoted_template":
         return _joined(node)
     if node.type in ("bool_lit", "numeric_lit", "null_lit", "operation"):  # `-1` is an operation
@@ -123,6 +123,37 @@ def _literal_value(node: Node) -> Json | Unknown:
     return UNKNOWN
 
 
+def within(node: Node) -> tuple[int, int]:
+    """Where the text of a template begins and ends."""
+    if node.type == "quoted_template":
+        return node.start_byte + 1, node.end_byte - 1
+    if node.type == "heredoc_template":
+        first, last = node.named_children[0], node.named_children[-1]
+        opening = next((kid for kid in node.named_children if kid.type == "heredoc_identifier"), first)
+        before = (node.text or b"")[: last.start_byte - node.start_byte]
+        return opening.end_byte + 1, last.start_byte - (len(before) - len(before.rstrip(b" \t")))
+    return node.start_byte, node.end_byte
+
+
+def heredoc_text(node: Node, piece: bytes, *, first: bool) -> str | None:
+    """A piece of a heredoc's text as the engine has it; None where what `<<-` takes from its lines is not certain.
+
+    Args:
+        node: The heredoc.
+        piece: The piece.
+        first: Whether it begins with a line.
+    """
+    found = piece.decode("utf-8", "replace")
+    if (node.text or b"").startswith(b"<<-"):
+        start, end = within(node)
+        lines = (node.text or b"")[start - node.start_byte : end - node.start_byte].split(b"\n")
+        if any(line and (not line.strip() or line.lstrip(b" ")[:1] in b"\t\r") for line in lines):
+            return None
+        indent = min((len(line) - len(line.lstrip(b" ")) for line in lines if line), default=0)
+        found = re.sub(("(?m:^)" if first else "(?<=\n)") + " " * indent, "", found)
+    return None if "\r" in found else found.replace("$${", "${").replace("%%{", "%{")
+
+
 def _literal_key(node: Node) -> str | None:
     """The key of an object's element: a bare word, literal text or number; None if it is an expression."""
     word = text(node).strip()
@@ -133,20 +164,20 @@ def _literal_key(node: Node) -> str | None:
 
 
 def _joined(template: Node) -> str | Unknown:
-    """The text of a template whose interpolations are literals: `"a-${"b"}"`."""
-    pieces = []
-    for kid in template.named_children:
-        if kid.type == "template_literal":
-            pieces.append(unescape(text(kid)))
-        elif kid.type == "template_interpolation":
-            inner = [inside for inside in kid.named_children if inside.type == "expression"]
-            value = _literal_value(inner[0]) if len(inner) == 1 else UNKNOWN
-            if not isinstance(value, str):
-                return UNKNOWN
-            pieces.append(value)
-        elif kid.type not in ("quoted_template_start", "quoted_template_end"):
+    """The text of a template whose interpolations are literals: `"a-${"b"}"`.
+
+    The tree leaves out spaces at the ends of texts, so texts are what is between the interpolations.
+    """
+    content, begin = template.text or b"", template.start_byte
+    pieces, at = [], template.start_byte + 1
+    for kid in (kid for kid in template.named_children if kid.type in _MARKED):
+        inner = [inside for inside in kid.named_children if inside.type == "expression"]
+        value = _literal_value(inner[0]) if len(inner) == 1 else UNKNOWN
+        if not isinstance(value, str) or kid.type != _MARKED[0] or "~" in (text(kid)[2:3], text(kid)[-2:-1]):
             return UNKNOWN
-    return "".join(pieces)
+        pieces += [unescape(content[at - begin : kid.start_byte - begin].decode("utf-8", "replace")), value]
+        at = kid.end_byte
+    return "".join([*pieces, unescape(content[at - begin : -1].decode("utf-8", "replace"))])
 
 
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
@@ -164,31 +195,3 @@ def unescape(text: str) -> str:
 
     plain = re.sub(r"\\(u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", replace, text)
     return plain.replace("$${", "${").replace("%%{", "%{")
-
-
-def parts(node: Node) -> tuple[str, ...]:
-    """The parts of a text expression.
-
-    Each part begins with `=` (a known text follows) or `$` (a reference follows: `local.x`, `var.x`, `path.module`), or
-    is `?`, which may be anything.
-    """
-    while node.type in ("expression", "template_expr", "literal_value") and len(node.named_children) == 1:
-        node = node.named_children[0]
-    value = literal(node)
-    if isinstance(value, str):
-        return (TEXT + value,)
-    if node.type == "quoted_template":
-        found: list[str] = []
-        for child in node.named_children:
-            if child.type == "template_literal":
-                found.append(TEXT + unescape(text(child)))
-            elif child.type == "template_interpolation":
-                found.append(_reference(text(child).strip().removeprefix("${").removesuffix("}").strip("~ \t\n")))
-            elif child.type not in ("quoted_template_start", "quoted_template_end"):
-                found.append(ANYTHING)
-        return tuple(found)
-    return (_reference(text(node).strip()),)
-
-
-def _reference(expression: str) -> str:
-    return REFERENCE + expression if _REFERENCE.fullmatch(expression) else ANYTHING

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from . import expressions, syntax, values
+from .knownfunctions import number_of
 from .values import ANY, ANYTHING, Fields, Items, Start, some, union
 
 if TYPE_CHECKING:
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
 
     from .expressions import Expression
     from .values import Alternative, Values
+
+_DECIMAL = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]*[1-9])?")
 
 
 def converted(found: Values, constraint: Expression | None) -> Values:
@@ -37,17 +41,25 @@ def _converted(item: Alternative, constraint: Expression) -> Values:
         return (
             (ANYTHING if text is None and not isinstance(item, Items | Fields) else text,) if text is not None else ANY
         )
-    if name == "bool" and item in ("true", "false"):
-        return (item == "true",)
+    if name in ("bool", "number") and isinstance(item, str):
+        return _scalar(item, name)
     if name == "object" and isinstance(item, Fields) and arguments and arguments[0][0] == expressions.OBJECT:
         return (_object(item, arguments[0]),)
     if name in ("map", "list", "set") and arguments:
         return (_elements(item, name, arguments[0]),)
     if name == "set" and isinstance(item, Items):
-        return (Items(item.elements, item.other, is_set=True),)
+        return (values.set_of(item.elements, item.other),)
     if name == "object" and arguments and arguments[0][0] != expressions.LITERAL:
         return ANY
     return (item,)
+
+
+def _scalar(text: str, name: str) -> Values:
+    """A text as a number or boolean; anything if the engine may read it as another one."""
+    if name == "bool":
+        return {"true": (True,), "1": (True,), "false": (False,), "0": (False,)}.get(text, ())
+    found = number_of(text) if _DECIMAL.fullmatch(text) else None
+    return ANY if found is None else (found,)
 
 
 def _named(constraint: Expression) -> tuple[str, list[Expression]]:
@@ -101,5 +113,6 @@ def _elements(item: Alternative, name: str, inner: Expression) -> Alternative:
         return Fields(tuple((key, converted(found, inner)) for key, found in item.pairs), converted(item.other, inner))
     if isinstance(item, Items):
         elements = tuple(converted(found, inner) for found in item.elements)
-        return Items(elements, converted(item.other, inner), is_set=name == "set")
+        other = converted(item.other, inner)
+        return values.set_of(elements, other) if name == "set" else Items(elements, other)
     return item

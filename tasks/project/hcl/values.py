@@ -8,7 +8,9 @@ elements are `Values` again. The engine's actual value is always among the alter
 from __future__ import annotations
 
 import itertools
+import unicodedata
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -99,7 +101,9 @@ def of_json(value: Any) -> Values:
         return (Items(tuple(of_json(item) for item in value)),)
     if isinstance(value, dict):
         return (Fields(tuple((str(key), of_json(item)) for key, item in value.items())),)
-    if value is None or isinstance(value, str | int | float):
+    if isinstance(value, str):
+        return (normalized(value),)
+    if value is None or isinstance(value, int | float):
         return (value,)
     return ANY
 
@@ -144,8 +148,8 @@ def text_of(item: Alternative) -> str | None:
         return item
     if isinstance(item, int):
         return str(item)
-    if isinstance(item, float) and item.is_integer() and abs(item) < _MOST_NUMBER:
-        return str(int(item))
+    if isinstance(item, float) and abs(item) < _MOST_NUMBER:
+        return f"{Decimal(repr(item)).normalize():f}"
     return None
 
 
@@ -177,8 +181,13 @@ def concatenated(parts: Iterable[Values]) -> Values:
     return some(texts)
 
 
+def normalized(text: str) -> str:
+    """A text as the engine keeps it: composed characters, so that it may differ from a file's name."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
 def _add(text: str, more: Start | str) -> Start | str:
-    joined = text + (more.text if isinstance(more, Start) else more)
+    joined = normalized(text + (more.text if isinstance(more, Start) else more))
     if len(joined) > _LONGEST:
         return Start(joined[:_LONGEST])
     return Start(joined) if isinstance(more, Start) else joined
@@ -187,7 +196,7 @@ def _add(text: str, more: Start | str) -> Start | str:
 def elements(item: Alternative) -> Iterator[tuple[Values, Values]] | None:
     """The keys and values of a collection, including possible ones; None if it is not a collection.
 
-    A set's element is its own key.
+    A set's element is its own key. Those of a map come by their keys, as the engine has them.
     """
     if isinstance(item, Items):
         known: Iterable[tuple[Values, Values]] = (
@@ -196,9 +205,39 @@ def elements(item: Alternative) -> Iterator[tuple[Values, Values]] | None:
         return itertools.chain(known, [(ANY, item.other)] if item.other else [])
     if isinstance(item, Fields):
         return itertools.chain(
-            (((key,), values) for key, values in item.pairs), [(ANY, item.other)] if item.other else []
+            (((key,), values) for key, values in sorted(item.pairs, key=lambda pair: pair[0])),
+            [(ANY, item.other)] if item.other else [],
         )
     return None
+
+
+def set_of(elements: Iterable[Values], other: Values = ()) -> Items:
+    """A set: sorted, without duplicates, all of one type; its order is not known if its elements are not."""
+    found = list(elements)
+    known = [values[0] for values in found if len(values) == 1]
+    if other or len(known) < len(found) or any(isinstance(item, Start | Content | Items | Fields) for item in known):
+        everything = union([*found, other])
+        return Items((), everything, is_set=True) if everything else Items((), is_set=True)
+    kept = of_one_type(known)
+    numbers = {item for item in kept if isinstance(item, int | float)}
+    texts = {item for item in kept if isinstance(item, str)}
+    if len(numbers) + len(texts) < len(set(kept)):
+        return Items((), union(found), is_set=True)
+    return Items(tuple((item,) for item in (*sorted(numbers), *sorted(texts))), is_set=True)
+
+
+def of_one_type(items: Iterable[Alternative]) -> list[Alternative]:
+    """Values as the engine converts them to one type: texts, if one of them is a text."""
+    found = list(items)
+    kinds = {type(item) is bool for item in found if isinstance(item, int | float)}
+    if not any(isinstance(item, str) for item in found) and len(kinds) < 2:  # noqa: PLR2004 - numbers and booleans
+        return found
+    return [
+        item if item is None or isinstance(item, Start | Content | Items | Fields)
+        else ANYTHING if (text := text_of(item)) is None
+        else text
+        for item in found
+    ]  # fmt: skip
 
 
 def all_of(item: Alternative) -> Values:
