@@ -200,7 +200,7 @@ class EntryPart(_Part):
     outcome: str | None = Field(description="How the deploy ended: `applied` or `failed`.")
     commit: str | None = Field(description="The commit that was deployed.")
     serial: int | None = Field(description="The state's serial afterwards.")
-    verified: bool | None = Field(description="Whether the checks passed; null if there were none.")
+    verified: bool | None = Field(description="Whether the checks passed; true without checks, null if not run.")
     pipeline: str | None = Field(description="The pipeline that did it.")
     request: str | None = Field(description="The merge request that brought the commit.")
     reason: str | None = Field(description="Why a person did it.")
