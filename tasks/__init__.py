@@ -31,6 +31,7 @@ __all__ = [
     "task_notify_test",
     "task_plan",
     "task_publish",
+    "task_restore",
     "task_setup",
     "task_status",
     "task_validate",
@@ -186,6 +187,14 @@ def task_ledger() -> Iterator[TaskDict]:
         from . import upkeep
 
         yield from upkeep.tasks(_run())
+
+
+def task_restore() -> Iterator[TaskDict]:
+    """Put a state back."""
+    if _is_wanted("restore"):
+        from . import restore
+
+        yield from restore.tasks(_run())
 
 
 def task_notify_test() -> Iterator[TaskDict]:

@@ -19,7 +19,7 @@ from .engine.engine import failure, is_stale
 from .forges import gate
 from .plans import acceptance, judging, knowing, making, replayed, unneeded
 from .project import volatile
-from .run import deployedtag, errored, readstate, stateguard, succession, upstream, workdir
+from .run import deployedtag, errored, readstate, statecopies, stateguard, succession, upstream, workdir
 from .run.assessment import assess, may_be_affected
 from .run.readstate import Left
 
@@ -191,6 +191,7 @@ def _settled(run: Run, stack: Stack, attempt: _Attempt, where: Context) -> _End 
 
 def _ended(run: Run, stack: Stack, attempt: _Attempt, where: Context, variables: list[str]) -> _End:
     """Apply a plan, and read what it left."""
+    statecopies.keep_before(run, stack, attempt.artifact.manifest, attempt.artifact.plan)
     done = _run_apply(run, stack, attempt, where, variables)
     left = readstate.left_by(run, stack, where, attempt.artifact.manifest)
     exists = attempt.artifact.manifest.exists

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from . import snapshots
-from .base.errors import DeployError, ExitCode
+from .base.errors import DeployError, ExitCode, UnexpectedError
 from .course import LOCKING
 from .forges import gate
 from .run import deployedtag, fanout, pending, removed, selection, stateguard
@@ -19,47 +20,91 @@ if TYPE_CHECKING:
     from .course import Course
 
 
+_LONGEST = 500  # characters of an unexpected error
+
+
 def end(course: Course) -> None:
-    """End: reports, summary, exit code; a pending exception continues."""
+    """End: reports, summary, exit code; a pending exception continues. What fails in one step keeps no other back."""
     run = course.run
     course.console.stop()
     run.project.index.save()
     if sys.exc_info()[0] is not None:
-        _record(course)
-        _remember(course, None)
-        _sign(course, course.run.custody.end)
+        _attempt(course, lambda: _record(course), told=True)
+        _attempt(course, lambda: _remember(course, None), told=True)
+        _sign(course, run.custody.end)
         run.lock.release()
         run.output.close()
         return
     paths: list[str] = []
-    _record(course)  # before all that could fail: others wait for the lease
-    _compare_with_review(course)
-    if "ledger" not in course.selected:  # which says itself what it has accepted
-        for text in stateguard.unused(run):
-            run.say(text)
-    if "drift" in course.selected:
-        _end_drift(course)
-    if run.active and run.results:
+    for step in (
+        lambda: _record(course),  # before all that could fail: others wait for the lease
+        lambda: _abandon_repairs(course),
+        lambda: _compare_with_review(course),
+        lambda: _say_unused(course),
+        lambda: _end_drift(course),
+        lambda: paths.extend(_reports(course)),
+    ):
+        _attempt(course, step)
+    _sign(course, run.custody.sign, told=False)  # what is written from here on is signed at the end
+    code = course.exit_code()
+    if run.request.part is Part.JOB:  # the pipeline's last job reports all stacks at once
+        _attempt(course, lambda: fanout.leave(run, course.named))
+        course.console.summary(course.selected, code, paths, course.errors)
+    else:
+        _tell(course, code, paths)
+    _sign(course, course.run.custody.end)
+    _attempt(course, lambda: _keep_answer(course), told=True)
+    run.lock.release()
+    if run.request.as_json:
+        _attempt(course, lambda: _print_document(course, paths), told=True)
+    run.output.close(reading=not course.selected & LOCKING)
+    raise SystemExit(int(course.exit_code()))
+
+
+def _attempt(course: Course, step: Callable[[], None], *, told: bool = False) -> None:
+    """Take a step of the end; an error in it, unexpected ones included, fails the run, and the other steps follow.
+
+    Args:
+        course: The run's course.
+        step: The step.
+        told: Whether the outcome was already told, so that an error has to be told here.
+    """
+    run = course.run
+    try:
+        step()
+    except DeployError as error:
+        problem = run.problem(error)
+    except Exception as error:  # noqa: BLE001 - a defect in a report must not keep records from being written
+        found = UnexpectedError(
+            f"{type(error).__name__}: {error}"[:_LONGEST], untouched="the receipts of what was applied",
+            next_step=run.keep_crash("end", error),
+        )  # fmt: skip
+        problem = run.problem(found)
+    else:
+        return
+    course.errors.append(problem)
+    if told:
+        run.say(problem.text())
+
+
+def _say_unused(course: Course) -> None:
+    """Say what was accepted for nothing; `doit ledger` does so itself."""
+    if "ledger" not in course.selected:
+        for text in stateguard.unused(course.run):
+            course.run.say(text)
+
+
+def _reports(course: Course) -> list[str]:
+    """Print and write the reports of what was done; returns their paths for display."""
+    paths: list[str] = []
+    if course.run.active and course.run.results:
         for stage in ("plan", "deploy", "drift"):
             if _is_reported(course, stage):
                 paths += _report(course, stage)
         from .reports import write
 
-        write.write_junit(run)
-    _sign(course, run.custody.sign, told=False)  # what is written from here on is signed at the end
-    code = course.exit_code()
-    if run.request.part is Part.JOB:  # the pipeline's last job reports all stacks at once
-        fanout.leave(run, course.named)
-        course.console.summary(course.selected, code, paths, course.errors)
-    else:
-        _tell(course, code, paths)
-    _sign(course, course.run.custody.end)
-    _keep_answer(course)
-    run.lock.release()
-    if run.request.as_json:
-        _print_document(course, paths)
-    run.output.close(reading=not course.selected & LOCKING)
-    raise SystemExit(int(course.exit_code()))
+        write.write_junit(course.run)
+    return paths
 
 
 def _print_document(course: Course, paths: list[str]) -> None:
@@ -82,6 +127,8 @@ def _keep_answer(course: Course) -> None:
 
 def _end_drift(course: Course) -> None:
     """Complete what the checks for drift found with what only all of them together show."""
+    if "drift" not in course.selected:
+        return
     from . import drift
     from .run import previous, turns
 
@@ -97,6 +144,14 @@ def _end_drift(course: Course) -> None:
     course.run.notes += useless
     for text in useless:
         course.run.say(text)
+
+
+def _abandon_repairs(course: Course) -> None:
+    """Remove the plans of repairs that were not applied."""
+    if course.run.repairs:
+        from . import repair
+
+        repair.abandon(course.run)
 
 
 def _sign(course: Course, sign: Callable[[Collection[str]], None], *, told: bool = True) -> None:
@@ -121,6 +176,12 @@ def _record(course: Course) -> None:
     run = course.run
     if run.recording is None or not (run.asked.deploying or "verify" in course.selected):
         return
+    if run.project.config.notify:  # which reads them in any case; the ledger then notes how often they were written
+        from .run import observing
+
+        with suppress(DeployError):
+            if found := run.once(observing.attach):
+                found.read()
     if problem := run.recording.end(last=run.request.part is not Part.JOB):
         shown = run.problem(problem)
         if run.asked.deploying:
@@ -132,23 +193,57 @@ def _record(course: Course) -> None:
 def _tell(course: Course, code: ExitCode, paths: list[str]) -> None:
     """Report the outcome: on the console, to the forge and channels, and in the history."""
     run = course.run
+    for step in (
+        lambda: _say_left(course),
+        lambda: _move_tag(course, code),
+        lambda: course.notify([*course.errors, *course.shown]),
+        lambda: _remember_drift(course, code),
+        lambda: _publish(course, code),
+        lambda: _tell_witness(course),
+        lambda: _tell_of_drift(course),
+        lambda: _remember(course, code),
+    ):
+        _attempt(course, step)
+    code = course.exit_code()
+    if course.selected & LOCKING:  # last, for what failed has to be on the screen at the end
+        course.console.summary(course.selected, code, paths, course.errors)
+    else:
+        for problem in course.errors:
+            run.say(problem.text())
+
+
+def _say_left(course: Course) -> None:
+    """Say what this run has left as it is: what is pending at the target, and stacks that are gone from the code."""
+    run = course.run
     if run.recording is not None and "plan" in course.selected and not run.asked.deploying:
         for text in pending.lines(run, run.recording):
             run.say(text)
     if "plan" in course.selected or run.asked.deploying:
         for text in removed.lines(run):
             run.say(text)
-    if code is ExitCode.OK and run.asked.deploying:
-        deployedtag.remember(run)
-    elif run.asked.deploying:
-        deployedtag.take_back(run)
-    course.notify([*course.errors, *course.shown])
-    if "drift" in course.selected or run.repairs:
-        _remember_drift(course, code)
+
+
+def _move_tag(course: Course, code: ExitCode) -> None:
+    """Move the tag of deploys, or take back what it announced."""
+    if not course.run.asked.deploying:
+        return
+    if code is ExitCode.OK:
+        deployedtag.remember(course.run)
+    else:
+        deployedtag.take_back(course.run)
+
+
+def _publish(course: Course, code: ExitCode) -> None:
+    """Tell the forge, by a comment and statuses."""
     if course.selected & LOCKING:
         from .forges import publisher
 
-        publisher.publish(run, course.whole, code)
+        publisher.publish(course.run, course.whole, code)
+
+
+def _tell_of_drift(course: Course) -> None:
+    """Keep issues and merge requests about drift."""
+    run = course.run
     if "drift" in course.selected and run.project.config.drift.issues:
         from .forges import drifted
 
@@ -157,19 +252,29 @@ def _tell(course: Course, code: ExitCode, paths: list[str]) -> None:
         from . import proposals
 
         proposals.publish(run)
-    _remember(course, code)
-    if course.selected & LOCKING:  # last, for what failed has to be on the screen at the end
-        course.console.summary(course.selected, code, paths, course.errors)
-    else:
-        for problem in course.errors:
-            run.say(problem.text())
+
+
+def _tell_witness(course: Course) -> None:
+    """Tell the forge which entry of the ledger is the last; in a generated pipeline, the last job does."""
+    run = course.run
+    if run.recording is None or not (run.asked.deploying or "verify" in course.selected):
+        return
+    from .run import ledgerof
+
+    session = ledgerof.opened(run).session
+    if session.head is not None and (session.written or run.request.part is Part.REPORT):
+        from .forges import witness
+
+        witness.tell(run, session, session.head)
 
 
 def _remember_drift(course: Course, code: ExitCode) -> None:
     """Keep what the checks for drift found, and what was repaired, for the next check."""
+    run = course.run
+    if "drift" not in course.selected and not run.repairs:
+        return
     from .run import previous
 
-    run = course.run
     if "drift" in course.selected and (error := previous.record(run, code)):
         run.say(f"{run.problem(error).summary}; the next check will count what this one found as new")
     if run.repairs and (error := previous.repaired(run)):

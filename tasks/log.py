@@ -91,8 +91,21 @@ def _line(entry: Entry) -> str:
         f"serial {facts['serial']}" if facts.get("serial") is not None else "",
         _CHECKS.get(str(facts.get("verified")), ""),
         f"pipeline {by['pipeline']}" if by.get("pipeline") else "",
-        f"merge request {by['request']}" if by.get("request") else "",
+        _review(facts.get("review"), by.get("request")),
         _REPAIRED.get(str(facts.get("repaired")), ""),
         str(facts.get("reason") or ""),
     ]
     return "  ".join(part for part in parts if part)
+
+
+def _review(found: object, request: object) -> str:
+    """By which merge request a commit came, and who approved that, as the forge told it; empty if it did not."""
+    if not isinstance(found, dict):
+        return f"merge request {request}" if request else ""
+    if found.get("request") is None:
+        return "no merge request"
+    names, ids = found.get("names"), found.get("approvers")
+    people = [*map(str, names)] if isinstance(names, list) else []
+    people = people or [f"user {number}" for number in (ids if isinstance(ids, list) else ())]
+    approved = f"approved by {', '.join(people)}" if people else "not approved"
+    return f"merge request {found['request']}, {approved}"

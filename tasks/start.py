@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .project.project import Project
     from .project.statekinds import StateId
     from .run.allowance import Allowance
+    from .run.reviewing import Review
 
 ENVIRONMENT_VARIABLE = "DEPLOY_ENV"
 _SECRET = re.compile(f"{SECRET_NAME.pattern}|KEY")  # before the configuration is read, it may name others
@@ -192,7 +193,7 @@ def _open_ledger(run: Run) -> None:
     """
     from .run import ledgerof
 
-    run.recording = ledgerof.attach(run, _has_ended)
+    run.recording = ledgerof.attach(run, _has_ended, _review)
     if run.recording is not None and commandline.names(_READING):
         run.recording.begin()
 
@@ -202,6 +203,13 @@ def _has_ended(run: Run, pipeline: Pipeline) -> bool:
     from .forges import ended
 
     return ended.has_ended(run, pipeline)
+
+
+def _review(run: Run) -> Review | None:
+    """Ask the forge; its modules are only needed by a run that applies."""
+    from .forges import approvals
+
+    return approvals.review(run)
 
 
 def _request() -> Request:

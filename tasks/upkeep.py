@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import audit
+from . import audit, rekeying
 from .base import ci
 from .base.clock import now
 from .base.errors import ConfigError, LedgerError, nearest
@@ -17,30 +17,31 @@ from .engine import encryption
 from .ledger import advice, check, checkpoint, keys
 from .ledger.machine import Failed, Look, Trouble
 from .ledger.record import Change, Head, Kind
-from .ledger.session import Trust
-from .run import entries, ledgerof, rebuilding
-from .run.action import printing
+from .run import documents, entries, ledgerof, rebuilding
+from .run.action import FailedText, printing
+from .run.commandline import JSON, json_option
+from .run.documents import LeasePart, LedgerDocument, ProblemPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from .base.jsonvalue import JsonObject
     from .ledger.home import Version
+    from .ledger.session import Trust
     from .run.recording import Recording
     from .run.run import Run
     from .run.taskdict import TaskDict
 
 STAGE = "ledger"
-NEXT_KEY = "DEPLOY_LEDGER_NEXT_KEY"
 _UNCHANGED = "the ledger is unchanged"
 
 
 def tasks(run: Run) -> Iterator[TaskDict]:
     """`ledger`: the word after it says what to do."""
-    yield printing(run, STAGE, _text, positional="words")
+    yield printing(run, STAGE, _text, json_option(), positional="words")
 
 
-def _text(run: Run, words: list[str]) -> str:
+def _text(run: Run, words: list[str], as_json: bool = False) -> str:
     word, rest = (words[0], words[1:]) if words and words[0] in _WITH_MORE else (" ".join(words), [])
     if word not in _DOES and word not in _WITH_MORE:
         known = ", ".join([*_DOES, *_WITH_MORE])
@@ -49,10 +50,23 @@ def _text(run: Run, words: list[str]) -> str:
             wrong if word else "`doit ledger` needs a word after it",
             untouched="nothing was read or written", next_step=f"use one of these: {known}",
         )  # fmt: skip
+    if as_json and word != "check":
+        raise ConfigError(
+            f"`doit ledger {word}` has no document", untouched="nothing was read or written",
+            next_step=(doit("ledger", "check", JSON), " has one"),
+        )  # fmt: skip
     if word == "key":
         return _key()
     opened = ledgerof.opened(run)
-    return _WITH_MORE[word](run, opened, rest) if word in _WITH_MORE else _DOES[word](run, opened)
+    if as_json:
+        return _check_document(run, opened)
+    done = _WITH_MORE[word](run, opened, rest) if word in _WITH_MORE else _DOES[word](run, opened)
+    session = opened.session
+    if session.written and session.head is not None:
+        from .forges import witness
+
+        witness.tell(run, session, session.head)
+    return done
 
 
 def _key() -> str:
@@ -94,7 +108,7 @@ def _init(run: Run, found: Recording) -> str:
 
 def _rebuild(run: Run, found: Recording, rest: Sequence[str]) -> str:
     """Start a new ledger in place of one that is lost or cannot be trusted, from states and receipts."""
-    reason, session = _reason(run, "rebuild"), found.session
+    reason, session = ledgerof.reason(run, "rebuild"), found.session
     over, replaced = _to_replace(found)
     public = _first_key(session.trust)
     with _alone(run, "rebuild"):
@@ -102,7 +116,7 @@ def _rebuild(run: Run, found: Recording, rest: Sequence[str]) -> str:
         run.project.keyring.prepare()
         stacks = rebuilding.collect(run, [Path(folder) for folder in rest])
         facts: JsonObject = {
-            "rebuilt": True, "replaces": replaced, **_shown(found, reason),
+            "rebuilt": True, "replaces": replaced, **entries.reason(found.settings, reason),
             "stacks": {name: {"from": item.source, "certain": item.certain} for name, item in stacks.items()},
         }  # fmt: skip
         begin = Change(Kind.INIT, secrets.token_hex(16), now(), key=public, facts=facts)
@@ -207,23 +221,54 @@ def _prune(run: Run, found: Recording, rest: Sequence[str]) -> str:
 
 def _check(run: Run, found: Recording) -> str:
     """Test it: a real write, and one that has to be refused."""
-    session = found.session
-    tried = check.check(session.home)
+    tried, head = _tried(found)
+    if problem := _unusable(run, found, tried, head):
+        raise problem
+    lines = [f"ledger    {advice.headline(tried)}: {plural(head.sequence if head else 0, 'event')}"]
+    signed = head is not None and head.key is not None
+    lines.append("  signed by this job's key" if signed else "  not signed: there is no key (`doit ledger key`)")
+    if head is not None and head.lease is not None:
+        lines.append(f"  {head.lease.label} has held its lease since {head.lease.since}")
+    return "\n".join(lines)
+
+
+def _tried(found: Recording) -> tuple[check.Check, Head | None]:
+    """What a check found, and the ledger's head if it can be written."""
+    tried = check.check(found.session.home)
+    return tried, found.look() if tried.found.can_write else None
+
+
+def _unusable(run: Run, found: Recording, tried: check.Check, head: Head | None) -> LedgerError | None:
+    """Why a deploy of this job could not record what it does."""
     if not tried.found.can_write:
         steps = advice.next_step(tried, found.settings, run.project.environment, ci.kind())
-        raise LedgerError(advice.headline(tried), where=tried.name, untouched="nothing was written", next_step=steps)
-    head = found.look()
-    lines = [f"ledger    {advice.headline(tried)}: {plural(head.sequence, 'event')}"]
-    signing = [key.public.text for key in session.trust.signing]
-    if head.key is not None and head.key not in signing:
-        raise LedgerError(
+        return LedgerError(advice.headline(tried), where=tried.name, untouched="nothing was written", next_step=steps)
+    if head is not None and head.key is not None and not _signs(found, head):
+        return LedgerError(
             f"the ledger is signed with {keys.PublicKey(head.key).id}, which this job does not have",
             untouched="nothing was written", next_step=f"set {found.settings.key} in deploy jobs",
         )  # fmt: skip
-    lines.append("  signed by this job's key" if head.key else "  not signed: there is no key (`doit ledger key`)")
-    if head.lease is not None:
-        lines.append(f"  {head.lease.label} has held its lease since {head.lease.since}")
-    return "\n".join(lines)
+    return None
+
+
+def _signs(found: Recording, head: Head) -> bool:
+    return head.key in [key.public.text for key in found.session.trust.signing]
+
+
+def _check_document(run: Run, found: Recording) -> str:
+    """The result of a check for programs; one that says that the ledger cannot be used fails the task."""
+    tried, head = _tried(found)
+    problem = _unusable(run, found, tried, head)
+    lease = head.lease if head is not None else None
+    shown = documents.text(LedgerDocument(
+        environment=run.project.environment, usable=problem is None, home=tried.name, access=str(tried.found),
+        problems=[ProblemPart.of(run.problem(problem))] if problem is not None else [],
+        sequence=head.sequence if head is not None else None,
+        key=keys.PublicKey(head.key).id if head is not None and head.key is not None else None,
+        signing=head is not None and _signs(found, head),
+        lease=LeasePart(label=lease.label, since=lease.since) if lease is not None else None,
+    ))  # fmt: skip
+    return FailedText(shown) if problem is not None else shown
 
 
 def _push(run: Run, found: Recording) -> str:
@@ -239,13 +284,13 @@ def _push(run: Run, found: Recording) -> str:
 
 def _release(run: Run, found: Recording) -> str:
     """Release the lease of a run that died."""
-    reason, head = _reason(run, "release"), found.look()
+    reason, head = ledgerof.reason(run, "release"), found.look()
     lease = head.lease
     if lease is None:
         return "ledger    its lease is free"
     begun = {name: item.model_copy(update={"doubtful": True}) for name, item in head.begun.items()}
     facts: JsonObject = {
-        "of": lease.holder, "label": lease.label, "begun": [*sorted(begun)], **_shown(found, reason),
+        "of": lease.holder, "label": lease.label, "begun": [*sorted(begun)], **entries.reason(found.settings, reason),
     }  # fmt: skip
     found.session.amend(
         lambda known: known.model_copy(update={"lease": None, "begun": begun}),
@@ -257,7 +302,7 @@ def _release(run: Run, found: Recording) -> str:
 
 def _accept(run: Run, found: Recording) -> str:
     """Accept a stack's state: exactly this lineage and serial."""
-    reason, accepted = _reason(run, "accept"), run.request.accepted
+    reason, accepted = ledgerof.reason(run, "accept"), run.request.accepted
     if not accepted:
         raise ConfigError(
             "`doit ledger accept` needs a state to accept", untouched="nothing was written",
@@ -276,62 +321,15 @@ def _accept(run: Run, found: Recording) -> str:
             Change(
                 Kind.ACCEPT, secrets.token_hex(16), now(), item.stack, receipt={**known.receipt, **state, "exists": []},
                 outputs=known.outputs, follows=known.change,
-                facts={**state, "instead_of": left, **_shown(found, reason)},
+                facts={**state, "instead_of": left, **entries.reason(found.settings, reason)},
             )
         )  # fmt: skip
     found.session.amend(lambda known: known, changes)
     return f"ledger    accepted: {', '.join(item.stack for item in accepted)}"
 
 
-def _rotate(run: Run, found: Recording, *, revoking: bool = False) -> str:
-    """Replace the key; the old one signs that too, unless it is lost or revoked, which needs a reason."""
-    following = keys.from_environment(NEXT_KEY)
-    if following is None:
-        raise ConfigError(
-            f"there is no new key in {NEXT_KEY}", untouched="nothing was written",
-            next_step=("create one with ", doit("ledger", "key"), f", and set {NEXT_KEY} for this command"),
-        )  # fmt: skip
-    head, session = found.look(), found.session
-    lost = head.key is not None and head.key not in {key.public.text for key in session.trust.signing}
-    why = "revoked" if revoking else "lost" if lost else ""
-    facts = {"old": why, **_shown(found, _reason(run, "revoke" if revoking else "rotate"))} if why else {}
-    session.trust = Trust(session.trust.public, [*session.trust.signing, following])
-    change = Change(
-        Kind.ROTATE, secrets.token_hex(16), now(), key=following.public.text, lost=bool(why), facts=facts
-    )  # fmt: skip
-    session.amend(lambda known: known, [change])
-    lines = [
-        f"ledger    signed with {following.public.id} from now on{f'; the {why} key did not sign this' if why else ''}"
-    ]
-    if following.public not in session.trust.public:
-        lines.append(f"  add its public key to `ledger` in the configuration: public_key: {following.public.text}")
-    and_remove = ", and remove the old public key from the configuration" if head.key else ""
-    lines.append(f"  set the new {keys.VARIABLE} in deploy jobs{and_remove}")
-    return "\n".join(lines)
-
-
-def _revoke(run: Run, found: Recording) -> str:
-    """Replace a key that others may have: what it signs from now on is not valid."""
-    return _rotate(run, found, revoking=True)
-
-
-def _reason(run: Run, word: str) -> str:
-    reason = run.request.reason
-    if not reason:
-        raise ConfigError(
-            f"`doit ledger {word}` needs a reason", untouched="nothing was written",
-            next_step=("say why: ", doit("reason=WHY", "ledger", word)),
-        )  # fmt: skip
-    return reason
-
-
-def _shown(found: Recording, reason: str) -> JsonObject:
-    """A reason as stored in entries: readable only if the configuration allows it."""
-    return {"reason": reason if found.settings.public else "given, but not shown (`ledger.public`)"}
-
-
 _DOES: dict[str, Callable[[Run, Recording], str]] = {
-    "init": _init, "check": _check, "push": _push, "accept": _accept, "release": _release, "rotate": _rotate,
-    "revoke": _revoke, "key": lambda run, found: _key(),  # noqa: ARG005 - takes no ledger
+    "init": _init, "check": _check, "push": _push, "accept": _accept, "release": _release, "rotate": rekeying.rotate,
+    "revoke": rekeying.revoke, "key": lambda run, found: _key(),  # noqa: ARG005 - takes no ledger
 }  # fmt: skip
 _WITH_MORE: dict[str, Callable[[Run, Recording, Sequence[str]], str]] = {"prune": _prune, "rebuild": _rebuild}

@@ -21,7 +21,10 @@ CLASSES: dict[str, tuple[str, ...]] = {
     ),
     "ledger": (
         "unit/test_ledger_chain.py", "unit/test_ledger_machine.py", "e2e/test_ledger_trust.py",
-        "e2e/test_dashboard_ledger.py",
+        "e2e/test_dashboard_ledger.py", "unit/test_ledger_witness.py", "e2e/test_ledger_witness.py",
+        "unit/test_approvals.py", "unit/test_statecopy.py",
+        "e2e/test_restore.py::test_another_or_a_newer_state_is_not_overwritten",
+        "e2e/test_restore.py::test_nothing_is_restored_while_another_run_deploys",
         "unit/test_githome.py::test_what_was_planted_in_the_cached_repository_is_not_run",
         "unit/test_githome.py::test_no_credential_in_any_message",
         "unit/test_githome.py::test_a_token_is_not_sent_in_clear",

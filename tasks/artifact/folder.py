@@ -33,6 +33,7 @@ _BEFORE = "ci/before/"
 _FREE = (
     "index/", "drift/", "ledger.json", "ledger.lock", "reports/", "runs/", "ci/gitlab.yml", "ci/github.json",
     "crash.log", "overview.json", "published.json", "review.json", "run.lock", "memory.jsonl", f"{_BEFORE}memory.jsonl",
+    "states/",
 )  # fmt: skip
 _REMEMBERED = ("receipts/", "outputs/")
 _LARGEST_INDEX = 1 << 28

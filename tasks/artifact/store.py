@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 import zipfile
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -151,6 +152,15 @@ def state_of_plan(plan: Sealed) -> tuple[str | None, int | None]:
         return state.get("lineage") or None, int(state["serial"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, RuntimeError):
         return None, None
+
+
+def prior_state(plan: bytes) -> bytes | None:
+    """The state that a saved plan was made for, as it was before the plan's refresh; None if it cannot be read."""
+    try:
+        with zipfile.ZipFile(BytesIO(plan)) as archive:
+            return archive.read("tfstate-prev")
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile, RuntimeError):
+        return None
 
 
 def is_encrypted(plan: Sealed) -> bool:

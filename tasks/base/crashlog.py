@@ -30,7 +30,7 @@ def keep(
         engine: The engine and its version, if one was in use.
     """
     versions = [f"{name} {_version(name)}" for name in ("doit-tofu", "doit")]
-    versions += [f"Python {platform.python_version()}", engine or "no engine yet", platform.platform()]
+    versions += [f"Python {platform.python_version()}", engine or "no engine yet", _system()]
     head = f"{datetime.now(UTC).isoformat(timespec='seconds')} {task}"
     text = "".join(traceback.format_exception(error))
     try:
@@ -38,6 +38,11 @@ def keep(
     except OSError:
         return "report this bug; its traceback could not be written"
     return f"report this bug and attach {shown}"
+
+
+def _system() -> str:
+    """The operating system; `platform.platform()` starts a program to find the processor's name."""
+    return f"{platform.system()} {platform.release()} {platform.machine()}"
 
 
 def _version(name: str) -> str:

@@ -126,6 +126,11 @@ class Layout:
         return self.cache / "ledger"
 
     @property
+    def observed(self) -> Path:
+        """The latest observations that this disk has seen: where, and how often they had been written."""
+        return self.ledger_cache / f"{self.environment}-observed.json"
+
+    @property
     def file_index(self) -> Path:
         """Digests and facts of source files, keyed by their stat."""
         return self.cache / "files.json"
@@ -215,6 +220,10 @@ class Layout:
     def outputs(self, stack: str) -> Path:
         """The stack's outputs after the last apply."""
         return self.base / f"outputs/{stack}.json"
+
+    def states(self, stack: str) -> Path:
+        """The folder of encrypted copies of the stack's state."""
+        return self.base / f"states/{stack}"
 
     @property
     def before(self) -> Path:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..base import jsontext, plain
 from ..base.files import LARGEST_RECORD, parse_json
@@ -35,9 +35,16 @@ _OK = 200
 _TRIES, _SECONDS, _PAUSE = 3, 30.0, 0.5
 
 
+class Kept(NamedTuple):
+    """A state: as it is kept, and what it says."""
+
+    content: bytes
+    state: Mapping[str, Json]
+
+
 def read(
     data_dir: Path, environment: Mapping[str, str], wait: Callable[[float], bool | None], seconds: float = _SECONDS
-) -> Mapping[str, Json] | None:
+) -> Kept | None:
     """The state of an initialized stack as it is kept, encrypted or not.
 
     None where the stack has another backend, where the engine would make another request than we do, where there is
@@ -60,7 +67,7 @@ def read(
         state = jsontext.loads(answer.content) if answer.status == _OK else None
     except (http.NoAnswerError, ValueError, RecursionError):
         return None
-    return state if isinstance(state, dict) and state.get("lineage") else None
+    return Kept(answer.content, state) if isinstance(state, dict) and state.get("lineage") else None
 
 
 def _request(data_dir: Path, environment: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:

@@ -7,7 +7,9 @@ from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    from ..run.reviewing import Approver
 
 LABEL = "drift"
 
@@ -36,6 +38,14 @@ class Issue:
     title: str
     body: str
     own: bool
+
+
+@dataclass(frozen=True)
+class Noted:
+    """A commit status that was set: the forge's number of it (a later one has a greater one), and its description."""
+
+    id: int
+    text: str
 
 
 @dataclass(frozen=True)
@@ -138,8 +148,20 @@ class Client(Protocol):
     def status(self, commit: str, state: State, name: str, description: str, link: str | None) -> None:
         """Set a commit's status of a name."""
 
+    def statuses(self, commit: str, name: str) -> list[Noted]:
+        """All statuses of a name that were ever set on a commit."""
+
+    def deployed(self, environment: str) -> Iterator[str]:
+        """The commits of an environment's deployments, the latest first; a commit may appear several times."""
+
+    def commits(self) -> Iterator[str]:
+        """The commits of the default branch, the latest first."""
+
     def has_ended(self, pipeline: str) -> bool:
         """Whether a pipeline of this run's project has ended, and will not continue by itself."""
+
+    def approvers(self, request: int) -> list[Approver]:
+        """Who approves a merge request as it is."""
 
     def merged(self, commit: str, branch: str | None) -> Merged | None:
         """The merge request that brought a commit to a branch; None without one."""

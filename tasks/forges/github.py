@@ -6,17 +6,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from .client import LABEL, Comment, Issue, Merged, Proposal, State
+from ..run.reviewing import Approver
+from .client import LABEL, Comment, Issue, Merged, Noted, Proposal, State
 from .http import Api, ForgeError, field_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from .client import Commit
     from .place import Place
 
 ACTIONS = "github-actions[bot]"
 _LONGEST_DESCRIPTION = 140
+_WITHDRAWN = ("changes_requested", "dismissed")  # states of reviews that end an approval; a comment does not
 
 
 class GitHub:
@@ -166,10 +168,42 @@ class GitHub:
         body |= {"target_url": link} if link else {}
         self._api.send("POST", f"{self._repository}/statuses/{quote(commit, safe='')}", body)
 
+    def statuses(self, commit: str, name: str) -> list[Noted]:
+        """All statuses of a name on a commit; GitHub keeps every one that was set."""
+        found = self._api.pages(f"{self._repository}/commits/{quote(commit, safe='')}/statuses")
+        return [
+            Noted(item["id"], str(item.get("description") or ""))
+            for item in found
+            if isinstance(item.get("id"), int) and item.get("context") == name
+        ]
+
+    def deployed(self, environment: str) -> Iterator[str]:
+        """The commits of an environment's deployments (https://docs.github.com/en/rest/deployments/deployments)."""
+        found = self._api.pages(f"{self._repository}/deployments", environment=environment)
+        return (str(item["sha"]) for item in found if item.get("sha"))
+
+    def commits(self) -> Iterator[str]:
+        """The commits of the default branch."""
+        return (str(item["sha"]) for item in self._api.pages(f"{self._repository}/commits") if item.get("sha"))
+
     def has_ended(self, pipeline: str) -> bool:
         """Whether a workflow run has ended (https://docs.github.com/en/rest/actions/workflow-runs)."""
         found = self._api.get(f"{self._repository}/actions/runs/{quote(pipeline, safe='')}")
         return isinstance(found, dict) and str(found.get("id")) == pipeline and found.get("status") == "completed"
+
+    def approvers(self, request: int) -> list[Approver]:
+        """Whose latest review approves a pull request (https://docs.github.com/en/rest/pulls/reviews)."""
+        found: dict[int, Approver] = {}
+        for item in self._api.pages(f"{self._repository}/pulls/{request}/reviews"):  # in the order of their times
+            user = item.get("user")  # null where the account is gone
+            if not isinstance(user, dict) or not isinstance(user.get("id"), int):
+                continue
+            state = str(item.get("state")).lower()
+            if state == "approved":
+                found[user["id"]] = Approver(str(user["id"]), str(user.get("login") or ""))
+            elif state in _WITHDRAWN:
+                found.pop(user["id"], None)
+        return [found[number] for number in sorted(found)]
 
     def merged(self, commit: str, branch: str | None) -> Merged | None:
         """The pull request that brought a commit to a branch."""

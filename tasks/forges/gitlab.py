@@ -6,11 +6,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from .client import LABEL, Comment, Issue, Merged, Proposal
+from ..run.reviewing import Approver
+from .client import LABEL, Comment, Issue, Merged, Noted, Proposal
 from .http import Api, ForgeError, field_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from .client import Commit, State
     from .place import Place
@@ -160,10 +161,34 @@ class GitLab:
             body["pipeline_id"] = self._pipeline
         self._api.send("POST", f"{self._own}/statuses/{quote(commit, safe='')}", body)
 
+    def statuses(self, commit: str, name: str) -> list[Noted]:
+        """All statuses of a name on a commit, those of retries too."""
+        path = f"{self._own}/repository/commits/{quote(commit, safe='')}/statuses"
+        return [
+            Noted(item["id"], str(item.get("description") or ""))
+            for item in self._api.pages(path, name=name, all="true")
+            if isinstance(item.get("id"), int) and item.get("name") == name
+        ]
+
+    def deployed(self, environment: str) -> Iterator[str]:
+        """The commits of an environment's deployments (https://docs.gitlab.com/api/deployments/)."""
+        found = self._api.pages(f"{self._own}/deployments", environment=environment, order_by="id", sort="desc")
+        return (str(item["sha"]) for item in found if item.get("sha"))
+
+    def commits(self) -> Iterator[str]:
+        """The commits of the default branch (https://docs.gitlab.com/api/commits/)."""
+        return (str(item["id"]) for item in self._api.pages(f"{self._own}/repository/commits") if item.get("id"))
+
     def has_ended(self, pipeline: str) -> bool:
         """Whether a pipeline has ended (https://docs.gitlab.com/api/pipelines/#get-a-single-pipeline)."""
         found = self._api.get(f"{self._own}/pipelines/{quote(pipeline, safe='')}")
         return isinstance(found, dict) and str(found.get("id")) == pipeline and found.get("status") in _ENDED
+
+    def approvers(self, request: int) -> list[Approver]:
+        """Who approves a merge request (https://docs.gitlab.com/api/merge_request_approvals/)."""
+        found = self._api.get(f"{self._project}/merge_requests/{request}/approvals")
+        users = [item["user"] for item in found["approved_by"]]
+        return [Approver(str(user["id"]), str(user.get("username") or "")) for user in users]
 
     def merged(self, commit: str, branch: str | None) -> Merged | None:
         """The merge request that brought a commit to a branch."""

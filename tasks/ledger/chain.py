@@ -165,6 +165,9 @@ class Verification:
         self.records: dict[str, tuple[int, str]] = {}  # by stack: the number of its last entry, and the digest there
         self.replaced: dict[int, str] = {}  # entries that replaced a key without its signature, and why: lost, revoked
         self.place: tuple[str, str | None] | None = None  # at the cut: the digest of the entry before, and the key
+        self.digests: dict[int, str] = {}  # of every entry, by its number
+        self.keys: set[str] = {start.key} if start and start.key else set()  # that were current, less the revoked
+        self.rebuilt = False  # whether its first entry says that it replaces another ledger
         self._cut = cut
         self._keys: dict[str, PublicKey] = {}
         self._vouched = start is None
@@ -180,6 +183,7 @@ class Verification:
         if self.broken is None:
             self.count += 1
             self._expected, self._previous = number + 1, sha256_bytes(data)
+            self.digests[number] = self._previous
         return self.broken is None
 
     def end(self, shards: Iterable[Shard]) -> Broken | None:
@@ -245,6 +249,9 @@ class Verification:
                     number, f"entry {number} replaces the key {self._public(before).id}, which did not sign that"
                 )
             self.replaced[number] = str(entry.facts.get("old") or "lost")
+            if self.replaced[number] == "revoked":
+                self.keys.discard(before)
+        self.keys.add(now)
         self._key = now
         return None
 
@@ -255,6 +262,8 @@ class Verification:
     def _note(self, entry: Entry) -> Broken | None:
         if entry.sequence == 1 and entry.kind is not Kind.INIT:
             return Broken(1, "entry 1 does not start a ledger")
+        if entry.kind is Kind.INIT:
+            self.rebuilt = bool(entry.facts.get("rebuilt"))
         start = self.head.checkpoint
         if start is not None and start.entry == entry.sequence:
             known = checkpoint.parsed(entry)

@@ -43,6 +43,7 @@ class Observer:
         label: This run, for people.
         trust: The keys that sign and verify them.
         pause: Waits that many seconds; true if the run was asked to stop.
+        floor: How often they were written, at the least: fewer times, and an earlier version was put back.
     """
 
     home: Home
@@ -50,6 +51,7 @@ class Observer:
     label: str
     trust: Trust = field(default_factory=Trust)
     pause: Callable[[float], bool | None] = time.sleep
+    floor: int = 0
 
     def read(self) -> Observations:
         """The newest observations; empty (`writes` is 0) if there are none.
@@ -63,8 +65,18 @@ class Observer:
         except HomeError as error:
             raise self._failed("read", error) from error
 
+    def require_newest(self, found: Observations) -> None:
+        """Refuse observations of an earlier time: what was over then, and is there again, would be known.
+
+        Raises:
+            UntrustedError: They were written fewer times than is known. None at all are no such: all is new then.
+        """
+        if 0 < found.writes < self.floor:
+            what = f"they were put back to an earlier version: number {found.writes}, but {self.floor} was seen"
+            raise self._wrong(UntrustedError, what, _AGAIN)
+
     def write(self, update: Update) -> Observations:
-        """Apply an update to the newest observations; those that cannot be trusted are replaced.
+        """Apply an update to the newest observations; those that cannot be trusted, or are too old, are replaced.
 
         Raises:
             LedgerError: They cannot be written.
@@ -86,6 +98,8 @@ class Observer:
             known = self._believed(version)
         except UntrustedError:
             known = self._empty()
+        if known.writes < self.floor:
+            known = self._empty().model_copy(update={"writes": self.floor})
         made = update.over(known)
         if made.content() != known.content():
             sealed = statement.seal(made.content(), KIND, self._signing())

@@ -126,6 +126,7 @@ class Head(Part):
         lease: Who may apply now.
         begun: The stacks whose apply was announced and has not ended.
         recent: The ids of the latest writes, newest last.
+        observed: How often the observations had been written, as far as the writers of the ledger knew.
     """
 
     format: int = FORMAT
@@ -141,6 +142,7 @@ class Head(Part):
     lease: Lease | None = None
     begun: dict[str, Begun] = {}  # noqa: RUF012 - pydantic copies it
     recent: tuple[str, ...] = ()
+    observed: int = 0
 
     @property
     def first(self) -> int:

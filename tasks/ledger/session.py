@@ -85,6 +85,7 @@ class Session:
         seen: The latest place in the chain that this machine has seen.
         cache: The cache of shards.
         pause: Waits that many seconds; true if the run was asked to stop.
+        observed: How often the observations were written, as far as this run knows.
     """
 
     home: Home
@@ -94,10 +95,12 @@ class Session:
     seen: Mark | None = None
     cache: Cache | None = None
     pause: Callable[[float], bool | None] = time.sleep
+    observed: int = 0
     _state: State = field(init=False)
     _version: Version | None = field(init=False, default=None)
     _shards: dict[str, Shard] = field(init=False, default_factory=dict)  # by digest
     _said: str = field(init=False, default="")  # the home's last error
+    _first: int | None = field(init=False, default=None)  # the number of the last entry when it was first read
     _lock: threading.RLock = field(init=False, default_factory=threading.RLock)
 
     def __post_init__(self) -> None:
@@ -113,6 +116,12 @@ class Session:
     def version(self) -> Version | None:
         """The version of this head."""
         return self._version
+
+    @property
+    def written(self) -> bool:
+        """Whether the ledger has entries that were written since this session began."""
+        head = self.head
+        return head is not None and head.sequence > (self._first or 0)
 
     @property
     def holds(self) -> bool:
@@ -275,18 +284,21 @@ class Session:
         except (UnreachableError, DeniedError) as error:
             return self._refused(error)
         except HomeError as error:
-            raise self._unbelievable(str(error)) from error
+            raise troubles.unread(self.home.name, error) from error
         if found is None:
             return Fetched(None)
         head = self._believed(found)
         self._version = found
+        self._first = head.sequence if self._first is None else self._first
         return Fetched(head)
 
     def _put(self, base: Head, batch: Batch) -> Event:
         touched = {record.shard_of(change.stack) for change in batch.changes if change.stack is not None}
         shards = self._read_shards(base, touched)
         try:
-            made = self._draft(batch.over(self.me, base), shards, batch.changes, batch.write)
+            head = batch.over(self.me, base)
+            head = head.model_copy(update={"observed": max(head.observed, self.observed)})
+            made = self._draft(head, shards, batch.changes, batch.write)
         except chain.KeyMissingError as error:
             self._said = str(error)
             return Denied(Trouble.NO_KEY)
@@ -334,6 +346,8 @@ class Session:
             raise self._unbelievable(f"its head cannot be read: {error}") from None
         if wrong := self.identity.problem(head):
             raise self._unbelievable(wrong)
+        if head.key is None and self.trust.public:
+            raise troubles.unsigned(self.home.name)
         if broken := chain.judge_head(head, envelope, self.trust.public):
             raise self._unbelievable(broken.what)
         return head
@@ -370,8 +384,10 @@ class Session:
     def _reading(self) -> Iterator[None]:
         try:
             yield
-        except (HomeError, FormatError) as error:
+        except FormatError as error:
             raise self._unbelievable(str(error)) from error
+        except HomeError as error:
+            raise troubles.unread(self.home.name, error) from error
 
     def _known(self) -> Head:
         head = self._state.known

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..base.errors import LedgerError
 from ..base.problem import doit
-from .home import DeniedError, MovedError
+from .home import BrokenError, DeniedError, MovedError
 from .keys import VARIABLE
 from .machine import Trouble
 
@@ -46,6 +46,10 @@ _NEXT: dict[Trouble, Steps] = {
 }
 
 
+class UnsignedError(LedgerError):
+    """The ledger is not signed, but the configuration names a key."""
+
+
 def failed(found: Failed, name: str, said: str) -> LedgerError:
     """The error for something that the protocol could not do.
 
@@ -68,6 +72,27 @@ def untrusted(name: str, what: str) -> LedgerError:
         f"the ledger cannot be trusted: {what}",
         where=name, untouched="nothing was planned or applied",
         next_step=(doit("audit"), " shows the first bad entry; docs/ledger.md explains how to repair it"),
+    )  # fmt: skip
+
+
+def unread(name: str, error: HomeError) -> LedgerError:
+    """The error for a home that did not return what it was asked for; only broken content is not to be trusted."""
+    if isinstance(error, BrokenError):
+        return untrusted(name, str(error))
+    return LedgerError(
+        f"the ledger cannot be read: {error}", where=name, untouched="nothing was planned or applied", next_step=_CHECK
+    )
+
+
+def unsigned(name: str) -> UnsignedError:
+    """The error for a ledger without a key where one is expected."""
+    return UnsignedError(
+        "the ledger is not signed, but the configuration names a key", where=name, key="ledger.public_key",
+        untouched="nothing was planned or applied",
+        next_step=(
+            f"if it was never signed, sign it in a job that has {VARIABLE}: ", doit("reason=WHY", "ledger", "rotate"),
+            "; if it was, it was replaced without the key: restore it",
+        ),
     )  # fmt: skip
 
 

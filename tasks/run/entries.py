@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..ledger.record import Record
     from ..project.model.ledger import Ledger
     from .rebuilding import Found
+    from .reviewing import Review
     from .run import Run
 
 _FACTS = (
@@ -77,6 +78,16 @@ def of_receipt(
         str(receipt.get("plan_sha256") or "") or None, shown.receipt, shown.outputs, follows, holder,
         facts={**_facts(run, settings, shown.receipt), "overridden": len(allowed) if isinstance(allowed, list) else 0},
     )  # fmt: skip
+
+
+def reviewed(change: Change, review: Review, *, public: bool) -> Change:
+    """A change with who reviewed its commit."""
+    return replace(change, facts={**change.facts, "review": review.facts(public=public)})
+
+
+def reason(settings: Ledger, text: str) -> JsonObject:
+    """A reason as an entry has it: readable only if the configuration allows it."""
+    return {"reason": text if settings.public else "given, but not shown (`ledger.public`)"}
 
 
 def of_found(run: Run, settings: Ledger, found: Mapping[str, Found]) -> list[Change]:

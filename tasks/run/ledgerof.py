@@ -5,27 +5,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..base.errors import ConfigError
+from ..base.problem import doit
 from . import ledgers
 from .recording import Recording
 
 if TYPE_CHECKING:
     from .lease import Ask
+    from .reviewing import AskReview
     from .run import Run
 
 
-def attach(run: Run, has_ended: Ask) -> Recording | None:
+def attach(run: Run, has_ended: Ask, review: AskReview) -> Recording | None:
     """The ledger of a run; None if none is configured.
 
     Args:
         run: The run.
         has_ended: Asks the forge whether a pipeline has ended.
+        review: Asks the forge who reviewed the commit.
 
     Raises:
         ConfigError: A setting or a key is not what it should be.
         RecordError: This disk's record of it cannot be read.
     """
     settings = ledgers.settings_of(run)
-    return Recording(run, settings, has_ended) if settings is not None else None
+    return Recording(run, settings, has_ended, review) if settings is not None else None
 
 
 def opened(run: Run) -> Recording:
@@ -41,3 +44,18 @@ def opened(run: Run) -> Recording:
         "no ledger is configured", key="ledger", untouched="nothing was read or written",
         next_step="set `ledger: {kind: git}` in config/pipeline.yaml (docs/ledger.md)",
     )  # fmt: skip
+
+
+def reason(run: Run, word: str) -> str:
+    """The reason that a command line has, where `doit ledger WORD` needs one.
+
+    Raises:
+        ConfigError: It has none.
+    """
+    given = run.request.reason
+    if not given:
+        raise ConfigError(
+            f"`doit ledger {word}` needs a reason", untouched="nothing was written",
+            next_step=("say why: ", doit("reason=WHY", "ledger", word)),
+        )  # fmt: skip
+    return given

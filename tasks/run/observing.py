@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hmac
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..artifact.statecheck import digest
 from ..base.clock import now
-from ..base.errors import DeployError, LedgerError
+from ..base.errors import DeployError, LedgerError, RecordError
+from ..base.files import read_json, write_json
 from ..ledger.observations import Update
 from ..project.config import signature
 from . import ledgers
@@ -75,7 +77,25 @@ class Observing:
             raise self._error
         if self._found is None:
             raise LedgerError("the observations were not read", next_step="run the same command again")
+        self._observer.floor = self._seen(0)
+        self._observer.require_newest(self._found)
+        self._seen(self._found.writes)
         return self._found
+
+    def _seen(self, writes: int) -> int:
+        """Remember how often they were written, here and with the ledger's next entry; returns the most that is known.
+
+        An earlier version that is put back is signed. On a fresh machine only the ledger knows that there was a later.
+        """
+        ledger, path, place = self._run.recording, self._run.layout.observed, self._observer.home.name
+        with suppress(RecordError):
+            known = read_json(path)
+            here = known.get("writes") if isinstance(known, dict) and known.get("place") == place else 0
+            before = here if isinstance(here, int) else 0
+            if writes > before:
+                write_json(path, {"place": place, "writes": writes}, durable=False)
+            writes = max(writes, before)
+        return max(writes, ledger.observed(writes) if ledger is not None else 0)
 
     def known(self, stack: str) -> Checked | None:
         """The latest check of a stack for drift; None if it was never checked.
@@ -115,9 +135,11 @@ class Observing:
         """
         made = update or Update(now(), self._observer.label)
         stacks = frozenset(self._run.project.stacks)
+        self._observer.floor = self._seen(0)
         self._found = self._observer.write(
             replace(made, checked=checked or made.checked, tried=tried or made.tried, stacks=stacks)
         )
+        self._seen(self._found.writes)
 
 
 def attach(run: Run) -> Observing | None:

@@ -11,7 +11,9 @@ from ..base import jsontext
 from ..base.errors import EngineError, StoppedError
 from ..engine import httpstate
 from ..engine.engine import failure
+from ..engine.httpstate import Kept
 from ..project import backend as backends
+from . import statecopies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +55,7 @@ def required(run: Run, stack: Stack, where: Context) -> tuple[str | None, int | 
     path = backends.state_file(run.project, stack)
     if path is None:
         if known := _asked_for(run, where):
-            return _identity(known)
+            return _identity(known.state)
         done = run.engine().run(where, "state", "pull", apart=True)
         if not done.ok:
             raise failure("cannot read the state", done, where)
@@ -110,10 +112,13 @@ def left_by(run: Run, stack: Stack, where: Context, manifest: Manifest) -> Left:
     A stopped run asks for it too, once and not for long.
     """
     try:
-        found = content(run, stack, where)
+        found = _kept(run, stack, where)
     except StoppedError:
-        found = content(run, stack, where, late=_LATE_LOOK)
-    return Left.of(found, manifest)
+        found = _kept(run, stack, where, late=_LATE_LOOK)
+    left = Left.of(found.state if found else None, manifest)
+    if found and _identity(found.state) == (left.lineage, left.serial):
+        statecopies.keep(run, stack, found.content, left.lineage, left.serial)
+    return left
 
 
 @dataclass(frozen=True)
@@ -165,21 +170,28 @@ def content(run: Run, stack: Stack, where: Context, *, late: float | None = None
     Raises:
         StoppedError: The run was asked to stop.
     """
+    found = _kept(run, stack, where, late=late)
+    return found.state if found else None
+
+
+def _kept(run: Run, stack: Stack, where: Context, *, late: float | None = None) -> Kept | None:
+    """The state as its backend or the engine has it; None without one, or where it cannot be read."""
     path = backends.state_file(run.project, stack)
     if path is None and (known := _asked_for(run, where, late)):
         return known
     try:
-        state = (
-            jsontext.loads(path.read_bytes())
-            if path is not None
-            else run.engine().json(where, "state", "pull", late=late)
-        )
+        if path is not None:
+            content = path.read_bytes()
+        else:
+            done = run.engine().run(where, "state", "pull", apart=True, late=late)
+            content = done.raw.encode(errors="surrogateescape") if done.ok else b""
+        state = jsontext.loads(content) if content else None
     except (OSError, ValueError, RecursionError, EngineError):
         return None
-    return state if isinstance(state, dict) else None
+    return Kept(content, state) if isinstance(state, dict) else None
 
 
-def _asked_for(run: Run, where: Context, late: float | None = None) -> Mapping[str, Json] | None:
+def _asked_for(run: Run, where: Context, late: float | None = None) -> Kept | None:
     """A state that an HTTP server keeps, asked of it; None where only the engine can tell.
 
     In a run that was asked to stop it is read once, and only where that may take a while yet.

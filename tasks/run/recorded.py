@@ -59,6 +59,10 @@ class Recorded(Protocol):
         """Note that a stack was applied or checked, so that its receipt is recorded."""
         ...
 
+    def observed(self, writes: int) -> int:
+        """Note how often the observations were written, for the next entry; returns the most that is known."""
+        ...
+
     def end(self, *, last: bool = True) -> LedgerError | None:
         """Write what is not in the ledger yet and release the lease; returns the error, if any."""
         ...

@@ -13,6 +13,7 @@ from ..base.clock import now
 from ..base.errors import DeployError, LedgerError
 from ..ledger.machine import Announce, Busy, Failed, Finish, Flush, HolderEnded, Look, Mark, Record, Trouble
 from . import entries, lease, ledgers
+from .reviewing import Reviewing
 from .workingcopy import Known, WorkingCopy, digest, is_ended
 
 if TYPE_CHECKING:
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
     from ..artifact.inputs import Inputs
     from ..ledger import receipts
     from ..ledger.machine import Effect
-    from ..ledger.record import Begun, Change, Head
+    from ..ledger.record import Begun, Change, Head, Lease
     from ..ledger.record import Record as Held
     from ..ledger.session import Session
     from ..project.model.ledger import Ledger
     from .lease import Ask
+    from .reviewing import AskReview
     from .run import Run
 
 _SOFT = frozenset({Trouble.UNREACHABLE, Trouble.DENIED, Trouble.NO_KEY})
@@ -41,13 +43,14 @@ class Recording:
         run: The run.
         settings: Its settings.
         has_ended: Asks the forge whether a pipeline has ended.
+        review: Asks the forge who reviewed the commit.
 
     Attributes:
         unread: Why it could not be read, if the run continues without it.
         conflicts: Stacks that were deployed here and elsewhere, neither run knowing of the other.
     """
 
-    def __init__(self, run: Run, settings: Ledger, has_ended: Ask) -> None:
+    def __init__(self, run: Run, settings: Ledger, has_ended: Ask, review: AskReview) -> None:
         self.settings = settings
         self.unread: LedgerError | None = None
         self.conflicts: set[str] = set()
@@ -55,6 +58,7 @@ class Recording:
         self._copy = WorkingCopy(run.layout)
         self.session: Session = ledgers.open_session(run, settings, self._copy.memory.clone, self._copy.memory.mark)
         self._holders = lease.Holders(run, self.session.me.holder, has_ended)
+        self._reviewing = Reviewing(run, review)
         self._reader: threading.Thread | None = None
         self._read: list[Effect] = []
         self._read_error: DeployError | None = None
@@ -149,12 +153,18 @@ class Recording:
         return False
 
     @property
+    def deployer(self) -> Lease | None:
+        """The lease of another run that is deploying right now; None if there is no such run."""
+        head = self.session.head
+        return head.lease if head is not None and head.lease and self._holders.is_live(head.lease) else None
+
+    @property
     def deployed_by(self) -> dict[str, str]:
         """The stacks that another run is deploying right now, with that run's label."""
-        head = self.session.head
-        if head is None or head.lease is None or not self._holders.is_live(head.lease):
+        lease = self.deployer
+        if lease is None:
             return {}
-        return {name: head.lease.label for name, item in head.begun.items() if item.holder == head.lease.holder}
+        return {name: lease.label for name, item in self._head().begun.items() if item.holder == lease.holder}
 
     def _head(self) -> Head:
         head = self.session.head
@@ -174,6 +184,12 @@ class Recording:
         if stack in self.conflicts:
             return ["it was deployed here and elsewhere by runs that did not know of each other"]
         return []
+
+    def observed(self, writes: int) -> int:
+        """Note how often the observations were written, for the next entry; returns the most that is known."""
+        head, session = self.session.head, self.session
+        session.observed = max(session.observed, writes)
+        return max(session.observed, head.observed if head is not None else 0)
 
     # Before the first apply
 
@@ -221,6 +237,7 @@ class Recording:
             self._go_on_without(self.unread, stacks)
             return
         self._require_unmoved(before, stacks)
+        self._reviewing.begin()
         self._writer = threading.Thread(target=self._write_behind, name="ledger-writer", daemon=True)
         self._writer.start()
 
@@ -273,6 +290,7 @@ class Recording:
             self._touched.add(stack)
 
     def _write_behind(self) -> None:
+        self._reviewing.wait()  # outside of the lock, for which applies wait
         while not self._ended.wait(self.settings.every):
             with suppress(DeployError):  # reported at the end if it persists
                 self._sync()
@@ -313,8 +331,11 @@ class Recording:
 
     def _change(self, stack: str, found: receipts.Record, follows: str | None) -> Change:
         held = self.session.records([stack]).get(stack) if self.session.head is not None else None
-        me = self.session.me.holder
-        return entries.of_receipt(self._run, self.settings, stack, found, held=held, follows=follows, holder=me)
+        made = entries.of_receipt(
+            self._run, self.settings, stack, found, held=held, follows=follows, holder=self.session.me.holder
+        )
+        review = self._reviewing.of(found.receipt.get("commit"))
+        return entries.reviewed(made, review, public=self.settings.public) if review is not None else made
 
     # On its own
 

@@ -9,7 +9,8 @@ from ..artifact import statecheck
 from ..artifact.inputs import InputKind
 from ..artifact.statecheck import Seen
 from ..base.errors import ConfigError, StateRefusedError, nearest
-from ..base.problem import doit
+from ..base.problem import doit, steps
+from . import statecopies
 from .allowance import Accepted
 from .assessment import assess_once
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .run import Run
 
 _ACCEPTED = re.compile(r"(?P<stack>[^:,]+):(?:missing|(?P<lineage>(?!(?i:missing):)[^:,]+):(?P<serial>[0-9]+))")
+_MOVE = "put the backend settings back, or copy the state to its new place (docs/recover.md)"
 _FORM = "`accept=STACK:LINEAGE:SERIAL` or `accept=STACK:missing`, several with commas, and `reason='...'`"
 
 
@@ -83,14 +85,15 @@ def require(run: Run, stack: Stack, last: Receipt | None, seen: Seen) -> dict[st
     moved = _backend_changed(run, stack)
     if moved:
         problem = f"its backend settings have changed, but its state was not moved there: {problem}"
+    offered = statecopies.offer(run, stack, last, seen) if not moved else _MOVE
     place = f"{stack.name}:{seen.lineage}:{seen.serial}" if seen.lineage else f"{stack.name}:missing"
     raise StateRefusedError(
         problem,
         stack=stack.name,
         untouched="nothing in this stack was planned or applied, and its state is unchanged",
         next_step=(
-            "put the backend settings back, or copy the state to its new place" if moved else "restore the right state",
-            " (docs/recover.md), then run the same command again; ",
+            *steps(offered),
+            ", then run the same command again; ",
             "or accept exactly this one, with a reason that is recorded: ",
             doit(f"accept={place}", "reason=WHY", f"plan:{stack.name}"),
         ),

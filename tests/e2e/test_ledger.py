@@ -176,6 +176,11 @@ def test_log_and_audit_tell_what_was_deployed(begun: Remote) -> None:
     assert "--mots" in job.doit("log", "b", "--mots", "1", code=1).out
     assert "intact: 4 events" in job.doit("audit").out
     assert document(job, "audit")["whole"] is True
+    tested = document(job, "ledger", "check")
+    assert (tested["usable"], tested["access"], tested["sequence"]) == (True, "writable", 4)
+    assert (tested["key"], tested["signing"], tested["lease"], tested["problems"]) == (None, False, None, [])
+    refused = document(job, "ledger", "init", code=1)
+    assert refused["problems"][0]["next_command"] == ["doit", "ledger", "check", "--json"]
     refused = document(job, "log", "nosuchstack", code=1)
     assert refused["command"] == "failed"
     assert "no entries of 'nosuchstack'" in refused["problems"][0]["summary"]
@@ -234,10 +239,11 @@ def test_a_report_that_fails_keeps_nothing_from_the_ledger(begun: Remote) -> Non
     broken = f"import importlib\n\nimportlib.import_module('{package}.reports.write').of_run = None\n"
     job.write(f"dodo.py:{DODO}{broken}")
     job.commit("no reports")
-    process = job.start("deploy")
-    said, _ = process.communicate()
-    assert "not callable" in said
-    assert process.returncode
+    said = job.doit("deploy", code=1).out
+    assert "unexpected error: TypeError: 'NoneType' object is not callable" in said
+    assert "report this bug and attach .deploy/local/crash.log" in said
+    assert "Traceback" not in said
+    assert len(list((job.path / ".deploy/local/runs").glob("*.json"))) == 1  # the history, which comes after reports
     assert len(job.engine_calls("apply")) == 3
     later = begun.clone()
     assert "3 stacks, all up to date" in later.doit("status").out

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -91,3 +92,34 @@ def test_observations_that_a_stranger_wrote_silence_nothing(begun: Remote, web: 
     begun.clone().doit("drift", code=2, DEPLOY_OBSERVATIONS_KEY=key)
     rung = [json.loads(found.body)["text"] for found in web.received]
     assert len([text for text in rung if "a (drift): " in text]) == 2
+
+
+def test_an_earlier_version_that_was_put_back_silences_nothing(begun: Remote, web: WebReceiver) -> None:
+    """A drift that was over and is there again is new: on a machine that knows better, and on one that the ledger tells."""
+    state = begun.base / "states/a-local.tfstate"
+    deployed = state.read_text()
+    drift(begun, "by hand")
+    begun.clone().doit("drift", code=2)
+    yesterday = begun.git("rev-parse", REF)  # in it, the drift is known, and the channel was told
+    state.write_text(deployed)
+    keeper = begun.clone()
+    keeper.doit("drift")
+    change = begun.clone()
+    change.write(f"stacks/a/main.tf:{resource('2')}")
+    change.commit()
+    begun.push(change)
+    change.doit("deploy")
+    assert _head(begun)["observed"] > 1
+    drift(begun, "by hand")
+    keeper.git("pull", "--quiet", "origin", "main")
+    for machine in (keeper, begun.clone()):
+        begun.git("update-ref", REF, yesterday)
+        rung = len(web.received)
+        assert "they were put back to an earlier version" in machine.doit("drift", code=1).out
+        assert len(web.received) > rung
+
+
+def _head(remote: Remote) -> dict[str, Any]:
+    head = json.loads(remote.git("show", "refs/heads/doit-tofu/local/ledger:head"))
+    found: dict[str, Any] = json.loads(base64.b64decode(head["payload"]))
+    return found

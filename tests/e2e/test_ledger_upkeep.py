@@ -26,10 +26,10 @@ __all__ = ["files", "project", "remote", "signed"]
 NEW = SigningKey(b"n" * 32)
 
 
-def documented(section: str) -> list[str]:
+def documented(section: str, level: int = 3) -> list[str]:
     """The shell commands that docs/ledger.md shows in a section."""
     text = (ROOT / "docs/ledger.md").read_text()
-    match = re.search(rf"^### {re.escape(section)}\n(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL)
+    match = re.search(rf"^{'#' * level} {re.escape(section)}\n(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL)
     assert match, f"docs/ledger.md has no section '{section}'"
     blocks = re.findall(r"^```sh\n(.*?)^```$", match[1], re.MULTILINE | re.DOTALL)
     return [line for block in blocks for line in block.splitlines()]
@@ -105,6 +105,32 @@ def test_a_revoked_key_is_worth_nothing_from_then_on(signed: Remote) -> None:
     signed.git("update-ref", REF, yesterday)  # what the thief can still make: a ledger from before, signed by that key
     refused = signed.clone().doit("deploy", code=1, **Signed)
     assert f"the ledger's current key is {KEY.public.id}, which the configuration does not name" in refused.out
+
+
+def test_a_ledger_gets_its_first_key(remote: Remote) -> None:
+    """Before its public key is configured, and, with a reason, also after: a reader cannot tell who was first."""
+    first, own = {"DEPLOY_LEDGER_KEY": NEW.text}, {"DEPLOY_LEDGER_KEY": KEY.text}
+    job = remote.clone()
+    job.doit("ledger", "init")
+    assert "there is no key to revoke" in job.doit("reason=x", "ledger", "revoke", code=1, **first).out
+    assert "there is no key to sign the ledger with" in job.doit("ledger", "rotate", code=1).out
+    configure(remote, "{kind: git}", f"{{kind: git, public_key: {NEW.public.text}}}")
+    for command in ("plan", "deploy", "audit"):
+        said = remote.clone().doit(command, code=1, **first).out
+        assert "the ledger is not signed, but the configuration names a key" in said
+        assert "sign it in a job that has DEPLOY_LEDGER_KEY: `doit reason=WHY ledger rotate`" in said
+    assert "needs a reason" in remote.clone().doit("ledger", "rotate", code=1, **first).out
+    sign = next(line for line in documented("Verify it", level=2) if "rotate" in line)
+    assert "the key that signs the ledger is missing here" in run(remote.clone(), sign, code=1).out
+    assert "is not the one that the configuration names" in run(remote.clone(), sign, code=1, **own).out
+    said = run(remote.clone(), sign, **first).out
+    assert f"signed with {NEW.public.id} from now on" in said
+    assert "what is before, 1 event, stays unsigned" in said
+    assert "old" not in said
+    again = remote.clone().doit("ledger", "rotate", code=1, DEPLOY_LEDGER_NEXT_KEY=NEW.text, **first)
+    assert "is the one that signs the ledger already" in again.out
+    remote.clone().doit("deploy", **first)
+    assert audit(remote)["key"] == NEW.public.id
 
 
 def test_old_entries_are_dropped_and_the_rest_is_proven(signed: Remote) -> None:
@@ -284,5 +310,5 @@ def test_no_documented_command_is_left_untried() -> None:
     sections = ("Replace the key", "Drop old entries", "Lost, or not to be trusted", "In a hurry")
     shown = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "docs/ledger.md").read_text(), re.MULTILINE | re.DOTALL)
     assert [line for block in shown for line in block.splitlines()] == [
-        line for section in sections for line in documented(section)
-    ]
+        *documented("Verify it", level=2), *(line for section in sections for line in documented(section)),
+    ]  # fmt: skip

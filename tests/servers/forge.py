@@ -56,6 +56,9 @@ class Forge:
         self.issues: dict[int, dict[str, Any]] = {}
         self.lost_answers = 0
         self.statuses: list[dict[str, Any]] = []
+        self.deployments: dict[str, list[str]] = {}  # their commits, the newest first, by environment
+        self.commits: list[str] = []  # of the default branch, the newest first
+        self.approvals: dict[int, list[dict[str, Any]]] = {}  # by merge request: GitLab's approved_by, GitHub's reviews
         self.merged: dict[str, list[dict[str, Any]]] = {}
         self.pipelines: dict[int, str] = {}  # their status, by id
         self.branches: dict[str, str] = {"main": "a" * 40}
@@ -191,8 +194,16 @@ class Forge:
         if match := re.fullmatch(r"/merge_requests(?:/(\d+))?", rest):
             return self._proposal(request, match[1])
         if re.fullmatch(r"/statuses/[0-9a-f]{40}", rest) and request.method == "POST":
-            self.statuses.append({"sha": rest.rpartition("/")[2], **request.body})
-            return _json(201, {"id": 1})
+            self.statuses.append({"sha": rest.rpartition("/")[2], "id": len(self.statuses) + 1, **request.body})
+            return _json(201, {"id": len(self.statuses)})
+        if match := re.fullmatch(r"/repository/commits/([0-9a-f]{40})/statuses", rest):
+            return self._page(request, self._statuses(match[1], request.query.get("name")))
+        if rest == "/deployments":
+            return self._page(request, [{"sha": sha} for sha in self._deployed(request)])
+        if match := re.fullmatch(r"/merge_requests/(\d+)/approvals", rest):
+            return _json(200, {"approved_by": self.approvals.get(int(match[1]), [])})
+        if rest == "/repository/commits":
+            return self._page(request, [{"id": sha} for sha in self.commits])
         if match := re.fullmatch(r"/pipelines/(\d+)", rest):
             return self._pipeline(int(match[1]))
         if match := re.fullmatch(r"/repository/commits/([0-9a-f]{40})/merge_requests", rest):
@@ -207,10 +218,28 @@ class Forge:
         if match := re.fullmatch(r"/issues(?:/(\d+))?", rest):
             return self._issue(request, match[1])
         if re.fullmatch(r"/statuses/[0-9a-f]{40}", rest) and request.method == "POST":
-            self.statuses.append({"sha": rest.rpartition("/")[2], **request.body})
-            return _json(201, {"id": 1})
+            self.statuses.append({"sha": rest.rpartition("/")[2], "id": len(self.statuses) + 1, **request.body})
+            return _json(201, {"id": len(self.statuses)})
+        if match := re.fullmatch(r"/commits/([0-9a-f]{40})/statuses", rest):
+            return self._page(request, self._statuses(match[1], None))
+        if rest == "/deployments":
+            return self._page(request, [{"sha": sha} for sha in self._deployed(request)])
+        if match := re.fullmatch(r"/pulls/(\d+)/reviews", rest):
+            return self._page(request, self.approvals.get(int(match[1]), []))
+        if rest == "/commits":
+            return self._page(request, [{"sha": sha} for sha in self.commits])
         if match := re.fullmatch(r"/pulls(?:/(\d+))?", rest):
             return self._proposal(request, match[1])
+        if rest.startswith("/git/"):
+            return self._git(request, rest)
+        if match := re.fullmatch(r"/actions/runs/(\d+)", rest):
+            return self._pipeline(int(match[1]))
+        if match := re.fullmatch(r"/commits/([0-9a-f]{40})/pulls", rest):
+            return self._page(request, self.merged.get(match[1], []))
+        return _json(404, {"message": "Not Found"})
+
+    def _git(self, request: Request, rest: str) -> Answer:
+        """GitHub's git database."""
         if match := re.fullmatch(r"/git/commits/([0-9a-f]{40})", rest):
             return _json(200, {"sha": match[1], "tree": {"sha": "e" * 40}})
         if rest in ("/git/trees", "/git/commits") and request.method == "POST":
@@ -223,11 +252,15 @@ class Forge:
             if request.method == "PATCH":
                 return self._commit(match[1], request.body, request.body["sha"])
             return self._branch(request, match[1], lambda sha: {"object": {"sha": sha}})
-        if match := re.fullmatch(r"/actions/runs/(\d+)", rest):
-            return self._pipeline(int(match[1]))
-        if match := re.fullmatch(r"/commits/([0-9a-f]{40})/pulls", rest):
-            return self._page(request, self.merged.get(match[1], []))
         return _json(404, {"message": "Not Found"})
+
+    def _statuses(self, sha: str, name: str | None) -> list[dict[str, Any]]:
+        """The statuses of a commit, the newest first."""
+        return [item for item in reversed(self.statuses) if item["sha"] == sha and name in (None, item.get("name"))]
+
+    def _deployed(self, request: Request) -> list[str]:
+        """The commits of an environment's deployments, the newest first."""
+        return self.deployments.get(request.query["environment"], [])
 
     def _commit(self, branch: str, body: dict[str, Any], sha: str | None = None) -> Answer:
         """A branch becomes another commit, unless it is protected."""

@@ -411,5 +411,6 @@ def test_what_makes_no_request_brings_no_http_library() -> None:
 
 
 _WITH_REQUESTS = (
-    "base/objects/web.py", "forges/drifted.py", "forges/http.py", "forges/github.py", "forges/gitlab.py", "proposals.py",
+    "base/objects/web.py", "forges/drifted.py", "forges/http.py", "forges/github.py", "forges/gitlab.py",
+    "forges/witness.py", "proposals.py",
 )  # fmt: skip

@@ -34,7 +34,9 @@ def initialized(folder: Path, kind: str = "http", **settings: Any) -> Path:
 
 def read(folder: Path, **environment: str) -> Any:
     """What is read, without waiting between tries."""
-    return httpstate.read(folder, {**LOGIN, **environment}, lambda _: False)
+    found = httpstate.read(folder, {**LOGIN, **environment}, lambda _: False)
+    assert found is None or json.loads(found.content) == found.state
+    return found and found.state
 
 
 @pytest.fixture

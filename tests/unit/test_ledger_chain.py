@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from securesystemslib.dsse import Envelope as Foreign
@@ -25,12 +25,16 @@ class Chain:
 
     key: SigningKey | None
     environment: str = "prod"
+    rebuilt: bool = False
     entries: list[tuple[int, bytes]] = field(default_factory=list)
     shards: dict[str, Shard] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.head = Head(ledger="0a" * 16, project="acme/infra", environment=self.environment)
-        self.add(change("begin", kind=Kind.INIT, stack=None, new=self.key), keys=[self.key] if self.key else [])
+        begin = replace(
+            change("begin", kind=Kind.INIT, stack=None, new=self.key), facts={"rebuilt": True} if self.rebuilt else {}
+        )
+        self.add(begin, keys=[self.key] if self.key else [])
 
     def add(self, *changes: Change, keys: list[SigningKey] | None = None) -> None:
         signing = keys if keys is not None else [self.key] if self.key else []

@@ -54,6 +54,19 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[
         server.stop()
 
 
+class _Nowhere(StoreHome):
+    """A place that is empty and stays so."""
+
+    def __init__(self) -> None:
+        pass
+
+    def read(self) -> None:
+        return None
+
+    def write(self, *_: object) -> None:
+        return None
+
+
 def observer(home: Home, trust: Trust = SIGNED, environment: str = "prod", label: str = "pipeline 7") -> Observer:
     return Observer(home, Identity("group/project", environment), label, trust, lambda _: None)
 
@@ -145,6 +158,27 @@ def test_a_stranger_is_not_believed_and_is_overwritten(place: Callable[[], Home]
         observer(place()).read()
     observer(place()).write(check(TUESDAY, web={"a": "1"}))
     assert observer(place()).read().stacks["web"].drifts["a"].since == TUESDAY
+
+
+def test_an_earlier_version_that_is_put_back_silences_nothing(place: Callable[[], Home]) -> None:
+    home = place()
+    known = [observer(home).write(check(at, web=found)) for at, found in ((MONDAY, {"a": "1"}), (TUESDAY, {}))]
+    old = statement.seal(known[0].content(), KIND, [KEY])
+    home.write(home.read(), old.to_bytes(), {}, ())  # signed, and the drift of Monday is known in it
+    reader = observer(place())
+    reader.floor = known[1].writes
+    with pytest.raises(UntrustedError, match="put back to an earlier version: number 1, but 2 was seen"):
+        reader.require_newest(reader.read())
+    made = reader.write(check(FRIDAY, web={"a": "1"}))
+    assert (made.writes, made.stacks["web"].drifts["a"].since) == (3, FRIDAY)
+    reader.require_newest(reader.read())
+
+
+def test_lost_observations_are_new_ones_and_are_numbered_on() -> None:
+    made = observer(_Nowhere())
+    made.floor = 7
+    made.require_newest(made.read())
+    assert made.write(check(MONDAY, web={})).writes == 8
 
 
 def test_damage_is_not_believed_and_is_overwritten(place: Callable[[], Home]) -> None:

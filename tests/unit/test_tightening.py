@@ -193,6 +193,7 @@ LOOSER: dict[str, tuple[Any, Any]] = {
     "forge.status": (True, False),
     "deploy.tag": ("a", "b"),
     "deploy.push": (True, False),
+    "deploy.state_copies": (3, 0),
     "deploy.on_failed_check": ("fail", "warn"),
     "drift.undeployed": ("alert", "report"),
     "drift.on_failed_check": ("alert", "warn"),

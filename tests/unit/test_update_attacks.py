@@ -15,14 +15,19 @@ import pytest
 
 from tasks.artifact import folder
 from tasks.base.errors import FolderRefusedError, LedgerError
-from tasks.ledger import record, statement
+from tasks.ledger import record, statement, witness
+from tasks.ledger.storehome import HEAD
+from tasks.ledger.witness import Verdict
 from tests import ledgerforgeries
 from tests.forgeries import HERE, World, fill
-from tests.ledgerforgeries import FORGERS
+from tests.ledgerforgeries import FORGERS, OURS
 from tests.repository import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tasks.ledger.record import Head
+    from tasks.ledger.witness import Witness
 
 
 @pytest.fixture
@@ -81,6 +86,27 @@ def test_fast_forward(world: World) -> None:
             ledger.read()
     ledger.files = dict(ledger.versions[-1])
     assert (ledger.read(), ledger.seen) == (before, mark)
+
+
+def test_rollback_of_the_ledger() -> None:
+    """Yesterday's ledger, intact and signed: refused where today's was seen, and not the one that the forge names."""
+    ledger = ledgerforgeries.World()
+    today, note = _noted(ledger)
+    assert witness.judge(today, {today.sequence: today.chain}, [note], rebuilt=False).verdict is Verdict.LAST
+    ledger.files = dict(ledger.versions[-2])
+    with pytest.raises(LedgerError, match="went back"):
+        ledger.read()
+    yesterday, _ = _noted(ledger)
+    found = witness.judge(yesterday, {yesterday.sequence: yesterday.chain}, [note], rebuilt=False)
+    assert (found.verdict, found.witness) == (Verdict.ROLLED_BACK, note)
+
+
+def _noted(ledger: ledgerforgeries.World) -> tuple[Head, Witness]:
+    """The head of a ledger, and what the forge was told of it."""
+    head, _ = record.read_head(ledger.files[HEAD].partition(b"\n")[2])
+    note = witness.read(1, witness.note(head, [OURS]), head, [OURS.public])
+    assert note is not None
+    return head, note
 
 
 def test_indefinite_freeze(world: World) -> None:

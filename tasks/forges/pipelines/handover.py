@@ -73,7 +73,7 @@ def of_drift(run: Run) -> list[str]:
 
 
 def of_deploys(run: Run, stacks: Iterable[str]) -> list[str]:
-    """Receipts and outputs for the dependents, what the last job reports, and a state that could not be saved."""
+    """Receipts and outputs for the dependents, what the last job reports, copies of states, and one that is unsaved."""
     layout, names = run.layout, list(stacks)
     return [
         *(
@@ -81,6 +81,7 @@ def of_deploys(run: Run, stacks: Iterable[str]) -> list[str]:
             for name in names
             for path in (layout.receipt(name), layout.outputs(name), layout.result("deploy", name))
         ),
+        *(_folder(run, layout.states(name)) for name in names),
         _index(run, Part.JOB, [f"deploy:{name}" for name in names]),
         "**/errored.tfstate",
     ]

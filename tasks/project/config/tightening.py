@@ -86,6 +86,7 @@ KEPT = Rule("only set it if the files do not", _NOT_OTHER, lambda before, after:
 ON = _towards(False, True)
 OFF = _towards(True, False)
 LESS = Rule("only lower it", _STRICTER, _is_more)
+RAISED = Rule("only raise it", _STRICTER, lambda before, after: after < before)
 MORE = Rule("only add to it", "a variable may add to this list, not take from it", _lacks)
 FEWER = Rule(
     "only take from it",
@@ -140,6 +141,7 @@ RULES: dict[str, Rule] = {
     "forge.timeout": ANYTHING,
     "deploy.tag": KEPT,
     "deploy.push": ON,
+    "deploy.state_copies": RAISED,
     "deploy.on_failed_check": _towards("warn", "fail"),
     "drift.undeployed": _towards("report", "alert"),
     "drift.on_failed_check": _towards("warn", "alert", "fail"),

@@ -128,7 +128,7 @@ class Stack(Model):
 
 
 class Deploy(Model):
-    """How a deploy is remembered if receipts are not kept."""
+    """How deploys are remembered, and what they keep."""
 
     tag: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_{][A-Za-z0-9_./{}-]*$")] | None = Field(
         None,
@@ -136,6 +136,13 @@ class Deploy(Model):
         " `deployed-{environment}`.",
     )
     push: bool = Field(False, description="True: push the tag to `origin`.")
+    state_copies: int = Field(
+        3,
+        ge=0,
+        le=100,
+        description="How many encrypted copies of each state are kept below `.deploy/<env>/states`, made before and"
+        " after an apply if there is an encryption key; 0: none.",
+    )
     on_failed_check: Literal["warn", "fail"] = Field(
         "warn",
         description="If a `check` block fails after an apply: `warn`, or `fail` the deploy of the stack; the next"
