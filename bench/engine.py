@@ -7,6 +7,7 @@ again    all stacks affected, nothing to initialize: `doit plan`, beside a bare 
 deploy   `doit deploy` of planned stacks, beside a bare loop of `apply`, with states in local files
 http     the same with states on an HTTP server, states and plans encrypted on both sides
 empty    `doit deploy` of stacks that were deployed and whose plans are empty, beside a bare loop of `apply`
+drift    `doit drift` of deployed stacks, beside a bare loop of `plan -detailed-exitcode`
 heavy    a cold `doit plan` with a provider that takes 2 s to start and has a schema of 50 MB, beside `init` and `plan`
 api      the same with one that waits 1 s for its API
 """
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from bench import Cost, Costs
 
 _APPLY = 'tofu apply -json-into="$out.applied" -no-color -input=false -lock-timeout=60s "$out.tfplan" >> "$out.log"'
+_CHECK = 'tofu plan -no-color -input=false -detailed-exitcode -lock=false >> "$out.log"'
 _SHOW = 'tofu show -json "$out.tfplan" > "$out.json"'
 _KEY = b"s" * 32
 
@@ -49,7 +51,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Measure doit-tofu beside the bare engine.")
     parser.add_argument("--stacks", type=int, default=100, help="stacks; of the parts `heavy` and `api` a fifth")
     parser.add_argument("--rounds", type=int, default=3, help="rounds; each figure is their median")
-    parts = {"again": again, "deploy": deploy, "http": over_http, "empty": empty, "heavy": heavy, "api": api}
+    parts = {
+        "again": again,
+        "deploy": deploy,
+        "http": over_http,
+        "empty": empty,
+        "drift": drift,
+        "heavy": heavy,
+        "api": api,
+    }
     parser.add_argument("--only", default=",".join(parts), help="the parts to measure, with commas between them")
     options = parser.parse_args(arguments)
     print(facts())
@@ -101,6 +111,15 @@ def empty(base: Path, stacks: int, rounds: int, table: Table) -> None:
 
     contenders = {"bare": partial(loop, root, _APPLY), "doit": partial(ours, root, "deploy")}
     compare(table, "deploy of empty plans", stacks, in_turns(rounds, contenders, before=plan))
+
+
+def drift(base: Path, stacks: int, rounds: int, table: Table) -> None:
+    """Deployed stacks that have not drifted."""
+    root = create(base, stacks)
+    loop(root, INIT.format(settings=LOCAL), PLAN, _APPLY)
+    ours(root, "deploy")
+    contenders = {"bare": partial(loop, root, _CHECK), "doit": partial(ours, root, "drift")}
+    compare(table, "drift", stacks, in_turns(rounds, contenders))
 
 
 def over_http(base: Path, stacks: int, rounds: int, table: Table) -> None:

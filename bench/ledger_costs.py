@@ -1,4 +1,4 @@
-"""What a ledger costs, counted at a proxy: `python bench/ledger_costs.py [--latency S] [--only a,b,c,d,e]`.
+"""What a ledger costs, counted at a proxy: `python bench/ledger_costs.py [--latency S] [--only a,b,c,d,e,f]`.
 
 A real `git http-backend` behind a proxy that takes 200 ms for each answer and each connection. Operations are git's
 fetches and pushes; requests are HTTP requests, and bytes are those on the wire, both ways together.
@@ -8,6 +8,8 @@ b. A deploy of 1 of 1,000 stacks in a fresh clone.
 c. A plan with nothing to do, with and without the ledger: in a fresh clone, and in one that has read it before.
 d. 10,000 receipts: time and memory to read all of them, in a fresh clone.
 e. An audit of 10,000 entries, signed.
+f. Nothing to do in fresh clones of 1,000 stacks, without latency: `plan`, `deploy` and `status`, beside the same
+   without a ledger in a repository whose records are on the disk; both look at every stack.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 
     from bench import Cost
 
+_ROUNDS = 5
 _KEY = "a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s="
 _READ = """\
 import resource, sys, time
@@ -64,6 +67,9 @@ class Project:
         stacks: How many.
         latency: Of the proxy, in seconds.
         deployed: Whether all of them have receipts.
+
+    Attributes:
+        without: The same repository without a ledger, its records on the disk.
     """
 
     def __init__(self, base: Path, stacks: int, latency: float, *, deployed: bool, signed: bool = False) -> None:
@@ -72,14 +78,15 @@ class Project:
         self.proxy = SlowProxy(self.server.host)
         self.variables = {"DEPLOY_LEDGER_TOKEN": WRITER, **({"DEPLOY_LEDGER_KEY": _KEY} if signed else {})}
         root = create(base / "first", stacks)
+        if deployed:
+            script = str(Path(__file__).parent / "deployed.py")
+            subprocess.run([sys.executable, script, str(root)], env={**os.environ, **environment(root)}, check=True)
+        self.without = base / "without/repo"
+        shutil.copytree(base / "first", self.without.parent)
         config = root / "config/pipeline.yaml"
         config.write_text(config.read_text() + "ledger: {kind: git, every: 3600}\n")
         git(root, "commit", "-q", "-a", "-m", "ledger")
         self.push(root)
-        if deployed:
-            with_none = {**os.environ, **environment(root), "DEPLOY_LEDGER": "none"}
-            script = str(Path(__file__).parent / "deployed.py")
-            subprocess.run([sys.executable, script, str(root)], env=with_none, check=True)
         self.doit(root, "ledger", "init")
         self.proxy.latency = latency
 
@@ -98,9 +105,9 @@ class Project:
         git(root, "remote", "set-url", "origin", f"http://ci:{WRITER}@{self.proxy.host}/remote.git")
         return root
 
-    def doit(self, root: Path, *arguments: str, **more: str) -> Cost:
+    def doit(self, root: Path, *arguments: str) -> Cost:
         """Run doit."""
-        given = [f"{name}={value}" for name, value in {**self.variables, **more}.items()]
+        given = [f"{name}={value}" for name, value in self.variables.items()]
         return run(root, "env", *given, sys.executable, "-m", "doit", *arguments)
 
     def counted(self, act: Callable[[], Cost]) -> tuple[Cost, Traffic, dict[str, int]]:
@@ -165,13 +172,12 @@ def nothing_to_do(base: Path, latency: float) -> None:
     """Part c."""
     print(f"c. a plan of 100 stacks with nothing to do, {latency * 1000:.0f} ms")
     project = Project(base, 100, latency, deployed=True)
-    without = base / "first/repo"
-    for name, root, more in (
-        ("without a ledger (receipts on the disk)", without, {"DEPLOY_LEDGER": "none"}),
-        ("with it, read before", project.clone(), {}),
+    for name, root in (
+        ("without a ledger (receipts on the disk)", project.without),
+        ("with it, read before", project.clone()),
     ):
-        project.doit(root, "plan", **more)
-        costs = [project.counted(lambda root=root, more=more: project.doit(root, "plan", **more)) for _ in range(5)]
+        project.doit(root, "plan")
+        costs = [project.counted(lambda root=root: project.doit(root, "plan")) for _ in range(5)]
         middle = statistics.median(cost.seconds for cost, _, _ in costs)
         _row(name, *min(costs, key=lambda item: abs(item[0].seconds - middle)))
     fresh = project.clone()
@@ -200,7 +206,7 @@ def receipts_of_10000(base: Path, _latency: float) -> None:
     for command in ("plan", "status"):
         cost = project.doit(root, command)
         print(f"  doit {command} of all: {cost.seconds:.2f} s, {cost.megabytes:.0f} MB")
-    without = project.doit(base / "first/repo", "plan", DEPLOY_LEDGER="none")
+    without = project.doit(project.without, "plan")
     print(f"  doit plan without a ledger: {without.seconds:.2f} s, {without.megabytes:.0f} MB")
     project.stop()
 
@@ -215,13 +221,41 @@ def audit_of_10000(base: Path, _latency: float) -> None:
     project.stop()
 
 
+def fresh_clones(base: Path, _latency: float) -> None:
+    """Part f."""
+    print("f. nothing to do among 1,000 stacks, in fresh clones with the ledger")
+    project = Project(base, 1000, 0.0, deployed=True)
+    for command in ("plan", "deploy", "status"):
+        project.doit(project.without, command)  # so that the index of files is there, as after a deploy
+        rounds = []
+        for _ in range(_ROUNDS):
+            fresh = project.doit(project.clone(), command)
+            shutil.rmtree(project.without / ".deploy/.cache/snapshots", ignore_errors=True)
+            rounds.append((fresh, project.doit(project.without, command)))
+        wall = statistics.median(fresh.seconds / plain.seconds for fresh, plain in rounds)
+        processor = statistics.median(fresh.processor / plain.processor for fresh, plain in rounds)
+        seconds, megabytes = (
+            statistics.median(fresh.seconds for fresh, _ in rounds),
+            max(f.megabytes for f, _ in rounds),
+        )
+        print(f"  {command:<8}{seconds:7.2f} s  {wall:.2f} of it without ({processor:.2f}), {megabytes:.0f} MB")
+    project.stop()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what was asked for, and print it as it comes."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--latency", type=float, default=0.2, help="seconds of a round trip")
-    parser.add_argument("--only", default="a,b,c,d,e", help="the parts to measure, with commas between them")
+    parser.add_argument("--only", default="a,b,c,d,e,f", help="the parts to measure, with commas between them")
     options = parser.parse_args(arguments)
-    parts = {"a": deploy_of_100, "b": one_of_1000, "c": nothing_to_do, "d": receipts_of_10000, "e": audit_of_10000}
+    parts = {
+        "a": deploy_of_100,
+        "b": one_of_1000,
+        "c": nothing_to_do,
+        "d": receipts_of_10000,
+        "e": audit_of_10000,
+        "f": fresh_clones,
+    }
     for part in options.only.split(","):
         base = Path(tempfile.mkdtemp(prefix="ledger-costs-"))
         began = time.monotonic()

@@ -102,6 +102,9 @@ def _last(head: Head, asked: Asked) -> str:
     if found.verdict is Verdict.LAST:
         return f"the forge names {head.sequence} as the last entry"
     unproven = f"nothing proves that {head.sequence} is the last entry"
+    if found.verdict is Verdict.REPLACED and found.witness is not None:
+        other = f"the forge was told only of another ledger, up to its entry {found.witness.number}"
+        return f"{other}: entry 1 says that this one replaced it, `doit log` shows why; {unproven}"
     if found.witness is not None:
         return f"the forge was told of entries up to {found.witness.number}; {unproven}"
     return f"{unproven} ({asked.unasked or 'the forge has not been told of any'})"

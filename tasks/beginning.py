@@ -92,6 +92,8 @@ def _require_alone(course: Course, selected: list[str]) -> None:
         from . import repair
 
         repair.require_alone(course.run, selected)
+        for text in repair.left_alone(course.run):
+            course.run.say(text)
 
 
 def _take_custody(course: Course, selected: list[str]) -> None:

@@ -128,7 +128,7 @@ def _ended_well(run: Run, stack: Stack, assessment: Assessment, applied: Applied
     """
     shown.forget(run, stack.name)
     manifest = applied.manifest
-    repaired = run.repairs.get(stack.name, [])
+    repaired = run.repairs[stack.name].drifted if stack.name in run.repairs else []
     said = why or (repair.words(run, stack) if repaired else "")
     outcome = Result(
         STAGE, stack.name, summary=applied.text + (f"; {said}" if said else ""), counts=manifest.counts,

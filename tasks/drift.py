@@ -14,7 +14,7 @@ from .base.errors import EngineError
 from .base.jsonvalue import fields
 from .base.text import plural
 from .builds import used
-from .drifts import author, classes, rules, words
+from .drifts import author, classes, repairs, rules, words
 from .plans import adoption, fresh, shown, trial
 from .project import volatile
 from .run import awaited, checkblocks, commandline, errored, previous, readstate, stateguard, turns, upstream, workdir
@@ -158,7 +158,7 @@ def _compared(run: Run, stack: Stack, made: Looked, assessment: Assessment) -> R
     found_now = judged(run, stack, found, made.seen, last, as_deployed=as_deployed)
     findings, over = previous.compared(run, stack.name, found_now, made.addresses)
     if run.request.adopt is None:
-        _show(run, stack, made, [item for item in findings if item.outside and item.alerting])
+        _show(run, stack, made, [item for item in findings if item.outside and item.alerting and item.item])
     details = DriftDetails(
         found.to_json(), findings, over, last.deployed if last else None, made.rules, accepted,
         statecheck.moved(last, made.seen),
@@ -244,7 +244,17 @@ def useless_rules(run: Run, *, whole: bool) -> list[str]:
             texts.append(f"{place} has expired on {rule.until}: what it ignored is an alert again; renew or remove it")
         elif whole and len(known) == len(run.project.stacks) and not any(number in could for could in known):
             texts.append(f"{place} matches nothing in any stack: correct or remove it")
-    return texts
+    return [*texts, *useless_repairs(run)]
+
+
+def useless_repairs(run: Run) -> list[str]:
+    """The rules of `drift.repair` that name no stack, a sentence each."""
+    known = {*run.project.stacks, *run.project.config.stacks}  # a stack may be disabled in this environment
+    return [
+        f"{run.project.loaded.where('drift', 'repair', number)} names no stack: correct or remove it"
+        for number, rule in enumerate(run.project.config.drift.repair)
+        if not any(repairs.concerns([rule], name) for name in known)
+    ]
 
 
 @dataclass(frozen=True)

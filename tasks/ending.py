@@ -38,6 +38,7 @@ def end(course: Course) -> None:
     paths: list[str] = []
     for step in (
         lambda: _record(course),  # before all that could fail: others wait for the lease
+        lambda: _abandon_repairs(course),
         lambda: _compare_with_review(course),
         lambda: _say_unused(course),
         lambda: _end_drift(course),
@@ -143,6 +144,14 @@ def _end_drift(course: Course) -> None:
     course.run.notes += useless
     for text in useless:
         course.run.say(text)
+
+
+def _abandon_repairs(course: Course) -> None:
+    """Remove the plans of repairs that were not applied."""
+    if course.run.repairs:
+        from . import repair
+
+        repair.abandon(course.run)
 
 
 def _sign(course: Course, sign: Callable[[Collection[str]], None], *, told: bool = True) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from doit import cmd_clean, cmd_forget, cmd_help, cmd_info, cmd_list, cmd_run
-from doit.cmd_base import Command
+from doit.cmd_base import Command, DoitCmdBase
 from doit.cmdparse import CmdParseError
 from doit.doit_cmd import DoitMain
 from doit.exceptions import InvalidCommand
@@ -21,7 +21,8 @@ from doit.exceptions import InvalidCommand
 from .base import standard
 from .base.errors import DeployError, ExitCode
 from .base.text import few
-from .run.commandline import COMMANDS, DOCUMENTED, JSON, VARIABLES
+from .helptext import about, usage
+from .run.commandline import COMMANDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,7 +51,7 @@ class _Command:
         standard.prepare()
         self.outstream = sys.stdout  # doit's own was None if the stream was closed
         if any(word in _HELP for word in arguments):
-            return _shown(lambda: print(usage()))  # noqa: T201 - before there is a run
+            return _shown(lambda: print(_help(arguments)))  # noqa: T201 - before there is a run
         try:
             return super().parse_execute(arguments)  # type: ignore[misc] # of doit's command beside it
         except CmdParseError as error:
@@ -105,11 +106,29 @@ class Help(_Showing, cmd_help.Help):  # type: ignore[misc]
     """`doit help`: ours where `dodo.py` is ours, doit's for everything else."""
 
     def execute(self, options: Any, words: list[str]) -> Any:
-        """Explain a command; `doit help plan` also says how it is written and what it takes."""
-        code = super().execute(options, words)
-        if len(words) == 1 and words[0] in COMMANDS and is_ours():
-            print(about(words[0]))  # noqa: T201 - what was asked for
-        return code
+        """Explain a command; `doit help plan` also says how it is written and what it takes.
+
+        Raises:
+            InvalidCommand: There is no such command.
+        """
+        if len(words) == 1 and is_ours():
+            if words[0] in COMMANDS:
+                print(_about(words[0]))  # noqa: T201 - what was asked for
+                return 0
+            if words[0] not in (*self.cmds, "task"):
+                return self._about_task(options, words)
+        return super().execute(options, words)
+
+    def _about_task(self, options: Any, words: list[str]) -> int:
+        """Explain a task, a stack's or one of the repository's own.
+
+        Raises:
+            InvalidCommand: There is no such task.
+        """
+        options["seek_file"] = True
+        if not DoitCmdBase.execute(self, options, words):
+            raise InvalidCommand(_of_name(words[0], [task.name for task in self.task_list]))
+        return 0
 
 
 class Version(Command):  # type: ignore[misc]
@@ -133,9 +152,9 @@ def _print_our_usage(command: Any, commands: Any) -> None:
     if not is_ours():
         _print_usage(command, commands)
     elif isinstance(command, _Showing):
-        print(usage())  # noqa: T201 - what was asked for
+        print(usage(versions()))  # noqa: T201 - what was asked for
     else:
-        _shown(lambda: print(usage()))  # noqa: T201 - as above
+        _shown(lambda: print(usage(versions())))  # noqa: T201 - as above
 
 
 cmd_help.Help.print_usage = _print_our_usage  # `doit --help` makes doit's own class, but loads these commands first
@@ -182,6 +201,16 @@ def _shown(show: Callable[[], Any]) -> Any:
     return code
 
 
+def _help(arguments: Sequence[str]) -> str:
+    """The help of the command that is named, `doit plan --help`; of all without one."""
+    named = [name for word in arguments if (name := word.partition(":")[0]) in COMMANDS]
+    return _about(named[0]) if named and is_ours() else usage(versions())
+
+
+def _about(command: str) -> str:
+    return f"{command}  {COMMANDS[command]}\n\n{about(command)}"
+
+
 def versions() -> str:
     """Our version and those of what we run on, on one line."""
     try:
@@ -204,44 +233,6 @@ def _engine() -> str:
     except DeployError:
         return ""
     return f"{_ENGINES[engine.kind]} {engine.version}"
-
-
-def usage() -> str:
-    """The help text."""
-    width = max(map(len, [*COMMANDS, *(f"{name}=..." for name in VARIABLES)])) + 2
-    rows = [f"  {name:<{width}}{text}" for name, text in COMMANDS.items()]
-    values = [f"  {f'{name}=...':<{width}}{text}" for name, text in VARIABLES.items()]
-    return "\n".join(
-        [
-            versions(),
-            "OpenTofu stacks: planned, deployed, verified and checked for drift",
-            "",
-            "usage: doit [OPTIONS] [NAME=VALUE ...] COMMAND[:STACK] ...",
-            "",
-            "commands",
-            *rows,
-            "",
-            "values",
-            *values,
-            "",
-            "options",
-            f"  {'-n NUMBER':<{width}}how many tasks run in parallel",
-            f"  {'-a':<{width}}run the named tasks even if they are up to date",
-            "",
-            "`doit list --all` shows the stacks' tasks, `doit help plan` explains a command,",
-            "`doit help run` shows all of doit's options, `doit version` shows the versions.",
-        ]
-    )
-
-
-def about(command: str) -> str:
-    """How a command is written, and the values and options that it takes."""
-    width = max(len(name) for name in VARIABLES) + len("=...") + 2
-    rows = [f"  {f'{name}=...':<{width}}{text}" for name, text in VARIABLES.items()]
-    lines = ["", f"usage: doit [NAME=VALUE ...] {command}[:STACK] ...", "", "values", *rows]
-    if command in DOCUMENTED:
-        lines += ["", "options", f"  {JSON:<{width}}print one JSON document for programs"]
-    return "\n".join(lines)
 
 
 def is_ours() -> bool:

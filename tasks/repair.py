@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from . import drift
-from .artifact import receipt
+from .artifact import receipt, store
 from .base.errors import ConfigError, DriftRepairError
 from .base.text import few
 from .drifts import repairs
 from .drifts import shown as digests
+from .drifts.repairs import Repairing
 from .plans import making, shown
 from .run import errored, succession, upstream
 from .run.assessment import assess
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from .artifact.affected import Assessment
     from .artifact.statecheck import Seen
+    from .drifts.classes import Finding
     from .plans.fresh import Fresh
     from .plans.shown import Shown
     from .project.stack import Stack
@@ -69,6 +71,18 @@ def stacks(run: Run) -> frozenset[str]:
     return frozenset(name for name in shown.stacks(run) if repairs.concerns(rules, name))
 
 
+def left_alone(run: Run) -> list[str]:
+    """What a repair by rules says beforehand: the drifted stacks that no rule names, and rules that name no stack."""
+    asked = run.request.repair
+    if asked is None or not asked.automatic:
+        return []
+    named = stacks(run)
+    found = [
+        f"{name}: not repaired, as no rule of drift.repair names it" for name in shown.stacks(run) if name not in named
+    ]
+    return [*found, *drift.useless_repairs(run)]
+
+
 def require_alone(run: Run, selected: Sequence[str]) -> None:
     """Refuse a repair in a run that does anything else.
 
@@ -104,10 +118,11 @@ def plan(run: Run, stack: Stack) -> Result:
     given = upstream.values(run, stack)
     if given.missing:
         raise shown.refused(run, stack.name, f"it waits for {given.missing_text(stack)}")
+    findings: list[Finding] = []
     try:
         made = making.make(
             run, stack, given.values, origin="deploy",
-            require=lambda found, seen: _require_shown(run, stack, known, found, seen),
+            require=lambda found, seen: findings.extend(_require_shown(run, stack, known, found, seen)),
         )  # fmt: skip
     except _NotAskedError as error:
         run.say("\n".join([f"{stack.name}: not repaired, as no rule asks for it", *(f"  {why}" for why in error.args)]))
@@ -116,7 +131,7 @@ def plan(run: Run, stack: Stack) -> Result:
         shown.forget(run, stack.name)
         run.say(f"{stack.name}: as deployed again, so there is nothing to repair")
         return Result(_STAGE, stack.name, Status.UNAFFECTED, "as deployed again")
-    run.repairs[stack.name] = list(known.drifted)
+    run.repairs[stack.name] = Repairing(list(known.drifted), findings)
     text = f"{made.text}, as its drift was shown at {known.made.created_at}"
     return Result(
         _STAGE, stack.name, summary=text, counts=made.manifest.counts, reasons=["repairs drift"],
@@ -125,33 +140,55 @@ def plan(run: Run, stack: Stack) -> Result:
 
 
 def confirm(run: Run, stack: Stack) -> None:
-    """Refuse to apply a repair by a rule once the hours of the rules are over.
+    """Refuse to apply a repair by a rule once the hours of a rule that asks for it are over.
 
     Raises:
         DriftRepairError: They are.
     """
-    asked, named = run.request.repair, repairs.concerns(run.project.config.drift.repair, stack.name)
-    if asked is not None and asked.automatic and not any(repairs.is_open(rule, datetime.now(UTC)) for rule in named):
-        raise shown.refused(run, stack.name, "the hours of drift.repair were over before it could be applied")
+    if run.request.repair is None or not run.request.repair.automatic:
+        return
+    rules, findings = run.project.config.drift.repair, run.repairs[stack.name].findings
+    if objections := repairs.not_asked(rules, stack.name, findings, datetime.now(UTC)):
+        message = "the hours of drift.repair were over before it could be applied"
+        raise shown.refused(run, stack.name, message, objections)
+
+
+def abandon(run: Run) -> None:
+    """Remove the plans of repairs that this run has not begun to apply: no later run may apply them.
+
+    Raises:
+        RecordError: A file cannot be removed.
+    """
+    for name in run.repairs:
+        if name not in run.applied and store.pending(run.layout, name):
+            store.discard(run.layout, name)
 
 
 def words(run: Run, stack: Stack) -> str:
     """What a deploy has repaired of a stack, for its line."""
-    return f"repaired: {few(run.repairs[stack.name], _MOST)}"
+    return f"repaired: {few(run.repairs[stack.name].drifted, _MOST)}"
 
 
 def _require_deployed(run: Run, stack: Stack, assessment: Assessment) -> None:
-    """Refuse a stack with undeployed code: of that, a review decides."""
-    if assessment.affected and not assessment.rekeyed:
+    """Refuse a stack with undeployed code, of which a review decides, and one of which that is not known."""
+    if not assessment.affected or assessment.rekeyed:
+        return
+    if assessment.receipt is None:
         raise DriftRepairError(
-            f"it has undeployed code, too ({few(assessment.words, 2)}), which a repair does not deploy",
-            stack=stack.name, untouched="nothing was applied",
-            next_step=(run.command("plan"), " shows both; ", run.command("deploy"), " deploys both"),
+            "no receipt here says what was deployed, so drift cannot be told from undeployed code", stack=stack.name,
+            untouched="nothing was applied",
+            next_step=("repair it where it was deployed, or with its ledger; or look at ", run.command("plan"),
+                       ", and ", run.command("deploy"), " applies that"),
         )  # fmt: skip
+    raise DriftRepairError(
+        f"it has undeployed code, too ({few(assessment.words, 2)}), which a repair does not deploy",
+        stack=stack.name, untouched="nothing was applied",
+        next_step=(run.command("plan"), " shows both; ", run.command("deploy"), " deploys both"),
+    )  # fmt: skip
 
 
-def _require_shown(run: Run, stack: Stack, known: Shown, found: Fresh, seen: Seen) -> None:
-    """Refuse a plan that does anything else than what was shown.
+def _require_shown(run: Run, stack: Stack, known: Shown, found: Fresh, seen: Seen) -> list[Finding]:
+    """Refuse a plan that does anything else than what was shown; returns what it undoes, as rules judge it.
 
     Raises:
         AsDeployedError: It does nothing.
@@ -160,11 +197,12 @@ def _require_shown(run: Run, stack: Stack, known: Shown, found: Fresh, seen: See
     changes = shown.describes(run, found.document)
     if not changes:
         raise AsDeployedError
+    last, now = receipt.read(run.layout, stack.name), datetime.now(UTC)
+    findings = drift.judged(run, stack, found.changes, seen, last, as_deployed=True)
     if run.request.repair is not None and run.request.repair.automatic:
-        last, now = receipt.read(run.layout, stack.name), datetime.now(UTC)
-        findings = drift.judged(run, stack, found.changes, seen, last, as_deployed=True)
         asked = run.project.config.drift.repair
         if objections := repairs.why_not(asked, stack.name, findings, found.document, now):
             raise _NotAskedError(*objections)
     if changed := digests.differences(known.changes, changes):
         raise shown.refused(run, stack.name, "its drift is not what was shown any more", changed)
+    return findings

@@ -53,6 +53,7 @@ def _table(run: Run) -> tuple[str, list[DeployError]]:
     rows = [("stack", "deployed", "state")]
     counts = {"affected": 0, "unverified": 0, "with a plan": 0, "drifted": 0, "in error": 0}
     errors: list[DeployError] = []
+    refused = 0
     for name in run.project.graph.order:
         stack = run.project.stacks[name]
         if (known := run.standing.get(name)) is not None:
@@ -81,7 +82,9 @@ def _table(run: Run) -> tuple[str, list[DeployError]]:
             from .plans import acceptance
 
             run.ages = True
-            words.append(acceptance.readiness(run, stack, assessment))
+            ready = acceptance.readiness(run, stack, assessment)
+            words.append(ready.text)
+            refused += assessment.affected and not ready.accepted
             # A deploy takes the plan or fails because of it, even if the stack needs none.
             counts["with a plan"] += not (assessment.affected or assessment.unverified)
         if drifted := _drift(run, stack, assessment.receipt):
@@ -93,14 +96,16 @@ def _table(run: Run) -> tuple[str, list[DeployError]]:
         rows.append((name, deployed, "; ".join(words) or _UP_TO_DATE))
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     lines = [f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}".rstrip() for row in rows]
-    return "\n".join([*lines, "", *_closing(run, counts, len(rows) - 1)]), errors
+    return "\n".join([*lines, "", *_closing(run, counts, len(rows) - 1, refused)]), errors
 
 
-def _closing(run: Run, counts: Mapping[str, int], stacks: int) -> list[str]:
+def _closing(run: Run, counts: Mapping[str, int], stacks: int, refused: int) -> list[str]:
     """The lines below the table: what there is in all, and what to do next."""
     facts = ", ".join(f"{number} {word}" for word, number in counts.items() if number)
     deploys = f"; {run.command('deploy').quoted} deploys and checks them"
     steps = deploys if counts["affected"] or counts["unverified"] else ""
+    if refused:
+        steps = f"; {run.command('plan').quoted} replaces what {run.command('deploy').quoted} would refuse"
     lines = [f"{run.project.environment}: {plural(stacks, 'stack')}, {facts or 'all up to date'}{steps}"]
     if holder := run.lock.holder():
         lines.append(f"  another run is in progress, so this may be changing: {holder}")

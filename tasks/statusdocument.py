@@ -46,8 +46,8 @@ def _part(run: Run, name: str) -> StackPart:
     return StackPart(
         name=name, path=stack.path, needs=needs, deployed=_deploy(assessment.receipt), affected=assessment.affected,
         reasons=[_reason(reason, mask) for reason in assessment.reasons], unverified=assessment.unverified,
-        plan=mask(acceptance.readiness(run, stack, assessment)) if waits else None, deploying=deploying, drift=drift,
-        problem=None,
+        plan=mask(acceptance.readiness(run, stack, assessment).text) if waits else None, deploying=deploying,
+        drift=drift, problem=None,
     )  # fmt: skip
 
 

@@ -17,8 +17,10 @@ from .engine import encryption
 from .ledger import advice, check, checkpoint, keys
 from .ledger.machine import Failed, Look, Trouble
 from .ledger.record import Change, Head, Kind
-from .run import entries, ledgerof, rebuilding
-from .run.action import printing
+from .run import documents, entries, ledgerof, rebuilding
+from .run.action import FailedText, printing
+from .run.commandline import JSON, json_option
+from .run.documents import LeasePart, LedgerDocument, ProblemPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,10 +38,10 @@ _UNCHANGED = "the ledger is unchanged"
 
 def tasks(run: Run) -> Iterator[TaskDict]:
     """`ledger`: the word after it says what to do."""
-    yield printing(run, STAGE, _text, positional="words")
+    yield printing(run, STAGE, _text, json_option(), positional="words")
 
 
-def _text(run: Run, words: list[str]) -> str:
+def _text(run: Run, words: list[str], as_json: bool = False) -> str:
     word, rest = (words[0], words[1:]) if words and words[0] in _WITH_MORE else (" ".join(words), [])
     if word not in _DOES and word not in _WITH_MORE:
         known = ", ".join([*_DOES, *_WITH_MORE])
@@ -48,9 +50,16 @@ def _text(run: Run, words: list[str]) -> str:
             wrong if word else "`doit ledger` needs a word after it",
             untouched="nothing was read or written", next_step=f"use one of these: {known}",
         )  # fmt: skip
+    if as_json and word != "check":
+        raise ConfigError(
+            f"`doit ledger {word}` has no document", untouched="nothing was read or written",
+            next_step=(doit("ledger", "check", JSON), " has one"),
+        )  # fmt: skip
     if word == "key":
         return _key()
     opened = ledgerof.opened(run)
+    if as_json:
+        return _check_document(run, opened)
     done = _WITH_MORE[word](run, opened, rest) if word in _WITH_MORE else _DOES[word](run, opened)
     session = opened.session
     if session.written and session.head is not None:
@@ -212,23 +221,54 @@ def _prune(run: Run, found: Recording, rest: Sequence[str]) -> str:
 
 def _check(run: Run, found: Recording) -> str:
     """Test it: a real write, and one that has to be refused."""
-    session = found.session
-    tried = check.check(session.home)
+    tried, head = _tried(found)
+    if problem := _unusable(run, found, tried, head):
+        raise problem
+    lines = [f"ledger    {advice.headline(tried)}: {plural(head.sequence if head else 0, 'event')}"]
+    signed = head is not None and head.key is not None
+    lines.append("  signed by this job's key" if signed else "  not signed: there is no key (`doit ledger key`)")
+    if head is not None and head.lease is not None:
+        lines.append(f"  {head.lease.label} has held its lease since {head.lease.since}")
+    return "\n".join(lines)
+
+
+def _tried(found: Recording) -> tuple[check.Check, Head | None]:
+    """What a check found, and the ledger's head if it can be written."""
+    tried = check.check(found.session.home)
+    return tried, found.look() if tried.found.can_write else None
+
+
+def _unusable(run: Run, found: Recording, tried: check.Check, head: Head | None) -> LedgerError | None:
+    """Why a deploy of this job could not record what it does."""
     if not tried.found.can_write:
         steps = advice.next_step(tried, found.settings, run.project.environment, ci.kind())
-        raise LedgerError(advice.headline(tried), where=tried.name, untouched="nothing was written", next_step=steps)
-    head = found.look()
-    lines = [f"ledger    {advice.headline(tried)}: {plural(head.sequence, 'event')}"]
-    signing = [key.public.text for key in session.trust.signing]
-    if head.key is not None and head.key not in signing:
-        raise LedgerError(
+        return LedgerError(advice.headline(tried), where=tried.name, untouched="nothing was written", next_step=steps)
+    if head is not None and head.key is not None and not _signs(found, head):
+        return LedgerError(
             f"the ledger is signed with {keys.PublicKey(head.key).id}, which this job does not have",
             untouched="nothing was written", next_step=f"set {found.settings.key} in deploy jobs",
         )  # fmt: skip
-    lines.append("  signed by this job's key" if head.key else "  not signed: there is no key (`doit ledger key`)")
-    if head.lease is not None:
-        lines.append(f"  {head.lease.label} has held its lease since {head.lease.since}")
-    return "\n".join(lines)
+    return None
+
+
+def _signs(found: Recording, head: Head) -> bool:
+    return head.key in [key.public.text for key in found.session.trust.signing]
+
+
+def _check_document(run: Run, found: Recording) -> str:
+    """The result of a check for programs; one that says that the ledger cannot be used fails the task."""
+    tried, head = _tried(found)
+    problem = _unusable(run, found, tried, head)
+    lease = head.lease if head is not None else None
+    shown = documents.text(LedgerDocument(
+        environment=run.project.environment, usable=problem is None, home=tried.name, access=str(tried.found),
+        problems=[ProblemPart.of(run.problem(problem))] if problem is not None else [],
+        sequence=head.sequence if head is not None else None,
+        key=keys.PublicKey(head.key).id if head is not None and head.key is not None else None,
+        signing=head is not None and _signs(found, head),
+        lease=LeasePart(label=lease.label, since=lease.since) if lease is not None else None,
+    ))  # fmt: skip
+    return FailedText(shown) if problem is not None else shown
 
 
 def _push(run: Run, found: Recording) -> str:

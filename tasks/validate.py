@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from . import build
 from .base.errors import DeployError, EngineError
+from .base.problem import Where
 from .engine import diagnostics
 from .engine.command import Context
 from .engine.engine import failure
@@ -32,6 +33,7 @@ STAGE = "validate"
 _UNFORMATTED, _OK = 3, 0
 _CHUNK = 1000  # a number of files that fits an argument list everywhere
 _BROKEN = re.compile(r"\bon (\S+) line \d+")
+_LINE = re.compile(r"\bon \S+ line (\d+)")
 _ERROR = re.compile(r"^(?=Error: )", re.MULTILINE)
 
 
@@ -71,6 +73,17 @@ class BadFile:
     text: str
     broken: bool
 
+    @property
+    def error(self) -> str:
+        """The first error of a file that does not parse, in the engine's words."""
+        return self.text.partition("\n")[0].removeprefix("Error: ")
+
+    @property
+    def line(self) -> int | None:
+        """The line of that error."""
+        found = _LINE.search(self.text)
+        return int(found[1]) if found else None
+
 
 class Formats:
     """Checks the format of the files of all validated stacks with one engine call per run."""
@@ -90,9 +103,12 @@ class Formats:
             unformatted = [problem.path for problem in problems if not problem.broken]
             shown = {"not valid": broken, "not formatted": unformatted}
             format_them = f"`{run.engine().kind} fmt {shlex.join(unformatted)}`"
+            first = next((problem for problem in problems if problem.broken), None)
             raise EngineError(
-                "; ".join(f"{what}: {', '.join(paths)}" for what, paths in shown.items() if paths),
+                "; ".join(f"{what}: {', '.join(paths)}" for what, paths in shown.items() if paths)
+                + (f": {first.error}" if first is not None else ""),
                 log="\n".join(problem.text for problem in problems),
+                where=Where(first.path, first.line) if first is not None else None,
                 stack=stack.name,
                 untouched="nothing was planned or applied",
                 next_step=" and ".join(

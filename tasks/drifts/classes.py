@@ -152,7 +152,11 @@ def classify(
     drifts = {_key(item): item for item in found.drift}
     causes = sorted(key for key, item in drifts.items() if item.get("relevant"))
     known = set(last.exists) if last is not None else set()
-    resources = [_resource(item, drifts.get(_key(item)), causes, known, as_deployed) for item in found.resources]
+    taken_over = statecheck.ahead(last, seen) is not None  # a refresh may have written what was done outside
+    resources = [
+        _resource(item, drifts.get(_key(item)), causes, known, as_deployed=as_deployed, taken_over=taken_over)
+        for item in found.resources
+    ]
     planned = {_key(item) for item in found.resources}
     if not as_deployed and (resources or found.outputs):
         resources += [_used(drifts[key]) for key in causes if key not in planned]
@@ -172,8 +176,9 @@ def classify(
 
 
 def _resource(
-    item: JsonObject, drift: JsonObject | None, causes: list[str], known: set[str], as_deployed: bool
-) -> Finding:
+    item: JsonObject, drift: JsonObject | None, causes: list[str], known: set[str], *, as_deployed: bool,
+    taken_over: bool,
+) -> Finding:  # fmt: skip
     """The finding of a change that the plan would make."""
     address, action = _key(item), str(item.get("action"))
     if action in _OF_CODE:
@@ -186,7 +191,7 @@ def _resource(
         return _finding(DriftClass.UNDEPLOYED, address, item, causes=others)
     if action == "destroy" and known and statecheck.digest(str(item.get("address"))) not in known:
         return _finding(DriftClass.APPEARED, address, item)
-    return _finding(DriftClass.CHANGED, address, item, causes=others, both=True)
+    return _finding(DriftClass.CHANGED, address, item, causes=others, both=not taken_over)
 
 
 def _of_state_alone(item: JsonObject) -> bool:

@@ -10,16 +10,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from ..artifact.changes import HIDDEN, UNKNOWN
 from ..base import jsontext
 from ..base.jsonvalue import elements, fields
 from ..base.masking import MASK
-from ..base.text import few
 from ..base.valuepath import at, dotted
 from ..project.hcl import syntax
 from . import hclwrite, places
+from .byhand import ByHandError, following, leave, of_another_address, of_state_alone, should_be
 from .classes import DriftClass, paths_of
 from .edits import Edit, apart
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from .classes import Finding
 
 _ADDRESS = re.compile(r"(?P<type>[A-Za-z][A-Za-z0-9_-]*)\.(?P<name>[A-Za-z_][A-Za-z0-9_-]*)")
+_INSTANCE = re.compile(rf'(?P<resource>{_ADDRESS.pattern})\[(?P<key>".+")\]')
+_EACH = re.compile(r"each\.value(?P<path>(?:\.[A-Za-z_][\w-]*)*)")
 _SINGLE = re.compile(r"(?P<kind>var|local)\.(?P<name>[A-Za-z_][A-Za-z0-9_-]*)")
 _HIDDEN = frozenset({MASK, HIDDEN, UNKNOWN})
 
@@ -52,10 +54,6 @@ class Shape:
 
     attributes: frozenset[str]
     blocks: frozenset[str]
-
-
-class _ByHandError(Exception):
-    """A difference that has to be taken over by hand; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -81,15 +79,19 @@ def draft(
     for found in findings:
         if found.kind is DriftClass.UNDEPLOYED or found.ignored is not None:
             continue
+        if said := of_state_alone(found):
+            left.append(said)
+            by_hand.add(found.address)
+            continue
         for attempt in drafter.attempts(found):
             try:
                 edits += attempt()
-            except _ByHandError as error:
-                left.append(_following(found) or str(error))
+            except ByHandError as error:
+                left.append(following(found) or str(error))
                 by_hand.add(found.address)
     for found in findings:
         if found.kind is DriftClass.CHANGED and found.address not in by_hand and by_hand.intersection(found.causes):
-            left.append(_following(found))
+            left.append(following(found))
             by_hand.add(found.address)
     return Draft(apart(edits), list(dict.fromkeys(left)), frozenset(by_hand))
 
@@ -102,7 +104,7 @@ class _Drafter:
         self._roots = {file: syntax.parse(content) for file, content in sources.items()}
 
     def attempts(self, found: Finding) -> Iterator[Callable[[], list[Edit]]]:
-        """What to try for a finding, each returning edits or raising `_ByHandError`."""
+        """What to try for a finding, each returning edits or raising `ByHandError`."""
         if found.kind is DriftClass.CHANGED and found.item is not None:
             item = found.item
             for path in paths_of(item):
@@ -115,17 +117,38 @@ class _Drafter:
             before = found.item.get("before")
             yield lambda: self._appeared(found.address, before)
         elif found.kind is DriftClass.CHECK:
-            yield lambda: _by_hand(f"{found.address} does not hold: no change of the code takes that over")
+            yield lambda: leave(f"{found.address} does not hold: no change of the code takes that over")
 
     # --- what changed
 
     def _changed(self, address: str, item: JsonObject, path: Path) -> list[Edit]:
         exists, what = at(item.get("before"), path), f"{address}.{dotted(path)}"
         if not path:
-            _by_hand(f"{address} exists in another form; compare it with its code")
+            leave(f"{address} exists in another form; compare it with its code")
         if _has_hidden(exists) or [*path] in elements(item.get("masked")):
-            _by_hand(f"{what} is sensitive: set it in the code by hand")
+            leave(f"{what} is sensitive: set it in the code by hand")
+        if match := _INSTANCE.fullmatch(address):
+            spot = self._of_instance(match, address, path, exists)
+            return self._attribute(spot, list(path[1:]), at(item.get("before"), path[:1]), exists, what)
+        if _ADDRESS.fullmatch(address) is None:
+            leave(of_another_address(address, path, exists))
         return self._within(self._resource(address, str(path[0])), path, (), item.get("before"), what)
+
+    def _of_instance(self, match: re.Match[str], address: str, path: Path, exists: Json) -> _Spot:
+        """Where the value of an attribute of an instance alone is written: in a literal that `for_each` gets."""
+        block = self._resource(match["resource"], str(path[0]))
+        found = dict(syntax.attributes(syntax.body(block.node)))
+        expression, each = found.get(str(path[0])), found.get("for_each")
+        value = _EACH.fullmatch(syntax.text(expression).strip()) if expression is not None else None
+        if value is None or each is None:
+            raise ByHandError(of_another_address(address, path, exists))
+        spot, is_json = self._literal(_Spot(block.file, each), f"`for_each` of {match['resource']}", exists)
+        node: Node | None = spot.node
+        for step in (jsontext.loads(match["key"]), *value["path"].split(".")[1:]):
+            node = places.element(node, step) if node is not None else None
+        if node is None or is_json:
+            raise ByHandError(of_another_address(address, path, exists))
+        return _Spot(spot.file, node)
 
     def _within(self, spot: _Spot, path: Path, done: Path, whole: Json, what: str) -> list[Edit]:
         """Edits of a block's body.
@@ -147,7 +170,7 @@ class _Drafter:
         inside = [node for node in body.named_children if node.type == "block"]
         nested = [node for node in inside if places.kind(node) == name]
         if any(places.kind(node) == "dynamic" and places.label(node) == name for node in inside):
-            _by_hand(f"{what} is set by a dynamic block; {_should_be(exists)}")
+            leave(f"{what} is set by a dynamic block; {should_be(exists)}")
         if nested and rest and isinstance(rest[0], int) and len(rest) > 1 and rest[0] < len(nested):
             inner = _Spot(spot.file, nested[rest[0]])
             return self._within(inner, rest[1:], (*done, name, rest[0]), whole, what)
@@ -155,7 +178,7 @@ class _Drafter:
         if nested or _is_blocks(now):
             return self._blocks(_Spot(spot.file, body), name, nested, now, what)
         if now is None:
-            _by_hand(f"{what} is not set in the code and does not exist; compare the two by hand")
+            leave(f"{what} is not set in the code and does not exist; compare the two by hand")
         return [self._inserted(_Spot(spot.file, body), f"{name} = ", now, what)]
 
     def _attribute(self, spot: _Spot, rest: list[str | int], now: Json, exists: Json, what: str) -> list[Edit]:
@@ -171,10 +194,10 @@ class _Drafter:
                 break
             target, inner, left = _Spot(spot.file, element), at(inner, left[:1]), left[1:]
         if _has_hidden(inner):
-            _by_hand(f"{what} is next to values that are sensitive or not known: change the code by hand")
+            leave(f"{what} is next to values that are sensitive or not known: change the code by hand")
         target, is_json = self._literal(target, what, exists)
         if places.commented(target.node):
-            _by_hand(f"{what} is in an expression with comments, which would be lost; {_should_be(exists)}")
+            leave(f"{what} is in an expression with comments, which would be lost; {should_be(exists)}")
         if is_json:
             return [_replaced(target, jsontext.loads(str(now)), what)]
         return [_replaced(target, inner if left else exists, what)]
@@ -206,17 +229,17 @@ class _Drafter:
         argument = places.argument(spot.node, "jsonencode")
         if argument is not None and syntax.literal(argument) is not syntax.UNKNOWN:
             return _Spot(spot.file, argument), True
-        raise _ByHandError(f"{what} is `{text[:80]}`, which is not a literal; {_should_be(exists)}")
+        raise ByHandError(f"{what} is `{text[:80]}`, which is not a literal; {should_be(exists)}")
 
     def _definition(self, kind: str, name: str, what: str, exists: Json) -> _Spot:
         """The literal of a default or local that only this expression uses."""
         reference = f"{kind}.{name}"
         if kind == "var" and name in self._given:
-            _by_hand(f"{what} is `{reference}`, whose value comes from the configuration; {_should_be(exists)}")
+            leave(f"{what} is `{reference}`, whose value comes from the configuration; {should_be(exists)}")
         uses = sum(len(re.findall(rf"(?<![\w.]){re.escape(reference)}(?![\w-])", syntax.text(node)))
                    for node in self._roots.values())  # fmt: skip
         if uses > 1:
-            _by_hand(f"{what} is `{reference}`, which other code uses too; {_should_be(exists)}")
+            leave(f"{what} is `{reference}`, which other code uses too; {should_be(exists)}")
         for file, root in self._roots.items():
             for block in places.blocks_of(root):
                 wanted = (
@@ -229,18 +252,18 @@ class _Drafter:
                 for attribute, node in syntax.attributes(syntax.body(block)):
                     if attribute == wanted and syntax.literal(node) is not syntax.UNKNOWN:
                         return _Spot(file, node)
-        raise _ByHandError(f"{what} is `{reference}`, which has no literal here; {_should_be(exists)}")
+        raise ByHandError(f"{what} is `{reference}`, which has no literal here; {should_be(exists)}")
 
     def _blocks(self, body: _Spot, name: str, nested: list[Node], now: Json, what: str) -> list[Edit]:
         """Edits that leave exactly the nested blocks of a name that exist."""
         if now is not None and not _is_blocks(now):
-            _by_hand(f"{what} is written as blocks; {_should_be(now)}")
+            leave(f"{what} is written as blocks; {should_be(now)}")
         items = [fields(item) for item in (now if isinstance(now, list) else [now])] if now else []
         written = {key for node in nested for key, _ in syntax.attributes(syntax.body(node))}
         indent = places.indent(nested[0]) if nested else places.inner_indent(body.node)
         texts = [hclwrite.block(name, _set(item, written), indent).lstrip() for item in items]
         if any(_has_hidden(item) for item in items):
-            _by_hand(f"{what} contains sensitive values: change its blocks by hand")
+            leave(f"{what} contains sensitive values: change its blocks by hand")
         edits = [self._gone(_Spot(body.file, node), what) for node in nested[len(texts) :]]
         edits += [
             Edit(body.file, node.start_byte, node.end_byte, text, what)
@@ -253,18 +276,20 @@ class _Drafter:
     # --- what was deleted, and what appeared
 
     def _deleted(self, address: str) -> list[Edit]:
+        if _ADDRESS.fullmatch(address) is None:
+            leave(of_another_address(address, (), None))
         block = self._resource(address)
         pattern = rf"(?<![\w.]){re.escape(address)}(?![\w-])"
         users = [file for file, root in self._roots.items() if re.search(pattern, syntax.text(root))]
         if users:
-            _by_hand(f"{address} no longer exists, but {users[0]} refers to it: remove both by hand")
+            leave(f"{address} no longer exists, but {users[0]} refers to it: remove both by hand")
         return [self._gone(block, f"{address} is removed")]
 
     def _appeared(self, address: str, exists: Json) -> list[Edit]:
         match = _ADDRESS.fullmatch(address)
         shape = self._shapes.get(match["type"]) if match else None
         if match is None or shape is None or not isinstance(exists, dict):
-            raise _ByHandError(
+            raise ByHandError(
                 f"{address} is in the state, but not in the code: write a resource for it, or a `removed` block"
             )
         content = {
@@ -272,10 +297,10 @@ class _Drafter:
         }
         blocks = {name: exists[name] for name in exists if name in shape.blocks and exists[name]}
         if _has_hidden({**content, **blocks}):
-            _by_hand(f"{address} has sensitive values: write its resource by hand")
+            leave(f"{address} has sensitive values: write its resource by hand")
         text = hclwrite.block(f'resource "{match["type"]}" "{match["name"]}"', {**content, **blocks}, nested=blocks)
         if not self._sources:
-            raise _ByHandError(
+            raise ByHandError(
                 f"{address} is in the state, and the stack has no file in native syntax: write it by hand"
             )
         file = next(
@@ -291,7 +316,7 @@ class _Drafter:
         """A resource's block; of several, the last one that sets an attribute or block of a name, else the first."""
         match = _ADDRESS.fullmatch(address)
         if match is None:
-            raise _ByHandError(f"{address} is one of several instances, or in a module: change its code by hand")
+            raise ByHandError(f"{address} is one of several instances, or in a module: change its code by hand")
         wanted = ["resource", match["type"], match["name"]]
         found = [
             _Spot(file, block)
@@ -300,18 +325,18 @@ class _Drafter:
             if places.words(block) == wanted
         ]
         if not found:
-            raise _ByHandError(
+            raise ByHandError(
                 f"{address} has no block in the stack's own files in native syntax: change its code by hand"
             )
         if not name and len(found) > 1:
-            raise _ByHandError(f"{address} is also written in {found[-1].file}: remove both by hand")
+            raise ByHandError(f"{address} is also written in {found[-1].file}: remove both by hand")
         return next((spot for spot in reversed(found) if places.sets(spot.node, name)), found[0])
 
     def _inserted(self, body: _Spot, head: str, now: Json, what: str, *, raw: bool = False) -> Edit:
         """An attribute or block at the end of a body."""
         content, indent = self._sources[body.file], places.inner_indent(body.node)
         if b"\n" not in content[body.node.end_byte : body.node.parent.end_byte if body.node.parent else None]:
-            _by_hand(f"{what} is not set in a block that is written on one line: give it lines of its own first")
+            leave(f"{what} is not set in a block that is written on one line: give it lines of its own first")
         text = f"{indent}{head}{now if raw else hclwrite.value(now, indent)}\n"
         last = body.node.named_children[-1] if body.node.named_children else None
         if last is None:
@@ -323,7 +348,7 @@ class _Drafter:
     def _first(self, block: _Spot, name: str, now: Json, what: str) -> Edit:
         """An attribute in a block that is empty."""
         if now is None or _is_blocks(now):
-            _by_hand(f"{what} is in a block that is empty; {_should_be(now)}")
+            leave(f"{what} is in a block that is empty; {should_be(now)}")
         content, end = self._sources[block.file], block.node.end_byte - 1
         begin = "" if content[:end].endswith(b"\n") else "\n"
         indent = places.indent(block.node)
@@ -348,23 +373,6 @@ class _Drafter:
         if content[:start].endswith((b"\n\n", b"\n\r\n")) and content[end:].startswith(blank):
             end += len(blank)  # one empty line is left, not two
         return Edit(spot.file, start, end, "", what)
-
-
-def _following(found: Finding) -> str:
-    """What to say of a change that follows from others and that the code cannot take over; empty for any other."""
-    if found.kind is not DriftClass.CHANGED or not found.causes:
-        return ""
-    return f"{found.address} follows from {few(found.causes, 2)}: see to that, or deploy it"
-
-
-def _by_hand(message: str) -> NoReturn:
-    raise _ByHandError(message)
-
-
-def _should_be(exists: Json) -> str:
-    return (
-        "set it so that nothing is left of it" if exists is None else f"it has to become {hclwrite.value(exists)[:120]}"
-    )
 
 
 def _replaced(spot: _Spot, now: Json, what: str) -> Edit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..base.jsonvalue import fields, records
@@ -19,6 +20,19 @@ if TYPE_CHECKING:
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY = 24 * 60  # minutes
 _ACTIONS = {DriftClass.CHANGED: "change", DriftClass.DELETED: "add"}  # what a rule may do to a resource, by its class
+
+
+@dataclass(frozen=True)
+class Repairing:
+    """A repair that was accepted.
+
+    Args:
+        drifted: The addresses that have drifted, as they were shown.
+        findings: What its plan undoes.
+    """
+
+    drifted: list[str]
+    findings: list[Finding]
 
 
 def is_open(rule: DriftRepairRule, at: datetime) -> bool:
@@ -60,14 +74,28 @@ def why_not(
         plan: The plan that undoes it, in `show -json` form.
         at: Now, with a time zone.
     """
+    if _creates_everything(plan) and concerns(rules, stack):
+        return ["everything in it would be created, so its state or its provider may be the wrong one"]
+    return not_asked(rules, stack, findings, at)
+
+
+def not_asked(
+    rules: Iterable[DriftRepairRule], stack: str, findings: Sequence[Finding], at: datetime
+) -> list[str]:  # fmt: skip
+    """Why rules do not ask to undo all of these findings, a few words each; empty if they do.
+
+    Args:
+        rules: The rules of `drift.repair`.
+        stack: The stack.
+        findings: What differs, judged by the other rules.
+        at: Now, with a time zone.
+    """
     named = concerns(rules, stack)
     if not named:
         return ["no rule of drift.repair names this stack"]
     now = [rule for rule in named if is_open(rule, at)]
     if not now:
         return ["it is not an hour of drift.repair"]
-    if _creates_everything(plan):
-        return ["everything in it would be created, so its state or its provider may be the wrong one"]
     found = {finding.address: text for finding in findings if (text := _objection(finding, now))}
     return [f"{place}: {text}" for place, text in sorted(found.items())]
 

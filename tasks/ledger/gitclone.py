@@ -89,8 +89,9 @@ class Clone:
         found = [(key, value) for key, value in found if not key.startswith("remote.") or _OF_REMOTE.fullmatch(key)]
         names = sorted({match[1] for key, _ in found if (match := _OF_REMOTE.fullmatch(key)) and match[2] == "url"})
         if self.remote not in names and not _is_address(self.remote):
-            known = f"; it has {', '.join(names)}" if names else "; it has no remotes"
-            raise HomeError(f"this clone has no remote '{self.remote}'{known}")
+            known = f" (it has {', '.join(names)})" if names else ""
+            add = f"`git remote add {self.remote} ADDRESS` adds it"
+            raise HomeError(f"this clone has no remote '{self.remote}'{known}: {add}")
         return [*found, *_QUIET]
 
     def git(self, settings: Settings, *arguments: str, given: bytes = b"") -> Ended:

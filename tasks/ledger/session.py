@@ -284,7 +284,7 @@ class Session:
         except (UnreachableError, DeniedError) as error:
             return self._refused(error)
         except HomeError as error:
-            raise self._unbelievable(str(error)) from error
+            raise troubles.unread(self.home.name, error) from error
         if found is None:
             return Fetched(None)
         head = self._believed(found)
@@ -384,8 +384,10 @@ class Session:
     def _reading(self) -> Iterator[None]:
         try:
             yield
-        except (HomeError, FormatError) as error:
+        except FormatError as error:
             raise self._unbelievable(str(error)) from error
+        except HomeError as error:
+            raise troubles.unread(self.home.name, error) from error
 
     def _known(self) -> Head:
         head = self._state.known

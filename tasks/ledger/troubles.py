@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..base.errors import LedgerError
 from ..base.problem import doit
-from .home import DeniedError, MovedError
+from .home import BrokenError, DeniedError, MovedError
 from .keys import VARIABLE
 from .machine import Trouble
 
@@ -73,6 +73,15 @@ def untrusted(name: str, what: str) -> LedgerError:
         where=name, untouched="nothing was planned or applied",
         next_step=(doit("audit"), " shows the first bad entry; docs/ledger.md explains how to repair it"),
     )  # fmt: skip
+
+
+def unread(name: str, error: HomeError) -> LedgerError:
+    """The error for a home that did not return what it was asked for; only broken content is not to be trusted."""
+    if isinstance(error, BrokenError):
+        return untrusted(name, str(error))
+    return LedgerError(
+        f"the ledger cannot be read: {error}", where=name, untouched="nothing was planned or applied", next_step=_CHECK
+    )
 
 
 def unsigned(name: str) -> UnsignedError:

@@ -42,6 +42,7 @@ class Verdict(StrEnum):
     NONE = "none"  # there is no note
     LAST = "last"  # the last entry is the one that the forge names
     LATER = "later"  # the ledger has later entries than the forge names
+    REPLACED = "replaced"  # the forge names entries of another ledger alone, which this one says it replaced
     ROLLED_BACK = "rolled back"  # the forge names a later entry
     OTHER = "other"  # the forge names an entry that is not in this chain: it was rewritten or replaced
 
@@ -108,18 +109,20 @@ def judge(head: Head, chain: Mapping[int, str], found: Collection[Witness], *, r
     """
     ours = [item for item in found if chain.get(item.number) == item.chain]
     since = min((item.order for item in ours), default=None)
+    before = [item for item in found if item not in ours and rebuilt and (since is None or item.order < since)]
     foreign = [
         item
         for item in found
         if item not in ours
-        and not (rebuilt and (since is None or item.order < since))
+        and item not in before
         and item.number >= head.first  # of entries that were dropped, nothing can be compared
     ]
     if foreign:
         worst = max(foreign, key=lambda item: item.number)
         return Judgement(Verdict.ROLLED_BACK if worst.number > head.sequence else Verdict.OTHER, worst)
     if not ours:
-        return Judgement(Verdict.NONE)
+        latest = max(before, key=lambda item: item.number, default=None)
+        return Judgement(Verdict.REPLACED if latest else Verdict.NONE, latest)
     newest = max(ours, key=lambda item: item.number)
     return Judgement(Verdict.LAST if newest.number == head.sequence else Verdict.LATER, newest)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..artifact import changes, observed, opening, store
 from ..artifact import manifest as manifests
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..project.stack import Stack
     from ..run.run import Run
 
-READY = "a plan is ready to deploy"
+_READY = "a plan is ready to deploy"
 MOVED = "planned again: an upstream's output changed"
 
 
@@ -61,8 +61,15 @@ def check(run: Run, stack: Stack, assessment: Assessment) -> Manifest:
         return artifact.manifest
 
 
-def readiness(run: Run, stack: Stack, assessment: Assessment) -> str:
-    """What a deploy would do with a stack's artifact, in words, as far as it is known without the engine."""
+class Readiness(NamedTuple):
+    """What a deploy would do with a stack's artifact: accept or refuse it, and why."""
+
+    accepted: bool
+    text: str
+
+
+def readiness(run: Run, stack: Stack, assessment: Assessment) -> Readiness:
+    """What a deploy would do with a stack's artifact, as far as it is known without the engine."""
     try:
         with opening.opened(run.layout, stack.name, run.project.keyring.artifact) as artifact:
             made = artifact.manifest
@@ -71,8 +78,10 @@ def readiness(run: Run, stack: Stack, assessment: Assessment) -> str:
             cleanliness.require_of_artifact(run, stack, made.inputs)
             store.refuse_stale(run.layout, made)
     except DeployError as error:
-        return f"a plan waits that would be refused: {error.message}"
-    return "a plan with uncommitted changes is ready to deploy from this tree" if made.dirty else READY
+        return Readiness(False, f"a plan waits that would be refused: {error.message}")
+    return Readiness(
+        True, "a plan with uncommitted changes is ready to deploy from this tree" if made.dirty else _READY
+    )
 
 
 def accept(run: Run, stack: Stack) -> Result | None:

@@ -49,7 +49,7 @@ class Made:
 
 @dataclass(frozen=True)
 class _Basis:
-    """What a plan is made of and for: its origin, stand-ins, images, inputs, the state, and that it was accepted.
+    """What a plan is made of and for: its origin, mocks, images, inputs, the state, and that it was accepted.
 
     `outside` are the files outside of the repository that it was seen to read.
     """
@@ -75,7 +75,7 @@ def make(
         stack: The stack.
         values: Its variables from upstream outputs.
         origin: `plan` for review, `deploy` for what this deploy made for itself.
-        mocked: The variables whose values are stand-ins.
+        mocked: The variables whose values are mocks.
         require: Refuses a plan, for the state that it was made for, by raising.
 
     Raises:

@@ -116,7 +116,10 @@ def read(run: Run, stack: Stack, assessment: Assessment) -> Shown:
     Raises:
         DriftRepairError: Nothing was shown, it is not what a check wrote, or it was shown for something else.
     """
-    found, last = _opened(run, stack), assessment.receipt
+    found, last, here = _opened(run, stack), assessment.receipt, run.project.environment
+    if (found.made.stack, found.made.environment) != (stack.name, here):
+        message = f"what was shown is of '{found.made.stack}' in '{found.made.environment}', not of it in '{here}'"
+        raise refused(run, stack.name, message)
     if last is not None and last.plan_id != found.made.follows:
         raise refused(run, stack.name, "it was deployed since its drift was shown")
     try:

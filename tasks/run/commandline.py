@@ -41,28 +41,41 @@ COMMANDS = {
 
 VARIABLES = {
     "env": "the environment",
-    "base": "plan and status: compare with this ref if there are no receipts",
+    "base": "compare with this ref if there are no receipts: plan, status, drift",
     "mocks": "`no`: plan without mocks",
-    "allow": "plan and deploy: accept findings of this policy rule; needs reason=",
+    "allow": "accept findings of this policy rule; needs reason=",
     "accept": "accept exactly this state; needs reason=",
     "reason": "the reason for `allow` or `accept`, which is recorded",
     "reviewed": "compare with the review.json of a merge request job",
-    "shard": "drift: check this part of all stacks, `2/8`",
+    "shard": "drift: check only this part of the stacks, `2/8`",
     "from": "take over the files of another job from this folder",
     "ci": "`job` or `report`: this run is part of a generated pipeline",
     "upstream": "`update`: pin an overlay's upstream again",
 }
 """What `NAME=VALUE` may be, with a line for the help."""
 
+_STAGES = frozenset({"validate", "build", "plan", "deploy", "verify", "drift"})
+TAKEN_BY = {
+    "base": frozenset({"validate", "plan", "drift", "status", "ci"}),
+    "mocks": frozenset({"validate", "plan"}),
+    "allow": frozenset({"plan", "deploy"}),
+    "accept": frozenset({"plan", "deploy", "drift"}),
+    "reason": frozenset({"plan", "deploy", "drift", "ledger"}),
+    "reviewed": frozenset({"plan", "deploy"}),
+    "shard": frozenset({"drift"}),
+    "from": _STAGES,
+    "ci": _STAGES,
+}
+"""The commands for which a variable has a meaning, for their help; one that is not named has it for all."""
+
 ADOPT = "--adopt"
 REPAIR = "--repair"
 AUTO_REPAIR = "--auto-repair"
 _MOST_PARALLEL = 16
 JSON = "--json"
-DOCUMENTED = frozenset({"plan", "drift", "status", "graph", "log", "audit"})
+DOCUMENTED = frozenset({"plan", "drift", "status", "graph", "log", "audit", "ledger"})
 """The commands that have a document for programs; of each, one is printed."""
 
-_STAGES = frozenset({"validate", "build", "plan", "deploy", "verify", "drift"})
 _declared: set[str] = set()
 
 

@@ -51,7 +51,7 @@ class PlanDetails:
         origin: `plan`, or `deploy` for one that a deploy made for itself.
         changes: What it changes, see `changes.PlanChanges`.
         findings: What policies say of it, see `policy.finding.Finding`.
-        mocked: The variables that have stand-ins.
+        mocked: The variables with mocks.
         images: The image references that variables get.
         unpinned: Those of the images whose digest is not known yet.
         volatile: The variables whose value the deploy takes from the plan, whatever it is by then.

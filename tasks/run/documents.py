@@ -98,9 +98,9 @@ class PlannedPart(_Part):
     changes: list[ChangePart] = Field(description="What happens to its resources, the dangerous changes first.")
     outputs: list[ChangePart] = Field(description="What happens to its outputs.")
     findings: list[RulePart] = Field(description="What policies say.")
-    failed_checks: list[str] = Field(description="`check` blocks that do not hold.")
+    failed_checks: list[str] = Field(description="`check` blocks that failed.")
     warnings: list[str] = Field(description="What the engine warned of.")
-    mocked: list[str] = Field(description="The variables that have stand-ins: such a plan is never applied.")
+    mocked: list[str] = Field(description="The variables with mocks: such a plan is never applied.")
     problem: ProblemPart | None = Field(description="What went wrong.")
 
 
@@ -200,7 +200,7 @@ class EntryPart(_Part):
     outcome: str | None = Field(description="How the deploy ended: `applied` or `failed`.")
     commit: str | None = Field(description="The commit that was deployed.")
     serial: int | None = Field(description="The state's serial afterwards.")
-    verified: bool | None = Field(description="Whether the checks passed; null if there were none.")
+    verified: bool | None = Field(description="Whether the checks passed; true without checks, null if not run.")
     pipeline: str | None = Field(description="The pipeline that did it.")
     request: str | None = Field(description="The merge request that brought the commit.")
     reason: str | None = Field(description="Why a person did it.")
@@ -227,7 +227,8 @@ class WitnessPart(_Part):
 
     verdict: str = Field(
         description="`last`: it names this one; `later`: it names an earlier one; `rolled back`: it names a later one; "
-        "`other`: it names one that is not in this ledger; `none`: it names no entry."
+        "`other`: it names one that is not in this ledger; `replaced`: it names only one of a ledger that this one "
+        "says it replaced; `none`: it names no entry."
     )
     sequence: int | None = Field(description="The number of the entry that it names.")
     unasked: str = Field(description="Why it was not asked, or did not answer; otherwise empty.")
@@ -307,6 +308,22 @@ class AuditDocument(_Document):
     forge: WitnessPart = Field(description="What the forge says the last entry was.")
 
 
+class LedgerDocument(_Document):
+    """Whether this job can read, write and sign the ledger: `doit ledger check --json`."""
+
+    command: Literal["ledger"] = "ledger"
+    usable: bool = Field(description="Whether a deploy with these credentials and keys can record what it does.")
+    home: str = Field(description="Where the ledger is, without credentials.")
+    access: str = Field(
+        description="`writable`, `readable`, `unreadable`, `absent`, `unreachable`, `broken`, `failed`, or"
+        " `unconditional` where two deploys could overwrite each other's records."
+    )
+    sequence: int | None = Field(description="The number of the last entry; null if it could not be read.")
+    key: str | None = Field(description="The id of the key that signs it; null if it is not signed.")
+    signing: bool = Field(description="Whether this job has that key.")
+    lease: LeasePart | None = Field(description="The run that is deploying, if there is one.")
+
+
 class FailedDocument(_Document):
     """The command could not begin; `problems` says why."""
 
@@ -315,7 +332,14 @@ class FailedDocument(_Document):
 
 
 AnyDocument = (
-    PlanDocument | DriftDocument | StatusDocument | GraphDocument | LogDocument | AuditDocument | FailedDocument
+    PlanDocument
+    | DriftDocument
+    | StatusDocument
+    | GraphDocument
+    | LogDocument
+    | AuditDocument
+    | LedgerDocument
+    | FailedDocument
 )
 Document = Annotated[AnyDocument, Field(discriminator="command")]
 

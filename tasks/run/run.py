@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ..base.errors import DeployError
     from ..base.git import Relation, Revision
     from ..base.problem import Command, Problem
+    from ..drifts.repairs import Repairing
     from ..engine.diagnostics import Diagnostic
     from ..engine.engine import Engine
     from ..engine.progress import Progress
@@ -66,7 +67,7 @@ class Run:
         applied: The stacks whose plan was applied in this run (`mark_applied`).
         reused: The stacks whose artifact was found to fit as it is (`plan`).
         replanned: Why a stack's artifact was replaced although it had been handed over, where allowed (`acceptance`).
-        repairs: What has drifted of each stack whose drift this run undoes (`repair`).
+        repairs: What this run undoes of each stack that has drifted (`repair`).
         known_plans: The ids of the plans whose secrets are known (`knowing`).
         judged: The plan that was verified in this run, and that policy let through, by stack (`judging`).
         acceptances: Why a stack's state needs no `accept=`, None if it does, where one was looked at (`stateguard`).
@@ -105,7 +106,7 @@ class Run:
         self.applied: set[str] = set()
         self.reused: set[str] = set()
         self.replanned: dict[str, str] = {}
-        self.repairs: dict[str, list[str]] = {}
+        self.repairs: dict[str, Repairing] = {}
         self.known_plans: set[str] = set()
         self.judged: dict[str, Judged] = {}
         self.acceptances: dict[str, str | None] = {}

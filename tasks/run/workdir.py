@@ -14,7 +14,7 @@ from ..base import plain
 from ..base.errors import RecordError, StateRefusedError
 from ..base.files import canonical_json, read_json, sha256_bytes, write_json
 from ..base.layout import ENGINE_LOCK_FILE
-from ..engine import encryption, statelock
+from ..engine import encryption, statelock, unreachable
 from ..engine.command import Context
 from ..engine.engine import failure
 from ..project import backend as backends
@@ -171,7 +171,9 @@ def initialize(run: Run, stack: Stack, where: Context, *, backend: bool) -> None
                 break
             completed = engine.run(alone, "init", *arguments, events=True)
     if not completed.ok:
-        raise failure(f"{engine.kind} init failed", completed, where)
+        away = unreachable.read(completed.output)
+        said = f"init could not reach {away.host} ({away.cause})" if away else "init failed"
+        raise failure(f"{engine.kind} {said}", completed, where, next_step=away.next_step if away else None)
     if run.project.tree is not None and (path := run.project.tree.take_lock_file(stack.path)):
         run.say(f"{path}: written by {engine.kind} init, now in this repository; commit it, it pins the providers")
     if providers.are_there(where):

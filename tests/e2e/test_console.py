@@ -181,7 +181,9 @@ def test_status_calls_a_plan_ready_only_if_a_deploy_takes_it(one: Repository) ->
     one.doit("plan")
     assert "a plan with uncommitted changes is ready to deploy from this tree" in one.doit("status").out
     one.commit()
-    assert "a plan waits that would be refused: this plan was made at " in one.doit("status").out
+    done = one.doit("status")
+    assert "a plan waits that would be refused: this plan was made at " in done.out
+    assert done.out.splitlines()[-1].endswith("1 affected; `doit plan` replaces what `doit deploy` would refuse")
     one.doit("plan")
     one.doit("deploy")
     one.doit("-a", "plan:a")

@@ -38,6 +38,7 @@ KINDS: dict[str, tuple[str, Any]] = {
     "heredoc": ("input = <<-EOT\n    a\n  EOT", "b\n"),
     "null_in_list": ("input = [1, null]", [2, None]),
     "unicode": ('input = "ä"', "☃ \t"),
+    "instance": ("for_each = { k = { v = 1 } }\n  input    = each.value.v", 4),
 }
 HEAD = 'terraform {\n  backend "local" {}\n}\nvariable "size" {\n  default = 7\n}\nlocals {\n  word = "a"\n}\n'
 
@@ -107,7 +108,7 @@ def test_one_that_appeared_gets_a_block_of_its_own(build: Callable[..., Reposito
     ("body", "value", "says"),
     [
         ("input = 1 + 2", 5, "it has to become 5"),
-        ("count = 1\n  input = 3", 5, "one of several instances"),
+        ("count = 1\n  input = 3", 5, "x[0].input has to become 5 for this instance alone"),
         ("input = sensitive(3)", 5, "sensitive"),
     ],
 )

@@ -33,9 +33,9 @@ def drifted(build: Callable[..., Repository]) -> Repository:
     return repository
 
 
-def value(repository: Repository, name: str = "x") -> object:
+def value(repository: Repository, name: str = "x", stack: str = "a") -> object:
     """What a resource of the stack is now."""
-    [found] = [item for item in repository.state("a")["resources"] if item["name"] == name]
+    [found] = [item for item in repository.state(stack)["resources"] if item["name"] == name]
     return found["instances"][0]["attributes"]["input"]["value"]
 
 
@@ -109,6 +109,30 @@ def test_undeployed_code_a_newer_deploy_and_a_plan_that_waits_are_not_mixed_in(d
     assert value(drifted) == 5
 
 
+def test_of_several_stacks_all_are_repaired_or_none_and_no_plan_is_left(build: Callable[..., Repository]) -> None:
+    rules = "drift: {repair: [{stacks: [a, b], address: terraform_data.x}, {stacks: ['web-*']}]}\n"
+    names = ("a", "b", "c")
+    repository = build(minimal_config(rules), *(f"stacks/{name}/main.tf:{code(PAIR)}" for name in names))
+    repository.prepare("deploy")
+    outside(repository.path / ".state", "a", {"x": 5})
+    outside(repository.path / ".state", "b", {"x": 5})
+    outside(repository.path / ".state", "c", {"x": 5})
+    assert "names no stack: correct or remove it" in repository.doit("drift", code=2).out
+    outside(repository.path / ".state", "b", {"x": 6})
+    done = repository.doit("deploy", "--auto-repair", code=1)
+    refused(done, "terraform_data.x: differs in another way now")
+    assert "c: not repaired, as no rule of drift.repair names it" in done.out
+    assert "names no stack" in done.out
+    refused(repository.doit("deploy", "--repair", "a,b", code=1), "terraform_data.x: differs in another way now")
+    assert "a plan is ready" not in repository.doit("status").out
+    repository.doit("deploy")
+    assert [value(repository, stack=name) for name in names] == [5, 6, 5]
+    shutil.copy(repository.deploy_dir("drift/c.json"), repository.deploy_dir("drift/a.json"))
+    refused(repository.doit("deploy", "--repair", "a", code=1), "what was shown is of 'c' in 'local'")
+    repository.deploy_dir("receipts/a.json").unlink()
+    refused(repository.doit("deploy", "--repair", "a", code=1), "no receipt here says what was deployed")
+
+
 def test_what_is_wrong_on_the_command_line_is_said(drifted: Repository) -> None:
     for words, said in (
         (["deploy", "--repair", "aa"], "unknown stack 'aa' (did you mean 'a'?)"),
@@ -147,15 +171,15 @@ def nightly(apart: Remote) -> Repository:
     """The job of a schedule that found drift, with its own keys alone."""
     apart.clone().doit("ledger", "init", **DEPLOY, **JOB)
     apart.clone().doit("deploy", **DEPLOY, **OBSERVES, **JOB)
-    outside(apart, {"x": 5})
+    outside(apart.base / "states", "a", {"x": 5})
     job = apart.clone()
     job.doit("drift", code=2, **OBSERVES, **JOB)
     return job
 
 
-def outside(remote: Remote, values: dict[str, object]) -> None:
+def outside(states: Path, stack: str, values: dict[str, object]) -> None:
     """Change resources as if outside of the engine."""
-    path = remote.base / "states/a-local.tfstate"
+    path = states / f"{stack}-local.tfstate"
     state = json.loads(path.read_text())
     for item in state["resources"]:
         if item["name"] in values:
@@ -182,7 +206,7 @@ def test_a_job_with_the_deploys_keys_undoes_what_a_job_without_them_has_shown(
     log = apart.clone().doit("log", "a").out
     assert "repaired drift" in log
     assert "resolved" not in apart.clone().doit("drift", code=0, **OBSERVES, **JOB).out  # the repair has said so
-    outside(apart, {"x": 5})
+    outside(apart.base / "states", "a", {"x": 5})
     done = apart.clone().doit(f"from={folder}", "deploy", "--repair", "a", code=1, **DEPLOY, **OBSERVES, **JOB)
     refused(done, "deployed since its drift was shown")
 
@@ -193,7 +217,7 @@ def test_a_record_that_was_changed_or_made_by_a_merge_request_is_refused(
     folder = handed(nightly, tmp_path)
     path = folder / ".deploy/local/drift/a.json"
     genuine = json.loads(path.read_text())
-    outside(apart, {"y": "two"})
+    outside(apart.base / "states", "a", {"y": "two"})
 
     def attempt(*said: str) -> None:
         job = apart.clone()
@@ -225,7 +249,7 @@ def test_a_rule_repairs_what_it_covers_and_leaves_the_rest_alone(
     done = apart.clone().doit(f"from={folder}", "deploy", "--auto-repair", code=0, **everything)
     assert "repaired: terraform_data.x" in done.out
     assert "repaired drift by a rule" in apart.clone().doit("log", "a").out
-    outside(apart, {"x": 5, "y": "two"})
+    outside(apart.base / "states", "a", {"x": 5, "y": "two"})
     job = apart.clone()
     job.doit("drift", code=2, **OBSERVES, **JOB)
     shutil.rmtree(folder)

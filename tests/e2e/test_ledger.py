@@ -176,6 +176,11 @@ def test_log_and_audit_tell_what_was_deployed(begun: Remote) -> None:
     assert "--mots" in job.doit("log", "b", "--mots", "1", code=1).out
     assert "intact: 4 events" in job.doit("audit").out
     assert document(job, "audit")["whole"] is True
+    tested = document(job, "ledger", "check")
+    assert (tested["usable"], tested["access"], tested["sequence"]) == (True, "writable", 4)
+    assert (tested["key"], tested["signing"], tested["lease"], tested["problems"]) == (None, False, None, [])
+    refused = document(job, "ledger", "init", code=1)
+    assert refused["problems"][0]["next_command"] == ["doit", "ledger", "check", "--json"]
     refused = document(job, "log", "nosuchstack", code=1)
     assert refused["command"] == "failed"
     assert "no entries of 'nosuchstack'" in refused["problems"][0]["summary"]

@@ -115,8 +115,10 @@ def test_on_a_branch_that_only_the_deploys_token_may_push_to(
     assert READER not in done.out
     assert refused.engine_calls("apply") == []
     assert git(forge.repository, "rev-parse", REF) == before
-    check = remote.clone().doit("ledger", "check", code=1)
+    check = remote.clone().doit("ledger", "check", "--json", code=1)
     assert "may not write" in check.out
+    assert '"usable": false' in check.out
+    assert '"access": "readable"' in check.out
 
 
 def test_a_token_that_dies_while_a_deploy_applies(project: Callable[[str], Remote], forge: GitServer) -> None:

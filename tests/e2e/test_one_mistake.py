@@ -115,6 +115,9 @@ def test_a_file_that_cannot_be_parsed_is_shown_by_its_own_stack_alone(build: Cal
     assert "of_a" not in logs["b"]
     assert "not valid: stacks/a/main.tf" in out
     assert "fmt" not in out
+    end = out[out.index("\nFAILED  ") :]
+    assert "not valid: stacks/a/main.tf: Unclosed configuration block\n  where: stacks/a/main.tf:1\n" in end
+    assert "not valid: stacks/b/main.tf: Invalid block definition\n  where: stacks/b/main.tf:1\n" in end
 
 
 def test_a_plan_says_that_the_workspace_is_the_default_one(build: Callable[..., Repository]) -> None:

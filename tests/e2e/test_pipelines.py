@@ -293,6 +293,7 @@ class GitHub:
     ledger: str = "none"
     does: str = "check"
     reason: str = ""
+    stacks: str = ""
     more: dict[str, str] = field(default_factory=dict)
     tamper: Callable[[Path], None] = lambda _: None
 
@@ -353,6 +354,8 @@ class GitHub:
             "inputs.ledger": self.ledger,
             "inputs.does": self.does,
             "inputs.reason": self.reason,
+            "inputs.stacks": self.stacks,
+            "inputs.run || github.run_id": "1",
             "github.workspace": str(checkout),
             "runner.temp": str(checkout.with_name(f"{checkout.name}-temp")),
             "github.token": "",

@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-KEY = SigningKey(b"k" * 32)
+KEY, OBSERVER = (SigningKey(letter * 32) for letter in (b"k", b"o"))
 LEDGER, OBSERVATIONS = (f"refs/heads/doit-tofu/local/{name}" for name in ("ledger", "observations"))
 READ_TOKEN = "reads-the-store-4471"
 SECRETS = {
     "secrets.DEPLOY_LEDGER_TOKEN": WRITER, "secrets.DEPLOY_LEDGER_KEY": KEY.text,
-    "secrets.DEPLOY_OBSERVATIONS_TOKEN": WRITER,
+    "secrets.DEPLOY_OBSERVATIONS_TOKEN": WRITER, "secrets.DEPLOY_OBSERVATIONS_KEY": OBSERVER.text,
 }  # fmt: skip
 
 
@@ -52,7 +52,9 @@ def forged(build: Callable[..., Repository], tmp_path: Path, server: GitServer) 
 
     def forged(ledger: str = "kind: git", **variables: str) -> Forge:
         config = minimal_config(
-            f"stacks:\n  b: {{inputs: {{x: a.value}}}}\nledger: {{{ledger}, public_key: {KEY.public.text}}}\n"
+            f"stacks:\n  b: {{inputs: {{x: a.value}}}}\nledger: {{{ledger}, public_key: {KEY.public.text},"
+            f" observations: {{public_key: {OBSERVER.public.text}}}}}\n"
+            "drift: {repair: [{stacks: [c], type: terraform_data}]}\n"
         ).replace("{root}/.state/", f"{tmp_path / 'states'}/")
         stacks = (
             f"stacks/a/main.tf:{resource()}",
@@ -127,12 +129,12 @@ class Workflows(GitHub):
         return self.repository.engine_calls()
 
 
-def by_hand(tmp_path: Path, value: str) -> None:
-    """Change the state of `c`."""
+def by_hand(tmp_path: Path, value: str, *, written: bool = True) -> None:
+    """Change the state of `c`; unless it is `written`, as if its resource alone had changed."""
     state = tmp_path / "states/c-local.tfstate"
     content = json.loads(state.read_text())
     content["resources"][0]["instances"][0]["attributes"]["input"]["value"] = value
-    content["serial"] += 1
+    content["serial"] += written
     state.write_text(json.dumps(content))
 
 
@@ -179,6 +181,12 @@ def test_the_workflows_of_github_know_what_others_did(home: Home, server: GitSer
     audit = fourth.doit("audit").out
     assert "intact: 5 events" in audit
     assert "signed" in audit
+
+    if writes.get("DEPLOY_LEDGER_TOKEN") == WRITER:
+        jobs.stacks = "c"
+        assert jobs.call("repair.yml")["repair"][0] == 0, jobs.outputs[-1]
+        assert "repaired: terraform_data.it" in jobs.outputs[-1]
+        assert jobs.call(f"drift{kind}.yml")[last][0] == 0, jobs.outputs
     for output in (*jobs.outputs, shown, audit):
         text = re.sub(r"^::add-mask::.*$", "", output, flags=re.MULTILINE)  # this names it to GitHub alone
         for secret in (*writes.values(), READ_TOKEN, READER, KEY.text):
@@ -215,12 +223,13 @@ class Templates:
     main: Repository
     server: GitServer
     kind: str = ""
+    inputs: str = ""
     given: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.given = {"CI_REPOSITORY_URL": self.server.with_login(READER), "CI_PROJECT_PATH": "acme/infra"}
         self.main.variables |= {"DEPLOY_LEDGER_KEY": KEY.text, "DEPLOY_ARTIFACT_KEY": ARTIFACT_KEY}
-        inputs = "{environment: local, install: 'doit --version'}"
+        inputs = f"{{environment: local, install: 'doit --version'{self.inputs}}}"
         self.change(
             f".gitlab-ci.yml:include:\n  - {{local: pipelines/gitlab/doit-tofu{self.kind}.yml, inputs: {inputs}}}\n"
         )
@@ -336,6 +345,31 @@ def test_the_templates_of_gitlab_know_what_others_did_also_on_a_forge_that_misbe
     server.replica = None
     assert jobs.succeeds("push") == {"c"}
     assert "intact" in forge.clone().doit("audit", GITLAB_CI="true", CI_PROJECT_PATH="acme/infra").out
+
+
+def test_the_templates_of_gitlab_repair_what_a_schedule_has_shown(
+    forge: Forge, server: GitServer, gitlab_ci_local: Path, tmp_path: Path
+) -> None:
+    """Its rules, and then a person, have undone what the job before them has found."""
+    main = forge.clone()
+    main.variables |= {"DEPLOY_LEDGER_TOKEN": WRITER, "DEPLOY_OBSERVATIONS_KEY": OBSERVER.text}
+    jobs = Templates(gitlab_ci_local, main, server, inputs=", repair: auto")
+    assert jobs.by_hand("init").code == 0
+    jobs.succeeds("push")
+    by_hand(tmp_path, "by hand", written=False)
+    repaired = jobs.run("schedule")
+    assert (repaired.code, repaired.jobs) == (0, ["drift:local", "repair:local"]), repaired.out
+    assert "repaired: terraform_data.it" in repaired.out, repaired.out
+    assert [call for call in main.engine_calls("apply") if not call.startswith("c ")] == []
+    jobs.inputs = ", repair: manual"
+    jobs.__post_init__()
+    by_hand(tmp_path, "once more")
+    again = gitlab(gitlab_ci_local, main, "schedule", "--needs", "repair:local", REPAIR="c", **jobs.given)
+    assert again.code == 0, again.out
+    assert "repaired: terraform_data.it" in again.out
+    quiet = jobs.run("schedule")
+    assert (quiet.code, quiet.jobs) == (0, ["drift:local"]), quiet.out
+    assert re.search(r"drift +c +as deployed", quiet.out)
 
 
 # GitLab's generated pipelines

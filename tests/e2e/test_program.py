@@ -29,7 +29,7 @@ def program(repository: Repository, *arguments: str, folder: Path | None = None,
     return Done(done.returncode, done.stdout + done.stderr)
 
 
-@pytest.mark.parametrize("arguments", [["-h"], ["--help"], ["plan", "-h"], ["help"], ["run", "--help"]])
+@pytest.mark.parametrize("arguments", [["-h"], ["--help"], ["help"], ["run", "--help"]])
 def test_help_speaks_of_stacks_in_any_place_and_names_every_command(one: Repository, arguments: list[str]) -> None:
     done = program(one, *arguments)
     assert done.code == 0
@@ -121,7 +121,7 @@ def test_every_way_to_ask_for_the_version_or_for_help_has_one_answer(one: Reposi
     assert [program(one, "version", module=module).out for module in ("doit", PACKAGE)] == [version, version]
     usage = program(one, "help").out
     assert usage.startswith(version.rstrip())
-    for arguments in (["--help"], ["-h"], ["help"], ["plan", "-h"]):
+    for arguments in (["--help"], ["-h"], ["help"]):
         assert program(one, *arguments, module="doit").out == usage
 
 
@@ -139,6 +139,15 @@ def test_help_about_a_command_says_how_it_is_written_and_what_it_takes(one: Repo
         "--json",
     ):
         assert part in done.out
+    for arguments in (["plan", "-h"], ["plan:a", "--help"], ["env=prod", "plan", "--help"]):
+        assert program(one, *arguments).out == done.out
+
+
+def test_help_about_a_command_that_does_not_exist_names_the_nearest(one: Repository) -> None:
+    done = program(one, "help", "paln")
+    assert done.code == 3
+    assert "there is no task 'paln' (did you mean 'plan'?)" in done.out
+    assert "plan stacks/" in program(one, "help", "plan:a").out
 
 
 def test_doit_itself_has_these_commands(one: Repository) -> None:

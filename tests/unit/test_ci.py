@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tasks import ci
 from tasks.base.errors import ConfigError
 from tasks.forges.pipelines import github, gitlab
-from tasks.forges.pipelines.shares import Purpose, spread
+from tasks.forges.pipelines.shares import Purpose, Shares, spread, waiting
 from tasks.project import project
 from tasks.project.stackgraph import StackGraph
 from tasks.run.run import Run
@@ -100,6 +100,55 @@ def test_of_more_than_50_upstreams_a_deploy_waits_for_all_with_no_job_needing_mo
     assert max(len(job["needs"]) for job in jobs.values() if isinstance(job, dict) and "needs" in job) == 50
     assert {f"deploy:{name}" for name in upstreams} <= reached(jobs, "deploy:one")
     assert needs_of(jobs["deploy:one"])[2:] == needs_of(jobs["deploy:other"])[2:]  # they wait by the same jobs
+
+
+def layered(customers: int, *, core: bool = False) -> dict[str, Sequence[str]]:
+    """Customers with a network, a platform and three applications each, in folders by layer; all on one core or none."""
+    found: dict[str, Sequence[str]] = {"core": []} if core else {}
+    for number in range(customers):
+        found[f"network/c{number:02}"] = ["core"] if core else []
+        found[f"platform/c{number:02}"] = [f"network/c{number:02}"]
+        found.update({f"app{each}/c{number:02}": [f"platform/c{number:02}"] for each in range(3)})
+    return found
+
+
+def longest_chain(shares: Shares) -> int:
+    """How many shares are deployed one after the other."""
+    length: dict[str, int] = {}
+    for share in shares.deploys:
+        length[share.label] = 1 + max((length[other] for other in share.needs), default=0)
+    return max(length.values())
+
+
+def test_stacks_that_have_to_do_with_each_other_share_a_job_where_they_fit(run_of: Callable[..., Run]) -> None:
+    shares = spread(run_of(layered(40)), Purpose.DEPLOY, 12)
+    assert longest_chain(shares) == 1
+    assert len(shares.deploys) <= 12
+    assert max(len(share.stacks) for share in shares.deploys) == 20  # four customers; the mean is 16.7
+
+
+def test_jobs_of_more_stacks_than_fit_wait_as_often_as_there_are_waves(run_of: Callable[..., Run]) -> None:
+    shares = spread(run_of(layered(40, core=True)), Purpose.DEPLOY, 21)
+    assert [len(share.stacks) for share in shares.deploys] == [10] * 20 + [1]
+    assert longest_chain(shares) <= 5  # core, networks, platforms, applications; a share may be of two waves
+
+
+@given(acyclic(), st.integers(1, 12))
+def test_shares_have_every_stack_once_and_wait_only_for_earlier_ones(needs: dict[str, set[str]], most: int) -> None:
+    graph = StackGraph.build(needs)
+    shares = waiting(graph.order, graph.among(graph.order), most)
+    assert sorted(name for share in shares for name in share.stacks) == sorted(graph.order)
+    assert len(shares) <= most
+    holder = {name: share.label for share in shares for name in share.stacks}
+    before: set[str] = set()
+    done: set[str] = set()
+    for share in shares:
+        for name in share.stacks:
+            assert {*graph.needs[name]} <= done
+            done.add(name)
+        assert {*share.needs} <= before
+        assert {*share.needs} == {holder[o] for name in share.stacks for o in graph.needs[name]} - {share.label}
+        before.add(share.label)
 
 
 def test_with_more_stacks_than_jobs_each_does_several_and_none_wait_for_each_other(run_of: Callable[..., Run]) -> None:

@@ -64,6 +64,14 @@ def test_what_was_changed_outside_and_would_be_changed_back() -> None:
     assert (item.item["before"], item.item["after"]) == ({"n": 2}, {"n": 1})  # before is what is outside
 
 
+def test_a_refresh_that_takes_a_change_over_into_the_state_is_no_further_change() -> None:
+    (before,) = found(BACK, drift=[CHANGED])
+    item, state = found(BACK, serial=8)  # after `apply -refresh-only` by hand
+    assert (item.kind, item.print, state.kind) == (DriftClass.CHANGED, before.print, DriftClass.STATE)
+    other, _ = found(entry("a.x", "update", before={"n": 3}, after={"n": 1}), serial=8)
+    assert other.print != before.print
+
+
 def test_what_was_deleted_outside() -> None:
     gone = entry("a.x", "delete", before={"n": 1})
     assert kinds(found(entry("a.x", "create", after={"n": 1}), drift=[gone])) == {"a.x": "deleted"}

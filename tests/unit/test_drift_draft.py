@@ -104,8 +104,8 @@ def test_a_default_and_a_local_that_nothing_else_uses_are_changed_where_they_are
         ("locals {\n  n = 3\n}\noutput \"o\" {\n  value = local.n\n}\n" + HEAD + "  n = local.n\n}\n",
          changed({"n": 5}, {"n": 3}), "other code uses too"),
         (HEAD + "  n = 1 + 2\n}\n", changed({"n": 5}, {"n": 3}), "it has to become 5"),
-        (HEAD + "  n = 3\n}\n", changed({"n": 5}, {"n": 3}, "x_y.a[0]"), "several instances"),
-        (HEAD + "  n = 3\n}\n", changed({"n": 5}, {"n": 3}, "module.m.x_y.a"), "in a module"),
+        (HEAD + "  n = 3\n}\n", changed({"n": 5}, {"n": 3}, "x_y.a[0]"), "for this instance alone"),
+        (HEAD + "  n = 3\n}\n", changed({"n": 5}, {"n": 3}, "module.m.x_y.a"), "in the code of module.m"),
         ('resource "x_y" "b" {\n}\n', changed({"n": 5}, {"n": 3}), "has no block"),
         (HEAD + '  p = "x"\n}\n', changed({"p": "(sensitive value)"}, {"p": "(sensitive value)"}, masked=[["p"]]), "sensitive"),
         (HEAD + "  dynamic \"r\" {\n    for_each = [1]\n    content {\n      p = 1\n    }\n  }\n}\n",
@@ -213,3 +213,57 @@ def test_the_difference_that_is_shown_has_only_what_differs_however_often_a_line
     assert sum(line.startswith("-") for line in lines[2:]) == 5
     assert sum(line.startswith("+") for line in lines[2:]) == 1
     assert lines[:2] == ["--- a/a.tf\n", "+++ b/a.tf\n"]
+
+
+EACH = 'resource "x_y" "a" {\n  for_each = {\n    "k.1" = { n = 1, t = "x" } # kept\n    b     = { n = 2, t = "y" }\n  }\n  n = each.value.n\n  t = each.value.t\n}\n'
+
+
+def test_an_instance_of_for_each_is_changed_where_its_own_value_is_written() -> None:
+    before, after = {"n": 7, "t": "x"}, {"n": 1, "t": "x"}
+    code, left = adopted(EACH, changed(before, after, 'x_y.a["k.1"]'))
+    assert left == []
+    assert code == EACH.replace("n = 1,", "n = 7,")
+    code, left = adopted(
+        'locals {\n  all = { k = "x" }\n}\nresource "x_y" "a" {\n  for_each = local.all\n  t = each.value\n}\n',
+        changed({"t": "z"}, {"t": "x"}, 'x_y.a["k"]'),
+    )
+    assert (code.count('k = "z"'), left) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("code", "found", "said"),
+    [
+        (
+            HEAD + "  count = 2\n  n = 1\n}\n", changed({"n": 5}, {"n": 1}, "x_y.a[1]"),
+            "x_y.a[1].n has to become 5 for this instance alone: the code of x_y.a is that of all; let it depend on `count.index`",
+        ),
+        (
+            HEAD + '  for_each = toset(["k"])\n  n = 1\n}\n', changed({"n": 5}, {"n": 1}, 'x_y.a["k"]'),
+            'x_y.a["k"].n has to become 5 for this instance alone: the code of x_y.a is that of all; let it depend on `each.value`',
+        ),
+        (
+            "", changed({"n": 5}, {"n": 1}, 'module.m["ä.b"].x_y.a'),
+            'module.m["ä.b"].x_y.a.n has to become 5, in the code of module.m["ä.b"] or in what its block passes on',
+        ),
+        (
+            "", Finding(DriftClass.DELETED, "module.m.x_y.a[0]", item={}),
+            "module.m.x_y.a[0] no longer exists: change that in the code of module.m or in what its block passes on",
+        ),
+        (EACH, Finding(DriftClass.DELETED, 'x_y.a["b"]', item={}),
+         'x_y.a["b"] no longer exists: take "b" out of its `for_each`'),
+        (HEAD + "  count = 2\n}\n", Finding(DriftClass.DELETED, "x_y.a[1]", item={}),
+         "x_y.a[1] no longer exists: lower its `count`, if it was the last one"),
+        (
+            HEAD + "}\n", Finding(DriftClass.CHANGED, "x_y.a (deposed ab)", item={"address": "x_y.a", "deposed": "ab"}),
+            "x_y.a (deposed ab) is left over from a replacement, and no code describes it: a deploy destroys it",
+        ),
+        (
+            HEAD + "}\n", replace(changed({"id": "1"}, {"id": UNKNOWN}), item={"reason": "replace_because_tainted"}),
+            "x_y.a is marked as tainted, which no code takes over: a deploy replaces it; `untaint` keeps it",
+        ),
+    ],
+)  # fmt: skip
+def test_what_no_code_of_the_root_module_is_alone_responsible_for_is_said_with_its_value(
+    code: str, found: Finding, said: str
+) -> None:
+    assert adopted(code, found) == (code, [said])

@@ -115,6 +115,14 @@ def test_a_stack_that_no_rule_names_and_a_closed_hour_are_said() -> None:
     assert why_not(changed(), rules=[rule(hours="22:00-05:00")]) == ["it is not an hour of drift.repair"]
 
 
+def test_hours_of_another_rule_do_not_keep_a_repair_open() -> None:
+    """Accepted at 11:59 by the rule for the morning, it is not applied at 12:00 because of the one for the afternoon."""
+    rules = [rule(address="a.*", hours="08:00-12:00"), rule(address="b.*", hours="12:00-18:00")]
+    [text] = repairs.not_asked(rules, "web", [changed()], NOON)
+    assert text == "a.b: no rule of drift.repair asks for it now (class changed)"
+    assert repairs.not_asked(rules, "web", [changed()], NOON.replace(hour=11, minute=59)) == []
+
+
 def test_nothing_creates_everything_anew() -> None:
     gone = changed(kind=DriftClass.DELETED, action="add")
     all_new = {"resource_changes": plan(["create"], ["create"])["resource_changes"][1:]}

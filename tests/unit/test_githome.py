@@ -521,7 +521,7 @@ def test_a_token_is_not_sent_in_clear(server: GitServer) -> None:
 
 
 def test_a_remote_that_this_clone_does_not_have(server: GitServer) -> None:
-    with pytest.raises(HomeError, match="no remote 'upstream'; it has origin"):
+    with pytest.raises(HomeError, match=r"no remote 'upstream' \(it has origin\): `git remote add upstream"):
         home(server.clone("b"), remote="upstream").read()
 
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import pytest
+
+from tasks.base.errors import LedgerError
+from tasks.ledger.home import BrokenError, HomeError
 from tasks.ledger.machine import Look, Me
 from tasks.ledger.record import Change, Head, Kind
 from tasks.ledger.session import Identity, Session
@@ -50,3 +54,27 @@ def test_an_audit_holds_a_few_shards_at_a_time() -> None:
     assert auditor.head
     assert sum(home.shards) == len(auditor.head.shards) > 100
     assert max(home.shards) <= 16
+
+
+class Failing(StoreHome):
+    """A ledger that cannot be read, for a given reason."""
+
+    error: HomeError
+
+    def read(self) -> Version | None:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (HomeError("this clone has no remote 'origin'"), "the ledger cannot be read: this clone has no remote"),
+        (BrokenError("it is not a ledger"), "the ledger cannot be trusted: it is not a ledger"),
+    ],
+)
+def test_only_broken_content_is_called_not_to_be_trusted(error: HomeError, said: str) -> None:
+    home = Failing(Memory({}))
+    home.error = error
+    with pytest.raises(LedgerError) as caught:
+        session(home).handle(Look())
+    assert caught.value.message.startswith(said)

@@ -468,6 +468,11 @@ def test_what_a_stack_reads_below_a_folder_says_why(tree: Callable[..., Path]) -
         ('format("sh ./%s.sh ./y.sh", var.name)', [("stacks/web/a.sh", True), ("stacks/web/y.sh", True)]),
         ('"sh ./x.sh ${data.x.y.z}"', [("stacks/web/x.sh", True)]),
         ('format("https://example.com/%s", var.name)', []),
+        ('join("/", [path.module, "src", var.name])', [("stacks/web/src/a", True)]),
+        ('join("/", ["..", "..", "src", data.x.y.z])', [("src", False)]),
+        ('join("/", ["https:/", "example.com", var.name])', []),
+        ('join("/", ["", "aws", var.name])', []),
+        ('abspath("../../${var.name}.zip")', [("a.zip", True)]),
     ],
 )
 def test_what_a_text_mentions_is_told_as_narrowly_as_it_is_known(

@@ -12,11 +12,11 @@ export interface Pair {
   name: string;
   one: Side | null;
   other: Side | null;
-  /** `only` in one of them, `behind`, another commit (`differs`), or the same. */
-  kind: 'only' | 'behind' | 'differs' | 'same';
+  /** Deployed in `only` one of them or in `neither`, `behind`, another commit (`differs`), or the same. */
+  kind: 'only' | 'neither' | 'behind' | 'differs' | 'same';
 }
 
-const ORDER: Pair['kind'][] = ['behind', 'differs', 'only', 'same'];
+const ORDER: Pair['kind'][] = ['behind', 'differs', 'only', 'same', 'neither'];
 
 /** The stacks of two environments side by side; those of the second that are behind the first come first. */
 export function environments(one: Overview | null, other: Overview | null): Pair[] {
@@ -37,7 +37,9 @@ const side = (stack: StackEntry | undefined): Side | null =>
 
 function kind(one: StackEntry | undefined, other: StackEntry | undefined): Pair['kind'] {
   if (!one || !other) return 'only';
+  if (!one.deployed && !other.deployed) return 'neither';
   if (isBehind(other.deployed, one.deployed)) return 'behind';
+  if (!one.deployed) return 'only';
   return one.deployed?.commit === other.deployed?.commit ? 'same' : 'differs';
 }
 

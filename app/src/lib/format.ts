@@ -73,3 +73,6 @@ export function counts(numbers: Counts): string {
   const rare = ['move', 'imports', 'forget', 'outputs'].filter((name) => numbers[name]);
   return [...signs, ...rare.map((name) => count(numbers[name] ?? 0, name.replace(/s$/, '')))].join(' ');
 }
+
+/** A text in the parts between which a line may break: after the slashes of paths and addresses. */
+export const breakable = (text: string): string[] => text.split(/(?<=\/)(?!\/)/);

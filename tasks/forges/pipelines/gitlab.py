@@ -163,7 +163,7 @@ class Writer:
             "variables": {"DOIT_TOFU_JOB": str(number)},
         }
         if len(share.stacks) == 1:
-            job["resource_group"] = f"{self._run.project.environment}/{share.label}"
+            job["resource_group"] = f"{self._run.project.environment}/{share.stacks[0]}"
         self._add(f"deploy:{share.label}", job)
 
     def _few(self, names: Sequence[str], most: int) -> list[str]:
@@ -217,7 +217,7 @@ class Writer:
         self._jobs[name] = job
 
     def _command(self, *words: str) -> str:
-        # What was planned with stand-ins is not applied.
+        # What was planned with mocks is not applied.
         mocks = ["mocks=no"] if self._purpose is Purpose.DEPLOY else []
         return " ".join(["doit", *self._words, *mocks, *words])
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ...run.assessment import assess_once, may_be_affected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ...project.project import Project
     from ...run.run import Run
+
+_FINER = 20  # shares grow by a twentieth until there are not too many
 
 
 class Purpose(StrEnum):
@@ -65,30 +67,90 @@ def spread(run: Run, purpose: Purpose, most: int) -> Shares:
         return Shares(tuple(_shares([name for name in order if name in planned], most)))
     concerned = _may_become_affected(project, planned)
     deployed = [name for name in order if name in concerned or assess_once(run, project.stacks[name]).unverified]
-    deploys = tuple(_waiting(project, list(_shares(deployed, most))))
+    deploys = waiting(deployed, project.graph.among(deployed), most)
     plans = (Share(share.label, tuple(name for name in share.stacks if name in planned)) for share in deploys)
     return Shares(tuple(share for share in plans if share.stacks), deploys)
 
 
 def _shares(names: Sequence[str], most: int) -> Iterator[Share]:
-    """One share for each stack, or consecutive stacks together if there would be too many.
+    """One share for each stack, or consecutive stacks together if there would be too many."""
+    size = -(-len(names) // most) or 1
+    return _labelled([tuple(names[at : at + size]) for at in range(0, len(names), size)])
 
-    Consecutive in the graph's order, so that no two shares wait for each other.
+
+def _labelled(groups: Sequence[tuple[str, ...]]) -> Iterator[Share]:
+    """Groups of stacks as shares: named after their stack where each has only one, else by their number."""
+    single = all(len(stacks) == 1 for stacks in groups)
+    for number, stacks in enumerate(groups, 1):
+        yield Share(stacks[0] if single else f"{number}/{len(groups)}", stacks)
+
+
+def waiting(names: Sequence[str], needs: Mapping[str, Sequence[str]], most: int) -> tuple[Share, ...]:
+    """Shares of stacks that wait for each other, with what each of them waits for.
+
+    Cutting the stacks' order anywhere would make chains, in which every share waits for the one before because of a
+    single stack. So stacks that have to do with each other stay together where they fit, and of more than fit, those
+    that wait for nothing come first, then those that wait for these, and so on.
+
+    Args:
+        names: The stacks, upstreams first.
+        needs: Which of them each one waits for.
+        most: So many shares at most.
     """
     size = -(-len(names) // most) or 1
-    count = -(-len(names) // size)
-    for number in range(count):
-        stacks = tuple(names[number * size : (number + 1) * size])
-        yield Share(stacks[0] if size == 1 else f"{number + 1}/{count}", stacks)
-
-
-def _waiting(project: Project, shares: list[Share]) -> Iterator[Share]:
-    """The shares with what each of them waits for."""
+    related = list(_related(names, needs)) if size > 1 else []
+    groups = list(_packed(related, needs, size)) if related else [(name,) for name in names]
+    while len(groups) > most:
+        size += -(-size // _FINER)
+        groups = list(_packed(related, needs, size))
+    shares = list(_labelled(groups))
     holder = {name: share.label for share in shares for name in share.stacks}
-    needs = project.graph.among(holder)
-    for share in shares:
-        wanted = {holder[other] for name in share.stacks for other in needs[name]} - {share.label}
-        yield Share(share.label, share.stacks, tuple(sorted(wanted)))
+    wanted = ({holder[other] for name in share.stacks for other in needs[name]} - {share.label} for share in shares)
+    return tuple(replace(share, needs=tuple(sorted(labels))) for share, labels in zip(shares, wanted, strict=True))
+
+
+def _related(names: Sequence[str], needs: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
+    """The stacks in groups that have nothing to do with each other, each in the given order."""
+    neighbours: dict[str, list[str]] = {name: [*needs[name]] for name in names}
+    for name in names:
+        for other in needs[name]:
+            neighbours[other].append(name)
+    position = {name: number for number, name in enumerate(names)}
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            continue
+        seen.add(name)
+        found = [name]
+        for current in found:
+            new = [other for other in neighbours[current] if other not in seen]
+            seen.update(new)
+            found += dict.fromkeys(new)
+        yield sorted(found, key=position.__getitem__)
+
+
+def _packed(related: Sequence[list[str]], needs: Mapping[str, Sequence[str]], size: int) -> Iterator[tuple[str, ...]]:
+    """Groups of so many stacks at most; no two of them wait for each other."""
+    room: list[str] = []
+    for group in related:
+        if len(group) > size:
+            waves = _by_wave(group, needs)
+            yield from (tuple(waves[at : at + size]) for at in range(0, len(waves), size))
+            continue
+        if len(room) + len(group) > size:
+            yield tuple(room)
+            room = []
+        room += group
+    if room:
+        yield tuple(room)
+
+
+def _by_wave(names: Sequence[str], needs: Mapping[str, Sequence[str]]) -> list[str]:
+    """Stacks in the order in which they could all be deployed at once."""
+    wave: dict[str, int] = {}
+    for name in names:
+        wave[name] = 1 + max((wave[upstream] for upstream in needs[name]), default=-1)
+    return sorted(names, key=wave.__getitem__)
 
 
 def _may_become_affected(project: Project, planned: set[str]) -> set[str]:

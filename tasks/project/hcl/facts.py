@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .expressions import Expression
 
 HIDES = ("sensitive", "ephemeral")  # what makes a variable's value a secret to us
-FACTS_VERSION = 13  # facts cached by another version are not used
+FACTS_VERSION = 14  # facts cached by another version are not used
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 VARIES = re.compile(r"\b(var|local|terraform)\.")  # an expression whose value depends on one of these
 _FILE_FUNCTIONS = re.compile(r"^(file[a-z0-9]*|templatefile)$")
+_MAKE_PATHS = ("format", "join", "abspath")
 _ANCHORED_PATH = re.compile(r"\$\{\s*path\.(module|root|cwd)\s*\}((?:/[A-Za-z0-9_.@+-]*)*)")
 _RELATIVE_PATH = re.compile(r"(?:^|(?<=[\s=:,'\"]))\.{1,2}/[A-Za-z0-9_./@+-]*")
 _ONE_PATH = re.compile(r"(?:\$\{\s*path\.(?:module|root|cwd)\s*\}|\.{1,2})/(?:[A-Za-z0-9_.@+/-]|\$\{[^{}]*\})*")
@@ -63,7 +64,7 @@ def find_paths(node: Node, found: Facts) -> None:
             arguments = [argument for kid in inner[1:] for argument in kid.named_children]
             stack.extend(arguments[1:])
             continue
-        if current.type == "function_call" and inner and syntax.text(inner[0]) == "format":
+        if current.type == "function_call" and inner and syntax.text(inner[0]) in _MAKE_PATHS:
             found.mentioned.append(expressions.convert(current))
         if current.type in ("quoted_template", "heredoc_template", "string_lit"):
             text = syntax.text(current).strip('"')
