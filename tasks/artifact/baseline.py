@@ -246,7 +246,7 @@ def find(
     Args:
         project: The project.
         ref: The ref.
-        exact: Whether to use the ref's own commit; else its merge base with this tree.
+        exact: Whether it is the tag of complete deploys, whose own commit counts; else the merge base with this tree.
         note: What is known of the deploy of that commit, and of those begun since.
         revision: What is checked out.
 
@@ -254,7 +254,7 @@ def find(
         ConfigError: The ref does not exist, or shares no history with this tree.
     """
     root = project.layout.root
-    commit = git.resolve(root, ref) if exact else git.merge_base(root, ref)
+    commit = git.tagged(root, ref) if exact else git.merge_base(root, ref)
     if commit is None:
         raise ConfigError(
             f"base={ref}: this commit does not exist here, or shares no history with this tree",

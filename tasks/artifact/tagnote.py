@@ -18,22 +18,25 @@ class TagNote:
     """The note of a tag, by stack.
 
     Attributes:
+        commit: The commit that was deployed, which is the tag's unless somebody has moved it since.
         environment_variables: The environment variables that its inputs came from when it was deployed.
         observed: What its plan was seen to read that nothing else names: paths, and how each was read.
         begun: The revision of a deploy that was about to apply it, and has not ended for all stacks since.
     """
 
+    commit: str = ""
     environment_variables: dict[str, list[str]] = field(default_factory=dict)
     observed: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     begun: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, text: str) -> TagNote:
-        """The note that a tag's text ends with; empty for a tag that was made by hand."""
+    def parse(cls, text: str, commit: str) -> TagNote | None:
+        """The note that a tag's text ends with; None where no deploy of the commit that is tagged wrote it."""
         try:
-            return _adapter().validate_json(text.rpartition("\n")[2])
+            note = _adapter().validate_json(text.rpartition("\n")[2])
         except ValidationError:
-            return cls()
+            return None
+        return note if note.commit == commit else None
 
     @property
     def text(self) -> str:

@@ -244,6 +244,11 @@ def move_tag(root: Path, tag: str, commit: str, note: str, *, origin: str | None
     return None
 
 
+def tagged(root: Path, tag: str) -> str | None:
+    """The commit of a tag; None if there is no such tag, whatever branch has its name."""
+    return resolve(root, f"refs/tags/{tag}")
+
+
 def tag_note(root: Path, tag: str) -> str:
     """The note of a tag; empty if it has none or does not exist."""
     found = _git(root, "for-each-ref", "--format=%(objecttype) %(contents)", f"refs/tags/{tag}", may_fail=True) or ""

@@ -44,7 +44,8 @@ def choose_base(run: Run) -> None:
     if not ref and run.recording is not None:
         return  # the ledger says it better, and the tag is only a label
     tag = tag_name(project)
-    if not ref and (tag is None or git.resolve(project.layout.root, tag) is None):
+    tagged = git.tagged(project.layout.root, tag) if tag else None
+    if not ref and tagged is None:
         return
     if ref is None and all(receipt.read(run.layout, name) for name in project.stacks):
         return  # receipts are more precise
@@ -53,7 +54,15 @@ def choose_base(run: Run) -> None:
 
     # The tag's own commit is deployed, whatever the merge base is: deploying an older tree reverts changes.
     exact = ref in (None, tag)
-    note = TagNote.parse(git.tag_note(project.layout.root, str(tag))) if exact else TagNote()
+    note = TagNote.parse(git.tag_note(project.layout.root, tag), tagged) if exact and tag and tagged else TagNote()
+    if note is None and not ref:
+        run.say(
+            f"no deploy of {str(tagged)[:_SHORT]} has put the tag {tag} there, so what is deployed is not known, and"
+            " every stack without a receipt is affected. If all of it is deployed, name the tag once:"
+            f" {run.command(f'base={tag}', 'deploy').quoted}"
+        )
+        return
+    note = note or TagNote()
     revision = run.revision.short if note.begun else ""
     run.baseline = baseline.find(project, ref or str(tag), exact=exact, note=note, revision=revision)
     run.baseline.same_environment = run.recording is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..artifact import receipt
@@ -56,16 +57,20 @@ def _announce(run: Run, tag: str, stacks: Collection[str]) -> None:
         if attempt and run.stop.wait(random.uniform(0, _PAUSE)):  # noqa: S311 - apart from the other jobs
             break
         origin = git.fetch_tag(root, tag) if push else None
-        commit = git.resolve(root, tag)
+        commit = git.tagged(root, tag)
         if commit is None:
             return  # nothing counts as deployed
-        note = TagNote.parse(git.tag_note(root, tag))
         _require_unmoved(run, tag, commit)
+        note = TagNote.parse(git.tag_note(root, tag), commit)
+        if note is None:
+            if run.baseline is None or run.baseline.ref != tag:
+                return  # the tag does not count, either
+            note = run.baseline.note  # it was named on the command line
         begun = {**note.begun, **dict.fromkeys(stacks, run.revision.short)}
         if begun == note.begun:
             return
         run.announced_stacks = {name for name in stacks if name not in note.begun}
-        problem = git.move_tag(root, tag, commit, _text(note, begun), origin=(origin or "") if push else None)
+        problem = git.move_tag(root, tag, commit, _text(note, commit, begun), origin=(origin or "") if push else None)
         if problem is None:
             return
     raise GitError(
@@ -86,8 +91,8 @@ def _require_unmoved(run: Run, tag: str, commit: str) -> None:
     )  # fmt: skip
 
 
-def _text(note: TagNote, begun: dict[str, str]) -> str:
-    return TagNote(note.environment_variables, note.observed, begun).text
+def _text(note: TagNote, commit: str, begun: dict[str, str]) -> str:
+    return replace(note, commit=commit, begun=begun).text
 
 
 def take_back(run: Run) -> None:
@@ -98,30 +103,33 @@ def take_back(run: Run) -> None:
     receipts = {name: receipt.read(run.layout, name) for name in run.announced_stacks}
     left = {name for name, last in receipts.items() if last is None or last.commit != run.revision.commit}
     origin = (git.fetch_tag(run.layout.root, tag) or "") if project.config.deploy.push else None
-    note, commit = TagNote.parse(git.tag_note(run.layout.root, tag)), git.resolve(run.layout.root, tag)
+    commit = git.tagged(run.layout.root, tag)
+    note = TagNote.parse(git.tag_note(run.layout.root, tag), commit) if commit else None
+    if commit is None or note is None:
+        return
     begun = {name: label for name, label in note.begun.items() if name not in left or label != run.revision.short}
-    if commit is not None and begun != note.begun:  # else they are planned once more than they need to
-        git.move_tag(run.layout.root, tag, commit, _text(note, begun), origin=origin)
+    if begun != note.begun:  # else they are planned once more than they need to
+        git.move_tag(run.layout.root, tag, commit, _text(note, commit, begun), origin=origin)
 
 
 def remember(run: Run) -> None:
     """Move the tag if every stack of the environment is now deployed and verified from this clean commit."""
     project, root = run.project, run.layout.root
     tag, commit = tag_name(project), run.revision.commit if project.config.deploy.tag else None
-    if tag is None or commit is None or run.revision.dirty or (note := _note(run)) is None:
+    if tag is None or commit is None or run.revision.dirty or (note := _note(run, commit)) is None:
         return
     origin = (git.fetch_tag(root, tag) or "") if project.config.deploy.push else None
-    if git.resolve(root, tag) == commit and TagNote.parse(git.tag_note(root, tag)) == note:
+    if git.tagged(root, tag) == commit and TagNote.parse(git.tag_note(root, tag), commit) == note:
         return
     if problem := git.move_tag(root, tag, commit, note.text, origin=origin):
         run.say(f"{problem}; the next deploy without receipts uses the previous commit as its base")
 
 
-def _note(run: Run) -> TagNote | None:
+def _note(run: Run, commit: str) -> TagNote | None:
     """What no commit says of the stacks, and no begun deploy; None unless all are deployed and verified."""
     from ..artifact import comparable
 
-    note, known = TagNote(), run.baseline.note if run.baseline is not None else TagNote()
+    note, known = TagNote(commit), run.baseline.note if run.baseline is not None else TagNote()
     for stack in run.project.stacks.values():
         try:
             found = assess(run, stack)

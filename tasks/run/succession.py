@@ -47,7 +47,7 @@ def _deployed_from(run: Run, last: Receipt | None) -> str | None:
     if last is not None:
         return last.commit
     tag = deployed.tag_name(run.project)
-    return git.resolve(run.layout.root, tag) if tag else None
+    return git.tagged(run.layout.root, tag) if tag else None
 
 
 def _older(run: Run, stack: Stack, there: str, here: str) -> OlderCommitError:

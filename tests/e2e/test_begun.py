@@ -168,6 +168,58 @@ def test_a_run_whose_tag_another_one_has_moved_applies_nothing(three: Pipelines)
     assert late.engine_calls("apply") == []
 
 
+def moved_by_hand(one: Repository) -> None:
+    one.git("tag", "--force", TAG)
+
+
+def moved_with_a_copy_of_its_note(one: Repository) -> None:
+    note = one.git("for-each-ref", "--format=%(contents)", f"refs/tags/{TAG}")
+    assert "deployed by doit-tofu" in note
+    one.git("tag", "--force", "--annotate", "--message", note, TAG)
+
+
+@pytest.mark.parametrize("move", [moved_by_hand, moved_with_a_copy_of_its_note])
+def test_a_tag_that_no_deploy_has_put_there_does_not_count_and_a_deploy_puts_it_right(
+    three: Pipelines, move: Callable[[Repository], None]
+) -> None:
+    one = three.repository
+    one.git("fetch", "--quiet", "--tags", "--force", "origin")
+    one.write(f"stacks/a/main.tf:{resource('2')}")
+    never = one.commit("never deployed")
+    move(one)
+    three.push()
+    one.git("push", "--quiet", "--force", "origin", f"refs/tags/{TAG}")
+    machine = three.machine()
+    done = machine.doit("status")
+    assert f"no deploy of {never[:8]} has put the tag {TAG} there" in done.out
+    assert f"`doit base={TAG} deploy`" in done.out
+    assert set(status(machine)) == {"a", "b", "c"}
+    assert "affected: " not in machine.doit(f"base={TAG}", "status").out
+    assert three.applied() == ["a", "b", "c"]
+    assert status(three.machine()) == {}
+
+
+def test_what_fails_after_a_tag_that_was_named_is_known(three: Pipelines) -> None:
+    one = three.repository
+    good = one.git("rev-parse", "HEAD")
+    moved_by_hand(one)
+    one.git("push", "--quiet", "--force", "origin", f"refs/tags/{TAG}")
+    one.write(f"stacks/a/main.tf:{resource('2', extra=BROKEN)}")
+    one.commit()
+    three.push()
+    assert three.applied(f"base={TAG}", "deploy", code=1) == ["a"]
+    one.git("reset", "--quiet", "--hard", good)
+    three.push()
+    assert set(status(three.machine())) == {"a"}
+
+
+def test_a_branch_with_the_name_of_the_tag_does_not_count(three: Pipelines) -> None:
+    machine = three.machine()
+    machine.git("tag", "--delete", TAG)
+    machine.git("branch", TAG)
+    assert set(status(machine)) == {"a", "b", "c"}
+
+
 def test_what_a_plan_was_seen_to_read_is_known_from_the_tag(build: Callable[..., Repository], tmp_path: Path) -> None:
     repository = build(
         minimal_config(CONFIG.format("inputs: {observe: true}\n")), f"stacks/a/main.tf:{resource(extra=READS)}",
