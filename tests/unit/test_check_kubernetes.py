@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import ssl
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+import trustme
 import yaml
 
 from tasks.checks import waiting
@@ -34,9 +36,12 @@ print(json.dumps({"apiVersion": "client.authentication.k8s.io/v1", "kind": "Exec
 
 
 @pytest.fixture
-def cluster() -> Iterator[Server]:
-    """An API with one pod that is ready."""
-    server = Server()
+def cluster(tmp_path: Path) -> Iterator[Server]:
+    """An API with one pod that is ready; who issued its certificate is in `ca.pem`."""
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    server = Server(tls=context)
     server.answers[PODS] = answer(200, json.dumps({"items": [_POD]}).encode())
     yield server
     server.close()
@@ -51,10 +56,11 @@ def kubeconfig(tmp_path: Path, cluster: Server) -> Path:
         "apiVersion": "client.authentication.k8s.io/v1", "command": sys.executable, "interactiveMode": "Never",
         "args": [str(tmp_path / "plugin.py"), str(tmp_path)],
     }  # fmt: skip
+    found = {"server": cluster.url(""), "certificate-authority": str(tmp_path / "ca.pem")}
     path = tmp_path / "kubeconfig"
     path.write_text(yaml.safe_dump({
         "apiVersion": "v1", "kind": "Config", "current-context": "test",
-        "clusters": [{"name": "test", "cluster": {"server": cluster.url("")}}],
+        "clusters": [{"name": "test", "cluster": found}],
         "users": [{"name": "test", "user": {"exec": plugin}}],
         "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
     }))  # fmt: skip
@@ -76,8 +82,17 @@ def test_looks_at_once_log_in_once(
     kubeconfig: Path, cluster: Server, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api, "_LASTS", 600.0)  # however slow the machine is
+    reads: list[str] = []
+    load = ssl.SSLContext.load_verify_locations
+
+    def counted(context: ssl.SSLContext, cafile: str, *others: str | None) -> None:
+        reads.append(cafile)
+        load(context, cafile, *others)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", counted)
     assert {outcome.text for outcome in pods(kubeconfig, 20, site)} == {"1 of 1 pod ready"}
     assert (kubeconfig.parent / "logins").read_text() == "login\n"
+    assert reads == [str(kubeconfig.parent / "ca.pem")]
     assert len(cluster.asked) == 20
     assert {headers["Authorization"] for headers in cluster.headers} == {"Bearer first-token-77"}
     assert "first-token-77" not in site.mask.text("it was first-token-77")
@@ -91,6 +106,15 @@ def test_a_later_look_uses_the_renewed_credentials(
     (kubeconfig.parent / "token").write_text("second-token-78")
     assert pods(kubeconfig, 1, site)[0].passed
     assert [headers["Authorization"][-2:] for headers in cluster.headers] == ["77", "78"]
+
+
+def test_a_cluster_that_another_authority_vouches_for_is_not_trusted(kubeconfig: Path, site: Site) -> None:
+    trustme.CA().cert_pem.write_to_path(str(kubeconfig.parent / "ca.pem"))
+    found = pods(kubeconfig, 1, site)[0]
+    assert not found.passed
+    assert "CERTIFICATE_VERIFY_FAILED" in found.text
+    (kubeconfig.parent / "ca.pem").write_text("nothing")
+    assert not pods(kubeconfig, 1, site)[0].passed
 
 
 def test_a_login_that_failed_is_tried_again_by_the_next_look(kubeconfig: Path, site: Site) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kubernetes.client import ApiClient, ApiException, Configuration
+    from urllib3 import PoolManager
 
     from ..check import Look
     from .resources import Event, Resource
@@ -192,7 +193,25 @@ def _connect(access: Access, look: Look) -> _Connection:
     settings = client.Configuration()
     _configure(access, look, settings)
     settings.retries = False
-    return _Connection(settings.host, client.ApiClient(settings), _token(settings))
+    connection = client.ApiClient(settings)
+    _share_context(connection.rest_client.pool_manager)
+    return _Connection(settings.host, connection, _token(settings))
+
+
+def _share_context(manager: PoolManager) -> None:
+    """Let all connections to a cluster have one TLS context: each would read its CAs again, and keep them."""
+    from urllib3.util.ssl_ import create_urllib3_context
+
+    keys = manager.connection_pool_kw
+    if manager.proxy is not None or keys.get("cert_file") or keys.get("ca_cert_data"):
+        return
+    context = create_urllib3_context(cert_reqs=keys["cert_reqs"])
+    with suppress(OSError):  # the connection says what is wrong with the file
+        if keys["ca_certs"]:
+            context.load_verify_locations(keys["ca_certs"])
+        else:
+            context.load_default_certs()
+        keys |= {"ssl_context": context, "ca_certs": None}
 
 
 def _configure(access: Access, look: Look, settings: Configuration) -> None:
