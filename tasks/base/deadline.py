@@ -94,7 +94,8 @@ class Adapter(HTTPAdapter):
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Called by requests for the connections of one host."""
-        super().cert_verify(conn, url, verify, cert)
+        prepare: Any = super().cert_verify  # untyped
+        prepare(conn, url, verify, cert)
         own = conn.ca_certs and not conn.cert_file
         if own and (conn.proxy is None or conn.proxy.scheme == "http"):  # a proxy with TLS has to be trusted, too
             with suppress(OSError):  # the connection says what is wrong with the file

@@ -91,6 +91,11 @@ class HttpCheck(Check):
             jsonpath.parse(path)
         return value
 
+    @classmethod
+    def prepare(cls) -> None:
+        """Import the client."""
+        from ..base import http  # noqa: F401
+
     def title(self) -> str:
         """The URL without its secrets."""
         return urls.shown(self.url)
