@@ -37,7 +37,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.e2e.test_ledger import REF, Remote
 from tests.failpoints import LOG, POINTS, VARIABLE
-from tests.repository import DODO, Repository, minimal_config
+from tests.repository import INSTALLED, ROOT, Repository, minimal_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,9 +60,15 @@ if [ "$1" = apply ]; then
 fi
 GOGC=off exec '{tofu}' "$@"
 """
-_FAILPOINTS = DODO.replace(
-    "from tasks import *", "from tests import failpoints\n\nfailpoints.install()\nfrom tasks import *"
-)
+_FAILPOINTS = f"""\
+import sys
+
+sys.path.insert(0, {str(ROOT)!r})
+from tests import failpoints
+
+failpoints.install()
+from {"doit_tofu" if INSTALLED else "tasks"} import *
+"""
 _STACK = """\
 terraform {{
   backend "local" {{}}

@@ -44,12 +44,12 @@ def _text(run: Run, words: list[str]) -> str:
     encryption.require(run.project, plans=False)
     run.lock.take(f"doit restore {stack.name}", filling=False)
     try:
-        last = lastleft.find(run, stack.name)
-        copy, state = _choose(run, stack, last, words[1:])
-        with workdir.context(run, stack, STAGE) as (where, _):
-            errored.refuse(run, stack)
-            workdir.initialize(run, stack, where, backend=True)
-            _put(run, stack, where, (copy, state))
+        with lastleft.held(run, stack.name) as last:
+            copy, state = _choose(run, stack, last, words[1:])
+            with workdir.context(run, stack, STAGE) as (where, _):
+                errored.refuse(run, stack)
+                workdir.initialize(run, stack, where, backend=True)
+                _put(run, stack, where, (copy, state))
     finally:
         run.lock.release()
     lines = [f"restore   {stack.name}: its state of serial {copy.serial}, copied {copy.at}, is back"]

@@ -242,13 +242,14 @@ USES = 'resource "terraform_data" "uses" {\n  input = "in ${local_file.used.id}"
 CASES = {OWN: OWN_CASES, KUBERNETES: KUBERNETES_CASES, LOCAL: LOCAL_CASES}
 
 
-# What `--adopt` leaves to do by hand; of the other cases of the stacks `own` and `local` it changes the code.
+# What `--adopt` leaves to do by hand; of all other cases it changes the code.
 BY_HAND = {
     OWN: {
         "own_thing.counted[1]", 'own_thing.each["b"]', 'module.m["ä b.c"].own_thing.it', "own_thing.read",
         "own_thing.inner", "own_thing.secret", "own_thing.some", "terraform_data.etag", "terraform_data.watched",
         "terraform_data.reader", "check.asserted",
     },
+    KUBERNETES: {"kubernetes_secret.password"},
     LOCAL: {"local_file.used", "terraform_data.uses"},
 }  # fmt: skip
 
@@ -358,7 +359,7 @@ is one that no longer exists.
 | --- | --- | --- | --- |
 """
 _ADOPTED = """
-`doit drift --adopt` takes over all of `own` and `local` but {hand}: instances and modules, sensitive values, and
+`doit drift --adopt` takes over all of these but {hand}: instances and modules, sensitive values, and
 what follows from something else. The plan afterwards has only these.
 """
 _QUIET = """

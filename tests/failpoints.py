@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 import signal
 from collections import Counter
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,9 +80,10 @@ def install() -> None:
         return
     from threading import Timer
 
-    from tasks.base.process import Ended
-    from tasks.engine.engine import Engine
-    from tasks.ledger.gitclone import Clone
+    package = "doit_tofu" if find_spec("doit_tofu") else "tasks"  # the one that the `dodo.py` of a test uses
+    Ended = import_module(f"{package}.base.process").Ended  # noqa: N806 - a class
+    Engine = import_module(f"{package}.engine.engine").Engine  # noqa: N806
+    Clone = import_module(f"{package}.ledger.gitclone").Clone  # noqa: N806
 
     point = Failpoint(text, log)
     os.fsync = point.around(os.fsync, "fsync")
@@ -103,4 +106,4 @@ def install() -> None:
         named_run = point.around(run, command)
         return point.around(named_run, "engine")(self, context, command, *arguments, **named)
 
-    Clone.git, Engine.run = watched_git, watched_run  # type: ignore[method-assign]
+    Clone.git, Engine.run = watched_git, watched_run

@@ -45,13 +45,13 @@ _OTHER_KEY = f"set the key of the run that wrote it, or list it in `encryption.p
 _BEGIN = f"if you wrote it before you had a key, set `encryption.migrate: true` for the next deploy; {_REMOVE}"
 
 
-def keep(layout: Layout, path: Path, value: object, *, durable: bool = True) -> None:
-    """Write a file as JSON; it is announced in the index first, if there is one.
+def keep(layout: Layout, path: Path, value: object, *, durable: bool = True, readable: bool = True) -> None:
+    """Write a file as JSON, readable or on a single line; it is announced in the index first, if there is one.
 
     Raises:
         RecordError: It cannot be written.
     """
-    keep_bytes(layout, path, json_bytes(value), durable=durable)
+    keep_bytes(layout, path, json_bytes(value, readable=readable), durable=durable)
 
 
 def keep_bytes(layout: Layout, path: Path, data: bytes, *, durable: bool = True) -> None:

@@ -9,11 +9,14 @@ import http.client
 import io
 import math
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from . import trust
 
 if TYPE_CHECKING:
     import socket
@@ -83,11 +86,21 @@ _POOLS = {"http": _Pool, "https": _SecurePool}
 
 
 class Adapter(HTTPAdapter):
-    """Makes the connections of a session, to a proxy, too."""
+    """Makes the connections of a session, to a proxy, too; those that trust the same CAs share a TLS context."""
 
     def __init__(self) -> None:
         super().__init__()
         self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Called by requests for the connections of one host."""
+        prepare: Any = super().cert_verify  # untyped
+        prepare(conn, url, verify, cert)
+        own = conn.ca_certs and not conn.cert_file
+        if own and (conn.proxy is None or conn.proxy.scheme == "http"):  # a proxy with TLS has to be trusted, too
+            with suppress(OSError):  # the connection says what is wrong with the file
+                conn.conn_kw["ssl_context"] = trust.context(conn.ca_certs)
+                conn.ca_certs = None
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> ProxyManager:
         """Called by requests; SOCKS has connections of its own, which are as they are."""

@@ -81,7 +81,7 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True, mode: int | N
                 if durable:
                     stream.flush()
                     os.fsync(stream.fileno())
-            Path(name).replace(path)
+            os.replace(name, path)  # noqa: PTH105 - called for every record of every stack
         except BaseException:
             with contextlib.suppress(OSError):
                 Path(name).unlink()
@@ -101,9 +101,12 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     write_atomic(path, json_bytes(value), durable=durable)
 
 
-def json_bytes(value: object) -> bytes:
-    """A value as readable JSON, as `write_json` writes it."""
-    return (jsontext.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n").encode(errors=_ERRORS)
+def json_bytes(value: object, *, readable: bool = True) -> bytes:
+    """A value as JSON, readable as `write_json` writes it, or on a single line, which takes a tenth of the time."""
+    text = jsontext.dumps(
+        value, indent=2 if readable else None, compact=not readable, ensure_ascii=False, default=str
+    )  # fmt: skip
+    return (text + "\n").encode(errors=_ERRORS)
 
 
 def append(path: Path, text: str) -> None:

@@ -170,12 +170,13 @@ def make_folder(path: Path) -> None:
         NotPlainError: A part of its path is a link.
         OSError: It cannot be created.
     """
-    base = _base(path)
-    if base is not None:
-        for position in range(len(base.parts) + 1, len(path.parts) + 1):
-            part = Path(*path.parts[:position])
-            if part.is_symlink():  # before anything is created behind it
-                raise _not_plain(part, "is a symbolic link: remove it")
+    if DEPLOY_DIR in path.parts:
+        inside = path.parts.index(DEPLOY_DIR)
+        part = os.fspath(Path(*path.parts[:inside]))  # the repository, which is trusted
+        for name in path.parts[inside:]:
+            part = os.path.join(part, name)  # noqa: PTH118 - called for every record of every stack
+            if os.path.islink(part):  # noqa: PTH114 - before anything is created behind it
+                raise _not_plain(Path(part), "is a symbolic link: remove it")
     path.mkdir(parents=True, exist_ok=True)
 
 
@@ -204,11 +205,6 @@ def _check_place(descriptor: int, path: Path) -> None:
         real = os.path.realpath(path)
     if real != expected and real.removesuffix(_GONE) != expected:
         raise _not_plain(path, "is behind a symbolic link: remove that link")
-
-
-def _base(path: Path) -> Path | None:
-    """The repository of a path through `.deploy`, which is trusted; None for another path."""
-    return Path(*path.parts[: path.parts.index(DEPLOY_DIR)]) if DEPLOY_DIR in path.parts else None
 
 
 @lru_cache(maxsize=64)

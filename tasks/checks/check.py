@@ -147,6 +147,10 @@ class Check(Model):
         10, description="Time limit of one look, in seconds."
     )
 
+    @classmethod
+    def prepare(cls) -> None:
+        """Import what its looks need, before the first: thousands that begin at once would all wait for the imports."""
+
     def title(self) -> str:
         """What it looks at, briefly and without secrets."""
         return self.kind

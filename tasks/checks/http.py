@@ -91,6 +91,11 @@ class HttpCheck(Check):
             jsonpath.parse(path)
         return value
 
+    @classmethod
+    def prepare(cls) -> None:
+        """Import the client."""
+        from ..base import http  # noqa: F401
+
     def title(self) -> str:
         """The URL without its secrets."""
         return urls.shown(self.url)
@@ -229,8 +234,10 @@ def _certificate_days(url: str, trust: str | None, seconds: float) -> float:
 
     from certifi import where
 
+    from ..base.trust import context as trusting
+
     parts = urlsplit(url)
-    context = ssl.create_default_context(cafile=trust or os.environ.get("REQUESTS_CA_BUNDLE") or where())
+    context = trusting(trust or os.environ.get("REQUESTS_CA_BUNDLE") or where())
     with (
         socket.create_connection((str(parts.hostname), parts.port or 443), timeout=seconds) as plain,
         context.wrap_socket(plain, server_hostname=parts.hostname) as connection,

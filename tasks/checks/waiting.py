@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from queue import Empty, SimpleQueue
@@ -66,6 +67,9 @@ def all_of(checks: Sequence[Check], looking: Looking, progress: Sequence[Progres
         looking: Makes the input of a look from the time at which it has to end.
         progress: Updated after each look, one for each check.
     """
+    for kind in {type(check) for check in checks}:
+        with suppress(Exception):  # the look says what is missing
+            kind.prepare()
     return _Loop([_Wait(check, state) for check, state in zip(checks, progress, strict=True)], looking).run()
 
 

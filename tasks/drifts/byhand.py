@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NoReturn
 
+from ..base import jsontext
 from ..base.text import few
 from ..base.valuepath import dotted
 from . import hclwrite
@@ -47,6 +48,20 @@ def should_be(exists: Json) -> str:
         if exists is None
         else f"it has to become {hclwrite.value(exists)[:_MOST]}"
     )
+
+
+def of_json(exists: Json, what: str) -> Json:
+    """The value that the code's `jsonencode` has to have so that this text exists.
+
+    Raises:
+        ByHandError: It is not JSON.
+    """
+    try:
+        if isinstance(exists, str):
+            return jsontext.loads(exists)
+    except (ValueError, RecursionError):
+        pass
+    leave(f"{what} is JSON in the code, but not outside; {should_be(exists)}")
 
 
 def of_state_alone(found: Finding) -> str:

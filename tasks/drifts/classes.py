@@ -149,15 +149,15 @@ def classify(
         as_deployed: Whether the inputs are those of the last receipt.
         names: Attributes that say who changed a resource, besides the usual ones.
     """
-    drifts = {_key(item): item for item in found.drift}
+    drifts = {key_of(item): item for item in found.drift}
     causes = sorted(key for key, item in drifts.items() if item.get("relevant"))
     known = set(last.exists) if last is not None else set()
     taken_over = statecheck.ahead(last, seen) is not None  # a refresh may have written what was done outside
     resources = [
-        _resource(item, drifts.get(_key(item)), causes, known, as_deployed=as_deployed, taken_over=taken_over)
+        _resource(item, drifts.get(key_of(item)), causes, known, as_deployed=as_deployed, taken_over=taken_over)
         for item in found.resources
     ]
-    planned = {_key(item) for item in found.resources}
+    planned = {key_of(item) for item in found.resources}
     if not as_deployed and (resources or found.outputs):
         resources += [_used(drifts[key]) for key in causes if key not in planned]
     outputs = [item for item in found.outputs if not as_deployed or not planned or _is_known(item.get("after"))]
@@ -180,7 +180,7 @@ def _resource(
     taken_over: bool,
 ) -> Finding:  # fmt: skip
     """The finding of a change that the plan would make."""
-    address, action = _key(item), str(item.get("action"))
+    address, action = key_of(item), str(item.get("action"))
     if action in _OF_CODE:
         return _finding(DriftClass.UNDEPLOYED, address, item)
     if drift is not None and (as_deployed or _undoes(item, drift)):
@@ -226,7 +226,7 @@ def _used(drift: JsonObject) -> Finding:
     """The finding of a resource that the plan leaves as it is now, but whose changed attributes it uses."""
     item = {**drift, "before": drift.get("after"), "after": drift.get("before"), "action": "read"}
     kind = DriftClass.DELETED if drift.get("action") == "destroy" else DriftClass.CHANGED
-    return _finding(kind, _key(drift), item, code_too=True)
+    return _finding(kind, key_of(drift), item, code_too=True)
 
 
 def _finding(
@@ -249,10 +249,14 @@ def _finding(
 def addresses(plan: Mapping[str, Json]) -> list[str]:
     """Everything that can drift, by address, of a plan in `show -json` form."""
     changes = [*records(plan.get("resource_changes")), *records(plan.get("resource_drift"))]
-    resources = [_key(item) for item in changes]
+    resources = [key_of(item) for item in changes]
     outputs = [f"output {name}" for name in named(plan.get("output_changes"))]
-    checks = [str(fields(check.get("address")).get("to_display")) for check in records(plan.get("checks"))]
-    return list(dict.fromkeys([*resources, *outputs, *checks, STATE]))
+    return list(dict.fromkeys([*resources, *outputs, *checks(plan), STATE]))
+
+
+def checks(plan: Mapping[str, Json]) -> list[str]:
+    """The addresses of what a plan in `show -json` form checks."""
+    return [str(fields(check.get("address")).get("to_display")) for check in records(plan.get("checks"))]
 
 
 def _of_state(last: Receipt | None, seen: Seen) -> Iterator[Finding]:
@@ -274,7 +278,7 @@ def paths_of(item: JsonObject) -> list[Path]:
     return [path for path in found if at(after, path) != UNKNOWN] or found
 
 
-def _key(item: JsonObject) -> str:
+def key_of(item: JsonObject) -> str:
     """The address of a resource, with the key of an object left over from a replacement."""
     deposed = item.get("deposed")
     return f"{item.get('address')} (deposed {deposed})" if deposed else str(item.get("address"))

@@ -19,7 +19,7 @@ from ..base.masking import MASK
 from ..base.valuepath import at, dotted
 from ..project.hcl import syntax
 from . import hclwrite, places
-from .byhand import ByHandError, following, leave, of_another_address, of_state_alone, should_be
+from .byhand import ByHandError, following, leave, of_another_address, of_json, of_state_alone, should_be
 from .classes import DriftClass, paths_of
 from .edits import Edit, apart
 
@@ -198,9 +198,8 @@ class _Drafter:
         target, is_json = self._literal(target, what, exists)
         if places.commented(target.node):
             leave(f"{what} is in an expression with comments, which would be lost; {should_be(exists)}")
-        if is_json:
-            return [_replaced(target, jsontext.loads(str(now)), what)]
-        return [_replaced(target, inner if left else exists, what)]
+        value = inner if left else exists
+        return [_replaced(target, of_json(value, what) if is_json else value, what)]
 
     def _entry(
         self, target: _Spot, element: Node | None, left: Sequence[str | int], whole: Json, what: str

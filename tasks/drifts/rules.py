@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..base.jsonvalue import fields, named, records
 from ..base.valuepath import covers, matches
-from .classes import DriftClass, Finding, Ignored, Severity, paths_of
+from .classes import STATE, DriftClass, Finding, Ignored, Severity, checks, key_of, paths_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _DESTRUCTIVE = frozenset({"destroy", "replace"})
 _WHOLE = frozenset({DriftClass.DELETED, DriftClass.APPEARED})  # not a matter of attributes
+_OF_RESOURCES = frozenset({DriftClass.CHANGED, DriftClass.DELETED, DriftClass.APPEARED, DriftClass.UNDEPLOYED})
+_OF_OUTPUTS = frozenset({DriftClass.OUTPUTS, DriftClass.UNDEPLOYED})
 
 
 def judged(findings: Iterable[Finding], settings: Drift, stack: str, today: date) -> list[Finding]:
@@ -104,19 +106,25 @@ def possible(settings: Drift, stack: str, plan: Mapping[str, Json]) -> list[int]
     if not rules:
         return []
     there = [
-        (str(item.get("address")), _names(fields(item.get("change")))) for item in records(plan.get("resource_changes"))
+        (_OF_RESOURCES, key_of(item), _names(fields(item.get("change"))))
+        for item in records(plan.get("resource_changes"))
     ]
-    there += [(f"output {name}", set()) for name in named(plan.get("output_changes"))]
+    there += [
+        (_OF_OUTPUTS, f"output {name}", _names(change)) for name, change in named(plan.get("output_changes")).items()
+    ]
+    there += [(frozenset({DriftClass.CHECK}), address, set()) for address in checks(plan)]
+    there.append((frozenset({DriftClass.STATE}), STATE, set()))
     return [number for number, rule in rules if any(_could(rule, *entry) for entry in there)]
 
 
 def _names(change: JsonObject) -> set[str]:
-    """The names of a resource's attributes."""
-    return {*fields(change.get("before")), *fields(change.get("after"))}
+    """The names of the attributes of a resource, or of an output that is an object."""
+    sides = (change.get("before"), change.get("after"))
+    return {name for side in sides if isinstance(side, dict) for name in side}
 
 
-def _could(rule: DriftIgnore, address: str, names: Iterable[str]) -> bool:
-    if not matches(address, rule.address):
+def _could(rule: DriftIgnore, kinds: frozenset[DriftClass], address: str, names: Iterable[str]) -> bool:
+    if kinds.isdisjoint(rule.classes) or not matches(address, rule.address):
         return False
     if rule.attribute is None:
         return True

@@ -66,9 +66,7 @@ def few_of(findings: Sequence[Finding]) -> str:
     """The first few findings on one line, grouped by what happened: the worst, then the newest first."""
     groups: dict[str, list[str]] = {}
     undeployed = all(not found.outside for found in findings)
-    for found in sorted(
-        findings, key=lambda found: (_SEVERITIES.index(found.severity), not found.fresh, found.address)
-    ):
+    for found in sorted(findings, key=_rank):
         known = "known" if found.delta is Delta.KNOWN else str(found.delta) if found.delta is not Delta.UNKNOWN else ""
         title = ", ".join(part for part in ("" if undeployed else happened(found), known) if part)
         groups.setdefault(title, []).append(found.address)

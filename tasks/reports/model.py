@@ -207,6 +207,8 @@ class Report:
         if self.outcome in (Outcome.FAILED, Outcome.REFUSED):
             failed, not_run = self.having(Status.FAILED), len(self.having(Status.NOT_RUN))
             numbers = f"{len(failed)} failed" + (f", {not_run} not run" if not_run else "")
+            if not applied and any(stack.stage == "deploy" for stack in failed):
+                return f"Deploy failed: {numbers}."  # an apply that failed may have changed something
             return f"Deploy failed: {numbers}; " + (f"{done} deployed." if applied else "nothing was deployed.")
         if not applied:
             return "Nothing to deploy: all up to date."

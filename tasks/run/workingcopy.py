@@ -156,9 +156,10 @@ class WorkingCopy:
         before = read_json(self._layout.outputs(stack))
         wanted = receipts.Record(receipt, dict(item.outputs) if item and item.outputs is not None else None)
         wanted = receipts.working_copy(wanted, before if isinstance(before, dict) else None)
-        folder.keep(self._layout, self._layout.receipt(stack), wanted.receipt)
+        # On a single line, for a fresh clone writes the records of all stacks.
+        folder.keep(self._layout, self._layout.receipt(stack), wanted.receipt, readable=False)
         if wanted.outputs is not None:
-            folder.keep(self._layout, self._layout.outputs(stack), wanted.outputs)
+            folder.keep(self._layout, self._layout.outputs(stack), wanted.outputs, readable=False)
         else:
             self._drop(self._layout.outputs(stack))
         self.memory.stacks[stack] = Known(item.change if item else None, digest(wanted.receipt))

@@ -222,10 +222,12 @@ def test_a_folder_without_records_says_what_to_do(serve: Callable[..., Dashboard
 def test_a_missing_source_is_not_ready_and_says_so(serve: Callable[..., Dashboard], tmp_path: Path) -> None:
     dashboard = serve(tmp_path / "none")
     assert (dashboard.get("/healthz").status, dashboard.get("/readyz").status) == (200, 503)
-    assert "the folder does not exist" in dashboard.get("/").text
-
-    assert "not up to date" in dashboard.get("/").text
-    assert "live</span" not in dashboard.get("/").text
+    page = dashboard.get("/").text
+    assert "the folder does not exist" in page
+    assert "not up to date" in page
+    assert "live</span" not in page
+    assert "No runs were read yet" in page
+    assert "the last data that was read" not in page, "there is none"
 
 
 @pytest.mark.parametrize("source", ["ftp://records.example.test/x", "https://ada:secret@records.example.test"])

@@ -254,7 +254,7 @@ def test_all_is_found_on_a_machine_that_never_deployed_and_undeployed_code_is_to
     assert [text for provider in CASES for text in wrong(job, provider)] == []
 
     adopter = world.remote.clone()
-    for provider in (OWN, LOCAL):
+    for provider in CASES:
         adopted = adopter.doit("drift", "--adopt", provider).task("drift", provider)
         said = adopted.partition("; by hand: ")[2]
         known = {case.address for case in CASES[provider]} | {

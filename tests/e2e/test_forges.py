@@ -353,7 +353,7 @@ def test_a_deploy_that_failed_says_why_there_and_the_next_one_replaces_it(projec
     project.review()
     project.merge()
     done = project.deploy(code=1)
-    assert project.outcome.splitlines()[1] == "### Deploy failed: 1 failed; nothing was deployed."
+    assert project.outcome.splitlines()[1] == "### Deploy failed: 1 failed."
     assert "local-exec provisioner error" in project.outcome
     report = project.repository.deploy_dir("reports/deploy.md").read_text()
     assert report.startswith("### Deploy failed: 1 failed")

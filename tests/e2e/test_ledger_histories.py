@@ -19,3 +19,4 @@ def test_no_history_is_wrong(tmp_path: Path, tofu: Path, seed: int) -> None:
     counts = Counter[str]()
     Round(tmp_path / "round", seed, counts).play()
     assert counts["applies"]
+    assert counts["passed fsync.after"]  # the points are watched, in the checkout and in the wheel

@@ -150,5 +150,33 @@ def test_nothing_is_restored_while_another_run_deploys(build: Callable[..., Repo
         said = remote.clone().doit("restore", "a", str(artifact), code=1).out
         assert "there is no copy of its state here" in said or "the copy cannot be read" in said
     copy.write_bytes(line + b"\n" + sealed)
-    assert "is back" in remote.clone().doit("restore", "a", str(artifact)).out
-    assert "as deployed" in remote.clone().doit("drift").task("drift", "a")
+    restoring, go = _waiting(remote)
+    process = restoring.start("restore", "a", str(artifact))
+    wait_for(lambda: _is_announced(remote), "the lease")
+    change = remote.clone()
+    change.write(f"stacks/b/main.tf:{resource('b2', extra=_slow())}")
+    change.commit()
+    assert "has been deploying 'local' since" in change.doit("deploy:b", code=1).out
+    assert change.engine_calls("apply") == []
+    go.touch()
+    assert "is back" in process.communicate()[0]
+    assert not _is_announced(remote)
+    assert "as deployed" in remote.clone().doit("drift:a").task("drift", "a")
+    (tmp_path / "states/a-local.tfstate").unlink()
+    hook = remote.path / "hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    reading = remote.clone().doit("restore", "a", str(artifact)).out
+    assert "only the backend's lock keeps deploys of others away" in reading
+    assert "is back" in reading
+
+
+def _waiting(remote: Remote) -> tuple[Repository, Path]:
+    """A clone whose engine starts an `init` when the file exists that is returned."""
+    job = remote.clone()
+    go = job.home / "go"
+    job.engine_script(
+        f"#!/bin/sh\nwhile [ \"$1\" = init ] && [ ! -e '{go}' ]; do sleep 0.05; done\nexec '{job.tofu}' \"$@\"\n"
+    )
+    return job, go

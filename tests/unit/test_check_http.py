@@ -17,7 +17,7 @@ import trustme
 from pydantic import ValidationError
 
 from tasks.base import jsontext
-from tasks.checks import jsonpath
+from tasks.checks import jsonpath, waiting
 from tasks.checks.http import HttpCheck
 from tests.servers.web import Server, answer
 
@@ -288,6 +288,37 @@ def test_the_named_authority_counts_even_when_the_environment_names_others(
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
     assert wait(check(secure().url("/ok"), 0, ca_file="ca.pem", certificate_days=1), site)[0]
+
+
+def test_looks_that_trust_the_same_authorities_read_them_once(
+    secure: Callable[..., Server], site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[str] = []
+    load = ssl.SSLContext.load_verify_locations
+
+    def counted(context: ssl.SSLContext, cafile: str, *others: Any) -> None:
+        reads.append(cafile)
+        load(context, cafile, *others)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", counted)
+    asked = check(secure().url("/ok"), 0, ca_file="ca.pem", certificate_days=1, look_timeout=PATIENT)
+    found = waiting.all_of([asked] * 20, site.look, [waiting.Progress("") for _ in range(20)])
+    assert [outcome.text for outcome in found] == ["responded as expected"] * 20
+    assert reads == [str(tmp_path / "ca.pem")]
+
+
+def test_an_authority_that_was_replaced_is_trusted_no_longer(
+    secure: Callable[..., Server], site: Site, tmp_path: Path
+) -> None:
+    asked = check(secure().url("/ok"), 0, ca_file="ca.pem")
+    assert wait(asked, site)[0]
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "other.pem"))
+    (tmp_path / "other.pem").replace(tmp_path / "ca.pem")
+    true, seen = wait(asked, site)
+    assert not true
+    assert "TLS failed: " in seen
+    (tmp_path / "ca.pem").write_text("none")
+    assert "TLS failed: " in wait(asked, site)[1]
 
 
 def test_an_expired_certificate_is_said(secure: Callable[..., Server], site: Site) -> None:

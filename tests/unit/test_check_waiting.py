@@ -250,6 +250,29 @@ def test_a_check_between_two_looks_has_no_thread_and_a_stop_reaches_it(site: Sit
     assert [outcome.title for outcome in found] == [check.name for check in checks]
 
 
+def test_a_kind_is_prepared_once_before_the_first_look(site: Site) -> None:
+    happened: list[str] = []
+
+    class Prepared(Check):
+        """A kind whose library is missing."""
+
+        kind: str = "prepared"
+
+        @classmethod
+        def prepare(cls) -> None:
+            happened.append("prepared")
+            raise ImportError("no such library")
+
+        def observe(self, look: Look) -> Observation:
+            del look
+            happened.append("look")
+            return Observation(True, "up")
+
+    found = waiting.all_of([Prepared() for _ in range(20)], site.look, [waiting.Progress("") for _ in range(20)])
+    assert all(outcome.passed for outcome in found)
+    assert happened == ["prepared"] + ["look"] * 20
+
+
 def test_many_checks_at_once_each_keep_their_own_pace(site: Site) -> None:
     Later.seen.clear()
     checks = [Later(kind="later", name=f"c{number}", interval=0.2, timeout=60) for number in range(300)]

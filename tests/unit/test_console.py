@@ -88,7 +88,7 @@ def test_names_and_counts_stand_in_columns_on_60_columns(
     load: Load, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    monkeypatch.setattr(shutil, "get_terminal_size", lambda: terminal_size((60, 40)))
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda **_: terminal_size((60, 40)))
     shown = console(load, "web", "customer-accounts-replica")
     ended(shown, planned("web"), planned("customer-accounts-replica"))
     first, second = (line for line in COLOUR.sub("", capsys.readouterr().out).splitlines() if line.startswith("plan"))
@@ -101,7 +101,7 @@ def test_a_reason_that_does_not_fit_is_told_once(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     names = [f"stack-{number:02}" for number in range(9)]
     for columns, told in ((60, 1), (200, 9)):
-        monkeypatch.setattr(shutil, "get_terminal_size", lambda columns=columns: terminal_size((columns, 40)))
+        monkeypatch.setattr(shutil, "get_terminal_size", lambda columns=columns, **_: terminal_size((columns, 40)))
         ended(console(load, *names), *map(planned, names))
         out = " ".join(COLOUR.sub("", capsys.readouterr().out).split())
         assert out.count("[file stacks/x/main.tf changed]") == told
@@ -157,7 +157,7 @@ def test_the_total_of_a_deploy_is_what_was_applied(load: Load, capsys: pytest.Ca
 
 def on_terminal(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    monkeypatch.setattr(shutil, "get_terminal_size", lambda *_: terminal_size((columns, 40)))
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda *_, **__: terminal_size((columns, 40)))
 
 
 @pytest.mark.parametrize("columns", [60, 100, 200])

@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import re
 import shlex
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +29,8 @@ DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMANDS = {name.removeprefix("task_").replace("_", "-") for name in tasks.__all__ if re.match(r"task_[a-z]", name)}
 DOIT_COMMANDS = {"clean", "dumpdb", "forget", "help", "ignore", "info", "list", "run", "tabcompletion", "version"}
 KNOWN_PROGRAMS = {
-    "cat", "cd", "complete", "cp", "curl", "doit", "echo", "export", "git", "head", "jq", "kill", "ls", "mkdir", "mv", "node", "openssl", "pip",
-    "printf", "psql", "python", "python3", "rm", "sed", "sleep", "source", "tofu", "tools/app", "tools/doit", "tools/lint", "tools/test",
+    "cat", "cd", "cp", "curl", "doit", "echo", "export", "git", "head", "jq", "kill", "ls", "mkdir", "mv", "node", "openssl", "pip",
+    "printf", "psql", "python", "python3", "rm", "sed", "sleep", "tofu", "tools/app", "tools/doit", "tools/lint", "tools/test",
     "touch",
 }  # fmt: skip
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -245,7 +246,7 @@ def test_every_link_leads_to_a_file_and_a_heading_in_it(path: Path) -> None:
 def commands(path: Path) -> Iterator[list[str]]:
     """The words of every command in a document's `sh` blocks, without variables set before it."""
     for language, body in _FENCE.findall(path.read_text()):
-        if language not in ("sh", "bash", "shell", "console"):
+        if language not in ("sh", "shell", "console"):
             continue
         run = re.sub(r"<<'(\w+)'\n.*?^\1$", "", body, flags=re.MULTILINE | re.DOTALL)  # what is written, not run
         for line in run.replace("\\\n", " ").splitlines():
@@ -278,6 +279,30 @@ def test_every_doit_command_that_is_shown_exists(path: Path) -> None:
         if names and names[0].partition(":")[0] not in known and not any(word in ("-n", "-f", "-o") for word in words):
             unknown.append(" ".join(words))
     assert unknown == []
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("doit deploy:n", ["network"]),
+        ("doit deploy:apps/", ["apps/shop"]),
+        ("doit env=prod deploy:", ["apps/shop", "network"]),
+        ("doit plan depl", ["deploy", "deploy:apps/shop", "deploy:network"]),
+        ("doit deploy:x", []),
+    ],
+)
+def test_the_completion_for_bash_does_what_the_reference_says(tmp_path: Path, line: str, words: list[str]) -> None:
+    [lines] = [body for language, body in _FENCE.findall(reference()) if language == "bash"]
+    (tmp_path / "network").mkdir()  # a folder of the same name is not what is meant
+    program = "doit() { printf '%s   \\n' deploy deploy:apps/shop deploy:network plan; }"
+    ask = f"COMP_LINE='{line}'; COMP_POINT=${{#COMP_LINE}}; _doit doit; printf '%s\\n' \"${{COMPREPLY[@]}}\"; complete -p doit"
+    done = subprocess.run(
+        ["bash", "-c", f"COMP_WORDBREAKS=' :'\n{program}\n{lines}\n{ask}"],
+        cwd=tmp_path, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    *found, registered = done.stdout.splitlines()
+    assert [word for word in found if word] == words
+    assert registered == "complete -F _doit doit", "as words, not as names of files"
 
 
 @pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)

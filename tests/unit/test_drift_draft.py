@@ -55,6 +55,10 @@ def adopted(code: str, *found: Finding, given: frozenset[str] = frozenset(), **s
             '  p = jsonencode({\n    S = [\n      {\n        E = "Allow"\n      },\n    ]\n  })\n', id="jsonencode",
         ),
         pytest.param(
+            "  t = { p = jsonencode({ a = 1 }) }\n", {"t": {"p": '{"a":2}'}}, {"t": {"p": '{"a":1}'}},
+            "  t = { p = jsonencode({\n    a = 2\n  }) }\n", id="jsonencode in a map",
+        ),
+        pytest.param(
             "  spec {\n    n = 1\n    inner {\n      m = 2\n    }\n  }\n", {"spec": [{"n": 1, "inner": [{"m": 4}]}]},
             {"spec": [{"n": 1, "inner": [{"m": 2}]}]}, "  spec {\n    n = 1\n    inner {\n      m = 4\n    }\n  }\n",
             id="a nested block",
@@ -267,3 +271,14 @@ def test_what_no_code_of_the_root_module_is_alone_responsible_for_is_said_with_i
     code: str, found: Finding, said: str
 ) -> None:
     assert adopted(code, found) == (code, [said])
+
+
+@pytest.mark.parametrize("outside", ['{"a":', "NaN", "", "[" * 100_000])
+def test_a_policy_that_is_no_json_any_more_is_left_to_a_person(outside: str) -> None:
+    body = HEAD + "  p = jsonencode({ a = 1 })\n  n = 1\n}\n"
+    text, left = adopted(body, changed({"p": outside, "n": 2}, {"p": '{"a":1}', "n": 1}))
+    assert "jsonencode({ a = 1 })" in text
+    assert "n = 2" in text
+    [said] = left
+    assert said.startswith("x_y.a.p is JSON in the code, but not outside; it has to become ")
+    assert len(said) < 250

@@ -149,6 +149,21 @@ def test_rules_that_could_match_are_told_from_those_that_never_match() -> None:
     assert rules.possible(drift, "other", plan) == [0, 2, 4]
 
 
+def test_a_rule_for_what_is_no_resource_could_match_it_and_only_in_the_classes_that_it_can_have() -> None:
+    plan = {
+        "resource_changes": [entry("a.x", "delete", before={"n": 1}, deposed="00aa")],
+        "output_changes": {"o": {"actions": ["no-op"], "before": {"url": "a"}, "after": {"url": "a"}}},
+        "checks": [{"address": {"to_display": "check.size"}, "status": "pass"}],
+    }
+    drift = settings(
+        {"address": "check.size", "classes": ["check"]}, {"address": "state", "classes": ["state"]},
+        {"address": "output o", "attribute": "url", "classes": ["outputs"]}, {"address": "a.x (deposed *)"},
+        {"address": "check.size"}, {"address": "output o"}, {"address": "a.x*", "classes": ["check", "state"]},
+        {"address": "check.sise", "classes": ["check"]}, {"attribute": "uri", "classes": ["outputs"]},
+    )  # fmt: skip
+    assert rules.possible(drift, "web", plan) == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize(
     "rule",
     [

@@ -98,6 +98,13 @@ def test_a_deploy_that_had_nothing_to_do_says_so() -> None:
     assert (found.verdict, found.outcome) == ("Nothing to deploy: all up to date.", Outcome.NOTHING)
 
 
+def test_an_apply_that_failed_may_have_changed_something() -> None:
+    found = deploy(
+        planned("a", item("delete", before={})), Result("deploy", "a", Status.FAILED, "no such zone", problem=CAUSE.problem)
+    )  # fmt: skip
+    assert found.verdict == "Deploy failed: 1 failed."
+
+
 @pytest.mark.parametrize("stage", ["validate", "plan"])
 def test_what_failed_before_any_apply_is_the_cause(stage: str) -> None:
     found = deploy(

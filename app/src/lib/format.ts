@@ -5,10 +5,11 @@ export const short = (commit: string | null): string => (commit ? commit.slice(0
 
 /** Seconds as text: `0.4 s`, `12 s`, `3 min 20 s`, `1 h 5 min`. */
 export function duration(seconds: number): string {
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
-  if (seconds < 60) return `${Math.round(seconds)} s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 60) return `${minutes} min ${Math.round(seconds % 60)} s`.replace(' 0 s', '');
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole} s`;
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes} min ${whole % 60} s`.replace(' 0 s', '');
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`.replace(' 0 min', '');
 }
 

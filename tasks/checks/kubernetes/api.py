@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import threading
+import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +17,8 @@ from ..check import shown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kubernetes.client import ApiException, Configuration
+    from kubernetes.client import ApiClient, ApiException, Configuration
+    from urllib3 import PoolManager
 
     from ..check import Look
     from .resources import Event, Resource
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
 
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
 _FEW = 2
+_LASTS = 1.0  # seconds for which looks share a connection; the next one reads renewed credentials
 
 
 @dataclass(frozen=True)
@@ -43,8 +48,50 @@ class ApiError(Exception):
         self.final = final
 
 
+@dataclass(frozen=True)
+class _Connection:
+    """A cluster's address, the client that asks it, and the secrets in the client's configuration."""
+
+    host: str
+    client: ApiClient
+    secrets: list[str]
+
+
+class _Shared:
+    """The connection to one cluster, for the looks that begin at about the same time.
+
+    A kubeconfig takes milliseconds to read and a login plugin seconds, which thousands of looks would wait for in turn.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._began = threading.Lock(), -math.inf
+        self._made: _Connection | ApiError | None = None
+
+    def connection(self, make: Callable[[], _Connection]) -> _Connection:
+        """One that is at most `_LASTS` seconds old.
+
+        Raises:
+            ApiError: None could be made since this was called; an earlier failure is not repeated.
+        """
+        called = time.monotonic()
+        with self._lock:
+            if self._began < called - (_LASTS if isinstance(self._made, _Connection) else 0):
+                self._began = time.monotonic()
+                try:
+                    self._made = make()
+                except ApiError as error:
+                    self._made = error
+            made = self._made
+        if isinstance(made, _Connection):
+            return made
+        raise ApiError(str(made), final=made is not None and made.final)
+
+
+_connections: dict[tuple[Access, Path, str | None], _Shared] = {}
+
+
 class Api:
-    """A client for one look; each look makes its own, so that renewed tokens are used.
+    """The requests of one look, on a connection that it shares with others.
 
     Raises:
         ApiError: The client is not installed, or no usable configuration was found.
@@ -57,14 +104,14 @@ class Api:
             message = "the Kubernetes client is not installed: pip install 'doit-tofu[kubernetes]'"
             raise ApiError(message, final=True) from None
         self._look, self._namespace = look, access.namespace
-        settings = client.Configuration()
-        _configure(access, look, settings)
-        settings.retries = False
-        look.mask.add(_token(settings))
-        self._host = settings.host
-        connection = client.ApiClient(settings)
+        key = (replace(access, namespace=""), look.root, os.environ.get("KUBECONFIG"))
+        shared = _connections.setdefault(key, _Shared())
+        connection = shared.connection(lambda: _connect(access, look))
+        look.mask.add(connection.secrets)
+        self._host = connection.host
         self._core, self._apps, self._batch = (
-            client.CoreV1Api(connection), client.AppsV1Api(connection), client.BatchV1Api(connection),
+            client.CoreV1Api(connection.client), client.AppsV1Api(connection.client),
+            client.BatchV1Api(connection.client),
         )  # fmt: skip
 
     def pods(self, selector: str) -> list[Resource]:
@@ -137,6 +184,34 @@ class Api:
         if error.status == _FORBIDDEN:  # roles are often granted by the same apply and take a moment to work
             return ApiError(f"the credentials may not {what} (403): {shown(said, 300)}")
         return ApiError(f"the API at {self._host} responded with status {error.status}: {shown(said, 200)}")
+
+
+def _connect(access: Access, look: Look) -> _Connection:
+    """A new connection, with the credentials as they are now."""
+    from kubernetes import client
+
+    settings = client.Configuration()
+    _configure(access, look, settings)
+    settings.retries = False
+    connection = client.ApiClient(settings)
+    _share_context(connection.rest_client.pool_manager)
+    return _Connection(settings.host, connection, _token(settings))
+
+
+def _share_context(manager: PoolManager) -> None:
+    """Let all connections to a cluster have one TLS context: each would read its CAs again, and keep them."""
+    from urllib3.util.ssl_ import create_urllib3_context
+
+    keys = manager.connection_pool_kw
+    if manager.proxy is not None or keys.get("cert_file") or keys.get("ca_cert_data"):
+        return
+    context = create_urllib3_context(cert_reqs=keys["cert_reqs"])
+    with suppress(OSError):  # the connection says what is wrong with the file
+        if keys["ca_certs"]:
+            context.load_verify_locations(keys["ca_certs"])
+        else:
+            context.load_default_certs()
+        keys |= {"ssl_context": context, "ca_certs": None}
 
 
 def _configure(access: Access, look: Look, settings: Configuration) -> None:

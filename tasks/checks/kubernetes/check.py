@@ -55,6 +55,13 @@ class KubernetesPodsCheck(Check):
             workloads.parse(self.workload)
         return self
 
+    @classmethod
+    def prepare(cls) -> None:
+        """Import the client."""
+        from kubernetes import client, config  # noqa: F401
+
+        from ...base import http  # noqa: F401
+
     def title(self) -> str:
         """The namespace, and the workload or selector."""
         return f"{self.namespace}: {self.workload or self.selector}"

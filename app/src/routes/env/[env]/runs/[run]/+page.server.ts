@@ -1,10 +1,12 @@
 import { error } from '@sveltejs/kit';
-import { RUN_ID, type Counts, type Failure, type Line, type Task } from '$lib/records';
+import { processed, states } from '$lib/processed';
+import { RUN_ID, type Failure, type Line, type Task } from '$lib/records';
 import { history } from '$lib/server/history';
-import { shownRun, shownTask, type Shown } from '$lib/state';
+import { shownRun } from '$lib/state';
 
 const MOST_TASKS = 400;
 const MOST_DRAWN = 150;
+const MOST_STACKS = 200;
 const PRIORITY = ['failed', 'running', 'drifted'];
 
 /** One run: its tasks in the order they started, what failed, and its graph. */
@@ -25,17 +27,14 @@ export async function load({ params, parent }) {
   const drawn = Object.keys(graph).length;
   const last = Math.max(0, ...all.map((task) => task.offset + task.seconds));
   const soFar = record.endedAt === null ? (Date.parse(record.writtenAt) - Date.parse(record.startedAt)) / 1000 : 0;
-  const states: Record<string, string> = {};
-  for (const task of all.filter((item) => item.stage !== 'build'))
-    states[task.stack] = worst(states[task.stack], task.status);
   return {
     run: { ...head, status: shownRun(record) },
-    stacks: stacks(all),
+    stacks: processed(all).slice(0, MOST_STACKS),
     previous: previous(record),
     tasks,
     total: all.length,
     failures,
-    states: drawn > MOST_DRAWN ? {} : states,
+    states: drawn > MOST_DRAWN ? {} : states(all),
     graph: drawn > MOST_DRAWN ? {} : graph,
     drawn,
     length: Math.max(record.seconds ?? 0, last, soFar),
@@ -48,52 +47,4 @@ function previous(run: Line): string | null {
   const stages = run.stages.join();
   const lines = history().source.lines(run.environment);
   return lines.find((line) => line.id < run.id && line.stages.join() === stages)?.id ?? null;
-}
-
-interface ProcessedStack {
-  name: string;
-  stage: string;
-  status: Shown;
-  counts: Counts;
-  /** Whether the counts are what a plan would do, not what was done. */
-  planned: boolean;
-}
-
-const LATER = ['validate', 'plan', 'drift', 'deploy', 'verify'];
-const MOST_STACKS = 200;
-
-/** The stacks that a run processed, each with the last of its tasks, what failed or destroys first. */
-function stacks(tasks: Task[]): ProcessedStack[] {
-  const found = new Map<string, ProcessedStack>();
-  const later = [...tasks].sort((one, other) => LATER.indexOf(one.stage) - LATER.indexOf(other.stage));
-  for (const task of later.filter((item) => item.stage !== 'build')) {
-    const before = found.get(task.stack);
-    if (before?.status.state === 'failed') continue;
-    const own = Object.keys(task.counts).length > 0;
-    const counts = own ? task.counts : (before?.counts ?? {});
-    const planned = own ? task.stage === 'plan' : (before?.planned ?? false);
-    const status = shownTask({ ...task, counts });
-    found.set(task.stack, { name: task.stack, stage: task.stage, status, counts, planned });
-  }
-  const rank = ({ status }: ProcessedStack): number => FIRST.indexOf(status.state) + 1 || FIRST.length + 1;
-  const sorted = [...found.values()].sort((one, other) => rank(one) - rank(other) || (one.name < other.name ? -1 : 1));
-  return sorted.slice(0, MOST_STACKS);
-}
-
-const FIRST = ['failed', 'destroys', 'destroyed', 'running', 'drifted', 'not_run'];
-const BY_SEVERITY = [
-  'unaffected',
-  'deferred',
-  'ok',
-  'undeployed',
-  'adopted',
-  'skipped',
-  'not_run',
-  'drifted',
-  'running',
-  'failed'
-];
-
-function worst(one: string | undefined, other: string): string {
-  return one !== undefined && BY_SEVERITY.indexOf(one) >= BY_SEVERITY.indexOf(other) ? one : other;
 }
