@@ -296,6 +296,7 @@ def test_random_changes_of_files_and_records_are_found_with_a_snapshot_as_withou
         files = [
             path for path in sorted(settled.path.rglob("*"))
             if path.is_file() and ".git/" not in str(path) and not {".cache", "runs"} & set(path.parts)
+            and path.name != "dodo.py"  # a program of the user's: Python's own words say what is wrong in it
         ]  # fmt: skip
         done = _mutate(chance, chance.choice(files))
         fast, slow = answer(settled, "status"), without(settled, "status")
