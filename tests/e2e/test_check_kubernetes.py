@@ -326,6 +326,15 @@ def test_credentials_that_may_not_look_are_told_from_invalid_ones(
     assert 'User "nobody" cannot list resource "pods"' in found.text
 
 
+def test_credentials_that_are_renewed_between_two_looks_are_read_at_once(
+    space: Namespace, check: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    file = space.cluster.write_kubeconfig(tmp_path / "kubeconfig", "expired-token-31aa")
+    assert "(401): expired or invalid" in check(kubeconfig=str(file)).text
+    space.cluster.write_kubeconfig(file, TOKEN)
+    assert "no pod matches app=web" in check(kubeconfig=str(file)).text
+
+
 def test_an_api_that_goes_away_in_mid_wait_and_comes_back_is_waited_for(
     own_kubernetes: Kubernetes, site: Site, then: Callable[..., None]
 ) -> None:

@@ -17,13 +17,16 @@ from ..check import shown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kubernetes.client import ApiClient, ApiException, Configuration
+    from kubernetes.client import ApiClient, ApiException, AppsV1Api, BatchV1Api, Configuration, CoreV1Api
     from urllib3 import PoolManager
 
     from ..check import Look
     from .resources import Event, Resource
 
-    Call = Callable[..., Any]  # typed for what it makes of a response; we ask for the response itself
+    # a kubeconfig's inode, size and time of change; None if it cannot be read
+    _Seen = tuple[int, int, int] | None
+    # a method of an API, typed for what it makes of a response; we ask for the response itself
+    Request = Callable[["_Connection"], Callable[..., Any]]
 
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
 _FEW = 2
@@ -50,11 +53,14 @@ class ApiError(Exception):
 
 @dataclass(frozen=True)
 class _Connection:
-    """A cluster's address, the client that asks it, and the secrets in the client's configuration."""
+    """A cluster's address, its APIs, the secrets in the client's configuration, and when it was begun."""
 
     host: str
-    client: ApiClient
+    core: CoreV1Api
+    apps: AppsV1Api
+    batch: BatchV1Api
     secrets: list[str]
+    began: float
 
 
 class _Shared:
@@ -66,17 +72,19 @@ class _Shared:
     def __init__(self) -> None:
         self._lock, self._began = threading.Lock(), -math.inf
         self._made: _Connection | ApiError | None = None
+        self._seen: list[_Seen] = []
 
-    def connection(self, make: Callable[[], _Connection]) -> _Connection:
-        """One that is at most `_LASTS` seconds old.
+    def connection(self, make: Callable[[], _Connection], seen: list[_Seen], lasts: float = _LASTS) -> _Connection:
+        """One that is at most `lasts` seconds old, from kubeconfigs that were seen like this.
 
         Raises:
             ApiError: None could be made since this was called; an earlier failure is not repeated.
         """
         called = time.monotonic()
         with self._lock:
-            if self._began < called - (_LASTS if isinstance(self._made, _Connection) else 0):
-                self._began = time.monotonic()
+            age = lasts if isinstance(self._made, _Connection) else 0
+            if self._seen != seen or self._began < called - age:
+                self._began, self._seen = time.monotonic(), seen
                 try:
                     self._made = make()
                 except ApiError as error:
@@ -99,103 +107,128 @@ class Api:
 
     def __init__(self, access: Access, look: Look) -> None:
         try:
-            from kubernetes import client
+            import kubernetes.client  # noqa: F401
         except ImportError:
             message = "the Kubernetes client is not installed: pip install 'doit-tofu[kubernetes]'"
             raise ApiError(message, final=True) from None
         self._look, self._namespace = look, access.namespace
+        self._access, self._began = access, time.monotonic()
         key = (replace(access, namespace=""), look.root, os.environ.get("KUBECONFIG"))
-        shared = _connections.setdefault(key, _Shared())
-        connection = shared.connection(lambda: _connect(access, look))
-        look.mask.add(connection.secrets)
-        self._host = connection.host
-        self._core, self._apps, self._batch = (
-            client.CoreV1Api(connection.client), client.AppsV1Api(connection.client),
-            client.BatchV1Api(connection.client),
-        )  # fmt: skip
+        self._shared = _connections.setdefault(key, _Shared())
+        self._connection = self._connected()
 
     def pods(self, selector: str) -> list[Resource]:
         """The pods of the namespace that match a selector."""
-        found: list[Resource] = self._list(self._core.list_namespaced_pod, "list pods", label_selector=selector)
+        found: list[Resource] = self._list(lambda to: to.core.list_namespaced_pod, "list pods", label_selector=selector)
         return found
 
     def replica_sets(self, selector: str) -> list[Resource]:
         """The ReplicaSets that match a selector."""
-        call = self._apps.list_namespaced_replica_set
-        found: list[Resource] = self._list(call, "list replicasets", label_selector=selector)
+        found: list[Resource] = self._list(
+            lambda to: to.apps.list_namespaced_replica_set, "list replicasets", label_selector=selector
+        )
         return found
 
     def workload(self, kind: str, name: str) -> Resource | None:
         """A workload; None if it does not exist."""
-        read = {
-            "Deployment": self._apps.read_namespaced_deployment,
-            "StatefulSet": self._apps.read_namespaced_stateful_set,
-            "DaemonSet": self._apps.read_namespaced_daemon_set,
-            "Job": self._batch.read_namespaced_job,
-        }[kind]
-        found: Resource | None = self._ask(read, f"get {kind.lower()}s", name, self._namespace)
+        read: dict[str, Request] = {
+            "Deployment": lambda to: to.apps.read_namespaced_deployment,
+            "StatefulSet": lambda to: to.apps.read_namespaced_stateful_set,
+            "DaemonSet": lambda to: to.apps.read_namespaced_daemon_set,
+            "Job": lambda to: to.batch.read_namespaced_job,
+        }
+        found: Resource | None = self._ask(read[kind], f"get {kind.lower()}s", name, self._namespace)
         return found
 
     def warnings(self, pod: Resource) -> list[str]:
         """The latest warnings among a pod's events, newest first; empty if events cannot be read."""
         field = f"involvedObject.uid={pod['metadata'].get('uid')},type=Warning"
         try:
-            found: list[Event] = self._list(self._core.list_namespaced_event, "list events", field_selector=field)
+            found: list[Event] = self._list(
+                lambda to: to.core.list_namespaced_event, "list events", field_selector=field
+            )
         except ApiError:
             return []
         found.sort(key=_when, reverse=True)
         texts = [f"{event.get('reason')}: {shown(event.get('message'), 300)}" for event in found]
         return list(dict.fromkeys(texts))[:_FEW]
 
-    def _list(self, call: Call, what: str, **query: str) -> Any:
+    def _connected(self, lasts: float = _LASTS) -> _Connection:
+        seen = _seen(_kubeconfigs(self._access, self._look))
+        connection = self._shared.connection(lambda: _connect(self._access, self._look), seen, lasts)
+        self._look.mask.add(connection.secrets)
+        return connection
+
+    def _list(self, request: Request, what: str, **query: str) -> Any:
         """All items, with their kind, which the API omits in lists."""
-        answer = self._ask(call, what, self._namespace, **query) or {}
+        answer = self._ask(request, what, self._namespace, **query) or {}
         return list(answer.get("items") or [])
 
-    def _ask(self, call: Call, what: str, *arguments: str, **query: str) -> Any:
+    def _ask(self, request: Request, what: str, *arguments: str, **query: str) -> Any:
         """A response as JSON; None if the object does not exist.
 
         Raises:
             ApiError: No response, or a refusal.
         """
-        import urllib3
         from kubernetes.client import ApiException
+
+        try:
+            return self._json(request, *arguments, **query)
+        except ApiException as error:
+            refusal = error
+        if refusal.status == _UNAUTHORIZED and self._connection.began < self._began:  # renewed since, perhaps
+            self._connection = self._connected(lasts=time.monotonic() - self._began)
+            try:
+                return self._json(request, *arguments, **query)
+            except ApiException as error:
+                refusal = error
+        if refusal.status == _NOT_FOUND:
+            return None
+        raise self._refused(what, refusal)
+
+    def _json(self, request: Request, *arguments: str, **query: str) -> Any:
+        """A response as JSON.
+
+        Raises:
+            ApiError: No response.
+            ApiException: A refusal.
+        """
+        import urllib3
 
         from ...base.http import cause
 
+        seconds = self._look.seconds
         try:
-            response = call(*arguments, **query, _preload_content=False, _request_timeout=self._look.seconds)
-            return json.loads(response.data)
-        except ApiException as error:
-            if error.status == _NOT_FOUND:
-                return None
-            raise self._refused(what, error) from None
+            call = request(self._connection)
+            return json.loads(call(*arguments, **query, _preload_content=False, _request_timeout=seconds).data)
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            reason = "no response in time" if "timed out" in str(error) else cause(error, self._host)
-            raise ApiError(f"cannot reach the API at {self._host}: {reason}") from None
+            host = self._connection.host
+            reason = "no response in time" if "timed out" in str(error) else cause(error, host)
+            raise ApiError(f"cannot reach the API at {host}: {reason}") from None
 
     def _refused(self, what: str, error: ApiException) -> ApiError:
         said = error.reason
         with suppress(ValueError, KeyError, TypeError):
             said = json.loads(error.body or "")["message"]
         if error.status == _UNAUTHORIZED:
-            message = f"the API at {self._host} does not accept the credentials (401): expired or invalid"
+            message = f"the API at {self._connection.host} does not accept the credentials (401): expired or invalid"
             return ApiError(message, final=True)
         if error.status == _FORBIDDEN:  # roles are often granted by the same apply and take a moment to work
             return ApiError(f"the credentials may not {what} (403): {shown(said, 300)}")
-        return ApiError(f"the API at {self._host} responded with status {error.status}: {shown(said, 200)}")
+        return ApiError(f"the API at {self._connection.host} responded with status {error.status}: {shown(said, 200)}")
 
 
 def _connect(access: Access, look: Look) -> _Connection:
     """A new connection, with the credentials as they are now."""
     from kubernetes import client
 
-    settings = client.Configuration()
+    began, settings = time.monotonic(), client.Configuration()
     _configure(access, look, settings)
     settings.retries = False
-    connection = client.ApiClient(settings)
-    _share_context(connection.rest_client.pool_manager)
-    return _Connection(settings.host, connection, _token(settings))
+    made: ApiClient = client.ApiClient(settings)
+    _share_context(made.rest_client.pool_manager)
+    apis = client.CoreV1Api(made), client.AppsV1Api(made), client.BatchV1Api(made)
+    return _Connection(settings.host, *apis, _token(settings), began)
 
 
 def _share_context(manager: PoolManager) -> None:
@@ -214,6 +247,26 @@ def _share_context(manager: PoolManager) -> None:
         keys |= {"ssl_context": context, "ca_certs": None}
 
 
+def _kubeconfigs(access: Access, look: Look) -> str:
+    """The files to read, separated as in `KUBECONFIG`; empty if there are none."""
+    usual = Path.home() / ".kube/config"
+    named = str(look.root / access.kubeconfig) if access.kubeconfig else os.environ.get("KUBECONFIG", "")
+    return named or (str(usual) if usual.is_file() else "")
+
+
+def _seen(paths: str) -> list[_Seen]:
+    """How the files look now: one that is renewed looks different."""
+    found: list[_Seen] = []
+    for path in paths.split(os.pathsep):
+        try:
+            stat = Path(path).stat()
+        except OSError:
+            found.append(None)
+        else:
+            found.append((stat.st_ino, stat.st_size, stat.st_ctime_ns))
+    return found
+
+
 def _configure(access: Access, look: Look, settings: Configuration) -> None:
     """Address and credentials, from the given place, else from where `kubectl` looks.
 
@@ -224,9 +277,7 @@ def _configure(access: Access, look: Look, settings: Configuration) -> None:
 
     load_in_cluster: Any = config.load_incluster_config
     load_file: Any = config.load_kube_config
-    named = str(look.root / access.kubeconfig) if access.kubeconfig else os.environ.get("KUBECONFIG", "")
-    usual = Path.home() / ".kube/config"
-    paths = named or (str(usual) if usual.is_file() else "")
+    paths = _kubeconfigs(access, look)
     try:
         if access.in_cluster or (not paths and "KUBERNETES_SERVICE_HOST" in os.environ):
             load_in_cluster(client_configuration=settings)
