@@ -65,7 +65,9 @@ def wrong(project: Sources) -> Iterator[ConfigError]:
             yield project.loaded.error(message, "stacks", name, "images", variable)
         for variable in sorted(volatile(project, stack) & stack.inputs.keys()):
             upstream = stack.inputs[variable].stack
-            message = f"'{variable}' gets an output of stack '{upstream}', whose changes always count: it cannot be volatile"
+            message = (
+                f"'{variable}' gets an output of stack '{upstream}', whose changes always count: it cannot be volatile"
+            )
             yield project.loaded.error(
                 message, "stacks", name, "inputs", variable,
                 next_step="declare the variable `ephemeral = true` if no resource keeps its value",
