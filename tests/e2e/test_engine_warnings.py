@@ -105,7 +105,7 @@ def test_validate_says_what_the_engine_warns_of_and_where_it_fails(build: Callab
     assert f'{said}Variable "old" is marked as deprecated with the following message: USE-THE-NEW-ONE' in done.out
     (warning,) = repository.json("results", "validate", "a.json")["warnings"]
     assert (warning["file"], warning["context"]) == ("stacks/a/main.tf", 'module "m"')
-    repository.write("stacks/a/more.tf:output \"k\" {\n  value = local.missing\n}\n")
+    repository.write('stacks/a/more.tf:output "k" {\n  value = local.missing\n}\n')
     done = repository.doit("validate", code=1)
     assert "USE-THE-NEW-ONE" in done.out
     assert "stacks/a/more.tf:2" in done.out
