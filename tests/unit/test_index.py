@@ -180,6 +180,15 @@ def test_a_folder_without_an_index_is_refused_unless_that_is_configured(layout: 
     assert folder.verify(layout, [KEY], HERE, unsigned=True).files
 
 
+def test_line_ends_that_were_converted_are_no_other_key(layout: Layout) -> None:
+    _left(layout)
+    path = layout.indexes / "run.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    error = _refusal(layout)
+    assert error.reason == "index"
+    assert "it is not an index of this version" in error.message
+
+
 def test_an_index_is_not_renamed(layout: Layout) -> None:
     _left(layout)
     (layout.indexes / "run.jsonl").rename(layout.memory)
