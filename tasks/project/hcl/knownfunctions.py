@@ -25,7 +25,7 @@ _AMBIGUOUS = re.compile(
 )
 
 _SIMPLE = re.compile(  # characters, classes of characters, how often; from the beginning, to the end
-    r"\^?(?:(?:[A-Za-z0-9_ /:,@=-]|\\[dDwW.*+?/^$|()\[\]{}\\-]|\.|\[\^?(?:[A-Za-z0-9_./:@-]|\\[dw])+\])[*+?]?)+\$?"
+    r"(\^?(?:(?:[A-Za-z0-9_ /:,@=-]|\\[dDwW.*+?/^$|()\[\]{}\\-]|\.|\[\^?(?:[A-Za-z0-9_./:@-]|\\[dw])+\])[*+?]?)+)(\$?)"
 )
 
 _LONGEST_TEXT, _MOST_REPEATS = 4096, 3
@@ -42,12 +42,13 @@ def _replaced(text: str, pattern: str, new: str) -> str:
 
     They differ in which empty texts match, in letters that are not ASCII, and in how a replacement names groups.
     """
-    if not _SIMPLE.fullmatch(pattern) or "--" in pattern or "$" in new or not text.isascii():
+    simple = _SIMPLE.fullmatch(pattern)
+    if simple is None or "--" in pattern or "$" in new or not text.isascii():
         raise NotImplementedError
     if len(text) > _LONGEST_TEXT or len(re.findall(r"[*+]", pattern)) > _MOST_REPEATS:
         raise NotImplementedError  # may take Python long, but never the engine
     try:
-        wanted = re.compile(pattern[:-1] + r"\Z" if pattern.endswith("$") else pattern, re.ASCII)
+        wanted = re.compile(simple[1] + (r"\Z" if simple[2] else ""), re.ASCII)
     except re.error:
         raise NotImplementedError from None
     if wanted.fullmatch(""):
