@@ -25,9 +25,9 @@ def deployed(pair: Repository) -> Repository:
     return pair
 
 
-def change(repository: Repository, value: str = "by hand") -> None:
-    """Change what the resource of `a` is, as if outside of the engine; "1" is what was deployed."""
-    path = repository.path / ".state/a-local.tfstate"
+def change(repository: Repository, value: str = "by hand", *, stack: str = "a") -> None:
+    """Change what a stack's resource is, as if outside of the engine; "1" is what was deployed."""
+    path = repository.path / f".state/{stack}-local.tfstate"
     state = json.loads(path.read_text())
     state["resources"][0]["instances"][0]["attributes"]["input"]["value"] = value
     path.write_text(json.dumps(state))
@@ -175,6 +175,17 @@ def test_within_a_budget_stacks_take_turns_and_those_left_out_are_said(deployed:
     assert "as deployed" in second.task("drift", "b")
     assert "is used up; last checked 20" in second.task("drift", "a")
     assert "1 ok, 1 skipped" in second.out
+
+
+def test_a_stack_whose_news_another_failure_hid_waits_for_its_turn_all_the_same(deployed: Repository) -> None:
+    """With `exit: new`, its drift stays new; but if it stayed unchecked, too, it would come first in every run."""
+    configure(deployed, "{exit: new}")
+    change(deployed, stack="b")
+    engine(deployed, 'case "$PWD $1" in */a\\ plan) echo "Error: no" >&2; exit 1;; esac')
+    assert "new" in deployed.doit("drift", code=1).task("drift", "b")
+    configure(deployed, "{exit: new, budget: 0.001}")
+    assert "is used up; last checked 20" in deployed.doit("drift", code=1).task("drift", "b")
+    assert "new" in deployed.doit("drift", code=2).task("drift", "b")
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------
