@@ -153,12 +153,18 @@ def test_of_several_stacks_all_are_repaired_or_none_and_no_plan_is_left(build: C
 
 
 def test_what_is_wrong_on_the_command_line_is_said(drifted: Repository) -> None:
+    drifted.write(minimal_config("drift: {repair: [{stacks: [a]}]}\n"))
     for words, said in (
         (["deploy", "--repair", "aa"], "unknown stack 'aa' (did you mean 'a'?)"),
         (["deploy", "--repair="], "names no stack"),
         (["plan", "deploy", "--repair=a"], "for a run of its own"),
         (["deploy", "--repair=a", "--auto-repair"], "exclude each other"),
-        (["ci=job", "deploy:a", "--repair=a"], "for a run of its own"),
+        (
+            ["ci=job", "deploy:a", "--repair=a"],
+            "repairs all of its stacks or none, which jobs of a stack each cannot do",
+        ),
+        (["ci=job", "deploy:a", "--repair=a"], "write `doit deploy --repair a`"),
+        (["ci=report", "deploy", "--auto-repair"], "write `doit deploy --auto-repair`"),
     ):
         done = drifted.doit(*words, code=None)
         assert (done.code, said in done.out) == (1, True), done.out
