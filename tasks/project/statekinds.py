@@ -19,13 +19,15 @@ class StateKind:
     `names` are the settings that name a state, with the engine's default, or None if they are required. `place` are
     those that name the server or account; they may come from the environment. `variables` are the environment variables
     that
-    the engine reads for missing settings. `own` is the setting that should contain the stack's name.
+    the engine reads for missing settings. `own` is the setting that should contain the stack's name. `joined` are the
+    names that the engine joins into one path.
     """
 
     names: Mapping[str, str | None]
     own: str
     place: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
+    joined: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,11 +93,11 @@ KINDS: dict[str, StateKind] = {
     ),
     "cos": StateKind(
         {"bucket": None, "prefix": "", "key": "terraform.tfstate"}, "key", ("region",),
-        {"region": "TENCENTCLOUD_REGION"},
+        {"region": "TENCENTCLOUD_REGION"}, ("prefix", "key"),
     ),
     "oss": StateKind(
         {"bucket": None, "prefix": "env:", "key": "terraform.tfstate"}, "key", ("endpoint", "region"),
-        {"endpoint": "ALICLOUD_OSS_ENDPOINT", "region": "ALICLOUD_REGION"},
+        {"endpoint": "ALICLOUD_OSS_ENDPOINT", "region": "ALICLOUD_REGION"}, ("prefix", "key"),
     ),
     "remote": _REMOTE,
     "cloud": _REMOTE,

@@ -54,7 +54,8 @@ def choose_base(run: Run) -> None:
 
     # The tag's own commit is deployed, whatever the merge base is: deploying an older tree reverts changes.
     exact = ref in (None, tag)
-    note = TagNote.parse(git.tag_note(project.layout.root, tag), tagged) if exact and tag and tagged else TagNote()
+    noted = TagNote.parse(git.tag_note(project.layout.root, tag), tagged) if tag and tagged else TagNote()
+    note = noted if exact else TagNote()
     if note is None and not ref:
         run.say(
             f"no deploy of {str(tagged)[:_SHORT]} has put the tag {tag} there, so what is deployed is not known, and"
@@ -65,7 +66,22 @@ def choose_base(run: Run) -> None:
     note = note or TagNote()
     revision = run.revision.short if note.begun else ""
     run.baseline = baseline.find(project, ref or str(tag), exact=exact, note=note, revision=revision)
-    run.baseline.same_environment = run.recording is not None
+    if run.recording is not None:
+        run.baseline.same_environment, run.baseline.seen = True, run.recording.seen
+    elif not exact and noted is not None and noted.commit:
+        run.baseline.seen = noted.seen
+    elif not exact and project.config.inputs.observe:
+        _say_unseen(run, str(ref))
+
+
+def _say_unseen(run: Run, ref: str) -> None:
+    """Say that a base says less than receipts where plans are watched: git has nothing of what they read."""
+    if all(run.layout.receipt(name).exists() for name in run.project.stacks):
+        return
+    run.say(
+        f"base={ref} does not know what plans were seen to read (`inputs.observe`): a change of a file that only"
+        " watching has found is not seen here; name such files in `watch`, or keep a ledger or `deploy.tag`"
+    )
 
 
 def _of_review(run: Run) -> str | None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tasks.project.statekinds import KINDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -92,7 +94,26 @@ SAME = {
         block("kubernetes", 'secret_suffix = "s"', 'namespace = "default"'),
     ],
     "cos": [block("cos", 'bucket = "b"'), block("cos", 'bucket = "b"', 'key = "terraform.tfstate"')],
+    "cos, one path in two parts": [
+        block("cos", 'bucket = "b"', 'prefix = "p"', 'key = "q/k"'),
+        block("cos", 'bucket = "b"', 'prefix = "p/./q/"', 'key = "k"'),
+    ],
+    "cos, no prefix": [block("cos", 'bucket = "b"', 'prefix = "p"'), block("cos", 'bucket = "b"', 'key = "p//terraform.tfstate"')],
     "oss": [block("oss", 'bucket = "b"', 'key = "k"')] * 2,
+    "oss, one path in two parts": [
+        block("oss", 'bucket = "b"', 'key = "q/k"'), block("oss", 'bucket = "b"', 'prefix = "env:/q"', 'key = "k"'),
+    ],
+    "oss, one path in two parts of which one is an expression": [
+        VARIABLE + block("oss", 'bucket = "b"', 'prefix = "p"', "key = md5(var.v)"),
+        VARIABLE + block("oss", 'bucket = "b"', 'prefix = "p"', "key = md5(var.v)"),
+    ],
+    "consul, one lock": [block("consul", 'path = "p/"'), block("consul", 'path = "p"')],
+    **{
+        f"s3, a server that may keep files, {how}": [
+            block("s3", 'bucket = "b"', f'key = "{key}"', 'endpoints = { s3 = "https://h" }') for key in ("a/x", other)
+        ]
+        for how, other in {"two slashes": "a//x", "a dot": "./a/x", "a way back": "c/../a/x"}.items()
+    },
     "remote": [block("remote", 'organization = "o"', 'workspaces {\n      name = "w"\n    }')] * 2,
     "remote, and as cloud": [
         block("remote", 'organization = "o"', 'workspaces {\n      name = "w"\n    }'),
@@ -131,6 +152,16 @@ OTHERS = {
     "s3, other buckets": [
         block("s3", 'bucket = "b"', 'key = "k"'), block("s3", 'bucket = "c"', 'key = "k"'),
     ],
+    "s3, Amazon's, where a slash more is another object": [
+        block("s3", 'bucket = "b"', f'key = "{key}"') for key in ("a/x", "a//x")
+    ],
+    "cos, one key below two prefixes": [block("cos", 'bucket = "b"', f'prefix = "{name}"') for name in "pq"],
+    "oss, an empty prefix": [
+        block("oss", 'bucket = "b"', 'prefix = ""', 'key = "k"'), block("oss", 'bucket = "b"', 'key = "k"'),
+    ],
+    "oss, other expressions": [
+        VARIABLE + block("oss", 'bucket = "b"', f"key = {name}(var.v)") for name in ("md5", "sha1")
+    ],
     "kubernetes, other namespaces": [
         block("kubernetes", 'secret_suffix = "s"', 'namespace = "n"'), block("kubernetes", 'secret_suffix = "s"'),
     ],
@@ -145,7 +176,8 @@ OTHERS = {
 @pytest.fixture(autouse=True)
 def no_backends_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """Autouse: no backend is set by the environment of who runs the tests."""
-    for name in ("TF_HTTP_ADDRESS", "PG_CONN_STR", "PG_SCHEMA_NAME", "AWS_ENDPOINT_URL_S3", "KUBE_NAMESPACE"):
+    variables = {variable for kind in KINDS.values() for variable in kind.variables.values()}
+    for name in sorted(variables):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -213,6 +245,14 @@ def test_a_variable_of_the_environment_makes_one_state_of_two_blocks(
     written = block("http", 'address = "http://h/s"')
     found = errors("", f"stacks/a/main.tf:{block('http')}", f"stacks/b/main.tf:{written}")
     assert f"stacks 'a' and 'b' {SHARED}" in found
+
+
+def test_an_endpoint_of_the_environment_may_be_of_a_server_that_keeps_files(
+    errors: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://h")
+    blocks = [block("s3", 'bucket = "b"', f'key = "{key}"') for key in ("a/x", "a//x")]
+    assert SHARED in errors("", f"stacks/a/main.tf:{blocks[0]}", f"stacks/b/main.tf:{blocks[1]}")
 
 
 def test_a_configured_state_and_one_in_code_are_compared(errors: Callable[..., str]) -> None:
