@@ -171,10 +171,15 @@ def _sign(course: Course, sign: Callable[[Collection[str]], None], *, told: bool
             course.run.say(problem.text())
 
 
+def _is_recorded(course: Course) -> bool:
+    """Whether the run does what the ledger records: it applies, or checks what was applied."""
+    return course.run.asked.deploying or "verify" in course.selected
+
+
 def _record(course: Course) -> None:
     """Bring what was applied and checked into the ledger, and give its lease back."""
     run = course.run
-    if run.recording is None or not (run.asked.deploying or "verify" in course.selected):
+    if run.recording is None or not _is_recorded(course):
         return
     if run.project.config.notify:  # which reads them in any case; the ledger then notes how often they were written
         from .run import observing
@@ -257,7 +262,7 @@ def _tell_of_drift(course: Course) -> None:
 def _tell_witness(course: Course) -> None:
     """Tell the forge which entry of the ledger is the last; in a generated pipeline, the last job does."""
     run = course.run
-    if run.recording is None or not (run.asked.deploying or "verify" in course.selected):
+    if run.recording is None or not _is_recorded(course):
         return
     from .run import ledgerof
 

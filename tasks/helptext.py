@@ -63,12 +63,22 @@ def about(command: str) -> str:
     words = "[:STACK] ..." if command in _OF_STACKS else _WORDS.get(command, "")
     taken = [name for name in VARIABLES if command in TAKEN_BY.get(name, COMMANDS)]
     values = {f"{name}=...": VARIABLES[name] for name in taken}
-    options = dict(_OPTIONS.get(command, {}))
-    if command in DOCUMENTED:
-        options[JSON] = _ONLY_CHECK if command == "ledger" else _JSON
-    width = max(map(len, [*values, *options])) + 2
+    found = _options(command)
+    width = max(map(len, [*values, *found])) + 2
     lines = [f"usage: doit [NAME=VALUE ...] {command}{words}", "", "values", *_rows(values.items(), width)]
-    return "\n".join([*lines, *(["", "options", *_rows(options.items(), width)] if options else [])])
+    return "\n".join([*lines, *(["", "options", *_rows(found.items(), width)] if found else [])])
+
+
+def options(command: str) -> list[str]:
+    """The options of a command, without their values: `--json`."""
+    return [text.partition(" ")[0] for text in _options(command)]
+
+
+def _options(command: str) -> dict[str, str]:
+    found = dict(_OPTIONS.get(command, {}))
+    if command in DOCUMENTED:
+        found[JSON] = _ONLY_CHECK if command == "ledger" else _JSON
+    return found
 
 
 def _rows(rows: Iterable[tuple[str, str]], width: int) -> list[str]:

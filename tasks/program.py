@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
@@ -21,7 +22,7 @@ from doit.exceptions import InvalidCommand
 from .base import standard
 from .base.errors import DeployError, ExitCode
 from .base.text import few
-from .helptext import about, usage
+from .helptext import about, options, usage
 from .run.commandline import COMMANDS
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ _SYNONYMS = {"apply": "deploy", "fmt": "validate"}  # the engine's words for it
 _ENGINES = {"tofu": "OpenTofu", "terraform": "Terraform"}
 _SHOWN = 12
 _CLOSE = 0.75  # "destroy" is not "deploy"
+_UNKNOWN_OPTION = re.compile(r"option (\S+) not recognized")  # as getopt says it
 _ENVIRONMENT = ("-e", "--env", "--environment")
 
 
@@ -203,8 +205,8 @@ def _shown(show: Callable[[], Any]) -> Any:
 
 def _help(arguments: Sequence[str]) -> str:
     """The help of the command that is named, `doit plan --help`; of all without one."""
-    named = [name for word in arguments if (name := word.partition(":")[0]) in COMMANDS]
-    return _about(named[0]) if named and is_ours() else usage(versions())
+    named = _command(arguments)
+    return _about(named) if named and is_ours() else usage(versions())
 
 
 def _about(command: str) -> str:
@@ -262,7 +264,17 @@ def _of_option(arguments: Sequence[str], said: str) -> str:
             name = value if value and value not in COMMANDS else "NAME"
             return f"there is no option {option}\n  next: use `env={name}`, as in `doit env={name} plan`"
     text = said.partition(" (parsing options")[0].removeprefix("Error parsing Command: ")
-    return f"{text}\n  untouched: nothing was run\n  next: `doit -h` shows the options"
+    text, shows = text.removeprefix("Error parsing Task: "), "doit -h"
+    if (unknown := _UNKNOWN_OPTION.fullmatch(text)) and (command := _command(arguments)):
+        near = get_close_matches(unknown[1], options(command), n=1)
+        text, shows = f"`{command}` has no option {unknown[1]}", f"doit help {command}"
+        text += f" (did you mean '{near[0]}'?)" if near else ""
+    return f"{text}\n  untouched: nothing was run\n  next: `{shows}` shows the options"
+
+
+def _command(words: Sequence[str]) -> str | None:
+    """The command of ours that a command line runs; None if it names none."""
+    return next((name for word in words if (name := word.partition(":")[0]) in COMMANDS), None)
 
 
 def _of_name(word: str, tasks: Sequence[str]) -> str:
@@ -280,10 +292,10 @@ def _of_name(word: str, tasks: Sequence[str]) -> str:
         hint = f" (did you mean '{stage}:{near[0]}'?)" if near else f" (known: {few(names, _SHOWN)})"
         if not names:
             hint = f": `{stage}` is for all stacks at once"
-    elif colon and (near := get_close_matches(stage, whole, n=1)):
+    elif colon and (near := get_close_matches(stage.lower(), whole, n=1)):
         hint = f" (did you mean '{near[0]}:{stack}'?)"
-    elif near := get_close_matches(word, whole, n=1, cutoff=_CLOSE):
-        hint = f" (did you mean '{near[0]}'?)"
+    elif near := get_close_matches(word.lower(), [*whole, *_SYNONYMS], n=1, cutoff=_CLOSE):
+        hint = f" (did you mean '{_SYNONYMS.get(near[0], near[0])}'?)"
     else:
         hint = f" (known: {', '.join(whole)})"
     return _unknown(word, hint)

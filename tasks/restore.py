@@ -13,8 +13,6 @@ from .base.files import write_atomic
 from .base.problem import doit
 from .engine import encryption
 from .engine.engine import failure
-from .engine.planfile import encrypted
-from .engine.planfile.wire import UnreadableError
 from .project import backend as backends
 from .run import errored, lastleft, readstate, statecopies, workdir
 from .run.action import printing
@@ -32,6 +30,8 @@ if TYPE_CHECKING:
 
 STAGE = "restore"
 _UNCHANGED = "the state is unchanged"
+_LOCKED = "set the key that it was made with, also as one of `encryption.previous`"
+_CHANGED = "remove this file, then run the same command again: it takes the copy before this one"
 
 
 def tasks(run: Run) -> Iterator[TaskDict]:
@@ -79,20 +79,20 @@ def _choose(run: Run, stack: Stack, last: LastLeft, folders: Sequence[str]) -> t
     found = sorted((item for item in found if item[0].lineage == lineage), key=lambda item: -item[0].serial)
     if not found:
         raise StateRefusedError(
-            "there is no copy of its state here", stack=stack.name, where=run.layout.relative(places[0]),
-            untouched=_UNCHANGED, details=[why] if (why := statecopies.why_none(run)) else [],
-            next_step=(
-                "unpack the artifact of its last deploy, and name its folder `.deploy`: ",
-                doit("restore", stack.name, "artifact/.deploy"),
-            ),
-        )  # fmt: skip
+            "there is no copy of its state here",
+            stack=stack.name,
+            where=run.layout.relative(places[0]),
+            untouched=_UNCHANGED,
+            details=[why] if (why := statecopies.why_none(run)) else [],
+            next_step=statecopies.elsewhere(stack),
+        )
     copy, path = found[0]
     try:
         return copy, _plain(run, statecopy.read(path, run.project.keyring), local=_file(run, stack) is not None)
-    except (UnreadableCopyError, UnreadableError) as error:
+    except UnreadableCopyError as error:
         raise StateRefusedError(
             f"the copy cannot be read: {error}", stack=stack.name, where=run.layout.relative(path),
-            untouched=_UNCHANGED, next_step="set the key that it was made with, also as one of `encryption.previous`",
+            untouched=_UNCHANGED, next_step=_LOCKED if error.locked else _CHANGED,
         ) from None  # fmt: skip
 
 
@@ -100,17 +100,15 @@ def _plain(run: Run, state: bytes, *, local: bool) -> bytes:
     """The state as it is to be written: into a file as it was there, to the engine without encryption.
 
     Raises:
-        UnreadableError: It was encrypted by the engine, with a key that is not there.
+        UnreadableCopyError: It was encrypted by the engine, with a key that is not there.
     """
     found = jsontext.loads(state)
     if local or not isinstance(found, dict) or "encrypted_data" not in found:
         return state
-    for key in run.project.keyring.all:
-        try:
-            return encrypted.decrypted(state, encryption.provider(key), key.encryption)
-        except UnreadableError:
-            continue
-    raise UnreadableError("its state is encrypted with another key")
+    opened = statecopies.decrypted(state, run.project.keyring.all)
+    if opened is None:
+        raise UnreadableCopyError("its state is encrypted with another key", locked=True)
+    return opened
 
 
 def _file(run: Run, stack: Stack) -> Path | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from . import build
 from .base.errors import DeployError, EngineError
 from .base.problem import Where
+from .base.text import plural
 from .engine import diagnostics
 from .engine.command import Context
 from .engine.engine import failure
@@ -119,7 +120,7 @@ class Formats:
             return Result(STAGE, stack.name, Status.OK, "formatted; the plan validates the rest")
         completed = validated.check(run, stack)
         warnings = len(diagnostics.warnings(completed.events)) or completed.raw.count("Warning: ")
-        return Result(STAGE, stack.name, Status.OK, f"valid, {warnings} warnings" if warnings else "valid")
+        return Result(STAGE, stack.name, Status.OK, f"valid, {plural(warnings, 'warning')}" if warnings else "valid")
 
     def _of(self, stack: Stack) -> list[BadFile]:
         with self._lock:

@@ -21,11 +21,12 @@ from .reasons import Reason, Why, between
 from .tagnote import TagNote
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from ..project.hcl.commitindex import CommitIndex
     from ..project.project import Project
     from ..project.stack import Stack
+    from .inputs import Input
     from .receipt import Receipt
 
 
@@ -57,6 +58,7 @@ class Baseline:
     Attributes:
         same_environment: Whether only the commits are compared, with the environment variables of this job on both
             sides, as something else knows what is deployed.
+        seen: Returns what the last plan of a stack was seen to read, as far as something besides the note knows it.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Baseline:
         self.ref = ref
         self.commit = commit
         self.same_environment = False
+        self.seen: Callable[[str], Collection[Input]] = lambda _: ()
         self._project = project
         self._deployed = deployed
         self.note = note or TagNote()
@@ -154,7 +157,8 @@ class Baseline:
         if isinstance(before, Reason):
             return [before]
         if not any(item.kind is InputKind.OBSERVED for item in found.digests):
-            found = observed.with_items(self._project, found, self.note.seen(stack.name))
+            seen = {*self.note.seen(stack.name), *self.seen(stack.name)}
+            found = observed.with_items(self._project, found, seen)
         before = observed.again(self._before[0], before, found)
         before = before.less_variables(volatile.uncounted(self._project, stack))
         unknown = comparable.unknown(self._project, stack, found, index, environment=not self.same_environment)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..base import plain
@@ -21,7 +22,6 @@ from .index import BrokenIndexError, Index, OtherKeyError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
-    from pathlib import Path
 
     from ..base.layout import Layout
     from ..project.config.signer import Signer
@@ -138,7 +138,10 @@ def verify(layout: Layout, keys: Collection[Signer], here: Origin, *, unsigned: 
         FolderRefusedError: A file is not listed, was changed or is missing; or an index cannot be trusted. The message
             names everything that is wrong.
     """
-    found = dict(_files(layout, here))
+    try:
+        found = dict(_files(layout, here))
+    except OSError as error:  # what cannot be listed could still be opened by its name
+        raise _refused(layout, "folder", f"{layout.relative(Path(error.filename))}: {error.strerror}") from None
     paths = _indexes(layout)
     if not paths and (unsigned or not found):
         return Verified({name: digest for name, digest in found.items() if digest is not None})
@@ -272,16 +275,13 @@ def _files(layout: Layout, here: Origin) -> Iterator[tuple[str, str | None]]:
 
 
 def _below(base: Path, prefix: str) -> Iterator[str]:
-    """The names of everything below a folder except folders; links are not followed."""
-    try:
-        entries = sorted(os.scandir(base / prefix), key=lambda entry: entry.name)
-    except OSError:
-        return
-    for entry in entries:
-        name = f"{prefix}{entry.name}"
-        if entry.is_dir(follow_symlinks=False):
-            yield from _below(base, f"{name}/")
-        elif not entry.name.startswith("."):  # a temporary file left by a kill; nothing reads it
+    """The names of everything below a folder except folders; links are not followed.
+
+    Raises:
+        OSError: A folder cannot be listed.
+    """
+    for name in plain.names_below(base, prefix.rstrip("/")):
+        if not name.rpartition("/")[2].startswith("."):  # a temporary file left by a kill; nothing reads it
             yield name
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hmac
 import json
 import os
+import re
 import threading
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _FORMAT = "doit-tofu index 1"
 _MAC = 64  # hex digits
+_FINGERPRINT = re.compile("[0-9a-f]{8}")
 Digests = dict[str, str | None]  # by path in the folder; None for a file that does not exist
 
 
@@ -112,12 +114,12 @@ def read(name: str, data: bytes, keys: Collection[Signer]) -> Index:
 
 def _signer(first: bytes, keys: Collection[Signer]) -> Signer:
     head, _, fingerprint = first.decode("ascii", "replace").rpartition(" ")
-    if head != _FORMAT:
+    if head != _FORMAT or not _FINGERPRINT.fullmatch(fingerprint):
         raise BrokenIndexError("it is not an index of this version of doit-tofu")
     known = {key.fingerprint: key for key in keys}
     if fingerprint not in known:
         names = ", ".join(f"{key.variable} ({key.fingerprint})" for key in keys)
-        raise OtherKeyError(f"it is signed with another key ({fingerprint[:8]}) than {names}")
+        raise OtherKeyError(f"it is signed with another key ({fingerprint}) than {names}")
     return known[fingerprint]
 
 

@@ -16,7 +16,7 @@ from ..base.errors import ConfigError
 from ..base.files import canonical_json, sha256_bytes
 from ..base.jsonvalue import fields, records
 from ..base.layout import ENGINE_LOCK_FILE
-from ..project import variables, volatile
+from ..project import variables, volatile, watched
 from ..project.backend import settings as backend_settings
 from ..project.config.signature import sealed
 from . import outputs
@@ -254,8 +254,10 @@ def _read(project: Project, stack: Stack, produced: Collection[str]) -> Iterator
         for path, digest in _files_of(project, named):
             if path not in configuration and path not in produced:
                 yield Input(InputKind.FILE, path), digest
-    _require_readable(project, stack)
-    for path in _watched(project, stack):
+    globs = list(watched.written(project, stack))
+    found = list(watched.files(project, globs))
+    _require_readable(project, stack, {glob.folder for glob in globs})
+    for path in found:
         yield Input(InputKind.WATCHED, path), index.digest(path) or ABSENT
     for position, path in enumerate(variables.var_files(project, stack)):
         if (digest := volatile.var_file_digest(project, stack, path)) is not None:
@@ -264,8 +266,8 @@ def _read(project: Project, stack: Stack, produced: Collection[str]) -> Iterator
         yield Input(InputKind.ANY_FILE, ", ".join(sorted(module.unknown))), project.tree_digest
 
 
-def _require_readable(project: Project, stack: Stack) -> None:
-    """Refuse to determine the inputs of a stack if one of its folders cannot be listed.
+def _require_readable(project: Project, stack: Stack, watching: Collection[str]) -> None:
+    """Refuse to determine the inputs of a stack if one of its folders, or a watched one, cannot be listed.
 
     Raises:
         ConfigError: A folder cannot be listed.
@@ -273,7 +275,8 @@ def _require_readable(project: Project, stack: Stack) -> None:
     module, unreadable = project.module(stack.name), project.index.unreadable
     if not unreadable:
         return
-    folders = (module.path, *module.modules, *(named.path for named in module.named if named.read and not named.exact))
+    read = (named.path for named in module.named if named.read and not named.exact)
+    folders = (module.path, *module.modules, *read, *watching)
     for path, why in sorted(unreadable.items()):
         if any(folder in (path, ".") or path.startswith(f"{folder}/") for folder in folders):
             raise ConfigError(
@@ -331,22 +334,6 @@ def _files_of(project: Project, named: NamedPath) -> Iterator[tuple[str, str]]:
             continue  # what an apply writes is not an input of the plan
         if (digest := index.digest(path)) is not None:
             yield path, digest
-
-
-def _watched(project: Project, stack: Stack) -> Iterator[str]:
-    """The files matching the `watch` globs, relative to the repository's root."""
-    for position, pattern in enumerate(stack.settings.watch):
-        joined = posixpath.normpath(posixpath.join(stack.named, pattern))
-        parts = joined.split("/")
-        fixed = next((at for at, part in enumerate(parts) if any(mark in part for mark in "*?[")), len(parts) - 1)
-        try:
-            matches = project.index.glob("/".join(parts[:fixed]).lstrip("/"), "/".join(parts[fixed:]))
-        except (ValueError, NotImplementedError, IndexError) as error:
-            message = f"'{pattern}' is not a glob: {error}"
-            raise project.loaded.error(message, "stacks", stack.name, "watch", position) from None
-        for path in matches:
-            if project.index.is_file(path) and (project.catalog is None or not project.catalog.makes(path)):
-                yield path
 
 
 def _digest(value: Json, key: Key | None = None) -> str:

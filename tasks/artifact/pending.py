@@ -10,6 +10,7 @@ from .inputs import CODE, FILES, NOT_RECORDED, VALUES, InputKind, Inputs
 
 if TYPE_CHECKING:
     from ..base.jsonvalue import Json
+    from .inputs import Input
 
 _COMPARED = CODE | FILES | VALUES | {InputKind.ENGINE}  # outputs and what plans read are known to the deploy alone
 
@@ -44,3 +45,10 @@ def compare(recorded: Json, now: Inputs) -> Pending:
         differs = any(before.digests.get(item) != NOT_RECORDED for item in rest)
         return Pending(differs, tuple(sorted(item.name for item in missing)))
     return Pending(differs=True)
+
+
+def seen(recorded: Json) -> list[Input]:
+    """What a plan was seen to read, of the inputs in the ledger, as JSON."""
+    with suppress(ValueError):
+        return [item for item in Inputs.from_json(recorded).digests if item.kind is InputKind.OBSERVED]
+    return []

@@ -50,7 +50,16 @@ class Copy:
 
 
 class UnreadableCopyError(Exception):
-    """A copy cannot be read; the message says why."""
+    """A copy cannot be read; the message says why.
+
+    Args:
+        message: Why.
+        locked: Whether it may be intact, but its key is not set here.
+    """
+
+    def __init__(self, message: str, *, locked: bool = False) -> None:
+        super().__init__(message)
+        self.locked = locked
 
 
 def is_available() -> bool:
@@ -100,7 +109,7 @@ def read(path: Path, keyring: Keyring) -> bytes:
         raise UnreadableCopyError("it is not a copy" if copy is None else "`cryptography` is not installed")
     key = keyring.find(copy.key)
     if key is None:
-        raise UnreadableCopyError(f"it is encrypted with another key ({copy.key})")
+        raise UnreadableCopyError(f"it is encrypted with another key ({copy.key})", locked=True)
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 

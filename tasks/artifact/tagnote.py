@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cache
+from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
+from ..project.config.signature import fits, sign
 from .inputs import Input, InputKind
 
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from ..project.config.signer import Signer
+
 _HEAD = "deployed by doit-tofu"
+_PURPOSE = "deployed tag"
 
 
 @dataclass(frozen=True)
@@ -30,24 +38,42 @@ class TagNote:
     begun: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, text: str, commit: str) -> TagNote | None:
-        """The note that a tag's text ends with; None where no deploy of the commit that is tagged wrote it."""
+    def parse(cls, text: str, commit: str, tag: str, keys: Collection[Signer]) -> TagNote | None:
+        """The note that a tag's text ends with; None where no deploy of the commit that is tagged wrote it.
+
+        Args:
+            text: The text.
+            commit: The commit that is tagged.
+            tag: The tag.
+            keys: The keys by one of which the note has to be signed; without any, each note counts.
+        """
         try:
-            note = _adapter().validate_json(text.rpartition("\n")[2])
+            written = _adapter().validate_json(text.rpartition("\n")[2])
         except ValidationError:
             return None
-        return note if note.commit == commit else None
+        note = cls(**{item.name: getattr(written, item.name) for item in fields(cls)})
+        body = {"tag": tag, **asdict(note)}
+        is_signed = not keys or any(fits(body, written.signature, key, purpose=_PURPOSE) for key in keys)
+        return note if is_signed and note.commit == commit else None
 
-    @property
-    def text(self) -> str:
-        """The text of a tag with this note."""
-        return f"{_HEAD}\n\n{json.dumps(asdict(self), sort_keys=True)}\n"
+    def text(self, tag: str, key: Signer | None) -> str:
+        """The text of a tag with this note, signed if there is a key."""
+        body = asdict(self)
+        signature = sign({"tag": tag, **body}, key, purpose=_PURPOSE) if key else ""
+        return f"{_HEAD}\n\n{json.dumps({**body, 'signature': signature}, sort_keys=True)}\n"
 
     def seen(self, stack: str) -> set[Input]:
         """What a stack's plan was seen to read, as inputs."""
         return {Input(InputKind.OBSERVED, path, target=how) for path, how in self.observed.get(stack, ())}
 
 
+@dataclass(frozen=True)
+class _Written(TagNote):
+    """A note as a tag has it."""
+
+    signature: str = ""
+
+
 @cache
-def _adapter() -> TypeAdapter[TagNote]:
-    return TypeAdapter(TagNote)
+def _adapter() -> TypeAdapter[_Written]:
+    return TypeAdapter(_Written)

@@ -10,11 +10,11 @@ import io
 import math
 import time
 from contextlib import suppress
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from requests.exceptions import InvalidSchema, RequestException
 
 from . import trust
 
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import socket
 
     from _typeshed import WriteableBuffer
-    from urllib3 import ProxyManager
+    from urllib3 import PoolManager, ProxyManager
+    from urllib3.connectionpool import HTTPConnectionPool
 
 _SHORTEST = 0.001  # seconds; 0 would mean not to wait for a socket at all
 
@@ -66,23 +67,20 @@ class _Answer(http.client.HTTPResponse):
         self.fp = io.BufferedReader(_Timed(sock, time.monotonic() + (math.inf if seconds is None else seconds)))
 
 
-class _Connection(HTTPConnection):
-    response_class = _Answer
+class NoSocksError(RequestException):
+    """A proxy speaks SOCKS, and what speaks it is not installed."""
 
 
-class _SecureConnection(HTTPSConnection):
-    response_class = _Answer
+@cache
+def _timed(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
+    """A kind of connections, with the time for a whole answer."""
+    connection = type(f"Timed{pool.ConnectionCls.__name__}", (pool.ConnectionCls,), {"response_class": _Answer})
+    return type(f"Timed{pool.__name__}", (pool,), {"ConnectionCls": connection})
 
 
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection
-
-
-_POOLS = {"http": _Pool, "https": _SecurePool}
+def _all_timed(manager: PoolManager) -> None:
+    kinds = manager.pool_classes_by_scheme
+    manager.pool_classes_by_scheme = {scheme: _timed(pool) for scheme, pool in kinds.items()}
 
 
 class Adapter(HTTPAdapter):
@@ -90,7 +88,7 @@ class Adapter(HTTPAdapter):
 
     def __init__(self) -> None:
         super().__init__()
-        self.poolmanager.pool_classes_by_scheme = _POOLS
+        _all_timed(self.poolmanager)
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Called by requests for the connections of one host."""
@@ -103,8 +101,19 @@ class Adapter(HTTPAdapter):
                 conn.ca_certs = None
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> ProxyManager:
-        """Called by requests; SOCKS has connections of its own, which are as they are."""
-        manager: ProxyManager = super().proxy_manager_for(proxy, **options)
-        if not proxy.lower().startswith("socks"):
-            manager.pool_classes_by_scheme = _POOLS
+        """Called by requests; connections through SOCKS are of a kind of their own.
+
+        Raises:
+            NoSocksError: The proxy speaks SOCKS, and PySocks is not installed.
+        """
+        is_new = proxy not in self.proxy_manager
+        try:
+            manager: ProxyManager = super().proxy_manager_for(proxy, **options)
+        except InvalidSchema:
+            raise NoSocksError(
+                "the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names speaks SOCKS, which needs PySocks:"
+                " run `pip install pysocks`"
+            ) from None
+        if is_new:
+            _all_timed(manager)
         return manager

@@ -17,7 +17,7 @@ import urllib3
 from requests.auth import AuthBase, HTTPBasicAuth
 
 from . import urls
-from .deadline import Adapter
+from .deadline import Adapter, NoSocksError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -308,6 +308,8 @@ class Client:
                 method, url, timeout=(min(left, _CONNECT), left), stream=True, allow_redirects=False, **options
             ) as response:
                 return self._read(response, end)
+        except NoSocksError as error:
+            raise NoAnswerError(str(error)) from None
         except ValueError:  # what requests and http.client raise for URLs and headers
             raise UnsendableError("the address or a header has characters that cannot be sent") from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:

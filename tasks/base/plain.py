@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 DEPLOY_DIR = ".deploy"
 _BLOCK = 1 << 20
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_DEEPEST, _TOLD = 64, 3  # parts of a path
 _WRITING = os.O_WRONLY | os.O_RDWR
 _GONE = " (deleted)"
 _WITHIN = f"/{DEPLOY_DIR}/"
@@ -143,7 +144,7 @@ def files_below(base: Path, part: str) -> Iterator[str]:
     """The plain files at or below a path of a folder, relative to the folder, sorted; empty if nothing is there.
 
     Raises:
-        NotPlainError: Something there is neither a folder nor a plain file.
+        NotPlainError: Something there is neither a folder nor a plain file, or folders are nested too deeply.
         OSError: A folder cannot be read.
     """
     path = base / part
@@ -154,13 +155,33 @@ def files_below(base: Path, part: str) -> Iterator[str]:
         mode = path.lstat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         return
-    if stat.S_ISDIR(mode):
-        for inner in sorted(path.iterdir()):
-            yield from files_below(base, f"{part}/{inner.name}")
-    elif stat.S_ISREG(mode):
-        yield part
-    else:
-        raise _not_plain(path, "is not a plain file")
+    for name in names_below(base, part) if stat.S_ISDIR(mode) else (part,):
+        if not stat.S_ISREG((base / name).lstat().st_mode):
+            raise _not_plain(base / name, "is not a plain file")
+        yield name
+
+
+def names_below(base: Path, part: str) -> Iterator[str]:
+    """The paths of everything below a path of a folder except folders, relative to the folder, sorted.
+
+    Empty if there is no folder. Links below it are not followed.
+
+    Raises:
+        NotPlainError: Folders are nested too deeply.
+        OSError: A folder cannot be listed.
+    """
+    if part.count("/") > _DEEPEST:
+        raise _not_plain(base.joinpath(*Path(part).parts[:_TOLD]), "contains folders that are nested too deeply")
+    try:
+        entries = sorted(os.scandir(base / part), key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        name = f"{part}/{entry.name}" if part else entry.name
+        if entry.is_dir(follow_symlinks=False):
+            yield from names_below(base, name)
+        else:
+            yield name
 
 
 def make_folder(path: Path) -> None:

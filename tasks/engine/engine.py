@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING
 
 from ..base import jsontext, process
 from ..base.errors import EngineError, StateEncryptionError, StateLockedError, StoppedError
+from ..base.jsonvalue import elements
 from ..base.layout import ENGINE_LOCK_FILE, PIPELINE_FILE
 from ..base.problem import Where, doit
 from ..base.process import kept_environment
@@ -293,16 +294,21 @@ def _content(file: IO[bytes]) -> str:
 
 
 def _events(data: str) -> list[JsonObject]:
-    """The events of a JSON stream; a torn last line is dropped."""
-    found = []
-    for line in data.splitlines():
-        try:
-            event = jsontext.loads(line)
-        except ValueError:
-            continue
-        if isinstance(event, dict):
-            found.append(event)
-    return found
+    """The events of a JSON stream; a torn last line is dropped.
+
+    `validate` writes one document instead: its diagnostics are returned as the events that a stream has for them.
+    """
+    if (document := _object(data)) is not None and "diagnostics" in document:
+        return [{"type": "diagnostic", "diagnostic": item} for item in elements(document["diagnostics"])]
+    return [event for line in data.splitlines() if (event := _object(line)) is not None]
+
+
+def _object(text: str) -> JsonObject | None:
+    try:
+        found = jsontext.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def is_stale(summaries: Sequence[str]) -> bool:

@@ -89,6 +89,7 @@ def obtain(settings: model.Engine, stop: Stop, say: Callable[[str], None]) -> Fo
 
     Raises:
         EngineError: It could not be obtained; the error says what was tried and what to do.
+        StoppedError: The run was asked to stop.
     """
     found, misses = find(settings)
     if found:
@@ -97,6 +98,7 @@ def obtain(settings: model.Engine, stop: Stop, say: Callable[[str], None]) -> Fo
         found, _ = find(settings)  # another run may have just installed it
         if found:
             return found
+        stop.check("setup")  # the run may have been stopped while another task was at it
         say(f"setup: {settings.kind} {settings.version} is not here yet: {'; '.join(misses)}")
         wanted = VersionConstraint.parse(settings.version)
         pinned = gobuild.pinned_version()
@@ -109,6 +111,7 @@ def obtain(settings: model.Engine, stop: Stop, say: Callable[[str], None]) -> Fo
                 try:
                     bring(settings, version, target, stop, say)
                 except EngineError as error:
+                    stop.check("setup")  # that may be why
                     misses.append(error.message)
                     if bring is release.download:
                         say(f"setup: {error.message}; building it instead")

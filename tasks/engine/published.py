@@ -7,6 +7,7 @@ The signature is checked by Sequoia, the extra `signatures`.
 
 from __future__ import annotations
 
+import platform
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ ARCHIVES = {
     "tofu_1.12.6_linux_arm64.zip": "e573979ba68a17fe7b881752051a694a7efcd970e39521f6a25775197861ed4d",
     "tofu_1.12.6_darwin_arm64.zip": "e083ee43790ab9e19ad66d9933e24a7244a1412e1d5728f37999ae2163fdac95",
 }
+_MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _KEYS = Path(__file__).parent / "keys"
 _PUBLISHERS = {"tofu": ("opentofu.asc", ".gpgsig"), "terraform": ("hashicorp.asc", ".sig")}
 
@@ -36,6 +38,12 @@ def files(kind: str, version: str) -> Files:
     """The names of the files that prove what a release is."""
     checksums = f"{kind}_{version}_SHA256SUMS"
     return Files(checksums, checksums + _PUBLISHERS[kind][1])
+
+
+def archive(kind: str, version: str) -> str:
+    """The name of a release's archive for this platform: one for another is published, too, and does not run here."""
+    machine = platform.machine().lower()
+    return f"{kind}_{version}_{platform.system().lower()}_{_MACHINES.get(machine, machine)}.zip"
 
 
 def can_verify() -> bool:

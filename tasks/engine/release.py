@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import zipfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -25,7 +24,6 @@ _BASES = {
     "tofu": "https://github.com/opentofu/opentofu/releases/download/v{version}",
     "terraform": "https://releases.hashicorp.com/terraform/{version}",
 }
-_MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _SECONDS, _TRIES = 900.0, 2
 _LARGEST = 1 << 30
@@ -43,8 +41,7 @@ def download(settings: model.Engine, version: str, target: Path, stop: Stop, say
     kind = settings.kind
     base = (settings.releases.rstrip("/") if settings.releases else _BASES[kind]).replace("{version}", version)
     _check_encrypted(base)
-    machine = _MACHINES.get(platform.machine().lower(), platform.machine().lower())
-    archive = f"{kind}_{version}_{platform.system().lower()}_{machine}.zip"
+    archive = published.archive(kind, version)
     say(f"setup: downloading {kind} {version} from {urls.shown(base)}")
     proof = _proof(settings, version, base, archive, stop)
     data = _fetch(f"{base}/{archive}", stop, say)

@@ -67,12 +67,17 @@ def unpacked(archive: bytes, kind: str) -> bytes:
 
     Raises:
         KeyError: The archive contains no engine.
-        zipfile.BadZipFile: It is not an archive, or the engine in it is larger than any engine.
+        zipfile.BadZipFile: It is not an archive, the engine in it is larger than any engine, or cannot be unpacked.
     """
-    content = zipfile.ZipFile(io.BytesIO(archive))
-    if content.getinfo(kind).file_size > _LARGEST:
-        raise zipfile.BadZipFile(f"{kind} has more than {_LARGEST:,} bytes")
-    return content.read(kind)
+    try:
+        content = zipfile.ZipFile(io.BytesIO(archive))
+        if content.getinfo(kind).file_size > _LARGEST:
+            raise zipfile.BadZipFile(f"{kind} has more than {_LARGEST:,} bytes")
+        return content.read(kind)
+    except (KeyError, zipfile.BadZipFile):
+        raise
+    except Exception as error:  # it may be encrypted or broken: each way of packing raises something else
+        raise zipfile.BadZipFile(f"{kind} cannot be unpacked: {error}") from error
 
 
 def install(engine: bytes, target: Path) -> None:
@@ -88,13 +93,13 @@ def install(engine: bytes, target: Path) -> None:
 def _unpacked_again(binary: Path, kind: str) -> bool:
     """Whether the archive next to an engine is a published one; if so, the engine is unpacked from it."""
     version = binary.parent.name.removeprefix(f"{kind}-")
-    for path in sorted(binary.parent.glob(f"{kind}_{version}_*.zip")):
-        with suppress(OSError, KeyError, zipfile.BadZipFile, RecordError, published.UnprovenError):
-            archive = plain.read(path, _LARGEST)
-            if sha256_bytes(archive) == _published(path, kind, version):
-                install(unpacked(archive, kind), binary)
-                remember(binary, "unpacked from the cache's archive")
-                return True
+    path = binary.with_name(published.archive(kind, version))
+    with suppress(OSError, KeyError, zipfile.BadZipFile, RecordError, published.UnprovenError):
+        archive = plain.read(path, _LARGEST)
+        if sha256_bytes(archive) == _published(path, kind, version):
+            install(unpacked(archive, kind), binary)
+            remember(binary, "unpacked from the cache's archive")
+            return True
     return False
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ from ..base import ci
 from ..base.clock import now
 from ..base.files import canonical_json, sha256_bytes
 from ..base.problem import Kind
-from ..reports import stackreport
+from ..reports import causes, stackreport
 from ..run.details import DeployDetails, DriftDetails
 from ..run.result import Status
 
@@ -22,18 +21,6 @@ if TYPE_CHECKING:
     from ..run.run import Run
 
 _STRENGTH = ("deploy", "plan", "drift", "verify", "validate")  # the command that the stages of a run belong to
-_VARYING = (  # what differs between two runs that fail for the same cause; the order matters
-    r"\d{4}-\d\d-\d\d[t ]\d\d:\d\d(:\d\d)?(\.\d+)?(z|[+-]\d\d:?\d\d)?",
-    r"\b\d\d:\d\d:\d\d(\.\d+)?\b",
-    r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b",
-    r"\b(?=[a-z]*\d)[0-9a-z]{16,}\b",
-    r"\b0x[0-9a-f]+\b|\b(?=[a-f]*\d)[0-9a-f]{7,}\b",
-    r"\b\d+(\.\d+)?\s?(ms|µs|s|m|h|sec|secs|seconds?|minutes?|hours?|tries|attempts|times)\b",
-    r"\bline \d+\b|\.tf:\d+(:\d+)?",
-    r"\b\d{5,}\b",
-    r"/dev/fd/\d+|/tmp/\S+",
-)
-_ERROR = re.compile(r"^[│| ]*Error: ", re.MULTILINE)
 _LONGEST = 300
 CHECKS = "checks"
 
@@ -130,15 +117,6 @@ class Findings:
         )
 
 
-def fingerprint(stage: str, kind: str, cause: str) -> str:
-    """A digest of a cause without its varying parts: times, durations, ids, line numbers."""
-    text = cause.lower()
-    for pattern in _VARYING:
-        text = re.sub(pattern, "#", text)
-    lines = {" ".join(line.split()) for line in text.splitlines()}  # several errors may come in any order
-    return sha256_bytes(canonical_json([stage, kind, sorted(lines)]))[:16]
-
-
 def drift_fingerprint(found: DriftDetails) -> str:
     """A digest of a drift: of the address and the change of everything that alerts."""
     return sha256_bytes(canonical_json(sorted([item.address, item.print] for item in found.drifted)))[:16]
@@ -146,10 +124,8 @@ def drift_fingerprint(found: DriftDetails) -> str:
 
 def _failure(result: Result, commands: dict[str, str]) -> Item:
     kind, log = result.kind, result.problem.log if result.problem else ""
-    begin = _ERROR.search(log)
-    cause = log[begin.start() :] if begin else ""
     stage = CHECKS if kind is Kind.CHECK_FAILED else result.stage
-    print_ = fingerprint(stage, kind or "", f"{result.summary}\n{cause}")
+    print_ = causes.fingerprint(stage, kind or "", f"{result.summary}\n{causes.errors_of(log)}")
     return replace(_item(result, commands), kind=kind or str(result.status), fingerprint=print_)
 
 
@@ -168,7 +144,7 @@ def _item(result: Result, commands: dict[str, str]) -> Item:
 
 def _error(command: str, problem: Problem) -> Item:
     what = problem.text()
-    return Item("", command, command, _line(what), problem.kind, fingerprint(command, "error", what), problem)
+    return Item("", command, command, _line(what), problem.kind, causes.fingerprint(command, "error", what), problem)
 
 
 def _facts(run: Run, ordered: list[Result]) -> dict[str, Any]:

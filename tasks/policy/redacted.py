@@ -14,6 +14,7 @@ from ..artifact.changes import redact
 from ..artifact.plansecrets import sensitive_variables
 from ..base.errors import PolicyError
 from ..base.jsonvalue import fields, named, records
+from ..base.masking import MASK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -156,17 +157,22 @@ class _Redaction:
                 else item
                 for name, item in named(found["variables"]).items()
             }
+        if found.get("outputs"):
+            found["outputs"] = {name: self._output(item) for name, item in named(found["outputs"]).items()}
         if found.get("resources"):
-            found["resources"] = [
-                {**item, "expressions": self._constants(item["expressions"])} if item.get("expressions") else item
-                for item in records(found["resources"])
-            ]
+            found["resources"] = [self._constants(item) for item in records(found["resources"])]
         if found.get("module_calls"):
             found["module_calls"] = {name: self._call(call) for name, call in named(found["module_calls"]).items()}
         return found
 
+    def _output(self, output: JsonObject) -> Json:
+        expression = output.get("expression")
+        if output.get("sensitive") and isinstance(expression, dict) and "constant_value" in expression:
+            return {**output, "expression": {**expression, "constant_value": MASK}}
+        return self._constants(output)
+
     def _call(self, call: JsonObject) -> JsonObject:
-        found = dict(call)
+        found = {key: self._constants(item) if key.endswith("_expression") else item for key, item in call.items()}
         called = fields(found.get("module"))
         sensitive = set(sensitive_variables(called))
         if found.get("module"):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..base.errors import ConfigError
 from ..base.files import canonical_json, sha256_bytes
 from . import backend, statespelling
-from .statekinds import KINDS, KNOWN, UNKNOWN, StateId
+from .statekinds import KINDS, KNOWN, UNKNOWN, StateId, StateKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -73,19 +73,10 @@ class States:
         known = KINDS.get(kind)
         if known is None:
             return None
-        given = dict(values)
-        for name, variable in known.variables.items():
-            if name not in given and os.environ.get(variable):
-                given[name] = KNOWN + os.environ[variable]
-        for name, text in given.items():
-            if text.startswith(KNOWN):
-                given[name] = KNOWN + statespelling.spelled(kind, name, text.removeprefix(KNOWN))
-        names: list[str] = []
-        for name, default in known.names.items():
-            value = given.get(name) or (KNOWN + default if default is not None else None)
-            if value is None:
-                return None
-            names.append(value)
+        given = _given(kind, known, values)
+        names = _names(known, given)
+        if names is None:
+            return None
         if kind == "local" and names[0].startswith(KNOWN):
             folder = self._resolved(f"{self._project.root}/{stack.path}")
             path = posixpath.normpath(posixpath.join(folder, names[0].removeprefix(KNOWN)))
@@ -112,6 +103,35 @@ class States:
         return found
 
 
+def _given(kind: str, known: StateKind, values: Mapping[str, str]) -> dict[str, str]:
+    """The values of a backend's settings in one spelling, with those that the environment has for missing ones."""
+    given = dict(values)
+    for name, variable in known.variables.items():
+        if name not in given and os.environ.get(variable):
+            given[name] = KNOWN + os.environ[variable]
+    files = kind == "s3" and any(given.get(name) for name in known.place)  # another server than Amazon's
+    return {
+        name: KNOWN + statespelling.spelled(kind, name, text.removeprefix(KNOWN), files=files)
+        if text.startswith(KNOWN)
+        else text
+        for name, text in given.items()
+    }
+
+
+def _names(known: StateKind, given: Mapping[str, str]) -> list[str] | None:
+    """The values that name a state; None if a required one is missing."""
+    found: dict[str, str] = {}
+    for name, default in known.names.items():
+        value = given.get(name) or (KNOWN + default if default is not None else None)
+        if value is None:
+            return None
+        found[name] = value
+    names = [value for name, value in found.items() if name not in known.joined]
+    if known.joined:
+        names.append(statespelling.joined([found[name] for name in known.joined]))
+    return names
+
+
 def check(project: Sources) -> Iterator[ConfigError]:
     """Every stack that would share the state of another one."""
     states = States(project)
@@ -127,6 +147,12 @@ def check(project: Sources) -> Iterator[ConfigError]:
         if other is not None:
             yield _shared(project, stack, project.stacks[other], state)
         others.append((name, state))
+    for others in found.values():
+        for name, state in others:
+            for key in state.beside:
+                for over, its in found.get(key, ()):
+                    if state.at_one_place(its):
+                        yield _overwritten(project, project.stacks[over], project.stacks[name])
 
 
 def _is_faulty(project: Sources, stack: Stack) -> bool:
@@ -140,6 +166,18 @@ def _shared(project: Sources, stack: Stack, other: Stack, state: StateId) -> Con
     )
     if not state.certain:
         message += " (as far as is known: both contain the same expression, which only the engine evaluates)"
+    return _clash(project, stack, message)
+
+
+def _overwritten(project: Sources, stack: Stack, other: Stack) -> ConfigError:
+    return _clash(
+        project, stack,
+        f"the state of stack '{stack.name}' would be where the engine keeps the backup or lock of the state of"
+        f" '{other.name}', and be overwritten",
+    )  # fmt: skip
+
+
+def _clash(project: Sources, stack: Stack, message: str) -> ConfigError:
     module, kind = project.module(stack.name), project.module(stack.name).backend or "local"
     own = KINDS[kind].own
     if stack.backend is not None:

@@ -8,18 +8,36 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
 
+from .statekinds import KNOWN, UNKNOWN
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 _PORTS = {"http": 80, "https": 443}
 _KEYWORD = re.compile(r"(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|\S*)")  # `host=h dbname='d'`
 _ELSEWHERE = {"host": ("PGHOST", "localhost"), "port": ("PGPORT", "5432"), "dbname": ("PGDATABASE", "")}
 
 
-def spelled(kind: str, setting: str, value: str) -> str:
-    """The value of a backend's setting, as every spelling of it is compared."""
+def spelled(kind: str, setting: str, value: str, *, files: bool = False) -> str:
+    """The value of a backend's setting, as every spelling of it is compared.
+
+    Args:
+        kind: The backend.
+        setting: The setting.
+        value: Its value.
+        files: Whether the server may keep objects as files, for which `a//b` and `a/b` are one; Amazon's does not.
+    """
+    if files and setting == "key":
+        return posixpath.normpath(value)
     spelling = _SPELLINGS.get((kind, setting))
     return value if spelling is None else spelling(value)
+
+
+def joined(values: Sequence[str]) -> str:
+    """The parts of an object's path, joined as the engine does; expressions stay as they are."""
+    if any(value.startswith(UNKNOWN) for value in values):
+        return UNKNOWN + "/".join(values)
+    return KNOWN + posixpath.normpath("/".join(value.removeprefix(KNOWN) for value in values).lstrip("/"))
 
 
 def _url(text: str) -> str:
@@ -72,6 +90,11 @@ def _prefix(text: str) -> str:
     return posixpath.normpath(text.lstrip("/")) if text.strip("/") else ""
 
 
+def _locked(text: str) -> str:
+    """A path in Consul; one lock serves it with and without a slash at its end."""
+    return text.rstrip("/")
+
+
 _SPELLINGS: Mapping[tuple[str, str], Callable[[str], str]] = {
     ("http", "address"): _url,
     ("pg", "conn_str"): _database,
@@ -81,4 +104,5 @@ _SPELLINGS: Mapping[tuple[str, str], Callable[[str], str]] = {
     ("gcs", "prefix"): _prefix,
     ("azurerm", "storage_account_name"): str.lower,
     ("kubernetes", "config_path"): os.path.expanduser,
+    ("consul", "path"): _locked,
 }

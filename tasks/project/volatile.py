@@ -63,6 +63,15 @@ def wrong(project: Sources) -> Iterator[ConfigError]:
         for variable in sorted(volatile(project, stack) & stack.settings.images.keys()):
             message = f"'{variable}' gets the reference of an image, which always counts: it cannot be volatile"
             yield project.loaded.error(message, "stacks", name, "images", variable)
+        for variable in sorted(volatile(project, stack) & stack.inputs.keys()):
+            upstream = stack.inputs[variable].stack
+            message = (
+                f"'{variable}' gets an output of stack '{upstream}', whose changes always count: it cannot be volatile"
+            )
+            yield project.loaded.error(
+                message, "stacks", name, "inputs", variable,
+                next_step="declare the variable `ephemeral = true` if no resource keeps its value",
+            )  # fmt: skip
     whole = not any(not stack.enabled for stack in project.config.stacks.values())
     if whole and project.stacks and not any(project.module(name).broken for name in project.stacks):
         for position, variable in enumerate(project.config.volatile_variables):

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _QUIET = {Status.UNAFFECTED}
 _FEW = 20
+_FEW_FAILED = 5  # names that fit a line
 _MOST_WAYS = 5  # stacks
 _WIDEST_NAME = 40
 _COUNTS = len("  +10 ~10 -10  0.5 s")
@@ -106,10 +107,9 @@ class Console:
             return
         if outcome.failed:
             with self._lock:
-                first = self._failures.add(outcome)
-            summary = outcome.summary if first is None else outcome.summary.partition("\n")[0]
-            body = _block(outcome) if first is None else [f"  as {outcome.stage}:{first} above"]
-            title = Styled(f"{head}FAILED  {summary}", Style.FAILED)
+                alike = self._failures.add(outcome)
+            body = _block(outcome) if alike is None else []
+            title = Styled(f"{head}FAILED  {alike or outcome.summary}", Style.FAILED)
             self._tell(outcome, title, [*warned, *map(Styled, body)], folded=False)
             return
         why = f"  [{'; '.join(outcome.reasons[:2])}]" if outcome.reasons and outcome.stage == "plan" else ""
@@ -254,7 +254,7 @@ class Console:
     def verdict(self, selected: set[str], code: ExitCode, found: list[Result]) -> str:
         """How the run ended, in words, and what to do next."""
         failed = sorted({item.stack for item in found if item.failed})
-        names = ", ".join(failed[:5]) + (" and more" if len(failed) > 5 else "")  # noqa: PLR2004 - what fits a line
+        names = ", ".join(failed) if len(failed) <= _FEW_FAILED else plural(len(failed), "stack")
         if self._run.stop.requested:
             return "stopped; run the same command again to continue"
         if code is ExitCode.FAILED:

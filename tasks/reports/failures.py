@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ..base.terminal import Style, Styled, wrapped
 from ..base.text import few, plural
+from . import causes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,23 +59,19 @@ class Failures:
 
     def __init__(self) -> None:
         self._causes: list[Failure] = []
-        self._known: dict[tuple[str, Problem | None, str], Failure] = {}
+        self._known: dict[str, Failure] = {}
 
     def add(self, outcome: Result) -> str | None:
-        """Add a failed task; returns the first stack with the same cause, if any."""
-        problem = replace(outcome.problem, stack=None) if outcome.problem else None
-        exact = (outcome.stage, problem, outcome.summary)
-        # A stack may be called as a word of the text is: what is the same as it stands is the same in any case.
-        unnamed = (outcome.stage, _unnamed(outcome.stack, problem), _plain(outcome.stack, outcome.summary))
-        known = self._known.get(exact) or self._known.get(unnamed)
+        """Add a failed task; returns what it has to say if a stack before it failed for the same cause."""
+        keys = causes.shared(outcome.stage, outcome.stack, outcome.problem, outcome.summary)
+        known = next((self._known[key] for key in keys if key in self._known), None)
         if known is None:
             known = Failure(outcome.stage, outcome.problem, outcome.summary)
             self._causes.append(known)
-        self._known.setdefault(exact, known)
-        self._known.setdefault(unnamed, known)
-        first = known.stacks[0] if known.stacks else None
+        for key in keys:
+            self._known.setdefault(key, known)
         known.stacks.append(outcome.stack)
-        return first
+        return _alike(known, outcome) if known.stacks[1:] else None
 
     def lines(self, columns: int | None) -> list[Styled]:
         """Every cause once, the one of the most stacks last, right above the verdict."""
@@ -95,10 +91,11 @@ def of_run(problems: Iterable[Problem], columns: int | None) -> list[Styled]:
     return lines
 
 
-def _unnamed(stack: str, problem: Problem | None) -> Problem | None:
-    """The problem without the name of its stack, to be compared with that of another one."""
-    return problem and problem.mapped(lambda text: _plain(stack, text))
-
-
-def _plain(stack: str, text: str) -> str:
-    return re.sub(rf"(?<![\w-]){re.escape(stack)}(?![\w-])", "\0", text) if stack else text
+def _alike(known: Failure, outcome: Result) -> str:
+    """The first stack with the same cause, and what is different here: the words, or the place."""
+    first, stack = known.stacks[0], outcome.stack
+    differs = not causes.same((stack, outcome.summary), (first, known.summary))
+    summary = outcome.summary.partition("\n")[0] + "; " if differs else ""
+    place, other = (str(problem.where or "") if problem else "" for problem in (outcome.problem, known.problem))
+    moved = f", at {place}" if place and not causes.same((stack, place), (first, other)) else ""
+    return f"{summary}as {first} above{moved}"

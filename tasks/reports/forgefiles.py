@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..base.text import few
 from ..run.result import Status
 from . import note
+from .model import SharedProblem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,9 +43,7 @@ def workflow_commands(report: Report) -> Iterator[str]:
 
     https://docs.github.com/en/actions/reference/workflow-commands-for-github-actions
     """
-    errors = [
-        (f"{report.stage} {stack.name}", stack.error, _place(stack.problem)) for stack in report.having(Status.FAILED)
-    ]
+    errors = list(_errors(report))
     drifted = report.having(Status.DRIFTED, Status.UNDEPLOYED)
     warnings = [(f"{report.stage} {stack.name}", stack.summary, "") for stack in drifted]
     if report.stage == "plan":
@@ -59,6 +59,18 @@ def workflow_commands(report: Report) -> Iterator[str]:
         if len(found) > len(shown):
             rest = f"and {len(found) - len(shown)} more. {report.verdict}"
             yield f"::{level} title={_property(report.stage)}::{_data(rest)}"
+
+
+def _errors(report: Report) -> Iterator[tuple[str, str, str]]:
+    """Each failure at its place; where there is no room for all of them, each cause at its first one."""
+    alike = [found for found in report.problems if found.status is Status.FAILED]
+    if sum(len(found.stacks) for found in alike) <= MOST_ANNOTATIONS:
+        alike = [SharedProblem([stack]) for found in alike for stack in found.stacks]
+    for found in alike:
+        stack, others = found.first, found.others
+        text = f"{stack.error}\nThe same in {few(others, MOST_ANNOTATIONS)}." if others else stack.error
+        more = f" and {len(others)} more" if others else ""
+        yield f"{report.stage} {stack.name}{more}", text, _place(stack.problem)
 
 
 def add_step_summary(report: Report, path: str, templates: Templates) -> None:

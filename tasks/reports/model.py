@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ..artifact.changes import Counts
@@ -12,7 +13,7 @@ from ..base.text import plural
 from ..drifts import words
 from ..policy.finding import SEVERITIES
 from ..run.result import Status
-from . import remarks, stackreport, tally
+from . import causes, remarks, stackreport, tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -42,6 +43,28 @@ class Links:
     commit: str = ""
     pipeline: str = ""
     dashboard: str = ""
+
+
+@dataclass(frozen=True)
+class SharedProblem:
+    """A problem, and the stacks that have it, in the order of the report; of the first one it is shown in full."""
+
+    stacks: list[StackReport]
+
+    @property
+    def first(self) -> StackReport:
+        """The stack whose problem is shown."""
+        return self.stacks[0]
+
+    @property
+    def status(self) -> Status:
+        """How all of them ended."""
+        return self.first.status
+
+    @property
+    def others(self) -> list[str]:
+        """The names of the other stacks."""
+        return [stack.name for stack in self.stacks[1:]]
 
 
 @dataclass(frozen=True)
@@ -130,6 +153,38 @@ class Report:
             and (not quiet or stack.status is not Status.OK or stack.findings or stack.warnings or stack.differs)
         ]
         return sorted(found, key=lambda stack: (order.index(stack.status), not stack.destructive))
+
+    @cached_property
+    def problems(self) -> list[SharedProblem]:
+        """What failed or cannot be planned yet, each cause once, in the order of `shown`."""
+        found: list[SharedProblem] = []
+        known: dict[tuple[Status, str], SharedProblem] = {}
+        for stack in self.shown:
+            if stack.problem is None and stack.status is not Status.FAILED:
+                continue
+            keys = [(stack.status, key) for key in causes.shared(stack.stage, stack.name, stack.problem, stack.summary)]
+            same = next((known[key] for key in keys if key in known), None)
+            if same is None:
+                found.append(same := SharedProblem([]))
+            for key in keys:
+                known.setdefault(key, same)
+            same.stacks.append(stack)
+        return found
+
+    @cached_property
+    def _likened(self) -> dict[str, str]:
+        """The stacks whose failure is told of another one, in the same words: its name."""
+        return {
+            stack.name: found.first.name
+            for found in self.problems
+            for stack in found.stacks[1:]
+            if causes.same((stack.name, stack.summary), (found.first.name, found.first.summary))
+        }
+
+    def remark(self, stack: StackReport) -> str:
+        """What a table says of a stack besides its numbers; what was said of an earlier one is not repeated."""
+        first = self._likened.get(stack.name)
+        return f"as {first}" if first else stack.remark
 
     @property
     def legend(self) -> str:

@@ -11,6 +11,7 @@ from ..base.errors import ConfigError
 from . import commandline
 
 if TYPE_CHECKING:
+    from ..artifact.tagnote import TagNote
     from ..project.project import Project
     from .run import Run
 
@@ -24,6 +25,25 @@ def tag_name(project: Project) -> str | None:
     """The tag that a complete deploy of this environment moves, if configured."""
     tag = project.config.deploy.tag
     return interpolate.fill(tag, {"environment": project.environment}, key="deploy.tag") if tag else None
+
+
+def note_at(run: Run, tag: str, commit: str, *, deploying: bool = True) -> TagNote | None:
+    """The note of a tag; None where no deploy of the commit that is tagged wrote it.
+
+    A deploy, and each job with an artifact key, believes what its key has signed alone. Others cannot tell, and apply
+    nothing: a merge request's job has another key.
+
+    Args:
+        run: The run.
+        tag: The tag.
+        commit: The commit that is tagged.
+        deploying: Whether this run may apply something.
+    """
+    from ..artifact.tagnote import TagNote
+
+    keyring = run.project.keyring
+    can_tell = deploying or keyring.artifact is not keyring.current
+    return TagNote.parse(git.tag_note(run.layout.root, tag), commit, tag, keyring.artifacts if can_tell else ())
 
 
 def named_base(run: Run) -> str | None:
@@ -54,18 +74,36 @@ def choose_base(run: Run) -> None:
 
     # The tag's own commit is deployed, whatever the merge base is: deploying an older tree reverts changes.
     exact = ref in (None, tag)
-    note = TagNote.parse(git.tag_note(project.layout.root, tag), tagged) if exact and tag and tagged else TagNote()
+    deploying = commandline.names({"deploy"}) or run.request.repair is not None
+    noted = note_at(run, tag, tagged, deploying=deploying) if tag and tagged else TagNote()
+    note = noted if exact else TagNote()
     if note is None and not ref:
+        whose = f" with {project.keyring.artifact.variable}" if project.keyring.artifact else ""
         run.say(
-            f"no deploy of {str(tagged)[:_SHORT]} has put the tag {tag} there, so what is deployed is not known, and"
-            " every stack without a receipt is affected. If all of it is deployed, name the tag once:"
+            f"no deploy of {str(tagged)[:_SHORT]}{whose} has put the tag {tag} there, so what is deployed is not known,"
+            " and every stack without a receipt is affected. If all of it is deployed, name the tag once:"
             f" {run.command(f'base={tag}', 'deploy').quoted}"
         )
         return
     note = note or TagNote()
     revision = run.revision.short if note.begun else ""
     run.baseline = baseline.find(project, ref or str(tag), exact=exact, note=note, revision=revision)
-    run.baseline.same_environment = run.recording is not None
+    if run.recording is not None:
+        run.baseline.same_environment, run.baseline.seen = True, run.recording.seen
+    elif not exact and noted is not None and noted.commit:
+        run.baseline.seen = noted.seen
+    elif not exact and project.config.inputs.observe:
+        _say_unseen(run, str(ref))
+
+
+def _say_unseen(run: Run, ref: str) -> None:
+    """Say that a base says less than receipts where plans are watched: git has nothing of what they read."""
+    if all(run.layout.receipt(name).exists() for name in run.project.stacks):
+        return
+    run.say(
+        f"base={ref} does not know what plans were seen to read (`inputs.observe`): a change of a file that only"
+        " watching has found is not seen here; name such files in `watch`, or keep a ledger or `deploy.tag`"
+    )
 
 
 def _of_review(run: Run) -> str | None:

@@ -12,7 +12,7 @@ from ..artifact.tagnote import TagNote
 from ..base import git
 from ..base.errors import DeployError, GitError
 from .assessment import assess
-from .deployed import tag_name
+from .deployed import note_at, tag_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -61,7 +61,7 @@ def _announce(run: Run, tag: str, stacks: Collection[str]) -> None:
         if commit is None:
             return  # nothing counts as deployed
         _require_unmoved(run, tag, commit)
-        note = TagNote.parse(git.tag_note(root, tag), commit)
+        note = note_at(run, tag, commit)
         if note is None:
             if run.baseline is None or run.baseline.ref != tag:
                 return  # the tag does not count, either
@@ -70,7 +70,8 @@ def _announce(run: Run, tag: str, stacks: Collection[str]) -> None:
         if begun == note.begun:
             return
         run.announced_stacks = {name for name in stacks if name not in note.begun}
-        problem = git.move_tag(root, tag, commit, _text(note, commit, begun), origin=(origin or "") if push else None)
+        text = _text(run, tag, replace(note, commit=commit, begun=begun))
+        problem = git.move_tag(root, tag, commit, text, origin=(origin or "") if push else None)
         if problem is None:
             return
     raise GitError(
@@ -91,8 +92,8 @@ def _require_unmoved(run: Run, tag: str, commit: str) -> None:
     )  # fmt: skip
 
 
-def _text(note: TagNote, commit: str, begun: dict[str, str]) -> str:
-    return replace(note, commit=commit, begun=begun).text
+def _text(run: Run, tag: str, note: TagNote) -> str:
+    return note.text(tag, run.project.keyring.artifact)
 
 
 def take_back(run: Run) -> None:
@@ -104,12 +105,12 @@ def take_back(run: Run) -> None:
     left = {name for name, last in receipts.items() if last is None or last.commit != run.revision.commit}
     origin = (git.fetch_tag(run.layout.root, tag) or "") if project.config.deploy.push else None
     commit = git.tagged(run.layout.root, tag)
-    note = TagNote.parse(git.tag_note(run.layout.root, tag), commit) if commit else None
+    note = note_at(run, tag, commit) if commit else None
     if commit is None or note is None:
         return
     begun = {name: label for name, label in note.begun.items() if name not in left or label != run.revision.short}
     if begun != note.begun:  # else they are planned once more than they need to
-        git.move_tag(run.layout.root, tag, commit, _text(note, commit, begun), origin=origin)
+        git.move_tag(run.layout.root, tag, commit, _text(run, tag, replace(note, begun=begun)), origin=origin)
 
 
 def remember(run: Run) -> None:
@@ -119,9 +120,9 @@ def remember(run: Run) -> None:
     if tag is None or commit is None or run.revision.dirty or (note := _note(run, commit)) is None:
         return
     origin = (git.fetch_tag(root, tag) or "") if project.config.deploy.push else None
-    if git.tagged(root, tag) == commit and TagNote.parse(git.tag_note(root, tag), commit) == note:
+    if git.tagged(root, tag) == commit and note_at(run, tag, commit) == note:
         return
-    if problem := git.move_tag(root, tag, commit, note.text, origin=origin):
+    if problem := git.move_tag(root, tag, commit, _text(run, tag, note), origin=origin):
         run.say(f"{problem}; the next deploy without receipts uses the previous commit as its base")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from ..artifact.inputs import Inputs
+    from ..artifact.inputs import Input, Inputs
     from ..artifact.pending import Pending
     from ..base.errors import LedgerError
 
@@ -40,6 +40,10 @@ class Recorded(Protocol):
 
     def pending(self, stack: str, now: Inputs) -> Pending:
         """How a stack differs from what is deployed, in a run that plans only what differs from a base."""
+        ...
+
+    def seen(self, stack: str) -> Collection[Input]:
+        """What the last plan of a stack was seen to read, in a run that plans only what differs from a base."""
         ...
 
     def doubts(self, stack: str) -> list[str]:

@@ -19,7 +19,7 @@ from .workingcopy import Known, WorkingCopy, digest, is_ended
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from ..artifact.inputs import Inputs
+    from ..artifact.inputs import Input, Inputs
     from ..ledger import receipts
     from ..ledger.machine import Effect
     from ..ledger.record import Begun, Change, Head, Lease
@@ -176,6 +176,11 @@ class Recording:
         """How a stack differs from what is deployed, in a run that plans only what differs from a base."""
         held = self._base_held.get(stack)
         return pending.compare(held.receipt.get("inputs"), now) if held is not None else Pending()
+
+    def seen(self, stack: str) -> Collection[Input]:
+        """What the last plan of a stack was seen to read, in a run that plans only what differs from a base."""
+        held = self._base_held.get(stack)
+        return pending.seen(held.receipt.get("inputs")) if held is not None else ()
 
     def doubts(self, stack: str) -> list[str]:
         """Why a stack counts as affected regardless of its receipt."""

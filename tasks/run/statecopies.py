@@ -15,6 +15,8 @@ from ..engine.planfile.wire import UnreadableError
 from ..project import backend as backends
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ..artifact.manifest import Manifest
     from ..artifact.receipt import Receipt
     from ..artifact.statecheck import Seen
@@ -54,12 +56,11 @@ def keep_before(run: Run, stack: Stack, manifest: Manifest, plan: Sealed) -> Non
     """
     announce(run)
     lineage, serial = manifest.lineage, manifest.serial
-    key = _key(run)
-    if key is None or lineage is None or serial is None:
+    if _key(run) is None or lineage is None or serial is None:
         return
     path = run.layout.states(stack.name) / Copy("", "", lineage, serial, "", "").name
     if not path.exists():
-        keep(run, stack, _stored(run, stack) or _within(plan, key), lineage, serial)
+        keep(run, stack, _stored(run, stack) or _within(plan, run.project.keyring.all), lineage, serial)
 
 
 def offer(run: Run, stack: Stack, last: Receipt, seen: Seen) -> Steps:
@@ -71,8 +72,17 @@ def offer(run: Run, stack: Stack, last: Receipt, seen: Seen) -> Steps:
     if kept:
         copy = max(kept, key=lambda item: item.serial)
         return (f"put its copy of serial {copy.serial} back: ", doit("restore", stack.name), " (docs/recover.md)")
-    why = why_none(run)
-    return f"{_BY_HAND[:-1]}; {why})" if why else _BY_HAND
+    if why := why_none(run):
+        return f"{_BY_HAND[:-1]}; {why})"
+    return elsewhere(stack)
+
+
+def elsewhere(stack: Stack) -> Steps:
+    """How a copy that another machine kept can be put back: the beginning of a sentence."""
+    return (
+        "unpack the artifact of its last deploy, then put its copy of the state back: ",
+        doit("restore", stack.name, "artifact/.deploy"), " (docs/recover.md)",
+    )  # fmt: skip
 
 
 def why_none(run: Run) -> str:
@@ -106,13 +116,20 @@ def _stored(run: Run, stack: Stack) -> bytes | None:
         return None
 
 
-def _within(plan: Sealed, key: Key) -> bytes | None:
+def decrypted(content: bytes, keys: Iterable[Key]) -> bytes | None:
+    """What the engine encrypted, with one of the keys; None if none of them fits."""
+    for key in keys:
+        try:
+            return encrypted.decrypted(content, encryption.provider(key), key.encryption)
+        except UnreadableError:
+            continue
+    return None
+
+
+def _within(plan: Sealed, keys: Iterable[Key]) -> bytes | None:
     """The state in a plan; None if the plan cannot be read here."""
     with plan.stream() as stream:
-        content = stream.read()
-    try:
-        if store.is_encrypted(plan):
-            content = encrypted.decrypted(content, encryption.provider(key), key.encryption)
-    except UnreadableError:
-        return None
-    return store.prior_state(content)
+        found: bytes | None = stream.read()
+    if found is not None and store.is_encrypted(plan):
+        found = decrypted(found, keys)
+    return store.prior_state(found) if found is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 from typing import TYPE_CHECKING
 
@@ -197,6 +198,31 @@ def test_a_tag_that_no_deploy_has_put_there_does_not_count_and_a_deploy_puts_it_
     assert "affected: " not in machine.doit(f"base={TAG}", "status").out
     assert three.applied() == ["a", "b", "c"]
     assert status(three.machine()) == {}
+
+
+def test_a_note_that_was_written_by_hand_does_not_count_for_who_has_the_key(
+    build: Callable[..., Repository], tmp_path: Path
+) -> None:
+    one = build(minimal_config(CONFIG.format("")), f"stacks/a/main.tf:{resource()}", ".gitignore:.deploy/\n.state\n")
+    one.path.joinpath(".state").mkdir(exist_ok=True)
+    pipelines = Pipelines(one, tmp_path)
+    key = {"DEPLOY_ARTIFACT_KEY": base64.b64encode(b"a" * 32).decode()}
+    assert pipelines.applied(**key) == ["a"]
+    assert pipelines.applied(**key) == []
+    one.git("fetch", "--quiet", "--tags", "--force", "origin")
+    before = one.git("rev-parse", "HEAD").strip()
+    one.write(f"stacks/a/main.tf:{resource('2')}")
+    fix = one.commit("a fix that somebody does not want to be deployed")
+    note = one.git("for-each-ref", "--format=%(contents)", f"refs/tags/{TAG}").replace(before, fix)
+    one.git("tag", "--force", "--annotate", "--message", note, TAG)
+    pipelines.push()
+    one.git("push", "--quiet", "--force", "origin", f"refs/tags/{TAG}")
+    reviewing = pipelines.machine()
+    assert "affected: " not in reviewing.doit("status").out  # it has no key, and applies nothing
+    done = reviewing.doit("status", **key)
+    assert f"no deploy of {fix[:8]} with DEPLOY_ARTIFACT_KEY has put the tag {TAG} there" in done.out
+    assert pipelines.applied(**key) == ["a"]
+    assert pipelines.applied(**key) == []
 
 
 def test_what_fails_after_a_tag_that_was_named_is_known(three: Pipelines) -> None:

@@ -54,13 +54,20 @@ def test_a_missing_var_file_is_said_before_anything_starts(build: Callable[..., 
 
 
 def test_a_failing_stacks_output_is_whole_and_not_interleaved(build: Callable[..., Repository]) -> None:
-    failing = "".join(
-        f'\nresource "terraform_data" "bad{number}" {{\n  provisioner "local-exec" {{\n    command = "sleep 0.1; false"\n  }}\n}}\n'
-        for number in range(4)
-    )
+    def failing(code: int) -> str:
+        """Resources whose creation fails, with a code of their own: another cause in each stack."""
+        command = f'command = "sleep 0.1; exit {code}"'
+        return "".join(
+            f'\nresource "terraform_data" "bad{number}" {{\n  provisioner "local-exec" {{\n    {command}\n  }}\n}}\n'
+            for number in range(4)
+        )
+
     repository = build(
         minimal_config(),
-        *(f"stacks/{name}/main.tf:{resource(extra=failing)}" for name in ("one", "two", "three")),
+        *(
+            f"stacks/{name}/main.tf:{resource(extra=failing(code))}"
+            for code, name in enumerate(("one", "two", "three"), 3)
+        ),
     )
     done = repository.doit("-n", "3", "deploy", code=1)
     lines = done.out.splitlines()

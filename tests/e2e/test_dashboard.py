@@ -300,6 +300,9 @@ def test_incomplete_and_invalid_records_are_left_out(deployed: Repository, serve
     assert dashboard.get("/env/local").status == 200
     assert dashboard.get(f"/env/local/runs/{run_ids(deployed)[-1]}").status == 200
     assert dashboard.get("/env/local/runs/20260101T000001Z-aaaaaa").status == 404
+    unknown = dashboard.get("/env/nosuch")
+    assert unknown.status == 404
+    assert "/env/nosuch/runs" not in unknown.text  # no tabs of an environment that is not there
 
 
 def test_records_with_duplicate_names_markup_and_javascript_names_are_shown_and_pages_keep_working(

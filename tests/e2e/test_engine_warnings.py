@@ -95,6 +95,24 @@ def test_warnings_of_init_and_of_the_configuration_are_said(build: Callable[...,
     assert "Value for undeclared variable" in repository.deploy_dir("reports", "plan.md").read_text()
 
 
+def test_validate_says_what_the_engine_warns_of_and_where_it_fails(build: Callable[..., Repository]) -> None:
+    calls = '\nmodule "m" {\n  source = "../../modules/m"\n  old    = "x"\n}\n'
+    module = 'variable "old" {\n  type       = string\n  default    = ""\n  deprecated = "USE-THE-NEW-ONE"\n}\n'
+    repository = build(minimal_config(), f"stacks/a/main.tf:{resource(extra=calls)}", f"modules/m/main.tf:{module}")
+    done = repository.doit("validate")
+    assert "valid, 1 warning " in done.task("validate", "a")
+    said = "Warning: Variable marked as deprecated by the module author: "
+    assert f'{said}Variable "old" is marked as deprecated with the following message: USE-THE-NEW-ONE' in done.out
+    (warning,) = repository.json("results", "validate", "a.json")["warnings"]
+    assert (warning["file"], warning["context"]) == ("stacks/a/main.tf", 'module "m"')
+    repository.write('stacks/a/more.tf:output "k" {\n  value = local.missing\n}\n')
+    done = repository.doit("validate", code=1)
+    assert "USE-THE-NEW-ONE" in done.out
+    assert "stacks/a/more.tf:2" in done.out
+    problem = repository.json("results", "validate", "a.json")["problem"]
+    assert (problem["where"]["file"], problem["where"]["line"]) == ("stacks/a/more.tf", 2)
+
+
 def test_warnings_without_values_where_values_are_hidden(build: Callable[..., Repository]) -> None:
     repository = build(minimal_config("plan: {values: hidden}\n"), f"stacks/a/main.tf:{resource(extra=CHECK)}")
     done = repository.doit("plan")

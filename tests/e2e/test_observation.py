@@ -169,3 +169,26 @@ def test_a_base_is_compared_with_what_the_last_receipt_observed(
     clone.write(change)
     clone.commit()
     assert "what its plan was seen to read, " in clone.doit("base=HEAD~1", "status").line("a  ")
+
+
+@pytest.mark.parametrize("known", ["ledger", "tag", "nothing"])
+def test_a_base_in_a_fresh_clone_compares_what_plans_were_seen_to_read_or_says_that_it_cannot(
+    watched: Repository, tmp_path: Path, known: str
+) -> None:
+    more = {"ledger": "ledger: {kind: git}\n", "tag": "deploy: {tag: deployed}\n", "nothing": ""}[known]
+    watched.write(minimal_config(f"inputs: {{observe: true}}\n{more}"))
+    watched.git("remote", "add", "origin", str(watched.path))
+    watched.commit()
+    if known == "ledger":
+        watched.prepare("ledger", "init")
+    watched.prepare("deploy")
+    watched.write("data/seen.txt:2")
+    watched.commit()
+    clone = watched.clone(tmp_path / "fresh")
+    done = clone.doit("base=HEAD~1", "status")
+    if known == "nothing":
+        assert "base=HEAD~1 does not know what plans were seen to read (`inputs.observe`)" in done.out
+        return
+    assert "what its plan was seen to read, data/seen.txt changed" in done.line("a  ")
+    assert "does not know" not in done.out
+    assert "affected: " not in clone.doit("base=HEAD", "status").out

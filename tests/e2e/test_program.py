@@ -64,13 +64,38 @@ def test_an_option_that_is_none_is_explained_in_three_lines(one: Repository, arg
 
 @pytest.mark.parametrize(
     ("word", "near"),
-    [("paln", "plan"), ("plan:oen", "plan:one"), ("paln:one", "plan:one"), ("apply", "deploy"), ("fmt", "validate")],
+    [
+        ("paln", "plan"),
+        ("plan:oen", "plan:one"),
+        ("paln:one", "plan:one"),
+        ("apply", "deploy"),
+        ("aplly", "deploy"),
+        ("fmt", "validate"),
+        ("PLAN", "plan"),
+    ],
 )
 def test_a_name_that_is_nearly_right_names_the_right_one(one: Repository, word: str, near: str) -> None:
     stack = next(folder.name for folder in (one.path / "stacks").iterdir())
     done = program(one, word.replace("one", stack).replace("oen", stack + "x"))
     assert done.code == 3
     assert f"did you mean '{near.replace('one', stack)}'" in done.out
+    assert one.engine_calls() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["plan", "--josn"], "`plan` has no option --josn (did you mean '--json'?)"),
+        (["deploy", "--repiar", "a"], "`deploy` has no option --repiar (did you mean '--repair'?)"),
+        (["status", "--jsno"], "`status` has no option --jsno (did you mean '--json'?)"),
+        (["plan:a", "--quiet"], "`plan` has no option --quiet\n"),
+    ],
+)
+def test_an_option_that_is_nearly_right_names_the_right_one(one: Repository, arguments: list[str], said: str) -> None:
+    done = program(one, *arguments)
+    assert done.code == 3
+    assert said in done.out
+    assert f"next: `doit help {arguments[0].partition(':')[0]}` shows the options" in done.out
     assert one.engine_calls() == []
 
 

@@ -76,6 +76,8 @@ def test_a_lost_or_older_state_is_put_back(repository: Repository, backend: Back
     assert "no stack is affected" in repository.doit("plan").out
     backend.put("a", "local", None)
     shutil.rmtree(repository.path / COPIES)  # another runner: the copies are in an artifact
+    lost = repository.doit("drift", code=1).out
+    assert "doit restore a artifact/.deploy" in lost
     refused = repository.doit("restore", "a", code=1).out
     assert "there is no copy of its state here" in refused
     assert "restored" not in refused
@@ -149,6 +151,7 @@ def test_nothing_is_restored_while_another_run_deploys(build: Callable[..., Repo
         copy.write_bytes(json.dumps({**json.loads(line), **forged}).encode() + b"\n" + sealed)
         said = remote.clone().doit("restore", "a", str(artifact), code=1).out
         assert "there is no copy of its state here" in said or "the copy cannot be read" in said
+        assert ("the copy cannot be read: it was changed" in said) == ("remove this file" in said)
     copy.write_bytes(line + b"\n" + sealed)
     restoring, go = _waiting(remote)
     process = restoring.start("restore", "a", str(artifact))

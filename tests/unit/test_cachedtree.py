@@ -12,7 +12,7 @@ import pytest
 from tasks.project.overlay import cachedtree, remote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 ENVIRONMENT = {
@@ -99,6 +99,14 @@ def same_size_and_time(folder: Path) -> None:
     os.utime(folder / "a", ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
+def deep_note(folder: Path) -> None:
+    """What is noted names a folder in a folder in a folder, without end."""
+    note = cachedtree.note(folder)
+    name = hashlib.sha1(b"", usedforsecurity=False).hexdigest()
+    line = f"100644 blob {name}\t{'d/' * 5000}x\0".encode()
+    note.write_bytes(note.read_bytes() + line)
+
+
 TAMPERED: dict[str, Callable[[Path], object]] = {
     "content": lambda folder: (folder / "d/e/f/g").write_text("EVIL"),
     "same size and time": same_size_and_time,
@@ -114,6 +122,7 @@ TAMPERED: dict[str, Callable[[Path], object]] = {
     "a folder is a link": folder_to_link,
     "a pipe": pipe,
     "file and note": consistent_note,
+    "a note without end": deep_note,
     "no note": lambda folder: cachedtree.note(folder).unlink(),
     "an empty note": lambda folder: cachedtree.note(folder).write_bytes(b""),
     "another commit's text": lambda folder: cachedtree.note(folder).write_bytes(
@@ -145,6 +154,22 @@ def test_what_is_the_commit_is_used_without_git_and_is_byte_for_byte_as_committe
     assert (cached / "crlf").read_bytes() == b"one\r\ntwo\r\n"
     assert (cached / "ident").read_bytes() == b"$Id$\n"
     assert [path.name for path in (cached.parent.parent).iterdir() if path.name == "repository.git"] == []
+
+
+def test_a_folder_that_cannot_be_listed_may_hold_more(
+    upstream: tuple[remote.Remote, str], cached: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (cached / "hidden").mkdir()
+    (cached / "hidden/evil.tf").write_text("x")  # whoever knows its name can open it in a folder with the mode 0311
+    scandir = os.scandir
+
+    def denied(path: bytes) -> Iterator[os.DirEntry[bytes]]:  # root may list every folder
+        if path == os.fsencode(cached / "hidden"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    assert not cachedtree.holds(cached, upstream[1])
 
 
 def test_another_commit_is_not_taken_for_it(upstream: tuple[remote.Remote, str], cached: Path) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+from dataclasses import replace
 from os import terminal_size
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.base.errors import DeployError, EngineError, ExitCode, StoppedError
-from tasks.base.problem import doit
+from tasks.base.errors import DeployError, EngineError, ExitCode, StateLockedError, StoppedError
+from tasks.base.problem import Where, doit
 from tasks.reports.console import Console
 from tasks.run.result import Result, Status
 from tasks.run.run import Run
@@ -56,7 +57,7 @@ def test_the_same_refusal_of_many_stacks_is_told_once(load: Load, capsys: pytest
     shown.summary({"plan"}, ExitCode.FAILED, [])
     out = capsys.readouterr().out
     assert out.count("next: set it; then `doit plan`") == 2  # where it happened first, and at the end
-    assert out.count("as plan:stack-00 above") == 49
+    assert out.count("FAILED  as stack-00 above") == 49
     assert "FAILED  plan stack-00, stack-01, stack-02, stack-03, stack-04 and 45 more: " in out
 
 
@@ -112,7 +113,82 @@ def test_a_stack_that_is_called_like_a_word_of_the_failure_has_the_same_one(
 ) -> None:
     shown = console(load, "a", "key", "other")
     ended(shown, *(failed(name, "there is not a key") for name in ("other", "a", "key")))
-    assert capsys.readouterr().out.count("as plan:other above") == 2
+    assert capsys.readouterr().out.count("as other above") == 2
+
+
+def applying(stack: str, line: int, log: str = "", text: str = "apply failed: no access") -> Result:
+    """An apply that the engine refused at a line of the stack, after it had changed something else."""
+    told = f"""terraform_data.a: Creation complete after {line % 3}s [id=c6ec9b0a-2434-80cc-86a0-3dad4138{line:04}]
+    Error: no access
+
+      with terraform_data.b{line},
+      on main.tf line {line}, in resource "terraform_data" "b{line}":
+      {line}: resource "terraform_data" "b{line}" {{
+
+    the account has no role, RequestID: 0a4e9b0a-2434-80cc-86a0-3dad4138{line:04}""".replace("    ", "", 1)
+    error = EngineError(
+        text, stack=stack, where=Where(f"stacks/{stack}/main.tf", line), untouched="the rest is unchanged",
+        next_step=("fix the cause, then ", doit("deploy")), log=log or told,
+    )  # fmt: skip
+    return Result("deploy", stack, Status.FAILED, text, problem=error.problem)
+
+
+@pytest.mark.parametrize("columns", [60, 100, 200])
+def test_the_same_error_of_applies_that_say_other_things_before_it_is_told_once(
+    load: Load, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda **_: terminal_size((columns, 40)))
+    names = [f"team-service-{number:02}" for number in range(50)]
+    shown = console(load, *names)
+    ended(shown, *(applying(name, 10 + number) for number, name in enumerate(names)))
+    shown.summary({"deploy"}, ExitCode.FAILED, [])
+    lines = COLOUR.sub("", capsys.readouterr().out).splitlines()
+    out = " ".join(" ".join(lines).split())
+    assert out.count("the account has no role") == 1
+    assert out.count("next: fix the cause, then `doit deploy`") == 2
+    assert out.count("FAILED as team-service-00 above, at stacks/team-service-") == 49
+    assert "FAILED deploy team-service-00, " in out
+    assert out.split("local: ")[1].startswith("failed: 50 stacks (")
+    assert all(len(line) <= columns for line in lines if "as team-service-00" in line)
+
+
+def test_what_differs_in_a_failure_of_the_same_cause_is_told(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = console(load, "a", "b", "c")
+    texts = [f"plan failed: no group sg-0a1b2c3d4e5f{number:02}" for number in range(3)]
+    ended(shown, *(applying(name, 7, text=text) for name, text in zip("abc", texts, strict=True)))
+    told = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert f"deploy c FAILED {texts[2]}; as a above" in told
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        applying("b", 7, text="apply failed: no quota"),
+        applying("b", 7, log="Error: no access\n\nthe account is closed"),
+        replace(applying("b", 7), stage="plan"),
+    ],
+)
+def test_another_error_is_another_cause_although_much_is_the_same(
+    load: Load, capsys: pytest.CaptureFixture[str], other: Result
+) -> None:
+    ended(console(load, "a", "b"), applying("a", 7), other)
+    assert "above" not in capsys.readouterr().out
+
+
+def test_each_held_lock_keeps_the_command_that_releases_it(load: Load, capsys: pytest.CaptureFixture[str]) -> None:
+    def locked(stack: str, lock: str) -> Result:
+        error = StateLockedError(
+            "the state is locked by ci@runner", stack=stack, next_step=f"tofu force-unlock {lock}", log=f"ID: {lock}"
+        )
+        return Result("plan", stack, Status.FAILED, error.message, problem=error.problem)
+
+    locks = ("5f0c954e-1b1c-4b7e-9d53-0d2f8f1f6c11", "6a0c954e-1b1c-4b7e-9d53-0d2f8f1f6c12")
+    shown = console(load, "a", "b")
+    ended(shown, locked("a", locks[0]), locked("b", locks[1]))
+    shown.summary({"plan"}, ExitCode.FAILED, [])
+    out = capsys.readouterr().out
+    assert [out.count(f"next: tofu force-unlock {lock}") for lock in locks] == [2, 2]
 
 
 def test_failures_of_other_causes_are_each_told(load: Load, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import certifi
 import pytest
+import requests
 import trustme
 
 from tasks.base import http
@@ -210,6 +211,56 @@ def test_a_body_that_drips_is_given_up(server: Server) -> None:
         client(server, timeout=0.3, tries=2).request("GET", "/x")
     assert time.monotonic() - began < 30
     assert len(server.asked) == 2
+
+
+SOCKS = """
+import socket
+
+PROXY_TYPE_SOCKS4, PROXY_TYPE_SOCKS5 = 1, 2
+
+class ProxyError(OSError):
+    socket_err = None
+
+class socksocket(socket.socket): ...
+
+def create_connection(address, *, timeout, proxy_type, proxy_addr, proxy_port, socket_options=None, **login):
+    assert (proxy_type, proxy_addr) == (PROXY_TYPE_SOCKS5, "127.0.0.1")
+    return socket.create_connection((proxy_addr, proxy_port), timeout)
+"""
+
+
+def test_headers_that_drip_through_a_socks_proxy_are_given_up(server: Server, tmp_path: Path) -> None:
+    def drip(request: BaseHTTPRequestHandler) -> None:
+        request.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+        while not server.closing.wait(0.05):
+            request.wfile.write(b".")
+
+    server.answers["/x"] = drip
+    (tmp_path / "socks.py").write_text(SOCKS)  # stands for PySocks, and for the proxy
+    code = (
+        "import sys, time; sys.path.insert(0, sys.argv[1])\n"
+        "from tasks.base.http import Client, NoAnswerError\n"
+        "try: Client(time.sleep, seconds=60, tries=1, timeout=2).request('GET', 'http://somewhere.test/x')\n"
+        "except NoAnswerError as error: print(error)"
+    )
+    proxy = server.url("").replace("http:", "socks5h:")
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], cwd=Path(__file__).parents[2], check=True, timeout=40, text=True,
+        capture_output=True, env={"ALL_PROXY": proxy},
+    )  # fmt: skip
+    assert done.stdout == "connected, but no response in time\n"
+    assert len(server.asked) == 1
+
+
+def test_a_socks_proxy_without_its_library_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: Any, **__: Any) -> None:
+        raise requests.exceptions.InvalidSchema("Missing dependencies for SOCKS support.")
+
+    monkeypatch.setattr("requests.adapters.SOCKSProxyManager", missing)
+    monkeypatch.setenv("ALL_PROXY", "socks5://user:s3cret@127.0.0.1:1")
+    with pytest.raises(NoAnswerError, match=r"speaks SOCKS, .*`pip install pysocks`$") as caught:
+        Client(time.sleep, seconds=60).request("GET", "http://somewhere.test/")
+    assert not isinstance(caught.value, http.UnsendableError)
 
 
 def test_a_body_without_end_is_not_kept(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,13 @@ import pytest
 
 from tasks.artifact import folder, index
 from tasks.artifact.index import BrokenIndexError, Origin
+from tasks.base import plain
 from tasks.base.errors import FolderRefusedError, RecordError
 from tasks.base.layout import Layout
 from tasks.project.config.signer import Signer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 KEY = Signer("DEPLOY_ARTIFACT_KEY", "aaaaaaaa", b"k" * 32)
@@ -78,6 +81,43 @@ def test_what_is_not_as_it_was_left_is_named(layout: Layout, path: str, content:
     assert said in error.message
 
 
+@pytest.mark.parametrize("hidden", ["images", "plans/a", ".builds", "index", ""])
+def test_what_is_in_a_folder_that_cannot_be_listed_is_not_taken_for_nothing(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch, hidden: str
+) -> None:
+    _left(layout)
+    place = layout.root / ".deploy" if hidden == ".builds" else layout.base
+    (place / hidden).mkdir(parents=True, exist_ok=True)
+    (place / hidden / "more.json").write_text("{}")  # whoever knows its name can open it in a folder with the mode 0311
+    scandir = os.scandir
+
+    def denied(path: Path) -> Iterator[os.DirEntry[str]]:  # root may list every folder
+        if path == place / hidden:
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    error = _refusal(layout)
+    assert f"{layout.relative(place / hidden)}: Permission denied" in error.message
+
+
+def test_folders_in_folders_in_folders_end(layout: Layout) -> None:
+    _left(layout)
+    descriptor = os.open(layout.base, os.O_RDONLY)
+    for _ in range(1200):  # deeper than Python calls, and than a path may be long
+        os.mkdir("of", dir_fd=descriptor)
+        inner = os.open("of", os.O_RDONLY, dir_fd=descriptor)
+        os.close(descriptor)
+        descriptor = inner
+    os.close(descriptor)
+    try:
+        assert "of contains folders that are nested too deeply" in _refusal(layout).message
+        with pytest.raises(plain.NotPlainError, match="nested too deeply"):
+            list(plain.files_below(layout.root, ".deploy"))
+    finally:
+        subprocess.run(["rm", "-r", str(layout.base / "of")], check=True)  # Python's own cannot
+
+
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder", "endless"])
 def test_only_plain_files_are_read(layout: Layout, kind: str) -> None:
     _left(layout)
@@ -138,6 +178,15 @@ def test_a_folder_without_an_index_is_refused_unless_that_is_configured(layout: 
         "a key is set, but there is no index: outputs/a.json is not listed, receipts/a.json" in _refusal(layout).message
     )
     assert folder.verify(layout, [KEY], HERE, unsigned=True).files
+
+
+def test_line_ends_that_were_converted_are_no_other_key(layout: Layout) -> None:
+    _left(layout)
+    path = layout.indexes / "run.jsonl"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    error = _refusal(layout)
+    assert error.reason == "index"
+    assert "it is not an index of this version" in error.message
 
 
 def test_an_index_is_not_renamed(layout: Layout) -> None:

@@ -14,9 +14,10 @@ from tasks.base.masking import Masker
 from tasks.base.problem import Kind, Problem, doit
 from tasks.drifts.classes import classify
 from tasks.notifications import memory, text
-from tasks.notifications.events import Findings, Item, fingerprint
+from tasks.notifications.events import Findings, Item
 from tasks.project.model import Channel
 from tasks.reports import environment
+from tasks.reports.causes import fingerprint
 from tasks.run.details import DriftDetails
 from tasks.run.result import Result, Status
 

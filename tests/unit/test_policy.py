@@ -307,6 +307,25 @@ def test_what_is_secret_from_outside_of_the_code_is_not_handed_to_checkers() -> 
     assert after == {"url": f"https://u:{MASK}@x"}
 
 
+def test_constants_of_the_code_are_hidden_wherever_they_stand() -> None:
+    mask = Masker()
+    mask.add_given(["hunter2-outside"])
+    constant = {"constant_value": "say hunter2-outside"}
+    module = {
+        "outputs": {"o": {"sensitive": True, "expression": {"constant_value": "inside"}}, "p": {"expression": constant}},
+        "resources": [{
+            "address": "a.b", "count_expression": constant, "for_each_expression": constant,
+            "provisioners": [{"type": "local-exec", "expressions": {"command": constant}}],
+        }],
+    }  # fmt: skip
+    calls = {"m": {"source": "./m", "for_each_expression": constant, "module": module}}
+    shown = redacted({"configuration": {"root_module": {**module, "module_calls": calls}}}, mask)
+    hidden = json.loads(json.dumps(module).replace("inside", MASK).replace("hunter2-outside", MASK))
+    said = {"constant_value": f"say {MASK}"}
+    expected = {**hidden, "module_calls": {"m": {"source": "./m", "for_each_expression": said, "module": hidden}}}
+    assert shown == {"configuration": {"root_module": expected}}
+
+
 @pytest.mark.parametrize(
     "plan", [{"resource_changes": ["x"]}, {"resource_changes": [{"address": "a.b"}]}, {"output_changes": ["x"]},
              {"planned_values": {"root_module": {"resources": "x"}}}, {"variables": {"a": "x"}}],

@@ -336,12 +336,28 @@ def test_the_mangled_test_begins_with_a_project_that_loads(root: Path) -> None:
             "images: {i: {context: app, repository: r.example/x}}\nstacks: {a: {volatile_variables: [token], images: {token: i}}}\n",
             "'token' gets the reference of an image, which always counts: it cannot be volatile",
         ),
+        (
+            "stacks: {a: {volatile_variables: [token], inputs: {token: up.it}}, up: {}}\n",
+            "stacks.a.inputs.token: 'token' gets an output of stack 'up', whose changes always count: it cannot be volatile",
+        ),
+        (
+            "volatile_variables: [token]\nstacks: {a: {inputs: {token: up.it}}, up: {}}\n",
+            "stacks.a.inputs.token: 'token' gets an output of stack 'up', whose changes always count: it cannot be volatile",
+        ),
     ],
 )
 def test_a_volatile_variable_that_cannot_be_one_is_named(errors: Callable[..., str], config: str, words: str) -> None:
-    found = errors(config, 'stacks/a/main.tf:variable "token" {}\n', "app/Dockerfile:FROM scratch\n")
+    up = 'stacks/up/main.tf:output "it" {\n  value = 1\n}\n'
+    found = errors(config, 'stacks/a/main.tf:variable "token" {}\n', up, "app/Dockerfile:FROM scratch\n")
     assert words in found
     assert "config/pipeline.yaml:" in found
+
+
+def test_an_ephemeral_variable_may_get_an_output_and_be_called_volatile(load: Callable[..., Project]) -> None:
+    """No plan keeps its value, so a deploy uses the output as it is then."""
+    config = "volatile_variables: [token]\nstacks: {a: {inputs: {token: up.it}}, up: {}}\n"
+    token = 'stacks/a/main.tf:variable "token" {\n  ephemeral = true\n}\n'
+    assert load(config, token, 'stacks/up/main.tf:output "it" {\n  value = 1\n}\n').graph.order == ("up", "a")
 
 
 def test_a_file_that_overrides_a_variable_leaves_it_ephemeral_and_secret(load: Callable[..., Project]) -> None:

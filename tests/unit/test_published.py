@@ -29,6 +29,7 @@ def release(kind: str, version: str) -> tuple[bytes, bytes]:
 
 
 TOFU = release("tofu", "1.8.5")
+ARCHIVE = published.archive("tofu", "1.11.3")
 TERRAFORM = release("terraform", "1.9.8")
 
 
@@ -97,7 +98,7 @@ def cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("tofu", b"the release")
-    name, names = "tofu_1.11.3_linux_amd64.zip", published.files("tofu", "1.11.3")
+    name, names = ARCHIVE, published.files("tofu", "1.11.3")
     checksums = f"{hashlib.sha256(buffer.getvalue()).hexdigest()}  {name}\n".encode()
     signature = pysequoia.sign(publisher.signer(), checksums, mode=pysequoia.SignatureMode.DETACHED)
     for file, content in ((name, buffer.getvalue()), (names.checksums, checksums), (names.signature, signature)):
@@ -113,14 +114,14 @@ def test_a_signed_release_in_the_cache_is_unpacked_again(cached: Path) -> None:
 
 
 def other_archive(folder: Path) -> None:
-    path = folder / "tofu_1.11.3_linux_amd64.zip"
+    path = folder / ARCHIVE
     path.write_bytes(path.read_bytes() + b"\0")
 
 
 def other_checksums(folder: Path) -> None:
     other_archive(folder)
-    digest = hashlib.sha256((folder / "tofu_1.11.3_linux_amd64.zip").read_bytes()).hexdigest()
-    (folder / "tofu_1.11.3_SHA256SUMS").write_text(f"{digest}  tofu_1.11.3_linux_amd64.zip\n")
+    digest = hashlib.sha256((folder / ARCHIVE).read_bytes()).hexdigest()
+    (folder / "tofu_1.11.3_SHA256SUMS").write_text(f"{digest}  {ARCHIVE}\n")
 
 
 def other_key(folder: Path) -> None:

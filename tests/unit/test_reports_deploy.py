@@ -213,3 +213,43 @@ def test_columns_without_content_are_left_out_and_many_other_stacks_are_folded()
     assert "<details><summary>Not touched: 13 stacks</summary>" in lines
     lines = note.render(Report.collect("plan", plans, environment="prod", commit="abc123")).splitlines()
     assert "| stack | + | ~ | ± | - | why |" in lines
+
+
+def alike(number: int, stage: str = "deploy") -> Result:
+    """A failure that the engine explains with the same words in another line of each stack."""
+    name = f"stack-{number:02}"
+    log = f"made c6ec9b0a-2434-80cc-86a0-3dad413899{number:02}\nError: no such zone\n\n  on main.tf line {number}:"
+    error = EngineError(f"{stage} failed: no such zone", stack=name, where=Where(f"stacks/{name}/main.tf", 1), log=log)
+    return Result(stage, name, Status.FAILED, error.message, problem=error.problem)
+
+
+@pytest.mark.parametrize("stage", ["plan", "deploy", "drift"])
+def test_the_same_failure_of_50_stacks_is_told_once_in_each_face_and_every_stack_is_named(stage: str) -> None:
+    results = [alike(number, stage) for number in range(50)]
+    other = EngineError(f"{stage} failed: no quota", stack="other", log="Error: no quota")
+    results.append(Result(stage, "other", Status.FAILED, other.message, problem=other.problem))
+    found = Report.collect(stage, results, environment="prod", commit="c")
+    for face in (note.render(found), page.render(found)):
+        assert face.count("Error: no such zone") == 1
+        assert face.count(f"{stage} failed: no such zone") == 2  # in the table, and above its cause
+        assert face.count("Error: no quota") == 1
+        assert all(f"stack-{number:02}" in face for number in range(50))
+        assert "and 49 more" in face
+    annotations = list(forgefiles.workflow_commands(found))
+    assert [line.partition("::")[2].partition("::")[0].rpartition("title=")[2] for line in annotations] == [
+        f"{stage} stack-00 and 49 more",
+        f"{stage} other",
+    ]
+
+
+def test_a_link_to_a_stack_that_failed_like_another_one_leads_to_its_name() -> None:
+    text = page.render(Report.collect("deploy", map(alike, range(3)), environment="prod", commit="c"))
+    targets = set(re.findall(r'href="#([^"]+)"', text))
+    assert len(targets) == 3
+    assert targets <= set(re.findall(r'id="([^"]+)"', text))
+
+
+def test_few_failures_are_annotated_each_at_its_place() -> None:
+    found = Report.collect("plan", [alike(number, "plan") for number in range(3)], environment="prod", commit="c")
+    places = [re.findall(r"file=([^,]+),", line) for line in forgefiles.workflow_commands(found)]
+    assert places == [[f"stacks/stack-{number:02}/main.tf"] for number in range(3)]

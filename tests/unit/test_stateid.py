@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tasks.project.statekinds import KINDS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -92,7 +94,26 @@ SAME = {
         block("kubernetes", 'secret_suffix = "s"', 'namespace = "default"'),
     ],
     "cos": [block("cos", 'bucket = "b"'), block("cos", 'bucket = "b"', 'key = "terraform.tfstate"')],
+    "cos, one path in two parts": [
+        block("cos", 'bucket = "b"', 'prefix = "p"', 'key = "q/k"'),
+        block("cos", 'bucket = "b"', 'prefix = "p/./q/"', 'key = "k"'),
+    ],
+    "cos, no prefix": [block("cos", 'bucket = "b"', 'prefix = "p"'), block("cos", 'bucket = "b"', 'key = "p//terraform.tfstate"')],
     "oss": [block("oss", 'bucket = "b"', 'key = "k"')] * 2,
+    "oss, one path in two parts": [
+        block("oss", 'bucket = "b"', 'key = "q/k"'), block("oss", 'bucket = "b"', 'prefix = "env:/q"', 'key = "k"'),
+    ],
+    "oss, one path in two parts of which one is an expression": [
+        VARIABLE + block("oss", 'bucket = "b"', 'prefix = "p"', "key = md5(var.v)"),
+        VARIABLE + block("oss", 'bucket = "b"', 'prefix = "p"', "key = md5(var.v)"),
+    ],
+    "consul, one lock": [block("consul", 'path = "p/"'), block("consul", 'path = "p"')],
+    **{
+        f"s3, a server that may keep files, {how}": [
+            block("s3", 'bucket = "b"', f'key = "{key}"', 'endpoints = { s3 = "https://h" }') for key in ("a/x", other)
+        ]
+        for how, other in {"two slashes": "a//x", "a dot": "./a/x", "a way back": "c/../a/x"}.items()
+    },
     "remote": [block("remote", 'organization = "o"', 'workspaces {\n      name = "w"\n    }')] * 2,
     "remote, and as cloud": [
         block("remote", 'organization = "o"', 'workspaces {\n      name = "w"\n    }'),
@@ -131,12 +152,23 @@ OTHERS = {
     "s3, other buckets": [
         block("s3", 'bucket = "b"', 'key = "k"'), block("s3", 'bucket = "c"', 'key = "k"'),
     ],
+    "s3, Amazon's, where a slash more is another object": [
+        block("s3", 'bucket = "b"', f'key = "{key}"') for key in ("a/x", "a//x")
+    ],
+    "cos, one key below two prefixes": [block("cos", 'bucket = "b"', f'prefix = "{name}"') for name in "pq"],
+    "oss, an empty prefix": [
+        block("oss", 'bucket = "b"', 'prefix = ""', 'key = "k"'), block("oss", 'bucket = "b"', 'key = "k"'),
+    ],
+    "oss, other expressions": [
+        VARIABLE + block("oss", 'bucket = "b"', f"key = {name}(var.v)") for name in ("md5", "sha1")
+    ],
     "kubernetes, other namespaces": [
         block("kubernetes", 'secret_suffix = "s"', 'namespace = "n"'), block("kubernetes", 'secret_suffix = "s"'),
     ],
     "remote, other workspaces": [
         block("remote", 'organization = "o"', f'workspaces {{\n      name = "{name}"\n    }}') for name in "vw"
     ],
+    "s3, a lock of another bucket's": [block("s3", 'bucket = "b"', 'key = "k"'), block("s3", 'bucket = "c"', 'key = "k.tflock"')],
     "other kinds": [block("consul", 'path = "p"'), block("local", 'path = "p"')],
     "a backend that nobody knows": [block("etcd", 'path = "p"')] * 2,
 }  # fmt: skip
@@ -145,7 +177,8 @@ OTHERS = {
 @pytest.fixture(autouse=True)
 def no_backends_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """Autouse: no backend is set by the environment of who runs the tests."""
-    for name in ("TF_HTTP_ADDRESS", "PG_CONN_STR", "PG_SCHEMA_NAME", "AWS_ENDPOINT_URL_S3", "KUBE_NAMESPACE"):
+    variables = {variable for kind in KINDS.values() for variable in kind.variables.values()}
+    for name in sorted(variables):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -162,6 +195,28 @@ def test_two_stacks_whose_blocks_name_one_state_are_refused(errors: Callable[...
 def test_two_stacks_that_have_a_state_each_are_loaded(load: Callable[..., Project], blocks: list[str]) -> None:
     found = load("", f"stacks/a/main.tf:{blocks[0]}", f"stacks/b/main.tf:{blocks[1]}")
     assert list(found.stacks) == ["a", "b"]
+
+
+BESIDE = {
+    "a local backup": [block("local", 'path = "/s/x"'), block("local", 'path = "/s/./x.backup"')],
+    "an S3 lock": [block("s3", 'bucket = "b"', f'key = "k{end}"') for end in ("", ".tflock")],
+    "a COS lock": [block("cos", 'bucket = "b"', f'key = "k{end}"') for end in ("", ".tflock")],
+}
+
+
+@pytest.mark.parametrize("blocks", BESIDE.values(), ids=BESIDE)
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_state_where_the_engine_writes_beside_another_one_is_refused(
+    errors: Callable[..., str], blocks: list[str], turned: bool
+) -> None:
+    one, other = reversed(blocks) if turned else blocks
+    found = errors("", f"stacks/a/main.tf:{one}", f"stacks/b/main.tf:{other}")
+    first, second = ("a", "b") if turned else ("b", "a")
+    assert (
+        f"stacks.{first}: the state of stack '{first}' would be where the engine keeps the backup or lock of the state"
+        f" of '{second}', and be overwritten\n  where: stacks/{first}/main.tf:" in found
+    )
+    assert found.count("config error") == 1
 
 
 def test_the_line_of_the_block_is_named_and_what_cannot_be_told_is_said(errors: Callable[..., str]) -> None:
@@ -213,6 +268,14 @@ def test_a_variable_of_the_environment_makes_one_state_of_two_blocks(
     written = block("http", 'address = "http://h/s"')
     found = errors("", f"stacks/a/main.tf:{block('http')}", f"stacks/b/main.tf:{written}")
     assert f"stacks 'a' and 'b' {SHARED}" in found
+
+
+def test_an_endpoint_of_the_environment_may_be_of_a_server_that_keeps_files(
+    errors: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://h")
+    blocks = [block("s3", 'bucket = "b"', f'key = "{key}"') for key in ("a/x", "a//x")]
+    assert SHARED in errors("", f"stacks/a/main.tf:{blocks[0]}", f"stacks/b/main.tf:{blocks[1]}")
 
 
 def test_a_configured_state_and_one_in_code_are_compared(errors: Callable[..., str]) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-NAME = "tofu_1.12.6_linux_amd64.zip"
+NAME = releases.archive("tofu", "1.12.6")
 
 
 @pytest.fixture
@@ -80,17 +80,50 @@ def of_another_version(archive: Path) -> None:
     archive.rename(archive.with_name("tofu_1.11.0_linux_amd64.zip"))
 
 
+def of_another_platform(archive: Path) -> None:
+    """The same release, published too, for machines on which this one cannot run it."""
+    name = "tofu_1.12.6_darwin_riscv64.zip"
+    releases.ARCHIVES[name] = releases.ARCHIVES.pop(NAME)
+    archive.rename(archive.with_name(name))
+
+
 def unlisted(archive: Path) -> None:
     archive.rename(archive.with_name("tofu_1.12.6_plan9_amd64.zip"))
 
 
-@pytest.mark.parametrize("tamper", [flipped, linked, of_another_version, unlisted])
+@pytest.mark.parametrize("tamper", [flipped, linked, of_another_version, of_another_platform, unlisted])
 def test_an_archive_that_is_not_the_published_one_of_this_version_proves_nothing(
     cached: Path, monkeypatch: pytest.MonkeyPatch, tamper: Callable[[Path], None]
 ) -> None:
     tamper(published(monkeypatch, cached, b"another"))
     assert not trusted.is_known(cached, Engine())
     assert cached.read_bytes() == b"engine"
+
+
+def encrypted(archive: bytearray) -> None:
+    for header, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        archive[archive.index(header) + place] |= 1
+
+
+def packed_in_an_unknown_way(archive: bytearray) -> None:
+    for header, place in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        archive[archive.index(header) + place] = 97
+
+
+def broken_while_packed(archive: bytearray) -> None:
+    archive[archive.index(b"tofu") + len("tofu")] ^= 0xFF
+
+
+@pytest.mark.parametrize("tamper", [encrypted, packed_in_an_unknown_way, broken_while_packed])
+def test_an_archive_that_cannot_be_unpacked_is_said_to_be_no_archive(tamper: Callable[[bytearray], None]) -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("tofu", b"engine" * 100)
+    data = bytearray(buffer.getvalue())
+    assert trusted.unpacked(bytes(data), "tofu") == b"engine" * 100
+    tamper(data)
+    with pytest.raises(zipfile.BadZipFile, match=r"^tofu cannot be unpacked: "):
+        trusted.unpacked(bytes(data), "tofu")
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", "[" * 5000, '{"x": 1}'])

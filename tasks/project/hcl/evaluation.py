@@ -47,9 +47,10 @@ class Scope:
 
 
 class Evaluator:
-    """Evaluates the expressions of one stack."""
+    """Evaluates the expressions of one stack, in whose workspace; that is `default` unless the backend chooses it."""
 
     def __init__(self, files: Files) -> None:
+        self.workspace: Values = ("default",)
         self._files = files
         self._steps = 0
         self._open: set[tuple[int, str]] = set()
@@ -130,7 +131,7 @@ class Evaluator:
         if name == "path":
             return (scope.folder if first == "module" else "." if first == "root" else self._files.absolute("."),)
         if name in ("terraform", "tofu") and first == "workspace":
-            return ("default",)
+            return self.workspace
         if name == "local":
             return self._follow(self._local(first, scope), steps[1:], scope, bound)
         if name == "var":

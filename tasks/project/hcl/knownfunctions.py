@@ -24,11 +24,36 @@ _AMBIGUOUS = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
+_SIMPLE = re.compile(  # characters, classes of characters, how often; from the beginning, to the end
+    r"(\^?(?:(?:[A-Za-z0-9_ /:,@=-]|\\[dDwW.*+?/^$|()\[\]{}\\-]|\.|\[\^?(?:[A-Za-z0-9_./:@-]|\\[dw])+\])[*+?]?)+)(\$?)"
+)
 
-def _replace(text: str, old: str, new: str) -> Any:
+_LONGEST_TEXT, _MOST_REPEATS = 4096, 3
+
+
+def _replace(text: str, old: str, new: str) -> str:
     if len(old) > 1 and old[0] == old[-1] == "/":
-        raise NotImplementedError  # a regular expression
+        return _replaced(text, old[1:-1], new)
     return text.replace(old, new)
+
+
+def _replaced(text: str, pattern: str, new: str) -> str:
+    """A text with all matches of a regular expression replaced, where Python and the engine cannot differ.
+
+    They differ in which empty texts match, in letters that are not ASCII, and in how a replacement names groups.
+    """
+    simple = _SIMPLE.fullmatch(pattern)
+    if simple is None or "--" in pattern or "$" in new or not text.isascii():
+        raise NotImplementedError
+    if len(text) > _LONGEST_TEXT or len(re.findall(r"[*+]", pattern)) > _MOST_REPEATS:
+        raise NotImplementedError  # may take Python long, but never the engine
+    try:
+        wanted = re.compile(simple[1] + (r"\Z" if simple[2] else ""), re.ASCII)
+    except re.error:
+        raise NotImplementedError from None
+    if wanted.fullmatch(""):
+        raise NotImplementedError
+    return wanted.sub(lambda _: new, text)
 
 
 def letters(text: str) -> list[str]:

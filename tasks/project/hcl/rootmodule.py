@@ -115,6 +115,14 @@ def read(index: FileIndex, path: str, known: Callable[[], Mapping[str, Any]] = d
     return reader.module
 
 
+def _workspace(module: RootModule) -> Values:
+    """The name of the workspace that the engine runs in: of all backends, `cloud` alone has it chosen by `init`."""
+    settings = module.backend_settings
+    if module.backend == "cloud":
+        return (settings["workspaces.name"],) if "workspaces.name" in settings else ANY
+    return ANY if module.backend == "remote" and "workspaces.name" not in settings else ("default",)
+
+
 class _Reader:
     """Reads one root module."""
 
@@ -151,6 +159,7 @@ class _Reader:
                 module.backend, module.backend_varies = fact.backend, fact.backend_varies
                 module.backend_file, module.backend_line = file, fact.backend_line
                 module.backend_settings, module.backend_unknown = self._settings(file, fact, root)
+        self._evaluator.workspace = _workspace(module)
         self._walk(root)
         module.named = [named for named in self._paths.named if named.read or named.path not in self._archives]
         module.unknown, module.partly = sorted(self._paths.unknown), self._paths.partly

@@ -111,7 +111,9 @@ class Stack(Model):
         description="Var files in order, relative to the stack; a missing one is an error unless it is optional.",
     )
     watch: list[str] = Field(
-        default_factory=list, description="Globs of further files that can change the plan, relative to the stack."
+        default_factory=list,
+        description="Globs of further files that can change the plan, relative to the stack: `*`, `?`, `[a-z]`,"
+        " `{a,b}`, `**` for any depth. A folder means everything in it. `{environment}` and the like are filled in.",
     )
     builds: list[PartName] = Field(
         default_factory=list,

@@ -12,7 +12,7 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from ...base import plain
 
@@ -56,7 +56,7 @@ def holds(folder: Path, commit: str) -> bool:
         return _tree_name(commit, _nested(entries)) == tree and dict(_found(folder, commit, entries)) == {
             path: entry for path, entry in entries.items() if entry[0] != _SUBMODULE
         }
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):  # the last of folders in folders without end
         return False
 
 
@@ -93,9 +93,13 @@ def _tree_name(commit: str, tree: _Tree) -> str:
 
 
 def _found(folder: Path, commit: str, entries: _Entries) -> Iterator[tuple[bytes, tuple[bytes, str]]]:
-    """Path, mode and object's name of all that is there; the last is empty of what cannot be git's."""
+    """Path, mode and object's name of all that is there; the last is empty of what cannot be git's.
+
+    Raises:
+        OSError: A folder cannot be listed: files in it could still be opened by their names.
+    """
     base = os.fsencode(folder)
-    for where, folders, names in os.walk(base):
+    for where, folders, names in os.walk(base, onerror=_raise):
         linked = [name for name in folders if os.path.islink(os.path.join(where, name))]  # noqa: PTH114, PTH118 - bytes
         for name in (*names, *linked):
             full = os.path.join(where, name)  # noqa: PTH118 - bytes
@@ -108,6 +112,10 @@ def _found(folder: Path, commit: str, entries: _Entries) -> Iterator[tuple[bytes
                 yield path, (_EXECUTABLE if status.st_mode & stat.S_IXUSR else _FILE, _named(commit, b"blob", content))
             else:
                 yield path, (b"", "")
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
 
 
 def _named(commit: str, kind: bytes, content: bytes) -> str:
