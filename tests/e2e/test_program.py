@@ -99,7 +99,7 @@ def test_an_option_that_is_nearly_right_names_the_right_one(one: Repository, arg
     assert one.engine_calls() == []
 
 
-@pytest.mark.parametrize("word", ["destroy", "deploy:nosuchstack", "prod"])
+@pytest.mark.parametrize("word", ["destroy", "deploy:nosuchstack", "drift:nosuchstack", "prod"])
 def test_nothing_is_guessed_for_a_name_that_is_only_a_little_like_another(one: Repository, word: str) -> None:
     done = program(one, word)
     assert done.code == 3

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from .expressions import Expression
 
 HIDES = ("sensitive", "ephemeral")  # what makes a variable's value a secret to us
-FACTS_VERSION = 14  # facts cached by another version are not used
+FACTS_VERSION = 15  # facts cached by another version are not used
+IF_THERE = "if there"  # the base of a path that counts only if it begins in the stack's folder
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class PathReference:
     """A path that a text mentions.
 
     `base` is what it is relative to: `module` (the file's folder) or `root` (the stack's folder, where the engine
-    runs). `exact` is False if only the path's beginning is known: then it stands for all files below the folder `path`.
+    runs); `IF_THERE` is as `root`, for what may be no path at all. `exact` is False if only the path's beginning is
+    known: then it stands for all files below the folder `path`.
     """
 
     base: str

@@ -137,6 +137,7 @@ class _Reader:
         self._instances: dict[tuple[int, str], list[Scope]] = {}
         self._filled: set[tuple[str, Values]] = set()
         self._unused: list[str] = []
+        self._archives: set[str] = set()
 
     @cached_property
     def _given(self) -> dict[str, Values]:
@@ -160,7 +161,7 @@ class _Reader:
                 module.backend_settings, module.backend_unknown = self._settings(file, fact, root)
         self._evaluator.workspace = _workspace(module)
         self._walk(root)
-        module.named = list(self._paths.named)
+        module.named = [named for named in self._paths.named if named.read or named.path not in self._archives]
         module.unknown, module.partly = sorted(self._paths.unknown), self._paths.partly
 
     def _facts(self, folder: str) -> dict[str, Facts]:
@@ -213,9 +214,8 @@ class _Reader:
             if fact.workspace is not None and self.module.workspace is None:
                 self.module.workspace = f"{file}:{fact.workspace}" if fact.workspace else file
             for reference in fact.paths:
-                base = folder if reference.base == "module" else self.module.path
-                if not reference.path.startswith(("~", "/")):
-                    self._paths.mention(posixpath.join(base, reference.path), exact=reference.exact)
+                self._paths.refer(reference, folder)
+            self._take_archives(fact, scope)
             for expression in fact.mentioned:
                 self._paths.mentions(self._evaluated(expression, scope))
             for expression in fact.reads:
@@ -223,6 +223,13 @@ class _Reader:
             for state in fact.remote_states:
                 with self._followed():
                     self.module.remote_states += self._state_reads(state, scope, outputs)
+
+    def _take_archives(self, fact: Facts, scope: Scope) -> None:
+        """Note what the plan itself writes: the archives that data sources make of other files."""
+        for name, value in fact.attributes.items():
+            if name.startswith("data.archive_file.") and name.endswith(".output_path"):
+                texts = (item for item in self._evaluated(value, scope) if isinstance(item, str))
+                self._archives.update(map(self._paths.located, texts))
 
     def _evaluated(self, expression: Expression, scope: Scope) -> Values:
         with self._followed():
