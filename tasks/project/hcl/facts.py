@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from .expressions import Expression
 
 HIDES = ("sensitive", "ephemeral")  # what makes a variable's value a secret to us
-FACTS_VERSION = 15  # facts cached by another version are not used
+FACTS_VERSION = 16  # facts cached by another version are not used
 IF_THERE = "if there"  # the base of a path that counts only if it begins in the stack's folder
 
 
