@@ -178,7 +178,7 @@ class _Drafter:
             return self._within(Spot(spot.file, nested[0]), rest, (*done, name), sides, what)
         shape = None if done else sides.shape
         if nested or (blocks.are(now) if shape is None else name in shape.blocks):
-            return self._blocks(Spot(spot.file, body), name, nested, code, now, what)
+            return self._blocks(Spot(spot.file, body), name, nested, what, code=code, now=now)
         if now is None:
             leave(f"{what} is not set in the code and does not exist; compare the two by hand")
         return [self._inserted(Spot(spot.file, body), f"{name} = ", now, what)]
@@ -257,7 +257,7 @@ class _Drafter:
                         return Spot(file, node)
         raise ByHandError(f"{what} is `{reference}`, which has no literal here; {should_be(exists)}")
 
-    def _blocks(self, body: Spot, name: str, nested: list[Node], code: Json, now: Json, what: str) -> list[Edit]:
+    def _blocks(self, body: Spot, name: str, nested: list[Node], what: str, *, code: Json, now: Json) -> list[Edit]:
         """Edits that leave exactly the nested blocks of a name that exist."""
         if any(has_hidden(item) for item in blocks.items(now)):
             leave(f"{what} contains sensitive values: change its blocks by hand")
