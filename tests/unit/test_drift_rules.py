@@ -112,6 +112,7 @@ def test_a_value_that_only_looks_different_can_be_ignored_by_how_it_looks() -> N
         (GONE, [entry("aws_db_instance.main", "delete", before={"n": 1})], "critical"),
         (entry("a.x", "delete", "create", before={"n": 1}, after={"n": 2}), [], "critical"),
         (entry("a.x", "update", before={"p": "[1,2]"}, after={"p": "[1, 2]"}), [], "info"),
+        (entry("a.x", "delete", "create", before={"p": "[1,2]"}, after={"p": "[1, 2]"}), [], "critical"),
         (entry("a.x", "update", before={"p": [1, 2]}, after={"p": [2, 1]}), [], "warning"),
     ],
 )
