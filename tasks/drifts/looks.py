@@ -76,7 +76,7 @@ def settled(value: Json) -> Json:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     read = _read(value) if isinstance(value, str) else None
-    return value if read is None else f"JSON {jsontext.dumps(settled(read), sort_keys=True)}"
+    return value if read is None else f"\0JSON {jsontext.dumps(settled(read), sort_keys=True)}"
 
 
 def _same_json(before: str, after: str) -> bool:
