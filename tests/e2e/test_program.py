@@ -116,6 +116,12 @@ def test_a_stack_alone_is_told_how_to_be_written(one: Repository) -> None:
     assert f"write `plan:{stack}`" in program(one, "plan", stack).out
 
 
+@pytest.mark.parametrize("words", [[""], ["plan", ""], ["", "plan"]])
+def test_an_empty_word_is_named(one: Repository, words: list[str]) -> None:
+    done = program(one, *words)
+    assert (done.code, done.out) == (3, "ERROR: a word on the command line is empty\n")
+
+
 def test_a_name_that_is_like_nothing_lists_what_there_is(one: Repository) -> None:
     done = program(one, "zzzzzz")
     assert done.code == 3
