@@ -87,6 +87,7 @@ def test_a_deployed_stack_that_is_gone_is_named_also_when_it_was_the_only_one(on
 def test_an_empty_discover_says_that_no_stack_is_meant(one: Repository) -> None:
     one.write("config/pipeline.yaml:version: 1\ndiscover: []\n")
     one.prepare("deploy")
+    assert one.doit("status").out == "local: no stacks\n"
 
 
 def test_an_environment_in_which_every_stack_is_disabled_is_said_and_no_failure(one: Repository) -> None:

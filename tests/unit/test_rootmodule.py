@@ -474,6 +474,9 @@ def test_what_a_stack_reads_below_a_folder_says_why(tree: Callable[..., Path]) -
         ('join("/", ["https:/", "example.com", var.name])', []),
         ('join("/", ["", "aws", var.name])', []),
         ('abspath("../../${var.name}.zip")', [("a.zip", True)]),
+        ("abspath(path.root)", [("stacks/web", True)]),
+        ("basename(abspath(path.root))", []),
+        ('"${basename( abspath(path.module) )}-x"', []),
     ],
 )
 def test_what_a_text_mentions_is_told_as_narrowly_as_it_is_known(
@@ -512,7 +515,7 @@ BARE = {
     "an address": ('input = "https://example.com/lambda/index.py"', []),
     "a role": ('input = "arn:aws:iam::aws:policy/lambda/index.py"', []),
     "words that look like paths": ('input = "text/html and/or example.com e.g. v1.2.3 10.0.0.0/16"', []),
-    "what an archive is written to": ('output_path = "lambda/out.zip"\n  source_dir = "lambda/in"', ["lambda/in"]),
+    "an archive of a module that may have no instance": ('output_path = "lambda/out.zip"', ["lambda/out.zip"]),
 }
 
 
@@ -549,6 +552,24 @@ def test_a_path_that_begins_with_a_name_counts_in_json_too(tree: Callable[..., P
     assert there == {f"stacks/web/{path}" for path in BARE_FILES if "/in/" not in path and "zip" not in path} | {
         "stacks/web/lambda/in"
     }
+
+
+@pytest.mark.parametrize(
+    ("more", "counts"), [("", False), ("count = 0", True), ("for_each = {}", True), ("lifecycle {\n enabled = false\n }", True)]
+)  # fmt: skip
+@pytest.mark.parametrize("path", ["out.zip", "lambda/out.zip", "./out.zip", "${path.module}/out.zip"])
+def test_an_archive_that_the_plan_writes_is_no_input(
+    tree: Callable[..., Path], path: str, more: str, *, counts: bool
+) -> None:
+    """But one that it may not write is: a resource may be made of what is committed there."""
+    archive = f'data "archive_file" "z" {{\n  source_dir = "lambda/in"\n  output_path = "{path}"\n  {more}\n}}\n'
+    root = tree(
+        f'stacks/web/main.tf:{archive}resource "x" "y" {{\n  filename = "{path}"\n}}\n',
+        "stacks/web/lambda/in/x.py:1", "stacks/web/lambda/out.zip:1", "stacks/web/out.zip:1",
+    )  # fmt: skip
+    named = {named.path for named in read(root).named}
+    assert "stacks/web/lambda/in" in named
+    assert any(path.endswith("out.zip") for path in named) == counts
 
 
 def test_a_path_that_begins_with_a_name_counts_before_its_file_is_there(tree: Callable[..., Path]) -> None:

@@ -92,7 +92,8 @@ class Facts:
     `state_outputs` are the outputs of each remote state that the file refers to; None if it may be any, and the name ""
     stands for all states. `backend_varies` says whether the backend's settings depend on variables; `backend_settings`
     have dotted names for nested blocks and objects, and `backend_line` is the block's first line, 0 in JSON.
-    `workspace` is the first line that asks for the workspace's name, 0 in JSON.
+    `workspace` is the first line that asks for the workspace's name, 0 in JSON. `archives` are the paths of the
+    archives that every plan writes.
     """
 
     paths: list[PathReference] = field(default_factory=list)
@@ -111,6 +112,7 @@ class Facts:
     state_outputs: dict[str, list[str] | None] = field(default_factory=dict)
     backend_line: int = 0
     workspace: int | None = None
+    archives: list[Expression] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON value for `from_json`."""

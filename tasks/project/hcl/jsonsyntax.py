@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ...base import jsontext
 from ...base.files import canonical_json
 from . import expressions, references, syntax
-from .blocks import kept_attributes, leaves, of_locals, reading_of, repeat_of
+from .blocks import archive_of, kept_attributes, leaves, of_locals, reading_of, repeat_of
 from .facts import HIDES, Call, PathReference, RemoteState, Variable
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ _KNOWN = ("module", "locals", "variable", "output", "terraform", "resource", "da
 def _read_block(kind: str, labels: list[str], body: dict[str, Any], found: Facts) -> None:
     attributes = _converted(body)
     found.attributes |= kept_attributes(kind, labels, attributes)
+    found.archives += archive_of(kind, labels, attributes, ())
     found.reads.extend(reading_of(list(attributes.values()), repeat_of(attributes)))
     if kind == "data" and labels[0] == "terraform_remote_state":
         backend = attributes.get("backend", [expressions.UNKNOWN, []])

@@ -27,6 +27,7 @@ _BARE_PATH = re.compile(
 )
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _IS_A_PLACE = re.compile(r"(^|_)(path|file|filename|dir|directory|folder|source|src|chart|context|script)s?$")
+_OWN_NAME = re.compile(r"basename\(\s*abspath\(\s*path\.(?:module|root|cwd)\s*\)\s*\)")  # names no file
 _VERB = re.compile(r"%[0-9]*[svdq]")
 _STATE = re.compile(r"\bdata\.terraform_remote_state\b(?:\.([A-Za-z_][A-Za-z0-9_-]*)(\[[^\]]*\])?)?")
 _OUTPUT = re.compile(r"\.outputs(?:\.([A-Za-z_][A-Za-z0-9_-]*)|\[\"([^\"]+)\"\])")
@@ -66,6 +67,8 @@ def find_paths(node: Node, found: Facts) -> None:
     while stack:
         current = stack.pop()
         inner = current.named_children
+        if current.type == "function_call" and _OWN_NAME.fullmatch(syntax.text(current)):
+            continue
         if current.type == "function_call" and inner and _FILE_FUNCTIONS.match(syntax.text(inner[0])):
             arguments = [argument for kid in inner[1:] for argument in kid.named_children]
             stack.extend(arguments[1:])

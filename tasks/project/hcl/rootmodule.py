@@ -18,7 +18,7 @@ from .paths import Paths
 from .values import ANY, Start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from .expressions import Expression
     from .facts import NamedPath, RemoteState
@@ -137,7 +137,6 @@ class _Reader:
         self._instances: dict[tuple[int, str], list[Scope]] = {}
         self._filled: set[tuple[str, Values]] = set()
         self._unused: list[str] = []
-        self._archives: set[str] = set()
 
     @cached_property
     def _given(self) -> dict[str, Values]:
@@ -161,8 +160,14 @@ class _Reader:
                 module.backend_settings, module.backend_unknown = self._settings(file, fact, root)
         self._evaluator.workspace = _workspace(module)
         self._walk(root)
-        module.named = [named for named in self._paths.named if named.read or named.path not in self._archives]
+        archives = self._archives(facts.values(), root)
+        module.named = [named for named in self._paths.named if named.read or named.path not in archives]
         module.unknown, module.partly = sorted(self._paths.unknown), self._paths.partly
+
+    def _archives(self, facts: Iterable[Facts], root: Scope) -> set[str]:
+        """The archives that the plan itself makes of other files; a module may have no instance, and make none."""
+        found = [item for fact in facts for archive in fact.archives for item in self._evaluated(archive, root)]
+        return {self._paths.located(item) for item in found if isinstance(item, str)}
 
     def _facts(self, folder: str) -> dict[str, Facts]:
         """The facts of a module's files, overriding ones last; a `.tofu` file replaces its `.tf` twin."""
@@ -215,7 +220,6 @@ class _Reader:
                 self.module.workspace = f"{file}:{fact.workspace}" if fact.workspace else file
             for reference in fact.paths:
                 self._paths.refer(reference, folder)
-            self._take_archives(fact, scope)
             for expression in fact.mentioned:
                 self._paths.mentions(self._evaluated(expression, scope))
             for expression in fact.reads:
@@ -223,13 +227,6 @@ class _Reader:
             for state in fact.remote_states:
                 with self._followed():
                     self.module.remote_states += self._state_reads(state, scope, outputs)
-
-    def _take_archives(self, fact: Facts, scope: Scope) -> None:
-        """Note what the plan itself writes: the archives that data sources make of other files."""
-        for name, value in fact.attributes.items():
-            if name.startswith("data.archive_file.") and name.endswith(".output_path"):
-                texts = (item for item in self._evaluated(value, scope) if isinstance(item, str))
-                self._archives.update(map(self._paths.located, texts))
 
     def _evaluated(self, expression: Expression, scope: Scope) -> Values:
         with self._followed():
