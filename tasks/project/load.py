@@ -133,6 +133,8 @@ def _discover(loaded: Loaded, index: FileIndex, taken: set[str]) -> dict[str, st
         try:
             if ".." in pattern.split("/"):
                 raise ValueError("it leaves the repository")
+            if not {"{", "$"}.isdisjoint(pattern):
+                raise ValueError("braces and `$` mean nothing here; write a glob for each folder")
             folders = [path for path in index.glob("", pattern) if index.is_folder(path)]
         except (ValueError, NotImplementedError, IndexError, OSError) as error:
             raise loaded.error(f"'{pattern}' is not a glob below the root: {error}", "discover", position) from None

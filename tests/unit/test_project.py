@@ -327,6 +327,13 @@ def test_the_mangled_test_begins_with_a_project_that_loads(root: Path) -> None:
     assert start.load(root).graph.order == ("network", "web")
 
 
+@pytest.mark.parametrize("pattern", ["stacks/{a,b}", "{environment}/*", "${TEAM}/*"])
+def test_a_glob_of_stacks_that_could_never_find_one_is_refused(errors: Callable[..., str], pattern: str) -> None:
+    found = errors(f"discover:\n  - stacks/*\n  - '{pattern}'\n", "stacks/a/main.tf:locals {}\n")
+    assert f"discover[1]: '{pattern}' is not a glob below the root: braces and `$` mean nothing here" in found
+    assert "config/pipeline.yaml:4" in found
+
+
 @pytest.mark.parametrize(
     ("config", "words"),
     [
