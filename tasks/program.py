@@ -33,6 +33,7 @@ _HELP = ("-h", "--help")
 _SYNONYMS = {"apply": "deploy", "fmt": "validate"}  # the engine's words for it
 _ENGINES = {"tofu": "OpenTofu", "terraform": "Terraform"}
 _SHOWN = 12
+_USAGE = 3  # doit's exit code for a command line that it does not understand
 _CLOSE = 0.75  # "destroy" is not "deploy"
 _UNKNOWN_OPTION = re.compile(r"option (\S+) not recognized")  # as getopt says it
 _ENVIRONMENT = ("-e", "--env", "--environment")
@@ -171,6 +172,9 @@ class Program(DoitMain):  # type: ignore[misc]
     def run(self, arguments: list[str]) -> Any:
         """Run a command line; `--help` runs the command `help`."""
         standard.prepare()
+        if "" in arguments:  # at which doit ends with a traceback
+            standard.complain("ERROR: a word on the command line is empty\n")
+            return _USAGE
         if arguments[:1] == ["--help"]:
             arguments = ["help", *arguments[1:]]
         return super().run(arguments)

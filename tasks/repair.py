@@ -93,11 +93,15 @@ def require_alone(run: Run, selected: Sequence[str]) -> None:
     if asked is None:
         return
     tasks = {_DEPLOY, *(f"{_DEPLOY}:{name}" for name in stacks(run))}
-    if run.request.part is not None or not {*selected} <= tasks:
-        raise ConfigError(
-            "a repair is for a run of its own: without other tasks and without `ci=`", untouched="nothing was run",
-            next_step=("write ", run.command(_DEPLOY, REPAIR, ",".join(asked.stacks) or "STACK")),
-        )  # fmt: skip
+    if run.request.part is not None:
+        why = "it repairs all of its stacks or none, which jobs of a stack each cannot do"
+        message = f"a repair is for a run of its own, without `ci=`: {why}"
+    elif not {*selected} <= tasks:
+        message = "a repair is for a run of its own, without other tasks"
+    else:
+        return
+    words = [AUTO_REPAIR] if asked.automatic else [REPAIR, ",".join(asked.stacks)]
+    raise ConfigError(message, untouched="nothing was run", next_step=("write ", run.command(_DEPLOY, *words)))
 
 
 def plan(run: Run, stack: Stack) -> Result:

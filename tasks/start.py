@@ -42,6 +42,20 @@ _SECRET = re.compile(f"{SECRET_NAME.pattern}|KEY")  # before the configuration i
 _READING = frozenset({"plan", "deploy", "verify", "drift", "status", "ci"})  # what begins with the ledger
 
 
+def _check_environment_variable() -> None:
+    """Refuse an empty name of an environment: another one than the default was meant.
+
+    Raises:
+        ConfigError: It is such, and the command line names none.
+    """
+    if not get_var("env") and os.environ.get(ENVIRONMENT_VARIABLE) == "":
+        raise ConfigError(
+            f"the environment variable {ENVIRONMENT_VARIABLE} is empty",
+            untouched="nothing was planned or applied",
+            next_step="set it to an environment, or unset it for the default one",
+        )
+
+
 def start(standing: Mapping[str, Standing] | None = None) -> Run:
     """Load the project in the current folder, which doit has set to that of `dodo.py`.
 
@@ -63,6 +77,7 @@ def start(standing: Mapping[str, Standing] | None = None) -> Run:
     environment = get_var("env") or os.environ.get(ENVIRONMENT_VARIABLE) or None
     try:
         commandline.check_variables()
+        _check_environment_variable()
         commandline.check_order()
         states = {name: found.state for name, found in (standing or {}).items()}
         run = Run(_taken_over(load(root, environment, update=_update(), checked=states)), _request())

@@ -96,7 +96,8 @@ def _table(run: Run) -> tuple[str, list[DeployError]]:
         rows.append((name, deployed, "; ".join(words) or _UP_TO_DATE))
     widths = [max(len(row[column]) for row in rows) for column in range(2)]
     lines = [f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}".rstrip() for row in rows]
-    return "\n".join([*lines, "", *_closing(run, counts, len(rows) - 1, refused)]), errors
+    table = [*lines, ""] if run.project.stacks else []
+    return "\n".join([*table, *_closing(run, counts, len(rows) - 1, refused)]), errors
 
 
 def _closing(run: Run, counts: Mapping[str, int], stacks: int, refused: int) -> list[str]:
@@ -106,7 +107,8 @@ def _closing(run: Run, counts: Mapping[str, int], stacks: int, refused: int) -> 
     steps = deploys if counts["affected"] or counts["unverified"] else ""
     if refused:
         steps = f"; {run.command('plan').quoted} replaces what {run.command('deploy').quoted} would refuse"
-    lines = [f"{run.project.environment}: {plural(stacks, 'stack')}, {facts or 'all up to date'}{steps}"]
+    told = f"{plural(stacks, 'stack')}, {facts or 'all up to date'}" if stacks else "no stacks"
+    lines = [f"{run.project.environment}: {told}{steps}"]
     if holder := run.lock.holder():
         lines.append(f"  another run is in progress, so this may be changing: {holder}")
     lines += [f"  {line}" for line in removed.lines(run)]

@@ -75,7 +75,7 @@ output "sets" {
 }
 """
 MADE = '\noutput "made" {\n  value = file("${path.module}/dist/app.txt")\n}\n'
-SCRIPT = '\nresource "terraform_data" "script" {\n  provisioner "local-exec" {\n    command = "sh ${path.module}/script.sh"\n  }\n}\n'
+SCRIPT = '\nresource "terraform_data" "script" {\n  provisioner "local-exec" {\n    command = "sh ${path.module}/script.sh && sh tools/bare.sh"\n  }\n}\n'
 BUILT = '\noutput "built" {\n  value = file("${path.module}/../../kit/out/x.txt")\n}\n'
 
 TOKENS = """
@@ -160,7 +160,7 @@ FILES = (
     'stacks/tokens/job.auto.tfvars:job_in_file = "1"\n',
     'stacks/tokens/job.auto.tfvars.json:{"job_in_json": "1"}',
     f"more/extra/main.tf:{resource()}",
-    "stacks/script/script.sh:true\n",
+    "stacks/script/script.sh:true\n", "stacks/script/tools/bare.sh:true\n", "stacks/script/tools/unnamed.sh:true\n",
     "stacks/made/dist/app.txt:app:1",
     f"modules/m/main.tf:{MODULE.lstrip()}",
     "modules/m/data/own.txt:own", "modules/m/README.md:about", "modules/m/unused.txt:1",
@@ -336,6 +336,9 @@ KINDS: dict[str, Kind] = {
     "a file that a module reads and that is removed": Kind(remove("modules/m/data/own.txt"), {"calls"}, "own.txt is missing"),
     "a file that a module reads by an argument": Kind(write("given/given.txt:2"), {"calls"}, "file given/given.txt changed"),
     "a script that a provisioner runs": Kind(write("stacks/script/script.sh:false\n"), {"script"}, "script.sh changed"),
+    "a script that is named without ./": Kind(write("stacks/script/tools/bare.sh:false\n"), {"script"}, "tools/bare.sh changed"),
+    "a script that is named without ./ and removed": Kind(remove("stacks/script/tools/bare.sh"), {"script"}, "tools/bare.sh removed"),
+    "a script beside one that is named": Kind(write("stacks/script/tools/unnamed.sh:false\n")),
     "a file behind a link": Kind(write("data/linked.txt:2"), {"linked"}, "file links/data.txt changed"),
     "a link that leads elsewhere": Kind(link("links/data.txt", "../data/linked-too.txt"), {"linked"}, "file links/data.txt changed"),
     "a link that leads to the same": Kind(link("links/data.txt", "../links/../data/linked.txt")),

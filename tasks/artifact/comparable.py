@@ -125,11 +125,12 @@ def _of_build(project: Project, name: str) -> set[str]:
 
 
 def settings(project: Project, stack: Stack) -> Iterator[str]:
-    """The variables that decide whether and where a stack exists."""
+    """The variables that decide whether and where a stack exists, and what it watches."""
     of_stack = _mapping(project, "stacks").get(stack.name) or {}
     yield from (f"DEPLOY_STACKS__{stack.name.upper()}__{key.upper()}" for key in ("enabled", "path") if key in of_stack)
     if "discover" in project.loaded.variables and stack.name not in project.config.stacks:
         yield f"DEPLOY_{'discover'.upper()}"
+    yield from sorted(interpolate.variables(stack.settings.watch) - _OF_THE_PROJECT)
 
 
 def _mapping(project: Project, key: str) -> dict[str, Any]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NoReturn
 
+from ..artifact.changes import HIDDEN, UNKNOWN
 from ..base import jsontext
+from ..base.masking import MASK
 from ..base.text import few
 from ..base.valuepath import dotted
 from . import hclwrite
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from .classes import Finding
 
 _MOST = 120
+_HIDDEN = frozenset({MASK, HIDDEN, UNKNOWN})
 _MODULE = re.compile(r"(?P<module>module\..+?)\.(?:data\.)?[A-Za-z][\w-]*\.[A-Za-z_][\w-]*(?:\[.+\])?")
 _INSTANCE = re.compile(r"(?P<resource>[^\[]+)\[(?P<key>.+)\]")
 
@@ -48,6 +51,15 @@ def should_be(exists: Json) -> str:
         if exists is None
         else f"it has to become {hclwrite.value(exists)[:_MOST]}"
     )
+
+
+def has_hidden(found: Json) -> bool:
+    """Whether a value has parts that are not shown."""
+    if isinstance(found, dict):
+        return any(map(has_hidden, found.values()))
+    if isinstance(found, list):
+        return any(map(has_hidden, found))
+    return isinstance(found, str) and (found in _HIDDEN or MASK in found)
 
 
 def of_json(exists: Json, what: str) -> Json:

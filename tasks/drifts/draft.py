@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..artifact.changes import HIDDEN, UNKNOWN
+from ..artifact.changes import UNKNOWN
 from ..base import jsontext
-from ..base.jsonvalue import elements, fields
-from ..base.masking import MASK
+from ..base.jsonvalue import elements
 from ..base.valuepath import at, dotted
 from ..project.hcl import syntax
-from . import hclwrite, places
-from .byhand import ByHandError, following, leave, of_another_address, of_json, of_state_alone, should_be
+from . import blocks, hclwrite, places
+from .byhand import ByHandError, following, has_hidden, leave, of_another_address, of_json, of_state_alone, should_be
 from .classes import DriftClass, paths_of
 from .edits import Edit, apart
+from .places import Spot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
     from ..base.jsonvalue import Json, JsonObject
     from ..base.valuepath import Path
+    from .blocks import Shape
     from .classes import Finding
 
 _ADDRESS = re.compile(r"(?P<type>[A-Za-z][A-Za-z0-9_-]*)\.(?P<name>[A-Za-z_][A-Za-z0-9_-]*)")
 _INSTANCE = re.compile(rf'(?P<resource>{_ADDRESS.pattern})\[(?P<key>".+")\]')
 _EACH = re.compile(r"each\.value(?P<path>(?:\.[A-Za-z_][\w-]*)*)")
 _SINGLE = re.compile(r"(?P<kind>var|local)\.(?P<name>[A-Za-z_][A-Za-z0-9_-]*)")
-_HIDDEN = frozenset({MASK, HIDDEN, UNKNOWN})
 
 
 @dataclass(frozen=True)
@@ -49,19 +49,12 @@ class Draft:
 
 
 @dataclass(frozen=True)
-class Shape:
-    """What a resource type's configuration may have: attributes that can be set, and nested blocks."""
+class _Sides:
+    """A resource as it exists, and as the code says; and its type's shape, where it is known."""
 
-    attributes: frozenset[str]
-    blocks: frozenset[str]
-
-
-@dataclass(frozen=True)
-class _Spot:
-    """A block or expression in a file."""
-
-    file: str
-    node: Node
+    exists: Json
+    code: Json
+    shape: Shape | None = None
 
 
 def draft(
@@ -125,16 +118,18 @@ class _Drafter:
         exists, what = at(item.get("before"), path), f"{address}.{dotted(path)}"
         if not path:
             leave(f"{address} exists in another form; compare it with its code")
-        if _has_hidden(exists) or [*path] in elements(item.get("masked")):
+        if has_hidden(exists) or [*path] in elements(item.get("masked")):
             leave(f"{what} is sensitive: set it in the code by hand")
         if match := _INSTANCE.fullmatch(address):
             spot = self._of_instance(match, address, path, exists)
             return self._attribute(spot, list(path[1:]), at(item.get("before"), path[:1]), exists, what)
-        if _ADDRESS.fullmatch(address) is None:
-            leave(of_another_address(address, path, exists))
-        return self._within(self._resource(address, str(path[0])), path, (), item.get("before"), what)
+        known = _ADDRESS.fullmatch(address)
+        if known is None:
+            raise ByHandError(of_another_address(address, path, exists))
+        sides = _Sides(item.get("before"), item.get("after"), self._shapes.get(known["type"]))
+        return self._within(self._resource(address, str(path[0])), path, (), sides, what)
 
-    def _of_instance(self, match: re.Match[str], address: str, path: Path, exists: Json) -> _Spot:
+    def _of_instance(self, match: re.Match[str], address: str, path: Path, exists: Json) -> Spot:
         """Where the value of an attribute of an instance alone is written: in a literal that `for_each` gets."""
         block = self._resource(match["resource"], str(path[0]))
         found = dict(syntax.attributes(syntax.body(block.node)))
@@ -142,46 +137,49 @@ class _Drafter:
         value = _EACH.fullmatch(syntax.text(expression).strip()) if expression is not None else None
         if value is None or each is None:
             raise ByHandError(of_another_address(address, path, exists))
-        spot, is_json = self._literal(_Spot(block.file, each), f"`for_each` of {match['resource']}", exists)
+        spot, is_json = self._literal(Spot(block.file, each), f"`for_each` of {match['resource']}", exists)
         node: Node | None = spot.node
         for step in (jsontext.loads(match["key"]), *value["path"].split(".")[1:]):
             node = places.element(node, step) if node is not None else None
         if node is None or is_json:
             raise ByHandError(of_another_address(address, path, exists))
-        return _Spot(spot.file, node)
+        return Spot(spot.file, node)
 
-    def _within(self, spot: _Spot, path: Path, done: Path, whole: Json, what: str) -> list[Edit]:
+    def _within(self, spot: Spot, path: Path, done: Path, sides: _Sides, what: str) -> list[Edit]:
         """Edits of a block's body.
 
         Args:
             spot: The block.
             path: What differs within the block.
             done: Where the block is within the resource.
-            whole: The resource as it exists.
+            sides: The resource.
             what: The same for readers.
         """
-        name, rest, exists = str(path[0]), path[1:], at(whole, [*done, *path])
+        name, rest, exists = str(path[0]), path[1:], at(sides.exists, [*done, *path])
+        now, code = (at(side, [*done, name]) for side in (sides.exists, sides.code))
         body = syntax.body(spot.node)
         if body is None:
-            return [self._first(spot, name, at(whole, [*done, name]), what)]
+            return [self._first(spot, name, now, what)]
         expression = next((node for key, node in syntax.attributes(body) if key == name), None)
         if expression is not None:
-            return self._attribute(_Spot(spot.file, expression), list(rest), at(whole, [*done, name]), exists, what)
+            return self._attribute(Spot(spot.file, expression), list(rest), now, exists, what)
         inside = [node for node in body.named_children if node.type == "block"]
         nested = [node for node in inside if places.kind(node) == name]
         if any(places.kind(node) == "dynamic" and places.label(node) == name for node in inside):
             leave(f"{what} is set by a dynamic block; {should_be(exists)}")
         if nested and rest and isinstance(rest[0], int) and len(rest) > 1 and rest[0] < len(nested):
-            inner = _Spot(spot.file, nested[rest[0]])
-            return self._within(inner, rest[1:], (*done, name, rest[0]), whole, what)
-        now = at(whole, [*done, name])
-        if nested or _is_blocks(now):
-            return self._blocks(_Spot(spot.file, body), name, nested, now, what)
+            inner = Spot(spot.file, blocks.of(nested, code)[rest[0]])
+            return self._within(inner, rest[1:], (*done, name, rest[0]), sides, what)
+        if len(nested) == 1 and rest and isinstance(rest[0], str) and isinstance(now, dict):
+            return self._within(Spot(spot.file, nested[0]), rest, (*done, name), sides, what)
+        shape = None if done else sides.shape
+        if nested or (blocks.are(now) if shape is None else name in shape.blocks):
+            return self._blocks(Spot(spot.file, body), name, nested, (code, now), what)
         if now is None:
             leave(f"{what} is not set in the code and does not exist; compare the two by hand")
-        return [self._inserted(_Spot(spot.file, body), f"{name} = ", now, what)]
+        return [self._inserted(Spot(spot.file, body), f"{name} = ", now, what)]
 
-    def _attribute(self, spot: _Spot, rest: list[str | int], now: Json, exists: Json, what: str) -> list[Edit]:
+    def _attribute(self, spot: Spot, rest: list[str | int], now: Json, exists: Json, what: str) -> list[Edit]:
         """Edits of an attribute's expression, the innermost part of it that is a literal."""
         if not rest and exists is None:
             return [self._without(spot, what)]
@@ -192,8 +190,8 @@ class _Drafter:
                 if (entry := self._entry(target, element, left, inner, what)) is not None:
                     return [entry]
                 break
-            target, inner, left = _Spot(spot.file, element), at(inner, left[:1]), left[1:]
-        if _has_hidden(inner):
+            target, inner, left = Spot(spot.file, element), at(inner, left[:1]), left[1:]
+        if has_hidden(inner):
             leave(f"{what} is next to values that are sensitive or not known: change the code by hand")
         target, is_json = self._literal(target, what, exists)
         if places.commented(target.node):
@@ -202,23 +200,23 @@ class _Drafter:
         return [_replaced(target, of_json(value, what) if is_json else value, what)]
 
     def _entry(
-        self, target: _Spot, element: Node | None, left: Sequence[str | int], whole: Json, what: str
+        self, target: Spot, element: Node | None, left: Sequence[str | int], whole: Json, what: str
     ) -> Edit | None:
         """An edit that adds or removes one line of an object of several lines; None where that is not possible."""
         inner = places.inside(target.node)
         if inner.type != "object" or not isinstance(whole, dict) or not places.on_lines(inner):
             return None
         if element is not None:
-            return self._gone(_Spot(target.file, element.parent or element), what)
+            return self._gone(Spot(target.file, element.parent or element), what)
         name = str(left[0])
-        if name not in whole or _has_hidden(whole[name]):
+        if name not in whole or has_hidden(whole[name]):
             return None
         content, end = self._sources[target.file], inner.end_byte - 1
         begin, indent = content.rfind(b"\n", 0, end) + 1, places.element_indent(inner)
         text = f"{indent}{hclwrite.key(name)} = {hclwrite.value(whole[name], indent)}\n"
         return Edit(target.file, begin, begin, text, what)
 
-    def _literal(self, spot: _Spot, what: str, exists: Json) -> tuple[_Spot, bool]:
+    def _literal(self, spot: Spot, what: str, exists: Json) -> tuple[Spot, bool]:
         """Where an expression's value is written: itself, a default, a local; true for JSON in a `jsonencode`."""
         if syntax.literal(spot.node) is not syntax.UNKNOWN:
             return spot, False
@@ -227,10 +225,10 @@ class _Drafter:
             return self._definition(match["kind"], match["name"], what, exists), False
         argument = places.argument(spot.node, "jsonencode")
         if argument is not None and syntax.literal(argument) is not syntax.UNKNOWN:
-            return _Spot(spot.file, argument), True
+            return Spot(spot.file, argument), True
         raise ByHandError(f"{what} is `{text[:80]}`, which is not a literal; {should_be(exists)}")
 
-    def _definition(self, kind: str, name: str, what: str, exists: Json) -> _Spot:
+    def _definition(self, kind: str, name: str, what: str, exists: Json) -> Spot:
         """The literal of a default or local that only this expression uses."""
         reference = f"{kind}.{name}"
         if kind == "var" and name in self._given:
@@ -241,35 +239,35 @@ class _Drafter:
             leave(f"{what} is `{reference}`, which other code uses too; {should_be(exists)}")
         for file, root in self._roots.items():
             for block in places.blocks_of(root):
-                wanted = (
-                    "default"
-                    if kind == "var" and places.kind(block) == "variable" and places.label(block) == name
-                    else name
-                )
+                of_var = kind == "var" and places.kind(block) == "variable" and places.label(block) == name
+                wanted = "default" if of_var else name
                 if wanted == name and not (kind == "local" and places.kind(block) == "locals"):
                     continue
                 for attribute, node in syntax.attributes(syntax.body(block)):
                     if attribute == wanted and syntax.literal(node) is not syntax.UNKNOWN:
-                        return _Spot(file, node)
+                        return Spot(file, node)
         raise ByHandError(f"{what} is `{reference}`, which has no literal here; {should_be(exists)}")
 
-    def _blocks(self, body: _Spot, name: str, nested: list[Node], now: Json, what: str) -> list[Edit]:
-        """Edits that leave exactly the nested blocks of a name that exist."""
-        if now is not None and not _is_blocks(now):
-            leave(f"{what} is written as blocks; {should_be(now)}")
-        items = [fields(item) for item in (now if isinstance(now, list) else [now])] if now else []
-        written = {key for node in nested for key, _ in syntax.attributes(syntax.body(node))}
-        indent = places.indent(nested[0]) if nested else places.inner_indent(body.node)
-        texts = [hclwrite.block(name, _set(item, written), indent).lstrip() for item in items]
-        if any(_has_hidden(item) for item in items):
+    def _blocks(
+        self, body: Spot, name: str, nested: list[Node], sides: tuple[Json, Json], what: str
+    ) -> list[Edit]:  # fmt: skip
+        """Edits that leave exactly the nested blocks of a name that exist; `sides` are those of the code, and those."""
+        code, now = sides
+        if any(has_hidden(item) for item in blocks.items(now)):
             leave(f"{what} contains sensitive values: change its blocks by hand")
-        edits = [self._gone(_Spot(body.file, node), what) for node in nested[len(texts) :]]
-        edits += [
-            Edit(body.file, node.start_byte, node.end_byte, text, what)
-            for node, text in zip(nested, texts, strict=False)
-            if " ".join(syntax.text(node).split()) != " ".join(text.split())
-        ]
-        edits += [self._inserted(body, "", text, what, raw=True) for text in texts[len(nested) :]]
+        indent = places.indent(nested[0]) if nested else places.inner_indent(body.node)
+
+        def written(item: JsonObject) -> str:
+            return hclwrite.block(name, blocks.content(item, nested), indent).lstrip()
+
+        edits = []
+        for step in blocks.steps(nested, code, now):
+            if step.new:
+                text = f"\n{indent}".join(map(written, step.new))
+                edits.append(self._added(body, step.node, text, indent, what))
+            elif step.node is not None:
+                becomes = written(step.becomes) if step.becomes is not None else None
+                edits += self._rewritten(Spot(body.file, step.node), becomes, now, what)
         return edits
 
     # --- what was deleted, and what appeared
@@ -288,16 +286,15 @@ class _Drafter:
         match = _ADDRESS.fullmatch(address)
         shape = self._shapes.get(match["type"]) if match else None
         if match is None or shape is None or not isinstance(exists, dict):
-            raise ByHandError(
-                f"{address} is in the state, but not in the code: write a resource for it, or a `removed` block"
-            )
+            text = "is in the state, but not in the code: write a resource for it, or a `removed` block"
+            raise ByHandError(f"{address} {text}")
         content = {
             name: item for name, item in exists.items() if item not in (None, [], {}) and name in shape.attributes
         }
-        blocks = {name: exists[name] for name in exists if name in shape.blocks and exists[name]}
-        if _has_hidden({**content, **blocks}):
+        nested = {name: exists[name] for name in exists if name in shape.blocks and exists[name]}
+        if has_hidden({**content, **nested}):
             leave(f"{address} has sensitive values: write its resource by hand")
-        text = hclwrite.block(f'resource "{match["type"]}" "{match["name"]}"', {**content, **blocks}, nested=blocks)
+        text = hclwrite.block(f'resource "{match["type"]}" "{match["name"]}"', {**content, **nested}, nested=nested)
         if not self._sources:
             raise ByHandError(
                 f"{address} is in the state, and the stack has no file in native syntax: write it by hand"
@@ -311,14 +308,14 @@ class _Drafter:
 
     # --- places
 
-    def _resource(self, address: str, name: str = "") -> _Spot:
+    def _resource(self, address: str, name: str = "") -> Spot:
         """A resource's block; of several, the last one that sets an attribute or block of a name, else the first."""
         match = _ADDRESS.fullmatch(address)
         if match is None:
             raise ByHandError(f"{address} is one of several instances, or in a module: change its code by hand")
         wanted = ["resource", match["type"], match["name"]]
         found = [
-            _Spot(file, block)
+            Spot(file, block)
             for file, root in self._roots.items()
             for block in places.blocks_of(root)
             if places.words(block) == wanted
@@ -331,7 +328,7 @@ class _Drafter:
             raise ByHandError(f"{address} is also written in {found[-1].file}: remove both by hand")
         return next((spot for spot in reversed(found) if places.sets(spot.node, name)), found[0])
 
-    def _inserted(self, body: _Spot, head: str, now: Json, what: str, *, raw: bool = False) -> Edit:
+    def _inserted(self, body: Spot, head: str, now: Json, what: str, *, raw: bool = False) -> Edit:
         """An attribute or block at the end of a body."""
         content, indent = self._sources[body.file], places.inner_indent(body.node)
         if b"\n" not in content[body.node.end_byte : body.node.parent.end_byte if body.node.parent else None]:
@@ -344,9 +341,26 @@ class _Drafter:
         end = len(content) if end < 0 else end + 1
         return Edit(body.file, end, end, text, what)
 
-    def _first(self, block: _Spot, name: str, now: Json, what: str) -> Edit:
+    def _rewritten(self, block: Spot, text: str | None, now: Json, what: str) -> list[Edit]:
+        """A block as another one, if nothing is lost; or as none."""
+        if text is None:
+            return [self._gone(block, what)]
+        if " ".join(syntax.text(block.node).split()) == " ".join(text.split()):
+            return []
+        if not blocks.plain(block.node):
+            leave(f"{what} has a block with expressions or comments, which would be lost; {should_be(now)}")
+        return [Edit(block.file, block.node.start_byte, block.node.end_byte, text, what)]
+
+    def _added(self, body: Spot, following: Node | None, text: str, indent: str, what: str) -> Edit:
+        """Blocks before another one, or at the end of a body."""
+        if following is None:
+            return self._inserted(body, "", text, what, raw=True)
+        begin = self._sources[body.file].rfind(b"\n", 0, following.start_byte) + 1
+        return Edit(body.file, begin, begin, f"{indent}{text}\n", what)
+
+    def _first(self, block: Spot, name: str, now: Json, what: str) -> Edit:
         """An attribute in a block that is empty."""
-        if now is None or _is_blocks(now):
+        if now is None or blocks.are(now):
             leave(f"{what} is in a block that is empty; {should_be(now)}")
         content, end = self._sources[block.file], block.node.end_byte - 1
         begin = "" if content[:end].endswith(b"\n") else "\n"
@@ -354,11 +368,11 @@ class _Drafter:
         inner = f"{indent}  "
         return Edit(block.file, end, end, f"{begin}{inner}{name} = {hclwrite.value(now, inner)}\n{indent}", what)
 
-    def _without(self, expression: _Spot, what: str) -> Edit:
+    def _without(self, expression: Spot, what: str) -> Edit:
         """Remove the attribute of an expression, with its line."""
-        return self._gone(_Spot(expression.file, expression.node.parent or expression.node), what)
+        return self._gone(Spot(expression.file, expression.node.parent or expression.node), what)
 
-    def _gone(self, spot: _Spot, what: str) -> Edit:
+    def _gone(self, spot: Spot, what: str) -> Edit:
         """Remove a node with the rest of its lines."""
         content, start, end = self._sources[spot.file], spot.node.start_byte, spot.node.end_byte
         begin = content.rfind(b"\n", 0, start) + 1
@@ -374,27 +388,9 @@ class _Drafter:
         return Edit(spot.file, start, end, "", what)
 
 
-def _replaced(spot: _Spot, now: Json, what: str) -> Edit:
+def _replaced(spot: Spot, now: Json, what: str) -> Edit:
     text = hclwrite.value(now, places.indent(spot.node))
     end = spot.node.end_byte
     if syntax.text(spot.node).endswith("\n"):  # a heredoc ends with its line
         text += "\n"
     return Edit(spot.file, spot.node.start_byte, end, text, what)
-
-
-def _has_hidden(found: Json) -> bool:
-    """Whether a value has parts that are not shown."""
-    if isinstance(found, dict):
-        return any(_has_hidden(item) for item in found.values())
-    if isinstance(found, list):
-        return any(_has_hidden(item) for item in found)
-    return isinstance(found, str) and (found in _HIDDEN or MASK in found)
-
-
-def _is_blocks(found: Json) -> bool:
-    return isinstance(found, list) and bool(found) and all(isinstance(item, dict) for item in found)
-
-
-def _set(item: JsonObject, written: set[str]) -> JsonObject:
-    """What a nested block has to set: what others of its kind set, and what is not empty."""
-    return {key: value for key, value in item.items() if key in written or value not in (None, "", [], {}, 0, False)}

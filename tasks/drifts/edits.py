@@ -21,11 +21,16 @@ class Edit:
 
 
 def applied(content: bytes, edits: Sequence[Edit]) -> bytes:
-    """A file's content with the edits that concern it; their lines end as the file's do."""
+    """A file's content with the edits that concern it; their lines end as the file's do.
+
+    What is added at one place is added in the order of the edits.
+    """
     newline = b"\r\n" if b"\r\n" in content else b"\n"
-    for edit in sorted(edits, key=lambda item: item.start, reverse=True):
-        content = content[: edit.start] + edit.text.encode().replace(b"\n", newline) + content[edit.end :]
-    return content
+    parts, done = list[bytes](), 0
+    for edit in sorted(edits, key=lambda item: (item.start, item.end)):
+        parts += [content[done : edit.start], edit.text.encode().replace(b"\n", newline)]
+        done = edit.end
+    return b"".join([*parts, content[done:]])
 
 
 def apart(edits: list[Edit]) -> list[Edit]:

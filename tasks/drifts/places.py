@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..project.hcl import syntax
@@ -10,6 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tree_sitter import Node
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A block or expression in a file."""
+
+    file: str
+    node: Node
 
 
 def element(node: Node, step: str | int) -> Node | None:

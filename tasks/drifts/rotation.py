@@ -49,14 +49,14 @@ class Shard:
         return f"{self.number}/{self.count}"
 
 
-def in_turn(stacks: Iterable[str], looked: Mapping[str, str]) -> list[str]:
+def in_turn(stacks: Iterable[str], turns: Mapping[str, int]) -> list[str]:
     """The stacks in the order in which they are due: those that were never looked at, then the longest ago.
 
     Args:
         stacks: Their names.
-        looked: When each was last looked at, ISO 8601 in UTC.
+        turns: The number of the latest look at each, counted over all stacks and runs.
     """
-    return sorted(stacks, key=lambda name: (looked.get(name, ""), name))
+    return sorted(stacks, key=lambda name: (turns.get(name, 0), name))
 
 
 class Budget:

@@ -51,6 +51,7 @@ class Completed:
 CONFIGURES = frozenset(
     {"apply", "console", "destroy", "import", "plan", "providers", "refresh", "show", "test", "validate"}
 )
+WRITES = frozenset({"apply", "import", "refresh", "state"})  # the state
 EARLY = ("init", "validate", "show")  # besides those that get variables anyway
 
 

@@ -19,7 +19,7 @@ from ..base.problem import Where, doit
 from ..base.process import kept_environment
 from ..base.text import few
 from . import diagnostics, progress, statelock, statereads
-from .command import CHANGES_PRESENT, CONFIGURES, EARLY, Completed, Context
+from .command import CHANGES_PRESENT, CONFIGURES, EARLY, WRITES, Completed, Context
 from .encryption import REMOTE_STATE
 from .encryption import SINCE as KEYS_SINCE
 from .progress import Progress
@@ -157,9 +157,10 @@ class Engine:
         if code is None:
             raise EngineError(f"{command} took longer than {f'{late:g} s' if late is not None else 'it may'}")
         if self._stop.requested and code not in (0, CHANGES_PRESENT):
+            saved = "its changes are saved in the state, and the state is unlocked"
             raise StoppedError(
                 f"{command} was stopped; the engine exited cleanly",
-                untouched="its changes are saved in the state, and the state is unlocked",
+                untouched=saved if command in WRITES else "nothing was changed",
                 next_step="run the same command again; it continues from here",
             )
         succeeded = code in (0, CHANGES_PRESENT)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from .command import Completed, Context
 
 _FIELD = re.compile(r"^[│| ]*(ID|Path|Operation|Who|Version|Created|Info):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
-_GO_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)")
+_GO_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(?:\.\d+)?(?: ?([+-]\d\d):?(\d\d))?")
+_UNSET = 1  # the year of a Go time that is not set
 _SCHEMA = "terraform_remote_state"  # the default schema of the pg backend
 
 
@@ -32,12 +33,23 @@ class Lock:
     who: str = ""
     created: str = ""
 
-    def age(self, now: datetime) -> str | None:
-        """How long it has been held, in words."""
+    @property
+    def since(self) -> datetime | None:
+        """When it was taken, in UTC; None if that is not known."""
         match = _GO_TIME.search(self.created)
-        if match is None:
+        try:
+            offset = f"{match[3]}:{match[4]}" if match and match[3] else "+00:00"
+            found = datetime.fromisoformat(f"{match[1]}T{match[2]}{offset}") if match else None
+            return found.astimezone(UTC) if found and found.year != _UNSET else None
+        except (ValueError, OverflowError):
             return None
-        seconds = (now - datetime.fromisoformat(f"{match[1]}T{match[2]}+00:00")).total_seconds()
+
+    def age(self, now: datetime) -> str | None:
+        """How long it has been held, in words; None if that is not known."""
+        since = self.since
+        if since is None:
+            return None
+        seconds = (now - since).total_seconds()
         for size, word in ((86400, "day"), (3600, "hour"), (60, "minute")):
             if seconds >= size:
                 return plural(int(seconds // size), word)
@@ -71,7 +83,7 @@ def describe(lock: Lock, now: datetime | None = None) -> str:
     if lock.operation:
         words.append(f"for {lock.operation.removeprefix('OperationType').lower()}")
     if age := lock.age(now or datetime.now(UTC)):
-        words.append(f"for {age} now (since {lock.created[:19]} UTC)")
+        words.append(f"for {age} now (since {lock.since:%Y-%m-%d %H:%M:%S} UTC)")
     return ", ".join(words) + f"; lock {lock.id}"
 
 

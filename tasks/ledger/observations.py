@@ -14,7 +14,7 @@ from .record import checked
 from .statement import Part
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
 FORMAT = 1
 NEEDS = "0.1.0"  # the first version of doit-tofu that reads and writes this format
@@ -41,12 +41,14 @@ class Checked(Part):
 
     Args:
         at: When it was; empty if none has succeeded yet.
-        tried: When a check last failed, if that was later.
+        tried: When a check last failed, or what it found was not recorded, if that was later.
+        turn: The number of the latest look at it, over all stacks and runs, as clocks differ and seconds are long.
         drifts: What it found, by the digest of the address.
     """
 
     at: str
     tried: str = ""
+    turn: int = 0
     drifts: dict[str, Drift] = {}  # noqa: RUF012 - pydantic copies it
 
     @property
@@ -103,7 +105,8 @@ class Update:
         at: When, by the run's clock.
         run: The run's label.
         checked: For each stack that was checked for drift: the fingerprint of every drift, by digest of the address.
-        tried: The stacks whose check failed: what was known of them stays.
+        tried: The stacks that were looked at, but not `checked`: what was known of them stays.
+        order: The stacks in the order in which they were looked at.
         noted: For each channel the incidents that it was notified of, by key.
         ended: For each channel the keys of incidents that are over.
         stacks: The stacks that exist; None keeps those of stacks that no longer do.
@@ -113,6 +116,7 @@ class Update:
     run: str
     checked: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     tried: Collection[str] = ()
+    order: Sequence[str] = ()
     noted: Mapping[str, Mapping[str, Incident]] = field(default_factory=dict)
     ended: Mapping[str, Collection[str]] = field(default_factory=dict)
     stacks: Collection[str] | None = None
@@ -124,6 +128,9 @@ class Update:
             stacks[name] = self._check(stacks.get(name), found)
         for name in self.tried:
             stacks[name] = (stacks.get(name) or Checked(at="")).model_copy(update={"tried": self.at})
+        first = 1 + max((item.turn for item in stacks.values()), default=0)
+        for turn, name in enumerate((name for name in self.order if name in stacks), start=first):
+            stacks[name] = stacks[name].model_copy(update={"turn": turn})
         channels = {label: dict(incidents) for label, incidents in known.channels.items()}
         for label, keys in self.ended.items():
             for key in keys:
@@ -138,9 +145,8 @@ class Update:
         return known.model_copy(update={**following, "format": FORMAT, "needs": NEEDS})
 
     def _check(self, before: Checked | None, found: Mapping[str, str]) -> Checked:
-        return Checked(
-            at=self.at, drifts={address: self._drift(before, address, mark) for address, mark in found.items()}
-        )
+        drifts = {address: self._drift(before, address, mark) for address, mark in found.items()}
+        return Checked(at=self.at, turn=before.turn if before else 0, drifts=drifts)
 
     def _drift(self, before: Checked | None, address: str, fingerprint: str) -> Drift:
         known = before.drifts.get(address) if before else None

@@ -136,7 +136,8 @@ class Observer:
         except FormatError as error:
             raise self._wrong(UntrustedError, str(error), _AGAIN) from None
         if wrong := self.identity.problem_of(found.project, found.environment):
-            raise self._wrong(LedgerError, wrong, "set `ledger.ref` or `ledger.url` to a place of its own")
+            place = "set `ledger.ref` or `ledger.url` to a place of its own"
+            raise self._wrong(LedgerError, f"they are {wrong}", place)
         if self.trust.public and not statement.verified(envelope, self.trust.public):
             by = ", ".join(item.keyid for item in envelope.signatures) or "no key"
             names = " or ".join(PublicKey(key.text).id for key in self.trust.public)

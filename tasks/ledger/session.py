@@ -53,15 +53,16 @@ class Identity:
 
     def problem(self, head: Head) -> str | None:
         """Why a ledger is not the expected one; None if it is."""
-        return self.problem_of(head.project, head.environment)
+        wrong = self.problem_of(head.project, head.environment)
+        return f"it is the ledger {wrong}" if wrong else None
 
     def problem_of(self, project: str, environment: str) -> str | None:
-        """Why what a project and an environment recorded is not the expected one; None if it is."""
+        """Whose the record of a project and an environment is, if it is not the expected one's: `of 'a', but ...`."""
         if environment != self.environment:
-            return f"it is the ledger of environment '{environment}', not of '{self.environment}'"
+            return f"of environment '{environment}', not of '{self.environment}'"
         ours, theirs = self.project.strip("/"), project.strip("/")
         if ours and theirs and ours != theirs and not (ours.endswith(f"/{theirs}") or theirs.endswith(f"/{ours}")):
-            return f"it is the ledger of '{theirs}', but this is '{ours}'"
+            return f"of '{theirs}', but this is '{ours}'"
         return None
 
 

@@ -14,10 +14,10 @@ from ..base.errors import ConfigError, DriftAdoptionError, EngineError
 from ..base.files import write_atomic
 from ..base.jsonvalue import fields, named
 from ..base.text import few, plural
+from ..drifts import blocks, edits
 from ..drifts import draft as drafts
-from ..drifts import edits
+from ..drifts.blocks import Shape
 from ..drifts.classes import DriftClass
-from ..drifts.draft import Shape
 from ..engine.command import Context
 from ..project.hcl import combining
 from ..run import workdir
@@ -180,12 +180,25 @@ def _of(found: Sequence[edits.Edit], file: str) -> list[edits.Edit]:
 
 
 def _shapes(run: Run, stack: Stack, findings: Sequence[Finding]) -> dict[str, Shape]:
-    """What the engine says of the types of resources that appeared."""
-    wanted = {found.type for found in findings if found.kind is DriftClass.APPEARED}
+    """What the engine says of the types of resources that appeared, or that have more than texts and numbers now."""
+    wanted = {found.type for found in findings if found.kind is DriftClass.APPEARED or _is_nested(found)}
     if not wanted:
         return {}
     with workdir.context(run, stack, "drift") as (where, _):
         return {name: _shape(schema) for name, schema in _schemas(run, where) if name in wanted}
+
+
+def _is_nested(found: Finding) -> bool:
+    """Whether an object was added to a resource: only its type's schema knows whether that is a block."""
+    sides = [(found.item or {}).get(side) for side in ("before", "after")]
+    if found.kind is not DriftClass.CHANGED or not all(isinstance(side, dict) for side in sides):
+        return False
+    exists, code = map(fields, sides)
+    return any(_objects(exists[name]) and not _objects(code.get(name)) for name in exists)
+
+
+def _objects(value: Json) -> bool:
+    return blocks.are(value) or (isinstance(value, dict) and bool(value))
 
 
 def _schemas(run: Run, where: Context) -> Iterator[tuple[str, Mapping[str, Json]]]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ..artifact.affected import Assessment
+    from ..artifact.receipt import Receipt
     from ..artifact.statecheck import Seen
     from ..base.jsonvalue import Json, JsonObject
     from ..drifts.classes import Finding
@@ -42,6 +43,7 @@ KIND = "application/vnd.doit-tofu.shown-drift+json"
 _ORIGIN = "drift"
 _PURPOSE = "shown drift"
 _UNTOUCHED = "nothing was applied"
+_FOREIGN = frozenset({"project", "backend"})  # what was shown elsewhere was not shown before the last deploy here
 
 
 @dataclass(frozen=True)
@@ -120,13 +122,22 @@ def read(run: Run, stack: Stack, assessment: Assessment) -> Shown:
     if (found.made.stack, found.made.environment) != (stack.name, here):
         message = f"what was shown is of '{found.made.stack}' in '{found.made.environment}', not of it in '{here}'"
         raise refused(run, stack.name, message)
-    if last is not None and last.plan_id != found.made.follows:
-        raise refused(run, stack.name, "it was deployed since its drift was shown")
+    since = last is not None and last.plan_id != found.made.follows
     try:
         manifests.verify(found.made, stack.name, acceptance.expected(run, stack, assessment, found.made.inputs))
     except ArtifactRefusedError as error:
-        raise refused(run, stack.name, f"what was shown is not what is here: {error.message}") from error
+        if not since or error.reason in _FOREIGN:
+            raise refused(run, stack.name, f"what was shown is not what is here: {error.message}") from error
+    if since and last is not None:
+        raise refused(run, stack.name, _since(last, found.made))
     return found
+
+
+def _since(last: Receipt, made: Manifest) -> str:
+    """Why what was shown does not follow the last deploy."""
+    if None not in (last.lineage, made.lineage) and last.lineage != made.lineage:
+        return f"what was shown is of another state: its lineage is {made.lineage}, not {last.lineage}"
+    return "it was deployed since its drift was shown"
 
 
 def refused(run: Run, stack: str, message: str, details: Sequence[str] = ()) -> DriftRepairError:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..base import interpolate
 from ..base.errors import ConfigError
-from ..base.files import canonical_json
 from ..base.layout import ENVIRONMENTS_DIR
 from ..base.masking import SECRET_NAME
 from .config.yamlfile import dotted
+from .otherenvironments import OtherEnvironments, deciding
 from .statekinds import KINDS
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def setting(project: Sources, stack: Stack, name: str) -> Any:
 
 def check(project: Sources) -> Iterator[ConfigError]:
     """Everything that is wrong with the backends of a project's stacks, as far as the configuration shows it."""
+    others = OtherEnvironments(project)
     for name, stack in project.stacks.items():
         if name in project.checked or project.module(name).broken:
             continue
@@ -75,7 +76,7 @@ def check(project: Sources) -> Iterator[ConfigError]:
         if project.module(name).backend != stack.backend.kind:
             yield _other_kind(project, stack, stack.backend.kind)
             continue
-        yield from _check_environments(project, stack)
+        yield from _check_environments(project, stack, others)
 
 
 def key(stack: Stack) -> tuple[str, ...]:
@@ -159,25 +160,30 @@ def _secret_in(project: Sources, value: str) -> tuple[str | None, str]:
     return None, ""
 
 
-def _check_environments(project: Sources, stack: Stack) -> Iterator[ConfigError]:
-    """Two environments must not share a state; settings from variables or an environment's own file may differ."""
+def _check_environments(project: Sources, stack: Stack, others: OtherEnvironments) -> Iterator[ConfigError]:
+    """Two environments must not share a state; settings from variables may differ."""
     backend, at = stack.backend, key(stack)
     if backend is None or project.environment == project.config.default_environment:
         return
-    name = KINDS[backend.kind].own if backend.kind in KINDS else None
-    text = canonical_json(backend.settings).decode()
+    name, text = KINDS[backend.kind].own if backend.kind in KINDS else None, deciding(backend.settings)
+    if name not in backend.settings or "{environment}" in text or "${" in text or _is_in_variables():
+        return
     overridden = any(
         path[: len(at)] == at
         for document in project.loaded.documents
         if ENVIRONMENTS_DIR in document.name
         for path in document.lines
-    ) or any(variable.upper().startswith("DEPLOY_BACKEND") for variable in os.environ)
-    if name in backend.settings and "{environment}" not in text and "${" not in text and not overridden:
+    )
+    other = others.sharing(stack) if overridden else project.config.default_environment
+    if other is not None:
         yield project.loaded.error(
-            f"environments '{project.config.default_environment}' and '{project.environment}' would keep one state",
-            *at, "settings", str(name),
+            f"environments '{other}' and '{project.environment}' would keep one state", *at, "settings", str(name),
             next_step=f"use {{environment}} in `{name}`, or set another value in the environment's own file",
         )  # fmt: skip
+
+
+def _is_in_variables() -> bool:
+    return any(variable.upper().startswith("DEPLOY_BACKEND") for variable in os.environ)
 
 
 def _leaves(value: Any, path: tuple[str, ...] = ()) -> Iterable[tuple[tuple[str, ...], Any]]:

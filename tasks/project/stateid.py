@@ -147,6 +147,12 @@ def check(project: Sources) -> Iterator[ConfigError]:
         if other is not None:
             yield _shared(project, stack, project.stacks[other], state)
         others.append((name, state))
+    for others in found.values():
+        for name, state in others:
+            for key in state.beside:
+                for over, its in found.get(key, ()):
+                    if state.at_one_place(its):
+                        yield _overwritten(project, project.stacks[over], project.stacks[name])
 
 
 def _is_faulty(project: Sources, stack: Stack) -> bool:
@@ -160,6 +166,18 @@ def _shared(project: Sources, stack: Stack, other: Stack, state: StateId) -> Con
     )
     if not state.certain:
         message += " (as far as is known: both contain the same expression, which only the engine evaluates)"
+    return _clash(project, stack, message)
+
+
+def _overwritten(project: Sources, stack: Stack, other: Stack) -> ConfigError:
+    return _clash(
+        project, stack,
+        f"the state of stack '{stack.name}' would be where the engine keeps the backup or lock of the state of"
+        f" '{other.name}', and be overwritten",
+    )  # fmt: skip
+
+
+def _clash(project: Sources, stack: Stack, message: str) -> ConfigError:
     module, kind = project.module(stack.name), project.module(stack.name).backend or "local"
     own = KINDS[kind].own
     if stack.backend is not None:

@@ -20,7 +20,7 @@ class StateKind:
     those that name the server or account; they may come from the environment. `variables` are the environment variables
     that
     the engine reads for missing settings. `own` is the setting that should contain the stack's name. `joined` are the
-    names that the engine joins into one path.
+    names that the engine joins into one path. `beside` is how the names end of what the engine writes beside a state.
     """
 
     names: Mapping[str, str | None]
@@ -28,6 +28,7 @@ class StateKind:
     place: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     joined: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,13 @@ class StateId:
         return (self.kind, *self.names)
 
     @property
+    def beside(self) -> list[tuple[str, ...]]:
+        """The keys of what the engine writes beside it: its backup, its lock."""
+        if not self.certain or self.kind not in KINDS:
+            return []
+        return [(self.kind, *self.names[:-1], self.names[-1] + end) for end in KINDS[self.kind].beside]
+
+    @property
     def file(self) -> str | None:
         """The file that it is, if it is one whose path is known; every link in the path is resolved."""
         known = self.kind == "local" and self.names[0].startswith(KNOWN)
@@ -63,8 +71,12 @@ class StateId:
 
         A place that only one of them names is not a difference: the other may get it from environment variables.
         """
+        return self.key == other.key and self.at_one_place(other)
+
+    def at_one_place(self, other: StateId) -> bool:
+        """Whether both are in one server or account, as far as is known."""
         pairs = zip(self.place, other.place, strict=False)
-        return self.key == other.key and all(None in pair or pair[0] == pair[1] for pair in pairs)
+        return all(None in pair or pair[0] == pair[1] for pair in pairs)
 
 
 # https://opentofu.org/docs/language/settings/backends/configuration/ and the pages of each backend below it
@@ -73,7 +85,7 @@ _REMOTE = StateKind(
     {"organization": "TF_CLOUD_ORGANIZATION", "hostname": "TF_CLOUD_HOSTNAME"},
 )  # fmt: skip
 KINDS: dict[str, StateKind] = {
-    "local": StateKind({"path": "terraform.tfstate"}, "path"),
+    "local": StateKind({"path": "terraform.tfstate"}, "path", beside=(".backup",)),
     "http": StateKind({"address": None}, "address", variables={"address": "TF_HTTP_ADDRESS"}),
     "pg": StateKind(
         {"schema_name": "terraform_remote_state", "table_name": "states"}, "schema_name", ("conn_str",),
@@ -81,7 +93,7 @@ KINDS: dict[str, StateKind] = {
     ),
     "s3": StateKind(
         {"bucket": None, "key": None}, "key", ("endpoints.s3", "endpoint"),
-        {"endpoints.s3": "AWS_ENDPOINT_URL_S3", "endpoint": "AWS_S3_ENDPOINT"},
+        {"endpoints.s3": "AWS_ENDPOINT_URL_S3", "endpoint": "AWS_S3_ENDPOINT"}, beside=(".tflock",),
     ),
     "gcs": StateKind({"bucket": None, "prefix": ""}, "prefix"),
     "azurerm": StateKind({"storage_account_name": "", "container_name": None, "key": None}, "key"),
@@ -93,7 +105,7 @@ KINDS: dict[str, StateKind] = {
     ),
     "cos": StateKind(
         {"bucket": None, "prefix": "", "key": "terraform.tfstate"}, "key", ("region",),
-        {"region": "TENCENTCLOUD_REGION"}, ("prefix", "key"),
+        {"region": "TENCENTCLOUD_REGION"}, ("prefix", "key"), (".tflock",),
     ),
     "oss": StateKind(
         {"bucket": None, "prefix": "env:", "key": "terraform.tfstate"}, "key", ("endpoint", "region"),

@@ -174,7 +174,7 @@ def of_result(result: Result, named: str | None = None) -> StackReport:
         summary=visible(result.summary),
         reasons=[visible(text) for text in result.reasons],
         counts=counts,
-        changes=sorted(shown, key=lambda change: (change.severity != CRITICAL, _rank(change.kind), change.address)),
+        changes=sorted(shown, key=_place),
         outputs=outputs,
         findings=[_finding(item) for item in planned.findings],
         failed_checks=[visible(text) for text in texts(changes.get("failed_checks"))],
@@ -268,6 +268,13 @@ def _change(item: JsonObject) -> Change:
         forces=sorted({dotted(path) for path in forces}),
         lines=of_change(item),
     )
+
+
+def _place(change: Change) -> tuple[bool, int, list[tuple[int, str]]]:
+    """Where a change stands: the dangerous ones first, `a[2]` before `a[10]`."""
+    parts = re.split(r"([0-9]+)", change.address)
+    numbered = [(len(part) if at % 2 else 0, part) for at, part in enumerate(parts)]
+    return change.severity != CRITICAL, _rank(change.kind), numbered
 
 
 def _rank(kind: str) -> int:

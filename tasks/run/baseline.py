@@ -12,7 +12,7 @@ from ..ledger.observations import Observations, Update
 from . import observing
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from ..base.layout import Layout
     from ..ledger.observations import Checked
@@ -50,8 +50,16 @@ class Baseline(Protocol):
         """A digest of values as the records contain it; empty if they must not contain one."""
         ...
 
-    def write(self, checked: Mapping[str, Mapping[str, str]] | None = None, *, tried: Collection[str] = ()) -> None:
-        """Record the checks of this run: for each stack the fingerprint of each drift, by address; and what failed.
+    def write(
+        self, checked: Mapping[str, Mapping[str, str]] | None = None,
+        *, tried: Collection[str] = (), order: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        """Record the checks of this run.
+
+        Args:
+            checked: For each stack the fingerprint of each drift, by address.
+            tried: The stacks that were looked at, but of which nothing is recorded.
+            order: The stacks in the order in which they were looked at.
 
         Raises:
             DeployError: It cannot be written.
@@ -110,7 +118,10 @@ class Here:
         """The digest itself: a reader of this disk can read the report, too."""
         return content.decode()
 
-    def write(self, checked: Mapping[str, Mapping[str, str]] | None = None, *, tried: Collection[str] = ()) -> None:
+    def write(
+        self, checked: Mapping[str, Mapping[str, str]] | None = None,
+        *, tried: Collection[str] = (), order: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         """Record checks.
 
         Raises:
@@ -120,7 +131,8 @@ class Here:
             before = self.read()
         except RecordError:
             before = Observations(project="", environment=self._layout.environment)
-        self._found = Update(now(), "", checked=checked or {}, tried=tried, stacks=self._stacks).over(before)
+        made = Update(now(), "", checked=checked or {}, tried=tried, order=order, stacks=self._stacks)
+        self._found = made.over(before)
         folder.keep(self._layout, self._layout.checks, self._found.model_dump(mode="json"))
 
 

@@ -18,7 +18,7 @@ from . import ledgers
 from .workingcopy import WorkingCopy
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from ..ledger.observations import Checked, Observations
     from ..ledger.observer import Observer
@@ -121,14 +121,15 @@ class Observing:
 
     def write(
         self, checked: Mapping[str, Mapping[str, str]] | None = None, update: Update | None = None,
-        *, tried: Collection[str] = (),
+        *, tried: Collection[str] = (), order: Sequence[str] = (),
     ) -> None:  # fmt: skip
         """Add what this run observed to the newest observations.
 
         Args:
             checked: For each stack that was checked for drift: the `fingerprint` of each drift, by `address`.
             update: Anything else.
-            tried: The stacks that could not be checked.
+            tried: The stacks that were looked at, but of which nothing is recorded.
+            order: The stacks in the order in which they were looked at.
 
         Raises:
             LedgerError: It cannot be written.
@@ -137,8 +138,11 @@ class Observing:
         stacks = frozenset(self._run.project.stacks)
         self._observer.floor = self._seen(0)
         self._found = self._observer.write(
-            replace(made, checked=checked or made.checked, tried=tried or made.tried, stacks=stacks)
-        )
+            replace(
+                made, checked=checked or made.checked, tried=tried or made.tried, order=order or made.order,
+                stacks=stacks,
+            )
+        )  # fmt: skip
         self._seen(self._found.writes)
 
 

@@ -65,18 +65,20 @@ def record(run: Run, code: ExitCode) -> DeployError | None:
     home = baseline.of(run)
     marks = Marks(home.address, home.fingerprint)
     hidden = code is ExitCode.FAILED and run.project.config.drift.exit == "new"
+    looked = [
+        result for result in run.results.values()
+        if result.stage == _STAGE and (isinstance(result.details, DriftDetails) or result.status is Status.FAILED)
+    ]  # fmt: skip
     checked = {
         result.stack: marks.of(result.details.findings)
-        for result in run.results.values()
-        if result.stage == _STAGE and isinstance(result.details, DriftDetails) and result.status is not Status.FAILED
+        for result in looked
+        if isinstance(result.details, DriftDetails) and result.status is not Status.FAILED
         if not hidden or not any(found.alerting and found.fresh for found in result.details.findings)
     }
-    tried = [
-        result.stack for result in run.results.values() if result.stage == _STAGE and result.status is Status.FAILED
-    ]
+    order = [result.stack for result in looked]  # results are kept in the order in which the checks ended
     try:
-        if checked or tried:
-            home.write(checked, tried=tried)
+        if looked:
+            home.write(checked, tried=[name for name in order if name not in checked], order=order)
     except DeployError as error:
         return error
     return None
@@ -93,7 +95,7 @@ def repaired(run: Run) -> DeployError | None:
     over: dict[str, dict[str, str]] = {stack: {} for stack in run.repairs if stack in run.applied}
     try:
         if over:
-            baseline.of(run).write(over)
+            baseline.of(run).write(over, order=list(over))
     except DeployError as error:
         return error
     return None

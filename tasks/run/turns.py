@@ -67,14 +67,9 @@ def choose(run: Run, tasks: Mapping[str, Task], selected: Collection[str]) -> No
     if mine is not None:
         names = [name for name in names if mine.has(name)]
     if run.project.config.drift.budget is not None:
-        names = in_turn(names, _looked(run))
+        found = _observed(run)
+        names = in_turn(names, {name: item.turn for name, item in found.stacks.items()} if found else {})
     waits[:] = [*(name for name in waits if not name.startswith(_PREFIX)), *(_PREFIX + name for name in names)]
-
-
-def _looked(run: Run) -> dict[str, str]:
-    """When each stack was last looked at, as far as that is known."""
-    found = _observed(run)
-    return {name: item.looked for name, item in found.stacks.items()} if found else {}
 
 
 def _observed(run: Run) -> Observations | None:
@@ -92,8 +87,9 @@ def skipped(run: Run, stack: str) -> Result | None:
     if deploying is not None:
         return Result(STAGE, stack, Status.SKIPPED, f"skipped: it is being deployed by {deploying}")
     if not run.once(_budget).begin():
-        last = _looked(run).get(stack)
-        when = f"last checked {last}" if last else "never checked yet"
+        found = _observed(run)
+        last = found.stacks.get(stack) if found else None
+        when = f"last checked {last.looked}" if last else "never checked yet"
         text = f"skipped: the budget of {run.project.config.drift.budget:g} s is used up; {when}"
         return Result(STAGE, stack, Status.SKIPPED, text)
     return None

@@ -34,6 +34,14 @@ def test_of_two_environments_none_is_silently_left_out(pair: Repository) -> None
     pair.doit("env=prod", "env=prod", "status")
 
 
+def test_an_empty_variable_for_the_environment_is_not_the_default_one(one: Repository) -> None:
+    done = one.doit("deploy", code=1, DEPLOY_ENV="")
+    assert "the environment variable DEPLOY_ENV is empty" in done.out
+    assert "nothing was planned or applied" in done.out
+    assert one.engine_calls() == []
+    one.doit("env=local", "status", DEPLOY_ENV="")
+
+
 def test_the_nearest_word_is_named(one: Repository) -> None:
     assert "did you mean 'env'" in one.doit("evn=prod", "deploy", code=1).out
 
@@ -79,6 +87,7 @@ def test_a_deployed_stack_that_is_gone_is_named_also_when_it_was_the_only_one(on
 def test_an_empty_discover_says_that_no_stack_is_meant(one: Repository) -> None:
     one.write("config/pipeline.yaml:version: 1\ndiscover: []\n")
     one.prepare("deploy")
+    assert one.doit("status").out == "local: no stacks\n"
 
 
 def test_an_environment_in_which_every_stack_is_disabled_is_said_and_no_failure(one: Repository) -> None:

@@ -106,7 +106,26 @@ def test_undeployed_code_a_newer_deploy_and_a_plan_that_waits_are_not_mixed_in(d
     change(drifted, {"x": 5})
     drifted.deploy_dir("drift/a.json").write_bytes(kept)
     refused(drifted.doit("deploy", "--repair", "a", code=1), "deployed since its drift was shown")
+    for foreign, said in (
+        ({"backend": "another"}, "made for another state"),
+        ({"lineage": "another"}, "shown is of another state: its lineage is another, not "),
+        ({"project": "gitlab.invalid/2"}, "made in project gitlab.invalid/2, but this is project gitlab.invalid/1"),
+    ):
+        drifted.deploy_dir("drift/a.json").write_bytes(_with(kept, made={"project": "gitlab.invalid/1", **foreign}))
+        done = drifted.doit("deploy", "--repair", "a", code=1, **JOB)
+        refused(done, said)
+        assert "deployed since" not in done.out
     assert value(drifted) == 5
+
+
+def _with(record: bytes, **changes: dict[str, str]) -> bytes:
+    """The record of a shown drift with some of its parts changed, and its signature left as it was."""
+    envelope = json.loads(record)
+    body = json.loads(base64.b64decode(envelope["payload"]))
+    for part, values in changes.items():
+        body[part] |= values
+    payload = base64.b64encode(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).decode()
+    return json.dumps({**envelope, "payload": payload}, sort_keys=True, separators=(",", ":")).encode()
 
 
 def test_of_several_stacks_all_are_repaired_or_none_and_no_plan_is_left(build: Callable[..., Repository]) -> None:
@@ -134,12 +153,18 @@ def test_of_several_stacks_all_are_repaired_or_none_and_no_plan_is_left(build: C
 
 
 def test_what_is_wrong_on_the_command_line_is_said(drifted: Repository) -> None:
+    drifted.write(minimal_config("drift: {repair: [{stacks: [a]}]}\n"))
     for words, said in (
         (["deploy", "--repair", "aa"], "unknown stack 'aa' (did you mean 'a'?)"),
         (["deploy", "--repair="], "names no stack"),
         (["plan", "deploy", "--repair=a"], "for a run of its own"),
         (["deploy", "--repair=a", "--auto-repair"], "exclude each other"),
-        (["ci=job", "deploy:a", "--repair=a"], "for a run of its own"),
+        (
+            ["ci=job", "deploy:a", "--repair=a"],
+            "repairs all of its stacks or none, which jobs of a stack each cannot do",
+        ),
+        (["ci=job", "deploy:a", "--repair=a"], "write `doit deploy --repair a`"),
+        (["ci=report", "deploy", "--auto-repair"], "write `doit deploy --auto-repair`"),
     ):
         done = drifted.doit(*words, code=None)
         assert (done.code, said in done.out) == (1, True), done.out
@@ -216,7 +241,7 @@ def test_a_record_that_was_changed_or_made_by_a_merge_request_is_refused(
 ) -> None:
     folder = handed(nightly, tmp_path)
     path = folder / ".deploy/local/drift/a.json"
-    genuine = json.loads(path.read_text())
+    genuine = path.read_bytes()
     outside(apart.base / "states", "a", {"y": "two"})
 
     def attempt(*said: str) -> None:
@@ -226,10 +251,7 @@ def test_a_record_that_was_changed_or_made_by_a_merge_request_is_refused(
         assert job.engine_calls("apply") == []
 
     attempt("terraform_data.y: differs only since then")
-    body = json.loads(base64.b64decode(genuine["payload"]))
-    body["changes"]["terraform_data.y"] = "0" * 32
-    forged = base64.b64encode(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).decode()
-    path.write_text(json.dumps({**genuine, "payload": forged}, sort_keys=True, separators=(",", ":")))
+    path.write_bytes(_with(genuine, changes={"terraform_data.y": "0" * 32}))
     attempt("not signed with the key of observations")
     other = apart.clone()
     other.doit("drift", code=2, **JOB)  # with what a merge request's job has: the key of states

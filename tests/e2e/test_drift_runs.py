@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,9 +27,9 @@ def deployed(pair: Repository) -> Repository:
     return pair
 
 
-def change(repository: Repository, value: str = "by hand") -> None:
-    """Change what the resource of `a` is, as if outside of the engine; "1" is what was deployed."""
-    path = repository.path / ".state/a-local.tfstate"
+def change(repository: Repository, value: str = "by hand", *, stack: str = "a") -> None:
+    """Change what a stack's resource is, as if outside of the engine; "1" is what was deployed."""
+    path = repository.path / f".state/{stack}-local.tfstate"
     state = json.loads(path.read_text())
     state["resources"][0]["instances"][0]["attributes"]["input"]["value"] = value
     path.write_text(json.dumps(state))
@@ -166,6 +168,32 @@ def test_a_stack_is_tried_again_and_the_exit_code_is_that_of_the_last_try(
     assert done.out.count("trying again") == retries
 
 
+RETRIED = [  # settings, how often the checks of `a` (which drifted) and `b` fail at first, the exit code
+    ("retries: 1", {"a": 1, "b": 1}, 2),
+    ("retries: 1", {"b": 2}, 1),  # a failure outranks drift
+    ("retries: 1, exit: new", {"a": 1}, 0),  # known by now
+]
+
+
+def test_what_failed_at_first_is_no_failure_and_hides_none(deployed: Repository, tmp_path: Path) -> None:
+    change(deployed)
+    for number, (settings, failing, code) in enumerate(RETRIED):
+        configure(deployed, f"{{{settings}}}")
+        tries = tmp_path / f"tries{number}"
+        tries.mkdir()
+        flaky = "".join(
+            f'{name}) [ $(wc -l < {tries}/{name}) -gt {times} ] || {{ echo "Error: flaky" >&2; exit 1; }};; '
+            for name, times in failing.items()
+        )
+        begin = f'[ "$1" != plan ] || {{ n=$(basename "$PWD"); echo x >> {tries}/$n;'
+        engine(deployed, f"{begin} case $n in {flaky}esac; }}")
+        done = deployed.doit("drift", code=code)
+        found = {path.name: len(path.read_text().splitlines()) for path in tries.iterdir()}
+        assert found == {name: min(failing.get(name, 0), 1) + 1 for name in "ab"}
+        assert ("FAILED" in done.out) == (code == 1)
+        assert ("flaky" in deployed.deploy_dir("reports/drift.md").read_text()) == (code == 1)
+
+
 def test_within_a_budget_stacks_take_turns_and_those_left_out_are_said(deployed: Repository) -> None:
     configure(deployed, "{budget: 0.001}")
     first = deployed.doit("drift")
@@ -177,6 +205,17 @@ def test_within_a_budget_stacks_take_turns_and_those_left_out_are_said(deployed:
     assert "1 ok, 1 skipped" in second.out
 
 
+def test_a_stack_whose_news_another_failure_hid_waits_for_its_turn_all_the_same(deployed: Repository) -> None:
+    """With `exit: new`, its drift stays new; but if it stayed unchecked, too, it would come first in every run."""
+    configure(deployed, "{exit: new}")
+    change(deployed, stack="b")
+    engine(deployed, 'case "$PWD $1" in */a\\ plan) echo "Error: no" >&2; exit 1;; esac')
+    assert "new" in deployed.doit("drift", code=1).task("drift", "b")
+    configure(deployed, "{exit: new, budget: 0.001}")
+    assert "is used up; last checked 20" in deployed.doit("drift", code=1).task("drift", "b")
+    assert "new" in deployed.doit("drift", code=2).task("drift", "b")
+
+
 # --- parts ------------------------------------------------------------------------------------------------------------
 
 
@@ -186,6 +225,8 @@ def test_shards_together_check_everything_and_one_without_stacks_is_no_failure(d
         done = deployed.doit(f"shard={number}/4", "drift")
         assert "Traceback" not in done.out
         found.append(deployed.planned())
+        empty = f"local: no stack belongs to shard {number}/4: nothing was checked here" in done.out
+        assert ("all passed" in done.out) != empty == (found[-1] == [])
     assert sorted(name for part in found for name in part) == ["a", "b"]
     assert [] in found
 
@@ -306,13 +347,33 @@ def test_without_the_configured_ledger_all_is_checked_what_is_new_is_unknown_and
 
 def test_a_folder_that_may_only_be_read_is_enough(deployed: Repository) -> None:
     states = deployed.path / ".state"
-    before = {path.name: path.stat().st_mtime_ns for path in states.iterdir()}
+    change(deployed)
+    before = {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in states.iterdir()}
     states.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    for path in states.iterdir():
+        path.chmod(stat.S_IRUSR)
     try:
-        deployed.doit("drift")
+        assert restricted(deployed, "touch", f"{states}/x").returncode != 0
+        assert restricted(deployed, "sh", "-c", f"echo >> {states}/a-local.tfstate").returncode != 0
+        done = restricted(deployed, str(deployed.python), "-m", "doit", "drift")
+        configure(deployed, "{lock: true}")  # this takes the right to write
+        locked = restricted(deployed, str(deployed.python), "-m", "doit", "drift")
     finally:
         states.chmod(stat.S_IRWXU)
-    assert {path.name: path.stat().st_mtime_ns for path in states.iterdir()} == before
+    assert done.returncode == 2, done.stdout
+    assert locked.returncode == 1, locked.stdout
+    assert "drifted: terraform_data.it (changed outside, new)" in done.stdout
+    assert "as deployed" in done.stdout
+    assert {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in states.iterdir()} == before
+
+
+def restricted(repository: Repository, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command without root's capability to write where no permission says so; others do not have it."""
+    drop = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    return subprocess.run(
+        [*drop, *command], cwd=repository.path, env=repository.environment(), stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
 
 
 def test_what_a_check_found_is_a_value_for_programs(deployed: Repository) -> None:

@@ -99,7 +99,7 @@ def test_an_option_that_is_nearly_right_names_the_right_one(one: Repository, arg
     assert one.engine_calls() == []
 
 
-@pytest.mark.parametrize("word", ["destroy", "deploy:nosuchstack", "prod"])
+@pytest.mark.parametrize("word", ["destroy", "deploy:nosuchstack", "drift:nosuchstack", "prod"])
 def test_nothing_is_guessed_for_a_name_that_is_only_a_little_like_another(one: Repository, word: str) -> None:
     done = program(one, word)
     assert done.code == 3
@@ -114,6 +114,12 @@ def test_a_command_for_all_stacks_at_once_has_no_parts(one: Repository) -> None:
 def test_a_stack_alone_is_told_how_to_be_written(one: Repository) -> None:
     stack = next(folder.name for folder in (one.path / "stacks").iterdir())
     assert f"write `plan:{stack}`" in program(one, "plan", stack).out
+
+
+@pytest.mark.parametrize("words", [[""], ["plan", ""], ["", "plan"]])
+def test_an_empty_word_is_named(one: Repository, words: list[str]) -> None:
+    done = program(one, *words)
+    assert (done.code, done.out) == (3, "ERROR: a word on the command line is empty\n")
 
 
 def test_a_name_that_is_like_nothing_lists_what_there_is(one: Repository) -> None:

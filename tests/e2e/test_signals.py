@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.repository import Repository, kill_group, minimal_config, resource, wait_for
+from tests.repository import PATIENCE, Repository, kill_group, minimal_config, resource, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,6 +108,27 @@ def test_one_signal_ends_the_apply_in_order_and_the_next_deploy_ends_the_work(
     slow.engine_calls()
     slow.doit("deploy")
     assert slow.engine_calls() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_while_modules_are_fetched_is_one_line_that_does_not_speak_of_changes(
+    build: Callable[..., Repository], number: signal.Signals
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the connection of the fetch, and answers nothing
+        source = f"git::http://127.0.0.1:{silent.getsockname()[1]}/module.git"
+        module = f'\nmodule "shared" {{\n  source = "{source}"\n}}\n'
+        repository = build(minimal_config(), f"stacks/a/main.tf:{resource(extra=module)}")
+        process = repository.start("plan")
+        silent.settimeout(PATIENCE)
+        connection, _ = silent.accept()
+        with connection:
+            process.send_signal(number)
+            out, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1, out
+    assert "Traceback" not in out
+    [line] = [line for line in out.splitlines() if line.startswith("plan ") and " a " in line]
+    assert line.split() == ["plan", "a", "stopped:", "nothing", "was", "changed"]
+    assert "stopped; run the same command again to continue" in out.splitlines()[-1]
 
 
 def test_the_receipt_of_a_stopped_run_has_the_serial_of_the_state_that_it_left(

@@ -110,6 +110,68 @@ def test_two_environments_that_would_keep_one_state_are_both_named(errors: Calla
     )
 
 
+S3 = 'terraform {\n  backend "s3" {}\n}\n'
+BELOW = "backend: {kind: s3, settings: {bucket: b, key: 'x/{stack}'}}\n"
+PROD = "config/environments/prod.yaml:"
+DEV = "config/environments/dev.yaml:"
+
+
+@pytest.mark.parametrize(
+    ("below", "prod", "dev", "other"),
+    [
+        (BELOW, "backend: {settings: {key: 'p/{stack}'}}\n", "backend: {settings: {key: 'p/{stack}'}}\n", "dev"),
+        (BELOW, "backend: {settings: {key: 'x/{stack}', region: eu}}\n", "backend: {settings: {region: eu}}\n", "dev"),
+        (BELOW, "backend: {settings: {bucket: b}}\n", "", "local"),
+        (
+            BELOW,
+            "backend: {settings: {key: 'dev/{stack}'}}\n",
+            "backend: {settings: {key: '{environment}/{stack}'}}\n",
+            "dev",
+        ),
+        (BELOW, "stacks: {a: {backend: {kind: s3, settings: {bucket: b, key: 'x/{stack}'}}}}\n", "", "local"),
+        (BELOW, "backend: {settings: {workspace_key_prefix: prod}}\n", "", "local"),
+        (BELOW.replace("key:", "workspace_key_prefix: '{environment}', key:"), "", "", "local"),
+        (BELOW.replace("key:", "dynamodb_table: '{environment}', key:"), "", "", "local"),
+    ],
+)
+def test_environments_whose_own_files_name_one_state_are_refused(
+    errors: Callable[..., str], below: str, prod: str, dev: str, other: str
+) -> None:
+    found = errors(below, f"stacks/a/main.tf:{S3}", PROD + prod, DEV + dev, environment="prod")
+    assert f"environments '{other}' and 'prod' would keep one state" in found
+    assert "config/" in found
+    assert "use {environment} in `key`" in found
+
+
+@pytest.mark.parametrize(
+    ("below", "prod", "dev"),
+    [
+        (BELOW, "backend: {settings: {key: 'p/{stack}'}}\n", "backend: {settings: {key: 'd/{stack}'}}\n"),
+        (BELOW, "backend: {settings: {bucket: p}}\n", "backend: {settings: {bucket: d}}\n"),
+        (
+            BELOW,
+            "backend: {settings: {bucket: p}}\n",
+            "backend: {settings: {bucket: p}}\nstacks: {a: {enabled: false}}\n",
+        ),
+        (
+            BELOW,
+            "backend: {settings: {key: 'p/${BUCKET_KEY:-x}'}}\n",
+            "backend: {settings: {key: 'p/${BUCKET_KEY:-x}'}}\n",
+        ),
+        (
+            BELOW,
+            "backend: {settings: {key: '{environment}/{stack}'}}\n",
+            "backend: {settings: {key: '{environment}/{stack}'}}\n",
+        ),
+        (BELOW, "backend: {settings: {key: 'p/{stack}'}}\n", "backend: [\n"),
+    ],
+)
+def test_environments_with_a_state_each_are_loaded(
+    load: Callable[..., project.Project], below: str, prod: str, dev: str
+) -> None:
+    assert list(load(below, f"stacks/a/main.tf:{S3}", PROD + prod, DEV + dev, environment="prod").stacks) == ["a"]
+
+
 @pytest.mark.parametrize("value", ["http://user:hunter2@x/{stack}", "http://x/${HTTP_TOKEN}/{stack}"])
 def test_a_secret_in_an_address_is_refused_without_its_value(errors: Callable[..., str], value: str) -> None:
     found = errors(

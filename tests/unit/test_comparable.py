@@ -97,12 +97,15 @@ def test_each_variable_that_is_set_is_found_where_it_counts(
         ("DEPLOY_STACKS__A__PATH", "stacks/a", ["DEPLOY_STACKS__A__PATH"]),
         ("DEPLOY_DISCOVER", '["stacks/*"]', ["DEPLOY_DISCOVER"]),
         ("DEPLOY_STACKS__B__PATH", "stacks/b", []),
+        ("WATCHED", "elsewhere", ["WATCHED"]),
+        ("CI_PROJECT_ID", "42", []),
     ],
 )
 def test_what_says_that_a_stack_is_there_is_no_commits_to_know(
     load: Callable[..., Project], monkeypatch: pytest.MonkeyPatch, variable: str, value: str, found: list[str]
 ) -> None:
     monkeypatch.setenv(variable, value)
-    configured = "stacks: {a: {}, b: {}}\n" if "STACKS" in variable else ""
+    watch = "{watch: ['${WATCHED:-x}/**', '${CI_PROJECT_ID:-1}']}"
+    configured = f"stacks: {{a: {watch}, b: {{}}}}\n" if variable != "DEPLOY_DISCOVER" else ""
     project = load(configured, "stacks/a/x.tf:", "stacks/b/x.tf:")
     assert list(comparable.settings(project, project.stacks["a"])) == found

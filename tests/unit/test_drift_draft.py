@@ -10,8 +10,8 @@ import pytest
 from tasks.artifact.changes import UNKNOWN
 from tasks.drifts import draft as drafts
 from tasks.drifts import edits, hclwrite
+from tasks.drifts.blocks import Shape
 from tasks.drifts.classes import DriftClass, Finding
-from tasks.drifts.draft import Shape
 from tasks.plans import adoption
 from tasks.project.hcl import syntax
 
@@ -71,6 +71,40 @@ def adopted(code: str, *found: Finding, given: frozenset[str] = frozenset(), **s
             "  r {\n    p = 1\n  }\n  r {\n    p = 2\n  }\n", {"r": [{"p": 2}]}, {"r": [{"p": 1}, {"p": 2}]},
             "  r {\n    p = 2\n  }\n", id="a block less",
         ),
+        pytest.param("  r {\n    p = 1\n  }\n", {"r": []}, {"r": [{"p": 1}]}, "", id="the last block of a list or set"),
+        pytest.param("  r { p = 1 }\n  r {\n    p = 2\n  }\n", {"r": []}, {"r": [{"p": 1}, {"p": 2}]}, "",
+                     id="all blocks of a list or set"),
+        pytest.param("  o {\n    p = 1\n    q = 2\n  }\n", {"o": {"p": 3, "q": None}}, {"o": {"p": 1, "q": 2}},
+                     "  o {\n    p = 3\n  }\n", id="a block that there is once"),
+        pytest.param("  o {\n    i {\n      p = 1\n    }\n  }\n", {"o": {"i": {"p": 3}}}, {"o": {"i": {"p": 1}}},
+                     "  o {\n    i {\n      p = 3\n    }\n  }\n", id="a block in a block that there is once"),
+        pytest.param(
+            "  r {\n    p = 1\n  }\n  r {\n    p = var.x # two\n  }\n", {"r": [{"p": 2}]}, {"r": [{"p": 1}, {"p": 2}]},
+            "  r {\n    p = var.x # two\n  }\n", id="of the blocks that stay, expressions and comments",
+        ),
+        pytest.param(
+            "  r {\n    p = var.x\n  }\n  r {\n    p = 3\n  }\n", {"r": [{"p": 1}, {"p": 2}, {"p": 3}]},
+            {"r": [{"p": 1}, {"p": 3}]},
+            "  r {\n    p = var.x\n  }\n  r {\n    p = 2\n  }\n  r {\n    p = 3\n  }\n", id="a block in between",
+        ),
+        pytest.param(
+            "  r {\n    p = 1\n  }\n", {"r": [{"p": 3}, {"p": 3}, {"p": 1}, {"p": 5}, {"p": 4}]}, {"r": [{"p": 1}]},
+            "".join(f"  r {{\n    p = {number}\n  }}\n" for number in (3, 3, 1, 5, 4)),
+            id="several blocks, in their order, and two that are the same",
+        ),
+        pytest.param(
+            '  t = {\n    a = "1"\n  }\n', {"t": {"a": "1", "b": "2", "c": "3"}}, {"t": {"a": "1"}},
+            '  t = {\n    a = "1"\n    b = "2"\n    c = "3"\n  }\n', id="several elements, in their order",
+        ),
+        pytest.param(
+            '  r {\n    p = "80" # web\n  }\n  r {\n    p = 22 # ssh\n  }\n', {"r": [{"p": 23}, {"p": 80}]},
+            {"r": [{"p": 22}, {"p": 80}]}, '  r {\n    p = "80" # web\n  }\n  r {\n    p = 23 # ssh\n  }\n',
+            id="a block of a set, which the engine sorts",
+        ),
+        pytest.param(
+            "  r {\n    p = 80 # web\n  }\n  r {\n    p = 22\n  }\n", {"r": [{"p": 80}]}, {"r": [{"p": 22}, {"p": 80}]},
+            "  r {\n    p = 80 # web\n  }\n", id="a block less of a set, which the engine sorts",
+        ),
         pytest.param("  s = <<EOT\na\nEOT\n", {"s": "b\n"}, {"s": "a\n"}, '  s = "b\\n"\n', id="a heredoc"),
         pytest.param("  n = 12345678901234567890\n", {"n": 12345678901234567891}, {"n": 12345678901234567890},
                      "  n = 12345678901234567891\n", id="every digit"),
@@ -92,6 +126,26 @@ def test_the_code_says_what_exists(body: str, before: dict[str, Any], after: dic
     assert left == []
     assert code == f"{HEAD}{expected}}}\n"
     assert not syntax.parse(code.encode()).has_error
+
+
+def test_a_block_that_would_lose_an_expression_is_left() -> None:
+    code = f"{HEAD}  r {{\n    p = var.x\n  }}\n}}\n"
+    made, left = adopted(code, changed({"r": [{"p": 5}, {"p": 6}]}, {"r": [{"p": 1}]}))
+    assert made == code
+    becomes = "[\n  {\n    p = 5\n  },\n  {\n    p = 6\n  },\n]"
+    assert left == [
+        f"x_y.a.r has a block with expressions or comments, which would be lost; it has to become {becomes}"
+    ]
+
+
+@pytest.mark.parametrize("value", [{"p": 2}, [{"p": 2}]], ids=["once", "several"])
+def test_only_its_type_knows_whether_an_object_that_was_added_is_a_block(value: Any) -> None:
+    code, found = f"{HEAD}  n = 1\n}}\n", changed({"n": 1, "o": value}, {"n": 1, "o": None})
+    as_block, left = adopted(code, found, x_y=Shape(frozenset({"n"}), frozenset({"o"})))
+    assert (as_block, left) == (f"{HEAD}  n = 1\n  o {{\n    p = 2\n  }}\n}}\n", [])
+    text = "{\n    p = 2\n  }" if isinstance(value, dict) else "[\n    {\n      p = 2\n    },\n  ]"
+    as_attribute, left = adopted(code, found, x_y=Shape(frozenset({"n", "o"}), frozenset()))
+    assert (as_attribute, left) == (f"{HEAD}  n = 1\n  o = {text}\n}}\n", [])
 
 
 def test_a_default_and_a_local_that_nothing_else_uses_are_changed_where_they_are() -> None:

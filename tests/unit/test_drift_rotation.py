@@ -41,8 +41,7 @@ def test_a_shard_is_read_as_it_is_written() -> None:
 
 
 def test_those_that_were_never_looked_at_come_first_then_the_longest_ago() -> None:
-    looked = {"a": "2026-01-03T00:00:00+00:00", "b": "2026-01-01T00:00:00+00:00", "c": "2026-01-02T00:00:00+00:00"}
-    assert in_turn(["a", "b", "c", "e", "d"], looked) == ["d", "e", "b", "c", "a"]
+    assert in_turn(["a", "b", "c", "e", "d"], {"a": 9, "b": 2, "c": 3}) == ["d", "e", "b", "c", "a"]
 
 
 def test_a_budget_that_is_used_up_before_anything_began_still_lets_one_begin() -> None:
@@ -55,25 +54,27 @@ class Estate:
     """1,000 stacks whose checks take their time, and runs of `doit drift` with a budget, by a clock of their own."""
 
     def __init__(self, seconds: float, *, failing: frozenset[str] = frozenset(), workers: int = 1) -> None:
+        self.pause = timedelta(hours=1)
         self.known = Observations(project="", environment="prod")
         self.seconds, self.failing, self.workers = seconds, failing, workers
         self.day = BEGIN
 
     def run(self, names: list[str]) -> list[str]:
         """The stacks that a run looks at."""
-        looked = {name: item.looked for name, item in self.known.stacks.items()}
+        turns = {name: item.turn for name, item in self.known.stacks.items()}
         clocks = [0.0] * self.workers
         budget = Budget(60, started=0, clock=lambda: min(clocks))
         begun = []
-        for name in in_turn(names, looked):
+        for name in in_turn(names, turns):
             if not budget.begin():
                 break
             clocks[clocks.index(min(clocks))] += 20 * self.seconds if name in self.failing else self.seconds
             begun.append(name)
-        self.day += timedelta(hours=1)
+        self.day += self.pause
         checked = {name: {} for name in begun if name not in self.failing}
         tried = [name for name in begun if name in self.failing]
-        self.known = Update(self.day.isoformat(), "", checked=checked, tried=tried).over(self.known)
+        made = Update(self.day.isoformat(), "", checked=checked, tried=tried, order=begun)
+        self.known = made.over(self.known)
         return begun
 
 
@@ -87,6 +88,36 @@ def test_a_thousand_stacks_are_all_covered_in_the_expected_number_of_runs(second
     assert {name for run in runs for name in run} == set(NAMES)
     assert {name for run in runs[:-1] for name in run} != set(NAMES)  # not sooner: every run does what it can
     assert all(len(run) == each for run in runs[:-1])
+
+
+def test_the_rotation_goes_on_where_it_stopped_also_after_a_run_that_began_it_again() -> None:
+    """1,000 stacks, 120 in a run: the ninth run checks the last 40 and then the first 80, which are not as old."""
+    estate = Estate(0.5)
+    looked = [name for _ in range(60) for name in estate.run(NAMES)]
+    assert looked == (NAMES * 8)[: len(looked)]
+
+
+@pytest.mark.parametrize("pause", [timedelta(0), timedelta(hours=-2)])
+def test_the_order_does_not_rest_on_a_clock(pause: timedelta) -> None:
+    """Runs within one second, and machines whose clocks are behind."""
+    estate = Estate(0.5)
+    estate.pause = pause
+    looked = [name for _ in range(20) for name in estate.run(NAMES)]
+    assert looked == (NAMES * 3)[: len(looked)]
+
+
+def test_two_runs_of_other_shards_that_write_at_once_are_both_kept_in_order() -> None:
+    known = Observations(project="", environment="prod")
+    halves = [["a", "c", "e"], ["b", "d"]]
+    for half in halves:  # both read what was known before
+        known = Update(BEGIN.isoformat(), "", checked={name: {} for name in half}, order=half).over(known)
+    assert in_turn("abcdef", {name: item.turn for name, item in known.stacks.items()}) == ["f", *halves[0], *halves[1]]
+
+
+def test_the_rotation_is_exact_for_stacks_that_fail_and_with_several_at_a_time() -> None:
+    estate = Estate(0.5, failing=frozenset(NAMES[7::50]), workers=3)
+    looked = [name for _ in range(40) for name in estate.run(NAMES)]
+    assert looked == (NAMES * 20)[: len(looked)]
 
 
 def test_stacks_that_fail_and_take_long_do_not_keep_the_others_waiting() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -197,12 +198,16 @@ def test_a_job_without_the_key_reads_and_cannot_write(place: Callable[[], Home])
         reader.write(check(TUESDAY, web={}))
 
 
-def test_those_of_another_environment_are_neither_read_nor_overwritten(place: Callable[[], Home]) -> None:
+def test_those_of_another_environment_or_project_are_neither_read_nor_overwritten(place: Callable[[], Home]) -> None:
     observer(place()).write(check(MONDAY, web={}))
-    other = observer(place(), environment="dev")
-    for attempt in (other.read, lambda: other.write(check(TUESDAY, web={}))):
-        with pytest.raises(LedgerError, match="of environment 'prod', not of 'dev'"):
-            attempt()
+    for identity, said in (
+        (Identity("group/project", "dev"), "they are of environment 'prod', not of 'dev'"),
+        (Identity("group/other", "prod"), "they are of 'group/project', but this is 'group/other'"),
+    ):
+        other = replace(observer(place()), identity=identity)
+        for attempt in (other.read, partial(other.write, check(TUESDAY, web={}))):
+            with pytest.raises(LedgerError, match=f"the observations cannot be used: {said}"):
+                attempt()
     assert observer(place()).read().stacks["web"].at == MONDAY
 
 

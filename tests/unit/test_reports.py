@@ -338,6 +338,13 @@ def test_what_is_destroyed_comes_first_whatever_its_place_in_the_plan() -> None:
     assert [change.address for change in found.shown[0].changes] == ["x.z", "x.a"]
 
 
+def test_instances_stand_in_the_order_of_their_numbers() -> None:
+    addresses = ["b", *(f"a.m[{number}]" for number in (10, 2, 0, 100, 1)), 'a.k["v1.10"]', 'a.k["v1.9"]']
+    [stack] = report(planned("s", *(item("create", address=name, after={"x": 1}) for name in addresses))).stacks
+    numbers = [f"a.m[{number}]" for number in (0, 1, 2, 10, 100)]
+    assert [change.address for change in stack.changes] == ['a.k["v1.9"]', 'a.k["v1.10"]', *numbers, "b"]
+
+
 def large(stacks: int, resources: int) -> Report:
     return report(
         *(planned(f"stack{number:05}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -473,6 +474,9 @@ def test_what_a_stack_reads_below_a_folder_says_why(tree: Callable[..., Path]) -
         ('join("/", ["https:/", "example.com", var.name])', []),
         ('join("/", ["", "aws", var.name])', []),
         ('abspath("../../${var.name}.zip")', [("a.zip", True)]),
+        ("abspath(path.root)", [("stacks/web", True)]),
+        ("basename(abspath(path.root))", []),
+        ('"${basename( abspath(path.module) )}-x"', []),
     ],
 )
 def test_what_a_text_mentions_is_told_as_narrowly_as_it_is_known(
@@ -482,6 +486,96 @@ def test_what_a_text_mentions_is_told_as_narrowly_as_it_is_known(
         tree(f'stacks/web/main.tf:resource "x" "y" {{\n  command = {text}\n}}\nvariable "name" {{ default = "a" }}\n')
     )
     assert sorted((named.path, named.exact) for named in module.named if not named.read) == mentioned
+
+
+BARE = {
+    "a file that an archive is made of": ('source_file = "lambda/index.py"', ["lambda/index.py"]),
+    "a file beside the configuration": ('source_file = "index.py"', ["index.py"]),
+    "a folder": ('source_dir = "lambda"', ["lambda"]),
+    "a folder in a folder": ('source_dir = "lambda/in"', ["lambda/in"]),
+    "a file without an extension": ('filename = "bootstrap"', ["bootstrap"]),
+    "a program": ('program = ["python3", "lambda/index.py", "x"]', ["lambda/index.py"]),
+    "a script beside the configuration": ('program = ["bash", "index.py"]', ["index.py"]),
+    "a program in a folder": ('program = ["lambda/run"]', ["lambda/run"]),
+    "a word of a command": ('command = "python3 lambda/index.py --all"', ["lambda/index.py"]),
+    "a word beside the configuration": ('command = "python3 index.py --all"', ["index.py"]),
+    "an option of a command": ('command = "x --file=lambda/index.py; y"', ["lambda/index.py"]),
+    "a line of a command": ("command = <<EOT\n    cd /tmp\n    sh lambda/run x\n  EOT", ["lambda/run"]),
+    "a known name": ('source_file = "lambda/${var.name}.py"', ["lambda/index.py"]),
+    "a known folder": ('source_file = "${var.folder}/index.py"', ["lambda/index.py"]),
+    "a known folder in a local": ('source_file = "${local.which}/index.py"', ["lambda/index.py"]),
+    "a name that is made": ('source_file = format("lambda/%s.py", var.name)', ["lambda/index.py"]),
+    "a name that is joined": ('source_file = join("/", ["lambda", "run"])', ["lambda/run"]),
+    "a name that is not known": ('source_file = "lambda/${data.x.y.z}.py"', ["lambda"]),
+    "the end of a name that is not known": ('command = format("sh lambda/in/r%s", data.x.y.z)', ["lambda/in"]),
+    "an argument of a nested object": ('source_path = [{ path = "lambda" }]', ["lambda"]),
+    "a text that is no path": ('input = "lambda"', []),
+    "a folder in a sentence": ('input = "the lambda folder"', []),
+    "a path of the machine": ('input = "/lambda/index.py"', []),
+    "an address": ('input = "https://example.com/lambda/index.py"', []),
+    "a role": ('input = "arn:aws:iam::aws:policy/lambda/index.py"', []),
+    "words that look like paths": ('input = "text/html and/or example.com e.g. v1.2.3 10.0.0.0/16"', []),
+    "an archive of a module that may have no instance": ('output_path = "lambda/out.zip"', ["lambda/out.zip"]),
+}
+
+
+BARE_FILES = ("index.py", "bootstrap", "lambda/index.py", "lambda/run", "lambda/in/x.py", "lambda/out.zip")
+
+
+@pytest.mark.parametrize("shape", BARE)
+def test_a_path_that_begins_with_a_name_is_one_of_the_stacks_folder(tree: Callable[..., Path], shape: str) -> None:
+    """As the engine takes it: from the folder where it runs, also in a module."""
+    text, mentioned = BARE[shape]
+    folder = 'locals {\n  which = "lambda"\n}\nvariable "name" { default = "index" }\nvariable "folder" { default = "lambda" }\n'
+    root = tree(
+        'stacks/web/main.tf:module "m" { source = "../../m" }\n',
+        f'm/main.tf:{folder}data "archive_file" "y" {{\n  {text}\n}}\n',
+        *(f"{place}/{file}:1" for file in BARE_FILES for place in ("stacks/web", "m")),
+    )
+    module = read(root)
+    there = {named.path for named in module.named if not named.read and (root / named.path).exists()}
+    assert there == {f"stacks/web/{path}" for path in mentioned}
+    assert (module.unknown, module.partly) == ([], {})
+
+
+def test_a_path_that_begins_with_a_name_counts_in_json_too(tree: Callable[..., Path]) -> None:
+    blocks = {
+        "a": {"source_file": "lambda/index.py", "output_path": "lambda/out.zip"},
+        "b": {"source_dir": "${var.folder}/in", "type": "zip"},
+        "c": {"filename": "bootstrap"},
+        "d": {"program": ["bash", "index.py"], "note": "lambda"},
+        "e": {"command": "sh lambda/run x"},
+    }
+    data = {"variable": {"folder": {"default": "lambda"}}, "data": {"archive_file": blocks}}
+    root = tree(f"stacks/web/main.tf.json:{json.dumps(data)}", *(f"stacks/web/{file}:1" for file in BARE_FILES))
+    there = {named.path for named in read(root).named if (root / named.path).exists()}
+    assert there == {f"stacks/web/{path}" for path in BARE_FILES if "/in/" not in path and "zip" not in path} | {
+        "stacks/web/lambda/in"
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "counts"), [("", False), ("count = 0", True), ("for_each = {}", True), ("lifecycle {\n enabled = false\n }", True)]
+)  # fmt: skip
+@pytest.mark.parametrize("path", ["out.zip", "lambda/out.zip", "./out.zip", "${path.module}/out.zip"])
+def test_an_archive_that_the_plan_writes_is_no_input(
+    tree: Callable[..., Path], path: str, more: str, *, counts: bool
+) -> None:
+    """But one that it may not write is: a resource may be made of what is committed there."""
+    archive = f'data "archive_file" "z" {{\n  source_dir = "lambda/in"\n  output_path = "{path}"\n  {more}\n}}\n'
+    root = tree(
+        f'stacks/web/main.tf:{archive}resource "x" "y" {{\n  filename = "{path}"\n}}\n',
+        "stacks/web/lambda/in/x.py:1", "stacks/web/lambda/out.zip:1", "stacks/web/out.zip:1",
+    )  # fmt: skip
+    named = {named.path for named in read(root).named}
+    assert "stacks/web/lambda/in" in named
+    assert any(path.endswith("out.zip") for path in named) == counts
+
+
+def test_a_path_that_begins_with_a_name_counts_before_its_file_is_there(tree: Callable[..., Path]) -> None:
+    """A run that looks only at what has changed has to see it come, and a build may be about to make it."""
+    root = tree('stacks/web/main.tf:resource "x" "y" {\n  filename = "dist/app.zip"\n}\n')
+    assert [(named.path, named.read) for named in read(root).named] == [("stacks/web/dist/app.zip", False)]
 
 
 @pytest.mark.parametrize(

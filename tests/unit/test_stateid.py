@@ -168,6 +168,7 @@ OTHERS = {
     "remote, other workspaces": [
         block("remote", 'organization = "o"', f'workspaces {{\n      name = "{name}"\n    }}') for name in "vw"
     ],
+    "s3, a lock of another bucket's": [block("s3", 'bucket = "b"', 'key = "k"'), block("s3", 'bucket = "c"', 'key = "k.tflock"')],
     "other kinds": [block("consul", 'path = "p"'), block("local", 'path = "p"')],
     "a backend that nobody knows": [block("etcd", 'path = "p"')] * 2,
 }  # fmt: skip
@@ -194,6 +195,28 @@ def test_two_stacks_whose_blocks_name_one_state_are_refused(errors: Callable[...
 def test_two_stacks_that_have_a_state_each_are_loaded(load: Callable[..., Project], blocks: list[str]) -> None:
     found = load("", f"stacks/a/main.tf:{blocks[0]}", f"stacks/b/main.tf:{blocks[1]}")
     assert list(found.stacks) == ["a", "b"]
+
+
+BESIDE = {
+    "a local backup": [block("local", 'path = "/s/x"'), block("local", 'path = "/s/./x.backup"')],
+    "an S3 lock": [block("s3", 'bucket = "b"', f'key = "k{end}"') for end in ("", ".tflock")],
+    "a COS lock": [block("cos", 'bucket = "b"', f'key = "k{end}"') for end in ("", ".tflock")],
+}
+
+
+@pytest.mark.parametrize("blocks", BESIDE.values(), ids=BESIDE)
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_state_where_the_engine_writes_beside_another_one_is_refused(
+    errors: Callable[..., str], blocks: list[str], turned: bool
+) -> None:
+    one, other = reversed(blocks) if turned else blocks
+    found = errors("", f"stacks/a/main.tf:{one}", f"stacks/b/main.tf:{other}")
+    first, second = ("a", "b") if turned else ("b", "a")
+    assert (
+        f"stacks.{first}: the state of stack '{first}' would be where the engine keeps the backup or lock of the state"
+        f" of '{second}', and be overwritten\n  where: stacks/{first}/main.tf:" in found
+    )
+    assert found.count("config error") == 1
 
 
 def test_the_line_of_the_block_is_named_and_what_cannot_be_told_is_said(errors: Callable[..., str]) -> None:

@@ -50,6 +50,24 @@ def test_a_lock_is_described_with_holder_operation_and_age(age: timedelta, words
     )
 
 
+@pytest.mark.parametrize(
+    "created",
+    ["0001-01-01 00:00:00 +0000 UTC", "2026-13-41 25:61:61 +0000 UTC", "2026-11-24 12:08:18 +9999 X", "yesterday", ""],
+    ids=["Go's time that is not set", "no date", "no offset", "a word", "nothing"],
+)
+def test_a_time_that_is_not_known_is_not_told(created: str) -> None:
+    assert statelock.describe(Lock("x", who="ci", created=created), CREATED) == "its state is locked by ci; lock x"
+
+
+@pytest.mark.parametrize(
+    "created",
+    ["2026-11-24 14:08:18.17 +0200 CEST", "2026-11-24T06:38:18-05:30", "2026-11-24T12:08:18Z", "2026-11-24 12:08:18"],
+)
+def test_a_time_of_another_zone_is_told_in_utc(created: str) -> None:
+    text = statelock.describe(Lock("x", who="ci", created=created), CREATED + timedelta(minutes=5))
+    assert text == "its state is locked by ci, for 5 minutes now (since 2026-11-24 12:08:18 UTC); lock x"
+
+
 def test_the_parts_that_a_server_leaves_out_are_left_out() -> None:
     assert statelock.describe(Lock("x")) == "its state is locked by an unknown holder; lock x"
 

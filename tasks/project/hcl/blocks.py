@@ -9,7 +9,7 @@ from . import expressions
 from .expressions import REPEATED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from .expressions import Expression
     from .facts import Facts
@@ -25,6 +25,15 @@ def kept_attributes(kind: str, labels: list[str], attributes: dict[str, Expressi
     if labels[0] == "terraform_data" and "input" in attributes:
         kept[f"{address}.output"] = attributes["input"]
     return kept
+
+
+def archive_of(
+    kind: str, labels: list[str], attributes: dict[str, Expression], blocks: Iterable[str]
+) -> Iterator[Expression]:
+    """Where a plan writes the archive that a data source makes: nowhere if the data source may have no instance."""
+    always = {*attributes, *blocks}.isdisjoint((*REPEATS, "lifecycle"))
+    if (kind, labels[0]) == ("data", "archive_file") and always and "output_path" in attributes:
+        yield attributes["output_path"]
 
 
 def leaves(name: str, value: Expression) -> Iterator[tuple[str, Expression]]:

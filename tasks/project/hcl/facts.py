@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from .expressions import Expression
 
 HIDES = ("sensitive", "ephemeral")  # what makes a variable's value a secret to us
-FACTS_VERSION = 14  # facts cached by another version are not used
+FACTS_VERSION = 16  # facts cached by another version are not used
+IF_THERE = "if there"  # the base of a path that counts only if it begins in the stack's folder
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class PathReference:
     """A path that a text mentions.
 
     `base` is what it is relative to: `module` (the file's folder) or `root` (the stack's folder, where the engine
-    runs). `exact` is False if only the path's beginning is known: then it stands for all files below the folder `path`.
+    runs); `IF_THERE` is as `root`, for what may be no path at all. `exact` is False if only the path's beginning is
+    known: then it stands for all files below the folder `path`.
     """
 
     base: str
@@ -90,7 +92,8 @@ class Facts:
     `state_outputs` are the outputs of each remote state that the file refers to; None if it may be any, and the name ""
     stands for all states. `backend_varies` says whether the backend's settings depend on variables; `backend_settings`
     have dotted names for nested blocks and objects, and `backend_line` is the block's first line, 0 in JSON.
-    `workspace` is the first line that asks for the workspace's name, 0 in JSON.
+    `workspace` is the first line that asks for the workspace's name, 0 in JSON. `archives` are the paths of the
+    archives that every plan writes.
     """
 
     paths: list[PathReference] = field(default_factory=list)
@@ -109,6 +112,7 @@ class Facts:
     state_outputs: dict[str, list[str] | None] = field(default_factory=dict)
     backend_line: int = 0
     workspace: int | None = None
+    archives: list[Expression] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON value for `from_json`."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from ...base import jsontext
 from ...base.files import canonical_json
 from . import expressions, references, syntax
-from .blocks import kept_attributes, leaves, of_locals, reading_of, repeat_of
-from .facts import HIDES, Call, RemoteState, Variable
+from .blocks import archive_of, kept_attributes, leaves, of_locals, reading_of, repeat_of
+from .facts import HIDES, Call, PathReference, RemoteState, Variable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -42,13 +42,15 @@ def read(content: bytes, found: Facts) -> None:
             except RecursionError:
                 found.broken = True
     found.reads.extend(of_locals(found))
-    for text in _strings(data):
+    paths = dict[PathReference, None]()
+    for name, text in _texts(data):
         if "${" in text:
             references.find_paths(expressions.quoted(text), found)
             found.workspace = 0 if references.asks_for_workspace(text) else found.workspace
         else:
-            found.paths.extend(reference for reference in references.mentions(text) if reference not in found.paths)
+            paths |= dict.fromkeys([*references.mentions(text), *references.named(name, text)])
         references.find_state_outputs(text, found)
+    found.paths.extend(reference for reference in paths if reference not in found.paths)
 
 
 def _several(value: Json) -> list[Json]:
@@ -86,6 +88,7 @@ _KNOWN = ("module", "locals", "variable", "output", "terraform", "resource", "da
 def _read_block(kind: str, labels: list[str], body: dict[str, Any], found: Facts) -> None:
     attributes = _converted(body)
     found.attributes |= kept_attributes(kind, labels, attributes)
+    found.archives += archive_of(kind, labels, attributes, ())
     found.reads.extend(reading_of(list(attributes.values()), repeat_of(attributes)))
     if kind == "data" and labels[0] == "terraform_remote_state":
         backend = attributes.get("backend", [expressions.UNKNOWN, []])
@@ -158,12 +161,17 @@ def _labelled(value: Any) -> dict[str, dict[str, Any]]:
 
 def _strings(value: Any) -> Iterator[str]:
     """All texts in a JSON value, at any depth."""
-    pending = [value]
+    return (text for _, text in _texts(value))
+
+
+def _texts(value: Any) -> Iterator[tuple[str, str]]:
+    """All texts in a JSON value, at any depth, each with the name of the attribute that it is or is listed in."""
+    pending = [("", value)]
     while pending:
-        current = pending.pop()
+        name, current = pending.pop()
         if isinstance(current, str):
-            yield current
+            yield name, current
         elif isinstance(current, dict):
-            pending.extend(reversed(current.values()))
+            pending.extend(reversed(current.items()))
         elif isinstance(current, list):
-            pending.extend(reversed(current))
+            pending.extend((name, item) for item in reversed(current))

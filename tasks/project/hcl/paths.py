@@ -8,12 +8,13 @@ import re
 from typing import TYPE_CHECKING
 
 from . import globs, references, values
-from .facts import NamedPath
+from .facts import IF_THERE, NamedPath
 from .values import ANY, Items, Start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .facts import PathReference
     from .fileindex import FileIndex
     from .values import Values
 
@@ -39,10 +40,25 @@ class Paths:
         self._index = index
         self._folder = folder
         self._fill = fill
+        self._there: dict[str, bool] = {}
 
     def mention(self, path: str, *, exact: bool) -> None:
         """Note that a text mentions a path of the repository, or everything below it."""
         self.named[NamedPath(posixpath.normpath(path), exact, read=False)] = None
+
+    def refer(self, reference: PathReference, folder: str) -> None:
+        """Note the path that a text in a module's folder refers to."""
+        if reference.path.startswith(("~", "/")) or (reference.base == IF_THERE and not self._begins(reference.path)):
+            return
+        base = folder if reference.base == "module" else self._folder
+        self.mention(posixpath.join(base, reference.path), exact=reference.exact)
+
+    def _begins(self, path: str) -> bool:
+        """Whether a path's first part is in the stack's folder."""
+        first = posixpath.join(self._folder, path.partition("/")[0])
+        if first not in self._there:
+            self._there[first] = self._index.is_file(first) or self._index.is_folder(first)
+        return self._there[first]
 
     def mentions(self, found: Values) -> None:
         """Note the paths in a text, or the text itself if it is a path."""
@@ -53,8 +69,8 @@ class Paths:
             elif isinstance(item, Start) and item.text.startswith(("./", "../")) and not _SPACE.search(item.text):
                 self.mention(self.located(item.text.rpartition("/")[0]), exact=False)
             elif isinstance(item, str | Start):
-                for reference in references.mentions(item if isinstance(item, str) else item.text):
-                    self.mention(self.located(reference.path), exact=reference.exact)
+                for reference in references.mentions(item if isinstance(item, str) else f"{item.text}${{"):
+                    self.refer(reference, self._folder)
 
     def below(self, folder: str) -> None:
         """Note that some file below a folder of the repository is read."""

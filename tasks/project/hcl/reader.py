@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import expressions, jsonsyntax, references, syntax
-from .blocks import REPEATS, kept_attributes, leaves, of_locals, reading_of, repeat_of
+from .blocks import REPEATS, archive_of, kept_attributes, leaves, of_locals, reading_of, repeat_of
 from .expressions import REPEATED
 from .facts import HIDES, Call, Facts, RemoteState, Variable
 
@@ -97,7 +97,9 @@ def _read_native(content: bytes, found: Facts) -> None:
         elif kind == "terraform":
             _add_backend(body, found)
         if kind in ("resource", "data") and len(labels) > 1:
-            found.attributes |= kept_attributes(kind, labels, _converted(attributes))
+            converted = _converted(attributes)
+            found.attributes |= kept_attributes(kind, labels, converted)
+            found.archives += archive_of(kind, labels, converted, (inner for inner, _, _ in syntax.blocks(body)))
         if reading and kind not in ("module", "locals"):
             found.reads.extend(reading_of(list(_evaluated(body)), repeat_of(_converted(attributes, only=REPEATS))))
     if reading:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from . import expressions, syntax
-from .facts import PathReference
+from .facts import IF_THERE, PathReference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +21,13 @@ _MAKE_PATHS = ("format", "join", "abspath")
 _ANCHORED_PATH = re.compile(r"\$\{\s*path\.(module|root|cwd)\s*\}((?:/[A-Za-z0-9_.@+-]*)*)")
 _RELATIVE_PATH = re.compile(r"(?:^|(?<=[\s=:,'\"]))\.{1,2}/[A-Za-z0-9_./@+-]*")
 _ONE_PATH = re.compile(r"(?:\$\{\s*path\.(?:module|root|cwd)\s*\}|\.{1,2})/(?:[A-Za-z0-9_.@+/-]|\$\{[^{}]*\})*")
+_MADE_PATH = re.compile(r"(?!/)(?:[A-Za-z0-9_.@+/-]|\$\{[^{}]*\})+")
+_BARE_PATH = re.compile(
+    r"(?:^|(?<=[\s=,;'\"(\[]))[A-Za-z0-9_][A-Za-z0-9_.@+-]*(?:/[A-Za-z0-9_.@+-]*)*(?=$|[\s,;'\")\]|&<>]|[$%]\{)"
+)
+_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_IS_A_PLACE = re.compile(r"(^|_)(path|file|filename|dir|directory|folder|source|src|chart|context|script)s?$")
+_OWN_NAME = re.compile(r"basename\(\s*abspath\(\s*path\.(?:module|root|cwd)\s*\)\s*\)")  # names no file
 _VERB = re.compile(r"%[0-9]*[svdq]")
 _STATE = re.compile(r"\bdata\.terraform_remote_state\b(?:\.([A-Za-z_][A-Za-z0-9_-]*)(\[[^\]]*\])?)?")
 _OUTPUT = re.compile(r"\.outputs(?:\.([A-Za-z_][A-Za-z0-9_-]*)|\[\"([^\"]+)\"\])")
@@ -56,27 +63,50 @@ def find_workspace(root: Node, found: Facts) -> None:
 
 def find_paths(node: Node, found: Facts) -> None:
     """Find the paths that a tree's texts mention, apart from what functions read, which is known exactly."""
-    stack = [node]
+    stack, paths = [node], dict[PathReference, None]()
     while stack:
         current = stack.pop()
         inner = current.named_children
+        if current.type == "function_call" and _OWN_NAME.fullmatch(syntax.text(current)):
+            continue
         if current.type == "function_call" and inner and _FILE_FUNCTIONS.match(syntax.text(inner[0])):
             arguments = [argument for kid in inner[1:] for argument in kid.named_children]
             stack.extend(arguments[1:])
             continue
         if current.type == "function_call" and inner and syntax.text(inner[0]) in _MAKE_PATHS:
             found.mentioned.append(expressions.convert(current))
+        if current.type in ("attribute", "object_elem") and len(inner) > 1:
+            paths |= dict.fromkeys(_at_a_place(inner))
         if current.type in ("quoted_template", "heredoc_template", "string_lit"):
             text = syntax.text(current).strip('"')
             if "${" in text and _ONE_PATH.fullmatch(text):
                 found.mentioned.append(expressions.convert(current))
                 continue
-            found.paths.extend(reference for reference in mentions(text) if reference not in found.paths)
+            if "${" in text and "/" in text and _MADE_PATH.fullmatch(text):
+                found.mentioned.append(expressions.convert(current))
+            else:
+                paths |= dict.fromkeys(mentions(text))
         stack.extend(inner)
+    found.paths.extend(reference for reference in paths if reference not in found.paths)
+
+
+def _at_a_place(pair: list[Node]) -> Iterator[PathReference]:
+    """The single names that an attribute has whose own name says that it is a path."""
+    if _IS_A_PLACE.search(name := syntax.text(pair[0]).strip('"')):
+        value = syntax.literal(pair[-1])
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, str):
+                yield from named(name, item)
+
+
+def named(attribute: str, text: str) -> Iterator[PathReference]:
+    """The path that a single name is as the value of an attribute: `lambda` in `source_dir`, and of `type` none."""
+    if _NAME.fullmatch(text) and _IS_A_PLACE.search(attribute):
+        yield PathReference(IF_THERE, text, exact=True)
 
 
 def mentions(text: str) -> Iterator[PathReference]:
-    """The paths in a string's text: after `${path.module}` and the like, or as a word that begins with `./`.
+    """The paths in a string's text: after `${path.module}` and the like, or as a word that looks like a path.
 
     One that continues with `%` is the pattern of a `format`, which is evaluated instead.
     """
@@ -93,3 +123,19 @@ def mentions(text: str) -> Iterator[PathReference]:
             continue
         dynamic = text[word.end() : word.end() + 2] in ("${", "%{")
         yield PathReference("root", word[0].rpartition("/")[0] if dynamic else word[0], exact=not dynamic)
+    for word in _BARE_PATH.finditer(text):
+        yield from _bare(word)
+
+
+def _bare(word: re.Match[str]) -> Iterator[PathReference]:
+    """The path that a word is which does not begin with `./`: it has a slash or an extension.
+
+    Most words of this kind are something else, such as `text/html`, so within a text they count only if they lead
+    somewhere. A whole text counts in any case: a build may be about to make the file.
+    """
+    text, path = word.string, word[0].rstrip(".")
+    if word.end() < len(text) and text[word.end()] in "$%":
+        if folder := path.rpartition("/")[0]:
+            yield PathReference(IF_THERE, folder, exact=False)
+    elif ("/" in path or "." in path) and not path.replace("/", "").replace(".", "").isdecimal():
+        yield PathReference("root" if word[0] == text and "/" in path else IF_THERE, path, exact=True)

@@ -18,7 +18,7 @@ from .paths import Paths
 from .values import ANY, Start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from .expressions import Expression
     from .facts import NamedPath, RemoteState
@@ -160,8 +160,14 @@ class _Reader:
                 module.backend_settings, module.backend_unknown = self._settings(file, fact, root)
         self._evaluator.workspace = _workspace(module)
         self._walk(root)
-        module.named = list(self._paths.named)
+        archives = self._archives(facts.values(), root)
+        module.named = [named for named in self._paths.named if named.read or named.path not in archives]
         module.unknown, module.partly = sorted(self._paths.unknown), self._paths.partly
+
+    def _archives(self, facts: Iterable[Facts], root: Scope) -> set[str]:
+        """The archives that the plan itself makes of other files; a module may have no instance, and make none."""
+        found = [item for fact in facts for archive in fact.archives for item in self._evaluated(archive, root)]
+        return {self._paths.located(item) for item in found if isinstance(item, str)}
 
     def _facts(self, folder: str) -> dict[str, Facts]:
         """The facts of a module's files, overriding ones last; a `.tofu` file replaces its `.tf` twin."""
@@ -213,9 +219,7 @@ class _Reader:
             if fact.workspace is not None and self.module.workspace is None:
                 self.module.workspace = f"{file}:{fact.workspace}" if fact.workspace else file
             for reference in fact.paths:
-                base = folder if reference.base == "module" else self.module.path
-                if not reference.path.startswith(("~", "/")):
-                    self._paths.mention(posixpath.join(base, reference.path), exact=reference.exact)
+                self._paths.refer(reference, folder)
             for expression in fact.mentioned:
                 self._paths.mentions(self._evaluated(expression, scope))
             for expression in fact.reads:
