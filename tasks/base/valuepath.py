@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .jsonvalue import Json
 
 Path = tuple[str | int, ...]
+_BRACKETS = re.compile(r'\[(?:"([^"]*)"|([^\]"]*))\]')
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
@@ -93,8 +94,14 @@ def matches(text: str, pattern: str) -> bool:
 
 
 def covers(pattern: str, path: Sequence[str | int]) -> bool:
-    """Whether a glob matches a path, or one that leads to it: `tags` covers `tags.owner`."""
-    return any(matches(dotted(path[:length]), pattern) for length in range(1, len(path) + 1))
+    """Whether a glob fits a path, or one that leads to it: `tags` covers `tags.owner`."""
+    return any(fits(pattern, path[:length]) for length in range(1, len(path) + 1))
+
+
+def fits(pattern: str, path: Sequence[str | int]) -> bool:
+    """Whether a glob matches a path as it is shown, or if both have dots for brackets: `tags.*` fits `tags["a b"]`."""
+    plain = _BRACKETS.sub(lambda found: f".{found[1] if found[2] is None else found[2]}", pattern)
+    return matches(dotted(path), pattern) or matches(".".join(map(str, path)), plain)
 
 
 @cache

@@ -9,7 +9,7 @@ from ..artifact.changes import HIDDEN, UNKNOWN
 from ..base.jsontext import same
 from ..base.masking import MASK
 from ..base.text import shorten
-from ..base.valuepath import at, dotted, matches
+from ..base.valuepath import at, fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -72,7 +72,7 @@ def read(drift: JsonObject, names: Names) -> Author | None:
 def _first(value: Json, known: frozenset[str], patterns: Sequence[str]) -> Path | None:
     """The first attribute that has one of the names; those of patterns come first."""
     found = [path for path in _texts(value, ()) if _is_said(str(at(value, path)))]
-    wanted = (path for path in found if any(matches(dotted(path), pattern) for pattern in patterns))
+    wanted = (path for path in found if any(fits(pattern, path) for pattern in patterns))
     usual = (path for path in found if path[-1] in known and len(path) <= _DEEPEST)
     return next(wanted, next(usual, None))
 
@@ -94,4 +94,4 @@ def _is_said(text: str) -> bool:
 
 
 def _text(value: Json, path: Path | None) -> str:
-    return "" if path is None else shorten(str(at(value, path)).strip(), _LONGEST)
+    return "" if path is None else shorten(" ".join(str(at(value, path)).split()), _LONGEST)

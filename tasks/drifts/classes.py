@@ -12,7 +12,7 @@ from ..base.files import canonical_json, sha256_bytes
 from ..base.jsonvalue import Json, JsonObject, elements, fields, named, records
 from ..base.valuepath import at, differing, dotted, overlap, path_of
 from . import author as authors
-from .looks import Looks, only_looks
+from .looks import Looks, only_looks, settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -236,7 +236,7 @@ def _finding(
     """A finding of a change; its print covers the side that is not the code's, or both."""
     paths = paths_of(item)
     sides = ("before", "after") if both or kind not in (DriftClass.CHANGED, DriftClass.DELETED) else ("before",)
-    values: list[Json] = [[dotted(path), *(at(item.get(side), path) for side in sides)] for path in paths]
+    values: list[Json] = [[dotted(path), *(settled(at(item.get(side), path)) for side in sides)] for path in paths]
     return Finding(
         kind, address, str(item.get("type") or ""), str(item.get("action")),
         _digest([kind, address, item.get("action"), values]),

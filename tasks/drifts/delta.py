@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from ..ledger.observations import Checked, Drift
 
+_NOTED = "noted "  # before the mark of what was found, but no alert
 _OF_CODE = "undeployed "  # drift and undeployed code at one address are two things
 
 
@@ -48,8 +49,11 @@ class Marks:
         return self._fingerprint(found.print.encode()) or found.shape
 
     def of(self, findings: Iterable[Finding]) -> dict[str, str]:
-        """What is recorded of findings; of ignored ones nothing, so that they are new once their rule has expired."""
-        return {self.key(found): self.mark(found) for found in findings if found.ignored is None}
+        """What is recorded of findings, so that each is new once it is an alert: of ignored ones nothing."""
+        return {
+            self.key(found): self.mark(found) if found.alerting else _NOTED + self.mark(found)
+            for found in findings if found.ignored is None
+        }  # fmt: skip
 
     def compared(self, findings: Iterable[Finding], known: Checked | None) -> list[Finding]:
         """Findings with what they are compared with the previous check; without one, all are new.
@@ -64,8 +68,10 @@ class Marks:
         before = self._before(found, known) if known is not None else None
         if before is None:
             return replace(found, delta=Delta.NEW)
-        same = before.fingerprint == self.mark(found)
-        return replace(found, delta=Delta.KNOWN if same else Delta.CHANGED, since=before.since)
+        mark = before.fingerprint.removeprefix(_NOTED)
+        if mark != before.fingerprint and found.alerting:
+            return replace(found, delta=Delta.NEW, since=before.since)
+        return replace(found, delta=Delta.KNOWN if mark == self.mark(found) else Delta.CHANGED, since=before.since)
 
     def _before(self, found: Finding, known: Checked) -> Drift | None:
         """The record of a finding, under the address that its resource had before it moved if need be."""

@@ -68,7 +68,8 @@ def draft(
         given: The variables whose values come from elsewhere than their defaults.
         shapes: The shapes of resource types, for what appeared.
     """
-    drafter, edits, left, by_hand = _Drafter(sources, given, shapes), list[Edit](), list[str](), set[str]()
+    gone = [item.address for item in findings if item.kind is DriftClass.DELETED and item.ignored is None]
+    drafter, edits, left, by_hand = _Drafter(sources, given, shapes, gone), list[Edit](), list[str](), set[str]()
     for found in findings:
         if found.kind is DriftClass.UNDEPLOYED or found.ignored is not None:
             continue
@@ -92,9 +93,12 @@ def draft(
 class _Drafter:
     """Drafts for one root module."""
 
-    def __init__(self, sources: Mapping[str, bytes], given: frozenset[str], shapes: Mapping[str, Shape]) -> None:
+    def __init__(
+        self, sources: Mapping[str, bytes], given: frozenset[str], shapes: Mapping[str, Shape], gone: Sequence[str]
+    ) -> None:  # fmt: skip
         self._sources, self._given, self._shapes = sources, given, shapes
         self._roots = {file: syntax.parse(content) for file, content in sources.items()}
+        self._used = places.referring(self._roots, gone)
 
     def attempts(self, found: Finding) -> Iterator[Callable[[], list[Edit]]]:
         """What to try for a finding, each returning edits or raising `ByHandError`."""
@@ -174,7 +178,7 @@ class _Drafter:
             return self._within(Spot(spot.file, nested[0]), rest, (*done, name), sides, what)
         shape = None if done else sides.shape
         if nested or (blocks.are(now) if shape is None else name in shape.blocks):
-            return self._blocks(Spot(spot.file, body), name, nested, (code, now), what)
+            return self._blocks(Spot(spot.file, body), name, nested, what, code=code, now=now)
         if now is None:
             leave(f"{what} is not set in the code and does not exist; compare the two by hand")
         return [self._inserted(Spot(spot.file, body), f"{name} = ", now, what)]
@@ -204,7 +208,12 @@ class _Drafter:
     ) -> Edit | None:
         """An edit that adds or removes one line of an object of several lines; None where that is not possible."""
         inner = places.inside(target.node)
-        if inner.type != "object" or not isinstance(whole, dict) or not places.on_lines(inner):
+        if (
+            inner.type != "object"
+            or not isinstance(whole, dict)
+            or not places.on_lines(inner)
+            or not places.keyed(inner)
+        ):
             return None
         if element is not None:
             return self._gone(Spot(target.file, element.parent or element), what)
@@ -248,11 +257,8 @@ class _Drafter:
                         return Spot(file, node)
         raise ByHandError(f"{what} is `{reference}`, which has no literal here; {should_be(exists)}")
 
-    def _blocks(
-        self, body: Spot, name: str, nested: list[Node], sides: tuple[Json, Json], what: str
-    ) -> list[Edit]:  # fmt: skip
-        """Edits that leave exactly the nested blocks of a name that exist; `sides` are those of the code, and those."""
-        code, now = sides
+    def _blocks(self, body: Spot, name: str, nested: list[Node], what: str, *, code: Json, now: Json) -> list[Edit]:
+        """Edits that leave exactly the nested blocks of a name that exist."""
         if any(has_hidden(item) for item in blocks.items(now)):
             leave(f"{what} contains sensitive values: change its blocks by hand")
         indent = places.indent(nested[0]) if nested else places.inner_indent(body.node)
@@ -276,10 +282,8 @@ class _Drafter:
         if _ADDRESS.fullmatch(address) is None:
             leave(of_another_address(address, (), None))
         block = self._resource(address)
-        pattern = rf"(?<![\w.]){re.escape(address)}(?![\w-])"
-        users = [file for file, root in self._roots.items() if re.search(pattern, syntax.text(root))]
-        if users:
-            leave(f"{address} no longer exists, but {users[0]} refers to it: remove both by hand")
+        if user := self._used.get(address):
+            leave(f"{address} no longer exists, but {user} refers to it: remove both by hand")
         return [self._gone(block, f"{address} is removed")]
 
     def _appeared(self, address: str, exists: Json) -> list[Edit]:

@@ -67,13 +67,31 @@ def _look(before: Json, after: Json) -> Looks | None:
     return Looks.JSON if _same_json(before, after) else None
 
 
+def settled(value: Json) -> Json:
+    """A value in one of its spellings: JSON in a text is written in one way, and so are equal numbers."""
+    if isinstance(value, dict):
+        return {name: settled(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [settled(part) for part in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    read = _read(value) if isinstance(value, str) else None
+    return value if read is None else f"\0JSON {jsontext.dumps(settled(read), sort_keys=True)}"
+
+
 def _same_json(before: str, after: str) -> bool:
-    if max(len(before), len(after)) > _DEEPEST or before.lstrip()[:1] not in ("{", "["):
-        return False
+    one, other = _read(before), _read(after)
+    return one is not None and other is not None and jsontext.same(one, other)
+
+
+def _read(text: str) -> Json:
+    """The object or list that a text is as JSON; None if it is none."""
+    if len(text) > _DEEPEST or text.lstrip()[:1] not in ("{", "["):
+        return None
     try:
-        return jsontext.same(jsontext.loads(before), jsontext.loads(after))
+        return jsontext.loads(text)
     except (ValueError, RecursionError):
-        return False
+        return None
 
 
 def _sorted(items: list[Json]) -> list[str]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..project.hcl import syntax
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from tree_sitter import Node
+
+
+_KEY = re.compile(r'[\w-]+|"(?:[^"$%\\]|\\.|[$%](?!\{))*"')
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,36 @@ def on_lines(node: Node) -> bool:
              for row in {child.start_point[0], child.end_point[0]}]  # fmt: skip
     lines += [node.start_point[0], node.end_point[0]]
     return len(lines) == len(set(lines)) and node.start_point[0] != node.end_point[0]
+
+
+def keyed(node: Node) -> bool:
+    """Whether all keys of an object are written as they are; the value of any other may be one that is looked for."""
+    found = (child.named_children[0] for child in node.named_children if child.type == "object_elem")
+    return all(_KEY.fullmatch(syntax.text(child).strip()) for child in found)
+
+
+def referring(roots: Mapping[str, Node], addresses: Collection[str]) -> dict[str, str]:
+    """Of resources that are to go, those that something refers to which stays: a file that does, by address."""
+    found: dict[str, str] = {}
+    blocks = [(file, block, _address(block)) for file, root in roots.items() for block in blocks_of(root)]
+    once = Counter(address for _, _, address in blocks)  # one of several, or none, is not removed
+    while True:
+        left = [address for address in addresses if address not in found and once[address] == 1]
+        staying = [(file, syntax.text(block)) for file, block, address in blocks if address not in left]
+        more = {address: file for address in left for file, text in reversed(staying) if _refers(text, address)}
+        if not more:
+            return found
+        found |= more
+
+
+def _address(block: Node) -> str:
+    """The address of a resource's block; empty for another block."""
+    said = words(block)
+    return ".".join(said[1:]) if said[0] == "resource" else ""
+
+
+def _refers(text: str, address: str) -> bool:
+    return re.search(rf"(?<![\w.]){re.escape(address)}(?![\w-])", text) is not None
 
 
 def commented(node: Node) -> bool:

@@ -54,10 +54,12 @@ def _severity(found: Finding, settings: Drift, stack: str) -> Severity:
         return Severity.WARNING if settings.undeployed == "alert" else Severity.INFO
     if found.kind is DriftClass.CHECK:
         return Severity.INFO if settings.on_failed_check == "warn" else Severity.WARNING
-    if found.kind is DriftClass.STATE or found.looks == "json":
+    if found.kind is DriftClass.STATE:
         return Severity.INFO
     if found.kind is DriftClass.DELETED or found.action in _DESTRUCTIVE:
         return Severity.CRITICAL
+    if found.looks == "json":
+        return Severity.INFO
     return Severity.WARNING
 
 

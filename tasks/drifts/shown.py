@@ -12,6 +12,7 @@ from ..artifact.changes import sides
 from ..base.files import canonical_json, sha256_bytes
 from ..base.jsonvalue import fields, named, records
 from ..project.config import signature
+from .looks import settled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -59,14 +60,5 @@ def differences(shown: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 
 
 def _digest(value: Json, key: Key | None) -> str:
-    content = _PURPOSE + canonical_json(_plain(value))
+    content = _PURPOSE + canonical_json(settled(value))
     return (signature.sealed(content, key) if key else sha256_bytes(content))[:_DIGITS]
-
-
-def _plain(value: Json) -> Json:
-    """A value in which equal numbers are written alike: `1.0` as `1`."""
-    if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items()}
-    if isinstance(value, list):
-        return [_plain(part) for part in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value

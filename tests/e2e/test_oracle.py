@@ -227,6 +227,12 @@ SHAPES: dict[str, dict[str, str]] = {
         'check "c" {\n  assert {\n    condition     = !fileexists("missing-${var.v}")\n    error_message = "no"\n  }\n}\n',
         f"{STACK}/a.txt": "a", f"{STACK}/a.txt.p": "p",
     },
+    "what is enabled": {
+        MAIN: 'module "m" {\n  source = "../../modules/m"\n  lifecycle {\n    enabled = file("${path.module}/m.txt") != ""\n  }\n}\n'
+        'resource "terraform_data" "r" {\n  lifecycle {\n    enabled = file("r.txt") != ""\n  }\n}\n',
+        f"{STACK}/n.tf.json": '{"module": {"n": {"source": "../../modules/m", "lifecycle": {"enabled": "${fileexists(\\"n.txt\\")}"}}}}',
+        f"{STACK}/m.txt": "m", f"{STACK}/r.txt": "r", f"{STACK}/n.txt": "n", "modules/m/main.tf": "",
+    },
     "automatic var files": {
         MAIN: 'variable "f" {}\nvariable "g" {}\noutput "o" {\n  value = [file(var.f), file(var.g)]\n}\n',
         f"{STACK}/terraform.tfvars": 'f = "${"a"}.txt"\n', f"{STACK}/x.auto.tfvars.json": '{"g": "b.txt"}',

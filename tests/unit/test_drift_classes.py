@@ -206,6 +206,33 @@ def test_one_difference_is_one_print_and_another_is_another() -> None:
     assert print_(2, 1) == print_(2, 0)  # the code may say something else by now: outside is the same
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        ('{"S":[{"E":"Allow","A":1}]}', '{ "S": [ {"A": 1.0, "E": "Allow"} ] }', True),
+        (["x", '{"a":1,"b":2}'], ["x", '{"b":2,"a":1}'], True),
+        ({"k": "[1, 2]"}, {"k": "[1,2]"}, True),
+        (2, 2.0, True),
+        ('{"S":[{"E":"Allow"}]}', '{"S":[{"E":"Audit"}]}', False),
+        ("[1,2]", "[2,1]", False),
+        ('{"a":1}', {"a": 1}, False),
+        ('{"a":1', '{"a": 1', False),
+        ('{"n":12345678901234567890}', '{"n":12345678901234567891}', False),
+    ],
+)
+def test_the_same_json_in_another_spelling_is_no_further_change(one: Any, other: Any, equal: bool) -> None:
+    """Services return a policy with its keys in another order each time: that must not alarm each night."""
+    prints = [found(entry("a.x", "update", before={"p": side}, after={"p": "code"}))[0].print for side in (one, other)]
+    drifts = [
+        found(
+            entry("a.x", "update", before={"p": side}, after={"p": "code"}),
+            drift=[entry("a.x", "update", before={"p": "code"}, after={"p": side})],
+        )[0].print
+        for side in (one, other)
+    ]
+    assert (prints[0] == prints[1], drifts[0] == drifts[1]) == (equal, equal)
+
+
 def test_a_sensitive_value_that_changed_is_a_difference_and_no_print_of_it_is_kept() -> None:
     planned = entry(
         "a.x", "update", before={"p": "one"}, after={"p": "two"}, before_sensitive={"p": True},
@@ -274,6 +301,7 @@ def test_nothing_is_said_of_a_change_that_the_provider_did_not_note() -> None:
         ({"last_modified_by": "a"}, {"last_modified_by": MASK}, None),
         ({"a": {"b": {"c": {"updated_by": "a"}}}}, {"a": {"b": {"c": {"updated_by": "b"}}}}, None),
         ({"tags": {"Editor": "a"}}, {"tags": {"Editor": "b"}}, Author("b")),
+        ({"updated_by": "a"}, {"updated_by": " b\n\n# as deployed\r\n"}, Author("b # as deployed")),  # one line
         ({"tags": {"Editor": "a"}, "updated_by": "x"}, {"tags": {"Editor": "b"}, "updated_by": "y"}, Author("b")),
         ({"updated_by": 1}, {"updated_by": 2}, None),
     ],

@@ -11,7 +11,7 @@ import pytest
 from tasks.base.errors import RecordError
 from tasks.base.layout import Layout
 from tasks.drifts import delta, words
-from tasks.drifts.classes import Delta, Finding, Ignored
+from tasks.drifts.classes import Delta, Finding, Ignored, Severity
 from tasks.drifts.delta import Marks
 from tasks.ledger.observations import Checked, Observations, Update
 from tasks.run.baseline import Here
@@ -104,6 +104,18 @@ def test_what_is_ignored_is_not_resolved_and_new_once_its_rule_has_expired() -> 
     known = after([drift()])
     assert resolved([ignored], known) == []
     assert told([drift()], after([drift()], [ignored])) == [("new", None)]
+
+
+def test_what_was_only_noted_is_new_once_it_is_an_alert() -> None:
+    """With `exit: new`, it would never ring otherwise: a rule for its severity has gone, or the check is an alert now."""
+    noted, alert = replace(drift(), severity=Severity.INFO), drift()
+    for marks in (HERE, KEYLESS):
+        assert told([noted], after([noted], marks=marks), marks) == [("known", DAYS[0])]
+        assert told([alert], after([noted], [noted], marks=marks), marks) == [("new", DAYS[0])]
+        assert told([alert], after([noted], [alert], marks=marks), marks) == [("known", DAYS[0])]
+        assert told([noted], after([alert], marks=marks), marks) == [("known", DAYS[0])]
+        assert told([noted], after([alert], [noted], marks=marks), marks) == [("known", DAYS[0])]
+    assert told([replace(drift(outside=3), severity=Severity.INFO)], after([noted])) == [("changed again", DAYS[0])]
 
 
 def test_alerts_are_counted_and_what_is_over() -> None:

@@ -128,6 +128,31 @@ def test_the_code_says_what_exists(body: str, before: dict[str, Any], after: dic
     assert not syntax.parse(code.encode()).has_error
 
 
+def deleted(address: str) -> Finding:
+    """A resource that was deleted outside."""
+    return Finding(DriftClass.DELETED, address, item={"address": address, "before": None, "after": {"n": 1}})
+
+
+def test_what_was_deleted_is_removed_together_with_what_refers_to_it_and_was_deleted_too() -> None:
+    blocks = [
+        HEAD + "  n = 1 # as x_y.b\n}\n", 'resource "x_y" "b" {\n  n = x_y.a.n\n}\n', "# see x_y.b\n",
+        'resource "x_y" "c" {\n  n = 3\n}\n', 'resource "x_y" "d" {\n  n = x_y.c.n\n}\n', "output \"d\" {\n  value = x_y.d.n\n}\n",
+    ]  # fmt: skip
+    made, left = adopted("".join(blocks), *(deleted(f"x_y.{name}") for name in "abcd"))
+    assert made == "".join(blocks[2:])
+    assert left == [
+        f"x_y.{name} no longer exists, but s/main.tf refers to it: remove both by hand" for name in ("c", "d")
+    ]
+
+
+@pytest.mark.parametrize("key", ["(var.k)", '"${var.k}"', "var.k", '"%{ if var.k }a%{ endif }"'])
+def test_an_element_whose_key_is_an_expression_is_left(key: str) -> None:
+    code = f"{HEAD}  t = {{\n    {key} = 1\n  }}\n}}\n"
+    made, left = adopted(code, changed({"t": {"a": 5}}, {"t": {"a": 1}}))
+    assert made == code
+    assert "which is not a literal; it has to become 5" in left[0]
+
+
 def test_a_block_that_would_lose_an_expression_is_left() -> None:
     code = f"{HEAD}  r {{\n    p = var.x\n  }}\n}}\n"
     made, left = adopted(code, changed({"r": [{"p": 5}, {"p": 6}]}, {"r": [{"p": 1}]}))

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 DAY = date(2026, 6, 1)
 TAGS = entry("module.pool.a.x", "update", before={"n": 1, "tags": {"a": "1"}}, after={"n": 1, "tags": {"a": "2"}})
+KEYS = entry(
+    "a.x", "update", before={"metadata": [{"annotations": {"example.com/at": "1"}}]},
+    after={"metadata": [{"annotations": {"example.com/at": "2"}}]},
+)  # fmt: skip
 BOTH = entry("module.pool.a.x", "update", before={"n": 1, "tags": {"a": "1"}}, after={"n": 2, "tags": {"a": "2"}})
 GONE = entry("aws_db_instance.main", "create", after={"n": 1})
 
@@ -47,6 +51,13 @@ def judged(finding: Finding, drift: Drift, today: date = DAY, stack: str = "web"
         ({"attribute": "tags", "address": "a.*"}, TAGS, False),
         ({"address": "module.pool.*", "classes": ["deleted"]}, TAGS, False),
         ({"looks": ["case"]}, TAGS, False),
+        ({"attribute": "metadata[0].annotations.*"}, KEYS, True),  # a key that is no identifier is written in brackets
+        ({"attribute": "metadata.*.annotations.*"}, KEYS, True),
+        ({"attribute": "metadata.0.annotations.example.com/at"}, KEYS, True),
+        ({"attribute": 'metadata[0].annotations["example.com/*"]'}, KEYS, True),
+        ({"attribute": 'metadata.0.annotations["example.com/*"]'}, KEYS, True),
+        ({"attribute": "metadata.1.annotations.*"}, KEYS, False),
+        ({"attribute": "metadata.0.annotations.example.com"}, KEYS, False),
     ],
 )
 def test_a_rule_ignores_what_it_names_and_nothing_else(
@@ -101,6 +112,7 @@ def test_a_value_that_only_looks_different_can_be_ignored_by_how_it_looks() -> N
         (GONE, [entry("aws_db_instance.main", "delete", before={"n": 1})], "critical"),
         (entry("a.x", "delete", "create", before={"n": 1}, after={"n": 2}), [], "critical"),
         (entry("a.x", "update", before={"p": "[1,2]"}, after={"p": "[1, 2]"}), [], "info"),
+        (entry("a.x", "delete", "create", before={"p": "[1,2]"}, after={"p": "[1, 2]"}), [], "critical"),
         (entry("a.x", "update", before={"p": [1, 2]}, after={"p": [2, 1]}), [], "warning"),
     ],
 )

@@ -36,6 +36,14 @@ def test_the_same_change_has_the_same_digest_and_any_other_another(key: Any) -> 
         assert shown.differences(first, shown.digests(other, key)) == ["a.b: differs in another way now"]
 
 
+def test_json_in_another_spelling_is_the_same_change() -> None:
+    """Otherwise what a service returns in another order each time could never be repaired."""
+    one, other = plan(before='{"a":1,"b":[2]}'), plan(before='{"b": [2], "a": 1}')
+    assert shown.differences(shown.digests(one, KEY), shown.digests(other, KEY)) == []
+    for more in ('{"a":1,"b":[3]}', {"a": 1, "b": [2]}, 'JSON {"a":1,"b":[2]}', 'JSON {"a": 1, "b": [2]}'):
+        assert shown.differences(shown.digests(one, KEY), shown.digests(plan(before=more), KEY)) != []
+
+
 def test_what_came_and_what_went_is_named() -> None:
     first = shown.digests(plan(), None)
     assert shown.differences(first, {}) == ["a.b: does not differ any more", "output o: does not differ any more"]

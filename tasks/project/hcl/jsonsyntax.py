@@ -61,6 +61,8 @@ def _read_section(section: dict[str, Any], found: Facts) -> None:
     for name, module in _labelled(section.get("module")).items():
         arguments = _converted(module)
         source = arguments.pop("source", None)
+        if "lifecycle" in arguments:
+            found.reads.extend(reading_of([arguments.pop("lifecycle")], None))
         found.calls.append(Call(name, source, arguments, repeat_of(arguments)))
     for block in _listed(section.get("locals")):
         found.locals.update(_converted(block))

@@ -84,6 +84,8 @@ def _read_native(content: bytes, found: Facts) -> None:
         attributes = dict(syntax.attributes(body))
         if kind == "module" and labels:
             _add_call(labels[0], attributes, found)
+            inside = [expression for _, _, inner in syntax.blocks(body) for expression in _evaluated(inner)]
+            found.reads.extend(reading_of(inside, None))  # `lifecycle`; arguments are read where the module uses them
         elif kind == "locals":
             found.locals.update({name: expressions.convert(value) for name, value in attributes.items()})
         elif kind == "data" and labels[:1] == ["terraform_remote_state"] and len(labels) > 1:
