@@ -92,6 +92,9 @@ class Reporter:
     def _causes(self, name: str, fail: BaseFail) -> str:
         """The tasks that failed, so that this one was not run; what was not run itself is no cause."""
         causes = [cause for task in str(fail.message).split() for cause in self._not_run.get(task, [task])]
+        barrier = self._not_run.get(BARRIER, [])
+        if set(causes) <= set(barrier):  # in one order for all stacks, which is told once
+            causes = barrier
         found = self._not_run[name] = list(dict.fromkeys(causes))
         return few([gate.STAGE if cause == BARRIER else cause for cause in found], _CAUSES)
 

@@ -14,6 +14,8 @@ from . import folder
 from .inputs import Inputs
 
 if TYPE_CHECKING:
+    from types import UnionType
+
     from ..base.layout import Layout
 
 
@@ -86,6 +88,21 @@ class Receipt:
         return finished
 
 
+_TYPES: dict[str, type | UnionType] = {
+    **dict.fromkeys(("stack", "environment", "plan_sha256", "inputs_digest", "started_at"), str),
+    **dict.fromkeys(
+        ("commit", "finished_at", "lineage", "upstream", "state_key", "checks", "plan_id", "repaired"), str | None
+    ),
+    **dict.fromkeys(("produced", "allowed", "exists", "failed_checks"), list),
+    **dict.fromkeys(("counts", "images"), dict),
+    **dict.fromkeys(("deployed", "accepted"), dict | None),
+    **dict.fromkeys(("serial",), int | None),
+    **dict.fromkeys(("format",), int),
+    **dict.fromkeys(("verified",), bool | None),
+    **dict.fromkeys(("unneeded",), bool),
+}
+
+
 def read(layout: Layout, stack: str) -> Receipt | None:
     """The receipt of a stack; None if nothing was applied from here, or only by an older version (`is_outdated`).
 
@@ -97,6 +114,7 @@ def read(layout: Layout, stack: str) -> Receipt | None:
     if record is None or _of_older_version(record):
         return None
     try:
+        _check(record)
         known = {"outcome": Outcome(record["outcome"]), "inputs": Inputs.from_json(record["inputs"])}
         return Receipt(**{**record, **known})
     except (TypeError, KeyError, ValueError) as error:
@@ -113,13 +131,28 @@ def read(layout: Layout, stack: str) -> Receipt | None:
         ) from error
 
 
+def _check(record: dict[str, Any]) -> None:
+    """Refuse a value of another type than a receipt's.
+
+    Raises:
+        TypeError: There is one; the message names its field.
+    """
+    parts = {"counts": int, "images": str, "deployed": str | None}
+    for name, value in record.items():
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        expected = parts.get(name, object) if isinstance(value, dict) else str
+        if not isinstance(value, _TYPES.get(name, object)) or not all(isinstance(item, expected) for item in inner):
+            raise TypeError(f"{name} is of another type")
+
+
 def is_outdated(layout: Layout, stack: str) -> bool:
     """Whether the receipt of a stack was written by an older version, and is therefore ignored."""
     return _of_older_version(read_json(layout.receipt(stack)))
 
 
 def _of_older_version(record: Any) -> bool:
-    return isinstance(record, dict) and record.get("format", 1) < FORMAT
+    found = record.get("format", 1) if isinstance(record, dict) else FORMAT
+    return isinstance(found, int) and found < FORMAT
 
 
 def write(layout: Layout, receipt: Receipt) -> None:

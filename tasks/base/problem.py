@@ -210,6 +210,11 @@ class Problem:
             TypeError, KeyError, ValueError: It is not such a record.
         """
         where, following, details = record["where"], record["next"], record["details"]
+        texts = [record["summary"], record["log"], *(text for text in (record["stack"], record["untouched"]) if text)]
+        if where:
+            texts += [text for text in (where["file"], where["key"]) if text]
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError("a text is something else")
         return cls(
             Kind(record["kind"]),
             record["summary"],
@@ -238,7 +243,8 @@ def _part(part: Any) -> str | Command:
     if isinstance(part, str):
         return part
     variables = tuple((str(name), str(value)) for name, value in part["variables"])
-    return Command(tuple(part["arguments"]), part["environment"], variables)
+    environment = None if part["environment"] is None else str(part["environment"])
+    return Command(tuple(str(word) for word in part["arguments"]), environment, variables)
 
 
 def _quoted(word: str) -> str:

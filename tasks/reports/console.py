@@ -58,6 +58,7 @@ class Console:
         most = _WIDEST_NAME if columns is None else max(columns - len(_INDENT) - _COUNTS, columns // 3)
         self._width = min(longest, most)
         self._reasons: set[str] = set()
+        self._not_run: set[tuple[str, str]] = set()
 
     def start(self, names: Iterable[str]) -> None:
         """Begin the live display, on a terminal.
@@ -97,8 +98,7 @@ class Console:
         self._tally.ended(f"{outcome.stage}:{outcome.stack}", outcome)
         warned = self._warned(outcome)
         quiet = outcome.stage == "validate" and outcome.status is Status.OK and not selected and not warned
-        never_began = outcome.status is Status.NOT_RUN and self._run.stop.requested  # the table counts them
-        if outcome.status in _QUIET or quiet or never_began:
+        if outcome.status in _QUIET or quiet or (outcome.status is Status.NOT_RUN and self._is_counted(outcome)):
             return
         head = self._head(outcome)
         if _was_stopped(outcome):
@@ -125,6 +125,13 @@ class Console:
         place = self._tally.place(outcome.stage) if self._run.output.live is None else ""
         progress = f"{place:>{2 * len(place.partition('/')[2]) + 1}}  " if place else ""
         return f"{outcome.stage:<9} {progress}{outcome.stack:<{self._width}}  "
+
+    def _is_counted(self, outcome: Result) -> bool:
+        """Whether the count in the table says enough of what was not run: after a stop, or of many for one reason."""
+        with self._lock:
+            told = (outcome.stage, outcome.summary) in self._not_run
+            self._not_run.add((outcome.stage, outcome.summary))
+        return self._run.stop.requested or (told and bool(self._tally.place(outcome.stage)))
 
     def _unless_told(self, line: str, why: str) -> str:
         """Why a stack is affected; nothing if there is no room for it and an earlier line has said the same."""

@@ -213,11 +213,22 @@ class FailedText(str):
     __slots__ = ()
 
 
+def _unprinted(run: Run, error: DeployError) -> TaskFailed:
+    """Show why there is no text."""
+    problems = run.problems(error)
+    run.say(listed(problems))
+    if run.request.as_json:
+        from . import documents
+
+        run.output.document(documents.failed(run.project.environment, problems))
+    return TaskFailed(error.message, report=False)
+
+
 def printing(
     run: Run, name: str, text: Callable[..., str], params: Sequence[OptionDict] = (),
     *, positional: str | None = None,
 ) -> TaskDict:  # fmt: skip
-    """A task that prints a text; an expected error is shown and fails it.
+    """A task that prints a text; an error is shown and fails it.
 
     Args:
         run: The run.
@@ -237,13 +248,10 @@ def printing(
             else:
                 run.say(said)
         except DeployError as error:
-            problems = run.problems(error)
-            run.say(listed(problems))
-            if run.request.as_json:
-                from .documents import failed
-
-                run.output.document(failed(run.project.environment, problems))
-            return TaskFailed(error.message, report=False)
+            return _unprinted(run, error)
+        except Exception as error:  # noqa: BLE001 - the boundary: a person gets a sentence, the traceback goes to a file
+            step = run.keep_crash(name, error)
+            return _unprinted(run, UnexpectedError(f"{type(error).__name__}: {error}"[:500], next_step=step))
         return TaskFailed(said, report=False) if isinstance(said, FailedText) else None
 
     task: TaskDict = {

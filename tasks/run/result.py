@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..artifact import folder
 from ..base.errors import RecordError
 from ..base.files import read_json
+from ..base.jsonvalue import elements, fields, records
 from ..base.problem import Problem
 from ..engine.diagnostics import Diagnostic
 from .details import DeployDetails, DriftDetails, PlanDetails, VerifyDetails, from_json, masked, to_json
@@ -160,6 +161,7 @@ def read(layout: Layout, stage: str, stack: str, say: Callable[[str], None]) -> 
         if record.pop("format", None) != FORMAT:
             say(f"{layout.relative(layout.base)}/results: partly written by another version, so reports are incomplete")
             return None
+        _check(record)
         status, details, problem = record["status"], record["details"], record["problem"]
         return Result(
             **{
@@ -172,6 +174,23 @@ def read(layout: Layout, stage: str, stack: str, say: Callable[[str], None]) -> 
         )
     except (RecordError, TypeError, KeyError, ValueError, AttributeError):
         return None  # a report says less then; no decision rests on it
+
+
+def _check(record: JsonObject) -> None:
+    """Refuse what is of another type than a result's; details and problems are checked where they are read.
+
+    Raises:
+        TypeError, KeyError: It is.
+    """
+    texts = [record[name] for name in ("stage", "stack", "summary", "started_at", "unrecorded")]
+    texts += elements(record["reasons"])
+    for warning in records(record["warnings"]):
+        texts += [value for name, value in warning.items() if name != "line"]
+        if not isinstance(warning["line"], int | None):
+            raise TypeError("a line is a number")
+    numbers = [record["seconds"], *fields(record["counts"]).values()]
+    if not all(isinstance(text, str) for text in texts) or not all(isinstance(item, int | float) for item in numbers):
+        raise TypeError("a text or a number is something else")
 
 
 def last_check(layout: Layout, stack: str, last: Receipt | None, say: Callable[[str], None]) -> Result | None:

@@ -123,7 +123,7 @@ def _applies(layout: Layout, stacks: Iterable[str]) -> dict[str, float]:
     known: dict[str, float | None] = {}
     for name in stacks:
         known[name] = None
-        with suppress(RecordError, ValueError):
+        with suppress(RecordError, ValueError, TypeError):  # the last of times with and without a zone
             last = receipt.read(layout, name)
             if last is not None and last.finished_at and not last.unneeded:
                 known[name] = _between(last.started_at, last.finished_at)

@@ -85,6 +85,22 @@ def test_what_a_stop_kept_from_beginning_is_counted_not_listed(load: Load, capsy
     assert "plan      45 not run" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("stacks", "told"), [(50, 1), (5, 5)])
+def test_why_many_stacks_were_not_run_is_told_once_and_of_few_each_time(
+    load: Load, capsys: pytest.CaptureFixture[str], stacks: int, told: int
+) -> None:
+    names = [f"s{number:02}" for number in range(stacks)]
+    shown = console(load, *names)
+    shown.start(f"deploy:{name}" for name in names)
+    ended(shown, *(Result("deploy", name, Status.NOT_RUN, "not run: plan:x failed") for name in names))
+    ended(shown, Result("deploy", "other", Status.NOT_RUN, "not run: deploy:y failed"))
+    out = capsys.readouterr().out
+    assert out.count("not run: plan:x failed") == told
+    assert out.count("not run: deploy:y failed") == 1
+    shown.summary({"deploy"}, ExitCode.FAILED, [])
+    assert f"deploy    {stacks + 1} not run" in capsys.readouterr().out
+
+
 def test_names_and_counts_stand_in_columns_on_60_columns(
     load: Load, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

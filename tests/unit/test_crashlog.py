@@ -13,7 +13,7 @@ from doit.exceptions import TaskFailed
 from tasks import start
 from tasks.base import crashlog
 from tasks.base.masking import Masker
-from tasks.run.action import stage_action
+from tasks.run.action import printing, stage_action
 from tasks.run.run import Run
 
 if TYPE_CHECKING:
@@ -101,3 +101,22 @@ def test_a_log_that_cannot_be_written_is_said(tmp_path: Path, make: Callable[[Pa
 
     assert step == "report this bug; its traceback could not be written"
     assert (tmp_path / "precious").read_text() == "content"
+
+
+def test_an_error_in_a_text_that_is_printed(
+    load: Callable[..., Project], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("THE_PASSWORD", SECRET)
+    run = Run(load("", "stacks/a/main.tf:"))
+    [show] = printing(run, "status", broken)["actions"]  # type: ignore[arg-type]
+    assert callable(show)
+
+    assert isinstance(show(), TaskFailed)
+
+    found = entry(run.layout.crash_log.read_text())
+    assert found["task"] == "status"
+    assert SECRET not in found[0]
+    said = capsys.readouterr().out
+    assert said.startswith("unexpected error: ZeroDivisionError: no ")
+    assert said.endswith("  next: report this bug and attach .deploy/local/crash.log\n")
+    assert SECRET not in said

@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 from tasks.artifact import affected, outputs, reasons, receipt
 from tasks.artifact.inputs import Input, InputKind, Inputs
 from tasks.artifact.reasons import Reason, Why
-from tasks.base.files import canonical_json, sha256_bytes
+from tasks.base.errors import RecordError
+from tasks.base.files import canonical_json, read_json, sha256_bytes, write_json
+from tasks.base.layout import Layout
 from tasks.base.masking import Masker
 from tasks.project.config import keyring
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tasks.project.project import Project
 
@@ -95,6 +98,31 @@ def _deployed(project: Project) -> receipt.Receipt:
     done = done.ended(receipt.Outcome.APPLIED, state_key=project.keyring.state_key)
     receipt.write(project.layout, done)
     return done
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"finished_at": 3}, {"started_at": None}, {"serial": "3"}, {"counts": [1]}, {"counts": {"add": "1"}},
+     {"images": {"x": 3}}, {"deployed": "x"}, {"deployed": {"commit": 3}}, {"produced": "a"}, {"exists": [3]},
+     {"commit": {}}, {"accepted": 1}, {"verified": "yes"}, {"unneeded": None}, {"format": "2"}, {"format": None},
+     {"stack": []}, {"outcome": 3}, {"inputs": 3}, {"more": 1}],
+)  # fmt: skip
+def test_a_receipt_with_a_value_of_another_type_is_an_error_that_names_the_file(
+    tmp_path: Path, more: dict[str, object]
+) -> None:
+    layout = Layout(tmp_path, "prod")
+    done = receipt.Receipt(
+        "a", "prod", receipt.Outcome.APPLIED, "0" * 64, "1" * 64, commit="c", serial=3, counts={"add": 1},
+        images={"x": "y"}, deployed={"commit": None, "at": "now", "plan_sha256": ""}, produced=["\udcff"], accepted={"why": 1},
+    )  # fmt: skip
+    receipt.write(layout, done)
+    assert receipt.read(layout, "a") == done
+    assert not receipt.is_outdated(layout, "a")
+    path = layout.receipt("a")
+    write_json(path, {**read_json(path), **more})
+    with pytest.raises(RecordError, match=r"receipts/a\.json is not a receipt: "):
+        receipt.read(layout, "a")
+    assert not receipt.is_outdated(layout, "a")
 
 
 def test_a_short_secret_is_not_found_by_trying_where_there_is_a_key(

@@ -87,6 +87,9 @@ DETAILS: list[tuple[str, Details | None]] = [
 ]
 
 
+PROBLEM = Problem(Kind.CHECK_FAILED, "no", next=("look",)).to_json()
+
+
 def silent(text: str) -> None:
     raise AssertionError(text)
 
@@ -118,8 +121,18 @@ def test_a_result_of_another_version_says_in_one_line_that_reports_say_less(tmp_
 
 @pytest.mark.parametrize(
     "more",
-    [{"details": {"mocked": 3}}, {"problem": {"kind": "nothing"}}, {"problem": {}}, {"status": "odd"}, {"odd": 1}],
-)
+    [{"details": {"mocked": 3}}, {"problem": {"kind": "nothing"}}, {"problem": {}}, {"status": "odd"}, {"odd": 1},
+     {"summary": True}, {"summary": None}, {"reasons": [1]}, {"reasons": "why"}, {"reasons": {"a": 1}}, {"stack": []},
+     {"counts": {"add": "1"}}, {"counts": [1]}, {"seconds": "1"}, {"seconds": None}, {"started_at": 3},
+     {"unrecorded": {}}, {"warnings": [{"summary": 1}]}, {"warnings": ["x"]},
+     {"warnings": [{"summary": "x", "detail": None, "context": "", "file": "", "line": 1}]},
+     {"warnings": [{"summary": "x", "detail": "", "context": "", "file": "", "line": "1"}]},
+     *({"problem": {**PROBLEM, **more}} for more in (
+         {"summary": 1}, {"log": None}, {"stack": True}, {"untouched": ["x"]}, {"details": 3},
+         {"where": {"file": 3, "line": 1, "key": None}}, {"where": {"file": "f", "line": 1, "key": {"a": 1}}},
+         {"where": "f"}, {"next": {"parts": [3]}}, {"next": ["x"]},
+     ))],
+)  # fmt: skip
 def test_a_result_that_is_none_counts_as_none(tmp_path: Path, more: dict[str, Any]) -> None:
     layout = Layout(tmp_path, "prod")
     written(layout)

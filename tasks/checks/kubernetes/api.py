@@ -74,7 +74,7 @@ class _Shared:
         self._made: _Connection | ApiError | None = None
         self._seen: list[_Seen] = []
 
-    def connection(self, make: Callable[[], _Connection], seen: list[_Seen], lasts: float = _LASTS) -> _Connection:
+    def connection(self, make: Callable[[], _Connection], seen: list[_Seen], lasts: float) -> _Connection:
         """One that is at most `lasts` seconds old, from kubeconfigs that were seen like this.
 
         Raises:
@@ -115,7 +115,7 @@ class Api:
         self._access, self._began = access, time.monotonic()
         key = (replace(access, namespace=""), look.root, os.environ.get("KUBECONFIG"))
         self._shared = _connections.setdefault(key, _Shared())
-        self._connection = self._connected()
+        self._connection = self._connected(_LASTS)
 
     def pods(self, selector: str) -> list[Resource]:
         """The pods of the namespace that match a selector."""
@@ -153,7 +153,7 @@ class Api:
         texts = [f"{event.get('reason')}: {shown(event.get('message'), 300)}" for event in found]
         return list(dict.fromkeys(texts))[:_FEW]
 
-    def _connected(self, lasts: float = _LASTS) -> _Connection:
+    def _connected(self, lasts: float) -> _Connection:
         seen = _seen(_kubeconfigs(self._access, self._look))
         connection = self._shared.connection(lambda: _connect(self._access, self._look), seen, lasts)
         self._look.mask.add(connection.secrets)
