@@ -131,12 +131,14 @@ def read(layout: Layout, stack: str) -> Receipt | None:
         ) from error
 
 
-def _check(record: dict[str, Any]) -> None:
+def _check(record: Any) -> None:
     """Refuse a value of another type than a receipt's.
 
     Raises:
         TypeError: There is one; the message names its field.
     """
+    if not isinstance(record, dict):
+        raise TypeError("it is not an object")
     parts = {"counts": int, "images": str, "deployed": str | None}
     for name, value in record.items():
         inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
