@@ -237,8 +237,8 @@ def _beside_terramate(
 
 
 def _looking(root: Path, command: str) -> Cost:
-    """A run without its snapshot."""
-    shutil.rmtree(root / _SNAPSHOTS, ignore_errors=True)
+    """A run without its snapshot; those of other commands stay."""
+    (root / _SNAPSHOTS / command).unlink(missing_ok=True)
     return doit(root, command)
 
 
