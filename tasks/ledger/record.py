@@ -6,13 +6,13 @@ import hashlib
 import re
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AfterValidator, TypeAdapter, ValidationError
 
 from ..base.files import canonical_json, sha256_bytes
 from ..base.jsonvalue import Json, JsonObject  # noqa: TC001 - pydantic reads it
-from . import statement
+from . import keys, statement
 from .statement import FormatError, Part
 
 if TYPE_CHECKING:
@@ -25,6 +25,15 @@ NEEDS = "0.1.0"  # the first version of doit-tofu that reads and writes this for
 ENTRY = "urn:doit-tofu:ledger-entry:1"
 _APPLIED, _FAILED = "applied", "failed"  # outcomes of receipts
 RECENT = 64  # ids of writes that the head keeps: a writer without a response finds its own here
+
+
+def _public(text: str) -> str:
+    if keys.decoded(text) is None:
+        raise ValueError("it is not a public key")
+    return text
+
+
+PublicText = Annotated[str, AfterValidator(_public)]  # a public key as one line of Base64
 
 
 class NewerFormatError(FormatError):
@@ -106,7 +115,7 @@ class Checkpoint(Part):
     entry: int
     first: int
     previous: str
-    key: str | None = None
+    key: PublicText | None = None
 
 
 class Head(Part):
@@ -137,7 +146,7 @@ class Head(Part):
     sequence: int = 0
     chain: str = ""
     checkpoint: Checkpoint | None = None
-    key: str | None = None
+    key: PublicText | None = None
     shards: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
     lease: Lease | None = None
     begun: dict[str, Begun] = {}  # noqa: RUF012 - pydantic copies it
@@ -187,7 +196,7 @@ class Entry(Part):
     stack: str | None = None
     plan: str | None = None
     record: str | None = None
-    key: str | None = None
+    key: PublicText | None = None
     lost: bool = False
     facts: JsonObject = {}  # noqa: RUF012 - pydantic copies it
 
