@@ -94,6 +94,11 @@ def _init(run: Run, found: Recording) -> str:
         )  # fmt: skip
     if failed[0].trouble is not Trouble.MISSING:
         raise session.problem(failed[0])
+    if session.seen is not None:  # others may have deployed since: then the receipts here are older than the states
+        raise LedgerError(
+            f"this machine has read a ledger at {session.home.name}, which is gone", untouched=_UNCHANGED,
+            next_step=("restore it; if it is lost: ", doit("reason=WHY", "ledger", "rebuild"), " (docs/ledger.md)"),
+        )  # fmt: skip
     public = _first_key(session.trust)
     with _alone(run, "init"):
         taken = found.take_over()

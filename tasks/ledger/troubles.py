@@ -31,7 +31,8 @@ _NEXT: dict[Trouble, Steps] = {
     Trouble.MISSING: (
         "if nothing was ever recorded here, ",
         doit("ledger", "init"),
-        " creates it; otherwise restore the branch",
+        " creates it; otherwise restore it, or, if it is lost: ",
+        doit("reason=WHY", "ledger", "rebuild"),
     ),
     Trouble.WENT_BACK: ("find out who rewrote it, and restore it; ", doit("audit"), " shows where it ends"),
     Trouble.REPLACED: (

@@ -154,8 +154,8 @@ def _check_values() -> None:
     """
     values: dict[str, str] = {}
     for word in sys.argv[1:]:
-        name, _, value = word.partition("=")
-        if name not in VARIABLES:
+        name, given, value = word.partition("=")
+        if not given or name not in VARIABLES:
             continue
         if values.setdefault(name, value) != value:
             raise ConfigError(

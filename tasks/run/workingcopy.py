@@ -147,7 +147,7 @@ class WorkingCopy:
             self._remove(stack)
             return
         known, here = self.memory.stacks.get(stack), self.found(stack)
-        if mark is None and item and known and here and known == Known(item.change, digest(here.receipt)):
+        if mark is None and item and here and known == Known(item.change, digest(here.receipt)) and _agree(item, here):
             return  # it was applied here: the local receipt has more than the ledger
         receipt: JsonObject = dict(item.receipt) if item else {}
         if mark is not None:
@@ -181,6 +181,11 @@ class WorkingCopy:
         self.memory.stacks.pop(stack, None)
         for path in (self._layout.receipt(stack), self._layout.outputs(stack)):
             self._drop(path)
+
+
+def _agree(item: Record, here: receipts.Record) -> bool:
+    """Whether a receipt has the outcome that the ledger recorded, which is another one after a conflict."""
+    return item.receipt.get("outcome") == here.receipt.get("outcome")
 
 
 def is_ended(found: receipts.Record) -> bool:

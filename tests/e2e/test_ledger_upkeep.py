@@ -312,3 +312,51 @@ def test_no_documented_command_is_left_untried() -> None:
     assert [line for block in shown for line in block.splitlines()] == [
         *documented("Verify it", level=2), *(line for section in sections for line in documented(section)),
     ]  # fmt: skip
+
+
+def test_a_state_is_accepted_by_the_command_that_the_docs_show(remote: Remote) -> None:
+    remote.clone().doit("ledger", "init")
+    remote.clone().doit("deploy")
+    done = remote.clone().doit("accept=c:5f0c7a52:9", "reason=moved by hand", "ledger", "accept")
+    assert "accepted: c" in done.out
+    audit(remote)
+    found = json.loads(remote.clone().doit("log", "c", "--json").out)["entries"]
+    [entry] = [item for item in found if item["kind"] == "accept"]
+    assert (entry["facts"]["lineage"], entry["facts"]["serial"]) == ("5f0c7a52", 9)
+
+
+def test_a_machine_that_knows_the_ledger_begins_no_new_one_from_what_it_has(remote: Remote) -> None:
+    remote.clone().doit("ledger", "init")
+    old = remote.clone()
+    old.doit("deploy")
+    change(remote, "c", resource("newer")).doit("deploy")
+    remote.git("update-ref", "-d", REF)
+    for command in (("ledger", "init"), ("deploy",)):
+        refused = old.doit(*command, code=1).out
+        assert "doit reason=WHY ledger rebuild" in refused
+    assert "there is no ledger at" in remote.clone().doit("deploy", code=1).out
+
+
+def test_after_a_conflict_the_clone_that_lost_it_knows_that_its_receipt_is_not_the_last(remote: Remote) -> None:
+    remote.clone().doit("ledger", "init")
+    remote.clone().doit("deploy")
+    here = change(remote, "c", resource("here"))
+    hook = remote.path / "hooks/pre-receive"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    here.doit("allow=unrecorded", "reason=the forge is down", "deploy", code=None)
+    hook.unlink()
+    change(remote, "c", resource("there")).doit("deploy")
+    here.doit("ledger", "push")
+    change(remote, "c", resource("here"))
+    here.git("pull", "--quiet")
+    assert _value(remote) == "there"
+    here.doit("deploy")
+    assert _value(remote) == "here"
+
+
+def _value(remote: Remote) -> str:
+    """The output of stack `c`, as its state has it."""
+    state = json.loads((remote.base / "states/c-local.tfstate").read_text())
+    return str(state["outputs"]["value"]["value"])
