@@ -127,6 +127,8 @@ def _fill_and_leave(course: Course, ledger: Recorded, selected: list[str]) -> No
             run.custody.verify(selected, run.signed_commit, writing=True)
         ledger.fill(deploying=False, alone=alone)
         run.custody.end(())
+    if ledger.unread is not None:
+        _say_unread(course, ledger.unread)
 
 
 def _leave_to_others(course: Course, tasks: dict[str, Task], selected: list[str]) -> None:

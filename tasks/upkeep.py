@@ -15,6 +15,7 @@ from .base.problem import doit
 from .base.text import plural
 from .engine import encryption
 from .ledger import advice, check, checkpoint, keys
+from .ledger.home import HomeError
 from .ledger.machine import Failed, Look, Trouble
 from .ledger.record import Change, Head, Kind
 from .run import documents, entries, ledgerof, rebuilding
@@ -135,6 +136,22 @@ def _rebuild(run: Run, found: Recording, rest: Sequence[str]) -> str:
     return "\n".join([*lines, *_about_key(session.trust, public)])
 
 
+def _version(found: Recording) -> Version | None:
+    """The version of a ledger that cannot be trusted, which a rebuilt one replaces.
+
+    Raises:
+        LedgerError: What is there is not even the form of a ledger, so it may be something else.
+    """
+    home = found.session.home
+    try:
+        return home.read()
+    except HomeError as error:
+        raise LedgerError(
+            f"what is at {home.name} is not a ledger: {error}", untouched=_UNCHANGED,
+            next_step="look at it; if nobody needs it, remove it, then run the same command again",
+        ) from None  # fmt: skip
+
+
 def _to_replace(found: Recording) -> tuple[Version | None, str]:
     """The version that a rebuilt ledger replaces, and what it is, for the new one's first entry.
 
@@ -145,7 +162,7 @@ def _to_replace(found: Recording) -> tuple[Version | None, str]:
     try:
         failed = next((effect for effect in session.handle(Look()) if isinstance(effect, Failed)), None)
     except LedgerError as error:
-        return session.home.read(), f"{replaced}: {error.message}"
+        return _version(found), f"{replaced}: {error.message}"
     if failed is not None:
         if failed.trouble is Trouble.MISSING:
             return None, "a ledger that is gone"

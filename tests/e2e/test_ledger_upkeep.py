@@ -11,7 +11,7 @@ import pytest
 
 from tasks.ledger import record, statement
 from tasks.ledger.keys import SigningKey
-from tests.e2e.test_ledger import REF, Remote, remote
+from tests.e2e.test_ledger import REF, Remote, document, remote
 from tests.e2e.test_ledger_homes import files, project
 from tests.e2e.test_ledger_trust import KEY, Content, Signed, signed
 from tests.repository import ROOT, resource
@@ -354,6 +354,24 @@ def test_after_a_conflict_the_clone_that_lost_it_knows_that_its_receipt_is_not_t
     assert _value(remote) == "there"
     here.doit("deploy")
     assert _value(remote) == "here"
+
+
+def test_what_is_not_a_ledger_is_not_rebuilt_over(remote: Remote) -> None:
+    remote.clone().doit("ledger", "init")
+    main = remote.git("rev-parse", "main")
+    remote.git("update-ref", REF, main)
+    refused = remote.clone().doit("reason=lost", "ledger", "rebuild", code=1).out
+    assert "is not a ledger" in refused
+    assert "look at it" in refused
+    assert remote.git("rev-parse", REF) == main
+
+
+def test_status_says_that_it_could_not_read_the_ledger(remote: Remote) -> None:
+    remote.clone().doit("ledger", "init")
+    job = remote.clone()
+    remote.path.rename(remote.path.with_name("gone.git"))
+    assert "what other machines have deployed is not known here" in job.doit("status").out
+    assert document(job, "status")["stacks"]
 
 
 def _value(remote: Remote) -> str:
