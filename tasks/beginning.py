@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _RECORDED = frozenset({"plan", "deploy", "verify", "drift"})
 _WITH_BACKEND = frozenset({"plan", "deploy", "drift"})
+_OF_STACKS = frozenset(STAGES) - {"build"} | {"status", "graph"}
 _READING = frozenset({"status", "ci", "publish"})  # without the lock
 _FILLING = frozenset({"status", "ci"})  # those of them that begin with the ledger
 
@@ -42,7 +43,7 @@ def begin(course: Course, tasks: dict[str, Task], selected: list[str]) -> None:
     try:
         commandline.check_patterns(tasks)
         _require_alone(course, selected)
-        before.require_stacks(run, course.selected & set(STAGES) - {"build"})
+        before.require_stacks(run, course.selected & _OF_STACKS)
         if "drift" in course.selected:
             from .run import baseline
 

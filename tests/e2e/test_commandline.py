@@ -69,7 +69,7 @@ def test_one_pattern_that_matches_does_not_excuse_another(pair: Repository) -> N
     assert pair.planned() == ["a"]
 
 
-@pytest.mark.parametrize("command", ["validate", "plan", "deploy", "verify", "drift"])
+@pytest.mark.parametrize("command", ["validate", "plan", "deploy", "verify", "drift", "status", "graph"])
 def test_no_stack_at_all_is_a_failure_that_names_the_glob(one: Repository, command: str) -> None:
     one.write('config/pipeline.yaml:version: 1\ndiscover: ["stack/*"]\n')
     done = one.doit(command, code=1)
