@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 STAGE = "restore"
 _UNCHANGED = "the state is unchanged"
-_LOCKED = "set the key that it was made with, also as one of `encryption.previous`"
-_CHANGED = "remove this file, then run the same command again: it takes the copy before this one"
 
 
 def tasks(run: Run) -> Iterator[TaskDict]:
@@ -79,20 +77,17 @@ def _choose(run: Run, stack: Stack, last: LastLeft, folders: Sequence[str]) -> t
     found = sorted((item for item in found if item[0].lineage == lineage), key=lambda item: -item[0].serial)
     if not found:
         raise StateRefusedError(
-            "there is no copy of its state here",
-            stack=stack.name,
-            where=run.layout.relative(places[0]),
-            untouched=_UNCHANGED,
-            details=[why] if (why := statecopies.why_none(run)) else [],
+            "there is no copy of its state here", stack=stack.name, where=run.layout.relative(places[0]),
+            untouched=_UNCHANGED, details=[why] if (why := statecopies.why_none(run)) else [],
             next_step=statecopies.elsewhere(stack),
-        )
+        )  # fmt: skip
     copy, path = found[0]
     try:
         return copy, _plain(run, statecopy.read(path, run.project.keyring), local=_file(run, stack) is not None)
     except UnreadableCopyError as error:
         raise StateRefusedError(
             f"the copy cannot be read: {error}", stack=stack.name, where=run.layout.relative(path),
-            untouched=_UNCHANGED, next_step=_LOCKED if error.locked else _CHANGED,
+            untouched=_UNCHANGED, next_step=error.next_step,
         ) from None  # fmt: skip
 
 
@@ -107,7 +102,7 @@ def _plain(run: Run, state: bytes, *, local: bool) -> bytes:
         return state
     opened = statecopies.decrypted(state, run.project.keyring.all)
     if opened is None:
-        raise UnreadableCopyError("its state is encrypted with another key", locked=True)
+        raise UnreadableCopyError("its state is encrypted with another key", statecopy.SET_KEY)
     return opened
 
 

@@ -15,7 +15,7 @@ from .base.problem import doit
 from .base.text import plural
 from .engine import encryption
 from .ledger import advice, check, checkpoint, keys
-from .ledger.home import HomeError
+from .ledger.home import BrokenError
 from .ledger.machine import Failed, Look, Trouble
 from .ledger.record import Change, Head, Kind
 from .run import documents, entries, ledgerof, rebuilding
@@ -145,7 +145,7 @@ def _version(found: Recording) -> Version | None:
     home = found.session.home
     try:
         return home.read()
-    except HomeError as error:
+    except BrokenError as error:
         raise LedgerError(
             f"what is at {home.name} is not a ledger: {error}", untouched=_UNCHANGED,
             next_step="look at it; if nobody needs it, remove it, then run the same command again",

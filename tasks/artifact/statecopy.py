@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ..project.config.keyring import Key, Keyring
 
 FOLDER = "states"
+SET_KEY = "set the key that it was made with, also as one of `encryption.previous`"
+_MOVE = "move this file away, then run the same command again: it takes the copy before this one"
 _SUFFIX = ".state"
 _NONCE = 12  # bytes
 _LARGEST = 1 << 28
@@ -54,12 +56,12 @@ class UnreadableCopyError(Exception):
 
     Args:
         message: Why.
-        locked: Whether it may be intact, but its key is not set here.
+        next_step: What to do about it.
     """
 
-    def __init__(self, message: str, *, locked: bool = False) -> None:
+    def __init__(self, message: str, next_step: str) -> None:
         super().__init__(message)
-        self.locked = locked
+        self.next_step = next_step
 
 
 def is_available() -> bool:
@@ -105,11 +107,13 @@ def read(path: Path, keyring: Keyring) -> bytes:
         UnreadableCopyError: It was changed, or its key is not there.
     """
     copy = _described(path)
-    if copy is None or not is_available():
-        raise UnreadableCopyError("it is not a copy" if copy is None else "`cryptography` is not installed")
+    if copy is None:
+        raise UnreadableCopyError("it is not a copy", _MOVE)
+    if not is_available():
+        raise UnreadableCopyError("`cryptography` is not installed", "pip install 'doit-tofu[ledger]'")
     key = keyring.find(copy.key)
     if key is None:
-        raise UnreadableCopyError(f"it is encrypted with another key ({copy.key})", locked=True)
+        raise UnreadableCopyError(f"it is encrypted with another key ({copy.key})", SET_KEY)
     from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -117,7 +121,7 @@ def read(path: Path, keyring: Keyring) -> bytes:
         line, _, sealed = plain.read(path, _LARGEST).partition(b"\n")
         return zlib.decompress(AESGCM(_derived(key)).decrypt(sealed[:_NONCE], sealed[_NONCE:], line))
     except (OSError, InvalidTag, ValueError, zlib.error):
-        raise UnreadableCopyError("it was changed") from None
+        raise UnreadableCopyError("it was changed", _MOVE) from None
 
 
 def _files(folder: Path) -> Iterator[Path]:

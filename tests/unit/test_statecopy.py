@@ -92,3 +92,13 @@ def test_a_lineage_leads_nowhere_else(layout: Layout) -> None:
     copy = Copy("prod", "web", "../../up", 3, "2026-01-01T00:00:00+00:00", "x")
     assert (layout.states("web") / copy.name).resolve().parent == layout.states("web").resolve()
     assert copy.name != Copy("prod", "web", "../../down", 3, copy.at, "x").name
+
+
+def test_without_the_library_that_is_what_is_missing_and_the_copy_stays(
+    layout: Layout, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = kept(layout)
+    monkeypatch.setattr(statecopy, "is_available", lambda: False)
+    with pytest.raises(UnreadableCopyError, match="`cryptography` is not installed") as error:
+        statecopy.read(path, keyring)
+    assert error.value.next_step == "pip install 'doit-tofu[ledger]'"
