@@ -133,7 +133,7 @@ def _unwritten(path: Path | None, error: OSError) -> RecordError:
 def _flush(names: Sequence[str]) -> None:
     """Wait until the content of these files, all in one file system, is on the disk."""
     for number, name in enumerate(names):
-        descriptor = os.open(name, os.O_RDONLY)
+        descriptor = plain.regular(Path(name))
         try:
             if number == 0 and _flush_all(descriptor):
                 return
