@@ -199,8 +199,14 @@ class Session:
             if version is None:
                 raise self._unbelievable("it was not read")
             with self._reading():
-                entries = self.home.entries(version, head.first - 1)
-                return chain.verify(head, entries, self._each_shard(head, version), cut)
+                found = self._verified(head, version, cut)
+                if found.broken and self.home.refreshed(version):  # only what the remote has counts
+                    found = self._verified(head, version, cut)
+                return found
+
+    def _verified(self, head: Head, version: Version, cut: int | None) -> chain.Verification:
+        entries = self.home.entries(version, head.first - 1)
+        return chain.verify(head, entries, self._each_shard(head, version), cut)
 
     def entries(self, after: int = 0) -> Iterator[tuple[record.Entry, bytes]]:
         """The entries with a number above `after`, oldest first.
