@@ -89,6 +89,7 @@ def _line(entry: Entry) -> str:
     parts = [
         f"{entry.sequence:>5}  {entry.at}  {entry.kind:<11}{entry.stack or '-'}",
         str(facts.get("outcome") or ""),
+        f"{facts['from']} -> {facts['to']}" if entry.kind == "rename" and {"from", "to"} <= facts.keys() else "",
         f"commit {str(facts['commit'])[:_DIGITS]}" if facts.get("commit") else "",
         f"serial {facts['serial']}" if facts.get("serial") is not None else "",
         _CHECKS.get(str(facts.get("verified")), ""),

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 _USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//)?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SCP = re.compile(r"((?:[^/:@]*@)?(?:\[[^]/]*\]|[^/:]+)):(.*)")
+_AZURE_FOLDER, _AZURE_VERSION = "_git", "v3"  # https://dev.azure.com/o/p/_git/r is git@ssh.dev.azure.com:v3/o/p/r
+_AZURE_HOST = re.compile(r"(dev\.azure|visualstudio)\.com(:\d+)?$", re.IGNORECASE)
 _BUCKET = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._-]*", re.ASCII)
 _BUCKETS = {"s3": "bucket", "gs": "bucket", "az": "container"}  # what the first part of such a URL names
 
@@ -39,6 +42,25 @@ def credentials(url: str) -> tuple[str, str]:
 def secrets(url: str) -> list[str]:
     """The secret in a URL: its password."""
     return [text for text in credentials(url)[1:] if text]
+
+
+def repository(address: str) -> str:
+    """The path of a repository, `group/project`, as its forge names it: the same for all forms of its address.
+
+    Args:
+        address: `https://user@host:8443/group/project.git/`, `ssh://git@host:22/group/project`,
+            `git@host:group/project.git`, or the path of a folder.
+    """
+    host, path = "", address
+    if "://" in address:
+        host, _, path = address.partition("://")[2].partition("/")
+        path = unquote(path)
+    elif found := _SCP.fullmatch(address):
+        host, path = found[1], found[2]
+    parts = [part for part in path.split("/") if part not in ("", ".", _AZURE_FOLDER)]
+    if _AZURE_HOST.search(host) and parts[:1] == [_AZURE_VERSION]:
+        parts = parts[1:]
+    return "/".join(parts).removesuffix(".git")
 
 
 def scrub(text: str) -> str:
@@ -83,7 +105,8 @@ def _url_problem(scheme: str, parts: SplitResult, address: str) -> str | None:
         return "it contains a space"
     bucket, path = _BUCKETS.get(scheme), parts.path.strip("/")
     if bucket and not _BUCKET.fullmatch(parts.netloc):
-        return f"it names no {bucket}: `{scheme}://{bucket}/prefix`" if not parts.netloc else f"this is no {bucket}'s name"
+        wrong = f"this is not the name of a {bucket}" if parts.netloc else f"it names no {bucket}"
+        return f"{wrong}: `{scheme}://{bucket}/prefix`"
     if not bucket and not parts.hostname:
         return f"it names no host: `{scheme}://host/path`"
     if not bucket and parts.port == 0:

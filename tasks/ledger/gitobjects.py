@@ -123,7 +123,8 @@ def newest(git: Git, ref: str) -> tuple[str, bytes] | None:
 def _matches(kind: str, name: str, content: bytes) -> bool:
     """Whether an object has the digest that is its name: SHA-1, or SHA-256 in repositories of that format."""
     algorithm = "sha1" if len(name) == _SHA1_DIGITS else "sha256"
-    return hashlib.new(algorithm, f"{kind} {len(content)}\0".encode() + content, usedforsecurity=False).hexdigest() == name
+    data = f"{kind} {len(content)}\0".encode() + content
+    return hashlib.new(algorithm, data, usedforsecurity=False).hexdigest() == name
 
 
 def _parsed(data: bytes, count: int) -> Iterator[tuple[str, bytes] | None]:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..base import ci, interpolate, urls
+from ..base.model import SERVERS
 from ..base.objects.bucket import Bucket
 from ..base.objects.folder import Folder
 from ..base.objects.place import PlaceError
-from ..base.model import SERVERS
 from ..project.model.ledger import SCHEMES
 from .gitclone import Clone, Login
 from .githome import GitHome

@@ -76,6 +76,29 @@ def untrusted(name: str, what: str) -> LedgerError:
     )  # fmt: skip
 
 
+def of_another(name: str, what: str, *, same: bool, former: bool) -> LedgerError:
+    """The error for a ledger of another repository or environment.
+
+    Args:
+        name: The ledger's home.
+        what: Whose it is.
+        same: Whether it is of this environment, so that the repository may have been renamed.
+        former: Whether the ledger says that it was: this clone has the former name.
+    """
+    address = "`git remote set-url origin ADDRESS`"
+    steps: Steps = "set `ledger.ref` or `ledger.url` to a place of its own"
+    if former:
+        steps = f"the repository was renamed, and this clone has its former address: {address}"
+    elif same:
+        steps = (
+            "if the repository was renamed or moved: ", doit("reason=WHY", "ledger", "rename"),
+            f"; if only this clone has another address: {address}; if it is another repository's ledger, {steps}",
+        )  # fmt: skip
+    return LedgerError(
+        f"the ledger cannot be used: {what}", where=name, untouched="nothing was planned or applied", next_step=steps
+    )
+
+
 def unread(name: str, error: HomeError) -> LedgerError:
     """The error for a home that did not return what it was asked for; only broken content is not to be trusted."""
     if isinstance(error, BrokenError):

@@ -82,7 +82,10 @@ def test_a_variable_does_not_turn_off_the_ledger_of_the_pipeline(
         ("{kind: store, url: s3://}", "ledger.url: it names no bucket: `s3://bucket/prefix`"),
         ("{kind: store, url: s3:///prefix}", "ledger.url: it names no bucket"),
         ("{kind: store, url: az://}", "ledger.url: it names no container: `az://container/prefix`"),
-        ('{kind: store, url: "s3://bucket:80/x"}', "ledger.url: this is no bucket's name"),
+        (
+            '{kind: store, url: "s3://bucket:80/x"}',
+            "ledger.url: this is not the name of a bucket: `s3://bucket/prefix`",
+        ),
         ('{kind: store, url: "s3:bucket/x"}', "ledger.url: after `s3:` there must be `//`"),
         ("{kind: store, url: s3://bucket/../x}", "ledger.url: its path must not contain `.` or `..`"),
         ("{kind: store, url: s3://bucket/%2e%2e/x}", "ledger.url: its path must not contain `.` or `..`"),
@@ -128,7 +131,9 @@ def test_a_secret_in_the_configuration_is_refused_and_not_shown(errors: Callable
     assert "glpat" not in shown
 
 
-@pytest.mark.parametrize("to", ["s3://", "s3://b/../x", "az://container", "https://host/x?token=glpat-Aa77xyz", "file:///x"])
+@pytest.mark.parametrize(
+    "to", ["s3://", "s3://b/../x", "az://container", "https://host/x?token=glpat-Aa77xyz", "file:///x"]
+)
 def test_a_place_to_publish_to_is_judged_alike(errors: Callable[..., str], to: str) -> None:
     shown = errors(f'publish: {{to: "{to}"}}\n')
     assert "publish.to: " in shown

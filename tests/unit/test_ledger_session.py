@@ -9,9 +9,10 @@ import pytest
 
 from tasks.base.errors import LedgerError
 from tasks.ledger.home import BrokenError, HomeError
+from tasks.ledger.identity import Identity
 from tasks.ledger.machine import Look, Me
 from tasks.ledger.record import Change, Head, Kind
-from tasks.ledger.session import Identity, Session
+from tasks.ledger.session import Session
 from tasks.ledger.storehome import StoreHome
 from tests.ledgerforgeries import ENVIRONMENT, PROJECT, Memory
 

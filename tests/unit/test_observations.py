@@ -15,9 +15,10 @@ from tasks.base.objects.web import Web
 from tasks.ledger import keys, statement
 from tasks.ledger.gitclone import Clone
 from tasks.ledger.githome import GitHome
+from tasks.ledger.identity import Identity
 from tasks.ledger.observations import Incident, Observations, Update
 from tasks.ledger.observer import KIND, Observer, UntrustedError
-from tasks.ledger.session import Identity, Trust
+from tasks.ledger.session import Trust
 from tasks.ledger.storehome import StoreHome
 from tests.servers.fileserver import TOKEN, FileServer
 from tests.servers.gitserver import READER, WRITER, GitServer

@@ -74,7 +74,9 @@ class Publish(Model):
         "Authorization",
         description="The header for the token: `Authorization` as a bearer token, any other as it is (`JOB-TOKEN`).",
     )
-    endpoint: ServerAddress | None = Field(None, description="The S3 endpoint, if it is not Amazon's; `${ENV}` is filled in.")
+    endpoint: ServerAddress | None = Field(
+        None, description="The S3 endpoint, if it is not Amazon's; `${ENV}` is filled in."
+    )
     automatic: bool = Field(
         False,
         description="True: every run publishes at its end; a failure is reported, but does not change the exit code.",
