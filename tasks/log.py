@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from typing import TYPE_CHECKING
 
 from .base.errors import ConfigError, nearest
-from .base.text import visible
+from .base.text import one_line
 from .run import documents, ledgerof
 from .run.action import printing
 from .run.commandline import json_option
@@ -99,7 +98,7 @@ def _line(entry: Entry) -> str:
         str(facts.get("reason") or ""),
     ]
     # Each entry has one line: what was given as a reason must not look like an entry of its own.
-    return re.sub(r"[\n\t]+", " ", visible("  ".join(part for part in parts if part)))
+    return one_line("  ".join(part for part in parts if part))
 
 
 def _review(found: object, request: object) -> str:

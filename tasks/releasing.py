@@ -9,6 +9,7 @@ from .base import alive
 from .base.clock import now
 from .base.errors import LedgerError
 from .base.problem import doit
+from .base.text import one_line
 from .ledger import holder
 from .ledger.record import Change, Kind
 from .run import entries, ledgerof
@@ -39,7 +40,8 @@ def release(run: Run, found: Recording) -> str:
         lambda known: known.model_copy(update={"lease": None, "begun": begun}),
         [Change(Kind.RELEASE, secrets.token_hex(16), now(), facts=facts)],
     )
-    left = f"; started but not finished: {', '.join(sorted(begun))}, which the next deploy plans again" if begun else ""
+    names = one_line(", ".join(sorted(begun)))
+    left = f"; started but not finished: {names}, which the next deploy plans again" if begun else ""
     known = f"although {sign}" if sign else "nothing here shows that its run is alive"
     return f"ledger    the lease of {lease.label} was released{left}\n  {known}"
 

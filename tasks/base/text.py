@@ -21,6 +21,7 @@ _UNSEEN = re.compile(
     "\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U0001d173-\U0001d17a\U000e0000-\U000e007f]"
     "|(?<![\u0600-\U0010ffff])[\u180b-\u180d\u180f\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 )
+_BREAKS = re.compile(r"[\n\t]+")
 _LONGEST = 400
 _AROUND = 40
 
@@ -28,6 +29,11 @@ _AROUND = 40
 def visible(text: str) -> str:
     r"""The text with each invisible character as an escape: `\r`, `\x1b`, `\u202e`."""
     return _UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1].replace("\\u00", "\\x"), text)
+
+
+def one_line(text: str) -> str:
+    """`visible`, on one line: what others wrote must not look like a line of ours."""
+    return _BREAKS.sub(" ", visible(text))
 
 
 def shorten(text: str, longest: int = _LONGEST) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..base.files import sha256_bytes
+from ..base.text import one_line
 from . import checkpoint, record, statement
 from .keys import PublicKey
 from .record import RECENT, Entry, Head, Kind, Record
@@ -261,7 +262,7 @@ class Verification:
                 return Broken(
                     number, f"entry {number} replaces the key {self._public(before).id}, which did not sign that"
                 )
-            self.replaced[number] = str(entry.facts.get("old") or "lost")
+            self.replaced[number] = one_line(str(entry.facts.get("old") or "lost"))
         if before is not None and entry.revokes:
             self.keys.discard(before)
             self.revoked.setdefault(before, number)

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, TypeAdapter, ValidationError
 from ..base.files import canonical_json, sha256_bytes
 from ..base.jsonvalue import Json, JsonObject  # noqa: TC001 - pydantic reads it
 from . import keys, statement
-from .statement import FormatError, Part
+from .statement import FormatError, Part, Shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,8 +72,8 @@ class Lease(Part):
 
     holder: str
     run: str
-    label: str
-    since: str
+    label: Shown
+    since: Shown
     process: str = ""
 
 
@@ -86,7 +86,7 @@ class Begun(Part):
 
     holder: str
     run: str
-    since: str
+    since: Shown
     plan_sha256: str | None = None
     plan_id: str | None = None
     lineage: str | None = None
@@ -145,13 +145,13 @@ class Head(Part):
     """
 
     format: int = FORMAT
-    needs: str = NEEDS
-    ledger: str
-    project: str
-    formerly: tuple[str, ...] = ()
-    environment: str
+    needs: Shown = NEEDS
+    ledger: Shown
+    project: Shown
+    formerly: tuple[Shown, ...] = ()
+    environment: Shown
     sequence: int = 0
-    chain: str = ""
+    chain: Shown = ""
     checkpoint: Checkpoint | None = None
     key: PublicText | None = None
     revoked: tuple[PublicText, ...] = ()
@@ -196,13 +196,13 @@ class Entry(Part):
     format: int = FORMAT
     kind: Kind
     id: str
-    ledger: str
-    project: str
-    environment: str
+    ledger: Shown
+    project: Shown
+    environment: Shown
     sequence: int
     previous: str
-    at: str
-    stack: str | None = None
+    at: Shown
+    stack: Shown | None = None
     plan: str | None = None
     record: str | None = None
     key: PublicText | None = None
@@ -279,7 +279,7 @@ class _Form(Part):
     """The fields that every format has."""
 
     format: int
-    needs: str = ""
+    needs: Shown = ""
 
 
 P = TypeVar("P", bound=Part)

@@ -253,9 +253,9 @@ class Session:
                 except HomeError as error:
                     raise troubles.undropped(self.home.name, error) from error
 
-    def problem(self, failed: Failed) -> LedgerError:
-        """The error for something that failed."""
-        return troubles.failed(failed, self.home.name, self._said)
+    def problem(self, failed: Failed, *, deploying: bool = False) -> LedgerError:
+        """The error for something that failed; of a deploy before its first apply if `deploying`."""
+        return troubles.failed(failed, self.home.name, self._said, deploying=deploying)
 
     def _fetch(self, effect: Fetch) -> Event:
         if effect.pause and self.pause(effect.pause):

@@ -12,6 +12,7 @@ from ..base import alive, ci, git, plain, urls
 from ..base.errors import LedgerError, RecordError
 from ..base.files import LARGEST_RECORD, sha256_bytes, write_atomic
 from ..base.problem import doit
+from ..base.text import one_line
 from ..ledger import keys, place
 from ..ledger.holder import Pipeline
 from ..ledger.home import HomeError
@@ -114,7 +115,7 @@ def identify(clone: str) -> Me:
     found = ci.read()
     run, pipeline = secrets.token_hex(8), ci.outermost(found)
     if pipeline:
-        label = f"pipeline {pipeline}" + (f" of {found.branch}" if found.branch else "")
+        label = one_line(f"pipeline {pipeline}" + (f" of {found.branch}" if found.branch else ""))
         return Me(Pipeline(found.kind, found.project, pipeline).text, run, label, alive.this())
     return Me(f"{CLONE}{clone}", run, f"a run outside of CI (clone {clone[:6]})", alive.this())
 

@@ -212,6 +212,18 @@ def test_those_of_another_environment_or_project_are_neither_read_nor_overwritte
     assert observer(place()).read().stacks["web"].at == MONDAY
 
 
+def test_those_of_a_renamed_repository_are_renamed(place: Callable[[], Home]) -> None:
+    observer(place()).write(check(MONDAY, web={"a": "1"}))
+    renamed = replace(observer(place()), identity=Identity("group/platform", "prod"))
+    with pytest.raises(LedgerError) as caught:
+        renamed.read()
+    assert "they are of 'group/project', but this is 'group/platform'" in caught.value.message
+    assert "`doit reason=WHY ledger rename`" in caught.value.problem.next_text
+    assert renamed.rename() is True
+    assert renamed.read().stacks["web"].drifts["a"].since == MONDAY
+    assert renamed.rename() is False
+
+
 def test_a_newer_format_is_neither_read_nor_overwritten(place: Callable[[], Home]) -> None:
     newer = Observations(project="group/project", environment="prod").model_copy(update={"format": 9, "needs": "9.1.0"})
     place().write(None, statement.seal(newer.content(), KIND, [KEY]).to_bytes(), {}, ())
