@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _USER_INFO = re.compile(r"(?<=://)[^/\s]*@")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//)?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_SCP = re.compile(r"((?:[^/:@]*@)?(?:\[[^]/]*\]|[^/:]+)):(.*)")
+_SCP = re.compile(r"((?:[^/:@[]*@)?(?:\[[^]/]*\]|[^/:]+)):(.*)")
 _AZURE_FOLDER, _AZURE_VERSION = "_git", "v3"  # https://dev.azure.com/o/p/_git/r is git@ssh.dev.azure.com:v3/o/p/r
 _AZURE_HOST = re.compile(r"(dev\.azure|visualstudio)\.com(:\d+)?$", re.IGNORECASE)
 _BUCKET = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._-]*", re.ASCII)
