@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from .base.errors import ConfigError, nearest
-from .base.text import one_line
+from .base.unseen import one_line
 from .run import documents, ledgerof
 from .run.action import printing
 from .run.commandline import json_option

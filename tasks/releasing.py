@@ -9,7 +9,7 @@ from .base import alive
 from .base.clock import now
 from .base.errors import LedgerError
 from .base.problem import doit
-from .base.text import one_line
+from .base.unseen import one_line
 from .ledger import holder
 from .ledger.record import Change, Kind
 from .run import entries, ledgerof

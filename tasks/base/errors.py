@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar, Self, TypedDict, Unpack
 
 from .problem import Kind, Problem, Where, doit, steps
-from .text import one_line
+from .unseen import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..base.files import sha256_bytes
-from ..base.text import one_line
+from ..base.unseen import one_line
 from . import checkpoint, record, statement
 from .keys import PublicKey
 from .record import RECENT, Entry, Head, Kind, Record

@@ -13,7 +13,7 @@ from ..artifact import outputs as recorded
 from ..artifact import statecheck
 from ..artifact.inputs import NOT_RECORDED, OUTPUTS, InputKind
 from ..artifact.receipt import FORMAT, Outcome
-from ..base.text import one_line
+from ..base.unseen import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from ..base.files import canonical_json
 from ..base.jsonvalue import JsonObject
-from ..base.text import one_line
+from ..base.unseen import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

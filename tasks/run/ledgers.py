@@ -12,7 +12,7 @@ from ..base import alive, ci, git, plain, urls
 from ..base.errors import LedgerError, RecordError
 from ..base.files import LARGEST_RECORD, sha256_bytes, write_atomic
 from ..base.problem import doit
-from ..base.text import one_line
+from ..base.unseen import one_line
 from ..ledger import keys, place
 from ..ledger.holder import Pipeline
 from ..ledger.home import HomeError
