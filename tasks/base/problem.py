@@ -23,6 +23,7 @@ class Kind(StrEnum):
     BUILD = "build failed"
     REGISTRY = "registry error"
     ENGINE = "engine error"
+    UNFORMATTED = "not formatted"
     EXPOSED = "secret exposed"
     STATE_LOCKED = "state locked"
     STATE_NOT_SAVED = "state not saved"
