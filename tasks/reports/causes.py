@@ -27,6 +27,7 @@ _VARYING = (  # what differs between two runs that fail for the same cause; the 
     r"/dev/fd/\d+|/tmp/\S+",
 )
 _ERROR = re.compile(r"^[│| ]*Error: ", re.MULTILINE)
+_FRAME = re.compile(r"[│╷╵]")  # beside the lines of an error, which break where a longer name makes them break
 _PLACE = re.compile(r"^[│| ]*(with \S.*,|on \S.* line \d+(, in .*)?:|\d+: .*)$\n?", re.MULTILINE)
 
 
@@ -89,9 +90,7 @@ class _Text(NamedTuple):
     @property
     def unnamed(self) -> _Text:
         """The text without the name of its stack."""
-        if not self.stack:
-            return self
-        return _Text("", *(re.sub(_word(self.stack), "\0", part) for part in (self.exactly, self.nearly)))
+        return _Text("", *(unnamed(self.stack, part) for part in (self.exactly, self.nearly)))
 
     def key(self, scope: str) -> str:
         """A digest of it."""
@@ -112,7 +111,8 @@ def _text(stack: str, problem: Problem | None, summary: str) -> _Text:
         return _Text(stack, "", "")
     said = _PLACE.sub("", errors_of(problem.log))
     exactly = [*problem.details, problem.untouched, problem.next_text, "" if said else problem.log]
-    return _Text(stack, canonical_json(exactly).decode(), f"{summary}\n{said}")
+    errors = (" ".join(_FRAME.sub(" ", error).split()) for error in _ERROR.split(said))
+    return _Text(stack, canonical_json(exactly).decode(), "\n".join([summary, *errors]))
 
 
 def same(one: tuple[str, str], other: tuple[str, str]) -> bool:
@@ -122,21 +122,32 @@ def same(one: tuple[str, str], other: tuple[str, str]) -> bool:
     says of `web`.
     """
     (name, text), (other_name, other_text) = one, other
-    first, *rest = re.split(_word(name), text) if name else [text]
+    first, *rest = re.split(f"({_named(name)})", text) if name else [text]
     ends = {len(first)} if other_text.startswith(first) else set()
-    for piece in rest:
+    for word, piece in zip(rest[::2], rest[1::2], strict=True):
         ends = {
-            end + len(word) + len(piece)
+            end + len(said) + len(piece)
             for end in ends
-            for word in (name, other_name)
-            if other_text.startswith(f"{word}{piece}", end)
+            for said in (word, *_forms(other_name))
+            if other_text.startswith(f"{said}{piece}", end)
         }
     return len(other_text) in ends
 
 
-def _word(name: str) -> str:
-    """The pattern of a name that is no part of a longer word."""
-    return rf"(?<![\w-]){re.escape(name)}(?![\w-])"
+def unnamed(stack: str, text: str) -> str:
+    """A text without the name of its stack."""
+    return re.sub(_named(stack), "\0", text) if stack else text
+
+
+def _forms(stack: str) -> list[str]:
+    """How a stack is called: by its name, or in addresses where that may have no slash, or by its folder alone."""
+    found = {stack, stack.replace("/", "-"), stack.replace("/", "_"), stack.rpartition("/")[2]}
+    return sorted(found, key=lambda form: (-len(form), form))
+
+
+def _named(stack: str) -> str:
+    """The pattern of a stack's name that is no part of a longer word."""
+    return rf"(?<![^\W_])(?:{'|'.join(map(re.escape, _forms(stack)))})(?![^\W_])"
 
 
 def _steady(text: str) -> str:

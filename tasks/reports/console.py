@@ -20,7 +20,7 @@ from ..policy import semantic
 from ..run.cilog import Dialect
 from ..run.details import DriftDetails
 from ..run.result import Status
-from . import failures, remarks, stackreport, tally
+from . import causes, failures, remarks, stackreport, tally
 from .failures import Failures
 from .tally import STAGES, Tally
 
@@ -128,9 +128,11 @@ class Console:
 
     def _is_counted(self, outcome: Result) -> bool:
         """Whether the count in the table says enough of what was not run: after a stop, or of many for one reason."""
+        said = {outcome.summary, causes.unnamed(outcome.stack, outcome.summary)}
+        reasons = {(outcome.stage, text) for text in said}
         with self._lock:
-            told = (outcome.stage, outcome.summary) in self._not_run
-            self._not_run.add((outcome.stage, outcome.summary))
+            told = bool(reasons & self._not_run)
+            self._not_run |= reasons
         return self._run.stop.requested or (told and bool(self._tally.place(outcome.stage)))
 
     def _unless_told(self, line: str, why: str) -> str:
@@ -209,8 +211,8 @@ class Console:
         lines += [f"address   {run.mask.text(text)}" for text in self._addresses(found) if "deploy" in selected]
         lines += [f"report    {path}" for path in reports]
         shown = [Styled(line) for line in lines]
-        if causes := [*self._failures.lines(), *failures.of_run(errors)]:
-            shown += [Styled(""), *causes]
+        if told := [*self._failures.lines(), *failures.of_run(errors)]:
+            shown += [Styled(""), *told]
         seconds = time.monotonic() - run.started
         verdict = f"{run.project.environment}: {run.mask.text(self.verdict(selected, code, found))} ({seconds:.1f} s)"
         style = {ExitCode.FAILED: Style.FAILED, ExitCode.DRIFT: Style.WARNING}.get(code, Style.GOOD)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
@@ -97,6 +98,25 @@ def test_another_failure_of_such_a_stack_is_another_cause(other: tuple[str, str]
 )
 def test_texts_are_the_same_if_only_the_names_differ(one: tuple[str, str], other: tuple[str, str], alike: bool) -> None:
     assert causes.same(one, other) is alike
+
+
+@pytest.mark.parametrize("form", ["{}-prod", "{}_prod", "env/{}", "{}.tfstate", "{}/prod/state"])
+@pytest.mark.parametrize("change", [str, lambda name: name.replace("/", "-"), lambda name: name.rpartition("/")[2]])
+def test_a_backend_that_is_down_is_one_failure_whatever_its_addresses_are(
+    form: str, change: Callable[[str], str]
+) -> None:
+    """The address of each stack's state has its name in it, or what may stand in an address of that."""
+
+    def down(stack: str) -> Result:
+        address = f"https://state.example/{form.format(change(stack))}"
+        said = f'GET {address} giving up after 1 attempt(s): Get "{address}": refused'
+        log = f"Error: Error refreshing state\n\n{textwrap.fill(said, 50)}"
+        text = "tofu init could not reach state.example (connection refused)"
+        error = EngineError(text, stack=stack, next_step="check the network", log=log)
+        return Result("plan", stack, Status.FAILED, text, problem=error.problem)
+
+    names = ["ci/builder-01", "ci/builder-02", "web", "apps/web", "prod", "infra/state", "env", "get"]
+    assert grouped([down(name) for name in names]) == [names]
 
 
 def test_many_causes_are_not_each_compared_with_each(monkeypatch: pytest.MonkeyPatch) -> None:
