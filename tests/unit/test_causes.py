@@ -110,7 +110,7 @@ def test_a_backend_that_is_down_is_one_failure_whatever_its_addresses_are(
     def down(stack: str) -> Result:
         address = f"https://state.example/{form.format(change(stack))}"
         said = f'GET {address} giving up after 1 attempt(s): Get "{address}": refused'
-        log = f"Error: Error refreshing state\n\n{textwrap.fill(said, 50)}"
+        log = f"Error: Error refreshing state\n\n{textwrap.fill(said, 50, break_on_hyphens=False, break_long_words=False)}"
         text = "tofu init could not reach state.example (connection refused)"
         error = EngineError(text, stack=stack, next_step="check the network", log=log)
         return Result("plan", stack, Status.FAILED, text, problem=error.problem)
