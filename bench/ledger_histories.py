@@ -265,7 +265,7 @@ class Round:
             job.git("remote", "remove", "origin")
         else:
             hook.parent.mkdir(exist_ok=True)
-            hook.write_text("#!/bin/sh\nexit 1\n")
+            hook.write_text("#!/bin/sh\necho 'You are not allowed to push to protected branches.' >&2\nexit 1\n")
             hook.chmod(0o755)
         words = ("allow=unrecorded", "reason=an emergency", "deploy")
         done = job.doit(*words, code=None, HISTORY_RUN=f"w{pipeline}r0")

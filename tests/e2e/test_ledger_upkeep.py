@@ -285,7 +285,7 @@ def test_a_deploy_that_cannot_wait_is_recorded_afterwards(signed: Remote, gone: 
     assert "3 stacks, all up to date" in signed.clone().doit("status").out
 
 
-@pytest.mark.parametrize("form", [1, 2])
+@pytest.mark.parametrize("form", [record.FORMAT, record.FORMAT + 1])
 def test_an_older_reader_writes_nothing_and_names_the_version(signed: Remote, form: int) -> None:
     content = Content.of(signed)
     head, _ = record.read_head(content.head)
@@ -299,7 +299,7 @@ def test_an_older_reader_writes_nothing_and_names_the_version(signed: Remote, fo
     assert job.engine_calls("apply") == []
     assert signed.git("rev-parse", REF) == before
     reader = signed.clone()
-    if form == 1:  # what is new in it does not matter to a reader
+    if form == record.FORMAT:  # what is new in it does not matter to a reader
         reader.doit("plan")
         assert reader.planned() == ["c"]
     else:
@@ -344,7 +344,7 @@ def test_of_two_deploys_that_did_not_know_of_each_other_neither_is_undone_by_an_
     old = here.git("rev-parse", "HEAD")
     hook = remote.path / "hooks/pre-receive"
     hook.parent.mkdir(exist_ok=True)
-    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.write_text("#!/bin/sh\necho 'You are not allowed to push code to protected branches.' >&2\nexit 1\n")
     hook.chmod(0o755)
     here.doit("allow=unrecorded", "reason=the forge is down", "deploy", code=None)
     hook.unlink()

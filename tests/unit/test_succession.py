@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from tasks.artifact.receipt import Outcome, Receipt
+from tasks.base import git
 from tasks.base.errors import OlderCommitError
 from tasks.base.git import Relation
 from tasks.base.problem import doit
@@ -33,15 +34,16 @@ def relation(here: str, there: str) -> Relation:
     return Relation.SAME if at == other else Relation.AFTER if at > other else Relation.BEFORE
 
 
-def run(tmp_path: Path, here: str, unseen: list[str], *, allowed: bool = False) -> Run:
-    """What `succession` asks of a run at a commit whose ledger has other commits than its disk."""
+def run(tmp_path: Path, here: str, unseen: list[str], *, allowed: bool = False, tag: str | None = None) -> Run:
+    """What `succession` asks of a run at a commit: its ledger has commits that its disk has not, or it has a tag."""
     return cast(
         "Run",
         SimpleNamespace(
             revision=SimpleNamespace(commit=here), relation_to=lambda there: relation(here, there),
             request=SimpleNamespace(allowances=[Allowance("older", "web", "an incident")] if allowed else []),
-            recording=SimpleNamespace(besides=lambda _: unseen), layout=SimpleNamespace(root=tmp_path),
-            project=SimpleNamespace(config=SimpleNamespace(deploy=SimpleNamespace(tag=None))), command=doit,
+            recording=None if tag else SimpleNamespace(besides=lambda _: unseen), layout=SimpleNamespace(root=tmp_path),
+            project=SimpleNamespace(config=SimpleNamespace(deploy=SimpleNamespace(tag=tag)), environment="prod"),
+            command=doit,
         ),
     )  # fmt: skip
 
@@ -99,3 +101,20 @@ def test_an_apply_that_succeeded_is_all_that_is_deployed() -> None:
     begun = last("b", "x", "y", outcome=Outcome.STARTED)
     assert begun.ended(Outcome.FAILED).commits == ["b", "x", "y"]
     assert begun.ended(Outcome.APPLIED).commits == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("tagged", "refused"),
+    [("y", True), ("w", False), ("x", False), ("b", False), ("?", False), (None, False)],
+)
+def test_without_a_ledger_a_receipt_here_does_not_hide_what_the_tag_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tagged: str | None, refused: bool
+) -> None:
+    """Another machine has deployed since; that this clone cannot tell is no reason to refuse, as it has a receipt."""
+    monkeypatch.setattr(git, "tagged", lambda *_: tagged)
+    here = run(tmp_path, "x", [], tag="deployed")
+    if not refused:
+        assert succession.require(here, WEB, last("x")).besides == []
+        return
+    with pytest.raises(OlderCommitError, match="y is deployed, and x is older"):
+        succession.require(here, WEB, last("x"))
