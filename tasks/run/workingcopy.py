@@ -125,6 +125,7 @@ class WorkingCopy:
             RecordError: A file cannot be read or written.
         """
         conflicts = []
+        written: dict[Path, JsonObject] = {}
         for stack in stacks:
             item, mark = held.get(stack), begun.get(stack)
             if self.is_unrecorded(stack):
@@ -132,16 +133,18 @@ class WorkingCopy:
                 if item is not None and (known is None or item.change != known.change):
                     conflicts.append(stack)
                 continue
-            self._put(stack, item, mark, environment)
+            written |= self._put(stack, item, mark, environment)
+        folder.keep_all(self._layout, written)  # a fresh clone writes the records of all stacks
         return conflicts
 
-    def _put(self, stack: str, item: Record | None, mark: Begun | None, environment: str) -> None:
+    def _put(self, stack: str, item: Record | None, mark: Begun | None, environment: str) -> dict[Path, JsonObject]:
+        """Remove what the ledger does not have; returns the files to write for what it has."""
         if item is None and mark is None:
             self._remove(stack)
-            return
+            return {}
         known, here = self.memory.stacks.get(stack), self.found(stack)
         if mark is None and item and here and known == Known(item.change, digest(here.receipt)) and _agree(item, here):
-            return  # it was applied here: the local receipt has more than the ledger
+            return {}  # it was applied here: the local receipt has more than the ledger
         receipt: JsonObject = dict(item.receipt) if item else {}
         if mark is not None:
             receipt = receipts.begun(receipt or None, stack, environment, mark.model_dump())
@@ -149,13 +152,11 @@ class WorkingCopy:
         before = read_json(self._layout.outputs(stack))
         wanted = receipts.Record(receipt, dict(item.outputs) if item and item.outputs is not None else None)
         wanted = receipts.working_copy(wanted, before if isinstance(before, dict) else None)
-        # On a single line, for a fresh clone writes the records of all stacks.
-        folder.keep(self._layout, self._layout.receipt(stack), wanted.receipt, readable=False)
-        if wanted.outputs is not None:
-            folder.keep(self._layout, self._layout.outputs(stack), wanted.outputs, readable=False)
-        else:
-            self._drop(self._layout.outputs(stack))
         self.memory.stacks[stack] = Known(item.change if item else None, digest(wanted.receipt))
+        if wanted.outputs is None:
+            self._drop(self._layout.outputs(stack))
+            return {self._layout.receipt(stack): wanted.receipt}
+        return {self._layout.receipt(stack): wanted.receipt, self._layout.outputs(stack): wanted.outputs}
 
     def _take(self, stack: str, plan: str | None) -> None:
         """Remove a plan that was made before the announced apply: it must never be applied."""
