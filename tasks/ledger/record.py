@@ -159,7 +159,7 @@ class Head(Part):
     revoked: tuple[PublicText, ...] = ()
     shards: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
     lease: Lease | None = None
-    begun: dict[str, Begun] = {}  # noqa: RUF012 - pydantic copies it
+    begun: dict[Shown, Begun] = {}  # noqa: RUF012 - pydantic copies it
     recent: tuple[str, ...] = ()
     observed: int = 0
 
@@ -296,7 +296,7 @@ class _Form(Part):
 
 
 P = TypeVar("P", bound=Part)
-Shard = dict[str, Record]
+Shard = dict[Shown, Record]
 _SHARD: TypeAdapter[Shard] = TypeAdapter(Shard)
 
 

@@ -127,7 +127,7 @@ def test_what_anyone_may_have_written_is_shown_on_one_line(fields: dict[str, obj
         assert reader.head
         lease = reader.head.lease
         shown += [lease.label, lease.since] if lease else []
-        shown += [item.since for item in reader.head.begun.values()]
+        shown += [text for name, item in reader.head.begun.items() for text in (name, item.since)]
         broken = reader.verify().broken
         shown += [troubles.untrusted("", broken.what).message] if broken else []
     except LedgerError as error:
