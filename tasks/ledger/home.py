@@ -55,6 +55,13 @@ class Home(Protocol):
         """The entries up to that version with a number above `after`, oldest first. Needs the history."""
         ...
 
+    def refreshed(self, version: Version) -> bool:
+        """Whether this machine's copy of that version was damaged and was read again: what was read of it may differ.
+
+        False where there is no copy, and where it is whole.
+        """
+        ...
+
     def drop(self, version: Version, first: int) -> Version:
         """Remove the entries with a number below `first`, in one compare-and-swap; everything else stays.
 
@@ -91,6 +98,10 @@ class DeniedError(HomeError):
 
 class UnreachableError(HomeError):
     """No usable response: network, 5xx, timeout, a token that expired halfway."""
+
+
+class NoRemoteError(HomeError):
+    """The clone names no such remote, so nothing was asked of it: trying again does not help."""
 
 
 class BrokenError(HomeError):

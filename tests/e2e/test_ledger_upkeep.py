@@ -14,7 +14,7 @@ from tasks.ledger.keys import SigningKey
 from tests.e2e.test_ledger import REF, Remote, document, remote
 from tests.e2e.test_ledger_homes import files, project
 from tests.e2e.test_ledger_trust import KEY, Content, Signed, signed
-from tests.repository import ROOT, resource
+from tests.repository import DODO, INSTALLED, ROOT, resource
 from tests.servers.fileserver import TOKEN, FileServer
 
 if TYPE_CHECKING:
@@ -100,6 +100,8 @@ def test_a_revoked_key_is_worth_nothing_from_then_on(signed: Remote) -> None:
     yesterday = signed.git("rev-parse", REF)
     job = configure(signed, KEY.public.text, f"[{KEY.public.text}, {NEW.public.text}]")
     assert "the revoked key did not sign this" in run(job, revoke, **Signed).out
+    again = {"DEPLOY_LEDGER_KEY": NEW.text, "DEPLOY_LEDGER_NEXT_KEY": KEY.text}
+    assert f"the key {KEY.public.id} was revoked" in signed.clone().doit("ledger", "rotate", code=1, **again).out
     configure(signed, f"[{KEY.public.text}, {NEW.public.text}]", NEW.public.text)
     assert "entry 6 replaced a revoked key" in signed.clone().doit("audit").out
     signed.git("update-ref", REF, yesterday)  # what the thief can still make: a ledger from before, signed by that key
@@ -285,7 +287,7 @@ def test_a_deploy_that_cannot_wait_is_recorded_afterwards(signed: Remote, gone: 
     assert "3 stacks, all up to date" in signed.clone().doit("status").out
 
 
-@pytest.mark.parametrize("form", [1, 2])
+@pytest.mark.parametrize("form", [record.FORMAT, record.FORMAT + 1])
 def test_an_older_reader_writes_nothing_and_names_the_version(signed: Remote, form: int) -> None:
     content = Content.of(signed)
     head, _ = record.read_head(content.head)
@@ -299,15 +301,46 @@ def test_an_older_reader_writes_nothing_and_names_the_version(signed: Remote, fo
     assert job.engine_calls("apply") == []
     assert signed.git("rev-parse", REF) == before
     reader = signed.clone()
-    if form == 1:  # what is new in it does not matter to a reader
+    if form == record.FORMAT:  # what is new in it does not matter to a reader
         reader.doit("plan")
         assert reader.planned() == ["c"]
     else:
         assert "install doit-tofu 9.1.0 or newer here" in reader.doit("plan", code=1).out
 
 
+def test_a_renamed_repository_keeps_its_ledger(remote: Remote) -> None:
+    old = remote.clone()
+    old.doit("ledger", "init")
+    old.doit("deploy")
+    moved = remote.base / "renamed.git"
+    remote.path.rename(moved)
+    remote.path = moved
+    job = remote.clone()
+    refused = job.doit("deploy", code=1).out
+    assert "/remote', but this is '" in refused
+    assert "if the repository was renamed or moved: `doit reason=WHY ledger rename`" in refused
+    assert "needs a reason" in job.doit("ledger", "rename", code=1).out
+    [command] = documented("A repository that was renamed or moved")
+    assert "/renamed from now on; until now it was of " in run(job, command).out
+    assert "already" in run(job, command).out
+    again = remote.clone()
+    again.git("remote", "set-url", "origin", f"file://{moved}/")  # another form of the same address
+    again.doit("deploy")
+    assert again.engine_calls() == []
+    assert audit(remote)["entries"] == 5
+    assert "/remote -> " in again.doit("log").out
+    moved.parent.joinpath("remote.git").symlink_to(moved)
+    assert "this clone has its former address: `git remote set-url origin ADDRESS`" in old.doit("plan", code=1).out
+
+
 def test_no_documented_command_is_left_untried() -> None:
-    sections = ("Replace the key", "Drop old entries", "Lost, or not to be trusted", "In a hurry")
+    sections = (
+        "Replace the key",
+        "A repository that was renamed or moved",
+        "Drop old entries",
+        "Lost, or not to be trusted",
+        "In a hurry",
+    )
     shown = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "docs/ledger.md").read_text(), re.MULTILINE | re.DOTALL)
     assert [line for block in shown for line in block.splitlines()] == [
         *documented("Verify it", level=2), *(line for section in sections for line in documented(section)),
@@ -337,23 +370,70 @@ def test_a_machine_that_knows_the_ledger_begins_no_new_one_from_what_it_has(remo
     assert "there is no ledger at" in remote.clone().doit("deploy", code=1).out
 
 
-def test_after_a_conflict_the_clone_that_lost_it_knows_that_its_receipt_is_not_the_last(remote: Remote) -> None:
+def test_of_two_deploys_that_did_not_know_of_each_other_neither_is_undone_by_an_older_commit(remote: Remote) -> None:
     remote.clone().doit("ledger", "init")
     remote.clone().doit("deploy")
     here = change(remote, "c", resource("here"))
+    old = here.git("rev-parse", "HEAD")
     hook = remote.path / "hooks/pre-receive"
     hook.parent.mkdir(exist_ok=True)
-    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.write_text("#!/bin/sh\necho 'You are not allowed to push code to protected branches.' >&2\nexit 1\n")
     hook.chmod(0o755)
     here.doit("allow=unrecorded", "reason=the forge is down", "deploy", code=None)
     hook.unlink()
-    change(remote, "c", resource("there")).doit("deploy")
-    here.doit("ledger", "push")
+    there = change(remote, "c", resource("there"))
+    there.doit("deploy")
+    new = there.git("rev-parse", "HEAD")
+    here.git("fetch", "--quiet")
+    assert (
+        f"{new[:8]} is deployed, and {old[:8]} is older" in here.doit("deploy", code=1).out
+    )  # its own disk is not all
+    assert _value(remote) == "there"
+    here.doit("ledger", "push")  # both are recorded now
+    fresh = remote.clone()
+    fresh.git("checkout", "--quiet", old)
+    assert f"{new[:8]} is deployed, and {old[:8]} is older" in fresh.doit("deploy", code=1).out
+    assert _value(remote) == "there"
+    said = remote.clone().doit("status").out
+    assert f"{new[:8]} was deployed, too, and which of its deploys came last is not known" in said
+    assert "failed" not in said
     change(remote, "c", resource("here"))
     here.git("pull", "--quiet")
-    assert _value(remote) == "there"
     here.doit("deploy")
     assert _value(remote) == "here"
+    assert "all up to date" in remote.clone().doit("status").out
+
+
+def test_a_run_that_was_killed_and_is_repeated_later_has_not_failed(remote: Remote) -> None:
+    remote.clone().doit("ledger", "init")
+    killed = change(remote, "c", resource("new"))
+    package = "doit_tofu" if INSTALLED else "tasks"
+    die = f"import os\n\nimport {package}.applying\n\n{package}.applying._run_apply = lambda *_: os.kill(os.getpid(), 9)\n"
+    killed.write(f"dodo.py:{DODO}{die}")
+    assert killed.doit("deploy:c", code=None).code == -9
+    killed.git("checkout", "--quiet", "dodo.py")
+    assert remote.clone().doit("reason=it died", "ledger", "release")
+    remote.clone().doit("deploy")
+    killed.doit("deploy:c")
+    assert "all up to date" in remote.clone().doit("status").out
+
+
+def test_without_the_remote_a_deploy_goes_on_and_is_recorded_later(remote: Remote) -> None:
+    remote.clone().doit("ledger", "init")
+    remote.clone().doit("deploy")
+    job = change(remote, "c", resource("new"))
+    job.git("remote", "remove", "origin")
+    refused = job.doit("deploy", code=1).out
+    assert "this clone has no remote 'origin': `git remote add origin ADDRESS` adds it" in refused
+    job.doit("allow=unrecorded", "reason=the forge is gone", "deploy", code=1)
+    assert _value(remote) == "new"
+    job.git("remote", "add", "origin", str(remote.path))
+    job.doit("ledger", "push")
+    said = remote.clone().doit("status").out  # it had never read the ledger: nobody knows whether others had deployed
+    assert "which of its deploys came last is not known" in said
+    assert "failed" not in said
+    remote.clone().doit("deploy")
+    assert "all up to date" in remote.clone().doit("status").out
 
 
 def test_what_is_not_a_ledger_is_not_rebuilt_over(remote: Remote) -> None:
