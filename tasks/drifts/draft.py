@@ -114,7 +114,7 @@ class _Drafter:
             before = found.item.get("before")
             yield lambda: self._appeared(found.address, before)
         elif found.kind is DriftClass.CHECK:
-            yield lambda: leave(f"{found.address} does not hold: no change of the code takes that over")
+            yield lambda: leave(f"{found.address} does not hold: no change to the code can adopt that")
 
     # --- what changed
 

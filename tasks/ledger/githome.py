@@ -183,7 +183,7 @@ class GitHome:
             raise BrokenError(f"{self.name} is not a ledger: it has no file '{gitobjects.HEAD}'")
         if commit[0] in self._seen[:-1]:
             raise UnreachableError(
-                f"{self.name} answers with an older version than it had a moment ago: this answer is outdated, or the"
+                f"{self.name} returned an older version than a moment ago: this answer is outdated, or the"
                 " branch was rewritten"
             )
         self._saw(commit[0])

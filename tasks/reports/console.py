@@ -290,7 +290,7 @@ class Console:
             return f"the code of {adopted[0]} took over drift; review and commit it, then run {deploys}"
         part = self._run.request.shard
         if part is not None and "drift" in selected and not any(item.stage == "drift" for item in found):
-            return f"no stack belongs to shard {part}: nothing was checked here, and the other shards check them"
+            return f"no stack belongs to shard {part}: nothing was checked here; the other shards check them"
         if "drift" in selected and (counted := words.counted(_news(found))):
             return f"all passed; {counted} since the previous check"
         return "all passed"

@@ -47,7 +47,7 @@ def refused(done: Done, *said: str) -> None:
 
 
 def test_what_was_shown_is_undone_and_only_that(drifted: Repository) -> None:
-    refused(drifted.doit("deploy", "--repair", "a", code=1), "no drift of it was shown", "`doit drift:a`")
+    refused(drifted.doit("deploy", "--repair", "a", code=1), "no drift was shown for it", "`doit drift:a`")
     _require_in_every_face(drifted)
     drifted.engine_calls()
     done = drifted.doit("deploy", "--repair", "a", code=0)
@@ -56,7 +56,7 @@ def test_what_was_shown_is_undone_and_only_that(drifted: Repository) -> None:
     assert value(drifted) == 3
     assert drifted.json("results/deploy/a.json")["details"]["repaired"] == ["terraform_data.x"]
     drifted.doit("drift", code=0)
-    refused(drifted.doit("deploy", "--repair", "a", code=1), "no drift of it was shown")
+    refused(drifted.doit("deploy", "--repair", "a", code=1), "no drift was shown for it")
 
 
 def _require_in_every_face(repository: Repository) -> None:
@@ -82,7 +82,7 @@ def test_a_drift_that_changed_since_it_was_shown_is_refused_by_name(drifted: Rep
     refused(done, "not what was shown any more", "terraform_data.y: differs only since then")
     change(drifted, {"x": 7, "y": "one"})
     done = drifted.doit("deploy", "--repair", "a", code=1)
-    refused(done, "terraform_data.x: differs in another way now")
+    refused(done, "terraform_data.x: now differs in another way")
     assert drifted.engine_calls("apply") == []
     change(drifted, {"x": 3})
     assert "as deployed again" in drifted.doit("deploy", "--repair", "a", code=0).out
@@ -139,10 +139,10 @@ def test_of_several_stacks_all_are_repaired_or_none_and_no_plan_is_left(build: C
     assert "names no stack: correct or remove it" in repository.doit("drift", code=2).out
     outside(repository.path / ".state", "b", {"x": 6})
     done = repository.doit("deploy", "--auto-repair", code=1)
-    refused(done, "terraform_data.x: differs in another way now")
+    refused(done, "terraform_data.x: now differs in another way")
     assert "c: not repaired, as no rule of drift.repair names it" in done.out
     assert "names no stack" in done.out
-    refused(repository.doit("deploy", "--repair", "a,b", code=1), "terraform_data.x: differs in another way now")
+    refused(repository.doit("deploy", "--repair", "a,b", code=1), "terraform_data.x: now differs in another way")
     assert "a plan is ready" not in repository.doit("status").out
     repository.doit("deploy")
     assert [value(repository, stack=name) for name in names] == [5, 6, 5]
