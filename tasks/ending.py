@@ -141,8 +141,8 @@ def _end_drift(course: Course) -> None:
             course.errors.append(problem)
         course.run.say(f"{problem.summary}; which drift is new and which was known before cannot be determined")
     useless = drift.useless_rules(course.run, whole="drift" in course.whole)
-    course.run.notes += useless
     for text in useless:
+        course.run.note(text)
         course.run.say(text)
 
 

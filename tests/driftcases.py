@@ -381,7 +381,7 @@ _QUIET = """
 None of these changes is an alert: `doit drift` exits with 0. `tests/e2e/test_drift_noise.py` has more than 40
 others, without a provider: code that is written in another way and means the same, values that only look different,
 what `lifecycle` and rules ignore. There, an attribute that the shape does not cover is then changed in each resource,
-and each is an alert: no shape is silent because nothing looks at it.
+and each is an alert: no shape is silent because it is not checked at all.
 
 | provider | outside |
 | --- | --- |
