@@ -11,16 +11,16 @@ from ..artifact import pending
 from ..artifact.pending import Pending
 from ..base.clock import now
 from ..base.errors import DeployError, LedgerError
-from ..ledger.machine import Announce, Busy, Failed, Finish, Flush, HolderEnded, Look, Mark, Record, Trouble
+from ..ledger.machine import Announce, Busy, Failed, Finish, Flush, HolderEnded, Look, Mark, Trouble
 from . import entries, lease, ledgers
 from .reviewing import Reviewing
-from .workingcopy import Known, WorkingCopy, digest, is_ended
+from .unrecorded import Unrecorded
+from .workingcopy import WorkingCopy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from ..artifact.inputs import Input, Inputs
-    from ..ledger import receipts
     from ..ledger.machine import Effect
     from ..ledger.record import Begun, Change, Head, Lease
     from ..ledger.record import Record as Held
@@ -59,6 +59,7 @@ class Recording:
         self.session: Session = ledgers.open_session(run, settings, self._copy.memory.clone, self._copy.memory.mark)
         self._holders = lease.Holders(run, self.session.me.holder, has_ended)
         self._reviewing = Reviewing(run, review)
+        self._unrecorded = Unrecorded(run, settings, self._copy, self.session, self._reviewing)
         self._reader: threading.Thread | None = None
         self._read: list[Effect] = []
         self._read_error: DeployError | None = None
@@ -66,9 +67,7 @@ class Recording:
         self._base_held: dict[str, Held] = {}  # what is deployed, where a base says what is planned
         self._known: dict[str, str] = {}  # the change that each stack was left by, as read at the beginning
         self._begun: frozenset[str] = frozenset()  # announced by runs that had ended when this one began
-        self._touched: set[str] = set()
-        self._sent: dict[str, Known] = {}
-        self._lock = threading.RLock()
+        self._announcing = threading.Lock()
         self._ended = threading.Event()
         self._writer: threading.Thread | None = None
 
@@ -127,7 +126,7 @@ class Recording:
         self._base_held = held if by_base else {}
         self._begun = frozenset(begun)
         self.conflicts |= set(found)
-        self._touched |= {stack for stack in stacks if self._copy.is_unrecorded(stack)}
+        self._unrecorded.find()
         self._copy.memory.mark = Mark.of(head)
         self._copy.save()
 
@@ -207,7 +206,7 @@ class Recording:
         Raises:
             LedgerError: Another run is deploying or has deployed since this one planned, or it cannot be written.
         """
-        with self._lock:
+        with self._announcing:
             if self._announced is False:
                 try:
                     self._announce(sorted(stacks()))
@@ -222,7 +221,7 @@ class Recording:
             self._go_on_without(self.unread, stacks)
             return
         before = self.session.records(self._run.project.stacks)
-        self._sync()
+        self._unrecorded.queue()
         since = now()
         event: Announce | HolderEnded | Look = Announce(
             {name: entries.begun(self._run, self.session.me, name, since) for name in stacks}, since
@@ -291,56 +290,14 @@ class Recording:
 
     def note(self, stack: str) -> None:
         """Note that a stack was applied or checked, so that its receipt is recorded."""
-        with self._lock:
-            self._touched.add(stack)
+        self._unrecorded.note(stack)
 
     def _write_behind(self) -> None:
         self._reviewing.wait()  # outside of the lock, for which applies wait
         while not self._ended.wait(self.settings.every):
             with suppress(DeployError):  # reported at the end if it persists
-                self._sync()
-                self._flush()
-
-    def _sync(self) -> None:
-        """Queue what is on this disk but not in the ledger."""
-        with self._lock:
-            for stack in sorted(self._touched):
-                found = self._copy.found(stack)
-                if found is None or not is_ended(found):
-                    continue
-                self._touched.discard(stack)
-                known = self._sent.get(stack) or self._copy.memory.stacks.get(stack)
-                here = digest(found.receipt)
-                if known is not None and known.local == here:
-                    continue
-                change = self._change(stack, found, known.change if known else None)
-                self._sent[stack] = Known(change.id, here)
-                self.session.handle(Record(change))
-
-    def _flush(self) -> list[Failed]:
-        effects = self.session.handle(Flush())
-        self._remember()
-        return [effect for effect in effects if isinstance(effect, Failed)]
-
-    def _remember(self) -> None:
-        """Remember what is in the ledger now."""
-        with self._lock:
-            head = self.session.head
-            if self.session.waiting or head is None:
-                return
-            self._copy.memory.stacks |= self._sent
-            self._copy.memory.apart -= set(self._sent)
-            self._sent.clear()
-            self._copy.memory.mark = Mark.of(head)
-            self._copy.save()
-
-    def _change(self, stack: str, found: receipts.Record, follows: str | None) -> Change:
-        held = self.session.records([stack]).get(stack) if self.session.head is not None else None
-        made = entries.of_receipt(
-            self._run, self.settings, stack, found, held=held, follows=follows, holder=self.session.me.holder
-        )
-        review = self._reviewing.of(found.receipt.get("commit"))
-        return entries.reviewed(made, review, public=self.settings.public) if review is not None else made
+                self._unrecorded.queue()
+                self._unrecorded.flush()
 
     # On its own
 
@@ -357,8 +314,7 @@ class Recording:
 
     def take_over(self) -> list[Change]:
         """The receipts on this disk, as the first changes of a new ledger."""
-        found = [(stack, self._copy.found(stack)) for stack in self._run.project.stacks]
-        return [self._change(stack, item, None) for stack, item in found if item is not None and is_ended(item)]
+        return self._unrecorded.all()
 
     def restart(self) -> None:
         """Fill the working copy from a new ledger that was made from what is here."""
@@ -373,15 +329,15 @@ class Recording:
         """
         self._run.lock.take("doit ledger push", filling=True)
         self.look()
-        self._touched |= {stack for stack in self._run.project.stacks if self._copy.is_unrecorded(stack)}
-        names = sorted(self._touched)
-        self._sync()
+        self._unrecorded.find()
+        names = self._unrecorded.noted
+        self._unrecorded.queue()
         # This releases a clone's own lease; a pipeline's other jobs may still be working under theirs.
         alone = self.session.me.holder.startswith(ledgers.CLONE)
         for effect in self.session.handle(Finish() if alone else Flush()):
             if isinstance(effect, Failed):
                 raise self.session.problem(effect)
-        self._remember()
+        self._unrecorded.remember()
         self._run.lock.release()
         return names
 
@@ -400,22 +356,22 @@ class Recording:
             self._writer.join()
         head = self.session.head
         left = head is not None and head.lease is not None and head.lease.holder == self.session.me.holder
-        if self._announced is False and not left and not self._touched:
+        if self._announced is False and not left and not self._unrecorded.noted:
             return None
         if self.unread is not None:
-            return self._unrecorded(self.unread) if self._touched else None
+            return self._incomplete(self.unread) if self._unrecorded.noted else None
         try:
-            self._sync()
+            self._unrecorded.queue()
             effects = self.session.handle(Finish(shares=not last))
-            self._remember()
+            self._unrecorded.remember()
         except LedgerError as error:
-            return self._unrecorded(error)
+            return self._incomplete(error)
         except DeployError as error:
-            return self._unrecorded(LedgerError(error.message))
+            return self._incomplete(LedgerError(error.message))
         failed = next((effect for effect in effects if isinstance(effect, Failed)), None)
-        return self._unrecorded(self.session.problem(failed)) if failed else None
+        return self._incomplete(self.session.problem(failed)) if failed else None
 
-    def _unrecorded(self, error: LedgerError) -> LedgerError:
+    def _incomplete(self, error: LedgerError) -> LedgerError:
         """The error of a run whose deployments are not all in the ledger."""
-        names = sorted({*self._touched, *self._sent})
+        names = self._unrecorded.stacks
         return ledgers.unrecorded(names, self.session.home.name, error) if names else error
