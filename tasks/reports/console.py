@@ -214,7 +214,7 @@ class Console:
             shown += [Styled(""), *causes]
         seconds = time.monotonic() - run.started
         verdict = f"{run.project.environment}: {run.mask.text(self.verdict(selected, code, found))} ({seconds:.1f} s)"
-        style = {ExitCode.FAILED: Style.FAILED, ExitCode.DRIFT: Style.WARNING}.get(code, Style.GOOD)
+        style = Style.FAILED if code.failed else Style.WARNING if code is ExitCode.DRIFT else Style.GOOD
         first, *rest = verdict.split("\n")
         last = [Styled(line, style) for line in terminal.wrapped(first, columns, "  ")]
         run.output.tell([*shown, *last, *map(Styled, rest)])
@@ -264,7 +264,7 @@ class Console:
         names = ", ".join(failed) if len(failed) <= _FEW_FAILED else plural(len(failed), "stack")
         if self._run.stop.requested:
             return "stopped; run the same command again to continue"
-        if code is ExitCode.FAILED:
+        if code.failed:
             tried = any(item.stage == "deploy" and item.failed for item in found)
             if "deploy" in selected and not self._run.applied and not tried:
                 return f"failed: {names or 'see above'}; nothing was deployed"
