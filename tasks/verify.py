@@ -160,7 +160,7 @@ def _deployed(last: Receipt | None) -> Deployed | None:
         return None
     place = last.deployed or {}
     return Deployed(
-        place.get("plan_sha256", last.plan_sha256),
+        place.get("plan_sha256") or last.plan_sha256,
         place.get("commit", last.commit),
         place.get("at", last.finished_at),
         last.images,

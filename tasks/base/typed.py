@@ -27,7 +27,8 @@ def read(kind: type[T], value: Json) -> T:
     Raises:
         ShapeError: A field is missing, unknown or of another type; the message names it.
     """
-    found: T = _reader(kind)(value)
+    hint: Any = kind
+    found: T = _reader(hint)(value)
     return found
 
 
@@ -109,7 +110,7 @@ def _own(make: Callable[[Any], Any]) -> _Reader:
     return reader
 
 
-def _dataclass(kind: type) -> _Reader:
+def _dataclass(kind: Any) -> _Reader:
     hints = get_type_hints(kind)
     readers = {item.name: _reader(hints[item.name]) for item in fields(kind)}
     needed = {item.name for item in fields(kind) if item.default is MISSING and item.default_factory is MISSING}

@@ -21,6 +21,7 @@ from .facts import FACTS_VERSION, Facts, without_secrets
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ...base.jsonvalue import JsonObject
     from .facts import NamedPath
 
 _FORMAT = 3  # of the cache
@@ -245,7 +246,7 @@ class FileIndex:
         if not self._changed:
             return
         youngest = time.time_ns() - _RACY_NS
-        kept = {path: entry for path, entry in self._entries.items() if max(entry[0][:2]) < youngest}
+        kept: JsonObject = {path: entry for path, entry in self._entries.items() if max(entry[0][:2]) < youngest}
         with suppress(RecordError):
             cachefile.write(self._cache, [_FORMAT, FACTS_VERSION], {"files": kept})
 
