@@ -79,7 +79,7 @@ def test_a_drift_that_changed_since_it_was_shown_is_refused_by_name(drifted: Rep
     change(drifted, {"y": "two"})
     drifted.engine_calls()
     done = drifted.doit("deploy", "--repair", "a", code=1)
-    refused(done, "not what was shown any more", "terraform_data.y: differs only since then")
+    refused(done, "no longer what was shown", "terraform_data.y: differs only since then")
     change(drifted, {"x": 7, "y": "one"})
     done = drifted.doit("deploy", "--repair", "a", code=1)
     refused(done, "terraform_data.x: now differs in another way")
@@ -161,7 +161,7 @@ def test_what_is_wrong_on_the_command_line_is_said(drifted: Repository) -> None:
         (["deploy", "--repair=a", "--auto-repair"], "exclude each other"),
         (
             ["ci=job", "deploy:a", "--repair=a"],
-            "repairs all of its stacks or none, which jobs of a stack each cannot do",
+            "repairs all of its stacks or none, which one job per stack cannot do",
         ),
         (["ci=job", "deploy:a", "--repair=a"], "write `doit deploy --repair a`"),
         (["ci=report", "deploy", "--auto-repair"], "write `doit deploy --auto-repair`"),
@@ -252,11 +252,11 @@ def test_a_record_that_was_changed_or_made_by_a_merge_request_is_refused(
 
     attempt("terraform_data.y: differs only since then")
     path.write_bytes(_with(genuine, changes={"terraform_data.y": "0" * 32}))
-    attempt("not signed with the key of observations")
+    attempt("not signed with the observations key")
     other = apart.clone()
     other.doit("drift", code=2, **JOB)  # with what a merge request's job has: the key of states
     path.write_bytes(other.deploy_dir("drift/a.json").read_bytes())
-    attempt("not signed with the key of observations")
+    attempt("not signed with the observations key")
     path.unlink()
     path.symlink_to(folder / "config/pipeline.yaml")
     done = apart.clone().doit(f"from={folder}", "deploy", "--repair", "a", code=1, **DEPLOY, **OBSERVES, **JOB)

@@ -117,7 +117,7 @@ def test_a_forge_that_does_not_play_along_is_said_and_stops_nothing(deployed: Re
     said = _deploy(deployed, _change(deployed, "2"), forge, 8)
     assert "ledger: the forge was not told of entry 3: " in said
     assert "insufficient scope" in said
-    assert "it is not recorded who approved this commit: " in said
+    assert "the approvals of this commit are not recorded: " in said
     assert "merge request" not in deployed.clone().doit("log", "--most", "1").out
     forge.answers.clear()
     done = deployed.clone().doit("audit")
