@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from typing import TYPE_CHECKING
 
 from .base.errors import ConfigError, nearest
-from .base.text import visible
+from .base.unseen import one_line
 from .run import documents, ledgerof
 from .run.action import printing
 from .run.commandline import json_option
@@ -89,6 +88,7 @@ def _line(entry: Entry) -> str:
     parts = [
         f"{entry.sequence:>5}  {entry.at}  {entry.kind:<11}{entry.stack or '-'}",
         str(facts.get("outcome") or ""),
+        f"{facts['from']} -> {facts['to']}" if entry.kind == "rename" and {"from", "to"} <= facts.keys() else "",
         f"commit {str(facts['commit'])[:_DIGITS]}" if facts.get("commit") else "",
         f"serial {facts['serial']}" if facts.get("serial") is not None else "",
         _CHECKS.get(str(facts.get("verified")), ""),
@@ -98,7 +98,7 @@ def _line(entry: Entry) -> str:
         str(facts.get("reason") or ""),
     ]
     # Each entry has one line: what was given as a reason must not look like an entry of its own.
-    return re.sub(r"[\n\t]+", " ", visible("  ".join(part for part in parts if part)))
+    return one_line("  ".join(part for part in parts if part))
 
 
 def _review(found: object, request: object) -> str:

@@ -10,7 +10,7 @@ from .base.errors import ConfigError, LedgerError
 from .base.problem import doit
 from .base.text import plural
 from .ledger import keys
-from .ledger.record import Change, Kind
+from .ledger.record import REVOKED, Change, Kind
 from .ledger.session import Trust
 from .ledger.troubles import UnsignedError
 from .run import entries, ledgerof
@@ -50,7 +50,7 @@ def revoke(run: Run, found: Recording) -> str:
             "there is no key to revoke: the ledger is not signed", untouched=_UNCHANGED,
             next_step=("sign it, if you want to: ", doit("ledger", "rotate")),
         )  # fmt: skip
-    return _replace_key(run, found, head, "revoked")
+    return _replace_key(run, found, head, REVOKED)
 
 
 def _replace_key(run: Run, found: Recording, head: Head, why: str) -> str:
@@ -66,9 +66,11 @@ def _replace_key(run: Run, found: Recording, head: Head, why: str) -> str:
             f"the key in {NEXT_KEY} is the one that signs the ledger already", key=NEXT_KEY, untouched=_UNCHANGED,
             next_step=("create a new one with ", doit("ledger", "key")),
         )  # fmt: skip
+    if following.public.text in head.revoked:
+        raise revoked(following.public.text)
     facts: JsonObject = {}
     if why:
-        word = "revoke" if why == "revoked" else "rotate"
+        word = "revoke" if why == REVOKED else "rotate"
         facts = {"old": why, **entries.reason(found.settings, ledgerof.reason(run, word))}
     _write_key(found, following, facts, lost=bool(why))
     unsigned = f"; the {why} key did not sign this" if why else ""
@@ -76,6 +78,14 @@ def _replace_key(run: Run, found: Recording, head: Head, why: str) -> str:
     lines += _to_configure(following, session.trust.public)
     lines.append(f"  set the new {keys.VARIABLE} in deploy jobs, and remove the old public key from the configuration")
     return "\n".join(lines)
+
+
+def revoked(key: str) -> ConfigError:
+    """The error for a key that was revoked, and would sign again."""
+    return ConfigError(
+        f"the key {keys.PublicKey(key).id} was revoked: others may have it, so it never signs this ledger again",
+        untouched=_UNCHANGED, next_step=("create a new one with ", doit("ledger", "key")),
+    )  # fmt: skip
 
 
 def _sign_first(found: Recording, head: Head, named: Sequence[keys.PublicKey], facts: JsonObject) -> str:

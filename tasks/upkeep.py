@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import audit, rekeying
+from . import audit, rekeying, releasing, renaming
 from .base import ci
 from .base.clock import now
 from .base.errors import ConfigError, LedgerError, nearest
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from .base.jsonvalue import JsonObject
     from .ledger.home import Version
-    from .ledger.session import Trust
+    from .ledger.session import Session, Trust
     from .run.recording import Recording
     from .run.run import Run
     from .run.taskdict import TaskDict
@@ -100,7 +100,7 @@ def _init(run: Run, found: Recording) -> str:
             f"this machine has read a ledger at {session.home.name}, which is gone", untouched=_UNCHANGED,
             next_step=("restore it; if it is lost: ", doit("reason=WHY", "ledger", "rebuild"), " (docs/ledger.md)"),
         )  # fmt: skip
-    public = _first_key(session.trust)
+    public = _first_key(session)
     with _alone(run, "init"):
         taken = found.take_over()
         begin = Change(Kind.INIT, secrets.token_hex(16), now(), key=public, facts={"taken_over": len(taken)})
@@ -116,7 +116,7 @@ def _rebuild(run: Run, found: Recording, rest: Sequence[str]) -> str:
     """Start a new ledger in place of one that is lost or cannot be trusted, from states and receipts."""
     reason, session = ledgerof.reason(run, "rebuild"), found.session
     over, replaced = _to_replace(found)
-    public = _first_key(session.trust)
+    public = _first_key(session)
     with _alone(run, "rebuild"):
         encryption.require(run.project, plans=False)
         run.project.keyring.prepare()
@@ -180,15 +180,21 @@ def _to_replace(found: Recording) -> tuple[Version | None, str]:
 
 def _new_head(run: Run, found: Recording) -> Head:
     project = found.session.identity.project
-    return Head(ledger=secrets.token_hex(16), project=project, environment=run.project.environment)
+    known = found.session.head
+    return Head(
+        ledger=secrets.token_hex(16), project=project, environment=run.project.environment,
+        revoked=known.revoked if known else (),
+    )  # fmt: skip
 
 
-def _first_key(trust: Trust) -> str | None:
+def _first_key(session: Session) -> str | None:
     """The public key that a new ledger starts with; None if there is no key.
 
     Raises:
+        ConfigError: It was revoked.
         LedgerError: The configuration names one that this job cannot sign with.
     """
+    trust = session.trust
     ours, named = [key.public.text for key in trust.signing], [key.text for key in trust.public]
     if named and not set(ours) & set(named):
         raise LedgerError(
@@ -196,7 +202,10 @@ def _first_key(trust: Trust) -> str | None:
             key="ledger.public_key", untouched="nothing was written",
             next_step=f"set {keys.VARIABLE}, or start the ledger in a deploy job",
         )  # fmt: skip
-    return next((text for text in ours if not named or text in named), None)
+    found = next((text for text in ours if not named or text in named), None)
+    if session.head is not None and found in session.head.revoked:
+        raise rekeying.revoked(found)
+    return found
 
 
 def _about_key(trust: Trust, public: str | None) -> list[str]:
@@ -304,24 +313,6 @@ def _push(run: Run, found: Recording) -> str:
     )
 
 
-def _release(run: Run, found: Recording) -> str:
-    """Release the lease of a run that died."""
-    reason, head = ledgerof.reason(run, "release"), found.look()
-    lease = head.lease
-    if lease is None:
-        return "ledger    its lease is free"
-    begun = {name: item.model_copy(update={"doubtful": True}) for name, item in head.begun.items()}
-    facts: JsonObject = {
-        "of": lease.holder, "label": lease.label, "begun": [*sorted(begun)], **entries.reason(found.settings, reason),
-    }  # fmt: skip
-    found.session.amend(
-        lambda known: known.model_copy(update={"lease": None, "begun": begun}),
-        [Change(Kind.RELEASE, secrets.token_hex(16), now(), facts=facts)],
-    )
-    left = f"; started but not finished: {', '.join(sorted(begun))}, which the next deploy plans again" if begun else ""
-    return f"ledger    the lease of {lease.label} was released{left}"
-
-
 def _accept(run: Run, found: Recording) -> str:
     """Accept a stack's state: exactly this lineage and serial."""
     reason, accepted = ledgerof.reason(run, "accept"), run.request.accepted
@@ -351,7 +342,8 @@ def _accept(run: Run, found: Recording) -> str:
 
 
 _DOES: dict[str, Callable[[Run, Recording], str]] = {
-    "init": _init, "check": _check, "push": _push, "accept": _accept, "release": _release, "rotate": rekeying.rotate,
-    "revoke": rekeying.revoke, "key": lambda run, found: _key(),  # noqa: ARG005 - takes no ledger
+    "init": _init, "check": _check, "push": _push, "accept": _accept, "release": releasing.release,
+    "rotate": rekeying.rotate, "revoke": rekeying.revoke, "rename": renaming.rename,
+    "key": lambda run, found: _key(),  # noqa: ARG005 - takes no ledger
 }  # fmt: skip
 _WITH_MORE: dict[str, Callable[[Run, Recording, Sequence[str]], str]] = {"prune": _prune, "rebuild": _rebuild}

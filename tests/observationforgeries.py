@@ -18,10 +18,11 @@ from dataclasses import dataclass, field
 from tasks.base.errors import LedgerError
 from tasks.base.files import canonical_json
 from tasks.ledger import statement
+from tasks.ledger.identity import Identity
 from tasks.ledger.keys import SigningKey
 from tasks.ledger.observations import Incident, Update
 from tasks.ledger.observer import KIND, Observer
-from tasks.ledger.session import Identity, Trust
+from tasks.ledger.session import Trust
 from tasks.ledger.storehome import HEAD, StoreHome
 from tests import ledgerforgeries
 from tests.forgeries import MONSTERS, Outcome, main, tried

@@ -16,7 +16,8 @@ from ..base import plain
 from ..base.errors import FolderRefusedError, RecordError
 from ..base.files import json_bytes, sha256_bytes, write_atomic
 from ..base.layout import DEPLOY_DIR
-from ..base.text import few, visible
+from ..base.text import few
+from ..base.unseen import visible
 from . import index
 from .index import BrokenIndexError, Index, OtherKeyError
 

@@ -7,6 +7,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar, Self, TypedDict, Unpack
 
 from .problem import Kind, Problem, Where, doit, steps
+from .unseen import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -274,9 +275,15 @@ class PublishError(DeployError):
 
 
 class LedgerError(DeployError):
-    """The ledger cannot be read, believed or written, or another run holds its lease."""
+    """The ledger cannot be read, believed or written, or another run holds its lease.
+
+    Its message may repeat what the ledger or its server says, which anyone who can write there may have written.
+    """
 
     kind = Kind.LEDGER
+
+    def __init__(self, message: str, **places: Unpack[Places]) -> None:
+        super().__init__(one_line(message), **places)
 
 
 class StoppedError(DeployError):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from pydantic_core import PydanticCustomError
+
+from . import urls
 
 if TYPE_CHECKING:
     from .jsonvalue import Json
@@ -53,3 +55,28 @@ def naming(what: str) -> BeforeValidator:
 
 KeyVariable = Annotated[str, naming("passphrase")]
 TokenVariable = Annotated[str, naming("token")]
+
+PLACES = ("s3", "https", "http")
+SERVERS = ("https", "http")
+
+
+def address(*schemes: str, folder: bool = True) -> AfterValidator:
+    """A validator for where files are kept, see `urls.place_problem`; the error does not show the invalid value.
+
+    An address with a variable in it can only be judged where that is filled in.
+
+    Args:
+        schemes: The schemes that are known.
+        folder: Whether it may be a folder.
+    """
+
+    def checked(value: str) -> str:
+        if "${" not in value and (wrong := urls.place_problem(value, schemes, folder=folder)):
+            raise PydanticCustomError("secret_value", "{wrong}", {"wrong": wrong})
+        return value
+
+    return AfterValidator(checked)
+
+
+PlaceAddress = Annotated[str, address(*PLACES)]
+ServerAddress = Annotated[str, address(*SERVERS, folder=False)]

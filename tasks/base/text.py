@@ -1,33 +1,19 @@
-"""Makes text from outside safe to show: no invisible characters, no reversed lines, no endless values."""
+"""Makes text from outside fit to show: no endless values, counts with their nouns."""
 
 from __future__ import annotations
 
-import json
-import re
 from typing import TYPE_CHECKING
 
 from . import jsontext
+from .unseen import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .jsonvalue import Json
 
-# Control characters except tab and newline, bidirectional controls (https://trojansource.codes), zero-width characters,
-# line ends that only some programs honour, surrogates, letters without a glyph: `web` may be two names. Joiners and
-# variation selectors are a part of what is before them in some scripts and in emoji, but not in others.
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e"
-    "\u2060-\u206f\u2800\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U0001d173-\U0001d17a\U000e0000-\U000e007f]"
-    "|(?<![\u0600-\U0010ffff])[\u180b-\u180d\u180f\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]"
-)
 _LONGEST = 400
 _AROUND = 40
-
-
-def visible(text: str) -> str:
-    r"""The text with each invisible character as an escape: `\r`, `\x1b`, `\u202e`."""
-    return _UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1].replace("\\u00", "\\x"), text)
 
 
 def shorten(text: str, longest: int = _LONGEST) -> str:

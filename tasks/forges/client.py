@@ -160,6 +160,9 @@ class Client(Protocol):
     def has_ended(self, pipeline: str) -> bool:
         """Whether a pipeline of this run's project has ended, and will not continue by itself."""
 
+    def is_running(self, pipeline: str) -> bool:
+        """Whether a pipeline of this run's project is at work, or about to be."""
+
     def approvers(self, request: int) -> list[Approver]:
         """Who approves a merge request as it is."""
 

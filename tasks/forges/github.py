@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 ACTIONS = "github-actions[bot]"
 _LONGEST_DESCRIPTION = 140
+_RUNNING = ("queued", "requested", "pending", "in_progress")  # `waiting` waits for someone
 _WITHDRAWN = ("changes_requested", "dismissed")  # states of reviews that end an approval; a comment does not
 
 
@@ -187,9 +188,17 @@ class GitHub:
         return (str(item["sha"]) for item in self._api.pages(f"{self._repository}/commits") if item.get("sha"))
 
     def has_ended(self, pipeline: str) -> bool:
-        """Whether a workflow run has ended (https://docs.github.com/en/rest/actions/workflow-runs)."""
+        """Whether a workflow run has ended."""
+        return self._status(pipeline) == "completed"
+
+    def is_running(self, pipeline: str) -> bool:
+        """Whether a workflow run is at work, or about to be."""
+        return self._status(pipeline) in _RUNNING
+
+    def _status(self, pipeline: str) -> str:
+        """A workflow run's status (https://docs.github.com/en/rest/actions/workflow-runs); empty if it is not told."""
         found = self._api.get(f"{self._repository}/actions/runs/{quote(pipeline, safe='')}")
-        return isinstance(found, dict) and str(found.get("id")) == pipeline and found.get("status") == "completed"
+        return str(found.get("status")) if isinstance(found, dict) and str(found.get("id")) == pipeline else ""
 
     def approvers(self, request: int) -> list[Approver]:
         """Whose latest review approves a pull request (https://docs.github.com/en/rest/pulls/reviews)."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _LONGEST_DESCRIPTION = 255
 _STATES = {"opened": "open", "locked": "open", "merged": "merged"}
+_RUNNING = ("created", "waiting_for_resource", "preparing", "pending", "running", "canceling")
 _ENDED = ("success", "failed", "canceled", "skipped")  # `manual` waits for someone, `canceling` for its jobs
 
 
@@ -180,9 +181,17 @@ class GitLab:
         return (str(item["id"]) for item in self._api.pages(f"{self._own}/repository/commits") if item.get("id"))
 
     def has_ended(self, pipeline: str) -> bool:
-        """Whether a pipeline has ended (https://docs.gitlab.com/api/pipelines/#get-a-single-pipeline)."""
+        """Whether a pipeline has ended."""
+        return self._status(pipeline) in _ENDED
+
+    def is_running(self, pipeline: str) -> bool:
+        """Whether a pipeline is at work, or about to be."""
+        return self._status(pipeline) in _RUNNING
+
+    def _status(self, pipeline: str) -> str:
+        """A pipeline's status, empty without one (https://docs.gitlab.com/api/pipelines/#get-a-single-pipeline)."""
         found = self._api.get(f"{self._own}/pipelines/{quote(pipeline, safe='')}")
-        return isinstance(found, dict) and str(found.get("id")) == pipeline and found.get("status") in _ENDED
+        return str(found.get("status")) if isinstance(found, dict) and str(found.get("id")) == pipeline else ""
 
     def approvers(self, request: int) -> list[Approver]:
         """Who approves a merge request (https://docs.gitlab.com/api/merge_request_approvals/)."""

@@ -72,17 +72,18 @@ def ask(run: Run, session: Session, verified: Verification) -> Asked:
     keys = [*session.trust.public, *map(PublicKey, verified.keys)]
     try:
         client = connect.connect(here, seconds=settings.timeout, wait=run.stop.wait)
-        found = _read(client, _commits(client, run.project.environment), _name(run), head, keys)
+        found = _read(client, _commits(client, run.project.environment), _name(run), verified, keys)
     except DeployError as error:
         return Asked(nothing, f"the forge did not answer: {run.problem(error).summary}")
     return Asked(witness.judge(head, verified.digests, found, rebuilt=verified.rebuilt))
 
 
 def _read(
-    client: Client, commits: Iterable[str], name: str, head: Head, keys: Collection[PublicKey]
+    client: Client, commits: Iterable[str], name: str, verified: Verification, keys: Collection[PublicKey]
 ) -> list[Witness]:  # fmt: skip
     notes: list[Noted] = [note for commit in commits for note in client.statuses(commit, name)]
-    return [found for note in notes if (found := witness.read(note.id, note.text, head, keys))]
+    read = (witness.read(note.id, note.text, verified.head, keys, verified.projects) for note in notes)
+    return [found for found in read if found]
 
 
 def _commits(client: Client, environment: str) -> list[str]:

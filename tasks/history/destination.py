@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..base import urls
 from ..base.errors import PublishError
+from ..base.model import PLACES, SERVERS
 from ..base.objects.bucket import Bucket
 from ..base.objects.folder import Folder
 from ..base.objects.place import ChangedError, ConditionError, PlaceError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from ..project import model
 
     Wait = Callable[[float], bool | None]
+
+_UNTOUCHED = "deployments and the records in .deploy are unchanged"
 
 
 class ConflictError(Exception):
@@ -82,6 +85,12 @@ def open_destination(settings: model.Publish, to: str, endpoint: str | None, wai
     Raises:
         PublishError: Publishing to such an address is not supported.
     """
+    for address, schemes, folder in ((to, PLACES, True), (endpoint, SERVERS, False)):
+        if address is not None and (wrong := urls.place_problem(address, schemes, folder=folder)):
+            raise PublishError(
+                f"cannot publish: {wrong}", key="publish.to" if folder else "publish.endpoint", untouched=_UNTOUCHED,
+                next_step="set it to a folder, https:// or s3://" if folder else "set it to the address of a server",
+            )  # fmt: skip
     scheme = to.partition("://")[0].lower() if "://" in to else ""
     try:
         if scheme in ("http", "https"):
@@ -93,14 +102,12 @@ def open_destination(settings: model.Publish, to: str, endpoint: str | None, wai
             return Destination(Bucket(to, endpoint, settings.timeout, once=False))
     except PlaceError as error:
         raise _failed(urls.scrub(to), str(error)) from None
-    if scheme:
-        raise PublishError(f"cannot publish to `{scheme}://`", next_step="use a folder, http(s):// or s3://")
     return Destination(Folder(Path(to)))
 
 
 def _failed(name: str, what: str) -> PublishError:
     return PublishError(
         f"cannot publish to {name}: {what}",
-        untouched="deployments and the records in .deploy are unchanged",
+        untouched=_UNTOUCHED,
         next_step=(doit("publish"), " tries again and only sends what is missing"),
     )

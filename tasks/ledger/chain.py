@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..base.files import sha256_bytes
+from ..base.unseen import one_line
 from . import checkpoint, record, statement
 from .keys import PublicKey
 from .record import RECENT, Entry, Head, Kind, Record
@@ -63,7 +64,7 @@ def draft(
     """
     entries: list[tuple[int, bytes]] = []
     touched: dict[str, Shard] = {}
-    number, chain, signing = head.sequence, head.chain, _Signing(head.key, keys)
+    number, chain, signing = head.sequence, head.chain, _Signing(head, keys)
     for wanted in changes:
         number += 1
         change, name = wanted, record.shard_of(wanted.stack or "")
@@ -90,7 +91,7 @@ def draft(
     following = head.model_copy(
         update={
             "format": record.FORMAT, "needs": record.NEEDS, "sequence": number, "chain": chain,
-            "key": signing.in_force, "recent": (*head.recent, write)[-RECENT:],
+            "key": signing.in_force, "revoked": tuple(signing.revoked), "recent": (*head.recent, write)[-RECENT:],
             "shards": {**head.shards, **{name: sha256_bytes(data) for name, data in blobs.items()}},
         }
     )  # fmt: skip
@@ -103,8 +104,9 @@ def draft(
 class _Signing:
     """Which keys sign which entry; an entry may replace the current key."""
 
-    def __init__(self, in_force: str | None, keys: Sequence[SigningKey]) -> None:
-        self.in_force = in_force
+    def __init__(self, head: Head, keys: Sequence[SigningKey]) -> None:
+        self.in_force = head.key
+        self.revoked = [*head.revoked]
         self._keys = {key.public.text: key for key in keys}
 
     def keys(self, entry: Entry | None) -> list[SigningKey]:
@@ -116,6 +118,8 @@ class _Signing:
         wanted = [self.in_force]
         if entry is not None and entry.key is not None:
             wanted = [entry.key, *([] if entry.lost else wanted)]
+            if entry.revokes and self.in_force is not None:
+                self.revoked.append(self.in_force)
             self.in_force = entry.key
         for text in wanted:
             if text is not None and text not in self._keys:
@@ -131,6 +135,8 @@ def judge_head(head: Head, envelope: Envelope, trusted: Sequence[PublicKey]) -> 
         envelope: Its envelope.
         trusted: The public keys in the configuration.
     """
+    if head.key is not None and head.key in head.revoked:
+        return Broken(None, f"the ledger's current key is {PublicKey(head.key).id}, which was revoked")
     if not trusted:
         return None if head.key is None else _signed_alone(head, envelope)
     if head.key is None:
@@ -167,6 +173,8 @@ class Verification:
         self.place: tuple[str, str | None] | None = None  # at the cut: the digest of the entry before, and the key
         self.digests: dict[int, str] = {}  # of every entry, by its number
         self.keys: set[str] = {start.key} if start and start.key else set()  # that were current, less the revoked
+        self.revoked: dict[str, int] = {}  # keys that were revoked, with the entry that did it
+        self.projects: list[str] = []  # the repository's names, the latest last
         self.rebuilt = False  # whether its first entry says that it replaces another ledger
         self._cut = cut
         self._keys: dict[str, PublicKey] = {}
@@ -201,6 +209,10 @@ class Verification:
             self.broken = Broken(last, f"entry {last} was changed or replaced: the head has another digest")
         elif self._key != head.key:
             self.broken = Broken(None, "the head names a different key than the chain")
+        elif gone := [key for key in self.revoked if key not in head.revoked]:
+            self.broken = Broken(None, f"the head does not name {PublicKey(gone[0]).id} among the revoked keys")
+        elif self.projects and self.projects[-1] != head.project:
+            self.broken = Broken(None, f"the chain is of {self.projects[-1]}, but the head names {head.project}")
         elif not self._vouched:
             self.broken = Broken(
                 head.first, f"the entries before {head.first} are missing, and no checkpoint vouches for them"
@@ -223,7 +235,9 @@ class Verification:
 
     def _judge_place(self, number: int, entry: Entry) -> Broken | None:
         head = self.head
-        if (entry.ledger, entry.environment) != (head.ledger, head.environment) or entry.project != head.project:
+        names = self.projects[-1:] or [*head.formerly, head.project]
+        same = (entry.ledger, entry.environment) == (head.ledger, head.environment)
+        if not same or entry.project_before not in names:
             what = f"{entry.project}, environment {entry.environment}"
             return Broken(number, f"entry {number} belongs to another ledger: {what} ({entry.ledger[:8]})")
         if entry.sequence != number:
@@ -248,9 +262,13 @@ class Verification:
                 return Broken(
                     number, f"entry {number} replaces the key {self._public(before).id}, which did not sign that"
                 )
-            self.replaced[number] = str(entry.facts.get("old") or "lost")
-            if self.replaced[number] == "revoked":
-                self.keys.discard(before)
+            self.replaced[number] = one_line(str(entry.facts.get("old") or "lost"))
+        if before is not None and entry.revokes:
+            self.keys.discard(before)
+            self.revoked.setdefault(before, number)
+        if entry.key is not None and now in self.revoked:
+            again = f"the key {self._public(now).id} again, which entry {self.revoked[now]} revoked"
+            return Broken(number, f"entry {number} is signed with {again}")
         self.keys.add(now)
         self._key = now
         return None
@@ -264,6 +282,8 @@ class Verification:
             return Broken(1, "entry 1 does not start a ledger")
         if entry.kind is Kind.INIT:
             self.rebuilt = bool(entry.facts.get("rebuilt"))
+        if entry.project not in self.projects[-1:]:
+            self.projects.append(entry.project)
         start = self.head.checkpoint
         if start is not None and start.entry == entry.sequence:
             known = checkpoint.parsed(entry)

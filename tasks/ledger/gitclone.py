@@ -11,6 +11,7 @@ import base64
 import os
 import re
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -31,13 +32,15 @@ _REACHING = re.compile(
     r"(url|http|https|credential|protocol|ssh|gitlab|socks|safe|remote)\..*|core\.(sshcommand|gitproxy|askpass)|extensions\.objectformat"
 )
 _OF_REMOTE = re.compile(r"remote\.(.+)\.(url|pushurl|proxy|proxyauthmethod|uploadpack|receivepack|vcs)", re.DOTALL)
-_QUIET = [("gc.auto", "0"), ("maintenance.auto", "false"), ("core.hooksPath", os.devnull), ("core.fsmonitor", "false")]
+_QUIET = [("gc.auto", "0"), ("maintenance.auto", "false"), ("core.hooksPath", os.devnull), ("core.fsmonitor", "false"),
+          ("core.useReplaceRefs", "false")]  # fmt: skip
 _OWN = frozenset({"HEAD", "config", "objects", "refs", "packed-refs", "reftable", "shallow", "logs"})
 _OWN_SETTING = re.compile(
     r"\[(core|extensions)\]|(repositoryformatversion|filemode|bare|ignorecase|symlinks|precomposeunicode|objectformat"
     r"|refstorage|logallrefupdates) = \w+"
 )
 _LARGEST = 4096  # bytes of its configuration
+_OURS_ALONE = 0o700
 _HEADER = re.compile(r"http\.(.*\.)?extraheader")
 _ANY_USER = "x-access-token"  # required by GitHub's apps; other forges accept any user name with a token
 _SHORTEST_SECRET = 4
@@ -108,7 +111,7 @@ class Clone:
         """
         if self._is_own():
             return
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self.forget()
         form = dict(settings).get("extensions.objectformat", "sha1")
         arguments = ["init", "--quiet", "--bare", "--template=", f"--object-format={form}", "--", str(self.folder)]
         self.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -121,19 +124,29 @@ class Clone:
         try:
             names = {path.name for path in self.folder.iterdir() if path.suffix != ".lock"}
             said = plain.read(self.folder / "config", _LARGEST).decode(errors="replace")
+            info = self.folder / "objects/info"
+            elsewhere = any((info / name).exists() for name in ("alternates", "http-alternates"))
+            links = any((self.folder / name).is_symlink() for name in names)
         except OSError:
             return False
         lines = [line.strip() for line in said.splitlines()]
-        elsewhere = any((self.folder / "objects/info" / name).exists() for name in ("alternates", "http-alternates"))
-        links = any((self.folder / name).is_symlink() for name in names)
         return (
             "HEAD" in names and names <= _OWN and not links and not elsewhere
             and all(_OWN_SETTING.fullmatch(line) for line in lines)
         )  # fmt: skip
 
+    def is_sound(self, settings: Settings) -> bool:
+        """Whether all that is in the separate repository is whole: git reads every object and compares its digest."""
+        return self.git(settings, "fsck", "--no-progress", "--no-dangling").ok
+
     def forget(self) -> None:
-        """Remove the separate repository: it can be fetched again."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Remove the separate repository, or what is in its place: it can be fetched again."""
+        with suppress(OSError):
+            if self.folder.is_dir() and not self.folder.is_symlink():
+                _make_removable(self.folder)
+                shutil.rmtree(self.folder, ignore_errors=True)
+            else:
+                self.folder.unlink(missing_ok=True)
 
     def fetching(self, settings: Settings) -> tuple[str, Settings]:
         """The address to fetch from, and its settings; with the job's own login if the clone has none."""
@@ -186,6 +199,15 @@ class Clone:
         logins += urls.secrets(self.remote)
         for login in logins:
             yield from (login, login.rpartition(":")[2] or login)
+
+
+def _make_removable(folder: Path) -> None:
+    """Give back the rights to a folder of ours, and to those in it, without which nothing in them can be removed."""
+    folder.chmod(_OURS_ALONE)
+    for parent, names, _ in os.walk(folder):
+        for path in (folder.joinpath(parent, name) for name in names):
+            if not path.is_symlink():
+                path.chmod(_OURS_ALONE)
 
 
 def gives_login(settings: Settings) -> bool:

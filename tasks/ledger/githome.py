@@ -1,4 +1,8 @@
-"""A ledger on a ref of a git remote: read by fetching one commit, written by a push that only one writer can win."""
+"""A ledger on a ref of a git remote: read by fetching one commit, written by a push that only one writer can win.
+
+What was fetched is kept as a cache, and a cache proves nothing: where it is damaged, it is forgotten and fetched once
+more. Only what the remote then answers is the ledger.
+"""
 
 from __future__ import annotations
 
@@ -43,6 +47,7 @@ class GitHome:
     _options: tuple[str, ...] = field(init=False, default=("-o", "ci.skip"))
     _accepted: set[str] = field(init=False, default_factory=set)  # operations that the remote has accepted
     _seen: list[str] = field(init=False, default_factory=list)
+    _mended: bool = field(init=False, default=False)  # the cache was examined: once is enough for a run
 
     @property
     def name(self) -> str:
@@ -64,6 +69,14 @@ class GitHome:
 
     def blobs(self, version: Version, digests: Mapping[str, str]) -> dict[str, bytes]:
         """Files of a version, read by one process; each must have its digest."""
+        try:
+            return self._blobs(version, digests)
+        except BrokenError:
+            if not self.refreshed(version):
+                raise
+        return self._blobs(version, digests)
+
+    def _blobs(self, version: Version, digests: Mapping[str, str]) -> dict[str, bytes]:
         names = list(digests)
         found = gitobjects.read(self._git, [f"{version.token}:{name}" for name in names]) if names else []
         for name, item in zip(names, found, strict=True):
@@ -80,19 +93,61 @@ class GitHome:
         with self._alone():
             parent = base.token if base else None
             self._saw(parent)
-            if parent and gitobjects.read(self._git, [parent]) == [None]:
-                self._fetch("--depth=1")  # the separate repository was removed in between
-            commit = gitobjects.commit(self._git, parent, head, blobs, entries)
-            self._push(commit, parent)
+            try:
+                commit = self._added(parent, head, blobs, entries)
+            except (BrokenError, UnreachableError):
+                if not self._mend(parent):
+                    raise
+                commit = self._added(parent, head, blobs, entries)
             self._saw(commit)
             return Version(commit, head)
 
+    def _added(
+        self, parent: str | None, head: bytes, blobs: Mapping[str, bytes], entries: Sequence[tuple[int, bytes]]
+    ) -> str:
+        """The commit that was made on top of a parent, and pushed."""
+        if parent and gitobjects.read(self._git, [parent]) == [None]:
+            self._fetch("--depth=1")  # the separate repository was removed in between
+        commit = gitobjects.commit(self._git, parent, head, blobs, entries)
+        self._push(commit, parent)
+        return commit
+
     def entries(self, version: Version, after: int = 0) -> Iterator[tuple[int, bytes]]:
         """The entries; fetches the history if it was not fetched before."""
+        last = after
+        try:
+            for last, content in self._history(version, after):
+                yield last, content
+        except HomeError:
+            if not self.refreshed(version):
+                raise
+            yield from self._history(version, last)
+
+    def _history(self, version: Version, after: int) -> Iterator[tuple[int, bytes]]:
         if (self.clone.folder / "shallow").exists():
             with self._alone():
                 self._fetch("--unshallow")
         yield from gitobjects.entries(self._git, version.token, after)
+
+    def refreshed(self, version: Version) -> bool:
+        """Whether the cache was damaged, or lacked this version, and was fetched again; looked at once a run."""
+        with self._alone():
+            return self._mend(version.token)
+
+    def _mend(self, commit: str | None) -> bool:
+        if self._mended:
+            return False
+        self._mended = True
+        sound = self.clone.is_sound(self._settings)
+        if not sound:
+            self.clone.forget()
+            self.clone.prepare(self._settings)
+        if commit is None or gitobjects.read(self._git, [commit]) != [None]:
+            return not sound
+        self._fetch("--depth=1")
+        if gitobjects.read(self._git, [commit]) == [None]:  # it is no longer the newest
+            self._fetch("--unshallow")
+        return True
 
     def drop(self, version: Version, first: int) -> Version:
         """A commit without a parent that has only these entries, pushed over the branch: not a fast-forward."""
@@ -131,21 +186,31 @@ class GitHome:
             yield
 
     def _unusable(self, error: OSError) -> HomeError:
-        return HomeError(f"cannot use the folder {self.clone.folder.parent}: {error.strerror}")
+        where = f"{self.clone.folder.parent}: {error.strerror}"
+        return HomeError(f"cannot use the folder {where}; it is a cache, which may be removed")
 
     def _git(self, *arguments: str, given: bytes = b"") -> Ended:
         return self.clone.git(self._settings, *arguments, given=given)
 
     def _read(self) -> Version | None:
         with self._alone():
-            [here] = gitobjects.read(self._git, [f"{_HERE}^{{commit}}"])
-            if here and self._is_at(here[0]):
-                return self._here()
-            # What is here is brought up to date: without a depth, git asks for nothing if the branch has not moved.
-            if self._fetch() if here else self._fetch("--depth=1"):
-                return self._here()
-        if self._seen:
+            try:
+                found = self._newest()
+            except HomeError:
+                if not self._mend(None):
+                    raise
+                found = self._newest()
+        if found is None and self._seen:
             raise UnreachableError(f"{self.name} is gone, or this answer is outdated: it was there a moment ago")
+        return found
+
+    def _newest(self) -> Version | None:
+        [here] = gitobjects.read(self._git, [f"{_HERE}^{{commit}}"])
+        if here and self._is_at(here[0]):
+            return self._here()
+        # What is here is brought up to date: without a depth, git asks for nothing if the branch has not moved.
+        if self._fetch() if here else self._fetch("--depth=1"):
+            return self._here()
         return None
 
     def _is_at(self, commit: str) -> bool:
@@ -164,11 +229,12 @@ class GitHome:
         where, settings = self.clone.fetching(self._settings)
         if not depth:
             settings = [*settings, *gitrefs.fewest_requests(self.clone, self._settings)]
-        fetch = (*_FETCH, *depth, "--no-filter", "--", where, f"+{self.ref}:{_HERE}")
+        fetch = [*_FETCH, *depth, "--no-filter", "--", where, f"+{self.ref}:{_HERE}"]
         ended = self.clone.git(settings, *fetch)
         if str(self.clone.folder) in ended.errors:  # it is about our own file, left behind by a killed process
             self.clone.forget()
             self.clone.prepare(self._settings)
+            fetch = [part for part in fetch if part != "--unshallow"]  # it is new, so nothing in it is shallow
             ended = self.clone.git(settings, *fetch)
         absent = gitsaid.has_no_ref(ended)
         if not ended.ok and not absent:
@@ -178,16 +244,17 @@ class GitHome:
 
     def _here(self) -> Version:
         """The version that was just fetched."""
-        commit, head = gitobjects.read(self._git, [f"{_HERE}^{{commit}}", f"{_HERE}:{gitobjects.HEAD}"])
-        if commit is None or head is None:
+        found = gitobjects.newest(self._git, _HERE)
+        if found is None:
             raise BrokenError(f"{self.name} is not a ledger: it has no file '{gitobjects.HEAD}'")
-        if commit[0] in self._seen[:-1]:
+        commit, head = found
+        if commit in self._seen[:-1]:
             raise UnreachableError(
                 f"{self.name} returned an older version than a moment ago: this answer is outdated, or the"
                 " branch was rewritten"
             )
-        self._saw(commit[0])
-        return Version(commit[0], head[1])
+        self._saw(commit)
+        return Version(commit, head)
 
     def _saw(self, commit: str | None) -> None:
         if commit and commit not in self._seen:

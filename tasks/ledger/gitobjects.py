@@ -10,6 +10,7 @@ https://git-scm.com/docs/git-fast-import, https://git-scm.com/docs/git-cat-file
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 import time
@@ -34,6 +35,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*"
 _ADDED = re.compile(r"^:\d{6} \d{6} [0-9a-f]+ ([0-9a-f]+) [AM]\tentries/(\d+)$", re.MULTILINE)
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _AT_ONCE = 500
+_SHA1_DIGITS = 40
 _OURS = (HEAD, ENTRIES, README)
 
 
@@ -97,6 +99,34 @@ def read(git: Git, names: Sequence[str]) -> list[tuple[str, bytes] | None]:
     return list(_parsed(ended.output.encode(errors="surrogateescape"), len(names)))
 
 
+def newest(git: Git, ref: str) -> tuple[str, bytes] | None:
+    """The commit that a ref names, and the head in it; None if it has none.
+
+    Git does not compare an object that it reads with its digest. Here that is done for all that leads to the head, as
+    whoever may write to a cache could put other content in its place.
+
+    Raises:
+        BrokenError: Git fails, or an object does not match its digest.
+    """
+    names = [f"{ref}^{{commit}}", f"{ref}^{{tree}}", f"{ref}:{HEAD}"]
+    commit, tree, head = read(git, names)
+    if commit is None or tree is None or head is None:
+        return None
+    leads = commit[1].startswith(f"tree {tree[0]}\n".encode())
+    leads = leads and f" {HEAD}\0".encode() + bytes.fromhex(head[0]) in tree[1]
+    kinds = zip(("commit", "tree", "blob"), (commit, tree, head), strict=True)
+    if not leads or not all(_matches(kind, *found) for kind, found in kinds):
+        raise BrokenError("an object of the ledger does not match its digest")
+    return commit[0], head[1]
+
+
+def _matches(kind: str, name: str, content: bytes) -> bool:
+    """Whether an object has the digest that is its name: SHA-1, or SHA-256 in repositories of that format."""
+    algorithm = "sha1" if len(name) == _SHA1_DIGITS else "sha256"
+    data = f"{kind} {len(content)}\0".encode() + content
+    return hashlib.new(algorithm, data, usedforsecurity=False).hexdigest() == name
+
+
 def _parsed(data: bytes, count: int) -> Iterator[tuple[str, bytes] | None]:
     position = 0
     for _ in range(count):
@@ -139,6 +169,6 @@ def entries(git: Git, version: str, after: int) -> Iterator[tuple[int, bytes]]:
     for first in range(0, len(numbers), _AT_ONCE):
         some = numbers[first : first + _AT_ONCE]
         for number, found in zip(some, read(git, [known[number] for number in some]), strict=True):
-            if found is None:
-                raise BrokenError(f"entry {number} is in the ledger's history, but its content is missing")
+            if found is None or not _matches("blob", *found):
+                raise BrokenError(f"entry {number} is in the ledger's history, but its content is missing or damaged")
             yield number, found[1]

@@ -42,7 +42,8 @@ def fewest_requests(clone: Clone, settings: Settings) -> Settings:
 def count(folder: Path, ended: Ended) -> dict[str, str]:
     """The commits of the refs that a listing shows; how many there are is kept beside the separate repository."""
     found = {name: commit for commit, _, name in (line.partition("\t") for line in ended.output.splitlines())}
-    write_json(folder.with_suffix(_COUNT), [len(found), time.time()], durable=False)
+    with suppress(RecordError):  # then they are counted again next time
+        write_json(folder.with_suffix(_COUNT), [len(found), time.time()], durable=False)
     return found
 
 

@@ -55,6 +55,13 @@ class Home(Protocol):
         """The entries up to that version with a number above `after`, oldest first. Needs the history."""
         ...
 
+    def refreshed(self, version: Version) -> bool:
+        """Whether this machine's copy of that version was damaged and was read again: what was read of it may differ.
+
+        False where there is no copy, and where it is whole.
+        """
+        ...
+
     def drop(self, version: Version, first: int) -> Version:
         """Remove the entries with a number below `first`, in one compare-and-swap; everything else stays.
 

@@ -27,11 +27,12 @@ _LONGEST_PAUSE = 8.0
 
 @dataclass(frozen=True)
 class Me:
-    """Who writes: the pipeline, this process, and a label for people."""
+    """Who writes: the pipeline, this run, a label for people, and the run's process (`base.alive`)."""
 
     holder: str
     run: str
     label: str
+    process: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Batch:
         """The head with the new lease and announced stacks; its chain is unchanged."""
         lease, begun = head.lease, dict(head.begun)
         if self.begun is not None:
-            lease = Lease(holder=me.holder, run=me.run, label=me.label, since=self.since)
+            lease = Lease(holder=me.holder, run=me.run, label=me.label, since=self.since, process=me.process)
             for name, item in self.begun.items():
                 before = begun.get(name)
                 doubtful = before is not None and (before.doubtful or before.run != me.run)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..base.files import canonical_json
 from .record import checked
-from .statement import Part
+from .statement import Part, Shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -31,9 +31,9 @@ class Drift(Part):
     """
 
     fingerprint: str
-    since: str
-    run: str = ""
-    changed: str = ""
+    since: Shown
+    run: Shown = ""
+    changed: Shown = ""
 
 
 class Checked(Part):
@@ -46,8 +46,8 @@ class Checked(Part):
         drifts: What it found, by the digest of the address.
     """
 
-    at: str
-    tried: str = ""
+    at: Shown
+    tried: Shown = ""
     turn: int = 0
     drifts: dict[str, Drift] = {}  # noqa: RUF012 - pydantic copies it
 
@@ -60,15 +60,15 @@ class Checked(Part):
 class Incident(Part):
     """An ongoing event that a channel was notified of; see `notifications.memory`."""
 
-    event: str
-    stack: str
-    stage: str
-    command: str
-    kind: str
-    what: str = ""
+    event: Shown
+    stack: Shown
+    stage: Shown
+    command: Shown
+    kind: Shown
+    what: Shown = ""
     fingerprint: str
-    since: str
-    told: str
+    since: Shown
+    told: Shown
 
 
 class Observations(Part):
@@ -85,9 +85,9 @@ class Observations(Part):
     """
 
     format: int = FORMAT
-    needs: str = NEEDS
-    project: str
-    environment: str
+    needs: Shown = NEEDS
+    project: Shown
+    environment: Shown
     writes: int = 0
     stacks: dict[str, Checked] = {}  # noqa: RUF012 - pydantic copies it
     channels: dict[str, dict[str, Incident]] = {}  # noqa: RUF012 - pydantic copies it

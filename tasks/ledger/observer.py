@@ -8,18 +8,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..base.errors import LedgerError
+from ..base.problem import doit
 from . import observations, statement
 from .home import HomeError, MovedError, UnreachableError
 from .keys import PublicKey
 from .observations import Observations
 from .record import NewerFormatError
-from .session import Identity, Trust
+from .session import Trust
 from .statement import FormatError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..base.problem import Steps
     from .home import Home, Version
+    from .identity import Identity
     from .keys import SigningKey
     from .observations import Update
 
@@ -92,6 +95,23 @@ class Observer:
                 raise self._failed("write", error) from error
         raise AssertionError
 
+    def rename(self) -> bool:
+        """Give the observations of a renamed repository its new name; false if they have it, or if there are none.
+
+        Raises:
+            LedgerError: They cannot be read, trusted or written.
+        """
+        try:
+            version = self.home.read()
+            known = self._believed(version, self.identity.unnamed)
+            if not known.writes or not self.identity.problem_of(known.project, known.environment):
+                return False
+            made = known.model_copy(update={"project": self.identity.project, "writes": known.writes + 1})
+            self.home.write(version, statement.seal(made.content(), KIND, self._signing()).to_bytes(), {}, ())
+        except HomeError as error:
+            raise self._failed("write", error) from error
+        return True
+
     def _attempt(self, update: Update) -> Observations:
         version = self.home.read()
         try:
@@ -125,7 +145,7 @@ class Observer:
     def _empty(self) -> Observations:
         return Observations(project=self.identity.project, environment=self.identity.environment)
 
-    def _believed(self, version: Version | None) -> Observations:
+    def _believed(self, version: Version | None, identity: Identity | None = None) -> Observations:
         if version is None:
             return self._empty()
         try:
@@ -135,8 +155,11 @@ class Observer:
             raise self._wrong(LedgerError, str(error), "use that version in this job, too") from None
         except FormatError as error:
             raise self._wrong(UntrustedError, str(error), _AGAIN) from None
-        if wrong := self.identity.problem_of(found.project, found.environment):
-            place = "set `ledger.ref` or `ledger.url` to a place of its own"
+        if wrong := (identity or self.identity).problem_of(found.project, found.environment):
+            place: Steps = "set `ledger.ref` or `ledger.url` to a place of its own"
+            if found.environment == self.identity.environment:
+                rename = doit("reason=WHY", "ledger", "rename")
+                place = ("if the repository was renamed, ", rename, f" renames them, too; otherwise {place}")
             raise self._wrong(LedgerError, f"they are {wrong}", place)
         if self.trust.public and not statement.verified(envelope, self.trust.public):
             by = ", ".join(item.keyid for item in envelope.signatures) or "no key"
@@ -144,7 +167,7 @@ class Observer:
             raise self._wrong(UntrustedError, f"they are not signed by the key {names} (they name {by})", _AGAIN)
         return found
 
-    def _wrong(self, kind: type[LedgerError], what: str, next_step: str) -> LedgerError:
+    def _wrong(self, kind: type[LedgerError], what: str, next_step: Steps) -> LedgerError:
         return kind(
             f"the observations cannot be used: {what}",
             where=self.home.name,

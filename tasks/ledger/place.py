@@ -6,17 +6,19 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ..base import ci, interpolate
+from ..base import ci, interpolate, urls
+from ..base.model import SERVERS
 from ..base.objects.bucket import Bucket
 from ..base.objects.folder import Folder
 from ..base.objects.place import PlaceError
+from ..project.model.ledger import SCHEMES
 from .gitclone import Clone, Login
 from .githome import GitHome
 from .home import HomeError
 from .storehome import StoreHome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from ..base.layout import Layout
     from ..base.objects.place import Place
@@ -40,7 +42,7 @@ def open_home(settings: model.Ledger, loaded: Loaded, layout: Layout, wait: Wait
         part: The ledger, or the observations.
 
     Raises:
-        ConfigError: A variable that the configuration names is not set.
+        ConfigError: A variable that the configuration names is not set, or its value names no place.
         HomeError: The home cannot be opened.
     """
     token = os.environ.get(settings.token) or None
@@ -51,6 +53,12 @@ def open_home(settings: model.Ledger, loaded: Loaded, layout: Layout, wait: Wait
         where = loaded.where("ledger", key)
         return str(interpolate.expand_environment(value, key=f"ledger.{key}", where=where))
 
+    def named(key: str, value: str, schemes: Sequence[str], *, folder: bool) -> str:
+        address = filled(key, value)
+        if wrong := urls.place_problem(address, schemes, folder=folder):
+            raise loaded.error(wrong, "ledger", key, untouched="nothing was planned or applied")
+        return address
+
     if settings.kind == "git":
         ref = settings.ref.replace("{environment}", loaded.environment)
         if part == "observations":
@@ -60,8 +68,9 @@ def open_home(settings: model.Ledger, loaded: Loaded, layout: Layout, wait: Wait
         reader = Login(*login) if login else None
         clone = Clone(layout.root, filled("remote", settings.remote), folder, token, settings.timeout, reader)
         return GitHome(clone, ref, wait)
-    url = f"{filled('url', settings.url or '').rstrip('/')}/{loaded.environment}/{part}"
-    endpoint = filled("endpoint", settings.endpoint) if settings.endpoint else None
+    url = f"{named('url', settings.url or '', SCHEMES, folder=True).rstrip('/')}/{loaded.environment}/{part}"
+    given = settings.endpoint
+    endpoint = named("endpoint", given, SERVERS, folder=False) if given else None
     token = token or os.environ.get(settings.read_token) or None
     try:
         return StoreHome(_place(url, endpoint, token, settings.timeout, wait=wait, root=layout.root))
@@ -77,6 +86,7 @@ def _place(url: str, endpoint: str | None, token: str | None, timeout: float, *,
         return Web(url, "Authorization", token, timeout, wait, once=True)
     if scheme in ("s3", "az"):
         return Bucket(url, endpoint, timeout, once=True)
-    if scheme:
-        raise HomeError(f"a ledger cannot be kept at `{scheme}://`; use s3, az, https, http or a folder")
-    return Folder(root / Path(url).expanduser(), durable=True)
+    try:
+        return Folder(root / Path(url).expanduser(), durable=True)
+    except RuntimeError:
+        raise HomeError(f"cannot open the ledger: {url} is in the home of a user who does not exist here") from None

@@ -13,6 +13,7 @@ from ..artifact import outputs as recorded
 from ..artifact import statecheck
 from ..artifact.inputs import NOT_RECORDED, OUTPUTS, InputKind
 from ..artifact.receipt import FORMAT, Outcome
+from ..base.unseen import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from ..project.stack import Stack
 
 _WITHHELD: JsonObject = {"allowed": []}
+# The parts of a receipt that are shown as they are; whoever can write to the ledger may have written anything there.
+_FOR_PEOPLE = frozenset({
+    "accepted", "allowed", "commit", "deployed", "failed_checks", "finished_at", "lineage", "repaired", "started_at",
+})  # fmt: skip
 _PLAIN_OUTPUT = ("sensitive", "digest")
 
 
@@ -54,6 +59,8 @@ def shown(project: Project, stack: Stack, found: Record, *, public: bool) -> Rec
 
 def working_copy(found: Record, before: JsonObject | None) -> Record:
     """The receipt and outputs to write to disk for a ledger record; values on disk that still apply are kept."""
+    receipt = {name: _shown(item) if name in _FOR_PEOPLE else item for name, item in found.receipt.items()}
+    found = Record(receipt, found.outputs)
     if found.outputs is None:
         return found
     known = _mapping((before or {}).get("outputs"))
@@ -132,6 +139,15 @@ def _exists(project: Project, digests: Json) -> list[Json]:
 
 def _without_reason(accepted: Json) -> Json:
     return {**accepted, "reason": ""} if isinstance(accepted, dict) else accepted
+
+
+def _shown(value: Json) -> Json:
+    """A value with all texts in it on one line, and nothing invisible in them."""
+    if isinstance(value, str):
+        return one_line(value)
+    if isinstance(value, list):
+        return [_shown(item) for item in value]
+    return {name: _shown(item) for name, item in value.items()} if isinstance(value, dict) else value
 
 
 def _mapping(value: Json) -> JsonObject:

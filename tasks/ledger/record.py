@@ -13,7 +13,7 @@ from pydantic import AfterValidator, TypeAdapter, ValidationError
 from ..base.files import canonical_json, sha256_bytes
 from ..base.jsonvalue import Json, JsonObject  # noqa: TC001 - pydantic reads it
 from . import keys, statement
-from .statement import FormatError, Part
+from .statement import FormatError, Part, Shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 NEEDS = "0.1.0"  # the first version of doit-tofu that reads and writes this format
 ENTRY = "urn:doit-tofu:ledger-entry:1"
+REVOKED = "revoked"
 _APPLIED, _FAILED = "applied", "failed"  # outcomes of receipts
 RECENT = 64  # ids of writes that the head keeps: a writer without a response finds its own here
 
@@ -58,19 +59,22 @@ class Kind(StrEnum):
     ACCEPT = "accept"
     RELEASE = "release"
     ROTATE = "rotate"
+    RENAME = "rename"
     CHECKPOINT = "checkpoint"
 
 
 class Lease(Part):
     """Who may apply: no other pipeline does until the lease is released.
 
-    `holder` is the pipeline, shared by its jobs and retries; `run` is the process that took it; `label` is for people.
+    `holder` is the pipeline, shared by its jobs and retries; `run` is the run that took it; `label` is for people;
+    `process` is its process, by which a run on the same machine knows whether it is still there.
     """
 
     holder: str
     run: str
-    label: str
-    since: str
+    label: Shown
+    since: Shown
+    process: str = ""
 
 
 class Begun(Part):
@@ -82,7 +86,7 @@ class Begun(Part):
 
     holder: str
     run: str
-    since: str
+    since: Shown
     plan_sha256: str | None = None
     plan_id: str | None = None
     lineage: str | None = None
@@ -126,11 +130,13 @@ class Head(Part):
         needs: The oldest version of doit-tofu that may write it.
         ledger: A random id of this ledger, so that its chain is never mistaken for another's.
         project: The repository, as its forge names it.
+        formerly: Its former names, oldest first.
         environment: The environment.
         sequence: The number of the last entry.
         chain: The SHA-256 of the last entry.
         checkpoint: Where the chain starts; None if it is kept from its first entry.
         key: The current public key; None if nothing is signed.
+        revoked: The public keys that were revoked: none of them becomes the current one again.
         shards: The SHA-256 of each shard, by its name (`3f`).
         lease: Who may apply now.
         begun: The stacks whose apply was announced and has not ended.
@@ -139,14 +145,16 @@ class Head(Part):
     """
 
     format: int = FORMAT
-    needs: str = NEEDS
-    ledger: str
-    project: str
-    environment: str
+    needs: Shown = NEEDS
+    ledger: Shown
+    project: Shown
+    formerly: tuple[Shown, ...] = ()
+    environment: Shown
     sequence: int = 0
-    chain: str = ""
+    chain: Shown = ""
     checkpoint: Checkpoint | None = None
     key: PublicText | None = None
+    revoked: tuple[PublicText, ...] = ()
     shards: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
     lease: Lease | None = None
     begun: dict[str, Begun] = {}  # noqa: RUF012 - pydantic copies it
@@ -171,7 +179,7 @@ class Entry(Part):
         kind: What it records.
         id: Random, so that an event is written once, however often its write is repeated.
         ledger: See `Head`.
-        project: See `Head`.
+        project: See `Head`; where the repository was renamed, its name from this entry on.
         environment: See `Head`.
         sequence: Its number; the first is 1.
         previous: The SHA-256 of the entry before; empty in the first.
@@ -181,24 +189,35 @@ class Entry(Part):
         record: The digest of the stack's new record.
         key: The public key for the entries that follow, in the first entry and wherever it changes.
         lost: Whether the previous key is lost: then only the new one signs the change.
-        facts: Other facts about the event.
+        facts: Other facts about the event; `from` is the repository's former name, `old` what is wrong with the
+            previous key.
     """
 
     format: int = FORMAT
     kind: Kind
     id: str
-    ledger: str
-    project: str
-    environment: str
+    ledger: Shown
+    project: Shown
+    environment: Shown
     sequence: int
     previous: str
-    at: str
-    stack: str | None = None
+    at: Shown
+    stack: Shown | None = None
     plan: str | None = None
     record: str | None = None
     key: PublicText | None = None
     lost: bool = False
     facts: JsonObject = {}  # noqa: RUF012 - pydantic copies it
+
+    @property
+    def revokes(self) -> bool:
+        """Whether the previous key may not be used again: others may have it."""
+        return self.key is not None and self.facts.get("old") == REVOKED
+
+    @property
+    def project_before(self) -> str:
+        """The repository's name before this entry."""
+        return str(self.facts.get("from") or "") if self.kind is Kind.RENAME else self.project
 
     def content(self) -> bytes:
         """The entry as an in-toto statement."""
@@ -260,7 +279,7 @@ class _Form(Part):
     """The fields that every format has."""
 
     format: int
-    needs: str = ""
+    needs: Shown = ""
 
 
 P = TypeVar("P", bound=Part)

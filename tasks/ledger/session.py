@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ..base.errors import LedgerError
     from .home import Home, Version
+    from .identity import Identity
     from .keys import PublicKey, SigningKey
     from .machine import Batch, Effect, Event, Me
     from .record import Change, Head, Record, Shard
@@ -37,33 +38,6 @@ class Cache(Protocol):
     def put(self, digest: str, data: bytes) -> None:
         """Keep a shard."""
         ...
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Which ledger is expected.
-
-    Args:
-        project: The repository, as its forge names it; empty if that is not known.
-        environment: The environment.
-    """
-
-    project: str
-    environment: str
-
-    def problem(self, head: Head) -> str | None:
-        """Why a ledger is not the expected one; None if it is."""
-        wrong = self.problem_of(head.project, head.environment)
-        return f"it is the ledger {wrong}" if wrong else None
-
-    def problem_of(self, project: str, environment: str) -> str | None:
-        """Whose the record of a project and an environment is, if it is not the expected one's: `of 'a', but ...`."""
-        if environment != self.environment:
-            return f"of environment '{environment}', not of '{self.environment}'"
-        ours, theirs = self.project.strip("/"), project.strip("/")
-        if ours and theirs and ours != theirs and not (ours.endswith(f"/{theirs}") or theirs.endswith(f"/{ours}")):
-            return f"of '{theirs}', but this is '{ours}'"
-        return None
 
 
 @dataclass(frozen=True)
@@ -199,8 +173,14 @@ class Session:
             if version is None:
                 raise self._unbelievable("it was not read")
             with self._reading():
-                entries = self.home.entries(version, head.first - 1)
-                return chain.verify(head, entries, self._each_shard(head, version), cut)
+                found = self._verified(head, version, cut)
+                if found.broken and self.home.refreshed(version):  # only what the remote has counts
+                    found = self._verified(head, version, cut)
+                return found
+
+    def _verified(self, head: Head, version: Version, cut: int | None) -> chain.Verification:
+        entries = self.home.entries(version, head.first - 1)
+        return chain.verify(head, entries, self._each_shard(head, version), cut)
 
     def entries(self, after: int = 0) -> Iterator[tuple[record.Entry, bytes]]:
         """The entries with a number above `after`, oldest first.
@@ -273,9 +253,9 @@ class Session:
                 except HomeError as error:
                     raise troubles.undropped(self.home.name, error) from error
 
-    def problem(self, failed: Failed) -> LedgerError:
-        """The error for something that failed."""
-        return troubles.failed(failed, self.home.name, self._said)
+    def problem(self, failed: Failed, *, deploying: bool = False) -> LedgerError:
+        """The error for something that failed; of a deploy before its first apply if `deploying`."""
+        return troubles.failed(failed, self.home.name, self._said, deploying=deploying)
 
     def _fetch(self, effect: Fetch) -> Event:
         if effect.pause and self.pause(effect.pause):
@@ -346,7 +326,9 @@ class Session:
         except FormatError as error:
             raise self._unbelievable(f"its head cannot be read: {error}") from None
         if wrong := self.identity.problem(head):
-            raise self._unbelievable(wrong)
+            former = self.identity.project in head.formerly
+            same = head.environment == self.identity.environment
+            raise troubles.of_another(self.home.name, wrong, same=same, former=former)
         if head.key is None and self.trust.public:
             raise troubles.unsigned(self.home.name)
         if broken := chain.judge_head(head, envelope, self.trust.public):

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from ..base.files import canonical_json
 from ..base.jsonvalue import JsonObject
+from ..base.unseen import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 STATEMENT = "application/vnd.in-toto+json"
 HEAD = "application/vnd.doit-tofu.ledger-head+json"
+Shown = Annotated[str, AfterValidator(one_line)]  # for people: whoever can write to a ledger may have written anything
 _TYPE = "https://in-toto.io/Statement/v1"
 
 

@@ -47,23 +47,36 @@ _NEXT: dict[Trouble, Steps] = {
 }
 
 
+# A deploy that may not begin.
+_NOT_APPLIED = "nothing was applied, and the ledger is unchanged"
+_AGAIN = ", then run the same command again; if this deploy cannot wait: "
+_WITHOUT = doit("allow=unrecorded", "reason=WHY", "deploy")
+_BEFORE_APPLY: dict[Trouble, Steps] = {
+    Trouble.DENIED: (doit("ledger", "check"), " in the same job says which right is missing", _AGAIN, _WITHOUT),
+    Trouble.NO_KEY: (f"set {VARIABLE}, which only deploy jobs should have", _AGAIN, _WITHOUT),
+    Trouble.UNREACHABLE: (doit("ledger", "check"), " shows whether it can be reached", _AGAIN, _WITHOUT),
+}
+
+
 class UnsignedError(LedgerError):
     """The ledger is not signed, but the configuration names a key."""
 
 
-def failed(found: Failed, name: str, said: str) -> LedgerError:
+def failed(found: Failed, name: str, said: str, *, deploying: bool = False) -> LedgerError:
     """The error for something that the protocol could not do.
 
     Args:
         found: What failed.
         name: The ledger's home.
         said: The home's last error, or the id of the missing key.
+        deploying: Whether a deploy ends with it before its first apply.
     """
     by = f" by {found.lease.label}" if found.lease else ""
     detail = f": {said}" if said and found.trouble in (Trouble.DENIED, Trouble.UNREACHABLE) else ""
     return LedgerError(
         _WORDS[found.trouble].format(name=name, by=by, said=said) + detail,
-        untouched=_UNTOUCHED, next_step=_NEXT[found.trouble],
+        untouched=_NOT_APPLIED if deploying else _UNTOUCHED,
+        next_step=_BEFORE_APPLY.get(found.trouble, _NEXT[found.trouble]) if deploying else _NEXT[found.trouble],
     )  # fmt: skip
 
 
@@ -74,6 +87,29 @@ def untrusted(name: str, what: str) -> LedgerError:
         where=name, untouched="nothing was planned or applied",
         next_step=(doit("audit"), " shows the first bad entry; docs/ledger.md explains how to repair it"),
     )  # fmt: skip
+
+
+def of_another(name: str, what: str, *, same: bool, former: bool) -> LedgerError:
+    """The error for a ledger of another repository or environment.
+
+    Args:
+        name: The ledger's home.
+        what: Whose it is.
+        same: Whether it is of this environment, so that the repository may have been renamed.
+        former: Whether the ledger says that it was: this clone has the former name.
+    """
+    address = "`git remote set-url origin ADDRESS`"
+    steps: Steps = "set `ledger.ref` or `ledger.url` to a place of its own"
+    if former:
+        steps = f"the repository was renamed, and this clone has its former address: {address}"
+    elif same:
+        steps = (
+            "if the repository was renamed or moved: ", doit("reason=WHY", "ledger", "rename"),
+            f"; if only this clone has another address: {address}; if it is another repository's ledger, {steps}",
+        )  # fmt: skip
+    return LedgerError(
+        f"the ledger cannot be used: {what}", where=name, untouched="nothing was planned or applied", next_step=steps
+    )
 
 
 def unread(name: str, error: HomeError) -> LedgerError:

@@ -73,11 +73,13 @@ def note(head: Head, keys: Sequence[SigningKey]) -> str:
     parts = [str(head.sequence), _text(bytes.fromhex(head.chain))]
     key = next((key for key in keys if key.public.text == head.key), None)
     if key is not None:
-        parts.append(_text(key.sign(_message(head, head.sequence, head.chain))))
+        parts.append(_text(key.sign(_message(head.project, head.environment, head.sequence, head.chain))))
     return " ".join(parts)
 
 
-def read(order: int, text: str, head: Head, keys: Collection[PublicKey]) -> Witness | None:
+def read(
+    order: int, text: str, head: Head, keys: Collection[PublicKey], projects: Collection[str] = ()
+) -> Witness | None:
     """The witness in a note; None if it is not one, or if the ledger is signed and none of its keys signed the note.
 
     Args:
@@ -85,6 +87,7 @@ def read(order: int, text: str, head: Head, keys: Collection[PublicKey]) -> Witn
         text: The note.
         head: The head of the ledger that it should be about.
         keys: The keys that count: those of the chain, and those in the configuration.
+        projects: The repository's names, by the chain; by default that in the head.
     """
     match = _NOTE.fullmatch(text.strip())
     if match is None:
@@ -94,8 +97,9 @@ def read(order: int, text: str, head: Head, keys: Collection[PublicKey]) -> Witn
         return found
     if not match["signature"]:
         return None
-    message, signature = _message(head, found.number, found.chain), _bytes(match["signature"])
-    return found if any(key.verifies(signature, message) for key in keys) else None
+    messages = [_message(name, head.environment, found.number, found.chain) for name in projects or (head.project,)]
+    signature = _bytes(match["signature"])
+    return found if any(key.verifies(signature, message) for key in keys for message in messages) else None
 
 
 def judge(head: Head, chain: Mapping[int, str], found: Collection[Witness], *, rebuilt: bool) -> Judgement:
@@ -127,8 +131,8 @@ def judge(head: Head, chain: Mapping[int, str], found: Collection[Witness], *, r
     return Judgement(Verdict.LAST if newest.number == head.sequence else Verdict.LATER, newest)
 
 
-def _message(head: Head, number: int, chain: str) -> bytes:
-    return "\0".join((_SIGNED, head.project, head.environment, str(number), chain)).encode()
+def _message(project: str, environment: str, number: int, chain: str) -> bytes:
+    return "\0".join((_SIGNED, project, environment, str(number), chain)).encode()
 
 
 def _text(data: bytes) -> str:

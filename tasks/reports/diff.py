@@ -9,7 +9,8 @@ from ..artifact.changes import HIDDEN, UNKNOWN
 from ..base.jsontext import same
 from ..base.jsonvalue import elements as listed
 from ..base.masking import MASK
-from ..base.text import literal, plural, shorten, shorten_pair, visible
+from ..base.text import literal, plural, shorten, shorten_pair
+from ..base.unseen import visible
 from ..base.valuepath import ReadAs, at, dotted, path_of
 from . import elements
 from .structured import parse

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from ..base.text import visible
+from ..base.unseen import visible
 from ..run.result import Status
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from html import escape
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ..base.text import shorten, visible
+from ..base.text import shorten
+from ..base.unseen import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

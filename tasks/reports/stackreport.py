@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..artifact.changes import Counts, counts_of
 from ..base.jsonvalue import elements, records
 from ..base.jsonvalue import words as texts
-from ..base.text import visible
+from ..base.unseen import visible
 from ..base.valuepath import dotted, path_of
 from ..drifts import ways, words
 from ..drifts.classes import Severity

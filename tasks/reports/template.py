@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..base.errors import DeployError
 from ..base.problem import Kind, Where
-from ..base.text import shorten, visible
+from ..base.text import shorten
+from ..base.unseen import visible
 from . import environment, sandbox
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ COMMANDS = {
     "status": "show what is deployed, affected, drifted, failing",
     "log": "show what the ledger has of every deployment: of all stacks, or of some",
     "audit": "verify every entry of the ledger",
-    "ledger": "keep the ledger: init, check, push, release, accept, prune, rebuild, key, rotate, revoke",
+    "ledger": "keep the ledger: init, check, push, release, accept, prune, rebuild, key, rotate, revoke, rename",
     "restore": "put a copy of a stack's state back where the state is lost",
     "graph": "show which stack needs which",
     "ci": "generate a pipeline with one job per affected stack",

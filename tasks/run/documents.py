@@ -195,7 +195,9 @@ class EntryPart(_Part):
 
     sequence: int = Field(description="Its number, from 1.")
     at: str = Field(description="When it happened, by the clock of the machine that wrote it, ISO 8601.")
-    kind: str = Field(description="`init`, `deploy`, `verify`, `destroy`, `accept`, `release`, `rotate`, `checkpoint`.")
+    kind: str = Field(
+        description="`init`, `deploy`, `verify`, `destroy`, `accept`, `release`, `rotate`, `rename`, `checkpoint`."
+    )
     stack: str | None = Field(description="The stack; null if it is about the ledger itself.")
     outcome: str | None = Field(description="How the deploy ended: `applied` or `failed`.")
     commit: str | None = Field(description="The commit that was deployed.")

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..base import ci, git, plain
+from ..base import alive, ci, git, plain, urls
 from ..base.errors import LedgerError, RecordError
 from ..base.files import LARGEST_RECORD, sha256_bytes, write_atomic
 from ..base.problem import doit
+from ..base.unseen import one_line
 from ..ledger import keys, place
 from ..ledger.holder import Pipeline
 from ..ledger.home import HomeError
+from ..ledger.identity import Identity
 from ..ledger.keys import PublicKey
 from ..ledger.machine import Me
 from ..ledger.observer import Observer
-from ..ledger.session import Identity, Session, Trust
+from ..ledger.session import Session, Trust
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,18 +115,19 @@ def identify(clone: str) -> Me:
     found = ci.read()
     run, pipeline = secrets.token_hex(8), ci.outermost(found)
     if pipeline:
-        label = f"pipeline {pipeline}" + (f" of {found.branch}" if found.branch else "")
-        return Me(Pipeline(found.kind, found.project, pipeline).text, run, label)
-    return Me(f"{CLONE}{clone}", run, f"a run outside of CI (clone {clone[:6]})")
+        label = one_line(f"pipeline {pipeline}" + (f" of {found.branch}" if found.branch else ""))
+        return Me(Pipeline(found.kind, found.project, pipeline).text, run, label, alive.this())
+    return Me(f"{CLONE}{clone}", run, f"a run outside of CI (clone {clone[:6]})", alive.this())
 
 
 def _project(run: Run) -> str:
     """The repository as its forge names it: `group/project`; empty if neither CI nor a remote names it."""
     if name := ci.read().name:
         return name
-    address = (git.ask(run.layout.root, "remote", "get-url", "origin") or "").strip().removesuffix(".git")
-    path = address.partition("://")[2].partition("/")[2] if "://" in address else address.rpartition(":")[2]
-    return path.strip("/")
+    address = (git.ask(run.layout.root, "remote", "get-url", "origin") or "").strip()
+    if address.startswith("."):  # a folder, relative to the clone
+        address = os.path.normpath(run.layout.root / address)
+    return urls.repository(address)
 
 
 @dataclass(frozen=True)

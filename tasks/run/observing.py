@@ -19,6 +19,7 @@ from .workingcopy import WorkingCopy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
 
     from ..ledger.observations import Checked, Observations
     from ..ledger.observer import Observer
@@ -88,14 +89,37 @@ class Observing:
         An earlier version that is put back is signed. On a fresh machine only the ledger knows that there was a later.
         """
         ledger, path, place = self._run.recording, self._run.layout.observed, self._observer.home.name
+        before = self._noted(path, place)
+        if writes > before:
+            with suppress(RecordError):
+                write_json(path, {"place": place, "writes": writes}, durable=False)
+        writes = max(writes, before)
+        return max(writes, ledger.observed(writes) if ledger is not None else 0)
+
+    def _noted(self, path: Path, place: str) -> int:
+        """How often they were written, as this machine remembers; 0 if it has not read any from this place.
+
+        It is said if its note is damaged, as it is what shows that an earlier version was put back.
+        """
         with suppress(RecordError):
             known = read_json(path)
-            here = known.get("writes") if isinstance(known, dict) and known.get("place") == place else 0
-            before = here if isinstance(here, int) else 0
-            if writes > before:
-                write_json(path, {"place": place, "writes": writes}, durable=False)
-            writes = max(writes, before)
-        return max(writes, ledger.observed(writes) if ledger is not None else 0)
+            if known is None and not path.exists():
+                return 0
+            if isinstance(known, dict) and isinstance(known.get("writes"), int):
+                return int(known["writes"]) if known.get("place") == place else 0
+        self._run.say_once(
+            f"{self._run.layout.relative(path)} is damaged, so this machine no longer knows how often the observations"
+            " were written: only the ledger shows whether an earlier version was put back"
+        )
+        return 0
+
+    def rename(self) -> bool:
+        """Give the observations the name that the repository has now; false if they have it already.
+
+        Raises:
+            LedgerError: They cannot be read or written.
+        """
+        return self._observer.rename()
 
     def known(self, stack: str) -> Checked | None:
         """The latest check of a stack for drift; None if it was never checked.

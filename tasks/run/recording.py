@@ -107,7 +107,7 @@ class Recording:
             raise self._read_error
         failed = next((effect for effect in self._read if isinstance(effect, Failed)), None)
         if failed is not None:
-            error = self.session.problem(failed)
+            error = self.session.problem(failed, deploying=deploying)
             without = self._why_without is not None if deploying else failed.trouble in _SOFT
             if failed.trouble not in _GONE or not without:
                 raise error
@@ -250,7 +250,7 @@ class Recording:
             if isinstance(effect, Busy):
                 return effect
             if isinstance(effect, Failed):
-                error = self.session.problem(effect)
+                error = self.session.problem(effect, deploying=True)
                 if self._why_without is None or effect.trouble not in _GONE:
                     raise error
                 self.unread = error

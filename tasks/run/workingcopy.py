@@ -13,6 +13,7 @@ from ..artifact import folder
 from ..artifact.receipt import Outcome
 from ..base.errors import RecordError
 from ..base.files import canonical_json, read_json, sha256_bytes, write_json
+from ..base.problem import doit
 from ..ledger import receipts
 from ..ledger.machine import Mark  # noqa: TC001 - pydantic reads a memory by it
 
@@ -51,6 +52,7 @@ class Memory:
 
 
 _MEMORY: TypeAdapter[Memory] = TypeAdapter(Memory)
+_REQUIRED = frozenset({"clone", "mark", "stacks"})
 
 
 class WorkingCopy:
@@ -65,16 +67,7 @@ class WorkingCopy:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        found = read_json(layout.ledger_memory)
-        try:
-            self.memory = Memory() if found is None else _MEMORY.validate_python(found)
-        except ValidationError:
-            raise RecordError(
-                f"{layout.relative(layout.ledger_memory)} cannot be read",
-                where=layout.relative(layout.ledger_memory),
-                untouched="nothing was planned or applied",
-                next_step="remove it; receipts that exist only here are then replaced by those in the ledger",
-            ) from None
+        self.memory = _remembered(layout)
 
     def save(self) -> None:
         """Save what is known of the ledger, durably.
@@ -181,6 +174,30 @@ class WorkingCopy:
         self.memory.stacks.pop(stack, None)
         for path in (self._layout.receipt(stack), self._layout.outputs(stack)):
             self._drop(path)
+
+
+def _remembered(layout: Layout) -> Memory:
+    """What this disk knows of the ledger; nothing without the file.
+
+    Raises:
+        RecordError: It is damaged. Without it, an earlier ledger that was put back would not be noticed here.
+    """
+    path = layout.ledger_memory
+    with suppress(RecordError, ValidationError):
+        found = read_json(path)
+        if found is None and not path.exists():
+            return Memory()
+        if isinstance(found, dict) and found.keys() >= _REQUIRED:
+            return _MEMORY.validate_python(found)
+    where = layout.relative(path)
+    raise RecordError(
+        f"{where} cannot be read; by it, this machine notices a ledger that was put back to an earlier version",
+        where=where, untouched="nothing was planned or applied",
+        next_step=(
+            "restore it; or, once ", doit("audit"), " on another machine says that the ledger is intact, remove it:",
+            " receipts that exist only here are then replaced by those in the ledger",
+        ),
+    )  # fmt: skip
 
 
 def _agree(item: Record, here: receipts.Record) -> bool:

@@ -113,6 +113,11 @@ def test_on_a_branch_that_only_the_deploys_token_may_push_to(
     done = refused.doit("deploy", code=1)
     assert "403" in done.out
     assert READER not in done.out
+    assert "untouched: nothing was applied, and the ledger is unchanged" in done.out
+    assert (
+        "next: `doit ledger check` in the same job says which right is missing, then run the same command" in done.out
+    )
+    assert "`doit allow=unrecorded reason=WHY deploy`" in done.out
     assert refused.engine_calls("apply") == []
     assert git(forge.repository, "rev-parse", REF) == before
     check = remote.clone().doit("ledger", "check", "--json", code=1)

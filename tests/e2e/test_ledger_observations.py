@@ -117,6 +117,9 @@ def test_an_earlier_version_that_was_put_back_silences_nothing(begun: Remote, we
         rung = len(web.received)
         assert "they were rolled back to an earlier version" in machine.doit("drift", code=1).out
         assert len(web.received) > rung
+    (keeper.path / ".deploy/.cache/ledger/local-observed.json").write_text("{")
+    said = keeper.doit("drift", code=2).out
+    assert "local-observed.json is damaged, so this machine no longer knows how often the observations were" in said
 
 
 def _head(remote: Remote) -> dict[str, Any]:

@@ -137,6 +137,8 @@ def test_a_stack_that_a_live_run_deploys_is_named(deployed: Remote) -> None:
     done = branch.doit("plan", **gitlab(branch))
     assert "being deployed by pipeline 7 of main: b" in done.out
     assert branch.planned() == ["a"]
+    refused = deployed.clone().doit("reason=impatient", "ledger", "release", code=1)
+    assert f"pipeline 7 of main still deploys: its process {running.pid} is still there on this machine" in refused.out
     running.communicate()
 
 

@@ -91,8 +91,12 @@ def test_the_plan_before_it_knows_that_the_stack_was_left_half_way(died: Remote,
     assert "its last apply was cut off" in died.clone().doit("status", CI_PIPELINE_ID="8").out
 
 
-def test_a_release_by_hand_needs_no_forge(died: Remote, forge: Forge) -> None:
+def test_a_release_by_hand_is_refused_while_the_forge_says_that_the_pipeline_runs(died: Remote, forge: Forge) -> None:
     forge.pipelines[7] = "running"
-    done = died.clone().doit("reason=runner died", "ledger", "release", CI_PIPELINE_ID="8")
+    done = died.clone().doit("reason=runner died", "ledger", "release", code=1, CI_PIPELINE_ID="8")
+    assert "pipeline 7 of main still deploys: the forge says that pipeline 7 is running" in done.out
+    assert "`doit allow=running reason=WHY ledger release`" in done.out
+    done = died.clone().doit("allow=running", "reason=runner died", "ledger", "release", CI_PIPELINE_ID="8")
     assert "the lease of pipeline 7 of main was released" in done.out
+    assert "although the forge says that pipeline 7 is running" in done.out
     died.clone().doit("deploy", CI_PIPELINE_ID="8")

@@ -100,6 +100,8 @@ def test_a_revoked_key_is_worth_nothing_from_then_on(signed: Remote) -> None:
     yesterday = signed.git("rev-parse", REF)
     job = configure(signed, KEY.public.text, f"[{KEY.public.text}, {NEW.public.text}]")
     assert "the revoked key did not sign this" in run(job, revoke, **Signed).out
+    again = {"DEPLOY_LEDGER_KEY": NEW.text, "DEPLOY_LEDGER_NEXT_KEY": KEY.text}
+    assert f"the key {KEY.public.id} was revoked" in signed.clone().doit("ledger", "rotate", code=1, **again).out
     configure(signed, f"[{KEY.public.text}, {NEW.public.text}]", NEW.public.text)
     assert "entry 6 replaced a revoked key" in signed.clone().doit("audit").out
     signed.git("update-ref", REF, yesterday)  # what the thief can still make: a ledger from before, signed by that key
@@ -306,8 +308,39 @@ def test_an_older_reader_writes_nothing_and_names_the_version(signed: Remote, fo
         assert "install doit-tofu 9.1.0 or newer here" in reader.doit("plan", code=1).out
 
 
+def test_a_renamed_repository_keeps_its_ledger(remote: Remote) -> None:
+    old = remote.clone()
+    old.doit("ledger", "init")
+    old.doit("deploy")
+    moved = remote.base / "renamed.git"
+    remote.path.rename(moved)
+    remote.path = moved
+    job = remote.clone()
+    refused = job.doit("deploy", code=1).out
+    assert "/remote', but this is '" in refused
+    assert "if the repository was renamed or moved: `doit reason=WHY ledger rename`" in refused
+    assert "needs a reason" in job.doit("ledger", "rename", code=1).out
+    [command] = documented("A repository that was renamed or moved")
+    assert "/renamed from now on; until now it was of " in run(job, command).out
+    assert "already" in run(job, command).out
+    again = remote.clone()
+    again.git("remote", "set-url", "origin", f"file://{moved}/")  # another form of the same address
+    again.doit("deploy")
+    assert again.engine_calls() == []
+    assert audit(remote)["entries"] == 5
+    assert "/remote -> " in again.doit("log").out
+    moved.parent.joinpath("remote.git").symlink_to(moved)
+    assert "this clone has its former address: `git remote set-url origin ADDRESS`" in old.doit("plan", code=1).out
+
+
 def test_no_documented_command_is_left_untried() -> None:
-    sections = ("Replace the key", "Drop old entries", "Lost, or not to be trusted", "In a hurry")
+    sections = (
+        "Replace the key",
+        "A repository that was renamed or moved",
+        "Drop old entries",
+        "Lost, or not to be trusted",
+        "In a hurry",
+    )
     shown = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "docs/ledger.md").read_text(), re.MULTILINE | re.DOTALL)
     assert [line for block in shown for line in block.splitlines()] == [
         *documented("Verify it", level=2), *(line for section in sections for line in documented(section)),

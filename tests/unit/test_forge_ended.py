@@ -38,6 +38,16 @@ def test_only_states_that_a_pipeline_does_not_leave_by_itself_are_an_end(forge: 
             assert client(forge).has_ended("7") is expected, state
 
 
+def test_only_states_of_a_pipeline_at_work_are_called_running(forge: Forge) -> None:
+    waiting = ("manual", "scheduled", "new") if forge.kind == "gitlab" else ("waiting", "action_required", "success")
+    for state in (*ENDED[forge.kind], *LIVE[forge.kind]):
+        forge.pipelines[7] = state
+        live = state in LIVE[forge.kind] and state not in waiting
+        assert client(forge).is_running("7") is live, state
+    forge.answer("GET .*/7$", Answer(200, body=b'{"id": 8, "status": "running"}'))
+    assert client(forge).is_running("7") is False
+
+
 @pytest.mark.parametrize(
     "body", [b"[]", b"null", b'"failed"', b"{}", b'{"status": "failed"}', b'{"id": 8, "status": "failed"}']
 )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 import threading
+import zlib
 from base64 import b64encode
 from hashlib import sha256
 from typing import TYPE_CHECKING
@@ -711,3 +714,126 @@ def test_a_cached_repository_that_is_as_it_was_is_kept(server: GitServer) -> Non
     before = folder.stat().st_ino, (folder / "config").stat().st_mtime_ns
     assert home(root).read() is not None
     assert (folder.stat().st_ino, (folder / "config").stat().st_mtime_ns) == before
+
+
+def _objects(folder: Path) -> list[Path]:
+    return sorted(path for path in (folder / "objects").rglob("*") if path.is_file())
+
+
+def _each(paths: list[Path], content: Callable[[bytes], bytes]) -> None:
+    for path in paths:
+        path.chmod(0o644)
+        path.write_bytes(content(path.read_bytes()))
+
+
+def _in_its_place(folder: Path, make: Callable[[Path], object]) -> None:
+    shutil.rmtree(folder)
+    make(folder)
+
+
+def _other_head(folder: Path) -> None:
+    """Put another head into the object that has the digest of the genuine one, as git's own checks do not notice."""
+    data = b"blob 6\0head X"
+    for path in _objects(folder):
+        with contextlib.suppress(zlib.error):
+            if zlib.decompress(path.read_bytes()).startswith(b"blob 6\0head"):
+                _each([path], lambda _: zlib.compress(data))
+
+
+def _replaced_head(folder: Path) -> None:
+    other = git(folder, "hash-object", "-w", "--stdin", given="head X")
+    git(folder, "replace", git(folder, "rev-parse", "refs/ledger/head:head"), other)
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "objects that are empty": lambda folder: _each(_objects(folder), lambda _: b""),
+    "objects that are cut": lambda folder: _each(_objects(folder), lambda data: data[: len(data) // 2]),
+    "one object that is empty": lambda folder: _each(_objects(folder)[:1], lambda _: b""),
+    "the last object that is empty": lambda folder: _each(_objects(folder)[-1:], lambda _: b""),
+    "no objects": lambda folder: [path.unlink() for path in _objects(folder)],
+    "no folder of objects": lambda folder: shutil.rmtree(folder / "objects"),
+    "no refs": lambda folder: shutil.rmtree(folder / "refs"),
+    "a ref that is empty": lambda folder: (folder / "refs/ledger/head").write_text(""),
+    "a ref that is garbage": lambda folder: (folder / "refs/ledger/head").write_text("garbage\n"),
+    "a ref to nothing": lambda folder: (folder / "refs/ledger/head").write_text(f"{'0a' * 20}\n"),
+    "packed refs that are garbage": lambda folder: (folder / "packed-refs").write_text("garbage\n"),
+    "a HEAD that is empty": lambda folder: (folder / "HEAD").write_text(""),
+    "a HEAD that is garbage": lambda folder: (folder / "HEAD").write_bytes(b"\x00\xff"),
+    "no HEAD": lambda folder: (folder / "HEAD").unlink(),
+    "a list of shallow commits that is garbage": lambda folder: (folder / "shallow").write_text("garbage\n"),
+    "a folder in place of that list": lambda folder: ((folder / "shallow").unlink(True), (folder / "shallow").mkdir()),
+    "folders without rights": lambda folder: ((folder / "objects").chmod(0), folder.chmod(0)),
+    "a file in its place": lambda folder: _in_its_place(folder, lambda path: path.write_text("file")),
+    "a link in its place": lambda folder: _in_its_place(folder, lambda path: path.symlink_to("/nowhere")),
+    "another head under the digest of the genuine one": _other_head,
+    "another head that replaces the genuine one": _replaced_head,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "whole"), [(name, False) for name in DAMAGE] + [(name, True) for name in DAMAGE if "object" in name]
+)
+def test_a_damaged_cache_is_forgotten_and_read_again(tmp_path: Path, name: str, *, whole: bool) -> None:
+    """Only what the remote has counts: a cache is read again, and is never called a ledger that was tampered with."""
+    git(tmp_path, "init", "-q", "--bare", "-b", "main", "remote.git")
+    git(tmp_path, "init", "-q", "clone")
+    git(tmp_path / "clone", "remote", "add", "origin", f"file://{tmp_path / 'remote.git'}")
+    writer = GitHome(Clone(tmp_path / "clone", "origin", tmp_path / "writer.git"), REF)
+    first = writer.write(None, b"head 1", SHARDS, [(1, b"entry 1")])
+    written = writer.write(first, b"head 2", {}, [(2, b"entry 2")])
+    root = tmp_path / "clone"
+    before = home(root)
+    assert before.read() == written
+    if whole:
+        assert len(list(before.entries(written))) == 2
+    DAMAGE[name](before.clone.folder)
+    reader = home(root)
+    assert reader.read() == written
+    assert reader.blobs(written, digests(*SHARDS)) == SHARDS
+    assert list(reader.entries(written)) == [(1, b"entry 1"), (2, b"entry 2")]
+    again = home(root).write(written, b"head 3", {}, [(3, b"entry 3")])
+    assert home(root).read() == again
+
+
+@pytest.mark.parametrize("damage", ["objects that are empty", "no objects", "packed refs that are garbage", "no HEAD"])
+def test_a_cache_that_is_damaged_while_a_run_uses_it_is_read_again(server: GitServer, damage: str) -> None:
+    base = begun(server)
+    used = home(server.clone("b"))
+    assert used.read() == base
+    DAMAGE[damage](used.clone.folder)
+    assert used.blobs(base, digests(*SHARDS)) == SHARDS
+    other = home(server.clone("c"))
+    assert other.read() == base
+    DAMAGE[damage](other.clone.folder)
+    assert other.write(base, b"head 2", {}, [(2, b"entry 2")]).head == b"head 2"
+
+
+def test_a_version_that_another_run_has_forgotten_is_read_again(server: GitServer) -> None:
+    """What replaced a damaged cache has only the newest version."""
+    base = begun(server)
+    root = server.clone("b")
+    used = home(root)
+    assert used.read() == base
+    home(server.folder / "first").write(base, b"head 2", {"shards/00.json": b"new"}, [(2, b"entry 2")])
+    used.clone.forget()
+    assert home(root).read() != base
+    assert used.blobs(base, digests("shards/00.json")) == {"shards/00.json": b"{}"}
+
+
+def test_damage_at_the_remote_stays_an_error(server: GitServer) -> None:
+    """It is looked at once, and then it is what the remote says."""
+    begun(server)
+    reader = home(server.clone("b"), ref="refs/heads/main")
+    for _ in range(2):
+        with pytest.raises(BrokenError, match="not a ledger"):
+            reader.read()
+
+
+def test_a_folder_where_the_number_of_refs_is_kept_is_no_matter(server: GitServer) -> None:
+    base = begun(server)
+    reader = home(server.clone("b"))
+    reader.read()
+    count = reader.clone.folder.with_suffix(".refs.json")
+    count.unlink(missing_ok=True)
+    count.mkdir()
+    assert reader.read() == base

@@ -219,6 +219,65 @@ def test_a_rotation_that_the_old_key_did_not_sign_is_named_unless_that_key_is_lo
     assert made.verify().replaced == {2: "lost"}
 
 
+def test_a_key_that_was_revoked_never_signs_again() -> None:
+    made = Chain(ONE)
+    revoke = replace(change("revoke", kind=Kind.ROTATE, stack=None, new=TWO, lost=True), facts={"old": "revoked"})
+    made.add(revoke, keys=[TWO])
+    assert made.head.revoked == (ONE.public.text,)
+    made.add(change("a"), keys=[TWO])
+    assert made.what() == "whole"
+    made.add(change("again", kind=Kind.ROTATE, stack=None, new=ONE), keys=[ONE, TWO])
+    assert made.what() == f"entry 4 is signed with the key {ONE.public.id} again, which entry 2 revoked"
+    envelope = record.read_head(made.head_bytes)[1]
+    broken = chain.judge_head(made.head, envelope, [ONE.public, TWO.public])
+    assert broken
+    assert broken.what == f"the ledger's current key is {ONE.public.id}, which was revoked"
+
+
+def test_a_head_that_keeps_quiet_about_a_revoked_key_is_named() -> None:
+    made = Chain(ONE)
+    revoke = replace(change("revoke", kind=Kind.ROTATE, stack=None, new=TWO, lost=True), facts={"old": "revoked"})
+    made.add(revoke, keys=[TWO])
+    made.head = made.head.model_copy(update={"revoked": ()})
+    assert made.what() == f"the head does not name {ONE.public.id} among the revoked keys"
+
+
+def test_a_lost_key_that_is_found_may_sign_again() -> None:
+    made = Chain(ONE)
+    made.add(replace(change("l", kind=Kind.ROTATE, stack=None, new=TWO, lost=True), facts={"old": "lost"}), keys=[TWO])
+    made.add(change("again", kind=Kind.ROTATE, stack=None, new=ONE), keys=[ONE, TWO])
+    assert made.what() == "whole"
+
+
+def _renamed(made: Chain, name: str, before: str | None = None) -> None:
+    facts = {"from": before or made.head.project, "to": name}
+    formerly = (*made.head.formerly, made.head.project)
+    made.head = made.head.model_copy(update={"project": name, "formerly": formerly})
+    made.add(replace(change(f"to {name}", kind=Kind.RENAME, stack=None), facts=facts))
+
+
+def test_a_renamed_repository_goes_on_with_its_chain(made: Chain) -> None:
+    _renamed(made, "acme/platform")
+    made.deploy("web")
+    _renamed(made, "acme/infra")  # and back
+    made.deploy("db")
+    found = made.verify()
+    assert found.broken is None
+    assert found.projects == ["acme/infra", "acme/platform", "acme/infra"]
+
+
+def test_a_name_that_no_entry_gave_is_named(made: Chain) -> None:
+    made.head = made.head.model_copy(update={"project": "acme/other", "formerly": ("acme/infra",)})
+    assert made.what() == "the chain is of acme/infra, but the head names acme/other"
+    made.deploy("web")
+    assert made.what().startswith("entry 10 belongs to another ledger: acme/other, environment prod")
+
+
+def test_a_rename_of_another_name_is_named(made: Chain) -> None:
+    _renamed(made, "acme/platform", before="acme/elsewhere")
+    assert made.what().startswith("entry 10 belongs to another ledger: acme/platform, environment prod")
+
+
 def test_a_ledger_without_a_key_gets_one() -> None:
     made = Chain(None)
     made.deploy("web")

@@ -75,8 +75,33 @@ def test_a_variable_does_not_turn_off_the_ledger_of_the_pipeline(
         ("{kind: git, ref: refs/heads/a.lock}", "ledger.ref: not a valid git ref"),
         (
             "{kind: store, url: ftp://host/x}",
-            "ledger.url: a ledger cannot be kept at `ftp://`; use s3, az, https, http or a folder",
+            "ledger.url: nothing can be kept at `ftp://`; use s3, az, https, http or a folder",
         ),
+        ("{kind: store, url: gs://bucket/x}", "ledger.url: nothing can be kept at `gs://`; use s3, az, https"),
+        ("{kind: store, url: file:///x}", "ledger.url: nothing can be kept at `file://`; use s3, az, https, http or a"),
+        ("{kind: store, url: s3://}", "ledger.url: it names no bucket: `s3://bucket/prefix`"),
+        ("{kind: store, url: s3:///prefix}", "ledger.url: it names no bucket"),
+        ("{kind: store, url: az://}", "ledger.url: it names no container: `az://container/prefix`"),
+        (
+            '{kind: store, url: "s3://bucket:80/x"}',
+            "ledger.url: this is not the name of a bucket: `s3://bucket/prefix`",
+        ),
+        ('{kind: store, url: "s3:bucket/x"}', "ledger.url: after `s3:` there must be `//`"),
+        ("{kind: store, url: s3://bucket/../x}", "ledger.url: its path must not contain `.` or `..`"),
+        ("{kind: store, url: s3://bucket/%2e%2e/x}", "ledger.url: its path must not contain `.` or `..`"),
+        ("{kind: store, url: az://bucket/./x}", "ledger.url: its path must not contain `.` or `..`"),
+        ("{kind: store, url: https://host/a/../x}", "ledger.url: its path must not contain `.` or `..`"),
+        ("{kind: store, url: s3://bucket/a//b}", "ledger.url: its path must not contain `//`"),
+        ('{kind: store, url: "s3://bucket/a b"}', "ledger.url: it contains a space"),
+        ('{kind: store, url: "https:///x"}', "ledger.url: it names no host: `https://host/path`"),
+        ('{kind: store, url: "http://:80/x"}', "ledger.url: it names no host: `http://host/path`"),
+        ('{kind: store, url: "https://host:port/x"}', "ledger.url: it is not a URL"),
+        ('{kind: store, url: "https://[host/x"}', "ledger.url: it is not a URL"),
+        ('{kind: store, url: ""}', "ledger.url: it is empty"),
+        ('{kind: store, url: " "}', "ledger.url: it is empty"),
+        ('{kind: store, url: "led\\0ger"}', "ledger.url: it contains a control character"),
+        ('{kind: store, url: "s3://b", endpoint: "s3.example.com"}', "ledger.endpoint: it must begin with https:// or"),
+        ('{kind: store, url: "s3://b", endpoint: "https://"}', "ledger.endpoint: it names no host"),
         ("{kind: git, every: 0}", "ledger.every: input should be greater than or equal to 1; found 0"),
         ("{kind: git, public_key: abc}", "ledger.public_key: 'abc' is not a valid name or reference"),
     ],
@@ -94,9 +119,23 @@ def test_a_mistake_is_named_with_its_line(errors: Callable[..., str], text: str,
         "{kind: git, key: glpat-Aa77xyz}",
         '{kind: git, remote: "https://ci:glpat-Aa77xyz@host/x.git"}',
         '{kind: store, url: "https://ci:glpat-Aa77xyz@host/x"}',
+        '{kind: store, url: "https://host/x?token=glpat-Aa77xyz"}',
+        '{kind: store, url: "s3://bucket/x?sig=glpat-Aa77xyz"}',
+        '{kind: store, url: "https://host/x#glpat-Aa77xyz"}',
+        '{kind: store, url: "s3://b", endpoint: "https://ci:glpat-Aa77xyz@host"}',
     ],
 )
 def test_a_secret_in_the_configuration_is_refused_and_not_shown(errors: Callable[..., str], text: str) -> None:
     shown = errors(f"ledger: {text}\n")
+    assert "config/pipeline.yaml:2" in shown
+    assert "glpat" not in shown
+
+
+@pytest.mark.parametrize(
+    "to", ["s3://", "s3://b/../x", "az://container", "https://host/x?token=glpat-Aa77xyz", "file:///x"]
+)
+def test_a_place_to_publish_to_is_judged_alike(errors: Callable[..., str], to: str) -> None:
+    shown = errors(f'publish: {{to: "{to}"}}\n')
+    assert "publish.to: " in shown
     assert "config/pipeline.yaml:2" in shown
     assert "glpat" not in shown

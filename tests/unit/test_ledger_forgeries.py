@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tasks.ledger import chain, machine, session, storehome
+from tasks.ledger import chain, identity, machine, storehome
 from tasks.ledger.keys import PublicKey
 from tests import ledgerforgeries
 
@@ -37,7 +37,7 @@ def _believe_any_shard(patch: pytest.MonkeyPatch) -> None:
 
 
 def _believe_any_ledger(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(session.Identity, "problem", lambda *_: None)
+    patch.setattr(identity.Identity, "problem", lambda *_: None)
     patch.setattr(machine.Mark, "leads_to", lambda *_: True)
 
 

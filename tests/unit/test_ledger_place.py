@@ -67,12 +67,22 @@ def test_a_variable_that_is_not_set_is_named_with_its_line(opened: Callable[...,
     assert "config/pipeline.yaml:2" in caught.value.problem.text()
 
 
-def test_a_variable_may_not_bring_another_kind_of_place(
-    opened: Callable[..., Home], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("url", ["ftp://host/x", "s3://", "s3://bucket/../x", "", "https://ci:secret-77@host/x"])
+def test_a_variable_may_not_bring_what_the_file_may_not_say(
+    opened: Callable[..., Home], monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
-    monkeypatch.setenv("WHERE", "ftp://host/x")
-    with pytest.raises(HomeError, match="ftp"):
+    monkeypatch.setenv("WHERE", url)
+    with pytest.raises(ConfigError) as caught:
         opened('{kind: store, url: "${WHERE}"}')
+    shown = caught.value.problem.text()
+    assert "ledger.url: " in shown
+    assert "config/pipeline.yaml:2" in shown
+    assert "secret-77" not in shown
+
+
+def test_the_home_of_a_user_who_does_not_exist(opened: Callable[..., Home]) -> None:
+    with pytest.raises(HomeError, match="a user who does not exist"):
+        opened("{kind: store, url: ~no-such-user-here/x}")
 
 
 def test_a_job_without_the_token_for_writing_reads_a_store_with_its_own(

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tasks.base.errors import LedgerError
+from tasks.base.files import canonical_json
+from tasks.ledger import statement, troubles
 from tasks.ledger.home import BrokenError, HomeError
+from tasks.ledger.identity import Identity
 from tasks.ledger.machine import Look, Me
 from tasks.ledger.record import Change, Head, Kind
-from tasks.ledger.session import Identity, Session
+from tasks.ledger.session import Session
 from tasks.ledger.storehome import StoreHome
 from tests.ledgerforgeries import ENVIRONMENT, PROJECT, Memory
 
@@ -78,3 +82,55 @@ def test_only_broken_content_is_called_not_to_be_trusted(error: HomeError, said:
     with pytest.raises(LedgerError) as caught:
         session(home).handle(Look())
     assert caught.value.message.startswith(said)
+
+
+EVIL = "7\n::error::x\x1b[31m\u202e"
+FORGED = {
+    "a lease": {"lease": {"holder": EVIL, "run": EVIL, "label": EVIL, "since": EVIL}},
+    "an announced stack": {"begun": {EVIL: {"holder": EVIL, "run": EVIL, "since": EVIL}}},
+    "the project": {"project": EVIL},
+    "the environment": {"environment": EVIL},
+    "the version that it takes": {"format": 99, "needs": EVIL},
+    "the ledger": {"ledger": EVIL, "chain": EVIL},
+    "something of another kind": {"lease": {EVIL: EVIL}},
+    "a key": {"key": EVIL},
+    "a shard": {"shards": {EVIL: EVIL}},
+}
+
+
+@pytest.mark.parametrize("fields", FORGED.values(), ids=FORGED)
+def test_what_anyone_may_have_written_is_shown_on_one_line(fields: dict[str, object]) -> None:
+    """Neither as a line of ours, nor as a command for a terminal or a CI system."""
+    place = Memory({})
+    session(StoreHome(place)).begin(
+        Head(ledger="0a" * 16, project=PROJECT, environment=ENVIRONMENT), [Change(Kind.INIT, "begin", "2026-11-25")]
+    )
+    line, _, head = place.files["head"].partition(b"\n")
+    body = json.loads(statement.read(head, statement.HEAD).content) | fields
+    place.files["head"] = line + b"\n" + statement.seal(canonical_json(body), statement.HEAD, []).to_bytes()
+    reader, shown = session(StoreHome(place)), []
+    try:
+        reader.handle(Look())
+        assert reader.head
+        lease = reader.head.lease
+        shown += [lease.label, lease.since] if lease else []
+        shown += [item.since for item in reader.head.begun.values()]
+        broken = reader.verify().broken
+        shown += [troubles.untrusted("", broken.what).message] if broken else []
+    except LedgerError as error:
+        shown.append(error.problem.text().replace("\n  ", " "))
+    assert shown
+    for text in shown:
+        assert not set(text) & {"\n", "\x1b", "\u202e"}, text
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "same"),
+    [
+        ("acme/infra", "acme/infra", True), ("Acme/Infra", "acme/infra", True), ("gitlab/acme/infra", "acme/infra", True),
+        ("acme/infra", "acme/platform", False), ("acme/infra", "acme/infra2", False), ("infra", "acme2/infra", True),
+        ("", "acme/infra", True), ("a/infra", "b/infra", False),
+    ],
+)  # fmt: skip
+def test_one_repository_has_one_name(ours: str, theirs: str, *, same: bool) -> None:
+    assert (Identity(ours, "prod").problem_of(theirs, "prod") is None) is same

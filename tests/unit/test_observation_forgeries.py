@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tasks.ledger import observer, statement
+from tasks.ledger.identity import Identity
 from tasks.ledger.keys import PublicKey
-from tasks.ledger.session import Identity
 from tests import observationforgeries
 
 if TYPE_CHECKING:

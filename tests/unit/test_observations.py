@@ -15,9 +15,10 @@ from tasks.base.objects.web import Web
 from tasks.ledger import keys, statement
 from tasks.ledger.gitclone import Clone
 from tasks.ledger.githome import GitHome
+from tasks.ledger.identity import Identity
 from tasks.ledger.observations import Incident, Observations, Update
 from tasks.ledger.observer import KIND, Observer, UntrustedError
-from tasks.ledger.session import Identity, Trust
+from tasks.ledger.session import Trust
 from tasks.ledger.storehome import StoreHome
 from tests.servers.fileserver import TOKEN, FileServer
 from tests.servers.gitserver import READER, WRITER, GitServer
@@ -209,6 +210,18 @@ def test_those_of_another_environment_or_project_are_neither_read_nor_overwritte
             with pytest.raises(LedgerError, match=f"the observations cannot be used: {said}"):
                 attempt()
     assert observer(place()).read().stacks["web"].at == MONDAY
+
+
+def test_those_of_a_renamed_repository_are_renamed(place: Callable[[], Home]) -> None:
+    observer(place()).write(check(MONDAY, web={"a": "1"}))
+    renamed = replace(observer(place()), identity=Identity("group/platform", "prod"))
+    with pytest.raises(LedgerError) as caught:
+        renamed.read()
+    assert "they are of 'group/project', but this is 'group/platform'" in caught.value.message
+    assert "`doit reason=WHY ledger rename`" in caught.value.problem.next_text
+    assert renamed.rename() is True
+    assert renamed.read().stacks["web"].drifts["a"].since == MONDAY
+    assert renamed.rename() is False
 
 
 def test_a_newer_format_is_neither_read_nor_overwritten(place: Callable[[], Home]) -> None:

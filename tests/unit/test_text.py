@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from tasks.base.text import few, plural, visible
+from tasks.base.text import few, plural
+from tasks.base.unseen import visible
 from tests.repository import ROOT
 
 ALWAYS_MANY = ("errors.py", "github.py", "http.py", "signer.py", "diff.py")  # never one, or a fraction

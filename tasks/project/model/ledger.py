@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from ...base.model import Model, Seconds, TokenVariable, naming
+from ...base.model import Model, Seconds, ServerAddress, TokenVariable, address, naming
 
 if TYPE_CHECKING:
     from ...base.jsonvalue import Json
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DEFAULT_REF = "refs/heads/doit-tofu/{environment}/ledger"
 PUBLIC_KEY_PATTERN = r"^[A-Za-z0-9+/]{43}=$"
 PublicKeyLine = Annotated[str, StringConstraints(pattern=PUBLIC_KEY_PATTERN)]
-_SCHEMES = ("s3", "az", "https", "http")
+SCHEMES = ("s3", "az", "https", "http")
 _GIT_ONLY = ("ref", "remote")
 _STORE_ONLY = ("url", "endpoint", "read_token")
 
@@ -60,12 +60,12 @@ class Ledger(Model):
         "origin",
         description="For `git`: a remote of the clone, or a git URL without credentials; `${ENV}` is filled in.",
     )
-    url: str | None = Field(
+    url: Annotated[str, address(*SCHEMES)] | None = Field(
         None,
         description="For `store`: `s3://bucket/prefix`, `az://container/prefix`, an `https://` URL whose server"
         " honours `If-Match`, or a folder; `${ENV}` is filled in.",
     )
-    endpoint: str | None = Field(
+    endpoint: ServerAddress | None = Field(
         None,
         description="For `store`: the endpoint of S3 or Azure, if it is not the default one; `${ENV}` is filled in.",
     )
@@ -120,23 +120,15 @@ class Ledger(Model):
             raise ValueError("not a valid git ref; `{environment}` is filled in")
         return value
 
-    @field_validator("url", "remote")
+    @field_validator("remote")
     @classmethod
-    def _addresses_hold_no_credentials(cls, value: str | None) -> str | None:
-        if value and "://" in value and "@" in urlsplit(value).netloc and not value.startswith("ssh://"):
+    def _remote_holds_no_credentials(cls, value: str) -> str:
+        if "://" in value and "@" in urlsplit(value).netloc and not value.startswith("ssh://"):
             raise PydanticCustomError(
                 "secret_value",
                 "a URL here must not contain credentials, as everyone could read them; put the token into the"
                 " variable that `ledger.token` names",
             )
-        return value
-
-    @field_validator("url")
-    @classmethod
-    def _url_is_of_a_known_kind(cls, value: str | None) -> str | None:
-        scheme, found, _ = (value or "").partition("://")
-        if found and scheme not in _SCHEMES and "$" not in scheme:
-            raise ValueError(f"a ledger cannot be kept at `{scheme}://`; use {', '.join(_SCHEMES)} or a folder")
         return value
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from ...base.model import ENVIRONMENT_PATTERN, Model, TokenVariable
+from ...base.model import ENVIRONMENT_PATTERN, Model, PlaceAddress, ServerAddress, TokenVariable
 
 if TYPE_CHECKING:
     from ...base.jsonvalue import Json
@@ -62,7 +62,7 @@ class History(Model):
 class Publish(Model):
     """Where `doit publish` puts run records and reports for the dashboard."""
 
-    to: str | None = Field(
+    to: PlaceAddress | None = Field(
         None,
         description="A folder, an `http(s)://` URL that accepts PUT, or `s3://bucket/prefix`; `${ENV}` is filled in.",
     )
@@ -74,7 +74,9 @@ class Publish(Model):
         "Authorization",
         description="The header for the token: `Authorization` as a bearer token, any other as it is (`JOB-TOKEN`).",
     )
-    endpoint: str | None = Field(None, description="The S3 endpoint, if it is not Amazon's; `${ENV}` is filled in.")
+    endpoint: ServerAddress | None = Field(
+        None, description="The S3 endpoint, if it is not Amazon's; `${ENV}` is filled in."
+    )
     automatic: bool = Field(
         False,
         description="True: every run publishes at its end; a failure is reported, but does not change the exit code.",

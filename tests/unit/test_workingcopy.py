@@ -1,0 +1,70 @@
+"""What a disk knows of a ledger: it is what shows that the ledger was put back, so its damage is said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tasks.base.errors import RecordError
+from tasks.ledger import receipts
+from tasks.ledger.machine import Mark
+from tasks.run.workingcopy import WorkingCopy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tasks.project.project import Project
+
+DAMAGE = (
+    b"",
+    b"null",
+    b"{}",
+    b"[]",
+    b"{",
+    b'{"clone": "0a"}',
+    b'{"clone": 7, "mark": null, "stacks": {}}',
+    b"\xff\x00",
+)
+
+
+def test_nothing_is_known_at_first_and_then_what_was_saved(load: Callable[..., Project]) -> None:
+    layout = load().layout
+    copy = WorkingCopy(layout)
+    assert copy.memory.mark is None
+    copy.memory.mark = Mark("0a" * 16, 7, "0b" * 32)
+    copy.save()
+    assert WorkingCopy(layout).memory == copy.memory
+
+
+@pytest.mark.parametrize("content", DAMAGE, ids=repr)
+def test_a_damaged_memory_is_never_an_empty_one(load: Callable[..., Project], content: bytes) -> None:
+    layout = load().layout
+    layout.ledger_memory.parent.mkdir(parents=True)
+    layout.ledger_memory.write_bytes(content)
+    with pytest.raises(RecordError) as caught:
+        WorkingCopy(layout)
+    shown = caught.value.problem.text()
+    assert "by it, this machine notices a ledger that was put back to an earlier version" in shown
+    assert "`doit audit`" in shown
+    assert "ledger.json" in str(caught.value.problem.where)
+
+
+def test_a_folder_in_its_place_is_damage_too(load: Callable[..., Project]) -> None:
+    layout = load().layout
+    layout.ledger_memory.mkdir(parents=True)
+    with pytest.raises(RecordError, match="put back"):
+        WorkingCopy(layout)
+
+
+def test_what_others_wrote_into_a_receipt_is_shown_on_one_line() -> None:
+    evil = "2026\n::error::\x1b[31m\u202e"
+    receipt = {
+        "started_at": evil, "commit": evil, "deployed": {"at": evil, "commit": None}, "allowed": [evil], "serial": 3,
+        "inputs": {"digests": [{"name": evil}]},
+    }  # fmt: skip
+    found = receipts.working_copy(receipts.Record(receipt, None), None).receipt
+    safe = "2026 ::error::\\x1b[31m\\u202e"
+    assert found == {
+        **receipt, "started_at": safe, "commit": safe, "deployed": {"at": safe, "commit": None}, "allowed": [safe],
+    }  # fmt: skip
