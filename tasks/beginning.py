@@ -38,8 +38,9 @@ def begin(course: Course, tasks: dict[str, Task], selected: list[str]) -> None:
     selection.order(tasks, selected, "deploy", "drift")
     again = selection.named(selected) if commandline.forces() else frozenset[str]()
     deploying = selection.raise_barrier(tasks, selected)
-    planned = frozenset(selection.stacks(selection.reached(tasks, selected), "plan"))
-    run.asked = Asked(deploying, bool(course.selected & _WITH_BACKEND), planned, again)
+    needed = selection.reached(tasks, selected)
+    planned, checked = (frozenset(selection.stacks(needed, stage)) for stage in ("plan", "validate"))
+    run.asked = Asked(deploying, bool(course.selected & _WITH_BACKEND), planned, again, checked)
     try:
         _prepare(course, tasks, selected)
     except DeployError as error:

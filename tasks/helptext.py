@@ -53,7 +53,8 @@ def usage(versions: str) -> str:
             *_rows(options.items(), width),
             "",
             "`doit list --all` shows the stacks' tasks, `doit help plan` explains a command,",
-            "`doit help run` shows all of doit's options, `doit version` shows the versions.",
+            "`doit help run` shows all of doit's options. `doit version` and `doit-tofu --version` show",
+            "these versions; `doit --version` is answered by doit, before it looks for us.",
         ]
     )
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from doit import get_var
 
 from . import wanted
-from .base import crashlog, ownenvironment, standard, urls
+from .base import crashlog, ownenvironment, standard, terminal, urls
 from .base.errors import ConfigError, ConfigErrors, DeployError, ExitCode, UnexpectedError
 from .base.layout import DEPLOY_DIR, prepare
 from .base.masking import SECRET_NAME, Masker
@@ -322,5 +322,6 @@ def _print_failure(environment: str | None, problems: list[Problem]) -> None:
 
 
 def _end(text: str) -> NoReturn:
-    standard.complain(cilog.harmless(urls.scrub(Masker().text(text)), cilog.dialect()) + "\n")
+    said = terminal.fit(urls.scrub(Masker().text(text)), sys.stderr)
+    standard.complain(cilog.harmless(said, cilog.dialect()) + "\n")
     raise SystemExit(int(ExitCode.FAILED))

@@ -1,7 +1,7 @@
 """The folder of an environment: every file in it that affects a deploy is listed in a signed index.
 
-`verify` is called once, before anything in the folder is used; `keep` and `drop` write and remove such files. Without a
-key there is no index, and only the folder's permissions protect it.
+`verify` is called once, before anything in the folder is used; `keep`, `keep_all` and `drop` write and remove such
+files. Without a key there is no index, and only the folder's permissions protect it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ..base import plain
 from ..base.errors import FolderRefusedError, RecordError
-from ..base.files import json_bytes, sha256_bytes, write_atomic
+from ..base.files import json_bytes, sha256_bytes, write_all, write_atomic
 from ..base.layout import DEPLOY_DIR
 from ..base.text import few
 from ..base.unseen import visible
@@ -22,7 +22,7 @@ from . import index
 from .index import BrokenIndexError, Index, OtherKeyError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
     from ..base.layout import Layout
     from ..project.config.signer import Signer
@@ -46,13 +46,13 @@ _OTHER_KEY = f"set the key of the run that wrote it, or list it in `encryption.p
 _BEGIN = f"if you wrote it before you had a key, set `encryption.migrate: true` for the next deploy; {_REMOVE}"
 
 
-def keep(layout: Layout, path: Path, value: object, *, durable: bool = True, readable: bool = True) -> None:
-    """Write a file as JSON, readable or on a single line; it is announced in the index first, if there is one.
+def keep(layout: Layout, path: Path, value: object, *, durable: bool = True) -> None:
+    """Write a file as readable JSON; it is announced in the index first, if there is one.
 
     Raises:
         RecordError: It cannot be written.
     """
-    keep_bytes(layout, path, json_bytes(value, readable=readable), durable=durable)
+    keep_bytes(layout, path, json_bytes(value), durable=durable)
 
 
 def keep_bytes(layout: Layout, path: Path, data: bytes, *, durable: bool = True) -> None:
@@ -63,6 +63,19 @@ def keep_bytes(layout: Layout, path: Path, data: bytes, *, durable: bool = True)
     """
     announce(layout, {path: sha256_bytes(data)}, durable=durable)
     write_atomic(path, data, durable=durable)
+
+
+def keep_all(layout: Layout, values: Mapping[Path, object]) -> None:
+    """`keep` for many files at once, each on a single line: durable together, which takes the time of one.
+
+    Raises:
+        RecordError: They cannot be written; some may have been.
+    """
+    if not values:
+        return
+    contents = {path: json_bytes(value, readable=False) for path, value in values.items()}
+    announce(layout, {path: sha256_bytes(data) for path, data in contents.items()})
+    write_all(contents)
 
 
 def drop(layout: Layout, *paths: Path) -> None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from ..base.layout import Layout
 
 
-FORMAT = 2
+FORMAT = 3
+_OLDEST = 2  # has neither `besides` nor `follows`: it names one commit, and the order of two deploys was never in doubt
 
 
 class Outcome(StrEnum):
@@ -34,6 +35,9 @@ class Outcome(StrEnum):
 class Receipt:
     """The last apply of a stack.
 
+    `besides` are the commits of other deploys that this apply is not known to have replaced, empty for one without a
+    commit: those of a run that did not know of this one, and while this apply has not succeeded, those that its commit
+    does not contain. `follows` is the ledger's change that it replaces.
     `verified` is None before its checks ran; `checks` is the digest of the checks that it refers to. `inputs` are those
     of the plan. `produced` are files that the stack's applies wrote, `upstream` is the commit of an overlay's upstream.
     `images` are the references that its variables got. `deployed` is what the last successful apply deployed.
@@ -72,19 +76,26 @@ class Receipt:
     failed_checks: list[str] = field(default_factory=list)
     unneeded: bool = False
     repaired: str | None = None
+    besides: list[str] = field(default_factory=list)
+    follows: str | None = None
     format: int = FORMAT
 
     @property
     def applied(self) -> bool:
-        """Whether the last apply succeeded."""
-        return self.outcome is Outcome.APPLIED
+        """Whether the last apply succeeded, and is known to be the last."""
+        return self.outcome is Outcome.APPLIED and not self.besides
+
+    @property
+    def commits(self) -> list[str]:
+        """The commits that may be deployed."""
+        return [commit for commit in (self.commit, *self.besides) if commit]
 
     def ended(self, outcome: Outcome, **changes: Any) -> Receipt:
         """This apply with its outcome."""
         finished = replace(self, outcome=outcome, finished_at=now(), **changes)
         if outcome is Outcome.APPLIED:
             place = {"commit": finished.commit, "at": finished.finished_at, "plan_sha256": finished.plan_sha256}
-            finished = replace(finished, deployed=place)
+            finished = replace(finished, deployed=place, besides=[])
         return finished
 
 
@@ -99,7 +110,8 @@ def read(layout: Layout, stack: str) -> Receipt | None:
     if record is None or _of_older_version(record):
         return None
     try:
-        return typed.read(Receipt, {"inputs": None, **fields(record)})  # missing inputs are not empty ones
+        found = typed.read(Receipt, {"inputs": None, **fields(record)})  # missing inputs are not empty ones
+        return replace(found, format=max(found.format, FORMAT))
     except ShapeError as error:
         raise RecordError(
             f"{layout.relative(path)} is not a receipt: {error}",
@@ -121,7 +133,7 @@ def is_outdated(layout: Layout, stack: str) -> bool:
 
 def _of_older_version(record: Json) -> bool:
     found = record.get("format", 1) if isinstance(record, dict) else FORMAT
-    return isinstance(found, int) and found < FORMAT
+    return isinstance(found, int) and found < _OLDEST
 
 
 def write(layout: Layout, receipt: Receipt) -> None:

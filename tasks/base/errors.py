@@ -175,6 +175,12 @@ class EngineError(DeployError):
     kind = Kind.ENGINE
 
 
+class UnformattedError(EngineError):
+    """Files of a stack are not formatted; nothing else is wrong with them."""
+
+    kind = Kind.UNFORMATTED
+
+
 class ExposedError(DeployError):
     """A secret stands where nothing can be masked: in an address, or in a key."""
 

@@ -164,7 +164,7 @@ def _formatted(run: Run, file: str, before: bytes, after: bytes) -> bytes:
 
         def formatted(content: bytes) -> bytes:
             write_atomic(place, content, durable=False)
-            done = run.engine().run(where, "fmt", "-no-color", "-list=false", place.name, shown=False)
+            done = run.engine().run(where, "fmt", "-no-color", "-list=false", place.name)
             return place.read_bytes() if done.ok else content
 
         return formatted(after) if formatted(before) == before else after
@@ -202,7 +202,7 @@ def _objects(value: Json) -> bool:
 
 
 def _schemas(run: Run, where: Context) -> Iterator[tuple[str, Mapping[str, Json]]]:
-    done = run.engine().run(where, "providers", "schema", "-json", apart=True, shown=False)
+    done = run.engine().run(where, "providers", "schema", "-json", apart=True)
     document = fields(jsontext.loads(done.raw)) if done.ok else {}
     for provider in named(document.get("provider_schemas")).values():
         yield from named(provider.get("resource_schemas")).items()

@@ -47,13 +47,14 @@ class Recording:
 
     Attributes:
         unread: Why it could not be read, if the run continues without it.
-        conflicts: Stacks that were deployed here and elsewhere, neither run knowing of the other.
+        unseen: The stacks that were deployed here and elsewhere, neither run knowing of the other, and the commits that
+            the ledger has of them; empty for a deploy without one.
     """
 
     def __init__(self, run: Run, settings: Ledger, has_ended: Ask, review: AskReview) -> None:
         self.settings = settings
         self.unread: LedgerError | None = None
-        self.conflicts: set[str] = set()
+        self.unseen: dict[str, list[str]] = {}
         self._run = run
         self._copy = WorkingCopy(run.layout)
         self.session: Session = ledgers.open_session(run, settings, self._copy.memory.clone, self._copy.memory.mark)
@@ -66,7 +67,9 @@ class Recording:
         self._announced: LedgerError | bool = False
         self._base_held: dict[str, Held] = {}  # what is deployed, where a base says what is planned
         self._known: dict[str, str] = {}  # the change that each stack was left by, as read at the beginning
-        self._begun: frozenset[str] = frozenset()  # announced by runs that had ended when this one began
+        # Announced by runs that had ended when this one began, or by this pipeline's.
+        self._begun: dict[str, Begun] = {}
+        self._replaced: dict[str, str] = {}  # the change that an apply of each stack replaces, as this run announced it
         self._announcing = threading.Lock()
         self._ended = threading.Event()
         self._writer: threading.Thread | None = None
@@ -113,21 +116,22 @@ class Recording:
                 raise error
             self.unread = error
             return
+        held, begun = self.session.records(self._run.project.stacks), self._ended_marks(self._head())
+        self.unseen = self._copy.unseen(self._run.project.stacks, held, begun, self.session.me.holder)
         if alone:
-            self._fill(by_base=self._run.request.base is not None and not deploying)
+            self._fill(held, begun, by_base=self._run.request.base is not None and not deploying)
 
-    def _fill(self, *, by_base: bool) -> None:
+    def _fill(self, held: dict[str, Held], begun: Mapping[str, Begun], *, by_base: bool) -> None:
         """Fill the working copy. With a base, only the base counts, so that later deploys by others are not undone."""
-        head, stacks = self._head(), self._run.project.stacks
-        held = self.session.records(stacks)
+        stacks = self._run.project.stacks
         self._known = {stack: item.change for stack, item in held.items()}
-        known, begun = ({}, {}) if by_base else (held, self._ended_marks(head))
-        found = self._copy.fill(stacks, known, begun, self._run.project.environment)
+        known, begun = ({}, {}) if by_base else (held, begun)
+        self._copy.fill(stacks, known, begun, self._run.project.environment)
         self._base_held = held if by_base else {}
-        self._begun = frozenset(begun)
-        self.conflicts |= set(found)
+        own = {name: item for name, item in self._head().begun.items() if item.holder == self.session.me.holder}
+        self._begun = {**own, **begun}
         self._unrecorded.find()
-        self._copy.memory.mark = Mark.of(head)
+        self._copy.memory.mark = Mark.of(self._head())
         self._copy.save()
 
     def _ended_marks(self, head: Head) -> dict[str, Begun]:
@@ -185,9 +189,17 @@ class Recording:
         """Why a stack counts as affected regardless of its receipt."""
         if self.unread is not None:
             return ["the ledger could not be read, and only it proves what is deployed"]
-        if stack in self.conflicts:
-            return ["it was deployed here and elsewhere by runs that did not know of each other"]
+        if stack in self.unseen and stack not in self._run.applied:
+            return ["it was deployed here and elsewhere, by runs that did not know of each other"]
         return []
+
+    def besides(self, stack: str) -> list[str]:
+        """The commits of a stack's deploys that its receipt here does not know of."""
+        return [commit for commit in self.unseen.get(stack, ()) if commit]
+
+    def follows(self, stack: str) -> str | None:
+        """The change that the apply of an announced stack replaces; None if it is the first."""
+        return self._replaced.get(stack)
 
     def observed(self, writes: int) -> int:
         """Note how often the observations were written, for the next entry; returns the most that is known."""
@@ -240,6 +252,8 @@ class Recording:
         if self.unread is not None:
             self._go_on_without(self.unread, stacks)
             return
+        if self._unrecorded.is_sending:
+            self._unrecorded.remember()
         self._require_unmoved(before, stacks)
         self._reviewing.begin()
         self._writer = threading.Thread(target=self._write_behind, name="ledger-writer", daemon=True)
@@ -273,18 +287,25 @@ class Recording:
         self._run.say(f"continuing without the ledger ({self._why_without}): {error.message}")
         self._copy.memory.apart |= set(stacks)
         self._copy.save()
+        found = {stack: self._known.get(stack) or self._copy.follows(stack) for stack in stacks}
+        self._replaced = {stack: change for stack, change in found.items() if change is not None}
 
     def _require_unmoved(self, before: Mapping[str, Held], stacks: Collection[str]) -> None:
         """Refuse to apply plans that were made before another pipeline deployed; jobs of this one do not count."""
-        now = self.session.records(self._run.project.stacks)
-        me = self.session.me.holder
-        moved = [name for name, item in now.items() if before.get(name) != item and item.holder != me]
+        now, me = self.session.records(self._run.project.stacks), self.session.me.holder
+        own = [self._run.revision.commit]
+        moved = [
+            name for name, item in now.items()
+            if before.get(name) != item and (item.holder != me or lease.is_crossed(
+                self.unseen.get(name, ()), before.get(name), self._copy.found(name), item))
+        ]  # fmt: skip
         left = [
-            name for name, item in self._head().begun.items()
-            if item.holder != me and name not in stacks and name not in self._begun and name in self._run.project.stacks
+            name for name, item in self._head().begun.items() if name in self._run.project.stacks
+            and lease.is_begun_since(self._begun.get(name), item, me, own if name in stacks else None)
         ]  # fmt: skip
         if moved or left:
             raise lease.overtaken(moved, left)
+        self._replaced = {name: item.change for name, item in now.items()}
 
     # While it runs
 

@@ -279,9 +279,9 @@ class Run:
         used = f"{engine.kind} {engine.version}" if engine else None
         return crashlog.keep(path, self.layout.relative(path), task, error, self.mask, engine=used)
 
-    def say(self, text: str) -> None:
-        """Print lines, with secrets masked."""
-        self.output.say(text)
+    def say(self, text: str, *, quoted: bool = False) -> None:
+        """Print lines, with secrets masked; what is quoted, as for a program, is not fitted to the terminal."""
+        self.output.say(text, quoted=quoted)
 
     def say_once(self, text: str) -> None:
         """`say`, unless this run has said it already."""

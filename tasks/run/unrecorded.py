@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from ..ledger import order
 from ..ledger.machine import Failed, Flush, Mark, Record
 from . import entries
 from .workingcopy import Known, digest, is_ended
@@ -62,6 +63,11 @@ class Unrecorded:
         """The stacks whose latest apply or check the ledger does not have."""
         return sorted({*self._noted, *self._sent})
 
+    @property
+    def is_sending(self) -> bool:
+        """Whether something is queued that is not known to be in the ledger."""
+        return bool(self._sent)
+
     def queue(self) -> None:
         """Queue what is on this disk but not in the ledger."""
         with self._lock:
@@ -104,8 +110,9 @@ class Unrecorded:
     def _change(self, stack: str, found: receipts.Record, follows: str | None) -> Change:
         session = self._session
         held = session.records([stack]).get(stack) if session.head is not None else None
+        replaced = order.follows(found.receipt, follows, held)
         made = entries.of_receipt(
-            self._run, self._settings, stack, found, held=held, follows=follows, holder=session.me.holder
+            self._run, self._settings, stack, found, held=held, follows=replaced, holder=session.me.holder
         )
         review = self._reviewing.of(found.receipt.get("commit"))
         return entries.reviewed(made, review, public=self._settings.public) if review is not None else made

@@ -103,6 +103,7 @@ def gitlab(program: Path, repository: Repository, source: str, *more: str, **var
     given = [word for name, value in values.items() for word in ("--variable", f"{name}={value}")]
     if source == "merge_request_event":
         given += ["--unset-variable", "CI_COMMIT_BRANCH"]  # as in GitLab's pipelines of merge requests
+    repository.fork_for_scripts()
     environment = repository.environment()
     environment["PATH"] += ":/usr/local/sbin:/usr/sbin:/sbin"
     done = subprocess.run(
@@ -175,6 +176,7 @@ def test_a_job_of_gitlab_cannot_replace_files_of_the_jobs_that_get_its_artifact(
 ) -> None:
     """GitLab unpacks an artifact over the checkout: `dodo.py`, hooks and configuration would be the plan job's."""
     platform.variables["DEPLOY_ARTIFACT_KEY"] = ARTIFACT_KEY
+    platform.fresh = True  # what was forked has imported the package already, and would not import this one
     mark = platform.home / "it-ran"
     (platform.path / ".gitlab-ci.yml").write_text((platform.path / ".gitlab-ci.yml").read_text() + REPLACED)
     platform.commit("a plan job that does more")
@@ -300,6 +302,7 @@ class GitHub:
     def call(self, name: str) -> dict[str, tuple[int, Path]]:
         """Call a reusable workflow; gives each job's exit code and checkout."""
         workflow = yaml.safe_load((WORKFLOWS / name).read_text())
+        self.repository.fork_for_scripts()
         self.base.mkdir(exist_ok=True)
         event = {"pull_request": self.pull_request} if self.pull_request else {"ref": "refs/heads/main"}
         (self.base / "event.json").write_text(json.dumps(event))

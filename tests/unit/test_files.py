@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -61,6 +62,58 @@ def test_a_failed_write_leaves_the_old_content_and_no_temporary_file(tmp_path: P
         "  next: free disk space or make the folder writable, then run the same command again"
     )
     assert list(tmp_path.iterdir()) == [target]
+
+
+def _two(folder: Path) -> dict[Path, bytes]:
+    return {folder / "a/x": b"new x", folder / "b/y": b"new y"}
+
+
+def test_many_files_are_written_with_their_folders_and_leave_nothing_else(tmp_path: Path) -> None:
+    files.write_atomic(tmp_path / "a/x", b"old")
+    files.write_all(_two(tmp_path))
+    found = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert found == _two(tmp_path)
+    assert all(path.stat().st_mode & 0o077 == 0 for path in found)
+
+
+def test_of_many_files_none_is_replaced_before_all_are_on_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int) -> bool:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    files.write_atomic(tmp_path / "a/x", b"old")
+    monkeypatch.setattr(files, "_flush_all", full)
+    with pytest.raises(RecordError, match="No space left on device"):
+        files.write_all(_two(tmp_path))
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / "a/x"]
+    assert (tmp_path / "a/x").read_bytes() == b"old"
+
+
+def test_of_many_files_one_that_cannot_be_replaced_is_named_and_no_temporary_file_is_left(tmp_path: Path) -> None:
+    (tmp_path / "b/y/inside").mkdir(parents=True)
+    with pytest.raises(RecordError, match=f"cannot write {tmp_path / 'b/y'}: Is a directory"):
+        files.write_all(_two(tmp_path))
+    assert {path.name for path in tmp_path.rglob("*")} == {"a", "b", "x", "y", "inside"}
+
+
+def test_where_a_file_system_cannot_be_flushed_at_once_each_file_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[str] = []
+    sync = os.fsync
+
+    def counted(descriptor: int) -> None:
+        flushed.append(str(Path(f"/proc/self/fd/{descriptor}").readlink().relative_to(tmp_path)))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", counted)
+    files.write_all(_two(tmp_path))
+    assert sorted(flushed) == ["a", "b"]
+    flushed.clear()
+    monkeypatch.setattr(files, "_flush_all", lambda _descriptor: False)
+    files.write_all(_two(tmp_path))
+    assert sorted(Path(name).parts[0] for name in flushed) == ["a", "a", "b", "b"]
 
 
 def test_a_folder_that_cannot_be_made_is_a_record_error(tmp_path: Path) -> None:
