@@ -134,7 +134,7 @@ def plan(run: Run, stack: Stack) -> Result:
     except AsDeployedError:
         shown.forget(run, stack.name)
         run.say(f"{stack.name}: back to what was deployed, so there is nothing to repair")
-        return Result(_STAGE, stack.name, Status.UNAFFECTED, "as deployed again")
+        return Result(_STAGE, stack.name, Status.UNAFFECTED, "back to what was deployed")
     run.repairs[stack.name] = Repairing(list(known.drifted), findings)
     text = f"{made.text}, as its drift was shown at {known.made.created_at}"
     return Result(

@@ -85,7 +85,7 @@ def test_a_drift_that_changed_since_it_was_shown_is_refused_by_name(drifted: Rep
     refused(done, "terraform_data.x: now differs in another way")
     assert drifted.engine_calls("apply") == []
     change(drifted, {"x": 3})
-    assert "as deployed again" in drifted.doit("deploy", "--repair", "a", code=0).out
+    assert "back to what was deployed" in drifted.doit("deploy", "--repair", "a", code=0).out
     assert drifted.engine_calls("apply") == []
 
 
@@ -157,7 +157,7 @@ def test_what_is_wrong_on_the_command_line_is_said(drifted: Repository) -> None:
     for words, said in (
         (["deploy", "--repair", "aa"], "unknown stack 'aa' (did you mean 'a'?)"),
         (["deploy", "--repair="], "names no stack"),
-        (["plan", "deploy", "--repair=a"], "for a run of its own"),
+        (["plan", "deploy", "--repair=a"], "needs a run of its own"),
         (["deploy", "--repair=a", "--auto-repair"], "exclude each other"),
         (
             ["ci=job", "deploy:a", "--repair=a"],
