@@ -167,7 +167,7 @@ class Round:
         number = self.dice.choice(list(pipelines)[:-1] or [1])  # others deploy a newer commit
         kept = self._without_ledger(number, commits[number]) if self.dice.choice([True, False, False]) else None
         for attempt in (1, 2):
-            again = [number for number in pipelines if self._happens(0.4)]
+            again = [item for item in pipelines if self._happens(0.4) or (kept is not None and item == pipelines[-1])]
             self._together([(number, commits[number], attempt) for number in again])
         if kept is not None:
             self._again_there(kept, number)
