@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 STAGE = "status"
 _UP_TO_DATE = "up to date"
+_DIGITS = 8  # of a commit
+_TO_THE_MINUTE = re.compile(r"(?<=T\d\d:\d\d):\d\d(?:\.\d+)?(?:\+00:00|Z)$")  # which leaves room for the state
 
 
 def tasks(run: Run) -> Iterator[TaskDict]:
@@ -139,7 +142,8 @@ def _closing(run: Run, totals: _Totals, stacks: int) -> list[str]:
 def _deployed(last: Receipt | None) -> str:
     if last is None or not last.deployed:
         return "-"
-    return f"{(last.deployed.get('commit') or 'no commit')[:8]} {last.deployed.get('at', '')}"
+    commit, at = last.deployed.get("commit"), last.deployed.get("at") or ""
+    return f"{commit[:_DIGITS] if commit else 'no commit'} {_TO_THE_MINUTE.sub('Z', at)}"
 
 
 def _drift(run: Run, stack: Stack, last: Receipt | None) -> str | None:
