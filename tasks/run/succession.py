@@ -86,7 +86,7 @@ def _older(run: Run, stack: Stack, there: str, here: str) -> OlderCommitError:
     return OlderCommitError(
         f"{there[:_SHORT]} is deployed, and {here[:_SHORT]} is older: this would undo later deploys",
         stack=stack.name,
-        untouched="nothing of this stack was changed",
+        untouched="nothing in this stack was changed",
         next_step=(
             "deploy the newest commit; to go back, revert the change in a new commit; or, if you mean it: ",
             allowed,
@@ -101,7 +101,7 @@ def _unknown(run: Run, stack: Stack, there: str, here: str) -> OlderCommitError:
     return OlderCommitError(
         f"{there[:_SHORT]} is deployed, and this clone cannot tell whether {here[:_SHORT]} comes after it",
         stack=stack.name,
-        untouched="nothing of this stack was changed",
+        untouched="nothing in this stack was changed",
         next_step=(
             f"`{fetch}`, then run the same command again; or, if that commit no longer exists (a force push): ",
             allowed,
