@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import BaseModel
 
 from tasks.project.model import Config
+from tasks.run.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tasks.project.project import Project
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs/architecture.md").read_text()
@@ -84,3 +92,49 @@ def test_a_name_that_is_not_there_is_found() -> None:
     assert exists("base/errors.ExitCode")
     assert not exists("artifact.nothing")
     assert not exists("base/errors.Nothing")
+
+
+CHANGING = frozenset({"add", "append", "clear", "discard", "extend", "pop", "remove", "setdefault", "update"})
+
+
+def written(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """What is assigned to or changed in a module, as `owner.attribute`, in two parts."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign | ast.Delete):
+            targets = node.targets
+        elif isinstance(node, ast.AnnAssign | ast.AugAssign):
+            targets = [node.target]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CHANGING:
+            targets = [node.func.value]
+        else:
+            continue
+        for target in (part for each in targets for part in (each.elts if isinstance(each, ast.Tuple) else [each])):
+            place = target
+            while isinstance(place, ast.Subscript):
+                place = place.value
+            if isinstance(place, ast.Attribute):
+                yield ast.unparse(place.value).rpartition(".")[2], place.attr
+
+
+def test_each_attribute_of_a_run_is_written_in_one_module(load: Callable[..., Project]) -> None:
+    run = Run(load("", "stacks/a/main.tf:"))
+    attributes = {name for name in vars(run) if not name.startswith("_")} - {"mask"}  # which has methods to fill it
+    writers: dict[str, set[str]] = {name: set() for name in attributes}
+    for path in TASKS.rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        if path == TASKS / "run/run.py":
+            owners, [kind] = {"self"}, [node for node in tree.body if isinstance(node, ast.ClassDef)]
+            kind.body = [node for node in kind.body if getattr(node, "name", "") != "__init__"]
+        else:
+            owners = {"run", "_run"}
+        for owner, attribute in written(tree):
+            if attribute in attributes and owner in owners:
+                writers[attribute].add(path.relative_to(TASKS).as_posix())
+    assert writers["reused"] == {"plan.py"}
+    assert writers["results"] == {"run/run.py"}
+    assert {name: found for name, found in writers.items() if len(found) > 1} == {}
+
+
+def test_no_module_has_400_lines() -> None:
+    long = {str(path): lines for path in TASKS.rglob("*.py") if (lines := path.read_text().count("\n")) >= 400}
+    assert long == {}
